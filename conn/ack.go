@@ -1,0 +1,111 @@
+package conn
+
+import (
+	"time"
+
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// ackState answers: when must what arrived be acknowledged?
+type ackState struct {
+	due    bool // at the next Transmit
+	octets int  // in-order octets since the last ACK was sent
+	note   Note
+	recent [4]seq.Offset // starts of the early intervals that changed last, most recent first, 0: none
+}
+
+// acknowledgeNow makes an ACK due at once.
+func (c *Conn) acknowledgeNow(note Note) {
+	c.ack.due = true
+	if note != NoteNone {
+		c.ack.note = note
+	}
+}
+
+// acknowledgeData is called when n octets arrived in order. Every second full segment is acknowledged at the end of the
+// batch that brought it (SHLD-19, MUST-58, MUST-59); less than that waits for company (RFC 9293 3.8.6.3, SHLD-18, MUST-40).
+func (c *Conn) acknowledgeData(now Time, n, segmentSize int) {
+	c.rcv.size = max(c.rcv.size, segmentSize)
+	c.ack.octets += n
+	if c.ack.octets >= 2*c.rcv.size {
+		c.ack.due = true
+		return
+	}
+	c.timer.ack = min(c.timer.ack, now.Add(c.cfg.DelayedACK))
+}
+
+// acknowledged is called when a segment with an ACK has been built.
+func (c *Conn) acknowledged() {
+	c.ack.due = false
+	c.ack.octets = 0
+	c.ack.note = NoteNone
+	c.timer.ack = Never
+}
+
+// early notes that [r.start, r.end) now holds what came last, for the order of SACK blocks.
+func (a *ackState) early(r interval) {
+	// Forget entries the interval has swallowed, then put it in front.
+	kept := [4]seq.Offset{r.start}
+	n := 1
+	for _, o := range a.recent {
+		if o != 0 && (o < r.start || o >= r.end) && n < len(kept) {
+			kept[n] = o
+			n++
+		}
+	}
+	a.recent = kept
+}
+
+// sackBlocks describes the early data: the interval that changed last first, then those before it (RFC 2018 4).
+func (c *Conn) sackBlocks(o *wire.Options) {
+	ahead := c.rcv.buf.ahead
+	if len(ahead) == 0 {
+		return
+	}
+	room := uint8(4)
+	if o.HasTimestamps {
+		room = 3
+	}
+	for _, start := range c.ack.recent {
+		if o.SACKCount == room {
+			return
+		}
+		for _, r := range ahead {
+			if start != 0 && r.start <= start && start < r.end {
+				o.SACK[o.SACKCount] = wire.SACKBlock{Left: seq.Wire(c.rcv.irs, r.start), Right: seq.Wire(c.rcv.irs, r.end)}
+				o.SACKCount++
+				break
+			}
+		}
+	}
+}
+
+// challengeLimit keeps answers to segments that may be forged, or that two confused ends send each other, to a few in
+// five seconds (RFC 5961 7).
+type challengeLimit struct {
+	since Time
+	count int
+}
+
+const (
+	challengeInterval = 5 * time.Second
+	challengeCount    = 10
+)
+
+func (l *challengeLimit) allow(now Time) bool {
+	if l.count == 0 || now.Sub(l.since) >= challengeInterval {
+		l.since, l.count = now, 0
+	}
+	l.count++
+	return l.count <= challengeCount
+}
+
+// challengeACK answers a segment that may be forged with an ACK: a peer that meant it will send a RST that fits
+// (RFC 5961 3.2, 4.2, 5.2).
+func (c *Conn) challengeACK(now Time) Verdict {
+	if c.challenge.allow(now) {
+		c.acknowledgeNow(NoteChallenge)
+	}
+	return VerdictChallenged
+}

@@ -1,0 +1,210 @@
+package conn
+
+import (
+	"io"
+	"time"
+)
+
+// Read moves data that arrived in order to p. It returns 0 and [ErrWouldBlock] when there is none yet, [io.EOF] after
+// the peer's FIN, and after an abrupt end what [Conn.Err] says, once everything that arrived before is read.
+func (c *Conn) Read(_ Time, p []byte) (int, error) {
+	b := &c.rcv.buf
+	if b.readable() > 0 {
+		n := b.read(c.cfg.Pages, p)
+		c.windowOpened()
+		return n, nil
+	}
+	switch {
+	case c.rcv.discard, c.rcv.finDone:
+		return 0, io.EOF
+	case c.state == Closed:
+		if c.err == 0 {
+			return 0, io.EOF
+		}
+		c.errReported = true
+		return 0, c.err
+	}
+	return 0, ErrWouldBlock
+}
+
+// Write queues as much of p as the send buffer has room for and returns how much that was; 0 and [ErrWouldBlock] when
+// it is full. After CloseWrite it returns [ErrPipe]; after an abrupt end what [Conn.Err] says, and then [ErrPipe].
+func (c *Conn) Write(_ Time, p []byte) (int, error) {
+	if err := c.writeError(); err != nil {
+		return 0, err
+	}
+	n := min(len(p), c.sendRoom())
+	if n <= 0 {
+		if len(p) == 0 {
+			return 0, nil
+		}
+		return 0, ErrWouldBlock
+	}
+	c.snd.buf.append(c.cfg.Pages, p[:n])
+	return n, nil
+}
+
+// WriteUrgent is Write, and makes the last octet taken the end of urgent data (RFC 9293 3.8.5, MUST-30, MUST-31).
+func (c *Conn) WriteUrgent(now Time, p []byte) (int, error) {
+	n, err := c.Write(now, p)
+	if n > 0 {
+		c.snd.urgent = c.snd.buf.end
+	}
+	return n, err
+}
+
+// writeError is why nothing may be queued, nil if something may.
+func (c *Conn) writeError() error {
+	switch {
+	case c.state == Closed && c.err != 0 && !c.errReported:
+		c.errReported = true
+		return c.err
+	case c.orphan:
+		return ErrClosed
+	case c.snd.finQueued, c.state == Closed, c.state == TimeWait:
+		return ErrPipe
+	}
+	return nil
+}
+
+func (c *Conn) sendRoom() int { return c.snd.limit - c.snd.buf.size() }
+
+// CloseWrite closes our direction: a FIN follows the data already queued, and the peer's data keeps coming
+// (RFC 9293 3.6: half-close). Calling it again does nothing.
+func (c *Conn) CloseWrite(Time) error {
+	switch {
+	case c.state == Closed && c.err != 0:
+		return c.err
+	case c.snd.finQueued, c.state == Closed:
+		return nil
+	}
+	c.snd.finQueued = true
+	switch c.state {
+	case Established:
+		c.setState(FinWait1)
+	case CloseWait:
+		c.setState(LastAck)
+	}
+	return nil // before ESTABLISHED it takes effect there (RFC 9293 3.10.4)
+}
+
+// CloseRead drops what has arrived and what will: Read returns [io.EOF] from now on. The peer is not told.
+func (c *Conn) CloseRead(Time) {
+	c.rcv.discard = true
+	c.rcv.buf.skip(c.cfg.Pages, c.rcv.buf.readable())
+	c.windowOpened()
+}
+
+// Linger says what Close does about data that is not acknowledged yet. The zero value sends it in the background for
+// as long as that takes, as R2 allows.
+type Linger struct {
+	Set bool
+	// Timeout is how long it may take, when Set. 0 sends nothing more but a RST.
+	Timeout time.Duration
+}
+
+// Close is the application letting go. The connection goes on by itself until it is released; data still queued is
+// sent, then a FIN. If data has arrived that was never read, the peer cannot believe it was: it gets a RST instead
+// (RFC 9293 3.6.1, SHLD-3).
+func (c *Conn) Close(now Time, linger Linger) {
+	if c.orphan {
+		return
+	}
+	c.orphan = true
+	unread := c.rcv.buf.readable() > 0
+	switch {
+	case c.state == Closed:
+		c.rcv.buf.discard(c.cfg.Pages)
+		return
+	case c.state == TimeWait:
+		c.rcv.buf.discard(c.cfg.Pages)
+		return
+	case c.state == SynSent:
+		c.fail(ErrClosed) // delete the TCB; nothing is told to a peer that may not exist (RFC 9293 3.10.4)
+		return
+	case unread, linger.Set && linger.Timeout <= 0:
+		c.abort(ErrClosed)
+		return
+	}
+	_ = c.CloseWrite(now) // cannot fail: the state is not CLOSED
+	if linger.Set {
+		c.timer.orphan = now.Add(linger.Timeout)
+	}
+	if c.state == FinWait2 {
+		c.armOrphan(now)
+	}
+	if c.snd.windowClosed() && c.timer.giveUp != Never {
+		c.timer.giveUp = min(c.timer.giveUp, now.Add(c.cfg.R2))
+	}
+}
+
+// Abort ends the connection at once, with a RST to the peer (RFC 9293 3.10.5).
+func (c *Conn) Abort(Time) {
+	switch c.state {
+	case Closed:
+	case TimeWait:
+		c.close()
+	default:
+		c.abort(ErrAborted)
+	}
+}
+
+// armOrphan bounds FIN-WAIT-2 when nobody is there to receive: a peer that never closes must not hold it for ever.
+// (RFC 9293 has no such timer; every implementation does.)
+func (c *Conn) armOrphan(now Time) {
+	if c.orphan && c.state == FinWait2 {
+		c.timer.orphan = min(c.timer.orphan, now.Add(c.cfg.FinWait2Timeout))
+	}
+}
+
+// orphanTimeout ends what Close left running.
+func (c *Conn) orphanTimeout() {
+	if c.state == FinWait2 {
+		c.close() // what comes now finds no connection, and gets a RST
+		return
+	}
+	c.abort(ErrLingerTimeout)
+}
+
+// Ready says which calls would not block, and what else an application wants to be woken for.
+type Ready uint8
+
+const (
+	// ReadyRead: Read would return data, io.EOF or an error.
+	ReadyRead Ready = 1 << iota
+	// ReadyWrite: Write would take a useful amount, or return an error.
+	ReadyWrite
+	// ReadyConnected: the handshake has completed, or failed.
+	ReadyConnected
+	// ReadyUrgent: urgent data is ahead of the reader (RFC 9293 3.8.5, MUST-32).
+	ReadyUrgent
+	// ReadyTrouble: one segment has been sent R1 times without an answer (RFC 9293 3.8.3, SHLD-9).
+	ReadyTrouble
+	// ReadyClosed: the connection is over and has nothing left to send; the driver may forget it.
+	ReadyClosed
+)
+
+// Ready returns the conditions that hold now.
+func (c *Conn) Ready() Ready {
+	var r Ready
+	over := c.state == Closed
+	if over || c.rcv.buf.readable() > 0 || c.rcv.finDone || c.rcv.discard {
+		r |= ReadyRead
+	}
+	if over || c.snd.finQueued || c.state.maySend() && c.sendRoom() >= c.snd.limit/4 {
+		r |= ReadyWrite
+	}
+	if over || c.state.synchronized() {
+		r |= ReadyConnected
+	}
+	if c.rcv.urgent > c.rcv.buf.start {
+		r |= ReadyUrgent
+	}
+	if c.recovery.timeouts >= c.cfg.R1 {
+		r |= ReadyTrouble
+	}
+	if over && !c.resetDue {
+		r |= ReadyClosed
+	}
+	return r
+}

@@ -1,0 +1,75 @@
+package cc
+
+// Reno is the congestion control of RFC 5681: slow start, congestion avoidance, and a halved window after a loss.
+// Together with the recovery of RFC 6582, which package conn holds, it is what is called NewReno.
+type Reno struct {
+	mss      int64
+	window   int64
+	ssthresh int64
+	credit   int64 // octets acknowledged in congestion avoidance since the window last grew
+}
+
+// NewReno returns a controller for segments of mss octets that begins with the given window, usually [InitialWindow].
+func NewReno(mss int, window int64) *Reno {
+	return &Reno{mss: int64(mss), window: window, ssthresh: maxWindow}
+}
+
+// Window implements [Controller].
+func (r *Reno) Window() int64 { return r.window }
+
+// SlowStartThreshold implements [Controller].
+func (r *Reno) SlowStartThreshold() int64 { return r.ssthresh }
+
+// OnAck grows the window by what was acknowledged in slow start, and by one segment per window in congestion avoidance
+// (RFC 5681 3.1, counting octets as RFC 3465 does, so that receivers that acknowledge rarely do not slow the sender).
+func (r *Reno) OnAck(a Ack) {
+	if !a.Limited {
+		return
+	}
+	acked := a.Acked
+	if r.window < r.ssthresh {
+		grow := min(acked, r.ssthresh-r.window)
+		r.grow(grow)
+		acked -= grow
+	}
+	if acked == 0 {
+		return
+	}
+	r.credit += acked
+	if r.credit >= r.window {
+		r.credit -= r.window
+		r.grow(r.mss)
+	}
+}
+
+func (r *Reno) grow(n int64) { r.window = min(r.window+n, maxWindow) }
+
+// OnLoss halves what was in flight (RFC 5681 3.2, equation 4).
+func (r *Reno) OnLoss(l Loss) {
+	r.cut(l)
+	r.window = r.ssthresh
+}
+
+// OnRecovered keeps the sender from a burst when little is left in flight (RFC 6582 3.2, step 3, option 1).
+func (r *Reno) OnRecovered(inFlight int64) {
+	r.window = min(r.ssthresh, max(inFlight, r.mss)+r.mss)
+}
+
+// OnTimeout starts again from one segment (RFC 5681 3.1). The threshold is cut once per loss, not once per retry.
+func (r *Reno) OnTimeout(l Loss) {
+	if !l.Again {
+		r.cut(l)
+	}
+	r.window = r.mss
+}
+
+func (r *Reno) cut(l Loss) {
+	r.ssthresh = max(l.InFlight/2, 2*r.mss)
+	r.credit = 0
+}
+
+// SetMSS keeps the window counted in octets and at least one segment.
+func (r *Reno) SetMSS(mss int) {
+	r.mss = int64(mss)
+	r.window = max(r.window, r.mss)
+}

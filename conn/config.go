@@ -1,0 +1,128 @@
+package conn
+
+import "time"
+
+// Config holds TCP's settings. One Config may serve many connections; they only read it. The zero value of every field
+// means its default, put in by [Config.WithDefaults], which must have been called before the Config is used.
+type Config struct {
+	// ReceiveBuffer is the most octets held for an application that does not read: the largest receive window.
+	// Default 1 MiB, at least 2048, at most 1 GiB.
+	ReceiveBuffer int
+	// SendBuffer is the most octets held until the peer acknowledges them. Default 1 MiB, at least 2048, at most 1 GiB.
+	SendBuffer int
+
+	// DelayedACK is how long an ACK may wait for company. Default 40 ms; below 500 ms (RFC 9293 3.8.6.3, MUST-40).
+	DelayedACK time.Duration
+
+	// InitialRTO is the retransmission timeout before the first measurement. Default 1 s (RFC 6298 2.1).
+	InitialRTO time.Duration
+	// MinRTO is the shortest retransmission timeout. Default 200 ms.
+	// Deviation: RFC 6298 2.4 says 1 s, chosen for clocks that ticked in half seconds; 200 ms is what Linux uses.
+	MinRTO time.Duration
+	// MaxRTO is the longest. Default 120 s, at least 60 s by RFC 6298 2.4.
+	MaxRTO time.Duration
+
+	// R1 is the number of retransmissions of one segment after which the connection is reported as in trouble.
+	// Default 3 (RFC 9293 3.8.3, SHLD-10).
+	R1 int
+	// R2 is how long a segment may go unacknowledged before the connection ends with [ErrTimeout].
+	// Default 15 min (RFC 9293 3.8.3, MUST-20, MUST-21; at least 100 s by SHLD-11).
+	R2 time.Duration
+	// SYNTimeout is R2 for a SYN or SYN-ACK. Default 3 min (MUST-23).
+	SYNTimeout time.Duration
+	// UserTimeout, when positive, replaces R2 and also ends a connection whose peer acknowledges probes but keeps its
+	// window closed for that long (RFC 9293 3.9.1.1; Linux's TCP_USER_TIMEOUT). Default: none.
+	UserTimeout time.Duration
+
+	// TimeWait is how long TIME-WAIT lasts: 2 MSL. Default 60 s, as everywhere, for an MSL of 30 s (RFC 9293 3.4.2 says 2 min).
+	TimeWait time.Duration
+	// FinWait2Timeout ends FIN-WAIT-2 of a connection whose application has closed it and whose peer never sends FIN.
+	// Default 60 s.
+	FinWait2Timeout time.Duration
+
+	// KeepAlive is what a new connection begins with. Default: off (MUST-25).
+	KeepAlive KeepAlive
+
+	// Nagle says when small segments wait. Default [Nagle] on.
+	Nagle NagleMode
+
+	// Features that can be left out of the handshake.
+	Timestamps, SACK, WindowScale Feature
+
+	// Pages lends memory to the buffers. Default: the garbage collector.
+	Pages Pages
+}
+
+// Feature says whether an option is offered and accepted in the handshake.
+type Feature uint8
+
+const (
+	// Enabled is the default.
+	Enabled Feature = iota
+	Disabled
+)
+
+// NagleMode says whether a small segment waits while data is unacknowledged (RFC 9293 3.7.4, SHLD-7, MUST-17).
+type NagleMode uint8
+
+const (
+	// Nagle holds a segment smaller than the MSS until everything sent is acknowledged.
+	Nagle NagleMode = iota
+	// NoDelay sends at once.
+	NoDelay
+)
+
+// KeepAlive is the probing of an idle peer (RFC 9293 3.8.4).
+type KeepAlive struct {
+	Enable bool
+	// Idle is how long nothing must have been heard before the first probe. Default 2 h (MUST-28).
+	Idle time.Duration
+	// Interval is the time between probes. Default 75 s.
+	Interval time.Duration
+	// Count is how many unanswered probes end the connection. Default 9 (more than one: MUST-29).
+	Count int
+}
+
+func (k KeepAlive) withDefaults() KeepAlive {
+	setDefault(&k.Idle, 2*time.Hour)
+	setDefault(&k.Interval, 75*time.Second)
+	setDefault(&k.Count, 9)
+	return k
+}
+
+const (
+	defaultBuffer = 1 << 20
+	minBuffer     = 2048
+	maxBuffer     = 1 << 30
+)
+
+// WithDefaults returns the Config with every unset field at its default and every other within its range.
+func (cfg Config) WithDefaults() Config {
+	setDefault(&cfg.ReceiveBuffer, defaultBuffer)
+	setDefault(&cfg.SendBuffer, defaultBuffer)
+	cfg.ReceiveBuffer = clampBuffer(cfg.ReceiveBuffer)
+	cfg.SendBuffer = clampBuffer(cfg.SendBuffer)
+	setDefault(&cfg.DelayedACK, 40*time.Millisecond)
+	cfg.DelayedACK = min(cfg.DelayedACK, 499*time.Millisecond)
+	setDefault(&cfg.InitialRTO, time.Second)
+	setDefault(&cfg.MinRTO, 200*time.Millisecond)
+	setDefault(&cfg.MaxRTO, 120*time.Second)
+	setDefault(&cfg.R1, 3)
+	setDefault(&cfg.R2, 15*time.Minute)
+	setDefault(&cfg.SYNTimeout, 3*time.Minute)
+	setDefault(&cfg.TimeWait, 60*time.Second)
+	setDefault(&cfg.FinWait2Timeout, 60*time.Second)
+	cfg.KeepAlive = cfg.KeepAlive.withDefaults()
+	if cfg.Pages == nil {
+		cfg.Pages = heapPages{}
+	}
+	return cfg
+}
+
+func setDefault[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+func clampBuffer(n int) int { return min(max(n, minBuffer), maxBuffer) }

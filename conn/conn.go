@@ -1,0 +1,239 @@
+package conn
+
+import (
+	"time"
+
+	"minitcp/conn/cc"
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// Conn is one TCP connection from the moment it has a state of its own: SYN-SENT of an active OPEN, or SYN-RECEIVED
+// when an [Embryo]'s handshake completes. It is data and functions; whoever drives it brings the clock, the lock and
+// the network. See the package comment for the contract.
+type Conn struct {
+	cfg   *Config
+	state State
+	err   Error // why it ended, 0: it has not, or in good order
+
+	snd      sendSpace
+	rcv      receiveSpace
+	rtt      rttEstimator
+	recovery recovery
+	cc       cc.Controller
+	ack      ackState
+	timer    timers
+
+	path      path
+	userLimit time.Duration // user timeout, 0: none
+	keepAlive KeepAlive
+	probeDue  bool // a keep-alive probe is to be sent
+	probes    int  // keep-alive probes sent since the peer was last heard
+	heard     Time // when the last acceptable segment came
+	softError Error
+	challenge challengeLimit
+
+	nagle      NagleMode
+	timestamps bool // agreed on in the handshake
+	sack       bool
+	tsOffset   uint32 // added to our clock (RFC 7323 7.1)
+	tsRecent   uint32 // TS.Recent (RFC 7323 4.3)
+	tsRecentAt Time
+
+	orphan      bool // the application has closed
+	errReported bool // the application has been told err
+	resetDue    bool // a RST is to be sent although the state is CLOSED already
+	resetSeq    uint32
+	resetAck    bool // the RST carries an ACK
+
+	stats Counts
+}
+
+// path is what is known of the way to the peer.
+type path struct {
+	mtu       int // largest IP packet, both directions at first; lowered by ICMP
+	localMTU  int // what our device takes, which the MSS we announce follows
+	ipHeader  int // octets of IP header: 20 or 40
+	peerMSS   int // the MSS option, or its default
+	remoteSet bool
+}
+
+// Open is what the driver knows when a connection begins.
+type Open struct {
+	ISS      uint32 // initial send sequence number, from [ISN]
+	TSOffset uint32 // timestamp offset, from [ISN]
+	MTU      int    // largest IP packet the device takes
+	IPHeader int    // octets of IP header: 20 for IPv4, 40 for IPv6
+}
+
+const tcpHeader = 20
+
+// newPath returns the path of a new connection; the peer's MSS is 536 or 1220 until it says otherwise (MUST-15).
+func newPath(o Open) path {
+	p := path{mtu: o.MTU, localMTU: o.MTU, ipHeader: o.IPHeader, peerMSS: 536}
+	if o.IPHeader >= 40 {
+		p.peerMSS = 1220
+	}
+	return p
+}
+
+// announcedMSS is the value of our MSS option: what our device takes less fixed headers (RFC 9293 3.7.1, MUST-67).
+func (p *path) announcedMSS() uint16 { return uint16(min(p.localMTU-p.ipHeader-tcpHeader, 65535)) }
+
+// sendMSS is Eff.snd.MSS before options: the most octets of options and data in one segment (MUST-16).
+func (p *path) sendMSS() int { return min(p.peerMSS, p.mtu-p.ipHeader-tcpHeader) }
+
+// minSendMSS keeps a peer that announces a tiny MSS from making every octet cost a packet.
+// The options of a segment (40 octets at most) must fit in as well.
+const minSendMSS = 88
+
+func (p *path) setPeerMSS(mss uint16) {
+	if mss != 0 {
+		p.peerMSS = max(int(mss), minSendMSS)
+	}
+}
+
+// newConn returns a connection that has not chosen its first state yet.
+func newConn(now Time, cfg *Config, o Open) *Conn {
+	c := &Conn{
+		cfg:       cfg,
+		path:      newPath(o),
+		timer:     noTimers,
+		tsOffset:  o.TSOffset,
+		nagle:     cfg.Nagle,
+		userLimit: cfg.UserTimeout,
+		keepAlive: cfg.KeepAlive,
+		heard:     now,
+	}
+	c.snd.iss = o.ISS
+	c.snd.limit = cfg.SendBuffer
+	c.snd.buf.start, c.snd.buf.end = 1, 1
+	c.rcv.limit = cfg.ReceiveBuffer
+	c.rcv.finAt = never
+	return c
+}
+
+// Dial begins an active OPEN: the first Transmit sends the SYN (RFC 9293 3.10.1). The Config must have its defaults.
+func Dial(now Time, cfg *Config, o Open) *Conn {
+	c := newConn(now, cfg, o)
+	c.setState(SynSent)
+	c.timestamps = cfg.Timestamps == Enabled
+	c.sack = cfg.SACK == Enabled
+	if cfg.WindowScale == Enabled {
+		c.rcv.scale = windowScale(cfg.ReceiveBuffer)
+	}
+	return c
+}
+
+// State is the connection's state. In TIME-WAIT take the [Conn.Remnant] and let the Conn go.
+func (c *Conn) State() State { return c.state }
+
+// Err is why the connection ended, nil while it lives and after a graceful release.
+func (c *Conn) Err() error {
+	if c.err == 0 {
+		return nil
+	}
+	return c.err
+}
+
+// ISS is our initial sequence number: the wire number of octet 0.
+func (c *Conn) ISS() uint32 { return c.snd.iss }
+
+// IRS is the peer's, 0 while it is not known.
+func (c *Conn) IRS() uint32 { return c.rcv.irs }
+
+// fullSize is the data octets of a full segment with the options every segment has.
+func (c *Conn) fullSize() int {
+	size := c.path.sendMSS()
+	if c.timestamps {
+		size -= timestampsLen
+	}
+	return size
+}
+
+// timestampsLen is what the timestamps option takes with its padding.
+const timestampsLen = 12
+
+// establish enters ESTABLISHED: both sides' numbers are known. A close asked for meanwhile takes effect now.
+func (c *Conn) establish(now Time) {
+	c.setState(Established)
+	c.timer.retransmit, c.timer.giveUp = Never, Never
+	window := cc.InitialWindow(c.fullSize())
+	if c.recovery.timeouts > 0 {
+		window = int64(c.fullSize()) // the SYN was lost: begin with one segment (RFC 5681 3.1)
+	}
+	c.cc = cc.NewReno(c.fullSize(), window)
+	c.recovery.timeouts = 0
+	c.armKeepAlive(now)
+	if c.snd.finQueued {
+		c.setState(FinWait1)
+	}
+}
+
+// fail ends the connection with an error. What has arrived stays readable; what was to be sent is lost.
+func (c *Conn) fail(err Error) {
+	c.err = err
+	c.close()
+}
+
+// close enters CLOSED and lets go of everything but unread data.
+func (c *Conn) close() {
+	if c.state != Closed {
+		c.setState(Closed)
+	}
+	c.timer = noTimers
+	c.ack = ackState{}
+	c.snd.buf.discard(c.cfg.Pages)
+	if c.orphan {
+		c.rcv.buf.discard(c.cfg.Pages)
+	}
+}
+
+// abort ends the connection with an error and tells the peer with a RST.
+func (c *Conn) abort(err Error) {
+	switch c.state {
+	case SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck:
+		c.queueReset(seq.Wire(c.snd.iss, c.snd.max), true)
+	}
+	c.fail(err)
+}
+
+// queueReset makes the next Transmit send a RST.
+func (c *Conn) queueReset(number uint32, ack bool) {
+	c.resetDue, c.resetSeq, c.resetAck = true, number, ack
+}
+
+// timeoutError is what a connection that gave up ends with: what ICMP had said meanwhile, if anything, explains more
+// than a plain timeout (RFC 9293 3.9.2.2, SHLD-25).
+func (c *Conn) timeoutError() Error {
+	if c.softError != 0 {
+		return c.softError
+	}
+	return ErrTimeout
+}
+
+// clock is the value of our timestamp clock, in milliseconds (RFC 7323 4.1).
+func (c *Conn) clock(now Time) uint32 { return timestampClock(now, c.tsOffset) }
+
+func timestampClock(now Time, offset uint32) uint32 {
+	return uint32(int64(now)/int64(time.Millisecond)) + offset
+}
+
+// window fields carry at most this before scaling.
+const maxWindowField = 65535
+
+// header puts what every segment after the SYN carries into out: numbers, window, timestamps.
+func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) {
+	out.reset(flags | wire.ACK)
+	out.TCP.Seq = seq.Wire(c.snd.iss, at)
+	out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
+	out.TCP.Window = c.announceWindow()
+	if c.timestamps {
+		out.TCP.Options.HasTimestamps = true
+		out.TCP.Options.TSVal = c.clock(now)
+		out.TCP.Options.TSEcr = c.tsRecent
+	}
+	if c.sack {
+		c.sackBlocks(&out.TCP.Options)
+	}
+}

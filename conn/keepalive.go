@@ -1,0 +1,66 @@
+package conn
+
+import "time"
+
+// SetKeepAlive changes the probing of an idle peer from now on (MUST-24, MUST-27). Zero durations mean the defaults.
+func (c *Conn) SetKeepAlive(now Time, k KeepAlive) {
+	c.keepAlive = k.withDefaults()
+	c.timer.keepAlive = Never
+	if c.state.synchronized() {
+		c.armKeepAlive(now)
+	}
+}
+
+func (c *Conn) armKeepAlive(now Time) {
+	if c.keepAlive.Enable {
+		c.timer.keepAlive = now.Add(c.keepAlive.Idle)
+	}
+}
+
+// keepAliveTimeout runs when the peer may have been silent for too long. The timer is not moved by every segment that
+// arrives; it looks here when the last one came.
+func (c *Conn) keepAliveTimeout(now Time) {
+	idle := now.Sub(c.heard)
+	switch {
+	case !c.keepAlive.Enable, c.state == TimeWait:
+		c.timer.keepAlive = Never
+	case c.snd.una < c.snd.max, c.probes == 0 && idle < c.keepAlive.Idle:
+		// Data in flight is its own question (MUST-26).
+		c.timer.keepAlive = now.Add(max(c.keepAlive.Idle-idle, c.keepAlive.Interval))
+		if c.probes == 0 && idle < c.keepAlive.Idle {
+			c.timer.keepAlive = c.heard.Add(c.keepAlive.Idle)
+		}
+	case c.probes >= c.keepAlive.Count, c.probes > 0 && c.userLimit > 0 && idle >= c.keepAlive.Idle+c.userLimit:
+		c.abort(c.timeoutError()) // the peer may be back without memory of us: the RST says so (RFC 9293 3.8.4)
+	default:
+		c.probes++
+		c.probeDue = true
+		c.timer.keepAlive = now.Add(c.keepAlive.Interval)
+	}
+}
+
+// keepAliveDue reports, once, that a probe is to be sent.
+func (c *Conn) keepAliveDue() bool {
+	due := c.probeDue
+	c.probeDue = false
+	return due
+}
+
+// SetUserTimeout sets how long sent data may stay unacknowledged, or the peer's window closed, before the connection
+// ends with [ErrTimeout]; 0 returns to R2 (RFC 9293 3.9.1.1, MUST-21).
+func (c *Conn) SetUserTimeout(now Time, d time.Duration) {
+	c.userLimit = max(d, 0)
+	if c.timer.giveUp != Never {
+		c.timer.giveUp = Never
+		c.armRetransmit(now)
+	}
+}
+
+// SetNagle says from now on whether small segments wait (MUST-17).
+func (c *Conn) SetNagle(m NagleMode) { c.nagle = m }
+
+// SetReceiveBuffer changes the most unread octets to hold. The window offered already stays offered (SHLD-14).
+func (c *Conn) SetReceiveBuffer(n int) { c.rcv.limit = clampBuffer(n) }
+
+// SetSendBuffer changes the most unacknowledged octets to hold.
+func (c *Conn) SetSendBuffer(n int) { c.snd.limit = clampBuffer(n) }

@@ -1,0 +1,36 @@
+package conn
+
+// A closed window must be asked about again and again, for the ACK that opens it may get lost and nobody repeats ACKs
+// (RFC 9293 3.8.6.1). The probes are spaced like retransmissions, from one RTO on, doubling (SHLD-29, SHLD-30).
+
+// persistTimeout probes a closed window with the first octet beyond it (MUST-36), or, if the window is open but too
+// small to be worth a segment by itself, sends what fits: the override of RFC 9293 3.8.6.2.1.
+func (c *Conn) persistTimeout(now Time) {
+	if c.snd.una == c.snd.end() {
+		return
+	}
+	c.snd.nxt = c.snd.una
+	if c.snd.windowClosed() {
+		c.snd.probe = true
+	} else {
+		c.snd.force = true
+	}
+	c.armRetransmit(now)
+}
+
+// windowAnswered is called for every acceptable ACK. While the window is closed, an answer to a probe is proof of life:
+// the connection stays open however long the peer keeps its window closed (MUST-37). Not so when nobody waits for the
+// data any more, or when the application set a limit. When the window has opened, what the probes spaced out goes at once.
+func (c *Conn) windowAnswered(now Time, wasClosed bool) {
+	if !c.snd.windowClosed() {
+		if wasClosed {
+			c.rtt.backoff = 0
+			c.snd.probe = false
+			c.restartRetransmit(now)
+		}
+		return
+	}
+	if c.timer.giveUp != Never && !c.orphan && c.userLimit == 0 {
+		c.timer.giveUp = now.Add(c.cfg.R2)
+	}
+}

@@ -1,0 +1,250 @@
+package conn
+
+import (
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// Receive takes a segment that arrived for this connection: SEGMENT ARRIVES of RFC 9293 3.10.7, with its steps in the
+// RFC's order. The segment's checksum has been verified and its header parsed.
+func (c *Conn) Receive(now Time, s *Segment) Verdict {
+	switch c.state {
+	case Closed, TimeWait:
+		return VerdictIgnored // the driver's table no longer leads here
+	case SynSent:
+		return c.receiveSynSent(now, s)
+	}
+	at := seq.Unwrap(c.rcv.irs, c.rcv.nxt(), s.TCP.Seq)
+
+	if v := c.checkTimestamp(now, s, at); v != VerdictAccepted {
+		return v
+	}
+	if v := c.checkSequence(now, s, at); v != VerdictAccepted {
+		return v
+	}
+	if s.TCP.Flags.Has(wire.RST) {
+		return c.receiveReset(now, at)
+	}
+	// Third step, security: nothing to check (RFC 9293 3.10.7.4).
+	if s.TCP.Flags.Has(wire.SYN) {
+		// A SYN on a synchronized connection, forged or of a peer that lost its memory (RFC 5961 4.2). In SYN-RECEIVED it
+		// is a SYN-ACK that crossed ours or the peer's SYN again: the ACK in it counts, and ours must be repeated.
+		if c.state.synchronized() || !s.TCP.Flags.Has(wire.ACK) {
+			return c.challengeACK(now)
+		}
+	}
+	c.heard = now
+	c.probes = 0
+	if v := c.receiveACK(now, s, at); v != VerdictAccepted {
+		return v
+	}
+	c.updateTimestamp(now, s, at)
+	if c.state == Closed || c.state == TimeWait {
+		return VerdictAccepted
+	}
+	c.receiveUrgent(s, at)
+	v := c.receiveText(now, s, at)
+	c.receiveFIN(now)
+	return v
+}
+
+// checkSequence is the first step: is any of the segment inside the window? (RFC 9293 3.10.7.4, table 6.)
+func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
+	nxt, edge := c.rcv.nxt(), c.rcv.edge
+	end := at + s.length()
+	switch {
+	case at == nxt:
+		// Acceptable even when the window is zero: its ACK, URG and RST count, its data is cut off later (MUST-66).
+		return VerdictAccepted
+	case at > nxt && at < edge:
+		return VerdictAccepted
+	case at < nxt && end > nxt && nxt < edge:
+		return VerdictAccepted
+	}
+	v := VerdictOutOfWindow
+	if end <= nxt {
+		v = VerdictDuplicate
+	}
+	if s.TCP.Flags.Has(wire.RST) {
+		return v
+	}
+	if c.state == SynReceived && s.TCP.Flags.Has(wire.SYN) && at == 0 {
+		// The peer's SYN, or the SYN-ACK of a simultaneous open. Its ACK may be all we are waiting for
+		// (RFC 9293 figure 7): let it count; without one, our SYN-ACK got lost.
+		if s.TCP.Flags.Has(wire.ACK) {
+			return VerdictAccepted
+		}
+		c.snd.nxt = 0
+		return VerdictDuplicate
+	}
+	// An ACK tells the peer where we are. Segments without data get only a few: two ends that disagree would otherwise
+	// answer each other for ever.
+	if len(s.Data) > 0 || s.TCP.Flags.Has(wire.FIN) || c.challenge.allow(now) {
+		c.acknowledgeNow(NoteDuplicateACK)
+	}
+	return v
+}
+
+// receiveReset is the second step. Only a RST at exactly RCV.NXT is believed; any other inside the window is asked
+// about (RFC 9293 3.10.7.4, RFC 5961 3.2).
+func (c *Conn) receiveReset(now Time, at seq.Offset) Verdict {
+	if at != c.rcv.nxt() {
+		return c.challengeACK(now)
+	}
+	switch c.state {
+	case SynReceived:
+		c.fail(ErrRefused) // of an active OPEN: a passive one is still an Embryo (MUST-11)
+	case Closing, LastAck:
+		c.close() // everything was exchanged
+	default:
+		c.fail(ErrReset)
+	}
+	return VerdictReset
+}
+
+// receiveACK is the fifth step.
+func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
+	if !s.TCP.Flags.Has(wire.ACK) {
+		return VerdictBadACK
+	}
+	ack := seq.Unwrap(c.snd.iss, c.snd.una, s.TCP.Ack)
+	if c.state == SynReceived {
+		if ack <= c.snd.una || ack > c.snd.max {
+			c.queueReset(s.TCP.Ack, false)
+			return VerdictBadACK
+		}
+		c.snd.wl1, c.snd.wl2 = at, ack
+		c.establish(now)
+	}
+	// Neither of what was never sent nor of what is long past (RFC 5961 5.2, MAY-12).
+	if ack > c.snd.max || ack < c.snd.una-seq.Offset(c.snd.largest) {
+		c.challengeACK(now)
+		return VerdictBadACK
+	}
+	before, wasClosed := c.snd.window, c.snd.windowClosed()
+	c.updateSendWindow(at, ack, s.TCP.Window)
+	if ack > c.snd.una {
+		c.acceptACK(now, ack, s)
+	} else {
+		c.duplicateACK(s, ack, before)
+	}
+	c.windowAnswered(now, wasClosed)
+	// Whether our FIN is acknowledged is decided here, once, for every state that waits for it.
+	if c.snd.finAcked() {
+		c.finAcknowledged(now)
+	}
+	return VerdictAccepted
+}
+
+// finAcknowledged moves on from the states that wait for the ACK of our FIN.
+func (c *Conn) finAcknowledged(now Time) {
+	switch c.state {
+	case FinWait1:
+		c.setState(FinWait2)
+		c.armOrphan(now)
+	case Closing:
+		c.enterTimeWait()
+	case LastAck:
+		c.close()
+	}
+}
+
+// receiveText is the seventh step: data. The window's edges cut off what arrived before and what there is no room for.
+func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
+	data := s.Data
+	if s.TCP.Flags.Has(wire.SYN) {
+		at++ // the data follows the SYN
+	}
+	end := at + seq.Offset(len(data))
+	if s.TCP.Flags.Has(wire.FIN) && c.state.mayReceive() {
+		c.noteFIN(end)
+	}
+	if len(data) == 0 {
+		if s.TCP.Flags.Has(wire.FIN) && end > c.rcv.buf.next {
+			return VerdictOutOfOrder // ahead of data that is missing
+		}
+		return VerdictAccepted
+	}
+	if !c.state.mayReceive() {
+		return VerdictIgnored // after the peer's FIN: "should not occur"
+	}
+	if end <= c.rcv.buf.next {
+		c.acknowledgeNow(NoteDuplicateACK)
+		return VerdictDuplicate
+	}
+	if c.orphan {
+		c.abort(ErrAborted) // nobody will ever read it (RFC 9293 3.6.1, SHLD-3)
+		return VerdictAfterClose
+	}
+	if limit := min(c.rcv.edge, c.rcv.finAt); end > limit {
+		end = limit
+		if end <= max(at, c.rcv.buf.next) {
+			c.acknowledgeNow(NoteDuplicateACK)
+			return VerdictOutOfWindow
+		}
+		data = data[:end-at]
+	}
+	return c.takeData(now, at, data, s.size())
+}
+
+// takeData puts acceptable data in its place.
+func (c *Conn) takeData(now Time, at seq.Offset, data []byte, segmentSize int) Verdict {
+	b := &c.rcv.buf
+	before := b.next
+	hadHoles := len(b.ahead) > 0
+	early, ok := b.insert(c.cfg.Pages, at, data)
+	switch {
+	case !ok:
+		c.acknowledgeNow(NoteDuplicateACK)
+		return VerdictOutOfWindow
+	case early != interval{}:
+		c.ack.early(early)
+		c.stats.OutOfOrder++
+		c.acknowledgeNow(NoteDuplicateACK) // at once: the peer finds its loss by these (MAY-13, RFC 5681 4.2)
+		return VerdictOutOfOrder
+	}
+	n := int(b.next - before)
+	c.stats.Received += uint64(n)
+	if c.rcv.discard {
+		b.skip(c.cfg.Pages, b.readable())
+	}
+	if hadHoles {
+		c.acknowledgeNow(NoteNone) // a gap was filled (RFC 5681 4.2)
+	}
+	c.acknowledgeData(now, n, segmentSize)
+	return VerdictAccepted
+}
+
+// noteFIN remembers where the peer's FIN is, if there is room for it.
+func (c *Conn) noteFIN(at seq.Offset) {
+	if at >= c.rcv.buf.next && at < c.rcv.edge {
+		c.rcv.finAt = min(c.rcv.finAt, at)
+	}
+	if c.rcv.finAt != c.rcv.buf.next {
+		c.acknowledgeNow(NoteDuplicateACK) // it came early, or has to come again
+	}
+}
+
+// receiveFIN is the eighth step, done when everything before the FIN has arrived, in whichever order they came.
+func (c *Conn) receiveFIN(now Time) {
+	if c.rcv.finDone || c.rcv.buf.next != c.rcv.finAt || !c.state.mayReceive() {
+		return
+	}
+	c.rcv.finDone = true
+	c.acknowledgeNow(NoteNone)
+	switch c.state {
+	case Established:
+		c.setState(CloseWait)
+	case FinWait1:
+		c.setState(Closing) // our FIN is not acknowledged, or we would be in FIN-WAIT-2
+	case FinWait2:
+		c.enterTimeWait()
+	}
+}
+
+// enterTimeWait leaves only the last ACK to be sent; what remains to be guarded goes into a [Remnant].
+func (c *Conn) enterTimeWait() {
+	c.setState(TimeWait)
+	c.timer = noTimers
+	c.snd.buf.discard(c.cfg.Pages)
+}

@@ -1,0 +1,69 @@
+package conn
+
+import (
+	"time"
+
+	"minitcp/conn/seq"
+)
+
+// rttEstimator measures the round-trip time and derives the retransmission timeout (RFC 6298).
+type rttEstimator struct {
+	srtt, rttvar time.Duration // srtt 0: nothing measured yet
+	minimum      time.Duration // smallest sample so far, 0: none
+	backoff      uint8         // how often the timeout has been doubled since the last progress
+
+	// One segment at a time is timed: the ACK that covers octet timed-1 ends the measurement. A retransmission of
+	// that octet spoils it, since nobody can tell which copy was acknowledged (Karn's algorithm, MUST-18).
+	timed   seq.Offset // 0: none
+	timedAt Time
+}
+
+// granularity is G of RFC 6298: the tick of the driver's timers.
+const granularity = time.Millisecond
+
+// maxBackoff keeps the shifted timeout far from overflow; MaxRTO cuts in long before.
+const maxBackoff = 16
+
+// start begins a measurement that the ACK of end will finish, unless one is running.
+func (r *rttEstimator) start(now Time, end seq.Offset) {
+	if r.timed == 0 {
+		r.timed, r.timedAt = end, now
+	}
+}
+
+// cancel spoils a running measurement: something from it on was sent again.
+func (r *rttEstimator) cancel() { r.timed = 0 }
+
+// sample takes a measured round trip (RFC 6298 2.2 and 2.3). Only a measurement ends the backoff: until one succeeds,
+// the timeout may be shorter than the path is long (the other half of Karn's algorithm).
+func (r *rttEstimator) sample(d time.Duration) {
+	d = max(d, 1)
+	r.backoff = 0
+	if r.minimum == 0 || d < r.minimum {
+		r.minimum = d
+	}
+	if r.srtt == 0 {
+		r.srtt, r.rttvar = d, d/2
+		return
+	}
+	r.rttvar += (absDuration(r.srtt-d) - r.rttvar) / 4
+	r.srtt += (d - r.srtt) / 8
+	r.srtt = max(r.srtt, 1)
+}
+
+// timeout is the RTO with its exponential backoff (RFC 6298 2.3, 2.4, 5.5). MinRTO bounds the variance term and not only
+// the sum, so that a steady path of 200 ms does not time out on the first delayed ACK.
+func (r *rttEstimator) timeout(cfg *Config) time.Duration {
+	rto := cfg.InitialRTO
+	if r.srtt != 0 {
+		rto = r.srtt + max(granularity, 4*r.rttvar, cfg.MinRTO)
+	}
+	return min(rto<<min(r.backoff, maxBackoff), cfg.MaxRTO)
+}
+
+func absDuration(d time.Duration) time.Duration {
+	if d < 0 {
+		return -d
+	}
+	return d
+}

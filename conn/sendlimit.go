@@ -1,0 +1,63 @@
+package conn
+
+// sendVerdict says what may be sent now, and if nothing, what stands in the way.
+type sendVerdict uint8
+
+const (
+	sendData       sendVerdict = iota // that many octets, and the FIN if it is next
+	sendProbe                         // one octet, or the FIN, into a closed window
+	sendNothing                       // wait for an ACK or for the application
+	sendWhenWindow                    // wait for the peer's window
+)
+
+// sendLimit answers: how many octets may go out at SND.NXT, in segments of size, at most limit in all? The congestion
+// window, the peer's window, Nagle and silly window avoidance have their say here and nowhere else.
+func (c *Conn) sendLimit(size, limit int) (int, sendVerdict) {
+	s := &c.snd
+	waiting := int64(s.buf.end - s.nxt) // data not sent
+	room := int64(s.edge - s.nxt)       // what the peer's window leaves
+	if s.probe && room <= 0 {
+		return 0, sendProbe
+	}
+	if waiting <= 0 { // only the FIN is left
+		if room <= 0 {
+			return 0, sendWhenWindow
+		}
+		return 0, sendData
+	}
+	if room <= 0 {
+		return 0, sendWhenWindow
+	}
+	congestion := c.cc.Window() - c.inNetwork()
+	if congestion < int64(size) && congestion < waiting && c.inNetwork() > 0 {
+		// Part of a segment is not worth sending because of cwnd; an ACK will make room for a whole one.
+		s.blocked = true
+		return 0, sendNothing
+	}
+	n := min(waiting, room, max(congestion, int64(size)), int64(max(limit, size)))
+	if n == waiting && !c.mustWait(n, size) {
+		return int(n), sendData
+	}
+	if whole := n - n%int64(size); whole > 0 {
+		return int(whole), sendData // the rest waits to fill a segment
+	}
+	switch {
+	case s.force, n < waiting && n >= s.largest/2:
+		return int(n), sendData // half of the largest window ever seen is as good as it gets (RFC 9293 3.8.6.2.1)
+	case n == waiting:
+		return 0, sendNothing // Nagle
+	}
+	return 0, sendWhenWindow
+}
+
+// mustWait is Nagle's question: n octets are all there is, and they end in a segment that is not full; may that one go
+// now? Not while another small one is unacknowledged (RFC 9293 3.7.4, SHLD-7, in the form that looks only at small
+// segments, as Linux has it: full ones before it do not hold back the end of a message). The last data before a FIN
+// need not wait: nothing will come to fill the segment. Urgent data and data that was sent before do not either.
+func (c *Conn) mustWait(n int64, size int) bool {
+	s := &c.snd
+	if n%int64(size) == 0 || c.nagle == NoDelay || s.finQueued || s.force || s.urgent > s.nxt || s.nxt < s.max {
+		return false
+	}
+	return s.una < s.small
+}

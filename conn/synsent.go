@@ -1,0 +1,96 @@
+package conn
+
+import (
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// receiveSynSent is SEGMENT ARRIVES in SYN-SENT (RFC 9293 3.10.7.3).
+func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
+	f := s.TCP.Flags
+	// First: an ACK must be for our SYN, and nothing else has been sent yet.
+	if f.Has(wire.ACK) && s.TCP.Ack != c.snd.iss+1 {
+		if !f.Has(wire.RST) {
+			c.queueReset(s.TCP.Ack, false)
+		}
+		return VerdictBadACK
+	}
+	// Second: a RST counts only if it proves that our SYN was seen.
+	if f.Has(wire.RST) {
+		if !f.Has(wire.ACK) {
+			return VerdictIgnored
+		}
+		c.fail(ErrRefused)
+		return VerdictReset
+	}
+	// Fourth.
+	if !f.Has(wire.SYN) {
+		return VerdictIgnored
+	}
+	c.acceptSYN(now, &s.TCP)
+	c.heard = now
+	if !f.Has(wire.ACK) {
+		// Simultaneous open: both sides' SYNs crossed (MUST-10). The timer goes on, now for a SYN-ACK.
+		c.setState(SynReceived)
+		c.snd.nxt = 0
+		c.rtt.cancel()
+		return VerdictAccepted
+	}
+	c.snd.wl1, c.snd.wl2 = 0, 1
+	c.establish(now)
+	c.acceptACK(now, 1, s)
+	c.acknowledgeNow(NoteNone)
+	c.receiveUrgent(s, 0)
+	v := c.receiveText(now, s, 0)
+	c.receiveFIN(now)
+	return v
+}
+
+// acceptSYN takes the peer's initial sequence number, window and options from its SYN or SYN-ACK.
+func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
+	c.rcv.irs = h.Seq
+	c.rcv.buf.start, c.rcv.buf.next = 1, 1
+	c.rcv.edge = 1 + seq.Offset(synWindow(c.cfg))
+	c.rcv.size = minSendMSS
+
+	o := &h.Options
+	c.path.setPeerMSS(o.MSS)
+	c.timestamps = c.timestamps && o.HasTimestamps
+	if c.timestamps {
+		c.tsRecent, c.tsRecentAt = o.TSVal, now
+	}
+	c.sack = c.sack && o.SACKPermitted
+	if c.cfg.WindowScale == Enabled && o.HasWindowScale {
+		c.snd.scale = o.WindowScale
+	} else {
+		c.snd.scale, c.rcv.scale = 0, 0
+	}
+	// The window in a SYN is never scaled (RFC 7323 2.2).
+	c.snd.window = int64(h.Window)
+	c.snd.largest = c.snd.window
+	c.snd.edge = 1 + seq.Offset(h.Window)
+}
+
+// synWindow is the window our SYN offers, which cannot be scaled.
+func synWindow(cfg *Config) int { return min(cfg.ReceiveBuffer, maxWindowField) }
+
+// synHeader puts our SYN, or SYN-ACK, into out. The peer's options must have been taken before a SYN-ACK is built.
+func (c *Conn) synHeader(now Time, out *Outgoing) {
+	out.reset(wire.SYN)
+	out.TCP.Seq = c.snd.iss
+	out.TCP.Window = uint16(synWindow(c.cfg))
+	o := &out.TCP.Options
+	o.MSS = c.path.announcedMSS()
+	o.SACKPermitted = c.sack
+	if c.timestamps {
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, c.clock(now), c.tsRecent
+	}
+	if c.rcv.scale > 0 {
+		o.HasWindowScale, o.WindowScale = true, c.rcv.scale
+	}
+	if c.state == SynReceived {
+		out.TCP.Flags |= wire.ACK
+		out.TCP.Ack = seq.Wire(c.rcv.irs, 1)
+		c.rcv.acked = 1
+	}
+}

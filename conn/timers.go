@@ -1,0 +1,50 @@
+package conn
+
+// timers are the instants at which Advance has something to do. The driver needs only the earliest.
+type timers struct {
+	// retransmit: what is in flight was not acknowledged in time, or a closed window wants a probe.
+	retransmit Time
+	// giveUp: R2 or the user timeout; the peer has been silent for too long while something was owed.
+	giveUp Time
+	// ack: a delayed ACK is due.
+	ack Time
+	// keepAlive: the connection may have been idle for long enough.
+	keepAlive Time
+	// orphan: an application that has closed waits no longer (FIN-WAIT-2, linger).
+	orphan Time
+}
+
+var noTimers = timers{Never, Never, Never, Never, Never}
+
+func (t *timers) earliest() Time {
+	return min(t.retransmit, t.giveUp, t.ack, t.keepAlive, t.orphan)
+}
+
+// Deadline is when Advance must be called at the latest; [Never] when nothing is due.
+func (c *Conn) Deadline() Time { return c.timer.earliest() }
+
+// Advance tells the connection what time it is. Calling it early or twice is harmless.
+func (c *Conn) Advance(now Time) {
+	if now < c.timer.earliest() {
+		return
+	}
+	if now >= c.timer.ack {
+		c.timer.ack = Never
+		c.ack.due = true
+	}
+	if now >= c.timer.giveUp {
+		c.fail(c.timeoutError())
+		return
+	}
+	if now >= c.timer.orphan {
+		c.orphanTimeout()
+		return
+	}
+	if now >= c.timer.retransmit {
+		c.timer.retransmit = Never
+		c.retransmitTimeout(now)
+	}
+	if now >= c.timer.keepAlive {
+		c.keepAliveTimeout(now)
+	}
+}

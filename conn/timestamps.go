@@ -1,0 +1,50 @@
+package conn
+
+import (
+	"time"
+
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// tsRecentValid is how long TS.Recent may be compared with: after 24 days a 1 ms clock has run half around (RFC 7323 5.5).
+const tsRecentValid = 24 * 24 * time.Hour
+
+// checkTimestamp is PAWS: a segment older than one already taken is a stray from long ago, even if its sequence number
+// fits (RFC 7323 5.3).
+func (c *Conn) checkTimestamp(now Time, s *Segment, at seq.Offset) Verdict {
+	if !c.timestamps || s.TCP.Flags.Has(wire.RST) {
+		return VerdictAccepted
+	}
+	o := &s.TCP.Options
+	if !o.HasTimestamps {
+		return VerdictNoTimestamp // SHOULD be dropped (RFC 7323 3.2)
+	}
+	if seq.Less(o.TSVal, c.tsRecent) && now.Sub(c.tsRecentAt) < tsRecentValid {
+		c.acknowledgeNow(NoteDuplicateACK)
+		return VerdictOldTimestamp
+	}
+	return VerdictAccepted
+}
+
+// updateTimestamp keeps the timestamp to echo: that of the segment that holds the octet last acknowledged, so that
+// delayed ACKs are part of the measured time and retransmissions are told apart (RFC 7323 4.3).
+func (c *Conn) updateTimestamp(now Time, s *Segment, at seq.Offset) {
+	if c.timestamps && at <= c.rcv.acked && !seq.Less(s.TCP.Options.TSVal, c.tsRecent) {
+		c.tsRecent, c.tsRecentAt = s.TCP.Options.TSVal, now
+	}
+}
+
+// echoedRTT is the round-trip time the timestamps tell, for when a retransmission spoiled our own measurement
+// (RFC 7323 4.1). It is as coarse as the clock: at least 1 ms.
+func (c *Conn) echoedRTT(now Time, s *Segment) (time.Duration, bool) {
+	o := &s.TCP.Options
+	if !c.timestamps || !o.HasTimestamps || o.TSEcr == 0 {
+		return 0, false
+	}
+	ms := int32(c.clock(now) - o.TSEcr)
+	if ms < 0 || time.Duration(ms)*time.Millisecond > now.Sub(0) {
+		return 0, false // not a value we ever sent
+	}
+	return max(time.Duration(ms), 1) * time.Millisecond, true
+}

@@ -1,0 +1,195 @@
+package conn
+
+import (
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// Transmit builds the next segment there is to send into out and reports whether there was one. Call it until it says
+// false. Limit is the most data octets a segment may carry: more than the MSS asks for superframes.
+//
+// What it builds counts as sent; nothing asks "is there something to send?" beforehand.
+func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
+	if c.resetDue {
+		c.buildReset(out)
+		return true
+	}
+	switch c.state {
+	case Closed, Listen:
+		return false
+	case SynSent, SynReceived:
+		return c.transmitSYN(now, out)
+	case TimeWait:
+		return c.transmitACK(now, out)
+	}
+	return c.transmitLost(now, out) || c.transmitNew(now, limit, out) || c.transmitACK(now, out)
+}
+
+// buildReset makes the one RST of an aborted connection. It has no window and no options.
+func (c *Conn) buildReset(out *Outgoing) {
+	c.resetDue = false
+	out.reset(wire.RST)
+	out.TCP.Seq = c.resetSeq
+	if c.resetAck {
+		out.TCP.Flags |= wire.ACK
+		out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
+	}
+}
+
+// transmitSYN sends the SYN, or the SYN-ACK of a simultaneous open, when nxt says that it is its turn.
+func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
+	if c.snd.nxt != 0 {
+		if c.state == SynReceived && c.ack.due {
+			c.header(now, out, 0, 1)
+			out.Note = c.ack.note
+			c.acknowledged()
+			return true
+		}
+		return false
+	}
+	c.synHeader(now, out)
+	if c.recovery.timeouts > 0 {
+		out.Note = NoteRetransmission
+		c.stats.Retransmitted++
+	} else {
+		c.rtt.start(now, 1)
+	}
+	c.snd.nxt, c.snd.max = 1, 1
+	c.acknowledged()
+	c.armRetransmit(now)
+	return true
+}
+
+// transmitLost sends again the one segment recovery has found lost.
+func (c *Conn) transmitLost(now Time, out *Outgoing) bool {
+	if !c.recovery.retransmit {
+		return false
+	}
+	c.recovery.retransmit = false
+	s := &c.snd
+	if s.windowClosed() || s.una >= s.max {
+		return false // the timer will see to it
+	}
+	c.header(now, out, 0, s.una)
+	n := min(int64(s.buf.end-s.una), int64(s.edge-s.una), int64(c.roomBeside(out)), int64(s.max-s.una))
+	c.rtt.cancel()
+	c.emit(out, s.una, int(n))
+	out.Note = NoteFastRetransmission
+	end := s.una + seq.Offset(n) + finLen(out) // a FIN asked for since may ride along for the first time
+	s.nxt, s.max = max(s.nxt, end), max(s.max, end)
+	return true
+}
+
+// transmitNew sends what comes next at SND.NXT: new data, data again after a timeout, a FIN, or a probe.
+func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
+	s := &c.snd
+	if s.nxt >= s.end() && !s.probe {
+		return false
+	}
+	c.header(now, out, 0, s.nxt)
+	size := c.roomBeside(out)
+	n, verdict := c.sendLimit(size, limit)
+	switch verdict {
+	case sendNothing:
+		return false
+	case sendWhenWindow:
+		if s.una == s.max {
+			c.armRetransmit(now) // as persist timer
+		}
+		return false
+	case sendProbe:
+		s.probe = false
+		n = min(1, int(s.buf.end-s.nxt))
+		c.emitAt(out, s.nxt, n)
+		out.Note = NoteWindowProbe
+		s.max = max(s.max, s.nxt+seq.Offset(n)+finLen(out))
+		return true
+	}
+	s.force = false
+	if n > size {
+		out.SegmentSize = size
+	}
+	at := s.nxt
+	c.emit(out, at, n)
+	s.nxt = at + seq.Offset(n) + finLen(out)
+	if at < s.max {
+		out.Note = NoteRetransmission
+		c.rtt.cancel()
+	} else if s.nxt > at {
+		c.rtt.start(now, s.nxt)
+	}
+	s.max = max(s.max, s.nxt)
+	if n%size != 0 {
+		s.small = s.nxt
+	}
+	c.armRetransmit(now)
+	return true
+}
+
+// roomBeside is how many data octets fit into one segment next to out's options (MUST-16).
+func (c *Conn) roomBeside(out *Outgoing) int { return c.path.sendMSS() - out.TCP.Options.Len() }
+
+// emit fills in a segment with n octets of data from at, and keeps count.
+func (c *Conn) emit(out *Outgoing, at seq.Offset, n int) {
+	c.emitAt(out, at, n)
+	if at < c.snd.max {
+		c.stats.Retransmitted += uint64(segments(n, out.SegmentSize))
+	} else {
+		c.stats.Sent += uint64(n)
+	}
+}
+
+// emitAt puts n octets of data from at into out, with the FIN if it comes next, and PSH when nothing is left behind
+// them (MUST-61).
+func (c *Conn) emitAt(out *Outgoing, at seq.Offset, n int) {
+	s := &c.snd
+	out.Data = s.buf.span.slices(out.Data, at, n)
+	out.Len = n
+	end := at + seq.Offset(n)
+	if n > 0 && end == s.buf.end {
+		out.TCP.Flags |= wire.PSH
+	}
+	// The FIN takes a sequence number, so it too must be inside the window, unless it is a probe.
+	if s.finQueued && end == s.buf.end && (end < s.edge || n == 0) {
+		out.TCP.Flags |= wire.FIN
+	}
+	c.urgentHeader(out, at)
+	c.acknowledged()
+}
+
+func finLen(out *Outgoing) seq.Offset {
+	if out.TCP.Flags.Has(wire.FIN) {
+		return 1
+	}
+	return 0
+}
+
+// segments is how many segments n octets are when cut at size, at least one.
+func segments(n, size int) int {
+	if size <= 0 || n <= size {
+		return 1
+	}
+	return (n + size - 1) / size
+}
+
+// transmitACK sends a segment without data: an ACK that is due, or a keep-alive probe.
+func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
+	switch {
+	case c.ack.due:
+		// SND.NXT, even while a timeout has pulled it back, but never beyond a window that shrank: a segment outside of
+		// the peer's window is dropped with all it says.
+		at := min(c.snd.max, max(c.snd.edge, c.snd.una))
+		note := c.ack.note
+		c.header(now, out, 0, at)
+		out.Note = note
+		c.acknowledged()
+		return true
+	case c.keepAliveDue():
+		// An old sequence number and no data: anything alive answers with an ACK (RFC 9293 3.8.4, SHLD-12).
+		c.header(now, out, 0, c.snd.una-1)
+		out.Note = NoteKeepAlive
+		c.acknowledged()
+		return true
+	}
+	return false
+}

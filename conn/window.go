@@ -1,0 +1,151 @@
+package conn
+
+import (
+	"math"
+
+	"minitcp/conn/seq"
+)
+
+// The sequence space, as offsets (RFC 9293 figures 3 and 4):
+//
+//	send       1 ........... una ............. nxt ........... edge
+//	           | acknowledged | in flight       | may be sent    | must wait
+//	                          | buf: kept until acknowledged ....... end
+//	           max is the highest nxt ever was; a timeout pulls nxt back to una.
+//
+//	receive    1 ........... start ........... nxt ........... edge
+//	           | read         | unread          | window         | not acceptable
+//	                                              ahead: what came early
+//
+// Octet 0 is the SYN; the FIN is the octet after the last one of data.
+
+// never is an offset no stream reaches.
+const never seq.Offset = math.MaxInt64
+
+// sendSpace is what we send: RFC 9293's SND variables, unwrapped.
+type sendSpace struct {
+	iss uint32
+	una seq.Offset // oldest unacknowledged octet
+	nxt seq.Offset // next octet to send
+	max seq.Offset // one past the highest octet ever sent
+
+	edge    seq.Offset // first octet the peer has no room for: SND.UNA+SND.WND when it was last told
+	wl1     seq.Offset // segment and acknowledgement numbers of the last window update
+	wl2     seq.Offset
+	window  int64 // SND.WND as the last acceptable segment had it
+	largest int64 // largest window the peer ever offered (MAX.SND.WND)
+	scale   uint8 // Snd.Wind.Shift
+
+	buf       sendBuffer
+	limit     int        // most octets buf may hold
+	finQueued bool       // the application wants no more sent after buf
+	urgent    seq.Offset // SND.UP: one past the last urgent octet, 0: none
+	small     seq.Offset // one past the last segment sent that was not full
+	blocked   bool       // the congestion window, and nothing else, held Transmit back since the last ACK
+	force     bool       // the override timer ran out: send a small segment anyway (RFC 9293 3.8.6.2.1)
+	probe     bool       // the persist timer ran out: probe the closed window
+}
+
+// finSent reports whether our FIN has been sent at least once.
+func (s *sendSpace) finSent() bool { return s.finQueued && s.max > s.buf.end }
+
+// finAcked reports whether the peer has acknowledged our FIN.
+func (s *sendSpace) finAcked() bool { return s.finQueued && s.una > s.buf.end }
+
+// end is one past the last octet there is to send, the FIN included.
+func (s *sendSpace) end() seq.Offset {
+	if s.finQueued {
+		return s.buf.end + 1
+	}
+	return s.buf.end
+}
+
+// receiveSpace is what we receive: RFC 9293's RCV variables, unwrapped.
+type receiveSpace struct {
+	irs     uint32
+	buf     receiveBuffer
+	edge    seq.Offset // first octet we have not offered room for; never moves back (SHLD-14)
+	scale   uint8      // Rcv.Wind.Shift
+	limit   int        // most unread octets to hold
+	size    int        // octets in the largest segment seen, for the delayed ACK
+	acked   seq.Offset // Last.ACK.sent
+	finAt   seq.Offset // where the peer's FIN is, once it has come
+	finDone bool       // and everything before it too
+	discard bool       // the application wants no more data
+	urgent  seq.Offset // RCV.UP, 0: none
+}
+
+// nxt is RCV.NXT.
+func (r *receiveSpace) nxt() seq.Offset {
+	if r.finDone {
+		return r.buf.next + 1
+	}
+	return r.buf.next
+}
+
+// windowScale is the shift that lets a window of n octets be announced (RFC 7323 2.3). At least 7, as a buffer may grow later.
+func windowScale(n int) uint8 {
+	scale := uint8(7)
+	for scale < 14 && n>>scale > maxWindowField {
+		scale++
+	}
+	return scale
+}
+
+// offer is where the window's edge could be moved to, with what is read and unread now.
+func (r *receiveSpace) offer() seq.Offset {
+	room := r.limit - r.buf.readable()
+	room = max(0, min(room, maxWindowField<<r.scale))
+	return r.buf.next + seq.Offset(room)
+}
+
+// announceWindow moves the window's edge as far as is worthwhile and returns the window field.
+// The edge never moves back, and forward only by a useful amount: receiver's silly window avoidance (RFC 9293
+// 3.8.6.2.2, MUST-39).
+func (c *Conn) announceWindow() uint16 {
+	r := &c.rcv
+	if edge := r.offer(); int64(edge-r.edge) >= c.usefulWindow() {
+		r.edge = edge
+	}
+	// Rounded up: rounding down would move the edge back by up to 2^scale-1 octets (RFC 7323 2.4).
+	unit := int64(1) << r.scale
+	field := (max(0, int64(r.edge-r.nxt())) + unit - 1) >> r.scale
+	field = min(field, maxWindowField)
+	r.edge = max(r.edge, r.nxt()+seq.Offset(field<<r.scale))
+	r.acked = r.nxt()
+	return uint16(field)
+}
+
+// usefulWindow is the least by which the edge may move: a full segment or half of the buffer.
+func (c *Conn) usefulWindow() int64 {
+	return int64(max(1, min(c.rcv.limit/2, c.fullSize())))
+}
+
+// windowOpened is called when the application has read: it makes an ACK due when the peer ought to know.
+func (c *Conn) windowOpened() {
+	if !c.state.mayReceive() {
+		return
+	}
+	r := &c.rcv
+	gain := int64(r.offer() - r.edge)
+	wasClosed := int64(r.edge-r.nxt()) < c.usefulWindow()
+	if gain >= int64(r.limit/4) || wasClosed && gain >= c.usefulWindow() {
+		c.ack.due = true
+		c.ack.note = NoteWindowUpdate
+	}
+}
+
+// updateSendWindow takes the window from an acceptable segment unless an older one comes late (RFC 9293 3.10.7.4).
+func (c *Conn) updateSendWindow(at, ack seq.Offset, field uint16) {
+	s := &c.snd
+	if at < s.wl1 || at == s.wl1 && ack < s.wl2 {
+		return
+	}
+	s.wl1, s.wl2 = at, ack
+	s.window = int64(field) << s.scale
+	s.largest = max(s.largest, s.window)
+	s.edge = ack + seq.Offset(s.window)
+}
+
+// windowClosed reports whether the peer has no room for anything we have not had acknowledged.
+func (s *sendSpace) windowClosed() bool { return s.edge <= s.una }

@@ -1,0 +1,17 @@
+package stack
+
+import (
+	"time"
+
+	"minitcp/conn"
+)
+
+// clock gives connections their time: nanoseconds since the stack was made, from the monotonic clock. The epoch belongs
+// to the stack, not to the package, so that a stack made under testing/synctest runs on the bubble's time.
+type clock struct {
+	epoch time.Time
+}
+
+func newClock() clock { return clock{epoch: time.Now()} }
+
+func (c clock) now() conn.Time { return conn.Time(time.Since(c.epoch)) }

@@ -1,0 +1,86 @@
+package stack
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"minitcp/conn"
+)
+
+// Config says how a stack is to be. Addresses must be set; every other field's zero value is its default.
+type Config struct {
+	// Addresses are the stack's own, IPv4 and IPv6, each with the length of its network's prefix.
+	Addresses []netip.Prefix
+	// Conn holds TCP's settings for every connection.
+	Conn conn.Config
+	// HopLimit is the TTL or hop limit of what is sent. Default 64 (RFC 9293 3.9.1.7, MUST-49).
+	HopLimit uint8
+	// Backlog is, for each listener, the most connections that wait to be accepted, and the most whose handshake has
+	// not completed. Default 128.
+	Backlog int
+	// EphemeralPorts are the first and the last port to choose from when the application names none. Default 32768
+	// to 60999.
+	EphemeralPorts [2]uint16
+	// ResetOnBadHeader answers a segment with a malformed TCP header on an open connection with a RST and ends the
+	// connection, as some implementations do. Default: the segment is dropped and counted.
+	ResetOnBadHeader bool
+	// Secret keys initial sequence numbers and the choice of ports (RFC 6528, RFC 6056). Default: random.
+	Secret [32]byte
+	// ICMPRate is how many ICMP messages are sent per second at the most; as many RSTs for no connection may be sent
+	// besides. Default 1000 (RFC 4443 2.4 (f), RFC 1812 4.3.2.8).
+	ICMPRate int
+	// Trace, if set, is called for every segment that arrives or leaves, on the goroutine that handles it and while the
+	// connection is locked. It must not block, call the stack, or keep the event.
+	Trace func(*TraceEvent)
+}
+
+var errNoAddresses = errors.New("stack: Config.Addresses is empty")
+
+func (cfg Config) withDefaults() (Config, error) {
+	if len(cfg.Addresses) == 0 {
+		return cfg, errNoAddresses
+	}
+	for _, p := range cfg.Addresses {
+		a := p.Addr()
+		if !p.IsValid() || a.Is4In6() || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() {
+			return cfg, fmt.Errorf("stack: %v cannot be an address of the stack", p)
+		}
+	}
+	if cfg.HopLimit == 0 {
+		cfg.HopLimit = 64
+	}
+	if cfg.Backlog <= 0 {
+		cfg.Backlog = 128
+	}
+	if cfg.EphemeralPorts == [2]uint16{} {
+		cfg.EphemeralPorts = [2]uint16{32768, 60999}
+	}
+	if first, last := cfg.EphemeralPorts[0], cfg.EphemeralPorts[1]; first == 0 || last < first {
+		return cfg, fmt.Errorf("stack: ephemeral ports %d to %d are no range", first, last)
+	}
+	if cfg.ICMPRate <= 0 {
+		cfg.ICMPRate = 1000
+	}
+	if cfg.Secret == [32]byte{} {
+		rand.Read(cfg.Secret[:])
+	}
+	if cfg.Conn.Pages == nil {
+		cfg.Conn.Pages = newPagePool()
+	}
+	cfg.Conn = cfg.Conn.WithDefaults()
+	return cfg, nil
+}
+
+// checkMTU is about what IP demands of a link (RFC 8200 5, RFC 791 3.2).
+func (s *Stack) checkMTU() error {
+	least := 576
+	if s.addresses.hasFamily(false) {
+		least = 1280
+	}
+	if s.mtu < least {
+		return fmt.Errorf("stack: the device's MTU is %d; it must be at least %d", s.mtu, least)
+	}
+	return nil
+}

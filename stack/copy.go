@@ -1,0 +1,55 @@
+package stack
+
+import (
+	"io"
+	"sync"
+)
+
+var copyBuffers = sync.Pool{New: func() any { return new([maxCopy]byte) }}
+
+// ReadFrom writes what it reads from r until io.EOF, which is not an error: for io.Copy.
+func (c *Conn) ReadFrom(r io.Reader) (n int64, err error) {
+	b := copyBuffers.Get().(*[maxCopy]byte)
+	defer copyBuffers.Put(b)
+	for {
+		m, err := r.Read(b[:])
+		if m > 0 {
+			written, err := c.Write(b[:m])
+			n += int64(written)
+			if err != nil {
+				return n, err
+			}
+		}
+		if err != nil {
+			if err == io.EOF {
+				err = nil
+			}
+			return n, err
+		}
+	}
+}
+
+// WriteTo writes what it reads from the connection to w until the peer's FIN: for io.Copy.
+func (c *Conn) WriteTo(w io.Writer) (n int64, err error) {
+	b := copyBuffers.Get().(*[maxCopy]byte)
+	defer copyBuffers.Put(b)
+	for {
+		m, err := c.Read(b[:])
+		if m > 0 {
+			written, err := w.Write(b[:m])
+			n += int64(written)
+			if err == nil && written < m {
+				err = io.ErrShortWrite
+			}
+			if err != nil {
+				return n, err
+			}
+		}
+		if err != nil {
+			if err == io.EOF {
+				err = nil
+			}
+			return n, err
+		}
+	}
+}

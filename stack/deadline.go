@@ -1,0 +1,80 @@
+package stack
+
+import (
+	"sync"
+	"time"
+)
+
+// deadline is an instant at which blocked calls give up. Its channel is closed when it has passed. Setting it again
+// uses the same timer, and the same channel unless that was closed. All fields are guarded by mu, the owner's.
+type deadline struct {
+	mu      *sync.Mutex
+	at      time.Time     // zero: none
+	passed  bool          // calls fail at once
+	channel chan struct{} // nil until somebody waits
+	timer   *time.Timer
+}
+
+// set changes the deadline; the zero time means none. A time that is not in the future has passed at once.
+func (d *deadline) set(t time.Time) {
+	d.at = t
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	if d.passed {
+		d.passed = false
+		d.channel = nil
+	}
+	if t.IsZero() {
+		return
+	}
+	left := time.Until(t)
+	switch {
+	case left <= 0:
+		d.pass()
+	case d.timer == nil:
+		d.timer = time.AfterFunc(left, d.expire)
+	default:
+		d.timer.Reset(left)
+	}
+}
+
+// expire is the timer's function. The deadline may have been changed since the timer fired.
+func (d *deadline) expire() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.passed && !d.at.IsZero() && time.Until(d.at) <= 0 {
+		d.pass()
+	}
+}
+
+// pass makes every call that waits look again.
+func (d *deadline) pass() {
+	if d.passed {
+		return
+	}
+	d.passed = true
+	if d.channel != nil {
+		close(d.channel)
+	}
+}
+
+// stop passes the deadline for ever: nobody will wait again.
+func (d *deadline) stop() {
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	d.at = time.Time{}
+	d.pass()
+}
+
+// done is closed when the deadline has passed.
+func (d *deadline) done() <-chan struct{} {
+	if d.channel == nil {
+		d.channel = make(chan struct{})
+		if d.passed {
+			close(d.channel)
+		}
+	}
+	return d.channel
+}

@@ -1,0 +1,158 @@
+package stack
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"minitcp/conn"
+)
+
+// Dial connects to an address: network is "tcp", "tcp4" or "tcp6", address "host:port" with a literal IP address.
+// The net.Conn is a [*Conn].
+//
+// Errors are *net.OpError; errors.Is finds syscall.ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL
+// and net.ErrClosed.
+func (s *Stack) Dial(network, address string) (net.Conn, error) {
+	return s.DialContext(context.Background(), network, address)
+}
+
+// DialContext is Dial, given up when ctx ends: then errors.Is finds [context.Canceled], or [context.DeadlineExceeded]
+// and [os.ErrDeadlineExceeded].
+func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	remote, err := parseAddress(ctx, network, address)
+	if err != nil {
+		return nil, dialError(network, netip.AddrPort{}, netip.AddrPort{}, err)
+	}
+	c, err := s.dial(ctx, network, netip.AddrPort{}, remote)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// DialTCP connects to remote from local. A local address that is not valid or unspecified is chosen by the stack, and
+// so is a local port of 0.
+func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort) (*Conn, error) {
+	return s.dial(ctx, "tcp", unmapped(local), unmapped(remote))
+}
+
+func unmapped(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+}
+
+func (s *Stack) dial(ctx context.Context, network string, local, remote netip.AddrPort) (*Conn, error) {
+	if ctx.Err() != nil {
+		return nil, dialError(network, local, remote, contextError(ctx.Err()))
+	}
+	local, err := s.source(local, remote)
+	if err != nil {
+		return nil, dialError(network, local, remote, os.NewSyscallError("connect", err))
+	}
+	c, err := s.connect(local, remote)
+	if err != nil {
+		return nil, dialError(network, local, remote, err)
+	}
+	if err := c.waitConnected(ctx); err != nil {
+		return nil, dialError(network, c.entry.key.localAddr(), remote, err)
+	}
+	return c, nil
+}
+
+// source checks an active OPEN's addresses and chooses the local one if it was not given (RFC 9293 3.9.2.3, MUST-44,
+// MUST-46).
+func (s *Stack) source(local, remote netip.AddrPort) (netip.AddrPort, error) {
+	to := remote.Addr()
+	switch {
+	case !to.IsValid(), s.addresses.isGroup(to), to.IsLoopback(), remote.Port() == 0:
+		return local, syscall.ENETUNREACH
+	case s.addresses.contains(to):
+		return local, syscall.ENETUNREACH // frames do not turn round: the device leads away from here
+	}
+	from := local.Addr()
+	if !from.IsValid() || from.IsUnspecified() {
+		chosen, ok := s.addresses.sourceFor(to)
+		if !ok {
+			return local, syscall.ENETUNREACH
+		}
+		return netip.AddrPortFrom(chosen, local.Port()), nil
+	}
+	if !s.addresses.contains(from) || from.Is4() != to.Is4() {
+		return local, syscall.EADDRNOTAVAIL
+	}
+	return local, nil
+}
+
+// connect begins an active OPEN: the SYN is on its way when it returns. The application's end is not known to anybody
+// else yet.
+func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
+	w := s.borrowWriter()
+	defer s.returnWriter(w)
+	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()))
+	e.mu.Lock() // whoever finds it in the table waits until it is complete
+	defer e.mu.Unlock()
+	if err := s.reserve(e, local, remote); err != nil {
+		return nil, err
+	}
+	now := s.clock.now()
+	o := s.openFor(now, &e.key)
+	tcp := conn.Dial(now, &s.cfg.Conn, o)
+	c := newConn(s, e, tcp)
+	e.iss = o.ISS
+	e.tcp, e.user = tcp, c
+	s.born(e)
+	if s.closed.Load() { // Close may have looked through the table already
+		s.drop(e)
+		return nil, net.ErrClosed
+	}
+	s.totals.count(countDialed)
+	s.settle(now, e, w)
+	return c, nil
+}
+
+// reserve puts e into the table under a port nobody uses towards remote.
+func (s *Stack) reserve(e *entry, local, remote netip.AddrPort) error {
+	if local.Port() != 0 {
+		if s.table.insert(e) {
+			return nil
+		}
+		return os.NewSyscallError("connect", syscall.EADDRINUSE)
+	}
+	offset := s.ports.offset(local.Addr(), remote)
+	for range s.ports.count() {
+		port := s.ports.candidate(offset)
+		if s.listeners.usesPort(port) {
+			continue
+		}
+		e.key = makeKey(local.Addr(), remote.Addr(), port, remote.Port())
+		if s.table.insert(e) {
+			return nil
+		}
+	}
+	return os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)
+}
+
+// waitConnected waits for the handshake. When it fails the connection is gone.
+func (c *Conn) waitConnected(ctx context.Context) error {
+	e := c.entry
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c.tcp.Ready()&conn.ReadyConnected == 0 && ctx.Err() == nil {
+		c.wr.wait(&e.mu, ctx.Done())
+	}
+	switch {
+	case c.closed:
+		return net.ErrClosed // by Stack.Close
+	case c.tcp.Ready()&conn.ReadyConnected == 0:
+		c.closed = true
+		c.tcp.Abort(c.stack.clock.now())
+		c.settle()
+		return contextError(ctx.Err())
+	case c.tcp.State() == conn.Closed && c.tcp.Err() != nil:
+		c.closed = true
+		return asNet("connect", c.tcp.Err())
+	}
+	return nil
+}

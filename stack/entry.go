@@ -1,0 +1,69 @@
+package stack
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"minitcp/conn"
+)
+
+// entry is a 4-tuple in use: what the table leads to. LISTEN and CLOSED need none.
+type entry struct {
+	key  key
+	hash uint64                // table's
+	next atomic.Pointer[entry] // table's
+
+	timer timerNode // wheel's
+
+	mu sync.Mutex
+	// tcp is a *conn.Embryo, *conn.Conn or *conn.Remnant, one after another; nil once the entry has been dropped and
+	// for ever after.
+	tcp  machine
+	user *Conn // the application's end; nil before the handshake completes and after the application has let go
+
+	hopLimit     uint8
+	trafficClass uint8
+	unsettled    bool // in its queue's list of entries to settle
+
+	listener    *Listener // of an embryo
+	older       *entry    // listener's queue of embryos
+	newer       *entry
+	iss, irs    uint32 // for traces
+	irsKnown    bool
+	established bool // counted among the stack's live connections
+}
+
+// machine is what an embryo, a connection and what remains of one have in common.
+type machine interface {
+	Advance(now conn.Time)
+	Transmit(now conn.Time, limit int, out *conn.Outgoing) bool
+	Deadline() conn.Time
+}
+
+func (s *Stack) newEntry(k key) *entry {
+	e := &entry{key: k, hopLimit: s.cfg.HopLimit}
+	e.timer.entry = e
+	e.timer.at.Store(noTick)
+	return e
+}
+
+// state is the connection's state, CLOSED when it is gone.
+func (e *entry) state() conn.State {
+	switch tcp := e.tcp.(type) {
+	case *conn.Embryo:
+		return conn.SynReceived
+	case *conn.Conn:
+		return tcp.State()
+	case *conn.Remnant:
+		return conn.TimeWait
+	}
+	return conn.Closed
+}
+
+// initialNumbers are the initial sequence numbers; the peer's once it is known.
+func (e *entry) initialNumbers() (iss, irs uint32, irsKnown bool) {
+	if tcp, ok := e.tcp.(*conn.Conn); ok && tcp.State() != conn.SynSent && tcp.State() != conn.Closed {
+		e.irs, e.irsKnown = tcp.IRS(), true
+	}
+	return e.iss, e.irs, e.irsKnown
+}

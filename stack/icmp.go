@@ -1,0 +1,183 @@
+package stack
+
+import (
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// inputICMP takes an ICMP message of the packet's own family, for us and from one host.
+func (q *queue) inputICMP(now conn.Time, payload []byte) {
+	s := q.stack
+	if err := wire.ParseICMP(&q.ip, payload, &q.icmp); err != nil {
+		q.damaged(err)
+		return
+	}
+	s.totals.count(countICMPReceived)
+	if q.ip.Is4() {
+		q.inputICMPv4(now)
+	} else {
+		q.inputICMPv6(now)
+	}
+}
+
+// inputICMPv4 sorts by RFC 1122 4.2.3.9 and RFC 9293 3.9.2.2: what may pass is soft, what will not is hard.
+func (q *queue) inputICMPv4(now conn.Time) {
+	m := &q.icmp
+	soft := func(err conn.Error) { q.icmpError(now, conn.ICMPError{Kind: conn.ICMPSoft, Err: err}) }
+	switch m.Type {
+	case wire.ICMPv4Echo:
+		q.echo(now, wire.ICMPv4EchoReply)
+	case wire.ICMPv4Unreachable:
+		switch m.Code {
+		case wire.ICMPv4ProtocolUnreachable:
+			q.icmpError(now, conn.ICMPError{Kind: conn.ICMPHard, Err: conn.ErrProtocolUnreachable})
+		case wire.ICMPv4PortUnreachable:
+			q.icmpError(now, conn.ICMPError{Kind: conn.ICMPHard, Err: conn.ErrRefused})
+		case wire.ICMPv4FragmentationNeeded:
+			q.icmpError(now, conn.ICMPError{Kind: conn.ICMPTooBig, MTU: int(m.MTU)})
+		case wire.ICMPv4NetUnreachable:
+			soft(conn.ErrNetUnreachable)
+		default:
+			soft(conn.ErrHostUnreachable)
+		}
+	case wire.ICMPv4TimeExceeded, wire.ICMPv4ParameterProblem:
+		soft(conn.ErrHostUnreachable)
+	default: // Source Quench among them (MUST-55)
+		q.stack.totals.count(countICMPIgnored)
+	}
+}
+
+// inputICMPv6 sorts by RFC 4443 and RFC 5461 4.
+func (q *queue) inputICMPv6(now conn.Time) {
+	m := &q.icmp
+	soft := func(err conn.Error) { q.icmpError(now, conn.ICMPError{Kind: conn.ICMPSoft, Err: err}) }
+	switch m.Type {
+	case wire.ICMPv6Echo:
+		q.echo(now, wire.ICMPv6EchoReply)
+	case wire.ICMPv6TooBig:
+		q.icmpError(now, conn.ICMPError{Kind: conn.ICMPTooBig, MTU: int(m.MTU)})
+	case wire.ICMPv6Unreachable:
+		switch m.Code {
+		case wire.ICMPv6PortUnreachable:
+			q.icmpError(now, conn.ICMPError{Kind: conn.ICMPHard, Err: conn.ErrRefused})
+		case wire.ICMPv6NoRoute:
+			soft(conn.ErrNetUnreachable)
+		default:
+			soft(conn.ErrHostUnreachable)
+		}
+	case wire.ICMPv6ParameterProblem:
+		if m.Code == wire.ICMPv6UnknownNextHeader {
+			q.icmpError(now, conn.ICMPError{Kind: conn.ICMPHard, Err: conn.ErrProtocolUnreachable})
+			return
+		}
+		soft(conn.ErrHostUnreachable)
+	case wire.ICMPv6TimeExceeded:
+		soft(conn.ErrHostUnreachable)
+	default:
+		q.stack.totals.count(countICMPIgnored)
+	}
+}
+
+// icmpError gives an error message to the connection whose segment it quotes.
+func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
+	s := q.stack
+	var quoted wire.IP
+	localPort, remotePort, seq, err := wire.ParseQuoted(q.icmp.Body, &quoted)
+	if err != nil || quoted.Protocol != wire.ProtocolTCP {
+		s.totals.count(dropICMP)
+		return
+	}
+	k := makeKey(quoted.Src, quoted.Dst, localPort, remotePort)
+	found := s.table.find(&k)
+	if found == nil {
+		s.totals.count(dropICMP)
+		return
+	}
+	found.mu.Lock()
+	defer found.mu.Unlock()
+	if tcp, ok := found.tcp.(*conn.Conn); ok {
+		e.Seq = seq
+		tcp.ReceiveICMP(now, e)
+		s.settle(now, found, q.writer)
+	}
+}
+
+// echo answers an echo request with the same identifier, number and data (RFC 1122 3.2.2.6, RFC 4443 4.2).
+func (q *queue) echo(now conn.Time, reply uint8) {
+	m := &q.icmp
+	m.Type, m.Code = reply, 0
+	q.sendICMP(now, m)
+}
+
+// inputUnknown answers a packet of a protocol we do not speak (RFC 1122 3.2.2.1, RFC 4443 3.1 and 3.4). Neither
+// fragments nor ICMP get here, and the addresses are those of two hosts, so an answer is in order (RFC 1122 3.2.2).
+func (q *queue) inputUnknown(now conn.Time, packet []byte) {
+	m := wire.ICMP{Body: packet}
+	udp := q.ip.Protocol == wire.ProtocolUDP
+	switch is4 := q.ip.Is4(); {
+	case is4 && udp:
+		m.Type, m.Code = wire.ICMPv4Unreachable, wire.ICMPv4PortUnreachable
+	case is4:
+		m.Type, m.Code = wire.ICMPv4Unreachable, wire.ICMPv4ProtocolUnreachable
+	case udp:
+		m.Type, m.Code = wire.ICMPv6Unreachable, wire.ICMPv6PortUnreachable
+	case q.ip.Protocol == wire.ProtocolNone:
+		q.stack.totals.count(countICMPIgnored)
+		return
+	default:
+		m.Type, m.Code = wire.ICMPv6ParameterProblem, wire.ICMPv6UnknownNextHeader
+		m.Pointer = uint32(nextHeaderOffset(packet, q.ip.HeaderLen))
+	}
+	// As much as fits the packet every link takes.
+	most := 576 - wire.IPv4HeaderLen - icmpHeaderLen
+	if !q.ip.Is4() {
+		most = 1280 - wire.IPv6HeaderLen - icmpHeaderLen
+	}
+	m.Body = m.Body[:min(len(m.Body), most)]
+	q.sendICMP(now, &m)
+}
+
+const icmpHeaderLen = 8
+
+// sendICMP sends m back to where the packet at hand came from.
+func (q *queue) sendICMP(now conn.Time, m *wire.ICMP) {
+	s, w := q.stack, q.writer
+	if !s.icmpLimit.allow(now) {
+		s.totals.count(countICMPLimited)
+		return
+	}
+	w.ip = wire.IP{Src: q.ip.Dst, Dst: q.ip.Src, Protocol: wire.ProtocolICMPv6, HopLimit: s.cfg.HopLimit}
+	if w.ip.Is4() {
+		w.ip.Protocol = wire.ProtocolICMP
+	}
+	n := icmpHeaderLen + len(m.Body)
+	if cap(w.body) < n {
+		w.body = make([]byte, n)
+	}
+	n = wire.PutICMP(w.body[:n], &w.ip, m)
+	ipLen := wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, n)
+	s.writePacket(w, ipLen, w.body[:n])
+	s.totals.count(countICMPSent)
+}
+
+// nextHeaderOffset is where in an IPv6 packet the field is that names the protocol after its headers.
+func nextHeaderOffset(packet []byte, headerLen int) int {
+	const (
+		fragment       = 44
+		authentication = 51
+	)
+	at, field := wire.IPv6HeaderLen, 6
+	for at < headerLen && at+1 < len(packet) {
+		kind := packet[field]
+		field = at
+		switch kind {
+		case fragment:
+			at += 8
+		case authentication:
+			at += (int(packet[at+1]) + 2) * 4
+		default:
+			at += (int(packet[at+1]) + 1) * 8
+		}
+	}
+	return field
+}

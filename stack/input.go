@@ -1,0 +1,66 @@
+package stack
+
+import (
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// input takes one frame that arrived: what kind of packet is it, and is it for us? Whatever is thrown away is counted
+// under a name.
+func (q *queue) input(now conn.Time, frame []byte) {
+	s := q.stack
+	s.totals.count(countFramesReceived)
+	if err := wire.ParseVirtio(frame, &q.virtio); err != nil {
+		q.damaged(err)
+		return
+	}
+	packet := frame[wire.VirtioHeaderLen:]
+	payload, err := wire.ParseIP(packet, &q.ip)
+	if err != nil {
+		q.damaged(err)
+		return
+	}
+	if q.ip.Protocol == wire.ProtocolTCP {
+		q.inputTCP(now, payload)
+		return
+	}
+	if !q.acceptableAddresses() {
+		return
+	}
+	switch {
+	case q.ip.Protocol == wire.ProtocolICMP && q.ip.Is4(), q.ip.Protocol == wire.ProtocolICMPv6 && !q.ip.Is4():
+		q.inputICMP(now, payload)
+	default:
+		q.inputUnknown(now, packet)
+	}
+}
+
+// damaged counts a packet that could not be parsed.
+func (q *queue) damaged(err error) {
+	if e, ok := err.(wire.Error); ok {
+		q.stack.totals.countDamaged(e)
+	}
+}
+
+// checksumTrusted reports whether the device vouches for the checksum, or leaves it to be filled in by whoever puts the
+// packet on a wire: then it was never on one.
+func (q *queue) checksumTrusted() bool {
+	return q.stack.offload && q.virtio.Flags&(wire.VirtioNeedsChecksum|wire.VirtioDataValid) != 0
+}
+
+// acceptableAddresses reports whether the packet is from one host and for this one, and counts what is not
+// (RFC 1122 3.2.1.3; RFC 9293 3.9.2.3, MUST-57, MUST-63).
+func (q *queue) acceptableAddresses() bool {
+	a := q.stack.addresses
+	switch src, dst := q.ip.Src, q.ip.Dst; {
+	case a.isGroup(dst):
+		q.stack.totals.count(dropGroupDestination)
+	case !a.contains(dst):
+		q.stack.totals.count(dropNotOurs)
+	case a.isGroup(src), src.IsLoopback(), src.Is4In6(), a.contains(src):
+		q.stack.totals.count(dropBadSource)
+	default:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,181 @@
+package stack
+
+import (
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// Listener accepts connections on a port. It is a [net.Listener] with the methods of *net.TCPListener.
+type Listener struct {
+	stack    *Stack
+	addr     *net.TCPAddr
+	binds    []binding // its places in the stack's listeners
+	accepted chan *Conn
+	backlog  int
+
+	mu       sync.Mutex
+	closed   bool
+	deadline deadline
+	// Embryos from the oldest to the newest, linked through the entries.
+	oldest, newest *entry
+	embryos        int
+}
+
+func newListener(s *Stack, addr *net.TCPAddr, binds []binding) *Listener {
+	l := &Listener{
+		stack:    s,
+		addr:     addr,
+		binds:    binds,
+		accepted: make(chan *Conn, s.cfg.Backlog),
+		backlog:  s.cfg.Backlog,
+	}
+	l.deadline.mu = &l.mu
+	return l
+}
+
+// Accept waits for the next connection. Its errors are *net.OpError around [net.ErrClosed] or, after the deadline,
+// [os.ErrDeadlineExceeded].
+func (l *Listener) Accept() (net.Conn, error) {
+	c, err := l.AcceptTCP()
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// AcceptTCP is Accept with the type it returns.
+func (l *Listener) AcceptTCP() (*Conn, error) {
+	for {
+		l.mu.Lock()
+		closed, passed, done := l.closed, l.deadline.passed, l.deadline.done()
+		l.mu.Unlock()
+		switch {
+		case closed:
+			return nil, opError("accept", nil, l.addr, net.ErrClosed)
+		case passed:
+			return nil, opError("accept", nil, l.addr, os.ErrDeadlineExceeded)
+		}
+		select {
+		case c := <-l.accepted:
+			return c, nil
+		case <-done:
+		}
+	}
+}
+
+// Addr is the address listened on, a *net.TCPAddr.
+func (l *Listener) Addr() net.Addr { return l.addr }
+
+// SetDeadline makes Accept fail from t on; the zero time means never.
+func (l *Listener) SetDeadline(t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return opError("set", nil, l.addr, net.ErrClosed)
+	}
+	l.deadline.set(t)
+	return nil
+}
+
+// Close stops listening. Connections nobody has accepted are reset and unfinished handshakes forgotten; accepted
+// connections are not touched.
+func (l *Listener) Close() error {
+	s := l.stack
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return opError("close", nil, l.addr, net.ErrClosed)
+	}
+	l.closed = true
+	l.deadline.stop()
+	l.mu.Unlock()
+
+	s.listeners.remove(l)
+	// Nothing is added any more.
+	for e := l.pop(); e != nil; e = l.pop() {
+		s.dropEmbryo(e)
+	}
+	for {
+		select {
+		case c := <-l.accepted:
+			c.abort()
+		default:
+			return nil
+		}
+	}
+}
+
+// enqueue adds an embryo, and takes the oldest out when there are more than the backlog: the caller must drop it.
+// False: the listener is closed.
+func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, false
+	}
+	e.listener = l
+	e.older = l.newest
+	if l.newest != nil {
+		l.newest.newer = e
+	} else {
+		l.oldest = e
+	}
+	l.newest = e
+	l.embryos++
+	if l.embryos > l.backlog {
+		oldest = l.oldest
+		l.unlink(oldest)
+	}
+	return oldest, true
+}
+
+// pop takes the oldest embryo out.
+func (l *Listener) pop() *entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.oldest
+	if e != nil {
+		l.unlink(e)
+	}
+	return e
+}
+
+// forget takes e out, if it is in.
+func (l *Listener) forget(e *entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unlink(e)
+}
+
+func (l *Listener) unlink(e *entry) {
+	if e.older == nil && l.oldest != e {
+		return // taken out before
+	}
+	if e.older != nil {
+		e.older.newer = e.newer
+	} else {
+		l.oldest = e.newer
+	}
+	if e.newer != nil {
+		e.newer.older = e.older
+	} else {
+		l.newest = e.older
+	}
+	e.older, e.newer = nil, nil
+	l.embryos--
+}
+
+// admit puts the connection establish makes of e into the queue for Accept; false if that is full or the listener
+// closed, and then establish is not called.
+func (l *Listener) admit(e *entry, establish func() *Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || len(l.accepted) == cap(l.accepted) {
+		return false
+	}
+	l.unlink(e)
+	l.accepted <- establish() // only admit sends, under the lock
+	return true
+}

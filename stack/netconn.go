@@ -1,0 +1,273 @@
+package stack
+
+import (
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"minitcp/conn"
+)
+
+// Conn is the application's end of a connection: a [net.Conn] with the methods of *net.TCPConn. All of them may be
+// called from many goroutines at once.
+//
+// Errors are *net.OpError, but for a plain io.EOF after the peer's FIN; errors.Is finds [os.ErrDeadlineExceeded],
+// [net.ErrClosed], and syscall.ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH as for the kernel's sockets.
+type Conn struct {
+	stack *Stack
+	entry *entry
+	tcp   *conn.Conn // outlives the entry's use of it: what has arrived can be read after TIME-WAIT has begun
+
+	// The rest is guarded by entry.mu.
+	closed    bool
+	rd, wr    half
+	turn      waiter // those who want to write after the one who does
+	writing   bool
+	linger    conn.Linger
+	keepAlive conn.KeepAlive
+}
+
+// half is what blocked calls of one direction wait for.
+type half struct {
+	waiter
+	deadline deadline
+}
+
+func newConn(s *Stack, e *entry, tcp *conn.Conn) *Conn {
+	c := &Conn{stack: s, entry: e, tcp: tcp, keepAlive: s.cfg.Conn.KeepAlive}
+	c.rd.deadline.mu = &e.mu
+	c.wr.deadline.mu = &e.mu
+	return c
+}
+
+var errDeadline = os.ErrDeadlineExceeded
+
+// mayUse is why calls on the half fail before they begin, nil if they do not.
+func (c *Conn) mayUse(h *half) error {
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case h.deadline.passed:
+		return errDeadline
+	}
+	return nil
+}
+
+// settle settles the entry after a call on the connection. The entry's lock is held.
+func (c *Conn) settle() {
+	if c.entry.tcp == nil {
+		return
+	}
+	w := c.stack.borrowWriter()
+	c.stack.settle(c.stack.clock.now(), c.entry, w)
+	c.stack.returnWriter(w)
+}
+
+// wake wakes those who wait for what has become possible.
+func (c *Conn) wake(r conn.Ready) {
+	if r&conn.ReadyRead != 0 {
+		c.rd.wake()
+	}
+	if r&conn.ReadyWrite != 0 {
+		c.wr.wake()
+	}
+}
+
+// Read reads what has arrived, and waits if there is nothing. After the peer's FIN it returns [io.EOF].
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.read(p)
+	return n, c.opError("read", err)
+}
+
+func (c *Conn) read(p []byte) (int, error) {
+	e := c.entry
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(p) == 0 && !c.closed {
+		return 0, nil
+	}
+	for {
+		if err := c.mayUse(&c.rd); err != nil {
+			c.passOn()
+			return 0, err
+		}
+		n, err := c.tcp.Read(c.stack.clock.now(), p)
+		if err != conn.ErrWouldBlock {
+			c.settle()
+			c.passOn()
+			return n, err
+		}
+		c.rd.wait(&e.mu, c.rd.deadline.done())
+	}
+}
+
+// passOn wakes the next who waits, if there is something left for it.
+func (c *Conn) passOn() {
+	if c.rd.waiting > 0 || c.wr.waiting > 0 {
+		c.wake(c.tcp.Ready())
+	}
+}
+
+// Write sends p, and waits until all of it has been taken into the send buffer. What concurrent calls write does not
+// mix. Should it fail on the way it says how much had been taken.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.write(p, c.tcp.Write)
+	return n, c.opError("write", err)
+}
+
+// WriteUrgent is Write, and makes the last octet of p the end of urgent data: the peer is told how far ahead that is
+// (RFC 9293 3.8.5). For new protocols see RFC 6093: it should not be used.
+func (c *Conn) WriteUrgent(p []byte) (int, error) {
+	n, err := c.write(p, c.tcp.WriteUrgent)
+	return n, c.opError("write", err)
+}
+
+// maxCopy is how much is copied under the lock at a time, about a superframe, so that ACKs need not wait for long.
+const maxCopy = 64 << 10
+
+func (c *Conn) write(p []byte, take func(conn.Time, []byte) (int, error)) (n int, err error) {
+	e := c.entry
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := c.takeTurn(); err != nil {
+		return 0, err
+	}
+	defer c.giveTurn()
+	for {
+		if err := c.mayUse(&c.wr); err != nil {
+			return n, err
+		}
+		m, err := take(c.stack.clock.now(), p[n:min(len(p), n+maxCopy)])
+		n += m
+		if m > 0 {
+			c.settle()
+		}
+		switch {
+		case err == nil && n == len(p):
+			return n, nil
+		case err == nil:
+			e.mu.Unlock() // let those in who bring ACKs
+			e.mu.Lock()
+		case err == conn.ErrWouldBlock:
+			c.wr.wait(&e.mu, c.wr.deadline.done())
+		default:
+			return n, err
+		}
+	}
+}
+
+// takeTurn waits until no other Write is under way.
+func (c *Conn) takeTurn() error {
+	for {
+		if err := c.mayUse(&c.wr); err != nil {
+			return err
+		}
+		if !c.writing {
+			c.writing = true
+			return nil
+		}
+		c.turn.wait(&c.entry.mu, c.wr.deadline.done())
+	}
+}
+
+func (c *Conn) giveTurn() {
+	c.writing = false
+	c.turn.wake()
+}
+
+// Close lets go of the connection: blocked calls return, and what was written goes out in the background, followed by
+// a FIN; see [Conn.SetLinger]. If data has arrived that was not read, the peer gets a RST instead (RFC 9293 3.6.1,
+// SHLD-3).
+func (c *Conn) Close() error {
+	e := c.entry
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c.closed {
+		return c.opError("close", net.ErrClosed)
+	}
+	c.letGo()
+	c.tcp.Close(c.stack.clock.now(), c.linger)
+	c.settle()
+	return nil
+}
+
+// abort closes the connection with a RST.
+func (c *Conn) abort() {
+	e := c.entry
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c.letGo()
+	c.tcp.Close(c.stack.clock.now(), conn.Linger{Set: true})
+	c.settle()
+}
+
+// letGo makes every call on the connection fail from now on.
+func (c *Conn) letGo() {
+	c.closed = true
+	c.rd.deadline.stop()
+	c.wr.deadline.stop()
+	c.wr.wake() // a dial, which does not look at the deadline
+	if c.entry.user == c {
+		c.entry.user = nil
+	}
+}
+
+// CloseWrite sends a FIN after what was written; the peer may go on sending.
+func (c *Conn) CloseWrite() error {
+	return c.control("close", func(now conn.Time) error {
+		if c.tcp.CloseWrite(now) != nil {
+			return os.NewSyscallError("shutdown", syscall.ENOTCONN)
+		}
+		return nil
+	})
+}
+
+// CloseRead makes Read return [io.EOF] from now on; what arrives is thrown away. The peer is not told.
+func (c *Conn) CloseRead() error {
+	return c.control("close", func(now conn.Time) error { c.tcp.CloseRead(now); return nil })
+}
+
+// control makes a call on the connection and settles it.
+func (c *Conn) control(op string, call func(now conn.Time) error) error {
+	e := c.entry
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c.closed {
+		return c.opError(op, net.ErrClosed)
+	}
+	err := call(c.stack.clock.now())
+	c.settle()
+	c.passOn() // also when the entry is gone
+	return c.opError(op, err)
+}
+
+// LocalAddr is this side's address, a *net.TCPAddr.
+func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.entry.key.localAddr()) }
+
+// RemoteAddr is the peer's address, a *net.TCPAddr.
+func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.entry.key.remoteAddr()) }
+
+// SetDeadline sets the time from which Read and Write fail with [os.ErrDeadlineExceeded], also calls that wait already;
+// the zero time means never.
+func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd, &c.wr) }
+
+// SetReadDeadline is SetDeadline for Read.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd, nil) }
+
+// SetWriteDeadline is SetDeadline for Write. A Write that fails may have sent a part of its data.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, nil, &c.wr) }
+
+func (c *Conn) setDeadlines(t time.Time, halves ...*half) error {
+	c.entry.mu.Lock()
+	defer c.entry.mu.Unlock()
+	if c.closed {
+		return c.opError("set", net.ErrClosed)
+	}
+	for _, h := range halves {
+		if h != nil {
+			h.deadline.set(t)
+		}
+	}
+	return nil
+}

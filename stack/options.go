@@ -1,0 +1,134 @@
+package stack
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"time"
+
+	"minitcp/conn"
+)
+
+// SetLinger says what Close does with data that is not acknowledged. Negative: it is sent in the background, the
+// default. 0: it is thrown away and the peer gets a RST. Positive: it is sent in the background, for so many seconds
+// at the most, after which the peer gets a RST; Close itself never waits.
+func (c *Conn) SetLinger(sec int) error {
+	return c.set(func(conn.Time) {
+		c.linger = conn.Linger{Set: sec >= 0, Timeout: time.Duration(max(sec, 0)) * time.Second}
+	})
+}
+
+// SetNoDelay true, unlike *net.TCPConn's not the default, sends small segments at once instead of gathering more while
+// data is unacknowledged (Nagle, RFC 9293 3.7.4).
+func (c *Conn) SetNoDelay(noDelay bool) error {
+	mode := conn.Nagle
+	if noDelay {
+		mode = conn.NoDelay
+	}
+	return c.set(func(conn.Time) { c.tcp.SetNagle(mode) })
+}
+
+// SetKeepAlive says whether an idle peer is asked now and then if it is still there (RFC 9293 3.8.4). Default: as in
+// Config.Conn, which is no (MUST-25).
+func (c *Conn) SetKeepAlive(keepalive bool) error {
+	return c.setKeepAlive(func(k *conn.KeepAlive) { k.Enable = keepalive })
+}
+
+// SetKeepAlivePeriod sets how long the peer must have been silent before it is asked, and the time between asking.
+func (c *Conn) SetKeepAlivePeriod(d time.Duration) error {
+	return c.setKeepAlive(func(k *conn.KeepAlive) { k.Idle, k.Interval = d, d })
+}
+
+// SetKeepAliveConfig sets everything about it. Zero values mean conn.KeepAlive's defaults (2 hours, 75 s, 9 probes; the
+// RFC's, not package net's), negative ones leave what is set.
+func (c *Conn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
+	return c.setKeepAlive(func(k *conn.KeepAlive) {
+		k.Enable = config.Enable
+		if config.Idle >= 0 {
+			k.Idle = config.Idle
+		}
+		if config.Interval >= 0 {
+			k.Interval = config.Interval
+		}
+		if config.Count >= 0 {
+			k.Count = config.Count
+		}
+	})
+}
+
+func (c *Conn) setKeepAlive(change func(*conn.KeepAlive)) error {
+	return c.set(func(now conn.Time) {
+		change(&c.keepAlive)
+		c.tcp.SetKeepAlive(now, c.keepAlive)
+	})
+}
+
+// SetReadBuffer sets how many octets are held for Read at the most, which bounds the window offered to the peer.
+func (c *Conn) SetReadBuffer(bytes int) error {
+	return c.set(func(conn.Time) { c.tcp.SetReceiveBuffer(bytes) })
+}
+
+// SetWriteBuffer sets how many octets Write leaves behind, unacknowledged, at the most.
+func (c *Conn) SetWriteBuffer(bytes int) error {
+	return c.set(func(conn.Time) { c.tcp.SetSendBuffer(bytes) })
+}
+
+// SetUserTimeout sets for how long data may stay unacknowledged, or the peer's window closed, before the connection
+// ends with syscall.ETIMEDOUT; 0 means Config.Conn.R2 (RFC 9293 3.9.1.1, MUST-21; RFC 5482).
+func (c *Conn) SetUserTimeout(d time.Duration) error {
+	return c.set(func(now conn.Time) { c.tcp.SetUserTimeout(now, d) })
+}
+
+var errTrafficClass = errors.New("a DSCP is a number from 0 to 63")
+
+// SetTrafficClass sets the DSCP, 0 to 63, of the packets of the connection (RFC 9293 3.9.1.8; RFC 2474).
+func (c *Conn) SetTrafficClass(dscp int) error {
+	if dscp < 0 || dscp > 63 {
+		return c.opError("set", errTrafficClass)
+	}
+	return c.set(func(conn.Time) { c.entry.trafficClass = uint8(dscp << 2) })
+}
+
+// SetHopLimit sets the TTL or hop limit, 1 to 255, of the packets of the connection (RFC 9293 3.9.2, MUST-49).
+func (c *Conn) SetHopLimit(hops int) error {
+	if hops < 1 || hops > 255 {
+		return c.opError("set", syscall.EINVAL)
+	}
+	return c.set(func(conn.Time) { c.entry.hopLimit = uint8(hops) })
+}
+
+func (c *Conn) set(change func(now conn.Time)) error {
+	return c.control("set", func(now conn.Time) error { change(now); return nil })
+}
+
+// Urgent reports whether urgent data is ahead of what Read returns next, and how many octets there are to its end
+// (RFC 9293 3.8.5, MUST-32, MUST-33).
+func (c *Conn) Urgent() (remaining int, pending bool) {
+	c.entry.mu.Lock()
+	defer c.entry.mu.Unlock()
+	return c.tcp.Urgent()
+}
+
+// Info is a snapshot of the connection, also after it has ended.
+func (c *Conn) Info() conn.Info {
+	c.entry.mu.Lock()
+	defer c.entry.mu.Unlock()
+	info := c.tcp.Info()
+	info.State = c.state()
+	return info
+}
+
+// State is the connection's state.
+func (c *Conn) State() conn.State {
+	c.entry.mu.Lock()
+	defer c.entry.mu.Unlock()
+	return c.state()
+}
+
+// state is CLOSED after TIME-WAIT has ended, which the conn.Conn does not see.
+func (c *Conn) state() conn.State {
+	if s := c.tcp.State(); s != conn.TimeWait {
+		return s
+	}
+	return c.entry.state()
+}

@@ -1,0 +1,106 @@
+package stack
+
+import (
+	"encoding/binary"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// writer is what it takes to build and send frames: scratch that is used again and again. A queue has one, and
+// applications and timers borrow theirs.
+type writer struct {
+	out     conn.Outgoing
+	ip      wire.IP
+	headers [wire.VirtioHeaderLen + wire.IPv6HeaderLen + maxTCPHeader]byte
+	parts   [][]byte
+	body    []byte // an ICMP message
+	event   TraceEvent
+}
+
+const maxTCPHeader = 60
+
+// superframe is the most octets of data in a frame, so that the packet is not larger than IP allows.
+const superframe = maxPacket - wire.IPv6HeaderLen - maxTCPHeader
+
+// checksumOffset is where in the TCP header the checksum is.
+const checksumOffset = 16
+
+func newWriter() *writer { return &writer{parts: make([][]byte, 0, 8)} }
+
+func (s *Stack) borrowWriter() *writer  { return s.writers.Get().(*writer) }
+func (s *Stack) returnWriter(w *writer) { s.writers.Put(w) }
+func (s *Stack) writeFrame(parts [][]byte) {
+	s.totals.count(countFramesSent)
+	if err := s.device.WriteFrame(parts); err != nil {
+		s.totals.count(countFrameErrors) // lost, as on any network
+	}
+}
+
+// send writes the segment in w.out of e's connection, whose state was before.
+func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
+	w.ip = wire.IP{
+		Src:          e.key.local.netip(),
+		Dst:          e.key.remote.netip(),
+		Protocol:     wire.ProtocolTCP,
+		HopLimit:     e.hopLimit,
+		TrafficClass: e.trafficClass,
+	}
+	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.localPort(), e.key.remotePort()
+	s.writeSegment(w)
+	s.traceOut(now, e, w, before)
+}
+
+// writeSegment writes w.out, complete with ports, between the addresses in w.ip: headers from scratch, data from
+// where it is.
+func (s *Stack) writeSegment(w *writer) {
+	out := &w.out
+	frame := w.headers[:]
+	ipLen := wire.IPv4HeaderLen
+	if !w.ip.Is4() {
+		ipLen = wire.IPv6HeaderLen
+	}
+	at := wire.VirtioHeaderLen + ipLen
+	tcpLen := wire.PutTCP(frame[at:], &out.TCP)
+	wire.PutIP(frame[wire.VirtioHeaderLen:], &w.ip, tcpLen+out.Len)
+	tcp := frame[at : at+tcpLen]
+
+	pseudo := wire.PseudoHeaderSum(w.ip.Src, w.ip.Dst, wire.ProtocolTCP, tcpLen+out.Len)
+	w.parts = append(w.parts[:0], tcp)
+	w.parts = append(w.parts, out.Data...)
+	var h wire.VirtioHeader
+	if s.offload {
+		binary.BigEndian.PutUint16(tcp[checksumOffset:], wire.Fold(pseudo))
+		h.Flags = wire.VirtioNeedsChecksum
+		h.ChecksumStart, h.ChecksumOffset = uint16(ipLen), checksumOffset
+		if n := segments(out.Len, out.SegmentSize); n > 1 {
+			h.GSOType = wire.GSOTCPv6
+			if w.ip.Is4() {
+				h.GSOType = wire.GSOTCPv4
+			}
+			h.GSOSize = uint16(out.SegmentSize)
+			h.HeaderLen = uint16(ipLen + tcpLen)
+		}
+	} else {
+		binary.BigEndian.PutUint16(tcp[checksumOffset:], wire.ChecksumGather(pseudo, w.parts))
+	}
+	wire.PutVirtio(frame, &h)
+	w.parts[0] = frame[:at+tcpLen]
+	s.writeFrame(w.parts)
+
+	s.totals.add(countSegmentsSent, segments(out.Len, out.SegmentSize))
+	s.totals.add(countOctetsSent, out.Len)
+	switch {
+	case out.TCP.Flags.Has(wire.RST):
+		s.totals.count(countResetsSent)
+	case out.Note == conn.NoteRetransmission, out.Note == conn.NoteFastRetransmission:
+		s.totals.add(countRetransmissions, segments(out.Len, out.SegmentSize))
+	}
+}
+
+// writePacket writes a packet that is not TCP's: w.headers holds the IP header, body what follows it.
+func (s *Stack) writePacket(w *writer, ipLen int, body []byte) {
+	wire.PutVirtio(w.headers[:], &wire.VirtioHeader{})
+	w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen], body)
+	s.writeFrame(w.parts)
+}

@@ -1,0 +1,37 @@
+package stack
+
+import (
+	"context"
+	"net"
+	"net/netip"
+)
+
+// parseAddress reads "host:port". The host is a literal IP address, or empty, which gives an AddrPort whose address is
+// not valid. There is no resolver here: whoever has one gives it to DialContext's caller.
+func parseAddress(ctx context.Context, network, address string) (netip.AddrPort, error) {
+	switch network {
+	case "tcp", "tcp4", "tcp6":
+	default:
+		return netip.AddrPort{}, net.UnknownNetworkError(network)
+	}
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, network, service)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if host == "" {
+		return netip.AddrPortFrom(netip.Addr{}, uint16(port)), nil
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.AddrPort{}, &net.DNSError{Err: "not an IP address, and the stack has no resolver", Name: host, IsNotFound: true}
+	}
+	addr = addr.Unmap().WithZone("") // there is one device: a zone says nothing
+	if network == "tcp4" && !addr.Is4() || network == "tcp6" && addr.Is4() {
+		return netip.AddrPort{}, &net.AddrError{Err: "not an address of network " + network, Addr: host}
+	}
+	return netip.AddrPortFrom(addr, uint16(port)), nil
+}

@@ -1,0 +1,85 @@
+package stack
+
+import (
+	"errors"
+	"os"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// queue reads the device: one goroutine, which parses what arrives, gives it to the connections and sends their answers.
+type queue struct {
+	stack  *Stack
+	writer *writer
+	frames [][]byte
+	sizes  []int
+
+	// The frame at hand. They live here so that nothing is allocated per packet.
+	virtio  wire.VirtioHeader
+	ip      wire.IP
+	segment conn.Segment
+	icmp    wire.ICMP
+
+	unsettled []*entry // given something in this batch, not settled yet
+}
+
+// batch is how many frames are taken at once. What one batch brings a connection is acknowledged together
+// (RFC 9293 3.8.6.3, MUST-58, MUST-59).
+const batch = 32
+
+func newQueue(s *Stack) *queue {
+	q := &queue{stack: s, writer: newWriter(), frames: make([][]byte, batch), sizes: make([]int, batch)}
+	memory := make([]byte, batch*MaxFrame)
+	for i := range q.frames {
+		q.frames[i] = memory[i*MaxFrame : (i+1)*MaxFrame : (i+1)*MaxFrame]
+	}
+	return q
+}
+
+// run ends when the device is closed. A device that fails takes the connections with it.
+func (q *queue) run() {
+	s := q.stack
+	defer s.running.Done()
+	for {
+		n, err := s.device.ReadBatch(q.frames, q.sizes)
+		if n > 0 {
+			q.receiveBatch(n)
+		}
+		if err != nil {
+			if !errors.Is(err, os.ErrClosed) {
+				s.fail(err)
+			}
+			return
+		}
+	}
+}
+
+// receiveBatch handles the first n frames. They get one time, that of their being read: how long it takes to handle
+// them is no part of the round trip.
+func (q *queue) receiveBatch(n int) {
+	now := q.stack.clock.now()
+	for i := range n {
+		q.input(now, q.frames[i][:q.sizes[i]])
+	}
+	q.settle(now)
+}
+
+// later puts e, whose mu is held, on the list of entries to settle when the batch has been handled.
+func (q *queue) later(e *entry) {
+	if !e.unsettled {
+		e.unsettled = true
+		q.unsettled = append(q.unsettled, e)
+	}
+}
+
+func (q *queue) settle(now conn.Time) {
+	for i, e := range q.unsettled {
+		e.mu.Lock()
+		e.unsettled = false
+		q.stack.settle(now, e, q.writer)
+		e.mu.Unlock()
+		q.unsettled[i] = nil
+	}
+	q.unsettled = q.unsettled[:0]
+}

@@ -1,0 +1,150 @@
+package stack
+
+import (
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// inputTCP takes the payload of an IP packet that says it is TCP.
+func (q *queue) inputTCP(now conn.Time, payload []byte) {
+	s := q.stack
+	data, err := wire.ParseTCP(payload, &q.segment.TCP)
+	if err == wire.ErrTruncated {
+		q.damaged(err)
+		return
+	}
+	h := &q.segment.TCP
+	k := makeKey(q.ip.Dst, q.ip.Src, h.DstPort, h.SrcPort)
+	e := s.table.find(&k)
+	if e == nil && !q.acceptableForTCP() {
+		return // an entry's addresses were looked at when it was made
+	}
+	q.segment.Data, q.segment.SegmentSize = data, 0
+	if !q.checksumTrusted() && !wire.VerifyTCP(&q.ip, payload) {
+		q.damagedSegment(now, e, wire.ErrTCPChecksum)
+		return
+	}
+	if err != nil {
+		q.damagedSegment(now, e, err)
+		return
+	}
+	switch q.virtio.GSOType &^ wire.GSOECN {
+	case wire.GSOTCPv4, wire.GSOTCPv6:
+		q.segment.SegmentSize = int(q.virtio.GSOSize)
+	}
+	s.totals.add(countSegmentsReceived, segments(len(data), q.segment.SegmentSize))
+	s.totals.add(countOctetsReceived, len(data))
+	for e != nil {
+		if q.receive(now, e) {
+			return
+		}
+		e = s.table.find(&k) // it ended between the look-up and the lock
+	}
+	q.receiveStray(now, k, nil)
+}
+
+// acceptableForTCP is acceptableAddresses, and knows the land attack: a segment that claims to be from where it is
+// going.
+func (q *queue) acceptableForTCP() bool {
+	h := &q.segment.TCP
+	if q.ip.Src == q.ip.Dst && h.SrcPort == h.DstPort {
+		q.stack.totals.count(dropLand)
+		return false
+	}
+	return q.acceptableAddresses()
+}
+
+// damagedSegment throws away a segment with a bad checksum, or with a header that cannot be. E is its connection, if
+// there is one and the header can be believed that far.
+func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
+	s := q.stack
+	q.damaged(err)
+	var before conn.State
+	if e != nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		before = e.state()
+		if tcp, ok := e.tcp.(*conn.Conn); ok && err != wire.ErrTCPChecksum && s.cfg.ResetOnBadHeader {
+			tcp.Abort(now)
+			defer s.settle(now, e, q.writer)
+		}
+	}
+	if s.cfg.Trace != nil {
+		q.traceIn(now, e, before, "damaged: "+err.(wire.Error).Name(), true)
+	}
+}
+
+// receive gives the segment to e's connection, and reports false if there is none any more.
+func (q *queue) receive(now conn.Time, e *entry) bool {
+	s := q.stack
+	e.mu.Lock()
+	before := e.state()
+	var verdict conn.Verdict
+	settleNow := true
+	switch tcp := e.tcp.(type) {
+	case nil:
+		e.mu.Unlock()
+		return false
+	case *conn.Embryo:
+		verdict = q.receiveEmbryo(now, e, tcp)
+	case *conn.Conn:
+		verdict = tcp.Receive(now, &q.segment)
+		// A connection that ends makes way at once, before the next segment of the batch.
+		state := tcp.State()
+		settleNow = state == conn.Closed || state == conn.TimeWait
+	case *conn.Remnant:
+		verdict = tcp.Receive(now, &q.segment)
+		if verdict == conn.VerdictReopen {
+			s.totals.countVerdict(verdict)
+			s.totals.count(countReopened)
+			s.drop(e)
+			e.mu.Unlock()
+			q.receiveStray(now, e.key, tcp)
+			return true
+		}
+	}
+	s.totals.countVerdict(verdict)
+	if s.cfg.Trace != nil {
+		q.traceVerdict(now, e, before, verdict)
+	}
+	if settleNow {
+		s.settle(now, e, q.writer)
+	} else {
+		q.later(e)
+	}
+	e.mu.Unlock()
+	return true
+}
+
+func (q *queue) traceVerdict(now conn.Time, e *entry, before conn.State, v conn.Verdict) {
+	switch v {
+	case conn.VerdictAccepted:
+		q.traceIn(now, e, before, "", false)
+	case conn.VerdictOutOfOrder, conn.VerdictReset:
+		q.traceIn(now, e, before, v.String(), false)
+	default:
+		q.traceIn(now, e, before, v.String(), true)
+	}
+}
+
+// receiveEmbryo gives the segment to an embryo, and makes it a connection when the handshake is complete.
+func (q *queue) receiveEmbryo(now conn.Time, e *entry, embryo *conn.Embryo) conn.Verdict {
+	verdict := embryo.Receive(now, &q.segment)
+	if embryo.State() != conn.EmbryoReady {
+		return verdict
+	}
+	admitted := e.listener.admit(e, func() *Conn {
+		e.user = newConn(q.stack, e, embryo.Establish(now))
+		return e.user
+	})
+	if !admitted {
+		// The SYN-ACK will be sent again, and its ACK may find room in the queue.
+		q.stack.totals.count(countAcceptQueueFull)
+		return conn.VerdictIgnored
+	}
+	tcp := e.user.tcp
+	e.tcp, e.listener = tcp, nil
+	q.stack.born(e)
+	q.stack.totals.count(countAccepted)
+	return tcp.Receive(now, &q.segment)
+}

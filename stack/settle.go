@@ -1,0 +1,98 @@
+package stack
+
+import "minitcp/conn"
+
+// settle does what a call on e's connection has made necessary: it sends what there is to send, moves the entry on when
+// its connection enters TIME-WAIT or ends, wakes who waits, and arms the timer. It is called with e.mu held after every
+// call on a connection: at the end of a batch of frames, by the application, by the timer, by ICMP.
+func (s *Stack) settle(now conn.Time, e *entry, w *writer) {
+	if e.tcp == nil {
+		return
+	}
+	before := e.state()
+	for e.tcp.Transmit(now, s.limit, &w.out) {
+		s.send(now, e, w, before)
+		before = e.state()
+	}
+	switch tcp := e.tcp.(type) {
+	case *conn.Embryo:
+		if tcp.State() == conn.EmbryoDead {
+			s.drop(e)
+			return
+		}
+	case *conn.Conn:
+		ready := tcp.Ready()
+		if e.user != nil {
+			e.user.wake(ready)
+		}
+		switch {
+		case ready&conn.ReadyClosed != 0:
+			s.drop(e)
+			return
+		case tcp.State() == conn.TimeWait:
+			s.retire(now, e, tcp)
+		}
+	case *conn.Remnant:
+		if tcp.Expired(now) {
+			s.drop(e)
+			return
+		}
+	}
+	s.wheel.arm(&e.timer, e.tcp.Deadline())
+}
+
+// retire keeps of a connection only what TIME-WAIT needs. An application that still reads has the connection itself.
+func (s *Stack) retire(now conn.Time, e *entry, tcp *conn.Conn) {
+	e.tcp = tcp.Remnant(now)
+	e.user = nil
+	s.buried(e)
+}
+
+// drop forgets e, whose mu is held: its 4-tuple is free again.
+func (s *Stack) drop(e *entry) {
+	if e.tcp == nil {
+		return
+	}
+	if e.listener != nil {
+		e.listener.forget(e)
+		e.listener = nil
+	}
+	e.tcp = nil
+	e.user = nil
+	s.wheel.disarm(&e.timer)
+	s.table.remove(e)
+	s.buried(e)
+}
+
+// born counts e among the connections Shutdown waits for, buried takes it out again.
+func (s *Stack) born(e *entry) {
+	e.established = true
+	s.live.Add(1)
+}
+
+func (s *Stack) buried(e *entry) {
+	if !e.established {
+		return
+	}
+	e.established = false
+	if s.live.Add(-1) == 0 {
+		select {
+		case s.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// fire is the wheel's: the deadlines of due have come.
+func (s *Stack) fire(now conn.Time, due []*entry) {
+	w := s.borrowWriter()
+	for _, e := range due {
+		e.mu.Lock()
+		if e.tcp != nil {
+			e.tcp.Advance(now)
+			s.settle(now, e, w)
+		}
+		e.mu.Unlock()
+	}
+	s.returnWriter(w)
+}

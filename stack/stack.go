@@ -1,0 +1,186 @@
+package stack
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"minitcp/conn"
+)
+
+// Stack is many TCP connections on one device.
+type Stack struct {
+	cfg       Config
+	device    Device
+	offload   bool // the device cuts superframes and fills in checksums
+	limit     int  // octets of data to ask for in a frame; 0: one segment
+	mtu       int
+	clock     clock
+	addresses *ownAddresses
+
+	table     *table
+	wheel     *wheel
+	listeners listeners
+	ports     *ports
+
+	totals     totals
+	icmpLimit  *rateLimit
+	resetLimit *rateLimit
+	writers    sync.Pool
+
+	running sync.WaitGroup // the queue's goroutine
+	live    atomic.Int64   // connections that are neither embryos nor in TIME-WAIT
+	idle    chan struct{}  // holds a token when live has come down to 0
+	closed  atomic.Bool
+	closing sync.Once
+	failure error // why the device failed; read after running
+}
+
+// New starts a stack on a device, which it closes in the end. The device's MTU must be at least 576, and 1280 with an
+// IPv6 address (RFC 8200 5).
+func New(dev Device, cfg Config) (*Stack, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{
+		cfg:       cfg,
+		device:    dev,
+		offload:   offloads(dev),
+		mtu:       min(dev.MTU(), maxPacket),
+		clock:     newClock(),
+		addresses: newOwnAddresses(cfg.Addresses),
+		table:     newTable(randomSeed()),
+		listeners: listeners{
+			byAddr: make(map[binding]*Listener),
+			ports:  make(map[uint16]int),
+		},
+		ports:      newPorts(cfg.EphemeralPorts[0], cfg.EphemeralPorts[1], cfg.Secret),
+		icmpLimit:  newRateLimit(cfg.ICMPRate),
+		resetLimit: newRateLimit(cfg.ICMPRate),
+		writers:    sync.Pool{New: func() any { return newWriter() }},
+		idle:       make(chan struct{}, 1),
+	}
+	if err := s.checkMTU(); err != nil {
+		return nil, err
+	}
+	if s.offload {
+		s.limit = superframe
+	}
+	s.wheel = newWheel(s.clock, s.fire)
+	s.running.Add(1)
+	go newQueue(s).run()
+	return s, nil
+}
+
+func randomSeed() seed {
+	var b [24]byte
+	rand.Read(b[:])
+	var s seed
+	for i := range s {
+		s[i] = binary.NativeEndian.Uint64(b[8*i:])
+	}
+	return s
+}
+
+// Close resets what is open, makes every blocked call return with [net.ErrClosed], and closes the device. When it
+// returns no goroutine of the stack is left. It returns the error of a device that had failed.
+func (s *Stack) Close() error {
+	s.closing.Do(func() {
+		s.shut()
+		s.device.Close()
+		s.running.Wait()
+		s.shut() // what began meanwhile
+		s.wheel.close()
+	})
+	return s.failure
+}
+
+// fail is for the queue's goroutine, when the device gives no more frames.
+func (s *Stack) fail(err error) {
+	s.failure = &net.OpError{Op: "read", Net: "device", Err: err}
+	s.shut()
+}
+
+// shut ends listeners and connections, and lets none begin.
+func (s *Stack) shut() {
+	s.closed.Store(true)
+	for _, l := range s.listeners.all() {
+		l.Close()
+	}
+	w := s.borrowWriter()
+	defer s.returnWriter(w)
+	for _, e := range s.table.all() {
+		e.mu.Lock()
+		if c := e.user; c != nil {
+			c.letGo()
+		}
+		if tcp, ok := e.tcp.(*conn.Conn); ok {
+			now := s.clock.now()
+			tcp.Abort(now)
+			s.settle(now, e, w)
+		}
+		s.drop(e)
+		e.mu.Unlock()
+	}
+}
+
+// Shutdown closes the listeners, gives every connection its FIN (see [Conn.Close]) and waits until all are released,
+// but for those in TIME-WAIT, or ctx ends. Then it closes the stack. It returns ctx's error if that ended first.
+//
+// Applications find their connections closed; let those that should finish do so before.
+func (s *Stack) Shutdown(ctx context.Context) error {
+	for _, l := range s.listeners.all() {
+		l.Close()
+	}
+	for _, e := range s.table.all() {
+		e.mu.Lock()
+		c := e.user
+		e.mu.Unlock()
+		if c != nil {
+			c.Close() // fails if the application has done it meanwhile
+		}
+	}
+	var err error
+	for s.live.Load() > 0 && err == nil {
+		select {
+		case <-s.idle:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	if closeErr := s.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// ConnInfo describes a connection: one that is open, opening, or in TIME-WAIT.
+type ConnInfo struct {
+	Local, Remote netip.AddrPort
+	State         conn.State
+	Info          conn.Info // zero but for State before ESTABLISHED and in TIME-WAIT
+}
+
+// Connections returns what there is now, in no order. Listeners are not among them.
+func (s *Stack) Connections() []ConnInfo {
+	entries := s.table.all()
+	list := make([]ConnInfo, 0, len(entries))
+	for _, e := range entries {
+		e.mu.Lock()
+		if e.tcp != nil {
+			i := ConnInfo{Local: e.key.localAddr(), Remote: e.key.remoteAddr(), State: e.state()}
+			if tcp, ok := e.tcp.(*conn.Conn); ok {
+				i.Info = tcp.Info()
+			}
+			i.Info.State = i.State
+			list = append(list, i)
+		}
+		e.mu.Unlock()
+	}
+	return list
+}

@@ -1,0 +1,115 @@
+package stack
+
+import (
+	"maps"
+	"slices"
+	"sync/atomic"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// Stats are totals since the stack was made, and a few current values, by name. The names do not change from version
+// to version; what never happened is there with 0.
+type Stats map[string]uint64
+
+// Names returns the names in alphabetical order.
+func (s Stats) Names() []string { return slices.Sorted(maps.Keys(s)) }
+
+// counter is one of the stack's own counters.
+type counter uint8
+
+const (
+	countFramesReceived counter = iota
+	countFramesSent
+	countFrameErrors
+	countSegmentsReceived
+	countSegmentsSent
+	countOctetsReceived
+	countOctetsSent
+	countRetransmissions
+
+	countDialed
+	countAccepted
+	countSYNQueueFull
+	countAcceptQueueFull
+	countResetsSent
+	countResetsLimited
+	countReopened
+
+	countICMPReceived
+	countICMPSent
+	countICMPLimited
+	countICMPIgnored
+
+	dropNotOurs
+	dropGroupDestination
+	dropBadSource
+	dropLand
+	dropSYNFIN
+	dropNoFlags
+	dropStrayReset
+	dropICMP
+
+	counters
+)
+
+// Drops are counted under "dropped-", with wire.Error's names beside these.
+var counterNames = [counters]string{
+	countFramesReceived:   "frames-received",
+	countFramesSent:       "frames-sent",
+	countFrameErrors:      "frame-write-errors",
+	countSegmentsReceived: "segments-received",
+	countSegmentsSent:     "segments-sent",
+	countOctetsReceived:   "octets-received",
+	countOctetsSent:       "octets-sent",
+	countRetransmissions:  "retransmissions",
+	countDialed:           "connections-dialed",
+	countAccepted:         "connections-accepted",
+	countSYNQueueFull:     "listen-syn-queue-full",
+	countAcceptQueueFull:  "listen-accept-queue-full",
+	countResetsSent:       "resets-sent",
+	countResetsLimited:    "resets-limited",
+	countReopened:         "time-wait-reopened",
+	countICMPReceived:     "icmp-received",
+	countICMPSent:         "icmp-sent",
+	countICMPLimited:      "icmp-limited",
+	countICMPIgnored:      "icmp-ignored",
+	dropNotOurs:           "dropped-not-ours",
+	dropGroupDestination:  "dropped-group-destination",
+	dropBadSource:         "dropped-bad-source",
+	dropLand:              "dropped-land",
+	dropSYNFIN:            "dropped-syn-fin",
+	dropNoFlags:           "dropped-no-flags",
+	dropStrayReset:        "dropped-stray-reset",
+	dropICMP:              "dropped-icmp",
+}
+
+// totals are a stack's counters.
+type totals struct {
+	own      [counters]atomic.Uint64
+	damaged  [64]atomic.Uint64 // by wire.Error
+	verdicts [conn.Verdicts]atomic.Uint64
+}
+
+func (t *totals) add(c counter, n int) { t.own[c].Add(uint64(n)) }
+func (t *totals) count(c counter)      { t.own[c].Add(1) }
+
+func (t *totals) countDamaged(err wire.Error) { t.damaged[int(err)%len(t.damaged)].Add(1) }
+func (t *totals) countVerdict(v conn.Verdict) { t.verdicts[int(v)%len(t.verdicts)].Add(1) }
+
+// Stats returns the counters as they are now. Counters that belong together may differ by what is happening meanwhile.
+func (s *Stack) Stats() Stats {
+	stats := make(Stats)
+	for c, name := range counterNames {
+		stats[name] = s.totals.own[c].Load()
+	}
+	for _, err := range wire.Errors() {
+		stats["dropped-"+err.Name()] = s.totals.damaged[err].Load()
+	}
+	for v := range conn.Verdicts {
+		stats["verdict-"+conn.Verdict(v).Name()] = s.totals.verdicts[v].Load()
+	}
+	stats["connections"] = uint64(s.table.count.Load())
+	return stats
+}

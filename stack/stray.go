@@ -1,0 +1,105 @@
+package stack
+
+import (
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// receiveStray takes a segment for which there is no connection: SEGMENT ARRIVES of RFC 9293 3.10.7.1 (CLOSED) and
+// 3.10.7.2 (LISTEN). Old is what remains of the connection's earlier incarnation if the segment ended its TIME-WAIT.
+func (q *queue) receiveStray(now conn.Time, k key, old *conn.Remnant) {
+	h := &q.segment.TCP
+	l := q.stack.listeners.find(q.ip.Dst, h.DstPort)
+	if l == nil {
+		q.refuse(now, conn.Closed)
+		return
+	}
+	switch f := h.Flags; {
+	case f.Has(wire.RST):
+		q.dropStray(now, conn.Listen, dropStrayReset)
+	case f.Has(wire.ACK):
+		q.refuse(now, conn.Listen)
+	case f.Has(wire.SYN | wire.FIN):
+		q.dropStray(now, conn.Listen, dropSYNFIN)
+	case f.Has(wire.SYN):
+		q.open(now, k, l, old)
+	default:
+		q.dropStray(now, conn.Listen, dropNoFlags)
+	}
+}
+
+// dropStray throws the segment away.
+func (q *queue) dropStray(now conn.Time, state conn.State, why counter) {
+	q.stack.totals.count(why)
+	q.traceIn(now, nil, state, counterNames[why], true)
+}
+
+// refuse answers the segment with a RST, unless it is one.
+func (q *queue) refuse(now conn.Time, state conn.State) {
+	s, w := q.stack, q.writer
+	if !conn.Reset(&q.segment.TCP, len(q.segment.Data), &w.out) {
+		q.dropStray(now, state, dropStrayReset)
+		return
+	}
+	q.traceIn(now, nil, state, "no connection", true)
+	if !s.resetLimit.allow(now) {
+		s.totals.count(countResetsLimited)
+		return
+	}
+	w.ip = wire.IP{Src: q.ip.Dst, Dst: q.ip.Src, Protocol: wire.ProtocolTCP, HopLimit: s.cfg.HopLimit}
+	w.out.TCP.SrcPort, w.out.TCP.DstPort = q.segment.TCP.DstPort, q.segment.TCP.SrcPort
+	s.writeSegment(w)
+	s.traceOut(now, nil, w, state)
+}
+
+// open answers a SYN to a listener with an embryo. The oldest one makes way if there are too many: of those who only
+// send SYNs, none stays for long, while who answers the SYN-ACK is through in a round trip.
+func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.Remnant) {
+	s := q.stack
+	e := s.newEntry(k)
+	o := s.openFor(now, &k)
+	if old != nil {
+		o.ISS = old.ISN(o.ISS)
+	}
+	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
+	e.mu.Lock()
+	e.tcp = conn.NewEmbryo(now, &s.cfg.Conn, o, &q.segment.TCP)
+	if !s.table.insert(e) {
+		e.mu.Unlock()
+		return // an application has dialed from this very port meanwhile; the SYN will come again
+	}
+	oldest, ok := l.enqueue(e)
+	if !ok {
+		s.drop(e) // closed meanwhile
+		e.mu.Unlock()
+		q.refuse(now, conn.Closed)
+		return
+	}
+	q.traceIn(now, e, conn.Listen, "", false)
+	s.settle(now, e, q.writer)
+	e.mu.Unlock()
+
+	if oldest != nil {
+		s.totals.count(countSYNQueueFull)
+		s.dropEmbryo(oldest)
+	}
+}
+
+// dropEmbryo forgets e unless its handshake has completed meanwhile.
+func (s *Stack) dropEmbryo(e *entry) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.tcp.(*conn.Embryo); ok {
+		s.drop(e)
+	}
+}
+
+// openFor is what package conn wants to know of a new connection.
+func (s *Stack) openFor(now conn.Time, k *key) conn.Open {
+	o := conn.Open{MTU: s.mtu, IPHeader: wire.IPv6HeaderLen}
+	if k.remote.is4() {
+		o.IPHeader = wire.IPv4HeaderLen
+	}
+	o.ISS, o.TSOffset = conn.ISN(now, &s.cfg.Secret, k.localAddr(), k.remoteAddr())
+	return o
+}

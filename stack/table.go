@@ -1,0 +1,162 @@
+package stack
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// table finds the entry of a key. Looking up takes no lock and writes nothing; inserting and removing take the lock of
+// one shard. Its buckets are linked lists through the entries themselves, so that it allocates only to grow.
+type table struct {
+	seed    seed
+	buckets atomic.Pointer[[]bucket]
+	// version is odd while the lists are being relinked into larger buckets, and has changed afterwards: a reader who
+	// found nothing meanwhile looks again under the lock.
+	version atomic.Uint32
+	count   atomic.Int64
+	shards  [shardCount]shard
+}
+
+type bucket = atomic.Pointer[entry]
+
+// A bucket belongs to the shard of its index's low bits, whatever the number of buckets.
+const shardCount = 64
+
+type shard struct {
+	sync.Mutex
+	_ [56]byte // a cache line each
+}
+
+// maxLoad is how many entries per bucket there are before the table grows. It never shrinks: a bucket is one pointer.
+const maxLoad = 1
+
+func newTable(s seed) *table {
+	t := &table{seed: s}
+	b := make([]bucket, 4*shardCount)
+	t.buckets.Store(&b)
+	return t
+}
+
+func (t *table) hash(k *key) uint64 { return k.hash(&t.seed) }
+
+// find returns the entry of k, nil if there is none.
+func (t *table) find(k *key) *entry {
+	h := t.hash(k)
+	version := t.version.Load()
+	if e := t.search(k, h); e != nil {
+		return e
+	}
+	if version&1 == 0 && t.version.Load() == version {
+		return nil
+	}
+	s := t.lock(h)
+	defer s.Unlock()
+	return t.search(k, h)
+}
+
+func (t *table) search(k *key, h uint64) *entry {
+	b := *t.buckets.Load()
+	for e := b[h&uint64(len(b)-1)].Load(); e != nil; e = e.next.Load() {
+		if e.key == *k {
+			return e
+		}
+	}
+	return nil
+}
+
+func (t *table) lock(h uint64) *shard {
+	s := &t.shards[h%shardCount]
+	s.Lock()
+	return s
+}
+
+// insert adds e and reports true, or false if its key is taken.
+func (t *table) insert(e *entry) bool {
+	e.hash = t.hash(&e.key)
+	s := t.lock(e.hash)
+	if t.search(&e.key, e.hash) != nil {
+		s.Unlock()
+		return false
+	}
+	b := *t.buckets.Load()
+	link(b, e)
+	full := t.count.Add(1) > int64(maxLoad*len(b))
+	s.Unlock()
+	if full {
+		t.grow()
+	}
+	return true
+}
+
+func link(b []bucket, e *entry) {
+	head := &b[e.hash&uint64(len(b)-1)]
+	e.next.Store(head.Load())
+	head.Store(e)
+}
+
+// remove takes e out, if it is in. Readers that stand on it find their way on: its own link stays.
+func (t *table) remove(e *entry) {
+	s := t.lock(e.hash)
+	defer s.Unlock()
+	b := *t.buckets.Load()
+	for at := &b[e.hash&uint64(len(b)-1)]; ; {
+		found := at.Load()
+		switch found {
+		case nil:
+			return
+		case e:
+			at.Store(e.next.Load())
+			t.count.Add(-1)
+			return
+		}
+		at = &found.next
+	}
+}
+
+// grow doubles the buckets. Entries move one by one, and a list is never circular on the way: what has moved leads
+// only to what has moved.
+func (t *table) grow() {
+	t.lockAll()
+	defer t.unlockAll()
+	old := *t.buckets.Load()
+	if t.count.Load() <= int64(maxLoad*len(old)) {
+		return // somebody else has done it
+	}
+	larger := make([]bucket, 2*len(old))
+	t.version.Add(1)
+	for i := range old {
+		for e := old[i].Load(); e != nil; {
+			next := e.next.Load()
+			link(larger, e)
+			e = next
+		}
+	}
+	t.buckets.Store(&larger)
+	t.version.Add(1)
+}
+
+func (t *table) lockAll() {
+	for i := range t.shards {
+		t.shards[i].Lock()
+	}
+}
+
+func (t *table) unlockAll() {
+	for i := range t.shards {
+		t.shards[i].Unlock()
+	}
+}
+
+// all returns the entries there are now.
+func (t *table) all() []*entry {
+	t.lockAll()
+	defer t.unlockAll()
+	list := make([]*entry, 0, t.count.Load())
+	b := *t.buckets.Load()
+	for i := range b {
+		for e := b[i].Load(); e != nil; e = e.next.Load() {
+			list = append(list, e)
+		}
+	}
+	return list
+}

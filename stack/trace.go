@@ -1,0 +1,107 @@
+package stack
+
+import (
+	"net/netip"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// TraceEvent is one segment that arrived or left, for people to look at.
+type TraceEvent struct {
+	Time     time.Duration // since the stack was made
+	Outgoing bool          // left; else it arrived
+
+	Local, Remote netip.AddrPort
+	TCP           wire.TCP
+	Len           int // octets of data
+	// RelativeSeq and RelativeAck count from the initial sequence numbers, as Wireshark shows them; -1: those are not
+	// known.
+	RelativeSeq, RelativeAck int64
+
+	Before, After conn.State // this side's state, before and after the segment
+	Segments      int        // more than 1: a superframe
+	Note          string     // what is remarkable about it, such as "retransmission" or "out of order"; mostly empty
+	Dropped       bool       // arrived, and was thrown away
+}
+
+// traceIn reports a segment that arrived. E may be nil: it belongs to no connection.
+func (q *queue) traceIn(now conn.Time, e *entry, before conn.State, note string, dropped bool) {
+	s := q.stack
+	if s.cfg.Trace == nil {
+		return
+	}
+	v := &q.writer.event
+	*v = TraceEvent{
+		Time:        time.Duration(now),
+		Local:       netip.AddrPortFrom(q.ip.Dst, q.segment.TCP.DstPort),
+		Remote:      netip.AddrPortFrom(q.ip.Src, q.segment.TCP.SrcPort),
+		TCP:         q.segment.TCP,
+		Len:         len(q.segment.Data),
+		RelativeSeq: -1,
+		RelativeAck: -1,
+		Before:      before,
+		After:       before,
+		Segments:    segments(len(q.segment.Data), q.segment.SegmentSize),
+		Note:        note,
+		Dropped:     dropped,
+	}
+	if e != nil {
+		v.After = e.state()
+		v.relative(e, v.TCP.Seq, v.TCP.Ack)
+	}
+	s.cfg.Trace(v)
+}
+
+// traceOut reports the segment in w.out, which has left.
+func (s *Stack) traceOut(now conn.Time, e *entry, w *writer, before conn.State) {
+	if s.cfg.Trace == nil {
+		return
+	}
+	v := &w.event
+	*v = TraceEvent{
+		Time:        time.Duration(now),
+		Outgoing:    true,
+		Local:       netip.AddrPortFrom(w.ip.Src, w.out.TCP.SrcPort),
+		Remote:      netip.AddrPortFrom(w.ip.Dst, w.out.TCP.DstPort),
+		TCP:         w.out.TCP,
+		Len:         w.out.Len,
+		RelativeSeq: -1,
+		RelativeAck: -1,
+		Before:      before,
+		After:       before,
+		Segments:    segments(w.out.Len, w.out.SegmentSize),
+		Note:        w.out.Note.String(),
+	}
+	if e != nil {
+		v.After = e.state()
+		v.relative(e, v.TCP.Ack, v.TCP.Seq)
+	}
+	s.cfg.Trace(v)
+}
+
+// relative fills in the relative numbers: theirs is a number of the peer's sequence space, ours one of our own.
+func (v *TraceEvent) relative(e *entry, theirs, ours uint32) {
+	iss, irs, known := e.initialNumbers()
+	relativeOurs, relativeTheirs := int64(ours-iss), int64(-1)
+	if known {
+		relativeTheirs = int64(theirs - irs)
+	}
+	if v.Outgoing {
+		v.RelativeSeq, v.RelativeAck = relativeOurs, relativeTheirs
+	} else {
+		v.RelativeSeq, v.RelativeAck = relativeTheirs, relativeOurs
+	}
+	if !v.TCP.Flags.Has(wire.ACK) {
+		v.RelativeAck = -1
+	}
+}
+
+// segments is how many segments n octets of data are.
+func segments(n, size int) int {
+	if size <= 0 || n <= size {
+		return 1
+	}
+	return (n + size - 1) / size
+}

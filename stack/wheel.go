@@ -1,0 +1,225 @@
+package stack
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"minitcp/conn"
+)
+
+// wheel tells connections that their deadline has come, to the millisecond and never early. It is a hierarchical timing
+// wheel: level 0 has a slot for each of 64 ticks, a slot of level 1 holds 64 ticks, one of level 2 64*64 and so on. A
+// node goes to the level of the highest digit (in base 64) in which its tick differs from the current one, and comes
+// down level by level as time passes.
+//
+// Arming is a comparison when the node is armed for an earlier tick already, which for a busy connection is almost
+// always: the node then fires early, finds nothing due, and is armed again by settle.
+type wheel struct {
+	clock clock
+	fire  func(now conn.Time, due []*entry) // called without the lock, by one goroutine at a time
+
+	mu      sync.Mutex
+	elapsed int64 // every tick up to this one has been dealt with
+	levels  [wheelLevels]wheelLevel
+	timer   *time.Timer
+	wake    int64 // tick the timer is set for, noTick: it is not
+	running bool  // a goroutine is in run, and will set the timer when it ends
+	closed  bool
+	due     []*entry // run's
+	ended   sync.WaitGroup
+}
+
+type wheelLevel struct {
+	occupied uint64 // bit i: slots[i] is not empty
+	slots    [wheelSlots]*timerNode
+}
+
+const (
+	tick        = int64(time.Millisecond)
+	slotBits    = 6
+	wheelSlots  = 1 << slotBits
+	wheelLevels = 8 // 64^8 ticks of 1 ms are more than a conn.Time holds
+	noTick      = int64(1<<63 - 1)
+)
+
+// timerNode is a connection's place in the wheel.
+type timerNode struct {
+	at         atomic.Int64 // tick it is armed for, noTick: it is not
+	level      uint8
+	slot       uint8
+	prev, next *timerNode
+	entry      *entry
+}
+
+func newWheel(c clock, fire func(conn.Time, []*entry)) *wheel {
+	w := &wheel{clock: c, fire: fire, wake: noTick}
+	w.timer = time.AfterFunc(time.Hour, w.run)
+	w.timer.Stop()
+	return w
+}
+
+// arm makes n fire at the deadline or, if it is armed for a time before that, then. [conn.Never] leaves it as it is.
+func (w *wheel) arm(n *timerNode, deadline conn.Time) {
+	if deadline == conn.Never {
+		return
+	}
+	// Rounded up: never early.
+	at := int64(deadline)/tick + 1
+	if int64(deadline)%tick == 0 {
+		at--
+	}
+	if n.at.Load() <= at {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	if n.at.Load() != noTick {
+		w.unlink(n)
+	}
+	if now := int64(w.clock.now()) / tick; !w.running && now < w.wake {
+		w.elapsed = max(w.elapsed, now) // nothing was due: the wheel may have stood still for long
+	}
+	// At most once a tick, even for a connection that keeps asking for the past.
+	n.at.Store(max(at, w.elapsed+1))
+	if start := w.link(n); !w.running && start < w.wake {
+		w.setTimer(start)
+	}
+}
+
+// disarm takes n out of the wheel. The entry may still be on its way to fire.
+func (w *wheel) disarm(n *timerNode) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n.at.Load() != noTick {
+		w.unlink(n)
+		n.at.Store(noTick)
+	}
+}
+
+// close stops the wheel and waits for the goroutine that may be in it.
+func (w *wheel) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.timer.Stop()
+	w.mu.Unlock()
+	w.ended.Wait()
+}
+
+func (w *wheel) setTimer(at int64) {
+	w.wake = at
+	w.timer.Reset(time.Duration(at*tick - int64(w.clock.now())))
+}
+
+// run is the timer's function.
+func (w *wheel) run() {
+	w.mu.Lock()
+	if w.running || w.closed {
+		w.mu.Unlock()
+		return
+	}
+	w.running = true
+	w.ended.Add(1)
+	defer w.ended.Done()
+	for !w.closed {
+		now := w.clock.now()
+		w.due = w.advance(int64(now)/tick, w.due[:0])
+		if len(w.due) == 0 {
+			break
+		}
+		w.mu.Unlock()
+		w.fire(now, w.due)
+		w.mu.Lock()
+		clear(w.due)
+	}
+	w.running = false
+	w.wake = noTick
+	if at, _, _, ok := w.first(); ok && !w.closed {
+		w.setTimer(at)
+	}
+	w.mu.Unlock()
+}
+
+// advance moves time on to tick now and appends what has become due.
+func (w *wheel) advance(now int64, due []*entry) []*entry {
+	for {
+		at, level, slot, ok := w.first()
+		if !ok || at > now {
+			w.elapsed = max(w.elapsed, now)
+			return due
+		}
+		w.elapsed = max(w.elapsed, at)
+		l := &w.levels[level]
+		n := l.slots[slot]
+		l.slots[slot] = nil
+		l.occupied &^= 1 << slot
+		for n != nil {
+			next := n.next
+			n.prev, n.next = nil, nil
+			if n.at.Load() <= now {
+				n.at.Store(noTick)
+				due = append(due, n.entry)
+			} else {
+				w.link(n)
+			}
+			n = next
+		}
+	}
+}
+
+// first finds the first slot that is not empty, and the tick at which it begins: when there is something to fire, or to
+// move down. Everything in a level comes before everything in the level above it.
+func (w *wheel) first() (at int64, level, slot int, ok bool) {
+	for level = range w.levels {
+		occupied := w.levels[level].occupied
+		if occupied == 0 {
+			continue
+		}
+		shift := level * slotBits
+		current := int(w.elapsed>>shift) % wheelSlots
+		ahead := bits.TrailingZeros64(bits.RotateLeft64(occupied, -current))
+		slot = (current + ahead) % wheelSlots
+		start := w.elapsed >> shift << shift // of the current slot
+		return start + int64(ahead)<<shift, level, slot, true
+	}
+	return 0, 0, 0, false
+}
+
+// link puts n where its tick belongs and returns the first tick of that slot.
+func (w *wheel) link(n *timerNode) int64 {
+	at := n.at.Load()
+	level := 0
+	if differ := uint64(at ^ w.elapsed); differ >= wheelSlots {
+		level = (bits.Len64(differ) - 1) / slotBits
+	}
+	slot := int(at>>(level*slotBits)) % wheelSlots
+	n.level, n.slot = uint8(level), uint8(slot)
+	l := &w.levels[level]
+	n.prev, n.next = nil, l.slots[slot]
+	if n.next != nil {
+		n.next.prev = n
+	}
+	l.slots[slot] = n
+	l.occupied |= 1 << slot
+	return at >> (level * slotBits) << (level * slotBits)
+}
+
+func (w *wheel) unlink(n *timerNode) {
+	l := &w.levels[n.level]
+	if n.next != nil {
+		n.next.prev = n.prev
+	}
+	if n.prev != nil {
+		n.prev.next = n.next
+	} else {
+		l.slots[n.slot] = n.next
+		if n.next == nil {
+			l.occupied &^= 1 << n.slot
+		}
+	}
+	n.prev, n.next = nil, nil
+}

@@ -1,0 +1,104 @@
+//go:build linux
+
+package tun
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"unicode"
+
+	"golang.org/x/sys/unix"
+)
+
+// Config describes the device that [Open] makes. The zero value is a device without addresses.
+type Config struct {
+	// Name of the device: 1 to 15 octets without white space, '/' or ':'. One "%d" in it is replaced by the first
+	// number that is free. Default "mini%d". No device of this name may exist.
+	Name string
+	// MTU is the size in octets of the largest IP packet, 576 (1280 with an IPv6 address) to 65535. Default 1500.
+	MTU int
+	// HostAddresses are the addresses of the host's side, each with the network behind the device: 10.77.0.1/24 makes
+	// the host send to the device what is for 10.77.0.0/24. They must not collide with those of other devices.
+	HostAddresses []netip.Prefix
+	// Namespace is where the device appears. Default: the network namespace of the calling thread.
+	Namespace *Namespace
+	// TxQueueLen is how many frames the kernel keeps for us before it drops, 1 to 65536. Default 1000: a sender may
+	// fill our whole window at once, and a window of 1 MiB is 725 segments where the kernel makes no superframes (a
+	// peer behind a router, say). The kernel's own default for a TUN is 500, which would drop a third of those.
+	TxQueueLen int
+}
+
+const (
+	defaultName       = "mini%d"
+	defaultMTU        = 1500
+	defaultTxQueueLen = 1000
+
+	minMTU     = 576  // RFC 791 3.2: what every host must be able to receive
+	minMTUIPv6 = 1280 // RFC 8200 5
+	maxMTU     = 65535
+
+	maxTxQueueLen = 65536
+)
+
+func (c *Config) setDefaults() {
+	if c.Name == "" {
+		c.Name = defaultName
+	}
+	if c.MTU == 0 {
+		c.MTU = defaultMTU
+	}
+	if c.TxQueueLen == 0 {
+		c.TxQueueLen = defaultTxQueueLen
+	}
+}
+
+// check finds what can be found wrong without asking the kernel, which answers nearly all of it with EINVAL.
+func (c *Config) check() error {
+	if err := checkDeviceName(c.Name); err != nil {
+		return err
+	}
+	least, why := minMTU, ""
+	for _, p := range c.HostAddresses {
+		if err := checkHostAddress(c.Name, p); err != nil {
+			return err
+		}
+		if p.Addr().Is6() {
+			least, why = minMTUIPv6, " with IPv6"
+		}
+	}
+	if c.MTU < least || c.MTU > maxMTU {
+		return &Error{Subject: c.Name, Reason: ErrMTU, Problem: fmt.Sprintf("an MTU of %d is impossible", c.MTU),
+			Advice: fmt.Sprintf("choose one from %d to %d%s", least, maxMTU, why)}
+	}
+	if c.TxQueueLen < 1 || c.TxQueueLen > maxTxQueueLen {
+		return &Error{Subject: c.Name, Reason: ErrTxQueueLen, Problem: fmt.Sprintf("a queue of %d frames is impossible", c.TxQueueLen),
+			Advice: fmt.Sprintf("choose a length from 1 to %d", maxTxQueueLen)}
+	}
+	return nil
+}
+
+// checkDeviceName follows the kernel's dev_valid_name.
+func checkDeviceName(name string) error {
+	bad := func(problem, advice string) error {
+		return &Error{Subject: fmt.Sprintf("%q", name), Reason: ErrName, Problem: problem, Advice: advice}
+	}
+	switch {
+	case len(name) >= unix.IFNAMSIZ:
+		return bad(fmt.Sprintf("%d octets are too long for a device's name", len(name)), fmt.Sprintf("choose one of at most %d", unix.IFNAMSIZ-1))
+	case name == "." || name == ".." || strings.ContainsAny(name, "/:\x00") || strings.ContainsFunc(name, unicode.IsSpace):
+		return bad("no device can have this name", "choose one without white space, '/' and ':'")
+	case strings.Contains(strings.Replace(name, "%d", "", 1), "%"):
+		return bad("no device can have this name", "'%' may only be there in one %d, for a number that is free")
+	}
+	return nil
+}
+
+func checkHostAddress(device string, p netip.Prefix) error {
+	a := p.Addr()
+	if p.IsValid() && a.Zone() == "" && !a.Is4In6() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() {
+		return nil
+	}
+	return &Error{Subject: device, Reason: ErrAddress, Problem: fmt.Sprintf("%v cannot be the host's address", p),
+		Advice: "give a unicast address with the length of its network, such as 10.77.0.1/24"}
+}

@@ -1,0 +1,334 @@
+//go:build linux
+
+package tun
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+var (
+	ourPort  = netip.MustParseAddrPort("10.77.0.2:7")
+	hostPort = netip.MustParseAddrPort("10.77.0.1:7")
+)
+
+// udpDevice opens a device and a kernel socket that talks to our side of it.
+func udpDevice(t *testing.T) (*Namespace, *Device, *net.UDPConn) {
+	t.Helper()
+	ns := newNamespace(t)
+	d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24")})
+	return ns, d, dialUDP(t, ns)
+}
+
+// dialUDP makes a socket of the kernel's between hostPort and ourPort.
+func dialUDP(t *testing.T, ns *Namespace) (socket *net.UDPConn) {
+	t.Helper()
+	inside(t, ns, func() (err error) {
+		socket, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(hostPort), net.UDPAddrFromAddrPort(ourPort))
+		return err
+	})
+	t.Cleanup(func() { socket.Close() })
+	socket.SetDeadline(time.Now().Add(patience))
+	return socket
+}
+
+func isUDP(frame []byte) bool {
+	_, protocol, _ := parseIP(frame[headerLen:])
+	return protocol == protocolUDP
+}
+
+func TestReadBatchTakesWhatIsThere(t *testing.T) {
+	_, d, socket := udpDevice(t)
+	const sent, room = 10, 4
+	for i := range sent {
+		if _, err := socket.Write([]byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// All are queued by now. Each call takes as many as there is room for; the last takes what is left.
+	frames, sizes := buffers(room)
+	got, calls := 0, 0
+	for got < sent {
+		n, err := d.ReadBatch(frames, sizes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls++
+		for i := range n {
+			frame := frames[i][:sizes[i]]
+			if !isUDP(frame) {
+				continue // the kernel's own announcements
+			}
+			if len(frame) != headerLen+20+8+1 || frame[len(frame)-1] != byte(got) {
+				t.Errorf("frame %d is % x", got, frame)
+			}
+			got++
+		}
+		if n < room && got < sent {
+			t.Errorf("call %d took %d frames, and there were more", calls, n)
+		}
+	}
+	if n, err := d.ReadBatch(nil, nil); n != 0 || err == nil {
+		t.Errorf("ReadBatch without room: %d, %v", n, err)
+	}
+}
+
+func TestCloseEndsReadBatch(t *testing.T) {
+	ns := newNamespace(t)
+	before := runtime.NumGoroutine()
+	for range 20 {
+		d := openDevice(t, Config{Namespace: ns})
+		failed := make(chan error)
+		go func() {
+			frames, sizes := buffers(1)
+			for {
+				if _, err := d.ReadBatch(frames, sizes); err != nil {
+					failed <- err
+					return
+				}
+			}
+		}()
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-failed; !errors.Is(err, os.ErrClosed) {
+			t.Errorf("ReadBatch: %v, want os.ErrClosed", err)
+		}
+		if err := d.WriteFrame([][]byte{make([]byte, 30)}); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("WriteFrame: %v, want os.ErrClosed", err)
+		}
+	}
+	eventually(t, "goroutines end", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+func TestDeletedBySomebodyElse(t *testing.T) {
+	ns := newNamespace(t)
+	d := openDevice(t, Config{Namespace: ns})
+	failed := make(chan error)
+	go func() {
+		frames, sizes := buffers(1)
+		for {
+			if _, err := d.ReadBatch(frames, sizes); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	withNetlink(t, ns, func(h *netlink.Handle) error {
+		link, err := h.LinkByName(d.Name())
+		if err != nil {
+			return err
+		}
+		return h.LinkDel(link)
+	})
+	if err := <-failed; !errors.Is(err, ErrGone) {
+		t.Errorf("ReadBatch: %v, want ErrGone", err)
+	}
+	if err := d.WriteFrame([][]byte{datagram(ourPort, hostPort, nil)}); !errors.Is(err, ErrGone) {
+		t.Errorf("WriteFrame: %v, want ErrGone", err)
+	}
+}
+
+func TestWriteFrameErrors(t *testing.T) {
+	ns, d, _ := udpDevice(t)
+	whole := datagram(ourPort, hostPort, []byte("x"))
+	noIP := bytes.Clone(whole)
+	noIP[headerLen] = 0
+	for _, test := range []struct {
+		name  string
+		parts [][]byte
+		want  syscall.Errno
+	}{
+		{"too short", [][]byte{whole[:headerLen-1]}, unix.EINVAL},
+		{"no IP", [][]byte{noIP}, unix.EINVAL},
+		{"too many parts", cut(whole, 1025), unix.EINVAL},
+	} {
+		err := d.WriteFrame(test.parts)
+		if lost := FrameError(0); !errors.As(err, &lost) || !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want a FrameError of %v", test.name, err, test.want)
+		}
+	}
+	if err := d.WriteFrame(cut(whole, len(whole))); err != nil {
+		t.Errorf("a part for each octet: %v", err)
+	}
+	withNetlink(t, ns, func(h *netlink.Handle) error {
+		link, err := h.LinkByName(d.Name())
+		if err != nil {
+			return err
+		}
+		return h.LinkSetDown(link)
+	})
+	if err := d.WriteFrame([][]byte{whole}); !errors.Is(err, FrameError(unix.EIO)) {
+		t.Errorf("device down: %v, want EIO", err)
+	}
+}
+
+// cut cuts a frame into n parts, the last of which repeat its last octet.
+func cut(frame []byte, n int) (parts [][]byte) {
+	for i := range n {
+		at := min(i, len(frame)-1)
+		parts = append(parts, frame[at:at+1])
+	}
+	return parts
+}
+
+func TestConcurrentWriters(t *testing.T) {
+	ns, d, socket := udpDevice(t)
+	const writers, each = 8, 200
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			data := bytes.Repeat([]byte{byte(w)}, 500+w)
+			for i := range each {
+				binary.BigEndian.PutUint16(data, uint16(i))
+				frame := datagram(ourPort, hostPort, data)
+				if err := d.WriteFrame([][]byte{frame[:20], frame[20:100], frame[100:]}); err != nil {
+					t.Errorf("writer %d, frame %d: %v", w, i, err)
+				}
+			}
+		})
+	}
+	// The socket's buffer may overflow, so not all need to get through here, but those that do are whole and in order.
+	arrived := make(chan int)
+	go func() {
+		n := 0
+		last := [writers]int{}
+		buffer := make([]byte, 1000)
+		for {
+			size, err := socket.Read(buffer)
+			if err != nil {
+				arrived <- n
+				return
+			}
+			w, i := int(buffer[2]), int(binary.BigEndian.Uint16(buffer))
+			if w >= writers || size != 500+w || i < last[w] || !bytes.Equal(buffer[2:size], bytes.Repeat([]byte{byte(w)}, size-2)) {
+				t.Errorf("a datagram of %d octets arrived damaged: % x", size, buffer[:8])
+			} else {
+				last[w] = i
+			}
+			n++
+		}
+	}()
+	wg.Wait()
+	received := func() int {
+		return int(links(t, ns)[d.Name()].Statistics.RxPackets)
+	}
+	eventually(t, "the kernel counts all frames", func() bool { return received() == writers*each })
+	socket.SetReadDeadline(time.Now()) // what is in its buffer has been read or is not needed
+	if n := <-arrived; n == 0 {
+		t.Error("no datagram arrived")
+	}
+}
+
+func TestCloseUnderWriters(t *testing.T) {
+	_, d, _ := udpDevice(t)
+	var wg sync.WaitGroup
+	started := make(chan struct{}, 4)
+	for range cap(started) {
+		wg.Go(func() {
+			frame := [][]byte{datagram(ourPort, hostPort, []byte("x"))}
+			err := d.WriteFrame(frame)
+			started <- struct{}{}
+			for err == nil {
+				err = d.WriteFrame(frame)
+			}
+			if !errors.Is(err, os.ErrClosed) {
+				t.Error(err)
+			}
+		})
+	}
+	for range cap(started) {
+		<-started
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+}
+
+func TestNoAllocations(t *testing.T) {
+	_, d, socket := udpDevice(t)
+	frames, sizes := buffers(4)
+	message := []byte("x")
+	if n := testing.AllocsPerRun(500, func() {
+		if _, err := socket.Write(message); err != nil {
+			t.Fatal(err)
+		}
+		for found := false; !found; {
+			n, err := d.ReadBatch(frames, sizes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range n {
+				found = found || isUDP(frames[i])
+			}
+		}
+	}); n != 0 {
+		t.Errorf("ReadBatch allocates %v times", n)
+	}
+
+	frame := datagram(ourPort, hostPort, make([]byte, 1000))
+	parts := make([][]byte, 0, 16)
+	for i := range 15 {
+		parts = append(parts, frame[i*50:(i+1)*50])
+	}
+	parts = append(parts, frame[15*50:])
+	if n := testing.AllocsPerRun(500, func() {
+		if err := d.WriteFrame(parts); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("WriteFrame allocates %v times", n)
+	}
+
+	short := [][]byte{frame[:headerLen-1]}
+	if n := testing.AllocsPerRun(100, func() {
+		if err := d.WriteFrame(short); err == nil {
+			t.Fatal("half a header was taken")
+		}
+	}); n != 0 {
+		t.Errorf("a WriteFrame that fails allocates %v times", n)
+	}
+}
+
+// A ReadBatch that has to wait goes through Go's poller, which must not allocate either.
+func TestNoAllocationsWaiting(t *testing.T) {
+	_, d, socket := udpDevice(t)
+	frames, sizes := buffers(1)
+	message := []byte("x")
+	waiting, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for range waiting {
+			runtime.Gosched() // let the other one wait first, mostly
+			socket.Write(message)
+		}
+	}()
+	if n := testing.AllocsPerRun(500, func() {
+		waiting <- struct{}{}
+		for {
+			if _, err := d.ReadBatch(frames, sizes); err != nil {
+				t.Fatal(err)
+			}
+			if isUDP(frames[0]) {
+				return
+			}
+		}
+	}); n != 0 {
+		t.Errorf("ReadBatch allocates %v times", n)
+	}
+	close(waiting)
+	<-done
+}

@@ -1,0 +1,245 @@
+//go:build linux
+
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// uniqueName is a namespace name nobody else has; what is left of it is removed after the test.
+func uniqueName(t *testing.T) (name, path string) {
+	t.Helper()
+	requireKernel(t)
+	name = fmt.Sprintf("minitcp-%s-%d", t.Name(), os.Getpid())
+	path = filepath.Join(namespaceDir, name)
+	t.Cleanup(func() {
+		unix.Unmount(path, unix.MNT_DETACH)
+		os.Remove(path)
+	})
+	return name, path
+}
+
+// identity tells namespaces apart.
+func identity(t *testing.T, n *Namespace) (id string) {
+	t.Helper()
+	inside(t, n, func() (err error) {
+		id, err = os.Readlink("/proc/thread-self/ns/net")
+		return err
+	})
+	return id
+}
+
+func TestNamedNamespace(t *testing.T) {
+	name, path := uniqueName(t)
+	made, err := NewNamespace(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer made.Close()
+	if !made.Created() || made.Name() != name {
+		t.Errorf("created %v, name %q", made.Created(), made.Name())
+	}
+	if lo := links(t, made)["lo"]; lo == nil || lo.RawFlags&unix.IFF_UP == 0 {
+		t.Error("the loopback device is not up")
+	}
+
+	found, err := NewNamespace(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.Created() {
+		t.Error("made again")
+	}
+	if a, b := identity(t, made), identity(t, found); a != b {
+		t.Errorf("found %s, made %s", b, a)
+	}
+	if err := found.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("removed by one that did not make it: %v", err)
+	}
+
+	if err := errors.Join(made.Close(), made.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the name is still there: %v", err)
+	}
+	if err := made.Do(func() error { return nil }); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Do after Close: %v", err)
+	}
+}
+
+// Whoever made a namespace and finds another in its place leaves that alone.
+func TestNamespaceReplacedBySomebodyElse(t *testing.T) {
+	name, path := uniqueName(t)
+	first, err := NewNamespace(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if err := errors.Join(unix.Unmount(path, unix.MNT_DETACH), os.Remove(path)); err != nil {
+		t.Fatal(err)
+	}
+	second, err := NewNamespace(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error("another's namespace was removed")
+	}
+	if err := errors.Join(unix.Unmount(path, unix.MNT_DETACH), os.Remove(path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Errorf("Close of one that is removed already: %v", err)
+	}
+}
+
+func TestNamespaceMadeByManyAtOnce(t *testing.T) {
+	name, path := uniqueName(t)
+	var all [8]*Namespace
+	var wg sync.WaitGroup
+	for i := range all {
+		wg.Go(func() {
+			n, err := NewNamespace(name)
+			if err == nil {
+				all[i] = n
+				return
+			}
+			// Between the name and the namespace there is a moment in which the name stands for nothing yet.
+			if !errors.Is(err, ErrNamespace) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	created := 0
+	for _, n := range all {
+		if n == nil {
+			continue
+		}
+		if n.Created() {
+			created++
+		}
+		defer n.Close()
+	}
+	if created != 1 {
+		t.Errorf("%d made it, want one", created)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnonymousNamespaces(t *testing.T) {
+	a, b := newNamespace(t), newNamespace(t)
+	if !a.Created() || a.Name() != "" {
+		t.Errorf("created %v, name %q", a.Created(), a.Name())
+	}
+	here := identity(t, nil)
+	if x, y := identity(t, a), identity(t, b); x == y || x == here {
+		t.Errorf("namespaces %s and %s in %s", x, y, here)
+	}
+}
+
+// No thread is left in a namespace when nobody runs in it.
+func TestDoRestoresThreads(t *testing.T) {
+	n := newNamespace(t)
+	here := identity(t, nil)
+	there := identity(t, n)
+	failure := errors.New("failure")
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 20 {
+				err := n.Do(func() error {
+					if at := identity(t, nil); at != there { // nil: this very thread
+						t.Errorf("Do ran in %s, want %s", at, there)
+					}
+					// Within another Do, the way home is the same.
+					return n.Do(func() error { return failure })
+				})
+				if err != failure {
+					t.Errorf("Do returned %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	threads, err := filepath.Glob("/proc/self/task/*/ns/net")
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("no threads: %v", err)
+	}
+	for _, thread := range threads {
+		at, err := os.Readlink(thread)
+		if err == nil && at != here { // a thread may have ended
+			t.Errorf("%s is in %s, want %s", thread, at, here)
+		}
+	}
+}
+
+// t.FailNow in Do ends the caller too.
+func TestDoPropagatesGoexit(t *testing.T) {
+	n := newNamespace(t)
+	returned, done := false, make(chan struct{})
+	go func() {
+		defer close(done)
+		n.Do(func() error {
+			runtime.Goexit()
+			return nil
+		})
+		returned = true
+	}()
+	<-done
+	if returned {
+		t.Error("Do returned")
+	}
+}
+
+func TestNamespaceRefuses(t *testing.T) {
+	for _, name := range []string{".", "..", "a/b", "/run/netns/x", "a b", "a\n", "a\x00", strings.Repeat("x", 256)} {
+		n, err := NewNamespace(name)
+		if n != nil {
+			n.Close()
+			t.Fatalf("made %q", name)
+		}
+		checkError(t, err, ErrName, "choose one")
+	}
+	name, path := uniqueName(t)
+	if err := os.MkdirAll(namespaceDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n, err := NewNamespace(name)
+	if n != nil {
+		n.Close()
+	}
+	checkError(t, err, ErrNamespace, "ip netns delete "+name)
+}
+
+func TestNamespaceWithoutPrivilege(t *testing.T) {
+	n := newNamespace(t)
+	unprivileged(t, func() {
+		// NewNamespace does this on another thread, which would have the privilege here.
+		checkError(t, n.enter(), ErrPermission, "run as root")
+		checkError(t, namespaceError("x", "cannot be made", unix.Unshare(unix.CLONE_NEWNET)), ErrPermission, "CAP_SYS_ADMIN")
+	})
+	checkError(t, namespaceError("x", "cannot be named", unix.EROFS), ErrNamespace, "without a name")
+}

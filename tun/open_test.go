@@ -1,0 +1,244 @@
+//go:build linux
+
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+func TestOpenConfigures(t *testing.T) {
+	ns := newNamespace(t)
+	addresses := prefixes("10.77.0.1/24", "fd77::1/64")
+	d := openDevice(t, Config{Name: "mini0", MTU: 1400, HostAddresses: addresses, Namespace: ns, TxQueueLen: 777})
+	if d.Name() != "mini0" || d.MTU() != 1400 || !d.Offloads() {
+		t.Errorf("device says %q, MTU %d, offloads %v", d.Name(), d.MTU(), d.Offloads())
+	}
+	link := links(t, ns)["mini0"]
+	if link == nil {
+		t.Fatal("no device in the namespace")
+	}
+	if link.MTU != 1400 || link.TxQLen != 777 || link.RawFlags&unix.IFF_UP == 0 {
+		t.Errorf("MTU %d, queue %d, flags %v; want 1400, 777, up", link.MTU, link.TxQLen, link.Flags)
+	}
+	for _, want := range addresses {
+		if got, ok := addressOf(t, ns, "mini0", want.Addr()); !ok {
+			t.Errorf("address %v not set", want)
+		} else if have, _ := prefix(got.IPNet); have != want {
+			t.Errorf("address %v, want %v", have, want)
+		} else if got.Flags&unix.IFA_F_TENTATIVE != 0 {
+			t.Errorf("address %v not usable yet", want)
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if links(t, ns)["mini0"] != nil {
+		t.Error("device still there after Close")
+	}
+	if err := d.Close(); err != nil {
+		t.Errorf("second Close: %v", err)
+	}
+}
+
+func addressOf(t *testing.T, ns *Namespace, device string, want netip.Addr) (found netlink.Addr, ok bool) {
+	t.Helper()
+	withNetlink(t, ns, func(h *netlink.Handle) error {
+		link, err := h.LinkByName(device)
+		if err != nil {
+			return err
+		}
+		list, err := h.AddrList(link, netlink.FAMILY_ALL)
+		for _, a := range list {
+			if p, _ := prefix(a.IPNet); p.Addr() == want {
+				found, ok = a, true
+			}
+		}
+		return err
+	})
+	return found, ok
+}
+
+func TestOpenDefaults(t *testing.T) {
+	ns := newNamespace(t)
+	first := openDevice(t, Config{Namespace: ns})
+	second := openDevice(t, Config{Namespace: ns})
+	if first.Name() != "mini0" || second.Name() != "mini1" {
+		t.Errorf("names %q and %q, want mini0 and mini1", first.Name(), second.Name())
+	}
+	link := links(t, ns)["mini1"]
+	if link == nil || link.MTU != 1500 || link.TxQLen != 1000 {
+		t.Errorf("mini1 is %+v", link)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	ns := newNamespace(t)
+	openDevice(t, Config{Name: "taken", HostAddresses: prefixes("10.77.0.1/24", "fd77::1/64"), Namespace: ns})
+	for _, test := range []struct {
+		name string
+		cfg  Config
+		want Reason
+		says string
+	}{
+		{"busy", Config{Name: "taken"}, ErrBusy, "ip link delete taken"},
+		{"busy, not a TUN", Config{Name: "lo"}, ErrBusy, "already"},
+		{"name too long", Config{Name: "sixteen-octets-x"}, ErrName, "at most 15"},
+		{"name with slash", Config{Name: "a/b"}, ErrName, "'/'"},
+		{"name with space", Config{Name: "a b"}, ErrName, "white space"},
+		{"name with formats", Config{Name: "a%d%d"}, ErrName, "%d"},
+		{"name of no device", Config{Name: "all"}, ErrName, "another name"},
+		{"MTU too small", Config{Name: "x", MTU: 575}, ErrMTU, "576 to 65535"},
+		{"MTU too small for IPv6", Config{Name: "x", MTU: 1279, HostAddresses: prefixes("fd78::1/64")}, ErrMTU, "1280 to 65535 with IPv6"},
+		{"MTU too large", Config{Name: "x", MTU: 65536}, ErrMTU, "65535"},
+		{"queue too short", Config{Name: "x", TxQueueLen: -1}, ErrTxQueueLen, "from 1"},
+		{"queue too long", Config{Name: "x", TxQueueLen: 65537}, ErrTxQueueLen, "65536"},
+		{"address given twice", Config{Name: "x", HostAddresses: prefixes("10.78.0.1/24", "10.78.0.1/24")}, ErrAddressInUse, "twice"},
+		{"same address elsewhere", Config{Name: "x", HostAddresses: prefixes("10.77.0.1/32")}, ErrAddressInUse, "taken"},
+		{"same network elsewhere", Config{Name: "x", HostAddresses: prefixes("10.77.0.9/24")}, ErrAddressInUse, "10.77.0.1/24 on taken"},
+		{"larger network", Config{Name: "x", HostAddresses: prefixes("10.0.0.1/8")}, ErrAddressInUse, "taken"},
+		{"same IPv6 network", Config{Name: "x", HostAddresses: prefixes("fd77::9/64")}, ErrAddressInUse, "taken"},
+		{"no address", Config{Name: "x", HostAddresses: make([]netip.Prefix, 1)}, ErrAddress, "unicast"},
+		{"multicast", Config{Name: "x", HostAddresses: prefixes("224.0.0.1/24")}, ErrAddress, "unicast"},
+		{"unspecified", Config{Name: "x", HostAddresses: prefixes("::/64")}, ErrAddress, "unicast"},
+		{"mapped", Config{Name: "x", HostAddresses: prefixes("::ffff:10.1.1.1/120")}, ErrAddress, "unicast"},
+		{"loopback", Config{Name: "x", HostAddresses: prefixes("127.0.0.2/8")}, ErrAddress, "unicast"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before := openFiles(t)
+			test.cfg.Namespace = ns
+			d, err := Open(test.cfg)
+			if err == nil {
+				d.Close()
+				t.Fatal("opened")
+			}
+			checkError(t, err, test.want, test.says)
+			if d != nil {
+				t.Error("a device along with the error")
+			}
+			if now := links(t, ns); now["x"] != nil || len(now) != 2 {
+				t.Errorf("devices left behind: %v", now)
+			}
+			if after := openFiles(t); after != before {
+				t.Errorf("%d open files, before %d", after, before)
+			}
+		})
+	}
+}
+
+// checkError checks that the error is one line, of the wanted kind, and says what is wanted.
+func checkError(t *testing.T, err error, want Reason, says string) {
+	t.Helper()
+	t.Log(err)
+	var e *Error
+	if !errors.As(err, &e) || !errors.Is(err, want) {
+		t.Errorf("error is %T %v, want %v", err, err, want)
+	}
+	if line := err.Error(); !strings.Contains(line, says) || strings.Contains(line, "\n") {
+		t.Errorf("error is %q, want one line with %q", line, says)
+	}
+}
+
+// A smaller network inside another's is the usual way to put something behind a host, and works.
+func TestOpenInsideOthersNetwork(t *testing.T) {
+	ns := newNamespace(t)
+	openDevice(t, Config{HostAddresses: prefixes("10.77.0.1/16", "fe80::1/64"), Namespace: ns})
+	openDevice(t, Config{HostAddresses: prefixes("10.77.7.1/24", "fe80::2/64"), Namespace: ns})
+}
+
+func TestOpenWhereIPv6IsDisabled(t *testing.T) {
+	ns := newNamespace(t)
+	inside(t, ns, func() error {
+		return os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0)
+	})
+	d := openDevice(t, Config{HostAddresses: prefixes("fd77::1/64"), Namespace: ns})
+	if _, ok := addressOf(t, ns, d.Name(), netip.MustParseAddr("fd77::1")); !ok {
+		t.Error("no IPv6 address")
+	}
+	inside(t, ns, func() error {
+		setting, err := os.ReadFile("/proc/sys/net/ipv6/conf/default/disable_ipv6")
+		if string(setting) != "1\n" {
+			t.Errorf("the default for others is now %q", setting)
+		}
+		return err
+	})
+}
+
+func TestOpenWithoutDriver(t *testing.T) {
+	requireKernel(t)
+	_, _, err := create(filepath.Join(t.TempDir(), "tun"), "x")
+	checkError(t, err, ErrNoDriver, "modprobe tun")
+}
+
+// unprivileged runs f as nobody, on a thread that ends with it.
+func unprivileged(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked
+		const nobody = 65534
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
+			t.Error(errno)
+			return
+		}
+		f()
+	}()
+	<-done
+}
+
+func TestOpenWithoutPrivilege(t *testing.T) {
+	requireKernel(t)
+	// Where nobody may open /dev/net/tun, that is what fails, else TUNSETIFF.
+	unprivileged(t, func() {
+		d, err := Open(Config{Name: "x"})
+		if err == nil {
+			d.Close()
+			t.Error("opened")
+			return
+		}
+		checkError(t, err, ErrPermission, "run as root")
+		if !errors.Is(err, os.ErrPermission) {
+			t.Error("not an os.ErrPermission")
+		}
+	})
+	checkError(t, setInterfaceError("x", unix.EPERM), ErrPermission, "CAP_NET_ADMIN")
+	checkError(t, openError(cloneDevice, unix.EACCES), ErrPermission, "run as root")
+}
+
+func TestOpenInClosedNamespace(t *testing.T) {
+	requireKernel(t)
+	ns, err := NewNamespace("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns.Close()
+	_, err = Open(Config{Namespace: ns})
+	checkError(t, err, ErrNamespace, "cannot be entered")
+	if !errors.Is(err, os.ErrClosed) {
+		t.Error("not an os.ErrClosed")
+	}
+}
+
+func TestReasonsHaveNames(t *testing.T) {
+	seen := make(map[string]bool)
+	for r := ErrNoDriver; r <= ErrKernel; r++ {
+		s := r.Error()
+		if seen[s] || s == Reason(0).Error() {
+			t.Errorf("reason %d is %q", r, s)
+		}
+		seen[s] = true
+	}
+	if s := fmt.Sprint(Reason(200)); s != "tun: unknown reason" {
+		t.Error(s)
+	}
+}

@@ -1,0 +1,125 @@
+//go:build linux
+
+package tun
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// families runs a test over IPv4 and IPv6, with a device and a connection from the kernel to our side of it.
+func families(t *testing.T, f func(t *testing.T, p *peer, kernel net.Conn)) {
+	for _, family := range []struct{ name, host, ours string }{
+		{"IPv4", "10.77.0.1/24", "10.77.0.2:80"},
+		{"IPv6", "fd77::1/64", "[fd77::2]:80"},
+	} {
+		t.Run(family.name, func(t *testing.T) {
+			ns := newNamespace(t)
+			d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes(family.host)})
+			p := newPeer(t, d, netip.MustParseAddrPort(family.ours))
+
+			type dialed struct {
+				conn net.Conn
+				err  error
+			}
+			done := make(chan dialed, 1)
+			go func() {
+				var r dialed
+				r.err = ns.Do(func() (err error) {
+					r.conn, err = net.DialTimeout("tcp", family.ours, patience)
+					return err
+				})
+				done <- r
+			}()
+			if err := p.accept(); err != nil {
+				t.Fatal(err)
+			}
+			r := <-done
+			if r.err != nil {
+				t.Fatal(r.err)
+			}
+			defer r.conn.Close()
+			r.conn.SetDeadline(time.Now().Add(patience))
+			f(t, p, r.conn)
+		})
+	}
+}
+
+func noise(n int) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{1}).Read(b)
+	return b
+}
+
+// What the kernel's TCP sends in bulk reaches us in superframes larger than the MTU, with the segment size in the
+// header and the checksum still to be completed.
+func TestSuperframesFromKernel(t *testing.T) {
+	families(t, func(t *testing.T, p *peer, kernel net.Conn) {
+		const total = 1 << 20
+		want := noise(total)
+		writing := make(chan error, 1)
+		go func() {
+			_, err := kernel.Write(want)
+			writing <- err
+		}()
+		var got []byte
+		largest, whole := 0, 0
+		for len(got) < total {
+			r := p.receive()
+			if len(r.data) == 0 {
+				continue
+			}
+			if r.seq != p.ack {
+				t.Fatalf("a segment at %d, want %d: something was lost or sent again", r.seq, p.ack)
+			}
+			if r.virtio.flags&needsChecksum == 0 || r.virtio.csumOff != checksumOffset {
+				t.Fatalf("header %+v, want a checksum to be completed", r.virtio)
+			}
+			if len(r.data) > peerMSS {
+				gsoType := uint8(gsoTCPv4)
+				if p.local.Addr().Is6() {
+					gsoType = gsoTCPv6
+				}
+				if r.virtio.gsoType != gsoType || r.virtio.gsoSize != peerMSS {
+					t.Fatalf("header %+v, want GSO type %d and size %d", r.virtio, gsoType, peerMSS)
+				}
+				whole++
+			}
+			largest = max(largest, r.packetLen)
+			got = append(got, r.data...)
+			p.ack += uint32(len(r.data))
+			p.send(flagACK, nil, nil, 0)
+		}
+		if err := <-writing; err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Error("the data arrived changed")
+		}
+		t.Logf("%d superframes, the largest packet %d octets", whole, largest)
+		if largest <= p.device.MTU() {
+			t.Errorf("the largest packet has %d octets, want more than the MTU of %d", largest, p.device.MTU())
+		}
+	})
+}
+
+// A superframe of ours reaches the kernel's socket as the stream of its octets.
+func TestSuperframeToKernel(t *testing.T) {
+	families(t, func(t *testing.T, p *peer, kernel net.Conn) {
+		want := noise(60_000)
+		p.send(flagACK|flagPSH, nil, want, peerMSS)
+		p.send(flagACK|flagFIN, nil, nil, 0)
+		got, err := io.ReadAll(kernel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%d octets arrived, or changed; want %d", len(got), len(want))
+		}
+	})
+}
