@@ -54,7 +54,8 @@ func (b *batch) allocate(n int) {
 }
 
 // Wrap makes an Adapter of a device, which is closed with it. It starts a goroutine that sends, and one that discards
-// the device's events. It fails when the device does not know its name or MTU.
+// the device's events. It fails when the device does not know its name or MTU; one of wireguard's in another network
+// namespace does not, outside of [Namespace.Do].
 func Wrap(device wgtun.Device) (*Adapter, error) {
 	name, err := device.Name()
 	if err != nil {

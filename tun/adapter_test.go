@@ -142,7 +142,7 @@ func (d *fakeDevice) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 
 func (d *fakeDevice) Write(bufs [][]byte, offset int) (int, error) {
 	if d.slow > 0 {
-		time.Sleep(d.slow * time.Duration(len(bufs))) // virtual time, in a bubble
+		<-time.After(d.slow * time.Duration(len(bufs))) // virtual time, in a bubble
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -269,7 +269,7 @@ func TestAdapterWithStuckDevice(t *testing.T) {
 		if waited := time.Since(start); waited != flushTime {
 			t.Errorf("Close waited %v, want %v", waited, flushTime)
 		}
-		time.Sleep(4 * time.Hour) // virtual: the device comes back
+		<-time.After(4 * time.Hour) // virtual: the device comes back
 		if len(d.written) != 0 || a.Lost() != 3 {
 			t.Errorf("the closed device got %d frames; %d lost, want 3", len(d.written), a.Lost())
 		}

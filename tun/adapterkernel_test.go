@@ -14,15 +14,15 @@ import (
 // Wireguard's own TUN, with its goroutines and its batches, works behind an Adapter.
 func TestAdapterOfWireguardTUN(t *testing.T) {
 	ns := newNamespace(t)
-	var inner wgtun.Device
-	inside(t, ns, func() (err error) {
-		inner, err = wgtun.CreateTUN("wg0", 1500)
+	var a *Adapter
+	inside(t, ns, func() error {
+		inner, err := wgtun.CreateTUN("wg0", 1500)
+		if err != nil {
+			return err
+		}
+		a, err = Wrap(inner)
 		return err
 	})
-	a, err := Wrap(inner)
-	if err != nil {
-		t.Fatal(err)
-	}
 	watchdog := time.AfterFunc(patience, func() { a.Close() })
 	defer watchdog.Stop()
 	defer a.Close()

@@ -1,0 +1,209 @@
+package conn
+
+import (
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// Embryo is a connection in SYN-RECEIVED of a passive OPEN: it has answered a SYN and waits for the ACK. It is small,
+// for anybody can make a listener hold many of them. When it is dropped the listener is simply back in LISTEN (MUST-11).
+type Embryo struct {
+	cfg   *Config
+	open  Open
+	path  path
+	state EmbryoState
+
+	irs         uint32
+	window      uint16 // the peer's, from its SYN
+	sendScale   uint8
+	scale       uint8 // ours; 0 when scaling was not agreed on
+	scaled      bool
+	timestamps  bool
+	sack        bool
+	tsRecent    uint32
+	tsRecentAt  Time
+	sentAt      Time
+	deadline    Time
+	giveUp      Time
+	retransmits int
+
+	synAckDue bool
+	ackDue    bool
+	resetDue  bool
+	resetSeq  uint32
+	challenge challengeLimit
+}
+
+// EmbryoState says what the driver must do with an Embryo.
+type EmbryoState uint8
+
+const (
+	// EmbryoWaiting: keep it, transmit, mind its deadline.
+	EmbryoWaiting EmbryoState = iota
+	// EmbryoReady: the segment just received completes the handshake. Call Establish and give it that segment, or, if
+	// there is no room for another connection, call Refuse: the peer will think its ACK was lost.
+	EmbryoReady
+	// EmbryoDead: forget it, after transmitting.
+	EmbryoDead
+)
+
+// NewEmbryo answers a SYN that reached a listener (RFC 9293 3.10.7.2). Data in the SYN is left for the peer to send
+// again: it has not been shown yet that the peer is where it says it is.
+func NewEmbryo(now Time, cfg *Config, o Open, syn *wire.TCP) *Embryo {
+	e := &Embryo{cfg: cfg, open: o, path: newPath(o), irs: syn.Seq, window: syn.Window, synAckDue: true}
+	e.path.setPeerMSS(syn.Options.MSS)
+	if cfg.WindowScale == Enabled && syn.Options.HasWindowScale {
+		e.scaled = true
+		e.sendScale = syn.Options.WindowScale
+		e.scale = windowScale(cfg.ReceiveBuffer)
+	}
+	if cfg.Timestamps == Enabled && syn.Options.HasTimestamps {
+		e.timestamps, e.tsRecent, e.tsRecentAt = true, syn.Options.TSVal, now
+	}
+	e.sack = cfg.SACK == Enabled && syn.Options.SACKPermitted
+	e.deadline = Never
+	e.giveUp = now.Add(cfg.SYNTimeout)
+	return e
+}
+
+// State says what to do with it.
+func (e *Embryo) State() EmbryoState { return e.state }
+
+// ISS and IRS are the two initial sequence numbers.
+func (e *Embryo) ISS() uint32 { return e.open.ISS }
+func (e *Embryo) IRS() uint32 { return e.irs }
+
+// Deadline is when Advance must be called at the latest.
+func (e *Embryo) Deadline() Time { return min(e.deadline, e.giveUp) }
+
+// Advance sends the SYN-ACK again, or gives up (MUST-22, MUST-23).
+func (e *Embryo) Advance(now Time) {
+	switch {
+	case now >= e.giveUp:
+		e.state = EmbryoDead
+		e.deadline, e.giveUp = Never, Never
+	case now >= e.deadline:
+		e.deadline = Never
+		e.retransmits++
+		e.synAckDue = true
+	}
+}
+
+// Receive takes a segment from the peer (RFC 9293 3.10.7.4 for SYN-RECEIVED).
+func (e *Embryo) Receive(now Time, s *Segment) Verdict {
+	at := seq.Unwrap(e.irs, 1, s.TCP.Seq)
+	f := s.TCP.Flags
+	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK|wire.RST) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
+		e.synAckDue = true // the SYN again: our SYN-ACK was lost
+		return VerdictDuplicate
+	}
+	if e.timestamps && !f.Has(wire.RST) && s.TCP.Options.HasTimestamps && seq.Less(s.TCP.Options.TSVal, e.tsRecent) {
+		e.ackDue = e.challenge.allow(now)
+		return VerdictOldTimestamp
+	}
+	if at+s.length() < 1 || at >= 1+seq.Offset(synWindow(e.cfg)) || at < 1 && at+s.length() <= 1 {
+		if !f.Has(wire.RST) {
+			e.ackDue = e.challenge.allow(now)
+		}
+		return VerdictOutOfWindow
+	}
+	if f.Has(wire.RST) {
+		if at != 1 {
+			e.ackDue = e.challenge.allow(now)
+			return VerdictChallenged
+		}
+		e.state = EmbryoDead
+		e.deadline, e.giveUp = Never, Never
+		return VerdictReset
+	}
+	if f.Has(wire.SYN) {
+		e.ackDue = e.challenge.allow(now)
+		return VerdictChallenged
+	}
+	if !f.Has(wire.ACK) {
+		return VerdictBadACK
+	}
+	if s.TCP.Ack != e.open.ISS+1 {
+		e.resetDue, e.resetSeq = true, s.TCP.Ack
+		return VerdictBadACK
+	}
+	e.state = EmbryoReady
+	return VerdictAccepted
+}
+
+// Refuse puts an Embryo that is ready back to waiting.
+func (e *Embryo) Refuse() { e.state = EmbryoWaiting }
+
+// Establish makes the connection, in SYN-RECEIVED; give it the segment that made the Embryo ready.
+func (e *Embryo) Establish(now Time) *Conn {
+	c := newConn(now, e.cfg, e.open)
+	c.setState(SynReceived)
+	c.path = e.path
+	c.snd.nxt, c.snd.max = 1, 1
+	c.snd.scale, c.rcv.scale = e.sendScale, e.scale
+	c.snd.window = int64(e.window)
+	c.snd.largest = c.snd.window
+	c.snd.edge = 1 + seq.Offset(e.window)
+	c.rcv.irs = e.irs
+	c.rcv.buf.start, c.rcv.buf.next = 1, 1
+	c.rcv.edge = 1 + seq.Offset(synWindow(e.cfg))
+	c.rcv.acked = 1
+	c.rcv.size = minSendMSS
+	c.timestamps, c.tsRecent, c.tsRecentAt = e.timestamps, e.tsRecent, e.tsRecentAt
+	c.sack = e.sack
+	c.recovery.timeouts = e.retransmits
+	if e.retransmits == 0 {
+		c.rtt.start(e.sentAt, 1)
+	}
+	return c
+}
+
+// Transmit builds the next segment: see [Conn.Transmit].
+func (e *Embryo) Transmit(now Time, _ int, out *Outgoing) bool {
+	switch {
+	case e.resetDue:
+		e.resetDue = false
+		out.reset(wire.RST)
+		out.TCP.Seq = e.resetSeq
+		return true
+	case e.state == EmbryoDead:
+		return false
+	case e.synAckDue:
+		e.synAckDue, e.ackDue = false, false
+		e.synAck(now, out)
+		return true
+	case e.ackDue:
+		e.ackDue = false
+		out.reset(wire.ACK)
+		out.TCP.Seq, out.TCP.Ack = e.open.ISS+1, e.irs+1
+		out.TCP.Window = uint16(synWindow(e.cfg) >> e.scale)
+		e.stamp(now, &out.TCP.Options)
+		out.Note = NoteChallenge
+		return true
+	}
+	return false
+}
+
+func (e *Embryo) synAck(now Time, out *Outgoing) {
+	out.reset(wire.SYN | wire.ACK)
+	out.TCP.Seq, out.TCP.Ack = e.open.ISS, e.irs+1
+	out.TCP.Window = uint16(synWindow(e.cfg))
+	o := &out.TCP.Options
+	o.MSS = e.path.announcedMSS()
+	o.SACKPermitted = e.sack
+	o.HasWindowScale, o.WindowScale = e.scaled, e.scale
+	e.stamp(now, o)
+	if e.sentAt != 0 {
+		out.Note = NoteRetransmission
+		e.retransmits = max(e.retransmits, 1) // its RTT says nothing any more
+	}
+	e.sentAt = now
+	rtt := rttEstimator{backoff: uint8(min(e.retransmits, maxBackoff))}
+	e.deadline = now.Add(rtt.timeout(e.cfg))
+}
+
+func (e *Embryo) stamp(now Time, o *wire.Options) {
+	if e.timestamps {
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, timestampClock(now, e.open.TSOffset), e.tsRecent
+	}
+}

@@ -1,0 +1,108 @@
+package conn
+
+import (
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// Remnant is what is left of a connection in TIME-WAIT: enough to acknowledge a FIN that comes again and to keep old
+// segments from being taken for a new connection's (RFC 9293 3.6, MUST-13).
+type Remnant struct {
+	cfg        *Config
+	iss, irs   uint32
+	nxt        uint32 // SND.NXT
+	rcvNxt     uint32
+	window     uint32
+	timestamps bool
+	tsRecent   uint32
+	tsRecentAt Time
+	tsOffset   uint32
+	deadline   Time
+	ackDue     bool
+	scale      uint8
+	challenge  challengeLimit
+}
+
+// Remnant returns the small form of a connection in TIME-WAIT. The Conn is then good for nothing but reading what has
+// arrived. Transmit must have been drained.
+func (c *Conn) Remnant(now Time) *Remnant {
+	return &Remnant{
+		cfg: c.cfg, iss: c.snd.iss, irs: c.rcv.irs,
+		nxt:    seq.Wire(c.snd.iss, c.snd.max),
+		rcvNxt: seq.Wire(c.rcv.irs, c.rcv.nxt()),
+		window: uint32(max(0, c.rcv.edge-c.rcv.nxt())), scale: c.rcv.scale,
+		timestamps: c.timestamps, tsRecent: c.tsRecent, tsRecentAt: c.tsRecentAt, tsOffset: c.tsOffset,
+		deadline: now.Add(c.cfg.TimeWait),
+	}
+}
+
+// Deadline is when TIME-WAIT ends.
+func (r *Remnant) Deadline() Time { return r.deadline }
+
+// Expired reports whether it has ended.
+func (r *Remnant) Expired(now Time) bool { return now >= r.deadline }
+
+// ISS and IRS are the two initial sequence numbers.
+func (r *Remnant) ISS() uint32 { return r.iss }
+func (r *Remnant) IRS() uint32 { return r.irs }
+
+// Receive takes a segment (RFC 9293 3.10.7.4 for TIME-WAIT). A RST is ignored: it must not end the waiting early
+// (RFC 1337). A FIN that comes again, and only that, starts the waiting anew. VerdictReopen says that the segment is a
+// SYN that cannot belong to the old connection: forget the Remnant and treat the SYN as for LISTEN, with an initial
+// sequence number from NextISS.
+func (r *Remnant) Receive(now Time, s *Segment) Verdict {
+	f := s.TCP.Flags
+	switch {
+	case f.Has(wire.RST):
+		return VerdictIgnored
+	case f.Has(wire.SYN) && !f.Has(wire.ACK) && r.newer(now, &s.TCP):
+		return VerdictReopen
+	case r.timestamps && s.TCP.Options.HasTimestamps && seq.Less(s.TCP.Options.TSVal, r.tsRecent):
+		r.ackDue = r.challenge.allow(now)
+		return VerdictOldTimestamp
+	case f.Has(wire.FIN) && s.TCP.Seq+uint32(len(s.Data))+1 == r.rcvNxt:
+		r.ackDue = true
+		r.deadline = now.Add(r.cfg.TimeWait)
+		return VerdictDuplicate
+	case s.length() > 0 || s.TCP.Seq != r.rcvNxt:
+		r.ackDue = r.challenge.allow(now)
+		return VerdictOutOfWindow
+	}
+	return VerdictIgnored
+}
+
+// newer reports whether a SYN is of a new incarnation: by its timestamp, or else by its number (RFC 6191 2,
+// RFC 9293 3.6.1, MAY-2, SHLD-4).
+func (r *Remnant) newer(now Time, h *wire.TCP) bool {
+	if r.timestamps && h.Options.HasTimestamps {
+		if h.Options.TSVal != r.tsRecent {
+			return seq.Less(r.tsRecent, h.Options.TSVal) || now.Sub(r.tsRecentAt) >= tsRecentValid
+		}
+	}
+	return seq.Less(r.rcvNxt-1, h.Seq) && h.Seq != r.rcvNxt-1
+}
+
+// NextISS moves iss beyond every number the old incarnation used (RFC 9293 3.6.1).
+func (r *Remnant) NextISS(iss uint32) uint32 {
+	if least := r.nxt + maxWindowField + 2; seq.Less(iss, least) {
+		return least
+	}
+	return iss
+}
+
+// Transmit builds the next segment: see [Conn.Transmit].
+func (r *Remnant) Transmit(now Time, _ int, out *Outgoing) bool {
+	if !r.ackDue {
+		return false
+	}
+	r.ackDue = false
+	out.reset(wire.ACK)
+	out.TCP.Seq, out.TCP.Ack = r.nxt, r.rcvNxt
+	out.TCP.Window = uint16(min(r.window>>r.scale, maxWindowField))
+	if r.timestamps {
+		o := &out.TCP.Options
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, timestampClock(now, r.tsOffset), r.tsRecent
+	}
+	out.Note = NoteDuplicateACK
+	return true
+}
