@@ -6,68 +6,104 @@ import (
 	"net/netip"
 )
 
-// Sum adds the 16-bit words of b to initial in ones' complement (RFC 1071). An odd last octet counts as the high half
-// of a word, so only the last piece of several may have an odd length; [ChecksumGather] has no such limit.
+// Sum adds the octets of b, taken as 16-bit numbers in network order, to initial: a ones' complement sum that Fold
+// brings to 16 bits (RFC 1071 1). An odd octet at the end counts as if a zero followed it, so only the last of several
+// pieces may be of odd length; ChecksumGather takes any.
 func Sum(b []byte, initial uint32) uint32 {
-	sum, carry := uint64(initial), uint64(0)
-	for len(b) >= 32 {
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(b), 0)
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(b[8:]), carry)
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(b[16:]), carry)
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(b[24:]), carry)
-		sum, carry = bits.Add64(sum, 0, carry)
-		sum += carry
-		b = b[32:]
+	sum, carry := bits.Add32(initial, uint32(sum16(b)), 0)
+	return sum + carry
+}
+
+// sum16 is the ones' complement sum of b, folded. It is 0 only if every octet is.
+//
+// A sum over larger words folds to the sum over 16-bit words, and the order of octets within a word does not matter
+// but for exchanging the octets of the result (RFC 1071 2 (B) and (C)). So it adds 8 octets at once, in the order
+// most processors read them, with the carry of one addition going into the next.
+func sum16(b []byte) uint16 {
+	var s, c uint64
+	for len(b) >= 64 {
+		p := b[:64]
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[0:]), 0)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[8:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[16:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[24:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[32:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[40:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[48:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[56:]), c)
+		s += c
+		b = b[64:]
 	}
 	for len(b) >= 8 {
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(b), 0)
-		sum += carry
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), 0)
+		s += c
 		b = b[8:]
 	}
-	var last [8]byte
-	copy(last[:], b)
-	sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(last[:]), 0)
-	sum += carry
-	sum = sum>>32 + sum&0xffffffff
-	sum = sum>>32 + sum&0xffffffff
-	return uint32(sum)
+	var last uint64
+	if len(b) >= 4 {
+		last = uint64(binary.LittleEndian.Uint32(b))
+		b = b[4:]
+	}
+	var tail uint64
+	switch len(b) {
+	case 3:
+		tail = uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16
+	case 2:
+		tail = uint64(b[0]) | uint64(b[1])<<8
+	case 1:
+		tail = uint64(b[0])
+	}
+	s, c = bits.Add64(s, last+tail, 0)
+	s += c
+	s = s>>32 + s&0xffffffff
+	s = s>>32 + s&0xffffffff
+	return bits.ReverseBytes16(Fold(uint32(s)))
 }
 
-// Fold brings a sum to 16 bits, not complemented.
+// Fold brings a sum to 16 bits. It does not complement it: in this form the sum of the pseudo-header is what a device
+// that finishes checksums wants in the checksum field.
 func Fold(sum uint32) uint16 {
 	sum = sum>>16 + sum&0xffff
-	return uint16(sum>>16 + sum)
+	sum = sum>>16 + sum&0xffff
+	return uint16(sum)
 }
 
-// PseudoHeaderSum is the sum over the pseudo-header of a transport segment of length octets (RFC 9293 3.1, RFC 8200 8.1).
+// PseudoHeaderSum sums the pseudo-header that TCP and ICMPv6 include in their checksums: addresses, protocol, and the
+// length in octets of header and data (RFC 9293 3.1, RFC 8200 8.1). It is the initial for Sum and ChecksumGather.
 func PseudoHeaderSum(src, dst netip.Addr, p Protocol, length int) uint32 {
-	sum := uint32(p) + uint32(length)>>16 + uint32(length)&0xffff
-	if src.Is4() {
-		s, d := src.As4(), dst.As4()
-		return Sum(d[:], Sum(s[:], sum))
-	}
-	s, d := src.As16(), dst.As16()
-	return Sum(d[:], Sum(s[:], sum))
+	return addressSum(src) + addressSum(dst) + uint32(p) + uint32(length)>>16 + uint32(length)&0xffff
 }
 
-// ChecksumGather is the Internet checksum of initial and all parts in a row, complemented: ready for the wire. Parts
-// may have any lengths.
+// addressSum is below 2^17, so that PseudoHeaderSum cannot overflow.
+func addressSum(a netip.Addr) uint32 {
+	if a.Is4() {
+		b := a.As4()
+		return uint32(binary.BigEndian.Uint16(b[0:])) + uint32(binary.BigEndian.Uint16(b[2:]))
+	}
+	b := a.As16()
+	return uint32(sum16(b[:]))
+}
+
+// ChecksumGather returns the checksum of the parts, one after the other, with initial added: complemented, ready for
+// the header. Parts may be of any length.
 func ChecksumGather(initial uint32, parts [][]byte) uint16 {
-	sum := uint32(Fold(initial))
+	sum := initial
 	odd := false
-	for _, p := range parts {
-		s := Fold(Sum(p, 0))
-		if odd {
-			s = bits.ReverseBytes16(s) // this part begins in the low half of a word
+	for _, part := range parts {
+		s := sum16(part)
+		if odd { // its octets are the other ones of each pair
+			s = bits.ReverseBytes16(s)
 		}
-		sum += uint32(s)
-		sum = uint32(Fold(sum))
-		odd = odd != (len(p)%2 == 1)
+		var carry uint32
+		sum, carry = bits.Add32(sum, uint32(s), 0)
+		sum += carry
+		odd = odd != (len(part)%2 == 1)
 	}
 	return ^Fold(sum)
 }
 
-// VerifyTCP reports whether the checksum of a segment, header and data, is right (MUST-3).
+// VerifyTCP reports whether the checksum of segment, a TCP header and its data, is right for a packet between ip's
+// addresses.
 func VerifyTCP(ip *IP, segment []byte) bool {
 	return Fold(Sum(segment, PseudoHeaderSum(ip.Src, ip.Dst, ProtocolTCP, len(segment)))) == 0xffff
 }

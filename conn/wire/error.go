@@ -1,59 +1,86 @@
 package wire
 
-// Error says what is wrong with a packet. Errors are comparable constants.
+// Error says what is wrong with a packet. Errors are small comparable constants, so that they can be counted.
 type Error uint8
 
 const (
 	_ Error = iota
+	// ErrTruncated: there are fewer octets than the shortest header has.
 	ErrTruncated
+	// ErrIPVersion: the packet is neither IPv4 nor IPv6.
 	ErrIPVersion
+	// ErrIPv4HeaderLength: the header length is below 20 octets or runs past the packet.
 	ErrIPv4HeaderLength
+	// ErrIPv4TotalLength: the total length is 0, shorter than the header, or more than arrived.
 	ErrIPv4TotalLength
+	// ErrIPv4Checksum: the header checksum is wrong.
 	ErrIPv4Checksum
+	// ErrFragment: the packet is one fragment of several. They are not put together.
 	ErrFragment
+	// ErrIPv6PayloadLength: the payload length is more than arrived, or 0 although there must be a payload.
 	ErrIPv6PayloadLength
+	// ErrIPv6Jumbogram: the packet claims to be longer than 65,535 octets (RFC 2675).
 	ErrIPv6Jumbogram
+	// ErrIPv6Extension: an extension header runs past the packet, is out of place, or routes the packet further.
 	ErrIPv6Extension
+	// ErrIPv6Option: an option that is not known says to discard the packet when that is so (RFC 8200 4.2).
+	ErrIPv6Option
+	// ErrTCPDataOffset: the data offset is below 5 words or runs past the segment.
 	ErrTCPDataOffset
+	// ErrTCPOptionLength: an option's length is 0, 1 or wrong for its kind, or runs past the header (MUST-7).
 	ErrTCPOptionLength
+	// ErrTCPChecksum: the segment is damaged (MUST-3). ParseTCP leaves this to VerifyTCP and its caller.
 	ErrTCPChecksum
+	// ErrICMPTruncated: the message is shorter than 8 octets.
 	ErrICMPTruncated
+	// ErrICMPChecksum: the message is damaged.
 	ErrICMPChecksum
+	// ErrVirtioHeader: the frame is shorter than its virtio header.
 	ErrVirtioHeader
+
+	errorCount = iota
 )
 
-var errors = [...]struct{ name, text string }{
-	ErrTruncated:         {"ip-truncated", "packet is shorter than its headers"},
-	ErrIPVersion:         {"ip-version", "IP version is neither 4 nor 6"},
-	ErrIPv4HeaderLength:  {"ipv4-header-length", "IPv4 header length is less than 20 or runs past the packet"},
-	ErrIPv4TotalLength:   {"ipv4-total-length", "IPv4 total length is less than the header or more than the packet"},
-	ErrIPv4Checksum:      {"ipv4-checksum", "IPv4 header checksum is wrong"},
-	ErrFragment:          {"ip-fragment", "packet is a fragment"},
-	ErrIPv6PayloadLength: {"ipv6-payload-length", "IPv6 payload length is more than the packet"},
-	ErrIPv6Jumbogram:     {"ipv6-jumbogram", "packet is an IPv6 jumbogram"},
-	ErrIPv6Extension:     {"ipv6-extension", "IPv6 extension header is malformed or routes elsewhere"},
-	ErrTCPDataOffset:     {"tcp-data-offset", "TCP data offset is less than 5 or runs past the segment"},
-	ErrTCPOptionLength:   {"tcp-option-length", "TCP option length is illegal"},
-	ErrTCPChecksum:       {"tcp-checksum", "TCP checksum is wrong"},
-	ErrICMPTruncated:     {"icmp-truncated", "ICMP message is too short"},
-	ErrICMPChecksum:      {"icmp-checksum", "ICMP checksum is wrong"},
-	ErrVirtioHeader:      {"virtio-header", "frame is shorter than its virtio_net_hdr, or the header makes no sense"},
+var errorTexts = [errorCount]struct{ name, text string }{
+	ErrTruncated:         {"truncated", "packet is shorter than its header"},
+	ErrIPVersion:         {"ip-version", "ip: version is neither 4 nor 6"},
+	ErrIPv4HeaderLength:  {"ipv4-header-length", "ipv4: header length is below 20 or runs past the packet"},
+	ErrIPv4TotalLength:   {"ipv4-total-length", "ipv4: total length is shorter than the header or runs past the packet"},
+	ErrIPv4Checksum:      {"ipv4-checksum", "ipv4: header checksum is wrong"},
+	ErrFragment:          {"fragment", "ip: packet is a fragment"},
+	ErrIPv6PayloadLength: {"ipv6-payload-length", "ipv6: payload length is 0 or runs past the packet"},
+	ErrIPv6Jumbogram:     {"ipv6-jumbogram", "ipv6: packet is a jumbogram"},
+	ErrIPv6Extension:     {"ipv6-extension", "ipv6: extension header is malformed, misplaced or routes the packet on"},
+	ErrIPv6Option:        {"ipv6-option", "ipv6: an unknown option says to discard the packet"},
+	ErrTCPDataOffset:     {"tcp-data-offset", "tcp: data offset is below 5 or runs past the segment"},
+	ErrTCPOptionLength:   {"tcp-option-length", "tcp: option length is wrong or runs past the header"},
+	ErrTCPChecksum:       {"tcp-checksum", "tcp: checksum is wrong"},
+	ErrICMPTruncated:     {"icmp-truncated", "icmp: message is shorter than its header"},
+	ErrICMPChecksum:      {"icmp-checksum", "icmp: checksum is wrong"},
+	ErrVirtioHeader:      {"virtio-header", "virtio: frame is shorter than its header"},
 }
 
-// Errors lists every Error, for tables of counters.
-const Errors = len(errors)
+// Error says in words what is wrong.
+func (e Error) Error() string {
+	if e > 0 && int(e) < errorCount {
+		return errorTexts[e].text
+	}
+	return "unknown wire error"
+}
 
-// Name is a stable counter name such as "tcp-checksum".
+// Name returns a short stable name, lower case with dashes, for counters: "tcp-checksum".
 func (e Error) Name() string {
-	if int(e) < len(errors) && e != 0 {
-		return errors[e].name
+	if e > 0 && int(e) < errorCount {
+		return errorTexts[e].name
 	}
 	return "unknown"
 }
 
-func (e Error) Error() string {
-	if int(e) < len(errors) && e != 0 {
-		return errors[e].text
+// Errors returns every Error there is, in order, for those who list counters. It makes a new slice each time.
+func Errors() []Error {
+	all := make([]Error, 0, errorCount-1)
+	for e := Error(1); int(e) < errorCount; e++ {
+		all = append(all, e)
 	}
-	return "unknown packet error"
+	return all
 }

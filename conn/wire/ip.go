@@ -1,10 +1,14 @@
 package wire
 
-import "net/netip"
+import (
+	"net/netip"
+	"strconv"
+)
 
-// Protocol is an IP protocol number.
+// Protocol is the number of the protocol an IP packet carries, as assigned by IANA.
 type Protocol uint8
 
+// The protocols this package has to do with. ProtocolNone is IPv6's "no next header" (RFC 8200 4.7).
 const (
 	ProtocolICMP   Protocol = 1
 	ProtocolTCP    Protocol = 6
@@ -13,20 +17,44 @@ const (
 	ProtocolNone   Protocol = 59
 )
 
-// IP is what matters of an IP header of either version.
-type IP struct {
-	Src, Dst     netip.Addr
-	Protocol     Protocol // of the payload, after IPv6 extension headers
-	HopLimit     uint8    // or TTL
-	TrafficClass uint8    // DSCP and ECN
-	HeaderLen    int      // octets before the payload, extension headers included
+// String returns the protocol's name, or "protocol 89".
+func (p Protocol) String() string {
+	switch p {
+	case ProtocolICMP:
+		return "ICMP"
+	case ProtocolTCP:
+		return "TCP"
+	case ProtocolUDP:
+		return "UDP"
+	case ProtocolICMPv6:
+		return "ICMPv6"
+	case ProtocolNone:
+		return "none"
+	}
+	return "protocol " + strconv.Itoa(int(p))
 }
 
-// Is4 reports whether the addresses are IPv4.
+// IP is what matters of an IP header of either version, IPv6 extension headers included.
+type IP struct {
+	Src, Dst     netip.Addr // both of one family, without a zone
+	Protocol     Protocol   // of the payload, after any extension headers
+	HopLimit     uint8      // IPv4's time to live
+	TrafficClass uint8      // DSCP<<2 | ECN
+	HeaderLen    int        // set by ParseIP: octets before the payload, options and extension headers included
+}
+
+// Is4 reports whether the packet is IPv4. An IPv6 packet between IPv4-mapped addresses is not.
 func (ip *IP) Is4() bool { return ip.Src.Is4() }
 
-// ParseIP fills ip from the packet b and returns the payload, without what may follow the length the header states.
+// ParseIP reads the IP header in front of b into ip and returns the payload, trimmed to the length the header states:
+// padding after it is dropped. Options and extension headers are skipped (RFC 9293 MUST-50), and IPv4's header checksum
+// is verified. With an error, the payload is nil and ip is filled as far as the packet could be read: completely up to
+// the point where it stops making sense, which for ErrFragment is everything.
+//
+// A protocol that is not known is no error. The authentication header (RFC 4302) counts as one: nobody here could
+// verify it.
 func ParseIP(b []byte, ip *IP) (payload []byte, err error) {
+	*ip = IP{}
 	if len(b) == 0 {
 		return nil, ErrTruncated
 	}
@@ -39,7 +67,8 @@ func ParseIP(b []byte, ip *IP) (payload []byte, err error) {
 	return nil, ErrIPVersion
 }
 
-// PutIP writes an IPv4 or IPv6 header, by the family of ip.Src, and returns the octets written.
+// PutIP writes an IP header of the addresses' version in front of b, as PutIPv4 or PutIPv6 does, and returns its
+// length.
 func PutIP(b []byte, ip *IP, payloadLen int) int {
 	if ip.Is4() {
 		PutIPv4(b, ip, payloadLen)

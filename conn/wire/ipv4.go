@@ -5,49 +5,69 @@ import (
 	"net/netip"
 )
 
-// IPv4HeaderLen is the octets of an IPv4 header without options.
+// IPv4HeaderLen is the length in octets of an IPv4 header without options, as PutIPv4 writes it.
 const IPv4HeaderLen = 20
 
-// parseIPv4 reads an IPv4 header (RFC 791 3.1). Options are skipped (RFC 9293 3.9.2, MUST-50).
+// The fragment field: three flags and an offset in units of 8 octets (RFC 791 3.1).
+const (
+	ipv4DontFragment  = 1 << 14
+	ipv4MoreFragments = 1 << 13
+	ipv4OffsetMask    = 1<<13 - 1
+)
+
 func parseIPv4(b []byte, ip *IP) ([]byte, error) {
-	if len(b) < IPv4HeaderLen {
-		return nil, ErrTruncated
+	fragment, err := readIPv4(b, ip)
+	if err != nil {
+		return nil, err
 	}
-	n := int(b[0]&15) * 4
-	if n < IPv4HeaderLen || n > len(b) {
-		return nil, ErrIPv4HeaderLength
-	}
-	total := int(binary.BigEndian.Uint16(b[2:]))
-	if total < n || total > len(b) {
-		return nil, ErrIPv4TotalLength
-	}
-	if Fold(Sum(b[:n], 0)) != 0xffff {
+	if Fold(Sum(b[:ip.HeaderLen], 0)) != 0xffff {
 		return nil, ErrIPv4Checksum
 	}
-	*ip = IP{
-		Src:          netip.AddrFrom4([4]byte(b[12:16])),
-		Dst:          netip.AddrFrom4([4]byte(b[16:20])),
-		Protocol:     Protocol(b[9]),
-		HopLimit:     b[8],
-		TrafficClass: b[1],
-		HeaderLen:    n,
+	total := int(binary.BigEndian.Uint16(b[2:]))
+	if total < ip.HeaderLen || total > len(b) {
+		return nil, ErrIPv4TotalLength
 	}
-	const moreFragmentsAndOffset = 0x3fff
-	if binary.BigEndian.Uint16(b[6:])&moreFragmentsAndOffset != 0 {
+	if fragment&(ipv4MoreFragments|ipv4OffsetMask) != 0 {
 		return nil, ErrFragment
 	}
-	return b[n:total], nil
+	return b[ip.HeaderLen:total], nil
 }
 
-// PutIPv4 writes a header of 20 octets: not to be fragmented, and so with an ID of 0 (RFC 6864 4.1).
+// readIPv4 fills ip and returns the fragment field, without a look at the checksum and the total length: what an ICMP
+// message quotes is cut short, and routers have changed it on the way.
+func readIPv4(b []byte, ip *IP) (fragment uint16, err error) {
+	if len(b) < IPv4HeaderLen {
+		return 0, ErrTruncated
+	}
+	ip.TrafficClass = b[1]
+	ip.HopLimit = b[8]
+	ip.Protocol = Protocol(b[9])
+	ip.Src = netip.AddrFrom4([4]byte(b[12:16]))
+	ip.Dst = netip.AddrFrom4([4]byte(b[16:20]))
+	ip.HeaderLen = int(b[0]&0xf) * 4
+	if ip.HeaderLen < IPv4HeaderLen || ip.HeaderLen > len(b) {
+		return 0, ErrIPv4HeaderLength
+	}
+	return binary.BigEndian.Uint16(b[6:]), nil
+}
+
+// PutIPv4 writes an IPv4 header of 20 octets in front of b, for a payload of payloadLen octets, at most 65,515. It says
+// not to fragment the packet, so its identification can be 0 (RFC 6864 4.1). The checksum is filled in.
 func PutIPv4(b []byte, ip *IP, payloadLen int) {
-	b[0], b[1] = 4<<4|IPv4HeaderLen/4, ip.TrafficClass
-	binary.BigEndian.PutUint16(b[2:], uint16(IPv4HeaderLen+payloadLen))
-	const doNotFragment = 0x4000
-	binary.BigEndian.PutUint32(b[4:], doNotFragment)
-	b[8], b[9], b[10], b[11] = ip.HopLimit, byte(ip.Protocol), 0, 0
-	src, dst := ip.Src.As4(), ip.Dst.As4()
-	copy(b[12:], src[:])
-	copy(b[16:], dst[:])
-	binary.BigEndian.PutUint16(b[10:], ^Fold(Sum(b[:IPv4HeaderLen], 0)))
+	total := IPv4HeaderLen + payloadLen
+	if total > 0xffff {
+		panic("wire: IPv4 packet is longer than 65535 octets")
+	}
+	b = b[:IPv4HeaderLen]
+	b[0] = 4<<4 | IPv4HeaderLen/4
+	b[1] = ip.TrafficClass
+	binary.BigEndian.PutUint16(b[2:], uint16(total))
+	binary.BigEndian.PutUint16(b[4:], 0)
+	binary.BigEndian.PutUint16(b[6:], ipv4DontFragment)
+	b[8] = ip.HopLimit
+	b[9] = uint8(ip.Protocol)
+	binary.BigEndian.PutUint16(b[10:], 0)
+	*(*[4]byte)(b[12:]) = ip.Src.As4()
+	*(*[4]byte)(b[16:]) = ip.Dst.As4()
+	binary.BigEndian.PutUint16(b[10:], ^Fold(Sum(b, 0)))
 }

@@ -5,79 +5,151 @@ import (
 	"net/netip"
 )
 
-// IPv6HeaderLen is the octets of an IPv6 header without extension headers.
+// IPv6HeaderLen is the length in octets of an IPv6 header without extension headers, as PutIPv6 writes it.
 const IPv6HeaderLen = 40
 
+// Extension headers (RFC 8200 4).
 const (
-	nextHopByHop    = 0
-	nextRouting     = 43
-	nextFragment    = 44
-	nextDestination = 60
+	ipv6HopByHop           Protocol = 0
+	ipv6Routing            Protocol = 43
+	ipv6Fragment           Protocol = 44
+	ipv6DestinationOptions Protocol = 60
 )
 
-// parseIPv6 reads an IPv6 header and skips its extension headers (RFC 8200 3, 4).
+// Options of the hop-by-hop and destination options headers (RFC 8200 4.2, RFC 2675 2). The two highest bits of an
+// option's type say what to do with the packet if the option is not known; 0 is to skip it.
+const (
+	ipv6Pad1         = 0
+	ipv6JumboPayload = 0xc2
+	ipv6ActionMask   = 0xc0
+)
+
 func parseIPv6(b []byte, ip *IP) ([]byte, error) {
-	if len(b) < IPv6HeaderLen {
-		return nil, ErrTruncated
-	}
-	*ip = IP{
-		Src:          netip.AddrFrom16([16]byte(b[8:24])),
-		Dst:          netip.AddrFrom16([16]byte(b[24:40])),
-		Protocol:     Protocol(b[6]),
-		HopLimit:     b[7],
-		TrafficClass: b[0]<<4 | b[1]>>4,
-		HeaderLen:    IPv6HeaderLen,
+	if err := readIPv6(b, ip); err != nil {
+		return nil, err
 	}
 	length := int(binary.BigEndian.Uint16(b[4:]))
-	if length == 0 && b[6] == nextHopByHop {
-		return nil, ErrIPv6Jumbogram
+	if length == 0 && ip.Protocol == ipv6HopByHop {
+		// The true length is in an option, if this is a jumbogram; or else this header is in no payload.
+		if err := checkExtension(ipv6HopByHop, b[IPv6HeaderLen:], IPv6HeaderLen); err == ErrIPv6Jumbogram {
+			return nil, err
+		}
+		return nil, ErrIPv6PayloadLength
 	}
 	if length > len(b)-IPv6HeaderLen {
 		return nil, ErrIPv6PayloadLength
 	}
-	return skipExtensions(b[:IPv6HeaderLen+length], ip)
-}
-
-// skipExtensions moves ip past the extension headers. The chain ends with the packet, so the loop is bounded.
-func skipExtensions(b []byte, ip *IP) ([]byte, error) {
-	for {
-		rest := b[ip.HeaderLen:]
-		size := 0
-		switch ip.Protocol {
-		default:
-			return rest, nil
-		case nextHopByHop, nextDestination, nextRouting:
-			if len(rest) < 8 {
-				return nil, ErrIPv6Extension
-			}
-			size = 8 + 8*int(rest[1])
-			if ip.Protocol == nextRouting && rest[3] != 0 {
-				return nil, ErrIPv6Extension // segments left: it is to go somewhere else
-			}
-		case nextFragment:
-			if len(rest) < 8 {
-				return nil, ErrIPv6Extension
-			}
-			const offsetAndMore = 0xfff9
-			if binary.BigEndian.Uint16(rest[2:])&offsetAndMore != 0 {
-				return nil, ErrFragment // an atomic fragment is whole (RFC 6946)
-			}
-			size = 8
+	b = b[:IPv6HeaderLen+length]
+	for isExtension(ip.Protocol) {
+		extension := b[ip.HeaderLen:]
+		if err := checkExtension(ip.Protocol, extension, ip.HeaderLen); err != nil {
+			return nil, err
 		}
-		if size > len(rest) {
-			return nil, ErrIPv6Extension
-		}
-		ip.Protocol = Protocol(rest[0])
-		ip.HeaderLen += size
+		skipExtension(extension, ip)
 	}
+	return b[ip.HeaderLen:], nil
 }
 
-// PutIPv6 writes a header of 40 octets.
+// readIPv6 fills ip from the fixed header, whose next header is left in Protocol.
+func readIPv6(b []byte, ip *IP) error {
+	if len(b) < IPv6HeaderLen {
+		return ErrTruncated
+	}
+	ip.TrafficClass = b[0]<<4 | b[1]>>4
+	ip.Protocol = Protocol(b[6])
+	ip.HopLimit = b[7]
+	ip.Src = netip.AddrFrom16([16]byte(b[8:24]))
+	ip.Dst = netip.AddrFrom16([16]byte(b[24:40]))
+	ip.HeaderLen = IPv6HeaderLen
+	return nil
+}
+
+func isExtension(p Protocol) bool {
+	return p == ipv6HopByHop || p == ipv6Routing || p == ipv6Fragment || p == ipv6DestinationOptions
+}
+
+// extensionLen returns the length of the extension header p in front of b, or 0 if b is too short for it.
+func extensionLen(p Protocol, b []byte) int {
+	if len(b) < 8 {
+		return 0
+	}
+	n := 8
+	if p != ipv6Fragment { // whose second octet is reserved
+		n += int(b[1]) * 8
+	}
+	if n > len(b) {
+		return 0
+	}
+	return n
+}
+
+// skipExtension moves ip past the extension header in front of b, which is one and is complete.
+func skipExtension(b []byte, ip *IP) {
+	n := extensionLen(ip.Protocol, b)
+	ip.Protocol = Protocol(b[0])
+	ip.HeaderLen += n
+}
+
+// checkExtension looks whether the extension header p in front of b, which begins at octet at of its packet, lets the
+// packet be delivered here.
+func checkExtension(p Protocol, b []byte, at int) error {
+	n := extensionLen(p, b)
+	if n == 0 {
+		return ErrIPv6Extension
+	}
+	switch p {
+	case ipv6HopByHop:
+		if at != IPv6HeaderLen { // it must be the first (RFC 8200 4.1)
+			return ErrIPv6Extension
+		}
+		return checkIPv6Options(b[2:n])
+	case ipv6DestinationOptions:
+		return checkIPv6Options(b[2:n])
+	case ipv6Routing:
+		if b[3] != 0 { // segments left: this is not the last stop, and we do not forward
+			return ErrIPv6Extension
+		}
+	case ipv6Fragment:
+		// Neither an offset nor more to come: an atomic fragment is a whole packet (RFC 6946).
+		if binary.BigEndian.Uint16(b[2:])&^0x6 != 0 {
+			return ErrFragment
+		}
+	}
+	return nil
+}
+
+// checkIPv6Options looks through the options in b, up to the first that forbids delivery.
+func checkIPv6Options(b []byte) error {
+	for len(b) > 0 {
+		if b[0] == ipv6Pad1 {
+			b = b[1:]
+			continue
+		}
+		if len(b) < 2 || 2+int(b[1]) > len(b) {
+			return ErrIPv6Extension
+		}
+		switch {
+		case b[0] == ipv6JumboPayload:
+			return ErrIPv6Jumbogram
+		case b[0]&ipv6ActionMask != 0:
+			return ErrIPv6Option
+		}
+		b = b[2+int(b[1]):]
+	}
+	return nil
+}
+
+// PutIPv6 writes an IPv6 header of 40 octets in front of b, for a payload of payloadLen octets, at most 65,535. The
+// flow label is 0.
 func PutIPv6(b []byte, ip *IP, payloadLen int) {
+	if payloadLen > 0xffff {
+		panic("wire: IPv6 payload is longer than 65535 octets")
+	}
+	b = b[:IPv6HeaderLen]
 	binary.BigEndian.PutUint32(b, 6<<28|uint32(ip.TrafficClass)<<20)
 	binary.BigEndian.PutUint16(b[4:], uint16(payloadLen))
-	b[6], b[7] = byte(ip.Protocol), ip.HopLimit
-	src, dst := ip.Src.As16(), ip.Dst.As16()
-	copy(b[8:], src[:])
-	copy(b[24:], dst[:])
+	b[6] = uint8(ip.Protocol)
+	b[7] = ip.HopLimit
+	*(*[16]byte)(b[8:]) = ip.Src.As16()
+	*(*[16]byte)(b[24:]) = ip.Dst.As16()
 }

@@ -2,157 +2,171 @@ package wire
 
 import "encoding/binary"
 
-// Options are the TCP options minitcp knows: RFC 9293 3.2, RFC 7323, RFC 2018. Others are skipped (MUST-6).
-type Options struct {
-	MSS            uint16 // 0: absent
-	HasWindowScale bool
-	WindowScale    uint8 // at most 14 (RFC 7323 2.3)
-	SACKPermitted  bool
-	HasTimestamps  bool
-	TSVal, TSEcr   uint32
-	SACKCount      uint8
-	SACK           [4]SACKBlock
-}
-
-// SACKBlock is the sequence numbers from Left up to, not including, Right.
+// SACKBlock is a range of sequence numbers that arrived out of order: from Left up to but without Right (RFC 2018 3).
 type SACKBlock struct{ Left, Right uint32 }
 
-const (
-	kindEnd           = 0
-	kindNOP           = 1
-	kindMSS           = 2
-	kindWindowScale   = 3
-	kindSACKPermitted = 4
-	kindSACK          = 5
-	kindTimestamps    = 8
+// Options are the options of a TCP header that are understood. The zero value is none.
+type Options struct {
+	MSS            uint16 // the largest segment the sender will take, in octets (RFC 9293 3.7.1); 0: absent
+	HasWindowScale bool
+	WindowScale    uint8 // a shift, 0 to 14 (RFC 7323 2.2)
+	SACKPermitted  bool
+	HasTimestamps  bool
+	TSVal, TSEcr   uint32       // RFC 7323 3.2
+	SACKCount      uint8        // how many of SACK are in use
+	SACK           [4]SACKBlock // in the order of the option
+}
 
-	maxOptions     = 40
-	maxWindowScale = 14
+// Option kinds.
+const (
+	optionEnd           = 0
+	optionNOP           = 1
+	optionMSS           = 2
+	optionWindowScale   = 3
+	optionSACKPermitted = 4
+	optionSACK          = 5
+	optionTimestamps    = 8
 )
 
-// parse reads the options of a header, at any alignment (MUST-64). A length that is not what the option has, or that
-// runs past the header, is illegal (MUST-7).
-func (o *Options) parse(b []byte) error {
+const (
+	maxOptionsLen  = 40
+	maxWindowScale = 14
+	sackBlockLen   = 8
+)
+
+// parse reads the options in b, at any alignment (MUST-64), skips those it does not know (MUST-6), and reports whether
+// every length was in order (MUST-7). Of an option that comes twice the last counts.
+func (o *Options) parse(b []byte) bool {
 	for len(b) > 0 {
 		switch b[0] {
-		case kindEnd:
-			return nil
-		case kindNOP:
+		case optionEnd:
+			return true
+		case optionNOP:
 			b = b[1:]
 			continue
 		}
-		if len(b) < 2 || b[1] < 2 || int(b[1]) > len(b) {
-			return ErrTCPOptionLength
+		if len(b) < 2 {
+			return false
 		}
-		if !o.take(b[0], b[2:b[1]]) {
-			return ErrTCPOptionLength
+		n := int(b[1])
+		if n < 2 || n > len(b) || !o.parseOne(b[0], b[2:n]) {
+			return false
 		}
-		b = b[b[1]:]
+		b = b[n:]
 	}
-	return nil
+	return true
 }
 
-// take reads the value v of one option and reports whether its length is right.
-func (o *Options) take(kind byte, v []byte) bool {
+// parseOne reads what follows an option's kind and length, and reports whether its length is right for its kind.
+func (o *Options) parseOne(kind byte, v []byte) bool {
 	switch kind {
-	case kindMSS:
+	case optionMSS:
 		if len(v) != 2 {
 			return false
 		}
-		o.MSS = binary.BigEndian.Uint16(v)
-	case kindWindowScale:
+		o.MSS = binary.BigEndian.Uint16(v) // 0 says nothing, and reads as absent
+	case optionWindowScale:
 		if len(v) != 1 {
 			return false
 		}
+		// A shift above 14 must be taken for 14 (RFC 7323 2.3).
 		o.HasWindowScale, o.WindowScale = true, min(v[0], maxWindowScale)
-	case kindSACKPermitted:
+	case optionSACKPermitted:
 		if len(v) != 0 {
 			return false
 		}
 		o.SACKPermitted = true
-	case kindTimestamps:
+	case optionSACK:
+		n := len(v) / sackBlockLen
+		if n < 1 || n > len(o.SACK) || len(v)%sackBlockLen != 0 {
+			return false
+		}
+		o.SACK = [4]SACKBlock{}
+		o.SACKCount = uint8(n)
+		for i := range n {
+			at := v[i*sackBlockLen:]
+			o.SACK[i] = SACKBlock{binary.BigEndian.Uint32(at), binary.BigEndian.Uint32(at[4:])}
+		}
+	case optionTimestamps:
 		if len(v) != 8 {
 			return false
 		}
 		o.HasTimestamps = true
 		o.TSVal, o.TSEcr = binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:])
-	case kindSACK:
-		if len(v) == 0 || len(v)%8 != 0 || len(v) > 32 {
-			return false
-		}
-		o.SACKCount = uint8(len(v) / 8)
-		for i := range o.SACKCount {
-			o.SACK[i] = SACKBlock{binary.BigEndian.Uint32(v[8*i:]), binary.BigEndian.Uint32(v[8*i+4:])}
-		}
 	}
 	return true
 }
 
-// Len is the octets the options take in a header, padding included: a multiple of 4, at most 40.
+// Len returns how many octets the options take in a header: a multiple of 4, at most 40.
 func (o *Options) Len() int {
 	n := o.fixedLen()
-	if blocks := o.sackFitting(n); blocks > 0 {
-		n += 4 + 8*blocks
+	if blocks := o.sackBlocks(n); blocks > 0 {
+		n += 4 + blocks*sackBlockLen
 	}
 	return n
 }
 
+// fixedLen is Len without the SACK option.
 func (o *Options) fixedLen() int {
 	n := 0
 	if o.MSS != 0 {
 		n += 4
 	}
+	switch {
+	case o.HasTimestamps:
+		n += 12 // with SACK-permitted, if that is there, in the place of two NOPs
+	case o.SACKPermitted:
+		n += 4
+	}
 	if o.HasWindowScale {
 		n += 4
-	}
-	if o.SACKPermitted {
-		n += 4
-	}
-	if o.HasTimestamps {
-		n += 12
 	}
 	return n
 }
 
-// sackFitting is how many SACK blocks there is room for beside n octets.
-func (o *Options) sackFitting(n int) int {
-	return min(int(o.SACKCount), (maxOptions-n-4)/8)
+// sackBlocks is how many SACK blocks fit after n octets of other options: the first ones, which are those that matter
+// most (RFC 2018 4).
+func (o *Options) sackBlocks(n int) int {
+	return min(int(o.SACKCount), len(o.SACK), (maxOptionsLen-n-4)/sackBlockLen)
 }
 
-// put writes the options, each padded in front with NOPs to a multiple of 4 (MUST-69 asks for padding of zeros only
-// after the end of the list, of which there is none).
-func (o *Options) put(b []byte) int {
-	fixed := o.fixedLen()
-	n := 0
+// put writes the options to b, which is Len octets long. NOPs before an option bring its numbers to a boundary of 4
+// octets, so there is no padding to be zeroed at the end (MUST-69).
+func (o *Options) put(b []byte) {
+	blocks := o.sackBlocks(o.fixedLen())
 	if o.MSS != 0 {
-		b[0], b[1] = kindMSS, 4
+		b[0], b[1] = optionMSS, 4
 		binary.BigEndian.PutUint16(b[2:], o.MSS)
-		n += 4
+		b = b[4:]
 	}
-	if o.HasWindowScale {
-		b[n], b[n+1], b[n+2], b[n+3] = kindNOP, kindWindowScale, 3, o.WindowScale
-		n += 4
-	}
-	if o.SACKPermitted {
-		b[n], b[n+1], b[n+2], b[n+3] = kindNOP, kindNOP, kindSACKPermitted, 2
-		n += 4
+	if o.HasTimestamps || o.SACKPermitted {
+		switch {
+		case !o.SACKPermitted:
+			b[0], b[1] = optionNOP, optionNOP
+		case o.HasTimestamps:
+			b[0], b[1] = optionSACKPermitted, 2
+		default:
+			b[0], b[1], b[2], b[3] = optionNOP, optionNOP, optionSACKPermitted, 2
+			b = b[4:]
+		}
 	}
 	if o.HasTimestamps {
-		b[n], b[n+1], b[n+2], b[n+3] = kindNOP, kindNOP, kindTimestamps, 10
-		binary.BigEndian.PutUint32(b[n+4:], o.TSVal)
-		binary.BigEndian.PutUint32(b[n+8:], o.TSEcr)
-		n += 12
+		b[2], b[3] = optionTimestamps, 10
+		binary.BigEndian.PutUint32(b[4:], o.TSVal)
+		binary.BigEndian.PutUint32(b[8:], o.TSEcr)
+		b = b[12:]
 	}
-	blocks := o.sackFitting(fixed)
-	if blocks <= 0 {
-		return n
+	if o.HasWindowScale {
+		b[0], b[1], b[2], b[3] = optionNOP, optionWindowScale, 3, o.WindowScale
+		b = b[4:]
 	}
-	b[n], b[n+1], b[n+2], b[n+3] = kindNOP, kindNOP, kindSACK, byte(2+8*blocks)
-	n += 4
-	for _, s := range o.SACK[:blocks] {
-		binary.BigEndian.PutUint32(b[n:], s.Left)
-		binary.BigEndian.PutUint32(b[n+4:], s.Right)
-		n += 8
+	if blocks > 0 {
+		b[0], b[1], b[2], b[3] = optionNOP, optionNOP, optionSACK, uint8(2+blocks*sackBlockLen)
+		b = b[4:]
+		for _, s := range o.SACK[:blocks] {
+			binary.BigEndian.PutUint32(b, s.Left)
+			binary.BigEndian.PutUint32(b[4:], s.Right)
+			b = b[sackBlockLen:]
+		}
 	}
-	return n
 }

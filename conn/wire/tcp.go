@@ -6,38 +6,54 @@ import "encoding/binary"
 type Flags uint8
 
 const (
-	FIN Flags = 1 << iota
-	SYN
-	RST
-	PSH
-	ACK
-	URG
-	ECE
-	CWR
+	FIN Flags = 1 << iota // no more data from the sender
+	SYN                   // synchronize sequence numbers
+	RST                   // reset the connection
+	PSH                   // push function
+	ACK                   // the acknowledgment field is significant
+	URG                   // the urgent pointer field is significant
+	ECE                   // ECN-Echo (RFC 3168)
+	CWR                   // congestion window reduced (RFC 3168)
 )
 
-// Has reports whether all of x are set.
+// Has reports whether all bits of x are set.
 func (f Flags) Has(x Flags) bool { return f&x == x }
 
-var flagNames = [...]string{"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"}
+var flagNames = [8]string{"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"}
 
-// String names the flags that are set, such as "SYN,ACK"; "none" when none is.
+// String returns the names of the bits that are set, "SYN,ACK", or "none".
 func (f Flags) String() string {
-	s := ""
-	// SYN, FIN and RST first: they are what a reader looks for.
-	for _, i := range [...]int{1, 0, 2, 3, 4, 5, 6, 7} {
-		if f&(1<<i) == 0 {
+	var b []byte
+	for i, name := range flagNames {
+		if !f.Has(1 << i) {
 			continue
 		}
-		if s != "" {
-			s += ","
+		if len(b) > 0 {
+			b = append(b, ',')
 		}
-		s += flagNames[i]
+		b = append(b, name...)
 	}
-	if s == "" {
+	if len(b) == 0 {
 		return "none"
 	}
-	return s
+	return string(b)
+}
+
+// Short returns a letter for each bit that is set, in the way of tcpdump, where ACK is a dot: "S.", "P.", "none".
+func (f Flags) Short() string {
+	const letters = "FSRP.UEW"
+	var b [8]byte
+	n := 0
+	for i := range len(letters) {
+		if f.Has(1 << i) {
+			b[n] = letters[i]
+			n++
+		}
+	}
+	if n == 0 {
+		return "none"
+	}
+	return string(b[:n])
 }
 
 // TCP is a TCP header (RFC 9293 3.1).
@@ -46,52 +62,59 @@ type TCP struct {
 	Seq, Ack         uint32
 	Flags            Flags
 	Window           uint16 // as on the wire, not scaled
-	Urgent           uint16
-	HeaderLen        int // octets; set by ParseTCP
+	Urgent           uint16 // an offset from Seq
+	HeaderLen        int    // set by ParseTCP: octets, 20 to 60
 	Options          Options
 }
 
-// TCPHeaderLen is the octets of a TCP header without options.
-const TCPHeaderLen = 20
+// tcpHeaderLen is the length in octets of a TCP header without options.
+const tcpHeaderLen = 20
 
-// ParseTCP fills h from the segment b and returns the segment's data. When only the data offset or an option is bad,
-// the fixed part of h is filled nevertheless, so that the caller can find the connection. The checksum is not looked
-// at: see [VerifyTCP].
+// ParseTCP reads the TCP header in front of b into h and returns the data after it. It does not look at the checksum;
+// VerifyTCP does. Reserved bits are ignored.
+//
+// With ErrTruncated, b is shorter than 20 octets and h is zero. With ErrTCPDataOffset and ErrTCPOptionLength the fixed
+// part of the header is in h, so that the connection can be found, and there are no options in it. Data is nil with
+// every error but ErrTCPOptionLength.
 func ParseTCP(b []byte, h *TCP) (data []byte, err error) {
-	if len(b) < TCPHeaderLen {
+	*h = TCP{}
+	if len(b) < tcpHeaderLen {
 		return nil, ErrTruncated
 	}
-	*h = TCP{
-		SrcPort: binary.BigEndian.Uint16(b[0:]),
-		DstPort: binary.BigEndian.Uint16(b[2:]),
-		Seq:     binary.BigEndian.Uint32(b[4:]),
-		Ack:     binary.BigEndian.Uint32(b[8:]),
-		Flags:   Flags(b[13]),
-		Window:  binary.BigEndian.Uint16(b[14:]),
-		Urgent:  binary.BigEndian.Uint16(b[18:]),
-	}
+	h.SrcPort = binary.BigEndian.Uint16(b[0:])
+	h.DstPort = binary.BigEndian.Uint16(b[2:])
+	h.Seq = binary.BigEndian.Uint32(b[4:])
+	h.Ack = binary.BigEndian.Uint32(b[8:])
+	h.Flags = Flags(b[13])
+	h.Window = binary.BigEndian.Uint16(b[14:])
+	h.Urgent = binary.BigEndian.Uint16(b[18:])
+	h.HeaderLen = tcpHeaderLen
 	n := int(b[12]>>4) * 4
-	if n < TCPHeaderLen || n > len(b) {
+	if n < tcpHeaderLen || n > len(b) {
 		return nil, ErrTCPDataOffset
 	}
 	h.HeaderLen = n
-	if err := h.Options.parse(b[TCPHeaderLen:n]); err != nil {
-		return nil, err
+	if !h.Options.parse(b[tcpHeaderLen:n]) {
+		h.Options = Options{}
+		return b[n:], ErrTCPOptionLength
 	}
 	return b[n:], nil
 }
 
-// PutTCP writes h with its options to b, with a checksum field of zero, and returns the octets written: 20 to 60.
+// PutTCP writes h and its options in front of b and returns how long they are: 20+h.Options.Len(), whatever HeaderLen
+// says. The checksum field is left 0, to be filled when the data is known.
 func PutTCP(b []byte, h *TCP) int {
-	n := TCPHeaderLen + h.Options.put(b[TCPHeaderLen:])
+	n := tcpHeaderLen + h.Options.Len()
+	b = b[:n]
 	binary.BigEndian.PutUint16(b[0:], h.SrcPort)
 	binary.BigEndian.PutUint16(b[2:], h.DstPort)
 	binary.BigEndian.PutUint32(b[4:], h.Seq)
 	binary.BigEndian.PutUint32(b[8:], h.Ack)
-	b[12] = byte(n / 4 << 4)
-	b[13] = byte(h.Flags)
+	b[12] = uint8(n/4) << 4
+	b[13] = uint8(h.Flags)
 	binary.BigEndian.PutUint16(b[14:], h.Window)
-	b[16], b[17] = 0, 0
+	binary.BigEndian.PutUint16(b[16:], 0)
 	binary.BigEndian.PutUint16(b[18:], h.Urgent)
+	h.Options.put(b[tcpHeaderLen:])
 	return n
 }
