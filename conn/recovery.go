@@ -32,6 +32,10 @@ func (c *Conn) acceptACK(now Time, ack seq.Offset, s *Segment) {
 	c.recovery.timeouts = 0
 	c.recovery.duplicates = 0
 	c.softError = 0
+	// Deviation from Karn's algorithm: progress without a measurement keeps the backoff, but only up to four times the
+	// RTO. On a path that loses a fifth of all segments nothing sent once is ever measured, and a timeout of two
+	// minutes per segment would be all that is left.
+	c.rtt.backoff = min(c.rtt.backoff, 2)
 
 	if c.recovery.active {
 		c.acceptACKInRecovery(now, ack, acked)

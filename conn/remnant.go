@@ -49,7 +49,7 @@ func (r *Remnant) IRS() uint32 { return r.irs }
 // Receive takes a segment (RFC 9293 3.10.7.4 for TIME-WAIT). A RST is ignored: it must not end the waiting early
 // (RFC 1337). A FIN that comes again, and only that, starts the waiting anew. VerdictReopen says that the segment is a
 // SYN that cannot belong to the old connection: forget the Remnant and treat the SYN as for LISTEN, with an initial
-// sequence number from NextISS.
+// sequence number from ISN.
 func (r *Remnant) Receive(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
 	switch {
@@ -82,8 +82,8 @@ func (r *Remnant) newer(now Time, h *wire.TCP) bool {
 	return seq.Less(r.rcvNxt-1, h.Seq) && h.Seq != r.rcvNxt-1
 }
 
-// NextISS moves iss beyond every number the old incarnation used (RFC 9293 3.6.1).
-func (r *Remnant) NextISS(iss uint32) uint32 {
+// ISN moves iss beyond every number the old incarnation used (RFC 9293 3.6.1).
+func (r *Remnant) ISN(iss uint32) uint32 {
 	if least := r.nxt + maxWindowField + 2; seq.Less(iss, least) {
 		return least
 	}
@@ -106,3 +106,6 @@ func (r *Remnant) Transmit(now Time, _ int, out *Outgoing) bool {
 	out.Note = NoteDuplicateACK
 	return true
 }
+
+// Advance does nothing: the driver asks Expired.
+func (r *Remnant) Advance(Time) {}

@@ -42,6 +42,8 @@ func (c *Conn) sendLimit(size, limit int) (int, sendVerdict) {
 		return int(whole), sendData // the rest waits to fill a segment
 	}
 	switch {
+	case s.nxt < s.max:
+		return int(n), sendData // sent before: only a retransmission can end the waiting
 	case s.force, n < waiting && n >= s.largest/2:
 		return int(n), sendData // half of the largest window ever seen is as good as it gets (RFC 9293 3.8.6.2.1)
 	case n == waiting:

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -39,6 +40,11 @@ func configure(name string, cfg *Config) error {
 	}
 	if err := handle.LinkSetUp(link); err != nil {
 		return configureError(name, "the device cannot be brought up", err)
+	}
+	for _, p := range cfg.HostAddresses {
+		if err := awaitAddress(handle, name, p); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -75,6 +81,28 @@ func addAddress(handle *netlink.Handle, link netlink.Link, p netip.Prefix) error
 		return configureError(name, fmt.Sprintf("the address %v cannot be set", p), err)
 	}
 	return nil
+}
+
+// settleTime is how long an address may take to become usable. It is a matter of milliseconds, on a busy machine.
+const settleTime = 5 * time.Second
+
+// awaitAddress waits until the kernel takes packets for an address of its own. With IPv6 it does so a moment after the
+// device is up (addrconf_dad_work), but sends from the address at once: an answer that came in between would be lost.
+func awaitAddress(handle *netlink.Handle, name string, p netip.Prefix) error {
+	if p.Addr().Is4() || p.Addr().IsLinkLocalUnicast() { // link-local: no route is found without a device
+		return nil
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(settleTime); ; <-tick.C {
+		routes, err := handle.RouteGet(p.Addr().AsSlice())
+		if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return configureError(name, fmt.Sprintf("the address %v does not become usable", p), err)
+		}
+	}
 }
 
 // checkCollision refuses an address whose network, or a part of it, belongs to another device. The kernel would take it,

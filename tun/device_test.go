@@ -184,6 +184,33 @@ func cut(frame []byte, n int) (parts [][]byte) {
 	return parts
 }
 
+// The kernel takes packets for its addresses as soon as Open returns. (For IPv6 it would not, a moment longer.)
+func TestAddressesUsableAtOnce(t *testing.T) {
+	ns := newNamespace(t)
+	var socket *net.UDPConn
+	inside(t, ns, func() (err error) {
+		socket, err = net.ListenUDP("udp", &net.UDPAddr{Port: 7})
+		return err
+	})
+	defer socket.Close()
+	for i := range 20 {
+		d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24", "fd77::1/64")})
+		for _, ends := range []struct{ from, to string }{{"10.77.0.2:7", "10.77.0.1:7"}, {"[fd77::2]:7", "[fd77::1]:7"}} {
+			frame := datagram(netip.MustParseAddrPort(ends.from), netip.MustParseAddrPort(ends.to), []byte("x"))
+			if err := d.WriteFrame([][]byte{frame}); err != nil {
+				t.Fatal(err)
+			}
+			socket.SetReadDeadline(time.Now().Add(patience))
+			if _, err := socket.Read(make([]byte, 1)); err != nil {
+				t.Fatalf("try %d, %s: %v", i, ends.to, err)
+			}
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestConcurrentWriters(t *testing.T) {
 	ns, d, socket := udpDevice(t)
 	const writers, each = 8, 200
