@@ -51,11 +51,10 @@ type Conn struct {
 
 // path is what is known of the way to the peer.
 type path struct {
-	mtu       int // largest IP packet, both directions at first; lowered by ICMP
-	localMTU  int // what our device takes, which the MSS we announce follows
-	ipHeader  int // octets of IP header: 20 or 40
-	peerMSS   int // the MSS option, or its default
-	remoteSet bool
+	mtu      int // largest IP packet, both directions at first; lowered by ICMP
+	localMTU int // what our device takes, which the MSS we announce follows
+	ipHeader int // octets of IP header: 20 or 40
+	peerMSS  int // the MSS option, or its default
 }
 
 // Open is what the driver knows when a connection begins.

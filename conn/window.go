@@ -46,9 +46,6 @@ type sendSpace struct {
 	probe     bool       // the persist timer ran out: probe the closed window
 }
 
-// finSent reports whether our FIN has been sent at least once.
-func (s *sendSpace) finSent() bool { return s.finQueued && s.max > s.buf.end }
-
 // finAcked reports whether the peer has acknowledged our FIN.
 func (s *sendSpace) finAcked() bool { return s.finQueued && s.una > s.buf.end }
 

@@ -1,0 +1,56 @@
+package conn
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The core has no goroutine, channel, lock, clock, randomness or system call: by its imports and its syntax.
+func TestPurity(t *testing.T) {
+	allowed := map[string]bool{
+		"net/netip": true, "time": true, "errors": true, "io": true, "math": true, "math/bits": true, "fmt": true,
+		"encoding/binary": true, "strconv": true, "crypto/sha256": true, "slices": true, "cmp": true,
+	}
+	files := 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		files++
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, path, nil, 0)
+		if err != nil {
+			return err
+		}
+		for _, i := range f.Imports {
+			name, _ := strconv.Unquote(i.Path.Value)
+			if !allowed[name] && !strings.HasPrefix(name, "minitcp/conn/") {
+				t.Errorf("%s imports %s", path, name)
+			}
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt, *ast.ChanType, *ast.SelectStmt, *ast.SendStmt, *ast.MapType:
+				t.Errorf("%s: %T", fset.Position(n.Pos()), n)
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" {
+					switch n.Sel.Name {
+					case "Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker":
+						t.Errorf("%s: time.%s", fset.Position(n.Pos()), n.Sel.Name)
+					}
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || files < 20 {
+		t.Fatalf("%d files, %v", files, err)
+	}
+}
