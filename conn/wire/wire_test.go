@@ -94,11 +94,11 @@ func TestParseTCPErrors(t *testing.T) {
 	}{
 		{"data offset 4", 4, nil, ErrTCPDataOffset},
 		{"data offset beyond", 15, nil, ErrTCPDataOffset},
-		{"length 0", 6, []byte{kindMSS, 0, 0, 0}, ErrTCPOptionLength},
+		{"length 0", 6, []byte{2, 0, 0, 0}, ErrTCPOptionLength},
 		{"length 1", 6, []byte{99, 1, 0, 0}, ErrTCPOptionLength},
 		{"beyond the header", 6, []byte{99, 5, 0, 0}, ErrTCPOptionLength},
 		{"kind without length", 6, []byte{1, 1, 1, 99}, ErrTCPOptionLength},
-		{"MSS of length 3", 6, []byte{kindMSS, 3, 0, 0}, ErrTCPOptionLength},
+		{"MSS of length 3", 6, []byte{2, 3, 0, 0}, ErrTCPOptionLength},
 		{"unknown", 6, []byte{99, 4, 0, 0}, nil},
 		{"after the end anything goes", 6, []byte{0, 99, 0, 0}, nil},
 	} {
@@ -119,7 +119,7 @@ func TestParseTCPErrors(t *testing.T) {
 func TestOptionsUnaligned(t *testing.T) {
 	b := make([]byte, 40)
 	b[12] = 10 << 4
-	copy(b[20:], []byte{1, kindTimestamps, 10, 0, 0, 0, 1, 0, 0, 0, 2, kindMSS, 4, 5, 0xb4, 3, 3, 20, 0, 0})
+	copy(b[20:], []byte{1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 2, 4, 5, 0xb4, 3, 3, 20, 0, 0})
 	var h TCP
 	if _, err := ParseTCP(b, &h); err != nil {
 		t.Fatal(err)
@@ -178,12 +178,12 @@ func TestIPErrors(t *testing.T) {
 		{"more fragments", v4(func(b []byte) { b[6] = 0x20 }), ErrFragment},
 		{"fragment offset", v4(func(b []byte) { b[7] = 1 }), ErrFragment},
 		{"v6 payload beyond", v6(ProtocolTCP, 1), ErrIPv6PayloadLength},
-		{"v6 jumbogram", v6(nextHopByHop, 0), ErrIPv6Jumbogram},
-		{"v6 extension cut", v6(nextDestination, 7, 6, 0, 0, 0, 0, 0, 0), ErrIPv6Extension},
-		{"v6 extension beyond", v6(nextDestination, 8, 6, 1, 0, 0, 0, 0, 0, 0), ErrIPv6Extension},
-		{"v6 segments left", v6(nextRouting, 8, 6, 0, 0, 1, 0, 0, 0, 0), ErrIPv6Extension},
-		{"v6 fragment", v6(nextFragment, 8, 6, 0, 0, 1, 0, 0, 0, 0), ErrFragment},
-		{"v6 atomic fragment", v6(nextFragment, 8, 6, 0, 0, 0, 0, 0, 0, 0), nil},
+		{"v6 jumbogram", v6(0, 0, 6, 0, 0xc2, 4, 0, 1, 0, 0), ErrIPv6Jumbogram},
+		{"v6 extension cut", v6(60, 7, 6, 0, 0, 0, 0, 0, 0), ErrIPv6Extension},
+		{"v6 extension beyond", v6(60, 8, 6, 1, 0, 0, 0, 0, 0, 0), ErrIPv6Extension},
+		{"v6 segments left", v6(43, 8, 6, 0, 0, 1, 0, 0, 0, 0), ErrIPv6Extension},
+		{"v6 fragment", v6(44, 8, 6, 0, 0, 1, 0, 0, 0, 0), ErrFragment},
+		{"v6 atomic fragment", v6(44, 8, 6, 0, 0, 0, 0, 0, 0, 0), nil},
 	} {
 		var ip IP
 		if _, err := ParseIP(c.b, &ip); err != c.want {
@@ -198,7 +198,11 @@ func TestICMPRoundTrip(t *testing.T) {
 		{Src: addr6a, Dst: addr6b, Protocol: ProtocolICMPv6},
 	} {
 		b := make([]byte, 64)
-		n := PutICMP(b, &ip, &ICMP{Type: 128, Code: 0, ID: 7, Seq: 9, Body: []byte("ping")})
+		echo := uint8(8)
+		if !ip.Is4() {
+			echo = 128
+		}
+		n := PutICMP(b, &ip, &ICMP{Type: echo, ID: 7, Seq: 9, Body: []byte("ping")})
 		var m ICMP
 		if err := ParseICMP(&ip, b[:n], &m); err != nil || m.ID != 7 || m.Seq != 9 || string(m.Body) != "ping" {
 			t.Errorf("parsed %+v, %v", m, err)
