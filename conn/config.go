@@ -43,7 +43,7 @@ type Config struct {
 	// KeepAlive is what a new connection begins with. Default: off (MUST-25).
 	KeepAlive KeepAlive
 
-	// Nagle says when small segments wait. Default [Nagle] on.
+	// Nagle says when small segments wait. Default [NoDelay], as Go programs are used to from package net.
 	Nagle NagleMode
 
 	// Features that can be left out of the handshake.
@@ -66,10 +66,10 @@ const (
 type NagleMode uint8
 
 const (
+	// NoDelay sends at once. It is the default.
+	NoDelay NagleMode = iota
 	// Nagle holds a segment smaller than the MSS until everything sent is acknowledged.
-	Nagle NagleMode = iota
-	// NoDelay sends at once.
-	NoDelay
+	Nagle
 )
 
 // KeepAlive is the probing of an idle peer (RFC 9293 3.8.4).

@@ -6,7 +6,7 @@ import "minitcp/conn/seq"
 type ICMPKind uint8
 
 const (
-	// ICMPSoft: net or host unreachable, time exceeded, parameter problem. It may pass; it must not abort (MUST-56).
+	// ICMPSoft: net or host unreachable, time exceeded, parameter problem. It may pass; it does not end a connection (MUST-56).
 	ICMPSoft ICMPKind = iota
 	// ICMPHard: protocol or port unreachable. It will not pass (SHLD-26).
 	ICMPHard
@@ -44,6 +44,11 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 	switch e.Kind {
 	case ICMPSoft:
 		c.softError = e.Err
+		// Deviation: MUST-56 is kept for connections, but not for attempts to open one. Those end at once, so that an
+		// application can try another address (RFC 5461 4.1); Linux does the same.
+		if c.state == SynSent {
+			c.fail(e.Err)
+		}
 	case ICMPHard:
 		c.fail(e.Err)
 	case ICMPTooBig:

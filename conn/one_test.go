@@ -294,7 +294,7 @@ func TestKarn(t *testing.T) {
 }
 
 func TestFastRetransmitNewReno(t *testing.T) {
-	o := established(t, Config{Nagle: NoDelay})
+	o := established(t, Config{})
 	o.write(repeat(14600))
 	for i := range 10 {
 		o.want(segment{flags: ack, seq: 1 + 1460*int64(i), ack: 1, data: repeat(1460)})
@@ -341,7 +341,7 @@ func TestDelayedACK(t *testing.T) {
 
 // Nagle holds the second small segment; NoDelay does not.
 func TestNagle(t *testing.T) {
-	o := established(t, Config{})
+	o := established(t, Config{Nagle: Nagle})
 	o.write("a")
 	o.want(segment{flags: ack, seq: 1, ack: 1, data: "a"})
 	o.write("b")
@@ -376,7 +376,7 @@ func TestZeroWindowProbe(t *testing.T) {
 
 // The peer takes back a window it gave: what is out of it is neither sent nor timed out (SHLD-15 to SHLD-17).
 func TestShrunkWindow(t *testing.T) {
-	o := established(t, Config{Nagle: NoDelay})
+	o := established(t, Config{})
 	o.write(repeat(4000))
 	for _, n := range []int{1460, 1460, 1080} {
 		o.want(segment{flags: ack, seq: int64(o.c.snd.nxt), ack: 1, data: repeat(n)})
@@ -628,6 +628,13 @@ func TestICMP(t *testing.T) {
 			t.Errorf("soft error %v (SHLD-25)", err)
 		}
 	})
+	t.Run("soft, while opening", func(t *testing.T) {
+		o := dialOne(t, Config{})
+		o.want(segment{flags: wire.SYN})
+		o.c.ReceiveICMP(o.now, ICMPError{Kind: ICMPSoft, Err: ErrHostUnreachable, Seq: testISS})
+		o.state(Closed)
+		o.read("", ErrHostUnreachable)
+	})
 	t.Run("too big", func(t *testing.T) {
 		o := inFlight(t)
 		o.c.ReceiveICMP(o.now, ICMPError{Kind: ICMPTooBig, MTU: 1000, Seq: testISS + 1})
@@ -760,7 +767,7 @@ func TestISN(t *testing.T) {
 // Sending and receiving in steady state allocate nothing.
 func TestNoAllocationPerSegment(t *testing.T) {
 	pages := &recycler{}
-	o := established(t, Config{Pages: pages, Nagle: NoDelay})
+	o := established(t, Config{Pages: pages})
 	buf := []byte(repeat(1460))
 	at := uint32(1)
 	var out Outgoing

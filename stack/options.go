@@ -18,8 +18,8 @@ func (c *Conn) SetLinger(sec int) error {
 	})
 }
 
-// SetNoDelay true, unlike *net.TCPConn's not the default, sends small segments at once instead of gathering more while
-// data is unacknowledged (Nagle, RFC 9293 3.7.4).
+// SetNoDelay true, which like *net.TCPConn's is the default, sends small segments at once; false gathers more while
+// data is unacknowledged (Nagle, RFC 9293 3.7.4, SHLD-7, MUST-17).
 func (c *Conn) SetNoDelay(noDelay bool) error {
 	mode := conn.Nagle
 	if noDelay {
