@@ -192,7 +192,7 @@ func (c *Conn) close() {
 func (c *Conn) abort(err Error) {
 	switch c.state {
 	case SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck:
-		c.queueReset(seq.Wire(c.snd.iss, c.snd.max), true)
+		c.queueReset(seq.Wire(c.snd.iss, c.snd.resetAt()), true)
 	}
 	c.fail(err)
 }

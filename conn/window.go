@@ -57,6 +57,12 @@ func (s *sendSpace) end() seq.Offset {
 	return s.buf.end
 }
 
+// resetAt is the number for a RST: what the peer expects next if everything sent has arrived (RFC 5961 3.2 takes no
+// other), but nothing beyond its window, where a probe may have gone and a RST would be dropped.
+func (s *sendSpace) resetAt() seq.Offset {
+	return max(s.una, min(s.max, max(s.edge, 1)))
+}
+
 // receiveSpace is what we receive: RFC 9293's RCV variables, unwrapped.
 type receiveSpace struct {
 	irs     uint32
