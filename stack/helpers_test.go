@@ -157,14 +157,15 @@ func took(t *testing.T, begin time.Time, least, most time.Duration) {
 // quiet waits until nothing more happens at this instant.
 func quiet() { synctest.Wait() }
 
-// isData reports whether a frame carries data.
-func isData(frame []byte) bool {
-	_, _, data, ok := stacktest.Segment(frame)
-	return ok && len(data) > 0
-}
-
 // has reports whether a frame is a segment with all those flags.
 func has(frame []byte, flags wire.Flags) bool {
 	_, tcp, _, ok := stacktest.Segment(frame)
 	return ok && tcp.Flags.Has(flags)
+}
+
+func prefixes(list ...string) (p []netip.Prefix) {
+	for _, s := range list {
+		p = append(p, netip.MustParsePrefix(s))
+	}
+	return p
 }

@@ -37,7 +37,8 @@ type Stack struct {
 	idle    chan struct{}  // holds a token when live has come down to 0
 	closed  atomic.Bool
 	closing sync.Once
-	failure error // why the device failed; read after running
+	quit    chan struct{} // closed by Close
+	failure error         // why the device failed; read after running
 }
 
 // New starts a stack on a device, which it closes in the end. The device's MTU must be at least 576, and 1280 with an
@@ -64,6 +65,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		resetLimit: newRateLimit(cfg.ICMPRate),
 		writers:    sync.Pool{New: func() any { return newWriter() }},
 		idle:       make(chan struct{}, 1),
+		quit:       make(chan struct{}),
 	}
 	if err := s.checkMTU(); err != nil {
 		return nil, err
@@ -91,6 +93,7 @@ func randomSeed() seed {
 // returns no goroutine of the stack is left. It returns the error of a device that had failed.
 func (s *Stack) Close() error {
 	s.closing.Do(func() {
+		close(s.quit)
 		s.shut()
 		s.device.Close()
 		s.running.Wait()
@@ -149,6 +152,8 @@ func (s *Stack) Shutdown(ctx context.Context) error {
 	for s.live.Load() > 0 && err == nil {
 		select {
 		case <-s.idle:
+		case <-s.quit:
+			return s.Close()
 		case <-ctx.Done():
 			err = ctx.Err()
 		}

@@ -1,0 +1,184 @@
+package stack
+
+import (
+	"encoding/binary"
+	"os"
+	"testing"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// nullDevice takes everything and gives nothing. The test is its queue.
+type nullDevice struct {
+	done chan struct{}
+	sent int
+	last []byte // a copy of the last frame
+}
+
+func (d *nullDevice) ReadBatch([][]byte, []int) (int, error) {
+	<-d.done
+	return 0, os.ErrClosed
+}
+
+func (d *nullDevice) WriteFrame(parts [][]byte) error {
+	d.sent++
+	d.last = d.last[:0]
+	for _, p := range parts {
+		d.last = append(d.last, p...)
+	}
+	return nil
+}
+
+func (d *nullDevice) MTU() int     { return 1500 }
+func (d *nullDevice) Close() error { close(d.done); return nil }
+
+// lone is a stack whose peer is the test: it hands frames to a queue of its own.
+type lone struct {
+	s *Stack
+	d *nullDevice
+	q *queue
+	c *Conn
+	// The next numbers of the peer's and of ours.
+	seq, ack uint32
+}
+
+func newLone(t testing.TB, cfg Config) *lone {
+	l := &lone{d: &nullDevice{done: make(chan struct{}), last: make([]byte, 0, MaxFrame)}}
+	cfg.Addresses = addressesB
+	// Timestamps would need an echo.
+	cfg.Conn.Timestamps = conn.Disabled
+	s, err := New(l.d, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	l.s, l.q = s, newQueue(s)
+	listener, err := s.ListenTCP("tcp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.in(segmentSpec{flags: wire.SYN, seq: 1000})
+	l.seq, l.ack = 1001, binary.BigEndian.Uint32(l.d.last[wire.VirtioHeaderLen+wire.IPv4HeaderLen+4:])+1
+	l.in(segmentSpec{flags: wire.ACK, seq: l.seq, ack: l.ack})
+	if l.c, err = listener.AcceptTCP(); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (l *lone) in(s segmentSpec) { l.frame(packet(s)) }
+
+func (l *lone) frame(frame []byte) {
+	l.q.sizes[0] = copy(l.q.frames[0], frame)
+	l.q.receiveBatch(1)
+}
+
+// numbers sets a prepared frame's sequence and acknowledgement numbers; its checksum is the device's affair.
+func (l *lone) numbers(frame []byte) {
+	h := wire.VirtioHeader{Flags: wire.VirtioDataValid}
+	wire.PutVirtio(frame, &h)
+	tcp := frame[wire.VirtioHeaderLen+wire.IPv4HeaderLen:]
+	binary.BigEndian.PutUint32(tcp[4:], l.seq)
+	binary.BigEndian.PutUint32(tcp[8:], l.ack)
+}
+
+func wantNoAllocs(t *testing.T, what string, f func()) {
+	t.Helper()
+	if raceDetector {
+		t.Skip("the race detector makes sync.Pool forget things on purpose")
+	}
+	if n := testing.AllocsPerRun(1000, f); n != 0 {
+		t.Errorf("%s: %v allocations per run", what, n)
+	}
+}
+
+// Nothing is allocated for a segment received, read, answered or sent.
+func TestNoAllocations(t *testing.T) {
+	data := make([]byte, 1000)
+	buffer := make([]byte, 64<<10)
+
+	t.Run("look up", func(t *testing.T) {
+		l := newLone(t, Config{})
+		k := l.c.entry.key
+		wantNoAllocs(t, "find", func() { l.s.table.find(&k) })
+	})
+	t.Run("arm", func(t *testing.T) {
+		l := newLone(t, Config{})
+		e := &entry{}
+		e.timer.entry = e
+		e.timer.at.Store(noTick)
+		at := conn.Time(1e15)
+		wantNoAllocs(t, "arm", func() {
+			at -= conn.Time(tick)
+			l.s.wheel.arm(&e.timer, at)
+		})
+	})
+	t.Run("receive and read", func(t *testing.T) {
+		l := newLone(t, Config{})
+		frame := packet(segmentSpec{flags: wire.ACK | wire.PSH, data: data})
+		read := 0
+		wantNoAllocs(t, "receive", func() {
+			l.numbers(frame)
+			l.seq += uint32(len(data))
+			l.frame(frame)
+			n, err := l.c.Read(buffer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read += n
+		})
+		if read != 1001*len(data) { // AllocsPerRun runs once more to warm up
+			t.Errorf("read %d octets", read)
+		}
+	})
+	t.Run("write and be acknowledged", func(t *testing.T) {
+		l := newLone(t, Config{})
+		frame := packet(segmentSpec{flags: wire.ACK})
+		sent := l.d.sent
+		wantNoAllocs(t, "write", func() {
+			if _, err := l.c.Write(data); err != nil {
+				t.Fatal(err)
+			}
+			l.ack += uint32(len(data))
+			l.numbers(frame)
+			l.frame(frame)
+		})
+		if n := l.d.sent - sent; n != 1001 {
+			t.Errorf("%d frames were sent", n)
+		}
+	})
+	t.Run("superframe out", func(t *testing.T) {
+		l := newLone(t, Config{})
+		frame := packet(segmentSpec{flags: wire.ACK})
+		wantNoAllocs(t, "write", func() {
+			n, err := l.c.Write(buffer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n > 0 { // acknowledge as it goes out
+				sent := l.c.Info().InFlight
+				l.ack += uint32(sent)
+				n -= int(sent)
+				l.numbers(frame)
+				l.frame(frame)
+			}
+		})
+	})
+	t.Run("ping", func(t *testing.T) {
+		l := newLone(t, Config{})
+		ip := wire.IP{Src: addressesA[0].Addr(), Dst: addressesB[0].Addr(), Protocol: wire.ProtocolICMP}
+		b := make([]byte, 64)
+		n := wire.PutICMP(b, &ip, &wire.ICMP{Type: wire.ICMPv4Echo, Body: data[:40]})
+		frame := ipPacket(ip.Src, ip.Dst, ip.Protocol, b[:n])
+		wantNoAllocs(t, "ping", func() { l.frame(frame) })
+	})
+	t.Run("stray segment", func(t *testing.T) {
+		l := newLone(t, Config{})
+		frame := packet(segmentSpec{flags: wire.ACK, seq: 1, ack: 1, dst: l.c.entry.key.localAddr()})
+		binary.BigEndian.PutUint16(frame[wire.VirtioHeaderLen+wire.IPv4HeaderLen:], 999) // from another port
+		h := wire.VirtioHeader{Flags: wire.VirtioDataValid}
+		wire.PutVirtio(frame, &h)
+		wantNoAllocs(t, "stray", func() { l.frame(frame) })
+	})
+}

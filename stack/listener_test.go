@@ -1,0 +1,218 @@
+package stack
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+	"minitcp/stack/stacktest"
+)
+
+func TestListenAddresses(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		inUse := func(network, address string) {
+			t.Helper()
+			_, err := p.b.Listen(network, address)
+			wantOpError(t, err, "listen", syscall.EADDRINUSE)
+		}
+		listen := func(network, address string) net.Listener {
+			t.Helper()
+			l, err := p.b.Listen(network, address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l
+		}
+		l4 := listen("tcp4", ":80")
+		listen("tcp6", ":80")
+		inUse("tcp", ":80")
+		inUse("tcp", "10.77.0.2:80")
+		listen("tcp", "10.77.0.2:81")
+		inUse("tcp4", ":81")
+		listen("tcp6", ":81")
+		l4.Close()
+		listen("tcp4", ":80")
+		wantOpError(t, l4.Close(), "close", net.ErrClosed)
+		_, err := l4.Accept()
+		wantOpError(t, err, "accept", net.ErrClosed)
+
+		_, err = p.b.Listen("tcp", "10.77.0.3:80")
+		wantOpError(t, err, "listen", syscall.EADDRNOTAVAIL)
+		chosen := listen("tcp", ":0").Addr().(*net.TCPAddr)
+		if chosen.Port == 0 {
+			t.Error("no port was chosen")
+		}
+		p.a.Dial("tcp", netip.AddrPortFrom(addressesB[0].Addr(), uint16(chosen.Port)).String())
+		quiet()
+		wantCount(t, p.b, "connections-accepted", 1)
+		for _, address := range []string{"80", "host:80"} {
+			if _, err := p.b.Listen("tcp", address); err == nil {
+				t.Errorf("Listen(%q) worked", address)
+			}
+		}
+	})
+}
+
+// A full accept queue holds up who comes next, until there is room (RFC 9293 leaves it open; Linux does the same).
+func TestBacklog(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{Backlog: 3})
+		l := p.listen()
+		for range 3 {
+			if _, err := p.a.Dial("tcp", "10.77.0.2:80"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		quiet()
+		c, err := p.a.Dial("tcp", "10.77.0.2:80") // thinks it is connected
+		if err != nil {
+			t.Fatal(err)
+		}
+		quiet()
+		if n := p.b.Stats()["listen-accept-queue-full"]; n == 0 {
+			t.Error("listen-accept-queue-full is 0")
+		}
+		wantCount(t, p.b, "connections-accepted", 3)
+		for range 4 {
+			s, err := l.AcceptTCP() // the fourth after the SYN-ACK has been sent again
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.RemoteAddr().String() == c.LocalAddr().String() {
+				write(t, c, "in at last")
+				wantRead(t, s, "in at last")
+				return
+			}
+		}
+		t.Error("the fourth connection was never accepted")
+	})
+}
+
+// A flood of SYNs from nowhere: memory stays bounded, and an honest client gets through.
+func TestSYNFlood(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{Backlog: 10})
+		l := p.listen()
+		for i := range 1000 {
+			p.db.Inject(packet(segmentSpec{
+				src: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), uint16(1000+i)), flags: wire.SYN,
+			}))
+		}
+		quiet()
+		if n := p.b.Stats()["connections"]; n > 10 {
+			t.Errorf("%d embryos", n)
+		}
+		wantCount(t, p.b, "listen-syn-queue-full", 990)
+		c, s := p.connect(l)
+		write(t, c, "x")
+		wantRead(t, s, "x")
+		time.Sleep(5 * time.Minute) // SYN-ACKs give up
+		wantCount(t, p.b, "connections", 1)
+	})
+}
+
+// Closing a listener resets who was not accepted, forgets handshakes, and leaves the accepted alone.
+func TestListenerClose(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		l := p.listen()
+		c, s := p.connect(l)
+		waiting, err := p.a.Dial("tcp", "10.77.0.2:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.db.Inject(packet(segmentSpec{flags: wire.SYN})) // answered to nobody
+		quiet()
+		done := make(chan error)
+		other := p.listenOn(":81")
+		go func() { _, err := other.Accept(); done <- err }()
+		quiet()
+		other.Close()
+		wantOpError(t, <-done, "accept", net.ErrClosed)
+
+		l.Close()
+		_, err = waiting.Read(make([]byte, 1))
+		wantOpError(t, err, "read", syscall.ECONNRESET)
+		write(t, c, "we go on")
+		wantRead(t, s, "we go on")
+		wantCount(t, p.b, "connections", 1)
+		_, err = p.a.Dial("tcp", "10.77.0.2:80")
+		wantOpError(t, err, "dial", syscall.ECONNREFUSED)
+	})
+}
+
+func (p *pair) listenOn(address string) *Listener {
+	p.t.Helper()
+	l, err := p.b.ListenTCP("tcp", address)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return l
+}
+
+// A thousand connections at once, from several goroutines.
+func TestManyConnections(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPairOn(t, stacktest.Config{Queue: 100000}, Config{Backlog: 1000}, Config{Backlog: 1000})
+		l := p.listen()
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			for range 1000 {
+				s, err := l.AcceptTCP()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				wait.Go(func() {
+					s.WriteTo(s)
+					s.Close()
+				})
+			}
+		})
+		for i := range 1000 {
+			wait.Go(func() {
+				c, err := p.a.Dial("tcp", "10.77.0.2:80")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				want := pattern(uint64(i), 3000)
+				if _, err := c.Write(want); err != nil {
+					t.Error(err)
+				}
+				receiveAll2(t, c.(*Conn), want)
+			})
+		}
+		wait.Wait()
+		wantCount(t, p.b, "connections-accepted", 1000)
+	})
+}
+
+// With ResetOnBadHeader a malformed header ends the connection; by default it is dropped (issue: abrupt release).
+func TestResetOnBadHeader(t *testing.T) {
+	for _, reset := range []bool{false, true} {
+		within(t, func(t *testing.T) {
+			p := newPairOn(t, stacktest.Config{}, Config{}, Config{ResetOnBadHeader: reset})
+			c, s := p.connect(p.listen())
+			bad := packet(segmentSpec{src: c.entry.key.localAddr(), flags: wire.ACK, options: []byte{2, 0, 0, 0}})
+			p.db.Inject(bad)
+			quiet()
+			wantCount(t, p.b, "dropped-tcp-option-length", 1)
+			if !reset {
+				write(t, c, "as if nothing had been")
+				wantRead(t, s, "as if nothing had been")
+				return
+			}
+			wantState(t, s, conn.Closed)
+			_, err := c.Read(make([]byte, 1))
+			wantOpError(t, err, "read", syscall.ECONNRESET)
+		})
+	}
+}

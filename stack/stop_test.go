@@ -1,0 +1,177 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/stack/stacktest"
+)
+
+// Close ends every blocked call at once; the bubble sees that no goroutine is left.
+func TestStackClose(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		l := p.listen()
+		c, s := p.connect(l)
+		var wait sync.WaitGroup
+		blocked := func(name string, call func() error) {
+			wait.Go(func() {
+				if err := call(); !errors.Is(err, net.ErrClosed) {
+					t.Errorf("%s: %v, want net.ErrClosed", name, err)
+				}
+			})
+			quiet()
+		}
+		blocked("read", func() error { _, err := s.Read(make([]byte, 1)); return err })
+		blocked("write", func() error { _, err := s.Write(pattern(1, 16<<20)); return err })
+		blocked("write after the other", func() error { _, err := s.Write([]byte("x")); return err })
+		blocked("accept", func() error { _, err := l.Accept(); return err })
+		blocked("dial", func() error { _, err := p.b.Dial("tcp", "192.0.2.1:80"); return err })
+		blocked("relay", func() error { _, err := io.Copy(io.Discard, s); return err })
+		begin := time.Now()
+		if err := p.b.Close(); err != nil {
+			t.Error(err)
+		}
+		wait.Wait()
+		took(t, begin, 0, 0)
+
+		// The peer was told.
+		quiet()
+		wantState(t, c, conn.Closed)
+		_, err := c.Write([]byte("x"))
+		wantOpError(t, err, "write", syscall.ECONNRESET)
+
+		// Nothing begins any more.
+		_, err = p.b.Listen("tcp", ":81")
+		wantOpError(t, err, "listen", net.ErrClosed)
+		_, err = p.b.Dial("tcp", "10.77.0.1:80")
+		wantOpError(t, err, "dial", net.ErrClosed)
+		_, err = s.Read(make([]byte, 1))
+		wantOpError(t, err, "read", net.ErrClosed)
+		if err := p.b.Close(); err != nil {
+			t.Errorf("second Close: %v", err)
+		}
+	})
+}
+
+// Shutdown lets what was written arrive.
+func TestShutdown(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		c, s := p.connect(p.listen())
+		b := pattern(1, 800<<10)
+		if _, err := s.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		go func() { done <- p.b.Shutdown(t.Context()) }()
+		quiet()
+		_, err := p.a.Dial("tcp", "10.77.0.2:80")
+		wantOpError(t, err, "dial", syscall.ECONNREFUSED)
+		receiveAll(t, c, 1, len(b))
+		c.Close()
+		if err := <-done; err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+}
+
+// A peer that does not close holds Shutdown up only as long as its context.
+func TestShutdownBounded(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		c, _ := p.connect(p.listen())
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		begin := time.Now()
+		if err := p.b.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Shutdown: %v", err)
+		}
+		took(t, begin, 5*time.Second, 5*time.Second)
+		wantEOF(t, c)
+	})
+}
+
+// Two calls of Shutdown both return.
+func TestShutdownTwice(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		c, _ := p.connect(p.listen())
+		var wait sync.WaitGroup
+		for range 2 {
+			wait.Go(func() {
+				if err := p.b.Shutdown(t.Context()); err != nil {
+					t.Errorf("Shutdown: %v", err)
+				}
+			})
+		}
+		quiet()
+		c.Close()
+		wait.Wait()
+	})
+}
+
+// A device that fails takes the connections with it, and Close says why.
+func TestDeviceFails(t *testing.T) {
+	within(t, func(t *testing.T) {
+		d := &failingDevice{fail: make(chan error, 1)}
+		s, err := New(d, Config{Addresses: addressesA})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := s.Listen("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Second, func() { d.fail <- syscall.EIO })
+		_, err = l.Accept()
+		wantOpError(t, err, "accept", net.ErrClosed)
+		if err := s.Close(); !errors.Is(err, syscall.EIO) {
+			t.Errorf("Close: %v, want EIO", err)
+		}
+	})
+}
+
+type failingDevice struct{ fail chan error }
+
+func (d *failingDevice) ReadBatch([][]byte, []int) (int, error) { return 0, <-d.fail }
+func (d *failingDevice) WriteFrame([][]byte) error              { return nil }
+func (d *failingDevice) MTU() int                               { return 1500 }
+func (d *failingDevice) Close() error {
+	select {
+	case d.fail <- os.ErrClosed:
+	default:
+	}
+	return nil
+}
+
+func TestBadConfig(t *testing.T) {
+	for name, c := range map[string]struct {
+		cfg Config
+		mtu int
+	}{
+		"no addresses":      {Config{}, 1500},
+		"multicast address": {Config{Addresses: prefixes("224.0.0.1/24")}, 1500},
+		"no address":        {Config{Addresses: prefixes("0.0.0.0/0")}, 1500},
+		"mapped address":    {Config{Addresses: prefixes("::ffff:10.0.0.1/120")}, 1500},
+		"MTU":               {Config{Addresses: prefixes("10.0.0.1/24")}, 575},
+		"MTU for IPv6":      {Config{Addresses: prefixes("fd77::1/64")}, 1279},
+		"ports":             {Config{Addresses: addressesA, EphemeralPorts: [2]uint16{2000, 1000}}, 1500},
+	} {
+		d, _ := stacktest.Pipe(c.mtu)
+		if s, err := New(d, c.cfg); err == nil {
+			s.Close()
+			t.Errorf("%s: New worked", name)
+		} else {
+			t.Logf("%s: %v", name, err)
+		}
+	}
+}

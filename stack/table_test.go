@@ -1,0 +1,125 @@
+package stack
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+func testKey(i int) key {
+	remote := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+	return makeKey(netip.MustParseAddr("10.77.0.2"), remote, 80, uint16(i))
+}
+
+// Random inserts and removes against a map, through several growths.
+func TestTableModel(t *testing.T) {
+	table := newTable(randomSeed())
+	model := make(map[key]*entry)
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 50000 {
+		k := testKey(r.IntN(5000))
+		e := &entry{key: k}
+		if r.IntN(3) > 0 {
+			if ok := table.insert(e); ok != (model[k] == nil) {
+				t.Fatalf("insert: %v", ok)
+			} else if ok {
+				model[k] = e
+			}
+		} else if old := model[k]; old != nil {
+			table.remove(old)
+			table.remove(old) // a second time does nothing
+			delete(model, k)
+		}
+		if got := table.find(&k); got != model[k] {
+			t.Fatalf("find: %p, want %p", got, model[k])
+		}
+	}
+	if n := len(table.all()); n != len(model) || table.count.Load() != int64(n) {
+		t.Errorf("%d entries, count %d, want %d", n, table.count.Load(), len(model))
+	}
+}
+
+// Readers without a lock never miss an entry that is there throughout, while others come, go and make the table grow.
+func TestTableConcurrent(t *testing.T) {
+	table := newTable(randomSeed())
+	const fixed = 500
+	for i := range fixed {
+		table.insert(&entry{key: testKey(i)})
+	}
+	var stop atomic.Bool
+	var readers, writers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for i := 0; !stop.Load(); i = (i + 1) % fixed {
+				k := testKey(i)
+				if e := table.find(&k); e == nil || e.key != k {
+					t.Errorf("entry %d: %v", i, e)
+					return
+				}
+			}
+		})
+	}
+	for w := range 2 {
+		writers.Go(func() {
+			var mine []*entry
+			for i := range 30000 {
+				e := &entry{key: testKey(fixed + w*1000000 + i)}
+				table.insert(e)
+				if mine = append(mine, e); i%3 == 0 {
+					table.remove(mine[0])
+					mine = mine[1:]
+				}
+			}
+		})
+	}
+	writers.Wait()
+	stop.Store(true)
+	readers.Wait()
+	if n := table.count.Load(); n != fixed+40000 {
+		t.Errorf("%d entries", n)
+	}
+}
+
+// The hash spreads neighbours: no bucket of a full table is much fuller than chance makes it.
+func TestHashSpreads(t *testing.T) {
+	s := randomSeed()
+	const buckets = 1 << 12
+	var load [buckets]int
+	for i := range buckets {
+		k := testKey(i)
+		load[k.hash(&s)%buckets]++
+	}
+	for i, n := range load {
+		if n > 12 { // of 4096 in 4096: more than 12 has a chance below 1e-6
+			t.Fatalf("%d keys in bucket %d", n, i)
+		}
+	}
+}
+
+func TestKey(t *testing.T) {
+	for _, c := range []struct{ local, remote string }{
+		{"10.77.0.2:80", "10.77.0.1:65535"}, {"[fd77::2]:80", "[fd77::1]:1"}, {"[::]:0", "0.0.0.0:0"},
+	} {
+		local, remote := netip.MustParseAddrPort(c.local), netip.MustParseAddrPort(c.remote)
+		k := makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port())
+		if k.localAddr() != local || k.remoteAddr() != remote {
+			t.Errorf("%v %v became %v %v", local, remote, k.localAddr(), k.remoteAddr())
+		}
+	}
+}
+
+func BenchmarkFind(b *testing.B) {
+	table := newTable(randomSeed())
+	for i := range 100000 {
+		table.insert(&entry{key: testKey(i)})
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		k := testKey(i % 100000)
+		if table.find(&k) == nil {
+			b.Fatal("not found")
+		}
+	}
+}
