@@ -39,6 +39,8 @@ type lone struct {
 	d *nullDevice
 	q *queue
 	c *Conn
+
+	listener *Listener
 	// The next numbers of the peer's and of ours.
 	seq, ack uint32
 }
@@ -54,17 +56,34 @@ func newLone(t testing.TB, cfg Config) *lone {
 	}
 	t.Cleanup(func() { s.Close() })
 	l.s, l.q = s, newQueue(s)
-	listener, err := s.ListenTCP("tcp", ":80")
-	if err != nil {
+	if l.listener, err = s.ListenTCP("tcp", ":80"); err != nil {
 		t.Fatal(err)
 	}
+	l.establish(t)
+	return l
+}
+
+// establish opens c.
+func (l *lone) establish(t testing.TB) {
 	l.in(segmentSpec{flags: wire.SYN, seq: 1000})
 	l.seq, l.ack = 1001, binary.BigEndian.Uint32(l.d.last[wire.VirtioHeaderLen+wire.IPv4HeaderLen+4:])+1
 	l.in(segmentSpec{flags: wire.ACK, seq: l.seq, ack: l.ack})
-	if l.c, err = listener.AcceptTCP(); err != nil {
+	var err error
+	if l.c, err = l.listener.AcceptTCP(); err != nil {
 		t.Fatal(err)
 	}
-	return l
+}
+
+// forget drops every connection.
+func (l *lone) forget() {
+	for _, e := range l.s.table.all() {
+		e.mu.Lock()
+		l.s.drop(e)
+		e.mu.Unlock()
+	}
+	for len(l.listener.accepted) > 0 {
+		<-l.listener.accepted
+	}
 }
 
 func (l *lone) in(s segmentSpec) { l.frame(packet(s)) }

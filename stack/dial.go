@@ -44,19 +44,28 @@ func unmapped(a netip.AddrPort) netip.AddrPort {
 }
 
 func (s *Stack) dial(ctx context.Context, network string, local, remote netip.AddrPort) (*Conn, error) {
-	if ctx.Err() != nil {
-		return nil, dialError(network, local, remote, contextError(ctx.Err()))
-	}
-	local, err := s.source(local, remote)
-	if err != nil {
-		return nil, dialError(network, local, remote, os.NewSyscallError("connect", err))
-	}
-	c, err := s.connect(local, remote)
+	c, err := s.open(ctx, local, remote)
 	if err != nil {
 		return nil, dialError(network, local, remote, err)
 	}
+	return c, nil
+}
+
+// open is an active OPEN (RFC 9293 3.9.1.1), complete when it returns.
+func (s *Stack) open(ctx context.Context, local, remote netip.AddrPort) (*Conn, error) {
+	if ctx.Err() != nil {
+		return nil, contextError(ctx.Err())
+	}
+	local, err := s.source(local, remote)
+	if err != nil {
+		return nil, os.NewSyscallError("connect", err)
+	}
+	c, err := s.connect(local, remote)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.waitConnected(ctx); err != nil {
-		return nil, dialError(network, c.entry.key.localAddr(), remote, err)
+		return nil, err
 	}
 	return c, nil
 }

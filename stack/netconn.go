@@ -262,7 +262,7 @@ func (c *Conn) setDeadlines(t time.Time, halves ...*half) error {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
 	if c.closed {
-		return c.opError("set", net.ErrClosed)
+		return opError("set", nil, c.LocalAddr(), net.ErrClosed) // so does package net
 	}
 	for _, h := range halves {
 		if h != nil {

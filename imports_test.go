@@ -1,0 +1,71 @@
+package minitcp_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The arrows point down, and nothing but tests and the benchmark knows gVisor. What a layer's test support may import is
+// what the layer itself may.
+func TestImports(t *testing.T) {
+	for _, layer := range []struct {
+		packages string
+		may      []string // of this module
+		mayNot   []string // at all, directly or not
+	}{
+		{"./conn/...", []string{"minitcp/conn"}, []string{"os", "net", "sync", "syscall"}},
+		{"./stack/...", []string{"minitcp/conn", "minitcp/stack"}, []string{"golang.org/x/sys/unix", "github.com", "gvisor.dev", "golang.zx2c4.com"}},
+		{"./tun/...", []string{"minitcp/tun"}, []string{"gvisor.dev"}},
+		{"./cmd/...", []string{"minitcp/conn", "minitcp/stack", "minitcp/tun", "minitcp/cmd"}, []string{"gvisor.dev"}},
+	} {
+		packages := list(t, layer.packages)
+		if len(packages) == 0 {
+			t.Errorf("%s: no packages", layer.packages)
+		}
+		for _, p := range packages {
+			for _, i := range p.Imports {
+				if within(i, "minitcp") && !slices.ContainsFunc(layer.may, func(may string) bool { return within(i, may) }) {
+					t.Errorf("%s imports %s: the arrow points up", p.ImportPath, i)
+				}
+			}
+			all := p.Deps
+			if layer.packages == "./conn/..." {
+				all = p.Imports // the standard library's own are its affair
+			}
+			for _, i := range all {
+				if slices.ContainsFunc(layer.mayNot, func(not string) bool { return within(i, not) && i != "net/netip" }) {
+					t.Errorf("%s depends on %s", p.ImportPath, i)
+				}
+			}
+		}
+	}
+}
+
+func within(path, tree string) bool { return path == tree || strings.HasPrefix(path, tree+"/") }
+
+type goPackage struct {
+	ImportPath    string
+	Imports, Deps []string
+}
+
+func list(t *testing.T, pattern string) (packages []goPackage) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", pattern).Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v", pattern, err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}

@@ -1,0 +1,90 @@
+package stack
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// FuzzInput gives a stack with a listener and a connection any frames at all: several, each after two octets of length.
+// They are given twice: as they are, and with checksums made right, so that they get further.
+func FuzzInput(f *testing.F) {
+	one := func(frames ...[]byte) []byte {
+		var b []byte
+		for _, frame := range frames {
+			b = binary.BigEndian.AppendUint16(b, uint16(len(frame)))
+			b = append(b, frame...)
+		}
+		return b
+	}
+	v6 := segmentSpec{src: netip.MustParseAddrPort("[fd77::1]:1234"), dst: netip.MustParseAddrPort("[fd77::2]:80"), flags: wire.SYN}
+	ip := wire.IP{Src: addressesA[0].Addr(), Dst: addressesB[0].Addr(), Protocol: wire.ProtocolICMP}
+	echo := make([]byte, 40)
+	echo = echo[:wire.PutICMP(echo, &ip, &wire.ICMP{Type: wire.ICMPv4Echo, Body: []byte("ping")})]
+	unreachable := make([]byte, 80)
+	unreachable = unreachable[:wire.PutICMP(unreachable, &ip, &wire.ICMP{
+		Type: wire.ICMPv4Unreachable, Code: wire.ICMPv4FragmentationNeeded, MTU: 600, Body: packet(segmentSpec{})[wire.VirtioHeaderLen:]})]
+	f.Add(one(packet(segmentSpec{flags: wire.SYN})))
+	f.Add(one(packet(segmentSpec{flags: wire.SYN, options: []byte{2, 4, 5, 180, 1, 3, 3, 7, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}})))
+	f.Add(one(packet(v6), packet(v6)))
+	f.Add(one(packet(segmentSpec{flags: wire.ACK, seq: 1001, data: []byte("data")}), packet(segmentSpec{flags: wire.FIN | wire.ACK, seq: 1005})))
+	f.Add(one(ipPacket(ip.Src, ip.Dst, ip.Protocol, echo), ipPacket(ip.Src, ip.Dst, ip.Protocol, unreachable)))
+	f.Add(one(ipPacket(ip.Src, ip.Dst, wire.ProtocolUDP, make([]byte, 8))))
+	f.Add(one(ipPacket(v6.src.Addr(), v6.dst.Addr(), 0, jumboOptions())))
+	f.Add(one(ipPacket(v6.src.Addr(), v6.dst.Addr(), 200, make([]byte, 8))))
+
+	l := newLone(f, Config{Trace: func(*TraceEvent) {}, ICMPRate: 1e9})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l.forget() // of the input before
+		l.establish(t)
+		for len(b) >= 2 {
+			n := min(int(binary.BigEndian.Uint16(b)), len(b)-2)
+			frame := b[2 : 2+n]
+			l.frame(frame)
+			if mend(frame) {
+				l.frame(frame)
+			}
+			b = b[2+n:]
+		}
+		for _, info := range l.s.Connections() {
+			if info.State == conn.Listen || info.State == conn.Closed {
+				t.Fatalf("%v in the table", info.State)
+			}
+		}
+		if n := l.s.table.count.Load(); n > 1000 {
+			t.Fatalf("%d connections", n)
+		}
+	})
+}
+
+// mend sets a frame's checksums right, if it is long enough to have them.
+func mend(frame []byte) bool {
+	if len(frame) < wire.VirtioHeaderLen+wire.IPv4HeaderLen {
+		return false
+	}
+	h := wire.VirtioHeader{Flags: wire.VirtioDataValid}
+	wire.PutVirtio(frame, &h)
+	packet := frame[wire.VirtioHeaderLen:]
+	if packet[0] == 0x45 {
+		packet[10], packet[11] = 0, 0
+		binary.BigEndian.PutUint16(packet[10:], ^wire.Fold(wire.Sum(packet[:20], 0)))
+	}
+	var ip wire.IP
+	payload, err := wire.ParseIP(packet, &ip)
+	if err != nil || len(payload) < 8 {
+		return err == nil
+	}
+	switch ip.Protocol {
+	case wire.ProtocolICMP:
+		payload[2], payload[3] = 0, 0
+		binary.BigEndian.PutUint16(payload[2:], ^wire.Fold(wire.Sum(payload, 0)))
+	case wire.ProtocolICMPv6:
+		payload[2], payload[3] = 0, 0
+		sum := wire.PseudoHeaderSum(ip.Src, ip.Dst, ip.Protocol, len(payload))
+		binary.BigEndian.PutUint16(payload[2:], ^wire.Fold(wire.Sum(payload, sum)))
+	}
+	return true
+}
