@@ -72,6 +72,7 @@ type receiveSpace struct {
 	limit   int        // most unread octets to hold
 	size    int        // octets in the largest segment seen, for the delayed ACK
 	acked   seq.Offset // Last.ACK.sent
+	read    seq.Offset // how far the application had read by then
 	finAt   seq.Offset // where the peer's FIN is, once it has come
 	finDone bool       // and everything before it too
 	discard bool       // the application wants no more data
@@ -116,6 +117,7 @@ func (c *Conn) announceWindow() uint16 {
 	field = min(field, maxWindowField)
 	r.edge = max(r.edge, r.nxt()+seq.Offset(field<<r.scale))
 	r.acked = r.nxt()
+	r.read = r.buf.start
 	return uint16(field)
 }
 
@@ -124,7 +126,8 @@ func (c *Conn) usefulWindow() int64 {
 	return int64(max(1, min(c.rcv.limit/2, c.fullSize())))
 }
 
-// windowOpened is called when the application has read: it makes an ACK due when the peer ought to know.
+// windowOpened is called when the application has read: it makes an ACK due when the peer ought to know, because the
+// window was as good as closed, or because a quarter of the buffer has become free since it was last told.
 func (c *Conn) windowOpened() {
 	if !c.state.mayReceive() {
 		return
@@ -132,7 +135,7 @@ func (c *Conn) windowOpened() {
 	r := &c.rcv
 	gain := int64(r.offer() - r.edge)
 	wasClosed := int64(r.edge-r.nxt()) < c.usefulWindow()
-	if gain >= int64(r.limit/4) || wasClosed && gain >= c.usefulWindow() {
+	if gain >= c.usefulWindow() && (wasClosed || int64(r.buf.start-r.read) >= int64(r.limit/4)) {
 		c.ack.due = true
 		c.ack.note = NoteWindowUpdate
 	}

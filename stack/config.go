@@ -34,6 +34,9 @@ type Config struct {
 	// Trace, if set, is called for every segment that arrives or leaves, on the goroutine that handles it and while the
 	// connection is locked. It must not block, call the stack, or keep the event.
 	Trace func(*TraceEvent)
+	// Tap, if set, is called for every frame that arrives or leaves, under the same conditions as Trace. Neither the
+	// Frame nor its octets may be kept or changed.
+	Tap func(*Frame)
 }
 
 var errNoAddresses = errors.New("stack: Config.Addresses is empty")

@@ -24,6 +24,7 @@ func (q *queue) input(now conn.Time, frame []byte) {
 		q.inputTCP(now, payload)
 		return
 	}
+	q.tap(now, nil)
 	if !q.acceptableAddresses() {
 		return
 	}

@@ -16,6 +16,7 @@ type writer struct {
 	parts   [][]byte
 	body    []byte // an ICMP message
 	event   TraceEvent
+	frame   Frame // for Tap
 }
 
 const maxTCPHeader = 60
@@ -30,11 +31,14 @@ func newWriter() *writer { return &writer{parts: make([][]byte, 0, 8)} }
 
 func (s *Stack) borrowWriter() *writer  { return s.writers.Get().(*writer) }
 func (s *Stack) returnWriter(w *writer) { s.writers.Put(w) }
-func (s *Stack) writeFrame(parts [][]byte) {
+
+// writeFrame hands the frame in w.parts to the device. State is that of its connection, CLOSED if it has none.
+func (s *Stack) writeFrame(w *writer, state conn.State) {
 	s.totals.count(countFramesSent)
-	if err := s.device.WriteFrame(parts); err != nil {
+	if err := s.device.WriteFrame(w.parts); err != nil {
 		s.totals.count(countFrameErrors) // lost, as on any network
 	}
+	s.tapOut(w, state)
 }
 
 // send writes the segment in w.out of e's connection, whose state was before.
@@ -47,13 +51,13 @@ func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
 		TrafficClass: e.trafficClass,
 	}
 	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.localPort(), e.key.remotePort()
-	s.writeSegment(w)
+	s.writeSegment(w, e.state())
 	s.traceOut(now, e, w, before)
 }
 
 // writeSegment writes w.out, complete with ports, between the addresses in w.ip: headers from scratch, data from
-// where it is.
-func (s *Stack) writeSegment(w *writer) {
+// where it is. State is that of its connection, CLOSED if it has none.
+func (s *Stack) writeSegment(w *writer, state conn.State) {
 	out := &w.out
 	frame := w.headers[:]
 	ipLen := wire.IPv4HeaderLen
@@ -86,7 +90,7 @@ func (s *Stack) writeSegment(w *writer) {
 	}
 	wire.PutVirtio(frame, &h)
 	w.parts[0] = frame[:at+tcpLen]
-	s.writeFrame(w.parts)
+	s.writeFrame(w, state)
 
 	s.totals.add(countSegmentsSent, segments(out.Len, out.SegmentSize))
 	s.totals.add(countOctetsSent, out.Len)
@@ -102,5 +106,5 @@ func (s *Stack) writeSegment(w *writer) {
 func (s *Stack) writePacket(w *writer, ipLen int, body []byte) {
 	wire.PutVirtio(w.headers[:], &wire.VirtioHeader{})
 	w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen], body)
-	s.writeFrame(w.parts)
+	s.writeFrame(w, conn.Closed)
 }

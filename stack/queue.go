@@ -20,6 +20,8 @@ type queue struct {
 	ip      wire.IP
 	segment conn.Segment
 	icmp    wire.ICMP
+	frame   []byte
+	tapped  bool // Tap has seen it
 
 	unsettled []*entry // given something in this batch, not settled yet
 }
@@ -60,7 +62,9 @@ func (q *queue) run() {
 func (q *queue) receiveBatch(n int) {
 	now := q.stack.clock.now()
 	for i := range n {
-		q.input(now, q.frames[i][:q.sizes[i]])
+		q.frame, q.tapped = q.frames[i][:q.sizes[i]], false
+		q.input(now, q.frame)
+		q.tap(now, nil) // what was thrown away
 	}
 	q.settle(now)
 }

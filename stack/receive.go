@@ -64,6 +64,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		before = e.state()
+		q.tap(now, e)
 		if tcp, ok := e.tcp.(*conn.Conn); ok && err != wire.ErrTCPChecksum && s.cfg.ResetOnBadHeader {
 			tcp.Abort(now)
 			defer s.settle(now, e, q.writer)
@@ -78,6 +79,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 func (q *queue) receive(now conn.Time, e *entry) bool {
 	s := q.stack
 	e.mu.Lock()
+	q.tap(now, e)
 	before := e.state()
 	var verdict conn.Verdict
 	settleNow := true

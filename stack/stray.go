@@ -8,6 +8,7 @@ import (
 // receiveStray takes a segment for which there is no connection: SEGMENT ARRIVES of RFC 9293 3.10.7.1 (CLOSED) and
 // 3.10.7.2 (LISTEN). Old is what remains of the connection's earlier incarnation if the segment ended its TIME-WAIT.
 func (q *queue) receiveStray(now conn.Time, k key, old *conn.Remnant) {
+	q.tap(now, nil)
 	h := &q.segment.TCP
 	l := q.stack.listeners.find(q.ip.Dst, h.DstPort)
 	if l == nil {
@@ -48,7 +49,7 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 	}
 	w.ip = wire.IP{Src: q.ip.Dst, Dst: q.ip.Src, Protocol: wire.ProtocolTCP, HopLimit: s.cfg.HopLimit}
 	w.out.TCP.SrcPort, w.out.TCP.DstPort = q.segment.TCP.DstPort, q.segment.TCP.SrcPort
-	s.writeSegment(w)
+	s.writeSegment(w, conn.Closed)
 	s.traceOut(now, nil, w, state)
 }
 
