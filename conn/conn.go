@@ -160,6 +160,7 @@ func (c *Conn) establish(now Time) {
 	window := cc.InitialWindow(c.fullSize())
 	if c.recovery.timeouts > 0 {
 		window = int64(c.fullSize()) // the SYN was lost: begin with one segment (RFC 5681 3.1)
+		c.rtt.synLost(c.cfg)
 	}
 	c.cc = cc.NewReno(c.fullSize(), window)
 	c.recovery = recovery{} // the SYN's timeouts say nothing about the data
@@ -192,7 +193,7 @@ func (c *Conn) close() {
 func (c *Conn) abort(err Error) {
 	switch c.state {
 	case SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck:
-		c.queueReset(seq.Wire(c.snd.iss, c.snd.resetAt()), true)
+		c.queueReset(seq.Wire(c.snd.iss, c.snd.next()), true)
 	}
 	c.fail(err)
 }

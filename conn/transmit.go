@@ -176,10 +176,7 @@ func segments(n, size int) int {
 func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
 	switch {
 	case c.ack.due:
-		// SND.NXT, even while a timeout has pulled it back, but never beyond a window that shrank: a segment outside of
-		// the peer's window is dropped with all it says.
-		at := min(c.snd.max, max(c.snd.edge, c.snd.una))
-		c.header(now, out, 0, at)
+		c.header(now, out, 0, c.snd.next())
 		out.Note = c.ack.note
 		c.announce(out)
 		return true
