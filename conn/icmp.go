@@ -75,7 +75,7 @@ func (c *Conn) lowerMTU(now Time, mtu int) {
 	}
 	c.cc.SetMSS(c.fullSize())
 	c.snd.nxt = c.snd.una
-	c.rtt.cancel()
+	c.rtt.cancel(now)
 	c.timer.retransmit = Never
 	c.armRetransmit(now)
 }

@@ -139,7 +139,7 @@ func (c *Conn) armRetransmit(now Time) {
 // retransmitTimeout is what happens when the retransmission timer runs out (RFC 6298 5.4 to 5.7).
 func (c *Conn) retransmitTimeout(now Time) {
 	c.rtt.backoff = min(c.rtt.backoff+1, maxBackoff)
-	c.rtt.cancel()
+	c.rtt.cancel(now)
 	if c.snd.una == c.snd.max || c.snd.windowClosed() && c.state.synchronized() {
 		c.persistTimeout(now)
 		return

@@ -72,7 +72,7 @@ func (c *Conn) transmitLost(now Time, out *Outgoing) bool {
 	}
 	c.header(now, out, 0, s.una)
 	n := min(int64(s.buf.end-s.una), int64(s.edge-s.una), int64(c.roomBeside(out)), int64(s.max-s.una))
-	c.rtt.cancel()
+	c.rtt.cancel(now)
 	c.emit(out, s.una, int(n))
 	out.Note = NoteFastRetransmission
 	end := s.una + seq.Offset(n) + finLen(out) // a FIN asked for since may ride along for the first time
@@ -114,7 +114,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s.nxt = at + seq.Offset(n) + finLen(out)
 	if at < s.max {
 		out.Note = NoteRetransmission
-		c.rtt.cancel()
+		c.rtt.cancel(now)
 	} else if s.nxt > at {
 		c.rtt.start(now, s.nxt)
 	}
