@@ -3,6 +3,7 @@ package conn
 import (
 	"minitcp/conn/cc"
 	"minitcp/conn/seq"
+	"minitcp/conn/wire"
 )
 
 // recovery answers: what has been lost? Three duplicate ACKs say that the oldest segment was (RFC 5681 3.2); a partial
@@ -66,14 +67,23 @@ func (c *Conn) acceptACKInRecovery(now Time, ack seq.Offset, acked int64) {
 	}
 }
 
-// duplicateACK takes an ACK for nothing new. It is a sign of loss only if it can have no other meaning (RFC 5681 2).
+// duplicateACK takes an ACK for nothing new. It is a sign of loss only if it can have no other meaning (RFC 5681 2):
+// without SACK, if it does not change the window either. With SACK it says itself that something is missing
+// (RFC 6675 2), and how much has arrived beyond that: with superframes there are few ACKs, and all change the window.
 func (c *Conn) duplicateACK(s *Segment, ack seq.Offset, windowBefore int64) {
 	r := &c.recovery
 	outstanding := c.snd.una < c.snd.max
-	if !outstanding || ack != c.snd.una || s.length() > 0 || c.snd.window != windowBefore || c.snd.windowClosed() {
+	if !outstanding || ack != c.snd.una || s.length() > 0 || c.snd.windowClosed() {
+		return
+	}
+	beyond := c.sackedBeyond(&s.TCP.Options)
+	if beyond == 0 && c.snd.window != windowBefore {
 		return
 	}
 	r.duplicates++
+	if beyond > (duplicateThreshold-1)*int64(c.fullSize()) { // RFC 6675 4, IsLost
+		r.duplicates = max(r.duplicates, duplicateThreshold)
+	}
 	if r.active {
 		r.left += int64(c.fullSize())
 		return
@@ -87,6 +97,22 @@ func (c *Conn) duplicateACK(s *Segment, ack seq.Offset, windowBefore int64) {
 		r.left = duplicateThreshold * int64(c.fullSize())
 		c.cc.OnLoss(cc.Loss{InFlight: int64(c.snd.nxt - c.snd.una)})
 	}
+}
+
+// sackedBeyond is how many octets beyond SND.UNA the blocks say have arrived. A block below it, of something that came
+// twice (RFC 2883), says nothing.
+func (c *Conn) sackedBeyond(o *wire.Options) (n int64) {
+	if !c.sack {
+		return 0
+	}
+	for _, b := range o.SACK[:o.SACKCount] {
+		left := seq.Unwrap(c.snd.iss, c.snd.una, b.Left)
+		right := seq.Unwrap(c.snd.iss, c.snd.una, b.Right)
+		if c.snd.una < left && left < right && right <= c.snd.max {
+			n += int64(right - left)
+		}
+	}
+	return n
 }
 
 // inNetwork estimates how many octets are on the way.
