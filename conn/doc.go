@@ -30,6 +30,7 @@
 //	app.go                     what an application asks for
 //	listen.go, embryo.go       before
 //	remnant.go                 after
+//	check.go                   what holds between any two calls, for tests; see conntest
 //
 // Inside, positions are [seq.Offset]: 64 bits, from 0 at the SYN; the 32-bit numbers of the wire are unwrapped in
 // Receive and wrapped in Transmit.

@@ -232,8 +232,12 @@ func (p *play) step() {
 	case opPeerFIN:
 		p.receive(p.segment(wire.ACK|wire.FIN, p.next, p.monitor.Next, 0))
 	case opDuplicates:
-		for range p.byte() % 16 {
-			p.receive(p.segment(wire.ACK, p.next, max(p.monitor.Next-3000, 1), 0))
+		n := p.byte()
+		for range n % 16 {
+			s := p.segment(wire.ACK, p.next, max(p.monitor.Next-3000, 1), 0)
+			s.TCP.Options.SACKCount = n >> 4 & 1
+			s.TCP.Options.SACK[0] = wire.SACKBlock{Left: s.TCP.Ack + uint32(n)*5, Right: s.TCP.Ack + uint32(n)*10}
+			p.receive(s)
 		}
 	case opWindow:
 		p.window = uint16(p.byte()) * 257

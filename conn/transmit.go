@@ -132,10 +132,10 @@ func (c *Conn) roomBeside(out *Outgoing) int { return c.path.sendMSS() - out.TCP
 // emit fills in a segment with n octets of data from at, and keeps count.
 func (c *Conn) emit(out *Outgoing, at seq.Offset, n int) {
 	c.emitAt(out, at, n)
+	again := max(0, min(n, int(c.snd.max-at))) // a superframe may begin with what was sent before and end with more
+	c.stats.Sent += uint64(n - again)
 	if at < c.snd.max {
-		c.stats.Retransmitted += uint64(segments(n, out.SegmentSize))
-	} else {
-		c.stats.Sent += uint64(n)
+		c.stats.Retransmitted += uint64(segments(again, out.SegmentSize))
 	}
 }
 
