@@ -35,6 +35,12 @@ func (c *Conn) acknowledgeData(now Time, n, segmentSize int) {
 	c.timer.ack = min(c.timer.ack, now.Add(c.cfg.DelayedACK))
 }
 
+// announce makes a segment that is sure to be sent carry our window, and counts its ACK as sent.
+func (c *Conn) announce(out *Outgoing) {
+	out.TCP.Window = c.announceWindow()
+	c.acknowledged()
+}
+
 // acknowledged is called when a segment with an ACK has been built.
 func (c *Conn) acknowledged() {
 	c.ack.due = false

@@ -30,6 +30,7 @@ func (c *Conn) Read(_ Time, p []byte) (int, error) {
 // Write queues as much of p as the send buffer has room for and returns how much that was; 0 and [ErrWouldBlock] when
 // it is full. After CloseWrite it returns [ErrPipe]; after an abrupt end what [Conn.Err] says, and then [ErrPipe].
 func (c *Conn) Write(_ Time, p []byte) (int, error) {
+	c.snd.more = false
 	if err := c.writeError(); err != nil {
 		return 0, err
 	}
@@ -42,6 +43,14 @@ func (c *Conn) Write(_ Time, p []byte) (int, error) {
 	}
 	c.snd.buf.append(c.cfg.Pages, p[:n])
 	return n, nil
+}
+
+// WriteMore is Write for all but the last part of what the application writes at once: a segment that is not full waits
+// for the rest of it. A Write must follow, if only of no octets.
+func (c *Conn) WriteMore(now Time, p []byte) (int, error) {
+	n, err := c.Write(now, p)
+	c.snd.more = true
+	return n, err
 }
 
 // WriteUrgent is Write, and makes the last octet taken the end of urgent data (RFC 9293 3.8.5, MUST-30, MUST-31).

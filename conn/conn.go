@@ -162,7 +162,7 @@ func (c *Conn) establish(now Time) {
 		window = int64(c.fullSize()) // the SYN was lost: begin with one segment (RFC 5681 3.1)
 	}
 	c.cc = cc.NewReno(c.fullSize(), window)
-	c.recovery.timeouts = 0
+	c.recovery = recovery{} // the SYN's timeouts say nothing about the data
 	c.armKeepAlive(now)
 	if c.snd.finQueued {
 		c.setState(FinWait1)
@@ -221,12 +221,12 @@ func timestampClock(now Time, offset uint32) uint32 {
 // window fields carry at most this before scaling.
 const maxWindowField = 65535
 
-// header puts what every segment after the SYN carries into out: numbers, window, timestamps.
+// header puts what every segment after the SYN carries into out: numbers, timestamps, SACK blocks. What it changes is
+// out alone, which may not be sent after all; the window belongs to [Conn.announce].
 func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) {
 	out.reset(flags | wire.ACK)
 	out.TCP.Seq = seq.Wire(c.snd.iss, at)
 	out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
-	out.TCP.Window = c.announceWindow()
 	if c.timestamps {
 		out.TCP.Options.HasTimestamps = true
 		out.TCP.Options.TSVal = c.clock(now)

@@ -93,13 +93,18 @@ func (e *Embryo) Advance(now Time) {
 func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 	at := seq.Unwrap(e.irs, 1, s.TCP.Seq)
 	f := s.TCP.Flags
-	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK|wire.RST) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
+	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
 		e.synAckDue = true // the SYN again: our SYN-ACK was lost
 		return VerdictDuplicate
 	}
-	if e.timestamps && !f.Has(wire.RST) && s.TCP.Options.HasTimestamps && seq.Less(s.TCP.Options.TSVal, e.tsRecent) {
-		e.ackDue = e.challenge.allow(now)
-		return VerdictOldTimestamp
+	if e.timestamps && !f.Has(wire.RST) {
+		switch o := &s.TCP.Options; {
+		case !o.HasTimestamps:
+			return VerdictNoTimestamp // as the Conn would judge it (RFC 7323 3.2)
+		case seq.Less(o.TSVal, e.tsRecent):
+			e.ackDue = e.challenge.allow(now)
+			return VerdictOldTimestamp
+		}
 	}
 	if at+s.length() < 1 || at >= 1+seq.Offset(synWindow(e.cfg)) || at < 1 && at+s.length() <= 1 {
 		if !f.Has(wire.RST) {
@@ -155,6 +160,8 @@ func (e *Embryo) Establish(now Time) *Conn {
 	if e.retransmits == 0 {
 		c.rtt.start(e.sentAt, 1)
 	}
+	c.timer.retransmit, c.timer.giveUp = e.deadline, e.giveUp
+	c.armRetransmit(now)
 	return c
 }
 

@@ -82,8 +82,15 @@ func (o *one) in(s segment) Verdict {
 			Urgent: s.urgent, Options: s.options},
 		Data: []byte(s.data),
 	})
-	checkInvariants(o.t, o.c)
+	o.check()
 	return v
+}
+
+func (o *one) check() {
+	o.t.Helper()
+	if err := o.c.Check(); err != nil {
+		o.t.Fatal(err)
+	}
 }
 
 // want expects exactly this to be sent next.
@@ -92,7 +99,7 @@ func (o *one) want(s segment) {
 	if !o.c.Transmit(o.now, 1, &o.last) {
 		o.t.Fatalf("sent nothing, want %v seq %d ack %d data %d", s.flags, s.seq, s.ack, len(s.data))
 	}
-	checkInvariants(o.t, o.c)
+	o.check()
 	h := &o.last.TCP
 	o.data = bytes.Join(o.last.Data, nil)
 	ack := int64(0)
@@ -121,7 +128,7 @@ func (o *one) wait(d time.Duration) {
 		o.now = max(o.now, o.c.Deadline())
 		before := o.c.Deadline()
 		o.c.Advance(o.now)
-		checkInvariants(o.t, o.c)
+		o.check()
 		if o.c.Deadline() == before {
 			o.t.Fatalf("deadline %v does not move", before)
 		}

@@ -16,7 +16,7 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	}
 	at := seq.Unwrap(c.rcv.irs, c.rcv.nxt(), s.TCP.Seq)
 
-	if v := c.checkTimestamp(now, s, at); v != VerdictAccepted {
+	if v := c.checkTimestamp(now, s); v != VerdictAccepted {
 		return v
 	}
 	if v := c.checkSequence(now, s, at); v != VerdictAccepted {
@@ -122,7 +122,7 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 		return VerdictBadACK
 	}
 	before, wasClosed := c.snd.window, c.snd.windowClosed()
-	c.updateSendWindow(at, ack, s.TCP.Window)
+	c.updateSendWindow(at, ack, &s.TCP)
 	if ack > c.snd.una {
 		c.acceptACK(now, ack, s)
 	} else {

@@ -21,7 +21,7 @@ type rttEstimator struct {
 // granularity is G of RFC 6298: the tick of the driver's timers.
 const granularity = time.Millisecond
 
-// maxBackoff keeps the shifted timeout far from overflow; MaxRTO cuts in long before.
+// maxBackoff is as often as the timeout is doubled; MaxRTO cuts in long before.
 const maxBackoff = 16
 
 // start begins a measurement that the ACK of end will finish, unless one is running.
@@ -58,7 +58,10 @@ func (r *rttEstimator) timeout(cfg *Config) time.Duration {
 	if r.srtt != 0 {
 		rto = r.srtt + max(granularity, 4*r.rttvar, cfg.MinRTO)
 	}
-	return min(rto<<min(r.backoff, maxBackoff), cfg.MaxRTO)
+	if rto > cfg.MaxRTO>>r.backoff {
+		return cfg.MaxRTO // also where doubling would overflow
+	}
+	return rto << r.backoff
 }
 
 func absDuration(d time.Duration) time.Duration {

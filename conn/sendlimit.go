@@ -55,11 +55,12 @@ func (c *Conn) sendLimit(size, limit int) (int, sendVerdict) {
 // mustWait is Nagle's question: n octets are all there is, and they end in a segment that is not full; may that one go
 // now? Not while another small one is unacknowledged (RFC 9293 3.7.4, SHLD-7, in the form that looks only at small
 // segments, as Linux has it: full ones before it do not hold back the end of a message). The last data before a FIN
-// need not wait: nothing will come to fill the segment. Urgent data and data that was sent before do not either.
+// need not wait: nothing will come to fill the segment. Urgent data and data that was sent before do not either. Whatever
+// Nagle says, it waits while the rest of the same Write is on its way.
 func (c *Conn) mustWait(n int64, size int) bool {
 	s := &c.snd
-	if n%int64(size) == 0 || c.nagle == NoDelay || s.finQueued || s.force || s.urgent > s.nxt || s.nxt < s.max {
+	if n%int64(size) == 0 || s.finQueued || s.force || s.urgent > s.nxt || s.nxt < s.max {
 		return false
 	}
-	return s.una < s.small
+	return s.more || c.nagle == Nagle && s.una < s.small
 }

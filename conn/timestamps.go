@@ -12,7 +12,7 @@ const tsRecentValid = 24 * 24 * time.Hour
 
 // checkTimestamp is PAWS: a segment older than one already taken is a stray from long ago, even if its sequence number
 // fits (RFC 7323 5.3).
-func (c *Conn) checkTimestamp(now Time, s *Segment, at seq.Offset) Verdict {
+func (c *Conn) checkTimestamp(now Time, s *Segment) Verdict {
 	if !c.timestamps || s.TCP.Flags.Has(wire.RST) {
 		return VerdictAccepted
 	}
@@ -21,7 +21,9 @@ func (c *Conn) checkTimestamp(now Time, s *Segment, at seq.Offset) Verdict {
 		return VerdictNoTimestamp // SHOULD be dropped (RFC 7323 3.2)
 	}
 	if seq.Less(o.TSVal, c.tsRecent) && now.Sub(c.tsRecentAt) < tsRecentValid {
-		c.acknowledgeNow(NoteDuplicateACK)
+		if s.length() > 0 || c.challenge.allow(now) { // as in checkSequence
+			c.acknowledgeNow(NoteDuplicateACK)
+		}
 		return VerdictOldTimestamp
 	}
 	return VerdictAccepted
@@ -30,8 +32,12 @@ func (c *Conn) checkTimestamp(now Time, s *Segment, at seq.Offset) Verdict {
 // updateTimestamp keeps the timestamp to echo: that of the segment that holds the octet last acknowledged, so that
 // delayed ACKs are part of the measured time and retransmissions are told apart (RFC 7323 4.3).
 func (c *Conn) updateTimestamp(now Time, s *Segment, at seq.Offset) {
-	if c.timestamps && at <= c.rcv.acked && !seq.Less(s.TCP.Options.TSVal, c.tsRecent) {
-		c.tsRecent, c.tsRecentAt = s.TCP.Options.TSVal, now
+	if !c.timestamps || at > c.rcv.acked {
+		return
+	}
+	v := s.TCP.Options.TSVal
+	if !seq.Less(v, c.tsRecent) || now.Sub(c.tsRecentAt) >= tsRecentValid { // too old to compare with (RFC 7323 5.5)
+		c.tsRecent, c.tsRecentAt = v, now
 	}
 }
 

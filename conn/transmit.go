@@ -42,7 +42,7 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 		if c.state == SynReceived && c.ack.due {
 			c.header(now, out, 0, 1)
 			out.Note = c.ack.note
-			c.acknowledged()
+			c.announce(out)
 			return true
 		}
 		return false
@@ -154,7 +154,7 @@ func (c *Conn) emitAt(out *Outgoing, at seq.Offset, n int) {
 		out.TCP.Flags |= wire.FIN
 	}
 	c.urgentHeader(out, at)
-	c.acknowledged()
+	c.announce(out)
 }
 
 func finLen(out *Outgoing) seq.Offset {
@@ -179,16 +179,15 @@ func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
 		// SND.NXT, even while a timeout has pulled it back, but never beyond a window that shrank: a segment outside of
 		// the peer's window is dropped with all it says.
 		at := min(c.snd.max, max(c.snd.edge, c.snd.una))
-		note := c.ack.note
 		c.header(now, out, 0, at)
-		out.Note = note
-		c.acknowledged()
+		out.Note = c.ack.note
+		c.announce(out)
 		return true
 	case c.keepAliveDue():
 		// An old sequence number and no data: anything alive answers with an ACK (RFC 9293 3.8.4, SHLD-12).
 		c.header(now, out, 0, c.snd.una-1)
 		out.Note = NoteKeepAlive
-		c.acknowledged()
+		c.announce(out)
 		return true
 	}
 	return false

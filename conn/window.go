@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"minitcp/conn/seq"
+	"minitcp/conn/wire"
 )
 
 // The sequence space, as offsets (RFC 9293 figures 3 and 4):
@@ -38,6 +39,7 @@ type sendSpace struct {
 
 	buf       sendBuffer
 	limit     int        // most octets buf may hold
+	more      bool       // the application is about to write on
 	finQueued bool       // the application wants no more sent after buf
 	urgent    seq.Offset // SND.UP: one past the last urgent octet, 0: none
 	small     seq.Offset // one past the last segment sent that was not full
@@ -111,11 +113,16 @@ func (c *Conn) announceWindow() uint16 {
 	if edge := r.offer(); int64(edge-r.edge) >= c.usefulWindow() {
 		r.edge = edge
 	}
-	// Rounded up: rounding down would move the edge back by up to 2^scale-1 octets (RFC 7323 2.4).
+	// Rounded up: rounding down would move the edge back by up to 2^scale-1 octets (RFC 7323 2.4). But segments of fewer
+	// octets than that would push the edge ahead for ever, so beyond the buffer it is rounded down.
 	unit := int64(1) << r.scale
-	field := (max(0, int64(r.edge-r.nxt())) + unit - 1) >> r.scale
-	field = min(field, maxWindowField)
-	r.edge = max(r.edge, r.nxt()+seq.Offset(field<<r.scale))
+	open := max(0, int64(r.edge-r.nxt()))
+	field := min((open+unit-1)>>r.scale, maxWindowField)
+	if edge := r.nxt() + seq.Offset(field<<r.scale); edge <= r.buf.start+seq.Offset(r.limit) {
+		r.edge = max(r.edge, edge)
+	} else {
+		field = min(open>>r.scale, maxWindowField)
+	}
 	r.acked = r.nxt()
 	r.read = r.buf.start
 	return uint16(field)
@@ -141,14 +148,18 @@ func (c *Conn) windowOpened() {
 	}
 }
 
-// updateSendWindow takes the window from an acceptable segment unless an older one comes late (RFC 9293 3.10.7.4).
-func (c *Conn) updateSendWindow(at, ack seq.Offset, field uint16) {
+// updateSendWindow takes the window from an acceptable segment unless it, or what it acknowledges, is older than what
+// came before (RFC 9293 3.10.7.4: SND.UNA =< SEG.ACK, and SND.WL1 and SND.WL2).
+func (c *Conn) updateSendWindow(at, ack seq.Offset, h *wire.TCP) {
 	s := &c.snd
-	if at < s.wl1 || at == s.wl1 && ack < s.wl2 {
+	if ack < s.una || at < s.wl1 || at == s.wl1 && ack < s.wl2 {
 		return
 	}
 	s.wl1, s.wl2 = at, ack
-	s.window = int64(field) << s.scale
+	s.window = int64(h.Window)
+	if !h.Flags.Has(wire.SYN) { // whose window is never scaled (RFC 7323 2.2)
+		s.window <<= s.scale
+	}
 	s.largest = max(s.largest, s.window)
 	s.edge = ack + seq.Offset(s.window)
 }

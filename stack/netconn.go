@@ -136,9 +136,13 @@ func (c *Conn) write(p []byte, take func(conn.Time, []byte) (int, error)) (n int
 	defer c.giveTurn()
 	for {
 		if err := c.mayUse(&c.wr); err != nil {
-			return n, err
+			return n, c.endWrite(n, err)
 		}
-		m, err := take(c.stack.clock.now(), p[n:min(len(p), n+maxCopy)])
+		part, take := p[n:], take
+		if len(part) > maxCopy {
+			part, take = part[:maxCopy], c.tcp.WriteMore
+		}
+		m, err := take(c.stack.clock.now(), part)
 		n += m
 		if m > 0 {
 			c.settle()
@@ -155,6 +159,15 @@ func (c *Conn) write(p []byte, take func(conn.Time, []byte) (int, error)) (n int
 			return n, err
 		}
 	}
+}
+
+// endWrite lets go what waited for the rest of a Write that fails.
+func (c *Conn) endWrite(n int, err error) error {
+	if n > 0 {
+		c.tcp.Write(c.stack.clock.now(), nil)
+		c.settle()
+	}
+	return err
 }
 
 // takeTurn waits until no other Write is under way.

@@ -1,0 +1,161 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"minitcp/conn/wire"
+)
+
+// tray is a device that gives and takes frames at once.
+type tray struct {
+	toRead  [][]byte
+	written [][]byte
+}
+
+func (d *tray) ReadBatch(frames [][]byte, sizes []int) (n int, err error) {
+	for n < len(frames) && len(d.toRead) > 0 {
+		sizes[n] = copy(frames[n], d.toRead[0])
+		d.toRead = d.toRead[1:]
+		n++
+	}
+	return n, nil
+}
+
+func (d *tray) WriteFrame(parts [][]byte) error {
+	d.written = append(d.written, slices.Concat(parts...))
+	return nil
+}
+
+func (d *tray) MTU() int     { return 1500 }
+func (d *tray) Close() error { return nil }
+
+var (
+	hereEnd  = netip.MustParseAddrPort("10.77.0.2:80")
+	thereEnd = netip.MustParseAddrPort("10.77.0.1:50000")
+)
+
+// frameWith is a segment whose checksum is left to the device.
+func frameWith(from, to netip.AddrPort, seq uint32, data string) []byte {
+	b := make([]byte, wire.VirtioHeaderLen+wire.IPv4HeaderLen+20)
+	wire.PutVirtio(b, &wire.VirtioHeader{Flags: wire.VirtioNeedsChecksum, ChecksumStart: 20, ChecksumOffset: 16})
+	ip := wire.IP{Src: from.Addr(), Dst: to.Addr(), Protocol: wire.ProtocolTCP, HopLimit: 64}
+	n := wire.PutIP(b[wire.VirtioHeaderLen:], &ip, 20+len(data))
+	wire.PutTCP(b[wire.VirtioHeaderLen+n:], &wire.TCP{SrcPort: from.Port(), DstPort: to.Port(), Seq: seq, Flags: wire.ACK})
+	return append(b, data...)
+}
+
+// intact reports whether a receiver would find that nothing is wrong with a frame, having to look.
+func intact(t *testing.T, frame []byte) bool {
+	t.Helper()
+	var h wire.VirtioHeader
+	if err := wire.ParseVirtio(frame, &h); err != nil || h != (wire.VirtioHeader{}) {
+		t.Errorf("header %+v, %v: it vouches for the checksum", h, err)
+	}
+	s, ok := parseFrame(frame)
+	if !ok {
+		t.Fatal("no segment any more")
+	}
+	return wire.VerifyTCP(&s.ip, frame[s.at:])
+}
+
+func TestLinkOurs(t *testing.T) {
+	d := new(tray)
+	l := newLink(d)
+	write := func(seq uint32, data string) []byte {
+		t.Helper()
+		before := len(d.written)
+		frame := frameWith(hereEnd, thereEnd, seq, data)
+		if err := l.WriteFrame([][]byte{frame[:30], frame[30:]}); err != nil {
+			t.Fatal(err)
+		}
+		if len(d.written) == before {
+			return nil
+		}
+		return d.written[before]
+	}
+	l.arrange(loseOurs)
+	if write(1, "") == nil || l.happened(loseOurs) {
+		t.Error("a segment without data was lost")
+	}
+	if write(1, "data") != nil || !l.happened(loseOurs) {
+		t.Error("the segment was not lost")
+	}
+	if got := l.fate(hereEnd, thereEnd, 1); got != "lost on the way" {
+		t.Errorf("fate %q", got)
+	}
+	if got := l.fate(hereEnd, thereEnd, 1); got != "" {
+		t.Errorf("fate again %q", got)
+	}
+	if got := write(1, "data"); !bytes.Equal(got, frameWith(hereEnd, thereEnd, 1, "data")) {
+		t.Error("another segment did not pass as it was")
+	}
+
+	l.arrange(damageOurs)
+	damaged := write(5, "more")
+	if intact(t, damaged) || !l.happened(damageOurs) {
+		t.Error("the segment is not damaged")
+	}
+	damaged[len(damaged)-len("more")] ^= 1
+	if !intact(t, damaged) {
+		t.Error("more than a bit is damaged")
+	}
+
+	l.harmless = true
+	l.arrange(loseOurs)
+	if write(9, "data") == nil || l.happened(loseOurs) || l.fate(hereEnd, thereEnd, 9) != "" {
+		t.Error("something happened on a harmless link")
+	}
+}
+
+func TestLinkTheirs(t *testing.T) {
+	d := new(tray)
+	l := newLink(d)
+	var lost []uint32
+	l.lost = func(local, remote netip.AddrPort, h *wire.TCP, n int) {
+		if local != hereEnd || remote != thereEnd || n != 3 {
+			t.Errorf("lost %v from %v with %d octets", local, remote, n)
+		}
+		lost = append(lost, h.Seq)
+	}
+	read := func(want ...uint32) (frames [][]byte) {
+		t.Helper()
+		frames, sizes := make([][]byte, 4), make([]int, 4)
+		for i := range frames {
+			frames[i] = make([]byte, 100)
+		}
+		n, err := l.ReadBatch(frames, sizes)
+		if err != nil || n != len(want) {
+			t.Fatalf("%d frames, %v, want %d", n, err, len(want))
+		}
+		for i := range n {
+			frames[i] = frames[i][:sizes[i]]
+			if s, _ := parseFrame(frames[i]); s.tcp.Seq != want[i] {
+				t.Errorf("frame %d has sequence number %d, want %d", i, s.tcp.Seq, want[i])
+			}
+		}
+		return frames[:n]
+	}
+	theirs := func(seq uint32, data string) []byte { return frameWith(thereEnd, hereEnd, seq, data) }
+
+	l.arrange(loseTheirs)
+	d.toRead = [][]byte{theirs(1, ""), theirs(1, "one"), theirs(4, "two"), theirs(7, "six")}
+	read(1, 4, 7)
+	if !slices.Equal(lost, []uint32{1}) || !l.happened(loseTheirs) {
+		t.Errorf("lost %v, want 1", lost)
+	}
+
+	l.arrange(damageTheirs)
+	d.toRead = [][]byte{theirs(10, "one"), theirs(13, "two")}
+	frames := read(10, 13)
+	if intact(t, frames[0]) || !l.happened(damageTheirs) {
+		t.Error("the segment is not damaged")
+	}
+	if !bytes.Equal(frames[1], theirs(13, "two")) {
+		t.Error("another segment did not pass as it was")
+	}
+}

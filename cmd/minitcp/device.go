@@ -1,0 +1,121 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/spf13/pflag"
+
+	"minitcp/stack"
+	"minitcp/tun"
+)
+
+// deviceFlags say which device to make, and what to be on it.
+type deviceFlags struct {
+	tun           string
+	mtu           int
+	netns         string
+	address       addressList // ours
+	hostAddresses addressList // the kernel's, on the other side of the device
+}
+
+// register adds the flags, with their defaults.
+func (f *deviceFlags) register(flags *pflag.FlagSet) {
+	f.address = newAddressList("10.77.0.2/24", "fd77::2/64")
+	f.hostAddresses = newAddressList("10.77.0.1/24", "fd77::1/64")
+	flags.StringVar(&f.tun, "tun", "mini0", "`NAME` of the TUN to make")
+	flags.IntVar(&f.mtu, "mtu", 1500, "size of the largest IP packet in `OCTETS`, 576 (1280 with IPv6) to 65535")
+	flags.StringVar(&f.netns, "netns", "", "network namespace to make the TUN in, made if there is none of this `NAME`")
+	flags.Var(&f.address, "address", "address of minitcp; may be given many times")
+	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN; may be given many times")
+}
+
+// check completes the flags after parsing and finds mistakes among them.
+func (f *deviceFlags) check() error {
+	f.address.limitFamilies(&f.hostAddresses)
+	f.hostAddresses.limitFamilies(&f.address)
+	if f.tun == "" {
+		return usagef("--tun: a name is missing; for instance: --tun mini0")
+	}
+	if f.mtu <= 0 { // 0 means the default to package tun
+		return usagef("--mtu %d: no packet fits; choose one from 576 (1280 with IPv6) to 65535", f.mtu)
+	}
+	for _, a := range f.address.addresses() {
+		for _, h := range f.hostAddresses.addresses() {
+			if a == h {
+				return usagef("--address and --host-address are both %v; give the two ends of the TUN different ones", a)
+			}
+		}
+		if a.Is6() && f.mtu < 1280 {
+			return usagef("--mtu %d: an impossible MTU with IPv6; choose one from 1280, or give only IPv4 with --address and --host-address", f.mtu)
+		}
+	}
+	return nil
+}
+
+// unreachable are the addresses of ours that the host has no route to unless somebody adds it.
+func (f *deviceFlags) unreachable() []netip.Addr {
+	var list []netip.Addr
+	for _, a := range f.address.addresses() {
+		if !f.hostAddresses.reaches(a) {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// node is a stack on a TUN of its own.
+type node struct {
+	namespace *tun.Namespace // nil: the process's
+	device    *tun.Device
+	stack     *stack.Stack
+}
+
+// open makes what the flags ask for. What it made is gone when it fails.
+func (f *deviceFlags) open(cfg stack.Config) (*node, error) {
+	n := new(node)
+	if f.netns != "" {
+		namespace, err := tun.NewNamespace(f.netns)
+		if err != nil {
+			return nil, err
+		}
+		n.namespace = namespace
+	}
+	err := n.start(f, cfg)
+	if err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+func (n *node) start(f *deviceFlags, cfg stack.Config) (err error) {
+	n.device, err = tun.Open(tun.Config{
+		Name:          f.tun,
+		MTU:           f.mtu,
+		HostAddresses: f.hostAddresses.prefixes,
+		Namespace:     n.namespace,
+	})
+	if err != nil {
+		return err
+	}
+	cfg.Addresses = f.address.prefixes
+	n.stack, err = stack.New(n.device, cfg)
+	return err
+}
+
+// close ends what is open and removes the device, then the namespace if it was made for it.
+func (n *node) close() error {
+	var errs []error
+	if n.stack != nil {
+		errs = append(errs, n.stack.Close()) // and the device
+	}
+	if n.device != nil {
+		errs = append(errs, n.device.Close())
+	}
+	if n.namespace != nil {
+		errs = append(errs, n.namespace.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,95 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"minitcp/tun"
+)
+
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// usageError is a mistake on the command line.
+type usageError struct{ problem string }
+
+func (e *usageError) Error() string { return e.problem }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// exitStatus ends the program with this status and without a word: all has been said.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// report writes the one line that an error is worth, and returns the exit status for it.
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	if s, ok := errors.AsType[exitStatus](err); ok {
+		return int(s)
+	}
+	fmt.Fprintln(w, "minitcp: "+oneLine(err))
+	if isUsage(err) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// isUsage reports whether another command line would have helped, whatever the state of the system.
+func isUsage(err error) bool {
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return true
+	}
+	for _, reason := range []error{tun.ErrName, tun.ErrMTU, tun.ErrTxQueueLen, tun.ErrAddress} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
+}
+
+// oneLine is the error's text without line breaks and without the package in front.
+func oneLine(err error) string {
+	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
+	for _, prefix := range []string{"tun: ", "stack: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	return text
+}
+
+// flagError words what is wrong with a flag.
+func flagError(cmd *cobra.Command, err error) error {
+	help := "; see: " + cmd.CommandPath() + " --help"
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		cause := e.Unwrap()
+		if _, ok := errors.AsType[*usageError](cause); !ok {
+			cause = fmt.Errorf("not a value of type %s%s", e.GetFlag().Value.Type(), help)
+		}
+		return usagef("--%s %q: %v", e.GetFlag().Name, e.GetValue(), cause)
+	}
+	return usagef("%v%s", err, help)
+}
+
+// usageArgs makes what check finds wrong with the arguments a usage error.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			text, _, _ := strings.Cut(err.Error(), "\n")
+			return usagef("%s; see: %s --help", text, cmd.CommandPath())
+		}
+		return nil
+	}
+}

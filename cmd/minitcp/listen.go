@@ -1,0 +1,113 @@
+//go:build linux
+
+package main
+
+import (
+	"cmp"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// listenList is the value of --listen, which may be given many times. The first time, it replaces the defaults.
+type listenList struct {
+	list  []listenSpec
+	given bool
+}
+
+// listenSpec is PORT=SERVICE.
+type listenSpec struct {
+	port    uint16
+	service string // a key of services, or "files"
+	dir     string // files only
+}
+
+func (s listenSpec) String() string {
+	text := strconv.Itoa(int(s.port)) + "=" + s.service
+	if s.service == filesService {
+		text += ":" + s.dir
+	}
+	return text
+}
+
+func newListenList() listenList {
+	return listenList{list: []listenSpec{{7, "echo", ""}, {9, "discard", ""}, {13, "daytime", ""}, {19, "chargen", ""}, {80, "http", ""}}}
+}
+
+// Set adds PORT=SERVICE.
+func (l *listenList) Set(s string) error {
+	spec, err := parseListen(s)
+	if err != nil {
+		return err
+	}
+	if !l.given {
+		l.list, l.given = nil, true
+	}
+	l.list = append(l.list, spec)
+	return nil
+}
+
+// String is the list with commas.
+func (l *listenList) String() string {
+	var list []string
+	for _, s := range l.list {
+		list = append(list, s.String())
+	}
+	return strings.Join(list, ",")
+}
+
+// Type is for the help text.
+func (l *listenList) Type() string { return "PORT=SERVICE" }
+
+// first is the lowest port of a service, 0 if nothing offers it.
+func (l *listenList) first(service string) uint16 {
+	var found []listenSpec
+	for _, s := range l.list {
+		if s.service == service {
+			found = append(found, s)
+		}
+	}
+	if len(found) == 0 {
+		return 0
+	}
+	return slices.MinFunc(found, func(a, b listenSpec) int { return cmp.Compare(a.port, b.port) }).port
+}
+
+func parseListen(s string) (listenSpec, error) {
+	portText, service, ok := strings.Cut(s, "=")
+	if !ok {
+		return listenSpec{}, usagef("not PORT=SERVICE, such as 7=echo or 8080=files:/srv")
+	}
+	port, err := parsePort(portText)
+	if err != nil {
+		return listenSpec{}, err
+	}
+	name, dir, hasDir := strings.Cut(service, ":")
+	if name == filesService {
+		return filesSpec(port, dir)
+	}
+	if _, ok := streams[name]; (!ok && name != httpService) || hasDir {
+		return listenSpec{}, usagef("no such service: %q; choose echo, discard, daytime, chargen, http or files:DIR", service)
+	}
+	return listenSpec{port: port, service: name}, nil
+}
+
+func filesSpec(port uint16, dir string) (listenSpec, error) {
+	if dir == "" {
+		return listenSpec{}, usagef("the directory is missing; for instance: %d=files:/srv", port)
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return listenSpec{}, usagef("%q is not a directory; give one whose files are to be served", dir)
+	}
+	return listenSpec{port, filesService, dir}, nil
+}
+
+// parsePort takes a number only.
+func parsePort(s string) (uint16, error) {
+	port, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || port == 0 {
+		return 0, usagef("%q is no port; choose one from 1 to 65535", s)
+	}
+	return uint16(port), nil
+}

@@ -1,0 +1,29 @@
+//go:build linux
+
+// Command minitcp runs TCP in user space on a TUN device: as a daemon with a few services (serve), as one connection
+// (nc), and as a lesson (demo).
+//
+// # Files
+//
+//	main, root           the command line; errors: one line and an exit status
+//	privilege            what a device needs, and how to have it without root
+//	device, addresses    the flags of a device, and the stack on it
+//	signals              one to end, a second to end at once
+//	serve, listen        the daemon; services, streams, web, files: what it offers; hints: what to try
+//	demo, sockdiag       the lesson; what the kernel says of its sockets; ladder/ draws it
+//	nc                   one connection between stdin and stdout
+//	trace, log           what is told while it runs
+//	version
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	// A closed stdout is an error of that file, after which the device and the namespace still want to be removed.
+	signal.Ignore(syscall.SIGPIPE)
+	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+}

@@ -1,0 +1,213 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"minitcp/conn"
+	"minitcp/stack"
+)
+
+// serveOptions are what serve was told.
+type serveOptions struct {
+	device deviceFlags
+	listen listenList
+	trace  traceFlag
+	log    logFlags
+}
+
+func newServeCommand() *cobra.Command {
+	o := &serveOptions{listen: newListenList()}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Offer services over our TCP",
+		Long: `Serve makes a TUN with minitcp behind it, and offers services there until it gets SIGINT or SIGTERM:
+
+  echo       sends back what it receives (RFC 862)
+  discard    throws it away (RFC 863)
+  daytime    says what time it is (RFC 867)
+  chargen    sends characters without end (RFC 864)
+  http       a page about the connection that it is fetched over
+  files:DIR  the files of a directory over HTTP; takes uploads too: curl -T FILE http://10.77.0.2:PORT/
+
+On SIGINT or SIGTERM, connections may finish for up to 5 seconds; a second signal ends at once. Without root, all this
+happens in a private network namespace, and serve says how to enter it.`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.device.check(); err != nil {
+				return err
+			}
+			return withPrivilege(func() error {
+				if err := o.device.checkNetNS(); err != nil {
+					return err
+				}
+				return o.run(stdio{cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()})
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.Var(&o.listen, "listen", "port and what to offer there; may be given many times")
+	o.device.register(flags)
+	o.trace.register(flags)
+	o.log.register(flags)
+	return cmd
+}
+
+const (
+	// finishTime is how long connections may take to finish after the first signal; serviceTime of it belongs to the
+	// services, and the rest to the FINs.
+	finishTime  = 5 * time.Second
+	serviceTime = 3 * time.Second
+)
+
+func (o *serveOptions) run(std stdio) (err error) {
+	log := o.log.logger(std.err)
+	stop, release := onSignals()
+	defer release()
+
+	trace, err := o.trace.open(std.out)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, trace.close()) }()
+	n, err := o.device.open(stack.Config{Trace: trace.event()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	s, err := o.offer(n.stack, log)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	for _, a := range o.device.unreachable() {
+		log.Warn("no --host-address is on its network: the host needs a route to it", "address", a.String())
+	}
+	o.printHints(std.out, n.device.Name())
+	log.Info("serving", "device", n.device.Name(), "address", o.device.address.String(), "listen", o.listen.String())
+
+	select {
+	case <-stop.soon.Done():
+	case err := <-s.failed:
+		return err
+	}
+	log.Info("stopping", "connections", active(n.stack))
+	ctx, cancel := context.WithTimeout(stop.now, finishTime)
+	defer cancel()
+	s.shutdown(ctx)
+	if err := n.stack.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		log.Warn("some connections did not end in time and were reset")
+	} else if errors.Is(err, context.Canceled) {
+		return errors.New("a second signal came; open connections were reset")
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// active counts the connections that are not over: in TIME-WAIT they are.
+func active(s *stack.Stack) int {
+	n := 0
+	for _, c := range s.Connections() {
+		if c.State != conn.TimeWait {
+			n++
+		}
+	}
+	return n
+}
+
+// services are everything that is offered.
+type services struct {
+	servers []server
+	closers []func() error
+
+	stopping atomic.Bool
+	failed   chan error // a listener has ended although nobody asked it to
+}
+
+// offer starts the services. Those it has started when it fails end with the stack.
+func (o *serveOptions) offer(s *stack.Stack, log *slog.Logger) (*services, error) {
+	all := &services{failed: make(chan error, 1)}
+	var listeners []*stack.Listener
+	for _, spec := range o.listen.list {
+		l, err := s.ListenTCP("tcp", ":"+strconv.Itoa(int(spec.port)))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = fmt.Errorf("--listen %v: port %d is in use by another --listen; give each service a port of its own", spec, spec.port)
+		}
+		if err == nil {
+			err = all.add(spec, log.With("service", spec.service, "port", spec.port))
+		}
+		if err != nil {
+			all.close()
+			return nil, err
+		}
+		listeners = append(listeners, l)
+	}
+	for i, server := range all.servers {
+		go func() {
+			if err := server.serve(listeners[i]); !all.stopping.Load() {
+				all.fail(s, err)
+			}
+		}()
+	}
+	return all, nil
+}
+
+func (a *services) add(spec listenSpec, log *slog.Logger) error {
+	switch spec.service {
+	case httpService:
+		a.servers = append(a.servers, newWebServer(http.HandlerFunc(connPage), log))
+	case filesService:
+		h, err := newFileHandler(spec.dir, log)
+		if err != nil {
+			return err
+		}
+		a.closers = append(a.closers, h.close)
+		a.servers = append(a.servers, newWebServer(h, log))
+	default:
+		a.servers = append(a.servers, newStreamServer(streams[spec.service], log))
+	}
+	return nil
+}
+
+// fail reports why a listener has ended by itself.
+func (a *services) fail(s *stack.Stack, err error) {
+	if cause := s.Close(); cause != nil { // the device has failed, and took the listeners with it
+		err = cause
+	}
+	select {
+	case a.failed <- err:
+	default:
+	}
+}
+
+// shutdown lets every service finish, for serviceTime at the most.
+func (a *services) shutdown(ctx context.Context) {
+	a.stopping.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, serviceTime)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, s := range a.servers {
+		all.Go(func() { s.shutdown(ctx) })
+	}
+	all.Wait()
+}
+
+func (a *services) close() {
+	for _, c := range a.closers {
+		c()
+	}
+}

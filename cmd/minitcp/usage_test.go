@@ -1,0 +1,161 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"minitcp/tun"
+)
+
+// call runs the command line in this process.
+func call(args ...string) result {
+	var out, errOut bytes.Buffer
+	status := run(args, stdio{strings.NewReader(""), &out, &errOut})
+	return result{status, out.String(), errOut.String()}
+}
+
+// Mistakes on the command line end it with status 2 and one line that says what is wrong and what would be right. None
+// of these gets as far as making anything.
+func TestUsage(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		want []string
+	}{
+		{"bogus", []string{`unknown command "bogus"`, "minitcp --help"}},
+		{"serv", []string{`unknown command "serv"`}}, // without cobra's suggestions, which are more lines
+		{"--bogus", []string{"--bogus", "minitcp --help"}},
+		{"version now", []string{`"now"`, "minitcp version --help"}},
+		{"demo now", []string{`"now"`}},
+
+		{"serve --bogus", []string{"--bogus", "minitcp serve --help"}},
+		{"serve -z", []string{"'z'", "minitcp serve --help"}},
+		{"serve now", []string{`"now"`, "minitcp serve --help"}},
+		{"serve --listen", []string{"--listen", "minitcp serve --help"}},
+		{"serve --listen 80", []string{`--listen "80"`, "PORT=SERVICE"}},
+		{"serve --listen 80=gopher", []string{"no such service", "gopher", "echo, discard, daytime, chargen, http or files:DIR"}},
+		{"serve --listen 80=", []string{"no such service", "choose"}},
+		{"serve --listen 80=echo:x", []string{"no such service", "echo:x"}},
+		{"serve --listen 0=echo", []string{`"0" is no port`, "1 to 65535"}},
+		{"serve --listen 65536=echo", []string{`"65536" is no port`, "1 to 65535"}},
+		{"serve --listen -7=echo", []string{`"-7" is no port`}},
+		{"serve --listen http=http", []string{`"http" is no port`}},
+		{"serve --listen 80=files:", []string{"directory is missing", "80=files:/srv"}},
+		{"serve --listen 80=files", []string{"directory is missing"}},
+		{"serve --listen 80=files:/dev/null", []string{"/dev/null", "not a directory"}},
+		{"serve --listen 80=files:/does/not/exist", []string{"/does/not/exist", "not a directory"}},
+		{"serve --log-level loud", []string{"--log-level", "loud", "debug, info, warn or error"}},
+		{"serve --log-format xml", []string{"--log-format", "xml", "text or json"}},
+
+		{"serve --address 10.77.0.2", []string{"--address", "10.77.0.2/24"}},
+		{"serve --address fd77::2", []string{"--address", "fd77::2/64"}},
+		{"serve --address 10.77.0.2/33", []string{"--address", "10.77.0.2/33", "fd77::2/64"}},
+		{"serve --address here", []string{"--address", "here", "10.77.0.2/24"}},
+		{"serve --address 0.0.0.0/0", []string{"--address", "choose another"}},
+		{"serve --address 224.0.0.1/24", []string{"--address", "choose another"}},
+		{"serve --address 127.0.0.1/8", []string{"--address", "choose another"}},
+		{"serve --address ::ffff:10.77.0.2/120", []string{"--address", "choose another"}},
+		{"serve --address 10.77.0.2/24 --address 10.77.0.2/16", []string{"twice"}},
+		{"serve --host-address 10.77.0.300/24", []string{"--host-address", "10.77.0.300/24"}},
+		{"serve --address 10.77.0.1/24", []string{"--address and --host-address", "10.77.0.1"}},
+		{"serve --mtu many", []string{"--mtu", "many"}},
+		{"serve --mtu 0", []string{"--mtu 0", "576"}},
+		{"serve --mtu -1", []string{"--mtu -1"}},
+		{"serve --mtu 1279", []string{"--mtu 1279", "1280"}},
+		{"serve --mtu 575 --address 10.77.0.2/24", []string{"575", "576 to 65535"}},
+		{"serve --mtu 65536", []string{"65536", "1280 to 65535"}},
+		{"serve --tun a/b", []string{"a/b", "choose one without"}},
+		{"serve --tun 0123456789abcdef", []string{"too long", "at most 15"}},
+		{"serve --tun=", []string{"--tun", "mini0"}},
+
+		{"nc", []string{"HOST and PORT", "minitcp nc 10.77.0.1 8080"}},
+		{"nc 10.77.0.1", []string{"HOST and PORT"}},
+		{"nc 10.77.0.1 80 81", []string{"minitcp nc --help"}},
+		{"nc localhost 80", []string{"localhost", "no IP address", "10.77.0.1"}},
+		{"nc fe80::1%eth0 80", []string{"no IP address"}},
+		{"nc 10.77.0.2 80", []string{"10.77.0.2", "own address", "10.77.0.1"}},
+		{"nc 10.77.0.1 0", []string{`"0" is no port`}},
+		{"nc 10.77.0.1 no-such-service", []string{"no-such-service", "1 to 65535"}},
+		{"nc -p 70000 10.77.0.1 80", []string{`-p "70000"`}},
+		{"nc -w -1 10.77.0.1 80", []string{"-w -1"}},
+		{"nc -w soon 10.77.0.1 80", []string{"soon"}},
+		{"nc -l", []string{"-l", "minitcp nc -l -p 8080"}},
+		{"nc -l -p 80 10.77.0.2 81", []string{"minitcp nc -l -p 8080"}},
+		{"nc -l -p nowhere", []string{"nowhere"}},
+		{"nc -l name 80", []string{"name", "no IP address"}},
+		{"nc --mtu 65536 10.77.0.1 80", []string{"65536"}},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			r := call(strings.Fields(test.args)...)
+			if r.status != exitUsage || r.out != "" {
+				t.Errorf("status %d, output %q; want status 2 and none", r.status, r.out)
+			}
+			checkLine(t, r.errOut, test.want...)
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, test := range []struct{ args, want string }{
+		{"", "serve"},
+		{"--help", "minitcp demo"},
+		{"serve --help", "7=echo,9=discard,13=daytime,19=chargen,80=http"},
+		{"serve --help", "curl -T"},
+		{"nc --help", "--host-address"},
+		{"demo --help", "handshake"},
+	} {
+		if r := call(strings.Fields(test.args)...); r.status != 0 || r.errOut != "" || !strings.Contains(r.out, test.want) {
+			t.Errorf("minitcp %s: %+v; want status 0 and help with %q", test.args, r, test.want)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if r := call("version"); r.status != 0 || r.errOut != "" || !strings.HasPrefix(r.out, "minitcp ") || strings.Count(r.out, "\n") != 1 {
+		t.Errorf("%+v, want one line", r)
+	}
+	line := versionLine(&debug.BuildInfo{
+		Main:     debug.Module{Version: "v1.2.3"},
+		Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.time", Value: "then"}, {Key: "vcs.modified", Value: "true"}},
+	})
+	if !strings.HasPrefix(line, "minitcp v1.2.3 abc then modified go") {
+		t.Error(line)
+	}
+	if line := versionLine(nil); !strings.HasPrefix(line, "minitcp (devel) go") {
+		t.Error(line)
+	}
+}
+
+// What goes wrong on the way is one line, and status 2 when another command line would have helped.
+func TestReport(t *testing.T) {
+	busy := &tun.Error{Subject: "mini0", Reason: tun.ErrBusy, Problem: "taken", Advice: "choose"}
+	for _, test := range []struct {
+		err    error
+		status int
+		line   string
+	}{
+		{nil, 0, ""},
+		{exitStatus(7), 7, ""},
+		{fmt.Errorf("inside: %w", exitStatus(3)), 3, ""},
+		{errors.New("one\ntwo"), 1, "minitcp: one; two\n"},
+		{usagef("bad %d", 1), 2, "minitcp: bad 1\n"},
+		{busy, 1, "minitcp: mini0: taken; choose\n"},
+		{errors.Join(busy, errors.New("and more")), 1, "minitcp: mini0: taken; choose; and more\n"},
+		{&tun.Error{Reason: tun.ErrPermission, Problem: "p", Advice: "a"}, 1, "minitcp: p; a\n"},
+		{&tun.Error{Reason: tun.ErrAddressInUse, Problem: "p"}, 1, "minitcp: p\n"},
+		{&tun.Error{Reason: tun.ErrName, Problem: "p"}, 2, "minitcp: p\n"},
+		{&tun.Error{Reason: tun.ErrMTU, Problem: "p"}, 2, "minitcp: p\n"},
+		{&tun.Error{Reason: tun.ErrTxQueueLen, Problem: "p"}, 2, "minitcp: p\n"},
+		{&tun.Error{Reason: tun.ErrAddress, Problem: "p"}, 2, "minitcp: p\n"},
+	} {
+		var line bytes.Buffer
+		if status := report(&line, test.err); status != test.status || line.String() != test.line {
+			t.Errorf("%v: status %d, %q; want %d, %q", test.err, status, line.String(), test.status, test.line)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+//go:build linux
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/stack"
+)
+
+// webServer offers an http.Handler.
+type webServer struct{ http *http.Server }
+
+// connKey finds a request's connection in its context.
+type connKey struct{}
+
+func newWebServer(handler http.Handler, log *slog.Logger) *webServer {
+	return &webServer{&http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+		ConnState: func(c net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				log.Debug("connection accepted", "remote", c.RemoteAddr().String())
+			case http.StateClosed:
+				logEnd(log, c.(*stack.Conn), nil)
+			}
+		},
+	}}
+}
+
+func (s *webServer) serve(l *stack.Listener) error {
+	err := s.http.Serve(l)
+	if errors.Is(err, http.ErrServerClosed) {
+		return net.ErrClosed
+	}
+	return err
+}
+
+func (s *webServer) shutdown(ctx context.Context) {
+	s.http.Shutdown(ctx) // what is left at ctx's end the stack closes
+}
+
+// connPage answers with what is known about the connection the request came on: as a table for browsers, as text for
+// everybody else.
+func connPage(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/" {
+		http.NotFound(w, r)
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET and HEAD are allowed here", http.StatusMethodNotAllowed)
+		return
+	}
+	c := r.Context().Value(connKey{}).(*stack.Conn)
+	rows := infoRows(c.LocalAddr(), c.RemoteAddr(), c.Info())
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Vary", "Accept")
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		page.Execute(w, rows)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintf(w, "%s\n\n", pageTitle)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintf(table, "%s\t%s\n", row.Name, row.Value)
+	}
+	table.Flush()
+}
+
+const pageTitle = "This page came over minitcp, a TCP in user space. Your connection, seen from its side:"
+
+var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>minitcp</title>
+<style>body{font:16px/1.5 sans-serif;max-width:40em;margin:2em auto;padding:0 1em}th{text-align:left;padding-right:2em}</style>
+<h1>minitcp</h1><p>` + pageTitle + `</p>
+<table>{{range .}}<tr><th>{{.Name}}</th><td>{{.Value}}</td></tr>
+{{end}}</table></html>
+`))
+
+type infoRow struct{ Name, Value string }
+
+// infoRows is a connection in words.
+func infoRows(local, remote net.Addr, i conn.Info) []infoRow {
+	octets := func(n int64) string { return fmt.Sprintf("%d octets", n) }
+	threshold := octets(i.SlowStartThreshold)
+	if i.SlowStartThreshold >= 1<<40 {
+		threshold = "none yet"
+	}
+	return []infoRow{
+		{"state", i.State.String()},
+		{"minitcp's end", local.String()},
+		{"your end", remote.String()},
+		{"round-trip time", fmt.Sprintf("%v, varying by %v, at least %v", micro(i.RTT), micro(i.RTTVar), micro(i.MinRTT))},
+		{"retransmission timeout", micro(i.RTO).String()},
+		{"maximum segment size", octets(int64(i.MSS))},
+		{"path MTU", octets(int64(i.PathMTU))},
+		{"congestion window", octets(i.CongestionWindow)},
+		{"slow start threshold", threshold},
+		{"your receive window", octets(i.SendWindow)},
+		{"minitcp's receive window", octets(i.ReceiveWindow)},
+		{"in flight to you", octets(i.InFlight)},
+		{"received", octets(int64(i.Received))},
+		{"sent", octets(int64(i.Sent))},
+		{"segments sent again", fmt.Sprintf("%d, timeouts %d", i.Retransmitted, i.Timeouts)},
+		{"segments that came early", fmt.Sprint(i.OutOfOrder)},
+		{"agreed on", cmp.Or(agreed(i), "nothing")},
+	}
+}
+
+func agreed(i conn.Info) string {
+	var list []string
+	if i.Timestamps {
+		list = append(list, "timestamps")
+	}
+	if i.SACK {
+		list = append(list, "SACK")
+	}
+	if i.SendScale != 0 || i.ReceiveScale != 0 {
+		list = append(list, fmt.Sprintf("window scale %d and %d", i.SendScale, i.ReceiveScale))
+	}
+	return strings.Join(list, ", ")
+}
+
+func micro(d time.Duration) time.Duration { return d.Round(time.Microsecond) }

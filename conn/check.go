@@ -1,0 +1,146 @@
+package conn
+
+import (
+	"fmt"
+
+	"minitcp/conn/seq"
+)
+
+// Check returns an error if the connection is in a condition it must never be in, whatever its peer and its application
+// do: between any two calls it must return nil. It is for tests, and changes nothing.
+func (c *Conn) Check() error {
+	for _, check := range []func() error{c.checkState, c.checkSend, c.checkReceive, c.checkTimers} {
+		if err := check(); err != nil {
+			return fmt.Errorf("%v: %w", c.state, err)
+		}
+	}
+	return nil
+}
+
+// checkState holds the state against the two FINs (RFC 9293 figure 5).
+func (c *Conn) checkState() error {
+	ours, acked, theirs := c.snd.finQueued, c.snd.finAcked(), c.rcv.finDone
+	ok := true
+	switch c.state {
+	case Listen:
+		ok = false
+	case SynSent, SynReceived:
+		ok = !theirs
+	case Established:
+		ok = !ours && !theirs
+	case FinWait1:
+		ok = ours && !acked && !theirs
+	case FinWait2:
+		ok = ours && acked && !theirs
+	case CloseWait:
+		ok = !ours && theirs
+	case Closing, LastAck:
+		ok = ours && !acked && theirs
+	case TimeWait:
+		ok = ours && acked && theirs
+	}
+	switch {
+	case !ok:
+		return fmt.Errorf("our FIN queued %v, acknowledged %v, the peer's taken %v", ours, acked, theirs)
+	case c.state.synchronized() && c.cc == nil:
+		return fmt.Errorf("no congestion control")
+	case c.cc != nil && c.cc.Window() < 1:
+		return fmt.Errorf("congestion window %d", c.cc.Window())
+	}
+	return nil
+}
+
+func (c *Conn) checkSend() error {
+	s := &c.snd
+	start := min(max(s.una, 1), s.buf.end)
+	if c.state == Closed || c.state == TimeWait {
+		start = s.buf.end // nothing is kept
+	}
+	switch {
+	case s.una > s.nxt || s.nxt > s.max || s.max > s.end():
+		return fmt.Errorf("send space: una %d, nxt %d, max %d, end %d", s.una, s.nxt, s.max, s.end())
+	case s.buf.start != start:
+		return fmt.Errorf("send buffer begins at %d, una is %d, end %d", s.buf.start, s.una, s.buf.end)
+	case s.urgent > s.buf.end || s.small > s.max:
+		return fmt.Errorf("send space: urgent %d of %d, small %d of %d", s.urgent, s.buf.end, s.small, s.max)
+	}
+	return s.buf.span.check(nil, interval{s.buf.start, s.buf.end})
+}
+
+func (c *Conn) checkReceive() error {
+	r := &c.rcv
+	switch {
+	case r.buf.start > r.buf.next || r.buf.next > r.edge:
+		return fmt.Errorf("receive space: start %d, next %d, edge %d", r.buf.start, r.buf.next, r.edge)
+	case r.finDone && (r.buf.next != r.finAt || len(r.buf.ahead) > 0):
+		return fmt.Errorf("FIN taken at %d, next is %d, beyond it %v", r.finAt, r.buf.next, r.buf.ahead)
+	case r.discard && r.buf.readable() > 0:
+		return fmt.Errorf("%d octets kept for nobody", r.buf.readable())
+	case c.orphan && c.state == Closed && r.buf.start != r.buf.next:
+		return fmt.Errorf("%d octets kept after the end", r.buf.readable())
+	case len(r.buf.ahead) > maxHoles:
+		return fmt.Errorf("%d ranges out of order", len(r.buf.ahead))
+	}
+	last := r.buf.next
+	for _, i := range r.buf.ahead {
+		if i.start <= last || i.end <= i.start || i.end > min(r.edge, r.finAt) {
+			return fmt.Errorf("out of order %v, next %d, edge %d, FIN %d", r.buf.ahead, r.buf.next, r.edge, r.finAt)
+		}
+		last = i.end
+	}
+	return r.buf.span.check(r.buf.ahead, interval{r.buf.start, r.buf.next})
+}
+
+// check reports pages that are missing where the intervals are, or present where nothing is.
+func (s *span) check(more rangeset, in ...interval) error {
+	in = append(in, more...)
+	first, held := never, 0
+	for _, i := range in {
+		if i.size() == 0 {
+			continue
+		}
+		first = min(first, in[0].start)
+		for n := int64(i.start) >> pageShift; n <= int64(i.end-1)>>pageShift; n++ {
+			if n < s.first || n >= s.next || s.ring[n&int64(len(s.ring)-1)] == nil {
+				return fmt.Errorf("page %d is missing of %v", n, in)
+			}
+		}
+	}
+	for _, p := range s.ring {
+		if p != nil {
+			held++
+		}
+	}
+	for n := s.first; n < s.next; n++ {
+		if s.ring[n&int64(len(s.ring)-1)] == nil {
+			continue
+		}
+		held--
+		if seq.Offset((n+1)<<pageShift) <= first {
+			return fmt.Errorf("page %d is held, %v needs none before %d", n, in, first)
+		}
+	}
+	if held != 0 {
+		return fmt.Errorf("%d pages are outside of the span", held)
+	}
+	return nil
+}
+
+func (c *Conn) checkTimers() error {
+	t := &c.timer
+	over := c.state == Closed || c.state == TimeWait
+	switch {
+	case over && *t != noTimers:
+		return fmt.Errorf("timers run: %v", *t)
+	case over:
+	case c.snd.una < c.snd.max && (t.retransmit == Never || t.giveUp == Never):
+		return fmt.Errorf("octets %d to %d are unacknowledged and no timer runs: %v", c.snd.una, c.snd.max, *t)
+	case c.ack.octets > 0 && !c.ack.due && t.ack == Never:
+		return fmt.Errorf("%d octets will not be acknowledged", c.ack.octets)
+	case c.orphan && c.state == FinWait2 && t.orphan == Never:
+		return fmt.Errorf("waits for ever for a FIN nobody needs")
+	case c.keepAlive.Enable && c.state.synchronized() && t.keepAlive == Never:
+		return fmt.Errorf("keep-alive is on and its timer does not run")
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package conntest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// End is one end of a Pair. Its connection is first an Embryo, if it listens, then a Conn, then a Remnant; what is not
+// there is nil.
+type End struct {
+	Name      string
+	Config    conn.Config
+	Open      conn.Open
+	Listening bool // takes one connection
+
+	Embryo  *conn.Embryo
+	Conn    *conn.Conn // kept after the end, for what it tells
+	Remnant *conn.Remnant
+	Pages   Pages
+	Monitor Monitor
+
+	// App is the application, called before each step once there is a Conn. Nil is [Transfer].
+	App func(*Pair, *End)
+
+	ToSend    []byte
+	Sent      int // of ToSend
+	HalfClose bool
+	Received  []byte
+	ReadError error // what ended reading: io.EOF, usually
+
+	over bool // nothing is left that could receive or send
+	pipe pipe
+	buf  []byte
+}
+
+// Idle is an application that does nothing.
+func Idle(*Pair, *End) {}
+
+// Transfer is an application that writes ToSend, half-closes, and reads until something ends that.
+func Transfer(p *Pair, e *End) {
+	c := e.Conn
+	if c.Ready()&conn.ReadyConnected == 0 || c.Err() != nil {
+		return
+	}
+	for e.Sent < len(e.ToSend) && e.Write(p, len(e.ToSend)) > 0 {
+	}
+	if e.Sent == len(e.ToSend) && !e.HalfClose {
+		e.HalfClose = true
+		if err := c.CloseWrite(p.Now); err != nil {
+			p.fail(fmt.Errorf("%s: CloseWrite: %w", e.Name, err))
+		}
+	}
+	for e.Read(p, 1+p.rng.IntN(20000)) {
+	}
+}
+
+// Write writes up to n more octets of ToSend and returns how many were taken.
+func (e *End) Write(p *Pair, n int) int {
+	n, err := e.Conn.Write(p.Now, e.ToSend[e.Sent:min(e.Sent+n, len(e.ToSend))])
+	if n > 0 && err != nil {
+		p.fail(fmt.Errorf("%s: Write: %d and %w", e.Name, n, err))
+	}
+	e.Sent += n
+	return n
+}
+
+// Read reads up to n octets, and reports whether there were any.
+func (e *End) Read(p *Pair, n int) bool {
+	if e.ReadError != nil {
+		return false
+	}
+	if len(e.buf) < n {
+		e.buf = make([]byte, n)
+	}
+	got, err := e.Conn.Read(p.Now, e.buf[:n])
+	e.Received = append(e.Received, e.buf[:got]...)
+	switch {
+	case got > 0 && err != nil || got == 0 && err == nil:
+		p.fail(fmt.Errorf("%s: Read: %d and %v", e.Name, got, err))
+	case err != nil && !errors.Is(err, conn.ErrWouldBlock):
+		e.ReadError = err
+	}
+	return got > 0
+}
+
+// machine is what the three stages of a connection have in common.
+type machine interface {
+	Receive(conn.Time, *conn.Segment) conn.Verdict
+	Transmit(conn.Time, int, *conn.Outgoing) bool
+	Deadline() conn.Time
+	Advance(conn.Time)
+}
+
+func (e *End) machine() machine {
+	switch {
+	case e.over:
+	case e.Remnant != nil:
+		return e.Remnant
+	case e.Conn != nil:
+		return e.Conn
+	case e.Embryo != nil:
+		return e.Embryo
+	}
+	return nil
+}
+
+// Settle is the driver's part after a call on e's connection: transmit all there is, and move on to the next stage.
+func (p *Pair) Settle(e *End) {
+	limit := max(p.Link.Superframes, 1)
+	var out conn.Outgoing
+	for n := 0; ; n++ {
+		if e.Conn != nil {
+			p.check(e.Conn.Check(), e)
+		}
+		m := e.machine()
+		if m == nil || !m.Transmit(p.Now, limit, &out) {
+			break
+		}
+		if n > 100_000 {
+			p.check(fmt.Errorf("transmits without end: %+v", out.TCP), e)
+			return
+		}
+		p.check(e.Monitor.Sent(limit, &out), e)
+		p.send(e, &out)
+	}
+	e.Monitor.Drained()
+	switch {
+	case e.over:
+	case e.Remnant != nil:
+		e.over = e.Remnant.Expired(p.Now)
+	case e.Conn != nil && e.Conn.State() == conn.TimeWait:
+		e.Remnant = e.Conn.Remnant(p.Now)
+	case e.Conn != nil:
+		e.over = e.Conn.Ready()&conn.ReadyClosed != 0
+	case e.Embryo != nil && e.Embryo.State() == conn.EmbryoDead:
+		e.Embryo = nil // and the listener is back in LISTEN
+		e.Monitor = Monitor{MTU: e.Open.MTU, IPHeader: e.Open.IPHeader}
+	}
+}
+
+// receive gives a segment to e, whatever it is now.
+func (p *Pair) receive(e *End, s *conn.Segment) {
+	m := e.machine()
+	switch {
+	case m != nil:
+		e.Monitor.Received(s)
+		if m.Receive(p.Now, s); e.Conn == nil && e.Embryo.State() == conn.EmbryoReady {
+			e.Conn, e.Embryo = e.Embryo.Establish(p.Now), nil
+			p.check(e.Conn.Check(), e)
+			e.Conn.Receive(p.Now, s)
+		}
+		p.Settle(e)
+	case e.Listening && !e.over && s.TCP.Flags&(wire.SYN|wire.ACK|wire.RST|wire.FIN) == wire.SYN:
+		e.Monitor.Received(s)
+		e.Embryo = conn.NewEmbryo(p.Now, &e.Config, e.Open, &s.TCP)
+		p.Settle(e)
+	default:
+		var out conn.Outgoing
+		if conn.Reset(&s.TCP, len(s.Data), &out) {
+			p.send(e, &out)
+		}
+	}
+}
+
+// finish returns what e's end leaves to be desired.
+func (p *Pair) finish(e, peer *End) error {
+	if e.Conn == nil {
+		return fmt.Errorf("%s: no connection", e.Name)
+	}
+	if !e.over {
+		return fmt.Errorf("%s ends in %v", e.Name, e.Conn.State())
+	}
+	e.Conn.Close(p.Now, conn.Linger{})
+	switch {
+	case e.Conn.Err() != nil:
+		return fmt.Errorf("%s ends with %w", e.Name, e.Conn.Err())
+	case e.ReadError != io.EOF:
+		return fmt.Errorf("%s: reading ended with %v", e.Name, e.ReadError)
+	case len(e.Received) != len(peer.ToSend):
+		return fmt.Errorf("%s received %d octets of %d", e.Name, len(e.Received), len(peer.ToSend))
+	case e.Pages.Lent != 0:
+		return fmt.Errorf("%s keeps %d pages", e.Name, e.Pages.Lent)
+	}
+	return nil
+}

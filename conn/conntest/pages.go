@@ -1,0 +1,29 @@
+package conntest
+
+import "minitcp/conn"
+
+// Pages lends memory and counts it. A page that comes back is overwritten, so that whoever still uses it is found out.
+type Pages struct {
+	Lent int // pages not given back
+	free []*conn.Page
+}
+
+// Get implements [conn.Pages].
+func (p *Pages) Get() *conn.Page {
+	p.Lent++
+	if n := len(p.free); n > 0 {
+		page := p.free[n-1]
+		p.free = p.free[:n-1]
+		return page
+	}
+	return new(conn.Page)
+}
+
+// Put implements [conn.Pages].
+func (p *Pages) Put(page *conn.Page) {
+	p.Lent--
+	for i := range page {
+		page[i] = 0xdb
+	}
+	p.free = append(p.free, page)
+}
