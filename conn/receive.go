@@ -123,10 +123,8 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	before, wasClosed := c.snd.window, c.snd.windowClosed()
 	c.updateSendWindow(at, ack, &s.TCP)
-	if ack > c.snd.una {
-		c.acceptACK(now, ack, s)
-	} else {
-		c.duplicateACK(s, ack, before)
+	if c.snd.una < c.snd.max || ack > c.snd.una {
+		c.takeACK(now, ack, s, before)
 	}
 	c.windowAnswered(now, wasClosed)
 	// Whether our FIN is acknowledged is decided here, once, for every state that waits for it.
@@ -247,4 +245,5 @@ func (c *Conn) enterTimeWait() {
 	c.setState(TimeWait)
 	c.timer = noTimers
 	c.snd.buf.discard(c.cfg.Pages)
+	c.sent = sentQueue{}
 }
