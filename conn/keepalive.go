@@ -6,13 +6,11 @@ import "time"
 func (c *Conn) SetKeepAlive(now Time, k KeepAlive) {
 	c.keepAlive = k.withDefaults()
 	c.timer.keepAlive = Never
-	if c.state.synchronized() {
-		c.armKeepAlive(now)
-	}
+	c.armKeepAlive(now)
 }
 
 func (c *Conn) armKeepAlive(now Time) {
-	if c.keepAlive.Enable {
+	if c.keepAlive.Enable && c.state.synchronized() && c.state != TimeWait {
 		c.timer.keepAlive = now.Add(c.keepAlive.Idle)
 	}
 }

@@ -15,8 +15,9 @@ import (
 func TestPurity(t *testing.T) {
 	allowed := map[string]bool{
 		"net/netip": true, "time": true, "errors": true, "io": true, "math": true, "math/bits": true, "fmt": true,
-		"encoding/binary": true, "strconv": true, "crypto/sha256": true, "slices": true, "cmp": true, "bytes": true,
+		"encoding/binary": true, "strconv": true, "crypto/sha256": true, "slices": true, "cmp": true,
 	}
+	support := map[string]bool{"bytes": true, "math/rand/v2": true} // for conntest, which draws lots from a seed
 	files := 0
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
@@ -30,8 +31,8 @@ func TestPurity(t *testing.T) {
 		}
 		for _, i := range f.Imports {
 			name, _ := strconv.Unquote(i.Path.Value)
-			if name == "math/rand/v2" && filepath.Dir(path) == "conntest" {
-				continue // test support may draw lots, from a seed
+			if support[name] && filepath.Dir(path) == "conntest" {
+				continue
 			}
 			if !allowed[name] && !strings.HasPrefix(name+"/", "minitcp/conn/") {
 				t.Errorf("%s imports %s", path, name)
@@ -42,15 +43,8 @@ func TestPurity(t *testing.T) {
 			case *ast.GoStmt, *ast.ChanType, *ast.SelectStmt, *ast.SendStmt, *ast.MapType:
 				t.Errorf("%s: %T", fset.Position(n.Pos()), n)
 			case *ast.SelectorExpr:
-				x, ok := n.X.(*ast.Ident)
-				if ok && x.Name == "rand" && n.Sel.Name != "New" && n.Sel.Name != "NewPCG" && ast.IsExported(n.Sel.Name) && n.Sel.Name != "Rand" {
-					t.Errorf("%s: rand.%s has no seed", fset.Position(n.Pos()), n.Sel.Name)
-				}
-				if ok && x.Name == "time" {
-					switch n.Sel.Name {
-					case "Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker":
-						t.Errorf("%s: time.%s", fset.Position(n.Pos()), n.Sel.Name)
-					}
+				if x, ok := n.X.(*ast.Ident); ok && impure(x.Name, n.Sel.Name) {
+					t.Errorf("%s: %s.%s", fset.Position(n.Pos()), x.Name, n.Sel.Name)
 				}
 			}
 			return true
@@ -60,4 +54,18 @@ func TestPurity(t *testing.T) {
 	if err != nil || files < 20 {
 		t.Fatalf("%d files, %v", files, err)
 	}
+}
+
+// impure reports whether a name is of a clock, or of randomness without a seed.
+func impure(pkg, name string) bool {
+	switch pkg {
+	case "time":
+		switch name {
+		case "Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker":
+			return true
+		}
+	case "rand":
+		return name != "New" && name != "NewPCG" && name != "Rand"
+	}
+	return false
 }

@@ -213,9 +213,10 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, segmentSize int) V
 	return VerdictAccepted
 }
 
-// noteFIN remembers where the peer's FIN is, if there is room for it.
+// noteFIN remembers where the peer's FIN is, if there is room for it and nothing has arrived from beyond it: a stream
+// that goes on after its end contradicts itself, and of the two the data has been acknowledged.
 func (c *Conn) noteFIN(at seq.Offset) {
-	if at >= c.rcv.buf.next && at < c.rcv.edge {
+	if at >= c.rcv.buf.arrived() && at < c.rcv.edge {
 		c.rcv.finAt = min(c.rcv.finAt, at)
 	}
 	if c.rcv.finAt != c.rcv.buf.next {

@@ -17,6 +17,14 @@ type receiveBuffer struct {
 // readable is the number of octets ready for the application.
 func (b *receiveBuffer) readable() int { return int(b.next - b.start) }
 
+// arrived is one past the highest octet that has arrived.
+func (b *receiveBuffer) arrived() seq.Offset {
+	if n := len(b.ahead); n > 0 {
+		return b.ahead[n-1].end
+	}
+	return b.next
+}
+
 // insert stores p at o, where o+len(p) > next. It returns the interval of early data p became part of, empty when p was in order.
 func (b *receiveBuffer) insert(pages Pages, o seq.Offset, p []byte) (early interval, ok bool) {
 	if o < b.next {

@@ -93,6 +93,7 @@ type machine interface {
 	Transmit(conn.Time, int, *conn.Outgoing) bool
 	Deadline() conn.Time
 	Advance(conn.Time)
+	IRS() uint32
 }
 
 func (e *End) machine() machine {
@@ -124,7 +125,7 @@ func (p *Pair) Settle(e *End) {
 			p.check(fmt.Errorf("transmits without end: %+v", out.TCP), e)
 			return
 		}
-		p.check(e.Monitor.Sent(limit, &out), e)
+		p.check(e.Monitor.Sent(limit, m.IRS(), &out), e)
 		p.send(e, &out)
 	}
 	e.Monitor.Drained()

@@ -15,6 +15,7 @@ type Monitor struct {
 
 	iss, irs           uint32
 	issKnown, irsKnown bool
+	early              []wire.TCP // received while it was not known which SYN would be taken
 
 	// Of what the end sends, as offsets.
 	Next seq.Offset // one past the highest octet sent
@@ -40,15 +41,26 @@ func (m *Monitor) Received(s *conn.Segment) {
 		return
 	}
 	m.other = true
-	if h.Flags.Has(wire.SYN) && !m.irsKnown {
-		m.irsKnown, m.irs = true, h.Seq
-		m.Ack, m.Edge = 0, 0
-		m.timestamps[1], m.scaled[1] = h.Options.HasTimestamps, h.Options.HasWindowScale
-		m.peerScale, m.peerMSS = h.Options.WindowScale, int(h.Options.MSS)
+	if m.irsKnown {
+		m.receivedWindow(h)
+	} else {
+		m.early = append(m.early, *h)
 	}
-	if !m.issKnown {
-		return
+}
+
+// learn is called when the end has taken a SYN: it knows the peer's initial sequence number.
+func (m *Monitor) learn(irs uint32) {
+	m.irsKnown, m.irs = true, irs
+	for i := range m.early {
+		if h := &m.early[i]; h.Flags.Has(wire.SYN) && h.Seq == irs {
+			m.timestamps[1], m.scaled[1] = h.Options.HasTimestamps, h.Options.HasWindowScale
+			m.peerScale, m.peerMSS = h.Options.WindowScale, int(h.Options.MSS)
+		}
 	}
+}
+
+// receivedWindow notes where the window a segment offers ends.
+func (m *Monitor) receivedWindow(h *wire.TCP) {
 	ack := seq.Unwrap(m.iss, m.Next, h.Ack)
 	if !h.Flags.Has(wire.ACK) {
 		ack = 1 // a SYN's window begins after ours
@@ -75,8 +87,22 @@ func (m *Monitor) At(out *conn.Outgoing) seq.Offset {
 	return seq.Unwrap(m.iss, m.Next, out.TCP.Seq)
 }
 
-// Sent returns what is wrong with a segment the end sends when it was asked for at most limit octets.
-func (m *Monitor) Sent(limit int, out *conn.Outgoing) error {
+// Sent returns what is wrong with a segment the end sends when it was asked for at most limit octets. Irs is what it
+// takes for its peer's initial sequence number.
+func (m *Monitor) Sent(limit int, irs uint32, out *conn.Outgoing) error {
+	if out.TCP.Flags&(wire.ACK|wire.RST) == wire.ACK && !m.irsKnown {
+		m.learn(irs)
+	}
+	if out.TCP.Flags.Has(wire.SYN) && !m.issKnown {
+		m.issKnown, m.iss = true, out.TCP.Seq
+		m.timestamps[0], m.scaled[0] = out.TCP.Options.HasTimestamps, out.TCP.Options.HasWindowScale
+	}
+	if m.issKnown && m.irsKnown {
+		for i := range m.early {
+			m.receivedWindow(&m.early[i])
+		}
+		m.early = nil
+	}
 	err := m.sent(limit, out)
 	if err != nil {
 		return fmt.Errorf("sent %v seq %d ack %d len %d (%v): %w", out.TCP.Flags, out.TCP.Seq-m.iss, out.TCP.Ack-m.irs,
@@ -123,7 +149,7 @@ func (m *Monitor) sent(limit int, out *conn.Outgoing) error {
 func (m *Monitor) sentSYN(out *conn.Outgoing) error {
 	h := &out.TCP
 	switch {
-	case m.issKnown && m.iss != h.Seq:
+	case m.iss != h.Seq:
 		return fmt.Errorf("another initial sequence number than %d", m.iss)
 	case out.Len > 0 || h.Flags.Has(wire.FIN):
 		return fmt.Errorf("a SYN with more")
@@ -132,8 +158,7 @@ func (m *Monitor) sentSYN(out *conn.Outgoing) error {
 	case int(h.Options.MSS) != m.MTU-m.IPHeader-20:
 		return fmt.Errorf("MSS %d of MTU %d (MUST-67)", h.Options.MSS, m.MTU)
 	}
-	m.issKnown, m.iss = true, h.Seq
-	m.timestamps[0], m.scaled[0] = h.Options.HasTimestamps, h.Options.HasWindowScale
+	m.timestamps[0], m.scaled[0] = h.Options.HasTimestamps, h.Options.HasWindowScale // a SYN-ACK after a SYN may have less
 	m.scale = h.Options.WindowScale
 	m.Next = max(m.Next, 1)
 	m.Edge = max(m.Edge, 1+seq.Offset(h.Window))

@@ -1,0 +1,498 @@
+package conn_test
+
+import (
+	"testing"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/conntest"
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// FuzzConn has one connection, of an active or a passive open, and turns octets into calls on it: segments of every
+// kind near the edges of the windows and far from them, time, ICMP, and all that an application can do. The data both
+// ways follows a pattern, so that every octet that is read or sent can be told to be right.
+func FuzzConn(f *testing.F) {
+	handshake := []byte{opSegment, fSYN | fACK, 0, 0, 0, 0, 0}
+	add := func(setup []byte, ops ...[]byte) {
+		in := setup
+		for _, op := range ops {
+			in = append(in, op...)
+		}
+		f.Add(in)
+	}
+	for _, setup := range [][]byte{{0, 0, 0, 0}, {1, 0, 0, 0}, {1, 0xff, 3, 2}, {0, 0x0f, 1, 1}, {2, 0x30, 2, 0}} {
+		setup = setup[:len(setup):len(setup)]
+		add(setup, handshake, []byte{opWrite, 200, opPeerACK, 0, opPeerData, 50, opRead, 255, opCloseWrite, opPeerACK, 0, opPeerFIN, opTime, 255})
+		add(setup, handshake, []byte{opPeerFIN, opWrite, 3, opClose, 0, opPeerACK, 0})                                        // passive release
+		add(setup, handshake, []byte{opCloseWrite, opPeerFIN, opPeerACK, 0})                                                  // simultaneous close
+		add(setup, handshake, []byte{opPeerEarly, 9, opPeerEarly, 3, opPeerFIN, opPeerData, 80, opRead, 80})                  // out of order
+		add(setup, handshake, []byte{opWrite, 250, opDeadline, opDeadline, opDeadline, opPeerACK, 1, opDeadline})             // timeouts
+		add(setup, handshake, []byte{opWindow, 0, opWrite, 9, opDeadline, opDeadline, opPeerACK, 0, opWindow, 200})           // zero window
+		add(setup, handshake, []byte{opWrite, 255, opDuplicates, 3, opPeerACK, 1, opDuplicates, 9, opPeerACK, 0})             // fast retransmit
+		add(setup, handshake, []byte{opPeerData, 9, opClose, 0})                                                              // RST for unread data
+		add(setup, handshake, []byte{opWrite, 90, opICMP, 2, 3, opICMP, 1, 0, opAbort})                                       // too big, hard
+		add(setup, handshake, []byte{opSettings, 0, opSettings, 9, opSettings, 18, opSettings, 27, opTime, 250, opTime, 250}) // settings
+		add(setup, handshake, []byte{opClose, 2, opWrite, 1, opPeerACK, 0, opTime, 240, opSegment, fRST, 0, 0, 0, 0, 0})      // linger
+		add(setup, []byte{opSegment, fSYN, 0, 0, 0, 0, 7, opDeadline, opSegment, fSYN | fACK, 255, 0, 0, 0, 0, opTime, 9})    // simultaneous open
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 4096 {
+			return // it is all there in less
+		}
+		newPlay(t, b).run()
+	})
+}
+
+// The calls. An operation is one octet, modulo opCount, and its arguments.
+const (
+	opSegment    = iota // flags, seq, seq, ack, ack, window, data: any segment
+	opBatched           // the same, but what there is to send waits for the next call
+	opPeerACK           // n: an ACK of all but n segments of what was sent
+	opPeerData          // n: the next octets
+	opPeerEarly         // n: octets beyond a gap
+	opPeerFIN           // the next octet is the FIN
+	opDuplicates        // n duplicate ACKs
+	opWindow            // n: a window update
+	opTime              // n: time passes, with all deadlines on the way
+	opDeadline          // the next deadline
+	opRead              // n
+	opWrite             // n
+	opUrgent            // n
+	opCloseWrite        //
+	opCloseRead         //
+	opClose             // linger
+	opAbort             //
+	opSettings          // which
+	opICMP              // kind, where
+	opLimit             // for superframes
+	opCount
+)
+
+const (
+	fFIN = byte(wire.FIN)
+	fSYN = byte(wire.SYN)
+	fRST = byte(wire.RST)
+	fACK = byte(wire.ACK)
+)
+
+const (
+	playISS = 0xffffe000 // the numbers wrap after a while
+	playIRS = 0xfffff000
+)
+
+// octet is what either stream has at offset o.
+func octet(o seq.Offset) byte { return byte(o) ^ byte(o>>8)*7 ^ byte(o>>16)*31 }
+
+func pattern(at seq.Offset, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = octet(at + seq.Offset(i))
+	}
+	return b
+}
+
+type play struct {
+	t     *testing.T
+	in    []byte
+	now   conn.Time
+	cfg   conn.Config
+	open  conn.Open
+	pages conntest.Pages
+	limit int
+
+	embryo  *conn.Embryo
+	c       *conn.Conn
+	remnant *conn.Remnant
+	monitor conntest.Monitor
+
+	// The peer.
+	options wire.Options // of its SYN
+	synSent bool
+	clock   uint32
+	window  uint16
+	next    seq.Offset // where its data goes on
+
+	wrote, read seq.Offset
+	mostBuffer  int
+	unsettled   bool
+}
+
+func newPlay(t *testing.T, in []byte) *play {
+	p := &play{t: t, in: in, now: 1e9, limit: 1, window: 0xffff, clock: 5000, next: 1, wrote: 1, read: 1}
+	mode, features, buffers, path := p.byte(), p.byte(), p.byte(), p.byte()
+	p.cfg = conn.Config{
+		Timestamps: conn.Feature(features & 1), SACK: conn.Feature(features >> 1 & 1),
+		WindowScale: conn.Feature(features >> 2 & 1), Nagle: conn.NagleMode(features >> 3 & 1),
+		KeepAlive: conn.KeepAlive{Enable: features&0x10 != 0}, UserTimeout: time.Duration(features>>5&1) * 30 * time.Second,
+		ReceiveBuffer: 2048 << (buffers & 7), SendBuffer: 2048 << (buffers >> 3 & 7), Pages: &p.pages,
+	}.WithDefaults()
+	p.mostBuffer = p.cfg.ReceiveBuffer
+	p.open = conn.Open{ISS: playISS, TSOffset: 77, MTU: []int{1500, 576, 9000, 65535}[path&3], IPHeader: 20 + 20*int(path>>2&1)}
+	if p.open.IPHeader == 40 {
+		p.open.MTU = max(p.open.MTU, 1280)
+	}
+	p.monitor = conntest.Monitor{MTU: p.open.MTU, IPHeader: p.open.IPHeader}
+	p.options = wire.Options{
+		MSS: []uint16{0, 1460, 536, 1, 65535, 100, 8960, 88}[path>>3&7], SACKPermitted: features&0x40 == 0,
+		HasTimestamps: features&0x80 == 0, TSVal: p.clock, HasWindowScale: path&0x40 == 0, WindowScale: buffers >> 6 * 4,
+	}
+	p.monitor.Called()
+	if mode&1 == 0 {
+		p.c = conn.Dial(p.now, &p.cfg, p.open)
+	} else {
+		s := p.segment(wire.SYN, 0, 0, 0)
+		p.monitor.Received(s)
+		p.embryo = conn.NewEmbryo(p.now, &p.cfg, p.open, &s.TCP)
+	}
+	p.settle()
+	return p
+}
+
+func (p *play) byte() byte {
+	if len(p.in) == 0 {
+		return 0
+	}
+	b := p.in[0]
+	p.in = p.in[1:]
+	return b
+}
+
+func (p *play) run() {
+	for len(p.in) > 0 && !p.over() {
+		p.step()
+	}
+	if p.unsettled {
+		p.settle()
+	}
+	if p.c == nil {
+		return
+	}
+	p.c.Abort(p.now)
+	p.c.Close(p.now, conn.Linger{})
+	p.monitor.Called()
+	p.settle()
+	if p.pages.Lent != 0 || p.c.Deadline() != conn.Never || p.c.Ready()&conn.ReadyClosed == 0 {
+		p.t.Fatalf("after the end: %d pages, deadline %v, ready %b", p.pages.Lent, p.c.Deadline(), p.c.Ready())
+	}
+}
+
+func (p *play) over() bool {
+	return p.c != nil && p.c.State() == conn.Closed && !p.unsettled || p.embryo != nil && p.embryo.State() == conn.EmbryoDead
+}
+
+// near turns an octet into a distance: small ones to both sides, a few large.
+func near(b byte) seq.Offset {
+	d := seq.Offset(int8(b))
+	switch {
+	case d > 100:
+		return seq.Offset(1) << (d - 100) * 16
+	case d < -100:
+		return -seq.Offset(1) << (-d - 100) * 16
+	}
+	return d
+}
+
+// segment is one of the peer's.
+func (p *play) segment(f wire.Flags, at, ack seq.Offset, n int) *conn.Segment {
+	s := &conn.Segment{TCP: wire.TCP{Flags: f, Seq: playIRS + uint32(at), Ack: playISS + uint32(ack), Window: p.window}}
+	if f.Has(wire.SYN) {
+		s.TCP.Options = p.options
+		s.TCP.Options.TSVal = p.clock
+		at++
+	} else if p.options.HasTimestamps {
+		p.clock++
+		s.TCP.Options = wire.Options{HasTimestamps: true, TSVal: p.clock, TSEcr: uint32(p.now/1e6) + 77}
+	}
+	s.Data = pattern(at, n)
+	return s
+}
+
+func (p *play) step() {
+	c := p.c
+	switch op := p.byte() % opCount; op {
+	case opSegment, opBatched:
+		s := p.anySegment()
+		p.receive(s)
+		if op == opBatched {
+			p.unsettled = true
+			return
+		}
+	case opPeerACK:
+		back := seq.Offset(p.byte()) * 100
+		p.receive(p.segment(wire.ACK, p.next, max(p.monitor.Next-back, 1), 0))
+	case opPeerData:
+		n := int(p.byte()) * 16
+		p.receive(p.segment(wire.ACK, p.next, p.monitor.Next, n))
+		p.next = max(p.next, min(p.next+seq.Offset(n), p.monitor.Edge))
+	case opPeerEarly:
+		n := int(p.byte())
+		p.receive(p.segment(wire.ACK, p.next+seq.Offset(n%16)*50+1, p.monitor.Next, n))
+	case opPeerFIN:
+		p.receive(p.segment(wire.ACK|wire.FIN, p.next, p.monitor.Next, 0))
+	case opDuplicates:
+		for range p.byte() % 16 {
+			p.receive(p.segment(wire.ACK, p.next, max(p.monitor.Next-3000, 1), 0))
+		}
+	case opWindow:
+		p.window = uint16(p.byte()) * 257
+		p.receive(p.segment(wire.ACK, p.next, p.monitor.Next, 0))
+	case opTime:
+		p.pass(time.Millisecond << (p.byte() % 32))
+		return
+	case opDeadline:
+		p.advance(p.machine().Deadline())
+		return
+	case opRead, opWrite, opUrgent, opCloseWrite, opCloseRead, opClose, opAbort, opSettings, opICMP:
+		if c == nil {
+			return
+		}
+		p.call(op)
+	case opLimit:
+		p.limit = int(p.byte()) * 256
+		return
+	}
+	p.settle()
+}
+
+func (p *play) anySegment() *conn.Segment {
+	f := wire.Flags(p.byte())
+	where, kind := p.byte(), p.byte()
+	at := near(where)
+	switch kind & 3 {
+	case 0:
+		at += p.monitor.Ack
+	case 1:
+		at += p.monitor.Edge
+	case 2:
+		at += p.next
+	case 3:
+		at = seq.Offset(where) << 24 // far off
+	}
+	if f.Has(wire.SYN) && p.c != nil && p.c.State() == conn.SynSent {
+		at = 0 // or it would be another stream
+	}
+	ack := p.monitor.Next + near(p.byte())
+	if kind&4 != 0 {
+		ack = seq.Offset(p.byte()) << 24
+	}
+	switch p.byte() & 3 {
+	case 1:
+		p.window = 0
+	case 2:
+		p.window = 100
+	case 3:
+		p.window = 0xffff
+	}
+	n := int(p.byte())
+	if n > 250 {
+		n *= 60
+	}
+	s := p.segment(f, at, ack, n)
+	s.TCP.Urgent = uint16(n)
+	switch kind >> 3 & 7 {
+	case 1:
+		s.TCP.Options.HasTimestamps = false
+	case 2:
+		s.TCP.Options.TSVal -= 50
+	case 3:
+		s.TCP.Options.TSVal += 1 << 31
+	case 4:
+		p.clock += 1 << 20
+	case 5:
+		s.TCP.Options.SACKCount = 1
+		s.TCP.Options.SACK[0] = wire.SACKBlock{Left: s.TCP.Ack + 10, Right: s.TCP.Ack + 20}
+	case 6:
+		s.SegmentSize = 1 + n/3
+	}
+	return s
+}
+
+func (p *play) receive(s *conn.Segment) {
+	p.monitor.Received(s)
+	if p.machine().Receive(p.now, s) == conn.VerdictReopen {
+		if p.remnant == nil || s.TCP.Flags&(wire.SYN|wire.ACK|wire.RST) != wire.SYN {
+			p.t.Fatalf("%v reopens", s.TCP.Flags)
+		}
+		p.in = nil
+	}
+	if p.c == nil && p.embryo.State() == conn.EmbryoReady {
+		p.c, p.embryo = p.embryo.Establish(p.now), nil
+		p.check()
+		p.c.Receive(p.now, s)
+		if p.c.State() < conn.Established && p.c.State() != conn.Closed {
+			p.t.Fatalf("the segment that completes the handshake leaves it in %v", p.c.State())
+		}
+	}
+	p.check()
+}
+
+func (p *play) check() {
+	p.t.Helper()
+	if p.c == nil {
+		return
+	}
+	if err := p.c.Check(); err != nil {
+		p.t.Fatal(err)
+	}
+	if i := p.c.Info(); int64(i.Unread)+i.ReceiveWindow > int64(p.mostBuffer)+1<<i.ReceiveScale {
+		p.t.Fatalf("%d octets unread and a window of %d, buffer %d", i.Unread, i.ReceiveWindow, p.mostBuffer)
+	}
+}
+
+// settle does as a driver does after a call.
+func (p *play) settle() {
+	p.unsettled = false
+	var out conn.Outgoing
+	for n := 0; ; n++ {
+		p.check()
+		m := p.machine()
+		if !m.Transmit(p.now, p.limit, &out) {
+			break
+		}
+		if n > 20_000 {
+			p.t.Fatalf("transmits without end: %+v", out.TCP)
+		}
+		if err := p.monitor.Sent(p.limit, m.IRS(), &out); err != nil {
+			p.t.Fatal(err)
+		}
+		p.checkData(&out)
+	}
+	p.monitor.Drained()
+	if p.c == nil || p.remnant != nil {
+		return
+	}
+	i := p.c.Info()
+	owes := i.State != conn.Closed && i.State != conn.TimeWait && (i.Unsent > 0 || i.InFlight > 0)
+	if owes && p.c.Deadline() > p.now.Add(max(p.cfg.MaxRTO, p.cfg.InitialRTO)) {
+		p.t.Fatalf("%v: stalls with %d octets in flight and %d unsent, deadline %v", i.State, i.InFlight, i.Unsent, p.c.Deadline())
+	}
+	if i.State == conn.TimeWait {
+		p.remnant = p.c.Remnant(p.now)
+	}
+}
+
+func (p *play) checkData(out *conn.Outgoing) {
+	at := p.monitor.At(out)
+	for _, piece := range out.Data {
+		for _, b := range piece {
+			if at < 1 || at >= p.wrote || b != octet(at) {
+				p.t.Fatalf("octet %d of %d sent is wrong", at, p.wrote)
+			}
+			at++
+		}
+	}
+}
+
+type machine interface {
+	Receive(conn.Time, *conn.Segment) conn.Verdict
+	Transmit(conn.Time, int, *conn.Outgoing) bool
+	Deadline() conn.Time
+	Advance(conn.Time)
+	IRS() uint32
+}
+
+func (p *play) machine() machine {
+	switch {
+	case p.remnant != nil:
+		return p.remnant
+	case p.c != nil:
+		return p.c
+	}
+	return p.embryo
+}
+
+// advance goes to a deadline, which must then be another.
+func (p *play) advance(to conn.Time) {
+	if to == conn.Never {
+		return
+	}
+	if p.unsettled {
+		p.settle()
+	}
+	p.now = max(p.now, to)
+	p.monitor.Called()
+	m := p.machine()
+	m.Advance(p.now)
+	p.settle()
+	switch {
+	case p.remnant != nil && p.remnant.Expired(p.now):
+		p.in = nil
+	case m.Deadline() <= p.now:
+		p.t.Fatalf("the deadline %v does not move at %v", m.Deadline(), p.now)
+	}
+}
+
+func (p *play) pass(d time.Duration) {
+	end := p.now.Add(d)
+	for n := 0; !p.over() && p.machine().Deadline() <= end && p.in != nil && n < 1000; n++ {
+		p.advance(p.machine().Deadline())
+	}
+	p.advance(end)
+}
+
+func (p *play) call(op byte) {
+	c := p.c
+	p.monitor.Called()
+	switch op {
+	case opRead:
+		b := make([]byte, int(p.byte())*20)
+		n, err := c.Read(p.now, b)
+		for _, got := range b[:n] {
+			if got != octet(p.read) {
+				p.t.Fatalf("octet %d read is wrong", p.read)
+			}
+			p.read++
+		}
+		if n > 0 && err != nil || n == 0 && err == nil && len(b) > 0 {
+			p.t.Fatalf("Read: %d, %v", n, err)
+		}
+	case opWrite:
+		p.write(c.Write(p.now, pattern(p.wrote, int(p.byte())*40)))
+	case opUrgent:
+		p.write(c.WriteUrgent(p.now, pattern(p.wrote, int(p.byte()))))
+	case opCloseWrite:
+		_ = c.CloseWrite(p.now)
+		if n, err := c.Write(p.now, []byte{0}); n != 0 || err == nil {
+			p.t.Fatalf("after CloseWrite, Write: %d, %v", n, err)
+		}
+	case opCloseRead:
+		c.CloseRead(p.now)
+	case opClose:
+		l := p.byte()
+		c.Close(p.now, conn.Linger{Set: l&1 != 0, Timeout: time.Duration(l>>1) * time.Second})
+	case opAbort:
+		c.Abort(p.now)
+	case opSettings:
+		p.setting(p.byte())
+	case opICMP:
+		kind, where := conn.ICMPKind(p.byte()%3), p.byte()
+		c.ReceiveICMP(p.now, conn.ICMPError{Kind: kind, Err: conn.ErrHostUnreachable,
+			Seq: playISS + uint32(p.monitor.Next-near(where)), MTU: int(where) * 8})
+	}
+}
+
+func (p *play) write(n int, err error) {
+	p.wrote += seq.Offset(n)
+	if n > 0 && err != nil || n < 0 {
+		p.t.Fatalf("Write: %d, %v", n, err)
+	}
+}
+
+func (p *play) setting(b byte) {
+	v := int(b >> 3)
+	switch b & 7 {
+	case 0:
+		p.c.SetNagle(conn.NagleMode(v & 1))
+	case 1:
+		p.c.SetKeepAlive(p.now, conn.KeepAlive{Enable: v&1 != 0, Idle: time.Duration(v) * time.Second, Interval: time.Second, Count: v % 4})
+	case 2:
+		p.c.SetUserTimeout(p.now, time.Duration(v)*time.Second)
+	case 3:
+		p.c.SetReceiveBuffer(v * 4096)
+		p.mostBuffer = max(p.mostBuffer, v*4096)
+	case 4:
+		p.c.SetSendBuffer(v * 4096)
+	}
+}
