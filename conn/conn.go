@@ -198,7 +198,7 @@ func (c *Conn) close() {
 func (c *Conn) abort(err Error) {
 	switch c.state {
 	case SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck:
-		c.queueReset(seq.Wire(c.snd.iss, c.snd.resetAt()), true)
+		c.queueReset(seq.Wire(c.snd.iss, c.snd.next()), true)
 	}
 	c.fail(err)
 }

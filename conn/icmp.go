@@ -77,7 +77,7 @@ func (c *Conn) lowerMTU(now Time, mtu int) {
 	c.sent.forget()
 	c.leaveRecovery()
 	c.snd.nxt = c.snd.una
-	c.rtt.cancel()
+	c.rtt.cancel(now)
 	c.timer.retransmit = Never
 	c.armRetransmit(now)
 }

@@ -64,6 +64,9 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 	v := VerdictOutOfWindow
 	if end <= nxt {
 		v = VerdictDuplicate
+		if len(s.Data) > 0 && end > nxt-seq.Offset(maxBuffer) {
+			c.duplicated(max(at, 1), end)
+		}
 	}
 	if s.TCP.Flags.Has(wire.RST) {
 		return v
@@ -190,6 +193,12 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, segmentSize int) V
 	b := &c.rcv.buf
 	before := b.next
 	hadHoles := len(b.ahead) > 0
+	switch end := at + seq.Offset(len(data)); {
+	case at < before:
+		c.duplicated(at, before)
+	case b.ahead.contains(at, end):
+		c.duplicated(at, end)
+	}
 	early, ok := b.insert(c.cfg.Pages, at, data)
 	switch {
 	case !ok:

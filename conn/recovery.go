@@ -206,7 +206,7 @@ func (c *Conn) detectSpuriousTimeout(a *arrival) {
 // retransmitTimeout is what happens when the retransmission timer runs out (RFC 6298 5.4 to 5.7, RFC 8985 6.3).
 func (c *Conn) retransmitTimeout(now Time) {
 	c.rtt.backoff = min(c.rtt.backoff+1, maxBackoff)
-	c.rtt.cancel()
+	c.rtt.cancel(now)
 	if c.snd.una == c.snd.max || c.snd.windowClosed() && c.state.synchronized() {
 		c.persistTimeout(now)
 		return

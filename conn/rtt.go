@@ -16,6 +16,8 @@ type rttEstimator struct {
 	// that octet spoils it, since nobody can tell which copy was acknowledged (Karn's algorithm, MUST-18).
 	timed   seq.Offset // 0: none
 	timedAt Time
+
+	again Time // when something was last sent again, 0: nothing was
 }
 
 // granularity is G of RFC 6298: the tick of the driver's timers.
@@ -32,7 +34,7 @@ func (r *rttEstimator) start(now Time, end seq.Offset) {
 }
 
 // cancel spoils a running measurement: something from it on was sent again.
-func (r *rttEstimator) cancel() { r.timed = 0 }
+func (r *rttEstimator) cancel(now Time) { r.timed, r.again = 0, now }
 
 // sample takes a measured round trip (RFC 6298 2.2 and 2.3). Only a measurement ends the backoff: until one succeeds,
 // the timeout may be shorter than the path is long (the other half of Karn's algorithm).

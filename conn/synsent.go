@@ -33,7 +33,7 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 		// Simultaneous open: both sides' SYNs crossed (MUST-10). The timer goes on, now for a SYN-ACK.
 		c.setState(SynReceived)
 		c.snd.nxt = 0
-		c.rtt.cancel()
+		c.rtt.cancel(now)
 		return VerdictAccepted
 	}
 	c.snd.wl1, c.snd.wl2 = 0, 1

@@ -88,7 +88,7 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	if data > size {
 		out.SegmentSize = int(size)
 	}
-	c.rtt.cancel()
+	c.rtt.cancel(now)
 	c.emit(out, at, int(data))
 	out.Note = NoteRetransmission
 	if c.recovery.phase == fastRecovery {
@@ -135,7 +135,7 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	}
 	c.header(now, out, 0, start)
 	out.Note = NoteTailProbe
-	c.rtt.cancel()
+	c.rtt.cancel(now)
 	n := q.list[i].size()
 	c.emit(out, start, int(min(n, int64(s.buf.end-start))))
 	stamp := c.rate.stamp(now, c.pipe())
@@ -190,7 +190,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	again := at < s.max
 	if again {
 		out.Note = NoteRetransmission
-		c.rtt.cancel()
+		c.rtt.cancel(now)
 	} else {
 		c.rtt.start(now, s.nxt)
 	}
@@ -257,10 +257,7 @@ func segments(n, size int) int {
 func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
 	switch {
 	case c.ack.due:
-		// SND.NXT, even while a timeout has pulled it back, but never beyond a window that shrank: a segment outside of
-		// the peer's window is dropped with all it says.
-		at := min(c.snd.max, max(c.snd.edge, c.snd.una))
-		c.header(now, out, 0, at)
+		c.header(now, out, 0, c.snd.next())
 		out.Note = c.ack.note
 		c.announce(out)
 		return true

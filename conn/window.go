@@ -59,9 +59,13 @@ func (s *sendSpace) end() seq.Offset {
 	return s.buf.end
 }
 
-// resetAt is the number for a RST: what the peer expects next if everything sent has arrived (RFC 5961 3.2 takes no
-// other), but nothing beyond its window, where a probe may have gone and a RST would be dropped.
-func (s *sendSpace) resetAt() seq.Offset {
+// next is the number for a segment without data: what the peer expects next if everything sent has arrived. But nothing
+// beyond a window that shrank, where the octet of a probe may have gone: the peer would drop the segment with all it says.
+// A scaled window seems to shrink by less than its unit when it is rounded down; that is not meant.
+func (s *sendSpace) next() seq.Offset {
+	if s.max < s.edge+1<<s.scale && !s.windowClosed() {
+		return s.max
+	}
 	return max(s.una, min(s.max, max(s.edge, 1)))
 }
 
