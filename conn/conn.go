@@ -165,6 +165,7 @@ func (c *Conn) establish(now Time) {
 	window := cc.InitialWindow(c.fullSize())
 	if c.recovery.timeouts > 0 {
 		window = int64(c.fullSize()) // the SYN was lost: begin with one segment (RFC 5681 3.1)
+		c.rtt.synLost(c.cfg)
 	}
 	c.cc = cc.NewCubic(c.fullSize(), window)
 	c.recovery = recovery{} // the SYN's timeouts say nothing about the data

@@ -28,7 +28,8 @@
 //	persist.go, keepalive.go   closed windows, idle peers
 //	timestamps.go              RFC 7323
 //	app.go                     what an application asks for
-//	embryo.go, remnant.go      before and after
+//	listen.go, embryo.go       before
+//	remnant.go                 after
 //
 // Inside, positions are [seq.Offset]: 64 bits, from 0 at the SYN; the 32-bit numbers of the wire are unwrapped in
 // Receive and wrapped in Transmit.

@@ -79,7 +79,7 @@ func (c *Conn) detectLoss(now Time) (found bool) {
 	latest := Time(0)
 	for i := q.head; i < len(q.list); i++ {
 		r := &q.list[i]
-		if r.fate != inFlight || !sentAfter(&c.rack.newest, r) {
+		if r.fate != flying || !sentAfter(&c.rack.newest, r) {
 			continue
 		}
 		if due := r.at.Add(patience); due > now {

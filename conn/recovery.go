@@ -67,7 +67,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	}
 	c.probeAnswered(now, s, &a)
 	c.episode(now, s, &a)
-	if a.octets > 0 && c.recovery.phase != fastRecovery {
+	if a.advanced && a.octets > 0 && c.recovery.phase != fastRecovery {
 		c.cc.OnAck(cc.Ack{
 			Now: time.Duration(now), Acked: a.octets, Limited: limited, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round,
 		})
@@ -131,7 +131,7 @@ func (c *Conn) isDuplicate(s *Segment, ack seq.Offset, windowBefore int64) bool 
 // loseFirst takes the oldest segment for lost.
 func (c *Conn) loseFirst(a *arrival) {
 	q := &c.sent
-	if q.empty() || q.first().fate != inFlight {
+	if q.empty() || q.first().fate != flying {
 		return
 	}
 	q.split(q.head, q.first().start+seq.Offset(c.fullSize()))
@@ -163,19 +163,19 @@ func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 // enterRecovery begins an episode without a timeout. Arrived is what the ACK that showed the loss brought besides.
 func (c *Conn) enterRecovery(now Time, arrived int64) {
 	r := &c.recovery
-	loss := c.lossNow(now, arrived)
 	r.phase = fastRecovery
 	r.end = c.snd.max
 	c.undo.begin(now)
 	c.probe = tailProbe{}
 	c.timer.tailProbe = Never
-	c.cc.OnLoss(loss)
-	r.prr = prr{flight: max(1, loss.InFlight), threshold: c.cc.Window()}
+	c.cc.OnLoss(c.lossNow(now))
+	r.prr = prr{flight: max(1, c.pipe()+c.sent.lost+arrived), threshold: c.cc.Window()}
 	r.prr.limit(c, int64(c.fullSize()))
 }
 
-func (c *Conn) lossNow(now Time, arrived int64) cc.Loss {
-	return cc.Loss{Now: time.Duration(now), InFlight: c.pipe() + c.sent.lost + arrived}
+// lossNow tells congestion control about FlightSize (RFC 5681 2).
+func (c *Conn) lossNow(now Time) cc.Loss {
+	return cc.Loss{Now: time.Duration(now), InFlight: int64(c.snd.nxt - c.snd.una), Again: c.recovery.timeouts > 1}
 }
 
 // leaveRecovery ends the episode.
@@ -225,8 +225,9 @@ func (c *Conn) retransmitTimeout(now Time) {
 	}
 	if r.phase != timeoutRecovery {
 		c.undo.begin(now)
+		c.undo.timeout = true
 	}
-	c.cc.OnTimeout(cc.Loss{Now: time.Duration(now), InFlight: c.pipe() + q.lost, Again: r.timeouts > 1})
+	c.cc.OnTimeout(c.lossNow(now))
 	c.probe = tailProbe{}
 	c.timer.tailProbe, c.timer.reorder = Never, Never
 	r.phase = timeoutRecovery
@@ -234,7 +235,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	r.left, r.duplicates, r.fresh, r.probing = 0, 0, 0, false
 	for i := q.head; i < len(q.list); i++ {
 		late := q.list[i].at.Add(c.rack.rtt+c.reorderWindow()) <= now
-		if q.list[i].fate == inFlight && (i == q.head || late || !c.sack) {
+		if q.list[i].fate == flying && (i == q.head || late || !c.sack) {
 			q.setFate(i, lost)
 		}
 	}

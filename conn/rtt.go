@@ -10,6 +10,7 @@ import (
 type rttEstimator struct {
 	srtt, rttvar time.Duration // srtt 0: nothing measured yet
 	minimum      time.Duration // smallest sample so far, 0: none
+	first        time.Duration // timeout before the first measurement, 0: the Config's
 	backoff      uint8         // how often the timeout has been doubled since the last progress
 
 	// One segment at a time is timed: the ACK that covers octet timed-1 ends the measurement. A retransmission of
@@ -25,6 +26,13 @@ const granularity = time.Millisecond
 
 // maxBackoff is as often as the timeout is doubled; MaxRTO cuts in long before.
 const maxBackoff = 16
+
+// synLost is called when the handshake completes after a SYN was lost: without a measurement the data begins with a
+// timeout of 3 s, as the path may be that long (RFC 6298 5.7).
+func (r *rttEstimator) synLost(cfg *Config) {
+	r.backoff = 0
+	r.first = max(cfg.InitialRTO, 3*time.Second)
+}
 
 // start begins a measurement that the ACK of end will finish, unless one is running.
 func (r *rttEstimator) start(now Time, end seq.Offset) {
@@ -57,8 +65,11 @@ func (r *rttEstimator) sample(d time.Duration) {
 // the sum, so that a steady path of 200 ms does not time out on the first delayed ACK.
 func (r *rttEstimator) timeout(cfg *Config) time.Duration {
 	rto := cfg.InitialRTO
-	if r.srtt != 0 {
+	switch {
+	case r.srtt != 0:
 		rto = r.srtt + max(granularity, 4*r.rttvar, cfg.MinRTO)
+	case r.first != 0:
+		rto = r.first
 	}
 	if rto > cfg.MaxRTO>>r.backoff {
 		return cfg.MaxRTO // also where doubling would overflow

@@ -39,7 +39,7 @@ func (c *Conn) takeDSACK(block interval, a *arrival) {
 func (c *Conn) renege() {
 	for i := c.sent.head; i < len(c.sent.list); i++ {
 		if c.sent.list[i].fate == sacked {
-			c.sent.setFate(i, inFlight)
+			c.sent.setFate(i, flying)
 		}
 	}
 }

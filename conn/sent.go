@@ -32,7 +32,7 @@ func (r *record) size() int64 { return int64(r.end - r.start) }
 type fate uint8
 
 const (
-	inFlight fate = iota // nothing
+	flying fate = iota // nothing
 	sacked               // it has arrived, though something before it has not
 	lost                 // it is taken for lost, and is to be sent again
 )
@@ -50,7 +50,7 @@ func (q *sentQueue) push(r record) {
 	q.flying += r.size()
 	if n := len(q.list); n > q.head {
 		last := &q.list[n-1]
-		if last.fate == inFlight && !last.again && last.at == r.at && last.rate == r.rate && r.end-last.start <= 1<<16 {
+		if last.fate == flying && !last.again && last.at == r.at && last.rate == r.rate && r.end-last.start <= 1<<16 {
 			last.end = r.end
 			return
 		}
@@ -169,7 +169,7 @@ func (q *sentQueue) arrived(i int, end seq.Offset, a *arrival) int {
 // resend notes that the first n octets of record i, which was lost, are sent again.
 func (q *sentQueue) resend(i int, n int64, now Time, stamp rateStamp) {
 	q.split(i, q.list[i].start+seq.Offset(n))
-	q.setFate(i, inFlight)
+	q.setFate(i, flying)
 	r := &q.list[i]
 	r.at, r.again, r.rate = now, true, stamp
 }

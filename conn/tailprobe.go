@@ -54,7 +54,7 @@ func (c *Conn) probeAnswered(now Time, s *Segment, a *arrival) {
 	case c.snd.una > p.end:
 		// The probe has repaired a loss before it was noticed. That is congestion all the same.
 		if c.recovery.phase == noRecovery {
-			c.cc.OnLoss(c.lossNow(now, 0))
+			c.cc.OnLoss(c.lossNow(now))
 		}
 	case a.advanced || s.TCP.Options.SACKCount > 0:
 		return // the other copy may still be on its way

@@ -125,7 +125,7 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	}
 	i := len(q.list) - 1
 	last := &q.list[i]
-	if last.fate != inFlight {
+	if last.fate != flying {
 		return false
 	}
 	start := max(last.start, last.end-seq.Offset(size))
@@ -191,7 +191,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	if again {
 		out.Note = NoteRetransmission
 		c.rtt.cancel(now)
-	} else {
+	} else if s.nxt > at {
 		c.rtt.start(now, s.nxt)
 	}
 	if s.nxt > at {

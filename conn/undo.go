@@ -7,11 +7,12 @@ import "minitcp/conn/seq"
 // twice (D-SACK, RFC 3708), or, after a timeout, it acknowledges what was in flight before and has not been sent again
 // (F-RTO, RFC 5682).
 type undo struct {
-	armed  bool
-	since  Time   // when the episode began
-	octets int64  // sent again and not yet known to have been for nothing
-	stamp  uint32 // timestamp of the first retransmission
-	sent   bool   // there was one
+	armed   bool
+	since   Time   // when the episode began
+	octets  int64  // sent again and not yet known to have been for nothing
+	stamp   uint32 // timestamp of the first retransmission
+	sent    bool   // there was one
+	timeout bool   // the episode began with a timeout
 }
 
 func (u *undo) begin(now Time) { *u = undo{armed: true, since: now} }
@@ -48,13 +49,16 @@ func (c *Conn) undoEpisode(now Time) {
 	c.undo.armed = false
 	c.cc.OnSpurious()
 	c.stats.Spurious++
+	if !c.undo.timeout {
+		c.rack.reordered = true // what was taken for lost had been overtaken
+	}
 	c.rtt.backoff = 0
 	if c.recovery.phase == noRecovery {
 		return
 	}
 	for i := c.sent.head; i < len(c.sent.list); i++ {
 		if r := &c.sent.list[i]; r.fate == lost {
-			c.sent.setFate(i, inFlight)
+			c.sent.setFate(i, flying)
 		}
 	}
 	c.leaveRecovery()

@@ -46,7 +46,7 @@ type Ack struct {
 type Loss struct {
 	// Now is when that was.
 	Now time.Duration
-	// InFlight is how many octets were sent and neither acknowledged nor known to be lost before.
+	// InFlight is how many octets were sent and not acknowledged: FlightSize of RFC 5681.
 	InFlight int64
 	// Again says that the same segment has been lost before.
 	Again bool

@@ -59,9 +59,6 @@ func (p *Pair) Dial(e *End) {
 	p.Settle(e)
 }
 
-// Err is the first rule that was broken.
-func (p *Pair) Err() error { return p.err }
-
 func (p *Pair) fail(err error) {
 	if p.err == nil {
 		p.err = fmt.Errorf("at %v: %w", time.Duration(p.Now), err)

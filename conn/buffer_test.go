@@ -1,0 +1,145 @@
+package conn
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"minitcp/conn/seq"
+)
+
+// counter lends pages full of garbage and counts them.
+type counter struct{ lent int }
+
+func (c *counter) Get() *Page {
+	c.lent++
+	p := new(Page)
+	for i := range p {
+		p[i] = 0xdb
+	}
+	return p
+}
+func (c *counter) Put(*Page) { c.lent-- }
+
+// stream is long enough to cross many pages, and starts anywhere.
+func stream(r *rand.Rand, n int) (start seq.Offset, b []byte) {
+	b = make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return seq.Offset(r.Int64N(1 << 40)), b
+}
+
+// The send buffer is a slice whose front is acknowledged and whose end is written; any stretch can be had at any time.
+func TestSendBuffer(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 50 {
+		start, data := stream(r, 300_000)
+		var pages counter
+		b := sendBuffer{start: start, end: start}
+		for una, end := 0, 0; una < len(data); {
+			n := min(r.IntN(40_000), len(data)-end)
+			b.append(&pages, data[end:end+n])
+			end += n
+			for range 3 {
+				from := una + r.IntN(end-una+1)
+				n := r.IntN(end - from + 1)
+				if got := bytes.Join(b.span.slices(nil, start+seq.Offset(from), n), nil); !bytes.Equal(got, data[from:from+n]) {
+					t.Fatalf("octets %d to %d are wrong", from, from+n)
+				}
+			}
+			una += r.IntN(end - una + 1)
+			b.acknowledge(&pages, start+seq.Offset(una))
+			if b.size() != end-una {
+				t.Fatalf("size %d, want %d", b.size(), end-una)
+			}
+			if err := b.span.check(nil, interval{b.start, b.end}); err != nil {
+				t.Fatal(err)
+			}
+			if most := (end-una)/PageSize + 2; pages.lent > most || end == una && pages.lent > 0 {
+				t.Fatalf("%d pages for %d octets", pages.lent, end-una)
+			}
+		}
+		b.append(&pages, data)
+		b.discard(&pages)
+		if pages.lent != 0 || b.size() != 0 {
+			t.Fatalf("after discard: %d pages, %d octets", pages.lent, b.size())
+		}
+	}
+}
+
+// The receive buffer gets the pieces of a stream in any order, some twice, and gives it out in order.
+func TestReceiveBuffer(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 50 {
+		start, data := stream(r, 200_000)
+		var pages counter
+		b := receiveBuffer{start: start, next: start}
+		arrived := make([]bool, len(data)+1) // the last stays false
+		next, read := 0, 0
+		for read < len(data) {
+			from := next
+			if r.IntN(3) > 0 { // early, or late
+				from = max(0, min(next+r.IntN(30_000)-10_000, len(data)-1))
+			}
+			to := min(from+1+r.IntN(3000), len(data))
+			if to > next {
+				early, ok := b.insert(&pages, start+seq.Offset(from), data[from:to])
+				if !ok && len(b.ahead) < maxHoles {
+					t.Fatal("refused")
+				}
+				if ok {
+					for i := from; i < to; i++ {
+						arrived[i] = true
+					}
+				}
+				if ok && (early == interval{}) != (from <= next) {
+					t.Fatalf("%d to %d at %d: early %v", from, to, next, early)
+				}
+			}
+			for arrived[next] {
+				next++
+			}
+			if b.next != start+seq.Offset(next) || b.readable() != next-read {
+				t.Fatalf("next %d, want %d", b.next-start, next)
+			}
+			p := make([]byte, r.IntN(3000))
+			n := b.read(&pages, p)
+			if n != min(len(p), next-read) || !bytes.Equal(p[:n], data[read:read+n]) {
+				t.Fatalf("read %d octets at %d, or wrong ones", n, read)
+			}
+			read += n
+			if err := b.span.check(b.ahead, interval{b.start, b.next}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if pages.lent != 0 {
+			t.Fatalf("%d pages kept", pages.lent)
+		}
+	}
+}
+
+// A peer that leaves a hole after every octet cannot make the queue long; the piece that fills the first is taken.
+func TestReceiveBufferHoles(t *testing.T) {
+	var pages counter
+	b := receiveBuffer{start: 1, next: 1}
+	refused := 0
+	for o := seq.Offset(2); o < 10_000; o += 2 {
+		if _, ok := b.insert(&pages, o, []byte{1}); !ok {
+			refused++
+		}
+	}
+	if len(b.ahead) != maxHoles || refused != 4999-maxHoles {
+		t.Errorf("%d holes, %d refused", len(b.ahead), refused)
+	}
+	if _, ok := b.insert(&pages, 4, []byte{1}); !ok {
+		t.Error("what had arrived already is refused")
+	}
+	if _, ok := b.insert(&pages, 1, []byte{1}); !ok || b.next != 3 {
+		t.Errorf("next %d, want 3", b.next)
+	}
+	b.discard(&pages)
+	if pages.lent != 0 {
+		t.Errorf("%d pages kept", pages.lent)
+	}
+}

@@ -1,0 +1,113 @@
+package cc
+
+import "testing"
+
+const mss = 1000
+
+func reno(window, ssthresh int64) *Reno {
+	r := NewReno(mss, window)
+	r.ssthresh = ssthresh
+	return r
+}
+
+// full acknowledges n octets of a window that was in use.
+func full(n int64) Ack { return Ack{Acked: n, Limited: true} }
+
+func TestInitialWindow(t *testing.T) {
+	for _, c := range []struct {
+		mss  int
+		want int64
+	}{{536, 5360}, {1460, 14600}, {8960, 17920}, {65000, 130000}, {1500, 14600}} {
+		if got := InitialWindow(c.mss); got != c.want {
+			t.Errorf("InitialWindow(%d) = %d, want %d (RFC 6928 2)", c.mss, got, c.want)
+		}
+	}
+}
+
+func TestReno(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		r                *Reno
+		do               func(*Reno)
+		window, ssthresh int64
+	}{
+		{"slow start doubles", reno(10_000, maxWindow), func(r *Reno) {
+			for range 10 {
+				r.OnAck(full(mss))
+			}
+		}, 20_000, maxWindow},
+		{"slow start ends at the threshold", reno(10_000, 12_500), func(r *Reno) {
+			for range 10 {
+				r.OnAck(full(mss))
+			}
+		}, 12_500, 12_500},
+		{"avoidance grows by one segment in a window", reno(10_000, 5_000), func(r *Reno) {
+			for range 10 {
+				r.OnAck(full(mss))
+			}
+		}, 11_000, 5_000},
+		{"and not before the window is through", reno(10_000, 5_000), func(r *Reno) {
+			for range 9 {
+				r.OnAck(full(mss))
+			}
+		}, 10_000, 5_000},
+		{"by octets, whatever the number of ACKs", reno(10_000, 5_000), func(r *Reno) {
+			for range 100 {
+				r.OnAck(full(100))
+			}
+		}, 11_000, 5_000},
+		{"a window nobody fills does not grow", reno(10_000, maxWindow), func(r *Reno) {
+			r.OnAck(Ack{Acked: 5000})
+		}, 10_000, maxWindow},
+		{"a loss halves what was in flight", reno(20_000, maxWindow), func(r *Reno) {
+			r.OnLoss(Loss{InFlight: 16_000})
+		}, 8_000, 8_000},
+		{"to no less than two segments", reno(2_000, maxWindow), func(r *Reno) {
+			r.OnLoss(Loss{InFlight: 1_000})
+		}, 2_000, 2_000},
+		{"a timeout begins with one segment", reno(20_000, maxWindow), func(r *Reno) {
+			r.OnTimeout(Loss{InFlight: 20_000})
+		}, 1_000, 10_000},
+		{"a second one does not cut again", reno(20_000, maxWindow), func(r *Reno) {
+			r.OnTimeout(Loss{InFlight: 20_000})
+			r.OnTimeout(Loss{InFlight: 1_000, Again: true})
+		}, 1_000, 10_000},
+		{"slow start again after a timeout", reno(20_000, maxWindow), func(r *Reno) {
+			r.OnTimeout(Loss{InFlight: 8_000})
+			for range 4 {
+				r.OnAck(full(mss))
+			}
+		}, 4_000, 4_000},
+		{"a smaller MSS keeps the window", reno(10_000, maxWindow), func(r *Reno) { r.SetMSS(500) }, 10_000, maxWindow},
+		{"a larger one makes it a segment", reno(1_000, maxWindow), func(r *Reno) { r.SetMSS(1_500) }, 1_500, maxWindow},
+		{"credit of before a loss is gone", reno(10_000, 5_000), func(r *Reno) {
+			r.OnAck(full(9_999))
+			r.OnLoss(Loss{InFlight: 20_000})
+			r.OnAck(full(mss))
+		}, 10_000, 10_000},
+	} {
+		c.do(c.r)
+		if c.r.Window() != c.window || c.r.SlowStartThreshold() != c.ssthresh {
+			t.Errorf("%s: window %d, threshold %d; want %d, %d", c.name, c.r.Window(), c.r.SlowStartThreshold(), c.window, c.ssthresh)
+		}
+	}
+}
+
+// However much is acknowledged, the window neither overflows nor shrinks by it.
+func TestRenoDoesNotOverflow(t *testing.T) {
+	r := NewReno(mss, 10*mss)
+	for range 1000 {
+		before := r.Window()
+		r.OnAck(full(1 << 50))
+		if r.Window() < before || r.Window() > maxWindow {
+			t.Fatalf("window went from %d to %d", before, r.Window())
+		}
+	}
+	r.OnLoss(Loss{InFlight: 1 << 60})
+	for range 1000 {
+		r.OnAck(full(1 << 60 / 1000))
+	}
+	if r.Window() < mss || r.Window() > 1<<60 {
+		t.Errorf("window %d", r.Window())
+	}
+}

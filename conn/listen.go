@@ -1,0 +1,34 @@
+package conn
+
+import "minitcp/conn/wire"
+
+// ListenAction is what a listener does with a segment.
+type ListenAction uint8
+
+const (
+	// ListenOpen: a SYN; make an [Embryo] of it.
+	ListenOpen ListenAction = iota
+	// ListenReset: it acknowledges what was never sent; answer with [Reset].
+	ListenReset
+	// ListenDropReset: a RST, which can mean nothing to a listener.
+	ListenDropReset
+	// ListenDropSYNFIN: a SYN that ends at once what it opens. Nobody means that but a scanner.
+	ListenDropSYNFIN
+	// ListenDrop: neither RST, ACK nor SYN.
+	ListenDrop
+)
+
+// ReceiveListen is SEGMENT ARRIVES in LISTEN, in the RFC's order: RST, ACK, SYN, other (RFC 9293 3.10.7.2).
+func ReceiveListen(f wire.Flags) ListenAction {
+	switch {
+	case f.Has(wire.RST):
+		return ListenDropReset
+	case f.Has(wire.ACK):
+		return ListenReset
+	case f.Has(wire.SYN | wire.FIN):
+		return ListenDropSYNFIN
+	case f.Has(wire.SYN):
+		return ListenOpen
+	}
+	return ListenDrop
+}

@@ -1,0 +1,421 @@
+package conn
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// subject is what a segment of the matrix is thrown at: a connection in one state, in whichever form it has there. It
+// is driven through the functions the driver uses, in the same order.
+type subject struct {
+	*one
+	embryo  *Embryo
+	remnant *Remnant
+	listen  bool // in LISTEN; with no form at all it is CLOSED
+	tcb     tcb
+}
+
+// tcb is RFC 9293's view of the subject before the segment: the variables of 3.3.1, as offsets.
+type tcb struct {
+	state         State
+	passive       bool // SYN-RECEIVED came from LISTEN
+	orphan        bool // the application has closed
+	una, nxt      seq.Offset
+	fin           seq.Offset // ours, 0: not sent
+	maxWindow     seq.Offset // MAX.SND.WND
+	rcvNxt, rcvUp seq.Offset // RCV.NXT, and RCV.NXT+RCV.WND
+}
+
+// matrixGroup is one state and the places around its window, and around what it has sent, that can make a difference.
+type matrixGroup struct {
+	name   string
+	about  string
+	make   func(t *testing.T) *subject
+	places []place
+	acks   []acked
+}
+
+// place says where a segment with n octets of data begins.
+type place struct {
+	name string
+	at   func(t *tcb, n seq.Offset) seq.Offset
+}
+
+// acked says what a segment acknowledges.
+type acked struct {
+	name string
+	at   func(t *tcb) seq.Offset
+}
+
+var (
+	placeLeft     = place{"left", func(t *tcb, _ seq.Offset) seq.Offset { return t.rcvNxt - 15 }}
+	placeIRS      = place{"IRS", func(*tcb, seq.Offset) seq.Offset { return 0 }}
+	placeFIN      = place{"FIN again", func(t *tcb, n seq.Offset) seq.Offset { return t.rcvNxt - 1 - n }}
+	placeStraddle = place{"straddling", func(t *tcb, _ seq.Offset) seq.Offset { return t.rcvNxt - 5 }}
+	placeEdge     = place{"edge", func(t *tcb, _ seq.Offset) seq.Offset { return t.rcvNxt }}
+	placeInside   = place{"inside", func(t *tcb, _ seq.Offset) seq.Offset { return t.rcvNxt + 100 }}
+	placeLast     = place{"last", func(t *tcb, _ seq.Offset) seq.Offset { return t.rcvUp - 1 }}
+	placeRight    = place{"right", func(t *tcb, _ seq.Offset) seq.Offset { return t.rcvUp + 100 }}
+
+	ackAncient = acked{"ancient", func(t *tcb) seq.Offset { return t.una - t.maxWindow - 1 }}
+	ackOld     = acked{"old", func(t *tcb) seq.Offset { return t.una - 5 }}
+	ackCurrent = acked{"current", func(t *tcb) seq.Offset { return t.una }}
+	ackPart    = acked{"part", func(t *tcb) seq.Offset { return t.una + 20 }}
+	ackNew     = acked{"new", func(t *tcb) seq.Offset { return t.nxt }}
+	ackTooNew  = acked{"too new", func(t *tcb) seq.Offset { return t.nxt + 1 }}
+
+	// A window: what was before it, its left edge, inside, what is beyond.
+	window     = []place{placeLeft, placeEdge, placeInside, placeRight}
+	anywhere   = []place{placeLeft, placeEdge, placeRight}
+	inFlight   = []acked{ackAncient, ackOld, ackCurrent, ackNew, ackTooNew}
+	withFIN    = []acked{ackAncient, ackOld, ackCurrent, ackPart, ackNew, ackTooNew}
+	noneFlying = []acked{ackAncient, ackOld, ackCurrent, ackTooNew}
+)
+
+var matrixGroups = []matrixGroup{
+	{"CLOSED", "there is no connection", closedSubject, anywhere, inFlight},
+	{"LISTEN", "", listenSubject, anywhere, inFlight},
+	{"SYN-SENT", "our SYN is sent", synSentSubject, anywhere, inFlight},
+	{"SYN-RECEIVED, passive", "from LISTEN; our SYN-ACK is sent", embryoSubject,
+		[]place{placeLeft, placeIRS, placeEdge, placeInside, placeRight}, inFlight},
+	{"SYN-RECEIVED, active", "from SYN-SENT, by a simultaneous open; our SYN-ACK is sent", crossedSubject,
+		[]place{placeLeft, placeIRS, placeEdge, placeInside, placeRight}, inFlight},
+	{"ESTABLISHED", "20 octets are in flight", establishedSubject,
+		[]place{placeLeft, placeStraddle, placeEdge, placeInside, placeLast, placeRight}, inFlight},
+	{"ESTABLISHED, window closed", "20 octets are in flight; the application does not read, RCV.WND is 0",
+		windowClosedSubject, []place{placeLeft, placeStraddle, placeEdge, placeRight}, inFlight},
+	{"FIN-WAIT-1", "20 octets and our FIN are in flight", finWait1Subject, window, withFIN},
+	{"FIN-WAIT-2", "", finWait2Subject, window, noneFlying},
+	{"FIN-WAIT-2, orphan", "the application has closed, and will not read", orphanSubject, window, noneFlying},
+	{"CLOSE-WAIT", "20 octets are in flight", closeWaitSubject, append(window[:4:4], placeFIN), inFlight},
+	{"CLOSING", "20 octets and our FIN are in flight", closingSubject, append(window[:4:4], placeFIN), withFIN},
+	{"LAST-ACK", "20 octets and our FIN are in flight", lastAckSubject, append(window[:4:4], placeFIN), withFIN},
+	{"TIME-WAIT", "", timeWaitSubject, append(window[:4:4], placeFIN), noneFlying},
+}
+
+func closedSubject(t *testing.T) *subject {
+	s := &subject{one: newOne(t, Config{})}
+	s.tcb = tcb{state: Closed, nxt: 1, maxWindow: maxWindowField, rcvNxt: 1, rcvUp: 65536}
+	return s
+}
+
+func listenSubject(t *testing.T) *subject {
+	s := closedSubject(t)
+	s.listen, s.tcb.state = true, Listen
+	return s
+}
+
+func synSentSubject(t *testing.T) *subject {
+	s := &subject{one: dialOne(t, Config{})}
+	s.want(segment{flags: syn})
+	s.tcb = tcb{state: SynSent, nxt: 1, maxWindow: maxWindowField, rcvNxt: 1, rcvUp: 65536}
+	return s
+}
+
+func embryoSubject(t *testing.T) *subject {
+	s := &subject{one: newOne(t, Config{})}
+	s.embryo = NewEmbryo(s.now, &s.cfg, testOpen(), &wire.TCP{Flags: syn, Seq: testIRS, Window: maxWindowField})
+	s.embryo.Transmit(s.now, 1, &s.last)
+	s.tcb = tcb{state: SynReceived, passive: true, nxt: 1, maxWindow: maxWindowField, rcvNxt: 1, rcvUp: 65536}
+	return s
+}
+
+func crossedSubject(t *testing.T) *subject {
+	s := synSentSubject(t)
+	s.in(segment{flags: syn})
+	s.want(segment{flags: syn | ack, ack: 1})
+	return s.seen()
+}
+
+// talking is a connection that has sent and received: SND.UNA is 11, RCV.NXT 21, 20 octets are in flight.
+func talking(t *testing.T) *subject {
+	s := &subject{one: established(t, Config{})}
+	s.write(repeat(10))
+	s.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(10)})
+	s.in(segment{flags: ack, seq: 1, ack: 11, data: repeat(20)})
+	s.read(repeat(20), nil)
+	s.write(repeat(20))
+	s.want(segment{flags: ack, seq: 11, ack: 21, data: repeat(20)})
+	s.nothing()
+	return s
+}
+
+func establishedSubject(t *testing.T) *subject { return talking(t).seen() }
+
+func windowClosedSubject(t *testing.T) *subject {
+	s := &subject{one: established(t, Config{ReceiveBuffer: minBuffer})}
+	s.write(repeat(10))
+	s.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(10)})
+	s.in(segment{flags: ack, seq: 1, ack: 11, data: repeat(1024)})
+	s.in(segment{flags: ack, seq: 1025, ack: 11, data: repeat(1024)})
+	s.write(repeat(20))
+	s.want(segment{flags: ack, seq: 11, ack: 2049, data: repeat(20)})
+	if s.last.TCP.Window != 0 {
+		t.Fatalf("the window is %d", s.last.TCP.Window)
+	}
+	s.nothing()
+	return s.seen()
+}
+
+func finWait1Subject(t *testing.T) *subject {
+	s := talking(t)
+	_ = s.c.CloseWrite(s.now)
+	s.want(segment{flags: fin, seq: 31, ack: 21})
+	return s.seen()
+}
+
+func finWait2Subject(t *testing.T) *subject {
+	s := finWait1Subject(t)
+	s.in(segment{flags: ack, seq: 21, ack: 32})
+	return s.seen()
+}
+
+func orphanSubject(t *testing.T) *subject {
+	s := finWait2Subject(t)
+	s.c.Close(s.now, Linger{})
+	return s.seen()
+}
+
+func closeWaitSubject(t *testing.T) *subject {
+	s := talking(t)
+	s.in(segment{flags: fin, seq: 21, ack: 11})
+	s.want(segment{flags: ack, seq: 31, ack: 22})
+	return s.seen()
+}
+
+func closingSubject(t *testing.T) *subject {
+	s := finWait1Subject(t)
+	s.in(segment{flags: fin, seq: 21, ack: 11})
+	s.want(segment{flags: ack, seq: 32, ack: 22})
+	return s.seen()
+}
+
+func lastAckSubject(t *testing.T) *subject {
+	s := closeWaitSubject(t)
+	_ = s.c.CloseWrite(s.now)
+	s.want(segment{flags: fin, seq: 31, ack: 22})
+	return s.seen()
+}
+
+func timeWaitSubject(t *testing.T) *subject {
+	s := finWait2Subject(t)
+	s.in(segment{flags: fin, seq: 21, ack: 32})
+	s.want(segment{flags: ack, seq: 32, ack: 22})
+	s.seen()
+	s.remnant = s.c.Remnant(s.now)
+	s.now = s.now.Add(s.cfg.TimeWait / 2) // so that waiting anew can be seen
+	return s
+}
+
+// seen takes the tcb from the connection.
+func (s *subject) seen() *subject {
+	c := s.c
+	s.tcb = tcb{state: c.state, orphan: c.orphan, una: c.snd.una, nxt: c.snd.max, maxWindow: seq.Offset(c.snd.largest),
+		rcvNxt: c.rcv.nxt(), rcvUp: c.rcv.edge}
+	if c.snd.finQueued {
+		s.tcb.fin = c.snd.buf.end
+	}
+	return s
+}
+
+// arriving is one segment of the matrix, and what it is in terms of the tcb.
+type arriving struct {
+	flags   wire.Flags
+	at, ack seq.Offset
+	data    seq.Offset
+}
+
+// length is SEG.LEN.
+func (a *arriving) length() seq.Offset {
+	n := a.data
+	for _, f := range []wire.Flags{wire.SYN, wire.FIN} {
+		if a.flags.Has(f) {
+			n++
+		}
+	}
+	return n
+}
+
+func (a *arriving) segment() *Segment {
+	s := &Segment{TCP: wire.TCP{Flags: a.flags, Seq: seq.Wire(testIRS, a.at), Window: maxWindowField}, Data: bytes.Repeat([]byte("d"), int(a.data))}
+	if a.flags.Has(wire.ACK) {
+		s.TCP.Ack = seq.Wire(testISS, a.ack)
+	}
+	if a.flags.Has(wire.URG) {
+		s.TCP.Urgent = 5
+	}
+	return s
+}
+
+// outcome is what came of a segment.
+type outcome struct {
+	sends   string // in the RFC's notation
+	delayed bool   // within the delayed ACK's time
+	next    string // state
+	verdict string
+	acks    seq.Offset // octets by which SND.UNA moved
+	takes   int        // octets that have become readable
+	holds   int        // octets that wait for those before them
+	urgent  bool       // the application is told of urgent data
+	anew    bool       // TIME-WAIT's time begins anew
+}
+
+// effects says in words what neither the reply nor the state shows.
+func (o *outcome) effects() string {
+	var b []byte
+	add := func(yes bool, format string, args ...any) {
+		if yes {
+			if len(b) > 0 {
+				b = append(b, ", "...)
+			}
+			b = fmt.Appendf(b, format, args...)
+		}
+	}
+	add(o.acks > 0, "acknowledges %d", o.acks)
+	add(o.takes > 0, "takes %d", o.takes)
+	add(o.holds > 0, "holds %d", o.holds)
+	add(o.urgent, "urgent")
+	add(o.anew, "waits anew")
+	return string(b)
+}
+
+// receive gives the segment to the subject as the driver does, and says what came of it.
+func (s *subject) receive(a *arriving) outcome {
+	segment := a.segment()
+	var o outcome
+	switch {
+	case s.remnant != nil:
+		deadline := s.remnant.Deadline()
+		v := s.remnant.Receive(s.now, segment)
+		o.verdict, o.next = v.String(), TimeWait.String()
+		if v == VerdictReopen {
+			s.listen, s.remnant = true, nil
+			reopened := s.receive(a)
+			o.sends, o.next = reopened.sends, reopened.next
+			return o
+		}
+		o.anew = s.remnant.Deadline() > deadline
+		o.sends = s.drain(s.remnant, a)
+	case s.embryo != nil:
+		v := s.embryo.Receive(s.now, segment)
+		if s.embryo.State() == EmbryoReady {
+			s.c, s.embryo = s.embryo.Establish(s.now), nil
+			return s.receive(a)
+		}
+		o.verdict, o.next = v.String(), SynReceived.String()
+		if s.embryo.State() == EmbryoDead {
+			o.next = Listen.String()
+		}
+		o.sends = s.drain(s.embryo, a)
+	case s.c != nil:
+		una, unread := s.c.snd.una, s.c.rcv.buf.readable()
+		o.verdict = s.c.Receive(s.now, segment).String()
+		s.check()
+		o.acks, o.takes = s.c.snd.una-una, s.c.rcv.buf.readable()-unread
+		for _, early := range s.c.rcv.buf.ahead {
+			o.holds += int(early.size())
+		}
+		_, o.urgent = s.c.Urgent()
+		o.sends = s.drain(s.c, a)
+		if s.c.timer.ack != Never {
+			o.delayed = true
+			s.now = s.c.timer.ack
+			s.c.Advance(s.now)
+			o.sends = s.drain(s.c, a)
+		}
+		o.next = s.c.State().String()
+	case s.listen:
+		o.verdict, o.next = "dropped", Listen.String()
+		switch ReceiveListen(a.flags) {
+		case ListenOpen:
+			s.embryo = NewEmbryo(s.now, &s.cfg, testOpen(), &segment.TCP)
+			o.verdict, o.next = "opens", SynReceived.String()
+			o.sends = s.drain(s.embryo, a)
+		case ListenReset:
+			o.verdict = "bad ack"
+			o.sends = s.reset(a, segment)
+		}
+	default:
+		o.verdict, o.next = "dropped", Closed.String()
+		o.sends = s.reset(a, segment)
+	}
+	return o
+}
+
+// reset is the answer to a segment that has no connection.
+func (s *subject) reset(a *arriving, segment *Segment) string {
+	if !Reset(&segment.TCP, len(segment.Data), &s.last) {
+		return ""
+	}
+	return s.notation(a)
+}
+
+// drain takes everything there is to send.
+func (s *subject) drain(from interface {
+	Transmit(Time, int, *Outgoing) bool
+}, a *arriving) string {
+	sent := ""
+	for from.Transmit(s.now, 1, &s.last) {
+		sent += s.notation(a)
+	}
+	return sent
+}
+
+// notation writes the segment last built as the RFC does, with its numbers by the names they have there.
+func (s *subject) notation(a *arriving) string {
+	h, t := &s.last.TCP, &s.tcb
+	number := "0"
+	switch at := seq.Unwrap(testISS, t.nxt, h.Seq); {
+	case h.Flags.Has(wire.RST) && a.flags.Has(wire.ACK) && at == a.ack:
+		number = "SEG.ACK"
+	case h.Flags.Has(wire.RST|wire.ACK) && h.Seq == 0:
+	case at == 0:
+		number = "ISS"
+	case at == t.nxt:
+		number = "SND.NXT"
+	default:
+		number = fmt.Sprintf("SND.NXT%+d", at-t.nxt)
+	}
+	out := "<SEQ=" + number + ">"
+	if h.Flags.Has(wire.ACK) {
+		base, name := t.rcvNxt, "RCV.NXT"
+		if t.state == Closed || t.state == Listen || t.state == SynSent || t.state == TimeWait && h.Flags.Has(wire.SYN) {
+			base, name = a.at, "SEG.SEQ" // nothing else is known yet, or any more
+		}
+		offset := seq.Unwrap(testIRS, base, h.Ack) - base
+		switch {
+		case name == "SEG.SEQ" && h.Flags.Has(wire.RST) && offset == a.length():
+			name += "+SEG.LEN"
+		case offset != 0:
+			name += fmt.Sprintf("%+d", offset)
+		}
+		out += "<ACK=" + name + ">"
+	}
+	out += "<CTL=" + controls(h.Flags&^wire.PSH) + ">"
+	if s.last.Len > 0 {
+		out += fmt.Sprintf("(%d)", s.last.Len)
+	}
+	return out
+}
+
+// controls lists flags in the order people say them.
+func controls(f wire.Flags) string {
+	names := []struct {
+		flag wire.Flags
+		name string
+	}{{wire.RST, "RST"}, {wire.SYN, "SYN"}, {wire.FIN, "FIN"}, {wire.PSH, "PSH"}, {wire.URG, "URG"}, {wire.ACK, "ACK"}}
+	out := ""
+	for _, n := range names {
+		if f.Has(n.flag) {
+			if out != "" {
+				out += ","
+			}
+			out += n.name
+		}
+	}
+	return out
+}

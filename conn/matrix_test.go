@@ -1,0 +1,144 @@
+package conn
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"minitcp/conn/wire"
+)
+
+// The matrix: every state against every kind of segment at every place and with every acknowledgment. What comes of each
+// stands in testdata/matrix.txt, for people to read; go test -run TestMatrix -update writes it anew. What comes of each
+// is also held against segmentArrives, and where the two differ a note must say why.
+
+var update = flag.Bool("update", false, "write golden files anew")
+
+const matrixFile = "testdata/matrix.txt"
+
+var matrixFlags = []struct {
+	name  string
+	flags wire.Flags
+}{
+	{"none", 0},
+	{"FIN", wire.FIN},
+	{"ACK", wire.ACK},
+	{"PSH,ACK", wire.PSH | wire.ACK},
+	{"URG,ACK", wire.URG | wire.ACK},
+	{"FIN,ACK", wire.FIN | wire.ACK},
+	{"SYN", wire.SYN},
+	{"SYN,FIN", wire.SYN | wire.FIN},
+	{"SYN,ACK", wire.SYN | wire.ACK},
+	{"RST", wire.RST},
+	{"RST,ACK", wire.RST | wire.ACK},
+	{"all", wire.FIN | wire.SYN | wire.RST | wire.PSH | wire.ACK | wire.URG | wire.ECE | wire.CWR},
+}
+
+// matrixData is the octets of data a segment has.
+var matrixData = []struct {
+	name   string
+	octets int
+}{{"no", 0}, {"10", 10}}
+
+// cell is one segment to one state.
+type cell struct {
+	group, flags, place, data, ack string
+}
+
+// TestMatrix shows every row of RFC 9293 3.10.7 and of RFC 5961.
+func TestMatrix(t *testing.T) {
+	var b bytes.Buffer
+	b.WriteString(matrixPreface)
+	used := make(map[byte]bool)
+	cells := 0
+	for _, g := range matrixGroups {
+		fmt.Fprintf(&b, "\n%s", g.name)
+		if g.about != "" {
+			fmt.Fprintf(&b, ": %s", g.about)
+		}
+		b.WriteString("\n\n")
+		rows := tabulate(len(matrixFlags), len(g.places), len(matrixData), len(g.acks), func(flags, place, data, ack int) string {
+			cells++
+			c := cell{g.name, matrixFlags[flags].name, g.places[place].name, matrixData[data].name, g.acks[ack].name}
+			s := g.make(t)
+			a := &arriving{flags: matrixFlags[flags].flags, data: seqOffset(matrixData[data].octets)}
+			a.at = g.places[place].at(&s.tcb, a.data)
+			a.ack = g.acks[ack].at(&s.tcb)
+			before := s.tcb
+			o := s.receive(a)
+			e := segmentArrives(&before, a)
+			note := noteFor(c, e.differs(&o))
+			switch {
+			case note != 0:
+				used[note] = true
+			case e.differs(&o):
+				t.Errorf("%+v: %+v, and RFC 9293 says %+v", c, o, e)
+				note = '!'
+			}
+			return formatOutcome(&o, note)
+		})
+		names := [4]func(int) string{
+			func(i int) string { return matrixFlags[i].name },
+			func(i int) string { return g.places[i].name },
+			func(i int) string { return matrixData[i].name },
+			func(i int) string { return g.acks[i].name },
+		}
+		writeRows(&b, rows, names)
+	}
+	b.WriteString("\nNotes\n\n")
+	for _, n := range matrixNotes {
+		if !used[n.mark] {
+			t.Errorf("note %c is about no cell", n.mark)
+		}
+		fmt.Fprintf(&b, "%c  %s\n", n.mark, strings.ReplaceAll(n.reason, "\n", "\n   "))
+	}
+	fmt.Fprintf(&b, "\n%d cells.\n", cells)
+	golden(t, matrixFile, b.Bytes())
+}
+
+// golden compares got with the file, or writes it.
+func golden(t *testing.T, file string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(got, want) {
+		return
+	}
+	gotLines, wantLines := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+	for i := range gotLines {
+		if i >= len(wantLines) || gotLines[i] != wantLines[i] {
+			was := "nothing"
+			if i < len(wantLines) {
+				was = wantLines[i]
+			}
+			t.Fatalf("%s:%d: is now\n%s\nand was\n%s\nIf that is right, review it and run with -update.", file, i+1, gotLines[i], was)
+		}
+	}
+	t.Fatalf("%s has more lines than there are now", file)
+}
+
+func formatOutcome(o *outcome, note byte) string {
+	mark := " "
+	if note != 0 {
+		mark = string(note)
+	}
+	sends := o.sends
+	if sends == "" {
+		sends = "-"
+	}
+	if o.delayed {
+		sends += " later"
+	}
+	return strings.TrimRight(fmt.Sprintf("%s %-46s %-12s %-15s %s", mark, sends, o.next, o.verdict, o.effects()), " ")
+}

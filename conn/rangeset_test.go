@@ -1,0 +1,87 @@
+package conn
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"minitcp/conn/seq"
+)
+
+func TestRangesetAdd(t *testing.T) {
+	start := rangeset{{10, 20}, {30, 40}, {50, 60}}
+	for _, c := range []struct {
+		name  string
+		s, e  seq.Offset
+		want  rangeset
+		holds interval
+	}{
+		{"before", 1, 5, rangeset{{1, 5}, {10, 20}, {30, 40}, {50, 60}}, interval{1, 5}},
+		{"after", 70, 80, rangeset{{10, 20}, {30, 40}, {50, 60}, {70, 80}}, interval{70, 80}},
+		{"between", 22, 28, rangeset{{10, 20}, {22, 28}, {30, 40}, {50, 60}}, interval{22, 28}},
+		{"touches the left", 20, 25, rangeset{{10, 25}, {30, 40}, {50, 60}}, interval{10, 25}},
+		{"touches the right", 25, 30, rangeset{{10, 20}, {25, 40}, {50, 60}}, interval{25, 40}},
+		{"fills a gap", 20, 30, rangeset{{10, 40}, {50, 60}}, interval{10, 40}},
+		{"within", 32, 38, rangeset{{10, 20}, {30, 40}, {50, 60}}, interval{30, 40}},
+		{"over all", 5, 65, rangeset{{5, 65}}, interval{5, 65}},
+		{"over two", 15, 35, rangeset{{10, 40}, {50, 60}}, interval{10, 40}},
+	} {
+		s := slices.Clone(start)
+		if got := s.add(c.s, c.e); got != c.holds || !slices.Equal(s, c.want) {
+			t.Errorf("%s: %v in %v, want %v in %v", c.name, got, s, c.holds, c.want)
+		}
+	}
+}
+
+func TestRangesetTakeFrom(t *testing.T) {
+	for _, c := range []struct {
+		o, want seq.Offset
+		left    rangeset
+	}{
+		{5, 5, rangeset{{10, 20}, {30, 40}}},
+		{10, 20, rangeset{{30, 40}}},
+		{15, 20, rangeset{{30, 40}}},
+		{25, 25, rangeset{{30, 40}}},
+		{30, 40, rangeset{}},
+		{99, 99, rangeset{}},
+	} {
+		s := rangeset{{10, 20}, {30, 40}}
+		if got := s.takeFrom(c.o); got != c.want || !slices.Equal(s, c.left) {
+			t.Errorf("takeFrom(%d) = %d and %v, want %d and %v", c.o, got, s, c.want, c.left)
+		}
+	}
+}
+
+// Against a model that has one bool for each octet.
+func TestRangesetRandom(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		var s rangeset
+		var model [200]bool
+		for range 30 {
+			from := r.IntN(190)
+			to := from + 1 + r.IntN(10)
+			s.add(seq.Offset(from), seq.Offset(to))
+			for i := from; i < to; i++ {
+				model[i] = true
+			}
+			var want rangeset
+			for i, in := range model {
+				switch {
+				case in && (i == 0 || !model[i-1]):
+					want = append(want, interval{seq.Offset(i), seq.Offset(i + 1)})
+				case in:
+					want[len(want)-1].end++
+				}
+			}
+			if !slices.Equal(s, want) {
+				t.Fatalf("%v, want %v", s, want)
+			}
+			a := r.IntN(190)
+			b := a + 1 + r.IntN(10)
+			if got, want := s.contains(seq.Offset(a), seq.Offset(b)), !slices.Contains(model[a:b], false); got != want {
+				t.Fatalf("%v contains [%d, %d): %v", s, a, b, got)
+			}
+		}
+	}
+}

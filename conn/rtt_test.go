@@ -1,0 +1,70 @@
+package conn
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+const ms = time.Millisecond
+
+// RFC 6298 2.1 to 2.3, in numbers.
+func TestRTT(t *testing.T) {
+	cfg := Config{MinRTO: 1}.WithDefaults()
+	var r rttEstimator
+	if got := r.timeout(&cfg); got != time.Second {
+		t.Errorf("before a measurement: RTO %v", got)
+	}
+	for _, c := range []struct{ sample, srtt, rttvar, rto time.Duration }{
+		{80 * ms, 80 * ms, 40 * ms, 240 * ms},               // SRTT = R, RTTVAR = R/2
+		{80 * ms, 80 * ms, 30 * ms, 200 * ms},               // RTTVAR = 3/4 RTTVAR
+		{160 * ms, 90 * ms, 42*ms + 500*1000, 260 * ms},     // + 1/4 |80-160|, with the old SRTT
+		{10 * ms, 80 * ms, 51*ms + 875*1000, 287500 * 1000}, // downwards too
+	} {
+		r.sample(c.sample)
+		if r.srtt != c.srtt || r.rttvar != c.rttvar || r.timeout(&cfg) != c.rto {
+			t.Errorf("after %v: SRTT %v, RTTVAR %v, RTO %v; want %v, %v, %v",
+				c.sample, r.srtt, r.rttvar, r.timeout(&cfg), c.srtt, c.rttvar, c.rto)
+		}
+	}
+	if r.minimum != 10*ms {
+		t.Errorf("least %v", r.minimum)
+	}
+}
+
+// The least and the most; and doubling never overflows.
+func TestRTOBounds(t *testing.T) {
+	cfg := Config{}.WithDefaults()
+	r := rttEstimator{srtt: ms}
+	if got := r.timeout(&cfg); got != 201*ms {
+		t.Errorf("RTO %v, want SRTT and MinRTO", got)
+	}
+	for _, srtt := range []time.Duration{1, ms, time.Hour, 1000 * time.Hour, math.MaxInt64 / 16} {
+		for _, maxRTO := range []time.Duration{ms, 120 * time.Second, math.MaxInt64} {
+			cfg.MaxRTO = maxRTO
+			last := time.Duration(0)
+			for r.backoff = 0; r.backoff <= maxBackoff; r.backoff++ {
+				r.srtt = srtt
+				got := r.timeout(&cfg)
+				if got <= 0 || got > maxRTO || got < last {
+					t.Fatalf("SRTT %v, MaxRTO %v, backoff %d: RTO %v after %v", srtt, maxRTO, r.backoff, got, last)
+				}
+				last = got
+			}
+		}
+	}
+}
+
+// Only one segment is timed at a time, and a measurement ends the backoff.
+func TestMeasurement(t *testing.T) {
+	r := rttEstimator{backoff: 3}
+	r.start(0, 100)
+	r.start(5, 200)
+	if r.timed != 100 || r.timedAt != 0 {
+		t.Errorf("timed %d since %d", r.timed, r.timedAt)
+	}
+	r.sample(ms)
+	if r.backoff != 0 {
+		t.Errorf("backoff %d after a measurement", r.backoff)
+	}
+}
