@@ -41,7 +41,7 @@ const (
 	// EmbryoWaiting: keep it, transmit, mind its deadline.
 	EmbryoWaiting EmbryoState = iota
 	// EmbryoReady: the segment just received completes the handshake. Call Establish and give it that segment, or, if
-	// there is no room for another connection, call Refuse: the peer will think its ACK was lost.
+	// there is no room for another connection, do nothing: the Embryo waits for the next one, as if this had been lost.
 	EmbryoReady
 	// EmbryoDead: forget it, after transmitting.
 	EmbryoDead
@@ -91,6 +91,10 @@ func (e *Embryo) Advance(now Time) {
 
 // Receive takes a segment from the peer (RFC 9293 3.10.7.4 for SYN-RECEIVED).
 func (e *Embryo) Receive(now Time, s *Segment) Verdict {
+	if e.state == EmbryoDead {
+		return VerdictIgnored
+	}
+	e.state = EmbryoWaiting // whatever an earlier segment made it
 	at := seq.Unwrap(e.irs, 1, s.TCP.Seq)
 	f := s.TCP.Flags
 	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
@@ -135,9 +139,6 @@ func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 	e.state = EmbryoReady
 	return VerdictAccepted
 }
-
-// Refuse puts an Embryo that is ready back to waiting.
-func (e *Embryo) Refuse() { e.state = EmbryoWaiting }
 
 // Establish makes the connection, in SYN-RECEIVED; give it the segment that made the Embryo ready.
 func (e *Embryo) Establish(now Time) *Conn {

@@ -343,6 +343,22 @@ func (p *play) check() {
 
 // settle does as a driver does after a call.
 func (p *play) settle() {
+	p.drain()
+	if p.c == nil || p.remnant != nil {
+		return
+	}
+	i := p.c.Info()
+	owes := i.State != conn.Closed && i.State != conn.TimeWait && (i.Unsent > 0 || i.InFlight > 0)
+	if owes && p.c.Deadline() > p.now.Add(max(p.cfg.MaxRTO, p.cfg.InitialRTO)) {
+		p.t.Fatalf("%v: stalls with %d octets in flight and %d unsent, deadline %v", i.State, i.InFlight, i.Unsent, p.c.Deadline())
+	}
+	if i.State == conn.TimeWait {
+		p.remnant = p.c.Remnant(p.now)
+	}
+}
+
+// drain takes all there is to send.
+func (p *play) drain() {
 	p.unsettled = false
 	var out conn.Outgoing
 	for n := 0; ; n++ {
@@ -360,17 +376,6 @@ func (p *play) settle() {
 		p.checkData(&out)
 	}
 	p.monitor.Drained()
-	if p.c == nil || p.remnant != nil {
-		return
-	}
-	i := p.c.Info()
-	owes := i.State != conn.Closed && i.State != conn.TimeWait && (i.Unsent > 0 || i.InFlight > 0)
-	if owes && p.c.Deadline() > p.now.Add(max(p.cfg.MaxRTO, p.cfg.InitialRTO)) {
-		p.t.Fatalf("%v: stalls with %d octets in flight and %d unsent, deadline %v", i.State, i.InFlight, i.Unsent, p.c.Deadline())
-	}
-	if i.State == conn.TimeWait {
-		p.remnant = p.c.Remnant(p.now)
-	}
 }
 
 func (p *play) checkData(out *conn.Outgoing) {
@@ -449,7 +454,12 @@ func (p *play) call(op byte) {
 			p.t.Fatalf("Read: %d, %v", n, err)
 		}
 	case opWrite:
-		p.write(c.Write(p.now, pattern(p.wrote, int(p.byte())*40)))
+		n := int(p.byte())
+		if n&1 != 0 { // in two parts
+			p.write(c.WriteMore(p.now, pattern(p.wrote, n)))
+			p.drain()
+		}
+		p.write(c.Write(p.now, pattern(p.wrote, n*40)))
 	case opUrgent:
 		p.write(c.WriteUrgent(p.now, pattern(p.wrote, int(p.byte()))))
 	case opCloseWrite:

@@ -38,13 +38,15 @@ func FuzzPair(f *testing.F) {
 			p.B.Listening = false
 			p.Dial(p.B)
 		}
-		run(t, p, 24*time.Hour)
+		run(t, p, 365*24*time.Hour) // an idle application lets hours pass with each octet
 		for _, e := range []*conntest.End{p.A, p.B} {
 			if e.Conn == nil {
 				continue
 			}
 			if !e.Over() {
 				t.Fatalf("%s is still in %v", e.Name, e.Conn.State())
+			}
+			for e.Read(p, 10_000) {
 			}
 			e.Conn.Close(p.Now, conn.Linger{})
 			if e.Pages.Lent != 0 || e.Conn.Deadline() != conn.Never {

@@ -9,10 +9,11 @@ import (
 
 // expectation is what RFC 9293 says comes of a segment.
 type expectation struct {
-	sends string
-	next  State
-	acks  seq.Offset
-	takes int
+	sends  string
+	next   State
+	acks   seq.Offset // octets by which SND.UNA moves
+	takes  int        // octets for the application
+	urgent bool       // it is told of urgent data
 }
 
 const (
@@ -76,7 +77,7 @@ func (e *expectation) synSent(t *tcb, a *arriving) {
 		return
 	}
 	e.next, e.acks = Established, a.ack-t.una
-	e.takes = int(a.data)
+	e.takes, e.urgent = int(a.data), has(wire.URG)
 	fin := seq.Offset(0)
 	if has(wire.FIN) {
 		fin, e.next = 1, CloseWait
@@ -165,21 +166,28 @@ func (e *expectation) others(t *tcb, a *arriving) {
 	}
 	e.next = state
 
-	// Sixth, URG, changes nothing that is compared. Seventh, text; eighth, FIN. The ACK field of a segment that is early
+	// Sixth, URG; seventh, text; eighth, FIN. The ACK field of a segment that is early
 	// counts at once, as in every implementation, though the text would hold all of the segment for later. That a
 	// segment is early is answered at once (MAY-13).
 	switch state {
 	case CloseWait, Closing, LastAck, TimeWait:
-		// Text is ignored: it cannot be. A FIN at RCV.NXT, a second one, cannot be either, but the text does not say so: it is
-		// to be acknowledged, and RCV.NXT advanced over it.
-		if has(wire.FIN) {
+		// Text is ignored: it cannot be. A second FIN cannot be either, but the text does not say so: it is to be
+		// acknowledged, and RCV.NXT advanced over it.
+		switch {
+		case has(wire.FIN) && a.at == t.rcvNxt:
 			e.sends = fmt.Sprintf("<SEQ=SND.NXT><ACK=RCV.NXT%+d><CTL=ACK>", end-t.rcvNxt)
+		case has(wire.FIN):
+			e.sends = rfcACK
 		}
 		return
 	}
+	e.urgent = has(wire.URG) && a.at+matrixUrgent > t.read
 	dataEnd := min(a.at+a.data, t.rcvUp)
 	switch {
 	case a.length() == 0:
+		return
+	case t.orphan && a.data > 0: // data for an application that has closed (SHLD-3)
+		e.sends, e.next = "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>", Closed
 		return
 	case a.at > t.rcvNxt:
 		e.sends = rfcACK
@@ -202,13 +210,10 @@ func (e *expectation) others(t *tcb, a *arriving) {
 	if next > t.rcvNxt {
 		e.sends = fmt.Sprintf("<SEQ=SND.NXT><ACK=RCV.NXT%+d><CTL=ACK>", next-t.rcvNxt)
 	}
-	// Data for an application that has closed is answered by a RST (SHLD-3).
-	if t.orphan && e.takes > 0 {
-		e.sends, e.next, e.takes = "<SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>", Closed, 0
-	}
 }
 
 // differs reports whether what came is not what the RFC says.
 func (e *expectation) differs(o *outcome) bool {
-	return e.sends != o.sends || e.next.String() != o.next || e.acks != o.acks || e.takes != o.takes
+	return e.sends != o.sends || e.next.String() != o.next || e.acks != o.acks || e.takes != o.takes ||
+		e.urgent != o.urgent
 }

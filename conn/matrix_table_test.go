@@ -55,7 +55,7 @@ func merge(n, question int, table func(int) []row) []row {
 	return out
 }
 
-var matrixColumns = [4]int{24, 20, 5, 24}
+var matrixColumns = [4]int{24, 21, 4, 27}
 
 // writeRows writes the rows; what is the same as in the row above is left out.
 func writeRows(w io.Writer, rows []row, names [4]func(int) string) {

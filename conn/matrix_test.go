@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
 
@@ -40,7 +41,7 @@ var matrixFlags = []struct {
 // matrixData is the octets of data a segment has.
 var matrixData = []struct {
 	name   string
-	octets int
+	octets seq.Offset
 }{{"no", 0}, {"10", 10}}
 
 // cell is one segment to one state.
@@ -64,7 +65,7 @@ func TestMatrix(t *testing.T) {
 			cells++
 			c := cell{g.name, matrixFlags[flags].name, g.places[place].name, matrixData[data].name, g.acks[ack].name}
 			s := g.make(t)
-			a := &arriving{flags: matrixFlags[flags].flags, data: seqOffset(matrixData[data].octets)}
+			a := &arriving{flags: matrixFlags[flags].flags, data: matrixData[data].octets}
 			a.at = g.places[place].at(&s.tcb, a.data)
 			a.ack = g.acks[ack].at(&s.tcb)
 			before := s.tcb
@@ -75,8 +76,8 @@ func TestMatrix(t *testing.T) {
 			case note != 0:
 				used[note] = true
 			case e.differs(&o):
-				t.Errorf("%+v: %+v, and RFC 9293 says %+v", c, o, e)
-				note = '!'
+				t.Errorf("%+v is not what RFC 9293 says", c)
+				return formatOutcome(&o, '!') + fmt.Sprintf("  RFC 9293: %q %v, acknowledges %d, takes %d, urgent %v", e.sends, e.next, e.acks, e.takes, e.urgent)
 			}
 			return formatOutcome(&o, note)
 		})

@@ -33,6 +33,11 @@ func (c *Conn) windowAnswered(now Time, wasClosed bool) {
 		return
 	}
 	if c.timer.giveUp != Never && !c.orphan && c.userLimit == 0 {
-		c.timer.giveUp = now.Add(c.cfg.R2)
+		// Silence begins with the next probe, which may be further away than R2.
+		next := now
+		if c.timer.retransmit != Never {
+			next = max(now, c.timer.retransmit)
+		}
+		c.timer.giveUp = next.Add(c.cfg.R2)
 	}
 }

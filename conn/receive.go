@@ -27,9 +27,9 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	}
 	// Third step, security: nothing to check (RFC 9293 3.10.7.4).
 	if s.TCP.Flags.Has(wire.SYN) {
-		// A SYN on a synchronized connection, forged or of a peer that lost its memory (RFC 5961 4.2). In SYN-RECEIVED it
-		// is a SYN-ACK that crossed ours or the peer's SYN again: the ACK in it counts, and ours must be repeated.
-		if c.state.synchronized() || !s.TCP.Flags.Has(wire.ACK) {
+		// A SYN on a synchronized connection is forged, or of a peer that lost its memory (RFC 5961 4.2). In SYN-RECEIVED,
+		// with the number of the peer's SYN, it is a SYN-ACK that crossed ours: the ACK in it counts.
+		if c.state.synchronized() || at != 0 || !s.TCP.Flags.Has(wire.ACK) {
 			return c.challengeACK(now)
 		}
 	}
@@ -160,14 +160,17 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	if s.TCP.Flags.Has(wire.FIN) && c.state.mayReceive() {
 		c.noteFIN(end)
 	}
-	if len(data) == 0 {
-		if s.TCP.Flags.Has(wire.FIN) && end > c.rcv.buf.next {
-			return VerdictOutOfOrder // ahead of data that is missing
-		}
+	if len(data) == 0 && !s.TCP.Flags.Has(wire.FIN) {
 		return VerdictAccepted
 	}
 	if !c.state.mayReceive() {
 		return VerdictIgnored // after the peer's FIN: "should not occur"
+	}
+	if len(data) == 0 {
+		if end > c.rcv.buf.next {
+			return VerdictOutOfOrder // ahead of data that is missing
+		}
+		return VerdictAccepted
 	}
 	if end <= c.rcv.buf.next {
 		c.acknowledgeNow(NoteDuplicateACK)

@@ -48,19 +48,19 @@ func (r *Remnant) IRS() uint32 { return r.irs }
 
 // Receive takes a segment (RFC 9293 3.10.7.4 for TIME-WAIT). A RST is ignored: it must not end the waiting early
 // (RFC 1337). A FIN that comes again, and only that, starts the waiting anew. VerdictReopen says that the segment is a
-// SYN that cannot belong to the old connection: forget the Remnant and treat the SYN as for LISTEN, with an initial
-// sequence number from ISN.
+// SYN that cannot belong to the old connection: if there is a listener for it, forget the Remnant and treat the SYN as for
+// LISTEN, with an initial sequence number from ISN; if there is none, call Refuse.
 func (r *Remnant) Receive(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
 	switch {
 	case f.Has(wire.RST):
 		return VerdictIgnored
-	case f.Has(wire.SYN) && !f.Has(wire.ACK) && r.newer(now, &s.TCP):
+	case ReceiveListen(f) == ListenOpen && r.newer(now, &s.TCP):
 		return VerdictReopen
 	case r.timestamps && s.TCP.Options.HasTimestamps && seq.Less(s.TCP.Options.TSVal, r.tsRecent):
 		r.ackDue = r.challenge.allow(now)
 		return VerdictOldTimestamp
-	case f.Has(wire.FIN) && s.TCP.Seq+uint32(len(s.Data))+1 == r.rcvNxt:
+	case f.Has(wire.FIN|wire.ACK) && !f.Has(wire.SYN) && s.TCP.Seq+uint32(len(s.Data))+1 == r.rcvNxt:
 		r.ackDue = true
 		r.deadline = now.Add(r.cfg.TimeWait)
 		return VerdictDuplicate
@@ -71,6 +71,10 @@ func (r *Remnant) Receive(now Time, s *Segment) Verdict {
 	return VerdictIgnored
 }
 
+// Refuse is for a driver that has no listener for the SYN of a VerdictReopen. TIME-WAIT goes on, or anybody could end it
+// with a SYN to a port that is not listened on (RFC 9293 3.6.1: a SYN must not end it for nothing).
+func (r *Remnant) Refuse(now Time) { r.ackDue = r.challenge.allow(now) }
+
 // newer reports whether a SYN is of a new incarnation: by its timestamp, or else by its number (RFC 6191 2,
 // RFC 9293 3.6.1, MAY-2, SHLD-4).
 func (r *Remnant) newer(now Time, h *wire.TCP) bool {
@@ -79,7 +83,7 @@ func (r *Remnant) newer(now Time, h *wire.TCP) bool {
 			return seq.Less(r.tsRecent, h.Options.TSVal) || now.Sub(r.tsRecentAt) >= tsRecentValid
 		}
 	}
-	return seq.Less(r.rcvNxt-1, h.Seq) && h.Seq != r.rcvNxt-1
+	return seq.Less(r.rcvNxt-1, h.Seq)
 }
 
 // ISN moves iss beyond every number the old incarnation used (RFC 9293 3.6.1).

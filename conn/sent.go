@@ -33,8 +33,8 @@ type fate uint8
 
 const (
 	flying fate = iota // nothing
-	sacked               // it has arrived, though something before it has not
-	lost                 // it is taken for lost, and is to be sent again
+	sacked             // it has arrived, though something before it has not
+	lost               // it is taken for lost, and is to be sent again
 )
 
 func (q *sentQueue) empty() bool { return q.head == len(q.list) }

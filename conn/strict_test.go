@@ -34,6 +34,26 @@ func TestEmbryoWantsTimestamps(t *testing.T) {
 	}
 }
 
+// An Embryo that was ready, and not made a connection for lack of room, is judged by its next segment alone.
+func TestEmbryoNotTaken(t *testing.T) {
+	cfg := Config{}.WithDefaults()
+	e := NewEmbryo(0, &cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
+	var out Outgoing
+	e.Transmit(0, 1, &out)
+	s := Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + 1, Flags: ack}}
+	if e.Receive(0, &s); e.State() != EmbryoReady {
+		t.Fatal(e.State())
+	}
+	bad := s
+	bad.TCP.Ack++
+	if v := e.Receive(0, &bad); v != VerdictBadACK || e.State() != EmbryoWaiting {
+		t.Errorf("a bad ACK: %v, state %d", v, e.State())
+	}
+	if e.Receive(0, &s); e.State() != EmbryoReady {
+		t.Error("the right ACK again is not accepted")
+	}
+}
+
 // An ACK older than SND.UNA says nothing about the window of today (RFC 9293 3.10.7.4: SND.UNA =< SEG.ACK).
 func TestWindowOfOldACK(t *testing.T) {
 	o := established(t, Config{})

@@ -96,6 +96,10 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		settleNow = state == conn.Closed || state == conn.TimeWait
 	case *conn.Remnant:
 		verdict = tcp.Receive(now, &q.segment)
+		if verdict == conn.VerdictReopen && s.listeners.find(q.ip.Dst, q.segment.TCP.DstPort) == nil {
+			tcp.Refuse(now)
+			verdict = conn.VerdictChallenged
+		}
 		if verdict == conn.VerdictReopen {
 			s.totals.countVerdict(verdict)
 			s.totals.count(countReopened)

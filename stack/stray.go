@@ -15,16 +15,16 @@ func (q *queue) receiveStray(now conn.Time, k key, old *conn.Remnant) {
 		q.refuse(now, conn.Closed)
 		return
 	}
-	switch f := h.Flags; {
-	case f.Has(wire.RST):
-		q.dropStray(now, conn.Listen, dropStrayReset)
-	case f.Has(wire.ACK):
-		q.refuse(now, conn.Listen)
-	case f.Has(wire.SYN | wire.FIN):
-		q.dropStray(now, conn.Listen, dropSYNFIN)
-	case f.Has(wire.SYN):
+	switch conn.ReceiveListen(h.Flags) {
+	case conn.ListenOpen:
 		q.open(now, k, l, old)
-	default:
+	case conn.ListenReset:
+		q.refuse(now, conn.Listen)
+	case conn.ListenDropReset:
+		q.dropStray(now, conn.Listen, dropStrayReset)
+	case conn.ListenDropSYNFIN:
+		q.dropStray(now, conn.Listen, dropSYNFIN)
+	case conn.ListenDrop:
 		q.dropStray(now, conn.Listen, dropNoFlags)
 	}
 }

@@ -23,6 +23,9 @@ func (r *Reno) SlowStartThreshold() int64 { return r.ssthresh }
 
 // OnAck grows the window by what was acknowledged in slow start, and by one segment per window in congestion avoidance
 // (RFC 5681 3.1, counting octets as RFC 3465 does, so that receivers that acknowledge rarely do not slow the sender).
+//
+// Deviation: RFC 3465 2.2 lets one ACK grow the window in slow start by two segments at most. Where superframes arrive
+// one ACK stands for dozens of segments, and slow start would not double any more.
 func (r *Reno) OnAck(a Ack) {
 	if !a.Limited {
 		return

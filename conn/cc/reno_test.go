@@ -51,6 +51,11 @@ func TestReno(t *testing.T) {
 				r.OnAck(full(mss))
 			}
 		}, 10_000, 5_000},
+		{"nor twice for the same octets", reno(10_000, 5_000), func(r *Reno) {
+			for range 11 {
+				r.OnAck(full(mss))
+			}
+		}, 11_000, 5_000},
 		{"by octets, whatever the number of ACKs", reno(10_000, 5_000), func(r *Reno) {
 			for range 100 {
 				r.OnAck(full(100))

@@ -1,0 +1,143 @@
+package conn
+
+import (
+	"testing"
+	"time"
+
+	"minitcp/conn/wire"
+)
+
+// An option counts only if both ends offer it, in either role, and an answer offers nothing that was not asked for
+// (RFC 7323 2.2 and 3.2, RFC 2018 2).
+func TestOptionNegotiation(t *testing.T) {
+	type features struct{ timestamps, sack, scale bool }
+	feature := func(on bool) Feature {
+		if on {
+			return Enabled
+		}
+		return Disabled
+	}
+	offers := func(o *wire.Options) features { return features{o.HasTimestamps, o.SACKPermitted, o.HasWindowScale} }
+	for i := range 64 {
+		ours, theirs := features{i&1 != 0, i&2 != 0, i&4 != 0}, features{i&8 != 0, i&16 != 0, i&32 != 0}
+		both := features{ours.timestamps && theirs.timestamps, ours.sack && theirs.sack, ours.scale && theirs.scale}
+		cfg := Config{Timestamps: feature(ours.timestamps), SACK: feature(ours.sack), WindowScale: feature(ours.scale)}.WithDefaults()
+		peer := wire.TCP{Seq: testIRS, Ack: testISS + 1, Window: 1000, Options: wire.Options{MSS: 1000,
+			HasTimestamps: theirs.timestamps, TSVal: 9, SACKPermitted: theirs.sack, HasWindowScale: theirs.scale, WindowScale: 3}}
+		check := func(name string, c *Conn) {
+			t.Helper()
+			info := c.Info()
+			scales := [2]uint8{}
+			if both.scale {
+				scales = [2]uint8{3, 7}
+			}
+			if got := (features{info.Timestamps, info.SACK, both.scale}); got != both || [2]uint8{info.SendScale, info.ReceiveScale} != scales {
+				t.Errorf("%s, ours %v, theirs %v: %v, scales %d and %d", name, ours, theirs, got, info.SendScale, info.ReceiveScale)
+			}
+			if size := info.MSS; size != 1000 && !both.timestamps || size != 988 && both.timestamps {
+				t.Errorf("%s: %d octets in a segment", name, size)
+			}
+			if info.SendWindow != 1000 {
+				t.Errorf("%s: window %d, but a SYN's is not scaled", name, info.SendWindow)
+			}
+			if err := c.Check(); err != nil {
+				t.Error(err)
+			}
+		}
+		var out Outgoing
+
+		c := Dial(1e9, &cfg, testOpen())
+		c.Transmit(1e9, 1, &out)
+		if got := offers(&out.TCP.Options); got != ours || out.TCP.Options.MSS != 1460 {
+			t.Errorf("SYN offers %v, MSS %d; want %v", got, out.TCP.Options.MSS, ours)
+		}
+		peer.Flags = syn | ack
+		c.Receive(1e9, &Segment{TCP: peer})
+		check("active", c)
+
+		peer.Flags = syn
+		e := NewEmbryo(1e9, &cfg, testOpen(), &peer)
+		e.Transmit(1e9, 1, &out)
+		if got := offers(&out.TCP.Options); got != both || out.TCP.Options.MSS != 1460 {
+			t.Errorf("SYN-ACK offers %v, MSS %d; want %v", got, out.TCP.Options.MSS, both)
+		}
+		last := Segment{TCP: wire.TCP{Flags: ack, Seq: testIRS + 1, Ack: testISS + 1, Window: 1000}}
+		last.TCP.Options = wire.Options{HasTimestamps: both.timestamps, TSVal: 10}
+		if e.Receive(1e9, &last); e.State() != EmbryoReady {
+			t.Fatal("no handshake")
+		}
+		check("passive", e.Establish(1e9))
+	}
+}
+
+// The MSS is the peer's, or 536 for IPv4 and 1220 for IPv6 if it does not say (MUST-15), and never more than the device
+// takes; an absurdly small one is not believed.
+func TestSendMSS(t *testing.T) {
+	for _, c := range []struct {
+		header, mtu int
+		option      uint16
+		want        int
+	}{
+		{20, 1500, 1460, 1460}, {20, 1500, 0, 536}, {40, 1500, 0, 1220}, {40, 1500, 1440, 1440},
+		{20, 1500, 65535, 1460}, {20, 576, 1460, 536}, {20, 1500, 1, minSendMSS}, {20, 65535, 65495, 65495},
+	} {
+		p := newPath(Open{MTU: c.mtu, IPHeader: c.header})
+		p.setPeerMSS(c.option)
+		if got := p.sendMSS(); got != c.want {
+			t.Errorf("header %d, MTU %d, option %d: %d, want %d", c.header, c.mtu, c.option, got, c.want)
+		}
+	}
+}
+
+// For one pair of addresses the ISN goes on with the clock, by one in 4 microseconds, around the end of the numbers
+// too (RFC 9293 3.4.1, RFC 6528 3).
+func TestISNFollowsTheClock(t *testing.T) {
+	secret := [32]byte{7}
+	a, b := addr("[fd77::1]:80"), addr("[fd77::2]:4000")
+	first, offset := ISN(0, &secret, a, b)
+	for now := Time(0); now < Time(12*time.Hour); now = now.Add(13 * time.Minute) {
+		iss, again := ISN(now, &secret, a, b)
+		if want := uint32(now / 4000); iss-first != want || again != offset {
+			t.Fatalf("at %v it has moved by %d, want %d", time.Duration(now), iss-first, want)
+		}
+	}
+	type numbers struct{ iss, offset uint32 }
+	seen := []numbers{{first, offset}}
+	for _, other := range []struct{ local, remote string }{
+		{"[fd77::2]:4000", "[fd77::1]:80"}, {"[fd77::1]:81", "[fd77::2]:4000"}, {"[fd77::3]:80", "[fd77::2]:4000"},
+		{"10.77.0.1:80", "10.77.0.2:4000"}, {"[fd77::1]:4000", "[fd77::2]:80"},
+	} {
+		iss, offset := ISN(0, &secret, addr(other.local), addr(other.remote))
+		for _, s := range seen {
+			if s.iss == iss || s.offset == offset || iss == offset {
+				t.Errorf("%v has numbers of another", other)
+			}
+		}
+		seen = append(seen, numbers{iss, offset})
+	}
+}
+
+// The SYN-ACK is sent again with doubling timeouts, at once when the SYN comes again, and not for ever (MUST-23).
+func TestEmbryoRetransmits(t *testing.T) {
+	cfg := Config{}.WithDefaults()
+	start := Time(1e9)
+	e := NewEmbryo(start, &cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
+	var out Outgoing
+	want := start
+	for i := range 8 {
+		if !e.Transmit(want, 1, &out) || out.TCP.Flags != syn|ack || out.TCP.Ack != testIRS+1 {
+			t.Fatalf("%d: no SYN-ACK", i)
+		}
+		if e.Transmit(want, 1, &out) {
+			t.Fatal("two")
+		}
+		want = min(want.Add(time.Second<<i), start.Add(3*time.Minute))
+		if e.Deadline() != want {
+			t.Fatalf("%d: deadline %v, want %v", i, e.Deadline(), want)
+		}
+		e.Advance(want)
+	}
+	if e.State() != EmbryoDead || e.Transmit(want, 1, &out) || e.Deadline() != Never {
+		t.Errorf("after 3 minutes: state %d", e.State())
+	}
+}

@@ -1,0 +1,268 @@
+package conn
+
+import (
+	"testing"
+	"time"
+
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// flood acknowledges two segments at a time until n octets are in flight at once, or reports that they never are.
+func (o *one) flood(n int) bool {
+	for range 1000 {
+		for o.c.Transmit(o.now, 1<<20, &o.last) {
+		}
+		in := o.c.Info().InFlight; println(in, o.c.Info().CongestionWindow, o.c.snd.blocked)
+		if in >= int64(n) {
+			return true
+		}
+		o.in(segment{flags: ack, seq: 1, ack: int64(o.c.snd.una) + min(2*1460, in)})
+	}
+	return false
+}
+
+// A window of more than 32767 octets is not a negative one, theirs nor ours.
+//
+// Shows: MUST-1.
+func TestWindowIsUnsigned(t *testing.T) {
+	o := established(t, Config{})
+	o.write(repeat(1 << 20))
+	if !o.flood(65000) {
+		t.Errorf("of a window of 65535 octets only %d are used", o.c.Info().InFlight)
+	}
+	o = established(t, Config{})
+	if v := o.in(segment{flags: ack, seq: 60000, ack: 1, data: "x"}); v != VerdictOutOfOrder || o.c.Info().Early != 1 {
+		t.Errorf("inside a window of 65535 octets, octet 60000 is %v", v)
+	}
+}
+
+// A window of a gigabyte, the largest there is, is offered and used whole.
+//
+// Shows: REC-1.
+func TestLargestWindow(t *testing.T) {
+	cfg := modern
+	cfg.ReceiveBuffer = maxBuffer
+	o := opened(t, cfg, testOpen(), wire.Options{MSS: 1460, HasWindowScale: true, WindowScale: 14})
+	o.in(segment{flags: ack, seq: 1, ack: 1, window: 65535})
+	o.write("x")
+	o.c.Transmit(o.now, 1, &o.last)
+	if got := o.c.snd.edge - o.c.snd.una; got != 65535<<14 {
+		t.Errorf("the peer's window is %d octets, want %d", got, 65535<<14)
+	}
+	if got := int(o.last.TCP.Window) << o.c.rcv.scale; got < maxBuffer-1<<14 {
+		t.Errorf("ours is %d octets, want about %d", got, maxBuffer)
+	}
+}
+
+// A receiver's buffer becomes smaller: the window it has offered stays open.
+//
+// Shows: SHLD-14.
+func TestWindowIsNotTakenBack(t *testing.T) {
+	o := established(t, Config{})
+	edge := func() seq.Offset {
+		o.in(segment{flags: ack, seq: 0, ack: 1}) // old: it is answered
+		if !o.c.Transmit(o.now, 1, &o.last) {
+			t.Fatal("no answer")
+		}
+		return o.c.rcv.nxt() + seq.Offset(o.last.TCP.Window)
+	}
+	before := edge()
+	o.c.SetReceiveBuffer(minBuffer)
+	if after := edge(); after != before {
+		t.Errorf("the window's edge went from %d to %d", before, after)
+	}
+	o.in(segment{flags: ack, seq: 1, ack: 1, data: repeat(1460)})
+	if after := edge(); after != before {
+		t.Errorf("with data unread, the window's edge went from %d to %d", before, after)
+	}
+	if v := o.in(segment{flags: ack, seq: 1461, ack: 1, data: repeat(1460)}); v != VerdictAccepted {
+		t.Errorf("data inside the window it had been offered is %v", v)
+	}
+}
+
+// Reading a few octets at a time does not offer a few octets at a time.
+//
+// Shows: MUST-39.
+func TestReceiverAvoidsSillyWindows(t *testing.T) {
+	o := established(t, Config{ReceiveBuffer: 4096})
+	for at := int64(1); at < 4097; at += 1024 {
+		o.in(segment{flags: ack, seq: at, ack: 1, data: repeat(1024)})
+	}
+	o.want(segment{flags: ack, seq: 1, ack: 4097})
+	if o.last.TCP.Window != 0 {
+		t.Fatalf("window %d, want 0", o.last.TCP.Window)
+	}
+	buf := make([]byte, 100)
+	for read := 100; read <= 1400; read += 100 {
+		_, _ = o.c.Read(o.now, buf)
+		o.nothing()
+		o.in(segment{flags: ack, seq: 4097, ack: 1, data: "x"}) // a probe
+		o.want(segment{flags: ack, seq: 1, ack: 4097})
+		if o.last.TCP.Window != 0 {
+			t.Fatalf("with %d octets of room the window is %d", read, o.last.TCP.Window)
+		}
+	}
+	_, _ = o.c.Read(o.now, buf)
+	o.want(segment{flags: ack, seq: 1, ack: 4097})
+	if o.last.TCP.Window != 1500 || o.last.Note != NoteWindowUpdate {
+		t.Errorf("a full segment fits: window %d (%v), want 1500", o.last.TCP.Window, o.last.Note)
+	}
+}
+
+// Into a window that opens by a few octets nothing is sent, until half of the largest window there was is open, or for
+// too long nothing was.
+//
+// Shows: MUST-38, MUST-60.
+func TestSenderAvoidsSillyWindows(t *testing.T) {
+	small := func(t *testing.T) *one {
+		o := newOne(t, Config{})
+		o.c = Dial(o.now, &o.cfg, testOpen())
+		o.want(segment{flags: syn})
+		o.in(segment{flags: syn | ack, ack: 1, window: 1000, options: wire.Options{MSS: 1460}})
+		o.want(segment{flags: ack, seq: 1, ack: 1})
+		o.write(repeat(5000))
+		o.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(1000)})
+		o.nothing()
+		o.in(segment{flags: ack, seq: 1, ack: 1001, window: 100})
+		o.nothing()
+		return o
+	}
+	t.Run("half", func(t *testing.T) {
+		o := small(t)
+		o.in(segment{flags: ack, seq: 1, ack: 1001, window: 499})
+		o.nothing()
+		o.in(segment{flags: ack, seq: 1, ack: 1001, window: 500})
+		o.want(segment{flags: ack, seq: 1001, ack: 1, data: repeat(500)})
+	})
+	t.Run("override", func(t *testing.T) {
+		o := small(t)
+		begin := o.now
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+		o.want(segment{flags: ack, seq: 1001, ack: 1, data: repeat(100)})
+		if d := o.now.Sub(begin); d < 100*time.Millisecond || d > time.Second {
+			t.Errorf("after %v, want 0.1 to 1 s (RFC 9293 3.8.6.2.1)", d)
+		}
+	})
+}
+
+// probes lets the peer answer nothing, and returns when each of n probes of octet at was sent.
+func (o *one) probes(n int, at int64) []time.Duration {
+	o.t.Helper()
+	begin := o.now
+	var times []time.Duration
+	for range n {
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+		o.want(segment{flags: ack, seq: at, ack: 1, data: "x"})
+		if o.last.Note != NoteWindowProbe {
+			o.t.Errorf("note %v", o.last.Note)
+		}
+		o.nothing()
+		times = append(times, o.now.Sub(begin))
+	}
+	return times
+}
+
+// The first probe comes after a retransmission timeout, the next after twice that, and so on.
+//
+// Shows: MUST-36, SHLD-29, SHLD-30.
+func TestProbeTimes(t *testing.T) {
+	o := established(t, Config{})
+	o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})
+	rto := o.c.Info().RTO
+	o.write(repeat(3000))
+	o.nothing()
+	for i, at := range o.probes(5, 1) {
+		if want := rto * time.Duration(1<<(i+1)-1); at != want {
+			t.Errorf("probe %d after %v, want %v", i+1, at, want)
+		}
+	}
+}
+
+// The peer takes back part of its window, with data on the way: what is outside of it is not sent again, nor is
+// anything new; what is inside is; and however long that lasts, while the peer answers, the connection stays.
+//
+// Shows: MUST-34, SHLD-15, SHLD-16, SHLD-17.
+func TestWindowTakenBack(t *testing.T) {
+	o := established(t, Config{R2: 100 * time.Second})
+	o.write(repeat(4380))
+	for i := range int64(3) {
+		o.want(segment{flags: ack, seq: 1 + 1460*i, ack: 1, data: repeat(1460)})
+	}
+	o.in(segment{flags: ack, seq: 1, ack: 1, window: 1460})
+	o.write(repeat(1460)) // new
+	o.nothing()
+	for range 3 { // lost every time
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+		o.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(1460)})
+		o.nothing()
+	}
+	// It gets through, and the window closes behind it: what is in flight is beyond its edge.
+	o.in(segment{flags: ack, seq: 1, ack: 1461, window: -1})
+	o.nothing()
+	for begin := o.now; o.now.Sub(begin) < time.Hour; {
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+		if !o.c.Transmit(o.now, 1, &o.last) || o.last.Len != 1 || seq.Unwrap(testISS, 1461, o.last.TCP.Seq) != 1461 {
+			t.Fatalf("sent %d octets at %d, want a probe", o.last.Len, o.last.TCP.Seq-testISS)
+		}
+		o.nothing()
+		o.in(segment{flags: ack, seq: 1, ack: 1461, window: -1})
+		o.state(Established)
+	}
+	o.in(segment{flags: ack, seq: 1, ack: 1461})
+	o.want(segment{flags: ack, seq: 1461, ack: 1, data: repeat(1460)})
+}
+
+// The peer takes back all of it.
+//
+// Shows: MUST-34, MUST-35.
+func TestWindowTakenBackToZero(t *testing.T) {
+	o := established(t, Config{})
+	o.write(repeat(1460))
+	o.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(1460)})
+	o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})
+	times := o.probes(4, 1)
+	if d := times[3] - times[2]; d != 2*(times[2]-times[1]) {
+		t.Errorf("probes at %v", times)
+	}
+	o.in(segment{flags: ack, seq: 1, ack: 1461})
+	o.nothing()
+	if d := o.c.Deadline(); d != Never {
+		t.Errorf("something is due at %v though all is acknowledged", d)
+	}
+}
+
+// While the window is closed, RST and URG count, and so does an ACK.
+//
+// Shows: MUST-66.
+func TestClosedWindowStillListens(t *testing.T) {
+	closed := func(t *testing.T) *one { return windowClosedSubject(t).one }
+	t.Run("URG", func(t *testing.T) {
+		o := closed(t)
+		if _, urgent := o.c.Urgent(); urgent {
+			t.Fatal("there is urgent data before any was announced")
+		}
+		o.in(segment{flags: ack | wire.URG, seq: 2049, ack: 11, data: "!", urgent: 1})
+		if n, urgent := o.c.Urgent(); n != 2049 || !urgent {
+			t.Errorf("urgent data: %d, %v", n, urgent)
+		}
+		o.want(segment{flags: ack, seq: 31, ack: 2049})
+	})
+	t.Run("RST", func(t *testing.T) {
+		o := closed(t)
+		o.in(segment{flags: rst, seq: 2049})
+		o.state(Closed)
+	})
+	t.Run("ACK", func(t *testing.T) {
+		o := closed(t)
+		o.in(segment{flags: ack, seq: 2049, ack: 31, data: "no room"})
+		if n := o.c.Info().InFlight; n != 0 {
+			t.Errorf("%d octets in flight", n)
+		}
+		o.want(segment{flags: ack, seq: 31, ack: 2049})
+	})
+}
