@@ -12,7 +12,10 @@ type ackState struct {
 	due    bool // at the next Transmit
 	octets int  // in-order octets since the last ACK was sent
 	note   Note
-	recent [4]seq.Offset // starts of the early intervals that changed last, most recent first, 0: none
+	// duplicate is what has come twice and was not reported yet: the first block of the next ACK says so, a D-SACK
+	// (RFC 2883).
+	duplicate interval
+	recent    [4]seq.Offset // starts of the early intervals that changed last, most recent first, 0: none
 }
 
 // acknowledgeNow makes an ACK due at once.
@@ -46,6 +49,7 @@ func (c *Conn) acknowledged() {
 	c.ack.due = false
 	c.ack.octets = 0
 	c.ack.note = NoteNone
+	c.ack.duplicate = interval{}
 	c.timer.ack = Never
 }
 
@@ -63,15 +67,23 @@ func (a *ackState) early(r interval) {
 	a.recent = kept
 }
 
-// sackBlocks describes the early data: the interval that changed last first, then those before it (RFC 2018 4).
+// duplicated notes that [start, end) has come again.
+func (c *Conn) duplicated(start, end seq.Offset) {
+	if c.sack && start < end {
+		c.ack.duplicate = interval{start, end}
+	}
+}
+
+// sackBlocks describes what came twice, then the early data: the interval that changed last first, then those before it
+// (RFC 2018 4, RFC 2883 4).
 func (c *Conn) sackBlocks(o *wire.Options) {
 	ahead := c.rcv.buf.ahead
-	if len(ahead) == 0 {
-		return
-	}
 	room := uint8(4)
 	if o.HasTimestamps {
 		room = 3
+	}
+	if d := c.ack.duplicate; d.end > 0 {
+		c.sackBlock(o, d) // above the cumulative ACK, the block that holds it comes next: it changed last
 	}
 	for _, start := range c.ack.recent {
 		if o.SACKCount == room {
@@ -79,12 +91,16 @@ func (c *Conn) sackBlocks(o *wire.Options) {
 		}
 		for _, r := range ahead {
 			if start != 0 && r.start <= start && start < r.end {
-				o.SACK[o.SACKCount] = wire.SACKBlock{Left: seq.Wire(c.rcv.irs, r.start), Right: seq.Wire(c.rcv.irs, r.end)}
-				o.SACKCount++
+				c.sackBlock(o, r)
 				break
 			}
 		}
 	}
+}
+
+func (c *Conn) sackBlock(o *wire.Options, r interval) {
+	o.SACK[o.SACKCount] = wire.SACKBlock{Left: seq.Wire(c.rcv.irs, r.start), Right: seq.Wire(c.rcv.irs, r.end)}
+	o.SACKCount++
 }
 
 // challengeLimit keeps answers to segments that may be forged, or that two confused ends send each other, to a few in

@@ -19,7 +19,12 @@ type Conn struct {
 	snd      sendSpace
 	rcv      receiveSpace
 	rtt      rttEstimator
+	sent     sentQueue
+	rack     rack
+	rate     rateMeter
+	probe    tailProbe
 	recovery recovery
+	undo     undo
 	cc       cc.Controller
 	ack      ackState
 	timer    timers
@@ -162,7 +167,7 @@ func (c *Conn) establish(now Time) {
 		window = int64(c.fullSize()) // the SYN was lost: begin with one segment (RFC 5681 3.1)
 		c.rtt.synLost(c.cfg)
 	}
-	c.cc = cc.NewReno(c.fullSize(), window)
+	c.cc = cc.NewCubic(c.fullSize(), window)
 	c.recovery = recovery{} // the SYN's timeouts say nothing about the data
 	c.armKeepAlive(now)
 	if c.snd.finQueued {
@@ -184,6 +189,7 @@ func (c *Conn) close() {
 	c.timer = noTimers
 	c.ack = ackState{}
 	c.snd.buf.discard(c.cfg.Pages)
+	c.sent = sentQueue{}
 	if c.orphan {
 		c.rcv.buf.discard(c.cfg.Pages)
 	}

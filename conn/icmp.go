@@ -74,6 +74,8 @@ func (c *Conn) lowerMTU(now Time, mtu int) {
 		return
 	}
 	c.cc.SetMSS(c.fullSize())
+	c.sent.forget()
+	c.leaveRecovery()
 	c.snd.nxt = c.snd.una
 	c.rtt.cancel(now)
 	c.timer.retransmit = Never

@@ -7,6 +7,7 @@ type Counts struct {
 	Sent          uint64 // octets of data sent for the first time
 	Received      uint64 // octets of data received in order
 	Retransmitted uint64 // segments sent again
+	Spurious      uint64 // episodes of loss recovery that turned out to be for nothing
 	Timeouts      uint64 // times the retransmission timer ran out
 	OutOfOrder    uint64 // segments (superframes) that came early
 }

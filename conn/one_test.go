@@ -300,7 +300,7 @@ func TestKarn(t *testing.T) {
 	}
 }
 
-func TestFastRetransmitNewReno(t *testing.T) {
+func TestFastRetransmitWithoutSACK(t *testing.T) {
 	o := established(t, Config{})
 	o.write(repeat(14600))
 	for i := range 10 {
@@ -326,7 +326,7 @@ func TestFastRetransmitNewReno(t *testing.T) {
 	o.want(segment{flags: ack, seq: 1 + 2*1460, ack: 1, data: repeat(1460)})
 	o.nothing()
 	o.in(segment{flags: ack, seq: 1, ack: 14601})
-	if i := o.c.Info(); i.SlowStartThreshold != 7300 || i.Timeouts != 0 || i.Retransmitted != 2 {
+	if i := o.c.Info(); i.SlowStartThreshold != 14600*7/10 || i.Timeouts != 0 || i.Retransmitted != 2 {
 		t.Errorf("ssthresh %d, timeouts %d, retransmitted %d", i.SlowStartThreshold, i.Timeouts, i.Retransmitted)
 	}
 }

@@ -9,6 +9,8 @@ func (c *Conn) persistTimeout(now Time) {
 	if c.snd.una == c.snd.end() {
 		return
 	}
+	c.sent.forget()
+	c.leaveRecovery()
 	c.snd.nxt = c.snd.una
 	if c.snd.windowClosed() {
 		c.snd.probe = true

@@ -64,6 +64,9 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 	v := VerdictOutOfWindow
 	if end <= nxt {
 		v = VerdictDuplicate
+		if len(s.Data) > 0 && end > nxt-seq.Offset(maxBuffer) {
+			c.duplicated(max(at, 1), end)
+		}
 	}
 	if s.TCP.Flags.Has(wire.RST) {
 		return v
@@ -123,10 +126,8 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	before, wasClosed := c.snd.window, c.snd.windowClosed()
 	c.updateSendWindow(at, ack, &s.TCP)
-	if ack > c.snd.una {
-		c.acceptACK(now, ack, s)
-	} else {
-		c.duplicateACK(s, ack, before)
+	if c.snd.una < c.snd.max || ack > c.snd.una {
+		c.takeACK(now, ack, s, before)
 	}
 	c.windowAnswered(now, wasClosed)
 	// Whether our FIN is acknowledged is decided here, once, for every state that waits for it.
@@ -195,6 +196,12 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, segmentSize int) V
 	b := &c.rcv.buf
 	before := b.next
 	hadHoles := len(b.ahead) > 0
+	switch end := at + seq.Offset(len(data)); {
+	case at < before:
+		c.duplicated(at, before)
+	case b.ahead.contains(at, end):
+		c.duplicated(at, end)
+	}
 	early, ok := b.insert(c.cfg.Pages, at, data)
 	switch {
 	case !ok:
@@ -251,4 +258,5 @@ func (c *Conn) enterTimeWait() {
 	c.setState(TimeWait)
 	c.timer = noTimers
 	c.snd.buf.discard(c.cfg.Pages)
+	c.sent = sentQueue{}
 }

@@ -1,123 +1,256 @@
 package conn
 
 import (
+	"time"
+
 	"minitcp/conn/cc"
 	"minitcp/conn/seq"
-	"minitcp/conn/wire"
 )
 
-// recovery answers: what has been lost? Three duplicate ACKs say that the oldest segment was (RFC 5681 3.2); a partial
-// ACK during the episode that the next one was too (RFC 6582, NewReno); a timeout, that all of it may be.
+// recovery answers: how is what was lost repaired, and how much may be in flight meanwhile? An episode begins with the
+// first loss found and ends when everything sent before is acknowledged. What is lost is rack's question, or, for a peer
+// without SACK, that of three duplicate ACKs.
 type recovery struct {
-	active     bool
-	recover    seq.Offset // highest octet sent when the last episode began
-	duplicates int        // duplicate ACKs since SND.UNA moved
-	left       int64      // octets those ACKs say have left the network
-	partial    bool       // a partial ACK has restarted the timer in this episode
-	retransmit bool       // the segment at SND.UNA is to be sent again
-	timeouts   int        // of the same segment in a row
+	phase    phase
+	end      seq.Offset // RecoveryPoint: highest octet sent when the last episode began
+	timeouts int        // of the same segment in a row
+	probing  bool       // F-RTO has sent something new after a timeout, to see what its ACK says
+	fresh    int        // segments of new data F-RTO wants sent before anything lost
+
+	prr prr
+
+	// Without SACK: duplicate ACKs since SND.UNA moved, and the octets they say have arrived.
+	duplicates int
+	left       int64
 }
 
-// duplicateThreshold is how many duplicate ACKs make a loss.
+// phase is the kind of episode.
+type phase uint8
+
+const (
+	noRecovery      phase = iota
+	fastRecovery          // ACKs keep coming
+	timeoutRecovery       // they did not
+)
+
+// duplicateThreshold is how many duplicate ACKs, or segments' worth of SACKs, make a loss (RFC 5681 3.2, RFC 6675 2).
 const duplicateThreshold = 3
 
-// acceptACK takes an ACK for something new.
-func (c *Conn) acceptACK(now Time, ack seq.Offset, s *Segment) {
-	acked := int64(ack - c.snd.una)
-	inFlight := int64(c.snd.nxt - c.snd.una)
-	c.measure(now, ack, s)
+// pipe is how many octets are on their way: sent, neither arrived nor lost.
+func (c *Conn) pipe() int64 { return max(0, c.sent.flying-c.recovery.left) }
 
+// window is how many may be.
+func (c *Conn) window() int64 {
+	if c.recovery.phase == fastRecovery {
+		return c.recovery.prr.window
+	}
+	return c.cc.Window()
+}
+
+// takeACK takes an acceptable ACK: what has arrived, what has been lost, what follows from that.
+func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64) {
+	a := c.newArrival(now, s)
+	before, unsent := c.pipe(), c.cc.Window()-c.pipe()
+	limited := c.snd.blocked || unsent <= 0 || c.cc.Window() < c.cc.SlowStartThreshold() && 2*before >= c.cc.Window()
+	if c.sack {
+		c.takeSACK(s, ack, &a)
+	}
+	if ack > c.snd.una {
+		c.advance(now, ack, s, &a)
+	}
+	round := c.rate.sample(now, &a)
+	if c.sack {
+		c.rack.update(&a)
+		a.lost = c.detectLoss(now)
+	} else {
+		c.detectLossByDuplicates(now, s, ack, windowBefore, &a)
+	}
+	c.probeAnswered(now, s, &a)
+	c.episode(now, s, &a)
+	if a.advanced && a.octets > 0 && c.recovery.phase != fastRecovery {
+		c.cc.OnAck(cc.Ack{
+			Now: time.Duration(now), Acked: a.octets, Limited: limited, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round,
+		})
+	}
+	c.snd.blocked = false
+	if a.advanced {
+		c.restartRetransmit(now)
+		c.armProbe(now)
+	}
+}
+
+// advance moves SND.UNA.
+func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
+	a.advanced = true
+	c.measure(now, ack, s)
+	c.sent.acknowledge(ack, a)
 	c.snd.una = ack
 	c.snd.nxt = max(c.snd.nxt, ack)
 	c.snd.buf.acknowledge(c.cfg.Pages, ack)
 	c.recovery.timeouts = 0
-	c.recovery.duplicates = 0
 	c.softError = 0
 	// Deviation from Karn's algorithm: progress without a measurement keeps the backoff, but only up to four times the
 	// RTO. On a path that loses a fifth of all segments nothing sent once is ever measured, and a timeout of two
 	// minutes per segment would be all that is left.
 	c.rtt.backoff = min(c.rtt.backoff, 2)
-
-	if c.recovery.active {
-		c.acceptACKInRecovery(now, ack, acked)
-	} else {
-		c.cc.OnAck(cc.Ack{Acked: acked, Limited: c.snd.blocked || inFlight >= c.cc.Window()})
-		c.restartRetransmit(now)
-	}
-	c.snd.blocked = false
 }
 
-// acceptACKInRecovery ends the episode when everything sent before it is acknowledged, and else retransmits the next
-// hole (RFC 6582 3.2, steps 3 and 4).
-func (c *Conn) acceptACKInRecovery(now Time, ack seq.Offset, acked int64) {
+// detectLossByDuplicates is loss detection for a peer without SACK. Three duplicate ACKs say that the oldest segment
+// was lost (RFC 5681 3.2), a partial ACK in the episode that the next one was (RFC 6582 3.2).
+func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, windowBefore int64, a *arrival) {
 	r := &c.recovery
-	if ack >= r.recover {
-		r.active = false
-		r.left = 0
-		c.cc.OnRecovered(int64(c.snd.nxt - ack))
-		c.restartRetransmit(now)
-		return
-	}
-	// Of what it acknowledged, one segment was the retransmission; the others had left the network long before.
-	r.left = max(0, r.left-max(0, acked-int64(c.fullSize())))
-	r.retransmit = true
-	if !r.partial {
-		r.partial = true // only the first partial ACK restarts the timer, so that a long episode ends in a timeout
-		c.restartRetransmit(now)
-	}
-}
-
-// duplicateACK takes an ACK for nothing new. It is a sign of loss only if it can have no other meaning (RFC 5681 2):
-// without SACK, if it does not change the window either. With SACK it says itself that something is missing
-// (RFC 6675 2), and how much has arrived beyond that: with superframes there are few ACKs, and all change the window.
-func (c *Conn) duplicateACK(s *Segment, ack seq.Offset, windowBefore int64) {
-	r := &c.recovery
-	outstanding := c.snd.una < c.snd.max
-	if !outstanding || ack != c.snd.una || s.length() > 0 || c.snd.windowClosed() {
-		return
-	}
-	beyond := c.sackedBeyond(&s.TCP.Options)
-	if beyond == 0 && c.snd.window != windowBefore {
-		return
-	}
-	r.duplicates++
-	if beyond > (duplicateThreshold-1)*int64(c.fullSize()) { // RFC 6675 4, IsLost
-		r.duplicates = max(r.duplicates, duplicateThreshold)
-	}
-	if r.active {
-		r.left += int64(c.fullSize())
-		return
-	}
-	// Not for what was sent before the last episode: its retransmissions make duplicate ACKs too (RFC 6582 3.2, step 2).
-	if r.duplicates == duplicateThreshold && c.snd.una > r.recover {
-		r.active = true
-		r.partial = false
-		r.recover = c.snd.max
-		r.retransmit = true
-		r.left = duplicateThreshold * int64(c.fullSize())
-		c.cc.OnLoss(cc.Loss{InFlight: int64(c.snd.nxt - c.snd.una)})
-	}
-}
-
-// sackedBeyond is how many octets beyond SND.UNA the blocks say have arrived. A block below it, of something that came
-// twice (RFC 2883), says nothing.
-func (c *Conn) sackedBeyond(o *wire.Options) (n int64) {
-	if !c.sack {
-		return 0
-	}
-	for _, b := range o.SACK[:o.SACKCount] {
-		left := seq.Unwrap(c.snd.iss, c.snd.una, b.Left)
-		right := seq.Unwrap(c.snd.iss, c.snd.una, b.Right)
-		if c.snd.una < left && left < right && right <= c.snd.max {
-			n += int64(right - left)
+	full := int64(c.fullSize())
+	switch {
+	case a.advanced:
+		r.duplicates = 0
+		if r.phase == fastRecovery && c.snd.una < r.end {
+			// Of what it acknowledged, one segment was the retransmission; the others had left the network before.
+			r.left = max(0, r.left-max(0, a.octets-full))
+			a.octets = min(a.octets, full)
+			c.loseFirst(a)
+		} else {
+			r.left = 0
+		}
+	case c.isDuplicate(s, ack, windowBefore):
+		r.duplicates++
+		r.left += full
+		a.octets = 0 // for congestion control; PRR counts duplicates by left
+		// Not for what was sent before the last episode: its retransmissions make duplicate ACKs too (RFC 6582 3.2).
+		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una >= r.end {
+			c.loseFirst(a)
 		}
 	}
-	return n
 }
 
-// inNetwork estimates how many octets are on the way.
-func (c *Conn) inNetwork() int64 {
-	return max(0, int64(c.snd.nxt-c.snd.una)-c.recovery.left)
+// isDuplicate reports whether an ACK for nothing new can have no other meaning than that something arrived out of order
+// (RFC 5681 2).
+func (c *Conn) isDuplicate(s *Segment, ack seq.Offset, windowBefore int64) bool {
+	return c.snd.una < c.snd.max && ack == c.snd.una && s.length() == 0 && c.snd.window == windowBefore && !c.snd.windowClosed()
+}
+
+// loseFirst takes the oldest segment for lost.
+func (c *Conn) loseFirst(a *arrival) {
+	q := &c.sent
+	if q.empty() || q.first().fate != flying {
+		return
+	}
+	q.split(q.head, q.first().start+seq.Offset(c.fullSize()))
+	q.setFate(q.head, lost)
+	a.lost = true
+}
+
+// episode begins, goes on with, or ends loss recovery.
+func (c *Conn) episode(now Time, s *Segment, a *arrival) {
+	r := &c.recovery
+	if c.spurious(s, a) {
+		c.undoEpisode(now)
+	}
+	switch {
+	case r.phase == noRecovery:
+		if c.sent.lost > 0 {
+			c.enterRecovery(now, a.octets)
+			r.prr.arrived(c, a)
+		}
+	case c.snd.una >= r.end:
+		c.leaveRecovery()
+	case r.phase == fastRecovery:
+		r.prr.arrived(c, a)
+	default:
+		c.detectSpuriousTimeout(a)
+	}
+}
+
+// enterRecovery begins an episode without a timeout. Arrived is what the ACK that showed the loss brought besides.
+func (c *Conn) enterRecovery(now Time, arrived int64) {
+	r := &c.recovery
+	r.phase = fastRecovery
+	r.end = c.snd.max
+	c.undo.begin(now)
+	c.probe = tailProbe{}
+	c.timer.tailProbe = Never
+	c.cc.OnLoss(c.lossNow(now))
+	r.prr = prr{flight: max(1, c.pipe()+c.sent.lost+arrived), threshold: c.cc.Window()}
+	r.prr.limit(c, int64(c.fullSize()))
+}
+
+// lossNow tells congestion control about FlightSize (RFC 5681 2).
+func (c *Conn) lossNow(now Time) cc.Loss {
+	return cc.Loss{Now: time.Duration(now), InFlight: int64(c.snd.nxt - c.snd.una), Again: c.recovery.timeouts > 1}
+}
+
+// leaveRecovery ends the episode.
+func (c *Conn) leaveRecovery() {
+	r := &c.recovery
+	r.phase = noRecovery
+	r.left, r.duplicates = 0, 0
+	r.fresh, r.probing = 0, false
+	c.timer.reorder = Never
+	c.rack.episodeOver()
+}
+
+// detectSpuriousTimeout is F-RTO: after a timeout only the first segment is sent again; if its ACK moves SND.UNA, two
+// new segments go out before anything else is repeated. Then what is acknowledged next tells whether the rest was lost
+// (RFC 5682 3.1).
+func (c *Conn) detectSpuriousTimeout(a *arrival) {
+	r := &c.recovery
+	if a.advanced && !r.probing && c.snd.nxt < c.snd.buf.end {
+		r.probing = true
+		r.fresh = 2
+		return
+	}
+	if r.probing {
+		r.fresh = 0
+	}
+}
+
+// retransmitTimeout is what happens when the retransmission timer runs out (RFC 6298 5.4 to 5.7, RFC 8985 6.3).
+func (c *Conn) retransmitTimeout(now Time) {
+	c.rtt.backoff = min(c.rtt.backoff+1, maxBackoff)
+	c.rtt.cancel(now)
+	if c.snd.una == c.snd.max || c.snd.windowClosed() && c.state.synchronized() {
+		c.persistTimeout(now)
+		return
+	}
+	c.stats.Timeouts++
+	r := &c.recovery
+	r.timeouts++
+	if !c.state.synchronized() {
+		c.snd.nxt = 0 // the SYN again
+		c.armRetransmit(now)
+		return
+	}
+	q := &c.sent
+	if !q.empty() && q.first().fate == sacked {
+		c.renege()
+	}
+	if r.phase != timeoutRecovery {
+		c.undo.begin(now)
+		c.undo.timeout = true
+	}
+	c.cc.OnTimeout(c.lossNow(now))
+	c.probe = tailProbe{}
+	c.timer.tailProbe, c.timer.reorder = Never, Never
+	r.phase = timeoutRecovery
+	r.end = c.snd.max
+	r.left, r.duplicates, r.fresh, r.probing = 0, 0, 0, false
+	for i := q.head; i < len(q.list); i++ {
+		late := q.list[i].at.Add(c.rack.rtt+c.reorderWindow()) <= now
+		if q.list[i].fate == flying && (i == q.head || late || !c.sack) {
+			q.setFate(i, lost)
+		}
+	}
+	if q.empty() {
+		c.snd.nxt = c.snd.una // a probe of a window that has opened since
+	}
+	c.armRetransmit(now)
+}
+
+// rtt is the round trip of what was sent last; 0: nobody can tell.
+func (a *arrival) rtt() time.Duration {
+	if a.newest.end == 0 {
+		return 0
+	}
+	return max(1, a.now.Sub(a.newest.at))
 }
 
 // measure ends an RTT measurement the ACK finishes.
@@ -160,27 +293,4 @@ func (c *Conn) armRetransmit(now Time) {
 		}
 		c.timer.giveUp = now.Add(limit)
 	}
-}
-
-// retransmitTimeout is what happens when the retransmission timer runs out (RFC 6298 5.4 to 5.7).
-func (c *Conn) retransmitTimeout(now Time) {
-	c.rtt.backoff = min(c.rtt.backoff+1, maxBackoff)
-	c.rtt.cancel(now)
-	if c.snd.una == c.snd.max || c.snd.windowClosed() && c.state.synchronized() {
-		c.persistTimeout(now)
-		return
-	}
-	r := &c.recovery
-	if c.cc != nil {
-		c.cc.OnTimeout(cc.Loss{InFlight: int64(c.snd.max - c.snd.una), Again: r.timeouts > 0})
-	}
-	r.timeouts++
-	r.active = false
-	r.retransmit = false
-	r.left = 0
-	r.duplicates = 0
-	r.recover = c.snd.max
-	c.snd.nxt = c.snd.una // all of it again, as the window allows
-	c.stats.Timeouts++
-	c.armRetransmit(now)
 }

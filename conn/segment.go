@@ -64,6 +64,8 @@ const (
 	NoteRetransmission
 	// NoteFastRetransmission: sent again after duplicate ACKs.
 	NoteFastRetransmission
+	// NoteTailProbe: asks whether the end of what was sent has arrived.
+	NoteTailProbe
 	// NoteWindowProbe: asks whether the peer's window has opened.
 	NoteWindowProbe
 	// NoteKeepAlive: asks whether the peer is still there.
@@ -80,6 +82,7 @@ var noteTexts = [...]string{
 	NoteNone:               "",
 	NoteRetransmission:     "retransmission",
 	NoteFastRetransmission: "fast retransmission",
+	NoteTailProbe:          "tail probe",
 	NoteWindowProbe:        "window probe",
 	NoteKeepAlive:          "keep-alive",
 	NoteChallenge:          "challenge ACK",

@@ -28,8 +28,11 @@ func (c *Conn) sendLimit(size, limit int) (int, sendVerdict) {
 	if room <= 0 {
 		return 0, sendWhenWindow
 	}
-	congestion := c.cc.Window() - c.inNetwork()
-	if congestion < int64(size) && congestion < waiting && c.inNetwork() > 0 {
+	congestion := c.window() - c.pipe()
+	if c.recovery.fresh > 0 {
+		congestion = max(congestion, int64(size))
+	}
+	if congestion < int64(size) && congestion < waiting && c.pipe() > 0 {
 		// Part of a segment is not worth sending because of cwnd; an ACK will make room for a whole one.
 		s.blocked = true
 		return 0, sendNothing

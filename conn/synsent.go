@@ -38,7 +38,7 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 	}
 	c.snd.wl1, c.snd.wl2 = 0, 1
 	c.establish(now)
-	c.acceptACK(now, 1, s)
+	c.takeACK(now, 1, s, c.snd.window)
 	c.acknowledgeNow(NoteNone)
 	c.receiveUrgent(s, 0)
 	v := c.receiveText(now, s, 0)

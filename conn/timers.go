@@ -6,6 +6,10 @@ type timers struct {
 	retransmit Time
 	// giveUp: R2 or the user timeout; the peer has been silent for too long while something was owed.
 	giveUp Time
+	// reorder: what has not arrived by now has been lost.
+	reorder Time
+	// tailProbe: nothing was heard of the end of what was sent.
+	tailProbe Time
 	// ack: a delayed ACK is due.
 	ack Time
 	// keepAlive: the connection may have been idle for long enough.
@@ -14,10 +18,10 @@ type timers struct {
 	orphan Time
 }
 
-var noTimers = timers{Never, Never, Never, Never, Never}
+var noTimers = timers{Never, Never, Never, Never, Never, Never, Never}
 
 func (t *timers) earliest() Time {
-	return min(t.retransmit, t.giveUp, t.ack, t.keepAlive, t.orphan)
+	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.ack, t.keepAlive, t.orphan)
 }
 
 // Deadline is when Advance must be called at the latest; [Never] when nothing is due.
@@ -39,6 +43,12 @@ func (c *Conn) Advance(now Time) {
 	if now >= c.timer.orphan {
 		c.orphanTimeout()
 		return
+	}
+	if now >= c.timer.reorder {
+		c.reorderTimeout(now)
+	}
+	if now >= c.timer.tailProbe {
+		c.probeTimeout(now)
 	}
 	if now >= c.timer.retransmit {
 		c.timer.retransmit = Never

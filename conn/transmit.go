@@ -22,7 +22,8 @@ func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
 	case TimeWait:
 		return c.transmitACK(now, out)
 	}
-	return c.transmitLost(now, out) || c.transmitNew(now, limit, out) || c.transmitACK(now, out)
+	return c.probe.due && c.transmitProbe(now, out) || c.transmitLost(now, limit, out) || c.transmitNew(now, limit, out) ||
+		c.transmitACK(now, out)
 }
 
 // buildReset makes the one RST of an aborted connection. It has no window and no options.
@@ -60,23 +61,87 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 	return true
 }
 
-// transmitLost sends again the one segment recovery has found lost.
-func (c *Conn) transmitLost(now Time, out *Outgoing) bool {
-	if !c.recovery.retransmit {
+// transmitLost sends again the first of what has been found lost.
+func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
+	q, s := &c.sent, &c.snd
+	if q.lost == 0 || c.recovery.fresh > 0 && s.nxt < s.buf.end {
 		return false
 	}
-	c.recovery.retransmit = false
-	s := &c.snd
-	if s.windowClosed() || s.una >= s.max {
-		return false // the timer will see to it
+	i := q.firstLost()
+	at, whole := q.list[i].start, q.list[i].size()
+	c.header(now, out, 0, at)
+	size := int64(c.roomBeside(out))
+	n := min(whole, int64(s.edge-at))
+	if n <= 0 {
+		return false // beyond a window that shrank; the timer will see to it
 	}
-	c.header(now, out, 0, s.una)
-	n := min(int64(s.buf.end-s.una), int64(s.edge-s.una), int64(c.roomBeside(out)), int64(s.max-s.una))
+	budget := c.window() - c.pipe()
+	if budget < min(n, size) && c.pipe() > 0 {
+		s.blocked = true
+		return false
+	}
+	n = min(n, max(budget, size), max(int64(limit), size))
+	if n > size && n < whole {
+		n -= n % size
+	}
+	data := min(n, int64(s.buf.end-at))
+	if data > size {
+		out.SegmentSize = int(size)
+	}
 	c.rtt.cancel(now)
-	c.emit(out, s.una, int(n))
-	out.Note = NoteFastRetransmission
-	end := s.una + seq.Offset(n) + finLen(out) // a FIN asked for since may ride along for the first time
-	s.nxt, s.max = max(s.nxt, end), max(s.max, end)
+	c.emit(out, at, int(data))
+	out.Note = NoteRetransmission
+	if c.recovery.phase == fastRecovery {
+		out.Note = NoteFastRetransmission
+	}
+	stamp := c.rate.stamp(now, c.pipe())
+	q.resend(i, n, now, stamp)
+	if int64(finLen(out)) > n-data && s.nxt == s.buf.end { // a FIN asked for since rides along for the first time
+		q.push(record{start: s.nxt, end: s.nxt + 1, at: now, rate: stamp})
+		s.nxt++
+		s.max = max(s.max, s.nxt)
+	}
+	c.recovery.prr.out += n
+	c.undo.resent(n, c.clock(now))
+	c.armRetransmit(now)
+	return true
+}
+
+// transmitProbe sends the probe for a lost tail: something new if the peer's window lets it, though congestion control
+// would not, or else the last segment again (RFC 8985 7.3).
+func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
+	q, s := &c.sent, &c.snd
+	c.probe.due = false
+	if q.empty() || s.windowClosed() {
+		return false
+	}
+	c.header(now, out, 0, s.nxt)
+	size := c.roomBeside(out)
+	out.Note = NoteTailProbe
+	if n := min(int(s.buf.end-s.nxt), size); n > 0 && s.nxt+seq.Offset(n) <= s.edge {
+		c.transmitNext(now, out, n, size)
+		c.probe.end, c.probe.repeat = s.nxt, false
+		return true
+	}
+	i := len(q.list) - 1
+	last := &q.list[i]
+	if last.fate != flying {
+		return false
+	}
+	start := max(last.start, last.end-seq.Offset(size))
+	if start > last.start {
+		q.split(i, start)
+		i++
+	}
+	c.header(now, out, 0, start)
+	out.Note = NoteTailProbe
+	c.rtt.cancel(now)
+	n := q.list[i].size()
+	c.emit(out, start, int(min(n, int64(s.buf.end-start))))
+	stamp := c.rate.stamp(now, c.pipe())
+	q.setFate(i, lost)
+	q.resend(i, n, now, stamp)
+	c.probe.end, c.probe.repeat = s.nxt, true
 	return true
 }
 
@@ -84,6 +149,9 @@ func (c *Conn) transmitLost(now Time, out *Outgoing) bool {
 func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
 	if s.nxt >= s.end() && !s.probe {
+		if c.sent.lost == 0 && c.pipe() < c.window() {
+			c.rate.applicationLimited(c.sent.flying)
+		}
 		return false
 	}
 	c.header(now, out, 0, s.nxt)
@@ -106,24 +174,37 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 		return true
 	}
 	s.force = false
+	c.transmitNext(now, out, n, size)
+	return true
+}
+
+// transmitNext sends n octets at SND.NXT, and the FIN if it comes next.
+func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
+	s := &c.snd
 	if n > size {
 		out.SegmentSize = size
 	}
 	at := s.nxt
 	c.emit(out, at, n)
 	s.nxt = at + seq.Offset(n) + finLen(out)
-	if at < s.max {
+	again := at < s.max
+	if again {
 		out.Note = NoteRetransmission
 		c.rtt.cancel(now)
 	} else if s.nxt > at {
 		c.rtt.start(now, s.nxt)
 	}
+	if s.nxt > at {
+		c.sent.push(record{start: at, end: s.nxt, at: now, again: again, rate: c.rate.stamp(now, c.pipe())})
+	}
 	s.max = max(s.max, s.nxt)
 	if n%size != 0 {
 		s.small = s.nxt
 	}
+	c.recovery.prr.out += int64(n)
+	c.recovery.fresh = max(0, c.recovery.fresh-segments(n, size))
 	c.armRetransmit(now)
-	return true
+	c.armProbe(now)
 }
 
 // roomBeside is how many data octets fit into one segment next to out's options (MUST-16).

@@ -1,8 +1,11 @@
-// Package cc holds congestion control: how many octets a connection may have in flight.
+// Package cc holds congestion control: how many octets a connection may have in flight, and how fast they may leave.
 //
 // A [Controller] is told what happened and says how large the window is. It does not decide what is lost, what to send
-// again or when to send; those are questions of package conn. It knows no clock.
+// again or when to send; those are questions of package conn. It knows no clock: times are since an epoch of the
+// driver's, and come with each event.
 package cc
+
+import "time"
 
 // Controller decides the congestion window of one connection (RFC 5681). Sizes are in octets.
 type Controller interface {
@@ -10,37 +13,49 @@ type Controller interface {
 	Window() int64
 	// SlowStartThreshold is the window at which slow start ends.
 	SlowStartThreshold() int64
-	// OnAck: new data was acknowledged outside of loss recovery.
+	// OnAck: data was delivered, and no episode of loss recovery is under way.
 	OnAck(Ack)
-	// OnLoss: a segment was found lost while ACKs keep coming; recovery begins.
+	// OnLoss: congestion was noticed while ACKs keep coming; an episode begins.
 	OnLoss(Loss)
-	// OnRecovered: everything sent before that loss is acknowledged.
-	OnRecovered(inFlight int64)
 	// OnTimeout: the retransmission timer ran out.
 	OnTimeout(Loss)
+	// OnSpurious: what the last OnLoss or OnTimeout told has turned out to be wrong.
+	OnSpurious()
 	// SetMSS: the size of a full segment is now mss.
 	SetMSS(mss int)
 }
 
-// Ack describes an ACK that advanced SND.UNA.
+// Ack describes an ACK that said something was delivered.
 type Ack struct {
-	// Acked is how many octets it acknowledged.
+	// Now is when it arrived.
+	Now time.Duration
+	// Acked is how many octets it was the first to acknowledge, in order or by SACK.
 	Acked int64
 	// Limited says that the window, not the application or the receiver, had been holding the sender back. A window
-	// nobody filled proves nothing about the path and must not grow.
+	// nobody filled proves nothing about the path and must not grow (RFC 7661).
 	Limited bool
+	// RTT is the round trip it measured; 0: none.
+	RTT time.Duration
+	// SRTT is the smoothed round-trip time; 0: nothing was measured yet.
+	SRTT time.Duration
+	// Round says that something sent after the last Ack with Round is acknowledged now: a round trip has passed.
+	Round bool
 }
 
-// Loss describes the moment a loss was noticed.
+// Loss describes the moment congestion was noticed.
 type Loss struct {
-	// InFlight is how many octets were sent and not acknowledged.
+	// Now is when that was.
+	Now time.Duration
+	// InFlight is how many octets were sent and not acknowledged: FlightSize of RFC 5681.
 	InFlight int64
 	// Again says that the same segment has been lost before.
 	Again bool
+	// ECN says that a router marked a packet instead of dropping it (RFC 3168).
+	ECN bool
 }
 
 // maxWindow is far above any useful window and far below overflow.
-const maxWindow = 1 << 40
+const maxWindow = 1 << 38
 
 // InitialWindow is ten segments, or 14600 octets when that is less but at least two segments (RFC 6928 2).
 func InitialWindow(mss int) int64 {

@@ -1,12 +1,13 @@
 package cc
 
 // Reno is the congestion control of RFC 5681: slow start, congestion avoidance, and a halved window after a loss.
-// Together with the recovery of RFC 6582, which package conn holds, it is what is called NewReno.
 type Reno struct {
 	mss      int64
 	window   int64
 	ssthresh int64
 	credit   int64 // octets acknowledged in congestion avoidance since the window last grew
+
+	before struct{ window, ssthresh int64 } // the last reduction; 0: it has been undone
 }
 
 // NewReno returns a controller for segments of mss octets that begins with the given window, usually [InitialWindow].
@@ -53,11 +54,6 @@ func (r *Reno) OnLoss(l Loss) {
 	r.window = r.ssthresh
 }
 
-// OnRecovered keeps the sender from a burst when little is left in flight (RFC 6582 3.2, step 3, option 1).
-func (r *Reno) OnRecovered(inFlight int64) {
-	r.window = min(r.ssthresh, max(inFlight, r.mss)+r.mss)
-}
-
 // OnTimeout starts again from one segment (RFC 5681 3.1). The threshold is cut once per loss, not once per retry.
 func (r *Reno) OnTimeout(l Loss) {
 	if !l.Again {
@@ -67,8 +63,22 @@ func (r *Reno) OnTimeout(l Loss) {
 }
 
 func (r *Reno) cut(l Loss) {
-	r.ssthresh = max(l.InFlight/2, 2*r.mss)
+	r.before.window, r.before.ssthresh = r.window, r.ssthresh
+	num, den := int64(1), int64(2)
+	if l.ECN {
+		num, den = 8, 10 // RFC 8511 3.1
+	}
+	r.ssthresh = max(l.InFlight*num/den, 2*r.mss)
 	r.credit = 0
+}
+
+// OnSpurious gives the window back.
+func (r *Reno) OnSpurious() {
+	if r.before.window == 0 {
+		return
+	}
+	r.window, r.ssthresh = max(r.window, r.before.window), max(r.ssthresh, r.before.ssthresh)
+	r.before.window = 0
 }
 
 // SetMSS keeps the window counted in octets and at least one segment.

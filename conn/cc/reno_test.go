@@ -70,14 +70,6 @@ func TestReno(t *testing.T) {
 		{"to no less than two segments", reno(2_000, maxWindow), func(r *Reno) {
 			r.OnLoss(Loss{InFlight: 1_000})
 		}, 2_000, 2_000},
-		{"recovered with everything in flight", reno(20_000, maxWindow), func(r *Reno) {
-			r.OnLoss(Loss{InFlight: 20_000})
-			r.OnRecovered(20_000)
-		}, 10_000, 10_000},
-		{"recovered with nothing in flight: no burst", reno(20_000, maxWindow), func(r *Reno) {
-			r.OnLoss(Loss{InFlight: 20_000})
-			r.OnRecovered(0)
-		}, 2_000, 10_000},
 		{"a timeout begins with one segment", reno(20_000, maxWindow), func(r *Reno) {
 			r.OnTimeout(Loss{InFlight: 20_000})
 		}, 1_000, 10_000},

@@ -223,7 +223,8 @@ func (m *Monitor) checkAck(h *wire.TCP) error {
 	m.Ack, m.Edge = ack, max(m.Edge, edge)
 	for i, s := range h.Options.SACK[:h.Options.SACKCount] {
 		left, right := seq.Unwrap(m.irs, ack, s.Left), seq.Unwrap(m.irs, ack, s.Right)
-		if left <= ack || right <= left || right > m.Edge {
+		twice := i == 0 && left >= 1 && right <= ack // a D-SACK (RFC 2883)
+		if left <= ack && !twice || right <= left || right > m.Edge {
 			return fmt.Errorf("SACK block %d is %d to %d, ack %d, edge %d", i, left, right, ack, m.Edge)
 		}
 	}

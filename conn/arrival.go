@@ -1,0 +1,63 @@
+package conn
+
+import (
+	"time"
+
+	"minitcp/conn/seq"
+)
+
+// arrival gathers what one ACK, with its SACK blocks, says for the first time.
+type arrival struct {
+	now      Time
+	octets   int64 // that arrived
+	advanced bool  // SND.UNA has moved
+	lost     bool  // loss detection has found something
+	repeated int64 // octets the peer has received twice (D-SACK, RFC 2883)
+
+	newest   record     // of the records, the one sent last; empty: nobody can tell which
+	highest  seq.Offset // end of the highest
+	lowest   seq.Offset // end of the lowest that was sent only once, never: there is none
+	original Time       // when the first of those sent only once was sent, Never: there is none
+
+	echo   uint32 // the timestamp echoed, to tell an original from its retransmission
+	echoes bool
+	offset uint32        // of our timestamp clock
+	minRTT time.Duration // the shortest round trip known
+}
+
+func (c *Conn) newArrival(now Time, s *Segment) arrival {
+	o := &s.TCP.Options
+	return arrival{
+		now: now, lowest: never, original: Never,
+		echo: o.TSEcr, echoes: c.timestamps && o.HasTimestamps && o.TSEcr != 0, offset: c.tsOffset,
+		minRTT: c.rtt.minimum,
+	}
+}
+
+// add takes a record that has arrived, or a part of one.
+func (a *arrival) add(r *record) {
+	a.octets += r.size()
+	a.highest = max(a.highest, r.end)
+	if !r.again {
+		a.lowest = min(a.lowest, r.end)
+		a.original = min(a.original, r.at)
+	}
+	if !a.ambiguous(r) && (a.newest.end == 0 || sentAfter(r, &a.newest)) {
+		a.newest = *r
+	}
+}
+
+// ambiguous reports whether it may have been an earlier copy of the record that arrived (RFC 8985 6.2, step 2).
+func (a *arrival) ambiguous(r *record) bool {
+	switch {
+	case !r.again:
+		return false
+	case a.echoes:
+		return seq.Less(a.echo, timestampClock(r.at, a.offset))
+	}
+	return a.now.Sub(r.at) < a.minRTT
+}
+
+// sentAfter reports whether a was sent after b; of what left at one instant, the higher numbers were later
+// (RFC 8985 6.2, RACK_sent_after).
+func sentAfter(a, b *record) bool { return a.at > b.at || a.at == b.at && a.end > b.end }

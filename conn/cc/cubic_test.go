@@ -1,0 +1,207 @@
+package cc
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+func TestCubeRoot(t *testing.T) {
+	for _, x := range []uint64{0, 1, 7, 8, 26, 27, 1e6, 999999, 1 << 60, math.MaxUint64} {
+		r := cubeRoot(x)
+		if r < 1<<21-1 && (r*r*r > x || (r+1)*(r+1)*(r+1) <= x) {
+			t.Errorf("cube root of %d is %d", x, r)
+		}
+	}
+}
+
+// The integer curve against the formula of RFC 9438 4.2 in floating point.
+func TestCurve(t *testing.T) {
+	for _, mss := range []int{536, 1448, 8948} {
+		for _, segments := range []int64{10, 100, 1000, 100000} {
+			c := NewCubic(mss, segments*int64(mss))
+			c.ssthresh = c.window
+			c.OnLoss(Loss{InFlight: c.window})
+			c.begin(1)
+			k := math.Cbrt(float64(segments) * 0.3 / 0.4)
+			if got := c.k.Seconds(); math.Abs(got-k) > 0.01*k+0.002 {
+				t.Errorf("%d segments of %d: K is %v, want %.3f s", segments, mss, c.k, k)
+			}
+			for s := 0.0; s < 2*k; s += k / 7 {
+				want := 0.4*math.Pow(s-k, 3) + float64(segments)
+				got := float64(c.curve(time.Duration(s*1e9))) / float64(mss)
+				if math.Abs(got-want) > 0.01*want+0.1 {
+					t.Errorf("%d segments of %d: W(%.2f s) is %.2f, want %.2f", segments, mss, s, got, want)
+				}
+			}
+		}
+	}
+}
+
+// run acknowledges full windows, one per round trip, for a time.
+func (c *Cubic) run(now *time.Duration, rtt, d time.Duration) {
+	for end := *now + d; *now < end; *now += rtt {
+		for left := c.window; left > 0; left -= 2 * c.mss {
+			c.OnAck(Ack{Now: *now, Acked: min(left, 2*c.mss), Limited: true, SRTT: rtt, Round: left == c.window})
+		}
+	}
+}
+
+// On a path of 100 ms the window is back where the loss was after K, hardly moves around there, and then grows fast.
+func TestCubicShape(t *testing.T) {
+	const mss = 1448
+	c := NewCubic(mss, 1000*mss)
+	c.ssthresh = 1
+	now := time.Second
+	c.OnLoss(Loss{InFlight: c.window})
+	if c.window != 700*mss {
+		t.Fatalf("after the loss %d segments, want 700", c.window/mss)
+	}
+	k := 9085 * time.Millisecond // cbrt(300/0.4)
+	c.run(&now, 100*time.Millisecond, k/2)
+	if w := c.window / mss; w < 940 || w > 990 {
+		t.Errorf("halfway %d segments, want about 962", w)
+	}
+	c.run(&now, 100*time.Millisecond, k/2)
+	if w := c.window / mss; w < 995 || w > 1005 {
+		t.Errorf("after K %d segments, want about 1000", w)
+	}
+	c.run(&now, 100*time.Millisecond, k)
+	if w := c.window / mss; w < 1270 || w > 1330 {
+		t.Errorf("after 2K %d segments, want about 1300", w)
+	}
+}
+
+// On a short path the curve is slower than Reno, and CUBIC keeps up with it.
+func TestCubicRenoFriendly(t *testing.T) {
+	const mss = 1448
+	c := NewCubic(mss, 20*mss)
+	c.ssthresh = 1
+	now := time.Second
+	c.OnLoss(Loss{InFlight: c.window})
+	c.run(&now, time.Millisecond, 200*time.Millisecond)
+	// 0.53 segments per round trip from 14 to 20 take about 11 of them; the rest gives one each.
+	if w := c.window / mss; w < 180 || w > 215 {
+		t.Errorf("after 200 round trips %d segments, want about 200", w)
+	}
+}
+
+func TestCubicFastConvergence(t *testing.T) {
+	const mss = 1000
+	c := NewCubic(mss, 100*mss)
+	c.OnLoss(Loss{InFlight: c.window})
+	c.OnLoss(Loss{InFlight: c.window}) // before it was back at 100: 70 makes way
+	if c.wMax != 70*mss*17/20 {
+		t.Errorf("wMax is %d", c.wMax)
+	}
+	if c.window != 49*mss {
+		t.Errorf("window %d", c.window)
+	}
+}
+
+func TestCubicTimeoutAndUndo(t *testing.T) {
+	const mss = 1000
+	c := NewCubic(mss, 100*mss)
+	c.OnTimeout(Loss{InFlight: c.window})
+	if c.window != mss || c.ssthresh != 70*mss {
+		t.Errorf("window %d, threshold %d", c.window, c.ssthresh)
+	}
+	c.OnTimeout(Loss{InFlight: mss, Again: true})
+	if c.ssthresh != 70*mss {
+		t.Errorf("threshold %d after the second timeout", c.ssthresh)
+	}
+	c.OnSpurious()
+	if c.window != 100*mss || c.ssthresh != maxWindow {
+		t.Errorf("undone: window %d, threshold %d", c.window, c.ssthresh)
+	}
+	c.window = 5 * mss
+	c.OnSpurious() // not twice
+	if c.window != 5*mss {
+		t.Errorf("undone twice: window %d", c.window)
+	}
+}
+
+// A window nobody fills does not grow, nor does time spent so.
+func TestCubicApplicationLimited(t *testing.T) {
+	const mss = 1000
+	c := NewCubic(mss, 100*mss)
+	c.ssthresh = 1
+	now := time.Second
+	c.OnLoss(Loss{InFlight: c.window})
+	c.run(&now, 100*time.Millisecond, time.Second)
+	before := c.window
+	for range 1000 {
+		now += 100 * time.Millisecond
+		c.OnAck(Ack{Now: now, Acked: mss, SRTT: 100 * time.Millisecond})
+	}
+	if c.window != before {
+		t.Errorf("grew from %d to %d", before, c.window)
+	}
+	now += 100 * time.Millisecond
+	c.run(&now, 100*time.Millisecond, 200*time.Millisecond)
+	if c.window > before+before/10 {
+		t.Errorf("jumped from %d to %d", before, c.window)
+	}
+}
+
+func TestHystart(t *testing.T) {
+	const mss = 1000
+	rounds := func(c *Cubic, n int, rtt time.Duration) {
+		for range n {
+			for i := range 10 {
+				c.OnAck(Ack{Now: 1, Acked: mss, Limited: true, RTT: rtt, SRTT: rtt, Round: i == 0})
+			}
+		}
+	}
+	c := NewCubic(mss, 10*mss)
+	rounds(c, 3, 40*time.Millisecond)
+	if c.window != 40*mss {
+		t.Errorf("window %d, want 40 segments", c.window)
+	}
+	rounds(c, 1, 46*time.Millisecond) // 5 ms and more: an alarm, at the eighth sample
+	rounds(c, 1, 46*time.Millisecond)
+	if w := c.window; w < 50*mss || w > 53*mss {
+		t.Errorf("window %d: conservative slow start is a quarter as fast", w)
+	}
+	rounds(c, 1, 40*time.Millisecond) // a false alarm
+	w := c.window
+	rounds(c, 1, 40*time.Millisecond)
+	if c.window != w+10*mss {
+		t.Errorf("window %d, want %d: slow start goes on", c.window, w+10*mss)
+	}
+	rounds(c, 10, 50*time.Millisecond) // a true one: over after five rounds
+	if c.ssthresh == maxWindow || c.window < c.ssthresh {
+		t.Errorf("slow start has not ended: window %d, threshold %d", c.window, c.ssthresh)
+	}
+}
+
+// No input makes the window overflow, fall below a segment, or the arithmetic fail.
+func FuzzCubic(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9}, uint16(1448))
+	f.Fuzz(func(t *testing.T, b []byte, mss uint16) {
+		size := int(max(mss, 48))
+		c := NewCubic(size, InitialWindow(size))
+		now := time.Duration(1)
+		for len(b) >= 4 {
+			a, n, d := int64(b[1])<<(b[2]%36), b[0], time.Duration(b[3])
+			now += d << (b[2] % 40)
+			switch n % 6 {
+			case 0, 1:
+				c.OnAck(Ack{Now: now, Acked: a, Limited: n%4 != 0, RTT: d * time.Millisecond, SRTT: d << (b[1] % 30), Round: n%3 == 0})
+			case 2:
+				c.OnLoss(Loss{Now: now, InFlight: a, ECN: n&8 != 0})
+			case 3:
+				c.OnTimeout(Loss{Now: now, InFlight: a, Again: n&8 != 0})
+			case 4:
+				c.OnSpurious()
+			case 5:
+				size = max(48, int(a%65536))
+				c.SetMSS(size)
+			}
+			if c.window < int64(size) || c.window > maxWindow || c.ssthresh < 0 {
+				t.Fatalf("window %d, threshold %d", c.window, c.ssthresh)
+			}
+			b = b[4:]
+		}
+	})
+}

@@ -1,0 +1,103 @@
+package conn
+
+import (
+	"time"
+
+	"minitcp/conn/seq"
+)
+
+// rack answers: what has been lost? What was sent before something that has arrived, and by longer than the path may
+// have changed their order (RFC 8985 6).
+type rack struct {
+	newest  record        // what has arrived and was sent last: RACK.xmit_ts, RACK.end_seq
+	rtt     time.Duration // its round trip
+	highest seq.Offset    // end of the highest octet that has arrived: RACK.fack
+
+	reordered  bool       // segments have arrived in another order than they were sent in
+	multiplier uint8      // of the window for reordering, less one
+	persist    uint8      // episodes after which it falls back
+	round      seq.Offset // a D-SACK counts once per round trip, which ends when this is acknowledged; 0: none has
+}
+
+// maxMultiplier and reorderPersist: the window grows to the smoothed round trip at the most, and what made it grow is
+// remembered for so many episodes (RFC 8985 6.2, step 4).
+const (
+	maxMultiplier  = 100
+	reorderPersist = 16
+)
+
+// update takes what an ACK says (RFC 8985 6.2, steps 1 to 3).
+func (r *rack) update(a *arrival) {
+	if a.octets == 0 {
+		return
+	}
+	if a.newest.end != 0 && (r.newest.end == 0 || sentAfter(&a.newest, &r.newest)) {
+		r.newest, r.rtt = a.newest, a.now.Sub(a.newest.at)
+	}
+	if a.lowest < r.highest {
+		r.reordered = true
+	}
+	r.highest = max(r.highest, a.highest)
+}
+
+// duplicated takes a D-SACK: something was sent again for nothing, so the window was too short (step 4).
+func (r *rack) duplicated(una, nxt seq.Offset) {
+	if r.round != 0 && una < r.round {
+		return
+	}
+	r.round = nxt
+	r.multiplier = min(r.multiplier+1, maxMultiplier)
+	r.persist = reorderPersist
+}
+
+// episodeOver is called when loss recovery ends.
+func (r *rack) episodeOver() {
+	if r.persist > 0 {
+		if r.persist--; r.persist == 0 {
+			r.multiplier = 0
+		}
+	}
+}
+
+// reorderWindow is how much later than expected something may arrive: RACK.reo_wnd.
+func (c *Conn) reorderWindow() time.Duration {
+	r := &c.rack
+	if !r.reordered && (c.recovery.phase != noRecovery || c.sent.sacked >= duplicateThreshold*int64(c.fullSize())) {
+		return 0 // three segments after it have arrived: as good as three duplicate ACKs
+	}
+	return min(time.Duration(int64(r.multiplier)+1)*c.rtt.minimum/4, c.rtt.srtt)
+}
+
+// detectLoss finds what has been lost by now, and arms the timer for what will have been (RFC 8985 6.2, step 5).
+func (c *Conn) detectLoss(now Time) (found bool) {
+	c.timer.reorder = Never
+	q := &c.sent
+	if q.sacked == 0 && c.recovery.phase == noRecovery || c.rack.newest.end == 0 {
+		return false // all that has arrived came in order
+	}
+	patience := c.rack.rtt + c.reorderWindow()
+	latest := Time(0)
+	for i := q.head; i < len(q.list); i++ {
+		r := &q.list[i]
+		if r.fate != flying || !sentAfter(&c.rack.newest, r) {
+			continue
+		}
+		if due := r.at.Add(patience); due > now {
+			latest = max(latest, due)
+			continue
+		}
+		q.setFate(i, lost)
+		found = true
+	}
+	if latest > 0 {
+		c.timer.reorder = latest
+	}
+	return found
+}
+
+// reorderTimeout is what happens when something has not come although it had its time (RFC 8985 6.2).
+func (c *Conn) reorderTimeout(now Time) {
+	if c.detectLoss(now) && c.recovery.phase == noRecovery {
+		c.enterRecovery(now, 0)
+	}
+}

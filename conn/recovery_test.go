@@ -1,0 +1,431 @@
+package conn
+
+import (
+	"testing"
+	"time"
+
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// sackOne is a connection with SACK, an MSS of 1000, a window of ten segments, and a round trip of 100 ms.
+func sackOne(t *testing.T, timestamps Feature) *one {
+	t.Helper()
+	o := newOne(t, Config{MaxRTO: time.Minute, Timestamps: timestamps, WindowScale: Disabled})
+	o.c = Dial(o.now, &o.cfg, testOpen())
+	o.want(segment{flags: syn})
+	o.now = o.now.Add(100 * time.Millisecond)
+	mss := uint16(1000)
+	if timestamps == Enabled {
+		mss += timestampsLen
+	}
+	o.in(segment{flags: syn | ack, ack: 1, options: o.echo(wire.Options{MSS: mss, SACKPermitted: true}, 0)})
+	o.want(segment{flags: ack, seq: 1, ack: 1})
+	return o
+}
+
+// echo adds timestamps, if they were agreed on: an echo of what was sent age ago.
+func (o *one) echo(options wire.Options, age time.Duration) wire.Options {
+	if o.c.timestamps {
+		options.HasTimestamps = true
+		options.TSVal, options.TSEcr = 1, o.c.clock(o.now.Add(-age))
+	}
+	return options
+}
+
+// ack receives an ACK with SACK blocks: start, end, start, end...
+func (o *one) ack(number int64, blocks ...int64) {
+	o.t.Helper()
+	var options wire.Options
+	for i := 0; i < len(blocks); i += 2 {
+		options.SACK[options.SACKCount] = wire.SACKBlock{
+			Left: seq.Wire(testISS, seq.Offset(blocks[i])), Right: seq.Wire(testISS, seq.Offset(blocks[i+1]))}
+		options.SACKCount++
+	}
+	o.in(segment{flags: ack, seq: 1, ack: number, options: o.echo(options, 100*time.Millisecond)})
+}
+
+// wantNumbers expects exactly these segments of 1000 octets, or what is left at the end, by their numbers.
+func (o *one) wantNumbers(numbers ...int64) {
+	o.t.Helper()
+	var got []int64
+	var out Outgoing
+	for o.c.Transmit(o.now, 1, &out) {
+		o.last = out
+		got = append(got, int64(seq.Unwrap(testISS, o.c.snd.una, out.TCP.Seq)))
+		o.check()
+	}
+	if len(got) != len(numbers) {
+		o.t.Fatalf("sent %v, want %v", got, numbers)
+	}
+	for i := range got {
+		if got[i] != numbers[i] {
+			o.t.Fatalf("sent %v, want %v", got, numbers)
+		}
+	}
+}
+
+func (o *one) sleep(d time.Duration) { o.now = o.now.Add(d) }
+
+// tenSent is sackOne with ten segments in flight, sent a round trip ago, and five more written.
+func tenSent(t *testing.T, timestamps Feature) *one {
+	t.Helper()
+	o := sackOne(t, timestamps)
+	o.write(repeat(10000))
+	o.wantNumbers(1, 1001, 2001, 3001, 4001, 5001, 6001, 7001, 8001, 9001)
+	o.write(repeat(5000))
+	o.nothing()
+	o.sleep(100 * time.Millisecond)
+	return o
+}
+
+// One segment lost: it is sent again once three after it have arrived, and the window comes down in proportion
+// (RFC 8985 6.2, RFC 9937).
+func TestOneLoss(t *testing.T) {
+	o := tenSent(t, Disabled)
+	o.write(repeat(20000))
+	o.ack(1, 1001, 2001) // limited transmit: what arrives makes room (RFC 3042)
+	o.wantNumbers(10001)
+	o.ack(1, 1001, 3001)
+	o.wantNumbers(11001)
+	o.ack(1, 1001, 4001)
+	o.wantNumbers(1)
+	if o.last.Note != NoteFastRetransmission {
+		t.Errorf("note %v", o.last.Note)
+	}
+	// Of the ACKs that follow, seven in ten let something out until seven segments are in flight, and then each does.
+	sent := 0
+	for end := int64(5001); end <= 10001; end += 1000 {
+		o.sleep(time.Millisecond)
+		o.ack(1, 1001, end)
+		for o.c.Transmit(o.now, 1, &o.last) {
+			sent++
+		}
+	}
+	if sent != 4 { // of six
+		t.Errorf("%d segments were sent meanwhile", sent)
+	}
+	o.sleep(100 * time.Millisecond)
+	o.ack(15001)
+	if o.c.recovery.phase != noRecovery || o.c.stats.Retransmitted != 1 || o.c.stats.Timeouts != 0 {
+		t.Errorf("phase %v, %+v", o.c.recovery.phase, o.c.stats)
+	}
+	if w := o.c.Info().CongestionWindow; w < 7000 || w > 10000 {
+		t.Errorf("window %d", w)
+	}
+}
+
+// Several losses are repaired in one round trip, and a lost retransmission without a timeout.
+func TestSeveralLosses(t *testing.T) {
+	o := tenSent(t, Disabled)
+	o.ack(1, 1001, 2001, 3001, 4001, 5001, 10001) // 1, 2001 and 4001 are lost
+	if o.c.sent.lost != 3000 {
+		t.Fatalf("%d octets are taken for lost", o.c.sent.lost)
+	}
+	var got []int64
+	for o.c.Transmit(o.now, 1, &o.last) {
+		got = append(got, int64(seq.Unwrap(testISS, 1, o.last.TCP.Seq)))
+	}
+	if len(got) < 3 || got[0] != 1 || got[1] != 2001 || got[2] != 4001 {
+		t.Fatalf("sent %v, want 1, 2001, 4001 and perhaps more", got)
+	}
+	o.sleep(100 * time.Millisecond)
+	// 2001 and 4001 arrive, 1 is lost again: what was sent after it has arrived.
+	o.ack(1, 1001, 10001)
+	o.sleep(30 * time.Millisecond) // a quarter of the round trip, in case they only changed places
+	o.c.Advance(o.now)
+	if o.c.sent.first().fate != lost {
+		o.ack(1, 1001, 10001)
+	}
+	o.c.Transmit(o.now, 1, &o.last)
+	if n := int64(seq.Unwrap(testISS, 1, o.last.TCP.Seq)); n != 1 {
+		t.Fatalf("sent %d, want 1 again", n)
+	}
+	if o.c.stats.Timeouts != 0 {
+		t.Error("it took a timeout")
+	}
+}
+
+// Segments that change places once are waited for ever after, for a quarter of a round trip (RFC 8985 6.2, step 4).
+func TestReorderingIsLearned(t *testing.T) {
+	o := tenSent(t, Disabled)
+	o.ack(1, 1001, 2001)
+	o.ack(2001) // it was only late
+	o.sleep(time.Millisecond)
+	if !o.c.rack.reordered {
+		t.Fatal("nothing was learned")
+	}
+	for o.c.Transmit(o.now, 1, &o.last) {
+	}
+	o.ack(2001, 3001, 8001) // five after it have arrived
+	o.wantNoRetransmission()
+	if o.c.timer.reorder == Never {
+		t.Fatal("no timer")
+	}
+	o.sleep(30 * time.Millisecond)
+	o.c.Advance(o.now)
+	o.c.Transmit(o.now, 1, &o.last)
+	if n := int64(seq.Unwrap(testISS, 1, o.last.TCP.Seq)); n != 2001 {
+		t.Errorf("sent %d, want 2001", n)
+	}
+}
+
+func (o *one) wantNoRetransmission() {
+	o.t.Helper()
+	for o.c.Transmit(o.now, 1, &o.last) {
+		if o.last.Note == NoteFastRetransmission || o.last.Note == NoteRetransmission {
+			o.t.Fatalf("sent %d again", o.last.TCP.Seq-testISS)
+		}
+	}
+}
+
+// The last segment is lost, and nothing follows that could tell: a probe after two round trips, whose SACK does
+// (RFC 8985 7).
+func TestTailLoss(t *testing.T) {
+	o := sackOne(t, Disabled)
+	o.write(repeat(4000))
+	o.wantNumbers(1, 1001, 2001, 3001)
+	o.sleep(100 * time.Millisecond)
+	o.ack(2001)
+	o.wait(190 * time.Millisecond)
+	o.nothing()
+	o.wait(20 * time.Millisecond)
+	o.wantNumbers(3001)
+	if o.last.Note != NoteTailProbe {
+		t.Errorf("note %v", o.last.Note)
+	}
+	o.sleep(100 * time.Millisecond)
+	o.ack(2001, 3001, 4001) // the probe arrived, so what was sent before it is lost
+	o.wait(30 * time.Millisecond)
+	o.wantNumbers(2001)
+	o.sleep(100 * time.Millisecond)
+	o.ack(4001)
+	if s := o.c.stats; s.Timeouts != 0 || s.Retransmitted != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A probe that was not needed costs nothing, one that repaired a loss costs a reduction (RFC 8985 7.4).
+func TestTailProbeOutcome(t *testing.T) {
+	for name, c := range map[string]struct {
+		dsack   bool
+		reduced bool
+	}{"needless": {true, false}, "needed": {false, true}} {
+		t.Run(name, func(t *testing.T) {
+			o := sackOne(t, Disabled)
+			o.write(repeat(2000))
+			o.wantNumbers(1, 1001)
+			o.wait(400 * time.Millisecond)
+			o.wantNumbers(1001)
+			o.sleep(100 * time.Millisecond)
+			before := o.c.cc.Window()
+			if c.dsack {
+				o.ack(2001, 1001, 2001)
+			} else {
+				o.ack(2001)
+			}
+			o.write("more")
+			o.wantNumbers(2001)
+			o.sleep(100 * time.Millisecond)
+			o.ack(2005)
+			if reduced := o.c.cc.Window() < before; reduced != c.reduced {
+				t.Errorf("window %d, before %d", o.c.cc.Window(), before)
+			}
+		})
+	}
+}
+
+// A spurious timeout is recognised by the echoed timestamp, and everything is given back (RFC 3522).
+func TestSpuriousTimeoutByTimestamp(t *testing.T) {
+	o := tenSent(t, Enabled)
+	before := o.c.Info().CongestionWindow
+	o.wait(500 * time.Millisecond)
+	if o.c.stats.Timeouts == 0 {
+		o.wait(time.Second)
+	}
+	o.c.Transmit(o.now, 1, &o.last)
+	if o.c.stats.Timeouts != 1 {
+		t.Fatalf("%d timeouts", o.c.stats.Timeouts)
+	}
+	o.sleep(10 * time.Millisecond)
+	o.in(segment{flags: ack, seq: 1, ack: 1001, options: o.echo(wire.Options{}, 700*time.Millisecond)}) // the original's
+	if i := o.c.Info(); i.Spurious != 1 || i.CongestionWindow < before || o.c.sent.lost != 0 || o.c.rtt.backoff != 0 {
+		t.Errorf("%d spurious, window %d of %d, %d lost", i.Spurious, i.CongestionWindow, before, o.c.sent.lost)
+	}
+}
+
+// Without timestamps F-RTO finds it: new segments after the first ACK, and then originals are acknowledged (RFC 5682).
+func TestSpuriousTimeoutByFRTO(t *testing.T) {
+	o := tenSent(t, Disabled)
+	before := o.c.Info().CongestionWindow
+	for o.c.stats.Timeouts == 0 {
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+		if o.c.stats.Timeouts == 0 {
+			o.c.Transmit(o.now, 1, &o.last) // a tail probe
+		}
+	}
+	o.wantNumbers(1)
+	o.ack(1001)
+	if n := o.next(); n < 10001 {
+		t.Fatalf("sent %d, want something new", n)
+	}
+	o.ack(2001)
+	if i := o.c.Info(); i.Spurious != 1 || i.CongestionWindow < before || o.c.recovery.phase != noRecovery {
+		t.Errorf("%d spurious, window %d of %d", i.Spurious, i.CongestionWindow, before)
+	}
+}
+
+// next is the number of the next segment.
+func (o *one) next() int64 {
+	o.t.Helper()
+	if !o.c.Transmit(o.now, 1, &o.last) {
+		o.t.Fatal("sent nothing")
+	}
+	return int64(seq.Unwrap(testISS, o.c.snd.una, o.last.TCP.Seq))
+}
+
+// A true timeout is not undone: the second ACK repeats the first.
+func TestTrueTimeout(t *testing.T) {
+	o := tenSent(t, Disabled)
+	for o.c.stats.Timeouts == 0 {
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+		if o.c.stats.Timeouts == 0 {
+			o.c.Transmit(o.now, 1, &o.last)
+		}
+	}
+	o.wantNumbers(1)
+	o.sleep(100 * time.Millisecond)
+	o.ack(1001)
+	for o.c.Transmit(o.now, 1, &o.last) {
+	}
+	o.sleep(100 * time.Millisecond)
+	o.ack(1001, 12001, 13001)
+	if n := o.next(); n != 1001 {
+		t.Errorf("sent %d, want 1001", n)
+	}
+	if o.c.stats.Spurious != 0 {
+		t.Error("undone")
+	}
+}
+
+// A needless retransmission is reported by the peer, and undone; the window for reordering grows (RFC 2883, RFC 3708).
+func TestUndoByDSACK(t *testing.T) {
+	o := tenSent(t, Disabled)
+	before := o.c.Info().CongestionWindow
+	o.ack(1, 1001, 4001)
+	for o.c.Transmit(o.now, 1, &o.last) {
+	}
+	if o.c.recovery.phase != fastRecovery {
+		t.Fatal("no episode")
+	}
+	o.sleep(time.Millisecond)
+	o.ack(4001)
+	o.sleep(99 * time.Millisecond)
+	o.ack(10001, 1, 1001)
+	if i := o.c.Info(); i.Spurious != 1 || i.CongestionWindow < before {
+		t.Errorf("%d spurious, window %d of %d", i.Spurious, i.CongestionWindow, before)
+	}
+	if o.c.rack.multiplier != 1 || !o.c.rack.reordered {
+		t.Errorf("multiplier %d", o.c.rack.multiplier)
+	}
+}
+
+// A peer may throw away what it has reported; after a timeout it is sent again (RFC 2018 8).
+func TestReneging(t *testing.T) {
+	o := tenSent(t, Disabled)
+	o.ack(1, 1001, 10001)
+	o.ack(2001, 3001, 10001) // 2001 was reported before, and is now missing
+	if o.c.sent.first().fate != sacked {
+		t.Fatal("the test is wrong")
+	}
+	for range 200 {
+		if o.c.snd.una != 2001 {
+			break
+		}
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+		for o.c.Transmit(o.now, 1, &o.last) {
+			if seq.Unwrap(testISS, 1, o.last.TCP.Seq) == 2001 && o.last.Len > 0 {
+				return
+			}
+		}
+	}
+	t.Error("2001 was never sent again")
+}
+
+// SACK blocks that cannot be: nothing happens, and nothing is believed.
+func TestAbsurdSACKs(t *testing.T) {
+	for name, blocks := range map[string][]int64{
+		"never sent":   {10001, 20001},
+		"half of it":   {5001, 20001},
+		"upside down":  {4001, 2001},
+		"empty":        {2001, 2001},
+		"before all":   {-5000, -2000},
+		"half before":  {-5000, 0},
+		"far away":     {1 << 30, 1<<30 + 1000},
+		"twice, never": {5001, 20001, 4001, 30001},
+	} {
+		o := tenSent(t, Disabled)
+		o.ack(1, blocks...)
+		if o.c.sent.sacked != 0 || o.c.sent.lost != 0 || o.c.stats.Spurious != 0 {
+			t.Errorf("%s: %d sacked, %d lost", name, o.c.sent.sacked, o.c.sent.lost)
+		}
+	}
+}
+
+// D-SACKs for what was never sent twice do not make the window for reordering grow beyond a round trip, nor undo anything.
+func TestDSACKFlood(t *testing.T) {
+	o := tenSent(t, Disabled)
+	for range 1000 {
+		o.ack(1001, 1, 1001)
+		for o.c.Transmit(o.now, 1, &o.last) {
+		}
+		o.sleep(time.Millisecond)
+	}
+	if w := o.c.reorderWindow(); w > o.c.rtt.srtt {
+		t.Errorf("the window for reordering is %v", w)
+	}
+	if o.c.stats.Spurious != 0 {
+		t.Error("something was undone")
+	}
+}
+
+// What comes twice is reported first (RFC 2883 4).
+func TestSendsDSACK(t *testing.T) {
+	o := sackOne(t, Disabled)
+	blocks := func(want ...int64) {
+		t.Helper()
+		if !o.c.Transmit(o.now, 1, &o.last) {
+			t.Fatal("no ACK")
+		}
+		var got []int64
+		for _, b := range o.last.TCP.Options.SACK[:o.last.TCP.Options.SACKCount] {
+			got = append(got, int64(b.Left-testIRS), int64(b.Right-testIRS))
+		}
+		if len(got) != len(want) {
+			t.Fatalf("SACK %v, want %v", got, want)
+		}
+		for i := range got {
+			if got[i] != want[i] {
+				t.Fatalf("SACK %v, want %v", got, want)
+			}
+		}
+	}
+	in := func(at int64, n int) { o.in(segment{flags: ack, seq: at, ack: 1, data: repeat(n)}) }
+	in(1, 500)
+	in(501, 500) // every second
+	blocks()
+	in(1, 500)
+	blocks(1, 501)
+	in(501, 1000) // half of it is new
+	o.wait(40 * time.Millisecond)
+	blocks(501, 1001)
+	in(2501, 500)
+	blocks(2501, 3001)
+	in(2601, 100)
+	blocks(2601, 2701, 2501, 3001)
+	in(3501, 500)
+	blocks(3501, 4001, 2501, 3001) // reported once only
+}

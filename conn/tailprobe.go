@@ -1,0 +1,63 @@
+package conn
+
+import (
+	"time"
+
+	"minitcp/conn/seq"
+)
+
+// tailProbe answers: has the end of what was sent been lost? Nothing comes after it that could tell, so when two round
+// trips pass in silence one segment is sent, new or again, whose ACK will (TLP, RFC 8985 7).
+type tailProbe struct {
+	end    seq.Offset // SND.NXT after the probe, 0: none is out
+	repeat bool       // it was the last segment again
+	due    bool       // Transmit is to send it
+}
+
+// armProbe starts the timer for a probe, if there is something it could find out (RFC 8985 7.2).
+func (c *Conn) armProbe(now Time) {
+	c.timer.tailProbe = Never
+	q := &c.sent
+	if !c.sack || c.recovery.phase != noRecovery || c.probe.end != 0 || q.flying == 0 || q.sacked > 0 ||
+		c.rtt.backoff > 0 || c.timer.retransmit == Never || !c.state.synchronized() {
+		return
+	}
+	wait := time.Second
+	if c.rtt.srtt != 0 {
+		wait = 2*c.rtt.srtt + granularity
+		if q.flying <= int64(c.fullSize()) {
+			wait += maxPeerDelay
+		}
+	}
+	c.timer.tailProbe = min(now.Add(wait), c.timer.retransmit)
+}
+
+// maxPeerDelay is how long the peer may keep back the ACK of a single segment (TLP.max_ack_delay).
+const maxPeerDelay = 200 * time.Millisecond
+
+// probeTimeout makes Transmit send the probe, and gives it its own time to be answered (RFC 8985 7.3).
+func (c *Conn) probeTimeout(now Time) {
+	c.timer.tailProbe = Never
+	c.probe.due = true
+	c.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
+}
+
+// probeAnswered takes an ACK while a probe is out, and ends its episode when it is known whether it was needed
+// (RFC 8985 7.4).
+func (c *Conn) probeAnswered(now Time, s *Segment, a *arrival) {
+	p := &c.probe
+	switch {
+	case p.end == 0 || c.snd.una < p.end && a.repeated == 0:
+		return
+	case !p.repeat, a.repeated > 0:
+		// Something new is acknowledged like anything else; and what came twice had not been lost.
+	case c.snd.una > p.end:
+		// The probe has repaired a loss before it was noticed. That is congestion all the same.
+		if c.recovery.phase == noRecovery {
+			c.cc.OnLoss(c.lossNow(now))
+		}
+	case a.advanced || s.TCP.Options.SACKCount > 0:
+		return // the other copy may still be on its way
+	}
+	c.probe = tailProbe{}
+}

@@ -1,0 +1,65 @@
+package conn
+
+import "minitcp/conn/seq"
+
+// undo answers: was the last episode a mistake? It was if what was sent again had only been late: an ACK echoes a
+// timestamp from before the first retransmission (Eifel, RFC 3522), the peer says that it got every retransmission
+// twice (D-SACK, RFC 3708), or, after a timeout, it acknowledges what was in flight before and has not been sent again
+// (F-RTO, RFC 5682).
+type undo struct {
+	armed   bool
+	since   Time   // when the episode began
+	octets  int64  // sent again and not yet known to have been for nothing
+	stamp   uint32 // timestamp of the first retransmission
+	sent    bool   // there was one
+	timeout bool   // the episode began with a timeout
+}
+
+func (u *undo) begin(now Time) { *u = undo{armed: true, since: now} }
+
+// resent is called for every retransmission of an episode.
+func (u *undo) resent(n int64, clock uint32) {
+	if !u.sent {
+		u.sent, u.stamp = true, clock
+	}
+	u.octets += n
+}
+
+// spurious reports whether the ACK proves that the episode was for nothing.
+func (c *Conn) spurious(s *Segment, a *arrival) bool {
+	u := &c.undo
+	if !u.armed || !u.sent {
+		return false
+	}
+	u.octets -= a.repeated
+	switch {
+	case a.advanced && a.echoes && seq.Less(a.echo, u.stamp):
+		return true
+	case a.repeated > 0 && u.octets <= 0:
+		return true
+	case c.recovery.phase == timeoutRecovery && a.original < u.since:
+		// Unless it is all acknowledged at once: then it tells nothing (RFC 5682 2.1, step 2).
+		return c.snd.una < c.recovery.end || c.recovery.probing
+	}
+	return false
+}
+
+// undoEpisode gives back what the episode took.
+func (c *Conn) undoEpisode(now Time) {
+	c.undo.armed = false
+	c.cc.OnSpurious()
+	c.stats.Spurious++
+	if !c.undo.timeout {
+		c.rack.reordered = true // what was taken for lost had been overtaken
+	}
+	c.rtt.backoff = 0
+	if c.recovery.phase == noRecovery {
+		return
+	}
+	for i := c.sent.head; i < len(c.sent.list); i++ {
+		if r := &c.sent.list[i]; r.fate == lost {
+			c.sent.setFate(i, flying)
+		}
+	}
+	c.leaveRecovery()
+}
