@@ -167,7 +167,7 @@ func (c *Conn) establish(now Time) {
 		window = int64(c.fullSize()) // the SYN was lost: begin with one segment (RFC 5681 3.1)
 		c.rtt.synLost(c.cfg)
 	}
-	c.cc = cc.NewCubic(c.fullSize(), window)
+	c.cc = c.cfg.CongestionControl.controller(c.fullSize(), window)
 	c.recovery = recovery{} // the SYN's timeouts say nothing about the data
 	c.armKeepAlive(now)
 	if c.snd.finQueued {

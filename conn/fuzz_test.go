@@ -109,7 +109,6 @@ type play struct {
 
 	// The peer.
 	options wire.Options // of its SYN
-	synSent bool
 	clock   uint32
 	window  uint16
 	next    seq.Offset // where its data goes on

@@ -15,7 +15,7 @@ import (
 func TestPurity(t *testing.T) {
 	allowed := map[string]bool{
 		"net/netip": true, "time": true, "errors": true, "io": true, "math": true, "math/bits": true, "fmt": true,
-		"encoding/binary": true, "strconv": true, "crypto/sha256": true, "slices": true, "cmp": true,
+		"encoding/binary": true, "strconv": true, "strings": true, "crypto/sha256": true, "slices": true, "cmp": true,
 	}
 	support := map[string]bool{"bytes": true, "math/rand/v2": true} // for conntest, which draws lots from a seed
 	files := 0

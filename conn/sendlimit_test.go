@@ -53,6 +53,9 @@ func TestSendLimit(t *testing.T) {
 			s := &conn.snd
 			s.una, s.nxt, s.max = 1, 1+c.sent, 1+c.sent
 			s.buf.start, s.buf.end = 1, 1+c.written
+			if c.sent > 0 {
+				conn.sent.push(record{start: 1, end: 1 + c.sent})
+			}
 			s.edge, s.largest = 1+seq.Offset(c.window), 65535
 			conn.cc = cc.NewReno(size, c.cwnd)
 			if c.change != nil {

@@ -37,7 +37,7 @@ func TestRetransmissionTimeout(t *testing.T) {
 //
 // Shows: MUST-19.
 func TestSlowStartAndCongestionAvoidance(t *testing.T) {
-	o := established(t, Config{})
+	o := established(t, Config{CongestionControl: Reno})
 	o.write(repeat(1 << 20))
 	una := int64(1)
 	// round sends what may be sent, and has it acknowledged segment by segment, with what that allows sent in between.

@@ -182,9 +182,10 @@ func TestProbeTimes(t *testing.T) {
 }
 
 // The peer takes back part of its window, with data on the way: what is outside of it is not sent again, nor is
-// anything new; what is inside is; and however long that lasts, while the peer answers, the connection stays.
+// anything new; what is inside is; and however long that lasts, while the peer answers, the connection stays, also when
+// probes become rarer than R2 is long.
 //
-// Shows: MUST-34, SHLD-15, SHLD-16, SHLD-17.
+// Shows: MUST-34, MUST-37, SHLD-15, SHLD-16, SHLD-17.
 func TestWindowTakenBack(t *testing.T) {
 	o := established(t, Config{R2: 100 * time.Second})
 	o.write(repeat(4380))

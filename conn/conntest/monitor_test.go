@@ -1,0 +1,120 @@
+package conntest
+
+import (
+	"testing"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// established is a monitor that has seen a handshake: our numbers begin at 1000, the peer's at 2000, its window is 5000
+// and its MSS 1000; ours is 3000.
+func established(t *testing.T) *Monitor {
+	m := &Monitor{MTU: 1500, IPHeader: 20}
+	for _, s := range []conn.Outgoing{
+		{TCP: wire.TCP{Flags: wire.SYN, Seq: 1000, Window: 3000, Options: wire.Options{MSS: 1460}}},
+		{TCP: wire.TCP{Flags: wire.ACK, Seq: 1001, Ack: 2001, Window: 3000}},
+	} {
+		if err := m.Sent(1, 2000, &s); err != nil {
+			t.Fatal(err)
+		}
+		m.Received(&conn.Segment{TCP: wire.TCP{Flags: wire.SYN | wire.ACK, Seq: 2000, Ack: 1001, Window: 5000, Options: wire.Options{MSS: 1000}}})
+		m.Drained()
+	}
+	return m
+}
+
+// Every rule can be broken.
+func TestMonitor(t *testing.T) {
+	data := func(n int) ([][]byte, int) { return [][]byte{make([]byte, n)}, n }
+	segment := func(flags wire.Flags, seq, ack uint32, window uint16, n int) conn.Outgoing {
+		out := conn.Outgoing{TCP: wire.TCP{Flags: flags, Seq: 1000 + seq, Ack: 2000 + ack, Window: window}}
+		out.Data, out.Len = data(n)
+		return out
+	}
+	change := func(out conn.Outgoing, f func(*conn.Outgoing)) conn.Outgoing {
+		f(&out)
+		return out
+	}
+	full := segment(wire.ACK, 1, 1, 3000, 1000)
+	for _, c := range []struct {
+		name string
+		out  conn.Outgoing
+		ok   bool
+	}{
+		{"a full segment", full, true},
+		{"a superframe", change(segment(wire.ACK, 1, 1, 3000, 4000), func(out *conn.Outgoing) { out.SegmentSize = 1000 }), true},
+		{"a superframe above the limit", change(segment(wire.ACK, 1, 1, 3000, 4001), func(out *conn.Outgoing) { out.SegmentSize = 1000 }), false},
+		{"more than the MSS", segment(wire.ACK, 1, 1, 3000, 1001), false},
+		{"with options more than the MSS", change(full, func(out *conn.Outgoing) { out.TCP.Options.SACKPermitted = true }), false},
+		{"another length than it says", change(full, func(out *conn.Outgoing) { out.Len-- }), false},
+		{"no ACK", segment(0, 1, 1, 3000, 10), false},
+		{"timestamps nobody agreed on", change(full, func(out *conn.Outgoing) { out.TCP.Options.HasTimestamps = true; out.Data, out.Len = nil, 0 }), false},
+		{"a gap", segment(wire.ACK, 2, 1, 3000, 10), false},
+		{"an acknowledgment taken back", segment(wire.ACK, 1, 0, 3001, 0), false},
+		{"a window taken back", segment(wire.ACK, 1, 1, 2999, 0), false},
+		{"a window used up", segment(wire.ACK, 1, 3001, 0, 0), true},
+		{"URG without a pointer", segment(wire.ACK|wire.URG, 1, 1, 3000, 10), false},
+		{"a SYN with data", segment(wire.SYN|wire.ACK, 0, 1, 3000, 1), false},
+		{"another SYN", change(segment(wire.SYN|wire.ACK, 5, 1, 3000, 0), func(out *conn.Outgoing) { out.TCP.Options.MSS = 1460 }), false},
+		{"a RST", segment(wire.RST, 1, 0, 0, 0), true},
+		{"a RST with data", segment(wire.RST, 1, 0, 0, 1), false},
+		{"a SACK block below the ACK", change(segment(wire.ACK, 1, 1, 3000, 0), func(out *conn.Outgoing) {
+			out.TCP.Options.SACKCount = 1
+			out.TCP.Options.SACK[0] = wire.SACKBlock{Left: 2001, Right: 2010}
+		}), false},
+	} {
+		m := established(t)
+		m.Called()
+		if err := m.Sent(4000, 2000, &c.out); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestMonitorWindow(t *testing.T) {
+	m := established(t)
+	for i := range uint32(5) {
+		out := conn.Outgoing{TCP: wire.TCP{Flags: wire.ACK, Seq: 1001 + 1000*i, Ack: 2001, Window: 3000}, Data: [][]byte{make([]byte, 1000)}, Len: 1000}
+		if err := m.Sent(1, 2000, &out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	beyond := conn.Outgoing{TCP: wire.TCP{Flags: wire.ACK, Seq: 6001, Ack: 2001, Window: 3000}, Data: [][]byte{{1}}, Len: 1}
+	if err := m.Sent(1, 2000, &beyond); err == nil {
+		t.Error("beyond the window")
+	}
+	beyond.Note = conn.NoteWindowProbe
+	if err := m.Sent(1, 2000, &beyond); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMonitorResets(t *testing.T) {
+	m := established(t)
+	rst := conn.Outgoing{TCP: wire.TCP{Flags: wire.RST, Seq: 1001}}
+	m.Received(&conn.Segment{TCP: wire.TCP{Flags: wire.RST, Seq: 2001}})
+	if err := m.Sent(1, 2000, &rst); err == nil {
+		t.Error("a RST answers a RST")
+	}
+	m.Called()
+	if err := m.Sent(1, 2000, &rst); err != nil {
+		t.Error(err)
+	}
+}
+
+// A link of 1000 octets in a second: packets leave one after the other, and a full queue loses them.
+func TestPipe(t *testing.T) {
+	l := Link{Rate: 1000, Queue: 2000}
+	var p pipe
+	for i := range 4 {
+		at, ok := p.depart(&l, 0, 1000)
+		if want := conn.Time(i+1) * conn.Time(time.Second); ok != (i < 2) || ok && at != want {
+			t.Errorf("packet %d: %v, %v", i, at, ok)
+		}
+	}
+	if at, ok := p.depart(&l, conn.Time(10*time.Second), 500); !ok || at != conn.Time(10500*time.Millisecond) {
+		t.Errorf("on an idle link: %v, %v", at, ok)
+	}
+}

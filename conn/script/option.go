@@ -1,0 +1,230 @@
+package script
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Option kinds.
+const (
+	kindEnd           = 0
+	kindNOP           = 1
+	kindMSS           = 2
+	kindWindowScale   = 3
+	kindSACKPermitted = 4
+	kindSACK          = 5
+	kindTimestamps    = 8
+)
+
+// option is one TCP option as a script writes it.
+type option struct {
+	kind    byte
+	numbers []uint32 // MSS; shift; edges of blocks; TSval and TSecr
+	octets  string   // of an option of no kind above, after its length
+	raw     bool     // octets are all there is, and need not be an option
+}
+
+const maxOptions = 40 // octets in a header
+
+// options takes a list of options, after its <.
+func (p *parser) options() (list []option, anyOptions bool, err *Error) {
+	line := p.peek().line
+	if p.peek().kind == tokenEllipsis {
+		p.take()
+		return nil, true, p.expect(">")
+	}
+	for !p.took(">") {
+		if len(list) > 0 && !p.took(",") {
+			return nil, false, p.unexpected("a comma between options")
+		}
+		o, err := p.option()
+		if err != nil {
+			return nil, false, err
+		}
+		list = append(list, o)
+		if len(encodeOptions(list)) > maxOptions {
+			return nil, false, errorf(line, "more than %d octets of options", maxOptions)
+		}
+	}
+	return list, false, nil
+}
+
+func (p *parser) option() (option, *Error) {
+	t := p.take()
+	var err *Error
+	number := func(limit uint64, what string) uint32 {
+		if err != nil {
+			return 0
+		}
+		var n uint64
+		n, err = p.number(limit, what)
+		return uint32(n)
+	}
+	const any32 = 1<<32 - 1
+	var o option
+	switch t.text {
+	case "eol":
+		o.kind = kindEnd
+	case "nop":
+		o.kind = kindNOP
+	case "mss":
+		o = option{kind: kindMSS, numbers: []uint32{number(65535, "an MSS")}}
+	case "wscale":
+		o = option{kind: kindWindowScale, numbers: []uint32{number(255, "a shift")}}
+	case "sackOK":
+		o.kind = kindSACKPermitted
+	case "sack":
+		o.kind = kindSACK
+		for p.peek().kind == tokenNumber && err == nil {
+			left := number(any32, "a sequence number")
+			if err == nil {
+				err = p.expect(":")
+			}
+			o.numbers = append(o.numbers, left, number(any32, "a sequence number"))
+		}
+	case "TS":
+		o.kind = kindTimestamps
+		for _, name := range []string{"val", "ecr"} {
+			if err == nil {
+				err = p.expect(name)
+			}
+			o.numbers = append(o.numbers, number(any32, "a timestamp"))
+		}
+	case "option":
+		o.kind = byte(number(255, "an option's kind"))
+		if err == nil && o.kind <= kindTimestamps && o.kind != 6 && o.kind != 7 {
+			return o, errorf(t.line, "option %d, which has a name", o.kind)
+		}
+		if err == nil && strings.HasPrefix(p.peek().text, "0x") {
+			o.octets, err = p.octets()
+		}
+	case "raw":
+		o.raw = true
+		o.octets, err = p.octets()
+	default:
+		return o, errorf(t.line, "the TCP option %q", shorten(t.text))
+	}
+	return o, err
+}
+
+// octets takes an even number of hexadecimal digits after 0x.
+func (p *parser) octets() (string, *Error) {
+	digits, ok := strings.CutPrefix(p.peek().text, "0x")
+	if !ok || len(digits)%2 != 0 || len(digits) > 2*maxOptions || p.peek().kind != tokenNumber {
+		return "", p.unexpected("octets, such as 0x0aff")
+	}
+	var b []byte
+	for i := 0; i < len(digits); i += 2 {
+		n, err := strconv.ParseUint(digits[i:i+2], 16, 8)
+		if err != nil {
+			return "", p.unexpected("octets, such as 0x0aff")
+		}
+		b = append(b, byte(n))
+	}
+	p.take()
+	return string(b), nil
+}
+
+// encodeOptions is the options as they are in a header, without padding.
+func encodeOptions(list []option) []byte {
+	var b []byte
+	for i := range list {
+		o := &list[i]
+		switch {
+		case o.raw:
+			b = append(b, o.octets...)
+			continue
+		case o.kind == kindEnd, o.kind == kindNOP:
+			b = append(b, o.kind)
+			continue
+		}
+		start := len(b)
+		b = append(b, o.kind, 0)
+		switch o.kind {
+		case kindMSS:
+			b = binary.BigEndian.AppendUint16(b, uint16(o.numbers[0]))
+		case kindWindowScale:
+			b = append(b, byte(o.numbers[0]))
+		case kindSACK, kindTimestamps:
+			for _, n := range o.numbers {
+				b = binary.BigEndian.AppendUint32(b, n)
+			}
+		default:
+			b = append(b, o.octets...)
+		}
+		b[start+1] = byte(len(b) - start)
+	}
+	return b
+}
+
+// decodeOptions reads the options of a header of ours. What cannot be read comes back raw, and will equal nothing.
+func decodeOptions(b []byte) []option {
+	var list []option
+	for len(b) > 0 {
+		o := option{kind: b[0]}
+		if o.kind == kindEnd || o.kind == kindNOP {
+			list = append(list, o)
+			b = b[1:]
+			continue
+		}
+		if len(b) < 2 || b[1] < 2 || int(b[1]) > len(b) {
+			return append(list, option{raw: true, octets: string(b)})
+		}
+		value := b[2:b[1]]
+		b = b[b[1]:]
+		switch {
+		case o.kind == kindMSS && len(value) == 2:
+			o.numbers = []uint32{uint32(binary.BigEndian.Uint16(value))}
+		case o.kind == kindWindowScale && len(value) == 1:
+			o.numbers = []uint32{uint32(value[0])}
+		case o.kind == kindSACK && len(value)%8 == 0, o.kind == kindTimestamps && len(value) == 8:
+			for ; len(value) > 0; value = value[4:] {
+				o.numbers = append(o.numbers, binary.BigEndian.Uint32(value))
+			}
+		default:
+			o.octets = string(value)
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+func (o option) String() string {
+	switch {
+	case o.raw:
+		return fmt.Sprintf("raw 0x%x", o.octets)
+	case o.kind == kindEnd:
+		return "eol"
+	case o.kind == kindNOP:
+		return "nop"
+	case o.kind == kindMSS && len(o.numbers) == 1:
+		return fmt.Sprintf("mss %d", o.numbers[0])
+	case o.kind == kindWindowScale && len(o.numbers) == 1:
+		return fmt.Sprintf("wscale %d", o.numbers[0])
+	case o.kind == kindSACKPermitted && o.octets == "":
+		return "sackOK"
+	case o.kind == kindSACK && o.octets == "":
+		s := "sack"
+		for i := 0; i+1 < len(o.numbers); i += 2 {
+			s += fmt.Sprintf(" %d:%d", o.numbers[i], o.numbers[i+1])
+		}
+		return s
+	case o.kind == kindTimestamps && len(o.numbers) == 2:
+		return fmt.Sprintf("TS val %d ecr %d", o.numbers[0], o.numbers[1])
+	}
+	return fmt.Sprintf("option %d 0x%x", o.kind, o.octets)
+}
+
+// formatOptions is the list as a script would have it, with a space in front, "" when it is empty.
+func formatOptions(list []option) string {
+	if len(list) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, o := range list {
+		parts = append(parts, o.String())
+	}
+	return " <" + strings.Join(parts, ",") + ">"
+}

@@ -1,0 +1,53 @@
+package script
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// settings are what the option lines say.
+type settings struct {
+	ipv6      bool
+	mtu       int
+	tolerance time.Duration
+	tick      time.Duration // of our timestamp clock, as the script has it; 0: not compared
+}
+
+func defaultSettings() settings { return settings{mtu: 1500} }
+
+// option takes an option line. Those that cannot make a difference here do nothing: addresses, ports and what concerns
+// real devices.
+func (s *settings) option(t token) *Error {
+	name, value, _ := strings.Cut(t.text, "=")
+	n, err := strconv.Atoi(value)
+	bad := err != nil || n < 0 || n > 1e9
+	switch name {
+	case "--ip_version":
+		switch value {
+		case "ipv4", "ipv4-mapped-ipv6":
+			s.ipv6 = false
+		case "ipv6":
+			s.ipv6 = true
+		default:
+			return errorf(t.line, "%s", t.text)
+		}
+		return nil
+	case "--mtu":
+		bad = bad || n < 576 || n > 65535
+		s.mtu = n
+	case "--tolerance_usecs":
+		s.tolerance = time.Duration(n) * time.Microsecond
+	case "--tcp_ts_tick_usecs":
+		s.tick = time.Duration(n) * time.Microsecond
+	case "--local_ip", "--remote_ip", "--gateway_ip", "--netmask_ip", "--local_ipv4", "--remote_ipv4", "--local_ipv6",
+		"--remote_ipv6", "--gateway_ipv4", "--gateway_ipv6", "--bind_port", "--connect_port", "--speed", "--verbose":
+		return nil
+	default:
+		return errorf(t.line, "the option %s", shorten(name))
+	}
+	if bad {
+		return errorf(t.line, "%s", shorten(t.text))
+	}
+	return nil
+}

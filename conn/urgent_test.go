@@ -1,0 +1,59 @@
+package conn
+
+import (
+	"testing"
+
+	"minitcp/conn/wire"
+)
+
+// Urgent data longer than the pointer can say: the pointer says 65535 until the end is near, and then exactly where it
+// is; the receiver learns of more and more.
+//
+// Shows: MUST-30, MUST-31, MUST-32, MUST-33, MUST-62.
+func TestLongUrgentData(t *testing.T) {
+	const n = 200_000
+	o := opened(t, modern, testOpen(), wire.Options{MSS: 1460, HasWindowScale: true, WindowScale: 7})
+	p := opened(t, modern, testOpen(), wire.Options{MSS: 1460, HasWindowScale: true, WindowScale: 7})
+	if m, err := o.c.WriteUrgent(o.now, []byte(repeat(n))); m != n || err != nil {
+		t.Fatal(m, err)
+	}
+	o.write("not urgent")
+	known := 0
+	for arrived := 0; arrived < n; {
+		if !o.c.Transmit(o.now, 1, &o.last) {
+			o.in(segment{flags: ack, seq: 1, ack: int64(o.c.snd.nxt)})
+			continue
+		}
+		want := min(n-arrived, 65535)
+		if h := &o.last.TCP; !h.Flags.Has(wire.URG) || int(h.Urgent) != want {
+			t.Fatalf("at octet %d: %v, pointer %d, want %d", arrived, h.Flags, h.Urgent, want)
+		}
+		data := make([]byte, o.last.Len)
+		p.in(segment{flags: ack | wire.URG, seq: int64(1 + arrived), ack: 1, data: string(data), urgent: o.last.TCP.Urgent})
+		arrived += o.last.Len
+		remaining, pending := p.c.Urgent()
+		if !pending || p.c.Ready()&ReadyUrgent == 0 || remaining < known || remaining > n {
+			t.Fatalf("with %d octets arrived, %d remain to be read (%v), and %d did", arrived, remaining, pending, known)
+		}
+		known = remaining
+	}
+	if known != n {
+		t.Errorf("%d octets are urgent, want %d", known, n)
+	}
+	buf := make([]byte, n-1)
+	if m, _ := p.c.Read(p.now, buf); m != n-1 {
+		t.Fatal(m)
+	}
+	if remaining, pending := p.c.Urgent(); remaining != 1 || !pending {
+		t.Errorf("%d octets remain (%v), want 1", remaining, pending)
+	}
+	_, _ = p.c.Read(p.now, buf[:1])
+	if remaining, pending := p.c.Urgent(); remaining != 0 || pending || p.c.Ready()&ReadyUrgent != 0 {
+		t.Errorf("after the last, %d octets remain (%v)", remaining, pending)
+	}
+	// What comes after is not urgent any more.
+	o.in(segment{flags: ack, seq: 1, ack: n + 1})
+	if o.c.Transmit(o.now, 1, &o.last) && o.last.TCP.Flags.Has(wire.URG) {
+		t.Error("what comes after is urgent too")
+	}
+}
