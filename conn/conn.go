@@ -21,7 +21,7 @@ type Conn struct {
 	rtt      rttEstimator
 	sent     sentQueue
 	rack     rack
-	rate     rateMeter
+	rounds   rounds
 	probe    tailProbe
 	recovery recovery
 	undo     undo

@@ -50,6 +50,8 @@ type cell struct {
 }
 
 // TestMatrix shows every row of RFC 9293 3.10.7 and of RFC 5961.
+//
+// Shows: MUST-10, MUST-11, MUST-66, SHLD-2, SHLD-31, MAY-2, MAY-12.
 func TestMatrix(t *testing.T) {
 	var b bytes.Buffer
 	b.WriteString(matrixPreface)

@@ -174,6 +174,7 @@ const (
 
 func repeat(n int) string { return string(bytes.Repeat([]byte("x"), n)) }
 
+// Shows: MUST-12, MUST-13, MUST-61.
 func TestActiveOpenAndFourWayRelease(t *testing.T) {
 	o := established(t, Config{})
 	o.write("hello")
@@ -201,6 +202,7 @@ func TestActiveOpenAndFourWayRelease(t *testing.T) {
 	}
 }
 
+// Shows: MUST-12.
 func TestPassiveRelease(t *testing.T) {
 	o := established(t, Config{})
 	o.in(segment{flags: fin, seq: 1, ack: 1, data: "bye"})
@@ -237,6 +239,8 @@ func TestSimultaneousClose(t *testing.T) {
 }
 
 // The FIN may come before data that is missing, and counts when that has come.
+//
+// Shows: SHLD-31.
 func TestFINOutOfOrder(t *testing.T) {
 	o := established(t, Config{})
 	if v := o.in(segment{flags: fin, seq: 4, ack: 1}); v != VerdictOutOfOrder {
@@ -251,6 +255,7 @@ func TestFINOutOfOrder(t *testing.T) {
 	o.read("", errEOF)
 }
 
+// Shows: MUST-19, MUST-20, SHLD-9, SHLD-10.
 func TestRetransmissionBacksOffAndGivesUp(t *testing.T) {
 	o := established(t, Config{R2: 100 * time.Second})
 	o.now = o.now.Add(time.Second)
@@ -285,6 +290,8 @@ func TestRetransmissionBacksOffAndGivesUp(t *testing.T) {
 }
 
 // A segment sent twice measures nothing (Karn).
+//
+// Shows: MUST-18.
 func TestKarn(t *testing.T) {
 	o := established(t, Config{})
 	o.write("x")
@@ -331,6 +338,7 @@ func TestFastRetransmitWithoutSACK(t *testing.T) {
 	}
 }
 
+// Shows: MUST-40, SHLD-18, SHLD-19.
 func TestDelayedACK(t *testing.T) {
 	o := established(t, Config{})
 	full := repeat(1460)
@@ -347,6 +355,8 @@ func TestDelayedACK(t *testing.T) {
 }
 
 // Nagle holds the second small segment; NoDelay does not.
+//
+// Shows: MUST-17, MUST-60, SHLD-7.
 func TestNagle(t *testing.T) {
 	o := established(t, Config{Nagle: Nagle})
 	o.write("a")
@@ -362,6 +372,7 @@ func TestNagle(t *testing.T) {
 	o.want(segment{flags: ack, seq: 4, ack: 1, data: "d"})
 }
 
+// Shows: MUST-36.
 func TestZeroWindowProbe(t *testing.T) {
 	o := established(t, Config{})
 	o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})
@@ -382,6 +393,8 @@ func TestZeroWindowProbe(t *testing.T) {
 }
 
 // The peer takes back a window it gave: what is out of it is neither sent nor timed out (SHLD-15 to SHLD-17).
+//
+// Shows: MUST-34, SHLD-16.
 func TestShrunkWindow(t *testing.T) {
 	o := established(t, Config{})
 	o.write(repeat(4000))
@@ -395,6 +408,7 @@ func TestShrunkWindow(t *testing.T) {
 	o.nothing()
 }
 
+// Shows: SHLD-2, MAY-12.
 func TestResets(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -444,6 +458,7 @@ func TestChallengeLimit(t *testing.T) {
 	}
 }
 
+// Shows: SHLD-3, MAY-1.
 func TestAbortAndClose(t *testing.T) {
 	t.Run("abort", func(t *testing.T) {
 		o := established(t, Config{})
@@ -535,6 +550,7 @@ func TestOrphanBehindZeroWindowEnds(t *testing.T) {
 	}
 }
 
+// Shows: MUST-21.
 func TestUserTimeout(t *testing.T) {
 	o := established(t, Config{UserTimeout: 5 * time.Second})
 	o.write("x")
@@ -550,6 +566,7 @@ func TestUserTimeout(t *testing.T) {
 	}
 }
 
+// Shows: MUST-25, MUST-27, MUST-29, SHLD-12, MAY-5.
 func TestKeepAlive(t *testing.T) {
 	k := KeepAlive{Enable: true, Idle: time.Minute, Interval: 10 * time.Second, Count: 3}
 	t.Run("answered", func(t *testing.T) {
@@ -589,6 +606,7 @@ func TestKeepAlive(t *testing.T) {
 	})
 }
 
+// Shows: MUST-30, MUST-32, MUST-33, MUST-62.
 func TestUrgent(t *testing.T) {
 	o := established(t, Config{})
 	o.in(segment{flags: ack | wire.URG, seq: 1, ack: 1, data: "ab", urgent: 5})
@@ -611,6 +629,7 @@ func TestUrgent(t *testing.T) {
 	}
 }
 
+// Shows: MUST-47, MUST-56, SHLD-25, SHLD-26.
 func TestICMP(t *testing.T) {
 	inFlight := func(t *testing.T) *one {
 		o := established(t, Config{})
@@ -652,6 +671,7 @@ func TestICMP(t *testing.T) {
 	})
 }
 
+// Shows: SHLD-31, MAY-13.
 func TestSACKBlocks(t *testing.T) {
 	o := newOne(t, Config{MaxRTO: 60 * time.Second, Timestamps: Disabled})
 	o.c = Dial(o.now, &o.cfg, testOpen())
@@ -702,6 +722,7 @@ func TestPAWS(t *testing.T) {
 	o.read("new", nil)
 }
 
+// Shows: MAY-2.
 func TestRemnant(t *testing.T) {
 	remnant := func() (*one, *Remnant) {
 		o := established(t, Config{})
@@ -755,6 +776,7 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// Shows: MUST-8, MUST-9, SHLD-1.
 func TestISN(t *testing.T) {
 	secret := [32]byte{1}
 	a, b := addr("10.77.0.1:1"), addr("10.77.0.2:2")

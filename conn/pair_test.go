@@ -75,6 +75,8 @@ func TestTransferOverBadLinks(t *testing.T) {
 }
 
 // Both send a SYN at once; both become ESTABLISHED (MUST-10). Whichever packet of the handshake is lost.
+//
+// Shows: MUST-10.
 func TestSimultaneousOpen(t *testing.T) {
 	for lost := range 8 {
 		p := conntest.NewPair(1, conn.Config{}, calm)
@@ -95,6 +97,8 @@ func TestSimultaneousOpen(t *testing.T) {
 }
 
 // A peer that never answers: the SYN is sent again and again, and after the SYN timeout Dial has failed (MUST-23).
+//
+// Shows: MUST-23.
 func TestSYNTimeout(t *testing.T) {
 	link := calm
 	link.Loss = 1
@@ -118,6 +122,8 @@ func TestRefused(t *testing.T) {
 }
 
 // An abort reaches the peer, and two ends that abort at once do not answer each other's RST.
+//
+// Shows: MUST-12.
 func TestAbort(t *testing.T) {
 	for _, both := range []bool{false, true} {
 		p := conntest.NewPair(1, conn.Config{}, calm)
@@ -146,6 +152,8 @@ func TestAbort(t *testing.T) {
 }
 
 // A reader that stops reading closes the window; however long it pauses, probes keep the connection (MUST-36, MUST-37).
+//
+// Shows: MUST-37, MAY-8.
 func TestZeroWindowOutlastsR2(t *testing.T) {
 	p := conntest.NewPair(1, conn.Config{ReceiveBuffer: 4096, R2: 2 * time.Minute}, calm)
 	p.B.App = conntest.Idle
@@ -165,7 +173,8 @@ func TestPairNoticesDamage(t *testing.T) {
 	p := conntest.NewPair(1, conn.Config{}, calm)
 	p.A.ToSend = randomBytes(1, 1000)
 	p.Dial(p.A)
-	run(t, p, time.Minute)
+	run(t, p, 10*time.Minute)
+	finished(t, p)
 	p.B.Received[500] ^= 1
 	if err := p.Finished(); err == nil {
 		t.Error("a wrong octet is not noticed")

@@ -58,7 +58,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	if ack > c.snd.una {
 		c.advance(now, ack, s, &a)
 	}
-	round := c.rate.sample(now, &a)
+	round := c.rounds.passed(&a)
 	if c.sack {
 		c.rack.update(&a)
 		a.lost = c.detectLoss(now)

@@ -191,7 +191,7 @@ func TestTailLoss(t *testing.T) {
 	o.nothing()
 	o.wait(20 * time.Millisecond)
 	o.wantNumbers(3001)
-	if o.last.Note != NoteTailProbe {
+	if o.last.Note != NoteTailRetransmission {
 		t.Errorf("note %v", o.last.Note)
 	}
 	o.sleep(100 * time.Millisecond)

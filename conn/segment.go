@@ -64,8 +64,10 @@ const (
 	NoteRetransmission
 	// NoteFastRetransmission: sent again after duplicate ACKs.
 	NoteFastRetransmission
-	// NoteTailProbe: asks whether the end of what was sent has arrived.
+	// NoteTailProbe: sent to learn whether the end of what went before has arrived (RFC 8985 7).
 	NoteTailProbe
+	// NoteTailRetransmission: the same, by sending the last segment again.
+	NoteTailRetransmission
 	// NoteWindowProbe: asks whether the peer's window has opened.
 	NoteWindowProbe
 	// NoteKeepAlive: asks whether the peer is still there.
@@ -83,6 +85,7 @@ var noteTexts = [...]string{
 	NoteRetransmission:     "retransmission",
 	NoteFastRetransmission: "fast retransmission",
 	NoteTailProbe:          "tail probe",
+	NoteTailRetransmission: "retransmission as tail probe",
 	NoteWindowProbe:        "window probe",
 	NoteKeepAlive:          "keep-alive",
 	NoteChallenge:          "challenge ACK",

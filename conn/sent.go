@@ -21,9 +21,9 @@ type sentQueue struct {
 type record struct {
 	start, end seq.Offset // the FIN is an octet like any other
 	at         Time       // when it was sent last
+	delivered  int64      // octets that had arrived then
 	fate       fate
 	again      bool // it was sent more than once
-	rate       rateStamp
 }
 
 func (r *record) size() int64 { return int64(r.end - r.start) }
@@ -50,7 +50,7 @@ func (q *sentQueue) push(r record) {
 	q.flying += r.size()
 	if n := len(q.list); n > q.head {
 		last := &q.list[n-1]
-		if last.fate == flying && !last.again && last.at == r.at && last.rate == r.rate && r.end-last.start <= 1<<16 {
+		if last.fate == flying && !last.again && last.at == r.at && r.end-last.start <= 1<<16 {
 			last.end = r.end
 			return
 		}
@@ -167,11 +167,11 @@ func (q *sentQueue) arrived(i int, end seq.Offset, a *arrival) int {
 }
 
 // resend notes that the first n octets of record i, which was lost, are sent again.
-func (q *sentQueue) resend(i int, n int64, now Time, stamp rateStamp) {
+func (q *sentQueue) resend(i int, n int64, now Time, delivered int64) {
 	q.split(i, q.list[i].start+seq.Offset(n))
 	q.setFate(i, flying)
 	r := &q.list[i]
-	r.at, r.again, r.rate = now, true, stamp
+	r.at, r.again, r.delivered = now, true, delivered
 }
 
 // firstLost is the index of the first record to be sent again. There must be one.

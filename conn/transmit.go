@@ -94,10 +94,9 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	if c.recovery.phase == fastRecovery {
 		out.Note = NoteFastRetransmission
 	}
-	stamp := c.rate.stamp(now, c.pipe())
-	q.resend(i, n, now, stamp)
+	q.resend(i, n, now, c.rounds.delivered)
 	if int64(finLen(out)) > n-data && s.nxt == s.buf.end { // a FIN asked for since rides along for the first time
-		q.push(record{start: s.nxt, end: s.nxt + 1, at: now, rate: stamp})
+		q.push(record{start: s.nxt, end: s.nxt + 1, at: now, delivered: c.rounds.delivered})
 		s.nxt++
 		s.max = max(s.max, s.nxt)
 	}
@@ -134,13 +133,12 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 		i++
 	}
 	c.header(now, out, 0, start)
-	out.Note = NoteTailProbe
+	out.Note = NoteTailRetransmission
 	c.rtt.cancel(now)
 	n := q.list[i].size()
 	c.emit(out, start, int(min(n, int64(s.buf.end-start))))
-	stamp := c.rate.stamp(now, c.pipe())
 	q.setFate(i, lost)
-	q.resend(i, n, now, stamp)
+	q.resend(i, n, now, c.rounds.delivered)
 	c.probe.end, c.probe.repeat = s.nxt, true
 	return true
 }
@@ -149,9 +147,6 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
 	if s.nxt >= s.end() && !s.probe {
-		if c.sent.lost == 0 && c.pipe() < c.window() {
-			c.rate.applicationLimited(c.sent.flying)
-		}
 		return false
 	}
 	c.header(now, out, 0, s.nxt)
@@ -195,7 +190,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.rtt.start(now, s.nxt)
 	}
 	if s.nxt > at {
-		c.sent.push(record{start: at, end: s.nxt, at: now, again: again, rate: c.rate.stamp(now, c.pipe())})
+		c.sent.push(record{start: at, end: s.nxt, at: now, again: again, delivered: c.rounds.delivered})
 	}
 	s.max = max(s.max, s.nxt)
 	if n%size != 0 {

@@ -14,6 +14,7 @@ import (
 	"minitcp/stack/stacktest"
 )
 
+// Shows: MUST-12.
 func TestHalfClose(t *testing.T) {
 	for _, who := range []string{"client", "server"} {
 		t.Run(who, func(t *testing.T) {
@@ -78,6 +79,7 @@ func TestCloseSendsWhatWasWritten(t *testing.T) {
 	})
 }
 
+// Shows: MUST-12.
 func TestLingerZeroResets(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -115,6 +117,8 @@ func TestLingerTimeout(t *testing.T) {
 }
 
 // Closing with unread data is an abort (RFC 9293 3.6.1, SHLD-3).
+//
+// Shows: SHLD-3.
 func TestCloseUnread(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -128,6 +132,8 @@ func TestCloseUnread(t *testing.T) {
 }
 
 // Data that comes after Close is answered by RST.
+//
+// Shows: SHLD-3, MAY-1.
 func TestDataAfterClose(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -159,6 +165,7 @@ func TestCloseRead(t *testing.T) {
 	})
 }
 
+// Shows: MUST-13.
 func TestTimeWaitEnds(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{Conn: conn.Config{TimeWait: 30 * time.Second}})
@@ -236,6 +243,8 @@ func TestSimultaneousClose(t *testing.T) {
 }
 
 // The same two ports meet again while one is in TIME-WAIT: a SYN with a later timestamp opens (RFC 6191).
+//
+// Shows: SHLD-4, MAY-2.
 func TestReopenTimeWait(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

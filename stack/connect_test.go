@@ -167,6 +167,8 @@ func TestRefused(t *testing.T) {
 }
 
 // A host that says nothing: the SYN is sent again and again, then ETIMEDOUT.
+//
+// Shows: MUST-22, MUST-23.
 func TestDialTimesOut(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -241,6 +243,7 @@ func TestBlackHolesDoNotBlock(t *testing.T) {
 	})
 }
 
+// Shows: MUST-43.
 func TestDialFrom(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -266,6 +269,7 @@ func TestDialFrom(t *testing.T) {
 	})
 }
 
+// Shows: MUST-46.
 func TestDialBadAddresses(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -311,6 +315,8 @@ func TestPortsRunOut(t *testing.T) {
 }
 
 // Both ends call each other from the ports they call: one connection (RFC 9293 3.5, MUST-10).
+//
+// Shows: MUST-10.
 func TestSimultaneousOpen(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

@@ -11,6 +11,8 @@ import (
 )
 
 // What arrives is counted under a name, answered as the RFCs say, and never does harm.
+//
+// Shows: MUST-3, MUST-7, MUST-57, MUST-63.
 func TestBadInput(t *testing.T) {
 	const (
 		nothing  = ""

@@ -13,6 +13,7 @@ import (
 	"minitcp/stack/stacktest"
 )
 
+// Shows: MUST-43.
 func TestListenAddresses(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -196,6 +197,8 @@ func TestManyConnections(t *testing.T) {
 }
 
 // With ResetOnBadHeader a malformed header ends the connection; by default it is dropped (issue: abrupt release).
+//
+// Shows: MUST-7.
 func TestResetOnBadHeader(t *testing.T) {
 	for _, reset := range []bool{false, true} {
 		within(t, func(t *testing.T) {

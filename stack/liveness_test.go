@@ -14,6 +14,8 @@ import (
 func silence([]byte) stacktest.Fate { return stacktest.Drop }
 
 // An idle peer that has vanished is found by keep-alive, and only by it (RFC 9293 3.8.4).
+//
+// Shows: MUST-24, MUST-25, MAY-5.
 func TestKeepAlive(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -42,6 +44,7 @@ func TestKeepAlive(t *testing.T) {
 	})
 }
 
+// Shows: MUST-21.
 func TestUserTimeout(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -57,6 +60,8 @@ func TestUserTimeout(t *testing.T) {
 }
 
 // Without one, R2 ends it (RFC 9293 3.8.3, MUST-20).
+//
+// Shows: MUST-20, SHLD-11.
 func TestR2(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -73,6 +78,8 @@ func TestR2(t *testing.T) {
 }
 
 // A closed window may stay closed for ever while its probes are answered (MUST-35 to MUST-37).
+//
+// Shows: MUST-36, MUST-37, MAY-8.
 func TestZeroWindowForADay(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -103,6 +110,7 @@ func icmpFrame(frame []byte, message wire.ICMP) []byte {
 	return ipPacket(router, ip.Src, protocol, b[:wire.PutICMP(b, &answer, &message)])
 }
 
+// Shows: MUST-54.
 func TestDialUnreachable(t *testing.T) {
 	for _, c := range []struct {
 		address string
@@ -132,6 +140,8 @@ func TestDialUnreachable(t *testing.T) {
 }
 
 // A narrower link on the way: Packet Too Big and Fragmentation Needed are believed, and the transfer goes through.
+//
+// Shows: MUST-16, MUST-54.
 func TestPathMTU(t *testing.T) {
 	for _, address := range []string{"10.77.0.2:80", "[fd77::2]:80"} {
 		within(t, func(t *testing.T) {

@@ -97,7 +97,7 @@ func (s *Stack) writeSegment(w *writer, state conn.State) {
 	switch {
 	case out.TCP.Flags.Has(wire.RST):
 		s.totals.count(countResetsSent)
-	case out.Note == conn.NoteRetransmission, out.Note == conn.NoteFastRetransmission:
+	case out.Note == conn.NoteRetransmission, out.Note == conn.NoteFastRetransmission, out.Note == conn.NoteTailRetransmission:
 		s.totals.add(countRetransmissions, segments(out.Len, out.SegmentSize))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"minitcp/conn"
 )
 
+// Shows: MUST-44.
 func TestSourceFor(t *testing.T) {
 	o := newOwnAddresses(prefixes("10.77.0.2/24", "192.168.1.2/16", "10.0.0.2/8", "fe80::2/64", "fd77::2/64", "2001:db8::2/64"))
 	for remote, want := range map[string]string{

@@ -25,6 +25,8 @@ func (s *sizes) hook(frame []byte) stacktest.Fate {
 }
 
 // One large Write leaves in full segments, but for its end.
+//
+// Shows: SHLD-28, MAY-16.
 func TestWriteFillsSegments(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -44,6 +46,8 @@ func TestWriteFillsSegments(t *testing.T) {
 }
 
 // A Write that fails on the way holds nothing back.
+//
+// Shows: MUST-60.
 func TestFailedWriteSendsWhatItTook(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

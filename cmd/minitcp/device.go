@@ -90,6 +90,10 @@ func (f *deviceFlags) open(cfg stack.Config) (*node, error) {
 	return n, nil
 }
 
+// backlog is how many connections may be opening, or waiting to be accepted, on a port: what package net asks of the
+// kernel.
+const backlog = 4096
+
 func (n *node) start(f *deviceFlags, cfg stack.Config) (err error) {
 	n.device, err = tun.Open(tun.Config{
 		Name:          f.tun,
@@ -101,6 +105,7 @@ func (n *node) start(f *deviceFlags, cfg stack.Config) (err error) {
 		return err
 	}
 	cfg.Addresses = f.address.prefixes
+	cfg.Backlog = backlog
 	n.stack, err = stack.New(n.device, cfg)
 	return err
 }

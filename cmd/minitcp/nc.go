@@ -24,6 +24,7 @@ type ncOptions struct {
 	listen  bool
 	port    string // -p
 	seconds int    // -w
+	verbose bool   // -v
 
 	local, remote netip.AddrPort // remote is not valid with -l
 }
@@ -59,6 +60,7 @@ func (o *ncOptions) register(flags *pflag.FlagSet) {
 	flags.BoolVarP(&o.listen, "listen", "l", false, "wait for a connection instead of making one")
 	flags.StringVarP(&o.port, "port", "p", "", "our own `PORT`: a number or a service's name")
 	flags.IntVarP(&o.seconds, "wait", "w", 0, "give up when there is no connection after so many `SECONDS`; 0: never, but a SYN without answer ends after 3 minutes")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say on stderr when it waits and when it is connected")
 	o.device.register(flags)
 }
 
@@ -158,10 +160,15 @@ func (o *ncOptions) run(std stdio) (err error) {
 	if isPrivate() {
 		fmt.Fprintf(std.err, "minitcp is alone in a private network namespace; enter it with: %ssh\n", o.device.prefix())
 	}
-	c, err := o.connection(stop.soon, n.stack)
+	say := io.Discard
+	if o.verbose {
+		say = std.err
+	}
+	c, err := o.connection(stop.soon, n.stack, say)
 	if err != nil {
 		return describe(err, stop)
 	}
+	fmt.Fprintf(say, "connected: %v to %v\n", c.LocalAddr(), c.RemoteAddr())
 	err = exchange(stop.soon, c, std)
 	c.Close()
 	ctx, cancel := context.WithTimeout(stop.now, goodbye)
@@ -173,7 +180,7 @@ func (o *ncOptions) run(std stdio) (err error) {
 }
 
 // connection makes the connection, or waits for one.
-func (o *ncOptions) connection(ctx context.Context, s *stack.Stack) (*stack.Conn, error) {
+func (o *ncOptions) connection(ctx context.Context, s *stack.Stack, say io.Writer) (*stack.Conn, error) {
 	if o.seconds > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(o.seconds)*time.Second)
@@ -190,6 +197,7 @@ func (o *ncOptions) connection(ctx context.Context, s *stack.Stack) (*stack.Conn
 	if err != nil {
 		return nil, err
 	}
+	fmt.Fprintf(say, "waiting on port %d\n", o.local.Port())
 	defer l.Close()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	c, err := l.AcceptTCP()

@@ -19,7 +19,8 @@ const (
 	filesService = "files"
 )
 
-// streams are the services of the old days. Each serves one connection, which its caller closes.
+// streams are the services of the old days. Each serves one connection, which its caller closes, and ends soon when the
+// read deadline has passed.
 var streams = map[string]func(c *stack.Conn) error{
 	"echo":    echo,
 	"discard": discard,
@@ -39,20 +40,9 @@ func discard(c *stack.Conn) error {
 	return err
 }
 
-// farewell is how long a peer that has been told everything may take to close.
-const farewell = 5 * time.Second
-
 // daytime sends the time as a line and closes (RFC 867, which leaves the form open).
 func daytime(c *stack.Conn) error {
-	if _, err := io.WriteString(c, time.Now().Format(time.RFC1123Z)+"\r\n"); err != nil {
-		return err
-	}
-	if err := c.CloseWrite(); err != nil {
-		return err
-	}
-	// What the peer sends is thrown away. Unread, it would make Close send a RST, which may overtake the line.
-	c.SetReadDeadline(time.Now().Add(farewell))
-	_, err := c.WriteTo(io.Discard)
+	_, err := io.WriteString(c, time.Now().Format(time.RFC1123Z)+"\r\n")
 	return err
 }
 

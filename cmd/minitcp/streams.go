@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -52,7 +53,7 @@ func (s *streamServer) serve(l *stack.Listener) error {
 			defer s.remove(c)
 			s.log.Debug("connection accepted", "remote", c.RemoteAddr().String())
 			err := s.handle(c)
-			c.Close()
+			leave(c)
 			logEnd(s.log, c, err)
 		}()
 	}
@@ -81,6 +82,19 @@ func (s *streamServer) remove(c *stack.Conn) {
 	delete(s.conns, c)
 	s.mu.Unlock()
 	s.idle.Done()
+}
+
+// farewell is how long a peer may take to send its FIN after ours.
+const farewell = 2 * time.Second
+
+// leave sends the FIN and then throws away what the peer still sends: unread, it would make Close send a RST, which may
+// overtake what the service has written.
+func leave(c *stack.Conn) {
+	defer c.Close()
+	if c.CloseWrite() == nil {
+		c.SetReadDeadline(time.Now().Add(farewell))
+		c.WriteTo(io.Discard)
+	}
 }
 
 // finishing is how long what has been read may take to be written once the service ends.

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -20,13 +21,20 @@ import (
 )
 
 // webServer offers an http.Handler.
-type webServer struct{ http *http.Server }
+type webServer struct {
+	http *http.Server
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	silent map[net.Conn]struct{} // connections that have not sent anything yet
+}
 
 // connKey finds a request's connection in its context.
 type connKey struct{}
 
 func newWebServer(handler http.Handler, log *slog.Logger) *webServer {
-	return &webServer{&http.Server{
+	s := &webServer{log: log, silent: make(map[net.Conn]struct{})}
+	s.http = &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
@@ -34,15 +42,26 @@ func newWebServer(handler http.Handler, log *slog.Logger) *webServer {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)
 		},
-		ConnState: func(c net.Conn, state http.ConnState) {
-			switch state {
-			case http.StateNew:
-				log.Debug("connection accepted", "remote", c.RemoteAddr().String())
-			case http.StateClosed:
-				logEnd(log, c.(*stack.Conn), nil)
-			}
-		},
-	}}
+		ConnState: s.changed,
+	}
+	return s
+}
+
+// changed hears of every change in the life of a connection.
+func (s *webServer) changed(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	if state == http.StateNew {
+		s.silent[c] = struct{}{}
+	} else {
+		delete(s.silent, c)
+	}
+	s.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		s.log.Debug("connection accepted", "remote", c.RemoteAddr().String())
+	case http.StateClosed:
+		logEnd(s.log, c.(*stack.Conn), nil)
+	}
 }
 
 func (s *webServer) serve(l *stack.Listener) error {
@@ -54,6 +73,12 @@ func (s *webServer) serve(l *stack.Listener) error {
 }
 
 func (s *webServer) shutdown(ctx context.Context) {
+	// Shutdown would wait 5 s for the first request of those who have not sent one.
+	s.mu.Lock()
+	for c := range s.silent {
+		c.Close()
+	}
+	s.mu.Unlock()
 	s.http.Shutdown(ctx) // what is left at ctx's end the stack closes
 }
 

@@ -64,6 +64,7 @@ func segment(t *testing.T) (IP, []byte, TCP) {
 	return ip, b, h
 }
 
+// Shows: MUST-3.
 func TestTCPRoundTripAndDamage(t *testing.T) {
 	ip, b, want := segment(t)
 	var got TCP
@@ -85,6 +86,7 @@ func TestTCPRoundTripAndDamage(t *testing.T) {
 	}
 }
 
+// Shows: MUST-7, MUST-68.
 func TestParseTCPErrors(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -116,6 +118,8 @@ func TestParseTCPErrors(t *testing.T) {
 }
 
 // Options count at any alignment (MUST-64).
+//
+// Shows: MUST-64.
 func TestOptionsUnaligned(t *testing.T) {
 	b := make([]byte, 40)
 	b[12] = 10 << 4
