@@ -69,6 +69,7 @@ func (a *ackState) early(r interval) {
 
 // duplicated notes that [start, end) has come again.
 func (c *Conn) duplicated(start, end seq.Offset) {
+	start = max(start, 1) // nothing comes before the first octet
 	if c.sack && start < end {
 		c.ack.duplicate = interval{start, end}
 	}

@@ -72,6 +72,8 @@ func TestOptionNegotiation(t *testing.T) {
 
 // The MSS is the peer's, or 536 for IPv4 and 1220 for IPv6 if it does not say (MUST-15), and never more than the device
 // takes; an absurdly small one is not believed.
+//
+// Shows: MUST-15, MUST-16.
 func TestSendMSS(t *testing.T) {
 	for _, c := range []struct {
 		header, mtu int
@@ -91,6 +93,8 @@ func TestSendMSS(t *testing.T) {
 
 // For one pair of addresses the ISN goes on with the clock, by one in 4 microseconds, around the end of the numbers
 // too (RFC 9293 3.4.1, RFC 6528 3).
+//
+// Shows: MUST-8.
 func TestISNFollowsTheClock(t *testing.T) {
 	secret := [32]byte{7}
 	a, b := addr("[fd77::1]:80"), addr("[fd77::2]:4000")
@@ -118,6 +122,8 @@ func TestISNFollowsTheClock(t *testing.T) {
 }
 
 // The SYN-ACK is sent again with doubling timeouts, at once when the SYN comes again, and not for ever (MUST-23).
+//
+// Shows: MUST-22, MUST-23.
 func TestEmbryoRetransmits(t *testing.T) {
 	cfg := Config{}.WithDefaults()
 	start := Time(1e9)

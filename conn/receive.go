@@ -65,7 +65,7 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 	if end <= nxt {
 		v = VerdictDuplicate
 		if len(s.Data) > 0 && end > nxt-seq.Offset(maxBuffer) {
-			c.duplicated(max(at, 1), end)
+			c.duplicated(at, end)
 		}
 	}
 	if s.TCP.Flags.Has(wire.RST) {

@@ -189,7 +189,7 @@ func TestTailLoss(t *testing.T) {
 	o.ack(2001)
 	o.wait(190 * time.Millisecond)
 	o.nothing()
-	o.wait(20 * time.Millisecond)
+	o.wait(30 * time.Millisecond)
 	o.wantNumbers(3001)
 	if o.last.Note != NoteTailRetransmission {
 		t.Errorf("note %v", o.last.Note)

@@ -9,6 +9,8 @@ import (
 const ms = time.Millisecond
 
 // RFC 6298 2.1 to 2.3, in numbers.
+//
+// Shows: MUST-18.
 func TestRTT(t *testing.T) {
 	cfg := Config{MinRTO: 1}.WithDefaults()
 	var r rttEstimator

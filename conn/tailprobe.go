@@ -24,13 +24,17 @@ func (c *Conn) armProbe(now Time) {
 	}
 	wait := time.Second
 	if c.rtt.srtt != 0 {
-		wait = 2*c.rtt.srtt + granularity
+		wait = 2*c.rtt.srtt + scheduling
 		if q.flying <= int64(c.fullSize()) {
 			wait += maxPeerDelay
 		}
 	}
 	c.timer.tailProbe = min(now.Add(wait), c.timer.retransmit)
 }
+
+// scheduling is how long a peer may be kept from answering by whatever else its processor does: on a path of
+// microseconds, longer than two round trips.
+const scheduling = 5 * time.Millisecond
 
 // maxPeerDelay is how long the peer may keep back the ACK of a single segment (TLP.max_ack_delay).
 const maxPeerDelay = 200 * time.Millisecond

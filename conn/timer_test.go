@@ -7,31 +7,6 @@ import (
 	"minitcp/conn/wire"
 )
 
-// The retransmission timeout is made of samples as RFC 6298 2 says, in numbers worked out by hand: with R the round trip,
-// SRTT = R and RTTVAR = R/2 at first, then RTTVAR = 3/4 RTTVAR + 1/4 |SRTT-R| and SRTT = 7/8 SRTT + 1/8 R.
-//
-// Shows: MUST-18.
-func TestRetransmissionTimeout(t *testing.T) {
-	cfg := Config{MinRTO: time.Millisecond}.WithDefaults()
-	var r rttEstimator
-	if got := r.timeout(&cfg); got != time.Second {
-		t.Errorf("before any sample: %v, want 1 s (2.1)", got)
-	}
-	const us, ms = time.Microsecond, time.Millisecond
-	for _, c := range []struct{ sample, srtt, rttvar, rto time.Duration }{
-		{800 * ms, 800 * ms, 400 * ms, 2400 * ms},
-		{1600 * ms, 900 * ms, 500 * ms, 2900 * ms},
-		{900 * ms, 900 * ms, 375 * ms, 2400 * ms},
-		{100 * ms, 800 * ms, 481250 * us, 2725 * ms},
-	} {
-		r.sample(c.sample)
-		if r.srtt != c.srtt || r.rttvar != c.rttvar || r.timeout(&cfg) != c.rto {
-			t.Errorf("after %v: SRTT %v, RTTVAR %v, RTO %v; want %v, %v, %v", c.sample, r.srtt, r.rttvar, r.timeout(&cfg),
-				c.srtt, c.rttvar, c.rto)
-		}
-	}
-}
-
 // The sender begins with ten segments, doubles what it sends each round trip up to the threshold, and adds one segment a
 // round trip from there on; a timeout leaves one segment and half the threshold.
 //

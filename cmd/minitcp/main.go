@@ -5,15 +5,16 @@
 //
 // # Files
 //
-//	main, root           the command line; errors: one line and an exit status
+//	main, root, errors   the command line; one line and an exit status for what goes wrong
 //	privilege            what a device needs, and how to have it without root
 //	device, addresses    the flags of a device, and the stack on it
 //	signals              one to end, a second to end at once
-//	serve, listen        the daemon; services, streams, web, files: what it offers; hints: what to try
-//	demo, sockdiag       the lesson; what the kernel says of its sockets; ladder/ draws it
+//	serve, listen        the daemon, and what it offers where; hints: what to try
+//	services, streams    echo, discard, daytime, chargen; web: http; files: files:DIR
 //	nc                   one connection between stdin and stdout
+//	demo…, sockdiag      the lesson; the kernel's view of its connections
 //	trace, log           what is told while it runs
-//	version
+//	version              which minitcp this is
 package main
 
 import (
