@@ -24,7 +24,10 @@
 //	receive.go, synsent.go     SEGMENT ARRIVES, RFC 9293 3.10.7, in the RFC's steps
 //	ack.go                     when to acknowledge; SACK blocks (RFC 2018); challenge ACKs (RFC 5961)
 //	transmit.go, sendlimit.go  what to send next; how much may go, and if none, why
-//	recovery.go, rtt.go        loss (RFC 5681, RFC 6582) and the retransmission timeout (RFC 6298)
+//	sent.go, sack.go           what is in flight and what became of it; SACK blocks that come in (RFC 2018, RFC 2883)
+//	arrival.go, rack.go        what one ACK says; what has been lost (RFC 8985)
+//	recovery.go, prr.go        how it is repaired (RFC 5681, RFC 9937); tailprobe.go: TLP; undo.go: it was a mistake
+//	rtt.go, round.go           the retransmission timeout (RFC 6298); round trips
 //	persist.go, keepalive.go   closed windows, idle peers
 //	timestamps.go              RFC 7323
 //	app.go                     what an application asks for
