@@ -196,6 +196,9 @@ func (c *Conn) close() {
 }
 
 // abort ends the connection with an error and tells the peer with a RST.
+//
+// Deviation: also in CLOSING and LAST-ACK, where RFC 9293 3.10.5 only forgets the connection: data before our FIN may not
+// have been delivered, and the peer would wait for it.
 func (c *Conn) abort(err Error) {
 	switch c.state {
 	case SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck:

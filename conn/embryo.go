@@ -22,6 +22,7 @@ type Embryo struct {
 	sack        bool
 	tsRecent    uint32
 	tsRecentAt  Time
+	sent        bool // the SYN-ACK, last at sentAt
 	sentAt      Time
 	deadline    Time
 	giveUp      Time
@@ -201,11 +202,11 @@ func (e *Embryo) synAck(now Time, out *Outgoing) {
 	o.SACKPermitted = e.sack
 	o.HasWindowScale, o.WindowScale = e.scaled, e.scale
 	e.stamp(now, o)
-	if e.sentAt != 0 {
+	if e.sent {
 		out.Note = NoteRetransmission
 		e.retransmits = max(e.retransmits, 1) // its RTT says nothing any more
 	}
-	e.sentAt = now
+	e.sent, e.sentAt = true, now
 	rtt := rttEstimator{backoff: uint8(min(e.retransmits, maxBackoff))}
 	e.deadline = now.Add(rtt.timeout(e.cfg))
 }

@@ -48,6 +48,8 @@ func (c *Cubic) run(now *time.Duration, rtt, d time.Duration) {
 }
 
 // On a path of 100 ms the window is back where the loss was after K, hardly moves around there, and then grows fast.
+//
+// Shows: MAY-18.
 func TestCubicShape(t *testing.T) {
 	const mss = 1448
 	c := NewCubic(mss, 1000*mss)

@@ -24,6 +24,7 @@ func TestInitialWindow(t *testing.T) {
 	}
 }
 
+// Shows: MUST-19.
 func TestReno(t *testing.T) {
 	for _, c := range []struct {
 		name             string

@@ -37,6 +37,10 @@ func TestMonitor(t *testing.T) {
 		f(&out)
 		return out
 	}
+	sack := func(out conn.Outgoing, blocks ...wire.SACKBlock) conn.Outgoing {
+		out.TCP.Options.SACKCount = uint8(copy(out.TCP.Options.SACK[:], blocks))
+		return out
+	}
 	full := segment(wire.ACK, 1, 1, 3000, 1000)
 	for _, c := range []struct {
 		name string
@@ -60,10 +64,12 @@ func TestMonitor(t *testing.T) {
 		{"another SYN", change(segment(wire.SYN|wire.ACK, 5, 1, 3000, 0), func(out *conn.Outgoing) { out.TCP.Options.MSS = 1460 }), false},
 		{"a RST", segment(wire.RST, 1, 0, 0, 0), true},
 		{"a RST with data", segment(wire.RST, 1, 0, 0, 1), false},
-		{"a SACK block below the ACK", change(segment(wire.ACK, 1, 1, 3000, 0), func(out *conn.Outgoing) {
-			out.TCP.Options.SACKCount = 1
-			out.TCP.Options.SACK[0] = wire.SACKBlock{Left: 2001, Right: 2010}
-		}), false},
+		{"a SACK block across the ACK", sack(segment(wire.ACK, 1, 100, 3000, 0), wire.SACKBlock{Left: 2050, Right: 2150}), false},
+		{"a D-SACK", sack(segment(wire.ACK, 1, 100, 3000, 0), wire.SACKBlock{Left: 2050, Right: 2100}), true},
+		{"a D-SACK of before the first octet", sack(segment(wire.ACK, 1, 100, 3000, 0), wire.SACKBlock{Left: 1999, Right: 2001}), false},
+		{"a SACK block beyond the window", sack(segment(wire.ACK, 1, 1, 3000, 0), wire.SACKBlock{Left: 5000, Right: 5002}), false},
+		{"a D-SACK in second place", sack(segment(wire.ACK, 1, 100, 3000, 0), wire.SACKBlock{Left: 2150, Right: 2160},
+			wire.SACKBlock{Left: 2050, Right: 2100}), false},
 	} {
 		m := established(t)
 		m.Called()
