@@ -1,0 +1,257 @@
+package script
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"minitcp/conn"
+)
+
+// args reads the arguments of a call. The first thing that is not as it should be stays in problem.
+type args struct {
+	name    string
+	list    []value
+	problem string
+}
+
+func (a *args) fail(format string, x ...any) {
+	if a.problem == "" {
+		a.problem = fmt.Sprintf(format, x...)
+	}
+}
+
+func (a *args) count(n int) {
+	if len(a.list) != n {
+		a.fail("%d arguments instead of %d", len(a.list), n)
+	}
+}
+
+func (a *args) at(i int) value {
+	if i >= len(a.list) {
+		a.fail("too few arguments")
+		return value{}
+	}
+	return a.list[i]
+}
+
+func (a *args) number(i int) int64 {
+	v := a.at(i)
+	if v.kind != valueNumber {
+		a.fail("%s where a number should be", v)
+	}
+	return v.number
+}
+
+// names are the flags that are set.
+type names []string
+
+func (n names) has(name string) bool { return slices.Contains(n, name) }
+
+// flags is argument i, which must be 0 or some of the names.
+func (a *args) flags(i int, known ...string) names {
+	v := a.at(i)
+	if v.kind == valueNumber && v.number == 0 {
+		return nil
+	}
+	if v.kind != valueNames {
+		a.fail("%s where flags should be", v)
+		return nil
+	}
+	for _, n := range v.names {
+		if !slices.Contains(known, n) {
+			a.fail("%s", n)
+		}
+	}
+	return v.names
+}
+
+// oneOf is argument i, which must be one of the names.
+func (a *args) oneOf(i int, known ...string) string {
+	v := a.at(i)
+	if v.kind != valueNames || len(v.names) != 1 || !slices.Contains(known, v.names[0]) {
+		a.fail("%s", v)
+		return ""
+	}
+	return v.names[0]
+}
+
+func (a *args) socket(fd int64) operation {
+	a.count(3)
+	if v := a.at(0); v.kind != valueEllipsis && !v.is("AF_INET") && !v.is("AF_INET6") && !v.is("PF_INET") {
+		a.fail("%s", v)
+	}
+	kind := a.flags(1, "SOCK_STREAM", "SOCK_NONBLOCK", "SOCK_CLOEXEC")
+	if !kind.has("SOCK_STREAM") {
+		a.fail("a socket that is not a SOCK_STREAM")
+	}
+	if v := a.at(2); !v.is("IPPROTO_TCP") && !(v.kind == valueNumber && v.number == 0) {
+		a.fail("%s", v)
+	}
+	return socketCall{fd: fd, nonblocking: kind.has("SOCK_NONBLOCK")}
+}
+
+// maxWrite is the most octets in one call.
+const maxWrite = 16 << 20
+
+func (a *args) size(i int) int64 {
+	n := a.number(i)
+	if n < 0 || n > maxWrite {
+		a.fail("%d octets", n)
+		return 0
+	}
+	return n
+}
+
+// anything is an argument that makes no difference.
+func (a *args) anything(i int) {
+	if v := a.at(i); v.kind != valueEllipsis {
+		a.fail("%s where ... should be", v)
+	}
+}
+
+func (a *args) read(name string) operation {
+	r := readCall{fd: a.number(0), count: a.size(2)}
+	a.anything(1)
+	switch name {
+	case "read":
+		a.count(3)
+		return r
+	case "recvfrom":
+		a.count(6)
+	default:
+		a.count(4)
+	}
+	r.nonblocking = a.flags(3, "MSG_DONTWAIT").has("MSG_DONTWAIT")
+	return r
+}
+
+func (a *args) write(name string) operation {
+	w := writeCall{fd: a.number(0), count: a.size(2)}
+	a.anything(1)
+	switch name {
+	case "write":
+		a.count(3)
+		return w
+	case "sendto":
+		a.count(6)
+	default:
+		a.count(4)
+	}
+	f := a.flags(3, "MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_OOB")
+	w.nonblocking, w.urgent = f.has("MSG_DONTWAIT"), f.has("MSG_OOB")
+	return w
+}
+
+func (a *args) fcntl() operation {
+	c := fcntlCall{fd: a.number(0), set: a.oneOf(1, "F_GETFL", "F_SETFL") == "F_SETFL"}
+	if c.set {
+		a.count(3)
+		c.nonblocking = a.flags(2, "O_RDWR", "O_NONBLOCK").has("O_NONBLOCK")
+	} else if len(a.list) != 2 && len(a.list) != 3 {
+		a.count(2)
+	}
+	return c
+}
+
+func (a *args) poll() operation {
+	a.count(3)
+	c := pollCall{timeout: time.Duration(a.number(2)) * time.Millisecond}
+	list := a.at(0)
+	if list.kind != valueList || int64(len(list.list)) != a.number(1) {
+		a.fail("a list of descriptors that is not as long as it says")
+	}
+	for _, v := range list.list {
+		fd, ok := v.field("fd")
+		if !ok || fd.kind != valueNumber {
+			a.fail("an element without fd")
+			break
+		}
+		e := pollEntry{fd: fd.number}
+		events, _ := v.field("events")
+		revents, _ := v.field("revents")
+		e.events = a.pollEvents(events)
+		e.want = a.pollEvents(revents)
+		c.entries = append(c.entries, e)
+	}
+	return c
+}
+
+func (a *args) pollEvents(v value) (bits pollBits) {
+	if v.kind == valueNumber && v.number == 0 {
+		return 0
+	}
+	if v.kind != valueNames {
+		a.fail("%s where events should be", v)
+	}
+	for _, name := range v.names {
+		i := slices.Index(pollNames[:], name)
+		if i < 0 {
+			a.fail("%s", name)
+			return 0
+		}
+		bits |= 1 << i
+	}
+	return bits
+}
+
+// optionName is a socket option with its level, which must be the right one.
+func (a *args) optionName(known []string) string {
+	level, name := a.at(1), a.at(2)
+	for _, k := range known {
+		if !name.is(k) {
+			continue
+		}
+		if k[:3] == "SO_" && !level.is("SOL_SOCKET") || k[:3] == "TCP" && !level.is("SOL_TCP") && !level.is("IPPROTO_TCP") {
+			a.fail("%s of %s", k, level)
+		}
+		return k
+	}
+	a.fail("%s", name)
+	return ""
+}
+
+func (a *args) setsockopt() operation {
+	a.count(5)
+	c := setCall{fd: a.number(0), name: a.optionName([]string{
+		"SO_REUSEADDR", "SO_REUSEPORT", "SO_RCVBUF", "SO_SNDBUF", "SO_LINGER", "SO_KEEPALIVE", "TCP_NODELAY",
+		"TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT", "TCP_MAXSEG", "TCP_LINGER2",
+	})}
+	v := a.at(3)
+	if c.name == "SO_LINGER" {
+		on, ok1 := v.field("onoff")
+		seconds, ok2 := v.field("linger")
+		if !ok1 || !ok2 || on.kind != valueNumber || seconds.kind != valueNumber || seconds.number < 0 || seconds.number > maxTime {
+			a.fail("SO_LINGER without {onoff=…, linger=…}")
+		}
+		c.linger = conn.Linger{Set: on.number != 0, Timeout: time.Duration(seconds.number) * time.Second}
+		return c
+	}
+	n, ok := v.single()
+	if !ok || n < 0 || n > 1<<30 {
+		a.fail("%s", v)
+	}
+	c.value = n
+	return c
+}
+
+func (a *args) getsockopt() operation {
+	a.count(5)
+	c := getCall{fd: a.number(0), name: a.optionName([]string{
+		"SO_ERROR", "SO_KEEPALIVE", "TCP_NODELAY", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT",
+		"TCP_MAXSEG",
+	})}
+	v := a.at(3)
+	if v.kind == valueList && len(v.list) == 1 {
+		v = v.list[0]
+	}
+	switch {
+	case v.kind == valueNumber:
+		c.want = v.number
+	case v.kind == valueNames && len(v.names) == 1 && errnoNumber(v.names[0]) != 0:
+		c.want = errnoNumber(v.names[0])
+	default:
+		a.fail("%s", v)
+	}
+	return c
+}

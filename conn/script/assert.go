@@ -1,0 +1,210 @@
+package script
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"minitcp/conn"
+)
+
+// assertion is what is said between %{ and }%: comparisons that must all hold.
+type assertion struct{ comparisons []comparison }
+
+// comparison is two values with an operator between them.
+type comparison struct {
+	line        int
+	left, right operand
+	operator    string
+}
+
+// operand is a variable of the connection, or a number.
+type operand struct {
+	name   string // "" for a number
+	number int64
+}
+
+var operators = []string{"==", "!=", "<=", ">=", "<", ">"}
+
+// parseAssertion reads "assert A == B and C > D, anything", one or more of them on lines of their own or with ; between.
+func parseAssertion(t token) (action, *Error) {
+	a := &assertion{}
+	line := t.line
+	for _, text := range strings.SplitAfter(t.text, "\n") {
+		for statement := range strings.SplitSeq(text, ";") {
+			if statement = strings.TrimSpace(statement); statement == "" {
+				continue
+			}
+			list, err := parseStatement(statement, line)
+			if err != nil {
+				return nil, err
+			}
+			a.comparisons = append(a.comparisons, list...)
+		}
+		line++
+	}
+	if len(a.comparisons) == 0 {
+		return nil, errorf(t.line, "code without an assertion")
+	}
+	return a, nil
+}
+
+func parseStatement(s string, line int) ([]comparison, *Error) {
+	rest, ok := strings.CutPrefix(s, "assert")
+	if !ok || rest == "" || isNameOctet(rest[0]) {
+		return nil, errorf(line, "the code %q", shorten(s))
+	}
+	rest, _, _ = strings.Cut(rest, ",") // what it would print
+	rest = strings.TrimSpace(rest)
+	if strings.HasPrefix(rest, "(") && strings.HasSuffix(rest, ")") && strings.Count(rest, "(") == 1 {
+		rest = rest[1 : len(rest)-1]
+	}
+	var list []comparison
+	for part := range strings.SplitSeq(rest, " and ") {
+		c, ok := parseComparison(part)
+		if !ok {
+			return nil, errorf(line, "the code %q", shorten(s))
+		}
+		c.line = line
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+func parseComparison(s string) (c comparison, ok bool) {
+	for _, operator := range operators {
+		left, right, found := strings.Cut(s, operator)
+		if !found {
+			continue
+		}
+		c.operator = operator
+		var ok1, ok2 bool
+		c.left, ok1 = parseOperand(left)
+		c.right, ok2 = parseOperand(right)
+		return c, ok1 && ok2
+	}
+	return c, false
+}
+
+// constants are names of numbers, as Linux has them.
+var constants = []struct {
+	name  string
+	value int64
+}{
+	{"TCP_ESTABLISHED", 1}, {"TCP_SYN_SENT", 2}, {"TCP_SYN_RECV", 3}, {"TCP_FIN_WAIT1", 4}, {"TCP_FIN_WAIT2", 5},
+	{"TCP_TIME_WAIT", 6}, {"TCP_CLOSE", 7}, {"TCP_CLOSE_WAIT", 8}, {"TCP_LAST_ACK", 9}, {"TCP_LISTEN", 10},
+	{"TCP_CLOSING", 11}, {"TCPI_OPT_TIMESTAMPS", 1}, {"TCPI_OPT_SACK", 2}, {"TCPI_OPT_WSCALE", 4},
+}
+
+func parseOperand(s string) (operand, bool) {
+	s = strings.TrimSpace(s)
+	if n, ok := parseNumber(s); ok && n < 1<<62 {
+		return operand{number: int64(n)}, true
+	}
+	for _, c := range constants {
+		if c.name == s {
+			return operand{number: c.value}, true
+		}
+	}
+	for _, v := range variables {
+		if v.name == s {
+			return operand{name: s}, true
+		}
+	}
+	return operand{}, false
+}
+
+// variables are the members of Linux's struct tcp_info that package conn knows too. Windows that Linux counts in
+// segments are divided by the size of a full one.
+var variables = []struct {
+	name string
+	of   func(i *conn.Info) int64
+}{
+	{"tcpi_state", nil}, // see valueOf
+	{"tcpi_retransmits", func(i *conn.Info) int64 { return int64(i.ConsecutiveTimeouts) }},
+	{"tcpi_probes", func(i *conn.Info) int64 { return int64(i.Probing) }},
+	{"tcpi_options", infoOptions},
+	{"tcpi_snd_wscale", func(i *conn.Info) int64 { return int64(i.SendScale) }},
+	{"tcpi_rcv_wscale", func(i *conn.Info) int64 { return int64(i.ReceiveScale) }},
+	{"tcpi_rto", func(i *conn.Info) int64 { return int64(i.RTO / time.Microsecond) }},
+	{"tcpi_snd_mss", func(i *conn.Info) int64 { return int64(i.MSS) }},
+	{"tcpi_unacked", func(i *conn.Info) int64 { return inSegments(i, i.InFlight+int64(i.MSS)-1) }},
+	{"tcpi_pmtu", func(i *conn.Info) int64 { return int64(i.PathMTU) }},
+	{"tcpi_rtt", func(i *conn.Info) int64 { return int64(i.RTT / time.Microsecond) }},
+	{"tcpi_rttvar", func(i *conn.Info) int64 { return int64(i.RTTVar / time.Microsecond) }},
+	{"tcpi_min_rtt", func(i *conn.Info) int64 { return int64(i.MinRTT / time.Microsecond) }},
+	{"tcpi_snd_cwnd", func(i *conn.Info) int64 { return inSegments(i, i.CongestionWindow) }},
+	{"tcpi_snd_ssthresh", infoThreshold},
+	{"tcpi_total_retrans", func(i *conn.Info) int64 { return int64(i.Retransmitted) }},
+	{"tcpi_notsent_bytes", func(i *conn.Info) int64 { return int64(i.Unsent) }},
+	{"tcpi_bytes_received", func(i *conn.Info) int64 { return int64(i.Received) }},
+	{"tcpi_rcv_ooopack", func(i *conn.Info) int64 { return int64(i.OutOfOrder) }},
+	{"tcpi_snd_wnd", func(i *conn.Info) int64 { return i.SendWindow }},
+	{"tcpi_rcv_wnd", func(i *conn.Info) int64 { return i.ReceiveWindow }},
+}
+
+func infoOptions(i *conn.Info) int64 {
+	return oneIf(i.Timestamps) | oneIf(i.SACK)<<1 | oneIf(i.SendScale > 0 || i.ReceiveScale > 0)<<2
+}
+
+func infoThreshold(i *conn.Info) int64 {
+	const unset = 1<<31 - 1 // Linux's TCP_INFINITE_SSTHRESH
+	return min(inSegments(i, i.SlowStartThreshold), unset)
+}
+
+func inSegments(i *conn.Info, octets int64) int64 { return octets / int64(max(1, i.MSS)) }
+
+// linuxStates are Linux's numbers for the states, in the order of [conn.State].
+var linuxStates = [...]int64{
+	conn.Closed: 7, conn.Listen: 10, conn.SynSent: 2, conn.SynReceived: 3, conn.Established: 1, conn.FinWait1: 4,
+	conn.FinWait2: 5, conn.CloseWait: 8, conn.Closing: 11, conn.LastAck: 9, conn.TimeWait: 6,
+}
+
+// valueOf is the operand's value for the connection on the flow, the last there was if it has ended.
+func (o operand) valueOf(f *flow) int64 {
+	if o.name == "" {
+		return o.number
+	}
+	if o.name == "tcpi_state" {
+		if f == nil {
+			return linuxStates[conn.Closed]
+		}
+		return linuxStates[f.state()]
+	}
+	var i conn.Info
+	if f != nil && f.last != nil {
+		i = f.last.Info()
+	}
+	for _, v := range variables {
+		if v.name == o.name {
+			return v.of(&i)
+		}
+	}
+	return 0
+}
+
+func (o operand) String() string {
+	if o.name == "" {
+		return fmt.Sprint(o.number)
+	}
+	return o.name
+}
+
+func (c *comparison) holds(f *flow) bool {
+	l, r := c.left.valueOf(f), c.right.valueOf(f)
+	switch c.operator {
+	case "==":
+		return l == r
+	case "!=":
+		return l != r
+	case "<=":
+		return l <= r
+	case ">=":
+		return l >= r
+	case "<":
+		return l < r
+	}
+	return l > r
+}
+
+func (c *comparison) String() string { return fmt.Sprintf("%v %s %v", c.left, c.operator, c.right) }

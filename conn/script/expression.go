@@ -1,0 +1,142 @@
+package script
+
+import (
+	"fmt"
+	"strings"
+)
+
+type valueKind uint8
+
+const (
+	valueNumber   valueKind = iota
+	valueNames              // O_RDWR|O_NONBLOCK
+	valueString             // "..."
+	valueEllipsis           // ...
+	valueList               // [1, 2]
+	valueStruct             // {fd=3, events=POLLIN}
+	valueCall               // htons(80)
+)
+
+// value is an argument of a system call.
+type value struct {
+	kind   valueKind
+	number int64
+	names  []string
+	list   []value  // of a list, a struct or a call
+	fields []string // names of a struct's list
+}
+
+// maxDepth is how deep values may lie in each other.
+const maxDepth = 8
+
+func (p *parser) value(depth int) (v value, err *Error) {
+	t := p.peek()
+	if depth > maxDepth {
+		return v, errorf(t.line, "values that lie too deep in each other")
+	}
+	switch {
+	case t.kind == tokenEllipsis:
+		p.take()
+		return value{kind: valueEllipsis}, nil
+	case t.kind == tokenString:
+		p.take()
+		return value{kind: valueString, names: []string{t.text}}, nil
+	case t.kind == tokenNumber, t.text == "-":
+		return p.numberValue()
+	case t.kind == tokenWord:
+		return p.namesValue(depth)
+	case p.took("["):
+		v.kind = valueList
+		v.list, _, err = p.values("]", depth)
+	case p.took("{"):
+		v.kind = valueStruct
+		v.list, v.fields, err = p.values("}", depth)
+	default:
+		err = p.unexpected("a value")
+	}
+	return v, err
+}
+
+func (p *parser) numberValue() (value, *Error) {
+	sign := int64(1)
+	if p.took("-") {
+		sign = -1
+	}
+	n, err := p.number(1<<62, "a number")
+	return value{kind: valueNumber, number: sign * int64(n)}, err
+}
+
+// namesValue takes constants joined by |, or a call such as htons(80).
+func (p *parser) namesValue(depth int) (v value, err *Error) {
+	v.kind = valueNames
+	for {
+		t := p.take()
+		if t.kind != tokenWord && t.kind != tokenNumber {
+			return v, errorf(t.line, "%q where a name should be", shorten(t.text))
+		}
+		v.names = append(v.names, t.text)
+		if p.took("(") {
+			v.kind = valueCall
+			v.list, _, err = p.values(")", depth)
+			return v, err
+		}
+		if !p.took("|") {
+			return v, nil
+		}
+	}
+}
+
+// values takes what is left of a list with commas, up to its end. Those with a name and = before them have it in fields.
+func (p *parser) values(end string, depth int) (list []value, fields []string, err *Error) {
+	for !p.took(end) {
+		if len(list) > 0 && !p.took(",") {
+			return nil, nil, p.unexpected("a comma or " + end)
+		}
+		field := ""
+		if p.peek().kind == tokenWord && p.i+1 < len(p.tokens) && p.tokens[p.i+1].text == "=" {
+			field = p.take().text
+			p.take()
+		}
+		v, err := p.value(depth + 1)
+		if err != nil {
+			return nil, nil, err
+		}
+		list, fields = append(list, v), append(fields, field)
+	}
+	return list, fields, nil
+}
+
+func (v value) String() string {
+	switch v.kind {
+	case valueNumber:
+		return fmt.Sprint(v.number)
+	case valueNames:
+		return strings.Join(v.names, "|")
+	case valueEllipsis:
+		return "..."
+	}
+	return "a value"
+}
+
+// is reports whether the value is this one name.
+func (v value) is(name string) bool {
+	return v.kind == valueNames && len(v.names) == 1 && v.names[0] == name
+}
+
+// field returns the value of that name in a struct.
+func (v value) field(name string) (value, bool) {
+	for i, f := range v.fields {
+		if f == name && v.kind == valueStruct {
+			return v.list[i], true
+		}
+	}
+	return value{}, false
+}
+
+// single is the number in [n], or n itself.
+func (v value) single() (int64, bool) {
+	if v.kind == valueList && len(v.list) == 1 {
+		v = v.list[0]
+	}
+	return v.number, v.kind == valueNumber
+}

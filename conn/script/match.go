@@ -1,0 +1,227 @@
+package script
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// encode is the segment's octets. Numbers that are ours are as the script has them, and translated.
+func (p *packet) encode(n *numbering) []byte {
+	h := wire.TCP{Seq: p.seq, Flags: p.flags, Window: p.window, Urgent: p.urgent, Ack: p.ack}
+	if p.flags.Has(wire.ACK) {
+		h.Ack = n.fromScript(p.ack)
+	}
+	options := make([]option, len(p.options))
+	for i, o := range p.options {
+		o.numbers = slices.Clone(o.numbers)
+		switch {
+		case o.kind == kindSACK:
+			for j := range o.numbers {
+				o.numbers[j] = n.fromScript(o.numbers[j])
+			}
+		case o.kind == kindTimestamps && p.flags.Has(wire.ACK):
+			o.numbers[1] = n.stampFromScript(o.numbers[1])
+		}
+		options[i] = o
+	}
+	encoded := encodeOptions(options)
+	for len(encoded)%4 != 0 {
+		encoded = append(encoded, kindEnd)
+	}
+	b := make([]byte, tcpHeaderLen+len(encoded)+p.length)
+	wire.PutTCP(b, &h)
+	b[12] = byte((tcpHeaderLen+len(encoded))/4) << 4
+	copy(b[tcpHeaderLen:], encoded)
+	first := p.seq
+	if p.flags.Has(wire.SYN) {
+		first++
+	}
+	fill(b[tcpHeaderLen+len(encoded):], first)
+	return b
+}
+
+// script is the segment as a script would have it.
+func (s *sent) script() *packet {
+	p := &packet{
+		flags: s.tcp.Flags, seq: s.tcp.Seq, length: len(s.data), ack: s.tcp.Ack, window: s.tcp.Window, hasWindow: true,
+		urgent: s.tcp.Urgent, options: slices.Clone(s.options),
+	}
+	n := &s.flow.numbers
+	if s.incarnation == s.flow.incarnation {
+		p.seq = n.toScript(s.tcp.Seq)
+		for i := range p.options {
+			if o := &p.options[i]; o.kind == kindTimestamps && n.stamped {
+				o.numbers = slices.Clone(o.numbers)
+				o.numbers[0] = o.numbers[0] - n.stamp + n.scriptWord
+			}
+		}
+	}
+	return p
+}
+
+// departure waits for a segment of ours and compares it with the one the script expects.
+func (r *runner) departure(e *event, d *departure, from, to conn.Time) *fault {
+	tolerance := r.s.settings.tolerance
+	late := to
+	if e.at.kind != timeAny {
+		late = to.Add(tolerance)
+	}
+	for len(r.h.sent) == 0 {
+		next := min(r.h.deadline(), r.pollDeadline())
+		if next > late || next == conn.Never {
+			return r.missing(e, d, late)
+		}
+		if f := r.step(max(next, r.h.now)); f != nil {
+			return f
+		}
+	}
+	s := r.takeSent(d)
+	got := s.script()
+	f := &fault{line: e.line, expected: d.String(), seen: got.String()}
+	switch {
+	case s.at < from.Add(-tolerance) || s.at > late:
+		f.reason = fmt.Sprintf("a segment was sent at %s, not at %s", seconds(s.at), timeText(from, to, e.at))
+		return f
+	case s.flow != r.h.current:
+		f.reason = "a segment was sent on an earlier connection"
+		return f
+	}
+	if f.reason = r.compare(d, s); f.reason != "" {
+		f.seen = s.script().String()
+		return f
+	}
+	r.before = from
+	if e.at.kind == timeAny || e.at.ranged {
+		r.before = s.at
+	}
+	if r.h.now < r.before {
+		return r.advance(r.before)
+	}
+	return nil
+}
+
+func timeText(from, to conn.Time, at timing) string {
+	switch {
+	case at.kind == timeAny:
+		return "any time"
+	case from == to:
+		return seconds(from)
+	}
+	return seconds(from) + " to " + seconds(to)
+}
+
+// missing is the fault of a segment that was not sent in time. It looks on for when it would have been.
+func (r *runner) missing(e *event, d *departure, late conn.Time) *fault {
+	f := faultf(e, "no segment was sent")
+	f.expected, f.seen = d.String(), "nothing"
+	if late != conn.Never {
+		f.reason += " until " + seconds(late)
+	}
+	for range 100 {
+		if next := r.h.deadline(); next == conn.Never || len(r.h.sent) > 0 {
+			break
+		}
+		if r.step(max(r.h.deadline(), r.h.now)) != nil {
+			break
+		}
+	}
+	if len(r.h.sent) > 0 {
+		s := r.h.sent[0]
+		f.seen = fmt.Sprintf("%s, at %s", s.script(), seconds(s.at))
+	}
+	return f
+}
+
+// takeSent takes the next segment of ours. If a longer one is expected, those that follow it without a gap are part of
+// it.
+func (r *runner) takeSent(d *departure) *sent {
+	sent := &r.h.sent
+	s := *(*sent)[0] // a copy: it may grow
+	*sent = (*sent)[1:]
+	const may = wire.PSH | wire.FIN // of what follows
+	for len(*sent) > 0 && len(s.data) > 0 && len(s.data) < d.length {
+		next := (*sent)[0]
+		if next.at != s.at || next.flow != s.flow || next.tcp.Seq != s.tcp.Seq+uint32(len(s.data)) ||
+			next.tcp.Flags&^may != s.tcp.Flags&^may || s.tcp.Flags.Has(wire.FIN) || next.tcp.Ack != s.tcp.Ack {
+			break
+		}
+		s.data = slices.Concat(s.data, next.data)
+		s.tcp.Flags |= next.tcp.Flags
+		s.tcp.Window = next.tcp.Window
+		*sent = (*sent)[1:]
+	}
+	return &s
+}
+
+// compare says what differs, "" if nothing does.
+func (r *runner) compare(d *departure, s *sent) string {
+	n := &s.flow.numbers
+	same := s.incarnation == s.flow.incarnation
+	if same && d.flags.Has(wire.SYN) && s.tcp.Flags.Has(wire.SYN) {
+		n.learn(d.seq)
+	}
+	got := s.script()
+	switch {
+	case got.flags != d.flags:
+		return "the flags"
+	case got.seq != d.seq:
+		return "the sequence number"
+	case got.length != d.length:
+		return "the length"
+	case got.ack != d.ack:
+		return "the acknowledgment number"
+	case d.hasWindow && got.window != d.window:
+		return "the window"
+	case got.urgent != d.urgent:
+		return "the urgent pointer"
+	}
+	first := s.tcp.Seq
+	if s.tcp.Flags.Has(wire.SYN) {
+		first++
+	}
+	if i := misplaced(s.data, first); i >= 0 {
+		return fmt.Sprintf("octet %d of the data is not the one that belongs there", i)
+	}
+	if d.anyOptions {
+		if o := &s.tcp.Options; o.HasTimestamps && !n.stamped {
+			n.learnStamp(0, o.TSVal, s.at) // it has no name, so the script can only count from it
+		}
+		return ""
+	}
+	if len(d.options) != len(s.options) {
+		return "the options"
+	}
+	for i, want := range d.options {
+		o := s.options[i]
+		if want.kind == kindTimestamps && o.kind == kindTimestamps && len(o.numbers) == 2 {
+			if !r.sameStamp(n, want.numbers, o.numbers, s.at) {
+				return "the timestamps"
+			}
+			continue
+		}
+		if o.kind != want.kind || o.raw || want.raw || o.octets != want.octets || !slices.Equal(o.numbers, want.numbers) {
+			return "the options"
+		}
+	}
+	return ""
+}
+
+// sameStamp compares timestamps: the first of ours is called what the script calls it, and the others are compared if
+// it says how long a tick is.
+func (r *runner) sameStamp(n *numbering, want, got []uint32, at conn.Time) bool {
+	if want[1] != got[1] {
+		return false
+	}
+	n.learnStamp(want[0], got[0], at)
+	tick := r.s.settings.tick
+	if tick == 0 {
+		return true
+	}
+	elapsed := time.Duration(want[0]-n.scriptWord) * tick
+	ours := time.Duration(got[0]-n.stamp) * time.Millisecond
+	return (elapsed - ours).Abs() <= max(r.s.settings.tolerance, max(tick, time.Millisecond)-1)
+}

@@ -1,0 +1,277 @@
+package script
+
+import (
+	"fmt"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// runner goes through a script's events.
+type runner struct {
+	s       *Script
+	h       *host
+	before  conn.Time // when the event before happened, for relative times
+	waiting []*waiting
+	steps   int
+}
+
+// waiting is a call that has not returned.
+type waiting struct {
+	e *event
+	c *call
+	attempt
+	until conn.Time // when it must
+}
+
+// maxSteps bounds how often timers run out, lest a script of months takes as long.
+const maxSteps = 200000
+
+// tailLength is how many lines of the exchange a failure shows.
+const tailLength = 16
+
+// Run runs the script. Assertions are about the connection whose segments the script writes: the last that connect
+// began or that a SYN began after listen.
+func (s *Script) Run() Result {
+	r := &runner{s: s, h: newHost(&s.settings), before: epoch}
+	for i := range s.events {
+		if f := r.event(&s.events[i]); f != nil {
+			return r.result(f)
+		}
+	}
+	return r.result(r.end())
+}
+
+// fault is why a script did not pass.
+type fault struct {
+	line           int
+	reason         string
+	expected, seen string
+	unsupported    bool
+}
+
+func faultf(e *event, format string, args ...any) *fault {
+	return &fault{line: e.line, reason: fmt.Sprintf(format, args...)}
+}
+
+func (r *runner) result(f *fault) Result {
+	if f == nil {
+		return Result{}
+	}
+	result := Result{Outcome: Failed, Line: f.line, Reason: f.reason, Expected: f.expected, Seen: f.seen}
+	if f.unsupported {
+		result.Outcome = Unsupported
+		return result
+	}
+	result.Tail = r.h.tail(tailLength)
+	return result
+}
+
+// end is after the last event.
+func (r *runner) end() *fault {
+	for len(r.waiting) > 0 {
+		w := r.waiting[0]
+		if f := r.advance(w.until.Add(r.s.settings.tolerance)); f != nil {
+			return f
+		}
+		if len(r.waiting) > 0 && r.waiting[0] == w {
+			return faultf(w.e, "%s has not returned", w.c.name)
+		}
+	}
+	if len(r.h.sent) > 0 {
+		last := &r.s.events[len(r.s.events)-1]
+		f := faultf(last, "a segment was sent at %s that the script does not expect", seconds(r.h.sent[0].at))
+		f.expected, f.seen = "nothing", r.h.sent[0].script().String()
+		return f
+	}
+	return nil
+}
+
+// event waits until an event's time and makes it happen, or sees whether it has.
+func (r *runner) event(e *event) *fault {
+	from, to := r.window(e)
+	if d, ok := e.do.(*departure); ok {
+		return r.departure(e, d, from, to)
+	}
+	if from < r.h.now {
+		return faultf(e, "the time of this event has passed: it is %s", seconds(r.h.now))
+	}
+	if f := r.advance(from); f != nil {
+		return f
+	}
+	r.before = from
+	switch do := e.do.(type) {
+	case *arrival:
+		r.h.note("< " + do.String())
+		r.arrival(do)
+	case *icmpArrival:
+		r.h.note(e.text)
+		if f := r.h.current; f != nil && !do.ignored {
+			do := *do
+			do.err.Seq = f.numbers.fromScript(do.quoted)
+			r.h.receiveICMP(f, do.err)
+		}
+	case *call:
+		return r.call(e, do, to)
+	case *assertion:
+		return r.assertion(do)
+	}
+	return r.retry()
+}
+
+// window is from when to when an event may happen.
+func (r *runner) window(e *event) (from, to conn.Time) {
+	base := epoch
+	switch e.at.kind {
+	case timeRelative:
+		base = r.before
+	case timeAny:
+		return r.before, conn.Never
+	}
+	from = base.Add(e.at.from)
+	to = from
+	if e.at.ranged || e.at.blocks {
+		to = base.Add(e.at.to)
+	}
+	return from, to
+}
+
+// advance lets time pass until t, with the timers that run out on the way.
+func (r *runner) advance(t conn.Time) *fault {
+	for r.h.now < t || r.h.deadline() <= t {
+		next := min(t, max(r.h.now, min(r.h.deadline(), r.pollDeadline())))
+		for _, w := range r.waiting {
+			if late := w.until.Add(r.s.settings.tolerance); next > late {
+				return faultf(w.e, "%s has not returned at %s", w.c.name, seconds(late))
+			}
+		}
+		if f := r.step(next); f != nil {
+			return f
+		}
+		if next == t && r.h.deadline() > t {
+			return nil
+		}
+	}
+	return nil
+}
+
+// step goes on to the time t and runs the timers that are due.
+func (r *runner) step(t conn.Time) *fault {
+	r.steps++
+	if r.steps > maxSteps {
+		return &fault{line: r.s.events[0].line, reason: "more timers than one can wait for", unsupported: true}
+	}
+	r.h.now = t
+	r.h.fire()
+	return r.retry()
+}
+
+// pollDeadline is when the first poll gives up.
+func (r *runner) pollDeadline() conn.Time {
+	d := conn.Never
+	for _, w := range r.waiting {
+		if p, ok := w.c.op.(pollCall); ok {
+			if until := p.until(&w.attempt); until > r.h.now {
+				d = min(d, until)
+			}
+		}
+	}
+	return d
+}
+
+// arrival builds the segment and hands it to the host.
+func (r *runner) arrival(a *arrival) {
+	h := r.h
+	opens := a.flags.Has(wire.SYN) && !a.flags.Has(wire.ACK)
+	if h.current == nil || h.fresh && opens {
+		h.newFlow()
+	}
+	h.receive(h.current, a.encode(&h.current.numbers))
+}
+
+// call makes a system call. One that blocks is tried again after everything that happens.
+func (r *runner) call(e *event, c *call, until conn.Time) *fault {
+	w := &waiting{e: e, c: c, until: until}
+	r.h.note(e.text)
+	o, done := c.op.try(r.h, &w.attempt)
+	switch {
+	case done:
+		if f := r.returned(w, o); f != nil {
+			return f
+		}
+		return r.retry()
+	case !e.at.blocks:
+		return faultf(e, "%s blocks", c.name)
+	}
+	r.waiting = append(r.waiting, w)
+	return r.retry()
+}
+
+// retry tries the calls that wait until none returns.
+func (r *runner) retry() *fault {
+	for i := 0; i < len(r.waiting); i++ {
+		w := r.waiting[i]
+		o, done := w.c.op.try(r.h, &w.attempt)
+		if !done {
+			continue
+		}
+		r.waiting = append(r.waiting[:i], r.waiting[i+1:]...)
+		r.h.note(w.c.name + " returns")
+		if f := r.returned(w, o); f != nil {
+			return f
+		}
+		i = -1 // it may have made room for another
+	}
+	return nil
+}
+
+// returned compares what a call has returned with what it should have, and when.
+func (r *runner) returned(w *waiting, o outcome) *fault {
+	f := faultf(w.e, "%s", w.c.name)
+	c := w.c
+	switch {
+	case o.unsupported != "":
+		f.reason, f.unsupported = o.unsupported, true
+		return f
+	case o.fault != "":
+		f.reason = c.name + ": " + o.fault
+		return f
+	case !c.anyResult && (o.result != c.result || c.errno != "" && o.errno != c.errno):
+		f.reason = "the result of " + c.name
+		f.expected, f.seen = resultText(c.result, c.errno), resultText(o.result, o.errno)
+		return f
+	}
+	tolerance := r.s.settings.tolerance
+	if w.e.at.blocks && (r.h.now < w.until.Add(-tolerance) || r.h.now > w.until.Add(tolerance)) {
+		f.reason = "when " + c.name + " returns"
+		f.expected, f.seen = seconds(w.until), seconds(r.h.now)
+		return f
+	}
+	return nil
+}
+
+func resultText(n int64, errno string) string {
+	if errno == "" {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d %s", n, errno)
+}
+
+func (r *runner) assertion(a *assertion) *fault {
+	for i := range a.comparisons {
+		c := &a.comparisons[i]
+		if !c.holds(r.h.current) {
+			f := &fault{line: c.line, reason: "an assertion", expected: c.String()}
+			f.seen = fmt.Sprintf("%d and %d", c.left.valueOf(r.h.current), c.right.valueOf(r.h.current))
+			return f
+		}
+	}
+	return nil
+}
+
+// seconds is the time since the script began.
+func seconds(t conn.Time) string {
+	d := t.Sub(epoch)
+	return fmt.Sprintf("%d.%06d", d/time.Second, d%time.Second/time.Microsecond)
+}

@@ -1,0 +1,116 @@
+package script
+
+import (
+	"time"
+
+	"minitcp/conn"
+)
+
+// socket is what a file descriptor of the script leads to.
+type socket struct {
+	fd          int64
+	nonblocking bool
+	options     socketOptions
+
+	listening bool
+	backlog   int
+	queue     []*socket // to be accepted
+
+	flow      *flow
+	tcp       *conn.Conn // nil before connect
+	connected bool       // connect or accept has said so
+	errTaken  bool       // SO_ERROR or connect has told how the connection ended
+	read      uint32     // octets
+	wrote     uint32
+}
+
+// socketOptions are what setsockopt changes. The zero value is package conn's defaults; an accepted socket begins with
+// its listener's.
+type socketOptions struct {
+	receiveBuffer, sendBuffer int
+	keepAlive                 conn.KeepAlive
+	nagle                     conn.NagleMode
+	linger                    conn.Linger
+	userTimeout, finWait2     time.Duration
+	maxSegment                int
+}
+
+// config is the configuration of a new connection.
+func (u *socket) config() *conn.Config {
+	o := &u.options
+	c := conn.Config{
+		ReceiveBuffer: o.receiveBuffer, SendBuffer: o.sendBuffer, KeepAlive: o.keepAlive, Nagle: o.nagle,
+		UserTimeout: o.userTimeout, FinWait2Timeout: o.finWait2,
+	}.WithDefaults()
+	return &c
+}
+
+// changed tells the socket's connection, if it has one, about its options.
+func (u *socket) changed(h *host) {
+	if u.tcp == nil {
+		return
+	}
+	o := &u.options
+	u.tcp.SetNagle(o.nagle)
+	u.tcp.SetKeepAlive(h.now, o.keepAlive)
+	u.tcp.SetUserTimeout(h.now, o.userTimeout)
+	if o.receiveBuffer > 0 {
+		u.tcp.SetReceiveBuffer(o.receiveBuffer)
+	}
+	if o.sendBuffer > 0 {
+		u.tcp.SetSendBuffer(o.sendBuffer)
+	}
+	h.settle(u.flow)
+}
+
+// takeError is how the socket's connection ended, once; "" if it has not.
+func (u *socket) takeError() string {
+	if u.tcp == nil || u.errTaken {
+		return ""
+	}
+	name := errnoOf(u.tcp.Err())
+	u.errTaken = name != ""
+	return name
+}
+
+// find is the socket with the descriptor, nil if there is none.
+func (h *host) find(fd int64) *socket {
+	for _, u := range h.sockets {
+		if u.fd == fd {
+			return u
+		}
+	}
+	return nil
+}
+
+// close lets go of a socket.
+func (h *host) close(u *socket) {
+	for i := range h.sockets {
+		if h.sockets[i] == u {
+			h.sockets = append(h.sockets[:i], h.sockets[i+1:]...)
+			break
+		}
+	}
+	if u.listening {
+		h.stopListening(u)
+	}
+	if u.tcp != nil {
+		u.tcp.Close(h.now, u.options.linger)
+		h.settle(u.flow)
+	}
+}
+
+// stopListening forgets unfinished handshakes and resets connections nobody has accepted.
+func (h *host) stopListening(l *socket) {
+	l.listening = false
+	for _, f := range h.flows {
+		if f.listener == l {
+			f.tcp, f.listener = nil, nil
+		}
+	}
+	for _, u := range l.queue {
+		u.tcp.Close(h.now, conn.Linger{Set: true})
+		h.settle(u.flow)
+	}
+	l.queue = nil
+}

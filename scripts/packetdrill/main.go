@@ -1,0 +1,100 @@
+// Command packetdrill runs scripts in packetdrill's language against minitcp's TCP, in process and without waiting.
+//
+//	go run ./scripts/packetdrill DIR|FILE...
+//
+// It prints for every file whether it passed, failed, or needs something that is not supported, and with which line.
+// Of a directory it takes all files, however deep, whose name ends in .pkt. The exit status is 0 if nothing failed, 1 if
+// something did or could not be read, 2 if it was called wrongly.
+//
+// Which part of the language is taken says package minitcp/conn/script.
+package main
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"minitcp/conn/script"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(names []string, stdout, stderr io.Writer) int {
+	if len(names) == 0 || strings.HasPrefix(names[0], "-") {
+		fmt.Fprintln(stderr, "usage: packetdrill DIR|FILE...")
+		return 2
+	}
+	var totals [3]int
+	status := 0
+	for _, name := range names {
+		files, err := scriptsIn(name)
+		if err != nil {
+			fmt.Fprintln(stderr, "packetdrill:", err)
+			status = 1
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				fmt.Fprintln(stderr, "packetdrill:", err)
+				status = 1
+				continue
+			}
+			result := runScript(string(text))
+			report(stdout, file, &result)
+			totals[result.Outcome]++
+		}
+	}
+	fmt.Fprintf(stdout, "%d passed, %d failed, %d unsupported\n", totals[script.Passed], totals[script.Failed], totals[script.Unsupported])
+	if totals[script.Failed] > 0 {
+		status = 1
+	}
+	return status
+}
+
+// scriptsIn is the file itself, or the scripts below a directory.
+func scriptsIn(name string) ([]string, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{name}, nil
+	}
+	var files []string
+	err = filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".pkt") {
+			files = append(files, path)
+		}
+		return err
+	})
+	return files, err
+}
+
+// runScript makes a panic, which is a fault of ours, a failure of one script.
+func runScript(text string) (result script.Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			result = script.Result{Outcome: script.Failed, Line: 1, Reason: fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	return script.Run(text)
+}
+
+// report prints a line such as "failed       FILE:12: no segment was sent", and under it what belongs to it.
+func report(w io.Writer, file string, r *script.Result) {
+	fmt.Fprintf(w, "%-12s %s", r.Outcome, file)
+	if r.Outcome != script.Passed {
+		fmt.Fprintf(w, ":%d: %s", r.Line, r.Reason)
+	}
+	fmt.Fprintln(w)
+	if r.Expected != "" || r.Seen != "" {
+		fmt.Fprintf(w, "\texpected  %s\n\tseen      %s\n", r.Expected, r.Seen)
+	}
+	for _, line := range r.Tail {
+		fmt.Fprintf(w, "\t| %s\n", line)
+	}
+}
