@@ -18,7 +18,7 @@ type Config struct {
 	// HopLimit is the TTL or hop limit of what is sent. Default 64 (RFC 9293 3.9.1.7, MUST-49).
 	HopLimit uint8
 	// Backlog is, for each listener, the most connections that wait to be accepted, and the most whose handshake has
-	// not completed. Default 128.
+	// not completed; of these, the oldest makes way. Default 4096, which is package net's on Linux.
 	Backlog int
 	// EphemeralPorts are the first and the last port to choose from when the application names none. Default 32768
 	// to 60999.
@@ -28,8 +28,8 @@ type Config struct {
 	ResetOnBadHeader bool
 	// Secret keys initial sequence numbers and the choice of ports (RFC 6528, RFC 6056). Default: random.
 	Secret [32]byte
-	// ICMPRate is how many ICMP messages are sent per second at the most; as many RSTs for no connection may be sent
-	// besides. Default 1000 (RFC 4443 2.4 (f), RFC 1812 4.3.2.8).
+	// ICMPRate is how many ICMP messages are sent per second at the most; ten times as many RSTs for no connection may be
+	// sent besides. Default 1000 (RFC 4443 2.4 (f), RFC 1812 4.3.2.8).
 	ICMPRate int
 	// Trace, if set, is called for every segment that arrives or leaves, on the goroutine that handles it and while the
 	// connection is locked. It must not block, call the stack, or keep the event.
@@ -55,7 +55,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.HopLimit = 64
 	}
 	if cfg.Backlog <= 0 {
-		cfg.Backlog = 128
+		cfg.Backlog = 4096
 	}
 	if cfg.EphemeralPorts == [2]uint16{} {
 		cfg.EphemeralPorts = [2]uint16{32768, 60999}

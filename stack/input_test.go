@@ -176,8 +176,8 @@ func TestRateLimits(t *testing.T) {
 			p.db.Inject(ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, make([]byte, 8)))
 		}
 		quiet()
-		wantCount(t, p.b, "resets-sent", 10) // a tenth of a second's
-		wantCount(t, p.b, "resets-limited", 990)
+		wantCount(t, p.b, "resets-sent", 100) // a tenth of a second's
+		wantCount(t, p.b, "resets-limited", 900)
 		wantCount(t, p.b, "icmp-sent", 10)
 		wantCount(t, p.b, "icmp-limited", 990)
 	})

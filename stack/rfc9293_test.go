@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -18,9 +19,9 @@ import (
 // rawPeer is a peer of b played by the test, segment by segment: 10.77.0.1:1234, which talks to port 80.
 type rawPeer struct {
 	t    *testing.T
-	p    *pair
-	seq  uint32 // next to send
-	ack  uint32 // next expected
+	give func(frame []byte) // to b
+	seq  uint32             // next to send
+	ack  uint32             // next expected
 	mu   sync.Mutex
 	sent [][]byte // by b
 }
@@ -30,7 +31,12 @@ const rawISS = 1000
 // newRawPeer completes a handshake whose SYN has the options and flags, and returns b's end too.
 func newRawPeer(t *testing.T, p *pair, l *Listener, options []byte, more wire.Flags) (*rawPeer, *Conn) {
 	t.Helper()
-	r := newRawSYN(t, p, options, more)
+	return newRawPeerOn(t, p, l, options, more, p.db.Inject)
+}
+
+func newRawPeerOn(t *testing.T, p *pair, l *Listener, options []byte, more wire.Flags, give func([]byte)) (*rawPeer, *Conn) {
+	t.Helper()
+	r := newRawSYN(t, p, options, more, give)
 	r.send(segmentSpec{flags: wire.ACK})
 	s, err := l.AcceptTCP()
 	if err != nil {
@@ -40,9 +46,9 @@ func newRawPeer(t *testing.T, p *pair, l *Listener, options []byte, more wire.Fl
 }
 
 // newRawSYN sends the SYN, and takes the SYN-ACK.
-func newRawSYN(t *testing.T, p *pair, options []byte, more wire.Flags) *rawPeer {
+func newRawSYN(t *testing.T, p *pair, options []byte, more wire.Flags, give func([]byte)) *rawPeer {
 	t.Helper()
-	r := &rawPeer{t: t, p: p, seq: rawISS}
+	r := &rawPeer{t: t, give: give, seq: rawISS}
 	p.db.SetHook(func(frame []byte) stacktest.Fate {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -75,7 +81,7 @@ func (r *rawPeer) frame(s segmentSpec) []byte {
 }
 
 func (r *rawPeer) inject(frame []byte) {
-	r.p.db.Inject(frame)
+	r.give(frame)
 	quiet()
 }
 
@@ -444,7 +450,7 @@ func TestResetOfHandshake(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
 		l := p.listen()
-		r := newRawSYN(t, p, nil, 0)
+		r := newRawSYN(t, p, nil, 0, p.db.Inject)
 		wantCount(t, p.b, "connections", 1)
 		r.send(segmentSpec{flags: wire.RST})
 		wantCount(t, p.b, "connections", 0)
@@ -455,24 +461,57 @@ func TestResetOfHandshake(t *testing.T) {
 	})
 }
 
+// batches is a device that reads what it is given, in those batches.
+type batches struct {
+	*stacktest.Device
+	next chan [][]byte
+	done chan struct{}
+}
+
+func (b *batches) ReadBatch(to [][]byte, sizes []int) (int, error) {
+	select {
+	case <-b.done:
+		return 0, os.ErrClosed
+	case batch := <-b.next:
+		for i, frame := range batch {
+			sizes[i] = copy(to[i], frame)
+		}
+		return len(batch), nil
+	}
+}
+
+func (b *batches) Close() error {
+	close(b.done)
+	return b.Device.Close()
+}
+
 // Segments that are read together are answered by one ACK, when all are taken.
 //
 // Shows: MUST-58, MUST-59.
 func TestBatchIsAcknowledgedOnce(t *testing.T) {
 	within(t, func(t *testing.T) {
-		p := newPair(t, Config{})
-		r, s := newRawPeer(t, p, p.listen(), []byte{2, 4, 5, 0xb4}, 0)
-		const n = 10
-		for range n {
-			p.db.Inject(r.frame(segmentSpec{flags: wire.ACK, data: bytes.Repeat([]byte("x"), 1460)}))
+		_, db := stacktest.New(stacktest.Config{})
+		device := &batches{Device: db, next: make(chan [][]byte), done: make(chan struct{})}
+		b, err := New(device, Config{Addresses: addressesB})
+		if err != nil {
+			t.Fatal(err)
 		}
+		defer b.Close()
+		p := &pair{t: t, b: b, db: db}
+		r, s := newRawPeerOn(t, p, p.listen(), nil, 0, func(frame []byte) { device.next <- [][]byte{frame} })
+		const n = 10
+		var batch [][]byte
+		for range n {
+			batch = append(batch, r.frame(segmentSpec{flags: wire.ACK, data: bytes.Repeat([]byte("x"), 536)}))
+		}
+		device.next <- batch
 		quiet()
 		_, tcp, _ := r.next()
-		if tcp.Flags != wire.ACK || tcp.Ack != rawISS+1+n*1460 {
-			t.Errorf("%v, ack %d, want %d", tcp.Flags, tcp.Ack-rawISS, 1+n*1460)
+		if tcp.Flags != wire.ACK || tcp.Ack != rawISS+1+n*536 {
+			t.Errorf("%v, ack %d, want %d", tcp.Flags, tcp.Ack-rawISS, 1+n*536)
 		}
 		r.none()
-		if got := s.Info().Unread; got != n*1460 {
+		if got := s.Info().Unread; got != n*536 {
 			t.Errorf("%d octets arrived", got)
 		}
 	})

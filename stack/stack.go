@@ -62,7 +62,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		},
 		ports:      newPorts(cfg.EphemeralPorts[0], cfg.EphemeralPorts[1], cfg.Secret),
 		icmpLimit:  newRateLimit(cfg.ICMPRate),
-		resetLimit: newRateLimit(cfg.ICMPRate),
+		resetLimit: newRateLimit(10 * cfg.ICMPRate),
 		writers:    sync.Pool{New: func() any { return newWriter() }},
 		idle:       make(chan struct{}, 1),
 		quit:       make(chan struct{}),
