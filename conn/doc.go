@@ -35,6 +35,9 @@
 //	remnant.go                 after
 //	check.go                   what holds between any two calls, for tests; see conntest
 //
+// What every state does with every kind of segment stands in testdata/matrix.txt; RFC9293.md lists the RFC's
+// requirements and the tests that show them.
+//
 // Inside, positions are [seq.Offset]: 64 bits, from 0 at the SYN; the 32-bit numbers of the wire are unwrapped in
 // Receive and wrapped in Transmit.
 package conn

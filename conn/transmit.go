@@ -95,10 +95,15 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 		out.Note = NoteFastRetransmission
 	}
 	q.resend(i, n, now, c.rounds.delivered)
-	if int64(finLen(out)) > n-data && s.nxt == s.buf.end { // a FIN asked for since rides along for the first time
-		q.push(record{start: s.nxt, end: s.nxt + 1, at: now, delivered: c.rounds.delivered})
-		s.nxt++
-		s.max = max(s.max, s.nxt)
+	if int64(finLen(out)) > n-data { // the FIN, which is not part of record i, rides along
+		switch {
+		case s.nxt == s.buf.end: // for the first time
+			q.push(record{start: s.nxt, end: s.nxt + 1, at: now, delivered: c.rounds.delivered})
+			s.nxt++
+			s.max = max(s.max, s.nxt)
+		case i+1 < len(q.list) && q.list[i+1].fate == lost: // and need not be sent by itself
+			q.resend(i+1, 1, now, c.rounds.delivered)
+		}
 	}
 	c.recovery.prr.out += n
 	c.undo.resent(n, c.clock(now))
@@ -180,6 +185,9 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		out.SegmentSize = size
 	}
 	at := s.nxt
+	if s.una == s.max { // the timer may be running, as persist timer; from now on it is for this (RFC 6298 5.1)
+		c.timer.retransmit, c.timer.giveUp = Never, Never
+	}
 	c.emit(out, at, n)
 	s.nxt = at + seq.Offset(n) + finLen(out)
 	again := at < s.max

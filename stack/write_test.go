@@ -26,11 +26,13 @@ func (s *sizes) hook(frame []byte) stacktest.Fate {
 
 // One large Write leaves in full segments, but for its end.
 //
-// Shows: SHLD-28, MAY-16.
+// Shows: SHLD-28.
 func TestWriteFillsSegments(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
 		c, s := p.connect(p.listen())
+		go c.Write(pattern(2, 4<<20)) // until the congestion window is no limit
+		receiveAll2(t, s, pattern(2, 4<<20))
 		var seen sizes
 		p.da.SetHook(seen.hook)
 		const n = 700_000

@@ -14,13 +14,15 @@ import (
 	"golang.org/x/term"
 
 	"minitcp/cmd/minitcp/ladder"
+	"minitcp/stack"
 )
 
 // demoLimit is how long the demo may take at the very most.
 const demoLimit = 14 * time.Second
 
 func newDemoCommand() *cobra.Command {
-	return &cobra.Command{
+	var capture captureFlags
+	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show what TCP does, from live connections with the kernel",
 		Long: "demo makes a network namespace with a TUN in it, a server on minitcp's TCP, and clients on the kernel's, and\n" +
@@ -29,14 +31,25 @@ func newDemoCommand() *cobra.Command {
 			"The exit status is 0 only if each of these really happened, as seen on both sides.",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withPrivilege(func() error {
+			if err := capture.check(); err != nil {
+				return err
+			}
+			return withPrivilege(func() (err error) {
 				stop, release := onSignals()
 				defer release()
+				c, err := capture.open(demoDevice, cmd.ErrOrStderr())
+				if err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, c.close()) }()
 				out := cmd.OutOrStdout()
-				return runDemo(stop.soon, out, ladderOptions(out))
+				return runDemo(stop.soon, out, ladderOptions(out), c.tap())
 			})
 		},
 	}
+	cmd.Flags().SortFlags = false
+	capture.register(cmd.Flags())
+	return cmd
 }
 
 // ladderOptions suit what is written to: colours and its width if it is a terminal.
@@ -51,13 +64,13 @@ func ladderOptions(w io.Writer) ladder.Options {
 	return opt
 }
 
-// runDemo performs all scenes. Its error says what was not seen.
-func runDemo(ctx context.Context, w io.Writer, opt ladder.Options) error {
+// runDemo performs all scenes. Its error says what was not seen. Tap, if not nil, gets the frames of our stack.
+func runDemo(ctx context.Context, w io.Writer, opt ladder.Options, tap func(*stack.Frame)) error {
 	ctx, cancel := context.WithTimeout(ctx, demoLimit)
 	defer cancel()
 	start := time.Now()
 	l := ladder.New(w, opt)
-	s, err := newStage(ctx, l)
+	s, err := newStage(ctx, l, tap)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

@@ -20,6 +20,9 @@ import (
 // demoPatience is how long the demo waits for something to happen before it says that it did not.
 const demoPatience = 3 * time.Second
 
+// demoDevice is the TUN's name. It is alone in its namespace.
+const demoDevice = "mini0"
+
 // timeWait is how long TIME-WAIT lasts in the demo. In life it is a minute.
 const timeWait = time.Second
 
@@ -68,16 +71,16 @@ type connection struct {
 }
 
 // newStage sets everything up, for Close to take it down again.
-func newStage(ctx context.Context, l *ladder.Ladder) (*stage, error) {
+func newStage(ctx context.Context, l *ladder.Ladder, tap func(*stack.Frame)) (*stage, error) {
 	s := &stage{ctx: ctx, ladder: l, history: newHistory()}
-	if err := s.setUp(); err != nil {
+	if err := s.setUp(tap); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *stage) setUp() (err error) {
+func (s *stage) setUp(tap func(*stack.Frame)) (err error) {
 	s.namespace, err = tun.NewNamespace("")
 	if errors.Is(err, tun.ErrPermission) && !mayOpenDriver() {
 		// With the driver, a user namespace would have given the right to all the rest; see withPrivilege.
@@ -89,7 +92,7 @@ func (s *stage) setUp() (err error) {
 	if s.kernel, err = newSockDiag(s.namespace); err != nil {
 		return err
 	}
-	device, err := tun.Open(tun.Config{HostAddresses: []netip.Prefix{kernelPrefix}, Namespace: s.namespace})
+	device, err := tun.Open(tun.Config{Name: demoDevice, HostAddresses: []netip.Prefix{kernelPrefix}, Namespace: s.namespace})
 	if err != nil {
 		return err
 	}
@@ -100,6 +103,7 @@ func (s *stage) setUp() (err error) {
 		Addresses: []netip.Prefix{ourPrefix},
 		Conn:      conn.Config{TimeWait: timeWait},
 		Trace:     s.trace,
+		Tap:       tap,
 	})
 	if err != nil {
 		return errors.Join(err, device.Close())

@@ -70,7 +70,7 @@ func TestDemo(t *testing.T) {
 	before := namespaceFiles(t)
 	var out bytes.Buffer
 	start := time.Now()
-	err := runDemo(t.Context(), &out, ladder.Options{PeerName: "kernel"})
+	err := runDemo(t.Context(), &out, ladder.Options{PeerName: "kernel"}, nil)
 	if err != nil {
 		t.Errorf("the demo failed: %v", err)
 	}
@@ -125,7 +125,7 @@ func performChanged(t *testing.T, ctx context.Context, change func(*stage)) (str
 	requireDevice(t)
 	var out bytes.Buffer
 	l := ladder.New(&out, ladder.Options{})
-	s, err := newStage(ctx, l)
+	s, err := newStage(ctx, l, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

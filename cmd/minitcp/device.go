@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"net/netip"
 
 	"github.com/spf13/pflag"
@@ -19,6 +20,7 @@ type deviceFlags struct {
 	netns         string
 	address       addressList // ours
 	hostAddresses addressList // the kernel's, on the other side of the device
+	capture       captureFlags
 }
 
 // register adds the flags, with their defaults.
@@ -30,6 +32,7 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.netns, "netns", "", "network namespace to make the TUN in, made if there is none of this `NAME`")
 	flags.Var(&f.address, "address", "address of minitcp; may be given many times")
 	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN; may be given many times")
+	f.capture.register(flags)
 }
 
 // check completes the flags after parsing and finds mistakes among them.
@@ -52,7 +55,7 @@ func (f *deviceFlags) check() error {
 			return usagef("--mtu %d: an impossible MTU with IPv6; choose one from 1280, or give only IPv4 with --address and --host-address", f.mtu)
 		}
 	}
-	return nil
+	return f.capture.check()
 }
 
 // unreachable are the addresses of ours that the host has no route to unless somebody adds it.
@@ -71,10 +74,11 @@ type node struct {
 	namespace *tun.Namespace // nil: the process's
 	device    *tun.Device
 	stack     *stack.Stack
+	capture   *capturing // nil: none
 }
 
-// open makes what the flags ask for. What it made is gone when it fails.
-func (f *deviceFlags) open(cfg stack.Config) (*node, error) {
+// open makes what the flags ask for. What it made is gone when it fails. Notices go to stderr.
+func (f *deviceFlags) open(cfg stack.Config, stderr io.Writer) (*node, error) {
 	n := new(node)
 	if f.netns != "" {
 		namespace, err := tun.NewNamespace(f.netns)
@@ -83,18 +87,14 @@ func (f *deviceFlags) open(cfg stack.Config) (*node, error) {
 		}
 		n.namespace = namespace
 	}
-	err := n.start(f, cfg)
+	err := n.start(f, cfg, stderr)
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	return n, nil
 }
 
-// backlog is how many connections may be opening, or waiting to be accepted, on a port: what package net asks of the
-// kernel.
-const backlog = 4096
-
-func (n *node) start(f *deviceFlags, cfg stack.Config) (err error) {
+func (n *node) start(f *deviceFlags, cfg stack.Config, stderr io.Writer) (err error) {
 	n.device, err = tun.Open(tun.Config{
 		Name:          f.tun,
 		MTU:           f.mtu,
@@ -104,8 +104,11 @@ func (n *node) start(f *deviceFlags, cfg stack.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if n.capture, err = f.capture.open(n.device.Name(), stderr); err != nil {
+		return err
+	}
+	cfg.Tap = n.capture.tap()
 	cfg.Addresses = f.address.prefixes
-	cfg.Backlog = backlog
 	n.stack, err = stack.New(n.device, cfg)
 	return err
 }
@@ -116,6 +119,7 @@ func (n *node) close() error {
 	if n.stack != nil {
 		errs = append(errs, n.stack.Close()) // and the device
 	}
+	errs = append(errs, n.capture.close())
 	if n.device != nil {
 		errs = append(errs, n.device.Close())
 	}

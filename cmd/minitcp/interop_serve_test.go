@@ -187,9 +187,16 @@ func manyConnections(t *testing.T, namespace string) {
 	}
 }
 
+// awaitAccepted waits until services have so many connections, as --log-level debug says: one that nobody has accepted
+// would be reset at the end.
+func (p *process) awaitAccepted(n int) {
+	p.t.Helper()
+	until(p.t, "the services accept", func() bool { return strings.Count(p.err.String(), "connection accepted") >= n })
+}
+
 // While serve ends, open connections get their FIN, and it waits for them.
 func TestServeEndsConnections(t *testing.T) {
-	p, namespace := serve(t)
+	p, namespace := serve(t, "--log-level", "debug")
 	n := openNamespace(t, namespace)
 	var conns []*net.TCPConn
 	for _, address := range []string{"10.77.0.2:7", "[fd77::2]:9", "10.77.0.2:80"} {
@@ -200,6 +207,7 @@ func TestServeEndsConnections(t *testing.T) {
 		defer c.Close()
 		conns = append(conns, c)
 	}
+	p.awaitAccepted(len(conns))
 	done := make(chan int)
 	go func() { done <- p.signal(syscall.SIGINT) }()
 	for _, c := range conns {
@@ -218,12 +226,13 @@ func TestServeEndsConnections(t *testing.T) {
 
 // A second signal does not wait for anybody, and removes what there is all the same.
 func TestServeSecondSignal(t *testing.T) {
-	p, namespace := serve(t)
+	p, namespace := serve(t, "--log-level", "debug")
 	c, err := dialIn(openNamespace(t, namespace), "10.77.0.2:7")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	p.awaitAccepted(1)
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@
 //	services, streams    echo, discard, daytime, chargen; web: http; files: files:DIR
 //	nc                   one connection between stdin and stdout
 //	demo…, sockdiag      the lesson; the kernel's view of its connections
-//	trace, log           what is told while it runs
+//	trace, log, capture  what is told while it runs
 //	version              which minitcp this is
 package main
 

@@ -152,7 +152,7 @@ const goodbye = 5 * time.Second
 func (o *ncOptions) run(std stdio) (err error) {
 	stop, release := onSignals()
 	defer release()
-	n, err := o.device.open(stack.Config{})
+	n, err := o.device.open(stack.Config{}, std.err)
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (o *serveOptions) run(std stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, trace.close()) }()
-	n, err := o.device.open(stack.Config{Trace: trace.event()})
+	n, err := o.device.open(stack.Config{Trace: trace.event()}, std.err)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,114 @@
+package pcap
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"minitcp/conn/wire"
+)
+
+// Filter chooses packets by their ends. A packet passes if one of its ends has one of the Hosts, unless there are none,
+// and one of its ends has one of the Ports, unless there are none. The ports are TCP's: with Ports, no other packets
+// pass, nor do fragments but the first. The zero value lets everything pass.
+type Filter struct {
+	Hosts []netip.Addr
+	Ports []uint16
+}
+
+// Add adds terms to the filter, each of them "host" and an IP address, or "port" and a number from 1 to 65535. The
+// error says which word it is about.
+func (f *Filter) Add(terms string) error {
+	words := strings.Fields(terms)
+	if len(words) == 0 {
+		return fmt.Errorf("an empty filter; give %s", filterSyntax)
+	}
+	g := f.clone()
+	for ; len(words) > 0; words = words[2:] {
+		kind := words[0]
+		if kind != "host" && kind != "port" {
+			return fmt.Errorf("%q does not begin a filter; give %s", kind, filterSyntax)
+		}
+		if len(words) == 1 {
+			return fmt.Errorf("%q is the last word; give %s", kind, filterSyntax)
+		}
+		if kind == "host" {
+			a, err := netip.ParseAddr(words[1])
+			if err != nil || a.Zone() != "" {
+				return fmt.Errorf("host %q is no IP address; give one such as 10.77.0.1 or fd77::1", words[1])
+			}
+			g.Hosts = append(g.Hosts, a.Unmap())
+		} else {
+			n, err := strconv.ParseUint(words[1], 10, 16)
+			if err != nil || n == 0 {
+				return fmt.Errorf("port %q is no port; give a number from 1 to 65535", words[1])
+			}
+			g.Ports = append(g.Ports, uint16(n))
+		}
+	}
+	*f = g
+	return nil
+}
+
+const filterSyntax = "'port 80', 'host 10.77.0.1', or several of these after each other"
+
+// String is the filter in the syntax of tcpdump and Wireshark's capture filters; "" for the zero value.
+func (f *Filter) String() string {
+	var terms []string
+	for _, list := range [][]string{words("host ", f.Hosts), words("tcp port ", f.Ports)} {
+		if len(list) > 0 {
+			terms = append(terms, strings.Join(list, " or "))
+		}
+	}
+	if len(terms) == 2 {
+		return "(" + terms[0] + ") and (" + terms[1] + ")"
+	}
+	return strings.Join(terms, "")
+}
+
+func words[T any](kind string, values []T) (list []string) {
+	for _, v := range values {
+		list = append(list, fmt.Sprint(kind, v))
+	}
+	return list
+}
+
+func (f *Filter) clone() Filter { return Filter{slices.Clone(f.Hosts), slices.Clone(f.Ports)} }
+
+// headLen is enough of a frame to find the ports in: all that the stack puts in front of data, and more.
+const headLen = 256
+
+// matches reports whether the frame that is in parts passes. It looks at headers only, and not at whether they are in
+// order: what is damaged is worth capturing.
+func (f *Filter) matches(parts [][]byte) bool {
+	if len(f.Hosts) == 0 && len(f.Ports) == 0 {
+		return true
+	}
+	if len(parts) == 0 {
+		return false
+	}
+	head := parts[0]
+	var memory [headLen]byte
+	if len(parts) > 1 && len(head) < headLen {
+		n := 0
+		for _, p := range parts {
+			n += copy(memory[n:], p)
+		}
+		head = memory[:n]
+	}
+	if len(head) < wire.VirtioHeaderLen {
+		return false
+	}
+	// What an ICMP message quotes may be cut short, as this is.
+	var ip wire.IP
+	from, to, _, err := wire.ParseQuoted(head[wire.VirtioHeaderLen:], &ip)
+	if len(f.Hosts) > 0 && !slices.Contains(f.Hosts, ip.Src) && !slices.Contains(f.Hosts, ip.Dst) {
+		return false
+	}
+	if len(f.Ports) == 0 {
+		return true
+	}
+	return err == nil && ip.Protocol == wire.ProtocolTCP && (slices.Contains(f.Ports, from) || slices.Contains(f.Ports, to))
+}
