@@ -25,6 +25,7 @@ type Conn struct {
 	probe    tailProbe
 	recovery recovery
 	undo     undo
+	lastSent Time // when data last left; 0: none has
 	cc       cc.Controller
 	ack      ackState
 	timer    timers

@@ -429,3 +429,33 @@ func TestSendsDSACK(t *testing.T) {
 	in(3501, 500)
 	blocks(3501, 4001, 2501, 3001) // reported once only
 }
+
+// After a pause longer than the retransmission timeout, sending begins with the initial window again, and grows fast to
+// near where it was (RFC 5681 4.1).
+func TestIdleRestart(t *testing.T) {
+	for _, pause := range []time.Duration{100 * time.Millisecond, time.Second} {
+		o := tenSent(t, Disabled)
+		o.ack(10001)
+		for o.c.Transmit(o.now, 1, &o.last) {
+		}
+		o.sleep(100 * time.Millisecond)
+		o.ack(15001)
+		before := o.c.cc.Window()
+		if before <= 10000 {
+			t.Fatalf("the window has not grown: %d", before)
+		}
+		o.sleep(pause)
+		o.write(repeat(30000))
+		n := int64(0)
+		for o.c.Transmit(o.now, 1, &o.last) {
+			n += int64(o.last.Len)
+		}
+		want := before / 1000 * 1000
+		if pause == time.Second {
+			want = 10000
+		}
+		if n != want {
+			t.Errorf("after %v: %d octets at once, want %d; the window was %d", pause, n, want, before)
+		}
+	}
+}

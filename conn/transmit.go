@@ -154,6 +154,10 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	if s.nxt >= s.end() && !s.probe {
 		return false
 	}
+	if c.sent.empty() && c.lastSent != 0 && now.Sub(c.lastSent) > c.rtt.timeout(c.cfg) {
+		c.cc.OnIdle()
+		c.lastSent = now
+	}
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
 	n, verdict := c.sendLimit(size, limit)
@@ -189,6 +193,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.timer.retransmit, c.timer.giveUp = Never, Never
 	}
 	c.emit(out, at, n)
+	c.lastSent = now
 	s.nxt = at + seq.Offset(n) + finLen(out)
 	again := at < s.max
 	if again {

@@ -21,6 +21,9 @@ type Controller interface {
 	OnTimeout(Loss)
 	// OnSpurious: what the last OnLoss or OnTimeout told has turned out to be wrong.
 	OnSpurious()
+	// OnIdle: nothing has been sent for longer than a retransmission timeout, and now something is. What the window was
+	// says nothing about the path any more (RFC 5681 4.1).
+	OnIdle()
 	// SetMSS: the size of a full segment is now mss.
 	SetMSS(mss int)
 }

@@ -223,6 +223,13 @@ func (c *Cubic) OnSpurious() {
 	b.valid = false
 }
 
+// OnIdle implements [Controller]: the initial window, and slow start up to near where it was; the curve begins anew.
+func (c *Cubic) OnIdle() {
+	c.ssthresh = max(c.ssthresh, c.window*3/4)
+	c.window = min(c.window, InitialWindow(int(c.mss)))
+	c.epoch = 0
+}
+
 // SetMSS implements [Controller].
 func (c *Cubic) SetMSS(mss int) {
 	c.mss = int64(mss)

@@ -81,6 +81,13 @@ func (r *Reno) OnSpurious() {
 	r.before.window = 0
 }
 
+// OnIdle begins again with the initial window, and slow start up to near where it was.
+func (r *Reno) OnIdle() {
+	r.ssthresh = max(r.ssthresh, r.window*3/4)
+	r.window = min(r.window, InitialWindow(int(r.mss)))
+	r.credit = 0
+}
+
 // SetMSS keeps the window counted in octets and at least one segment.
 func (r *Reno) SetMSS(mss int) {
 	r.mss = int64(mss)

@@ -154,8 +154,10 @@ func TestLost(t *testing.T) {
 	}
 	tap(60000)
 	go c.run(w)
-	for c.queue.room.Load() != largeMemory {
-		runtime.Gosched()
+	for deadline := time.Now().Add(10 * time.Second); c.queue.room.Load() != largeMemory; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("the queue does not get empty")
+		}
 	}
 	tap(20) // finds room again
 	err = c.Close()
