@@ -126,7 +126,7 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	before, wasClosed := c.snd.window, c.snd.windowClosed()
 	c.updateSendWindow(at, ack, &s.TCP)
-	if c.snd.una < c.snd.max || ack > c.snd.una {
+	if c.snd.una < c.snd.max || ack > c.snd.una || s.TCP.Options.SACKCount > 0 || c.probe.end != 0 {
 		c.takeACK(now, ack, s, before)
 	}
 	c.windowAnswered(now, wasClosed)

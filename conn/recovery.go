@@ -165,7 +165,7 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 	r := &c.recovery
 	r.phase = fastRecovery
 	r.end = c.snd.max
-	c.undo.begin(now)
+	c.undo.begin(now, c.snd.una, r.end)
 	c.probe = tailProbe{}
 	c.timer.tailProbe = Never
 	c.cc.OnLoss(c.lossNow(now))
@@ -181,6 +181,9 @@ func (c *Conn) lossNow(now Time) cc.Loss {
 // leaveRecovery ends the episode.
 func (c *Conn) leaveRecovery() {
 	r := &c.recovery
+	if r.phase == noRecovery {
+		return
+	}
 	r.phase = noRecovery
 	r.left, r.duplicates = 0, 0
 	r.fresh, r.probing = 0, false
@@ -224,7 +227,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 		c.renege()
 	}
 	if r.phase != timeoutRecovery {
-		c.undo.begin(now)
+		c.undo.begin(now, c.snd.una, c.snd.max)
 		c.undo.timeout = true
 	}
 	c.cc.OnTimeout(c.lossNow(now))

@@ -208,9 +208,10 @@ func TestTailLoss(t *testing.T) {
 // A probe that was not needed costs nothing, one that repaired a loss costs a reduction (RFC 8985 7.4).
 func TestTailProbeOutcome(t *testing.T) {
 	for name, c := range map[string]struct {
-		dsack   bool
+		dsack   bool // the ACK says that the segment came twice
+		late    bool // the next one does
 		reduced bool
-	}{"needless": {true, false}, "needed": {false, true}} {
+	}{"needless": {true, false, false}, "needless, said later": {false, true, false}, "needed": {false, false, true}} {
 		t.Run(name, func(t *testing.T) {
 			o := sackOne(t, Disabled)
 			o.write(repeat(2000))
@@ -223,6 +224,10 @@ func TestTailProbeOutcome(t *testing.T) {
 				o.ack(2001, 1001, 2001)
 			} else {
 				o.ack(2001)
+			}
+			if c.late {
+				o.sleep(time.Millisecond)
+				o.ack(2001, 1001, 2001)
 			}
 			o.write("more")
 			o.wantNumbers(2001)

@@ -58,6 +58,7 @@ func (c *Conn) probeAnswered(now Time, s *Segment, a *arrival) {
 	case c.snd.una > p.end:
 		// The probe has repaired a loss before it was noticed. That is congestion all the same.
 		if c.recovery.phase == noRecovery {
+			c.undo.armed = false // what it would give back is no longer the last reduction
 			c.cc.OnLoss(c.lossNow(now))
 		}
 	case a.advanced || s.TCP.Options.SACKCount > 0:

@@ -7,15 +7,19 @@ import "minitcp/conn/seq"
 // twice (D-SACK, RFC 3708), or, after a timeout, it acknowledges what was in flight before and has not been sent again
 // (F-RTO, RFC 5682).
 type undo struct {
-	armed   bool
-	since   Time   // when the episode began
-	octets  int64  // sent again and not yet known to have been for nothing
-	stamp   uint32 // timestamp of the first retransmission
-	sent    bool   // there was one
-	timeout bool   // the episode began with a timeout
+	from, to seq.Offset // what the episode may send again
+	armed    bool
+	since    Time   // when the episode began
+	octets   int64  // sent again and not yet known to have been for nothing
+	stamp    uint32 // timestamp of the first retransmission
+	sent     bool   // there was one
+	timeout  bool   // the episode began with a timeout
 }
 
-func (u *undo) begin(now Time) { *u = undo{armed: true, since: now} }
+// begin is called when an episode begins, in which what lies from una to end may be sent again.
+func (u *undo) begin(now Time, una, end seq.Offset) {
+	*u = undo{armed: true, since: now, from: una, to: end}
+}
 
 // resent is called for every retransmission of an episode.
 func (u *undo) resent(n int64, clock uint32) {
@@ -31,11 +35,11 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	if !u.armed || !u.sent {
 		return false
 	}
-	u.octets -= a.repeated
+	u.octets -= a.needless
 	switch {
 	case a.advanced && a.echoes && seq.Less(a.echo, u.stamp):
 		return true
-	case a.repeated > 0 && u.octets <= 0:
+	case a.needless > 0 && u.octets <= 0:
 		return true
 	case c.recovery.phase == timeoutRecovery && a.original < u.since:
 		// Unless it is all acknowledged at once: then it tells nothing (RFC 5682 2.1, step 2).

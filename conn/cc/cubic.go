@@ -206,8 +206,9 @@ func (c *Cubic) reduce(l Loss) {
 	if l.ECN {
 		num, den = 85, 100 // ABE: a mark comes from a short queue (RFC 8511 3.1)
 	}
-	// Of what was in flight, but not more than the window: a sender that was held back has less to give.
-	c.ssthresh = max(min(c.window, max(l.InFlight, c.window/2))*num/den, 2*c.mss)
+	// Of the window and not of what is in flight, which RFC 9438 4.6 permits where a window nobody fills does not grow, and
+	// does not stay (RFC 7661).
+	c.ssthresh = max(c.window*num/den, 2*c.mss)
 	c.epoch = 0
 }
 
