@@ -92,7 +92,7 @@ func (a *args) socket(fd int64) operation {
 }
 
 // maxWrite is the most octets in one call.
-const maxWrite = 16 << 20
+const maxWrite = 4 << 20
 
 func (a *args) size(i int) int64 {
 	n := a.number(i)

@@ -49,16 +49,17 @@ type lexer struct {
 	line int
 }
 
+// lex returns the tokens of src, or those before the first that is none, with a tokenEnd after them.
 func lex(src string) ([]token, *Error) {
 	if len(src) > maxScript {
-		return nil, errorf(1, "the script has more than %d octets", maxScript)
+		return []token{{line: 1}}, errorf(1, "the script has more than %d octets", maxScript)
 	}
 	l := lexer{src: src, line: 1}
 	var tokens []token
 	for {
 		t, err := l.next()
 		if err != nil {
-			return nil, err
+			return append(tokens, token{line: err.Line}), err
 		}
 		tokens = append(tokens, t)
 		if t.kind == tokenEnd {

@@ -28,11 +28,7 @@ type departure struct{ packet }
 
 func (p *packet) String() string {
 	var b strings.Builder
-	flags := "-"
-	if p.flags != 0 {
-		flags = p.flags.Short()
-	}
-	fmt.Fprintf(&b, "%s %d:%d(%d)", flags, p.seq, p.seq+uint32(p.length), p.length)
+	fmt.Fprintf(&b, "%s %d:%d(%d)", flagsText(p.flags), p.seq, p.seq+uint32(p.length), p.length)
 	if p.flags.Has(wire.ACK) || p.ack != 0 {
 		fmt.Fprintf(&b, " ack %d", p.ack)
 	}
@@ -47,6 +43,26 @@ func (p *packet) String() string {
 	}
 	b.WriteString(formatOptions(p.options))
 	return b.String()
+}
+
+// flagLetters are those of the control bits, from the lowest.
+const flagLetters = "FSRP.UEW"
+
+// flagsText is the letters of the bits that are set, the dot at the end, or - for none.
+func flagsText(f wire.Flags) string {
+	var b []byte
+	for i := range len(flagLetters) {
+		if f&(1<<i) != 0 && flagLetters[i] != '.' {
+			b = append(b, flagLetters[i])
+		}
+	}
+	if f.Has(wire.ACK) {
+		b = append(b, '.')
+	}
+	if b == nil {
+		return "-"
+	}
+	return string(b)
 }
 
 // packet takes a segment, or an ICMP message that arrives.
@@ -120,7 +136,7 @@ func (p *parser) segment() (k packet, err *Error) {
 	return k, err
 }
 
-// flags takes the letters of the control bits, as [wire.Flags.Short] writes them, or - for none.
+// flags takes the letters of the control bits, and the dot for ACK after them, or - for none.
 func (p *parser) flags() (f wire.Flags, err *Error) {
 	if p.took("-") {
 		return 0, nil
@@ -128,7 +144,7 @@ func (p *parser) flags() (f wire.Flags, err *Error) {
 	taken := 0
 	if t := p.peek(); t.kind == tokenWord {
 		for _, c := range t.text {
-			bit := strings.IndexRune("FSRP.UEW", c)
+			bit := strings.IndexRune(flagLetters, c)
 			if bit < 0 {
 				return 0, errorf(t.line, "the flags %q", shorten(t.text))
 			}

@@ -34,32 +34,12 @@ type parser struct {
 // beyond anybody.
 func Parse(src string) (*Script, *Error) {
 	tokens, lexError := lex(src)
-	if lexError != nil {
-		// What comes before may already be of no use to us.
-		tokens, _ = lex(before(src, lexError.Line))
-	}
 	p := &parser{src: src, tokens: tokens}
 	s, err := p.script()
-	if err != nil {
-		return nil, err
+	if lexError != nil && (err == nil || p.peek().kind == tokenEnd) {
+		return nil, lexError // all before it was understood
 	}
-	if lexError != nil {
-		return nil, lexError
-	}
-	return s, nil
-}
-
-// before is the lines of src before the one with the given number.
-func before(src string, line int) string {
-	at := 0
-	for ; line > 1; line-- {
-		n := strings.IndexByte(src[at:], '\n')
-		if n < 0 {
-			break
-		}
-		at += n + 1
-	}
-	return src[:at]
+	return s, err
 }
 
 func (p *parser) script() (*Script, *Error) {

@@ -17,14 +17,6 @@ type runner struct {
 	steps   int
 }
 
-// waiting is a call that has not returned.
-type waiting struct {
-	e *event
-	c *call
-	attempt
-	until conn.Time // when it must
-}
-
 // maxSteps bounds how often timers run out, lest a script of months takes as long.
 const maxSteps = 200000
 
@@ -167,19 +159,6 @@ func (r *runner) step(t conn.Time) *fault {
 	return r.retry()
 }
 
-// pollDeadline is when the first poll gives up.
-func (r *runner) pollDeadline() conn.Time {
-	d := conn.Never
-	for _, w := range r.waiting {
-		if p, ok := w.c.op.(pollCall); ok {
-			if until := p.until(&w.attempt); until > r.h.now {
-				d = min(d, until)
-			}
-		}
-	}
-	return d
-}
-
 // arrival builds the segment and hands it to the host.
 func (r *runner) arrival(a *arrival) {
 	h := r.h
@@ -188,74 +167,6 @@ func (r *runner) arrival(a *arrival) {
 		h.newFlow()
 	}
 	h.receive(h.current, a.encode(&h.current.numbers))
-}
-
-// call makes a system call. One that blocks is tried again after everything that happens.
-func (r *runner) call(e *event, c *call, until conn.Time) *fault {
-	w := &waiting{e: e, c: c, until: until}
-	r.h.note(e.text)
-	o, done := c.op.try(r.h, &w.attempt)
-	switch {
-	case done:
-		if f := r.returned(w, o); f != nil {
-			return f
-		}
-		return r.retry()
-	case !e.at.blocks:
-		return faultf(e, "%s blocks", c.name)
-	}
-	r.waiting = append(r.waiting, w)
-	return r.retry()
-}
-
-// retry tries the calls that wait until none returns.
-func (r *runner) retry() *fault {
-	for i := 0; i < len(r.waiting); i++ {
-		w := r.waiting[i]
-		o, done := w.c.op.try(r.h, &w.attempt)
-		if !done {
-			continue
-		}
-		r.waiting = append(r.waiting[:i], r.waiting[i+1:]...)
-		r.h.note(w.c.name + " returns")
-		if f := r.returned(w, o); f != nil {
-			return f
-		}
-		i = -1 // it may have made room for another
-	}
-	return nil
-}
-
-// returned compares what a call has returned with what it should have, and when.
-func (r *runner) returned(w *waiting, o outcome) *fault {
-	f := faultf(w.e, "%s", w.c.name)
-	c := w.c
-	switch {
-	case o.unsupported != "":
-		f.reason, f.unsupported = o.unsupported, true
-		return f
-	case o.fault != "":
-		f.reason = c.name + ": " + o.fault
-		return f
-	case !c.anyResult && (o.result != c.result || c.errno != "" && o.errno != c.errno):
-		f.reason = "the result of " + c.name
-		f.expected, f.seen = resultText(c.result, c.errno), resultText(o.result, o.errno)
-		return f
-	}
-	tolerance := r.s.settings.tolerance
-	if w.e.at.blocks && (r.h.now < w.until.Add(-tolerance) || r.h.now > w.until.Add(tolerance)) {
-		f.reason = "when " + c.name + " returns"
-		f.expected, f.seen = seconds(w.until), seconds(r.h.now)
-		return f
-	}
-	return nil
-}
-
-func resultText(n int64, errno string) string {
-	if errno == "" {
-		return fmt.Sprint(n)
-	}
-	return fmt.Sprintf("%d %s", n, errno)
 }
 
 func (r *runner) assertion(a *assertion) *fault {

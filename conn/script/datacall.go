@@ -1,0 +1,99 @@
+package script
+
+import (
+	"fmt"
+
+	"minitcp/conn"
+)
+
+// openSocket is the socket with a connection that a call is about, or why there is none.
+func (h *host) openSocket(fd int64) (*socket, string) {
+	u := h.find(fd)
+	switch {
+	case u == nil:
+		return nil, "EBADF"
+	case u.tcp == nil:
+		return nil, "ENOTCONN"
+	}
+	return u, ""
+}
+
+type readCall struct {
+	fd, count   int64
+	nonblocking bool
+}
+
+func (c readCall) try(h *host, _ *attempt) (outcome, bool) {
+	u, e := h.openSocket(c.fd)
+	if e != "" {
+		return failure(e)
+	}
+	buffer := make([]byte, min(c.count, int64(u.tcp.Info().Unread)+1))
+	n, err := u.tcp.Read(h.now, buffer)
+	h.settle(u.flow)
+	switch name := errnoOf(err); {
+	case name == "EAGAIN" && !u.nonblocking && !c.nonblocking:
+		return blocked, false
+	case name != "": // of io.EOF there is none
+		u.errTaken = true
+		return failure(name)
+	}
+	first := u.tcp.IRS() + 1 + u.read
+	u.read += uint32(n)
+	if i := misplaced(buffer[:n], first); i >= 0 {
+		return outcome{result: int64(n), fault: fmt.Sprintf("octet %d that was read is not the one that belongs there", i)}, true
+	}
+	return success(int64(n))
+}
+
+type writeCall struct {
+	fd, count           int64
+	nonblocking, urgent bool
+}
+
+// maxCopy is how much is written at a time, as in package stack.
+const maxCopy = 64 << 10
+
+func (c writeCall) try(h *host, a *attempt) (outcome, bool) {
+	u, e := h.openSocket(c.fd)
+	if e != "" {
+		return failure(e)
+	}
+	if a.begun && u.tcp.Ready()&conn.ReadyWrite == 0 {
+		return blocked, false
+	}
+	a.begun = true
+	for {
+		n, take := c.count-a.done, u.tcp.Write
+		switch {
+		case c.urgent:
+			take = u.tcp.WriteUrgent // in one piece, as it is where it ends that is urgent
+		case n > maxCopy:
+			n, take = maxCopy, u.tcp.WriteMore
+		}
+		part := make([]byte, n)
+		fill(part, u.tcp.ISS()+1+u.wrote)
+		took, err := take(h.now, part)
+		a.done += int64(took)
+		u.wrote += uint32(took)
+		h.settle(u.flow)
+		name := errnoOf(err)
+		switch {
+		case name == "" && a.done >= c.count:
+			return success(a.done)
+		case name == "":
+		case name != "EAGAIN" && a.done == 0:
+			u.errTaken = true
+			return failure(name)
+		case name == "EAGAIN" && !u.nonblocking && !c.nonblocking:
+			return blocked, false
+		default:
+			if a.done == 0 {
+				return failure(name)
+			}
+			_, _ = u.tcp.Write(h.now, nil) // nothing waits for more any longer
+			h.settle(u.flow)
+			return success(a.done)
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package script
+
+import (
+	"strings"
+	"testing"
+)
+
+// opened is a script up to a connection, 12 lines; what is tested comes after.
+const opened = `0    socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0   bind(3, ..., ...) = 0
++0   listen(3, 1) = 0
++0   < S 0:0(0) win 65535 <mss 1000,sackOK,TS val 100 ecr 0>
++0   > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 500 ecr 100>
++.1  < . 1:1(0) ack 1 win 65535 <nop,nop,TS val 200 ecr 500>
++0   accept(3, ..., ...) = 4
++0   write(4, ..., 988) = 988
++0   > P. 1:989(988) ack 1 <nop,nop,TS val 600 ecr 200>
++.1  < . 1:1(0) ack 989 win 65535 <nop,nop,TS val 300 ecr 600>
++0   write(4, ..., 1976) = 1976
+`
+
+// A script that is wrong about anything fails, in the line and for the reason that it should.
+func TestRunFails(t *testing.T) {
+	const reply = "+0 > P. 989:2965(1976) ack 1 <nop,nop,TS val 700 ecr 300>\n"
+	if r := Run(opened + reply); r.Outcome != Passed {
+		t.Fatal(&r)
+	}
+	for _, c := range []struct {
+		name, text string
+		line       int
+		reason     string
+	}{
+		{"flags", "+0 > . 989:2965(1976) ack 1 <...>", 12, "the flags"},
+		{"sequence number", "+0 > P. 990:2966(1976) ack 1 <...>", 12, "the sequence number"},
+		{"length", "+0 > P. 989:2964(1975) ack 1 <...>", 12, "the length"},
+		{"acknowledgment", "+0 > P. 989:2965(1976) ack 2 <...>", 12, "the acknowledgment number"},
+		{"window", "+0 > P. 989:2965(1976) ack 1 win 1 <...>", 12, "the window"},
+		{"urgent pointer", "+0 > P. 989:2965(1976) ack 1 urg 1 <...>", 12, "the urgent pointer"},
+		{"no options", "+0 > P. 989:2965(1976) ack 1", 12, "the options"},
+		{"order of options", "+0 > P. 989:2965(1976) ack 1 <TS val 700 ecr 300,nop,nop>", 12, "the options"},
+		{"echo", "+0 > P. 989:2965(1976) ack 1 <nop,nop,TS val 700 ecr 301>", 12, "the timestamps"},
+		{"too early", "+.1 > P. 989:2965(1976) ack 1 <...>", 12, "a segment was sent at 0.200000, not at 0.300000"},
+		{"before the range", "+.1~+.3 > P. 989:2965(1976) ack 1 <...>", 12, "a segment was sent at 0.200000, not at 0.300000 to 0.500000"},
+		{"too late", reply + "+.1 > P. 1977:2965(988) ack 1 <...>", 13, "no segment was sent until 0.300000"},
+		{"never", reply + "+0 < . 1:1(0) ack 2965 win 65535 <nop,nop,TS val 300 ecr 700>\n* > . 1:1(0) ack 1", 14, "no segment was sent"},
+		{"not expected", "", 11, "a segment was sent at 0.200000 that the script does not expect"},
+		{"result", reply + "+0 write(4, ..., 10) = 9", 13, "the result of write"},
+		{"errno", reply + "+0 shutdown(4, SHUT_WR) = 0\n+0 write(4, ..., 10) = -1 EINVAL", 14, "the result of write"},
+		{"blocks", reply + "+0 read(4, ..., 10) = 10", 13, "read blocks"},
+		{"returns early", reply + "+0...0.2 read(4, ..., 10) = 1\n+.1 < P. 1:2(1) ack 2965 win 65535 <nop,nop,TS val 300 ecr 700>", 13, "when read returns"},
+		{"returns late", reply + "+0...0.1 read(4, ..., 10) = 1\n+.2 < P. 1:2(1) ack 2965 win 65535 <nop,nop,TS val 300 ecr 700>", 13, "read has not returned at 0.300000"},
+		{"does not return", reply + "+0...0.1 read(4, ..., 10) = 1", 13, "read has not returned"},
+		{"assertion", reply + "+0 %{ assert tcpi_state == 1\nassert tcpi_state == TCP_CLOSE, tcpi_state }%", 14, "an assertion"},
+		{"option's value", reply + "+0 getsockopt(4, SOL_SOCKET, SO_ERROR, [ECONNRESET], [4]) = 0", 13, "getsockopt: SO_ERROR is 0"},
+		{"descriptor in use", reply + "+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 4", 13, "the descriptor is in use"},
+		{"no descriptor", reply + "+0 write(9, ..., 10) = 10", 13, "the result of write"},
+		{"the past", reply + "0.1 close(4) = 0", 13, "the time of this event has passed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := Run(opened + c.text)
+			if r.Outcome != Failed || r.Line != c.line || !strings.Contains(r.Reason, c.reason) {
+				t.Errorf("%s\nwant a failure in line %d: %s", &r, c.line, c.reason)
+			}
+			if len(r.Tail) == 0 {
+				t.Error("nothing of the exchange is shown")
+			}
+		})
+	}
+}
+
+// A tick that is given makes the timestamps of ours be compared.
+func TestTimestampTick(t *testing.T) {
+	const wrong = "+0 > P. 989:2965(1976) ack 1 <nop,nop,TS val 777 ecr 300>\n"
+	if r := Run(opened + wrong); r.Outcome != Passed {
+		t.Errorf("without a tick: %s", &r)
+	}
+	if r := Run("--tcp_ts_tick_usecs=1000\n" + opened + wrong); r.Outcome != Failed || r.Reason != "the timestamps" {
+		t.Errorf("with a tick: %s", &r)
+	}
+}
+
+// The tolerance is for both directions.
+func TestTolerance(t *testing.T) {
+	for _, c := range []struct {
+		at   string
+		want Outcome
+	}{{"+.008", Passed}, {"+.012", Passed}, {"+.005", Failed}, {"+.015", Failed}} {
+		text := "--tolerance_usecs=3000\n" + strings.TrimSuffix(opened, "+0   write(4, ..., 1976) = 1976\n") +
+			"+0 < P. 1:11(10) ack 989 win 65535 <nop,nop,TS val 300 ecr 600>\n+.03 %{ assert tcpi_state == 1 }%\n" +
+			c.at + " > . 989:989(0) ack 11 <...>\n"
+		if r := Run(text); r.Outcome != c.want {
+			t.Errorf("an ACK at +.010 expected at %s: %s", c.at, &r)
+		}
+	}
+}
+
+// What is not supported is said before anything is run, with the first line that needs it.
+func TestUnsupported(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		line   int
+		reason string
+	}{
+		{"`sysctl -q net.ipv4.tcp_sack=0`\n", 1, "a shell command: `sysctl -q net.ipv4.tcp_sack=0`"},
+		{"// nothing\n0 `true`", 2, "a shell command"},
+		{"--define=X=1\n", 1, "the option --define"},
+		{"--ip_version=ipv5\n", 1, "ipv5"},
+		{"0 > S 0:0(0) <mss 1460\n0 `true`", 2, "a comma between options"},
+		{"0 < S 0:0(0) win 1 <mss 1460,FO abcd>", 1, `the TCP option "FO"`},
+		{"0 < S 0:0(0) <mss 1460>", 1, "without a window"},
+		{"0 < S 0:0(0) win 1 <...>", 1, "any options"},
+		{"0 < [ect0] . 1:1(0) ack 1 win 1", 1, "fields of the IP header"},
+		{"0 < 10 > 20 . 1:1(0) ack 1 win 1", 1, "ports of a segment"},
+		{"0 < udp (100)", 1, `a packet of "udp"`},
+		{"0 < S 0:1(2) win 1", 1, "0:1 is not 2 octets"},
+		{"0 < A 0:0(0) win 1", 1, `the flags "A"`},
+		{"0 > icmp unreachable port_unreachable [1:1(0)]", 1, "an ICMP message that leaves"},
+		{"0 < icmp redirect [1:1(0)]", 1, "the ICMP message redirect"},
+		{"\n\n0 epoll_create(1) = 5", 3, "epoll_create: this system call"},
+		{"0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3", 1, "socket: SOCK_DGRAM"},
+		{"0 setsockopt(3, SOL_TCP, TCP_CORK, [1], 4) = 0", 1, "setsockopt: TCP_CORK"},
+		{"0 sendto(3, ..., 10, MSG_FASTOPEN, ..., ...) = 10", 1, "sendto: MSG_FASTOPEN"},
+		{"0 write(3, ..., 99999999) = 1", 1, "write: 99999999 octets"},
+		{"0 accept(3, ..., ...) = -1 EMAGIC", 1, "the error EMAGIC"},
+		{"0 %{ print(tcpi_state) }%", 1, `the code "print(tcpi_state)"`},
+		{"0 %{\nassert tcpi_state == 1\nassert tcpi_magic == 1 }%", 3, `the code "assert tcpi_magic == 1"`},
+		{"0 %{ assert tcpi_state == 1 or tcpi_state == 2 }%", 1, "the code"},
+		{"* < . 1:1(0) ack 1 win 1", 1, "only a segment that leaves may do so at any time"},
+		{"0...1 > . 1:1(0) ack 1", 1, "only a system call can block"},
+		{"0 close(3) = 0\n0 /* never ends", 2, "a /* without its */"},
+		{"0 `true`\n0 /* never ends", 1, "a shell command"},
+		{"0 close(3 = 0", 1, "a comma or )"},
+		{"what is this", 1, `"what" where a time should be`},
+	} {
+		r := Run(c.text)
+		if r.Outcome != Unsupported || r.Line != c.line || !strings.Contains(r.Reason, c.reason) {
+			t.Errorf("%q\n%s\nwant line %d: %s", c.text, &r, c.line, c.reason)
+		}
+	}
+}
+
+// What can only be seen in the run is not a pass either.
+func TestUnsupportedLate(t *testing.T) {
+	r := Run(opened + "+0 > P. 989:2965(1976) ack 1 <...>\n+0 setsockopt(4, SOL_TCP, TCP_MAXSEG, [500], 4) = 0\n")
+	if r.Outcome != Unsupported || r.Line != 13 {
+		t.Error(&r)
+	}
+}
+
+// A segment is written as it can be read.
+func TestPacketString(t *testing.T) {
+	for _, text := range []string{
+		"S 0:0(0) win 65535 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>",
+		"PU. 1:101(100) ack 5 win 0 urg 100 <nop,nop,sack 1:2 3:4>",
+		"- 4294967295:99(100) win 1 <option 77 0x0102,eol,raw 0x02>",
+		"FSREW. 1:1(0) ack 0 win 2",
+	} {
+		s, err := Parse("0 < " + text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := s.events[0].do.(*arrival).String(); got != text {
+			t.Errorf("%s became %s", text, got)
+		}
+	}
+}
