@@ -199,11 +199,8 @@ func (h *host) settle(f *flow) {
 	if f.tcp == nil {
 		return
 	}
-	for n := 0; f.tcp.Transmit(h.now, 0, &h.out); n++ {
+	for f.tcp.Transmit(h.now, 0, &h.out) {
 		h.send(f)
-		if n > maxWrite {
-			panic("script: Transmit does not end")
-		}
 	}
 	switch tcp := f.tcp.(type) {
 	case *conn.Embryo:

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Every script in testdata passes.
+// Every script in testdata says what it shows, and passes.
 func TestScripts(t *testing.T) {
 	n := 0
 	err := filepath.WalkDir("testdata", func(path string, d fs.DirEntry, err error) error {
@@ -19,6 +19,9 @@ func TestScripts(t *testing.T) {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
+		}
+		if !strings.HasPrefix(string(text), "// ") {
+			t.Errorf("%s does not say what it shows", path)
 		}
 		name, _ := filepath.Rel("testdata", path)
 		t.Run(filepath.ToSlash(name), func(t *testing.T) {
