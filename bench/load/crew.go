@@ -1,0 +1,173 @@
+//go:build linux
+
+// Package load is the client of the benchmark: the kernel's TCP in a network namespace, used with plain system calls on
+// threads of its own, so that it costs as little as a client can and the same for every target.
+//
+//	crew      workers that begin, are counted, and end together
+//	socket    the system calls
+//	bulk      up, down;  pingpong: rr;  connect: crr;  idle
+package load
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"minitcp/tun"
+)
+
+// Kind is what the connections do.
+type Kind uint8
+
+const (
+	Upload   Kind = iota // send the pattern as fast as it goes
+	Download             // receive it
+	PingPong             // send 64 octets, wait for them to come back, again and again
+	Connect              // connect, send an octet, wait for it to come back, reset
+	Idle                 // connect, send an octet, wait for it to come back, keep the connection
+)
+
+// stall is how long a crew may get nowhere before it gives up.
+const stall = 10 * time.Second
+
+// Total is what a crew did from beginning to end.
+type Total struct {
+	Connections    int64
+	Sent, Received int64 // octets
+	Transactions   int64
+}
+
+// Crew is a number of connections doing the same.
+type Crew struct {
+	server netip.Addr
+	total  struct{ connections, sent, received, transactions atomic.Int64 }
+
+	stop    atomic.Bool // finish what has begun
+	done    chan struct{}
+	ready   sync.WaitGroup // workers that are not where they can be measured
+	release chan struct{}  // closed with stop
+	resting atomic.Bool    // nothing is to happen: the connections are idle, as they should be
+
+	mu      sync.Mutex
+	sockets map[int]struct{}
+	err     error // the first
+	aborted bool
+}
+
+// Start lets a number of connections to the server begin, from the kernel's sockets in a namespace. Stop must follow.
+func Start(kind Kind, where *tun.Namespace, server netip.Addr, connections int) *Crew {
+	c := &Crew{server: server, done: make(chan struct{}), release: make(chan struct{}), sockets: make(map[int]struct{})}
+	work, workers := c.worker(kind, connections)
+	c.ready.Add(workers)
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() {
+			ready := sync.OnceFunc(c.ready.Done)
+			defer ready()
+			if err := where.Do(func() error { return work(ready) }); err != nil {
+				c.Abort(err)
+			}
+		})
+	}
+	go func() {
+		running.Wait()
+		close(c.done)
+	}()
+	go c.watch()
+	return c
+}
+
+// worker returns what one thread is to do, which calls ready when the connections are there, and how many threads.
+func (c *Crew) worker(kind Kind, connections int) (work func(ready func()) error, workers int) {
+	switch kind {
+	case Upload:
+		return c.upload, connections
+	case Download:
+		return c.download, connections
+	case PingPong:
+		if connections == 1 {
+			return c.pingPong, 1
+		}
+		return func(ready func()) error { return c.pingPongMany(ready, connections) }, 1
+	case Connect:
+		if connections == 1 {
+			return c.connect, 1
+		}
+		return func(ready func()) error { return c.connectMany(ready, connections) }, 1
+	case Idle:
+		return func(ready func()) error { return c.idle(ready, connections) }, 1
+	}
+	panic("load: no such kind")
+}
+
+// Ready waits until all connections are there, or the crew has failed.
+func (c *Crew) Ready() error {
+	c.ready.Wait()
+	return c.Err()
+}
+
+// Ended is closed when all connections have ended, for whatever reason.
+func (c *Crew) Ended() <-chan struct{} { return c.done }
+
+// Err is why the crew gave up, if it has.
+func (c *Crew) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Received and Transactions are how far the crew has got.
+func (c *Crew) Received() int64     { return c.total.received.Load() }
+func (c *Crew) Transactions() int64 { return c.total.transactions.Load() }
+
+// Stop lets the connections finish in good order, and waits for that.
+func (c *Crew) Stop() (Total, error) {
+	if !c.stop.Swap(true) {
+		close(c.release)
+	}
+	<-c.done
+	t := &c.total
+	return Total{t.connections.Load(), t.sent.Load(), t.received.Load(), t.transactions.Load()}, c.Err()
+}
+
+// Abort ends all connections at once. The error, unless there was one before, becomes the crew's.
+func (c *Crew) Abort(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+	}
+	c.aborted = true
+	for fd := range c.sockets {
+		unix.Shutdown(fd, unix.SHUT_RDWR) // ends system calls that wait
+	}
+	if !c.stop.Swap(true) {
+		close(c.release)
+	}
+}
+
+// watch gives up when nothing happens.
+func (c *Crew) watch() {
+	tick := time.NewTicker(stall)
+	defer tick.Stop()
+	for last := int64(-1); ; {
+		select {
+		case <-c.done:
+			return
+		case <-tick.C:
+		}
+		t := &c.total
+		now := t.connections.Load() + t.sent.Load() + t.received.Load()
+		if now == last && !c.resting.Load() {
+			c.Abort(fmt.Errorf("the client got nowhere for %v", stall))
+		}
+		last = now
+	}
+}
+
+var errAborted = errors.New("aborted")

@@ -1,0 +1,130 @@
+//go:build linux
+
+package load
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"minitcp/bench/pattern"
+	"minitcp/bench/subject"
+	"minitcp/tun"
+)
+
+// network makes a namespace in which server answers the connections to a port of the loopback device.
+func network(t *testing.T, port int, server func(net.Conn)) *tun.Namespace {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("NOT TESTED: this test needs root")
+		}
+		t.Skip("NOT TESTED: this test needs root")
+	}
+	ns, err := tun.NewNamespace("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ns.Close() })
+	var l net.Listener
+	if err := ns.Do(func() (err error) { l, err = net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); return err }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				server(c)
+			}()
+		}
+	}()
+	return ns
+}
+
+// reply answers every read with what change makes of it.
+func reply(change func([]byte) []byte) func(net.Conn) {
+	return func(c net.Conn) {
+		b := make([]byte, 1000)
+		for {
+			n, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			c.Write(change(b[:n]))
+		}
+	}
+}
+
+func flip(b []byte) []byte {
+	b[len(b)-1] ^= 1
+	return b
+}
+
+// A server that does not do what it should is an error, not a fast one.
+func TestBrokenServers(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		kind        Kind
+		connections int
+		port        int
+		server      func(net.Conn)
+		want        string
+	}{
+		{"wrong echo", PingPong, 1, subject.PortEcho, reply(flip), "got back"},
+		{"wrong echo to many", PingPong, 3, subject.PortEcho, reply(flip), "got back"},
+		{"no echo", PingPong, 1, subject.PortEcho, func(net.Conn) {}, ""},
+		{"short echo", PingPong, 2, subject.PortEcho, func(c net.Conn) { io.CopyN(c, c, 63) }, ""},
+		{"wrong octet", Connect, 1, subject.PortEcho, reply(flip), "got back"},
+		{"wrong octet to many", Connect, 3, subject.PortEcho, reply(flip), "got back"},
+		{"nobody there", Connect, 2, subject.PortSink, func(net.Conn) {}, "connection refused"},
+		{"nobody there for one", Idle, 2, subject.PortSink, func(net.Conn) {}, "connection refused"},
+		{"wrong octet while idle", Idle, 2, subject.PortHold, reply(flip), "got back"},
+		{"wrong data", Download, 1, subject.PortSource, func(c net.Conn) { c.Write(pattern.At(1)) }, "octet 0 of the stream"},
+		{"too little data", Download, 2, subject.PortSource, func(c net.Conn) { c.Write(pattern.At(0)[:1000]) }, "ended the stream too early"},
+		{"a sink that speaks", Upload, 1, subject.PortSink, func(c net.Conn) { c.Write([]byte("x")); io.Copy(io.Discard, c) }, "the sink has sent something"},
+		{"a sink that leaves", Upload, 1, subject.PortSink, func(net.Conn) {}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := Start(test.kind, network(t, test.port, test.server), netip.MustParseAddr("127.0.0.1"), test.connections)
+			if test.name != "a sink that speaks" { // which is found out in the end
+				<-c.Ended()
+			}
+			if _, err := c.Stop(); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// What a crew counts is what it did.
+func TestTotals(t *testing.T) {
+	for _, test := range []struct {
+		kind        Kind
+		connections int
+		octets      int64 // of each transaction
+	}{{PingPong, 1, pingLength}, {PingPong, 5, pingLength}, {Connect, 1, 1}, {Connect, 5, 1}} {
+		ns := network(t, subject.PortEcho, reply(func(b []byte) []byte { return b }))
+		c := Start(test.kind, ns, netip.MustParseAddr("127.0.0.1"), test.connections)
+		if err := c.Ready(); err != nil {
+			t.Fatal(err)
+		}
+		total, err := c.Stop()
+		n := total.Transactions
+		want := Total{Connections: int64(test.connections), Sent: n * test.octets, Received: n * test.octets, Transactions: n}
+		if test.kind == Connect {
+			want.Connections = n
+		}
+		if err != nil || total != want || c.Received() != total.Received || c.Transactions() != n {
+			t.Errorf("%d connections: %+v, %v; want %+v", test.connections, total, err, want)
+		}
+	}
+}

@@ -1,0 +1,105 @@
+//go:build linux
+
+// Command bench measures minitcp beside gVisor, the kernel and the least a TUN costs. README.md says what and how.
+//
+//	main, flags       the command line
+//	plan              rounds, targets in turn
+//	measure, site     one measurement, and its network
+//	workloads         what is measured, and how it is verified
+//	output, environment, awake
+//	load/             the client;  subject/: the process under test;  report/: statistics and tables
+//	pattern/          the data both ends know
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"minitcp/bench/subject"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == subject.Command {
+		os.Exit(subject.Main(os.Args[2:]))
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run returns the exit status: 0; 1 when something could not be measured; 2 for a mistake on the command line.
+func run(arguments []string, stdout, stderr io.Writer) int {
+	o, err := parse(arguments, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return 2
+	}
+	if o.list {
+		list(stdout)
+		return 0
+	}
+	if err := o.measureAll(stdout, stderr); err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+var errInterrupted = errors.New("interrupted; everything is removed")
+
+func (o *options) measureAll(stdout, stderr io.Writer) error {
+	if err := o.need(); err != nil {
+		return err
+	}
+	if o.markdown {
+		if err := fillReadme(nil); err != nil { // better now than later
+			return err
+		}
+	}
+	signalled, release := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer release()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	context.AfterFunc(signalled, func() { cancel(errInterrupted) })
+
+	e := findEnvironment()
+	if f := stayAwake(); f != nil {
+		defer f.Close()
+		e.Awake = true
+	}
+	samples, stopped := o.run(ctx, stderr)
+	r := results{Environment: e, Rows: o.results(samples), Samples: samples, plan: &o.plan}
+	if err := r.write(stdout, o); err != nil {
+		return err
+	}
+	if stopped != nil {
+		return stopped
+	}
+	for _, s := range samples {
+		if s.Error != "" {
+			return errors.New("some measurements failed, see above")
+		}
+	}
+	return nil
+}
+
+// needFiles makes sure that a process may have so many sockets. The child inherits the limit.
+func needFiles(sockets int) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	if need := uint64(sockets + 100); limit.Max < need {
+		return fmt.Errorf("%d idle connections need as many files, and %d is the limit: raise it with ulimit -Hn %d, or use fewer -connections",
+			sockets, limit.Max, need)
+	}
+	return nil
+}

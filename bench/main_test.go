@@ -1,0 +1,126 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"minitcp/bench/report"
+	"minitcp/bench/subject"
+)
+
+// The processes under test are this test binary again.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == subject.Command {
+		os.Exit(subject.Main(os.Args[2:]))
+	}
+	os.Exit(m.Run())
+}
+
+// requireKernel ends the test where it cannot make namespaces and devices: as a failure in CI, where that would hide
+// that nothing was tested, and as a skip that says so elsewhere.
+func requireKernel(t *testing.T) {
+	t.Helper()
+	missing := ""
+	if os.Geteuid() != 0 {
+		missing = "root"
+	} else if _, err := os.Stat("/dev/net/tun"); err != nil {
+		missing = "/dev/net/tun"
+	}
+	switch {
+	case missing == "":
+	case os.Getenv("CI") == "true":
+		t.Fatalf("NOT TESTED: this test needs %s", missing)
+	default:
+		t.Skipf("NOT TESTED: this test needs %s", missing)
+	}
+}
+
+// parsed is a plan from the command line.
+func parsed(t *testing.T, arguments ...string) *plan {
+	t.Helper()
+	o, err := parse(arguments, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &o.plan
+}
+
+// childless fails the test if a process under test is left.
+func childless(t *testing.T) {
+	t.Helper()
+	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+		t.Errorf("there is a child still: %d, %v", pid, err)
+	}
+}
+
+// Every target can be measured in every workload.
+func TestEveryTarget(t *testing.T) {
+	requireKernel(t)
+	p := parsed(t, "-rounds", "1", "-duration", "50ms", "-warmup", "10ms", "-connections", "100")
+	samples, err := p.run(t.Context(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range samples {
+		if s.Error != "" {
+			t.Errorf("%s of %s: %s", s.Workload, s.Target, s.Error)
+		}
+	}
+	rows := p.results(samples)
+	if want := len(subject.Targets) * (len(workloads) + 1); len(rows) != want || len(samples) != want {
+		t.Errorf("%d rows of %d samples, want %d: idle has two", len(rows), len(samples), want)
+	}
+	for _, r := range rows {
+		if r.Value.Median <= 0 && r.Workload != idleHeapName { // the floor has nothing on its heap
+			t.Errorf("%s of %s is %v", r.Workload, r.Target, r.Value.Median)
+		}
+		if r.CPUUnit != "" && (r.CPU < 0 || r.BothCPU <= r.CPU) {
+			t.Errorf("%s of %s: CPU %v of its own, %v with the client's", r.Workload, r.Target, r.CPU, r.BothCPU)
+		}
+	}
+	childless(t)
+}
+
+// An interrupt ends a measurement that is under way, and leaves nothing.
+func TestInterrupt(t *testing.T) {
+	requireKernel(t)
+	for _, workload := range []string{"up", "down", "rr", "rr64", "crr", "crr32"} {
+		p := parsed(t, "-duration", "1m", "-workloads", workload, "-targets", "minitcp,kernel")
+		cause := errors.New("enough")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, cause)
+		samples, err := p.run(ctx, io.Discard)
+		cancel()
+		if !errors.Is(err, cause) || len(samples) > 0 {
+			t.Errorf("%s: %d samples, %v", workload, len(samples), err)
+		}
+		childless(t)
+	}
+}
+
+// A target that fails is told, and does not keep others from being measured.
+func TestFailingTarget(t *testing.T) {
+	requireKernel(t)
+	p := parsed(t, "-rounds", "2", "-duration", "50ms", "-warmup", "0", "-workloads", "rr", "-targets", "minitcp")
+	p.targets = append([]subject.Target{{Name: "nonsense"}}, p.targets...)
+	samples, err := p.run(t.Context(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := report.Rows(samples, workloads[4].rows(), []string{"nonsense", "minitcp"})
+	if len(rows) != 2 || rows[0].Value.N != 0 || !strings.Contains(rows[0].Error, `there is no target "nonsense"`) {
+		t.Errorf("of a target that fails: %+v", rows[0])
+	}
+	if rows[1].Value.N != 2 || rows[1].Error != "" {
+		t.Errorf("of the other: %+v", rows[1])
+	}
+	childless(t)
+}

@@ -1,0 +1,166 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"minitcp/bench/load"
+	"minitcp/bench/report"
+	"minitcp/bench/subject"
+)
+
+// patience is how much longer than planned a measurement may take before it is given up.
+const patience = time.Minute
+
+// measure makes one measurement, in a network and with a process of its own.
+func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, round int) ([]report.Sample, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.warmup+p.duration+patience, errors.New("it takes too long"))
+	defer cancel()
+	network, err := newSite(target.Veth)
+	if err != nil {
+		return nil, err
+	}
+	var process *subject.Process
+	err = network.server.Do(func() (err error) { process, err = subject.Start(target.Name); return err })
+	if err != nil {
+		return nil, errors.Join(err, network.close())
+	}
+	m := &measurement{plan: p, workload: w, target: target.Name, round: round, process: process, network: network}
+	samples, err := m.run(ctx)
+	if stopErr := process.Stop(); err == nil {
+		err = stopErr
+	}
+	if closeErr := network.close(); err == nil {
+		err = closeErr
+	}
+	return samples, err
+}
+
+// measurement is one on its way.
+type measurement struct {
+	*plan
+	*workload
+	target  string
+	round   int
+	process *subject.Process
+	network *site
+	crew    *load.Crew
+}
+
+func (m *measurement) run(ctx context.Context) (samples []report.Sample, err error) {
+	var before subject.Memory
+	if m.kind == load.Idle {
+		if before, err = m.process.Memory(); err != nil {
+			return nil, err
+		}
+	}
+	connections := m.workload.connections
+	if connections == 0 {
+		connections = m.plan.connections
+	}
+	m.crew = load.Start(m.kind, m.network.client, subject.ServerAddress.Addr(), connections)
+	defer context.AfterFunc(ctx, func() {
+		m.crew.Abort(context.Cause(ctx))
+		m.process.Kill() // it may be asked something and not answer
+	})()
+	err = m.crew.Ready()
+	if err == nil {
+		if m.kind == load.Idle {
+			samples, err = m.memory(before, connections)
+		} else {
+			samples, err = m.speed(ctx)
+		}
+	}
+	if err != nil {
+		m.crew.Abort(err)
+	}
+	total, crewErr := m.crew.Stop()
+	if crewErr != nil {
+		return nil, m.blame(crewErr)
+	}
+	end, err := m.process.Usage()
+	if err != nil {
+		return nil, err
+	}
+	return samples, m.verify(total, end)
+}
+
+// blame adds what the target has to say to what the client suffered.
+func (m *measurement) blame(err error) error {
+	if _, targetErr := m.process.Usage(); targetErr != nil && targetErr.Error() != err.Error() {
+		return fmt.Errorf("%w; %w", err, targetErr)
+	}
+	return err
+}
+
+// speed measures for the time that was asked for, after the connections have found theirs.
+func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
+	if err := m.wait(ctx, m.warmup); err != nil {
+		return nil, err
+	}
+	if m.profiles != "" {
+		file := filepath.Join(m.profiles, fmt.Sprintf("%s-%s-%d.prof", m.target, m.name, m.round))
+		if err := m.process.StartProfile(file); err != nil {
+			return nil, err
+		}
+	}
+	begin, err := m.point()
+	if err != nil {
+		return nil, err
+	}
+	if err := m.wait(ctx, m.duration); err != nil {
+		return nil, err
+	}
+	end, err := m.point()
+	if err != nil {
+		return nil, err
+	}
+	if m.profiles != "" {
+		if err := m.process.StopProfile(); err != nil {
+			return nil, err
+		}
+	}
+	s := report.Sample{Workload: m.name, Target: m.target, Round: m.round}
+	s.Value, s.CPU, s.BothCPU, err = m.value(&begin, &end)
+	return []report.Sample{s}, err
+}
+
+// wait lets time pass, unless everything ends.
+func (m *measurement) wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-m.crew.Ended():
+		if err := m.crew.Err(); err != nil {
+			return err
+		}
+		return errors.New("the client has ended before its time")
+	}
+}
+
+func (m *measurement) point() (p point, err error) {
+	p.subject, err = m.process.Usage()
+	p.time, p.clientCPU = time.Now(), subject.CPUTime()
+	p.received, p.transactions = m.crew.Received(), m.crew.Transactions()
+	return p, err
+}
+
+// memory measures what the process has grown by, per connection.
+func (m *measurement) memory(before subject.Memory, connections int) ([]report.Sample, error) {
+	after, err := m.process.Memory()
+	if err != nil {
+		return nil, err
+	}
+	each := func(a, b int64) float64 { return max(0, float64(b-a)) / float64(connections) }
+	return []report.Sample{
+		{Workload: idleName, Target: m.target, Round: m.round, Value: each(before.RSS, after.RSS)},
+		{Workload: idleHeapName, Target: m.target, Round: m.round, Value: each(before.Heap, after.Heap)},
+	}, nil
+}

@@ -1,0 +1,76 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"minitcp/bench/report"
+)
+
+// readme is where -markdown puts the table, from the repository's top.
+const readme = "bench/README.md"
+
+// results are what a run gives.
+type results struct {
+	Environment environment     `json:"environment"`
+	Settings    settings        `json:"settings"`
+	Rows        []report.Row    `json:"rows"`
+	Samples     []report.Sample `json:"samples"`
+	plan        *plan
+}
+
+type settings struct {
+	Rounds      int     `json:"rounds"`
+	Duration    float64 `json:"duration"` // seconds
+	Warmup      float64 `json:"warmup"`   // seconds
+	Connections int     `json:"connections"`
+}
+
+// write writes the results in the form that was asked for, and into the README if it was.
+func (r *results) write(w io.Writer, o *options) error {
+	r.Settings = settings{o.rounds, o.duration.Seconds(), o.warmup.Seconds(), o.connections}
+	if o.markdown {
+		var text bytes.Buffer
+		fmt.Fprintf(&text, "%s.\n%s.\n\n", r.Environment, r.plan)
+		if err := report.WriteMarkdown(&text, r.Rows); err != nil {
+			return err
+		}
+		if err := fillReadme(text.Bytes()); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", r.Environment, r.plan); err != nil {
+		return err
+	}
+	return report.WriteText(w, r.Rows)
+}
+
+func (p *plan) String() string {
+	return fmt.Sprintf("%d rounds, %v each after %v, %d idle connections", p.rounds, p.duration, p.warmup, p.connections)
+}
+
+// fillReadme puts text into its place; nil only makes sure that there is a place.
+func fillReadme(text []byte) error {
+	document, err := os.ReadFile(readme)
+	if err != nil {
+		return fmt.Errorf("-markdown wants to be run in the repository's top directory: %w", err)
+	}
+	filled, err := report.Fill(document, text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", readme, err)
+	}
+	if text == nil {
+		return nil
+	}
+	return os.WriteFile(readme, filled, 0o644)
+}

@@ -1,0 +1,66 @@
+// Package pattern is the data of the bulk workloads. Both ends know it, so that a byte that is wrong, missing or in the
+// wrong place is noticed.
+package pattern
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+)
+
+// Period is the number of octets after which the pattern begins again.
+const Period = 256 << 10
+
+const (
+	// Thorough is the number of octets at the beginning of a connection that are compared one by one.
+	Thorough = 4 * Period
+	// sample is how many octets are compared at the beginning and the end of each piece after that: enough to notice
+	// that a piece is out of place, and too few to be seen in a measurement.
+	sample = 64
+)
+
+// octets holds the pattern twice, so that a whole period can be had from every position.
+var octets = func() []byte {
+	b := make([]byte, 2*Period)
+	rand.NewChaCha8([32]byte{1}).Read(b[:Period])
+	copy(b[Period:], b[:Period])
+	return b
+}()
+
+// At returns a period of the stream, beginning at an offset that is not negative. It must not be changed.
+func At(offset int64) []byte {
+	i := int(offset % Period)
+	return octets[i : i+Period]
+}
+
+// Check says whether b is what the stream has at offset.
+func Check(b []byte, offset int64) error {
+	if offset >= Thorough && len(b) > 2*sample {
+		if err := compare(b[:sample], offset); err != nil {
+			return err
+		}
+		tail := len(b) - sample
+		return compare(b[tail:], offset+int64(tail))
+	}
+	for len(b) > 0 {
+		n := min(len(b), Period)
+		if err := compare(b[:n], offset); err != nil {
+			return err
+		}
+		b, offset = b[n:], offset+int64(n)
+	}
+	return nil
+}
+
+func compare(b []byte, offset int64) error {
+	want := At(offset)[:len(b)]
+	if bytes.Equal(b, want) {
+		return nil
+	}
+	for i := range b {
+		if b[i] != want[i] {
+			return fmt.Errorf("octet %d of the stream is %#02x, not %#02x", offset+int64(i), b[i], want[i])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package report
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+var (
+	bulk   = Workload{Name: "up", Unit: "Gbit/s", CPUUnit: "s/GB", Against: References}
+	memory = Workload{Name: "idle", Unit: "octets", Against: []string{Best}}
+)
+
+var samples = []Sample{
+	{Workload: "up", Target: "ours", Round: 0, Value: 20, CPU: 0.3, BothCPU: 0.5},
+	{Workload: "up", Target: Floor, Round: 0, Value: 40, CPU: 0.1, BothCPU: 0.25},
+	{Workload: "idle", Target: "ours", Round: 0, Value: 2000},
+	{Workload: "up", Target: Best, Round: 0, Error: "nothing came"},
+	{Workload: "up", Target: "ours", Round: 1, Value: 30, CPU: 0.2, BothCPU: 0.4},
+	{Workload: "up", Target: "ours", Round: 2, Error: "broken"},
+	{Workload: "up", Target: Floor, Round: 1, Value: 50, CPU: 0.2, BothCPU: 0.35},
+	{Workload: "idle", Target: Floor, Round: 0, Value: 50},
+	{Workload: "idle", Target: Best, Round: 0, Value: 6000.4},
+}
+
+func rows() []Row {
+	return Rows(samples, []Workload{bulk, memory, {Name: "down"}}, []string{"ours", Best, Floor, Kernel})
+}
+
+func TestRows(t *testing.T) {
+	got := rows()
+	var order []string
+	for _, r := range got {
+		order = append(order, r.Workload+" "+r.Target)
+	}
+	if s := strings.Join(order, ", "); s != "up ours, up gvisor-best, up floor, idle ours, idle gvisor-best, idle floor" {
+		t.Fatalf("rows are %s", s)
+	}
+	ours := got[0]
+	if ours.Value.Median != 25 || ours.Value.N != 2 || ours.CPU != 0.25 || ours.BothCPU != 0.45 || ours.Error != "broken" {
+		t.Errorf("of two good samples and a bad one: %+v", ours)
+	}
+	if len(ours.Ratios) != 1 || ours.Ratios[Floor] != 25.0/45 {
+		t.Errorf("ratios %v, want that to the floor: the best failed, the kernel was not measured", ours.Ratios)
+	}
+	if r := got[3].Ratios; len(r) != 1 || r[Best] != 2000/6000.4 {
+		t.Errorf("memory compared with %v, want with the best alone", r)
+	}
+	if failed := got[1]; failed.Value.N != 0 || failed.Error != "nothing came" || len(failed.Ratios) != 0 {
+		t.Errorf("a row without a good sample: %+v", failed)
+	}
+	if _, err := json.Marshal(got); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWriteText(t *testing.T) {
+	var b strings.Builder
+	if err := WriteText(&b, rows()); err != nil {
+		t.Fatal(err)
+	}
+	const want = `
+workload  target       median    min–max  unit    ÷ floor  ÷ gvisor-best  ÷ kernel         CPU   CPU, both
+
+up        ours          25.0!  20.0–30.0  Gbit/s     0.56              –         –  0.250 s/GB  0.450 s/GB
+up        gvisor-best  failed
+up        floor          45.0  40.0–50.0  Gbit/s     1.00              –         –  0.150 s/GB  0.300 s/GB
+
+idle      ours           2000  2000–2000  octets        –           0.33         –           –           –
+idle      gvisor-best    6000  6000–6000  octets        –           1.00         –           –           –
+idle      floor          50.0  50.0–50.0  octets        –           0.01         –           –           –
+`
+	if got := "\n" + b.String(); got != want {
+		t.Errorf("the table is%s\nwant%s", got, want)
+	}
+}
+
+func TestWriteMarkdown(t *testing.T) {
+	var b strings.Builder
+	if err := WriteMarkdown(&b, rows()[:2]); err != nil {
+		t.Fatal(err)
+	}
+	const want = `
+| workload | target | median | min–max | unit | ÷ floor | ÷ gvisor-best | ÷ kernel | CPU | CPU, both |
+|---|---|--:|--:|---|--:|--:|--:|--:|--:|
+| up | ours | 25.0! | 20.0–30.0 | Gbit/s | 0.56 | – | – | 0.250 s/GB | 0.450 s/GB |
+| up | gvisor-best | failed |  |  |  |  |  |  |  |
+`
+	if got := "\n" + b.String(); got != want {
+		t.Errorf("the table is%s\nwant%s", got, want)
+	}
+}
+
+func TestDigits(t *testing.T) {
+	for _, test := range []struct {
+		value float64
+		want  string
+	}{{0, "0"}, {0.00123456, "0.00123"}, {0.5, "0.500"}, {1, "1.00"}, {9.999, "10.00"}, {53.12, "53.1"}, {100, "100"}, {12345.6, "12346"}} {
+		if got := Digits(test.value); got != test.want {
+			t.Errorf("Digits(%v) = %q, want %q", test.value, got, test.want)
+		}
+	}
+}
+
+func TestFill(t *testing.T) {
+	const begin, end = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
+	got, err := Fill([]byte("a\n"+begin+"old\n"+end+"z\n"), []byte("new\n"))
+	if want := "a\n" + begin + "new\n" + end + "z\n"; err != nil || string(got) != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+	for _, document := range []string{"", begin, end, end + begin, begin + begin + end} {
+		if got, err := Fill([]byte(document), nil); err == nil {
+			t.Errorf("Fill(%q) = %q, want an error", document, got)
+		}
+	}
+}

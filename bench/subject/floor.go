@@ -1,0 +1,165 @@
+//go:build linux
+
+package subject
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"minitcp/bench/pattern"
+)
+
+// floor answers on a TUN with as little work as it can: what it takes is what the device and the kernel's side take,
+// and no TCP can be faster with one thread on the same device.
+//
+// It has no congestion control, no timers, no retransmission, no reassembly, no options but MSS and window scale, no
+// checks of addresses and checksums, no buffers, no locks, no goroutines that wait, and no socket interface: a service
+// is a few lines in the loop that reads. Data is not copied to an application. It relies on nothing being lost, and on
+// one client with one address.
+type floor struct {
+	counters *counters
+	fd       int
+	conns    [1 << 16]floorConn // by the client's port
+	head     [virtioLength + maxHeaders]byte
+	vector   [2]unix.Iovec
+}
+
+// floorConn is a connection. Positions count octets of data from its beginning; our initial sequence number is 0.
+type floorConn struct {
+	in, out, acked int64
+	window         int64  // that the client offers
+	irs            uint32 // the client's initial sequence number
+	port           uint16 // ours: which service; 0: there is no connection
+	shift          uint8  // of window
+	ended          bool   // our FIN was sent
+	stopped        bool   // the source was told to
+	quiet          bool   // the last superframe was not acknowledged: every second one is
+}
+
+// superframe is how much data goes into one frame: as many whole segments as fit into an IP packet.
+const (
+	segment    = mtu - 40
+	superframe = (maxPacket - 40) / segment * segment
+)
+
+func startFloor(s *services) error {
+	fd, err := openTUN(unix.IFF_VNET_HDR)
+	if err != nil {
+		return err
+	}
+	if err := configureTUN(1000); err != nil {
+		return err
+	}
+	f := &floor{counters: &s.counters, fd: fd}
+	go f.run()
+	return nil
+}
+
+func (f *floor) run() {
+	runtime.LockOSThread()
+	frame := make([]byte, virtioLength+maxPacket)
+	for {
+		n, err := unix.Read(f.fd, frame)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		var a arrival
+		if a.parse(frame[virtioLength:n]) {
+			f.receive(&a)
+		}
+	}
+}
+
+// receive takes one segment.
+func (f *floor) receive(a *arrival) {
+	c := &f.conns[a.source]
+	switch {
+	case a.flags&flagRST != 0:
+		c.port = 0
+		return
+	case a.flags&flagSYN != 0:
+		if c.port == 0 || c.irs != a.seq {
+			f.counters.accepted.Add(1)
+		}
+		*c = floorConn{irs: a.seq, port: a.destination, shift: a.shift}
+		f.sendSYN(a.source, c)
+		return
+	case c.port == 0:
+		return
+	}
+	c.acked += int64(int32(a.ack - c.seq(c.acked)))
+	c.window = int64(a.window) << c.shift
+	if a.seq != c.ack() { // not next; what is missing will come again
+		f.send(a.source, c, flagACK, nil)
+		return
+	}
+	if len(a.data) > 0 {
+		f.service(a.source, c, a.data)
+	}
+	if c.port == PortSource {
+		f.push(a.source, c)
+	}
+	if a.flags&flagFIN != 0 {
+		c.in++ // a FIN has a number too
+		flags := byte(flagACK)
+		if !c.ended {
+			c.ended, flags = true, flagACK|flagFIN
+		}
+		f.send(a.source, c, flags, nil)
+	}
+}
+
+// service does with data that arrived in order what the services do.
+func (f *floor) service(source uint16, c *floorConn, data []byte) {
+	f.counters.in.Add(int64(len(data)))
+	offset := c.in
+	c.in += int64(len(data))
+	switch c.port {
+	case PortSink:
+		if err := pattern.Check(data, offset); err != nil {
+			f.counters.fail("sink: %v", err)
+		}
+		c.quiet = !c.quiet && len(data) >= superframe
+		if !c.quiet {
+			f.send(source, c, flagACK, nil)
+		}
+	case PortSource:
+		c.stopped = true
+	default: // echo; hold is an echo nobody uses twice
+		f.counters.out.Add(int64(len(data)))
+		f.send(source, c, flagACK|flagPSH, data)
+		c.out += int64(len(data))
+	}
+}
+
+// push sends what the client's window allows.
+func (f *floor) push(source uint16, c *floorConn) {
+	for !c.stopped && c.out-c.acked+superframe <= c.window {
+		f.send(source, c, flagACK|flagPSH, pattern.At(c.out)[:superframe])
+		c.out += superframe
+		f.counters.out.Add(superframe)
+	}
+	if c.stopped && !c.ended {
+		c.ended = true
+		f.send(source, c, flagACK|flagFIN, nil)
+	}
+}
+
+// seq is the sequence number of a position in what we send.
+func (c *floorConn) seq(position int64) uint32 { return uint32(1 + position) }
+
+// ack is the sequence number we expect next.
+func (c *floorConn) ack() uint32 { return c.irs + 1 + uint32(c.in) }
+
+// failed ends the process: there is nothing the floor could do about a frame that was not taken.
+func (f *floor) failed(err error) {
+	fmt.Fprintln(os.Stderr, "the floor's frame was refused:", err)
+	os.Exit(1)
+}

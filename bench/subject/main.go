@@ -1,0 +1,85 @@
+//go:build linux
+
+package subject
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"strings"
+	"syscall"
+)
+
+// Command is the first argument of a process under test. It is not for people.
+const Command = "subject"
+
+// What the parent says, one line each. Every line is answered with one line of JSON.
+const (
+	sayUsage    = "usage"
+	sayMemory   = "memory"
+	sayProfile  = "profile" // and a file's name
+	sayProfiled = "profiled"
+	done        = "{}"
+)
+
+// Main is the process under test, given the name of its target. It returns the exit status.
+func Main(arguments []string) int {
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP) // the terminal's; the parent closes the pipe when it is time
+	if len(arguments) != 1 {
+		fmt.Fprintln(os.Stderr, "the name of a target is wanted")
+		return 2
+	}
+	target, ok := Find(arguments[0])
+	if !ok {
+		fmt.Fprintf(os.Stderr, "there is no target %q\n", arguments[0])
+		return 2
+	}
+	s := new(services)
+	if err := target.start(s); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(done) // ready
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		answer, err := s.answer(lines.Text())
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		fmt.Println(answer)
+	}
+	return 0 // and the device is gone with the process
+}
+
+func (s *services) answer(line string) (string, error) {
+	verb, argument, _ := strings.Cut(line, " ")
+	switch verb {
+	case sayUsage:
+		return marshal(s.usage())
+	case sayMemory:
+		m, err := memory()
+		if err != nil {
+			return "", err
+		}
+		return marshal(m)
+	case sayProfile:
+		f, err := os.Create(argument)
+		if err != nil {
+			return "", err
+		}
+		return done, pprof.StartCPUProfile(f)
+	case sayProfiled:
+		pprof.StopCPUProfile()
+		return done, nil
+	}
+	return "", fmt.Errorf("%q is nothing one can ask a target", line)
+}
+
+func marshal(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}

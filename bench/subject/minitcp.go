@@ -1,0 +1,35 @@
+//go:build linux
+
+package subject
+
+import (
+	"fmt"
+	"net/netip"
+
+	"minitcp/stack"
+	"minitcp/tun"
+)
+
+func startMinitcp(s *services) error {
+	device, err := openDevice()
+	if err != nil {
+		return err
+	}
+	tcp, err := stack.New(device, stack.Config{Addresses: []netip.Prefix{ServerAddress}})
+	if err != nil {
+		return err
+	}
+	for _, port := range ports {
+		l, err := tcp.Listen("tcp", fmt.Sprintf(":%d", port))
+		if err != nil {
+			return err
+		}
+		go s.accept(l, port)
+	}
+	return nil
+}
+
+// openDevice opens the TUN of those targets that can use superframes.
+func openDevice() (*tun.Device, error) {
+	return tun.Open(tun.Config{Name: deviceName, MTU: mtu, HostAddresses: []netip.Prefix{ClientAddress}})
+}

@@ -1,0 +1,152 @@
+//go:build linux
+
+package subject
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"minitcp/bench/pattern"
+)
+
+// The ports of the services.
+const (
+	PortSink   = 5001 // reads and checks the pattern until the end, then closes
+	PortSource = 5002 // writes the pattern until an octet arrives, then ends the stream
+	PortEcho   = 5003 // returns what it gets
+	PortHold   = 5004 // returns one octet, then keeps the connection with nobody waiting on it
+)
+
+// ports are those to listen on.
+var ports = []uint16{PortSink, PortSource, PortEcho, PortHold}
+
+// services are what runs on a target's connections.
+type services struct {
+	counters
+
+	mu   sync.Mutex
+	held []net.Conn
+}
+
+// accept serves the connections of a listener, for good.
+func (s *services) accept(l net.Listener, port uint16) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			s.fail("accept on port %d: %v", port, err)
+			return
+		}
+		go s.serve(c, port)
+	}
+}
+
+// serve serves one connection to its end.
+func (s *services) serve(c net.Conn, port uint16) {
+	s.accepted.Add(1)
+	switch port {
+	case PortSink:
+		s.sink(c)
+	case PortSource:
+		s.source(c)
+	case PortEcho:
+		s.echo(c)
+	case PortHold:
+		s.hold(c)
+	}
+}
+
+// bulkBuffers spares connections that come and go the making of their buffers.
+var bulkBuffers = sync.Pool{New: func() any { return new([pattern.Period]byte) }}
+
+func (s *services) sink(c net.Conn) {
+	defer c.Close()
+	buffer := bulkBuffers.Get().(*[pattern.Period]byte)
+	defer bulkBuffers.Put(buffer)
+	for offset := int64(0); ; {
+		n, err := c.Read(buffer[:])
+		if wrong := pattern.Check(buffer[:n], offset); wrong != nil {
+			s.fail("sink: %v", wrong)
+			return
+		}
+		offset += int64(n)
+		s.in.Add(int64(n))
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			s.fail("sink: %v", err)
+			return
+		}
+	}
+}
+
+func (s *services) source(c net.Conn) {
+	defer c.Close()
+	var stop atomic.Bool
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		var one [1]byte
+		n, _ := c.Read(one[:])
+		s.in.Add(int64(n))
+		stop.Store(true)
+		io.Copy(io.Discard, c) // until the client has everything
+	}()
+	for offset := int64(0); !stop.Load(); {
+		n, err := c.Write(pattern.At(offset))
+		offset += int64(n)
+		s.out.Add(int64(n))
+		if err != nil {
+			s.fail("source: %v", err)
+			return
+		}
+	}
+	half, ok := c.(interface{ CloseWrite() error })
+	if !ok {
+		s.fail("source: %T cannot end its stream", c)
+		return
+	}
+	if err := half.CloseWrite(); err != nil {
+		s.fail("source: %v", err)
+		return
+	}
+	<-stopped
+}
+
+// echo ends with whatever error: the client resets connections, and checks what it got.
+func (s *services) echo(c net.Conn) {
+	defer c.Close()
+	var buffer [256]byte
+	for {
+		n, err := c.Read(buffer[:])
+		if err != nil {
+			return
+		}
+		s.in.Add(int64(n))
+		if n, err = c.Write(buffer[:n]); err != nil {
+			return
+		}
+		s.out.Add(int64(n))
+	}
+}
+
+func (s *services) hold(c net.Conn) {
+	var one [1]byte
+	if _, err := io.ReadFull(c, one[:]); err != nil {
+		c.Close()
+		s.fail("hold: %v", err)
+		return
+	}
+	s.in.Add(1)
+	s.mu.Lock()
+	s.held = append(s.held, c)
+	s.mu.Unlock()
+	if _, err := c.Write(one[:]); err != nil {
+		s.fail("hold: %v", err)
+		return
+	}
+	s.out.Add(1)
+}

@@ -1,0 +1,54 @@
+//go:build linux
+
+package subject
+
+import (
+	"net/netip"
+
+	"minitcp/bench/report"
+)
+
+// Where a target is in its network: the server's address, and the kernel's side of the device.
+var (
+	ServerAddress = netip.MustParsePrefix("10.77.0.2/24")
+	ClientAddress = netip.MustParsePrefix("10.77.0.1/24")
+)
+
+const (
+	deviceName = "bench0"
+	mtu        = 1500
+)
+
+// Target is one of the TCPs that are compared.
+type Target struct {
+	Name    string
+	Summary string // one line
+	// Veth says that the client reaches it over a veth pair, which is made beforehand. The others make a TUN.
+	Veth bool
+	// start begins to serve, in the namespace the process is in.
+	start func(*services) error
+}
+
+// Targets are all there are, in the order of the table.
+var Targets = []Target{
+	{Name: "minitcp", start: startMinitcp,
+		Summary: "this repository's stack on tun.Open, as configured by default"},
+	{Name: "gvisor-shipped", start: startShipped,
+		Summary: "gVisor as tun2socks ships it: fdbased endpoint on a TUN without offloads, Reno, 1 MiB buffers"},
+	{Name: report.Best, start: startBest,
+		Summary: "gVisor with superframes both ways, checksums trusted, CUBIC, buffers up to 8 MB that size themselves"},
+	{Name: report.Kernel, start: startKernel, Veth: true,
+		Summary: "Linux's own TCP over a veth pair between two namespaces, CUBIC, served through package net"},
+	{Name: report.Floor, start: startFloor,
+		Summary: "one thread that answers on the TUN with as little work as possible; not a TCP"},
+}
+
+// Find returns the target of that name.
+func Find(name string) (t Target, ok bool) {
+	for _, t := range Targets {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Target{}, false
+}

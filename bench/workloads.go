@@ -1,0 +1,107 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"minitcp/bench/load"
+	"minitcp/bench/report"
+	"minitcp/bench/subject"
+)
+
+// workload is something that is measured.
+type workload struct {
+	name        string
+	summary     string // one line
+	kind        load.Kind
+	connections int // 0: as many as the plan says
+}
+
+const idleName, idleHeapName = "idle", "idle-heap"
+
+// workloads are all there are, in the order of the table.
+var workloads = []workload{
+	{"up", "bulk to the target, one connection", load.Upload, 1},
+	{"up8", "bulk to the target, 8 connections", load.Upload, 8},
+	{"down", "bulk from the target, one connection", load.Download, 1},
+	{"down8", "bulk from the target, 8 connections", load.Download, 8},
+	{"rr", "64 octets there and back, one connection", load.PingPong, 1},
+	{"rr64", "64 octets there and back, 64 connections", load.PingPong, 64},
+	{"crr", "connect, one octet there and back, reset; one at a time", load.Connect, 1},
+	{"crr32", "connect, one octet there and back, reset; 32 at a time", load.Connect, 32},
+	{idleName, "memory per idle connection, resident and in Go's heap", load.Idle, 0},
+}
+
+// rows are those a workload has in the table.
+func (w *workload) rows() []report.Workload {
+	row := report.Workload{Name: w.name, Against: report.References}
+	switch w.kind {
+	case load.Upload, load.Download:
+		row.Unit, row.CPUUnit = "Gbit/s", "s/GB"
+	case load.PingPong, load.Connect:
+		row.Unit, row.CPUUnit = "k/s", "s/1000"
+	case load.Idle:
+		row.Unit = "octets"
+		row.Against = []string{report.Best} // what the kernel keeps, and the floor does not, is in no process
+		heap := row
+		heap.Name = idleHeapName
+		return []report.Workload{row, heap}
+	}
+	return []report.Workload{row}
+}
+
+// point is how far a measurement has got: what was done, and what it took.
+type point struct {
+	received, transactions int64 // by the client
+	time                   time.Time
+	clientCPU              time.Duration
+	subject                subject.Usage
+}
+
+// value is a workload's figures between two points, in the units of its row.
+func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, err error) {
+	seconds := b.time.Sub(a.time).Seconds()
+	var work float64 // GB, or thousands of transactions
+	switch w.kind {
+	case load.Upload:
+		// Counted where it arrives, by that side's clock.
+		work = float64(b.subject.In-a.subject.In) / 1e9
+		value = 8 * work / (b.subject.Time - a.subject.Time).Seconds()
+	case load.Download:
+		work = float64(b.received-a.received) / 1e9
+		value = 8 * work / seconds
+	default:
+		work = float64(b.transactions-a.transactions) / 1000
+		value = work / seconds
+	}
+	if work <= 0 {
+		return 0, 0, 0, fmt.Errorf("nothing happened within %.1f s", seconds)
+	}
+	cpu = (b.subject.CPU - a.subject.CPU).Seconds() / work
+	return value, cpu, cpu + (b.clientCPU-a.clientCPU).Seconds()/work, nil
+}
+
+// verify compares what the client says it did with what the target says, both from beginning to end.
+func (w *workload) verify(c load.Total, s subject.Usage) error {
+	same := func(what string, client, server int64) error {
+		if client != server {
+			return fmt.Errorf("%s: the client counts %d, the target %d", what, client, server)
+		}
+		return nil
+	}
+	if err := same("connections", c.Connections, s.Accepted); err != nil {
+		return err
+	}
+	if err := same("octets to the target", c.Sent, s.In); err != nil {
+		return err
+	}
+	if w.kind == load.Download {
+		return same("octets from the target", s.Out, c.Received)
+	}
+	if w.kind != load.Upload {
+		return same("octets sent and come back", c.Sent, c.Received)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+//go:build linux
+
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"minitcp/bench/load"
+	"minitcp/bench/subject"
+)
+
+func find(t *testing.T, name string) *workload {
+	t.Helper()
+	for i := range workloads {
+		if workloads[i].name == name {
+			return &workloads[i]
+		}
+	}
+	t.Fatalf("there is no workload %q", name)
+	return nil
+}
+
+// Bulk counts where it arrives, by that side's clock.
+func TestValue(t *testing.T) {
+	start := time.Now()
+	a := point{received: 1e9, transactions: 5000, time: start, clientCPU: time.Second,
+		subject: subject.Usage{Time: time.Second, CPU: 3 * time.Second, In: 2e9}}
+	b := point{received: 5e9, transactions: 9000, time: start.Add(2 * time.Second), clientCPU: 2 * time.Second,
+		subject: subject.Usage{Time: 2 * time.Second, CPU: 5 * time.Second, In: 3e9}}
+	for _, test := range []struct {
+		workload         string
+		value, cpu, both float64
+	}{
+		{"up", 8, 2, 3},
+		{"down8", 16, 0.5, 0.75},
+		{"rr64", 2, 0.5, 0.75},
+		{"crr", 2, 0.5, 0.75},
+	} {
+		value, cpu, both, err := find(t, test.workload).value(&a, &b)
+		if err != nil || value != test.value || cpu != test.cpu || both != test.both {
+			t.Errorf("%s: %v, CPU %v and %v, %v; want %v, %v and %v", test.workload, value, cpu, both, err, test.value, test.cpu, test.both)
+		}
+		if value, _, _, err := find(t, test.workload).value(&a, &point{time: b.time, subject: subject.Usage{In: a.subject.In}, received: a.received, transactions: a.transactions}); err == nil {
+			t.Errorf("%s: where nothing happened the figure is %v", test.workload, value)
+		}
+	}
+}
+
+func TestVerify(t *testing.T) {
+	for _, test := range []struct {
+		workload string
+		client   load.Total
+		server   subject.Usage
+		want     string // in the error; "": none
+	}{
+		{"up", load.Total{Connections: 1, Sent: 10}, subject.Usage{Accepted: 1, In: 10}, ""},
+		{"up", load.Total{Connections: 1, Sent: 10}, subject.Usage{Accepted: 1, In: 9}, "octets to the target: the client counts 10, the target 9"},
+		{"up8", load.Total{Connections: 8, Sent: 10}, subject.Usage{Accepted: 7, In: 10}, "connections: the client counts 8, the target 7"},
+		{"down", load.Total{Connections: 1, Sent: 1, Received: 10}, subject.Usage{Accepted: 1, In: 1, Out: 10}, ""},
+		{"down", load.Total{Connections: 1, Sent: 1, Received: 10}, subject.Usage{Accepted: 1, In: 1, Out: 11}, "octets from the target"},
+		{"rr", load.Total{Connections: 1, Sent: 128, Received: 128, Transactions: 2}, subject.Usage{Accepted: 1, In: 128, Out: 64}, ""},
+		{"rr", load.Total{Connections: 1, Sent: 128, Received: 64, Transactions: 1}, subject.Usage{Accepted: 1, In: 128, Out: 64}, "octets sent and come back"},
+		{"crr32", load.Total{Connections: 5, Sent: 5, Received: 5, Transactions: 5}, subject.Usage{Accepted: 6, In: 5}, "connections"},
+		{"idle", load.Total{Connections: 5, Sent: 5, Received: 5, Transactions: 5}, subject.Usage{Accepted: 5, In: 5, Out: 5}, ""},
+	} {
+		err := find(t, test.workload).verify(test.client, test.server)
+		if test.want == "" && err != nil {
+			t.Errorf("%s: %v", test.workload, err)
+		}
+		if test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %+v and %+v: %v, want %q", test.workload, test.client, test.server, err, test.want)
+		}
+	}
+}
+
+// In each round another target is first, and all of them come.
+func TestOrder(t *testing.T) {
+	p := plan{targets: []subject.Target{{Name: "a"}, {Name: "b"}, {Name: "c"}}}
+	got := ""
+	for round := range 4 {
+		for _, target := range p.order(round) {
+			got += target.Name
+		}
+		got += " "
+	}
+	if got != "abc bca cab abc " {
+		t.Errorf("the order is %s", got)
+	}
+}
