@@ -57,6 +57,13 @@ func (e environment) String() string {
 		e.Date, e.Commit, e.Go, e.GVisor, e.Kernel, e.CPUs, e.CPU, e.Load, idle, e.CongestionControl)
 }
 
+// busy reports whether a quarter of a CPU or more was in use during the last minute.
+func (e environment) busy() bool {
+	var lastMinute float64
+	_, err := fmt.Sscan(e.Load, &lastMinute)
+	return err == nil && lastMinute > 0.25
+}
+
 func cpuModel() string {
 	text, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(text)) {

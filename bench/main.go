@@ -19,10 +19,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"minitcp/bench/report"
 	"minitcp/bench/subject"
 )
 
@@ -75,20 +77,21 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 		defer f.Close()
 		e.Awake = true
 	}
-	samples, stopped := o.run(ctx, stderr)
+	if e.busy() {
+		fmt.Fprintf(stderr, "the machine is doing something else (load %s): the figures will be rough\n", e.Load)
+	}
+	samples, err := o.run(ctx, stderr)
+	if slices.ContainsFunc(samples, func(s report.Sample) bool { return s.Error != "" }) {
+		err = errors.Join(err, errors.New("some measurements failed, see above"))
+	}
 	r := results{Environment: e, Rows: o.results(samples), Samples: samples, plan: &o.plan}
-	if err := r.write(stdout, o); err != nil {
-		return err
+	if len(samples) > 0 {
+		err = errors.Join(err, r.write(stdout, o.json))
 	}
-	if stopped != nil {
-		return stopped
+	if o.markdown && err == nil {
+		err = r.fill()
 	}
-	for _, s := range samples {
-		if s.Error != "" {
-			return errors.New("some measurements failed, see above")
-		}
-	}
-	return nil
+	return err
 }
 
 // needFiles makes sure that a process may have so many sockets. The child inherits the limit.

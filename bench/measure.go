@@ -113,21 +113,23 @@ func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.wait(ctx, m.duration); err != nil {
-		return nil, err
-	}
-	end, err := m.point()
-	if err != nil {
-		return nil, err
+	s := report.Sample{Workload: m.name, Target: m.target, Round: m.round}
+	for ok := false; !ok; { // more than once when nothing happened at all, until the client gives up
+		if err := m.wait(ctx, m.duration); err != nil {
+			return nil, err
+		}
+		end, err := m.point()
+		if err != nil {
+			return nil, err
+		}
+		s.Value, s.CPU, s.BothCPU, ok = m.value(&begin, &end)
 	}
 	if m.profiles != "" {
 		if err := m.process.StopProfile(); err != nil {
 			return nil, err
 		}
 	}
-	s := report.Sample{Workload: m.name, Target: m.target, Round: m.round}
-	s.Value, s.CPU, s.BothCPU, err = m.value(&begin, &end)
-	return []report.Sample{s}, err
+	return []report.Sample{s}, nil
 }
 
 // wait lets time pass, unless everything ends.

@@ -31,20 +31,11 @@ type settings struct {
 	Connections int     `json:"connections"`
 }
 
-// write writes the results in the form that was asked for, and into the README if it was.
-func (r *results) write(w io.Writer, o *options) error {
-	r.Settings = settings{o.rounds, o.duration.Seconds(), o.warmup.Seconds(), o.connections}
-	if o.markdown {
-		var text bytes.Buffer
-		fmt.Fprintf(&text, "%s.\n%s.\n\n", r.Environment, r.plan)
-		if err := report.WriteMarkdown(&text, r.Rows); err != nil {
-			return err
-		}
-		if err := fillReadme(text.Bytes()); err != nil {
-			return err
-		}
-	}
-	if o.json {
+// write writes the results as a table or as JSON.
+func (r *results) write(w io.Writer, asJSON bool) error {
+	if asJSON {
+		p := r.plan
+		r.Settings = settings{p.rounds, p.duration.Seconds(), p.warmup.Seconds(), p.connections}
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(r)
@@ -53,6 +44,16 @@ func (r *results) write(w io.Writer, o *options) error {
 		return err
 	}
 	return report.WriteText(w, r.Rows)
+}
+
+// fill puts the table into the README.
+func (r *results) fill() error {
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "%s.\n%s.\n\n", r.Environment, r.plan)
+	if err := report.WriteMarkdown(&text, r.Rows); err != nil {
+		return err
+	}
+	return fillReadme(text.Bytes())
 }
 
 func (p *plan) String() string {

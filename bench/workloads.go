@@ -60,8 +60,8 @@ type point struct {
 	subject                subject.Usage
 }
 
-// value is a workload's figures between two points, in the units of its row.
-func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, err error) {
+// value is a workload's figures between two points, in the units of its row. Not ok: nothing has happened.
+func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, ok bool) {
 	seconds := b.time.Sub(a.time).Seconds()
 	var work float64 // GB, or thousands of transactions
 	switch w.kind {
@@ -77,10 +77,10 @@ func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, err error) {
 		value = work / seconds
 	}
 	if work <= 0 {
-		return 0, 0, 0, fmt.Errorf("nothing happened within %.1f s", seconds)
+		return 0, 0, 0, false
 	}
 	cpu = (b.subject.CPU - a.subject.CPU).Seconds() / work
-	return value, cpu, cpu + (b.clientCPU-a.clientCPU).Seconds()/work, nil
+	return value, cpu, cpu + (b.clientCPU-a.clientCPU).Seconds()/work, true
 }
 
 // verify compares what the client says it did with what the target says, both from beginning to end.

@@ -38,11 +38,12 @@ func TestValue(t *testing.T) {
 		{"rr64", 2, 0.5, 0.75},
 		{"crr", 2, 0.5, 0.75},
 	} {
-		value, cpu, both, err := find(t, test.workload).value(&a, &b)
-		if err != nil || value != test.value || cpu != test.cpu || both != test.both {
-			t.Errorf("%s: %v, CPU %v and %v, %v; want %v, %v and %v", test.workload, value, cpu, both, err, test.value, test.cpu, test.both)
+		value, cpu, both, ok := find(t, test.workload).value(&a, &b)
+		if !ok || value != test.value || cpu != test.cpu || both != test.both {
+			t.Errorf("%s: %v, CPU %v and %v, ok %v; want %v, %v and %v", test.workload, value, cpu, both, ok, test.value, test.cpu, test.both)
 		}
-		if value, _, _, err := find(t, test.workload).value(&a, &point{time: b.time, subject: subject.Usage{In: a.subject.In}, received: a.received, transactions: a.transactions}); err == nil {
+		still := point{time: b.time, received: a.received, transactions: a.transactions, subject: subject.Usage{Time: b.subject.Time, In: a.subject.In}}
+		if value, _, _, ok := find(t, test.workload).value(&a, &still); ok {
 			t.Errorf("%s: where nothing happened the figure is %v", test.workload, value)
 		}
 	}

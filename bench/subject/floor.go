@@ -139,12 +139,18 @@ func (f *floor) service(source uint16, c *floorConn, data []byte) {
 	}
 }
 
-// push sends what the client's window allows.
+// push sends what the client's window allows: superframes, and something smaller only when nothing is under way, whose
+// acknowledgement would bring a larger window.
 func (f *floor) push(source uint16, c *floorConn) {
-	for !c.stopped && c.out-c.acked+superframe <= c.window {
-		f.send(source, c, flagACK|flagPSH, pattern.At(c.out)[:superframe])
-		c.out += superframe
-		f.counters.out.Add(superframe)
+	for !c.stopped {
+		room := c.window - (c.out - c.acked)
+		n := min(superframe, room/segment*segment)
+		if n <= 0 || n < superframe && c.out > c.acked {
+			break
+		}
+		f.send(source, c, flagACK|flagPSH, pattern.At(c.out)[:n])
+		c.out += n
+		f.counters.out.Add(n)
 	}
 	if c.stopped && !c.ended {
 		c.ended = true

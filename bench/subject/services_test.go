@@ -1,0 +1,119 @@
+//go:build linux
+
+package subject
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"minitcp/bench/pattern"
+)
+
+// halfPipe is an in-memory connection whose stream can be ended; the other direction goes on.
+type halfPipe struct {
+	net.Conn
+	out *io.PipeWriter
+}
+
+func (h halfPipe) Write(b []byte) (int, error) { return h.out.Write(b) }
+func (h halfPipe) CloseWrite() error           { return h.out.Close() }
+
+// serveOne serves one connection, whose client is a function, and returns what is counted when both are done.
+func serveOne(t *testing.T, port uint16, client func(to net.Conn, from io.Reader)) Usage {
+	t.Helper()
+	s := new(services)
+	ours, theirs := net.Pipe()
+	from, out := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		s.serve(halfPipe{ours, out}, port)
+		close(done)
+	}()
+	client(theirs, from)
+	theirs.Close()
+	<-done
+	return s.usage()
+}
+
+func TestSink(t *testing.T) {
+	wrong := slices.Clone(pattern.At(0))
+	wrong[1000] ^= 1
+	for _, test := range []struct {
+		name    string
+		data    []byte
+		failure string // what it says; "": nothing
+	}{
+		{"the pattern", slices.Concat(pattern.At(0), pattern.At(0)[:77]), ""},
+		{"a wrong octet", wrong, "sink: octet 1000 of the stream"},
+		{"data that is missing", pattern.At(1), "sink: octet 0 of the stream"},
+	} {
+		u := serveOne(t, PortSink, func(to net.Conn, _ io.Reader) { to.Write(test.data) })
+		if test.failure == "" && (u.Failure != "" || u.In != int64(len(test.data)) || u.Accepted != 1) {
+			t.Errorf("%s: %+v", test.name, u)
+		}
+		if test.failure != "" && !strings.Contains(u.Failure, test.failure) {
+			t.Errorf("%s: failure %q, want %q", test.name, u.Failure, test.failure)
+		}
+	}
+}
+
+func TestSource(t *testing.T) {
+	var received int64
+	u := serveOne(t, PortSource, func(to net.Conn, from io.Reader) {
+		b := make([]byte, 3*pattern.Period/2)
+		io.ReadFull(from, b)
+		if err := pattern.Check(b, 0); err != nil {
+			t.Error(err)
+		}
+		to.Write([]byte{0})
+		rest, _ := io.Copy(io.Discard, from)
+		received = int64(len(b)) + rest
+	})
+	if u.Out != received || u.In != 1 || u.Failure != "" {
+		t.Errorf("%+v; %d octets were received", u, received)
+	}
+}
+
+func TestEchoAndHold(t *testing.T) {
+	for _, port := range []uint16{PortEcho, PortHold} {
+		var back [1]byte
+		u := serveOne(t, port, func(to net.Conn, from io.Reader) {
+			to.Write([]byte{42})
+			io.ReadFull(from, back[:])
+		})
+		if back[0] != 42 || u.In != 1 || u.Accepted != 1 || u.Failure != "" {
+			t.Errorf("port %d: %d came back, %+v", port, back[0], u)
+		}
+	}
+}
+
+// What the parent may ask is answered in JSON, and nothing else is.
+func TestAnswer(t *testing.T) {
+	s := new(services)
+	s.in.Add(5)
+	s.fail("first %d", 1)
+	s.fail("second")
+	var u Usage
+	line, err := s.answer(sayUsage)
+	if err == nil {
+		err = json.Unmarshal([]byte(line), &u)
+	}
+	if err != nil || u.In != 5 || u.Failure != "first 1" || u.Time <= 0 || u.CPU < 0 {
+		t.Errorf("usage: %q, %v", line, err)
+	}
+	var m Memory
+	line, err = s.answer(sayMemory)
+	if err == nil {
+		err = json.Unmarshal([]byte(line), &m)
+	}
+	if err != nil || m.RSS <= 0 || m.Heap <= 0 {
+		t.Errorf("memory: %q, %v", line, err)
+	}
+	if line, err := s.answer("nonsense"); err == nil {
+		t.Errorf("nonsense: %q", line)
+	}
+}
