@@ -114,12 +114,12 @@ func (r *receiveSpace) offer() seq.Offset {
 // 3.8.6.2.2, MUST-39).
 func (c *Conn) announceWindow() uint16 {
 	r := &c.rcv
+	unit := int64(1) << r.scale
 	if edge := r.offer(); int64(edge-r.edge) >= c.usefulWindow() {
-		r.edge = edge
+		r.edge = max(r.edge, edge-(edge-r.nxt())%seq.Offset(unit)) // no further than the field can say
 	}
 	// Rounded up: rounding down would move the edge back by up to 2^scale-1 octets (RFC 7323 2.4). But segments of fewer
 	// octets than that would push the edge ahead for ever, so beyond the buffer it is rounded down.
-	unit := int64(1) << r.scale
 	open := max(0, int64(r.edge-r.nxt()))
 	field := min((open+unit-1)>>r.scale, maxWindowField)
 	if edge := r.nxt() + seq.Offset(field<<r.scale); edge <= r.buf.start+seq.Offset(r.limit) {

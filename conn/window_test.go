@@ -81,6 +81,32 @@ func TestWindowIsNotTakenBack(t *testing.T) {
 	}
 }
 
+// What is accepted was offered: a field that counts in units of 128 octets cannot say where a buffer of 3000 ends, and
+// nothing beyond what it says is taken.
+func TestWindowEndsWhereItSays(t *testing.T) {
+	cfg := modern
+	cfg.ReceiveBuffer = 3000
+	o := opened(t, cfg, testOpen(), wire.Options{MSS: 1460, HasWindowScale: true, WindowScale: 7, SACKPermitted: true})
+	o.in(segment{flags: ack, seq: 1, ack: 1, window: 1000})
+	at, offered := int64(1), int64(3001) // by the SYN, whose window is not scaled
+	for n := int64(40); n < 140; n++ {
+		o.in(segment{flags: ack, seq: at, ack: 1, window: 1000, data: repeat(int(n))})
+		at += n
+		if n%16 == 0 {
+			o.c.Read(o.now, make([]byte, 3000))
+		}
+		o.c.acknowledgeNow(NoteNone)
+		o.c.Transmit(o.now, 1, &o.last)
+		offered = max(offered, at+int64(o.last.TCP.Window)<<o.c.rcv.scale)
+		if edge := int64(o.c.rcv.edge); edge != offered {
+			t.Fatalf("offers up to %d, takes up to %d", offered, edge)
+		}
+	}
+	if offered < at {
+		t.Errorf("stopped at %d", offered)
+	}
+}
+
 // Reading a few octets at a time does not offer a few octets at a time.
 //
 // Shows: MUST-39.
