@@ -55,7 +55,7 @@ func newLone(t testing.TB, cfg Config) *lone {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	l.s, l.q = s, newQueue(s)
+	l.s, l.q = s, newQueue(s, 0)
 	if l.listener, err = s.ListenTCP("tcp", ":80"); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestNoAllocations(t *testing.T) {
 		at := conn.Time(1e15)
 		wantNoAllocs(t, "arm", func() {
 			at -= conn.Time(tick)
-			l.s.wheel.arm(&e.timer, at)
+			l.s.wheels[0].arm(&e.timer, at)
 		})
 	})
 	t.Run("receive and read", func(t *testing.T) {

@@ -99,7 +99,7 @@ func (s *Stack) source(local, remote netip.AddrPort) (netip.AddrPort, error) {
 func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()))
+	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()), uint8(int(s.dials.Add(1))%len(s.lanes)))
 	e.mu.Lock() // whoever finds it in the table waits until it is complete
 	defer e.mu.Unlock()
 	if err := s.reserve(e, local, remote); err != nil {

@@ -23,7 +23,8 @@ type entry struct {
 
 	hopLimit     uint8
 	trafficClass uint8
-	unsettled    bool // in its queue's list of entries to settle
+	queue        uint8 // on which the last segment came, and those of ours leave
+	unsettled    bool  // in its queue's list of entries to settle
 
 	listener    *Listener // of an embryo
 	older       *entry    // listener's queue of embryos
@@ -40,9 +41,9 @@ type machine interface {
 	Deadline() conn.Time
 }
 
-func (s *Stack) newEntry(k key) *entry {
-	e := &entry{key: k, hopLimit: s.cfg.HopLimit}
-	e.timer.entry = e
+func (s *Stack) newEntry(k key, queue uint8) *entry {
+	e := &entry{key: k, hopLimit: s.cfg.HopLimit, queue: queue}
+	e.timer.entry, e.timer.wheel = e, queue
 	e.timer.at.Store(noTick)
 	return e
 }

@@ -156,7 +156,7 @@ func (q *queue) sendICMP(now conn.Time, m *wire.ICMP) {
 	}
 	n = wire.PutICMP(w.body[:n], &w.ip, m)
 	ipLen := wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, n)
-	s.writePacket(w, ipLen, w.body[:n])
+	s.writePacket(w, q.number, ipLen, w.body[:n])
 	s.totals.count(countICMPSent)
 }
 

@@ -32,10 +32,11 @@ func newWriter() *writer { return &writer{parts: make([][]byte, 0, 8)} }
 func (s *Stack) borrowWriter() *writer  { return s.writers.Get().(*writer) }
 func (s *Stack) returnWriter(w *writer) { s.writers.Put(w) }
 
-// writeFrame hands the frame in w.parts to the device. State is that of its connection, CLOSED if it has none.
-func (s *Stack) writeFrame(w *writer, state conn.State) {
+// writeFrame hands the frame in w.parts to a queue of the device's. State is that of its connection, CLOSED if it has
+// none.
+func (s *Stack) writeFrame(w *writer, queue uint8, state conn.State) {
 	s.totals.count(countFramesSent)
-	if err := s.device.WriteFrame(w.parts); err != nil {
+	if err := s.lanes[queue].WriteFrame(w.parts); err != nil {
 		s.totals.count(countFrameErrors) // lost, as on any network
 	}
 	s.tapOut(w, state)
@@ -51,13 +52,13 @@ func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
 		TrafficClass: e.trafficClass,
 	}
 	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.localPort(), e.key.remotePort()
-	s.writeSegment(w, e.state())
+	s.writeSegment(w, e.queue, e.state())
 	s.traceOut(now, e, w, before)
 }
 
 // writeSegment writes w.out, complete with ports, between the addresses in w.ip: headers from scratch, data from
 // where it is. State is that of its connection, CLOSED if it has none.
-func (s *Stack) writeSegment(w *writer, state conn.State) {
+func (s *Stack) writeSegment(w *writer, queue uint8, state conn.State) {
 	out := &w.out
 	frame := w.headers[:]
 	ipLen := wire.IPv4HeaderLen
@@ -90,7 +91,7 @@ func (s *Stack) writeSegment(w *writer, state conn.State) {
 	}
 	wire.PutVirtio(frame, &h)
 	w.parts[0] = frame[:at+tcpLen]
-	s.writeFrame(w, state)
+	s.writeFrame(w, queue, state)
 
 	s.totals.add(countSegmentsSent, segments(out.Len, out.SegmentSize))
 	s.totals.add(countOctetsSent, out.Len)
@@ -103,8 +104,8 @@ func (s *Stack) writeSegment(w *writer, state conn.State) {
 }
 
 // writePacket writes a packet that is not TCP's: w.headers holds the IP header, body what follows it.
-func (s *Stack) writePacket(w *writer, ipLen int, body []byte) {
+func (s *Stack) writePacket(w *writer, queue uint8, ipLen int, body []byte) {
 	wire.PutVirtio(w.headers[:], &wire.VirtioHeader{})
 	w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen], body)
-	s.writeFrame(w, conn.Closed)
+	s.writeFrame(w, queue, conn.Closed)
 }

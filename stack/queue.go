@@ -8,9 +8,11 @@ import (
 	"minitcp/conn/wire"
 )
 
-// queue reads the device: one goroutine, which parses what arrives, gives it to the connections and sends their answers.
+// queue reads the device, or one queue of it: one goroutine, which parses what arrives, gives it to the connections and
+// sends their answers.
 type queue struct {
 	stack  *Stack
+	number uint8
 	writer *writer
 	frames [][]byte
 	sizes  []int
@@ -30,8 +32,8 @@ type queue struct {
 // (RFC 9293 3.8.6.3, MUST-58, MUST-59).
 const batch = 32
 
-func newQueue(s *Stack) *queue {
-	q := &queue{stack: s, writer: newWriter(), frames: make([][]byte, batch), sizes: make([]int, batch)}
+func newQueue(s *Stack, number uint8) *queue {
+	q := &queue{stack: s, number: number, writer: newWriter(), frames: make([][]byte, batch), sizes: make([]int, batch)}
 	memory := make([]byte, batch*MaxFrame)
 	for i := range q.frames {
 		q.frames[i] = memory[i*MaxFrame : (i+1)*MaxFrame : (i+1)*MaxFrame]
@@ -42,9 +44,8 @@ func newQueue(s *Stack) *queue {
 // run ends when the device is closed. A device that fails takes the connections with it.
 func (q *queue) run() {
 	s := q.stack
-	defer s.running.Done()
 	for {
-		n, err := s.device.ReadBatch(q.frames, q.sizes)
+		n, err := s.lanes[q.number].ReadBatch(q.frames, q.sizes)
 		if n > 0 {
 			q.receiveBatch(n)
 		}

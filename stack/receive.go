@@ -80,6 +80,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	s := q.stack
 	e.mu.Lock()
 	q.tap(now, e)
+	e.queue = q.number
 	before := e.state()
 	var verdict conn.Verdict
 	settleNow := true

@@ -38,7 +38,7 @@ func (s *Stack) settle(now conn.Time, e *entry, w *writer) {
 			return
 		}
 	}
-	s.wheel.arm(&e.timer, e.tcp.Deadline())
+	s.wheels[e.timer.wheel].arm(&e.timer, e.tcp.Deadline())
 }
 
 // retire keeps of a connection only what TIME-WAIT needs. An application that still reads has the connection itself.
@@ -59,7 +59,7 @@ func (s *Stack) drop(e *entry) {
 	}
 	e.tcp = nil
 	e.user = nil
-	s.wheel.disarm(&e.timer)
+	s.wheels[e.timer.wheel].disarm(&e.timer)
 	s.table.remove(e)
 	s.buried(e)
 }
@@ -83,7 +83,7 @@ func (s *Stack) buried(e *entry) {
 	}
 }
 
-// fire is the wheel's: the deadlines of due have come.
+// fire is a wheel's: the deadlines of due have come.
 func (s *Stack) fire(now conn.Time, due []*entry) {
 	w := s.borrowWriter()
 	for _, e := range due {

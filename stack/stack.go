@@ -22,8 +22,10 @@ type Stack struct {
 	clock     clock
 	addresses *ownAddresses
 
+	lanes     []lane   // the device's queues
+	wheels    []*wheel // one for each
 	table     *table
-	wheel     *wheel
+	dials     atomic.Uint32 // so far, to spread them over the queues
 	listeners listeners
 	ports     *ports
 
@@ -32,13 +34,14 @@ type Stack struct {
 	resetLimit *rateLimit
 	writers    sync.Pool
 
-	running sync.WaitGroup // the queue's goroutine
+	running sync.WaitGroup // the queues' goroutines
 	live    atomic.Int64   // connections that are neither embryos nor in TIME-WAIT
 	idle    chan struct{}  // holds a token when live has come down to 0
 	closed  atomic.Bool
 	closing sync.Once
 	quit    chan struct{} // closed by Close
-	failure error         // why the device failed; read after running
+	failing sync.Once
+	failure error // why the device failed; read after running
 }
 
 // New starts a stack on a device, which it closes in the end. The device's MTU must be at least 576, and 1280 with an
@@ -54,6 +57,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		offload:   offloads(dev),
 		mtu:       min(dev.MTU(), maxPacket),
 		clock:     newClock(),
+		lanes:     lanesOf(dev),
 		addresses: newOwnAddresses(cfg.Addresses),
 		table:     newTable(randomSeed()),
 		listeners: listeners{
@@ -73,9 +77,13 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	if s.offload {
 		s.limit = superframe
 	}
-	s.wheel = newWheel(s.clock, s.fire)
-	s.running.Add(1)
-	go newQueue(s).run()
+	for range s.lanes {
+		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
+	}
+	for i := range s.lanes {
+		q := newQueue(s, uint8(i))
+		s.running.Go(q.run)
+	}
 	return s, nil
 }
 
@@ -98,14 +106,16 @@ func (s *Stack) Close() error {
 		s.device.Close()
 		s.running.Wait()
 		s.shut() // what began meanwhile
-		s.wheel.close()
+		for _, w := range s.wheels {
+			w.close()
+		}
 	})
 	return s.failure
 }
 
-// fail is for the queue's goroutine, when the device gives no more frames.
+// fail is for a queue's goroutine, when the device gives no more frames.
 func (s *Stack) fail(err error) {
-	s.failure = &net.OpError{Op: "read", Net: "device", Err: err}
+	s.failing.Do(func() { s.failure = &net.OpError{Op: "read", Net: "device", Err: err} })
 	s.shut()
 }
 

@@ -49,7 +49,7 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 	}
 	w.ip = wire.IP{Src: q.ip.Dst, Dst: q.ip.Src, Protocol: wire.ProtocolTCP, HopLimit: s.cfg.HopLimit}
 	w.out.TCP.SrcPort, w.out.TCP.DstPort = q.segment.TCP.DstPort, q.segment.TCP.SrcPort
-	s.writeSegment(w, conn.Closed)
+	s.writeSegment(w, q.number, conn.Closed)
 	s.traceOut(now, nil, w, state)
 }
 
@@ -57,7 +57,7 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 // send SYNs, none stays for long, while who answers the SYN-ACK is through in a round trip.
 func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.Remnant) {
 	s := q.stack
-	e := s.newEntry(k)
+	e := s.newEntry(k, q.number)
 	o := s.openFor(now, &k)
 	if old != nil {
 		o.ISS = old.ISN(o.ISS)

@@ -49,6 +49,7 @@ type timerNode struct {
 	at         atomic.Int64 // tick it is armed for, noTick: it is not
 	level      uint8
 	slot       uint8
+	wheel      uint8 // the one it belongs to
 	prev, next *timerNode
 	entry      *entry
 }

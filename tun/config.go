@@ -27,6 +27,8 @@ type Config struct {
 	// fill our whole window at once, and a window of 1 MiB is 725 segments where the kernel makes no superframes (a
 	// peer behind a router, say). The kernel's own default for a TUN is 500, which would drop a third of those.
 	TxQueueLen int
+	// Queues is how many queues the device has, each to be read and written by a thread of its own, 1 to 256. Default 1.
+	Queues int
 }
 
 const (
@@ -39,6 +41,7 @@ const (
 	maxMTU     = 65535
 
 	maxTxQueueLen = 65536
+	maxQueues     = 256 // Linux, drivers/net/tun.c
 )
 
 func (c *Config) setDefaults() {
@@ -50,6 +53,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.TxQueueLen == 0 {
 		c.TxQueueLen = defaultTxQueueLen
+	}
+	if c.Queues == 0 {
+		c.Queues = 1
 	}
 }
 
@@ -74,6 +80,10 @@ func (c *Config) check() error {
 	if c.TxQueueLen < 1 || c.TxQueueLen > maxTxQueueLen {
 		return &Error{Subject: c.Name, Reason: ErrTxQueueLen, Problem: fmt.Sprintf("a queue of %d frames is impossible", c.TxQueueLen),
 			Advice: fmt.Sprintf("choose a length from 1 to %d", maxTxQueueLen)}
+	}
+	if c.Queues < 1 || c.Queues > maxQueues {
+		return &Error{Subject: c.Name, Reason: ErrQueues, Problem: fmt.Sprintf("%d queues are impossible", c.Queues),
+			Advice: fmt.Sprintf("choose from 1 to %d", maxQueues)}
 	}
 	return nil
 }

@@ -20,7 +20,7 @@
 //	config     what may be asked of Open
 //	open       making the device: /dev/net/tun, TUNSETIFF, offloads
 //	configure  addresses, MTU, queue length, up: netlink
-//	device     frames in and out of the kernel
+//	device     frames in and out of the kernel; queue: one of its files
 //	adapter    frames in and out of a foreign device; sendqueue: the half that must not block
 //	netns      network namespaces; thread: visiting one
 //	errors     reasons

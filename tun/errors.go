@@ -17,6 +17,7 @@ const (
 	ErrName                           // the name of the device or namespace cannot be one
 	ErrMTU                            // the MTU is out of range
 	ErrTxQueueLen                     // the queue length is out of range
+	ErrQueues                         // the number of queues is out of range
 	ErrAddress                        // an address cannot be a host's
 	ErrAddressInUse                   // an address or its network is on another device
 	ErrNoIPv6                         // the kernel was built or told to have no IPv6
@@ -31,6 +32,7 @@ var reasons = [...]string{
 	ErrName:         "bad name",
 	ErrMTU:          "bad MTU",
 	ErrTxQueueLen:   "bad queue length",
+	ErrQueues:       "bad number of queues",
 	ErrAddress:      "bad address",
 	ErrAddressInUse: "address in use",
 	ErrNoIPv6:       "no IPv6",

@@ -34,33 +34,57 @@ func Open(cfg Config) (*Device, error) {
 
 // open does the work of Open on a thread that is in the right namespace.
 func open(cfg *Config) (*Device, error) {
-	inner, name, err := create(cloneDevice, cfg.Name)
-	if err != nil {
-		return nil, err
-	}
-	d, err := newDevice(inner, name, cfg.MTU)
+	d := &Device{name: cfg.Name, mtu: cfg.MTU}
+	err := d.addQueues(cloneDevice, cfg.Queues)
 	if err == nil {
-		err = configure(name, cfg)
+		err = configure(d.name, cfg)
 	}
 	if err != nil {
-		inner.Close() // undoes everything: the device lives as long as its file
+		d.closeQueues() // undoes everything: the device lives as long as its files
 		return nil, err
 	}
 	return d, nil
 }
 
-// create makes a device that did not exist and returns wireguard's view of it, with its true name.
+// addQueues makes the device, which must not exist, and opens it as often as it is to have queues.
+func (d *Device) addQueues(path string, n int) error {
+	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+	if n > 1 {
+		flags |= unix.IFF_MULTI_QUEUE
+	}
+	for i := range n {
+		f := flags
+		if i == 0 {
+			f |= unix.IFF_TUN_EXCL
+		}
+		inner, name, err := attach(path, d.name, f)
+		if err != nil {
+			return err
+		}
+		d.name = name
+		q, err := newQueue(inner, name)
+		if err != nil {
+			inner.Close()
+			return err
+		}
+		d.queues = append(d.queues, q)
+	}
+	return nil
+}
+
+// attach opens the device of that name, with IFF_TUN_EXCL makes it, and returns wireguard's view of it, with its true
+// name.
 //
-// It does by hand the first half of wireguard's CreateTUN, for three reasons. TUN_EXCL makes sure that the device is
+// It does by hand the first half of wireguard's CreateTUN, for four reasons. TUN_EXCL makes sure that the device is
 // ours and so ends with us, where CreateTUN would take over a persistent one that somebody else set up. CreateTUN
-// leaves the file open when TUNSETIFF fails. And its two goroutines, which watch for changes and write to the device
-// once a second to learn whether it is up, have no use here.
-func create(path, name string) (wgtun.Device, string, error) {
+// leaves the file open when TUNSETIFF fails, and knows one queue only. And its two goroutines, which watch for changes
+// and write to the device once a second to learn whether it is up, have no use here.
+func attach(path, name string, flags uint16) (wgtun.Device, string, error) {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, "", openError(path, err)
 	}
-	if err := setInterface(fd, name); err != nil {
+	if err := setInterface(fd, name, flags); err != nil {
 		unix.Close(fd)
 		return nil, "", setInterfaceError(name, err)
 	}
@@ -73,12 +97,12 @@ func create(path, name string) (wgtun.Device, string, error) {
 	return inner, actual, nil
 }
 
-func setInterface(fd int, name string) error {
+func setInterface(fd int, name string, flags uint16) error {
 	request, err := unix.NewIfreq(name)
 	if err != nil {
 		return err
 	}
-	request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR | unix.IFF_TUN_EXCL)
+	request.SetUint16(flags)
 	return unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 }
 

@@ -102,6 +102,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"MTU too large", Config{Name: "x", MTU: 65536}, ErrMTU, "65535"},
 		{"queue too short", Config{Name: "x", TxQueueLen: -1}, ErrTxQueueLen, "from 1"},
 		{"queue too long", Config{Name: "x", TxQueueLen: 65537}, ErrTxQueueLen, "65536"},
+		{"fewer queues than one", Config{Name: "x", Queues: -1}, ErrQueues, "from 1"},
+		{"too many queues", Config{Name: "x", Queues: 257}, ErrQueues, "256"},
 		{"address given twice", Config{Name: "x", HostAddresses: prefixes("10.78.0.1/24", "10.78.0.1/24")}, ErrAddressInUse, "twice"},
 		{"same address elsewhere", Config{Name: "x", HostAddresses: prefixes("10.77.0.1/32")}, ErrAddressInUse, "taken"},
 		{"same network elsewhere", Config{Name: "x", HostAddresses: prefixes("10.77.0.9/24")}, ErrAddressInUse, "10.77.0.1/24 on taken"},
@@ -175,7 +177,7 @@ func TestOpenWhereIPv6IsDisabled(t *testing.T) {
 
 func TestOpenWithoutDriver(t *testing.T) {
 	requireKernel(t)
-	_, _, err := create(filepath.Join(t.TempDir(), "tun"), "x")
+	_, _, err := attach(filepath.Join(t.TempDir(), "tun"), "x", unix.IFF_TUN)
 	checkError(t, err, ErrNoDriver, "modprobe tun")
 }
 

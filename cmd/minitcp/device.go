@@ -17,6 +17,7 @@ import (
 type deviceFlags struct {
 	tun           string
 	mtu           int
+	queues        int
 	netns         string
 	address       addressList // ours
 	hostAddresses addressList // the kernel's, on the other side of the device
@@ -29,6 +30,7 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	f.hostAddresses = newAddressList("10.77.0.1/24", "fd77::1/64")
 	flags.StringVar(&f.tun, "tun", "mini0", "`NAME` of the TUN to make")
 	flags.IntVar(&f.mtu, "mtu", 1500, "size of the largest IP packet in `OCTETS`, 576 (1280 with IPv6) to 65535")
+	flags.IntVar(&f.queues, "queues", 1, "`NUMBER` of queues of the TUN, each with a thread of its own, 1 to 256")
 	flags.StringVar(&f.netns, "netns", "", "network namespace to make the TUN in, made if there is none of this `NAME`")
 	flags.Var(&f.address, "address", "address of minitcp; may be given many times")
 	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN; may be given many times")
@@ -44,6 +46,9 @@ func (f *deviceFlags) check() error {
 	}
 	if f.mtu <= 0 { // 0 means the default to package tun
 		return usagef("--mtu %d: no packet fits; choose one from 576 (1280 with IPv6) to 65535", f.mtu)
+	}
+	if f.queues <= 0 { // likewise
+		return usagef("--queues %d: nothing would read the TUN; choose from 1 to 256", f.queues)
 	}
 	for _, a := range f.address.addresses() {
 		for _, h := range f.hostAddresses.addresses() {
@@ -98,6 +103,7 @@ func (n *node) start(f *deviceFlags, cfg stack.Config, stderr io.Writer) (err er
 	n.device, err = tun.Open(tun.Config{
 		Name:          f.tun,
 		MTU:           f.mtu,
+		Queues:        f.queues,
 		HostAddresses: f.hostAddresses.prefixes,
 		Namespace:     n.namespace,
 	})

@@ -53,7 +53,7 @@ func isUsage(err error) bool {
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return true
 	}
-	for _, reason := range []error{tun.ErrName, tun.ErrMTU, tun.ErrTxQueueLen, tun.ErrAddress} {
+	for _, reason := range []error{tun.ErrName, tun.ErrMTU, tun.ErrTxQueueLen, tun.ErrQueues, tun.ErrAddress} {
 		if errors.Is(err, reason) {
 			return true
 		}

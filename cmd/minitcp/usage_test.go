@@ -66,6 +66,8 @@ func TestUsage(t *testing.T) {
 		{"serve --mtu many", []string{"--mtu", "many"}},
 		{"serve --mtu 0", []string{"--mtu 0", "576"}},
 		{"serve --mtu -1", []string{"--mtu -1"}},
+		{"serve --queues 0", []string{"--queues 0", "1 to 256"}},
+		{"nc --queues 257 10.77.0.1 80", []string{"257", "1 to 256"}},
 		{"serve --mtu 1279", []string{"--mtu 1279", "1280"}},
 		{"serve --mtu 575 --address 10.77.0.2/24", []string{"575", "576 to 65535"}},
 		{"serve --mtu 65536", []string{"65536", "1280 to 65535"}},
@@ -151,6 +153,7 @@ func TestReport(t *testing.T) {
 		{&tun.Error{Reason: tun.ErrName, Problem: "p"}, 2, "minitcp: p\n"},
 		{&tun.Error{Reason: tun.ErrMTU, Problem: "p"}, 2, "minitcp: p\n"},
 		{&tun.Error{Reason: tun.ErrTxQueueLen, Problem: "p"}, 2, "minitcp: p\n"},
+		{&tun.Error{Reason: tun.ErrQueues, Problem: "p"}, 2, "minitcp: p\n"},
 		{&tun.Error{Reason: tun.ErrAddress, Problem: "p"}, 2, "minitcp: p\n"},
 	} {
 		var line bytes.Buffer

@@ -20,6 +20,9 @@ type Config struct {
 	Offload Offload
 	// Queue is how many frames wait to be read; what comes then is dropped and counted. Default 1024.
 	Queue int
+	// Queues is how many such queues each device has. Frames go to them in turn, whatever flow they belong to, so that
+	// they overtake each other: worse than any real device. Default 1.
+	Queues int
 }
 
 // Offload is a device's ability to cut superframes into segments and to fill in checksums.
@@ -35,12 +38,12 @@ const (
 type Device struct {
 	cfg  Config
 	peer *Device
-	in   chan *frame
+	in   []chan *frame
 	done chan struct{}
 	once sync.Once
 	hook atomic.Pointer[Hook]
 
-	sent, full, tooBig, hooked atomic.Int64
+	turn, sent, full, tooBig, hooked atomic.Int64
 }
 
 // frame is a frame's memory, used again when it has been read.
@@ -75,13 +78,18 @@ func New(cfg Config) (a, b *Device) {
 	if cfg.Queue == 0 {
 		cfg.Queue = 1024
 	}
+	cfg.Queues = max(cfg.Queues, 1)
 	a, b = newDevice(cfg), newDevice(cfg)
 	a.peer, b.peer = b, a
 	return a, b
 }
 
 func newDevice(cfg Config) *Device {
-	return &Device{cfg: cfg, in: make(chan *frame, cfg.Queue), done: make(chan struct{})}
+	d := &Device{cfg: cfg, done: make(chan struct{})}
+	for range cfg.Queues {
+		d.in = append(d.in, make(chan *frame, cfg.Queue))
+	}
+	return d
 }
 
 // MTU is the Config's.
@@ -107,8 +115,15 @@ func (d *Device) Close() error {
 	return nil
 }
 
-// ReadBatch waits for a frame and takes what is there.
-func (d *Device) ReadBatch(to [][]byte, sizes []int) (int, error) {
+// Queues is the Config's.
+func (d *Device) Queues() int { return d.cfg.Queues }
+
+// ReadBatch is ReadQueue of queue 0.
+func (d *Device) ReadBatch(to [][]byte, sizes []int) (int, error) { return d.ReadQueue(0, to, sizes) }
+
+// ReadQueue waits for a frame in a queue and takes what is there.
+func (d *Device) ReadQueue(queue int, to [][]byte, sizes []int) (int, error) {
+	in := d.in[queue]
 	select {
 	case <-d.done:
 		return 0, errClosed
@@ -116,7 +131,7 @@ func (d *Device) ReadBatch(to [][]byte, sizes []int) (int, error) {
 	}
 	n := 0
 	select {
-	case f := <-d.in:
+	case f := <-in:
 		sizes[n] = f.take(to[n])
 		n++
 	case <-d.done:
@@ -124,7 +139,7 @@ func (d *Device) ReadBatch(to [][]byte, sizes []int) (int, error) {
 	}
 	for n < len(to) {
 		select {
-		case f := <-d.in:
+		case f := <-in:
 			sizes[n] = f.take(to[n])
 			n++
 		default:
@@ -141,6 +156,9 @@ func (f *frame) take(to []byte) int {
 }
 
 var errTooBig = errors.New("stacktest: frame is too big for the link")
+
+// WriteQueue is WriteFrame: which queue a frame leaves on is all the same.
+func (d *Device) WriteQueue(_ int, parts [][]byte) error { return d.WriteFrame(parts) }
 
 // WriteFrame sends a frame to the other device. It never blocks: with the other's queue full, the frame is lost.
 func (d *Device) WriteFrame(parts [][]byte) error {
@@ -190,7 +208,7 @@ func (d *Device) fits(b []byte) bool {
 // put queues a frame for reading.
 func (d *Device) put(f *frame) {
 	select {
-	case d.in <- f:
+	case d.in[int(d.turn.Add(1))%len(d.in)] <- f:
 	default:
 		frames.Put(f)
 		d.full.Add(1)

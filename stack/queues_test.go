@@ -1,0 +1,117 @@
+package stack
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+
+	"minitcp/conn/wire"
+	"minitcp/stack/stacktest"
+)
+
+// Several queues handle the segments of each connection at once and in the wrong order: the data stays whole, and
+// nothing is left behind. With the race detector this shows that they share nothing unguarded.
+func TestQueuesShareConnections(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPairOn(t, stacktest.Config{Queues: 4}, Config{}, Config{})
+		l := p.listen()
+		var ends sync.WaitGroup
+		for i := range 16 {
+			data := make([]byte, 300_000)
+			rand.NewChaCha8([32]byte{byte(i)}).Read(data)
+			client, server := p.connect(l)
+			for _, c := range []*Conn{client, server} {
+				ends.Go(func() {
+					if _, err := c.Write(data); err != nil {
+						t.Errorf("Write: %v", err)
+					}
+					c.CloseWrite()
+				})
+				ends.Go(func() {
+					got, err := io.ReadAll(c)
+					if err != nil || !bytes.Equal(got, data) {
+						t.Errorf("read %d octets, which are not the %d written; %v", len(got), len(data), err)
+					}
+				})
+			}
+			defer client.Close()
+			defer server.Close()
+		}
+		ends.Wait()
+	})
+}
+
+// lanesDevice is a device of several queues that remembers on which the stack writes.
+type lanesDevice struct {
+	*stacktest.Device
+	mu      sync.Mutex
+	written []int // queues, in order
+}
+
+func (d *lanesDevice) WriteQueue(queue int, parts [][]byte) error {
+	d.mu.Lock()
+	d.written = append(d.written, queue)
+	d.mu.Unlock()
+	return d.Device.WriteQueue(queue, parts)
+}
+
+func (d *lanesDevice) taken() []int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w := d.written
+	d.written = nil
+	return w
+}
+
+// What a connection sends leaves on the queue on which its last segment came; so does what has no connection.
+func TestSegmentsLeaveWhereTheLastCame(t *testing.T) {
+	within(t, func(t *testing.T) {
+		near, far := stacktest.New(stacktest.Config{Queues: 3})
+		d := &lanesDevice{Device: near}
+		s, err := New(d, Config{Addresses: addressesB})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		defer far.Close()
+		if _, err := s.Listen("tcp", "10.77.0.2:80"); err != nil {
+			t.Fatal(err)
+		}
+		// The device deals frames to the queues in turn, from queue 1 on: a SYN to a listener, one to a closed port, a
+		// datagram.
+		for i, frame := range [][]byte{
+			packet(segmentSpec{flags: wire.SYN}),
+			packet(segmentSpec{flags: wire.SYN, dst: netip.MustParseAddrPort("10.77.0.2:81")}),
+			ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, make([]byte, 8)),
+		} {
+			near.Inject(frame)
+			quiet()
+			if got := d.taken(); len(got) != 1 || got[0] != (i+1)%3 {
+				t.Errorf("what came on queue %d was answered on %v", (i+1)%3, got)
+			}
+		}
+	})
+}
+
+// Closing ends every queue's goroutine; that none is left the bubble shows.
+func TestQueuesCloseTogether(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPairOn(t, stacktest.Config{Queues: 2}, Config{}, Config{})
+		l := p.listen()
+		client, server := p.connect(l)
+		defer client.Close()
+		p.b.Close()
+		if _, err := server.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Read: %v", err)
+		}
+		if err := p.db.WriteQueue(1, [][]byte{make([]byte, 30)}); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("the device is still open: %v", err)
+		}
+	})
+}

@@ -1,0 +1,108 @@
+//go:build linux
+
+package tun
+
+import (
+	"errors"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	wgtun "golang.zx2c4.com/wireguard/tun"
+)
+
+// queue is one of a device's files.
+type queue struct {
+	inner wgtun.Device // owns the file
+	raw   syscall.RawConn
+	fd    int // valid under Device.life, while not closed
+
+	// reading serializes read. ready is made once and finds its arguments here, so that no call allocates.
+	reading struct {
+		sync.Mutex
+		ready  func(fd uintptr) bool
+		frames [][]byte
+		sizes  []int
+		n      int
+		err    error
+	}
+}
+
+// newQueue makes a queue of a device's file. Inner belongs to the caller if this fails.
+func newQueue(inner wgtun.Device, name string) (*queue, error) {
+	raw, err := inner.File().SyscallConn() // File.Fd would make the file blocking
+	if err != nil {
+		return nil, configureError(name, "the device's file is not to be had", err)
+	}
+	q := &queue{inner: inner, raw: raw}
+	q.reading.ready = q.take
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		q.fd = int(fd)
+		// Once more after wireguard, which asks for UDP's offloads too.
+		failed = unix.IoctlSetInt(q.fd, unix.TUNSETOFFLOAD, offloads)
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return nil, configureError(name, "the offloads cannot be set", err)
+	}
+	return q, nil
+}
+
+// read waits for a frame and takes what is there.
+func (q *queue) read(frames [][]byte, sizes []int) (int, error) {
+	r := &q.reading
+	r.Lock()
+	defer r.Unlock()
+	r.frames, r.sizes, r.n, r.err = frames, sizes, 0, nil
+	err := q.raw.Read(r.ready)
+	n := r.n
+	r.frames, r.sizes = nil, nil
+	if err != nil {
+		return 0, err // the poller's: closed
+	}
+	if n == 0 {
+		return 0, r.err
+	}
+	return n, nil // an error behind these frames will be there again
+}
+
+// take takes frames without blocking. False: there is none, call again when there may be.
+func (q *queue) take(fd uintptr) bool {
+	r := &q.reading
+	for r.n < len(r.frames) {
+		n, err := unix.Read(int(fd), r.frames[r.n])
+		switch err {
+		case nil:
+			r.sizes[r.n] = n
+			r.n++
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return r.n > 0
+		default:
+			r.err = err
+			return true
+		}
+	}
+	return true
+}
+
+// writev is unix.Writev without its allocations. A TUN takes a whole frame or nothing.
+func writev(fd int, parts [][]byte) syscall.Errno {
+	var array [16]unix.Iovec
+	vector := array[:0]
+	for _, p := range parts {
+		if len(p) == 0 {
+			continue
+		}
+		v := unix.Iovec{Base: &p[0]}
+		v.SetLen(len(p))
+		vector = append(vector, v)
+	}
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(vector))), uintptr(len(vector)))
+		if errno != unix.EINTR {
+			return errno
+		}
+	}
+}

@@ -1,0 +1,145 @@
+//go:build linux
+
+package tun
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+)
+
+// queued is a frame and the queue it was read from.
+type queued struct {
+	queue int
+	data  []byte
+}
+
+// readQueues reads every queue of a device until it is closed.
+func readQueues(t *testing.T, d *Device) <-chan queued {
+	arrived := make(chan queued, 1000)
+	var readers sync.WaitGroup
+	for i := range d.Queues() {
+		readers.Go(func() {
+			frames, sizes := buffers(4)
+			for {
+				n, err := d.ReadQueue(i, frames, sizes)
+				if err != nil {
+					if !errors.Is(err, os.ErrClosed) {
+						t.Errorf("queue %d: %v", i, err)
+					}
+					return
+				}
+				for j := range n {
+					if _, protocol, payload := parseIP(frames[j][headerLen:sizes[j]]); protocol == protocolUDP {
+						arrived <- queued{i, bytes.Clone(payload[8:])}
+					}
+				}
+			}
+		})
+	}
+	t.Cleanup(func() { d.Close(); readers.Wait() })
+	return arrived
+}
+
+// Many flows share the queues; none of their frames is lost, and every queue gets some.
+func TestQueuesShareTheFlows(t *testing.T) {
+	ns := newNamespace(t)
+	d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24"), Queues: 3})
+	if d.Queues() != 3 {
+		t.Fatalf("%d queues", d.Queues())
+	}
+	arrived := readQueues(t, d)
+	const flows = 100
+	inside(t, ns, func() error {
+		for i := range flows {
+			c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(ourPort))
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if _, err := c.Write([]byte{byte(i)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	seen, perQueue := make(map[byte]bool), make([]int, d.Queues())
+	timeout := time.After(patience)
+	for len(seen) < flows {
+		select {
+		case f := <-arrived:
+			seen[f.data[0]] = true
+			perQueue[f.queue]++
+		case <-timeout:
+			t.Fatalf("%d of %d frames have arrived", len(seen), flows)
+		}
+	}
+	for i, n := range perQueue {
+		if n == 0 {
+			t.Errorf("of %d flows none came to queue %d: %v", flows, i, perQueue)
+		}
+	}
+}
+
+// A flow follows the queue it was last answered on.
+func TestFlowFollowsItsQueue(t *testing.T) {
+	ns := newNamespace(t)
+	d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24"), Queues: 2})
+	arrived := readQueues(t, d)
+	socket := dialUDP(t, ns)
+	next := func() queued {
+		t.Helper()
+		if _, err := socket.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case f := <-arrived:
+			return f
+		case <-time.After(patience):
+			t.Fatal("nothing arrives")
+			panic("unreachable")
+		}
+	}
+	for _, queue := range []int{0, 1, 0, 1} {
+		if err := d.WriteQueue(queue, udpFrame(ourPort, hostPort, "answer")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := socket.Read(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		if f := next(); f.queue != queue {
+			t.Errorf("answered on queue %d, the next frame came to queue %d", queue, f.queue)
+		}
+	}
+}
+
+// udpFrame is a datagram without a checksum (RFC 768), in two parts.
+func udpFrame(src, dst netip.AddrPort, data string) [][]byte {
+	var h [8]byte
+	binary.BigEndian.PutUint16(h[0:], src.Port())
+	binary.BigEndian.PutUint16(h[2:], dst.Port())
+	binary.BigEndian.PutUint16(h[4:], uint16(len(h)+len(data)))
+	head := append(make([]byte, headerLen), ipHeader(src.Addr(), dst.Addr(), protocolUDP, len(h)+len(data))...)
+	return [][]byte{append(head, h[:]...), []byte(data)}
+}
+
+// With more than one queue, too, a device ends with its last file, and a name is taken once.
+func TestQueuesEndTogether(t *testing.T) {
+	ns := newNamespace(t)
+	d := openDevice(t, Config{Name: "q%d", Namespace: ns, Queues: 4})
+	if d.Name() != "q0" {
+		t.Errorf("the device is called %q", d.Name())
+	}
+	_, err := Open(Config{Name: "q0", Namespace: ns, Queues: 4})
+	checkError(t, err, ErrBusy, "q0")
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	openDevice(t, Config{Name: "q0", Namespace: ns})
+}
