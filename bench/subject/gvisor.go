@@ -17,7 +17,7 @@ const nic = 1
 
 // startBest is gVisor with everything on that is known to make it fast, and its usual listener.
 func startBest(s *services) error {
-	device, err := openDevice()
+	device, err := openDevice(1)
 	if err != nil {
 		return err
 	}

@@ -5,13 +5,14 @@ package subject
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 
 	"minitcp/stack"
 	"minitcp/tun"
 )
 
 func startMinitcp(s *services) error {
-	device, err := openDevice()
+	device, err := openDevice(min(runtime.GOMAXPROCS(0), 8)) // like the daemon
 	if err != nil {
 		return err
 	}
@@ -30,6 +31,6 @@ func startMinitcp(s *services) error {
 }
 
 // openDevice opens the TUN of those targets that can use superframes.
-func openDevice() (*tun.Device, error) {
-	return tun.Open(tun.Config{Name: deviceName, MTU: mtu, HostAddresses: []netip.Prefix{ClientAddress}})
+func openDevice(queues int) (*tun.Device, error) {
+	return tun.Open(tun.Config{Name: deviceName, MTU: mtu, HostAddresses: []netip.Prefix{ClientAddress}, Queues: queues})
 }
