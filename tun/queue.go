@@ -4,6 +4,7 @@ package tun
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -25,9 +26,16 @@ type queue struct {
 		frames [][]byte
 		sizes  []int
 		n      int
+		asked  int // in vain
 		err    error
 	}
 }
+
+// maxAsked is how often an empty queue is asked again, after others have had their turn, before the reader parks.
+// Parking and being woken costs more than what it takes a peer on the same machine to answer: with 64 tries, some 30 µs,
+// one connection's ping-pong was 1.7 times as fast as with none, connecting 1.3 times, for less CPU time in both, and
+// bulk was the same. Twice as many gained nothing.
+const maxAsked = 64
 
 // newQueue makes a queue of a device's file. Inner belongs to the caller if this fails.
 func newQueue(inner wgtun.Device, name string) (*queue, error) {
@@ -54,7 +62,7 @@ func (q *queue) read(frames [][]byte, sizes []int) (int, error) {
 	r := &q.reading
 	r.Lock()
 	defer r.Unlock()
-	r.frames, r.sizes, r.n, r.err = frames, sizes, 0, nil
+	r.frames, r.sizes, r.n, r.asked, r.err = frames, sizes, 0, 0, nil
 	err := q.raw.Read(r.ready)
 	n := r.n
 	r.frames, r.sizes = nil, nil
@@ -78,7 +86,14 @@ func (q *queue) take(fd uintptr) bool {
 			r.n++
 		case unix.EINTR:
 		case unix.EAGAIN:
-			return r.n > 0
+			if r.n > 0 {
+				return true
+			}
+			if r.asked == maxAsked {
+				return false
+			}
+			r.asked++
+			runtime.Gosched()
 		default:
 			r.err = err
 			return true
