@@ -29,7 +29,8 @@ func (c *Conn) Read(_ Time, p []byte) (int, error) {
 
 // Write queues as much of p as the send buffer has room for and returns how much that was; 0 and [ErrWouldBlock] when
 // it is full. After CloseWrite it returns [ErrPipe]; after an abrupt end what [Conn.Err] says, and then [ErrPipe].
-func (c *Conn) Write(_ Time, p []byte) (int, error) {
+func (c *Conn) Write(now Time, p []byte) (int, error) {
+	c.checkLimited(now)
 	c.snd.more = false
 	if err := c.writeError(); err != nil {
 		return 0, err

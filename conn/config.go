@@ -53,6 +53,10 @@ type Config struct {
 	// CongestionControl decides how much may be in flight. Default [CUBIC].
 	CongestionControl CongestionControl
 
+	// Pacing spreads what is sent over the round trip, where that is long enough for timers: 2 ms. Disabled, what the
+	// window lets go leaves at once, but for BBR, which is nothing without pacing.
+	Pacing Feature
+
 	// Features that can be left out of the handshake.
 	Timestamps, SACK, WindowScale Feature
 
@@ -60,7 +64,7 @@ type Config struct {
 	Pages Pages
 }
 
-// Feature says whether an option is offered and accepted in the handshake.
+// Feature says whether something is done; an option: whether it is offered and accepted in the handshake.
 type Feature uint8
 
 const (

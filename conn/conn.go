@@ -21,6 +21,8 @@ type Conn struct {
 	rtt      rttEstimator
 	sent     sentQueue
 	rack     rack
+	rate     deliveryRate
+	pacer    pacer
 	rounds   rounds
 	probe    tailProbe
 	recovery recovery

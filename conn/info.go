@@ -30,8 +30,13 @@ type Info struct {
 	Unread             int   // received, not yet read
 	Early              int   // octets received beyond a gap
 
-	Timestamps, SACK             bool // agreed on in the handshake
-	SendScale, ReceiveScale      uint8
+	Timestamps, SACK        bool // agreed on in the handshake
+	SendScale, ReceiveScale uint8
+	Delivered               int64 // octets known to have arrived, in order or not
+	DeliveryRate            int64 // octets per second, as last measured; 0: not yet
+	DeliveryLimited         bool  // then the application, not the path, had set the pace
+	PacingRate              int64 // octets per second at which is sent; 0: as fast as the window lets
+
 	ConsecutiveTimeouts, Probing int
 	SoftError                    error // what ICMP last said, nil: nothing (SHLD-25)
 
@@ -59,11 +64,15 @@ func (c *Conn) Info() Info {
 		ReceiveScale:        c.rcv.scale,
 		ConsecutiveTimeouts: c.recovery.timeouts,
 		Probing:             c.probes,
+		Delivered:           c.rate.delivered,
+		DeliveryRate:        int64(c.rate.best.Rate()),
+		DeliveryLimited:     c.rate.best.Limited,
 		Counts:              c.stats,
 	}
 	if c.cc != nil {
 		i.CongestionWindow = c.cc.Window()
 		i.SlowStartThreshold = c.cc.SlowStartThreshold()
+		i.PacingRate = int64(c.pacingRate())
 	}
 	for _, r := range c.rcv.buf.ahead {
 		i.Early += int(r.size())

@@ -86,7 +86,7 @@ func (c *Conn) detectLoss(now Time) (found bool) {
 			latest = max(latest, due)
 			continue
 		}
-		q.setFate(i, lost)
+		c.lose(i)
 		found = true
 	}
 	if latest > 0 {

@@ -49,16 +49,19 @@ func (c *Conn) window() int64 {
 
 // takeACK takes an acceptable ACK: what has arrived, what has been lost, what follows from that.
 func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64) {
+	c.checkLimited(now)
 	a := c.newArrival(now, s)
 	before, unsent := c.pipe(), c.cc.Window()-c.pipe()
-	limited := c.snd.blocked || unsent <= 0 || c.cc.Window() < c.cc.SlowStartThreshold() && 2*before >= c.cc.Window()
+	c.rounds.full = c.rounds.full || c.snd.blocked || unsent <= 0
+	limited := c.rounds.full || c.rounds.wasFull || c.cc.Window() < c.cc.SlowStartThreshold() && 2*before >= c.cc.Window()
 	if c.sack {
 		c.takeSACK(s, ack, &a)
 	}
 	if ack > c.snd.una {
 		c.advance(now, ack, s, &a)
 	}
-	round := c.rounds.passed(&a)
+	c.rate.arrived(&a)
+	round := c.rounds.passed(&a, c.rate.delivered)
 	if c.sack {
 		c.rack.update(&a)
 		a.lost = c.detectLoss(now)
@@ -135,7 +138,7 @@ func (c *Conn) loseFirst(a *arrival) {
 		return
 	}
 	q.split(q.head, q.first().start+seq.Offset(c.fullSize()))
-	q.setFate(q.head, lost)
+	c.lose(q.head)
 	a.lost = true
 }
 
@@ -239,7 +242,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	for i := q.head; i < len(q.list); i++ {
 		late := q.list[i].at.Add(c.rack.rtt+c.reorderWindow()) <= now
 		if q.list[i].fate == flying && (i == q.head || late || !c.sack) {
-			q.setFate(i, lost)
+			c.lose(i)
 		}
 	}
 	if q.empty() {

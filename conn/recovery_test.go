@@ -11,7 +11,7 @@ import (
 // sackOne is a connection with SACK, an MSS of 1000, a window of ten segments, and a round trip of 100 ms.
 func sackOne(t *testing.T, timestamps Feature) *one {
 	t.Helper()
-	o := newOne(t, Config{MaxRTO: time.Minute, Timestamps: timestamps, WindowScale: Disabled})
+	o := newOne(t, Config{MaxRTO: time.Minute, Timestamps: timestamps, WindowScale: Disabled, Pacing: Disabled})
 	o.c = Dial(o.now, &o.cfg, testOpen())
 	o.want(segment{flags: syn})
 	o.now = o.now.Add(100 * time.Millisecond)

@@ -8,11 +8,13 @@ const (
 	sendProbe                         // one octet, or the FIN, into a closed window
 	sendNothing                       // wait for an ACK or for the application
 	sendWhenWindow                    // wait for the peer's window
+	sendWhenPaced                     // wait for the pacer
 )
 
 // sendLimit answers: how many octets may go out at SND.NXT, in segments of size, at most limit in all? The congestion
-// window, the peer's window, Nagle and silly window avoidance have their say here and nowhere else.
-func (c *Conn) sendLimit(size, limit int) (int, sendVerdict) {
+// window, the peer's window, Nagle, silly window avoidance and the pacer, which leaves room for pace octets, have their
+// say here and nowhere else.
+func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 	s := &c.snd
 	waiting := int64(s.buf.end - s.nxt) // data not sent
 	room := int64(s.edge - s.nxt)       // what the peer's window leaves
@@ -37,18 +39,22 @@ func (c *Conn) sendLimit(size, limit int) (int, sendVerdict) {
 		s.blocked = true
 		return 0, sendNothing
 	}
-	n := min(waiting, room, max(congestion, int64(size)), int64(max(limit, size)))
+	n := min(waiting, room, max(congestion, int64(size)), int64(max(limit, size)), max(pace, int64(size)))
+	verdict := sendData
+	if pace <= 0 {
+		verdict = sendWhenPaced
+	}
 	if n == waiting && !c.mustWait(n, size) {
-		return int(n), sendData
+		return int(n), verdict
 	}
 	if whole := n - n%int64(size); whole > 0 {
-		return int(whole), sendData // the rest waits to fill a segment
+		return int(whole), verdict // the rest waits to fill a segment
 	}
 	switch {
 	case s.nxt < s.max:
-		return int(n), sendData // sent before: only a retransmission can end the waiting
+		return int(n), verdict // sent before: only a retransmission can end the waiting
 	case s.force, n < waiting && n >= s.largest/2:
-		return int(n), sendData // half of the largest window ever seen is as good as it gets (RFC 9293 3.8.6.2.1)
+		return int(n), verdict // half of the largest window ever seen is as good as it gets (RFC 9293 3.8.6.2.1)
 	case n == waiting:
 		return 0, sendNothing // Nagle
 	}

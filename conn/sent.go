@@ -21,9 +21,17 @@ type sentQueue struct {
 type record struct {
 	start, end seq.Offset // the FIN is an octet like any other
 	at         Time       // when it was sent last
-	delivered  int64      // octets that had arrived then
-	fate       fate
-	again      bool // it was sent more than once
+
+	// What was known then, for the delivery rate.
+	delivered   int64  // octets that had arrived,
+	deliveredAt Time   // when the last of them had,
+	firstSent   Time   // and when that had been sent
+	inFlight    uint32 // octets in flight, with the record
+	lostBefore  uint32 // octets ever lost, modulo 2^32
+	limited     bool   // the application had left the path empty
+
+	fate  fate
+	again bool // it was sent more than once
 }
 
 func (r *record) size() int64 { return int64(r.end - r.start) }
@@ -50,8 +58,9 @@ func (q *sentQueue) push(r record) {
 	q.flying += r.size()
 	if n := len(q.list); n > q.head {
 		last := &q.list[n-1]
-		if last.fate == flying && !last.again && last.at == r.at && r.end-last.start <= 1<<16 {
-			last.end = r.end
+		if last.fate == flying && !last.again && last.at == r.at && last.delivered == r.delivered &&
+			r.end-last.start <= 1<<16 {
+			last.end, last.inFlight = r.end, r.inFlight
 			return
 		}
 	}
@@ -166,12 +175,13 @@ func (q *sentQueue) arrived(i int, end seq.Offset, a *arrival) int {
 	return i
 }
 
-// resend notes that the first n octets of record i, which was lost, are sent again.
-func (q *sentQueue) resend(i int, n int64, now Time, delivered int64) {
+// resend makes the first n octets of record i, which was lost, a record that flies again, and returns it.
+func (q *sentQueue) resend(i int, n int64) *record {
 	q.split(i, q.list[i].start+seq.Offset(n))
 	q.setFate(i, flying)
 	r := &q.list[i]
-	r.at, r.again, r.delivered = now, true, delivered
+	r.again = true
+	return r
 }
 
 // firstLost is the index of the first record to be sent again. There must be one.

@@ -59,7 +59,7 @@ func TestSentQueueModel(t *testing.T) {
 					case rec.fate == flying && r.IntN(3) == 0:
 						q.setFate(i, lost)
 					case rec.fate == lost && r.IntN(2) == 0:
-						q.resend(i, 1+r.Int64N(rec.size()), now, 0)
+						q.resend(i, 1+r.Int64N(rec.size())).at = now
 					}
 				}
 				for _, rec := range q.list[q.head:] {

@@ -10,6 +10,8 @@ type timers struct {
 	reorder Time
 	// tailProbe: nothing was heard of the end of what was sent.
 	tailProbe Time
+	// pace: the pacer lets something go that is held back.
+	pace Time
 	// ack: a delayed ACK is due.
 	ack Time
 	// keepAlive: the connection may have been idle for long enough.
@@ -18,10 +20,10 @@ type timers struct {
 	orphan Time
 }
 
-var noTimers = timers{Never, Never, Never, Never, Never, Never, Never}
+var noTimers = timers{Never, Never, Never, Never, Never, Never, Never, Never}
 
 func (t *timers) earliest() Time {
-	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.ack, t.keepAlive, t.orphan)
+	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.pace, t.ack, t.keepAlive, t.orphan)
 }
 
 // Deadline is when Advance must be called at the latest; [Never] when nothing is due.
@@ -31,6 +33,9 @@ func (c *Conn) Deadline() Time { return c.timer.earliest() }
 func (c *Conn) Advance(now Time) {
 	if now < c.timer.earliest() {
 		return
+	}
+	if now >= c.timer.pace {
+		c.timer.pace = Never // Transmit will see
 	}
 	if now >= c.timer.ack {
 		c.timer.ack = Never
@@ -43,6 +48,9 @@ func (c *Conn) Advance(now Time) {
 	if now >= c.timer.orphan {
 		c.orphanTimeout()
 		return
+	}
+	if now >= min(c.timer.reorder, c.timer.tailProbe, c.timer.retransmit) {
+		c.checkLimited(now)
 	}
 	if now >= c.timer.reorder {
 		c.reorderTimeout(now)

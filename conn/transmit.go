@@ -80,7 +80,12 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 		s.blocked = true
 		return false
 	}
-	n = min(n, max(budget, size), max(int64(limit), size))
+	pace := c.paceRoom(now, int(size))
+	if pace <= 0 {
+		c.holdBack()
+		return false
+	}
+	n = min(n, max(budget, size), max(int64(limit), size), max(pace, size))
 	if n > size && n < whole {
 		n -= n % size
 	}
@@ -94,18 +99,19 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	if c.recovery.phase == fastRecovery {
 		out.Note = NoteFastRetransmission
 	}
-	q.resend(i, n, now, c.rounds.delivered)
+	c.resend(now, i, n)
 	if int64(finLen(out)) > n-data { // the FIN, which is not part of record i, rides along
 		switch {
 		case s.nxt == s.buf.end: // for the first time
-			q.push(record{start: s.nxt, end: s.nxt + 1, at: now, delivered: c.rounds.delivered})
+			c.pushSent(now, record{start: s.nxt, end: s.nxt + 1})
 			s.nxt++
 			s.max = max(s.max, s.nxt)
 		case i+1 < len(q.list) && q.list[i+1].fate == lost: // and need not be sent by itself
-			q.resend(i+1, 1, now, c.rounds.delivered)
+			c.resend(now, i+1, 1)
 		}
 	}
 	c.recovery.prr.out += n
+	c.pacer.sent(n, c.pacingRate())
 	c.undo.resent(n, c.clock(now))
 	c.armRetransmit(now)
 	return true
@@ -143,7 +149,7 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	n := q.list[i].size()
 	c.emit(out, start, int(min(n, int64(s.buf.end-start))))
 	q.setFate(i, lost)
-	q.resend(i, n, now, c.rounds.delivered)
+	c.resend(now, i, n)
 	c.probe.end, c.probe.repeat = s.nxt, true
 	return true
 }
@@ -152,6 +158,7 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
 	if s.nxt >= s.end() && !s.probe {
+		c.pacer.held = c.pacer.held && c.sent.lost > 0
 		return false
 	}
 	if c.sent.empty() && c.lastSent != 0 && now.Sub(c.lastSent) > c.rtt.timeout(c.cfg) {
@@ -160,9 +167,13 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	}
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
-	n, verdict := c.sendLimit(size, limit)
+	n, verdict := c.sendLimit(size, limit, c.paceRoom(now, size))
+	c.pacer.held = c.pacer.held && verdict == sendData
 	switch verdict {
 	case sendNothing:
+		return false
+	case sendWhenPaced:
+		c.holdBack()
 		return false
 	case sendWhenWindow:
 		if s.una == s.max {
@@ -203,13 +214,14 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.rtt.start(now, s.nxt)
 	}
 	if s.nxt > at {
-		c.sent.push(record{start: at, end: s.nxt, at: now, again: again, delivered: c.rounds.delivered})
+		c.pushSent(now, record{start: at, end: s.nxt, again: again})
 	}
 	s.max = max(s.max, s.nxt)
 	if n%size != 0 {
 		s.small = s.nxt
 	}
 	c.recovery.prr.out += int64(n)
+	c.pacer.sent(int64(n), c.pacingRate())
 	c.recovery.fresh = max(0, c.recovery.fresh-segments(n, size))
 	c.armRetransmit(now)
 	c.armProbe(now)

@@ -13,6 +13,8 @@ type Controller interface {
 	Window() int64
 	// SlowStartThreshold is the window at which slow start ends.
 	SlowStartThreshold() int64
+	// PacingRate is how fast may be sent; 0: however fast fills the window in a round trip.
+	PacingRate() Rate
 	// OnAck: data was delivered, and no episode of loss recovery is under way.
 	OnAck(Ack)
 	// OnLoss: congestion was noticed while ACKs keep coming; an episode begins.
@@ -56,6 +58,12 @@ type Loss struct {
 	// ECN says that a router marked a packet instead of dropping it (RFC 3168).
 	ECN bool
 }
+
+// lossBased is what controllers that know a window and nothing else have in common.
+type lossBased struct{}
+
+// PacingRate implements [Controller].
+func (lossBased) PacingRate() Rate { return 0 }
 
 // maxWindow is far above any useful window and far below overflow.
 const maxWindow = 1 << 38

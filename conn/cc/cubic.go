@@ -9,6 +9,8 @@ import (
 // curve of time, slowly near that place and fast beyond it, and never slower than Reno would. Slow start ends early by
 // HyStart++ (RFC 9406). All in integers, so that it does the same on every processor.
 type Cubic struct {
+	lossBased
+
 	mss      int64
 	window   int64
 	ssthresh int64

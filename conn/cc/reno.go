@@ -2,6 +2,8 @@ package cc
 
 // Reno is the congestion control of RFC 5681: slow start, congestion avoidance, and a halved window after a loss.
 type Reno struct {
+	lossBased
+
 	mss      int64
 	window   int64
 	ssthresh int64

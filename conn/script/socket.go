@@ -41,6 +41,7 @@ func (u *socket) config() *conn.Config {
 	c := conn.Config{
 		ReceiveBuffer: o.receiveBuffer, SendBuffer: o.sendBuffer, KeepAlive: o.keepAlive, Nagle: o.nagle,
 		UserTimeout: o.userTimeout, FinWait2Timeout: o.finWait2,
+		Pacing: conn.Disabled, // scripts tell when what they do lets something go, not when a pacer would
 	}.WithDefaults()
 	return &c
 }

@@ -1,0 +1,126 @@
+package conn
+
+import (
+	"testing"
+	"time"
+
+	"minitcp/conn/cc"
+)
+
+// pacing is a pacer and a sender that always has more, in segments of 1000 octets on a path of 40 ms.
+type pacing struct {
+	t    *testing.T
+	p    pacer
+	rate cc.Rate
+	now  Time
+}
+
+// at moves on to a time, and expects so many octets to leave then.
+func (p *pacing) at(when time.Duration, want int64) {
+	p.t.Helper()
+	p.now = Time(when)
+	got := int64(0)
+	for {
+		n := p.p.room(p.now, p.rate, 1000, 40*time.Millisecond)
+		if n == 0 {
+			p.p.held = true
+			break
+		}
+		n = min(n, 64000)
+		p.p.sent(n, p.rate)
+		if got += n; got > 1e9 {
+			p.t.Fatal("no end")
+		}
+	}
+	if got != want {
+		p.t.Errorf("at %v: %d octets, want %d", when, got, want)
+	}
+}
+
+// rests: the sender has had nothing more to send.
+func (p *pacing) rests() { p.p.held = false }
+
+func TestPacer(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		rate cc.Rate
+		run  func(*pacing)
+	}{
+		{"a tick's worth in every tick", 12_500_000, func(p *pacing) {
+			p.at(100*ms, 12_500)
+			p.at(100*ms, 0)
+			p.at(101*ms, 12_500)
+			p.at(102*ms, 12_500)
+		}},
+		{"more than a superframe in every tick", 200_000_000, func(p *pacing) {
+			p.at(100*ms, 200_000)
+			p.at(101*ms, 200_000)
+		}},
+		{"an early call is harmless", 12_500_000, func(p *pacing) {
+			p.at(100*ms, 12_500)
+			p.at(100*ms+200*time.Microsecond, 2_500)
+			p.at(101*ms, 10_000)
+		}},
+		{"what a late tick has kept back", 12_500_000, func(p *pacing) {
+			p.at(100*ms, 12_500)
+			p.at(104*ms, 50_000)
+			p.at(105*ms, 12_500)
+		}},
+		{"a quarter of the round trip at the most", 12_500_000, func(p *pacing) {
+			p.at(100*ms, 12_500)
+			p.at(200*ms, 137_500)
+		}},
+		{"nothing is owed to who had nothing to send", 12_500_000, func(p *pacing) {
+			p.at(100*ms, 12_500)
+			p.rests()
+			p.at(110*ms, 12_500)
+		}},
+		{"two segments at a time where they take long", 100_000, func(p *pacing) {
+			p.at(100*ms, 2_000)
+			p.at(115*ms, 0)
+			p.at(120*ms, 2_000)
+		}},
+		{"a burst, and then the same", 12_500_000, func(p *pacing) {
+			p.p.burst = 10_000
+			p.at(100*ms, 22_500)
+			p.at(101*ms, 12_500)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(&pacing{t: t, rate: c.rate}) })
+	}
+}
+
+// A connection that has measured a round trip of 100 ms sends an initial window at once; the next one, with the window
+// still in slow start, takes half of a round trip, by the timer alone.
+func TestPacedRoundTrip(t *testing.T) {
+	o := sackOne(t, Disabled)
+	o.cfg.Pacing = Enabled
+	o.write(repeat(100_000))
+	if n := o.drain(); n != 10_000 {
+		t.Fatalf("%d octets at first, want 10000", n)
+	}
+	o.sleep(100 * ms)
+	o.ack(9001) // something stays in flight: no burst
+	start, sent := o.now, o.drain()
+	for o.c.timer.pace != Never {
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+		n := o.drain()
+		if sent += n; n > 2000 {
+			t.Errorf("%d octets at once", n)
+		}
+	}
+	if took := o.now.Sub(start); sent != 18_000 || took < 40*ms || took > 50*ms {
+		t.Errorf("%d octets in %v, want 18000 in about 45 ms", sent, took)
+	}
+}
+
+// drain transmits all there is and returns how many octets of data that was.
+func (o *one) drain() (n int) {
+	o.t.Helper()
+	for o.c.Transmit(o.now, 1, &o.last) {
+		n += o.last.Len
+		o.check()
+	}
+	return n
+}

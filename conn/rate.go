@@ -1,0 +1,91 @@
+package conn
+
+import "minitcp/conn/cc"
+
+// deliveryRate answers: how fast does the path deliver? Every record remembers how much had arrived when it was sent, and
+// when that was. What has arrived meanwhile, by the longer of the time it took to send and the time it took to arrive, is
+// the rate (draft-ietf-ccwg-bbr-06 4.1). A superframe is one record and gives one sample.
+type deliveryRate struct {
+	delivered   int64 // octets known to have arrived: C.delivered
+	deliveredAt Time  // when the last of them did
+	sentAt      Time  // when the record that arrived last had been sent: C.first_send_time
+	lost        int64 // octets ever taken for lost
+	// limited: samples tell about the application until so much has been delivered; 0: they tell about the path.
+	limited int64
+
+	best cc.Sample // the one Info reports
+}
+
+// sent notes what is known now in a record that is sent at an instant. InFlight is with the record.
+func (d *deliveryRate) sent(r *record, now Time, first bool, inFlight int64) {
+	if first {
+		// Nothing is on its way: what is delivered from now on takes no longer than from now on.
+		d.deliveredAt, d.sentAt = now, now
+	}
+	r.at = now
+	r.delivered, r.deliveredAt, r.firstSent = d.delivered, d.deliveredAt, d.sentAt
+	r.inFlight, r.lostBefore = uint32(inFlight), uint32(d.lost)
+	r.limited = d.limited != 0
+}
+
+// arrived takes what an ACK says and returns the sample it makes.
+func (d *deliveryRate) arrived(a *arrival) cc.Sample {
+	if a.octets == 0 {
+		return cc.Sample{}
+	}
+	d.delivered += a.octets
+	d.deliveredAt = a.now
+	if d.delivered > d.limited {
+		d.limited = 0 // the bubble has left the path
+	}
+	r := &a.newest
+	if r.end == 0 {
+		return cc.Sample{} // nobody can tell when it was sent
+	}
+	d.sentAt = r.at
+	s := cc.Sample{
+		Delivered: d.delivered - r.delivered,
+		Interval:  max(r.at.Sub(r.firstSent), a.now.Sub(r.deliveredAt)),
+		Prior:     r.delivered,
+		InFlight:  int64(r.inFlight),
+		Lost:      int64(uint32(d.lost) - r.lostBefore),
+		Limited:   r.limited,
+	}
+	if s.Interval < a.minRTT {
+		s.Interval = 0 // of something sent again for nothing
+	}
+	if s.Interval > 0 && (!s.Limited || s.Rate() >= d.best.Rate()) {
+		d.best = s
+	}
+	return s
+}
+
+// checkLimited marks what is delivered in the next round trip as limited by the application, if at this moment nothing
+// but the lack of data keeps it from sending. It is to be called before something ends that moment: a Write, an ACK, a
+// timer (draft-ietf-ccwg-bbr-06 4.1.2.4).
+func (c *Conn) checkLimited(now Time) {
+	if s := &c.snd; c.cc != nil && !s.more && int(s.buf.end-s.nxt) < c.fullSize() && c.sent.lost == 0 &&
+		c.pipe() < c.window() && c.pacer.next < now.Add(tick) {
+		c.markLimited()
+	}
+}
+
+func (c *Conn) markLimited() { c.rate.limited = max(1, c.rate.delivered+c.pipe()) }
+
+// lose takes record i, which is in flight, for lost.
+func (c *Conn) lose(i int) {
+	c.rate.lost += c.sent.list[i].size()
+	c.sent.setFate(i, lost)
+}
+
+// pushSent adds a record of what is sent for the first time.
+func (c *Conn) pushSent(now Time, r record) {
+	c.rate.sent(&r, now, c.sent.empty(), c.pipe()+r.size())
+	c.sent.push(r)
+}
+
+// resend notes that the first n octets of record i, which was lost, are sent again.
+func (c *Conn) resend(now Time, i int, n int64) {
+	r := c.sent.resend(i, n)
+	c.rate.sent(r, now, false, c.pipe())
+}
