@@ -86,7 +86,7 @@ func (c *Conn) detectLoss(now Time) (found bool) {
 			latest = max(latest, due)
 			continue
 		}
-		c.lose(i)
+		c.lose(now, i)
 		found = true
 	}
 	if latest > 0 {

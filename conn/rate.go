@@ -1,6 +1,10 @@
 package conn
 
-import "minitcp/conn/cc"
+import (
+	"time"
+
+	"minitcp/conn/cc"
+)
 
 // deliveryRate answers: how fast does the path deliver? Every record remembers how much had arrived when it was sent, and
 // when that was. What has arrived meanwhile, by the longer of the time it took to send and the time it took to arrive, is
@@ -73,9 +77,15 @@ func (c *Conn) checkLimited(now Time) {
 func (c *Conn) markLimited() { c.rate.limited = max(1, c.rate.delivered+c.pipe()) }
 
 // lose takes record i, which is in flight, for lost.
-func (c *Conn) lose(i int) {
-	c.rate.lost += c.sent.list[i].size()
+func (c *Conn) lose(now Time, i int) {
+	r := &c.sent.list[i]
+	d := &c.rate
+	d.lost += r.size()
 	c.sent.setFate(i, lost)
+	c.cc.OnLost(cc.Lost{
+		Now: time.Duration(now), Size: r.size(), Delivered: d.delivered,
+		InFlight: int64(r.inFlight), Lost: int64(uint32(d.lost) - r.lostBefore), Limited: r.limited,
+	})
 }
 
 // pushSent adds a record of what is sent for the first time.

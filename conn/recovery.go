@@ -41,7 +41,7 @@ func (c *Conn) pipe() int64 { return max(0, c.sent.flying-c.recovery.left) }
 
 // window is how many may be.
 func (c *Conn) window() int64 {
-	if c.recovery.phase == fastRecovery {
+	if c.recovery.phase == fastRecovery && !c.cc.Models() {
 		return c.recovery.prr.window
 	}
 	return c.cc.Window()
@@ -53,14 +53,15 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	a := c.newArrival(now, s)
 	before, unsent := c.pipe(), c.cc.Window()-c.pipe()
 	c.rounds.full = c.rounds.full || c.snd.blocked || unsent <= 0
-	limited := c.rounds.full || c.rounds.wasFull || c.cc.Window() < c.cc.SlowStartThreshold() && 2*before >= c.cc.Window()
+	full := c.rounds.full || c.rounds.wasFull
+	limited := full || c.cc.Window() < c.cc.SlowStartThreshold() && 2*before >= c.cc.Window()
 	if c.sack {
 		c.takeSACK(s, ack, &a)
 	}
 	if ack > c.snd.una {
 		c.advance(now, ack, s, &a)
 	}
-	c.rate.arrived(&a)
+	sample := c.rate.arrived(&a)
 	round := c.rounds.passed(&a, c.rate.delivered)
 	if c.sack {
 		c.rack.update(&a)
@@ -70,9 +71,10 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	}
 	c.probeAnswered(now, s, &a)
 	c.episode(now, s, &a)
-	if a.advanced && a.octets > 0 && c.recovery.phase != fastRecovery {
+	if a.octets > 0 && (c.cc.Models() || a.advanced && c.recovery.phase != fastRecovery) {
 		c.cc.OnAck(cc.Ack{
-			Now: time.Duration(now), Acked: a.octets, Limited: limited, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round,
+			Now: time.Duration(now), Acked: a.octets, Delivered: c.rate.delivered, InFlight: c.pipe(),
+			Limited: limited, Full: full, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round, Sample: sample,
 		})
 	}
 	c.snd.blocked = false
@@ -110,7 +112,7 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 			// Of what it acknowledged, one segment was the retransmission; the others had left the network before.
 			r.left = max(0, r.left-max(0, a.octets-full))
 			a.octets = min(a.octets, full)
-			c.loseFirst(a)
+			c.loseFirst(now, a)
 		} else {
 			r.left = 0
 		}
@@ -120,7 +122,7 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 		a.octets = 0 // for congestion control; PRR counts duplicates by left
 		// Not for what was sent before the last episode: its retransmissions make duplicate ACKs too (RFC 6582 3.2).
 		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una >= r.end {
-			c.loseFirst(a)
+			c.loseFirst(now, a)
 		}
 	}
 }
@@ -132,13 +134,13 @@ func (c *Conn) isDuplicate(s *Segment, ack seq.Offset, windowBefore int64) bool 
 }
 
 // loseFirst takes the oldest segment for lost.
-func (c *Conn) loseFirst(a *arrival) {
+func (c *Conn) loseFirst(now Time, a *arrival) {
 	q := &c.sent
 	if q.empty() || q.first().fate != flying {
 		return
 	}
 	q.split(q.head, q.first().start+seq.Offset(c.fullSize()))
-	c.lose(q.head)
+	c.lose(now, q.head)
 	a.lost = true
 }
 
@@ -178,7 +180,9 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 
 // lossNow tells congestion control about FlightSize (RFC 5681 2).
 func (c *Conn) lossNow(now Time) cc.Loss {
-	return cc.Loss{Now: time.Duration(now), InFlight: int64(c.snd.nxt - c.snd.una), Again: c.recovery.timeouts > 1}
+	return cc.Loss{
+		Now: time.Duration(now), InFlight: int64(c.snd.nxt - c.snd.una), Pipe: c.pipe(), Again: c.recovery.timeouts > 1,
+	}
 }
 
 // leaveRecovery ends the episode.
@@ -192,6 +196,7 @@ func (c *Conn) leaveRecovery() {
 	r.fresh, r.probing = 0, false
 	c.timer.reorder = Never
 	c.rack.episodeOver()
+	c.cc.OnRecovered()
 }
 
 // detectSpuriousTimeout is F-RTO: after a timeout only the first segment is sent again; if its ACK moves SND.UNA, two
@@ -233,7 +238,6 @@ func (c *Conn) retransmitTimeout(now Time) {
 		c.undo.begin(now, c.snd.una, c.snd.max)
 		c.undo.timeout = true
 	}
-	c.cc.OnTimeout(c.lossNow(now))
 	c.probe = tailProbe{}
 	c.timer.tailProbe, c.timer.reorder = Never, Never
 	r.phase = timeoutRecovery
@@ -242,9 +246,10 @@ func (c *Conn) retransmitTimeout(now Time) {
 	for i := q.head; i < len(q.list); i++ {
 		late := q.list[i].at.Add(c.rack.rtt+c.reorderWindow()) <= now
 		if q.list[i].fate == flying && (i == q.head || late || !c.sack) {
-			c.lose(i)
+			c.lose(now, i)
 		}
 	}
+	c.cc.OnTimeout(c.lossNow(now))
 	if q.empty() {
 		c.snd.nxt = c.snd.una // a probe of a window that has opened since
 	}

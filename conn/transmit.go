@@ -1,6 +1,8 @@
 package conn
 
 import (
+	"time"
+
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -160,6 +162,9 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	if s.nxt >= s.end() && !s.probe {
 		c.pacer.held = c.pacer.held && c.sent.lost > 0
 		return false
+	}
+	if c.sent.empty() && c.rate.limited != 0 {
+		c.cc.OnRestart(time.Duration(now))
 	}
 	if c.sent.empty() && c.lastSent != 0 && now.Sub(c.lastSent) > c.rtt.timeout(c.cfg) {
 		c.cc.OnIdle()

@@ -186,13 +186,13 @@ func (c *Cubic) OnLoss(l Loss) {
 	c.window = c.ssthresh
 }
 
-// OnTimeout implements [Controller] (RFC 9438 4.8).
+// OnTimeout implements [Controller] (RFC 9438 4.8): one segment, beside what is not taken for lost (RFC 8985 6.3).
 func (c *Cubic) OnTimeout(l Loss) {
 	if !l.Again {
 		c.reduce(l)
 		c.wMax = 0 // the next epoch begins at its middle: K is 0
 	}
-	c.window = c.mss
+	c.window = min(l.Pipe+c.mss, maxWindow)
 }
 
 func (c *Cubic) reduce(l Loss) {

@@ -56,12 +56,12 @@ func (r *Reno) OnLoss(l Loss) {
 	r.window = r.ssthresh
 }
 
-// OnTimeout starts again from one segment (RFC 5681 3.1). The threshold is cut once per loss, not once per retry.
+// OnTimeout starts again from one segment (RFC 5681 3.1), beside what is not taken for lost (RFC 8985 6.3). The threshold is cut once per loss, not once per retry.
 func (r *Reno) OnTimeout(l Loss) {
 	if !l.Again {
 		r.cut(l)
 	}
-	r.window = r.mss
+	r.window = min(l.Pipe+r.mss, maxWindow)
 }
 
 func (r *Reno) cut(l Loss) {
