@@ -17,7 +17,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("by default: %+v", p)
 	}
 	p = parsed(t, "-quick", "-rounds", "7", "-targets", "floor,minitcp", "-workloads", "rr")
-	if p.rounds != 7 || p.duration != 300*time.Millisecond || p.connections != 2000 {
+	if p.rounds != 7 || p.duration != 200*time.Millisecond || p.connections != 2000 {
 		t.Errorf("quick, but for the rounds: %+v", p)
 	}
 	if len(p.targets) != 2 || p.targets[0].Name != "minitcp" || len(p.workloads) != 1 || p.workloads[0].name != "rr" {
@@ -42,7 +42,7 @@ func TestMistakes(t *testing.T) {
 		{"-warmup 2m", "-warmup 2m0s is not within 0 and 1m0s"},
 		{"-connections 30000", "-connections 30000 is not within 1 and 25000"},
 		{"-workloads up,sideways", `there is no workload "sideways", only up, up8, down,`},
-		{"-targets lwip", `there is no target "lwip", only minitcp, gvisor-shipped,`},
+		{"-targets lwip", `there is no target "lwip", only minitcp, minitcp-inline, gvisor-shipped,`},
 		{"-cpuprofile /dev/null", "-cpuprofile /dev/null is not a directory"},
 	} {
 		var stdout, stderr strings.Builder

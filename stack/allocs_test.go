@@ -167,6 +167,21 @@ func TestNoAllocations(t *testing.T) {
 			t.Errorf("%d frames were sent", n)
 		}
 	})
+	t.Run("handler answers", func(t *testing.T) {
+		l := newLone(t, Config{})
+		l.c.served = &served{handler: answer{}}
+		frame := packet(segmentSpec{flags: wire.ACK | wire.PSH, data: data})
+		sent := l.d.sent
+		wantNoAllocs(t, "answer", func() {
+			l.numbers(frame)
+			l.frame(frame)
+			l.seq += uint32(len(data))
+			l.ack += uint32(len(data))
+		})
+		if n := l.d.sent - sent; n != 1001 {
+			t.Errorf("%d frames were sent", n)
+		}
+	})
 	t.Run("superframe out", func(t *testing.T) {
 		l := newLone(t, Config{})
 		frame := packet(segmentSpec{flags: wire.ACK})
@@ -201,3 +216,10 @@ func TestNoAllocations(t *testing.T) {
 		wantNoAllocs(t, "stray", func() { l.frame(frame) })
 	})
 }
+
+// answer is a Handler that returns what it gets.
+type answer struct{}
+
+func (answer) Received(c *Conn, data []byte) { c.TryWrite(data) }
+func (answer) Writable(*Conn)                {}
+func (answer) Ended(*Conn, error)            {}

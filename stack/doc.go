@@ -16,6 +16,9 @@
 // The locks, in the order in which they may be taken: an entry's, then a listener's, then a shard of the table or the
 // wheel. Two entries are never locked at once.
 //
+// Who wants no goroutine for each connection gives them a [Handler], which is called where the packets are read.
+//
 // To read it, begin with settle.go, then input.go and receive.go (what arrives), output.go (what leaves), netconn.go
-// (the application), dial.go and listener.go (how connections begin). table.go and wheel.go stand alone.
+// (the application), handler.go (one without goroutines), dial.go and listener.go (how connections begin). table.go and
+// wheel.go stand alone.
 package stack

@@ -94,12 +94,14 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 		return
 	}
 	found.mu.Lock()
-	defer found.mu.Unlock()
+	c := found.user
 	if tcp, ok := found.tcp.(*conn.Conn); ok {
 		e.Seq = seq
 		tcp.ReceiveICMP(now, e)
 		s.settle(now, found, q.writer)
 	}
+	found.mu.Unlock()
+	c.serve()
 }
 
 // echo answers an echo request with the same identifier, number and data (RFC 1122 3.2.2.6, RFC 4443 4.2).

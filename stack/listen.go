@@ -118,6 +118,11 @@ func (s *Stack) Listen(network, address string) (net.Listener, error) {
 
 // ListenTCP is Listen with the type it returns.
 func (s *Stack) ListenTCP(network, address string) (*Listener, error) {
+	return s.listen(network, address, nil)
+}
+
+// listen is ListenTCP, and Handle if open is not nil.
+func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*Listener, error) {
 	fail := func(addr net.Addr, err error) (*Listener, error) {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
 	}
@@ -137,7 +142,7 @@ func (s *Stack) ListenTCP(network, address string) (*Listener, error) {
 			}
 		}
 		// Of both families the IPv6 wildcard is shown, as for the kernel's sockets.
-		l := newListener(s, net.TCPAddrFromAddrPort(binds[len(binds)-1]), binds)
+		l := newListener(s, net.TCPAddrFromAddrPort(binds[len(binds)-1]), binds, open)
 		if s.listeners.add(l) {
 			if s.closed.Load() {
 				l.Close()

@@ -13,6 +13,7 @@ type Listener struct {
 	addr     *net.TCPAddr
 	binds    []binding // its places in the stack's listeners
 	accepted chan *Conn
+	open     func(*Conn) Handler // nil: connections wait in accepted
 	backlog  int
 
 	mu       sync.Mutex
@@ -23,12 +24,13 @@ type Listener struct {
 	embryos        int
 }
 
-func newListener(s *Stack, addr *net.TCPAddr, binds []binding) *Listener {
+func newListener(s *Stack, addr *net.TCPAddr, binds []binding, open func(*Conn) Handler) *Listener {
 	l := &Listener{
 		stack:    s,
 		addr:     addr,
 		binds:    binds,
 		accepted: make(chan *Conn, s.cfg.Backlog),
+		open:     open,
 		backlog:  s.cfg.Backlog,
 	}
 	l.deadline.mu = &l.mu
@@ -167,8 +169,8 @@ func (l *Listener) unlink(e *entry) {
 	l.embryos--
 }
 
-// admit puts the connection establish makes of e into the queue for Accept; false if that is full or the listener
-// closed, and then establish is not called.
+// admit puts the connection establish makes of e into the queue for Accept, or leaves it to a Handler; false if the
+// queue is full or the listener closed, and then establish is not called.
 func (l *Listener) admit(e *entry, establish func() *Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -176,6 +178,11 @@ func (l *Listener) admit(e *entry, establish func() *Conn) bool {
 		return false
 	}
 	l.unlink(e)
-	l.accepted <- establish() // only admit sends, under the lock
+	c := establish()
+	if l.open != nil {
+		c.served = &served{open: l.open}
+		return true
+	}
+	l.accepted <- c // only admit sends, under the lock
 	return true
 }

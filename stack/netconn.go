@@ -19,6 +19,8 @@ type Conn struct {
 	entry *entry
 	tcp   *conn.Conn // outlives the entry's use of it: what has arrived can be read after TIME-WAIT has begun
 
+	served *served // by a Handler; nil: it is not
+
 	// The rest is guarded by entry.mu.
 	closed    bool
 	rd, wr    half
@@ -204,6 +206,9 @@ func (c *Conn) Close() error {
 		return c.opError("close", net.ErrClosed)
 	}
 	c.letGo()
+	if c.served != nil {
+		c.served.ended = true // no call is made any more
+	}
 	c.tcp.Close(c.stack.clock.now(), c.linger)
 	c.settle()
 	return nil

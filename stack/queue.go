@@ -82,8 +82,14 @@ func (q *queue) settle(now conn.Time) {
 	for i, e := range q.unsettled {
 		e.mu.Lock()
 		e.unsettled = false
-		q.stack.settle(now, e, q.writer)
-		e.mu.Unlock()
+		c := e.user
+		if handled := c != nil && c.served != nil; handled {
+			e.mu.Unlock()
+			c.serve() // and settle: what it answers carries the ACK
+		} else {
+			q.stack.settle(now, e, q.writer)
+			e.mu.Unlock()
+		}
 		q.unsettled[i] = nil
 	}
 	q.unsettled = q.unsettled[:0]

@@ -61,12 +61,15 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 	q.damaged(err)
 	var before conn.State
 	if e != nil {
+		var c *Conn
+		defer func() { c.serve() }() // when the lock is free again
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		before = e.state()
 		q.tap(now, e)
 		if tcp, ok := e.tcp.(*conn.Conn); ok && err != wire.ErrTCPChecksum && s.cfg.ResetOnBadHeader {
 			tcp.Abort(now)
+			c = e.user
 			defer s.settle(now, e, q.writer)
 		}
 	}
@@ -114,12 +117,16 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	if s.cfg.Trace != nil {
 		q.traceVerdict(now, e, before, verdict)
 	}
+	c := e.user // settle may take it away
 	if settleNow {
 		s.settle(now, e, q.writer)
 	} else {
 		q.later(e)
 	}
 	e.mu.Unlock()
+	if settleNow {
+		c.serve()
+	}
 	return true
 }
 

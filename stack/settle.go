@@ -88,11 +88,13 @@ func (s *Stack) fire(now conn.Time, due []*entry) {
 	w := s.borrowWriter()
 	for _, e := range due {
 		e.mu.Lock()
+		c := e.user
 		if e.tcp != nil {
 			e.tcp.Advance(now)
 			s.settle(now, e, w)
 		}
 		e.mu.Unlock()
+		c.serve()
 	}
 	s.returnWriter(w)
 }

@@ -129,7 +129,8 @@ func (s *Stack) shut() {
 	defer s.returnWriter(w)
 	for _, e := range s.table.all() {
 		e.mu.Lock()
-		if c := e.user; c != nil {
+		c := e.user
+		if c != nil {
 			c.letGo()
 		}
 		if tcp, ok := e.tcp.(*conn.Conn); ok {
@@ -139,6 +140,7 @@ func (s *Stack) shut() {
 		}
 		s.drop(e)
 		e.mu.Unlock()
+		c.serve()
 	}
 }
 

@@ -12,11 +12,7 @@ import (
 )
 
 func startMinitcp(s *services) error {
-	device, err := openDevice(min(runtime.GOMAXPROCS(0), 8)) // like the daemon
-	if err != nil {
-		return err
-	}
-	tcp, err := stack.New(device, stack.Config{Addresses: []netip.Prefix{ServerAddress}})
+	tcp, err := newStack()
 	if err != nil {
 		return err
 	}
@@ -28,6 +24,15 @@ func startMinitcp(s *services) error {
 		go s.accept(l, port)
 	}
 	return nil
+}
+
+// newStack is the stack of the daemon, with its defaults.
+func newStack() (*stack.Stack, error) {
+	device, err := openDevice(min(runtime.GOMAXPROCS(0), 8))
+	if err != nil {
+		return nil, err
+	}
+	return stack.New(device, stack.Config{Addresses: []netip.Prefix{ServerAddress}})
 }
 
 // openDevice opens the TUN of those targets that can use superframes.

@@ -33,6 +33,8 @@ type Target struct {
 var Targets = []Target{
 	{Name: "minitcp", start: startMinitcp,
 		Summary: "this repository's stack on tun.Open, as configured by default"},
+	{Name: "minitcp-inline", start: startInline,
+		Summary: "the same with a stack.Handler for each connection in place of a goroutine"},
 	{Name: "gvisor-shipped", start: startShipped,
 		Summary: "gVisor as tun2socks ships it: fdbased endpoint on a TUN without offloads, Reno, 1 MiB buffers"},
 	{Name: report.Best, start: startBest,

@@ -1,0 +1,84 @@
+//go:build linux
+
+package subject
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"minitcp/bench/pattern"
+	"minitcp/stack"
+)
+
+// startInline serves with Handlers in place of goroutines.
+func startInline(s *services) error {
+	tcp, err := newStack()
+	if err != nil {
+		return err
+	}
+	for _, port := range ports {
+		open := func(c *stack.Conn) stack.Handler {
+			s.accepted.Add(1)
+			h := &inline{services: s, port: port}
+			h.Writable(c)
+			return h
+		}
+		if _, err := tcp.Handle("tcp", fmt.Sprintf(":%d", port), open); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inline is a service on one connection.
+type inline struct {
+	*services
+	port   uint16
+	offset int64 // in the pattern
+}
+
+// Received serves what arrived.
+func (h *inline) Received(c *stack.Conn, data []byte) {
+	h.in.Add(int64(len(data)))
+	switch h.port {
+	case PortSink:
+		if wrong := pattern.Check(data, h.offset); wrong != nil {
+			h.fail("sink: %v", wrong)
+		}
+		h.offset += int64(len(data))
+	case PortEcho, PortHold:
+		n, _ := c.TryWrite(data) // the client checks what it gets
+		h.out.Add(int64(n))
+	case PortSource:
+		h.port = 0 // the client has had enough
+		if err := c.CloseWrite(); err != nil {
+			h.fail("source: %v", err)
+		}
+	}
+}
+
+// Writable goes on with the source.
+func (h *inline) Writable(c *stack.Conn) {
+	for h.port == PortSource {
+		p := pattern.At(h.offset)
+		n, err := c.TryWrite(p)
+		if err != nil {
+			h.fail("source: %v", err)
+			return
+		}
+		h.offset += int64(n)
+		h.out.Add(int64(n))
+		if n < len(p) {
+			return
+		}
+	}
+}
+
+// Ended lets go. The client resets connections of the echo, and checks what it got.
+func (h *inline) Ended(c *stack.Conn, err error) {
+	if !errors.Is(err, io.EOF) && h.port == PortSink {
+		h.fail("sink: %v", err)
+	}
+	c.Close()
+}
