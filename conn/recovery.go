@@ -170,7 +170,7 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 	r := &c.recovery
 	r.phase = fastRecovery
 	r.end = c.snd.max
-	c.undo.begin(now, c.snd.una, r.end)
+	c.beginUndo(now)
 	c.probe = tailProbe{}
 	c.timer.tailProbe = Never
 	c.cc.OnLoss(c.lossNow(now))
@@ -235,7 +235,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 		c.renege()
 	}
 	if r.phase != timeoutRecovery {
-		c.undo.begin(now, c.snd.una, c.snd.max)
+		c.beginUndo(now)
 		c.undo.timeout = true
 	}
 	c.probe = tailProbe{}

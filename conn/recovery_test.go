@@ -464,3 +464,40 @@ func TestIdleRestart(t *testing.T) {
 		}
 	}
 }
+
+// An episode may begin while what the one before sent again is on its way. Its arrival echoes a time before the new one's
+// first retransmission, and proves nothing (RFC 3522 3.2).
+func TestRetransmissionOfTheEpisodeBefore(t *testing.T) {
+	o := tenSent(t, Enabled)
+	o.write(repeat(30000))
+	next := func(want int64) {
+		t.Helper()
+		for {
+			if n := o.next(); n == want {
+				return
+			}
+		}
+	}
+	o.ack(1, 1001, 4001) // the first is lost
+	next(1)
+	for end := int64(5001); end <= 10001; end += 1000 {
+		o.ack(1, 1001, end)
+		o.drain()
+	}
+	o.sleep(100 * time.Millisecond)
+	o.ack(1, 11001, 12001, 1001, 10001) // one that was sent meanwhile, too
+	next(10001)
+	o.ack(10001, 11001, 12001) // the end of the episode
+	if o.c.recovery.phase != noRecovery || o.c.stats.Spurious != 0 {
+		t.Fatalf("phase %v, %d spurious", o.c.recovery.phase, o.c.stats.Spurious)
+	}
+	o.sleep(50 * time.Millisecond)
+	o.ack(10001, 13001, 14001, 11001, 12001) // one more
+	o.wait(30 * time.Millisecond)
+	next(12001)
+	o.sleep(20 * time.Millisecond)
+	o.ack(12001, 13001, 14001)
+	if o.c.recovery.phase != fastRecovery || o.c.stats.Spurious != 0 {
+		t.Errorf("phase %v, %d spurious", o.c.recovery.phase, o.c.stats.Spurious)
+	}
+}

@@ -114,7 +114,7 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	}
 	c.recovery.prr.out += n
 	c.pacer.sent(n, c.pacingRate())
-	c.undo.resent(n, c.clock(now))
+	c.undo.resent(now, at, n)
 	c.armRetransmit(now)
 	return true
 }

@@ -9,22 +9,29 @@ import "minitcp/conn/seq"
 type undo struct {
 	from, to seq.Offset // what the episode may send again
 	armed    bool
-	since    Time   // when the episode began
-	octets   int64  // sent again and not yet known to have been for nothing
-	stamp    uint32 // timestamp of the first retransmission
-	sent     bool   // there was one
-	timeout  bool   // the episode began with a timeout
+	since    Time       // when the episode began
+	octets   int64      // sent again and not yet known to have been for nothing
+	first    seq.Offset // of the first retransmission
+	oldest   Time       // when it was sent, or one before the episode that was on its way when it began
+	sent     bool       // there was one
+	timeout  bool       // the episode began with a timeout
 }
 
-// begin is called when an episode begins, in which what lies from una to end may be sent again.
-func (u *undo) begin(now Time, una, end seq.Offset) {
-	*u = undo{armed: true, since: now, from: una, to: end}
+// beginUndo is called when an episode begins, in which what lies from SND.UNA to SND.MAX may be sent again.
+func (c *Conn) beginUndo(now Time) {
+	c.undo = undo{armed: true, since: now, from: c.snd.una, to: c.snd.max, oldest: Never}
+	for i := c.sent.head; i < len(c.sent.list); i++ {
+		if r := &c.sent.list[i]; r.again && r.fate == flying {
+			c.undo.oldest = min(c.undo.oldest, r.at)
+		}
+	}
 }
 
 // resent is called for every retransmission of an episode.
-func (u *undo) resent(n int64, clock uint32) {
+func (u *undo) resent(now Time, at seq.Offset, n int64) {
 	if !u.sent {
-		u.sent, u.stamp = true, clock
+		u.sent, u.first = true, at
+		u.oldest = min(u.oldest, now)
 	}
 	u.octets += n
 }
@@ -37,7 +44,8 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	}
 	u.octets -= a.needless
 	switch {
-	case a.advanced && a.echoes && seq.Less(a.echo, u.stamp):
+	case a.advanced && c.snd.una > u.first && a.echoes && seq.Less(a.echo, c.clock(u.oldest)):
+		// It takes the place of the first retransmission, and comes from before any that could have filled a gap.
 		return true
 	case a.needless > 0 && u.octets <= 0:
 		return true
