@@ -1,10 +1,6 @@
 package conn
 
-import (
-	"time"
-
-	"minitcp/conn/cc"
-)
+import "time"
 
 // Config holds TCP's settings. One Config may serve many connections; they only read it. The zero value of every field
 // means its default, put in by [Config.WithDefaults], which must have been called before the Config is used.
@@ -82,23 +78,6 @@ const (
 	// Nagle holds a segment smaller than the MSS until everything sent is acknowledged.
 	Nagle
 )
-
-// CongestionControl is an algorithm for how much may be in flight.
-type CongestionControl uint8
-
-const (
-	// CUBIC is RFC 9438, with HyStart++ (RFC 9406). It is the default.
-	CUBIC CongestionControl = iota
-	// Reno is RFC 5681: slower on long fast paths, and the measure of fairness.
-	Reno
-)
-
-func (a CongestionControl) controller(mss int, window int64) cc.Controller {
-	if a == Reno {
-		return cc.NewReno(mss, window)
-	}
-	return cc.NewCubic(mss, window)
-}
 
 // KeepAlive is the probing of an idle peer (RFC 9293 3.8.4).
 type KeepAlive struct {

@@ -27,8 +27,9 @@ type Conn struct {
 	probe    tailProbe
 	recovery recovery
 	undo     undo
-	lastSent Time // when data last left; 0: none has
-	cc       cc.Controller
+	lastSent Time          // when data last left; 0: none has
+	cc       cc.Controller // nil before ESTABLISHED
+	control  CongestionControl
 	ack      ackState
 	timer    timers
 
@@ -108,6 +109,7 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 		timer:     noTimers,
 		tsOffset:  o.TSOffset,
 		nagle:     cfg.Nagle,
+		control:   cfg.CongestionControl,
 		userLimit: cfg.UserTimeout,
 		keepAlive: cfg.KeepAlive,
 		heard:     now,
@@ -170,7 +172,7 @@ func (c *Conn) establish(now Time) {
 		window = int64(c.fullSize()) // the SYN was lost: begin with one segment (RFC 5681 3.1)
 		c.rtt.synLost(c.cfg)
 	}
-	c.cc = c.cfg.CongestionControl.controller(c.fullSize(), window)
+	c.cc = c.newController(window)
 	c.recovery = recovery{} // the SYN's timeouts say nothing about the data
 	c.armKeepAlive(now)
 	if c.snd.finQueued {

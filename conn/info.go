@@ -19,8 +19,9 @@ type Info struct {
 	RTT, RTTVar, MinRTT time.Duration // smoothed, its variance, the least seen; 0: not measured yet
 	RTO                 time.Duration // retransmission timeout, with backoff
 
-	MSS                int   // data in a full segment
-	PathMTU            int   // largest IP packet
+	MSS                int // data in a full segment
+	PathMTU            int // largest IP packet
+	CongestionControl  CongestionControl
 	CongestionWindow   int64 // 0 before ESTABLISHED
 	SlowStartThreshold int64
 	InFlight           int64 // sent and not acknowledged
@@ -53,6 +54,7 @@ func (c *Conn) Info() Info {
 		RTO:                 c.rtt.timeout(c.cfg),
 		MSS:                 c.fullSize(),
 		PathMTU:             c.path.mtu,
+		CongestionControl:   c.control,
 		InFlight:            int64(c.snd.max - c.snd.una),
 		SendWindow:          c.snd.window,
 		ReceiveWindow:       max(0, int64(c.rcv.edge-c.rcv.nxt())),

@@ -21,6 +21,8 @@ const (
 	// minPacedRTT is the shortest round trip that is paced where pacing is only a kindness: what the ticks would make of a
 	// shorter one are bursts as long as the window.
 	minPacedRTT = 2 * tick
+	// maxHold is how long the pacer holds back at the most, so that a rate that was measured wrong does not stop everything.
+	maxHold = time.Second
 	// unpaced is the room a pacer leaves that does not care.
 	unpaced = int64(1) << 40
 )
@@ -35,7 +37,7 @@ func (p *pacer) room(now Time, rate cc.Rate, size int64, srtt time.Duration) int
 	if p.held {
 		owed = Time(max(2*tick, srtt/4)) // what a late tick has kept back, but no flood after a long sleep
 	}
-	p.next = max(p.next, now-owed)
+	p.next = min(max(p.next, now-owed), now.Add(maxHold))
 	ahead := p.next.Sub(now)
 	if p.burst > 0 {
 		return max(p.burst, 2*size)

@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"minitcp/conn"
 )
 
 // Listener accepts connections on a port. It is a [net.Listener] with the methods of *net.TCPListener.
@@ -19,6 +21,7 @@ type Listener struct {
 	mu       sync.Mutex
 	closed   bool
 	deadline deadline
+	control  conn.CongestionControl
 	// Embryos from the oldest to the newest, linked through the entries.
 	oldest, newest *entry
 	embryos        int
@@ -32,6 +35,7 @@ func newListener(s *Stack, addr *net.TCPAddr, binds []binding, open func(*Conn) 
 		accepted: make(chan *Conn, s.cfg.Backlog),
 		open:     open,
 		backlog:  s.cfg.Backlog,
+		control:  s.cfg.Conn.CongestionControl,
 	}
 	l.deadline.mu = &l.mu
 	return l
@@ -78,6 +82,17 @@ func (l *Listener) SetDeadline(t time.Time) error {
 		return opError("set", nil, l.addr, net.ErrClosed)
 	}
 	l.deadline.set(t)
+	return nil
+}
+
+// SetCongestionControl says what connections begin with that are made from now on. Default: as in Config.Conn.
+func (l *Listener) SetCongestionControl(a conn.CongestionControl) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return opError("set", nil, l.addr, net.ErrClosed)
+	}
+	l.control = a
 	return nil
 }
 
@@ -171,14 +186,14 @@ func (l *Listener) unlink(e *entry) {
 
 // admit puts the connection establish makes of e into the queue for Accept, or leaves it to a Handler; false if the
 // queue is full or the listener closed, and then establish is not called.
-func (l *Listener) admit(e *entry, establish func() *Conn) bool {
+func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || len(l.accepted) == cap(l.accepted) {
 		return false
 	}
 	l.unlink(e)
-	c := establish()
+	c := establish(l.control)
 	if l.open != nil {
 		c.served = &served{open: l.open}
 		return true

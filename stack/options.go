@@ -81,6 +81,12 @@ func (c *Conn) SetUserTimeout(d time.Duration) error {
 
 var errTrafficClass = errors.New("a DSCP is a number from 0 to 63")
 
+// SetCongestionControl changes the algorithm for how much may be in flight. What is in flight stays there; the new one
+// begins with the window of the old one.
+func (c *Conn) SetCongestionControl(a conn.CongestionControl) error {
+	return c.set(func(conn.Time) { c.tcp.SetCongestionControl(a) })
+}
+
 // SetTrafficClass sets the DSCP, 0 to 63, of the packets of the connection (RFC 9293 3.9.1.8; RFC 2474).
 func (c *Conn) SetTrafficClass(dscp int) error {
 	if dscp < 0 || dscp > 63 {

@@ -147,8 +147,10 @@ func (q *queue) receiveEmbryo(now conn.Time, e *entry, embryo *conn.Embryo) conn
 	if embryo.State() != conn.EmbryoReady {
 		return verdict
 	}
-	admitted := e.listener.admit(e, func() *Conn {
-		e.user = newConn(q.stack, e, embryo.Establish(now))
+	admitted := e.listener.admit(e, func(control conn.CongestionControl) *Conn {
+		tcp := embryo.Establish(now)
+		tcp.SetCongestionControl(control)
+		e.user = newConn(q.stack, e, tcp)
 		return e.user
 	})
 	if !admitted {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"minitcp/conn"
 	"minitcp/stack"
 	"minitcp/tun"
 )
@@ -22,6 +23,7 @@ type deviceFlags struct {
 	netns         string
 	address       addressList // ours
 	hostAddresses addressList // the kernel's, on the other side of the device
+	congestion    conn.CongestionControl
 	capture       captureFlags
 }
 
@@ -35,6 +37,7 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.netns, "netns", "", "network namespace to make the TUN in, made if there is none of this `NAME`")
 	flags.Var(&f.address, "address", "address of minitcp; may be given many times")
 	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN; may be given many times")
+	flags.Var((*congestionControl)(&f.congestion), "congestion-control", "for what we send: cubic, reno or bbr")
 	f.capture.register(flags)
 }
 
@@ -116,6 +119,7 @@ func (n *node) start(f *deviceFlags, cfg stack.Config, stderr io.Writer) (err er
 	}
 	cfg.Tap = n.capture.tap()
 	cfg.Addresses = f.address.prefixes
+	cfg.Conn.CongestionControl = f.congestion
 	n.stack, err = stack.New(n.device, cfg)
 	return err
 }

@@ -68,6 +68,8 @@ func TestUsage(t *testing.T) {
 		{"serve --mtu -1", []string{"--mtu -1"}},
 		{"serve --queues 0", []string{"--queues 0", "1 to 256"}},
 		{"nc --queues 257 10.77.0.1 80", []string{"257", "1 to 256"}},
+		{"serve --congestion-control vegas", []string{"vegas", "cubic, reno or bbr"}},
+		{"nc --congestion-control= 10.77.0.1 80", []string{"--congestion-control", "cubic, reno or bbr"}},
 		{"serve --mtu 1279", []string{"--mtu 1279", "1280"}},
 		{"serve --mtu 575 --address 10.77.0.2/24", []string{"575", "576 to 65535"}},
 		{"serve --mtu 65536", []string{"65536", "1280 to 65535"}},

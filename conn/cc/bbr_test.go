@@ -1,0 +1,564 @@
+package cc
+
+import (
+	"testing"
+	"time"
+)
+
+// bbrPath is a path and a sender that fills it as its BBR wants: round trips of 40 ms, in which ten ACKs tell what the
+// path has delivered. Segments have 1000 octets.
+type bbrPath struct {
+	t *testing.T
+	*BBR
+	now       time.Duration
+	rtt       time.Duration
+	rate      Rate // of delivery
+	inFlight  int64
+	delivered int64
+	lost      int64
+	full      bool // the window is
+	limited   bool // the application does not send enough
+	stale     bool // the round trip is never as short as before; else ProbeRTT is not needed
+}
+
+const (
+	mbit    = Rate(125_000)
+	bbrRTT0 = 40 * time.Millisecond
+	bbrBDP  = 500_000 // of 100 Mbit/s
+)
+
+func newBBRPath(t *testing.T) *bbrPath {
+	return &bbrPath{
+		t: t, BBR: NewBBR(BBRConfig{MSS: 1000, Window: 10_000, Seed: 1}), now: time.Second, rtt: bbrRTT0, rate: mbit,
+	}
+}
+
+// ack delivers what the path delivers in a tenth of a round trip.
+func (p *bbrPath) ack() {
+	p.now += p.rtt / 10
+	if !p.stale {
+		p.BBR.rtt.probeAt = p.now
+	}
+	n := p.rate.Octets(p.rtt / 10)
+	p.delivered += n
+	flight := p.rate.Octets(p.rtt)
+	p.OnAck(Ack{
+		Now: p.now, Acked: n, Delivered: p.delivered, InFlight: p.inFlight, RTT: p.rtt, SRTT: p.rtt, Full: p.full,
+		Sample: Sample{
+			Delivered: flight, Interval: p.rtt, Prior: max(0, p.delivered-flight), InFlight: p.inFlight, Lost: p.lost,
+			Limited: p.limited,
+		},
+	})
+}
+
+// round goes on for n round trips at the rate, with so much in flight.
+func (p *bbrPath) round(n int, rate Rate, inFlight int64) {
+	p.rate, p.inFlight = rate, inFlight
+	for range 10 * n {
+		p.ack()
+	}
+}
+
+// until goes on until BBR is in the state, for a time at the most.
+func (p *bbrPath) until(s bbrState, inFlight int64, limit time.Duration) {
+	p.t.Helper()
+	p.inFlight = inFlight
+	for end := p.now + limit; p.state != s; {
+		if p.now > end {
+			p.t.Fatalf("after %v in state %d, want %d", limit, p.state, s)
+		}
+		p.ack()
+	}
+}
+
+// lose takes so many segments, of so much in flight, for lost.
+func (p *bbrPath) lose(segments int, inFlight int64) {
+	for range segments {
+		p.lost += 1000
+		p.OnLost(Lost{Now: p.now, Size: 1000, Delivered: p.delivered, InFlight: inFlight, Lost: p.lost})
+	}
+}
+
+func (p *bbrPath) want(s bbrState) {
+	p.t.Helper()
+	if p.state != s {
+		p.t.Fatalf("state %d, want %d", p.state, s)
+	}
+}
+
+// paces expects the rate to be so many hundredths of the path's, less the margin of one.
+func (p *bbrPath) paces(hundredths int64, of Rate) {
+	p.t.Helper()
+	want := of.Times(hundredths, 100).Times(99, 100)
+	if got := p.PacingRate(); got < want.Times(995, 1000) || got > want.Times(1005, 1000) {
+		p.t.Errorf("paces at %d, want %d: %d hundredths of %d", got, want, hundredths, of)
+	}
+}
+
+// windows expects the window to be near n.
+func (p *bbrPath) windows(n int64) {
+	p.t.Helper()
+	if w := p.Window(); w < n-n/20 || w > n+n/20 {
+		p.t.Errorf("window %d, want about %d", w, n)
+	}
+}
+
+// cruising is a path of 100 Mbit/s that BBR knows, in Cruise.
+func cruising(t *testing.T) *bbrPath {
+	t.Helper()
+	p := newBBRPath(t)
+	p.round(10, 100*mbit, bbrBDP)
+	p.until(bbrCruise, bbrBDP/2, time.Second)
+	p.round(1, 100*mbit, bbrBDP/2)
+	return p
+}
+
+// probing is in Up.
+func probing(t *testing.T) *bbrPath {
+	t.Helper()
+	p := cruising(t)
+	p.until(bbrUp, bbrBDP, 4*time.Second)
+	return p
+}
+
+// Startup paces 2.77 times as fast as the path delivers, until that no longer grows by a quarter for three round trips.
+func TestBBRStartup(t *testing.T) {
+	p := newBBRPath(t)
+	for rate := 4 * mbit; rate < 100*mbit; rate *= 2 {
+		p.round(1, rate, rate.Octets(bbrRTT0))
+		p.want(bbrStartup)
+		p.paces(277, rate)
+	}
+	p.round(2, 100*mbit, 2*bbrBDP)
+	p.want(bbrStartup)
+	p.round(2, 100*mbit, 2*bbrBDP)
+	p.want(bbrDrain)
+	p.paces(50, 100*mbit)
+	p.round(1, 100*mbit, 3*bbrBDP/2)
+	p.want(bbrDrain)
+	p.inFlight = bbrBDP
+	p.ack()
+	p.want(bbrCruise) // for which nothing is queued any more
+	p.paces(100, 100*mbit)
+	if w := p.Window(); w < 2*bbrBDP || w > 3*bbrBDP {
+		t.Errorf("window %d: twice what fits the path, and what came at once", w)
+	}
+}
+
+// It does not end when the application is what keeps the rate from growing.
+func TestBBRStartupLimited(t *testing.T) {
+	p := newBBRPath(t)
+	p.limited = true
+	p.round(20, 10*mbit, 50_000)
+	p.want(bbrStartup)
+	p.limited = false
+	p.round(4, 10*mbit, 50_000)
+	if p.state == bbrStartup {
+		t.Error("it goes on for ever")
+	}
+}
+
+// Drain ends after three round trips even if the queue is another's.
+func TestBBRDrainEnds(t *testing.T) {
+	p := newBBRPath(t)
+	p.until(bbrDrain, bbrBDP, time.Second)
+	p.rate = 100 * mbit
+	p.round(3, mbit, bbrBDP)
+	p.want(bbrDrain)
+	p.round(2, mbit, bbrBDP)
+	if p.state == bbrDrain {
+		t.Error("still in Drain")
+	}
+}
+
+// In Startup more than two in a hundred lost in a round trip of fast recovery, in six places, say that the pipe is full;
+// fewer, or once, do not.
+func TestBBRStartupLoss(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		lost       int
+		recovering bool
+		sack       bool
+		ends       bool
+	}{
+		{"one in a hundred", 5, true, true, false},
+		{"three in a hundred", 16, true, true, true},
+		{"before fast recovery", 16, false, true, false},
+		{"any without SACK", 1, true, false, true},
+	} {
+		p := newBBRPath(t)
+		p.sack = c.sack
+		for rate := 5 * mbit; rate < 100*mbit; rate *= 2 {
+			p.round(1, rate, rate.Octets(bbrRTT0))
+		}
+		p.round(1, 100*mbit, bbrBDP)
+		p.lose(c.lost, bbrBDP)
+		if c.recovering {
+			p.OnLoss(Loss{Now: p.now, InFlight: bbrBDP})
+		}
+		p.round(1, 125*mbit, bbrBDP)
+		p.ack()
+		if ended := p.state != bbrStartup; ended != c.ends {
+			t.Errorf("%s: state %d", c.name, p.state)
+		}
+		if c.ends && (p.bounds.longTerm < bbrBDP || p.bounds.longTerm > 2*bbrBDP) {
+			t.Errorf("%s: limit %d", c.name, p.bounds.longTerm)
+		}
+		if c.ends {
+			p.OnSpurious()
+			p.want(bbrStartup)
+			if p.bounds.longTerm != maxWindow {
+				t.Errorf("%s: after it was taken back, the limit is %d", c.name, p.bounds.longTerm)
+			}
+		}
+	}
+}
+
+// A cycle: Down until nothing is queued, Cruise for two to three seconds, Refill for a round trip, Up until the rate does
+// not grow.
+func TestBBRCycle(t *testing.T) {
+	p := cruising(t)
+	p.paces(100, 100*mbit)
+	began := p.cycle.began
+	p.until(bbrRefill, bbrBDP, 4*time.Second)
+	if took := p.now - began; took < 2*time.Second || took > 3*time.Second+p.rtt {
+		t.Errorf("Refill after %v", took)
+	}
+	p.paces(100, 100*mbit)
+	p.round(1, 100*mbit, bbrBDP)
+	p.until(bbrUp, bbrBDP, p.rtt)
+	p.ack()
+	p.paces(125, 100*mbit)
+	p.windows(2*bbrBDP + bbrBDP/4 + p.aggregate.extra() + 2000)
+	p.round(2, 100*mbit, 5*bbrBDP/4)
+	p.want(bbrUp)
+	p.round(2, 100*mbit, 5*bbrBDP/4)
+	p.want(bbrDown)
+	p.round(1, 100*mbit, 5*bbrBDP/4)
+	p.want(bbrDown)
+	p.paces(90, 100*mbit)
+	p.until(bbrCruise, bbrBDP/2, p.rtt)
+}
+
+// More bandwidth is found by Up, which goes on as long as it grows; less is believed after two cycles.
+func TestBBRBandwidthChanges(t *testing.T) {
+	p := probing(t)
+	for rate := 125 * mbit; rate < 400*mbit; rate = rate.Times(5, 4) + 1 {
+		p.round(1, rate, rate.Octets(bbrRTT0))
+		p.want(bbrUp)
+		p.paces(125, rate)
+	}
+	high := p.bandwidth.max()
+	p.rate = 50 * mbit
+	p.until(bbrDown, bbrBDP, time.Second)
+	for range 2 {
+		p.until(bbrCruise, 1000, time.Second)
+		if p.bandwidth.max() != high {
+			t.Fatalf("%d believed at once", p.bandwidth.max())
+		}
+		p.until(bbrUp, 1000, 4*time.Second)
+		p.until(bbrDown, 1000, time.Second)
+	}
+	p.until(bbrCruise, 1000, time.Second)
+	p.paces(100, 50*mbit)
+}
+
+// With a short path, where Reno's window would have grown by what fits it sooner, the cycle is that long.
+func TestBBRBesideReno(t *testing.T) {
+	p := newBBRPath(t)
+	p.round(10, 2*mbit, 10_000)
+	p.until(bbrCruise, 5_000, time.Second)
+	began := p.now
+	p.until(bbrRefill, 10_000, 4*time.Second)
+	if took := p.now - began; took > 12*p.rtt {
+		t.Errorf("Refill after %v, want about ten round trips", took)
+	}
+}
+
+// A probe that loses more than two in a hundred sets the long-term limit and ends; the limit holds in Cruise with some
+// room for others; the next probe stops when it comes to the limit, and if that goes well another follows and goes on.
+func TestBBRLongTermLimit(t *testing.T) {
+	p := probing(t)
+	const inFlight = 5 * bbrBDP / 4 // 625 segments: twelve may be lost
+	p.round(1, 100*mbit, inFlight)
+	p.lose(12, inFlight)
+	p.want(bbrUp)
+	p.lose(1, inFlight)
+	p.want(bbrDown)
+	if l := p.bounds.longTerm; l < inFlight-1000 || l > inFlight {
+		t.Errorf("limit %d, want that of before the last loss, %d", l, inFlight)
+	}
+	p.lose(20, inFlight) // of the same probe: no other answer
+	if l := p.bounds.longTerm; l < inFlight-1000 {
+		t.Errorf("limit %d after more of the same", l)
+	}
+	p.lost = 0
+	p.until(bbrCruise, bbrBDP/2, time.Second)
+	p.ack()
+	p.windows(inFlight * 85 / 100)
+
+	p.until(bbrUp, bbrBDP, 4*time.Second)
+	p.until(bbrDown, inFlight, p.rtt) // at once
+	if !p.cycle.cautious {
+		t.Error("not cautious")
+	}
+	p.until(bbrRefill, bbrBDP, 2*p.rtt)
+	p.until(bbrUp, bbrBDP, 2*p.rtt)
+	p.full = true
+	before := p.bounds.longTerm
+	for range 4 {
+		p.window = p.bounds.longTerm // full, and that is the limit
+		p.round(1, 100*mbit, inFlight)
+	}
+	p.want(bbrUp)
+	if grown := p.bounds.longTerm - before; grown < 7_000 || grown > 20_000 {
+		t.Errorf("the limit has grown by %d octets, want 1, 2, 4 and 8 segments", grown)
+	}
+}
+
+// Beyond the limit of what is borne, a round trip's loss in Cruise brings down rate and window to what was delivered, by
+// three in ten at the most; until the next probe.
+func TestBBRShortTermLimit(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		lost      int
+		delivered Rate
+		want      int64 // hundredths of the rate
+	}{
+		{"one in a hundred is borne", 5, 95 * mbit, 100},
+		{"five in a hundred", 25, 95 * mbit, 95},
+		{"half of it", 250, 50 * mbit, 70},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := cruising(t)
+			for range 2 { // of the first, a sample from before counts
+				p.lost = 0
+				p.lose(c.lost, bbrBDP)
+				p.round(1, c.delivered, bbrBDP)
+				p.ack()
+			}
+			p.paces(c.want, 100*mbit)
+			p.rate, p.lost = 100*mbit, 0
+			p.until(bbrRefill, bbrBDP, 4*time.Second)
+			p.paces(100, 100*mbit)
+		})
+	}
+}
+
+// A mark is answered like too much loss; in Startup it ends that.
+func TestBBRMark(t *testing.T) {
+	p := cruising(t)
+	for range 2 {
+		p.OnLoss(Loss{Now: p.now, InFlight: bbrBDP, ECN: true})
+		p.round(1, 80*mbit, bbrBDP)
+		p.ack()
+	}
+	p.paces(80, 100*mbit)
+
+	p = probing(t)
+	p.round(1, 100*mbit, bbrBDP)
+	p.OnLoss(Loss{Now: p.now, InFlight: bbrBDP, ECN: true})
+	p.want(bbrDown)
+	if p.bounds.longTerm != bbrBDP {
+		t.Errorf("limit %d", p.bounds.longTerm)
+	}
+
+	p = newBBRPath(t)
+	p.round(2, 100*mbit, bbrBDP)
+	p.OnLoss(Loss{Now: p.now, InFlight: bbrBDP, ECN: true})
+	p.ack()
+	if p.state == bbrStartup {
+		t.Error("Startup goes on")
+	}
+}
+
+// When the round trip has not been shorter for five seconds, half of what fits the path is in flight for 200 ms and a
+// round trip.
+func TestBBRProbeRTT(t *testing.T) {
+	p := cruising(t)
+	p.stale = true
+	began := p.now
+	p.inFlight = bbrBDP
+	for p.state != bbrProbeRTT {
+		if p.ack(); p.now > began+6*time.Second {
+			t.Fatal("no ProbeRTT")
+		}
+	}
+	if after := p.now - began; after < 5*time.Second || after > 5*time.Second+p.rtt {
+		t.Errorf("after %v", after)
+	}
+	p.windows(bbrBDP / 2)
+	start := p.now
+	p.round(2, 100*mbit, bbrBDP) // still draining
+	p.want(bbrProbeRTT)
+	drained := p.now
+	p.until(bbrCruise, bbrBDP/2, time.Second)
+	if took := p.now - drained; took < 200*time.Millisecond || took > 300*time.Millisecond {
+		t.Errorf("%v, of them %v drained", p.now-start, took)
+	}
+	p.round(2, 100*mbit, bbrBDP)
+	p.paces(100, 100*mbit)
+	p.windows(2*bbrBDP + p.aggregate.extra())
+}
+
+// A path that has become longer is believed to be after ten seconds.
+func TestBBRLongerPath(t *testing.T) {
+	p := cruising(t)
+	p.rtt, p.stale = 80*time.Millisecond, true
+	for end := p.now + 9*time.Second; p.now < end; {
+		p.round(1, 100*mbit, bbrBDP)
+	}
+	if p.BBR.rtt.min != bbrRTT0 {
+		t.Errorf("%v after nine seconds", p.BBR.rtt.min)
+	}
+	for end := p.now + 3*time.Second; p.now < end; {
+		p.round(1, 100*mbit, bbrBDP/2)
+	}
+	if p.BBR.rtt.min != p.rtt {
+		t.Errorf("%v, want %v", p.BBR.rtt.min, p.rtt)
+	}
+}
+
+// After a timeout there is one segment beside what is on its way; when all is repaired the window is what it was.
+func TestBBRTimeout(t *testing.T) {
+	p := cruising(t)
+	before := p.Window()
+	p.OnTimeout(Loss{Now: p.now, InFlight: bbrBDP, Pipe: 3000})
+	if p.Window() != 4000 {
+		t.Errorf("window %d, want 4000", p.Window())
+	}
+	p.OnTimeout(Loss{Now: p.now, InFlight: bbrBDP, Again: true})
+	if p.Window() != 1000 {
+		t.Errorf("window %d, want 1000", p.Window())
+	}
+	p.OnRecovered()
+	if p.Window() != before {
+		t.Errorf("window %d, want %d", p.Window(), before)
+	}
+}
+
+// What a spurious loss took is given back, and a probe it ended begins again.
+func TestBBRSpurious(t *testing.T) {
+	p := probing(t)
+	p.round(1, 100*mbit, bbrBDP)
+	p.lose(50, bbrBDP)
+	p.OnLoss(Loss{Now: p.now, InFlight: bbrBDP})
+	p.want(bbrDown)
+	p.round(3, 50*mbit, bbrBDP)
+	p.OnSpurious()
+	p.want(bbrRefill)
+	p.lost = 0
+	p.ack()
+	p.paces(100, 100*mbit)
+	if p.bounds.longTerm != maxWindow || p.bounds.inFlight != maxWindow {
+		t.Errorf("limits %d, %d", p.bounds.longTerm, p.bounds.inFlight)
+	}
+	p.OnSpurious() // not twice
+	p.want(bbrRefill)
+}
+
+// After the application had left the path empty it is filled at its rate, whatever the state, and there is no ProbeRTT.
+func TestBBRRestart(t *testing.T) {
+	p := probing(t)
+	p.ack()
+	p.paces(125, 100*mbit)
+	p.now += 20 * time.Second
+	p.OnRestart(p.now)
+	p.paces(100, 100*mbit)
+	p.ack()
+	if p.state == bbrProbeRTT {
+		t.Error("ProbeRTT: the path was empty")
+	}
+}
+
+// Where ACKs come for much at once the window is larger by that.
+func TestBBRAggregation(t *testing.T) {
+	p := cruising(t)
+	smooth := p.Window()
+	for range 30 {
+		p.now += p.rtt
+		p.delivered += bbrBDP
+		p.OnAck(Ack{Now: p.now, Acked: bbrBDP, Delivered: p.delivered, InFlight: bbrBDP, RTT: p.rtt, SRTT: p.rtt,
+			Sample: Sample{Delivered: bbrBDP, Interval: p.rtt, Prior: p.delivered - bbrBDP, InFlight: bbrBDP}})
+	}
+	if w := p.Window(); w < smooth+bbrBDP/2 || w > 3*bbrBDP+bbrBDP/4 {
+		t.Errorf("window %d, without aggregation %d", w, smooth)
+	}
+}
+
+// The loss became too much within what was sent together (5.5.10.2).
+func TestInFlightAtLoss(t *testing.T) {
+	for _, c := range []struct{ size, inFlight, lost, want int64 }{
+		{50_000, 1_000_000, 50_000, 969_387}, // (0.02*950000 - 0) / 0.98 into it
+		{50_000, 1_000_000, 65_000, 954_081}, // 15000 before
+		{50_000, 1_000_000, 90_000, 950_000}, // too much before
+		{1000, 1000, 1000, 0},
+	} {
+		if got := inFlightAtLoss(&Lost{Size: c.size, InFlight: c.inFlight, Lost: c.lost}); got != c.want {
+			t.Errorf("%d of %d, %d lost: %d, want %d", c.size, c.inFlight, c.lost, got, c.want)
+		}
+	}
+}
+
+// Two connections do not probe in step.
+func TestBBRWaits(t *testing.T) {
+	seen := map[time.Duration]bool{}
+	for seed := range uint64(20) {
+		b := NewBBR(BBRConfig{MSS: 1000, Window: 10_000, Seed: seed})
+		b.beginDown()
+		if b.cycle.wait < 2*time.Second || b.cycle.wait >= 3*time.Second {
+			t.Errorf("seed %d: %v", seed, b.cycle.wait)
+		}
+		seen[b.cycle.wait] = true
+	}
+	if len(seen) < 19 {
+		t.Errorf("%d different ones of 20", len(seen))
+	}
+}
+
+// No input makes the window overflow, fall below a segment, or the arithmetic fail.
+func FuzzBBR(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 10, 11}, uint16(1448))
+	f.Fuzz(func(t *testing.T, p []byte, mss uint16) {
+		size := int(max(mss, 48))
+		b := NewBBR(BBRConfig{MSS: size, Window: InitialWindow(size), NoSACK: mss%2 == 0, Seed: uint64(mss)})
+		now, delivered := time.Duration(1), int64(0)
+		for len(p) >= 5 {
+			a, n, d := int64(p[1])<<(p[2]%36), p[0], time.Duration(p[3])
+			c := int64(p[4]) << (p[2] / 8)
+			now += d << (p[2] % 40)
+			switch n % 8 {
+			case 0, 1, 2:
+				delivered += a
+				b.OnAck(Ack{
+					Now: now, Acked: a, Delivered: delivered, InFlight: c, Full: n&16 != 0, RTT: d * time.Millisecond,
+					SRTT: d << (p[1] % 30), Sample: Sample{Delivered: a, Interval: d << (p[4] % 40),
+						Prior: delivered - a, InFlight: c, Lost: c / 2 * int64(n&1), Limited: n&32 != 0},
+				})
+			case 3:
+				b.OnLost(Lost{Now: now, Size: a, Delivered: delivered, InFlight: c, Lost: a + c})
+			case 4:
+				b.OnLoss(Loss{Now: now, InFlight: a, ECN: n&16 != 0})
+			case 5:
+				b.OnTimeout(Loss{Now: now, InFlight: a, Pipe: c, Again: n&16 != 0})
+			case 6:
+				switch n & 24 {
+				case 0:
+					b.OnSpurious()
+				case 8:
+					b.OnRecovered()
+				case 16:
+					b.OnRestart(now)
+				}
+			case 7:
+				size = max(48, int(a%65536))
+				b.SetMSS(size)
+			}
+			if b.Window() < int64(size) || b.Window() > maxWindow || b.PacingRate() < 0 || b.PacingRate() > maxWindow ||
+				b.bounds.longTerm < 1 || b.bounds.inFlight < 0 || b.bounds.bandwidth < 0 {
+				t.Fatalf("window %d, rate %d, limits %+v", b.Window(), b.PacingRate(), b.bounds)
+			}
+			p = p[5:]
+		}
+	})
+}

@@ -1,0 +1,210 @@
+package cc
+
+// bbrBounds is what loss tells: how much in flight is too much for long (inflight_longterm, learned by probing), and for
+// now (bw_shortterm and inflight_shortterm, until the next probe) (5.5.10).
+type bbrBounds struct {
+	longTerm  int64 // octets in flight
+	bandwidth Rate
+	inFlight  int64
+
+	// The most of a round trip in which something is lost: rate of delivery, and octets delivered.
+	rateLatest     Rate
+	inFlightLatest int64
+	roundEnd       int64 // of that round trip
+	roundOver      bool  // the ACK at hand ends it
+	lossInRound    bool
+	markInRound    bool
+	events         int // losses in it
+}
+
+// Loss is borne up to 2 in 100. The short-term limits come down to 0.7 at once at the most; 0.15 of the long-term limit is
+// left to others.
+const (
+	lossNum, lossDen      = 2, 100
+	bbrBeta          gain = 70
+	bbrHeadroom      gain = 15
+)
+
+func (l *bbrBounds) resetShortTerm() { l.bandwidth, l.inFlight = maxWindow, maxWindow }
+
+func (l *bbrBounds) resetLatest() {
+	l.lossInRound, l.markInRound, l.rateLatest, l.inFlightLatest = false, false, 0, 0
+}
+
+// latest follows the round trip.
+func (b *BBR) latest(a *Ack) {
+	l, s := &b.bounds, &a.Sample
+	l.roundOver = false
+	if s.Delivered == 0 {
+		return
+	}
+	l.rateLatest = max(l.rateLatest, s.Rate())
+	l.inFlightLatest = max(l.inFlightLatest, s.Delivered)
+	if s.Prior >= l.roundEnd {
+		l.roundEnd = b.delivered
+		l.roundOver = true
+	}
+}
+
+// nextLatest begins with what the ACK says when a round trip is over.
+func (b *BBR) nextLatest(a *Ack) {
+	if l := &b.bounds; l.roundOver {
+		l.rateLatest, l.inFlightLatest = a.Sample.Rate(), a.Sample.Delivered
+	}
+}
+
+// noteLoss: congestion in this round trip.
+func (b *BBR) noteLoss() {
+	if !b.bounds.lossInRound {
+		b.bounds.roundEnd = b.delivered
+	}
+	b.bounds.lossInRound = true
+}
+
+// adaptShortTerm answers, at the end of a round trip with marks or too many losses, with the limits for now: what was
+// delivered in it. Not while probing, which asks for loss (5.5.10.3).
+//
+// Deviation: the draft answers any loss. What is delivered in a round trip with losses is always less than what is sent,
+// which is less than what was delivered in the one before by the margin the rate keeps, so where one in a hundred is lost
+// for no reason the rate would be halved by the end of each cycle. But so much is to be borne.
+func (b *BBR) adaptShortTerm(a *Ack) {
+	l := &b.bounds
+	if !l.roundOver {
+		return
+	}
+	tooMany := l.lossInRound && b.tooHigh(a.Sample.Lost, a.Sample.InFlight)
+	if (tooMany || l.markInRound) && !b.state.accelerates() {
+		if l.bandwidth == maxWindow {
+			l.bandwidth = b.bandwidth.max()
+		}
+		if l.inFlight == maxWindow {
+			l.inFlight = b.window
+		}
+		l.bandwidth = max(l.rateLatest, Rate(bbrBeta.of(int64(l.bandwidth))))
+		l.inFlight = max(l.inFlightLatest, bbrBeta.of(l.inFlight))
+	}
+	l.lossInRound, l.markInRound = false, false
+}
+
+// tooHigh reports whether of what was in flight too much was lost.
+func (b *BBR) tooHigh(lost, inFlight int64) bool {
+	return lost > mulDiv(max(inFlight, 0), lossNum, lossDen) || lost > 0 && !b.sack
+}
+
+// inFlightTooHigh makes what was in flight the long-term limit, and ends the probe (5.5.10.2).
+func (b *BBR) inFlightTooHigh(inFlight int64, limited bool) {
+	b.cycle.tooHigh = true
+	b.cycle.probed = false
+	if !limited {
+		b.bounds.longTerm = min(max(inFlight, bbrBeta.of(min(b.bdp(), b.window)), b.mss), maxWindow)
+	}
+	if b.state == bbrUp {
+		b.undo.state, b.undo.left = bbrUp, true
+		b.beginDown()
+	}
+}
+
+// inFlightAtLoss is what was in flight when the loss became too much, which may have been in the midst of what was sent
+// together.
+func inFlightAtLoss(l *Lost) int64 {
+	before := min(max(0, l.InFlight-l.Size), maxWindow)
+	lostBefore := min(max(0, l.Lost-l.Size), maxWindow)
+	prefix := (before*lossNum - lostBefore*lossDen) / (lossDen - lossNum)
+	return before + max(0, prefix)
+}
+
+// raiseLongTerm: what is delivered without too much loss may be in flight; probing, the limit grows by 1, 2, 4, 8...
+// segments in a round trip (5.3.3.9).
+func (b *BBR) raiseLongTerm(a *Ack) {
+	l, s := &b.bounds, &a.Sample
+	if l.longTerm == maxWindow || s.Delivered == 0 || b.tooHigh(s.Lost, s.InFlight) {
+		return
+	}
+	l.longTerm = min(max(l.longTerm, s.InFlight), maxWindow-1)
+	c := &b.cycle
+	if b.state != bbrUp || !a.Full || b.window < l.longTerm {
+		return
+	}
+	c.acked = min(c.acked+a.Acked, maxWindow)
+	if c.acked >= c.perSegment {
+		n := c.acked / c.perSegment
+		c.acked -= n * c.perSegment
+		l.longTerm = min(l.longTerm+min(n*b.mss, maxWindow), maxWindow-1)
+	}
+	if b.rounds.start {
+		b.raiseSlope()
+	}
+}
+
+func (b *BBR) raiseSlope() {
+	c := &b.cycle
+	c.perSegment = max(b.window>>c.upRounds, b.mss)
+	c.upRounds = min(c.upRounds+1, 30)
+}
+
+// headroom is the long-term limit less what is left to others.
+func (b *BBR) headroom() int64 {
+	l := b.bounds.longTerm
+	if l == maxWindow {
+		return maxWindow
+	}
+	return max(l-max(b.mss, bbrHeadroom.of(l)), 4*b.mss)
+}
+
+// marked answers a mark of a router, once in a round trip: to one that was asked for with the long-term limit or the end
+// of Startup, to another with the short-term ones.
+//
+// The draft leaves marks to experiments, but demands that they count as congestion (3.7).
+func (b *BBR) marked(l Loss) {
+	b.noteLoss()
+	b.bounds.markInRound = true
+	switch {
+	case b.state == bbrStartup:
+		b.leaveStartup()
+	case b.cycle.probed:
+		b.inFlightTooHigh(l.InFlight, false)
+	}
+}
+
+// bbrUndo is what a loss that was none gives back (5.5.11).
+type bbrUndo struct {
+	saved              bool
+	left               bool // the loss ended state
+	state              bbrState
+	bandwidth          Rate
+	inFlight, longTerm int64
+}
+
+// save remembers what there was before an episode.
+func (b *BBR) save() {
+	if b.undo.saved {
+		return
+	}
+	b.saveWindow()
+	b.undo = bbrUndo{saved: true, bandwidth: b.bounds.bandwidth, inFlight: b.bounds.inFlight, longTerm: b.bounds.longTerm}
+}
+
+// OnSpurious implements [Controller].
+func (b *BBR) OnSpurious() {
+	u := b.undo
+	if !u.saved {
+		return
+	}
+	b.restoreWindow()
+	l := &b.bounds
+	l.lossInRound = false
+	b.full.restart(0)
+	l.bandwidth, l.inFlight = max(l.bandwidth, u.bandwidth), max(l.inFlight, u.inFlight)
+	l.longTerm = max(l.longTerm, u.longTerm)
+	b.undo = bbrUndo{}
+	switch {
+	case !u.left || u.state == b.state:
+	case u.state == bbrStartup:
+		b.full.reached = false
+		if b.state != bbrProbeRTT {
+			b.state = bbrStartup
+		}
+	case b.state != bbrProbeRTT:
+		b.beginRefill()
+	}
+}

@@ -1,0 +1,96 @@
+package cc
+
+import "time"
+
+// bbrRTT is the shortest round trip of ten seconds, and what it takes to have one: when five have not brought a shorter
+// one, little is kept in flight for a while, so that queues drain, everybody's at the same time (5.3.4).
+type bbrRTT struct {
+	min   time.Duration // noRTT: none yet
+	minAt time.Duration
+
+	probe   time.Duration // shortest since
+	probeAt time.Duration
+	expired bool // that is too long ago
+
+	done      time.Duration // when ProbeRTT may end; 0: too much is in flight still
+	roundDone bool
+	// What is sent from the first of these deliveries to the second tells nothing about the bandwidth.
+	from, to int64
+}
+
+const (
+	minRTTLength     = 10 * time.Second
+	probeRTTInterval = 5 * time.Second
+	probeRTTLength   = 200 * time.Millisecond
+)
+
+// spoiled reports whether a sample is of what was sent in ProbeRTT.
+func (r *bbrRTT) spoiled(s *Sample) bool { return r.to > 0 && r.from <= s.Prior && s.Prior <= r.to }
+
+// checkRTT takes a round trip, and goes through ProbeRTT.
+func (b *BBR) checkRTT(a *Ack) {
+	r := &b.rtt
+	if r.min == noRTT {
+		r.minAt, r.probeAt = b.now, b.now
+	}
+	r.expired = b.now > r.probeAt+probeRTTInterval
+	if a.RTT > 0 && (a.RTT < r.probe || r.expired) {
+		r.probe, r.probeAt = a.RTT, b.now
+	}
+	if r.probe < r.min || b.now > r.minAt+minRTTLength {
+		r.min, r.minAt = r.probe, r.probeAt
+	}
+	if b.state != bbrProbeRTT && r.expired && !b.restarting {
+		b.saveWindow()
+		b.state = bbrProbeRTT
+		r.done = 0
+		r.from = b.delivered
+		b.cycle.acks = acksStopping
+		b.beginRound()
+	}
+	if b.state == bbrProbeRTT {
+		b.probeRTT(a)
+	}
+	if a.Sample.Delivered > 0 {
+		b.restarting = false
+	}
+}
+
+func (b *BBR) probeRTT(a *Ack) {
+	r := &b.rtt
+	r.to = b.delivered + a.InFlight
+	switch {
+	case r.done == 0 && a.InFlight <= b.probeRTTWindow():
+		r.done = b.now + probeRTTLength
+		r.roundDone = false
+		b.beginRound()
+	case r.done != 0:
+		r.roundDone = r.roundDone || b.rounds.start
+		if r.roundDone {
+			b.checkProbeRTTDone()
+		}
+	}
+}
+
+// checkProbeRTTDone ends ProbeRTT when it has lasted long enough. The next probe for bandwidth is a cycle away, but what
+// Down is for is done.
+func (b *BBR) checkProbeRTTDone() {
+	r := &b.rtt
+	if r.done == 0 || b.now <= r.done {
+		return
+	}
+	r.probeAt = b.now
+	b.restoreWindow()
+	b.bounds.resetShortTerm()
+	if !b.full.reached {
+		b.state = bbrStartup
+		return
+	}
+	b.beginDown()
+	b.state = bbrCruise
+}
+
+// probeRTTWindow is what is kept in flight in ProbeRTT: half of the product.
+func (b *BBR) probeRTTWindow() int64 {
+	return max(b.product(b.bw(), bbrWindow[bbrProbeRTT]), 4*b.mss)
+}

@@ -1,0 +1,79 @@
+package conn
+
+import (
+	"errors"
+
+	"minitcp/conn/cc"
+)
+
+// CongestionControl is an algorithm for how much may be in flight.
+type CongestionControl uint8
+
+const (
+	// CUBIC is RFC 9438, with HyStart++ (RFC 9406). It is the default.
+	CUBIC CongestionControl = iota
+	// Reno is RFC 5681: slower on long fast paths, and the measure of fairness.
+	Reno
+	// BBR is draft-ietf-ccwg-bbr: it goes by the measured bandwidth and round trip of the path and bears up to 2 % of loss.
+	BBR
+)
+
+var controlNames = [...]string{CUBIC: "cubic", Reno: "reno", BBR: "bbr"}
+
+// String is the name Linux has for it: "cubic", "reno" or "bbr".
+func (a CongestionControl) String() string {
+	if int(a) < len(controlNames) {
+		return controlNames[a]
+	}
+	return "unknown"
+}
+
+// MarshalText implements encoding.TextMarshaler with the names of String.
+func (a CongestionControl) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler with the names of String.
+func (a *CongestionControl) UnmarshalText(text []byte) error {
+	for i, name := range controlNames {
+		if name == string(text) {
+			*a = CongestionControl(i)
+			return nil
+		}
+	}
+	return errors.New("there are cubic, reno and bbr")
+}
+
+// newController returns the connection's controller, beginning with a window.
+func (c *Conn) newController(window int64) cc.Controller {
+	mss := c.fullSize()
+	switch c.control {
+	case Reno:
+		return cc.NewReno(mss, window)
+	case BBR:
+		// The initial sequence number is as hard to guess as the driver could make it (RFC 6528).
+		return cc.NewBBR(cc.BBRConfig{MSS: mss, Window: window, NoSACK: !c.sack, Seed: uint64(c.snd.iss)})
+	}
+	return cc.NewCubic(mss, window)
+}
+
+// CongestionControl is the algorithm in use.
+func (c *Conn) CongestionControl() CongestionControl { return c.control }
+
+// SetCongestionControl changes the algorithm. The new one begins with the window of the old one and knows nothing else;
+// what loss recovery would have given back to the old one is not given back.
+func (c *Conn) SetCongestionControl(a CongestionControl) {
+	if a == c.control || int(a) >= len(controlNames) {
+		return
+	}
+	c.control = a
+	if c.cc == nil {
+		return
+	}
+	window := c.window()
+	c.cc = c.newController(window)
+	c.undo.armed = false
+	if c.recovery.phase == fastRecovery {
+		c.cc.OnLoss(cc.Loss{InFlight: window, Pipe: c.pipe()})
+		c.recovery.prr = prr{flight: max(1, c.pipe()+c.sent.lost), threshold: c.cc.Window()}
+		c.recovery.prr.limit(c, int64(c.fullSize()))
+	}
+}
