@@ -12,6 +12,8 @@ type Segment struct {
 	Data []byte // the caller's; used only during the call
 	// SegmentSize is the data octets in each segment of a superframe, 0 when it is a single segment.
 	SegmentSize int
+	// ECN is the codepoint of the IP packet; of a superframe, that of all its packets.
+	ECN wire.ECN
 }
 
 // length is SEG.LEN: the data and the sequence numbers SYN and FIN take (RFC 9293 3.4).
@@ -43,7 +45,9 @@ type Outgoing struct {
 	// SegmentSize: when Len is larger, this is a superframe to be cut into segments of this many octets; PSH and FIN
 	// belong to the last of them.
 	SegmentSize int
-	Note        Note
+	// ECN is the codepoint of the IP packet, or of all that a superframe is cut into.
+	ECN  wire.ECN
+	Note Note
 }
 
 // reset makes out an empty segment with the given flags.
@@ -52,6 +56,7 @@ func (out *Outgoing) reset(flags wire.Flags) {
 	out.Data = out.Data[:0]
 	out.Len = 0
 	out.SegmentSize = 0
+	out.ECN = wire.NotECT
 	out.Note = NoteNone
 }
 

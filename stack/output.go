@@ -51,6 +51,7 @@ func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
 		HopLimit:     e.hopLimit,
 		TrafficClass: e.trafficClass,
 	}
+	w.ip.SetECN(w.out.ECN)
 	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.localPort(), e.key.remotePort()
 	s.writeSegment(w, e.queue, e.state())
 	s.traceOut(now, e, w, before)

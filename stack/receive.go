@@ -19,7 +19,7 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 	if e == nil && !q.acceptableForTCP() {
 		return // an entry's addresses were looked at when it was made
 	}
-	q.segment.Data, q.segment.SegmentSize = data, 0
+	q.segment.Data, q.segment.SegmentSize, q.segment.ECN = data, 0, q.ip.ECN()
 	if !q.checksumTrusted() && !wire.VerifyTCP(&q.ip, payload) {
 		q.damagedSegment(now, e, wire.ErrTCPChecksum)
 		return

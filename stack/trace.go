@@ -15,7 +15,8 @@ type TraceEvent struct {
 
 	Local, Remote netip.AddrPort
 	TCP           wire.TCP
-	Len           int // octets of data
+	ECN           wire.ECN // of the IP packet
+	Len           int      // octets of data
 	// RelativeSeq and RelativeAck count from the initial sequence numbers, as Wireshark shows them; -1: those are not
 	// known.
 	RelativeSeq, RelativeAck int64
@@ -38,6 +39,7 @@ func (q *queue) traceIn(now conn.Time, e *entry, before conn.State, note string,
 		Local:       netip.AddrPortFrom(q.ip.Dst, q.segment.TCP.DstPort),
 		Remote:      netip.AddrPortFrom(q.ip.Src, q.segment.TCP.SrcPort),
 		TCP:         q.segment.TCP,
+		ECN:         q.ip.ECN(),
 		Len:         len(q.segment.Data),
 		RelativeSeq: -1,
 		RelativeAck: -1,
@@ -66,6 +68,7 @@ func (s *Stack) traceOut(now conn.Time, e *entry, w *writer, before conn.State) 
 		Local:       netip.AddrPortFrom(w.ip.Src, w.out.TCP.SrcPort),
 		Remote:      netip.AddrPortFrom(w.ip.Dst, w.out.TCP.DstPort),
 		TCP:         w.out.TCP,
+		ECN:         w.out.ECN,
 		Len:         w.out.Len,
 		RelativeSeq: -1,
 		RelativeAck: -1,

@@ -16,6 +16,7 @@ type Link struct {
 	Loss        float64
 	Duplication float64
 	Corruption  float64 // arrives, but damaged: the receiver's checksum is wrong, and it is dropped there
+	Marking     float64 // arrives with CE, if its sender permits (ECT)
 
 	Rate  int // octets in a second, 0: no limit
 	Queue int // octets that may wait for the rate; a packet that finds more is lost. 0: no limit
@@ -31,6 +32,7 @@ type Link struct {
 type Fate struct {
 	Copies int           // that are delivered: 0 is loss
 	Damage bool          // they arrive damaged
+	Mark   bool          // they arrive with CE, if their sender permits (ECT)
 	Delay  time.Duration // on top of the link's own
 }
 
@@ -44,6 +46,9 @@ func (l *Link) random(r *rand.Rand) Fate {
 		f.Copies *= 2
 	}
 	f.Damage = r.Float64() < l.Corruption
+	if l.Marking > 0 { // drawn for nothing, it would change what every seed has shown so far
+		f.Mark = r.Float64() < l.Marking
+	}
 	return f
 }
 

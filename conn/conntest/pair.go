@@ -78,14 +78,15 @@ func (p *Pair) send(e *End, out *conn.Outgoing) {
 		h := out.TCP
 		h.Flags &^= wire.FIN | wire.PSH
 		for ; len(data) > size; data = data[size:] {
-			p.fly(e, packet{seg: conn.Segment{TCP: h, Data: data[:size]}})
+			p.fly(e, packet{seg: conn.Segment{TCP: h, Data: data[:size], ECN: out.ECN}})
 			h.Seq += uint32(size)
+			h.Flags &^= wire.CWR // the first says it for all
 		}
-		h.Flags = out.TCP.Flags
-		p.fly(e, packet{seg: conn.Segment{TCP: h, Data: data}})
+		h.Flags = out.TCP.Flags &^ wire.CWR
+		p.fly(e, packet{seg: conn.Segment{TCP: h, Data: data, ECN: out.ECN}})
 		return
 	}
-	p.fly(e, packet{seg: conn.Segment{TCP: out.TCP, Data: data, SegmentSize: out.SegmentSize}})
+	p.fly(e, packet{seg: conn.Segment{TCP: out.TCP, Data: data, SegmentSize: out.SegmentSize, ECN: out.ECN}})
 }
 
 func (p *Pair) fly(e *End, k packet) {
@@ -101,6 +102,9 @@ func (p *Pair) fly(e *End, k packet) {
 		return
 	}
 	k.to, k.damage = p.A, fate.Damage
+	if fate.Mark && k.seg.ECN != wire.NotECT {
+		k.seg.ECN = wire.CE
+	}
 	if e == p.A {
 		k.to = p.B
 	}

@@ -39,7 +39,7 @@ type IP struct {
 	Src, Dst     netip.Addr // both of one family, without a zone
 	Protocol     Protocol   // of the payload, after any extension headers
 	HopLimit     uint8      // IPv4's time to live
-	TrafficClass uint8      // DSCP<<2 | ECN
+	TrafficClass uint8      // DSCP<<2 | [ECN]
 	HeaderLen    int        // set by ParseIP: octets before the payload, options and extension headers included
 }
 
