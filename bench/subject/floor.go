@@ -50,7 +50,7 @@ func startFloor(s *services) error {
 	if err != nil {
 		return err
 	}
-	if err := configureTUN(1000); err != nil {
+	if err := configureTUN(queueLength); err != nil {
 		return err
 	}
 	f := &floor{counters: &s.counters, fd: fd}

@@ -15,25 +15,29 @@ import (
 
 const nic = 1
 
-// startBest is gVisor with everything on that is known to make it fast, and its usual listener.
+// startBest is gVisor as fast as we could make it, and its usual listener. What was tried, one by one against the rest:
+//
+//   - Reno, for the window of gVisor's CUBIC stays small here: it measures round trips in milliseconds, and its HyStart
+//     ends slow start at some 100 segments, two superframes;
+//   - send buffers of at most 2 MiB, for 8 MiB and all of it in flight is more than the CPU's cache holds;
+//   - receive buffers that begin at 4 MiB, and may grow to 8: a window that has no time to grow does not matter then.
 func startBest(s *services) error {
-	device, err := openDevice(1)
+	l, err := newLink()
 	if err != nil {
 		return err
 	}
 	g := stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
-		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocolCUBIC},
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
 	})
-	const most = 8 << 20
 	noDelay, sack, autotune := tcpip.TCPDelayEnabled(false), tcpip.TCPSACKEnabled(true), tcpip.TCPModerateReceiveBufferOption(true)
-	rack := tcpip.TCPRACKLossDetection
-	send := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcp.DefaultSendBufferSize, Max: most}
-	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcp.DefaultReceiveBufferSize, Max: most}
-	if err := setTCP(g, &noDelay, &sack, &autotune, &rack, &send, &receive); err != nil {
+	reno, rack := tcpip.CongestionControlOption("reno"), tcpip.TCPRACKLossDetection
+	send := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcp.DefaultSendBufferSize, Max: 2 << 20}
+	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: 4 << 20, Max: 8 << 20}
+	if err := setTCP(g, &noDelay, &sack, &autotune, &reno, &rack, &send, &receive); err != nil {
 		return err
 	}
-	if err := attach(g, newLink(device)); err != nil {
+	if err := attach(g, l); err != nil {
 		return err
 	}
 	for _, port := range ports {

@@ -28,14 +28,11 @@ func startMinitcp(s *services) error {
 
 // newStack is the stack of the daemon, with its defaults.
 func newStack() (*stack.Stack, error) {
-	device, err := openDevice(min(runtime.GOMAXPROCS(0), 8))
+	device, err := tun.Open(tun.Config{
+		Name: deviceName, MTU: mtu, HostAddresses: []netip.Prefix{ClientAddress}, Queues: min(runtime.GOMAXPROCS(0), 8),
+	})
 	if err != nil {
 		return nil, err
 	}
 	return stack.New(device, stack.Config{Addresses: []netip.Prefix{ServerAddress}})
-}
-
-// openDevice opens the TUN of those targets that can use superframes.
-func openDevice(queues int) (*tun.Device, error) {
-	return tun.Open(tun.Config{Name: deviceName, MTU: mtu, HostAddresses: []netip.Prefix{ClientAddress}, Queues: queues})
 }

@@ -38,7 +38,7 @@ var Targets = []Target{
 	{Name: "gvisor-shipped", start: startShipped,
 		Summary: "gVisor as tun2socks ships it: fdbased endpoint on a TUN without offloads, Reno, 1 MiB buffers"},
 	{Name: report.Best, start: startBest,
-		Summary: "gVisor with superframes both ways, checksums trusted, CUBIC, buffers up to 8 MB that size themselves"},
+		Summary: "gVisor as fast as it can be: superframes both ways, checksums trusted, no copy in the link, buffers that fit"},
 	{Name: report.Kernel, start: startKernel, Veth: true,
 		Summary: "Linux's own TCP over a veth pair between two namespaces, CUBIC, served through package net"},
 	{Name: report.Floor, start: startFloor,
