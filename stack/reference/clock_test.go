@@ -1,0 +1,123 @@
+package reference
+
+import (
+	"sync"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+)
+
+// clock is gVisor's time. It stands still until it is set, and fires timers only when run is called.
+type clock struct {
+	mu     sync.Mutex
+	now    time.Duration // since it was made
+	timers []*timer      // armed, in no order: there are few
+	armed  int64         // timers armed so far
+}
+
+// clockEpoch is what gVisor sees as the time of day when now is 0: not the zero time, which means "never" to it.
+var clockEpoch = time.Unix(1_700_000_000, 0)
+
+type timer struct {
+	clock *clock
+	f     func()
+	at    time.Duration
+	order int64 // among timers of one instant
+	armed bool
+}
+
+func (c *clock) Now() time.Time { return clockEpoch.Add(c.elapsed()) }
+
+func (c *clock) NowMonotonic() tcpip.MonotonicTime {
+	return tcpip.MonotonicTime{}.Add(time.Second + c.elapsed()) // its zero means "never", too
+}
+
+func (c *clock) elapsed() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// set moves the clock forward to now.
+func (c *clock) set(now time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = max(c.now, now)
+}
+
+// next returns when the first timer is due; false: none is armed.
+func (c *clock) next() (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.first()
+	if t == nil {
+		return 0, false
+	}
+	return t.at, true
+}
+
+func (c *clock) first() *timer {
+	var first *timer
+	for _, t := range c.timers {
+		if first == nil || t.at < first.at || t.at == first.at && t.order < first.order {
+			first = t
+		}
+	}
+	return first
+}
+
+// run calls what is due, and reports whether anything was.
+func (c *clock) run() (any bool) {
+	for {
+		c.mu.Lock()
+		t := c.first()
+		if t == nil || t.at > c.now {
+			c.mu.Unlock()
+			return any
+		}
+		c.disarm(t)
+		c.mu.Unlock()
+		t.f()
+		any = true
+	}
+}
+
+func (c *clock) AfterFunc(d time.Duration, f func()) tcpip.Timer {
+	t := &timer{clock: c, f: f}
+	t.Reset(d)
+	return t
+}
+
+func (t *timer) Reset(d time.Duration) {
+	c := t.clock
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.disarm(t)
+	t.at = c.now + max(d, 0)
+	c.armed++
+	t.order, t.armed = c.armed, true
+	c.timers = append(c.timers, t)
+}
+
+func (t *timer) Stop() bool {
+	t.clock.mu.Lock()
+	defer t.clock.mu.Unlock()
+	return t.clock.disarm(t)
+}
+
+// disarm reports whether t was armed.
+func (c *clock) disarm(t *timer) bool {
+	if !t.armed {
+		return false
+	}
+	t.armed = false
+	for i := range c.timers {
+		if c.timers[i] == t {
+			last := len(c.timers) - 1
+			c.timers[i], c.timers[last] = c.timers[last], nil
+			c.timers = c.timers[:last]
+			break
+		}
+	}
+	return true
+}

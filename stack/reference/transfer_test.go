@@ -1,0 +1,135 @@
+package reference
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+)
+
+// octets returns n octets no two seeds share.
+func octets(n int, seed uint64) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b)
+	return b
+}
+
+// exchange sends what each side has to say at once, and checks that it arrives. It ends with both having closed their
+// direction.
+//
+// gVisor closes its direction when all it said has arrived, and on a link that is no longer bad: it does not send a FIN
+// again that was lost while it was recovering from another loss, and both would wait for ever.
+func exchange(w *world, a, b party, fromA, fromB []byte) {
+	w.t.Helper()
+	done := make(chan error)
+	send := func(p party, data []byte, arrived <-chan struct{}) {
+		n, err := p.Write(data)
+		if _, ok := p.(*gvisParty); ok && err == nil {
+			<-arrived
+			w.toMini.heal()
+		}
+		if err == nil {
+			err = p.CloseWrite()
+		}
+		if err != nil {
+			err = fmt.Errorf("%s has sent %d of %d: %w", p.Name(), n, len(data), err)
+		}
+		done <- err
+	}
+	receive := func(p party, want []byte, arrived chan<- struct{}) {
+		var got bytes.Buffer
+		limited := &io.LimitedReader{R: p, N: int64(len(want))}
+		_, err := io.CopyBuffer(struct{ io.Writer }{&got}, struct{ io.Reader }{limited}, make([]byte, 40_000))
+		close(arrived)
+		if err == nil {
+			_, err = got.ReadFrom(p) // the end
+		}
+		switch {
+		case err != nil:
+			err = fmt.Errorf("%s has received %d of %d: %w", p.Name(), got.Len(), len(want), err)
+		case !bytes.Equal(got.Bytes(), want):
+			err = fmt.Errorf("%s has received %d octets that are not the %d that were sent", p.Name(), got.Len(), len(want))
+		}
+		w.t.Logf("%s has its %d octets after %v", p.Name(), got.Len(), w.now())
+		done <- err
+	}
+	atA, atB := make(chan struct{}), make(chan struct{})
+	go send(a, fromA, atB)
+	go send(b, fromB, atA)
+	go receive(a, fromB, atA)
+	go receive(b, fromA, atB)
+	for range 4 {
+		if err := <-done; err != nil {
+			w.t.Error(err)
+			w.end() // or the others would wait for ever
+			w.mini.Close()
+		}
+	}
+}
+
+var seeds = flag.Int("seeds", 1, "how many times each transfer is made, with other luck")
+
+// TestTransfer sends 1 MB both ways at once on links of many kinds.
+func TestTransfer(t *testing.T) {
+	links := []impairment{
+		{},
+		{lost: 10},
+		{lost: 50},
+		{late: 100},
+		{twice: 100},
+		{damaged: 30},
+		{lost: 20, late: 50, twice: 30, damaged: 10},
+	}
+	for _, r := range []role{miniClient, gvisClient} {
+		for _, f := range []family{ipv4Family, ipv6Family} {
+			for _, link := range links {
+				for seed := range uint64(*seeds) {
+					t.Run(fmt.Sprintf("%v/%v/%v/%d", r, f, link, seed), func(t *testing.T) {
+						transfer(t, r, f, link, seed)
+					})
+				}
+			}
+		}
+	}
+}
+
+func transfer(t *testing.T, r role, f family, link impairment, seed uint64) {
+	run(t, settings{impairment: link, seed: seed}, func(w *world) {
+		client, server := w.connect(r, f)
+		exchange(w, client, server, octets(1<<20, 2*seed), octets(1<<20, 2*seed+1))
+		client.Close()
+		server.Close()
+		w.wantNothingLeft()
+		w.wantImpaired(link)
+		stats, theirs := w.mini.Stats(), w.g.stack.Stats()
+		t.Logf("%v of virtual time, %d and %d packets, %d retransmissions by minitcp, %d by gVisor", w.now(), w.toGvis.sent,
+			w.toMini.sent, stats["retransmissions"], theirs.TCP.Retransmits.Value())
+		// Damage must be found by those who are meant to find it: the two stacks' checksums. A few bits may all hit
+		// addresses, many do not.
+		for _, found := range []struct {
+			by    string
+			wrong int
+		}{{"minitcp", int(stats["dropped-tcp-checksum"])}, {"gVisor", int(theirs.TCP.ChecksumErrors.Value())}} {
+			if found.wrong > 0 && link.damaged == 0 || found.wrong == 0 && link.damaged >= 30 {
+				t.Errorf("%s has found %d wrong checksums", found.by, found.wrong)
+			}
+		}
+	})
+}
+
+// wantImpaired checks that the link was as bad as it was meant to be.
+func (w *world) wantImpaired(as impairment) {
+	w.t.Helper()
+	for _, d := range []*direction{w.toMini, w.toGvis} {
+		for _, fate := range []struct {
+			name           string
+			wanted, befell int
+		}{{"lost", as.lost, d.lost}, {"late", as.late, d.late}, {"twice", as.twice, d.twice}, {"damaged", as.damaged, d.damaged}} {
+			if (fate.wanted > 0) != (fate.befell > 0) {
+				w.t.Errorf("%d of %d packets were %s", fate.befell, d.sent, fate.name)
+			}
+		}
+	}
+}

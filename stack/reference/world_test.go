@@ -1,0 +1,237 @@
+package reference
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+	"minitcp/stack"
+	"minitcp/stack/stacktest"
+)
+
+var (
+	miniAddresses = []netip.Prefix{netip.MustParsePrefix("10.77.0.2/24"), netip.MustParsePrefix("fd77::2/64")}
+	gvisAddresses = []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24"), netip.MustParsePrefix("fd77::1/64")}
+)
+
+// family is a version of IP.
+type family int
+
+const (
+	ipv4Family family = iota
+	ipv6Family
+)
+
+func (f family) String() string { return [...]string{"IPv4", "IPv6"}[f] }
+
+func (f family) address(of []netip.Prefix) netip.Addr { return of[f].Addr() }
+
+// world is the two stacks and the link between them.
+type world struct {
+	t      *testing.T
+	g      *gvisor
+	mini   *stack.Stack
+	device *stacktest.Device
+	toMini *direction
+	toGvis *direction
+
+	epoch time.Time
+	limit time.Duration
+	wake  chan struct{} // something was sent, or asked of gVisor
+	stop  chan struct{}
+	done  chan struct{} // drive has returned
+
+	mu      sync.Mutex
+	changed sync.Cond // time has passed for gVisor, or ended is true
+	ended   bool
+	watched []*history
+}
+
+// settings are what a test may want different from the defaults.
+type settings struct {
+	impairment
+	seed uint64
+	conn conn.Config
+	gvis func(*gvisor)
+}
+
+// look is how often to look at what minitcp does without sending anything, such as leaving TIME-WAIT.
+const look = 100 * time.Millisecond
+
+// limit is the virtual time within which a test must end: TIME-WAIT is 60 s.
+const limit = 20 * time.Minute
+
+// run runs body in a bubble with the two stacks. When it returns, every connection must end by itself.
+func run(t *testing.T, s settings, body func(w *world)) {
+	t.Helper()
+	w := &world{
+		toMini: newDirection(s.impairment, s.seed, 1),
+		toGvis: newDirection(s.impairment, s.seed, 2),
+		limit:  limit,
+	}
+	w.changed.L = &w.mu
+	w.g = newGvisor(t, gvisAddresses, func(p []byte) { w.toMini.send(w.g.clock.elapsed(), p) })
+	if s.gvis != nil {
+		s.gvis(w.g)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w.begin(t, s.conn)
+		body(w)
+		w.wantNothingLeft()
+	})
+	w.g.close()
+}
+
+func (w *world) begin(t *testing.T, cfg conn.Config) {
+	t.Helper()
+	w.t = t
+	w.epoch = time.Now()
+	w.wake, w.stop, w.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	w.device, _ = stacktest.New(stacktest.Config{MTU: mtu, Offload: stacktest.Plain, Queue: 1 << 14})
+	w.device.SetHook(func(frame []byte) stacktest.Fate {
+		w.toGvis.send(w.now(), slices.Clone(frame[wire.VirtioHeaderLen:]))
+		w.poke()
+		return stacktest.Drop
+	})
+	var err error
+	if w.mini, err = stack.New(w.device, stack.Config{Addresses: miniAddresses, Conn: cfg}); err != nil {
+		t.Fatal(err)
+	}
+	go w.drive()
+	t.Cleanup(func() {
+		if err := w.mini.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		w.end()
+		close(w.stop)
+		<-w.done
+		if c := w.device.Counts(); c.Dropped > 0 || c.TooBig > 0 {
+			t.Errorf("the device has dropped %d frames, and refused %d", c.Dropped, c.TooBig)
+		}
+	})
+}
+
+func (w *world) now() time.Duration { return time.Since(w.epoch) }
+
+// poke makes drive look what there is to do.
+func (w *world) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// drive carries packets and turns gVisor's clock, whenever everybody in the bubble waits.
+func (w *world) drive() {
+	defer close(w.done)
+	for {
+		synctest.Wait()
+		select {
+		case <-w.stop:
+			return
+		default:
+		}
+		if w.step() {
+			continue
+		}
+		next := w.now() + look
+		for _, at := range []func() (time.Duration, bool){w.toMini.next, w.toGvis.next, w.g.clock.next} {
+			if at, ok := at(); ok {
+				next = min(next, at)
+			}
+		}
+		t := time.NewTimer(next - w.now())
+		select {
+		case <-w.wake:
+		case <-w.stop:
+		case <-t.C:
+		}
+		t.Stop()
+		if w.now() >= w.limit && !w.ended {
+			w.t.Errorf("not at an end after %v", w.limit)
+			w.end()
+			w.mini.Close()
+			w.limit *= 1000
+		}
+	}
+}
+
+// step does what is due now, and reports whether there was anything.
+func (w *world) step() (any bool) {
+	now := w.now()
+	w.g.clock.set(now)
+	for _, p := range w.toGvis.arrived(now) {
+		w.g.deliver(p.octets)
+		any = true
+	}
+	if w.g.clock.run() {
+		any = true
+	}
+	w.g.settle()
+	for _, p := range w.toMini.arrived(now) {
+		w.device.Inject(append(make([]byte, wire.VirtioHeaderLen), p.octets...))
+		any = true
+	}
+	w.mu.Lock()
+	for _, h := range w.watched {
+		h.look()
+	}
+	w.changed.Broadcast()
+	w.mu.Unlock()
+	return any
+}
+
+// wait lets virtual time pass.
+func (w *world) wait(d time.Duration) { time.Sleep(d) }
+
+// linger waits until what has been sent has arrived and was answered.
+func (w *world) linger() { w.wait(10 * delay) }
+
+// pause is longer than several probes of a closed window, whose timer backs off.
+const pause = time.Minute
+
+var errEnded = errors.New("the test is over")
+
+// end makes every call that waits for gVisor return.
+func (w *world) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+	w.changed.Broadcast()
+}
+
+// await calls f, which asks gVisor something, whenever time has passed for gVisor, until it reports true.
+func (w *world) await(f func() bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		w.g.clock.set(w.now())
+		ok := f()
+		switch {
+		case w.ended:
+			return errEnded
+		case ok:
+			w.poke() // it may have left gVisor's goroutines something to do
+			return nil
+		}
+		w.changed.Wait()
+	}
+}
+
+// wantNothingLeft waits until both have forgotten every connection, TIME-WAIT included.
+func (w *world) wantNothingLeft() {
+	w.t.Helper()
+	gone := func() bool { return len(w.mini.Connections()) == 0 && len(w.g.stack.CleanupEndpoints()) == 0 }
+	if err := w.await(gone); err != nil {
+		w.t.Errorf("minitcp is left with %v, gVisor with %d endpoints", w.mini.Connections(), len(w.g.stack.CleanupEndpoints()))
+	}
+	if n := w.g.stack.Stats().TCP.CurrentEstablished.Value(); n != 0 {
+		w.t.Errorf("gVisor believes that %d connections are established", n)
+	}
+}
