@@ -74,7 +74,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	if a.octets > 0 && (c.cc.Models() || a.advanced && c.recovery.phase != fastRecovery) {
 		c.cc.OnAck(cc.Ack{
 			Now: time.Duration(now), Acked: a.octets, Delivered: c.rate.delivered, InFlight: c.pipe(),
-			Limited: limited, Full: full, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round, Sample: sample,
+			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round, Sample: sample,
 		})
 	}
 	c.snd.blocked = false
@@ -181,7 +181,8 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 // lossNow tells congestion control about FlightSize (RFC 5681 2).
 func (c *Conn) lossNow(now Time) cc.Loss {
 	return cc.Loss{
-		Now: time.Duration(now), InFlight: int64(c.snd.nxt - c.snd.una), Pipe: c.pipe(), Again: c.recovery.timeouts > 1,
+		Now: time.Duration(now), InFlight: int64(c.snd.nxt - c.snd.una), Pipe: c.pipe(),
+		Full: c.rounds.full || c.rounds.wasFull || c.snd.blocked, Again: c.recovery.timeouts > 1,
 	}
 }
 
@@ -238,6 +239,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 		c.beginUndo(now)
 		c.undo.timeout = true
 	}
+	reduced := r.phase == fastRecovery // for what it did not repair
 	c.probe = tailProbe{}
 	c.timer.tailProbe, c.timer.reorder = Never, Never
 	r.phase = timeoutRecovery
@@ -249,7 +251,9 @@ func (c *Conn) retransmitTimeout(now Time) {
 			c.lose(now, i)
 		}
 	}
-	c.cc.OnTimeout(c.lossNow(now))
+	loss := c.lossNow(now)
+	loss.Again = loss.Again || reduced
+	c.cc.OnTimeout(loss)
 	if q.empty() {
 		c.snd.nxt = c.snd.una // a probe of a window that has opened since
 	}

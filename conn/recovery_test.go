@@ -501,3 +501,24 @@ func TestRetransmissionOfTheEpisodeBefore(t *testing.T) {
 		t.Errorf("phase %v, %d spurious", o.c.recovery.phase, o.c.stats.Spurious)
 	}
 }
+
+// A timeout in fast recovery is about the same congestion: the threshold comes down once.
+func TestTimeoutInFastRecovery(t *testing.T) {
+	o := tenSent(t, Disabled)
+	o.ack(1, 1001, 5001)
+	o.drain()
+	threshold := o.c.cc.SlowStartThreshold()
+	if o.c.recovery.phase != fastRecovery {
+		t.Fatalf("phase %v", o.c.recovery.phase)
+	}
+	for o.c.stats.Timeouts == 0 {
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+	}
+	if w, s := o.c.cc.Window(), o.c.cc.SlowStartThreshold(); w != 1000+o.c.pipe() || s != threshold {
+		t.Errorf("window %d with %d on their way, threshold %d, before %d", w, o.c.pipe(), s, threshold)
+	}
+	if n := o.drain(); n != 1000 || o.c.sent.first().fate != flying {
+		t.Errorf("%d octets were sent again", n)
+	}
+}

@@ -54,6 +54,8 @@ type Ack struct {
 	Limited bool
 	// Full says that it was really full at some time in this round trip or the last.
 	Full bool
+	// Paced says that what is sent is spread over the round trip.
+	Paced bool
 	// RTT is the round trip it measured; 0: none.
 	RTT time.Duration
 	// SRTT is the smoothed round-trip time; 0: nothing was measured yet.
@@ -86,7 +88,10 @@ type Loss struct {
 	InFlight int64
 	// Pipe is how many of them are on their way still, as far as is known.
 	Pipe int64
-	// Again says that the same segment has been lost before.
+	// Full says that the window was full at some time in the last two round trips. One that was not had proved nothing
+	// about the path, and its size is no measure of what it bears (RFC 7661 4.4).
+	Full bool
+	// Again says that the window has been reduced for this already: the same segment was lost before.
 	Again bool
 	// ECN says that a router marked a packet instead of dropping it (RFC 3168). That comes once in a round trip.
 	ECN bool

@@ -198,6 +198,9 @@ func (c *Cubic) OnTimeout(l Loss) {
 func (c *Cubic) reduce(l Loss) {
 	c.before = undo{true, c.window, c.ssthresh, c.wMax, c.prior, c.k, c.epoch, c.credit, c.reno}
 	c.hystart.end()
+	if !l.Full {
+		c.window = min(c.window, max(l.InFlight, InitialWindow(int(c.mss))))
+	}
 	c.prior = c.window
 	if c.window < c.wMax {
 		c.wMax = c.window * (betaDen + betaNum) / (2 * betaDen) // make room for a newcomer
@@ -209,7 +212,7 @@ func (c *Cubic) reduce(l Loss) {
 		num, den = 85, 100 // ABE: a mark comes from a short queue (RFC 8511 3.1)
 	}
 	// Of the window and not of what is in flight, which RFC 9438 4.6 permits where a window nobody fills does not grow, and
-	// does not stay (RFC 7661).
+	// does not count here (RFC 7661).
 	c.ssthresh = max(c.window*num/den, 2*c.mss)
 	c.epoch = 0
 }

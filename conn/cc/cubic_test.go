@@ -21,7 +21,7 @@ func TestCurve(t *testing.T) {
 		for _, segments := range []int64{10, 100, 1000, 100000} {
 			c := NewCubic(mss, segments*int64(mss))
 			c.ssthresh = c.window
-			c.OnLoss(Loss{InFlight: c.window})
+			c.OnLoss(Loss{InFlight: c.window, Full: true})
 			c.begin(1)
 			k := math.Cbrt(float64(segments) * 0.3 / 0.4)
 			if got := c.k.Seconds(); math.Abs(got-k) > 0.01*k+0.002 {
@@ -55,7 +55,7 @@ func TestCubicShape(t *testing.T) {
 	c := NewCubic(mss, 1000*mss)
 	c.ssthresh = 1
 	now := time.Second
-	c.OnLoss(Loss{InFlight: c.window})
+	c.OnLoss(Loss{InFlight: c.window, Full: true})
 	if c.window != 700*mss {
 		t.Fatalf("after the loss %d segments, want 700", c.window/mss)
 	}
@@ -80,7 +80,7 @@ func TestCubicRenoFriendly(t *testing.T) {
 	c := NewCubic(mss, 20*mss)
 	c.ssthresh = 1
 	now := time.Second
-	c.OnLoss(Loss{InFlight: c.window})
+	c.OnLoss(Loss{InFlight: c.window, Full: true})
 	c.run(&now, time.Millisecond, 200*time.Millisecond)
 	// 0.53 segments per round trip from 14 to 20 take about 11 of them; the rest gives one each.
 	if w := c.window / mss; w < 180 || w > 215 {
@@ -91,8 +91,8 @@ func TestCubicRenoFriendly(t *testing.T) {
 func TestCubicFastConvergence(t *testing.T) {
 	const mss = 1000
 	c := NewCubic(mss, 100*mss)
-	c.OnLoss(Loss{InFlight: c.window})
-	c.OnLoss(Loss{InFlight: c.window}) // before it was back at 100: 70 makes way
+	c.OnLoss(Loss{InFlight: c.window, Full: true})
+	c.OnLoss(Loss{InFlight: c.window, Full: true}) // before it was back at 100: 70 makes way
 	if c.wMax != 70*mss*17/20 {
 		t.Errorf("wMax is %d", c.wMax)
 	}
@@ -104,7 +104,7 @@ func TestCubicFastConvergence(t *testing.T) {
 func TestCubicTimeoutAndUndo(t *testing.T) {
 	const mss = 1000
 	c := NewCubic(mss, 100*mss)
-	c.OnTimeout(Loss{InFlight: c.window})
+	c.OnTimeout(Loss{InFlight: c.window, Full: true})
 	if c.window != mss || c.ssthresh != 70*mss {
 		t.Errorf("window %d, threshold %d", c.window, c.ssthresh)
 	}
@@ -123,13 +123,33 @@ func TestCubicTimeoutAndUndo(t *testing.T) {
 	}
 }
 
+// A window nobody filled is no measure of the path when something is lost: what was in flight is, but no less than what
+// may be sent to a path nobody knows (RFC 7661 4.4).
+func TestCubicUnusedWindow(t *testing.T) {
+	const mss = 1000
+	for _, c := range []struct {
+		inFlight     int64
+		full         bool
+		window, wMax int64
+	}{{100 * mss, true, 70 * mss, 100 * mss}, {50 * mss, false, 35 * mss, 50 * mss}, {2 * mss, false, 7 * mss, 10 * mss}} {
+		u := NewCubic(mss, 100*mss)
+		u.OnLoss(Loss{InFlight: c.inFlight, Full: c.full})
+		if u.window != c.window || u.wMax != c.wMax {
+			t.Errorf("%d in flight, full %v: window %d, wMax %d; want %d, %d", c.inFlight, c.full, u.window, u.wMax, c.window, c.wMax)
+		}
+		if u.OnSpurious(); u.window != 100*mss {
+			t.Errorf("window %d is given back", u.window)
+		}
+	}
+}
+
 // A window nobody fills does not grow, nor does time spent so.
 func TestCubicApplicationLimited(t *testing.T) {
 	const mss = 1000
 	c := NewCubic(mss, 100*mss)
 	c.ssthresh = 1
 	now := time.Second
-	c.OnLoss(Loss{InFlight: c.window})
+	c.OnLoss(Loss{InFlight: c.window, Full: true})
 	c.run(&now, 100*time.Millisecond, time.Second)
 	before := c.window
 	for range 1000 {
@@ -191,9 +211,9 @@ func FuzzCubic(f *testing.F) {
 			case 0, 1:
 				c.OnAck(Ack{Now: now, Acked: a, Limited: n%4 != 0, RTT: d * time.Millisecond, SRTT: d << (b[1] % 30), Round: n%3 == 0})
 			case 2:
-				c.OnLoss(Loss{Now: now, InFlight: a, ECN: n&8 != 0})
+				c.OnLoss(Loss{Now: now, InFlight: a, Full: n&16 != 0, ECN: n&8 != 0})
 			case 3:
-				c.OnTimeout(Loss{Now: now, InFlight: a, Again: n&8 != 0})
+				c.OnTimeout(Loss{Now: now, InFlight: a, Pipe: a / 2, Full: n&16 != 0, Again: n&8 != 0})
 			case 4:
 				c.OnSpurious()
 			case 5:
@@ -206,4 +226,54 @@ func FuzzCubic(f *testing.F) {
 			b = b[4:]
 		}
 	})
+}
+
+// A sender that paces looks for the queue within a round trip, too.
+func TestHystartWithin(t *testing.T) {
+	const mss = 1000
+	for _, c := range []struct {
+		name   string
+		rounds func(round func(long time.Duration, n int, apart time.Duration))
+		window int64 // segments
+		over   bool
+	}{
+		{"the end of a round trip is long, twice", func(round func(time.Duration, int, time.Duration)) {
+			round(46*time.Millisecond, 20, time.Millisecond)
+			round(46*time.Millisecond, 20, time.Millisecond)
+			round(40*time.Millisecond, 1, time.Millisecond)
+		}, 107, true},
+		{"once", func(round func(time.Duration, int, time.Duration)) {
+			round(46*time.Millisecond, 20, time.Millisecond)
+			round(40*time.Millisecond, 1, time.Millisecond)
+			round(40*time.Millisecond, 1, time.Millisecond)
+		}, 147, false},
+		{"one delay of what then comes together", func(round func(time.Duration, int, time.Duration)) {
+			round(46*time.Millisecond, 20, 100*time.Microsecond)
+			round(40*time.Millisecond, 1, time.Millisecond)
+		}, 160, false},
+		{"not long enough", func(round func(time.Duration, int, time.Duration)) {
+			round(44*time.Millisecond, 20, time.Millisecond)
+			round(40*time.Millisecond, 1, time.Millisecond)
+		}, 160, false},
+	} {
+		h := NewCubic(mss, 10*mss)
+		now := time.Second
+		// A round trip of forty segments, the last n of which took long.
+		round := func(long time.Duration, n int, apart time.Duration) {
+			for i := range 40 {
+				rtt := 40 * time.Millisecond
+				if i >= 40-n {
+					rtt = long
+				}
+				now += apart
+				h.OnAck(Ack{Now: now, Acked: mss, Limited: true, Paced: true, RTT: rtt, SRTT: rtt, Round: i == 0})
+			}
+		}
+		h.window = 40 * mss
+		round(40*time.Millisecond, 0, time.Millisecond)
+		c.rounds(round)
+		if over := h.ssthresh != maxWindow; over != c.over || !over && h.window != c.window*mss || over && h.window < c.window*mss {
+			t.Errorf("%s: window %d, want %d; over: %v", c.name, h.window, c.window*mss, over)
+		}
+	}
 }

@@ -5,13 +5,31 @@ import "time"
 // hystart answers: has slow start gone far enough? A round trip whose shortest time is longer than the last one's by an
 // eighth says that a queue grows. Then the window grows more slowly for a few rounds (conservative slow start); if the
 // time falls again the alarm was false, else slow start ends (RFC 9406 4.2).
+//
+// That is a round trip late: the queue has had one to grow in. A sender that paces need not wait for it, since the times
+// that grow within a round trip are not of its own bursts; see [hystart.within].
 type hystart struct {
 	lastMin, thisMin time.Duration // shortest of the last round and of this one, noRTT: none
 	samples          int           // in this round
 	base             time.Duration // cssBaselineMinRtt; 0: ordinary slow start
 	rounds           int           // of conservative slow start so far
 	over             bool          // slow start has ended once: what follows a timeout is the ordinary one
+
+	long  int           // samples in a row that were long
+	since time.Duration // when the first of them came
+	late  bool          // in this round there were enough of them
+	hold  hold
 }
+
+// hold is how far it is with an alarm from within a round trip.
+type hold uint8
+
+const (
+	growing   hold = iota // none
+	alarmed               // in this round trip
+	checking              // in the one before: is it so in this one, too, at the same window?
+	confirmed             // it was
+)
 
 const (
 	noRTT = time.Duration(1<<63 - 1)
@@ -22,6 +40,9 @@ const (
 	rttSamples      = 8
 	cssDivisor      = 4
 	cssRounds       = 5
+
+	// longTime keeps one delay, after which what it has kept back arrives together, from being taken for a queue.
+	longTime = 2 * time.Millisecond
 )
 
 func newHystart() hystart { return hystart{lastMin: noRTT, thisMin: noRTT} }
@@ -40,10 +61,17 @@ func (h *hystart) onAck(a Ack) bool {
 				return true
 			}
 		}
+		if h.nextHold(); h.hold == confirmed {
+			h.end()
+			return true
+		}
 	}
 	if a.RTT > 0 {
 		h.thisMin = min(h.thisMin, a.RTT)
 		h.samples++
+		if a.Paced {
+			h.within(a)
+		}
 	}
 	if h.samples < rttSamples || h.thisMin == noRTT || h.lastMin == noRTT {
 		return false
@@ -54,17 +82,58 @@ func (h *hystart) onAck(a Ack) bool {
 		}
 		return false
 	}
-	threshold := max(minRTTThreshold, min(h.lastMin/rttDivisor, maxRTTThreshold))
-	if h.thisMin >= h.lastMin+threshold {
+	if h.thisMin >= h.lastMin+threshold(h.lastMin) {
 		h.base, h.rounds = h.thisMin, 0
 	}
 	return false
 }
 
+// threshold is by how much longer than last a round trip must be: RttThresh.
+func threshold(last time.Duration) time.Duration {
+	return max(minRTTThreshold, min(last/rttDivisor, maxRTTThreshold))
+}
+
+// within looks for a queue before the round trip is over: eight samples in a row that are longer than the last one's
+// shortest by as much. Then the window stays until the next round trip is over, and if it was so in that, too, slow start
+// ends; else it goes on.
+//
+// Deviation: RFC 9406 looks at the shortest of a round trip only, because without pacing most others wait behind the
+// sender's own bursts.
+func (h *hystart) within(a Ack) {
+	if h.lastMin == noRTT || a.RTT < h.lastMin+threshold(h.lastMin) {
+		h.long = 0
+		return
+	}
+	if h.long == 0 {
+		h.since = a.Now
+	}
+	h.long++
+	if h.long >= rttSamples && a.Now-h.since >= longTime {
+		h.late = true
+		h.hold = max(h.hold, alarmed)
+	}
+}
+
+// nextHold begins a round trip.
+func (h *hystart) nextHold() {
+	switch {
+	case h.hold == alarmed:
+		h.hold = checking
+	case h.hold == checking && h.late:
+		h.hold = confirmed
+	default:
+		h.hold = growing
+	}
+	h.late, h.long = false, 0
+}
+
 // growth is by how much the window may grow for acked octets. The RFC's limit for one ACK, L, is for senders that do not
 // pace.
 func (h *hystart) growth(acked int64) int64 {
-	if h.base != 0 {
+	switch {
+	case h.hold != growing:
+		return 0
+	case h.base != 0:
 		return acked / cssDivisor
 	}
 	return acked
@@ -73,5 +142,5 @@ func (h *hystart) growth(acked int64) int64 {
 // end: slow start is over, and later ones need no help: their threshold is known.
 func (h *hystart) end() {
 	h.over = true
-	h.base = 0
+	h.base, h.hold = 0, growing
 }
