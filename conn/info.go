@@ -67,8 +67,8 @@ func (c *Conn) Info() Info {
 		ConsecutiveTimeouts: c.recovery.timeouts,
 		Probing:             c.probes,
 		Delivered:           c.rate.delivered,
-		DeliveryRate:        int64(c.rate.best.Rate()),
-		DeliveryLimited:     c.rate.best.Limited,
+		DeliveryRate:        int64(c.rate.last),
+		DeliveryLimited:     c.rate.lastLimited,
 		Counts:              c.stats,
 	}
 	if c.cc != nil {

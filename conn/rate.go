@@ -17,7 +17,8 @@ type deliveryRate struct {
 	// limited: samples tell about the application until so much has been delivered; 0: they tell about the path.
 	limited int64
 
-	best cc.Sample // the one Info reports
+	last        cc.Rate // the one Info reports: the last that tells about the path, or a higher one that does not
+	lastLimited bool
 }
 
 // sent notes what is known now in a record that is sent at an instant. InFlight is with the record.
@@ -58,8 +59,8 @@ func (d *deliveryRate) arrived(a *arrival) cc.Sample {
 	if s.Interval < a.minRTT {
 		s.Interval = 0 // of something sent again for nothing
 	}
-	if s.Interval > 0 && (!s.Limited || s.Rate() >= d.best.Rate()) {
-		d.best = s
+	if rate := s.Rate(); rate > 0 && (!s.Limited || rate >= d.last) {
+		d.last, d.lastLimited = rate, s.Limited
 	}
 	return s
 }
