@@ -2,7 +2,7 @@
 // nothing but tests imports gVisor.
 //
 //   - The two are joined by a link in memory that loses, delays, repeats and damages packets (link_test.go), and talk to
-//     each other, either as the client, over IPv4 and IPv6: transfer_test.go, close_test.go, window_test.go.
+//     each other, either as the client, over IPv4 and IPv6: transfer_test.go, close_test.go.
 //   - Both are given the same segments in every state, and what they answer is compared (sequences_test.go). Where they
 //     differ on purpose, differences.txt says how and why; every other difference fails.
 //

@@ -1,0 +1,73 @@
+package reference
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// difference is a line of differences.txt.
+type difference struct {
+	line       string
+	mini, gvis string
+	seen       bool
+}
+
+type differences map[string]*difference
+
+const differencesFile = "differences.txt"
+
+// readDifferences reads the file. A line has four parts with bars between them: what happened, what minitcp answers, what
+// gVisor answers, and why. Lines that begin with # are for people.
+func readDifferences(t *testing.T) differences {
+	t.Helper()
+	text, err := os.ReadFile(differencesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(differences)
+	for i, line := range strings.Split(string(text), "\n") {
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		parts := strings.Split(line, "|")
+		for j := range parts {
+			parts[j] = strings.TrimSpace(parts[j])
+		}
+		if len(parts) != 4 || len(parts[3]) < 10 {
+			t.Fatalf("%s:%d: not of the form scene | minitcp | gVisor | reason: %q", differencesFile, i+1, line)
+		}
+		if all[parts[0]] != nil {
+			t.Fatalf("%s:%d: %q is there twice", differencesFile, i+1, parts[0])
+		}
+		all[parts[0]] = &difference{line: line, mini: parts[1], gvis: parts[2]}
+	}
+	return all
+}
+
+// check compares two answers.
+func (d differences) check(t *testing.T, scene, mini, gvis string) {
+	t.Helper()
+	listed := d[scene]
+	switch {
+	case listed != nil:
+		listed.seen = true
+		if mini == gvis {
+			t.Errorf("%s: no difference any more, both answer %q", scene, mini)
+		} else if mini != listed.mini || gvis != listed.gvis {
+			t.Errorf("it is now\n%s | %s | %s |", scene, mini, gvis)
+		}
+	case mini != gvis:
+		t.Errorf("not listed:\n%s | %s | %s |", scene, mini, gvis)
+	}
+}
+
+// checkStale finds lines about what is not tried.
+func (d differences) checkStale(t *testing.T) {
+	t.Helper()
+	for _, listed := range d {
+		if !listed.seen {
+			t.Errorf("never tried: %s", listed.line)
+		}
+	}
+}
