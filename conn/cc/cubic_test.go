@@ -248,11 +248,11 @@ func TestHystartWithin(t *testing.T) {
 			round(40*time.Millisecond, 1, time.Millisecond)
 		}, 147, false},
 		{"one delay of what then comes together", func(round func(time.Duration, int, time.Duration)) {
-			round(46*time.Millisecond, 20, 100*time.Microsecond)
+			round(46*time.Millisecond, 20, 40*time.Microsecond)
 			round(40*time.Millisecond, 1, time.Millisecond)
 		}, 160, false},
 		{"not long enough", func(round func(time.Duration, int, time.Duration)) {
-			round(44*time.Millisecond, 20, time.Millisecond)
+			round(43*time.Millisecond, 20, time.Millisecond)
 			round(40*time.Millisecond, 1, time.Millisecond)
 		}, 160, false},
 	} {

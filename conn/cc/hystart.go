@@ -41,8 +41,10 @@ const (
 	cssDivisor      = 4
 	cssRounds       = 5
 
-	// longTime keeps one delay, after which what it has kept back arrives together, from being taken for a queue.
-	longTime = 2 * time.Millisecond
+	// Of the times within a round trip, half of the difference will do: they are many. LongTime keeps one delay, after
+	// which what it has kept back arrives together, from being taken for a queue.
+	withinDivisor = 2 * rttDivisor
+	longTime      = time.Millisecond
 )
 
 func newHystart() hystart { return hystart{lastMin: noRTT, thisMin: noRTT} }
@@ -82,25 +84,25 @@ func (h *hystart) onAck(a Ack) bool {
 		}
 		return false
 	}
-	if h.thisMin >= h.lastMin+threshold(h.lastMin) {
+	if h.thisMin >= h.lastMin+threshold(h.lastMin, rttDivisor) {
 		h.base, h.rounds = h.thisMin, 0
 	}
 	return false
 }
 
 // threshold is by how much longer than last a round trip must be: RttThresh.
-func threshold(last time.Duration) time.Duration {
-	return max(minRTTThreshold, min(last/rttDivisor, maxRTTThreshold))
+func threshold(last, divisor time.Duration) time.Duration {
+	return max(minRTTThreshold, min(last/divisor, maxRTTThreshold))
 }
 
 // within looks for a queue before the round trip is over: eight samples in a row that are longer than the last one's
-// shortest by as much. Then the window stays until the next round trip is over, and if it was so in that, too, slow start
+// shortest by a sixteenth. Then the window stays until the next round trip is over, and if it was so in that, too, slow start
 // ends; else it goes on.
 //
 // Deviation: RFC 9406 looks at the shortest of a round trip only, because without pacing most others wait behind the
 // sender's own bursts.
 func (h *hystart) within(a Ack) {
-	if h.lastMin == noRTT || a.RTT < h.lastMin+threshold(h.lastMin) {
+	if h.lastMin == noRTT || a.RTT < h.lastMin+threshold(h.lastMin, withinDivisor) {
 		h.long = 0
 		return
 	}
