@@ -53,6 +53,9 @@ type Config struct {
 	// window lets go leaves at once, but for BBR, which is nothing without pacing.
 	Pacing Feature
 
+	// ECN lets routers mark packets instead of dropping them (RFC 3168). Default [ECNPassive].
+	ECN ECNMode
+
 	// Features that can be left out of the handshake.
 	Timestamps, SACK, WindowScale Feature
 

@@ -71,6 +71,7 @@ func (c *Conn) SetCongestionControl(a CongestionControl) {
 	window := c.window()
 	c.cc = c.newController(window)
 	c.undo.armed = false
+	c.recovery.reducing = false
 	if c.recovery.phase == fastRecovery {
 		c.cc.OnLoss(cc.Loss{InFlight: window, Pipe: c.pipe()})
 		c.recovery.prr = prr{flight: max(1, c.pipe()+c.sent.lost), threshold: c.cc.Window()}

@@ -27,6 +27,7 @@ type Conn struct {
 	probe    tailProbe
 	recovery recovery
 	undo     undo
+	ecn      ecn
 	lastSent Time          // when data last left; 0: none has
 	cc       cc.Controller // nil before ESTABLISHED
 	control  CongestionControl
@@ -239,6 +240,9 @@ const maxWindowField = 65535
 // header puts what every segment after the SYN carries into out: numbers, timestamps, SACK blocks. What it changes is
 // out alone, which may not be sent after all; the window belongs to [Conn.announce].
 func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) {
+	if c.ecn.marked {
+		flags |= wire.ECE
+	}
 	out.reset(flags | wire.ACK)
 	out.TCP.Seq = seq.Wire(c.snd.iss, at)
 	out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())

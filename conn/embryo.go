@@ -20,6 +20,7 @@ type Embryo struct {
 	scaled      bool
 	timestamps  bool
 	sack        bool
+	ecn         ecnHandshake
 	tsRecent    uint32
 	tsRecentAt  Time
 	sent        bool // the SYN-ACK, last at sentAt
@@ -62,6 +63,7 @@ func NewEmbryo(now Time, cfg *Config, o Open, syn *wire.TCP) *Embryo {
 		e.timestamps, e.tsRecent, e.tsRecentAt = true, syn.Options.TSVal, now
 	}
 	e.sack = cfg.SACK == Enabled && syn.Options.SACKPermitted
+	e.ecn.heard(syn.Flags)
 	e.deadline = Never
 	e.giveUp = now.Add(cfg.SYNTimeout)
 	return e
@@ -99,6 +101,7 @@ func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 	at := seq.Unwrap(e.irs, 1, s.TCP.Seq)
 	f := s.TCP.Flags
 	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
+		e.ecn.heard(f)
 		e.synAckDue = true // the SYN again: our SYN-ACK was lost
 		return VerdictDuplicate
 	}
@@ -158,6 +161,7 @@ func (e *Embryo) Establish(now Time) *Conn {
 	c.rcv.size = minSendMSS
 	c.timestamps, c.tsRecent, c.tsRecentAt = e.timestamps, e.tsRecent, e.tsRecentAt
 	c.sack = e.sack
+	c.ecn.ecnHandshake = e.ecn
 	c.recovery.timeouts = e.retransmits
 	if e.retransmits == 0 {
 		c.rtt.start(e.sentAt, 1)
@@ -194,7 +198,7 @@ func (e *Embryo) Transmit(now Time, _ int, out *Outgoing) bool {
 }
 
 func (e *Embryo) synAck(now Time, out *Outgoing) {
-	out.reset(wire.SYN | wire.ACK)
+	out.reset(e.ecn.offer(wire.SYN|wire.ACK, e.cfg.ECN, false))
 	out.TCP.Seq, out.TCP.Ack = e.open.ISS, e.irs+1
 	out.TCP.Window = uint16(synWindow(e.cfg))
 	o := &out.TCP.Options

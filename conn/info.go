@@ -10,6 +10,8 @@ type Counts struct {
 	Spurious      uint64 // episodes of loss recovery that turned out to be for nothing
 	Timeouts      uint64 // times the retransmission timer ran out
 	OutOfOrder    uint64 // segments (superframes) that came early
+	CEReceived    uint64 // segments (superframes) of data that a router had marked
+	ECEReductions uint64 // times the window came down because the peer had got marks
 }
 
 // Info is a snapshot of a connection for people and metrics. Sizes are in octets.
@@ -32,6 +34,7 @@ type Info struct {
 	Early              int   // octets received beyond a gap
 
 	Timestamps, SACK        bool // agreed on in the handshake
+	ECN                     bool // so was this: routers may mark what we send
 	SendScale, ReceiveScale uint8
 	Delivered               int64 // octets known to have arrived, in order or not
 	DeliveryRate            int64 // octets per second, as last measured; 0: not yet
@@ -62,6 +65,7 @@ func (c *Conn) Info() Info {
 		Unread:              c.rcv.buf.readable(),
 		Timestamps:          c.timestamps,
 		SACK:                c.sack,
+		ECN:                 c.ecn.agreed(),
 		SendScale:           c.snd.scale,
 		ReceiveScale:        c.rcv.scale,
 		ConsecutiveTimeouts: c.recovery.timeouts,

@@ -42,6 +42,7 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	if c.state == Closed || c.state == TimeWait {
 		return VerdictAccepted
 	}
+	c.takeCWR(s)
 	c.receiveUrgent(s, at)
 	v := c.receiveText(now, s, at)
 	c.receiveFIN(now)
@@ -77,6 +78,7 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 		if s.TCP.Flags.Has(wire.ACK) {
 			return VerdictAccepted
 		}
+		c.ecn.heard(s.TCP.Flags)
 		c.snd.nxt = 0
 		return VerdictDuplicate
 	}
@@ -115,6 +117,9 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 		if ack <= c.snd.una || ack > c.snd.max {
 			c.queueReset(s.TCP.Ack, false)
 			return VerdictBadACK
+		}
+		if s.TCP.Flags.Has(wire.SYN) {
+			c.ecn.heard(s.TCP.Flags)
 		}
 		c.snd.wl1, c.snd.wl2 = at, ack
 		c.establish(now)
@@ -188,6 +193,7 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 		}
 		data = data[:end-at]
 	}
+	c.takeMark(s)
 	return c.takeData(now, at, data, s.size())
 }
 

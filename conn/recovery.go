@@ -14,6 +14,7 @@ type recovery struct {
 	phase    phase
 	end      seq.Offset // RecoveryPoint: highest octet sent when the last episode began
 	timeouts int        // of the same segment in a row
+	reducing bool       // without an episode: the window comes down because of a mark (ECN)
 	probing  bool       // F-RTO has sent something new after a timeout, to see what its ACK says
 	fresh    int        // segments of new data F-RTO wants sent before anything lost
 
@@ -41,7 +42,8 @@ func (c *Conn) pipe() int64 { return max(0, c.sent.flying-c.recovery.left) }
 
 // window is how many may be.
 func (c *Conn) window() int64 {
-	if c.recovery.phase == fastRecovery && !c.cc.Models() {
+	r := &c.recovery
+	if (r.phase == fastRecovery || r.phase == noRecovery && r.reducing) && !c.cc.Models() {
 		return c.recovery.prr.window
 	}
 	return c.cc.Window()
@@ -51,7 +53,7 @@ func (c *Conn) window() int64 {
 func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64) {
 	c.checkLimited(now)
 	a := c.newArrival(now, s)
-	before, unsent := c.pipe(), c.cc.Window()-c.pipe()
+	before, unsent, flight := c.pipe(), c.cc.Window()-c.pipe(), int64(c.snd.nxt-c.snd.una)
 	c.rounds.full = c.rounds.full || c.snd.blocked || unsent <= 0
 	full := c.rounds.full || c.rounds.wasFull
 	limited := full || c.cc.Window() < c.cc.SlowStartThreshold() && 2*before >= c.cc.Window()
@@ -71,7 +73,8 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	}
 	c.probeAnswered(now, s, &a)
 	c.episode(now, s, &a)
-	if a.octets > 0 && (c.cc.Models() || a.advanced && c.recovery.phase != fastRecovery) {
+	ece := c.takeECE(now, ack, &s.TCP, flight, &a)
+	if a.octets > 0 && (c.cc.Models() || a.advanced && c.mayGrow(ece)) {
 		c.cc.OnAck(cc.Ack{
 			Now: time.Duration(now), Acked: a.octets, Delivered: c.rate.delivered, InFlight: c.pipe(),
 			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round, Sample: sample,
@@ -82,6 +85,20 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 		c.restartRetransmit(now)
 		c.armProbe(now)
 	}
+}
+
+// mayGrow reports whether an ACK lets the window grow: not while it is being brought down, nor with the report of a mark
+// (RFC 3168 6.1.2).
+//
+// Deviation: after a timeout the report is of before, and the window grows from one segment all the same, as on Linux.
+func (c *Conn) mayGrow(ece bool) bool {
+	switch c.recovery.phase {
+	case noRecovery:
+		return !ece && !c.recovery.reducing
+	case timeoutRecovery:
+		return true
+	}
+	return false
 }
 
 // advance moves SND.UNA.
@@ -173,8 +190,14 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 	c.beginUndo(now)
 	c.probe = tailProbe{}
 	c.timer.tailProbe = Never
-	c.cc.OnLoss(c.lossNow(now))
-	r.prr = prr{flight: max(1, c.pipe()+c.sent.lost+arrived), threshold: c.cc.Window()}
+	if r.reducing && c.sent.list[c.sent.firstLost()].start < c.ecn.end {
+		c.undo.congested = true // the window is coming down already, for a mark of the same round trip
+	} else {
+		c.cc.OnLoss(c.lossNow(now))
+		c.ecn.reduced()
+		r.prr = prr{flight: max(1, c.pipe()+c.sent.lost+arrived), threshold: c.cc.Window()}
+	}
+	r.reducing = false
 	r.prr.limit(c, int64(c.fullSize()))
 }
 
@@ -189,6 +212,7 @@ func (c *Conn) lossNow(now Time) cc.Loss {
 // leaveRecovery ends the episode.
 func (c *Conn) leaveRecovery() {
 	r := &c.recovery
+	r.reducing = false
 	if r.phase == noRecovery {
 		return
 	}
@@ -242,8 +266,11 @@ func (c *Conn) retransmitTimeout(now Time) {
 	reduced := r.phase == fastRecovery // for what it did not repair
 	c.probe = tailProbe{}
 	c.timer.tailProbe, c.timer.reorder = Never, Never
+	c.timer.slow = Never
 	r.phase = timeoutRecovery
 	r.end = c.snd.max
+	r.reducing = false
+	c.ecn.reduced()
 	r.left, r.duplicates, r.fresh, r.probing = 0, 0, 0, false
 	for i := q.head; i < len(q.list); i++ {
 		late := q.list[i].at.Add(c.rack.rtt+c.reorderWindow()) <= now

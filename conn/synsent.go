@@ -60,6 +60,7 @@ func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 		c.tsRecent, c.tsRecentAt = o.TSVal, now
 	}
 	c.sack = c.sack && o.SACKPermitted
+	c.ecn.heard(h.Flags)
 	if c.cfg.WindowScale == Enabled && o.HasWindowScale {
 		c.snd.scale = o.WindowScale
 	} else {
@@ -93,4 +94,5 @@ func (c *Conn) synHeader(now Time, out *Outgoing) {
 		out.TCP.Ack = seq.Wire(c.rcv.irs, 1)
 		c.rcv.acked = 1
 	}
+	out.TCP.Flags = c.ecn.offer(out.TCP.Flags, c.cfg.ECN, c.recovery.timeouts > 0)
 }

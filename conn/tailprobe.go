@@ -60,6 +60,7 @@ func (c *Conn) probeAnswered(now Time, s *Segment, a *arrival) {
 		if c.recovery.phase == noRecovery {
 			c.undo.armed = false // what it would give back is no longer the last reduction
 			c.cc.OnLoss(c.lossNow(now))
+			c.ecn.reduced()
 			c.cc.OnRecovered()
 		}
 	case a.advanced || s.TCP.Options.SACKCount > 0:

@@ -12,6 +12,8 @@ type timers struct {
 	tailProbe Time
 	// pace: the pacer lets something go that is held back.
 	pace Time
+	// slow: a window of one segment was too much for the path, and now it may be tried again.
+	slow Time
 	// ack: a delayed ACK is due.
 	ack Time
 	// keepAlive: the connection may have been idle for long enough.
@@ -20,10 +22,10 @@ type timers struct {
 	orphan Time
 }
 
-var noTimers = timers{Never, Never, Never, Never, Never, Never, Never, Never}
+var noTimers = timers{Never, Never, Never, Never, Never, Never, Never, Never, Never}
 
 func (t *timers) earliest() Time {
-	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.pace, t.ack, t.keepAlive, t.orphan)
+	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.pace, t.slow, t.ack, t.keepAlive, t.orphan)
 }
 
 // Deadline is when Advance must be called at the latest; [Never] when nothing is due.
@@ -36,6 +38,9 @@ func (c *Conn) Advance(now Time) {
 	}
 	if now >= c.timer.pace {
 		c.timer.pace = Never // Transmit will see
+	}
+	if now >= c.timer.slow {
+		c.timer.slow = Never
 	}
 	if now >= c.timer.ack {
 		c.timer.ack = Never

@@ -163,6 +163,12 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 		c.pacer.held = c.pacer.held && c.sent.lost > 0
 		return false
 	}
+	if c.timer.slow != Never {
+		return false
+	}
+	if c.ecn.cwr && s.nxt == s.max {
+		limit = 0 // a segment by itself says so: of a superframe, only the first must
+	}
 	if c.sent.empty() && c.rate.limited != 0 {
 		c.cc.OnRestart(time.Duration(now))
 	}
@@ -217,6 +223,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.rtt.cancel(now)
 	} else if s.nxt > at {
 		c.rtt.start(now, s.nxt)
+		c.allowMarks(out)
 	}
 	if s.nxt > at {
 		c.pushSent(now, record{start: at, end: s.nxt, again: again})

@@ -15,6 +15,8 @@ type undo struct {
 	oldest   Time       // when it was sent, or one before the episode that was on its way when it began
 	sent     bool       // there was one
 	timeout  bool       // the episode began with a timeout
+	// congested: a router has said that there was congestion, whether or not anything was lost. The window stays.
+	congested bool
 }
 
 // beginUndo is called when an episode begins, in which what lies from SND.UNA to SND.MAX may be sent again.
@@ -59,7 +61,10 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 // undoEpisode gives back what the episode took.
 func (c *Conn) undoEpisode(now Time) {
 	c.undo.armed = false
-	c.cc.OnSpurious()
+	if !c.undo.congested {
+		c.cc.OnSpurious()
+		c.ecn.cwr = false
+	}
 	c.stats.Spurious++
 	if !c.undo.timeout {
 		c.rack.reordered = true // what was taken for lost had been overtaken

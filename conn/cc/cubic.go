@@ -182,8 +182,12 @@ func mulDiv(a, b, den int64) int64 {
 
 // OnLoss implements [Controller]: multiplicative decrease and fast convergence (RFC 9438 4.6, 4.7).
 func (c *Cubic) OnLoss(l Loss) {
+	window := c.window
 	c.reduce(l)
 	c.window = c.ssthresh
+	if l.ECN {
+		c.window = min(c.window, window) // the least threshold is more than the least window
+	}
 }
 
 // OnTimeout implements [Controller] (RFC 9438 4.8): one segment, beside what is not taken for lost (RFC 8985 6.3).

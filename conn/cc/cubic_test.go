@@ -47,6 +47,17 @@ func (c *Cubic) run(now *time.Duration, rtt, d time.Duration) {
 	}
 }
 
+// A mark takes a seventh (RFC 8511 3.1), and gives nothing to a window below the least threshold.
+func TestCubicMark(t *testing.T) {
+	for _, c := range []struct{ window, want, threshold int64 }{{20_000, 17_000, 17_000}, {1_500, 1_500, 2_000}} {
+		cubic := NewCubic(1000, c.window)
+		cubic.OnLoss(Loss{InFlight: c.window, Full: true, ECN: true})
+		if cubic.window != c.want || cubic.ssthresh != c.threshold {
+			t.Errorf("%d: window %d, threshold %d; want %d, %d", c.window, cubic.window, cubic.ssthresh, c.want, c.threshold)
+		}
+	}
+}
+
 // On a path of 100 ms the window is back where the loss was after K, hardly moves around there, and then grows fast.
 //
 // Shows: MAY-18.

@@ -52,8 +52,12 @@ func (r *Reno) grow(n int64) { r.window = min(r.window+n, maxWindow) }
 
 // OnLoss halves what was in flight (RFC 5681 3.2, equation 4).
 func (r *Reno) OnLoss(l Loss) {
+	window := r.window
 	r.cut(l)
 	r.window = r.ssthresh
+	if l.ECN {
+		r.window = min(r.window, window) // the least threshold is more than the least window
+	}
 }
 
 // OnTimeout starts again from one segment (RFC 5681 3.1), beside what is not taken for lost (RFC 8985 6.3). The threshold is cut once per loss, not once per retry.

@@ -71,6 +71,12 @@ func TestReno(t *testing.T) {
 		{"to no less than two segments", reno(2_000, maxWindow), func(r *Reno) {
 			r.OnLoss(Loss{InFlight: 1_000})
 		}, 2_000, 2_000},
+		{"a mark takes a fifth (RFC 8511)", reno(20_000, maxWindow), func(r *Reno) {
+			r.OnLoss(Loss{InFlight: 16_000, ECN: true})
+		}, 12_800, 12_800},
+		{"and gives nothing", reno(1_500, maxWindow), func(r *Reno) {
+			r.OnLoss(Loss{InFlight: 1_000, ECN: true})
+		}, 1_500, 2_000},
 		{"a timeout begins with one segment", reno(20_000, maxWindow), func(r *Reno) {
 			r.OnTimeout(Loss{InFlight: 20_000})
 		}, 1_000, 10_000},

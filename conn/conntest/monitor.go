@@ -29,6 +29,8 @@ type Monitor struct {
 	timestamps [2]bool // has each SYN had them: ours, the peer's
 	scaled     [2]bool
 
+	ecn monitorECN
+
 	reset bool // all it received since it last sent is RSTs
 	other bool // there has been another reason to send
 }
@@ -41,7 +43,9 @@ func (m *Monitor) Received(s *conn.Segment) {
 		return
 	}
 	m.other = true
+	m.ecn.received(s)
 	if m.irsKnown {
+		m.ecn.heard = m.ecn.heard || h.Flags.Has(wire.SYN) && h.Seq == m.irs && setsUp(h.Flags)
 		m.receivedWindow(h)
 	} else {
 		m.early = append(m.early, *h)
@@ -55,6 +59,7 @@ func (m *Monitor) learn(irs uint32) {
 		if h := &m.early[i]; h.Flags.Has(wire.SYN) && h.Seq == irs {
 			m.timestamps[1], m.scaled[1] = h.Options.HasTimestamps, h.Options.HasWindowScale
 			m.peerScale, m.peerMSS = h.Options.WindowScale, int(h.Options.MSS)
+			m.ecn.heard = m.ecn.heard || setsUp(h.Flags)
 		}
 	}
 }
@@ -116,6 +121,9 @@ func (m *Monitor) sent(limit int, out *conn.Outgoing) error {
 	n := 0
 	for _, piece := range out.Data {
 		n += len(piece)
+	}
+	if err := m.ecn.sent(out, m.At(out) >= m.Next); err != nil {
+		return err
 	}
 	switch {
 	case n != out.Len:

@@ -124,3 +124,58 @@ func TestPipe(t *testing.T) {
 		t.Errorf("on an idle link: %v, %v", at, ok)
 	}
 }
+
+// Every rule of ECN can be broken, too.
+func TestMonitorECN(t *testing.T) {
+	const ece, cwr = wire.ECE, wire.CWR
+	for _, c := range []struct {
+		name        string
+		syn, synAck wire.Flags // what they say besides
+		e           wire.ECN   // of the peer's data
+		out         conn.Outgoing
+		ok          bool
+	}{
+		{"new data", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10}, true},
+		{"CWR", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10, TCP: wire.TCP{Flags: cwr}}, true},
+		{"ECE", ece | cwr, ece, wire.CE, conn.Outgoing{TCP: wire.TCP{Flags: ece}}, true},
+		{"nothing asked for", 0, 0, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10}, false},
+		{"nothing agreed on", ece | cwr, 0, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10}, false},
+		{"bits sent back", ece | cwr, ece | cwr, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10}, false},
+		{"an ACK", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0}, false},
+		{"a probe", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, Len: 1, Note: conn.NoteWindowProbe}, false},
+		{"an experiment", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT1, Len: 10}, false},
+		{"a mark", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.CE, Len: 10}, false},
+		{"CWR without data", ece | cwr, ece, 0, conn.Outgoing{TCP: wire.TCP{Flags: cwr}}, false},
+		{"CWR on a superframe", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10, SegmentSize: 5, TCP: wire.TCP{Flags: cwr}}, false},
+		{"ECE for nothing", ece | cwr, ece, wire.ECT0, conn.Outgoing{TCP: wire.TCP{Flags: ece}}, false},
+		{"ECE without an agreement", 0, 0, wire.CE, conn.Outgoing{TCP: wire.TCP{Flags: ece}}, false},
+		{"ECE alone in a SYN", ece, 0, 0, conn.Outgoing{}, false},
+		{"a SYN that may be marked", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, TCP: wire.TCP{Flags: wire.SYN}}, false},
+		{"a SYN that comes back to ECN", 0, 0, 0, conn.Outgoing{TCP: wire.TCP{Flags: wire.SYN | ece | cwr}}, false},
+		{"a SYN-ACK to who has not asked", ece | cwr, 0, 0, conn.Outgoing{TCP: wire.TCP{Flags: wire.SYN | wire.ACK | ece}}, false},
+	} {
+		m := &Monitor{MTU: 1500, IPHeader: 20}
+		syn := conn.Outgoing{TCP: wire.TCP{Flags: wire.SYN | c.syn, Seq: 1000, Window: 3000, Options: wire.Options{MSS: 1460}}}
+		err := m.Sent(1, 2000, &syn)
+		m.Received(&conn.Segment{TCP: wire.TCP{Flags: wire.SYN | wire.ACK | c.synAck, Seq: 2000, Ack: 1001, Window: 5000}})
+		if err == nil {
+			first := conn.Outgoing{TCP: wire.TCP{Flags: wire.ACK, Seq: 1001, Ack: 2001, Window: 3000}, Data: [][]byte{make([]byte, 5)}, Len: 5}
+			err = m.Sent(1, 2000, &first)
+			m.Received(&conn.Segment{TCP: wire.TCP{Flags: wire.ACK, Seq: 2001, Ack: 1006, Window: 5000}, ECN: c.e, Data: []byte{1}})
+		}
+		if err == nil {
+			out := c.out
+			out.Data = [][]byte{make([]byte, out.Len)}
+			out.TCP.Seq, out.TCP.Ack, out.TCP.Window = 1006, 2001, 3000
+			if out.TCP.Flags.Has(wire.SYN) {
+				out.TCP.Seq, out.TCP.Options.MSS = 1000, 1460
+			} else {
+				out.TCP.Flags |= wire.ACK
+			}
+			err = m.Sent(10, 2000, &out)
+		}
+		if (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}

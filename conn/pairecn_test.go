@@ -1,0 +1,74 @@
+package conn_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/conntest"
+)
+
+// Whatever routers mark and lose, the octets arrive, what may not be marked is not (the Monitor sees to that), and every
+// kind of mark is answered.
+func TestMarkingLinks(t *testing.T) {
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 4))
+			cfg := conn.Config{
+				ECN:               conn.ECNActive,
+				CongestionControl: pick(r, conn.CUBIC, conn.Reno, conn.BBR),
+				SACK:              pick(r, conn.Enabled, conn.Enabled, conn.Disabled),
+			}
+			p := conntest.NewPair(seed, cfg, conntest.Link{
+				Delay:       5 * time.Millisecond,
+				Jitter:      pick(r, 0, 10*time.Millisecond),
+				Loss:        pick(r, 0, 0, 0.02),
+				Duplication: pick(r, 0, 0.05),
+				Marking:     pick(r, 0.01, 0.2, 1),
+				Superframes: pick(r, 1, 16000, 65000),
+				Cut:         r.IntN(2) == 0,
+			})
+			p.A.ToSend, p.B.ToSend = randomBytes(seed, 300_000), randomBytes(seed+1, r.IntN(300_000))
+			p.Dial(p.A)
+			run(t, p, 2*time.Hour)
+			finished(t, p)
+			a, b := p.A.Conn.Info(), p.B.Conn.Info()
+			if a.ECN != b.ECN {
+				t.Errorf("ECN %v and %v", a.ECN, b.ECN)
+			}
+			if a.ECN && p.Link.Marking == 1 && (a.ECEReductions == 0 || b.CEReceived == 0) {
+				t.Errorf("all is marked: %+v, %+v", a.Counts, b.Counts)
+			}
+			if p.Link.Loss == 0 && p.Link.Jitter == 0 && a.Retransmitted > 0 {
+				t.Errorf("%d segments were sent again, and none was lost", a.Retransmitted)
+			}
+		})
+	}
+}
+
+// With marks instead of losses a transfer sends nothing twice, and takes less time.
+func TestMarksBesideLosses(t *testing.T) {
+	took := map[bool]time.Duration{}
+	for _, marks := range []bool{false, true} {
+		link := conntest.Link{Delay: 20 * time.Millisecond, Superframes: 16000, Cut: true}
+		if marks {
+			link.Marking = 0.01
+		} else {
+			link.Loss = 0.01
+		}
+		p := conntest.NewPair(5, conn.Config{ECN: conn.ECNActive}, link)
+		p.A.ToSend = randomBytes(1, 2_000_000)
+		p.Dial(p.A)
+		run(t, p, 2*time.Hour)
+		finished(t, p)
+		if i := p.A.Conn.Info(); marks && (i.Retransmitted > 0 || i.ECEReductions < 3) || !marks && i.ECEReductions > 0 {
+			t.Errorf("marks %v: %+v", marks, i.Counts)
+		}
+		took[marks] = time.Duration(p.Now)
+	}
+	if took[true] >= took[false] {
+		t.Errorf("%v with marks, %v with losses", took[true], took[false])
+	}
+}

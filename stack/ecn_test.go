@@ -1,0 +1,102 @@
+package stack
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+	"minitcp/stack/stacktest"
+)
+
+// A SYN that asks for ECN, or for AccECN, is answered by who does ECN and by who does not, and never with a RST (gVisor
+// answered with one for a while). Data and acknowledgments flow either way.
+//
+// Shows: SHLD-8.
+func TestECNIsAnswered(t *testing.T) {
+	for _, mode := range []conn.ECNMode{conn.ECNPassive, conn.ECNActive, conn.ECNDisabled} {
+		within(t, func(t *testing.T) {
+			p := newPair(t, Config{Conn: conn.Config{ECN: mode}})
+			l := p.listen()
+			r, s := newRawPeer(t, p, l, nil, wire.ECE|wire.CWR)
+			agreed := mode != conn.ECNDisabled
+			if got := s.Info().ECN; got != agreed {
+				t.Errorf("mode %d: ECN is %v", mode, got)
+			}
+			r.send(segmentSpec{flags: wire.ACK | wire.CWR, data: []byte("x")})
+			wantRead(t, s, "x")
+			if err := s.SetTrafficClass(46); err != nil {
+				t.Fatal(err)
+			}
+			write(t, s, "y")
+			quiet()
+			want := uint8(46 << 2)
+			if agreed {
+				want |= uint8(wire.ECT0)
+			}
+			for {
+				ip, tcp, data := r.next()
+				if len(data) == 0 {
+					continue // an ACK
+				}
+				if string(data) != "y" || tcp.Flags&(wire.ECE|wire.CWR) != 0 || ip.TrafficClass != want {
+					t.Errorf("mode %d: %q with %v and traffic class %#x", mode, data, tcp.Flags, ip.TrafficClass)
+				}
+				break
+			}
+		})
+	}
+}
+
+// A router on the way marks one frame in twenty, superframes among them: the receiver reports it, the sender reduces its
+// window, and nothing is lost or sent again.
+func TestMarksAcrossTheLink(t *testing.T) {
+	for _, c := range []struct {
+		address string
+		offload stacktest.Offload
+	}{{"10.77.0.2:80", stacktest.Offloaded}, {"[fd77::2]:80", stacktest.Offloaded}, {"10.77.0.2:80", stacktest.Plain}, {"[fd77::2]:80", stacktest.Plain}} {
+		within(t, func(t *testing.T) {
+			var cfg Config
+			asks := Config{Conn: conn.Config{ECN: conn.ECNActive}}
+			var said, reported int
+			cfg.Trace = func(v *TraceEvent) {
+				if !v.Outgoing && v.ECN == wire.CE {
+					said++
+				}
+				if v.Outgoing && v.TCP.Flags.Has(wire.ECE) && !v.TCP.Flags.Has(wire.SYN) {
+					reported++
+				}
+			}
+			p := newPairOn(t, stacktest.Config{Offload: c.offload}, asks, cfg)
+			client, server := p.connectTo(p.listen(), c.address)
+			frames, marked := 0, 0
+			p.da.SetHook(locked(func(frame []byte) stacktest.Fate {
+				if frames++; frames%20 == 0 && wire.MarkCE(frame[wire.VirtioHeaderLen:]) {
+					marked++
+				}
+				return stacktest.Pass
+			}))
+			data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+			go func() {
+				client.Write(data)
+				client.CloseWrite()
+			}()
+			got, err := io.ReadAll(server)
+			if err != nil || !bytes.Equal(got, data) {
+				t.Fatalf("%d octets, %v", len(got), err)
+			}
+			time.Sleep(time.Second)
+			from, to := client.Info(), server.Info()
+			if !from.ECN || !to.ECN || from.ECEReductions == 0 || to.CEReceived == 0 || from.Retransmitted != 0 {
+				t.Errorf("%s: ECN %v and %v, %d reductions, %d marks, %d sent again", c.address, from.ECN, to.ECN,
+					from.ECEReductions, to.CEReceived, from.Retransmitted)
+			}
+			p.b.Close()
+			if marked == 0 || said != marked || reported == 0 {
+				t.Errorf("%s: %d frames were marked, the trace has %d of them and %d reports", c.address, marked, said, reported)
+			}
+		})
+	}
+}
