@@ -522,3 +522,21 @@ func TestTimeoutInFastRecovery(t *testing.T) {
 		t.Errorf("%d octets were sent again", n)
 	}
 }
+
+// What is taken for lost may arrive before the pacer lets it go again: then nothing was lost.
+func TestReorderingBeforeRetransmission(t *testing.T) {
+	o := sackOne(t, Disabled)
+	o.cfg.Pacing = Enabled
+	o.write(repeat(30000))
+	o.drain()
+	o.sleep(100 * time.Millisecond)
+	before := o.c.cc.Window()
+	o.ack(1, 1001, 4001)
+	if o.c.recovery.phase != fastRecovery || o.c.cc.Window() >= before {
+		t.Fatalf("phase %v, window %d", o.c.recovery.phase, o.c.cc.Window())
+	}
+	o.ack(4001)
+	if i := o.c.Info(); o.c.recovery.phase != noRecovery || i.CongestionWindow < before || i.Spurious != 1 || i.Retransmitted != 0 {
+		t.Errorf("phase %v, window %d of %d, %+v", o.c.recovery.phase, i.CongestionWindow, before, i.Counts)
+	}
+}

@@ -41,8 +41,11 @@ func (u *undo) resent(now Time, at seq.Offset, n int64) {
 // spurious reports whether the ACK proves that the episode was for nothing.
 func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	u := &c.undo
-	if !u.armed || !u.sent {
+	if !u.armed {
 		return false
+	}
+	if !u.sent { // whatever was taken for lost has arrived before its turn to be sent again came
+		return c.recovery.phase == fastRecovery && c.sent.lost == 0
 	}
 	u.octets -= a.needless
 	switch {

@@ -34,6 +34,7 @@ type undo struct {
 	window, ssthresh, wMax, prior int64
 	k, epoch                      time.Duration
 	credit, reno                  int64
+	over                          bool // of hystart
 }
 
 const (
@@ -200,7 +201,7 @@ func (c *Cubic) OnTimeout(l Loss) {
 }
 
 func (c *Cubic) reduce(l Loss) {
-	c.before = undo{true, c.window, c.ssthresh, c.wMax, c.prior, c.k, c.epoch, c.credit, c.reno}
+	c.before = undo{true, c.window, c.ssthresh, c.wMax, c.prior, c.k, c.epoch, c.credit, c.reno, c.hystart.over}
 	c.hystart.end()
 	if !l.Full {
 		c.window = min(c.window, max(l.InFlight, InitialWindow(int(c.mss))))
@@ -230,6 +231,7 @@ func (c *Cubic) OnSpurious() {
 	c.window, c.ssthresh = max(c.window, b.window), max(c.ssthresh, b.ssthresh)
 	c.wMax, c.prior, c.k, c.epoch = b.wMax, b.prior, b.k, b.epoch
 	c.credit, c.reno = b.credit, b.reno
+	c.hystart.over = b.over
 	b.valid = false
 }
 

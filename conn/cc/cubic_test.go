@@ -288,3 +288,18 @@ func TestHystartWithin(t *testing.T) {
 		}
 	}
 }
+
+// A loss that was none does not leave slow start without its brake.
+func TestHystartSpurious(t *testing.T) {
+	const mss = 1000
+	c := NewCubic(mss, 100*mss)
+	c.OnLoss(Loss{InFlight: c.window, Full: true})
+	c.OnSpurious()
+	for i := range 60 {
+		rtt := time.Duration(40+10*(i/10)) * time.Millisecond
+		c.OnAck(Ack{Now: 1, Acked: mss, Limited: true, RTT: rtt, SRTT: rtt, Round: i%10 == 0})
+	}
+	if c.hystart.base == 0 {
+		t.Error("no alarm")
+	}
+}
