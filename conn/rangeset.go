@@ -47,6 +47,16 @@ func (s rangeset) contains(start, end seq.Offset) bool {
 	return false
 }
 
+// overlap is the first stretch of [start, end) that is in the set, empty if there is none.
+func (s rangeset) overlap(start, end seq.Offset) interval {
+	for _, r := range s {
+		if r.end > start && r.start < end {
+			return interval{max(start, r.start), min(end, r.end)}
+		}
+	}
+	return interval{}
+}
+
 // takeFrom removes the interval that begins at or before o and ends after it, if there is one, and with it all before;
 // it returns the end of that interval, or o.
 func (s *rangeset) takeFrom(o seq.Offset) seq.Offset {

@@ -85,3 +85,15 @@ func TestRangesetRandom(t *testing.T) {
 		}
 	}
 }
+
+func TestRangesetOverlap(t *testing.T) {
+	s := rangeset{{10, 20}, {30, 40}}
+	for _, c := range []struct{ start, end, wantStart, wantEnd seq.Offset }{
+		{0, 5, 0, 0}, {0, 10, 0, 0}, {20, 30, 0, 0}, {40, 50, 0, 0},
+		{0, 11, 10, 11}, {12, 15, 12, 15}, {19, 35, 19, 20}, {20, 35, 30, 35}, {0, 100, 10, 20},
+	} {
+		if got := s.overlap(c.start, c.end); got != (interval{c.wantStart, c.wantEnd}) {
+			t.Errorf("%d to %d overlaps in %v", c.start, c.end, got)
+		}
+	}
+}

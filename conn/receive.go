@@ -205,8 +205,9 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, segmentSize int) V
 	switch end := at + seq.Offset(len(data)); {
 	case at < before:
 		c.duplicated(at, before)
-	case b.ahead.contains(at, end):
-		c.duplicated(at, end)
+	default:
+		again := b.ahead.overlap(at, end) // the first such stretch (RFC 2883 4)
+		c.duplicated(again.start, again.end)
 	}
 	early, ok := b.insert(c.cfg.Pages, at, data)
 	switch {

@@ -239,7 +239,7 @@ func (a *args) getsockopt() operation {
 	a.count(5)
 	c := getCall{fd: a.number(0), name: a.optionName([]string{
 		"SO_ERROR", "SO_KEEPALIVE", "TCP_NODELAY", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT",
-		"TCP_MAXSEG",
+		"TCP_MAXSEG", "SO_RCVBUF", "SO_SNDBUF",
 	})}
 	v := a.at(3)
 	if v.kind == valueList && len(v.list) == 1 {

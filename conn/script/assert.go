@@ -32,7 +32,8 @@ func parseAssertion(t token) (action, *Error) {
 	line := t.line
 	for _, text := range strings.SplitAfter(t.text, "\n") {
 		for statement := range strings.SplitSeq(text, ";") {
-			if statement = strings.TrimSpace(statement); statement == "" {
+			statement = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(statement), `\`)) // the line goes on
+			if statement == "" {
 				continue
 			}
 			list, err := parseStatement(statement, line)
@@ -61,29 +62,51 @@ func parseStatement(s string, line int) ([]comparison, *Error) {
 	}
 	var list []comparison
 	for part := range strings.SplitSeq(rest, " and ") {
-		c, ok := parseComparison(part)
-		if !ok {
+		chain := parseComparisons(part)
+		if len(chain) == 0 {
 			return nil, errorf(line, "the code %q", shorten(s))
 		}
-		c.line = line
-		list = append(list, c)
+		for _, c := range chain {
+			c.line = line
+			list = append(list, c)
+		}
 	}
 	return list, nil
 }
 
-func parseComparison(s string) (c comparison, ok bool) {
-	for _, operator := range operators {
-		left, right, found := strings.Cut(s, operator)
-		if !found {
-			continue
+// parseComparisons reads "A == B", or a chain: "A <= B < C" is "A <= B and B < C". Nothing comes of what is neither.
+func parseComparisons(s string) (list []comparison) {
+	left, ok := operand{}, false
+	for operator := ""; ; {
+		at, next := firstOperator(s)
+		text := s
+		if at >= 0 {
+			text = s[:at]
 		}
-		c.operator = operator
-		var ok1, ok2 bool
-		c.left, ok1 = parseOperand(left)
-		c.right, ok2 = parseOperand(right)
-		return c, ok1 && ok2
+		right, known := parseOperand(text)
+		if !known {
+			return nil
+		}
+		if ok {
+			list = append(list, comparison{left: left, right: right, operator: operator})
+		}
+		if at < 0 {
+			return list
+		}
+		left, ok, operator = right, true, next
+		s = s[at+len(next):]
 	}
-	return c, false
+}
+
+// firstOperator is where the first operator is, -1: there is none.
+func firstOperator(s string) (at int, operator string) {
+	at = -1
+	for _, o := range operators { // longer ones first
+		if i := strings.Index(s, o); i >= 0 && (at < 0 || i < at) {
+			at, operator = i, o
+		}
+	}
+	return at, operator
 }
 
 // constants are names of numbers, as Linux has them.

@@ -15,6 +15,11 @@
 // Comments: //, /* */, and # to the end of the line. Option lines before the first event: --ip_version, --mtu,
 // --tolerance_usecs, --tcp_ts_tick_usecs; those that only name addresses and ports are accepted and do nothing.
 //
+// Shell commands are never run. Of those with which scripts set up Linux, the meaning is taken: a call of defaults.sh
+// makes the defaults Linux's (Nagle, the window scale of its tcp_rmem, SO_RCVBUF and SO_SNDBUF doubled, a tolerance of
+// 4 ms, PSH not compared); sysctl and set_sysctls.py set the parameters that there are here, and may name those that make
+// no difference.
+//
 // Times: absolute, relative (+), any (*), ranges (a~b, +a~+b), and a...b, +a...b for a call that blocks until b. Time is
 // exact unless --tolerance_usecs says otherwise. What a + is relative to is the event before it.
 //
@@ -35,11 +40,21 @@
 //
 // System calls: socket, bind, listen, accept, accept4, connect, read, recv, recvfrom, write, send, sendto, shutdown,
 // close, poll, fcntl, ioctl (SIOCINQ, SIOCOUTQ), setsockopt and getsockopt with the options package conn has. Their
-// defaults are package conn's, not Linux's: TCP_NODELAY is set, and SO_RCVBUF is not doubled.
+// defaults are package conn's, not Linux's, unless the script calls defaults.sh: TCP_NODELAY is set, and SO_RCVBUF is not
+// doubled.
 //
 // Assertions: %{ assert tcpi_state == TCP_ESTABLISHED and tcpi_rto >= 200000, tcpi_rto }%, with comparisons joined by
-// "and"; see [Script.Run] for the connection they are about.
+// "and" or chained (1 <= x <= 2); see [Script.Run] for the connection they are about.
 //
-// All else is reported as unsupported, with the line of the first such thing, and nothing is run. Shell commands are
-// never run.
+// All else is reported as unsupported, with the line of the first such thing, and nothing is run.
+//
+// # What fails of scripts written for Linux
+//
+// Of others' scripts that are about what the RFCs leave open, some fail, for these reasons:
+//
+//   - Linux acknowledges each of the first segments of a connection at once ("quick ACKs"); minitcp delays the first
+//     ACK already, by 40 ms or until the second full segment, as RFC 9293 3.8.6.3 says.
+//   - Linux accounts memory by the buffers it allocates, not by octets: how much a write takes before it blocks, and when
+//     one is woken, differs.
+//   - The window scale, where the script has no defaults.sh to say what it follows from.
 package script

@@ -148,7 +148,7 @@ func (h *host) receiveEmbryo(f *flow, e *conn.Embryo, s *conn.Segment) {
 	tcp := e.Establish(h.now)
 	f.last = tcp
 	f.tcp = tcp
-	u := &socket{options: f.listener.options, flow: f, tcp: tcp, connected: true}
+	u := &socket{s: h.s, options: f.listener.options, flow: f, tcp: tcp, connected: true}
 	f.listener.queue = append(f.listener.queue, u)
 	f.listener = nil
 	tcp.Receive(h.now, s)

@@ -20,7 +20,7 @@ type event struct {
 	do   action
 }
 
-// action is an *arrival, a *departure, an *icmpArrival, a *call or an *assertion.
+// action is an *arrival, a *departure, an *icmpArrival, a *call, an *assertion, or nil: a shell command without effect.
 type action interface{}
 
 // parser goes through the tokens of a script.
@@ -44,27 +44,33 @@ func Parse(src string) (*Script, *Error) {
 
 func (p *parser) script() (*Script, *Error) {
 	s := &Script{settings: defaultSettings()}
-	for p.peek().kind == tokenOption {
-		if err := s.settings.option(p.take()); err != nil {
-			return nil, err
-		}
-	}
 	for p.peek().kind != tokenEnd {
-		e, err := p.event()
-		if err != nil {
+		if err := p.item(s); err != nil {
 			return nil, err
 		}
-		s.events = append(s.events, e)
 	}
 	return s, nil
 }
 
-func (p *parser) event() (event, *Error) {
+// item reads an option, a shell command or an event.
+func (p *parser) item(s *Script) *Error {
+	begun := len(s.events) > 0
+	switch t := p.peek(); {
+	case t.kind == tokenOption && !begun:
+		return s.settings.option(p.take())
+	case t.kind == tokenShell:
+		return s.settings.shell(p.take(), begun)
+	}
+	e, err := p.event(s)
+	if err == nil {
+		s.events = append(s.events, e)
+	}
+	return err
+}
+
+func (p *parser) event(s *Script) (event, *Error) {
 	first := p.peek()
 	e := event{line: first.line}
-	if first.kind == tokenShell {
-		return e, errorf(first.line, "a shell command: `%s`", shorten(first.text))
-	}
 	at, err := p.timing()
 	if err != nil {
 		return e, err
@@ -72,7 +78,7 @@ func (p *parser) event() (event, *Error) {
 	e.at = at
 	switch t := p.peek(); {
 	case t.kind == tokenShell:
-		return e, errorf(t.line, "a shell command: `%s`", shorten(t.text))
+		err = s.settings.shell(p.take(), true)
 	case t.kind == tokenCode:
 		e.do, err = parseAssertion(p.take())
 	case t.text == "<" || t.text == ">":

@@ -101,7 +101,10 @@ func TestUnsupported(t *testing.T) {
 		line   int
 		reason string
 	}{
-		{"`sysctl -q net.ipv4.tcp_sack=0`\n", 1, "a shell command: `sysctl -q net.ipv4.tcp_sack=0`"},
+		{"`sysctl -q net.ipv4.tcp_magic=0`\n", 1, "a shell command: `sysctl -q net.ipv4.tcp_magic=0`"},
+		{"`sysctl -q net.ipv4.tcp_frto=1`\n", 1, "tcp_frto=1"},
+		{"`./defaults.sh\ntc qdisc add dev tun0 root pfifo`\n", 1, "a shell command: `tc qdisc add dev tun0 root pfifo`"},
+		{"0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n`sysctl -q net.ipv4.tcp_sack=0`\n", 2, "tcp_sack=0"},
 		{"// nothing\n0 `true`", 2, "a shell command"},
 		{"--define=X=1\n", 1, "the option --define"},
 		{"--ip_version=ipv5\n", 1, "ipv5"},
@@ -163,5 +166,38 @@ func TestPacketString(t *testing.T) {
 		if got := s.events[0].do.(*arrival).String(); got != text {
 			t.Errorf("%s became %s", text, got)
 		}
+	}
+}
+
+// Scripts for Linux: their shell commands are understood, not run.
+func TestLinux(t *testing.T) {
+	open := func(setup, offered, answered string) string {
+		return setup + "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n0 bind(3, ..., ...) = 0\n0 listen(3, 1) = 0\n" +
+			"+0 < S 0:0(0) win 1000 <" + offered + ">\n+0 > S. 0:0(0) ack 1 <" + answered + ">\n+.1 < . 1:1(0) ack 1 win 1000\n" +
+			"+0 accept(3, ..., ...) = 4\n"
+	}
+	const all = "mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7"
+	for _, c := range []struct{ name, script string }{
+		{"the window scale follows from tcp_rmem", open("`../common/defaults.sh`\n", "mss 1460,nop,wscale 7", "mss 1460,nop,wscale 8")},
+		{"without the script it is ours", open("", "mss 1460,nop,wscale 7", "mss 1460,nop,wscale 7")},
+		{"no SACK", open("`./defaults.sh\nsysctl -q net.ipv4.tcp_sack=0 # off`\n", "mss 1460,sackOK,nop,nop,nop,wscale 7", "mss 1460,nop,wscale 8")},
+		{"no timestamps, another way", open("`./set_sysctls.py /proc/sys/net/ipv4/tcp_timestamps=0 /proc/sys/net/ipv4/tcp_min_tso_segs=4`\n",
+			all, "mss 1460,nop,nop,sackOK,nop,wscale 7")},
+		{"a limit of three", open("`sysctl -q net.ipv4.tcp_rmem=\"4096 10000 600000\"`\n", "mss 1460,nop,wscale 7", "mss 1460,nop,wscale 7")},
+		{"buffers are doubled", open("`./defaults.sh`\n", "mss 1460", "mss 1460") +
+			"+0 setsockopt(4, SOL_SOCKET, SO_SNDBUF, [21000], 4) = 0\n+0 getsockopt(4, SOL_SOCKET, SO_SNDBUF, [42000], [4]) = 0\n"},
+		{"PSH is the sender's affair", open("`./defaults.sh`\n", "mss 1460", "mss 1460") +
+			"+0 write(4, ..., 10) = 10\n+0 > . 1:11(10) ack 1\n`/tmp/sysctl_restore_${PPID}.sh`\n"},
+		{"a chain of comparisons", open("", "mss 1460", "mss 1460") + "+0 %{ assert 1000 <= tcpi_snd_mss < 1461, tcpi_snd_mss;\\\n assert 1 == 1 }%\n"},
+	} {
+		if r := Run(c.script); r.Outcome != Passed {
+			t.Errorf("%s: %s", c.name, &r)
+		}
+	}
+	if r := Run(open("", "mss 1460", "mss 1460") + "+0 %{ assert 1000 <= tcpi_snd_mss < 1460 }%\n"); r.Outcome != Failed {
+		t.Errorf("1460 < 1460: %s", &r)
+	}
+	if r := Run(open("", "mss 1460", "mss 1460") + "+0 write(4, ..., 10) = 10\n+0 > . 1:11(10) ack 1\n"); r.Outcome != Failed {
+		t.Errorf("PSH does not matter: %s", &r)
 	}
 }

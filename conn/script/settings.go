@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"minitcp/conn"
 )
 
 // settings are what the option lines say.
@@ -12,9 +14,15 @@ type settings struct {
 	mtu       int
 	tolerance time.Duration
 	tick      time.Duration // of our timestamp clock, as the script has it; 0: not compared
+	asLinux   bool          // the script is about Linux: see [settings.linux]
+	config    conn.Config   // of every socket, before setsockopt
 }
 
-func defaultSettings() settings { return settings{mtu: 1500} }
+func defaultSettings() settings {
+	return settings{mtu: 1500, config: conn.Config{
+		Pacing: conn.Disabled, // scripts tell when what they do lets something go, not when a pacer would
+	}}
+}
 
 // option takes an option line. Those that cannot make a difference here do nothing: addresses, ports and what concerns
 // real devices.
@@ -41,7 +49,7 @@ func (s *settings) option(t token) *Error {
 	case "--tcp_ts_tick_usecs":
 		s.tick = time.Duration(n) * time.Microsecond
 	case "--local_ip", "--remote_ip", "--gateway_ip", "--netmask_ip", "--local_ipv4", "--remote_ipv4", "--local_ipv6",
-		"--remote_ipv6", "--gateway_ipv4", "--gateway_ipv6", "--bind_port", "--connect_port", "--speed", "--verbose":
+		"--remote_ipv6", "--gateway_ipv4", "--gateway_ipv6", "--bind_port", "--connect_port", "--speed", "--verbose", "--mss":
 		return nil
 	default:
 		return errorf(t.line, "the option %s", shorten(name))

@@ -15,7 +15,7 @@ func (c socketCall) try(h *host, _ *attempt) (outcome, bool) {
 	if c.fd < 0 || h.find(c.fd) != nil {
 		return outcome{fault: "the descriptor is in use"}, true
 	}
-	h.sockets = append(h.sockets, &socket{fd: c.fd, nonblocking: c.nonblocking})
+	h.sockets = append(h.sockets, &socket{s: h.s, fd: c.fd, nonblocking: c.nonblocking})
 	return success(c.fd)
 }
 

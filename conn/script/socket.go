@@ -8,6 +8,7 @@ import (
 
 // socket is what a file descriptor of the script leads to.
 type socket struct {
+	s           *settings
 	fd          int64
 	nonblocking bool
 	options     socketOptions
@@ -24,12 +25,12 @@ type socket struct {
 	wrote     uint32
 }
 
-// socketOptions are what setsockopt changes. The zero value is package conn's defaults; an accepted socket begins with
-// its listener's.
+// socketOptions are what setsockopt changes. The zero value is the script's defaults; an accepted socket begins with its
+// listener's.
 type socketOptions struct {
 	receiveBuffer, sendBuffer int
 	keepAlive                 conn.KeepAlive
-	nagle                     conn.NagleMode
+	nagle                     *conn.NagleMode
 	linger                    conn.Linger
 	userTimeout, finWait2     time.Duration
 	maxSegment                int
@@ -37,12 +38,21 @@ type socketOptions struct {
 
 // config is the configuration of a new connection.
 func (u *socket) config() *conn.Config {
-	o := &u.options
-	c := conn.Config{
-		ReceiveBuffer: o.receiveBuffer, SendBuffer: o.sendBuffer, KeepAlive: o.keepAlive, Nagle: o.nagle,
-		UserTimeout: o.userTimeout, FinWait2Timeout: o.finWait2,
-		Pacing: conn.Disabled, // scripts tell when what they do lets something go, not when a pacer would
-	}.WithDefaults()
+	o, c := &u.options, u.s.config
+	if o.receiveBuffer > 0 {
+		c.ReceiveBuffer = o.receiveBuffer
+	}
+	if o.sendBuffer > 0 {
+		c.SendBuffer = o.sendBuffer
+	}
+	if o.nagle != nil {
+		c.Nagle = *o.nagle
+	}
+	if o.finWait2 > 0 {
+		c.FinWait2Timeout = o.finWait2
+	}
+	c.KeepAlive, c.UserTimeout = o.keepAlive, o.userTimeout
+	c = c.WithDefaults()
 	return &c
 }
 
@@ -52,7 +62,9 @@ func (u *socket) changed(h *host) {
 		return
 	}
 	o := &u.options
-	u.tcp.SetNagle(o.nagle)
+	if o.nagle != nil {
+		u.tcp.SetNagle(*o.nagle)
+	}
 	u.tcp.SetKeepAlive(h.now, o.keepAlive)
 	u.tcp.SetUserTimeout(h.now, o.userTimeout)
 	if o.receiveBuffer > 0 {

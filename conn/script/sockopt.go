@@ -40,9 +40,9 @@ func (c setCall) try(h *host, _ *attempt) (outcome, bool) {
 			o.finWait2 = time.Duration(n) * time.Second
 		}
 	case "SO_RCVBUF":
-		o.receiveBuffer = n
+		o.receiveBuffer = u.s.bufferSize(n)
 	case "SO_SNDBUF":
-		o.sendBuffer = n
+		o.sendBuffer = u.s.bufferSize(n)
 	case "SO_KEEPALIVE":
 		o.keepAlive.Enable = n != 0
 	case "TCP_KEEPIDLE":
@@ -54,10 +54,11 @@ func (c setCall) try(h *host, _ *attempt) (outcome, bool) {
 	case "TCP_USER_TIMEOUT":
 		o.userTimeout = time.Duration(n) * time.Millisecond
 	case "TCP_NODELAY":
-		o.nagle = conn.Nagle
+		mode := conn.Nagle
 		if n != 0 {
-			o.nagle = conn.NoDelay
+			mode = conn.NoDelay
 		}
+		o.nagle = &mode
 	}
 	u.changed(h)
 	return success(0)
@@ -88,6 +89,10 @@ func (u *socket) get(name string) int64 {
 	switch name {
 	case "SO_ERROR":
 		return errnoNumber(u.takeError())
+	case "SO_RCVBUF":
+		return int64(config.ReceiveBuffer)
+	case "SO_SNDBUF":
+		return int64(config.SendBuffer)
 	case "SO_KEEPALIVE":
 		return oneIf(config.KeepAlive.Enable)
 	case "TCP_NODELAY":
