@@ -13,7 +13,7 @@ type arrival struct {
 	advanced bool  // SND.UNA has moved
 	lost     bool  // loss detection has found something
 	repeated int64 // octets the peer has received twice (D-SACK, RFC 2883)
-	needless int64 // of these, what the last episode may have sent again
+	needless int64 // of these, what the last episode has sent again
 
 	newest   record     // of the records, the one sent last; empty: nobody can tell which
 	highest  seq.Offset // end of the highest

@@ -540,3 +540,19 @@ func TestReorderingBeforeRetransmission(t *testing.T) {
 		t.Errorf("phase %v, window %d of %d, %+v", o.c.recovery.phase, i.CongestionWindow, before, i.Counts)
 	}
 }
+
+// A copy the network made of something that was sent once says nothing about what was sent twice.
+func TestDuplicateOfTheNetwork(t *testing.T) {
+	o := tenSent(t, Disabled)
+	o.ack(1, 1001, 4001)
+	o.drain()
+	o.ack(1, 1001, 2001, 1001, 5001) // the second has come twice
+	if o.c.recovery.phase != fastRecovery || o.c.stats.Spurious != 0 {
+		t.Errorf("phase %v, %d spurious", o.c.recovery.phase, o.c.stats.Spurious)
+	}
+	o.sleep(100 * time.Millisecond)
+	o.ack(10001, 1, 1001) // and now the first
+	if o.c.stats.Spurious != 1 {
+		t.Errorf("%d spurious", o.c.stats.Spurious)
+	}
+}

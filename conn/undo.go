@@ -7,21 +7,24 @@ import "minitcp/conn/seq"
 // twice (D-SACK, RFC 3708), or, after a timeout, it acknowledges what was in flight before and has not been sent again
 // (F-RTO, RFC 5682).
 type undo struct {
-	from, to seq.Offset // what the episode may send again
-	armed    bool
-	since    Time       // when the episode began
-	octets   int64      // sent again and not yet known to have been for nothing
-	first    seq.Offset // of the first retransmission
-	oldest   Time       // when it was sent, or one before the episode that was on its way when it began
-	sent     bool       // there was one
-	timeout  bool       // the episode began with a timeout
+	again   rangeset // what the episode has sent again, as far as it remembers
+	armed   bool
+	since   Time       // when the episode began
+	octets  int64      // sent again and not yet known to have been for nothing
+	first   seq.Offset // of the first retransmission
+	oldest  Time       // when it was sent, or one before the episode that was on its way when it began
+	sent    bool       // there was one
+	timeout bool       // the episode began with a timeout
 	// congested: a router has said that there was congestion, whether or not anything was lost. The window stays.
 	congested bool
 }
 
-// beginUndo is called when an episode begins, in which what lies from SND.UNA to SND.MAX may be sent again.
+// maxAgain is how many stretches are remembered. D-SACKs for more of them prove nothing.
+const maxAgain = 64
+
+// beginUndo is called when an episode begins.
 func (c *Conn) beginUndo(now Time) {
-	c.undo = undo{armed: true, since: now, from: c.snd.una, to: c.snd.max, oldest: Never}
+	c.undo = undo{again: c.undo.again[:0], armed: true, since: now, oldest: Never}
 	for i := c.sent.head; i < len(c.sent.list); i++ {
 		if r := &c.sent.list[i]; r.again && r.fate == flying {
 			c.undo.oldest = min(c.undo.oldest, r.at)
@@ -36,6 +39,9 @@ func (u *undo) resent(now Time, at seq.Offset, n int64) {
 		u.oldest = min(u.oldest, now)
 	}
 	u.octets += n
+	if len(u.again) < maxAgain {
+		u.again.add(at, at+seq.Offset(n))
+	}
 }
 
 // spurious reports whether the ACK proves that the episode was for nothing.
