@@ -216,6 +216,7 @@ func (a *args) setsockopt() operation {
 	c := setCall{fd: a.number(0), name: a.optionName([]string{
 		"SO_REUSEADDR", "SO_REUSEPORT", "SO_RCVBUF", "SO_SNDBUF", "SO_LINGER", "SO_KEEPALIVE", "TCP_NODELAY",
 		"TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT", "TCP_MAXSEG", "TCP_LINGER2",
+		"TCP_CONGESTION",
 	})}
 	v := a.at(3)
 	if c.name == "SO_LINGER" {
@@ -225,6 +226,12 @@ func (a *args) setsockopt() operation {
 			a.fail("SO_LINGER without {onoff=…, linger=…}")
 		}
 		c.linger = conn.Linger{Set: on.number != 0, Timeout: time.Duration(seconds.number) * time.Second}
+		return c
+	}
+	if c.name == "TCP_CONGESTION" {
+		if v.kind != valueString || c.congestion.UnmarshalText([]byte(v.names[0])) != nil {
+			a.fail("a congestion control that is not \"cubic\", \"reno\" or \"bbr\"")
+		}
 		return c
 	}
 	n, ok := v.single()

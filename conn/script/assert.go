@@ -117,6 +117,7 @@ var constants = []struct {
 	{"TCP_ESTABLISHED", 1}, {"TCP_SYN_SENT", 2}, {"TCP_SYN_RECV", 3}, {"TCP_FIN_WAIT1", 4}, {"TCP_FIN_WAIT2", 5},
 	{"TCP_TIME_WAIT", 6}, {"TCP_CLOSE", 7}, {"TCP_CLOSE_WAIT", 8}, {"TCP_LAST_ACK", 9}, {"TCP_LISTEN", 10},
 	{"TCP_CLOSING", 11}, {"TCPI_OPT_TIMESTAMPS", 1}, {"TCPI_OPT_SACK", 2}, {"TCPI_OPT_WSCALE", 4},
+	{"TCPI_OPT_ECN", 8},
 }
 
 func parseOperand(s string) (operand, bool) {
@@ -162,12 +163,13 @@ var variables = []struct {
 	{"tcpi_notsent_bytes", func(i *conn.Info) int64 { return int64(i.Unsent) }},
 	{"tcpi_bytes_received", func(i *conn.Info) int64 { return int64(i.Received) }},
 	{"tcpi_rcv_ooopack", func(i *conn.Info) int64 { return int64(i.OutOfOrder) }},
+	{"tcpi_received_ce", func(i *conn.Info) int64 { return int64(i.CEReceived) }},
 	{"tcpi_snd_wnd", func(i *conn.Info) int64 { return i.SendWindow }},
 	{"tcpi_rcv_wnd", func(i *conn.Info) int64 { return i.ReceiveWindow }},
 }
 
 func infoOptions(i *conn.Info) int64 {
-	return oneIf(i.Timestamps) | oneIf(i.SACK)<<1 | oneIf(i.SendScale > 0 || i.ReceiveScale > 0)<<2
+	return oneIf(i.Timestamps) | oneIf(i.SACK)<<1 | oneIf(i.SendScale > 0 || i.ReceiveScale > 0)<<2 | oneIf(i.ECN)<<3
 }
 
 func infoThreshold(i *conn.Info) int64 {

@@ -23,10 +23,11 @@
 // Times: absolute, relative (+), any (*), ranges (a~b, +a~+b), and a...b, +a...b for a call that blocks until b. Time is
 // exact unless --tolerance_usecs says otherwise. What a + is relative to is the event before it.
 //
-// Segments: flags of "SFRP.UEW" or "-" for none, sequence numbers, ack, win, urg and options. Those that leave must be
-// as written: flags, numbers, ack, the window if it is given, and the options in their order with every NOP; <...> is
-// any options, and none written is none. Sequence numbers of ours count from the SYN as written, the peer's are taken as
-// they are. Timestamps: the first "val" of ours is what the script calls it; later ones are compared if
+// Segments: the ECN field of the IP header as [noecn], [ect0], [ect1], [ect01] (one or the other) or [ce], flags of
+// "SFRP.UEW" or "-" for none, sequence numbers, ack, win, urg and options. Those that leave must be as written: the ECN
+// field if it is given, flags, numbers, ack, the window if it is given, and the options in their order with every NOP;
+// <...> is any options, and none written is none. Sequence numbers of ours count from the SYN as written, the peer's are
+// taken as they are. Timestamps: the first "val" of ours is what the script calls it; later ones are compared if
 // --tcp_ts_tick_usecs says how long the script thinks a tick is. "ecr" of ours is compared, that of the peer is
 // translated. A segment longer than ours may stand for several that left at the same instant, in order and without a gap.
 // The octets of data are compared too: each is a function of its sequence number. Any segment nobody expects is a

@@ -46,6 +46,7 @@ type sent struct {
 	flow        *flow
 	incarnation int
 	tcp         wire.TCP
+	ecn         wire.ECN
 	options     []option
 	data        []byte
 }
@@ -110,9 +111,9 @@ func (h *host) fire() {
 	}
 }
 
-// receive takes the octets of a segment for the flow.
-func (h *host) receive(f *flow, segment []byte) {
-	var s conn.Segment
+// receive takes the octets of a segment for the flow, from a packet with that codepoint.
+func (h *host) receive(f *flow, segment []byte, e wire.ECN) {
+	s := conn.Segment{ECN: e}
 	data, err := wire.ParseTCP(segment, &s.TCP)
 	if err != nil {
 		return // as damaged as one with a wrong checksum
@@ -225,7 +226,7 @@ func (h *host) settle(f *flow) {
 // what would be on the wire.
 func (h *host) send(f *flow) {
 	n := wire.PutTCP(h.header[:], &h.out.TCP)
-	s := sent{at: h.now, flow: f, incarnation: f.incarnation, tcp: h.out.TCP}
+	s := sent{at: h.now, flow: f, incarnation: f.incarnation, tcp: h.out.TCP, ecn: h.out.ECN}
 	s.options = decodeOptions(h.header[tcpHeaderLen:n])
 	for _, d := range h.out.Data {
 		s.data = append(s.data, d...)

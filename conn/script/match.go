@@ -48,7 +48,7 @@ func (p *packet) encode(n *numbering) []byte {
 func (s *sent) script() *packet {
 	p := &packet{
 		flags: s.tcp.Flags, seq: s.tcp.Seq, length: len(s.data), ack: s.tcp.Ack, window: s.tcp.Window, hasWindow: true,
-		urgent: s.tcp.Urgent, options: slices.Clone(s.options),
+		urgent: s.tcp.Urgent, options: slices.Clone(s.options), ecn: codepointOf(s.ecn),
 	}
 	n := &s.flow.numbers
 	if s.incarnation == s.flow.incarnation {
@@ -143,10 +143,11 @@ func (r *runner) takeSent(d *departure) *sent {
 	s := *(*sent)[0] // a copy: it may grow
 	*sent = (*sent)[1:]
 	const may = wire.PSH | wire.FIN // of what follows
+	const first = wire.CWR          // of what does not
 	for len(*sent) > 0 && len(s.data) > 0 && len(s.data) < d.length {
 		next := (*sent)[0]
 		if next.at != s.at || next.flow != s.flow || next.tcp.Seq != s.tcp.Seq+uint32(len(s.data)) ||
-			next.tcp.Flags&^may != s.tcp.Flags&^may || s.tcp.Flags.Has(wire.FIN) || next.tcp.Ack != s.tcp.Ack {
+			next.tcp.Flags&^may != s.tcp.Flags&^may&^first || next.ecn != s.ecn || s.tcp.Flags.Has(wire.FIN) || next.tcp.Ack != s.tcp.Ack {
 			break
 		}
 		s.data = slices.Concat(s.data, next.data)
@@ -178,6 +179,8 @@ func (r *runner) compare(d *departure, s *sent) string {
 		return "the window"
 	case got.urgent != d.urgent:
 		return "the urgent pointer"
+	case !d.ecn.matches(got.ecn):
+		return "the ECN field"
 	}
 	first := s.tcp.Seq
 	if s.tcp.Flags.Has(wire.SYN) {

@@ -16,6 +16,7 @@ type packet struct {
 	window     uint16
 	urgent     uint16
 	hasWindow  bool
+	ecn        codepoint
 	anyOptions bool
 	options    []option
 }
@@ -28,7 +29,7 @@ type departure struct{ packet }
 
 func (p *packet) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %d:%d(%d)", flagsText(p.flags), p.seq, p.seq+uint32(p.length), p.length)
+	fmt.Fprintf(&b, "%s%s %d:%d(%d)", p.ecn, flagsText(p.flags), p.seq, p.seq+uint32(p.length), p.length)
 	if p.flags.Has(wire.ACK) || p.ack != 0 {
 		fmt.Fprintf(&b, " ack %d", p.ack)
 	}
@@ -74,7 +75,7 @@ func (p *parser) packet() (action, *Error) {
 			return nil, errorf(t.line, "an ICMP message that leaves")
 		}
 		return p.icmp()
-	case t.text == "[" || t.text == "(":
+	case t.text == "(":
 		return nil, errorf(t.line, "fields of the IP header")
 	case t.kind == tokenNumber:
 		return nil, errorf(t.line, "ports of a segment")
@@ -89,6 +90,9 @@ func (p *parser) packet() (action, *Error) {
 		return &departure{k}, nil
 	}
 	line := p.tokens[p.i-1].line
+	if k.ecn == ecnECT {
+		return nil, errorf(line, "a segment that arrives with one or the other ECT")
+	}
 	if k.anyOptions {
 		return nil, errorf(line, "a segment that arrives with any options")
 	}
@@ -103,6 +107,9 @@ func (p *parser) packet() (action, *Error) {
 
 // segment takes what comes after < or >.
 func (p *parser) segment() (k packet, err *Error) {
+	if k.ecn, err = p.codepoint(); err != nil {
+		return k, err
+	}
 	if k.flags, err = p.flags(); err != nil {
 		return k, err
 	}

@@ -166,7 +166,7 @@ func (r *runner) arrival(a *arrival) {
 	if h.current == nil || h.fresh && opens {
 		h.newFlow()
 	}
-	h.receive(h.current, a.encode(&h.current.numbers))
+	h.receive(h.current, a.encode(&h.current.numbers), a.ecn.wire())
 }
 
 func (r *runner) assertion(a *assertion) *fault {

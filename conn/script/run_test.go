@@ -112,7 +112,12 @@ func TestUnsupported(t *testing.T) {
 		{"0 < S 0:0(0) win 1 <mss 1460,FO abcd>", 1, `the TCP option "FO"`},
 		{"0 < S 0:0(0) <mss 1460>", 1, "without a window"},
 		{"0 < S 0:0(0) win 1 <...>", 1, "any options"},
-		{"0 < [ect0] . 1:1(0) ack 1 win 1", 1, "fields of the IP header"},
+		{"0 < (tos 0x2) . 1:1(0) ack 1 win 1", 1, "fields of the IP header"},
+		{"0 < [ttl 1] . 1:1(0) ack 1 win 1", 1, `the field "ttl" of the IP header`},
+		{"0 < [ect01] . 1:1(0) ack 1 win 1", 1, "one or the other ECT"},
+		{"0 < [ce . 1:1(0) ack 1 win 1", 1, `"." where "]" should be`},
+		{"`sysctl -q net.ipv4.tcp_ecn=3`\n", 1, "tcp_ecn=3"},
+		{"0 setsockopt(3, SOL_TCP, TCP_CONGESTION, \"vegas\", 5) = 0", 1, "setsockopt: a congestion control"},
 		{"0 < 10 > 20 . 1:1(0) ack 1 win 1", 1, "ports of a segment"},
 		{"0 < udp (100)", 1, `a packet of "udp"`},
 		{"0 < S 0:1(2) win 1", 1, "0:1 is not 2 octets"},
@@ -142,6 +147,27 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
+// The ECN field of what leaves is compared, if the script says one.
+func TestECNField(t *testing.T) {
+	const setUp = "`sysctl -q net.ipv4.tcp_ecn=1`\n" + `0    socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0   bind(3, ..., ...) = 0
++0   listen(3, 1) = 0
++0   < SEW 0:0(0) win 65535 <mss 1000>
++0   > [noecn] SE. 0:0(0) ack 1 <mss 1460>
++.1  < . 1:1(0) ack 1 win 65535
++0   accept(3, ..., ...) = 4
++0   write(4, ..., 1000) = 1000
+`
+	for prefix, outcome := range map[string]Outcome{
+		"": Passed, "[ect0] ": Passed, "[ect01] ": Passed, "[ect1] ": Failed, "[noecn] ": Failed, "[ce] ": Failed,
+	} {
+		r := Run(setUp + "+0 > " + prefix + "P. 1:1001(1000) ack 1\n")
+		if r.Outcome != outcome || outcome == Failed && (r.Reason != "the ECN field" || r.Seen != "[ect0] P. 1:1001(1000) ack 1 win 65535") {
+			t.Errorf("%q: %s", prefix, &r)
+		}
+	}
+}
+
 // What can only be seen in the run is not a pass either.
 func TestUnsupportedLate(t *testing.T) {
 	r := Run(opened + "+0 > P. 989:2965(1976) ack 1 <...>\n+0 setsockopt(4, SOL_TCP, TCP_MAXSEG, [500], 4) = 0\n")
@@ -157,6 +183,8 @@ func TestPacketString(t *testing.T) {
 		"PU. 1:101(100) ack 5 win 0 urg 100 <nop,nop,sack 1:2 3:4>",
 		"- 4294967295:99(100) win 1 <option 77 0x0102,eol,raw 0x02>",
 		"FSREW. 1:1(0) ack 0 win 2",
+		"[ect0] P. 1:2(1) ack 0 win 2",
+		"[ce] P. 1:2(1) ack 0 win 2",
 	} {
 		s, err := Parse("0 < " + text)
 		if err != nil {

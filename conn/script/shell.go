@@ -103,7 +103,7 @@ var indifferent = []string{
 // fixed are parameters that can be given as they always are here: RACK and TLP, D-SACK, F-RTO, restart after idle.
 var fixed = []string{
 	"tcp_recovery=1", "tcp_early_retrans=3", "tcp_dsack=1", "tcp_frto=2", "tcp_slow_start_after_idle=1",
-	"tcp_mtu_probing=0", "tcp_fastopen=0", "tcp_ecn=0", "tcp_thin_linear_timeouts=0", "tcp_reordering=3",
+	"tcp_mtu_probing=0", "tcp_fastopen=0", "tcp_thin_linear_timeouts=0", "tcp_reordering=3",
 }
 
 // parameter takes net.ipv4.key=value.
@@ -130,6 +130,8 @@ func (s *settings) parameter(key, value string, begun bool) bool {
 		s.config.CongestionControl = conn.CUBIC
 	case key == "tcp_congestion_control" && value == "reno":
 		s.config.CongestionControl = conn.Reno
+	case key == "tcp_ecn" && err == nil && 0 <= n && n <= 2:
+		s.config.ECN = [...]conn.ECNMode{conn.ECNDisabled, conn.ECNActive, conn.ECNPassive}[n]
 	case key == "tcp_rmem" && err == nil && n > 0:
 		s.config.ReceiveBuffer = n
 	case key == "tcp_wmem" && err == nil && n > 0:

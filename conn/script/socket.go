@@ -34,6 +34,7 @@ type socketOptions struct {
 	linger                    conn.Linger
 	userTimeout, finWait2     time.Duration
 	maxSegment                int
+	congestion                *conn.CongestionControl
 }
 
 // config is the configuration of a new connection.
@@ -51,6 +52,9 @@ func (u *socket) config() *conn.Config {
 	if o.finWait2 > 0 {
 		c.FinWait2Timeout = o.finWait2
 	}
+	if o.congestion != nil {
+		c.CongestionControl = *o.congestion
+	}
 	c.KeepAlive, c.UserTimeout = o.keepAlive, o.userTimeout
 	c = c.WithDefaults()
 	return &c
@@ -64,6 +68,9 @@ func (u *socket) changed(h *host) {
 	o := &u.options
 	if o.nagle != nil {
 		u.tcp.SetNagle(*o.nagle)
+	}
+	if o.congestion != nil {
+		u.tcp.SetCongestionControl(*o.congestion)
 	}
 	u.tcp.SetKeepAlive(h.now, o.keepAlive)
 	u.tcp.SetUserTimeout(h.now, o.userTimeout)

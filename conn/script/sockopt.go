@@ -12,6 +12,8 @@ type setCall struct {
 	name   string
 	value  int64
 	linger conn.Linger
+
+	congestion conn.CongestionControl
 }
 
 func (c setCall) try(h *host, _ *attempt) (outcome, bool) {
@@ -39,6 +41,8 @@ func (c setCall) try(h *host, _ *attempt) (outcome, bool) {
 		} else {
 			o.finWait2 = time.Duration(n) * time.Second
 		}
+	case "TCP_CONGESTION":
+		o.congestion = &c.congestion
 	case "SO_RCVBUF":
 		o.receiveBuffer = u.s.bufferSize(n)
 	case "SO_SNDBUF":
