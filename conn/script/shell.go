@@ -82,9 +82,10 @@ func (s *settings) command(words []string, begun bool) bool {
 			if w == "-q" || w == "-w" || w == "-e" {
 				continue
 			}
-			key, value, ok := strings.Cut(w, "=")
+			key, value, _ := strings.Cut(w, "=")
 			key = strings.ReplaceAll(strings.TrimPrefix(key, "/proc/sys/"), "/", ".")
-			if key, ok = strings.CutPrefix(key, "net.ipv4."); !ok || !s.parameter(key, value, begun) {
+			key, ok := strings.CutPrefix(key, "net.ipv4.")
+			if !ok || !s.parameter(key, value, begun) {
 				return false
 			}
 		}
