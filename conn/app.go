@@ -77,8 +77,6 @@ func (c *Conn) writeError() error {
 	return nil
 }
 
-func (c *Conn) sendRoom() int { return c.snd.limit - c.snd.buf.size() }
-
 // CloseWrite closes our direction: a FIN follows the data already queued, and the peer's data keeps coming
 // (RFC 9293 3.6: half-close). Calling it again does nothing.
 func (c *Conn) CloseWrite(Time) error {
@@ -201,7 +199,7 @@ func (c *Conn) Ready() Ready {
 	if over || c.rcv.buf.readable() > 0 || c.rcv.finDone || c.rcv.discard {
 		r |= ReadyRead
 	}
-	if over || c.snd.finQueued || c.state.maySend() && c.sendRoom() >= c.snd.limit/4 {
+	if over || c.snd.finQueued || c.state.maySend() && c.sendRoom() >= c.within(c.snd.limit)/4 {
 		r |= ReadyWrite
 	}
 	if over || c.state.synchronized() {

@@ -19,7 +19,8 @@ func (c *counter) Get() *Page {
 	}
 	return p
 }
-func (c *counter) Put(*Page) { c.lent-- }
+func (c *counter) Put(*Page)  { c.lent-- }
+func (*counter) Scarce() bool { return false }
 
 // stream is long enough to cross many pages, and starts anywhere.
 func stream(r *rand.Rand, n int) (start seq.Offset, b []byte) {

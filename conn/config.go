@@ -5,11 +5,17 @@ import "time"
 // Config holds TCP's settings. One Config may serve many connections; they only read it. The zero value of every field
 // means its default, put in by [Config.WithDefaults], which must have been called before the Config is used.
 type Config struct {
-	// ReceiveBuffer is the most octets held for an application that does not read: the largest receive window.
-	// Default 1 MiB, at least 2048, at most 1 GiB.
+	// ReceiveBuffer is the most octets held for an application that does not read, and so the largest receive window, in
+	// the beginning. Default 1 MiB, at least 2048, at most 1 GiB.
 	ReceiveBuffer int
-	// SendBuffer is the most octets held until the peer acknowledges them. Default 1 MiB, at least 2048, at most 1 GiB.
+	// MaxReceiveBuffer is how far that grows where the application reads as fast as data comes, with what comes in a round
+	// trip. Default: ReceiveBuffer if that is set, so that it does not grow; else 16 MiB, for 670 Mbit/s at 200 ms.
+	MaxReceiveBuffer int
+	// SendBuffer is the most octets held until the peer acknowledges them, in the beginning. Default 1 MiB, at least 2048,
+	// at most 1 GiB.
 	SendBuffer int
+	// MaxSendBuffer is how far that grows, with the congestion window. Default: SendBuffer if that is set, else 16 MiB.
+	MaxSendBuffer int
 
 	// DelayedACK is how long an ACK may wait for company. Default 40 ms; below 500 ms (RFC 9293 3.8.6.3, MUST-40).
 	DelayedACK time.Duration
@@ -102,16 +108,16 @@ func (k KeepAlive) withDefaults() KeepAlive {
 
 const (
 	defaultBuffer = 1 << 20
-	minBuffer     = 2048
-	maxBuffer     = 1 << 30
+	// defaultMaxBuffer is the largest that a window scale of 8 lets be offered: 16 MiB, but for 256 octets.
+	defaultMaxBuffer = maxWindowField << 8
+	minBuffer        = 2048
+	maxBuffer        = 1 << 30
 )
 
 // WithDefaults returns the Config with every unset field at its default and every other within its range.
 func (cfg Config) WithDefaults() Config {
-	setDefault(&cfg.ReceiveBuffer, defaultBuffer)
-	setDefault(&cfg.SendBuffer, defaultBuffer)
-	cfg.ReceiveBuffer = clampBuffer(cfg.ReceiveBuffer)
-	cfg.SendBuffer = clampBuffer(cfg.SendBuffer)
+	defaultBuffers(&cfg.ReceiveBuffer, &cfg.MaxReceiveBuffer)
+	defaultBuffers(&cfg.SendBuffer, &cfg.MaxSendBuffer)
 	setDefault(&cfg.DelayedACK, 40*time.Millisecond)
 	cfg.DelayedACK = min(cfg.DelayedACK, 499*time.Millisecond)
 	setDefault(&cfg.InitialRTO, time.Second)
@@ -133,6 +139,17 @@ func setDefault[T int | time.Duration](v *T, d T) {
 	if *v <= 0 {
 		*v = d
 	}
+}
+
+// defaultBuffers settles a buffer's size in the beginning and its largest.
+func defaultBuffers(size, largest *int) {
+	if *size > 0 {
+		setDefault(largest, *size)
+	}
+	setDefault(size, defaultBuffer)
+	setDefault(largest, defaultMaxBuffer)
+	*size = clampBuffer(*size)
+	*largest = max(clampBuffer(*largest), *size)
 }
 
 func clampBuffer(n int) int { return min(max(n, minBuffer), maxBuffer) }

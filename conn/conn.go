@@ -130,7 +130,7 @@ func Dial(now Time, cfg *Config, o Open) *Conn {
 	c.timestamps = cfg.Timestamps == Enabled
 	c.sack = cfg.SACK == Enabled
 	if cfg.WindowScale == Enabled {
-		c.rcv.scale = windowScale(cfg.ReceiveBuffer)
+		c.rcv.scale = windowScale(cfg.MaxReceiveBuffer)
 	}
 	return c
 }

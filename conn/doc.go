@@ -30,6 +30,7 @@
 //	rate.go, pacer.go          how fast the path delivers; when the next may go; congestion.go and package cc: how much
 //	ecn.go                     congestion without loss: marks made, reported and answered (RFC 3168, RFC 8511)
 //	rtt.go, round.go           the retransmission timeout (RFC 6298); round trips
+//	autotune.go, pages.go      how large buffers should be; where their memory comes from
 //	persist.go, keepalive.go   closed windows, idle peers
 //	timestamps.go              RFC 7323
 //	app.go                     what an application asks for

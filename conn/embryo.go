@@ -57,7 +57,7 @@ func NewEmbryo(now Time, cfg *Config, o Open, syn *wire.TCP) *Embryo {
 	if cfg.WindowScale == Enabled && syn.Options.HasWindowScale {
 		e.scaled = true
 		e.sendScale = syn.Options.WindowScale
-		e.scale = windowScale(cfg.ReceiveBuffer)
+		e.scale = windowScale(cfg.MaxReceiveBuffer)
 	}
 	if cfg.Timestamps == Enabled && syn.Options.HasTimestamps {
 		e.timestamps, e.tsRecent, e.tsRecentAt = true, syn.Options.TSVal, now

@@ -29,7 +29,7 @@ func TestOptionNegotiation(t *testing.T) {
 			info := c.Info()
 			scales := [2]uint8{}
 			if both.scale {
-				scales = [2]uint8{3, 7}
+				scales = [2]uint8{3, 8}
 			}
 			if got := (features{info.Timestamps, info.SACK, both.scale}); got != both || [2]uint8{info.SendScale, info.ReceiveScale} != scales {
 				t.Errorf("%s, ours %v, theirs %v: %v, scales %d and %d", name, ours, theirs, got, info.SendScale, info.ReceiveScale)

@@ -32,6 +32,8 @@ type Info struct {
 	Unsent             int   // written, not yet sent
 	Unread             int   // received, not yet read
 	Early              int   // octets received beyond a gap
+	SendBuffer         int   // most octets to hold until they are acknowledged, at the moment
+	ReceiveBuffer      int   // most octets to hold until they are read, at the moment
 
 	Timestamps, SACK        bool // agreed on in the handshake
 	ECN                     bool // so was this: routers may mark what we send
@@ -63,6 +65,8 @@ func (c *Conn) Info() Info {
 		ReceiveWindow:       max(0, int64(c.rcv.edge-c.rcv.nxt())),
 		Unsent:              max(0, int(c.snd.buf.end-c.snd.nxt)),
 		Unread:              c.rcv.buf.readable(),
+		SendBuffer:          c.snd.limit,
+		ReceiveBuffer:       c.rcv.limit,
 		Timestamps:          c.timestamps,
 		SACK:                c.sack,
 		ECN:                 c.ecn.agreed(),

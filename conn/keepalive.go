@@ -56,9 +56,3 @@ func (c *Conn) SetUserTimeout(now Time, d time.Duration) {
 
 // SetNagle says from now on whether small segments wait (MUST-17).
 func (c *Conn) SetNagle(m NagleMode) { c.nagle = m }
-
-// SetReceiveBuffer changes the most unread octets to hold. The window offered already stays offered (SHLD-14).
-func (c *Conn) SetReceiveBuffer(n int) { c.rcv.limit = clampBuffer(n) }
-
-// SetSendBuffer changes the most unacknowledged octets to hold.
-func (c *Conn) SetSendBuffer(n int) { c.snd.limit = clampBuffer(n) }

@@ -836,3 +836,4 @@ func (r *recycler) Get() *Page {
 	return new(Page)
 }
 func (r *recycler) Put(p *Page) { r.free = append(r.free, p) }
+func (*recycler) Scarce() bool  { return false }

@@ -194,6 +194,7 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 		data = data[:end-at]
 	}
 	c.takeMark(s)
+	c.tuneReceive(now, s)
 	return c.takeData(now, at, data, s.size())
 }
 
@@ -201,6 +202,10 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 func (c *Conn) takeData(now Time, at seq.Offset, data []byte, segmentSize int) Verdict {
 	b := &c.rcv.buf
 	before := b.next
+	if at > before && c.cfg.Pages.Scarce() {
+		c.acknowledgeNow(NoteDuplicateACK)
+		return VerdictOutOfWindow // it will come again, in order
+	}
 	hadHoles := len(b.ahead) > 0
 	switch end := at + seq.Offset(len(data)); {
 	case at < before:

@@ -39,6 +39,7 @@ type sendSpace struct {
 
 	buf       sendBuffer
 	limit     int        // most octets buf may hold
+	fixed     bool       // the application has set that
 	more      bool       // the application is about to write on
 	finQueued bool       // the application wants no more sent after buf
 	urgent    seq.Offset // SND.UP: one past the last urgent octet, 0: none
@@ -76,6 +77,7 @@ type receiveSpace struct {
 	edge    seq.Offset // first octet we have not offered room for; never moves back (SHLD-14)
 	scale   uint8      // Rcv.Wind.Shift
 	limit   int        // most unread octets to hold
+	tuning  receiveTuning
 	size    int        // octets in the largest segment seen, for the delayed ACK
 	acked   seq.Offset // Last.ACK.sent
 	read    seq.Offset // how far the application had read by then
@@ -103,8 +105,9 @@ func windowScale(n int) uint8 {
 }
 
 // offer is where the window's edge could be moved to, with what is read and unread now.
-func (r *receiveSpace) offer() seq.Offset {
-	room := r.limit - r.buf.readable()
+func (c *Conn) offer() seq.Offset {
+	r := &c.rcv
+	room := c.receiveLimit() - r.buf.readable()
 	room = max(0, min(room, maxWindowField<<r.scale))
 	return r.buf.next + seq.Offset(room)
 }
@@ -115,14 +118,14 @@ func (r *receiveSpace) offer() seq.Offset {
 func (c *Conn) announceWindow() uint16 {
 	r := &c.rcv
 	unit := int64(1) << r.scale
-	if edge := r.offer(); int64(edge-r.edge) >= c.usefulWindow() {
+	if edge := c.offer(); int64(edge-r.edge) >= c.usefulWindow() {
 		r.edge = max(r.edge, edge-(edge-r.nxt())%seq.Offset(unit)) // no further than the field can say
 	}
 	// Rounded up: rounding down would move the edge back by up to 2^scale-1 octets (RFC 7323 2.4). But segments of fewer
 	// octets than that would push the edge ahead for ever, so beyond the buffer it is rounded down.
 	open := max(0, int64(r.edge-r.nxt()))
 	field := min((open+unit-1)>>r.scale, maxWindowField)
-	if edge := r.nxt() + seq.Offset(field<<r.scale); edge <= r.buf.start+seq.Offset(r.limit) {
+	if edge := r.nxt() + seq.Offset(field<<r.scale); edge <= r.buf.start+seq.Offset(c.receiveLimit()) {
 		r.edge = max(r.edge, edge)
 	} else {
 		field = min(open>>r.scale, maxWindowField)
@@ -144,7 +147,7 @@ func (c *Conn) windowOpened() {
 		return
 	}
 	r := &c.rcv
-	gain := int64(r.offer() - r.edge)
+	gain := int64(c.offer() - r.edge)
 	wasClosed := int64(r.edge-r.nxt()) < c.usefulWindow()
 	if gain >= c.usefulWindow() && (wasClosed || int64(r.buf.start-r.read) >= int64(r.limit/4)) {
 		c.ack.due = true

@@ -15,6 +15,11 @@ type Config struct {
 	Addresses []netip.Prefix
 	// Conn holds TCP's settings for every connection.
 	Conn conn.Config
+	// Memory is how many octets the buffers of all connections may hold before they stop growing: then those that size
+	// themselves hold no more than 64 KiB each, and data that comes early is dropped. What had been promised until then is
+	// kept, so more may be held for a moment: at most the windows offered. Default 512 MiB, which is 32 readers that have
+	// stopped with the largest window full. Not used if Conn.Pages is set.
+	Memory int64
 	// HopLimit is the TTL or hop limit of what is sent. Default 64 (RFC 9293 3.9.1.7, MUST-49).
 	HopLimit uint8
 	// Backlog is, for each listener, the most connections that wait to be accepted, and the most whose handshake has
@@ -70,7 +75,10 @@ func (cfg Config) withDefaults() (Config, error) {
 		rand.Read(cfg.Secret[:])
 	}
 	if cfg.Conn.Pages == nil {
-		cfg.Conn.Pages = newPagePool()
+		if cfg.Memory <= 0 {
+			cfg.Memory = 512 << 20
+		}
+		cfg.Conn.Pages = newPagePool(cfg.Memory)
 	}
 	cfg.Conn = cfg.Conn.WithDefaults()
 	return cfg, nil

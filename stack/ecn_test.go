@@ -78,7 +78,7 @@ func TestMarksAcrossTheLink(t *testing.T) {
 				}
 				return stacktest.Pass
 			}))
-			data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+			data := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
 			go func() {
 				client.Write(data)
 				client.CloseWrite()

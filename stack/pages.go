@@ -2,18 +2,32 @@ package stack
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"minitcp/conn"
 )
 
-// pagePool lends buffer pages to all connections of a stack. Pages nobody needs go back to the garbage collector.
+// pagePool lends buffer pages to all connections of a stack, and counts them. Pages nobody needs go back to the garbage
+// collector.
 type pagePool struct {
-	pool sync.Pool
+	pool  sync.Pool
+	lent  atomic.Int64
+	limit int64 // of pages lent, from which on memory is scarce
 }
 
-func newPagePool() *pagePool {
-	return &pagePool{sync.Pool{New: func() any { return new(conn.Page) }}}
+// newPagePool returns a pool for a budget in octets.
+func newPagePool(budget int64) *pagePool {
+	return &pagePool{pool: sync.Pool{New: func() any { return new(conn.Page) }}, limit: max(1, budget/conn.PageSize)}
 }
 
-func (p *pagePool) Get() *conn.Page     { return p.pool.Get().(*conn.Page) }
-func (p *pagePool) Put(page *conn.Page) { p.pool.Put(page) }
+func (p *pagePool) Get() *conn.Page {
+	p.lent.Add(1)
+	return p.pool.Get().(*conn.Page)
+}
+
+func (p *pagePool) Put(page *conn.Page) {
+	p.lent.Add(-1)
+	p.pool.Put(page)
+}
+
+func (p *pagePool) Scarce() bool { return p.lent.Load() >= p.limit }

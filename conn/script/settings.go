@@ -20,6 +20,7 @@ type settings struct {
 
 func defaultSettings() settings {
 	return settings{mtu: 1500, config: conn.Config{
+		ReceiveBuffer: 1 << 20, SendBuffer: 1 << 20,
 		Pacing: conn.Disabled, // scripts tell when what they do lets something go, not when a pacer would
 	}}
 }

@@ -1,0 +1,117 @@
+package conn
+
+import (
+	"time"
+
+	"minitcp/conn/seq"
+)
+
+// Buffers size themselves, between what the Config says to begin with and what it says at most. How much memory that
+// takes is another question: buffers borrow pages where there is data, and nowhere else.
+
+// receiveTuning answers: how much must the window offer so that the sender never waits for it? Twice what the application
+// has read in a round trip, for the sender may send twice as much in the next; and twice that while it does so each time,
+// for what is in flight by then. So a reader who keeps up lets the window grow, and one who does not, does not
+// (dynamic right-sizing; Linux's tcp_rcv_space_adjust).
+type receiveTuning struct {
+	fixed bool          // the application has set the size
+	begun bool          // a round trip is being watched
+	stamp uint32        // what echoes this timestamp or a later one left after the round trip began
+	since Time          // when that was
+	from  seq.Offset    // what the application had read by then
+	read  int64         // octets it read in the round trip before
+	heard Time          // when data came last
+	rtt   time.Duration // the shortest round trip so watched; 0: none yet
+}
+
+const (
+	// idleBuffers is how long nothing must have come for the window to be what it was in the beginning.
+	idleBuffers = 10 * time.Second
+	// unknownRTT stands in for a round trip that was never measured.
+	unknownRTT = 100 * time.Millisecond
+	// scarceBuffer is the most that buffers hold while memory is scarce.
+	scarceBuffer = 64 << 10
+)
+
+// tuneReceive looks at data that has arrived.
+func (c *Conn) tuneReceive(now Time, s *Segment) {
+	t := &c.rcv.tuning
+	if t.fixed {
+		return
+	}
+	if t.begun && now.Sub(t.heard) > idleBuffers {
+		c.rcv.limit, t.begun, t.read = c.cfg.ReceiveBuffer, false, 0
+	}
+	t.heard = now
+	switch {
+	case !t.begun:
+	case !c.roundTripped(now, s):
+		return
+	default:
+		read := t.perRoundTrip(int64(c.rcv.buf.start-t.from), now)
+		want := 2 * read
+		if more := min(read, 2*t.read) - t.read; t.read > 0 && more > 0 {
+			want += want / t.read * more // 4 times what was read, when that has doubled
+		}
+		if want > int64(c.rcv.limit) {
+			c.rcv.limit = int(min(want, int64(c.cfg.MaxReceiveBuffer)))
+		}
+		t.read = read
+	}
+	t.begun, t.since, t.from = true, now, c.rcv.buf.start
+	t.stamp = c.clock(now) + 1 // the next tick's: what carries this one may have left before
+}
+
+// perRoundTrip is how many of the octets read since the round trip began were read in the time one takes. Nothing says that
+// it has ended while nothing comes, for instance because the window is closed.
+func (t *receiveTuning) perRoundTrip(octets int64, now Time) int64 {
+	d := max(now.Sub(t.since), tick)
+	if t.rtt == 0 || d < t.rtt {
+		t.rtt = d
+	}
+	return octets * t.rtt.Microseconds() / d.Microseconds()
+}
+
+// roundTripped reports whether the segment left the peer after something we sent since the round trip began had arrived
+// there; without timestamps, whether so much time has passed.
+func (c *Conn) roundTripped(now Time, s *Segment) bool {
+	t := &c.rcv.tuning
+	if o := &s.TCP.Options; c.timestamps && o.HasTimestamps && o.TSEcr != 0 {
+		return !seq.Less(o.TSEcr, t.stamp)
+	}
+	if c.rtt.srtt == 0 {
+		return now.Sub(t.since) >= unknownRTT
+	}
+	return now.Sub(t.since) >= c.rtt.srtt
+}
+
+// tuneSend makes the send buffer hold two congestion windows: one in flight, one to follow as soon as that is
+// acknowledged. It shrinks with the window.
+func (c *Conn) tuneSend() {
+	if c.snd.fixed {
+		return
+	}
+	want := 2 * min(c.cc.Window(), int64(c.cfg.MaxSendBuffer))
+	c.snd.limit = int(min(max(want, int64(c.cfg.SendBuffer)), int64(c.cfg.MaxSendBuffer)))
+}
+
+// receiveLimit is the most unread octets to hold now.
+func (c *Conn) receiveLimit() int { return c.within(c.rcv.limit) }
+
+// sendRoom is how many octets more the send buffer takes.
+func (c *Conn) sendRoom() int { return c.within(c.snd.limit) - c.snd.buf.size() }
+
+// within is the limit, or less when memory is scarce.
+func (c *Conn) within(limit int) int {
+	if limit > scarceBuffer && c.cfg.Pages.Scarce() {
+		return scarceBuffer
+	}
+	return limit
+}
+
+// SetReceiveBuffer sets the most unread octets to hold, 2048 to 1 GiB; the buffer does not size itself any more. The window
+// offered already stays offered (SHLD-14), and none larger than its field can say in the unit agreed on can be.
+func (c *Conn) SetReceiveBuffer(n int) { c.rcv.limit, c.rcv.tuning.fixed = clampBuffer(n), true }
+
+// SetSendBuffer sets the most unacknowledged octets to hold, 2048 to 1 GiB; the buffer does not size itself any more.
+func (c *Conn) SetSendBuffer(n int) { c.snd.limit, c.snd.fixed = clampBuffer(n), true }

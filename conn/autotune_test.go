@@ -1,0 +1,181 @@
+package conn_test
+
+import (
+	"testing"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/conntest"
+)
+
+// download lets A send to B as fast as it can on a path of 100 Mbit/s, and B read at most so many octets a second; 0: all.
+// It returns what arrived in the last part of the time, per second.
+func download(t *testing.T, cfg conn.Config, delay, d time.Duration, rate int) (p *conntest.Pair, goodput float64) {
+	t.Helper()
+	p = conntest.NewPair(1, cfg, conntest.Link{Delay: delay, Rate: 12_500_000, Superframes: 65000, Queue: 5_000_000})
+	data, buffer := make([]byte, 1<<16), make([]byte, 1<<20)
+	read, measured := 0, 0
+	p.A.App = func(p *conntest.Pair, e *conntest.End) {
+		for e.Conn.Ready()&(conn.ReadyConnected|conn.ReadyWrite) == conn.ReadyConnected|conn.ReadyWrite {
+			e.Conn.Write(p.Now, data)
+		}
+	}
+	half, last := conn.Time(0).Add(d/2), conn.Time(0)
+	p.B.App = func(p *conntest.Pair, e *conntest.End) {
+		for {
+			room := len(buffer)
+			if rate > 0 {
+				room = min(room, int(float64(rate)*min(p.Now.Sub(last), 50*time.Millisecond).Seconds()))
+			}
+			last = p.Now
+			n, err := e.Conn.Read(p.Now, buffer[:max(0, room)])
+			if n == 0 || err != nil {
+				return
+			}
+			read += n
+			if p.Now >= half {
+				measured += n
+			}
+		}
+	}
+	p.Dial(p.A)
+	for p.Now < conn.Time(0).Add(d) {
+		if !p.Step() {
+			t.Fatal(p.Run(0))
+		}
+	}
+	return p, float64(measured) / (d / 2).Seconds()
+}
+
+// Buffers that size themselves carry what the largest would, with and without timestamps; those of 1 MiB do not.
+func TestBuffersFollowThePath(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		delay time.Duration
+		cfg   conn.Config
+		tight bool // a window of 1 MiB does not fill it
+	}{
+		{"RTT 10 ms", 5 * time.Millisecond, conn.Config{}, false},
+		{"RTT 200 ms", 100 * time.Millisecond, conn.Config{}, true},
+		{"RTT 200 ms, BBR", 100 * time.Millisecond, conn.Config{CongestionControl: conn.BBR}, true},
+		{"RTT 200 ms, no timestamps", 100 * time.Millisecond, conn.Config{Timestamps: conn.Disabled}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			run := func(size int) float64 {
+				cfg := c.cfg
+				cfg.ReceiveBuffer, cfg.SendBuffer = size, size
+				_, goodput := download(t, cfg, c.delay, 4*time.Second, 0)
+				return goodput
+			}
+			p, own := download(t, c.cfg, c.delay, 4*time.Second, 0)
+			large := run(64 << 20)
+			t.Logf("%.1f MB/s by themselves, %.1f with 64 MiB", own/1e6, large/1e6)
+			if own < 0.98*large {
+				t.Errorf("%.1f MB/s, with 64 MiB %.1f", own/1e6, large/1e6)
+			}
+			if small := run(1 << 20); (small < 0.9*own) != c.tight {
+				t.Errorf("with 1 MiB it is %.1f MB/s, by themselves %.1f", small/1e6, own/1e6)
+			}
+			if s := p.B.Conn.Info().ReceiveBuffer; s > 16<<20 {
+				t.Errorf("the receive buffer has grown to %d", s)
+			}
+		})
+	}
+}
+
+// Who reads slowly is not offered more than in the beginning.
+func TestBufferOfASlowReader(t *testing.T) {
+	p, goodput := download(t, conn.Config{}, 100*time.Millisecond, 8*time.Second, 1_000_000)
+	if s := p.B.Conn.Info().ReceiveBuffer; s != 1<<20 {
+		t.Errorf("the receive buffer is %d octets", s)
+	}
+	if goodput < 900_000 {
+		t.Errorf("%.0f octets a second", goodput)
+	}
+	if n := p.B.Conn.Info().Unread; n > 1<<20 {
+		t.Errorf("%d octets wait to be read", n)
+	}
+}
+
+// What has grown is as it was after a pause; the window offered is not taken back.
+func TestBuffersShrinkWhenIdle(t *testing.T) {
+	p, _ := download(t, conn.Config{}, 100*time.Millisecond, 4*time.Second, 0)
+	if s := p.B.Conn.Info().ReceiveBuffer; s <= 1<<20 {
+		t.Fatalf("the receive buffer has not grown: %d", s)
+	}
+	if s := p.A.Conn.Info().SendBuffer; s <= 1<<20 {
+		t.Fatalf("the send buffer has not grown: %d", s)
+	}
+	p.A.App = func(*conntest.Pair, *conntest.End) {}
+	if err := p.Run(30 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	p.Now = p.Now.Add(time.Minute)
+	p.A.Monitor.Called()
+	p.A.Conn.Write(p.Now, make([]byte, 1000))
+	p.Settle(p.A)
+	if err := p.Run(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if s := p.B.Conn.Info().ReceiveBuffer; s != 1<<20 {
+		t.Errorf("after a pause the receive buffer is %d octets", s)
+	}
+	if s := p.A.Conn.Info().SendBuffer; s != 1<<20 {
+		t.Errorf("after a pause the send buffer is %d octets", s)
+	}
+}
+
+// What the application sets stays.
+func TestBuffersTheApplicationSets(t *testing.T) {
+	cfg := conn.Config{ReceiveBuffer: 300_000, SendBuffer: 200_000}
+	p, _ := download(t, cfg, 100*time.Millisecond, 4*time.Second, 0)
+	if s := p.B.Conn.Info().ReceiveBuffer; s != 300_000 {
+		t.Errorf("the receive buffer is %d octets", s)
+	}
+	if s := p.A.Conn.Info().SendBuffer; s != 200_000 {
+		t.Errorf("the send buffer is %d octets", s)
+	}
+	p, _ = download(t, conn.Config{}, 100*time.Millisecond, time.Second, 0)
+	p.B.Conn.SetReceiveBuffer(400_000)
+	p.A.Conn.SetSendBuffer(500_000)
+	if err := p.Run(3 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := p.A.Conn.Info().SendBuffer, p.B.Conn.Info().ReceiveBuffer; a != 500_000 || b != 400_000 {
+		t.Errorf("set to 500000 and 400000, they are %d and %d", a, b)
+	}
+}
+
+// When memory is scarce, a connection goes on with little of it.
+func TestScarceMemory(t *testing.T) {
+	p := conntest.NewPair(1, conn.Config{}, conntest.Link{Delay: 5 * time.Millisecond, Rate: 25_000_000, Superframes: 16000, Loss: 0.01, Queue: 1 << 20})
+	p.B.Pages.Limit = 8 // 128 KiB
+	data, buffer := make([]byte, 1<<16), make([]byte, 1<<20)
+	read, most := 0, 0
+	p.A.App = func(p *conntest.Pair, e *conntest.End) {
+		for e.Conn.Ready()&(conn.ReadyConnected|conn.ReadyWrite) == conn.ReadyConnected|conn.ReadyWrite {
+			e.Conn.Write(p.Now, data)
+		}
+	}
+	p.B.App = func(p *conntest.Pair, e *conntest.End) {
+		most = max(most, e.Pages.Lent)
+		if time.Duration(p.Now)%(200*time.Millisecond) < 100*time.Millisecond {
+			return // it reads half of the time
+		}
+		n, _ := e.Conn.Read(p.Now, buffer)
+		read += n
+	}
+	p.Dial(p.A)
+	for p.Now < conn.Time(0).Add(20*time.Second) {
+		if !p.Step() {
+			t.Fatal(p.Run(0))
+		}
+	}
+	if read < 10_000_000 {
+		t.Errorf("only %d octets have been read in 20 s", read)
+	}
+	// The window of the beginning had been promised.
+	if most > 8+1<<20/conn.PageSize+2 {
+		t.Errorf("%d pages were lent", most)
+	}
+}
