@@ -22,6 +22,7 @@ type options struct {
 }
 
 const usageText = `usage: go run ./bench [flags]
+       go run ./bench links [flags], for emulated links; see links -help
 
 Measures minitcp beside gVisor, the kernel and the least a TUN costs, in network namespaces it makes and removes. The
 table goes to stdout, progress to stderr. It needs root and the same machine for nothing else meanwhile.

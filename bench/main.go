@@ -9,6 +9,7 @@
 //	output, environment, awake
 //	load/             the client;  subject/: the process under test;  report/: statistics and tables
 //	pattern/          the data both ends know
+//	links             the command line for emulated links, which are in links/ and emulator/
 package main
 
 import (
@@ -31,6 +32,9 @@ import (
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == subject.Command {
 		os.Exit(subject.Main(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == linksCommand {
+		os.Exit(runLinks(os.Args[2:], os.Stdout, os.Stderr))
 	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -57,21 +61,28 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 
 var errInterrupted = errors.New("interrupted; everything is removed")
 
+// untilSignal is a context that ends when somebody wants the program to.
+func untilSignal() (context.Context, func()) {
+	signalled, release := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	context.AfterFunc(signalled, func() { cancel(errInterrupted) })
+	return ctx, func() {
+		cancel(nil)
+		release()
+	}
+}
+
 func (o *options) measureAll(stdout, stderr io.Writer) error {
 	if err := o.need(); err != nil {
 		return err
 	}
 	if o.markdown {
-		if err := fillReadme(nil); err != nil { // better now than later
+		if err := fillReadme(tableName, nil); err != nil { // better now than later
 			return err
 		}
 	}
-	signalled, release := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, release := untilSignal()
 	defer release()
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	context.AfterFunc(signalled, func() { cancel(errInterrupted) })
-
 	e := findEnvironment()
 	if f := stayAwake(); f != nil {
 		defer f.Close()

@@ -12,8 +12,8 @@ import (
 	"minitcp/bench/report"
 )
 
-// readme is where -markdown puts the table, from the repository's top.
-const readme = "bench/README.md"
+// readme is where -markdown puts the tables, from the repository's top, each between marks of its name.
+const readme, tableName, linksName = "bench/README.md", "bench", "links"
 
 // results are what a run gives.
 type results struct {
@@ -43,17 +43,17 @@ func (r *results) write(w io.Writer, asJSON bool) error {
 	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", r.Environment, r.plan); err != nil {
 		return err
 	}
-	return report.WriteText(w, r.Rows)
+	return report.NewTable(r.Rows).WriteText(w)
 }
 
 // fill puts the table into the README.
 func (r *results) fill() error {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "%s.\n%s.\n\n", r.Environment, r.plan)
-	if err := report.WriteMarkdown(&text, r.Rows); err != nil {
+	if err := report.NewTable(r.Rows).WriteMarkdown(&text); err != nil {
 		return err
 	}
-	return fillReadme(text.Bytes())
+	return fillReadme(tableName, text.Bytes())
 }
 
 func (p *plan) String() string {
@@ -61,12 +61,12 @@ func (p *plan) String() string {
 }
 
 // fillReadme puts text into its place; nil only makes sure that there is a place.
-func fillReadme(text []byte) error {
+func fillReadme(name string, text []byte) error {
 	document, err := os.ReadFile(readme)
 	if err != nil {
 		return fmt.Errorf("-markdown wants to be run in the repository's top directory: %w", err)
 	}
-	filled, err := report.Fill(document, text)
+	filled, err := report.Fill(document, name, text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", readme, err)
 	}

@@ -62,7 +62,7 @@ func TestFillReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
-	if err := fillReadme(nil); err == nil {
+	if err := fillReadme(tableName, nil); err == nil {
 		t.Error("there is no README, and no error")
 	}
 	if err := os.MkdirAll(filepath.Dir(readme), 0o755); err != nil {

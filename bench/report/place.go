@@ -5,24 +5,21 @@ import (
 	"fmt"
 )
 
-// The marks between which a document has its table. They do not show in Markdown.
-var (
-	placeBegin = []byte("<!-- bench: begin -->\n")
-	placeEnd   = []byte("<!-- bench: end -->\n")
-)
-
-// Fill returns the document with text between its marks, in place of what was there. Each mark is there once, on a line
-// of its own.
-func Fill(document, text []byte) ([]byte, error) {
-	for _, mark := range [][]byte{placeBegin, placeEnd} {
-		if n := bytes.Count(document, mark); n != 1 {
-			return nil, fmt.Errorf("the mark %q is there %d times, not once", bytes.TrimSpace(mark), n)
+// Fill returns the document with text between the marks of that name, in place of what was there. Each mark is there
+// once, on a line of its own; they do not show in Markdown.
+func Fill(document []byte, name string, text []byte) ([]byte, error) {
+	begin, end := mark(name, "begin"), mark(name, "end")
+	for _, m := range [][]byte{begin, end} {
+		if n := bytes.Count(document, m); n != 1 {
+			return nil, fmt.Errorf("the mark %q is there %d times, not once", bytes.TrimSpace(m), n)
 		}
 	}
-	before, rest, _ := bytes.Cut(document, placeBegin)
-	_, after, found := bytes.Cut(rest, placeEnd)
+	before, rest, _ := bytes.Cut(document, begin)
+	_, after, found := bytes.Cut(rest, end)
 	if !found {
-		return nil, fmt.Errorf("the mark %q is before %q", bytes.TrimSpace(placeEnd), bytes.TrimSpace(placeBegin))
+		return nil, fmt.Errorf("the mark %q is before %q", bytes.TrimSpace(end), bytes.TrimSpace(begin))
 	}
-	return bytes.Join([][]byte{before, placeBegin, text, placeEnd, after}, nil), nil
+	return bytes.Join([][]byte{before, begin, text, end, after}, nil), nil
 }
+
+func mark(name, what string) []byte { return fmt.Appendf(nil, "<!-- %s: %s -->\n", name, what) }

@@ -56,7 +56,7 @@ func TestRows(t *testing.T) {
 
 func TestWriteText(t *testing.T) {
 	var b strings.Builder
-	if err := WriteText(&b, rows()); err != nil {
+	if err := NewTable(rows()).WriteText(&b); err != nil {
 		t.Fatal(err)
 	}
 	const want = `
@@ -77,7 +77,7 @@ idle      floor          50.0  50.0–50.0  octets        –           0.01    
 
 func TestWriteMarkdown(t *testing.T) {
 	var b strings.Builder
-	if err := WriteMarkdown(&b, rows()[:2]); err != nil {
+	if err := NewTable(rows()[:2]).WriteMarkdown(&b); err != nil {
 		t.Fatal(err)
 	}
 	const want = `
@@ -104,12 +104,12 @@ func TestDigits(t *testing.T) {
 
 func TestFill(t *testing.T) {
 	const begin, end = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
-	got, err := Fill([]byte("a\n"+begin+"old\n"+end+"z\n"), []byte("new\n"))
+	got, err := Fill([]byte("a\n"+begin+"old\n"+end+"z\n"), "bench", []byte("new\n"))
 	if want := "a\n" + begin + "new\n" + end + "z\n"; err != nil || string(got) != want {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
 	for _, document := range []string{"", begin, end, end + begin, begin + begin + end} {
-		if got, err := Fill([]byte(document), nil); err == nil {
+		if got, err := Fill([]byte(document), "bench", nil); err == nil {
 			t.Errorf("Fill(%q) = %q, want an error", document, got)
 		}
 	}

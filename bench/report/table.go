@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,9 +17,6 @@ func header() []string {
 	}
 	return append(h, "CPU", "CPU, both")
 }
-
-// isWord says which columns hold words; the others hold numbers, which are aligned to the right.
-func isWord(column int) bool { return column < 2 || column == 4 }
 
 // cells are a row as text.
 func (r *Row) cells() []string {
@@ -51,26 +49,37 @@ func Digits(v float64) string {
 	return fmt.Sprintf("%.*f", max(0, decimals), v)
 }
 
-// WriteText writes rows as a table for a terminal, an empty line before each workload.
-func WriteText(w io.Writer, rows []Row) error {
-	lines := [][]string{header()}
+// Table is text in columns. The first line is that of their names.
+type Table struct {
+	Lines [][]string
+	Words []int // the columns that hold words; the others hold numbers, which are aligned to the right
+}
+
+// NewTable is the table of rows.
+func NewTable(rows []Row) *Table {
+	t := &Table{Lines: [][]string{header()}, Words: []int{0, 1, 4}}
 	for i := range rows {
-		lines = append(lines, rows[i].cells())
+		t.Lines = append(t.Lines, rows[i].cells())
 	}
-	widths := make([]int, len(lines[0]))
-	for _, line := range lines {
+	return t
+}
+
+// WriteText writes the table for a terminal, an empty line wherever the first column changes.
+func (t *Table) WriteText(w io.Writer) error {
+	widths := make([]int, len(t.Lines[0]))
+	for _, line := range t.Lines {
 		for i, cell := range line {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
 	var b strings.Builder
-	for i, line := range lines {
-		if i > 0 && line[0] != lines[i-1][0] {
+	for i, line := range t.Lines {
+		if i > 0 && line[0] != t.Lines[i-1][0] {
 			b.WriteByte('\n')
 		}
 		padded := make([]string, len(line))
 		for i, cell := range line {
-			padded[i] = pad(cell, widths[i], isWord(i))
+			padded[i] = pad(cell, widths[i], slices.Contains(t.Words, i))
 		}
 		b.WriteString(strings.TrimRight(strings.Join(padded, "  "), " "))
 		b.WriteByte('\n')
@@ -87,22 +96,23 @@ func pad(s string, width int, word bool) string {
 	return spaces + s
 }
 
-// WriteMarkdown writes rows as a table of GitHub's Markdown.
-func WriteMarkdown(w io.Writer, rows []Row) error {
+// WriteMarkdown writes the table as one of GitHub's Markdown.
+func (t *Table) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
-	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
-	line(header())
-	b.WriteByte('|')
-	for i := range header() {
-		if isWord(i) {
-			b.WriteString("---|")
-		} else {
-			b.WriteString("--:|")
+	for i, cells := range t.Lines {
+		b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+		if i > 0 {
+			continue
 		}
-	}
-	b.WriteByte('\n')
-	for i := range rows {
-		line(rows[i].cells())
+		b.WriteByte('|')
+		for j := range cells {
+			if slices.Contains(t.Words, j) {
+				b.WriteString("---|")
+			} else {
+				b.WriteString("--:|")
+			}
+		}
+		b.WriteByte('\n')
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -37,7 +37,10 @@ type Usage struct {
 	CPU      time.Duration // user and system time of all threads
 	Accepted int64         // connections
 	In, Out  int64         // octets of data
-	Failure  string        // the first thing that went wrong, such as data that was not what it should be
+	// Timeouts and Spurious are how often a retransmission timer of a source ran out, and how often an episode of loss
+	// recovery was found to be needless; -1: the target cannot tell.
+	Timeouts, Spurious int64
+	Failure            string // the first thing that went wrong, such as data that was not what it should be
 }
 
 // Memory is what a process under test occupies, after the garbage was collected.

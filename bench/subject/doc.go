@@ -8,5 +8,6 @@
 //	main       the child's side of the pipe; process: the parent's
 //	services   sink, source, echo, hold; counters: what is asked for
 //	minitcp, gvisor, shipped, kernel, floor…   a target each; link: gVisor at its best, on our device
+//	paths      the targets at the end of emulated links
 //	device     a TUN for targets that do not use package tun
 package subject

@@ -40,6 +40,37 @@ func startBest(s *services) error {
 	if err := attach(g, l); err != nil {
 		return err
 	}
+	return listen(s, g)
+}
+
+// startGvisorWith is gVisor for links where packets are lost and late: with the congestion control that is asked for, and
+// buffers that can hold what is on its way there.
+func startGvisorWith(s *services, control string) error {
+	l, err := newLink()
+	if err != nil {
+		return err
+	}
+	g := stack.New(stack.Options{
+		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
+	})
+	const most = 8 << 20
+	noDelay, sack, autotune := tcpip.TCPDelayEnabled(false), tcpip.TCPSACKEnabled(true), tcpip.TCPModerateReceiveBufferOption(true)
+	congestion, rack := tcpip.CongestionControlOption(control), tcpip.TCPRACKLossDetection
+	send := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcp.DefaultSendBufferSize, Max: most}
+	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcp.DefaultReceiveBufferSize, Max: most}
+	if err := setTCP(g, &noDelay, &sack, &autotune, &congestion, &rack, &send, &receive); err != nil {
+		return err
+	}
+	if err := attach(g, l); err != nil {
+		return err
+	}
+	s.recoveries = func() (timeouts, spurious int64) { return int64(g.Stats().TCP.Timeouts.Value()), unknown }
+	return listen(s, g)
+}
+
+// listen is the usual listener, on each port.
+func listen(s *services, g *stack.Stack) error {
 	for _, port := range ports {
 		address := tcpip.FullAddress{NIC: nic, Addr: serverAddress(), Port: port}
 		l, err := gonet.ListenTCP(g, address, ipv4.ProtocolNumber)

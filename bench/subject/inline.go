@@ -8,12 +8,13 @@ import (
 	"io"
 
 	"minitcp/bench/pattern"
+	"minitcp/conn"
 	"minitcp/stack"
 )
 
 // startInline serves with Handlers in place of goroutines.
 func startInline(s *services) error {
-	tcp, err := newStack()
+	tcp, err := newStack(conn.CUBIC)
 	if err != nil {
 		return err
 	}

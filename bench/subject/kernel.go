@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -17,25 +20,49 @@ import (
 const CongestionControl = "cubic"
 
 // startKernel serves on the address of the veth pair's end that is in this namespace.
-func startKernel(s *services) error {
+func startKernel(s *services) error { return startKernelAt(s, ServerAddress.Addr(), CongestionControl) }
+
+func startKernelAt(s *services, address netip.Addr, control string) error {
 	config := net.ListenConfig{
 		KeepAlive: -1, // as the others: none
 		Control: func(_, _ string, raw syscall.RawConn) (err error) {
 			failed := raw.Control(func(fd uintptr) {
-				err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, CongestionControl)
+				err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, control)
 			})
 			if err != nil {
-				return fmt.Errorf("the kernel has no congestion control %q: %w", CongestionControl, err)
+				return fmt.Errorf("the kernel has no congestion control %q: %w", control, err)
 			}
 			return failed
 		},
 	}
 	for _, port := range ports {
-		l, err := config.Listen(context.Background(), "tcp4", netip.AddrPortFrom(ServerAddress.Addr(), port).String())
+		l, err := config.Listen(context.Background(), "tcp4", netip.AddrPortFrom(address, port).String())
 		if err != nil {
 			return err
 		}
 		go s.accept(l, port)
 	}
+	s.recoveries = kernelRecoveries
 	return nil
+}
+
+// kernelRecoveries counts for all sockets of the namespace (Linux, net/ipv4/proc.c): lines of names, each with one of
+// numbers after it.
+func kernelRecoveries() (timeouts, spurious int64) {
+	text, err := os.ReadFile("/proc/self/net/netstat")
+	if err != nil {
+		return unknown, unknown
+	}
+	counts := make(map[string]int64)
+	lines := strings.Split(string(text), "\n")
+	for i := 0; i+1 < len(lines); i += 2 {
+		names, numbers := strings.Fields(lines[i]), strings.Fields(lines[i+1])
+		for j := 1; j < min(len(names), len(numbers)); j++ {
+			counts[names[j]], _ = strconv.ParseInt(numbers[j], 10, 64)
+		}
+	}
+	for _, name := range []string{"TCPFullUndo", "TCPPartialUndo", "TCPDSACKUndo", "TCPLossUndo"} {
+		spurious += counts[name]
+	}
+	return counts["TCPTimeouts"], spurious
 }

@@ -4,15 +4,19 @@ package subject
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 
+	"minitcp/conn"
 	"minitcp/stack"
 	"minitcp/tun"
 )
 
-func startMinitcp(s *services) error {
-	tcp, err := newStack()
+func startMinitcp(s *services) error { return startMinitcpWith(s, conn.CUBIC) }
+
+func startMinitcpWith(s *services, control conn.CongestionControl) error {
+	tcp, err := newStack(control)
 	if err != nil {
 		return err
 	}
@@ -23,16 +27,20 @@ func startMinitcp(s *services) error {
 		}
 		go s.accept(l, port)
 	}
+	s.recovery = func(c net.Conn) (timeouts, spurious int64) {
+		i := c.(*stack.Conn).Info()
+		return int64(i.Timeouts), int64(i.Spurious)
+	}
 	return nil
 }
 
 // newStack is the stack of the daemon, with its defaults.
-func newStack() (*stack.Stack, error) {
+func newStack(control conn.CongestionControl) (*stack.Stack, error) {
 	device, err := tun.Open(tun.Config{
 		Name: deviceName, MTU: mtu, HostAddresses: []netip.Prefix{ClientAddress}, Queues: min(runtime.GOMAXPROCS(0), 8),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return stack.New(device, stack.Config{Addresses: []netip.Prefix{ServerAddress}})
+	return stack.New(device, stack.Config{Addresses: []netip.Prefix{ServerAddress}, Conn: conn.Config{CongestionControl: control}})
 }

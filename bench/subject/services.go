@@ -27,8 +27,36 @@ var ports = []uint16{PortSink, PortSource, PortEcho, PortHold}
 type services struct {
 	counters
 
-	mu   sync.Mutex
-	held []net.Conn
+	mu      sync.Mutex
+	held    []net.Conn
+	sources []net.Conn // if there is a recovery
+
+	// What a target knows of its loss recovery: of one connection, or of all. Either or both may be nil.
+	recovery   func(net.Conn) (timeouts, spurious int64)
+	recoveries func() (timeouts, spurious int64)
+}
+
+// unknown is a count that a target does not have.
+const unknown = -1
+
+// usage is the counters', with what is known of loss recovery.
+func (s *services) usage() Usage {
+	u := s.counters.usage()
+	u.Timeouts, u.Spurious = unknown, unknown
+	if s.recoveries != nil {
+		u.Timeouts, u.Spurious = s.recoveries()
+	}
+	if s.recovery != nil {
+		u.Timeouts, u.Spurious = 0, 0
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, c := range s.sources {
+			timeouts, spurious := s.recovery(c)
+			u.Timeouts += timeouts
+			u.Spurious += spurious
+		}
+	}
+	return u
 }
 
 // accept serves the connections of a listener, for good.
@@ -85,6 +113,11 @@ func (s *services) sink(c net.Conn) {
 
 func (s *services) source(c net.Conn) {
 	defer c.Close()
+	if s.recovery != nil {
+		s.mu.Lock()
+		s.sources = append(s.sources, c)
+		s.mu.Unlock()
+	}
 	var stop atomic.Bool
 	stopped := make(chan struct{})
 	go func() {

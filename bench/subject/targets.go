@@ -4,6 +4,7 @@ package subject
 
 import (
 	"net/netip"
+	"slices"
 
 	"minitcp/bench/report"
 )
@@ -25,6 +26,8 @@ type Target struct {
 	Summary string // one line
 	// Veth says that the client reaches it over a veth pair, which is made beforehand. The others make a TUN.
 	Veth bool
+	// Address is where a target of Paths serves.
+	Address netip.Addr
 	// start begins to serve, in the namespace the process is in.
 	start func(*services) error
 }
@@ -47,7 +50,7 @@ var Targets = []Target{
 
 // Find returns the target of that name.
 func Find(name string) (t Target, ok bool) {
-	for _, t := range Targets {
+	for _, t := range slices.Concat(Targets, Paths) {
 		if t.Name == name {
 			return t, true
 		}

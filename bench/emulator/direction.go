@@ -1,0 +1,117 @@
+package emulator
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Config describes one way of a link. The zero value loses, delays and limits nothing.
+type Config struct {
+	// Rate is of IP packets, in bits per second; 0: no limit.
+	Rate int64
+	// Delay is from the end of a packet's sending to its arrival.
+	Delay time.Duration
+	// QueuePackets is how many packets may wait besides the one being sent; QueueTime is how long a packet may have to
+	// wait. What comes in beyond either is dropped. 0: no limit.
+	QueuePackets int
+	QueueTime    time.Duration
+	// Loss is the part of the packets, 0 to 1, that is sent and does not arrive.
+	Loss float64
+	// Reorder is the part, 0 to 1, that arrives later by ReorderBy than it should.
+	Reorder   float64
+	ReorderBy time.Duration
+	// Jitter is the most by which each packet is late besides, evenly spread; packets overtake one another.
+	Jitter time.Duration
+	// Seed decides about the faults: the same for the same number of packet.
+	Seed uint64
+}
+
+// Stats counts packets.
+type Stats struct {
+	Sent      int64 // onto the line
+	Dropped   int64 // for want of room in the queue
+	Lost      int64
+	Reordered int64
+}
+
+// Direction is one way of a link. Times are since any epoch and never decrease.
+type Direction struct {
+	Stats
+	cfg     Config
+	random  *rand.Rand
+	free    time.Duration   // when the line is
+	begins  []time.Duration // of those that wait: when their sending begins
+	transit transit
+}
+
+// NewDirection returns a direction with nothing on it.
+func NewDirection(cfg Config) *Direction {
+	return &Direction{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0))}
+}
+
+// Arrive takes a packet at the near end. False: it is dropped. The packet is kept until Take returns it, unless
+// it is lost on the way; then release gets it.
+func (d *Direction) Arrive(now time.Duration, packet []byte, release func([]byte)) bool {
+	// Always as many, so that what happens to a packet does not depend on what happened to others.
+	lost, late, jitter := d.random.Float64(), d.random.Float64(), d.random.Float64()
+
+	wait := d.Wait(now)
+	if d.cfg.QueueTime > 0 && wait > d.cfg.QueueTime || d.cfg.QueuePackets > 0 && d.waiting(now) >= d.cfg.QueuePackets {
+		d.Dropped++
+		return false
+	}
+	if wait > 0 && d.cfg.QueuePackets > 0 {
+		d.begins = append(d.begins, d.free)
+	}
+	d.free = max(now, d.free) + d.time(len(packet))
+	d.Sent++
+	if lost < d.cfg.Loss {
+		d.Lost++
+		release(packet)
+		return true
+	}
+	at := d.free + d.cfg.Delay + time.Duration(jitter*float64(d.cfg.Jitter))
+	if late < d.cfg.Reorder {
+		d.Reordered++
+		at += d.cfg.ReorderBy
+	}
+	d.transit.push(at, packet)
+	return true
+}
+
+// time is how long it takes to send so many octets.
+func (d *Direction) time(octets int) time.Duration {
+	if d.cfg.Rate == 0 {
+		return 0
+	}
+	return time.Duration(int64(octets) * 8 * int64(time.Second) / d.cfg.Rate)
+}
+
+// Wait is how long a packet that arrived now would have to wait.
+func (d *Direction) Wait(now time.Duration) time.Duration { return max(0, d.free-now) }
+
+// waiting is how many packets are in the queue.
+func (d *Direction) waiting(now time.Duration) int {
+	begun := 0
+	for begun < len(d.begins) && d.begins[begun] <= now {
+		begun++
+	}
+	d.begins = append(d.begins[:0], d.begins[begun:]...)
+	return len(d.begins)
+}
+
+// Next is when the next packet reaches the far end. False: none is on its way.
+func (d *Direction) Next() (at time.Duration, ok bool) {
+	if len(d.transit.packets) == 0 {
+		return 0, false
+	}
+	return d.transit.packets[0].at, true
+}
+
+// Take returns the next packet that has reached the far end; nil if there is none.
+func (d *Direction) Take(now time.Duration) []byte {
+	if at, ok := d.Next(); !ok || at > now {
+		return nil
+	}
+	return d.transit.pop()
+}

@@ -1,0 +1,43 @@
+package emulator
+
+import "encoding/binary"
+
+// Observer counts the segments of TCP over IPv4 that carry data, and those that do so again.
+type Observer struct {
+	Segments, Again int64
+	next            map[flow]uint32 // the highest sequence number sent, and one
+}
+
+// flow is addresses and ports, as they are in the packet.
+type flow [12]byte
+
+// See looks at a packet that is about to be sent over the link.
+func (o *Observer) See(packet []byte) {
+	const tcp, minIP, minTCP = 6, 20, 20
+	if len(packet) < minIP+minTCP || packet[0]>>4 != 4 || packet[9] != tcp {
+		return
+	}
+	ip := int(packet[0]&15) * 4
+	total := int(binary.BigEndian.Uint16(packet[2:]))
+	if ip < minIP || total > len(packet) || total < ip+minTCP {
+		return
+	}
+	segment := packet[ip:total]
+	data := len(segment) - int(segment[12]>>4)*4
+	if data <= 0 {
+		return
+	}
+	var f flow
+	copy(f[:], packet[12:20])
+	copy(f[8:], segment[:4])
+	end := binary.BigEndian.Uint32(segment[4:]) + uint32(data)
+	o.Segments++
+	if last, known := o.next[f]; known && int32(end-last) <= 0 {
+		o.Again++
+		return
+	}
+	if o.next == nil {
+		o.next = make(map[flow]uint32)
+	}
+	o.next[f] = end
+}

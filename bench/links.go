@@ -1,0 +1,186 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"minitcp/bench/links"
+	"minitcp/bench/report"
+	"minitcp/bench/subject"
+)
+
+// linksCommand is the first argument for emulated links.
+const linksCommand = "links"
+
+const linksUsage = `usage: go run ./bench links [flags]
+
+Measures minitcp beside gVisor and the kernel, each with every congestion control it has, over emulated links with a
+rate, a delay, a queue, loss and reordering, in network namespaces it makes and removes. The table goes to stdout,
+progress to stderr. It needs root and the same machine for nothing else meanwhile.
+
+`
+
+// linksOptions are what the command line says after linksCommand.
+type linksOptions struct {
+	links.Plan
+	list, json, markdown bool
+}
+
+// runLinks returns the exit status, as run does.
+func runLinks(arguments []string, stdout, stderr io.Writer) int {
+	o, err := parseLinks(arguments, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return 2
+	}
+	if o.list {
+		listLinks(stdout)
+		return 0
+	}
+	if err := o.measureAll(stdout, stderr); err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+// parseLinks reads the command line. What is wrong with it is told on stderr too.
+func parseLinks(arguments []string, stderr io.Writer) (o linksOptions, err error) {
+	flags := flag.NewFlagSet("bench links", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, linksUsage)
+		flags.PrintDefaults()
+	}
+	var names, targets string
+	var quick bool
+	flags.StringVar(&names, "rows", "", "comma-separated `names`, all if not given; see -list")
+	flags.StringVar(&targets, "targets", "", "comma-separated `names`, all if not given; see -list")
+	flags.IntVar(&o.Rounds, "rounds", 5, fmt.Sprintf("how often each is measured, 1 to %d", maxRounds))
+	flags.IntVar(&o.AtOnce, "at-once", links.MostAtOnce, fmt.Sprintf("measurements at a time, 1 to %d, each with a link of its own; those that are heavy are alone", links.MostAtOnce))
+	flags.BoolVar(&quick, "quick", false, "less than two minutes: one round, and a fraction of the time for each measurement")
+	flags.BoolVar(&o.list, "list", false, "tell what can be measured, and end")
+	flags.BoolVar(&o.json, "json", false, "write JSON, with every sample, in place of the table")
+	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
+	if err := flags.Parse(arguments); err != nil {
+		return o, err // told already
+	}
+	o.Scale = 1
+	if quick {
+		o.Scale = links.QuickScale
+		if !slices.ContainsFunc(arguments, func(a string) bool { return strings.Contains(a, "-rounds") }) {
+			o.Rounds = 1
+		}
+	}
+	if err = o.check(flags, names, targets); err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+	}
+	return o, err
+}
+
+func (o *linksOptions) check(flags *flag.FlagSet, names, targets string) error {
+	switch {
+	case flags.NArg() > 0:
+		return fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
+	case o.Rounds < 1 || o.Rounds > maxRounds:
+		return fmt.Errorf("-rounds %d is not within 1 and %d", o.Rounds, maxRounds)
+	case o.AtOnce < 1 || o.AtOnce > links.MostAtOnce:
+		return fmt.Errorf("-at-once %d is not within 1 and %d", o.AtOnce, links.MostAtOnce)
+	}
+	picked, err := choose("row", names, links.RowNames())
+	if err != nil {
+		return err
+	}
+	var all []string
+	for _, t := range subject.Paths {
+		all = append(all, t.Name)
+	}
+	chosen, err := choose("target", targets, all)
+	if err != nil {
+		return err
+	}
+	o.Choose(picked, chosen)
+	return nil
+}
+
+// listLinks tells what can be measured.
+func listLinks(w io.Writer) {
+	fmt.Fprintln(w, "rows:")
+	links.List(w)
+	fmt.Fprintln(w, "targets:")
+	for _, t := range subject.Paths {
+		fmt.Fprintf(w, "  %-14s  %s\n", t.Name, t.Summary)
+	}
+}
+
+func (o *linksOptions) measureAll(stdout, stderr io.Writer) error {
+	if os.Geteuid() != 0 {
+		return errors.New("network namespaces and devices need root: run as root")
+	}
+	if o.markdown {
+		if err := fillReadme(linksName, nil); err != nil { // better now than later
+			return err
+		}
+	}
+	ctx, release := untilSignal()
+	defer release()
+	e := findEnvironment()
+	if f := stayAwake(); f != nil {
+		defer f.Close()
+		e.Awake = true
+	}
+	if e.busy() {
+		fmt.Fprintf(stderr, "the machine is doing something else (load %s): the figures will be rough\n", e.Load)
+	}
+	samples, err := o.Run(ctx, stderr)
+	if slices.ContainsFunc(samples, func(s links.Sample) bool { return s.Error != "" }) {
+		err = errors.Join(err, errors.New("some measurements failed, see above"))
+	}
+	if len(samples) > 0 {
+		err = errors.Join(err, o.write(stdout, e, samples))
+	}
+	return err
+}
+
+// write writes the results as a table or as JSON, and the table into the README.
+func (o *linksOptions) write(w io.Writer, e environment, samples []links.Sample) error {
+	lines := o.Lines(samples)
+	var err error
+	if o.json {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(struct {
+			Environment environment    `json:"environment"`
+			Rounds      int            `json:"rounds"`
+			Scale       float64        `json:"scale"`
+			Rows        []links.Line   `json:"rows"`
+			Samples     []links.Sample `json:"samples"`
+		}{e, o.Rounds, o.Scale, lines, samples})
+	} else if _, err = fmt.Fprintf(w, "%s\n%s\n\n", e, &o.Plan); err == nil {
+		err = links.Table(lines).WriteText(w)
+	}
+	if !o.markdown || err != nil {
+		return err
+	}
+	return fillLinks(e, &o.Plan, links.Table(lines))
+}
+
+func fillLinks(e environment, p *links.Plan, t *report.Table) error {
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "%s.\n%s.\n\n", e, p)
+	if err := t.WriteMarkdown(&text); err != nil {
+		return err
+	}
+	return fillReadme(linksName, text.Bytes())
+}

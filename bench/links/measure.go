@@ -1,0 +1,222 @@
+//go:build linux
+
+package links
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"minitcp/bench/emulator"
+	"minitcp/bench/load"
+	"minitcp/bench/subject"
+)
+
+// Sample is one measurement.
+type Sample struct {
+	Row   string  `json:"row"`
+	Entry string  `json:"target"`
+	Round int     `json:"round"`
+	Value float64 `json:"value"` // in the row's unit
+	// Goodput is of each flow, in Mbit/s, while it was measured.
+	Goodput []float64 `json:"goodput"`
+	// Again is the part of the segments with data, in percent, that had been sent before; Segments is how many there
+	// were of both. They are counted on the link from the beginning to the end of the measurement. Zero: nothing but
+	// acknowledgments comes from the target.
+	Again    float64 `json:"again"`
+	Segments int64   `json:"segments"`
+	// Timeouts are the target's retransmission timeouts, Spurious the episodes of recovery it has taken back; -1: it
+	// cannot tell.
+	Timeouts int64 `json:"timeouts"`
+	Spurious int64 `json:"spurious"`
+	// Ping is the median time a ping took, in milliseconds.
+	Ping  float64        `json:"ping"`
+	Link  emulator.Stats `json:"link"` // on the way of the data
+	Error string         `json:"error,omitempty"`
+}
+
+// patience is how much longer than planned a measurement may take before it is given up.
+const patience = 30 * time.Second
+
+// measurement is one on its way.
+type measurement struct {
+	row       *row
+	entry     *entry
+	network   *network
+	processes map[string]*subject.Process // by target
+	crews     []*load.Crew                // by flow
+}
+
+// take makes one measurement, in a network and with processes of its own.
+func (r *row) take(ctx context.Context, e *entry, round int, scale func(time.Duration) time.Duration) (s Sample, err error) {
+	s = Sample{Row: r.name, Entry: e.name, Round: round}
+	warmup, duration := scale(r.warmup), scale(r.duration)
+	ctx, cancel := context.WithTimeoutCause(ctx, warmup+duration+patience, errors.New("it takes too long"))
+	defer cancel()
+	there, back := r.path.ways(uint64(round) + 1)
+	if r.upload {
+		there, back = back, there
+	}
+	m := &measurement{row: r, entry: e, processes: make(map[string]*subject.Process)}
+	if m.network, err = newNetwork(there, back); err != nil {
+		return s, err
+	}
+	if r.measure == floorRate {
+		err = m.floor(ctx, &s, warmup, duration)
+	} else {
+		err = m.run(ctx, &s, warmup, duration)
+	}
+	return s, errors.Join(err, m.end())
+}
+
+// run starts what takes part, and takes the figures.
+func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.Duration) error {
+	defer context.AfterFunc(ctx, func() { m.abort(context.Cause(ctx)) })()
+	for _, name := range m.entry.flows {
+		if m.processes[name] != nil {
+			continue
+		}
+		err := m.network.near.Do(func() (err error) { m.processes[name], err = subject.Start(name); return err })
+		if err != nil {
+			return err
+		}
+	}
+	kind := load.Download
+	if m.row.upload {
+		kind = load.Upload
+	}
+	for _, name := range m.entry.flows {
+		target, _ := subject.Find(name)
+		m.crews = append(m.crews, load.Start(kind, m.network.far, target.Address, 1))
+	}
+	for _, c := range m.crews {
+		if err := c.Ready(); err != nil {
+			return err
+		}
+	}
+	if err := m.wait(ctx, warmup); err != nil {
+		return err
+	}
+	m.network.link.Report() // pings begin
+	begin, err := m.received()
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := m.wait(ctx, duration); err != nil {
+		return err
+	}
+	end, err := m.received()
+	if err != nil {
+		return err
+	}
+	seconds := time.Since(start).Seconds()
+	report := m.network.link.Report()
+	for i := range end {
+		s.Goodput = append(s.Goodput, float64(end[i]-begin[i])*8/1e6/seconds)
+	}
+	s.Segments, s.Ping, s.Link = report.Segments, report.Ping.Seconds()*1e3, report.There
+	if m.row.upload {
+		s.Link = report.Back
+	}
+	if report.Segments > 0 {
+		s.Again = 100 * float64(report.Again) / float64(report.Segments)
+	}
+	s.Value = m.row.value(s, report.Again)
+	return m.recovery(s)
+}
+
+// value is the row's figure.
+func (r *row) value(s *Sample, again int64) float64 {
+	var sum, squares float64
+	for _, g := range s.Goodput {
+		sum += g
+		squares += g * g
+	}
+	switch {
+	case r.measure == retransmitted:
+		return float64(again)
+	case sum == 0:
+		return 0
+	case r.measure == fairness:
+		return sum * sum / (float64(len(s.Goodput)) * squares) // Jain, 1984
+	case r.measure == share:
+		return 100 * s.Goodput[0] / sum
+	}
+	return sum
+}
+
+// received is how far each flow has got.
+func (m *measurement) received() (octets []int64, err error) {
+	if m.row.upload { // one flow
+		u, err := m.processes[m.entry.flows[0]].Usage()
+		return []int64{u.In}, err
+	}
+	for _, c := range m.crews {
+		octets = append(octets, c.Received())
+	}
+	return octets, nil
+}
+
+// recovery asks the first flow's target what it knows.
+func (m *measurement) recovery(s *Sample) error {
+	for _, name := range slices.Compact(slices.Clone(m.entry.flows)) {
+		u, err := m.processes[name].Usage()
+		if err != nil {
+			return err
+		}
+		if name == m.entry.flows[0] {
+			s.Timeouts, s.Spurious = u.Timeouts, u.Spurious
+		}
+	}
+	return nil
+}
+
+// wait lets time pass, unless everything ends.
+func (m *measurement) wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	for _, c := range m.crews {
+		if err := c.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *measurement) abort(err error) {
+	for _, c := range m.crews {
+		c.Abort(err)
+	}
+	for _, p := range m.processes {
+		if p != nil {
+			p.Kill()
+		}
+	}
+}
+
+// end ends everything without waiting for what is still on its way, which on a bad link takes long.
+func (m *measurement) end() error {
+	over := errors.New("over")
+	var errs []error
+	for _, c := range m.crews {
+		c.Abort(over)
+		if _, err := c.Stop(); err != nil && !errors.Is(err, over) {
+			errs = append(errs, err)
+		}
+	}
+	for name, p := range m.processes {
+		if p == nil {
+			continue
+		}
+		if err := p.Stop(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	return errors.Join(append(errs, m.network.close())...)
+}

@@ -1,0 +1,120 @@
+//go:build linux
+
+package links
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"minitcp/bench/emulator"
+	"minitcp/bench/subject"
+	"minitcp/tun"
+)
+
+// network is two namespaces with a link between them. The targets are in the near one, each behind a device of its own,
+// from which the kernel forwards to the link; the peers, which are the kernel's, are in the far one. It is gone with its
+// namespaces, which have no names, and with them when this process ends, however that may be.
+type network struct {
+	near, far *tun.Namespace
+	link      *emulator.Link
+}
+
+var (
+	nearAddress = netip.MustParsePrefix("10.78.0.1/24")
+	farAddress  = netip.MustParsePrefix("10.78.0.2/24")
+)
+
+// newNetwork makes it. There is the way to the peers.
+func newNetwork(there, back emulator.Config) (n *network, err error) {
+	n = new(network)
+	defer func() {
+		if err != nil {
+			n.close()
+		}
+	}()
+	if n.near, err = tun.NewNamespace(""); err != nil {
+		return n, err
+	}
+	if n.far, err = tun.NewNamespace(""); err != nil {
+		return n, err
+	}
+	var near, far int
+	if err := n.near.Do(func() (err error) { near, err = setUpNear(); return err }); err != nil {
+		return n, err
+	}
+	if err := n.far.Do(func() (err error) { far, err = setUpFar(); return err }); err != nil {
+		unix.Close(near)
+		return n, err
+	}
+	n.link, err = emulator.Start(near, far, there, back)
+	return n, err
+}
+
+func (n *network) close() error {
+	var errs []error
+	if n.link != nil {
+		errs = append(errs, n.link.Stop())
+	}
+	for _, namespace := range []*tun.Namespace{n.near, n.far} {
+		if namespace != nil {
+			errs = append(errs, namespace.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// setUpNear prepares the near namespace, in which the thread is, and opens the link's end there.
+func setUpNear() (fd int, err error) {
+	if err := tune(); err != nil {
+		return -1, err
+	}
+	if err := set("net/ipv4/ip_forward", "1"); err != nil {
+		return -1, err
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return -1, err
+	}
+	address, err := netlink.ParseAddr(subject.KernelAddress.String())
+	if err != nil {
+		return -1, err
+	}
+	if err := netlink.AddrAdd(lo, address); err != nil {
+		return -1, fmt.Errorf("lo: %w", err)
+	}
+	return emulator.Open(nearAddress)
+}
+
+// setUpFar is the same for the far one, where everything is behind the link.
+func setUpFar() (fd int, err error) {
+	if err := tune(); err != nil {
+		return -1, err
+	}
+	if fd, err = emulator.Open(farAddress); err != nil {
+		return -1, err
+	}
+	if err := netlink.RouteAdd(&netlink.Route{Gw: nearAddress.Addr().AsSlice()}); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("the route over the link: %w", err)
+	}
+	return fd, nil
+}
+
+// tune gives the namespace's sockets room for what is on its way on the longest link, which Linux's defaults, made for
+// less memory, do not: the receiver's window is to be the limit, and the link.
+func tune() error {
+	return errors.Join(
+		set("net/ipv4/tcp_rmem", "4096 131072 67108864"),
+		set("net/ipv4/tcp_wmem", "4096 16384 67108864"),
+	)
+}
+
+// set sets one of the parameters that a namespace has of its own.
+func set(name, value string) error {
+	return os.WriteFile("/proc/sys/"+name, []byte(value), 0o644)
+}

@@ -1,0 +1,21 @@
+//go:build linux
+
+package links
+
+import (
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// first puts this process, and those it starts, before what else the machine does: a TCP that does not run for ten
+// milliseconds is measured as a worse one. It does without if it may not. The links' threads go before these, too.
+func first() {
+	tasks, _ := os.ReadDir("/proc/self/task")
+	for _, t := range tasks {
+		if id, err := strconv.Atoi(t.Name()); err == nil {
+			unix.Setpriority(unix.PRIO_PROCESS, id, -20)
+		}
+	}
+}

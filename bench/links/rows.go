@@ -1,0 +1,140 @@
+//go:build linux
+
+package links
+
+import (
+	"strings"
+	"time"
+
+	"minitcp/bench/emulator"
+	"minitcp/bench/subject"
+)
+
+// path is a link as a row has it. Rates and delays are the same both ways; faults are on the way of the data.
+type path struct {
+	rate         int64 // bits per second
+	rtt          time.Duration
+	queueTime    time.Duration // at the most to wait; 0: a round trip
+	queuePackets int           // if this is given, in place of a time
+	loss         float64
+	reorder      float64 // of the packets come a quarter of a round trip late
+}
+
+// ways are the link's two directions. Where the data flows is there.
+func (p *path) ways(seed uint64) (there, back emulator.Config) {
+	there = emulator.Config{Rate: p.rate, Delay: p.rtt / 2, QueuePackets: p.queuePackets, QueueTime: p.queueTime}
+	if p.queueTime == 0 && p.queuePackets == 0 {
+		there.QueueTime = p.rtt
+	}
+	back = there
+	back.QueuePackets, back.QueueTime = 0, time.Second // the faults are to be those of the way there
+	there.Loss, there.Reorder, there.ReorderBy, there.Seed = p.loss, p.reorder, p.rtt/4, seed
+	return there, back
+}
+
+// measure is what a row's figure is.
+type measure uint8
+
+const (
+	goodput       measure = iota // Mbit/s of data that reaches the receiving application
+	retransmitted                // segments sent again until the end
+	fairness                     // Jain's index of the flows' goodput
+	share                        // percent of the goodput that goes to the first flow
+	floorRate                    // Mbit/s of datagrams, IP headers included: no TCP
+)
+
+var units = [...]string{goodput: "Mbit/s", retransmitted: "segments", fairness: "Jain", share: "%", floorRate: "Mbit/s"}
+
+// row is one thing that is measured on several entries.
+type row struct {
+	name, summary string
+	path          path
+	measure       measure
+	upload        bool // the kernel sends, the target receives
+	// warmup passes before the measuring, which takes duration.
+	warmup, duration time.Duration
+	entries          []entry
+	weight           int // of maxWeight, how much of the machine it takes
+	most             int // rounds, of what takes long; 0: all
+}
+
+// entry is a line of a row: a flow to each of the targets, at once.
+type entry struct {
+	name  string
+	flows []string
+}
+
+const maxWeight, mostLong = 6, 3
+
+const (
+	fast = 100e6
+	base = 40 * time.Millisecond
+)
+
+// rows are all there are, in the order of the table.
+func rows() []row {
+	alone := func(name, summary string, p path) row {
+		return row{name: name, summary: summary, path: p, warmup: 2 * time.Second, duration: 5 * time.Second, entries: each(1, ""), weight: 2}
+	}
+	long := alone("rtt200", "100 Mbit/s, 200 ms", path{rate: fast, rtt: 200 * time.Millisecond})
+	long.warmup, long.duration, long.most = 5*time.Second, 8*time.Second, mostLong
+	bloat := alone("bloat", "100 Mbit/s, 40 ms, a queue of 1 s", path{rate: fast, rtt: base, queueTime: time.Second})
+	bloat.warmup, bloat.duration, bloat.most = 5*time.Second, 8*time.Second, mostLong
+	slow := alone("slowstart", "100 Mbit/s, 40 ms, a queue of 100 packets: segments sent again in the first 2.5 s",
+		path{rate: fast, rtt: base, queuePackets: 100})
+	slow.measure, slow.warmup, slow.duration = retransmitted, 0, 2500*time.Millisecond
+
+	flows := func(name, summary string, m measure, entries []entry) row {
+		return row{name: name, summary: summary, path: path{rate: fast, rtt: base}, measure: m,
+			warmup: 5 * time.Second, duration: 20 * time.Second, entries: entries, weight: 2, most: mostLong}
+	}
+	receiver := func(name, summary string, rtt, warmup time.Duration) row {
+		return row{name: name, summary: summary, path: path{rate: 500e6, rtt: rtt}, upload: true, warmup: warmup, duration: 5 * time.Second,
+			entries: pick(1, "minitcp-cubic", "gvisor-cubic", "kernel-cubic"), weight: maxWeight, most: mostLong}
+	}
+	floor := func(name, summary string, rate int64, weight int) row {
+		return row{name: name, summary: summary, path: path{rate: rate, rtt: base}, measure: floorRate, warmup: time.Second, duration: time.Second,
+			entries: []entry{{name: "datagrams"}}, weight: weight}
+	}
+	return []row{
+		floor("floor100", "100 Mbit/s, 40 ms: datagrams, sent faster than that", fast, 2),
+		floor("floor500", "500 Mbit/s, 40 ms: datagrams, sent faster than that", 500e6, maxWeight),
+		alone("loss0", "100 Mbit/s, 40 ms", path{rate: fast, rtt: base}),
+		alone("loss0.1", "the same with 0.1 % of the packets lost", path{rate: fast, rtt: base, loss: 0.001}),
+		alone("loss1", "1 % lost", path{rate: fast, rtt: base, loss: 0.01}),
+		alone("loss3", "3 % lost", path{rate: fast, rtt: base, loss: 0.03}),
+		alone("reorder", "none lost, 5 % of the packets 10 ms late", path{rate: fast, rtt: base, reorder: 0.05}),
+		alone("rtt10", "100 Mbit/s, 10 ms", path{rate: fast, rtt: 10 * time.Millisecond}),
+		long, bloat, slow,
+		flows("share2", "two flows of the same target over 100 Mbit/s, 40 ms", fairness, each(2, "")),
+		flows("share8", "eight flows", fairness, pick(8, "minitcp-cubic", "kernel-cubic")),
+		flows("against", "the first flow's part beside one of the kernel's", share, []entry{
+			{"minitcp-cubic", []string{"minitcp-cubic", "kernel-cubic"}},
+			{"gvisor-cubic", []string{"gvisor-cubic", "kernel-cubic"}},
+		}),
+		receiver("receive10", "from a kernel with CUBIC, 500 Mbit/s, 10 ms", 10*time.Millisecond, 2*time.Second),
+		receiver("receive200", "from a kernel with CUBIC, 500 Mbit/s, 200 ms", 200*time.Millisecond, 8*time.Second),
+	}
+}
+
+// each is an entry of so many flows for each target whose name begins so.
+func each(flows int, prefix string) (entries []entry) {
+	for _, t := range subject.Paths {
+		if strings.HasPrefix(t.Name, prefix) {
+			entries = append(entries, pick(flows, t.Name)...)
+		}
+	}
+	return entries
+}
+
+// pick is an entry of so many flows for each of these targets.
+func pick(flows int, targets ...string) (entries []entry) {
+	for _, t := range targets {
+		e := entry{name: t}
+		for range flows {
+			e.flows = append(e.flows, t)
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
