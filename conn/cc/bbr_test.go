@@ -182,8 +182,9 @@ func TestBBRStartupLoss(t *testing.T) {
 		ends       bool
 	}{
 		{"one in a hundred", 5, true, true, false},
-		{"three in a hundred", 16, true, true, true},
-		{"before fast recovery", 16, false, true, false},
+		{"three in a hundred", 15, true, true, false},
+		{"four in a hundred", 20, true, true, true},
+		{"before fast recovery", 20, false, true, false},
 		{"any without SACK", 1, true, false, true},
 	} {
 		p := newBBRPath(t)
@@ -279,9 +280,9 @@ func TestBBRBesideReno(t *testing.T) {
 // room for others; the next probe stops when it comes to the limit, and if that goes well another follows and goes on.
 func TestBBRLongTermLimit(t *testing.T) {
 	p := probing(t)
-	const inFlight = 5 * bbrBDP / 4 // 625 segments: twelve may be lost
+	const inFlight = 5 * bbrBDP / 4 // 625 segments: twelve may be lost, and seven more by chance
 	p.round(1, 100*mbit, inFlight)
-	p.lose(12, inFlight)
+	p.lose(19, inFlight)
 	p.want(bbrUp)
 	p.lose(1, inFlight)
 	p.want(bbrDown)
@@ -326,7 +327,8 @@ func TestBBRShortTermLimit(t *testing.T) {
 		want      int64 // hundredths of the rate
 	}{
 		{"one in a hundred is borne", 5, 95 * mbit, 100},
-		{"five in a hundred", 25, 95 * mbit, 95},
+		{"three in a hundred is chance", 15, 95 * mbit, 100},
+		{"five in a hundred", 25, 88 * mbit, 91}, // 88 are delivered of 90.6
 		{"half of it", 250, 50 * mbit, 70},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -14,7 +14,7 @@ func (b *BBR) control(a *Ack) {
 // setRate: one in a hundred slower than the model says, so that queues shrink on the whole. Before the pipe has been full
 // the rate does not come down: what was measured may be the application's (5.6.2).
 func (b *BBR) setRate(g gain) {
-	rate := Rate(g.of(int64(b.bw()))).Times(99, 100)
+	rate := g.ofRate(b.bw()).Times(99, 100)
 	if rate > b.rate || b.full.reached && rate > 0 {
 		b.rate = rate
 	}

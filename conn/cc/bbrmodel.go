@@ -128,3 +128,5 @@ const unity gain = 100
 
 // of is n times the gain, saturating.
 func (g gain) of(n int64) int64 { return mulDiv(n, int64(g), int64(unity)) }
+
+func (g gain) ofRate(r Rate) Rate { return Rate(g.of(int64(r))) }
