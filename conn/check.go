@@ -9,7 +9,7 @@ import (
 // Check returns an error if the connection is in a condition it must never be in, whatever its peer and its application
 // do: between any two calls it must return nil. It is for tests, and changes nothing.
 func (c *Conn) Check() error {
-	for _, check := range []func() error{c.checkState, c.checkSend, c.checkReceive, c.checkTimers} {
+	for _, check := range []func() error{c.checkState, c.checkSend, c.checkReceive, c.checkECN, c.checkTimers} {
 		if err := check(); err != nil {
 			return fmt.Errorf("%v: %w", c.state, err)
 		}
@@ -89,6 +89,17 @@ func (c *Conn) checkReceive() error {
 		last = i.end
 	}
 	return r.buf.span.check(r.buf.ahead, interval{r.buf.start, r.buf.next})
+}
+
+func (c *Conn) checkECN() error {
+	e, r := &c.ecn, &c.recovery
+	switch {
+	case e.marked && !e.heeds(), e.cwr && !e.agreed():
+		return fmt.Errorf("ECN %+v, not agreed on", *e)
+	case r.reducing && (r.phase != noRecovery || c.snd.una >= e.end):
+		return fmt.Errorf("the window comes down for a mark, until %d, in phase %d: una %d", e.end, r.phase, c.snd.una)
+	}
+	return nil
 }
 
 // check reports pages that are missing where the intervals are, or present where nothing is.

@@ -159,8 +159,8 @@ func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
 	l := c.lossNow(now)
 	l.InFlight, l.ECN = flight, true
 	c.cc.OnLoss(l)
-	if c.cc.Models() {
-		return
+	if c.cc.Models() || c.snd.una == c.ecn.end {
+		return // at once
 	}
 	r.reducing = true
 	r.prr = prr{flight: max(1, c.pipe()+a.octets), threshold: c.cc.Window()}

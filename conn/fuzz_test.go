@@ -22,20 +22,22 @@ func FuzzConn(f *testing.F) {
 		}
 		f.Add(in)
 	}
-	for _, setup := range [][]byte{{0, 0, 0, 0}, {1, 0, 0, 0}, {1, 0xff, 3, 2}, {0, 0x0f, 1, 1}, {2, 0x30, 2, 0}} {
+	for _, setup := range [][]byte{{0, 0, 0, 0}, {1, 0, 0, 0}, {1, 0xff, 3, 2}, {0, 0x0f, 1, 1}, {2, 0x30, 2, 0}, {9, 0, 7, 0}} {
 		setup = setup[:len(setup):len(setup)]
 		add(setup, handshake, []byte{opWrite, 200, opPeerACK, 0, opPeerData, 50, opRead, 255, opCloseWrite, opPeerACK, 0, opPeerFIN, opTime, 255})
-		add(setup, handshake, []byte{opPeerFIN, opWrite, 3, opClose, 0, opPeerACK, 0})                                        // passive release
-		add(setup, handshake, []byte{opCloseWrite, opPeerFIN, opPeerACK, 0})                                                  // simultaneous close
-		add(setup, handshake, []byte{opPeerEarly, 9, opPeerEarly, 3, opPeerFIN, opPeerData, 80, opRead, 80})                  // out of order
-		add(setup, handshake, []byte{opWrite, 250, opDeadline, opDeadline, opDeadline, opPeerACK, 1, opDeadline})             // timeouts
-		add(setup, handshake, []byte{opWindow, 0, opWrite, 9, opDeadline, opDeadline, opPeerACK, 0, opWindow, 200})           // zero window
-		add(setup, handshake, []byte{opWrite, 255, opDuplicates, 3, opPeerACK, 1, opDuplicates, 9, opPeerACK, 0})             // fast retransmit
-		add(setup, handshake, []byte{opPeerData, 9, opClose, 0})                                                              // RST for unread data
-		add(setup, handshake, []byte{opWrite, 90, opICMP, 2, 3, opICMP, 1, 0, opAbort})                                       // too big, hard
-		add(setup, handshake, []byte{opSettings, 0, opSettings, 9, opSettings, 18, opSettings, 27, opTime, 250, opTime, 250}) // settings
-		add(setup, handshake, []byte{opClose, 2, opWrite, 1, opPeerACK, 0, opTime, 240, opSegment, fRST, 0, 0, 0, 0, 0})      // linger
-		add(setup, []byte{opSegment, fSYN, 0, 0, 0, 0, 7, opDeadline, opSegment, fSYN | fACK, 255, 0, 0, 0, 0, opTime, 9})    // simultaneous open
+		add(setup, handshake, []byte{opPeerFIN, opWrite, 3, opClose, 0, opPeerACK, 0})                                                                 // passive release
+		add(setup, handshake, []byte{opCloseWrite, opPeerFIN, opPeerACK, 0})                                                                           // simultaneous close
+		add(setup, handshake, []byte{opPeerEarly, 9, opPeerEarly, 3, opPeerFIN, opPeerData, 80, opRead, 80})                                           // out of order
+		add(setup, handshake, []byte{opWrite, 250, opDeadline, opDeadline, opDeadline, opPeerACK, 1, opDeadline})                                      // timeouts
+		add(setup, handshake, []byte{opWindow, 0, opWrite, 9, opDeadline, opDeadline, opPeerACK, 0, opWindow, 200})                                    // zero window
+		add(setup, handshake, []byte{opWrite, 255, opDuplicates, 3, opPeerACK, 1, opDuplicates, 9, opPeerACK, 0})                                      // fast retransmit
+		add(setup, handshake, []byte{opPeerData, 9, opClose, 0})                                                                                       // RST for unread data
+		add(setup, handshake, []byte{opWrite, 90, opICMP, 2, 3, opICMP, 1, 0, opAbort})                                                                // too big, hard
+		add(setup, handshake, []byte{opSettings, 0, opSettings, 9, opSettings, 18, opSettings, 27, opTime, 250, opTime, 250})                          // settings
+		add(setup, handshake, []byte{opClose, 2, opWrite, 1, opPeerACK, 0, opTime, 240, opSegment, fRST, 0, 0, 0, 0, 0})                               // linger
+		add(setup, handshake, []byte{opWrite, 255, opMarks, 0xc3, opPeerData, 9, opPeerACK, 10, opWrite, 255, opPeerACK, 0, opMarks, 0, opPeerACK, 0}) // marks
+		add(setup, []byte{opSegment, fSYN | fACK | fECE, 0, 0, 0, 0, 0, opWrite, 255, opMarks, 1, opDuplicates, 20, opPeerACK, 0})                     // and losses
+		add(setup, []byte{opSegment, fSYN, 0, 0, 0, 0, 7, opDeadline, opSegment, fSYN | fACK, 255, 0, 0, 0, 0, opTime, 9})                             // simultaneous open
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 4096 {
@@ -67,6 +69,7 @@ const (
 	opSettings          // which
 	opICMP              // kind, where
 	opLimit             // for superframes
+	opMarks             // what the peer's segments have of ECN from now on
 	opCount
 )
 
@@ -75,6 +78,7 @@ const (
 	fSYN = byte(wire.SYN)
 	fRST = byte(wire.RST)
 	fACK = byte(wire.ACK)
+	fECE = byte(wire.ECE)
 )
 
 const (
@@ -111,6 +115,8 @@ type play struct {
 	options wire.Options // of its SYN
 	clock   uint32
 	window  uint16
+	bits    wire.Flags // ECE and CWR, in everything after its SYN
+	ecn     wire.ECN
 	next    seq.Offset // where its data goes on
 
 	wrote, read seq.Offset
@@ -123,6 +129,7 @@ func newPlay(t *testing.T, in []byte) *play {
 	mode, features, buffers, path := p.byte(), p.byte(), p.byte(), p.byte()
 	p.cfg = conn.Config{
 		Timestamps: conn.Feature(features & 1), SACK: conn.Feature(features >> 1 & 1),
+		ECN:         conn.ECNMode(mode >> 1 & 3 % 3),
 		WindowScale: conn.Feature(features >> 2 & 1), Nagle: conn.NagleMode(features >> 3 & 1),
 		KeepAlive: conn.KeepAlive{Enable: features&0x10 != 0}, UserTimeout: time.Duration(features>>5&1) * 30 * time.Second,
 		ReceiveBuffer: 2048 << (buffers & 7), SendBuffer: 2048 << (buffers >> 3 & 7), Pages: &p.pages,
@@ -141,7 +148,7 @@ func newPlay(t *testing.T, in []byte) *play {
 	if mode&1 == 0 {
 		p.c = conn.Dial(p.now, &p.cfg, p.open)
 	} else {
-		s := p.segment(wire.SYN, 0, 0, 0)
+		s := p.segment(wire.SYN|wire.Flags(mode>>3&1)*(wire.ECE|wire.CWR), 0, 0, 0)
 		p.monitor.Received(s)
 		p.embryo = conn.NewEmbryo(p.now, &p.cfg, p.open, &s.TCP)
 	}
@@ -195,7 +202,10 @@ func near(b byte) seq.Offset {
 
 // segment is one of the peer's.
 func (p *play) segment(f wire.Flags, at, ack seq.Offset, n int) *conn.Segment {
-	s := &conn.Segment{TCP: wire.TCP{Flags: f, Seq: playIRS + uint32(at), Ack: playISS + uint32(ack), Window: p.window}}
+	if !f.Has(wire.SYN) {
+		f |= p.bits
+	}
+	s := &conn.Segment{ECN: p.ecn, TCP: wire.TCP{Flags: f, Seq: playIRS + uint32(at), Ack: playISS + uint32(ack), Window: p.window}}
 	if f.Has(wire.SYN) {
 		s.TCP.Options = p.options
 		s.TCP.Options.TSVal = p.clock
@@ -254,6 +264,10 @@ func (p *play) step() {
 		p.call(op)
 	case opLimit:
 		p.limit = int(p.byte()) * 256
+		return
+	case opMarks:
+		b := p.byte()
+		p.bits, p.ecn = wire.Flags(b)&(wire.ECE|wire.CWR), wire.ECN(b&3)
 		return
 	}
 	p.settle()

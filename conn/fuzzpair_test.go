@@ -18,6 +18,7 @@ func FuzzPair(f *testing.F) {
 	f.Add([]byte{0, 0xff, 255, 255, 64, 64, 64, 64, 64, 64, 0, 0, 64, 64, 64})       // losses
 	f.Add([]byte{0, 0x31, 255, 10, 128, 129, 130, 131, 200, 201, 202, 203, 128})     // delays and duplicates
 	f.Add([]byte{0, 2, 90, 90, 1, 1, 1, 1, 26, 27, 28, 29, 30, 31, 32, 33, 34})      // closing in many ways
+	f.Add([]byte{0x10, 0, 200, 200, 1, 3, 5, 7, 9, 11, 64, 13, 15, 65, 128, 17, 19}) // marks, and losses
 	f.Add([]byte{0, 0xf0, 30, 250, 3, 11, 19, 64, 27, 35, 43, 51, 128, 59, 67, 200}) // and on a bad link
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) < 4 || len(b) > 2048 {
@@ -26,6 +27,7 @@ func FuzzPair(f *testing.F) {
 		in := &input{b: b[4:]}
 		cfg := conn.Config{
 			Timestamps: conn.Feature(b[1] & 1), SACK: conn.Feature(b[1] >> 1 & 1), WindowScale: conn.Feature(b[1] >> 2 & 1),
+			ECN:   conn.ECNMode(b[0] >> 4 & 3 % 3),
 			Nagle: conn.NagleMode(b[1] >> 3 & 1), ReceiveBuffer: 2048 << (b[1] >> 4 & 3), SendBuffer: 2048 << (b[1] >> 6 & 3),
 			KeepAlive: conn.KeepAlive{Enable: true}, // or the one whose peer's RST is lost waits for ever
 		}
@@ -91,7 +93,7 @@ func (in *input) fate() conntest.Fate {
 	case 3:
 		return conntest.Fate{Copies: 2, Delay: time.Duration(b&63) * 50 * time.Millisecond}
 	}
-	return conntest.Fate{Copies: 1}
+	return conntest.Fate{Copies: 1, Mark: b&1 != 0}
 }
 
 func (in *input) app(p *conntest.Pair, e *conntest.End) {

@@ -59,13 +59,13 @@ func newLone(t testing.TB, cfg Config) *lone {
 	if l.listener, err = s.ListenTCP("tcp", ":80"); err != nil {
 		t.Fatal(err)
 	}
-	l.establish(t)
+	l.establish(t, 0)
 	return l
 }
 
-// establish opens c.
-func (l *lone) establish(t testing.TB) {
-	l.in(segmentSpec{flags: wire.SYN, seq: 1000})
+// establish opens c with a SYN that has more flags.
+func (l *lone) establish(t testing.TB, more wire.Flags) {
+	l.in(segmentSpec{flags: wire.SYN | more, seq: 1000})
 	l.seq, l.ack = 1001, binary.BigEndian.Uint32(l.d.last[wire.VirtioHeaderLen+wire.IPv4HeaderLen+4:])+1
 	l.in(segmentSpec{flags: wire.ACK, seq: l.seq, ack: l.ack})
 	var err error
@@ -165,6 +165,29 @@ func TestNoAllocations(t *testing.T) {
 		})
 		if n := l.d.sent - sent; n != 1001 {
 			t.Errorf("%d frames were sent", n)
+		}
+	})
+	t.Run("marks both ways", func(t *testing.T) {
+		l := newLone(t, Config{})
+		l.forget()
+		l.establish(t, wire.ECE|wire.CWR)
+		frame := packet(segmentSpec{flags: wire.ACK | wire.ECE | wire.CWR, data: data})
+		ip := wire.IP{Src: addressesA[0].Addr(), Dst: addressesB[0].Addr(), Protocol: wire.ProtocolTCP, TrafficClass: uint8(wire.CE)}
+		wire.PutIP(frame[wire.VirtioHeaderLen:], &ip, len(frame)-wire.VirtioHeaderLen-wire.IPv4HeaderLen)
+		wantNoAllocs(t, "marked", func() {
+			if _, err := l.c.Write(data); err != nil {
+				t.Fatal(err)
+			}
+			l.ack += uint32(len(data))
+			l.numbers(frame)
+			l.seq += uint32(len(data))
+			l.frame(frame)
+			if _, err := l.c.Read(buffer); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if i := l.c.Info(); i.CEReceived != 1001 || i.ECEReductions < 500 {
+			t.Errorf("%d marks and %d reductions", i.CEReceived, i.ECEReductions)
 		}
 	})
 	t.Run("handler answers", func(t *testing.T) {

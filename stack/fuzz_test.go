@@ -39,7 +39,7 @@ func FuzzInput(f *testing.F) {
 	l := newLone(f, Config{Trace: func(*TraceEvent) {}, ICMPRate: 1e9})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l.forget() // of the input before
-		l.establish(t)
+		l.establish(t, 0)
 		for len(b) >= 2 {
 			n := min(int(binary.BigEndian.Uint16(b)), len(b)-2)
 			frame := b[2 : 2+n]

@@ -58,6 +58,9 @@ func (c *connection) describe(v *stack.TraceEvent) segment {
 		s.note = "retransmission" // the peer's: of ours the stack says so
 	}
 	s.kind = kindOf(&s, h)
+	if v.ECN == wire.CE && s.kind == plain {
+		s.kind = trouble
+	}
 
 	s.add(h.Flags.String())
 	s.add(number("seq", h.Seq, from))
@@ -73,6 +76,9 @@ func (c *connection) describe(v *stack.TraceEvent) segment {
 	if h.Flags.Has(wire.URG) {
 		s.add("urg " + strconv.Itoa(int(h.Urgent)))
 	}
+	if v.ECN == wire.CE {
+		s.add("CE")
+	}
 	s.must = len(s.label)
 	if !h.Flags.Has(wire.RST) { // its window says nothing
 		s.add("win " + strconv.FormatInt(window(h, from, to), 10))
@@ -86,6 +92,9 @@ func (c *connection) describe(v *stack.TraceEvent) segment {
 	}
 	for _, b := range o.SACK[:o.SACKCount] {
 		s.add(fmt.Sprintf("sack %d-%d", b.Left-to.isn, b.Right-to.isn))
+	}
+	if v.ECN == wire.ECT0 || v.ECN == wire.ECT1 {
+		s.add(v.ECN.String())
 	}
 	return s
 }

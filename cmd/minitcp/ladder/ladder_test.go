@@ -133,6 +133,19 @@ var drawings = []struct {
 		a.in(216*ms, wire.PSH|wire.ACK, 1, 201, 1448, conn.Established, dropped("duplicate"))
 		a.out(212*ms, wire.ACK, 201, 1549, 0, conn.Established, nil) // the time of an earlier batch
 	}},
+	{"marks", Options{}, func(l *Ladder) {
+		a := newActor(l, server4, client4)
+		codepoint := func(e wire.ECN) func(*stack.TraceEvent) { return func(v *stack.TraceEvent) { v.ECN = e } }
+		a.state = conn.Listen
+		a.in(0, wire.SYN|wire.ECE|wire.CWR, 0, 0, 0, conn.SynReceived, nil)
+		a.out(0, wire.SYN|wire.ACK|wire.ECE, 0, 1, 0, conn.SynReceived, nil)
+		a.in(ms, wire.ACK, 1, 1, 0, conn.Established, nil)
+		a.in(ms, wire.PSH|wire.ACK, 1, 1, 1448, conn.Established, codepoint(wire.ECT0))
+		a.in(2*ms, wire.PSH|wire.ACK, 1449, 1, 1448, conn.Established, codepoint(wire.CE))
+		a.out(2*ms, wire.ACK|wire.ECE, 1, 2897, 0, conn.Established, nil)
+		a.in(3*ms, wire.PSH|wire.ACK|wire.CWR, 2897, 1, 1448, conn.Established, codepoint(wire.ECT0))
+		a.out(3*ms, wire.ACK, 1, 4345, 14480, conn.Established, func(v *stack.TraceEvent) { v.ECN, v.Segments = wire.ECT0, 10 })
+	}},
 	{"reset", Options{}, func(l *Ladder) {
 		a := newActor(l, "10.77.0.2:81", client4)
 		unknown := func(v *stack.TraceEvent) { v.RelativeSeq, v.RelativeAck = -1, -1 }
