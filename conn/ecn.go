@@ -1,6 +1,8 @@
 package conn
 
 import (
+	"errors"
+
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -18,6 +20,30 @@ const (
 	// ECNDisabled neither asks nor agrees.
 	ECNDisabled
 )
+
+var ecnModeNames = [...]string{ECNPassive: "passive", ECNActive: "active", ECNDisabled: "disabled"}
+
+// String is "passive", "active" or "disabled".
+func (m ECNMode) String() string {
+	if int(m) < len(ecnModeNames) {
+		return ecnModeNames[m]
+	}
+	return "unknown"
+}
+
+// MarshalText implements encoding.TextMarshaler with the names of String.
+func (m ECNMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler with the names of String.
+func (m *ECNMode) UnmarshalText(text []byte) error {
+	for i, name := range ecnModeNames {
+		if name == string(text) {
+			*m = ECNMode(i)
+			return nil
+		}
+	}
+	return errors.New("there are passive, active and disabled")
+}
 
 // ecn answers: what have routers said about congestion, and has who must hear it heard? A router marks a packet (CE), the
 // receiver says so with every ACK (ECE) until the sender says that it has heard it and reduced its window (CWR).

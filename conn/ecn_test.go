@@ -649,3 +649,17 @@ func TestMarkOfASingleSegment(t *testing.T) {
 	o.sends(2001, ack, wire.ECT0)
 	o.sends(3001, ack, wire.ECT0)
 }
+
+func TestECNModeNames(t *testing.T) {
+	for _, m := range []ECNMode{ECNPassive, ECNActive, ECNDisabled} {
+		text, err := m.MarshalText()
+		got := ECNMode(99)
+		if err != nil || got.UnmarshalText(text) != nil || got != m || m.String() != string(text) {
+			t.Errorf("%d: %q becomes %d", m, text, got)
+		}
+	}
+	m := ECNActive
+	if m.UnmarshalText([]byte("maybe")) == nil || m != ECNActive || ECNMode(99).String() != "unknown" {
+		t.Errorf("%v", m)
+	}
+}

@@ -100,3 +100,41 @@ func TestMarksAcrossTheLink(t *testing.T) {
 		})
 	}
 }
+
+// A superframe of the kernel's may say CWR, which is its first segment's, and be marked, which is all its segments': the mark
+// is a new one.
+func TestMarkedSuperframe(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		r, s := newRawPeer(t, p, p.listen(), nil, wire.ECE|wire.CWR)
+		superframe := func(flags wire.Flags, e wire.ECN) {
+			frame := r.frame(segmentSpec{flags: wire.ACK | flags, data: make([]byte, 2800)})
+			ip := wire.IP{Src: addressesA[0].Addr(), Dst: addressesB[0].Addr(), Protocol: wire.ProtocolTCP, HopLimit: 64}
+			ip.SetECN(e)
+			wire.PutIP(frame[wire.VirtioHeaderLen:], &ip, 20+2800)
+			wire.PutVirtio(frame, &wire.VirtioHeader{Flags: wire.VirtioDataValid, GSOType: wire.GSOTCPv4 | wire.GSOECN, GSOSize: 1400})
+			r.inject(frame)
+		}
+		want := func(when string, flags wire.Flags) {
+			t.Helper()
+			if _, tcp, data := r.next(); tcp.Flags != flags || tcp.Ack != r.seq || len(data) > 0 {
+				t.Errorf("%s: %v, ack %d; want %v, ack %d", when, tcp.Flags, tcp.Ack, flags, r.seq)
+			}
+			r.none()
+		}
+		superframe(0, wire.CE)
+		want("a mark", wire.ACK|wire.ECE)
+		superframe(0, wire.ECT0)
+		want("the next", wire.ACK|wire.ECE)
+		superframe(wire.CWR, wire.ECT0)
+		want("CWR", wire.ACK)
+		superframe(wire.CWR, wire.CE)
+		want("both", wire.ACK|wire.ECE)
+		if i := s.Info(); i.CEReceived != 2 || i.Received != 4*2800 {
+			t.Errorf("%d marks, %d octets", i.CEReceived, i.Received)
+		}
+		if n := p.b.Stats()["segments-received"]; n != 1+1+4*2 {
+			t.Errorf("%d segments were received", n)
+		}
+	})
+}

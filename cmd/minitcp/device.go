@@ -24,6 +24,7 @@ type deviceFlags struct {
 	address       addressList // ours
 	hostAddresses addressList // the kernel's, on the other side of the device
 	congestion    conn.CongestionControl
+	ecn           conn.ECNMode
 	capture       captureFlags
 }
 
@@ -38,6 +39,7 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	flags.Var(&f.address, "address", "address of minitcp; may be given many times")
 	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN; may be given many times")
 	flags.Var((*congestionControl)(&f.congestion), "congestion-control", "for what we send: cubic, reno or bbr")
+	flags.Var((*ecnMode)(&f.ecn), "ecn", "let routers mark packets instead of dropping them: passive (if the peer asks), active (ask) or disabled")
 	f.capture.register(flags)
 }
 
@@ -120,6 +122,7 @@ func (n *node) start(f *deviceFlags, cfg stack.Config, stderr io.Writer) (err er
 	cfg.Tap = n.capture.tap()
 	cfg.Addresses = f.address.prefixes
 	cfg.Conn.CongestionControl = f.congestion
+	cfg.Conn.ECN = f.ecn
 	n.stack, err = stack.New(n.device, cfg)
 	return err
 }

@@ -69,6 +69,7 @@ func TestUsage(t *testing.T) {
 		{"serve --queues 0", []string{"--queues 0", "1 to 256"}},
 		{"nc --queues 257 10.77.0.1 80", []string{"257", "1 to 256"}},
 		{"serve --congestion-control vegas", []string{"vegas", "cubic, reno or bbr"}},
+		{"serve --ecn maybe", []string{"maybe", "passive, active or disabled"}},
 		{"nc --congestion-control= 10.77.0.1 80", []string{"--congestion-control", "cubic, reno or bbr"}},
 		{"serve --mtu 1279", []string{"--mtu 1279", "1280"}},
 		{"serve --mtu 575 --address 10.77.0.2/24", []string{"575", "576 to 65535"}},
