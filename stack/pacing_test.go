@@ -1,0 +1,67 @@
+package stack
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/stack/stacktest"
+)
+
+// What the window lets go at once leaves with the wheel's ticks: over a path of 40 ms half a megabyte in slow start is
+// spread, but for the initial window.
+func TestPacing(t *testing.T) {
+	for _, c := range []struct {
+		pacing conn.Feature
+		burst  func(segments int) bool
+	}{
+		{conn.Enabled, func(n int) bool { return n <= 16 }},
+		{conn.Disabled, func(n int) bool { return n >= 40 }},
+	} {
+		within(t, func(t *testing.T) {
+			cfg := Config{Conn: conn.Config{Pacing: c.pacing}}
+			p := newPairOn(t, stacktest.Config{Offload: stacktest.Plain}, cfg, cfg)
+			sent := delay(p.da, p.db, 20*time.Millisecond)
+			delay(p.db, p.da, 20*time.Millisecond)
+			l := p.listen()
+			client, server := p.connect(l)
+			go sendAndClose(t, client, 1, 500_000)
+			receiveAll(t, server, 1, 500_000)
+			most, rounds := 0, sent()
+			for _, n := range rounds[:len(rounds)-1] { // the last is the FIN's
+				most = max(most, n)
+			}
+			if !c.burst(most) {
+				t.Errorf("pacing %v: %d segments at once", c.pacing, most)
+			}
+			server.Close()
+			client.Close()
+		})
+	}
+}
+
+// delay makes what a device sends take time, and returns how many frames left at each instant.
+func delay(from, to *stacktest.Device, d time.Duration) (sent func() []int) {
+	var mu sync.Mutex
+	var last time.Time
+	var counts []int
+	from.SetHook(func(frame []byte) stacktest.Fate {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); !now.Equal(last) {
+			last = now
+			counts = append(counts, 0)
+		}
+		counts[len(counts)-1]++
+		b := slices.Clone(frame)
+		time.AfterFunc(d, func() { to.Inject(b) })
+		return stacktest.Drop
+	})
+	return func() []int {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(counts)
+	}
+}
