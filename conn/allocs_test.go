@@ -43,7 +43,7 @@ func TestControlAllocatesNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(1000, step); n != 0 {
 			t.Errorf("%v: %v allocations for each ACK", control, n)
 		}
-		if i := o.c.Info(); sent < 500_000 || i.Timeouts > 0 || i.PacingRate == 0 {
+		if i := o.c.Info(o.now); sent < 500_000 || i.Timeouts > 0 || i.PacingRate == 0 {
 			t.Errorf("%v: %d octets sent, %+v", control, sent, i)
 		}
 	}

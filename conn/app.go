@@ -36,10 +36,11 @@ func (c *Conn) Write(now Time, p []byte) (int, error) {
 		return 0, err
 	}
 	n := min(len(p), c.sendRoom())
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c.chrono.refused = n < len(p)
 	if n <= 0 {
-		if len(p) == 0 {
-			return 0, nil
-		}
 		return 0, ErrWouldBlock
 	}
 	c.snd.buf.append(c.cfg.Pages, p[:n])

@@ -76,7 +76,7 @@ func TestBuffersFollowThePath(t *testing.T) {
 			if small := run(1 << 20); (small < 0.9*own) != c.tight {
 				t.Errorf("with 1 MiB it is %.1f MB/s, by themselves %.1f", small/1e6, own/1e6)
 			}
-			if s := p.B.Conn.Info().ReceiveBuffer; s > 16<<20 {
+			if s := p.B.Conn.Info(p.Now).ReceiveBuffer; s > 16<<20 {
 				t.Errorf("the receive buffer has grown to %d", s)
 			}
 		})
@@ -86,13 +86,13 @@ func TestBuffersFollowThePath(t *testing.T) {
 // Who reads slowly is not offered more than in the beginning.
 func TestBufferOfASlowReader(t *testing.T) {
 	p, goodput := download(t, conn.Config{}, 100*time.Millisecond, 8*time.Second, 1_000_000)
-	if s := p.B.Conn.Info().ReceiveBuffer; s != 1<<20 {
+	if s := p.B.Conn.Info(p.Now).ReceiveBuffer; s != 1<<20 {
 		t.Errorf("the receive buffer is %d octets", s)
 	}
 	if goodput < 900_000 {
 		t.Errorf("%.0f octets a second", goodput)
 	}
-	if n := p.B.Conn.Info().Unread; n > 1<<20 {
+	if n := p.B.Conn.Info(p.Now).Unread; n > 1<<20 {
 		t.Errorf("%d octets wait to be read", n)
 	}
 }
@@ -100,10 +100,10 @@ func TestBufferOfASlowReader(t *testing.T) {
 // What has grown is as it was after a pause; the window offered is not taken back.
 func TestBuffersShrinkWhenIdle(t *testing.T) {
 	p, _ := download(t, conn.Config{}, 100*time.Millisecond, 4*time.Second, 0)
-	if s := p.B.Conn.Info().ReceiveBuffer; s <= 1<<20 {
+	if s := p.B.Conn.Info(p.Now).ReceiveBuffer; s <= 1<<20 {
 		t.Fatalf("the receive buffer has not grown: %d", s)
 	}
-	if s := p.A.Conn.Info().SendBuffer; s <= 1<<20 {
+	if s := p.A.Conn.Info(p.Now).SendBuffer; s <= 1<<20 {
 		t.Fatalf("the send buffer has not grown: %d", s)
 	}
 	p.A.App = func(*conntest.Pair, *conntest.End) {}
@@ -117,10 +117,10 @@ func TestBuffersShrinkWhenIdle(t *testing.T) {
 	if err := p.Run(time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if s := p.B.Conn.Info().ReceiveBuffer; s != 1<<20 {
+	if s := p.B.Conn.Info(p.Now).ReceiveBuffer; s != 1<<20 {
 		t.Errorf("after a pause the receive buffer is %d octets", s)
 	}
-	if s := p.A.Conn.Info().SendBuffer; s != 1<<20 {
+	if s := p.A.Conn.Info(p.Now).SendBuffer; s != 1<<20 {
 		t.Errorf("after a pause the send buffer is %d octets", s)
 	}
 }
@@ -129,10 +129,10 @@ func TestBuffersShrinkWhenIdle(t *testing.T) {
 func TestBuffersTheApplicationSets(t *testing.T) {
 	cfg := conn.Config{ReceiveBuffer: 300_000, SendBuffer: 200_000}
 	p, _ := download(t, cfg, 100*time.Millisecond, 4*time.Second, 0)
-	if s := p.B.Conn.Info().ReceiveBuffer; s != 300_000 {
+	if s := p.B.Conn.Info(p.Now).ReceiveBuffer; s != 300_000 {
 		t.Errorf("the receive buffer is %d octets", s)
 	}
-	if s := p.A.Conn.Info().SendBuffer; s != 200_000 {
+	if s := p.A.Conn.Info(p.Now).SendBuffer; s != 200_000 {
 		t.Errorf("the send buffer is %d octets", s)
 	}
 	p, _ = download(t, conn.Config{}, 100*time.Millisecond, time.Second, 0)
@@ -141,7 +141,7 @@ func TestBuffersTheApplicationSets(t *testing.T) {
 	if err := p.Run(3 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if a, b := p.A.Conn.Info().SendBuffer, p.B.Conn.Info().ReceiveBuffer; a != 500_000 || b != 400_000 {
+	if a, b := p.A.Conn.Info(p.Now).SendBuffer, p.B.Conn.Info(p.Now).ReceiveBuffer; a != 500_000 || b != 400_000 {
 		t.Errorf("set to 500000 and 400000, they are %d and %d", a, b)
 	}
 }

@@ -40,6 +40,9 @@ type Conn struct {
 	probeDue  bool // a keep-alive probe is to be sent
 	probes    int  // keep-alive probes sent since the peer was last heard
 	heard     Time // when the last acceptable segment came
+	heardData Time // when the last with data came
+	heardACK  Time // when the last came that acknowledged something
+	chrono    chrono
 	softError Error
 	challenge challengeLimit
 

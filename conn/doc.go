@@ -28,6 +28,7 @@
 //	arrival.go, rack.go        what one ACK says; what has been lost (RFC 8985)
 //	recovery.go, prr.go        how it is repaired (RFC 5681, RFC 9937); tailprobe.go: TLP; undo.go: it was a mistake
 //	rate.go, pacer.go          how fast the path delivers; when the next may go; congestion.go and package cc: how much
+//	chrono.go, info.go         what the sender waits for; what there is to be told (tcp_info)
 //	ecn.go                     congestion without loss: marks made, reported and answered (RFC 3168, RFC 8511)
 //	rtt.go, round.go           the retransmission timeout (RFC 6298); round trips
 //	autotune.go, pages.go      how large buffers should be; where their memory comes from

@@ -24,7 +24,7 @@ func ecnOne(t *testing.T, cfg Config) *one {
 	o.sleep(100 * ms)
 	o.in(segment{flags: syn | ack | ece, ack: 1, options: wire.Options{MSS: 1000, SACKPermitted: cfg.SACK == Enabled}})
 	o.want(segment{flags: ack, seq: 1, ack: 1})
-	if !o.c.Info().ECN {
+	if !o.c.Info(o.now).ECN {
 		t.Fatal("ECN was not agreed on")
 	}
 	return o
@@ -62,7 +62,7 @@ func (o *one) dataIn(number int64, flags wire.Flags, e wire.ECN) {
 // wantReductions looks at the window, in whole segments, and at how often marks have reduced it.
 func (o *one) wantReductions(window int64, reductions uint64) {
 	o.t.Helper()
-	if i := o.c.Info(); i.CongestionWindow/1000 != window || i.ECEReductions != reductions {
+	if i := o.c.Info(o.now); i.CongestionWindow/1000 != window || i.ECEReductions != reductions {
 		o.t.Fatalf("window %d after %d reductions, want %d after %d", i.CongestionWindow, i.ECEReductions, window, reductions)
 	}
 }
@@ -88,7 +88,7 @@ func TestECNHandshake(t *testing.T) {
 				t.Errorf("%s: sent %v, %v", name, out.TCP.Flags, out.ECN)
 			}
 			c.Receive(1e9, &Segment{TCP: wire.TCP{Flags: syn | ack | bits, Seq: testIRS, Ack: testISS + 1, Window: 9000}})
-			if got, want := c.Info().ECN, mode == ECNActive && bits == ece; got != want || c.State() != Established {
+			if got, want := c.Info(1e9).ECN, mode == ECNActive && bits == ece; got != want || c.State() != Established {
 				t.Errorf("%s: after the SYN-ACK ECN is %v", name, got)
 			}
 
@@ -106,7 +106,7 @@ func TestECNHandshake(t *testing.T) {
 				e.Advance(e.Deadline())
 			}
 			e.Receive(1e9, &Segment{TCP: wire.TCP{Flags: ack, Seq: testIRS + 1, Ack: testISS + 1, Window: 9000}})
-			if got := e.Establish(1e9).Info().ECN; got != agrees {
+			if got := e.Establish(1e9).Info(1e9).ECN; got != agrees {
 				t.Errorf("%s: after the handshake ECN is %v", name, got)
 			}
 		}
@@ -122,7 +122,7 @@ func TestECNFallback(t *testing.T) {
 	o.want(segment{flags: syn})
 	o.in(segment{flags: syn | ack | ece, ack: 1, options: wire.Options{MSS: 1000}})
 	o.want(segment{flags: ack, seq: 1, ack: 1})
-	if o.c.Info().ECN {
+	if o.c.Info(o.now).ECN {
 		t.Error("ECN is on")
 	}
 	o.write(repeat(1000))
@@ -147,7 +147,7 @@ func TestECNFallbackOfThePeer(t *testing.T) {
 	e.Receive(o.now, &first)
 	o.c = e.Establish(o.now)
 	o.c.Receive(o.now, &first)
-	if o.c.Info().ECN {
+	if o.c.Info(o.now).ECN {
 		t.Error("ECN is on")
 	}
 	o.dataIn(1, 0, wire.CE)
@@ -179,7 +179,7 @@ func TestECNSimultaneousOpen(t *testing.T) {
 		}
 		o.in(segment{flags: syn | ack | c.synAck, ack: 1})
 		o.state(Established)
-		if got := o.c.Info().ECN; got != c.agreed {
+		if got := o.c.Info(o.now).ECN; got != c.agreed {
 			t.Errorf("%+v: ECN is %v", c, got)
 		}
 	}
@@ -284,7 +284,7 @@ func TestECE(t *testing.T) {
 	// And what says that it was heard must be of this connection's now.
 	o.dataIn(401, cwr, wire.ECT0)
 	o.want(segment{flags: ack | ece, seq: 1001, ack: 701})
-	if i := o.c.Info(); i.CEReceived != 4 {
+	if i := o.c.Info(o.now); i.CEReceived != 4 {
 		t.Errorf("%d marks, want 4", i.CEReceived)
 	}
 }
@@ -313,7 +313,7 @@ func TestECNNotAgreedOn(t *testing.T) {
 	o.dataIn(1, 0, wire.CE)
 	o.dataIn(101, cwr, wire.CE)
 	o.want(segment{flags: ack, seq: 17001, ack: 201})
-	if i := o.c.Info(); i.ECN || i.CEReceived != 0 {
+	if i := o.c.Info(o.now); i.ECN || i.CEReceived != 0 {
 		t.Errorf("%+v", i)
 	}
 }
@@ -359,10 +359,10 @@ func TestECEReduces(t *testing.T) {
 		// What is acknowledged now was sent afterwards.
 		o.marked(end + 1000)
 		o.burstEnds()
-		if w := o.c.Info().CongestionWindow / 1000; w != c.second || o.c.Info().ECEReductions != 2 {
-			t.Errorf("%v: a window of %d segments after %d reductions", c.control, w, o.c.Info().ECEReductions)
+		if w := o.c.Info(o.now).CongestionWindow / 1000; w != c.second || o.c.Info(o.now).ECEReductions != 2 {
+			t.Errorf("%v: a window of %d segments after %d reductions", c.control, w, o.c.Info(o.now).ECEReductions)
 		}
-		if i := o.c.Info(); i.Retransmitted != 0 || i.Timeouts != 0 {
+		if i := o.c.Info(o.now); i.Retransmitted != 0 || i.Timeouts != 0 {
 			t.Errorf("%+v", i)
 		}
 	}
@@ -485,7 +485,7 @@ func TestLossAndMark(t *testing.T) {
 		}
 		o.marked(2001) // still the report of before
 		o.marked(3001)
-		if i := o.c.Info(); i.ECEReductions != 1 || i.CongestionWindow <= 1000 {
+		if i := o.c.Info(o.now); i.ECEReductions != 1 || i.CongestionWindow <= 1000 {
 			t.Errorf("%d reductions, window %d: it does not grow after the timeout", i.ECEReductions, i.CongestionWindow)
 		}
 	})
@@ -507,7 +507,7 @@ func TestMarkIsNotUndone(t *testing.T) {
 		}
 		o.sleep(10 * ms)
 		o.ack(5001, 1, 1001) // a D-SACK: both copies have come
-		if i := o.c.Info(); i.Spurious != 1 || (i.CongestionWindow < 10000) != marked {
+		if i := o.c.Info(o.now); i.Spurious != 1 || (i.CongestionWindow < 10000) != marked {
 			t.Errorf("marked %v: window %d, spurious %d", marked, i.CongestionWindow, i.Spurious)
 		}
 		// And what is not reduced is not said to be.
@@ -529,7 +529,7 @@ func TestMarkBeforeSpuriousLoss(t *testing.T) {
 	o.want(segment{flags: ack, seq: 1001, ack: 1, data: repeat(1000)})
 	o.sleep(10 * ms)
 	o.ack(5001, 1001, 2001)
-	if i := o.c.Info(); i.Spurious != 1 {
+	if i := o.c.Info(o.now); i.Spurious != 1 {
 		t.Fatalf("%d episodes were found out", i.Spurious)
 	}
 	o.wantReductions(8, 1)
@@ -545,13 +545,13 @@ func TestNoGrowthWhileReducing(t *testing.T) {
 	for number := int64(2001); number <= 9001; number += 1000 {
 		o.burstEnds()
 		o.ack(number)
-		if w := o.c.Info().CongestionWindow; w != 8500 {
+		if w := o.c.Info(o.now).CongestionWindow; w != 8500 {
 			t.Fatalf("window %d when %d has arrived", w, number)
 		}
 	}
 	o.burstEnds()
 	o.ack(17001)
-	if w := o.c.Info().CongestionWindow; w <= 8500 {
+	if w := o.c.Info(o.now).CongestionWindow; w <= 8500 {
 		t.Errorf("window %d a round trip later", w)
 	}
 }
@@ -606,11 +606,11 @@ func TestECEFlood(t *testing.T) {
 					got = end
 					o.marked(end)
 				}
-				if w := o.c.Info().CongestionWindow; w < 2000 {
+				if w := o.c.Info(o.now).CongestionWindow; w < 2000 {
 					t.Fatalf("%v: a window of %d octets", control, w)
 				}
 			}
-			if i := o.c.Info(); got <= total || i.Retransmitted > 0 || i.Timeouts > 0 || i.ECEReductions < 5 {
+			if i := o.c.Info(o.now); got <= total || i.Retransmitted > 0 || i.Timeouts > 0 || i.ECEReductions < 5 {
 				t.Errorf("%v: %d octets in %d round trips: %+v", control, got, rounds, i)
 			}
 		}
@@ -637,7 +637,7 @@ func TestMarkOfASingleSegment(t *testing.T) {
 	o.marked(1001)
 	o.nothing()
 	o.wantReductions(1, 1)
-	wait := o.c.Info().RTO
+	wait := o.c.Info(o.now).RTO
 	if got := o.c.Deadline().Sub(o.now); got != wait {
 		t.Fatalf("it waits for %v, the timeout is %v", got, wait)
 	}

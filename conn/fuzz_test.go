@@ -353,7 +353,7 @@ func (p *play) check() {
 	if err := p.c.Check(); err != nil {
 		p.t.Fatal(err)
 	}
-	if i := p.c.Info(); int64(i.Unread)+i.ReceiveWindow > int64(p.mostBuffer)+1<<i.ReceiveScale {
+	if i := p.c.Info(p.now); int64(i.Unread)+i.ReceiveWindow > int64(p.mostBuffer)+1<<i.ReceiveScale {
 		p.t.Fatalf("%d octets unread and a window of %d, buffer %d", i.Unread, i.ReceiveWindow, p.mostBuffer)
 	}
 }
@@ -364,7 +364,7 @@ func (p *play) settle() {
 	if p.c == nil || p.remnant != nil {
 		return
 	}
-	i := p.c.Info()
+	i := p.c.Info(p.now)
 	owes := i.State != conn.Closed && i.State != conn.TimeWait && (i.Unsent > 0 || i.InFlight > 0)
 	if owes && p.c.Deadline() > p.now.Add(max(p.cfg.MaxRTO, p.cfg.InitialRTO)) {
 		p.t.Fatalf("%v: stalls with %d octets in flight and %d unsent, deadline %v", i.State, i.InFlight, i.Unsent, p.c.Deadline())

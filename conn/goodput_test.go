@@ -51,7 +51,7 @@ func (b *bulk) run(t *testing.T, d time.Duration) float64 {
 		if !b.pair.Step() {
 			t.Fatal(b.pair.Run(0))
 		}
-		b.inFlight = max(b.inFlight, b.pair.A.Conn.Info().InFlight)
+		b.inFlight = max(b.inFlight, b.pair.A.Conn.Info(b.pair.Now).InFlight)
 	}
 	return float64(b.received-before) * 8 / d.Seconds() / 1e6
 }
@@ -69,7 +69,7 @@ func TestBBRFillsLossyPath(t *testing.T) {
 			c.run(t, time.Second)
 			want = 5 * c.run(t, 3*time.Second)
 		}
-		if i := b.pair.A.Conn.Info(); got < want || i.Timeouts > 0 || i.Spurious > 0 {
+		if i := b.pair.A.Conn.Info(b.pair.Now); got < want || i.Timeouts > 0 || i.Spurious > 0 {
 			t.Errorf("loss of %.1f %%: %.1f Mbit/s, want %.1f; %d timeouts, %d needless episodes", loss*100, got, want, i.Timeouts, i.Spurious)
 		}
 	}

@@ -26,7 +26,7 @@ func TestOptionNegotiation(t *testing.T) {
 			HasTimestamps: theirs.timestamps, TSVal: 9, SACKPermitted: theirs.sack, HasWindowScale: theirs.scale, WindowScale: 3}}
 		check := func(name string, c *Conn) {
 			t.Helper()
-			info := c.Info()
+			info := c.Info(1e9)
 			scales := [2]uint8{}
 			if both.scale {
 				scales = [2]uint8{3, 8}

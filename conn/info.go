@@ -2,57 +2,120 @@ package conn
 
 import "time"
 
-// Counts are totals since the connection began.
+// Counts are totals since the connection began. In brackets, the members of Linux's struct tcp_info that mean the same,
+// without their tcpi_.
 type Counts struct {
-	Sent          uint64 // octets of data sent for the first time
-	Received      uint64 // octets of data received in order
-	Retransmitted uint64 // segments sent again
-	Spurious      uint64 // episodes of loss recovery that turned out to be for nothing
-	Timeouts      uint64 // times the retransmission timer ran out
-	OutOfOrder    uint64 // segments (superframes) that came early
-	CEReceived    uint64 // segments (superframes) of data that a router had marked
-	ECEReductions uint64 // times the window came down because the peer had got marks
+	Sent                 uint64 // octets of data sent for the first time (bytes_sent less bytes_retrans)
+	Resent               uint64 // octets of data sent again (bytes_retrans)
+	Received             uint64 // octets of data received in order (bytes_received)
+	SegmentsSent         uint64 // (segs_out)
+	SegmentsReceived     uint64 // acceptable ones (segs_in)
+	DataSegmentsSent     uint64 // with data (data_segs_out)
+	DataSegmentsReceived uint64 // (data_segs_in)
+	Retransmitted        uint64 // segments sent again (total_retrans)
+	Duplicates           uint64 // reports by the peer that something came twice (dsack_dups)
+	Spurious             uint64 // episodes of loss recovery that turned out to be for nothing
+	Timeouts             uint64 // times the retransmission timer ran out (total_rto)
+	OutOfOrder           uint64 // segments (superframes) that came early (rcv_ooopack)
+	CEReceived           uint64 // segments (superframes) of data that a router had marked
+	ECEReductions        uint64 // times the window came down because the peer had got marks
 }
 
-// Info is a snapshot of a connection for people and metrics. Sizes are in octets.
+// CAState is how the sender fares (tcpi_ca_state).
+type CAState uint8
+
+// The states, with Linux's numbers.
+const (
+	CAOpen     CAState = iota // nothing is amiss
+	CADisorder                // something has come out of order, or was lost; nobody can tell yet
+	CACWR                     // the window comes down because of a mark (ECN)
+	CARecovery                // something was lost, and is being sent again
+	CALoss                    // the retransmission timer has run out
+)
+
+var caStateNames = [...]string{"open", "disorder", "CWR", "recovery", "loss"}
+
+// String is Linux's name for it.
+func (s CAState) String() string {
+	if int(s) < len(caStateNames) {
+		return caStateNames[s]
+	}
+	return "unknown"
+}
+
+// Info is a snapshot of a connection for people and metrics. Sizes are in octets, unless they are said to be in segments.
+// In brackets, the members of Linux's struct tcp_info that mean the same, without their tcpi_.
 type Info struct {
-	State State
+	State   State   // (state)
+	CAState CAState // (ca_state)
 
-	RTT, RTTVar, MinRTT time.Duration // smoothed, its variance, the least seen; 0: not measured yet
-	RTO                 time.Duration // retransmission timeout, with backoff
+	RTT, RTTVar, MinRTT time.Duration // smoothed, its variance, the least seen; 0: not measured yet (rtt, rttvar, min_rtt)
+	RTO                 time.Duration // retransmission timeout, with backoff (rto)
+	ReceiveRTT          time.Duration // the shortest round trip the receiver has seen; 0: none yet (rcv_rtt)
+	Backoff             int           // how often the timeout has been doubled since there was progress (backoff)
 
-	MSS                int // data in a full segment
-	PathMTU            int // largest IP packet
+	MSS                int // data in a full segment (snd_mss)
+	AdvertisedMSS      int // what we said we take (advmss)
+	PathMTU            int // largest IP packet (pmtu)
 	CongestionControl  CongestionControl
-	CongestionWindow   int64 // 0 before ESTABLISHED
-	SlowStartThreshold int64
+	CongestionWindow   int64 // 0 before ESTABLISHED (snd_cwnd, in segments of MSS)
+	SlowStartThreshold int64 // (snd_ssthresh, in segments of MSS)
 	InFlight           int64 // sent and not acknowledged
-	SendWindow         int64 // what the peer last offered
-	ReceiveWindow      int64 // what we last offered and is unused
-	Unsent             int   // written, not yet sent
+	Unacked            int   // the same in segments (unacked)
+	SACKed             int   // of these, segments that have arrived out of order (sacked)
+	Lost               int   // of these, segments taken for lost and not sent again yet (lost)
+	Resending          int   // of these, segments sent again (retrans)
+	Reordered          bool  // segments have arrived in another order than they were sent in (reord_seen)
+	SendWindow         int64 // what the peer last offered (snd_wnd)
+	ReceiveWindow      int64 // what we last offered and is unused (rcv_wnd)
+	Unsent             int   // written, not yet sent (notsent_bytes)
 	Unread             int   // received, not yet read
-	Early              int   // octets received beyond a gap
+	Early              int   // received beyond a gap
 	SendBuffer         int   // most octets to hold until they are acknowledged, at the moment
-	ReceiveBuffer      int   // most octets to hold until they are read, at the moment
+	ReceiveBuffer      int   // most octets to hold until they are read, at the moment (rcv_space)
 
-	Timestamps, SACK        bool // agreed on in the handshake
-	ECN                     bool // so was this: routers may mark what we send
-	SendScale, ReceiveScale uint8
-	Delivered               int64 // octets known to have arrived, in order or not
-	DeliveryRate            int64 // octets per second, as last measured; 0: not yet
-	DeliveryLimited         bool  // then the application, not the path, had set the pace
-	PacingRate              int64 // octets per second at which is sent; 0: as fast as the window lets
+	Timestamps, SACK        bool  // agreed on in the handshake (options)
+	ECN                     bool  // so was this: routers may mark what we send (options)
+	SendScale, ReceiveScale uint8 // (snd_wscale, rcv_wscale)
 
-	ConsecutiveTimeouts, Probing int
-	SoftError                    error // what ICMP last said, nil: nothing (SHLD-25)
+	Acknowledged    int64 // octets of data the peer has acknowledged in order (bytes_acked less SYN and FIN)
+	Delivered       int64 // octets known to have arrived, in order or not (delivered, in segments)
+	DeliveryRate    int64 // octets per second, as last measured; 0: not yet (delivery_rate)
+	DeliveryLimited bool  // then the application, not the path, had set the pace (delivery_rate_app_limited)
+	PacingRate      int64 // octets per second at which is sent; 0: as fast as the window lets (pacing_rate)
+
+	// Since data was last sent, data last came, and something was last acknowledged; -1: never (last_data_sent,
+	// last_data_recv, last_ack_recv).
+	SinceSent, SinceReceived, SinceAcknowledged time.Duration
+
+	// Busy is for how long something was unacknowledged; of this, WindowLimited for how long the peer's window, and
+	// BufferLimited for how long a full send buffer, was what more had to wait for (busy_time, rwnd_limited,
+	// sndbuf_limited).
+	Busy, WindowLimited, BufferLimited time.Duration
+
+	ConsecutiveTimeouts int // of the same segment (retransmits)
+	Probing             int // probes that were not answered yet (probes)
+
+	SoftError error // what ICMP last said, nil: nothing (SHLD-25)
 
 	Counts
 }
 
 // Info returns a snapshot.
-func (c *Conn) Info() Info {
+func (c *Conn) Info(now Time) Info {
 	i := Info{
 		State:               c.state,
+		CAState:             c.caState(),
+		ReceiveRTT:          c.rcv.tuning.rtt,
+		Backoff:             int(c.rtt.backoff),
+		AdvertisedMSS:       int(c.path.announcedMSS()),
+		Reordered:           c.rack.reordered,
+		Acknowledged:        max(0, int64(min(c.snd.una, c.snd.buf.end))-1),
+		SinceSent:           since(c.lastSent, now),
+		SinceReceived:       since(c.heardData, now),
+		SinceAcknowledged:   since(c.heardACK, now),
+		WindowLimited:       c.chrono.spent(onWindow, now),
+		BufferLimited:       c.chrono.spent(onBuffer, now),
 		RTT:                 c.rtt.srtt,
 		RTTVar:              c.rtt.rttvar,
 		MinRTT:              c.rtt.minimum,
@@ -90,5 +153,42 @@ func (c *Conn) Info() Info {
 	if c.softError != 0 {
 		i.SoftError = c.softError
 	}
+	i.Busy = c.chrono.spent(onBusy, now) + i.WindowLimited + i.BufferLimited
+	c.countSegments(&i)
 	return i
+}
+
+// countSegments says in segments what is in flight.
+func (c *Conn) countSegments(i *Info) {
+	size := int64(max(1, i.MSS))
+	count := func(octets int64) int { return int((octets + size - 1) / size) }
+	i.Unacked, i.SACKed, i.Lost = count(i.InFlight), count(c.sent.sacked), count(c.sent.lost)
+	again := int64(0)
+	for _, r := range c.sent.list[c.sent.head:] {
+		if r.again && r.fate == flying {
+			again += r.size()
+		}
+	}
+	i.Resending = count(again)
+}
+
+func (c *Conn) caState() CAState {
+	switch r := &c.recovery; {
+	case r.phase == timeoutRecovery, r.timeouts > 0:
+		return CALoss
+	case r.phase == fastRecovery:
+		return CARecovery
+	case r.reducing:
+		return CACWR
+	case c.sent.sacked > 0 || r.duplicates > 0:
+		return CADisorder
+	}
+	return CAOpen
+}
+
+func since(then, now Time) time.Duration {
+	if then == 0 {
+		return -1
+	}
+	return now.Sub(then)
 }

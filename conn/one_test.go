@@ -261,7 +261,7 @@ func TestRetransmissionBacksOffAndGivesUp(t *testing.T) {
 	o.now = o.now.Add(time.Second)
 	o.write("x")
 	o.want(segment{flags: ack, seq: 1, ack: 1, data: "x"})
-	rto := o.c.Info().RTO
+	rto := o.c.Info(o.now).RTO
 	start := o.now
 	for i := range 5 {
 		deadline := o.c.Deadline()
@@ -296,13 +296,13 @@ func TestKarn(t *testing.T) {
 	o := established(t, Config{})
 	o.write("x")
 	o.want(segment{flags: ack, seq: 1, ack: 1, data: "x"})
-	before := o.c.Info().RTT
+	before := o.c.Info(o.now).RTT
 	o.now = o.c.Deadline()
 	o.c.Advance(o.now)
 	o.want(segment{flags: ack, seq: 1, ack: 1, data: "x"})
 	o.now = o.now.Add(50 * time.Millisecond)
 	o.in(segment{flags: ack, seq: 1, ack: 2})
-	if got := o.c.Info().RTT; got != before {
+	if got := o.c.Info(o.now).RTT; got != before {
 		t.Errorf("RTT went from %v to %v", before, got)
 	}
 }
@@ -333,7 +333,7 @@ func TestFastRetransmitWithoutSACK(t *testing.T) {
 	o.want(segment{flags: ack, seq: 1 + 2*1460, ack: 1, data: repeat(1460)})
 	o.nothing()
 	o.in(segment{flags: ack, seq: 1, ack: 14601})
-	if i := o.c.Info(); i.SlowStartThreshold != 14600*7/10 || i.Timeouts != 0 || i.Retransmitted != 2 {
+	if i := o.c.Info(o.now); i.SlowStartThreshold != 14600*7/10 || i.Timeouts != 0 || i.Retransmitted != 2 {
 		t.Errorf("ssthresh %d, timeouts %d, retransmitted %d", i.SlowStartThreshold, i.Timeouts, i.Retransmitted)
 	}
 }
@@ -651,7 +651,7 @@ func TestICMP(t *testing.T) {
 		o := inFlight(t)
 		o.c.ReceiveICMP(o.now, ICMPError{Kind: ICMPSoft, Err: ErrHostUnreachable, Seq: testISS + 1})
 		o.state(Established)
-		if err := o.c.Info().SoftError; err != ErrHostUnreachable {
+		if err := o.c.Info(o.now).SoftError; err != ErrHostUnreachable {
 			t.Errorf("soft error %v (SHLD-25)", err)
 		}
 	})

@@ -160,7 +160,7 @@ func TestZeroWindowOutlastsR2(t *testing.T) {
 	p.A.ToSend = randomBytes(1, 20_000)
 	p.Dial(p.A)
 	run(t, p, time.Hour)
-	if i := p.A.Conn.Info(); i.SendWindow != 0 || i.Unsent == 0 || p.A.Over() {
+	if i := p.A.Conn.Info(p.Now); i.SendWindow != 0 || i.Unsent == 0 || p.A.Over() {
 		t.Fatalf("after an hour: %+v, %v", i, p.A.Conn.Err())
 	}
 	p.B.App = nil

@@ -34,7 +34,7 @@ func TestMarkingLinks(t *testing.T) {
 			p.Dial(p.A)
 			run(t, p, 2*time.Hour)
 			finished(t, p)
-			a, b := p.A.Conn.Info(), p.B.Conn.Info()
+			a, b := p.A.Conn.Info(p.Now), p.B.Conn.Info(p.Now)
 			if a.ECN != b.ECN {
 				t.Errorf("ECN %v and %v", a.ECN, b.ECN)
 			}
@@ -63,7 +63,7 @@ func TestMarksBesideLosses(t *testing.T) {
 		p.Dial(p.A)
 		run(t, p, 2*time.Hour)
 		finished(t, p)
-		if i := p.A.Conn.Info(); marks && (i.Retransmitted > 0 || i.ECEReductions < 3) || !marks && i.ECEReductions > 0 {
+		if i := p.A.Conn.Info(p.Now); marks && (i.Retransmitted > 0 || i.ECEReductions < 3) || !marks && i.ECEReductions > 0 {
 			t.Errorf("marks %v: %+v", marks, i.Counts)
 		}
 		took[marks] = time.Duration(p.Now)

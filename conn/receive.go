@@ -35,6 +35,12 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	}
 	c.heard = now
 	c.probes = 0
+	n := uint64(segments(len(s.Data), s.SegmentSize))
+	c.stats.SegmentsReceived += n
+	if len(s.Data) > 0 {
+		c.stats.DataSegmentsReceived += n
+		c.heardData = now
+	}
 	if v := c.receiveACK(now, s, at); v != VerdictAccepted {
 		return v
 	}

@@ -105,6 +105,7 @@ func (c *Conn) mayGrow(ece bool) bool {
 // advance moves SND.UNA.
 func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	a.advanced = true
+	c.heardACK = now
 	c.measure(now, ack, s)
 	c.sent.acknowledge(ack, a)
 	c.snd.una = ack

@@ -110,7 +110,7 @@ func TestOneLoss(t *testing.T) {
 	if o.c.recovery.phase != noRecovery || o.c.stats.Retransmitted != 1 || o.c.stats.Timeouts != 0 {
 		t.Errorf("phase %v, %+v", o.c.recovery.phase, o.c.stats)
 	}
-	if w := o.c.Info().CongestionWindow; w < 7000 || w > 10000 {
+	if w := o.c.Info(o.now).CongestionWindow; w < 7000 || w > 10000 {
 		t.Errorf("window %d", w)
 	}
 }
@@ -243,7 +243,7 @@ func TestTailProbeOutcome(t *testing.T) {
 // A spurious timeout is recognised by the echoed timestamp, and everything is given back (RFC 3522).
 func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 	o := tenSent(t, Enabled)
-	before := o.c.Info().CongestionWindow
+	before := o.c.Info(o.now).CongestionWindow
 	o.wait(500 * time.Millisecond)
 	if o.c.stats.Timeouts == 0 {
 		o.wait(time.Second)
@@ -254,7 +254,7 @@ func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 	}
 	o.sleep(10 * time.Millisecond)
 	o.in(segment{flags: ack, seq: 1, ack: 1001, options: o.echo(wire.Options{}, 700*time.Millisecond)}) // the original's
-	if i := o.c.Info(); i.Spurious != 1 || i.CongestionWindow < before || o.c.sent.lost != 0 || o.c.rtt.backoff != 0 {
+	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before || o.c.sent.lost != 0 || o.c.rtt.backoff != 0 {
 		t.Errorf("%d spurious, window %d of %d, %d lost", i.Spurious, i.CongestionWindow, before, o.c.sent.lost)
 	}
 }
@@ -262,7 +262,7 @@ func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 // Without timestamps F-RTO finds it: new segments after the first ACK, and then originals are acknowledged (RFC 5682).
 func TestSpuriousTimeoutByFRTO(t *testing.T) {
 	o := tenSent(t, Disabled)
-	before := o.c.Info().CongestionWindow
+	before := o.c.Info(o.now).CongestionWindow
 	for o.c.stats.Timeouts == 0 {
 		o.now = o.c.Deadline()
 		o.c.Advance(o.now)
@@ -276,7 +276,7 @@ func TestSpuriousTimeoutByFRTO(t *testing.T) {
 		t.Fatalf("sent %d, want something new", n)
 	}
 	o.ack(2001)
-	if i := o.c.Info(); i.Spurious != 1 || i.CongestionWindow < before || o.c.recovery.phase != noRecovery {
+	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before || o.c.recovery.phase != noRecovery {
 		t.Errorf("%d spurious, window %d of %d", i.Spurious, i.CongestionWindow, before)
 	}
 }
@@ -318,7 +318,7 @@ func TestTrueTimeout(t *testing.T) {
 // A needless retransmission is reported by the peer, and undone; the window for reordering grows (RFC 2883, RFC 3708).
 func TestUndoByDSACK(t *testing.T) {
 	o := tenSent(t, Disabled)
-	before := o.c.Info().CongestionWindow
+	before := o.c.Info(o.now).CongestionWindow
 	o.ack(1, 1001, 4001)
 	for o.c.Transmit(o.now, 1, &o.last) {
 	}
@@ -329,7 +329,7 @@ func TestUndoByDSACK(t *testing.T) {
 	o.ack(4001)
 	o.sleep(99 * time.Millisecond)
 	o.ack(10001, 1, 1001)
-	if i := o.c.Info(); i.Spurious != 1 || i.CongestionWindow < before {
+	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before {
 		t.Errorf("%d spurious, window %d of %d", i.Spurious, i.CongestionWindow, before)
 	}
 	if o.c.rack.multiplier != 1 || !o.c.rack.reordered {
@@ -536,7 +536,7 @@ func TestReorderingBeforeRetransmission(t *testing.T) {
 		t.Fatalf("phase %v, window %d", o.c.recovery.phase, o.c.cc.Window())
 	}
 	o.ack(4001)
-	if i := o.c.Info(); o.c.recovery.phase != noRecovery || i.CongestionWindow < before || i.Spurious != 1 || i.Retransmitted != 0 {
+	if i := o.c.Info(o.now); o.c.recovery.phase != noRecovery || i.CongestionWindow < before || i.Spurious != 1 || i.Retransmitted != 0 {
 		t.Errorf("phase %v, window %d of %d, %+v", o.c.recovery.phase, i.CongestionWindow, before, i.Counts)
 	}
 }

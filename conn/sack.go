@@ -32,6 +32,7 @@ func (c *Conn) takeSACK(s *Segment, ack seq.Offset, a *arrival) {
 // takeDSACK learns that the peer has got the block twice.
 func (c *Conn) takeDSACK(block interval, a *arrival) {
 	a.repeated += block.size()
+	c.stats.Duplicates++
 	if c.undo.again.contains(block.start, block.end) { // and not a copy the network made
 		a.needless += block.size()
 	}

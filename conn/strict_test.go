@@ -61,11 +61,11 @@ func TestWindowOfOldACK(t *testing.T) {
 	o.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(1000)})
 	o.in(segment{flags: ack, seq: 1, ack: 1001, window: 500})
 	o.in(segment{flags: ack, seq: 9, ack: 501, window: 3000, data: "late"})
-	if i := o.c.Info(); i.SendWindow != 500 {
+	if i := o.c.Info(o.now); i.SendWindow != 500 {
 		t.Errorf("window %d, want 500", i.SendWindow)
 	}
 	o.in(segment{flags: ack, seq: 1, ack: 1001, window: 400}) // older by its number
-	if i := o.c.Info(); i.SendWindow != 400 {
+	if i := o.c.Info(o.now); i.SendWindow != 400 {
 		t.Errorf("window %d, want 400: SND.WL1 moved with a segment that was not to count", i.SendWindow)
 	}
 }
@@ -81,11 +81,11 @@ func TestSimultaneousOpenWindow(t *testing.T) {
 	o.want(segment{flags: syn | ack, ack: 1})
 	o.in(segment{flags: syn | ack, ack: 1, options: options, window: 1000})
 	o.state(Established)
-	if i := o.c.Info(); i.SendWindow != 1000 {
+	if i := o.c.Info(o.now); i.SendWindow != 1000 {
 		t.Errorf("window %d, want 1000", i.SendWindow)
 	}
 	o.in(segment{flags: ack, seq: 1, ack: 1, window: 1000})
-	if i := o.c.Info(); i.SendWindow != 128000 {
+	if i := o.c.Info(o.now); i.SendWindow != 128000 {
 		t.Errorf("window %d, want 128000", i.SendWindow)
 	}
 }
@@ -138,7 +138,7 @@ func TestTinySegmentsDoNotStretchTheWindow(t *testing.T) {
 		for o.c.Transmit(o.now, 1, &o.last) {
 		}
 	}
-	if i := o.c.Info(); i.Unread != 4096 {
+	if i := o.c.Info(o.now); i.Unread != 4096 {
 		t.Errorf("%d octets held, the buffer is 4096", i.Unread)
 	}
 }
@@ -200,7 +200,7 @@ func TestLostSYN(t *testing.T) {
 	o.want(segment{flags: syn})
 	o.in(segment{flags: syn | ack, ack: 1, options: wire.Options{MSS: 1000}})
 	o.want(segment{flags: ack, seq: 1, ack: 1})
-	if i := o.c.Info(); i.RTO != 3*time.Second || i.CongestionWindow != 1000 {
+	if i := o.c.Info(o.now); i.RTO != 3*time.Second || i.CongestionWindow != 1000 {
 		t.Errorf("RTO %v, window %d", i.RTO, i.CongestionWindow)
 	}
 	o.write(repeat(1000))

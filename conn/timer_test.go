@@ -41,7 +41,7 @@ func TestSlowStartAndCongestionAvoidance(t *testing.T) {
 	before := round(true)
 	o.now = o.c.Deadline()
 	o.c.Advance(o.now)
-	if got := o.c.Info().SlowStartThreshold; got != int64(before/2)*1460 {
+	if got := o.c.Info(o.now).SlowStartThreshold; got != int64(before/2)*1460 {
 		t.Errorf("with %d segments in flight the threshold is %d octets", before, got)
 	}
 	n := 0

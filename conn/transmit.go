@@ -12,6 +12,19 @@ import (
 //
 // What it builds counts as sent; nothing asks "is there something to send?" beforehand.
 func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
+	if !c.transmit(now, limit, out) {
+		c.clockIn(now)
+		return false
+	}
+	n := uint64(segments(out.Len, out.SegmentSize))
+	c.stats.SegmentsSent += n
+	if out.Len > 0 {
+		c.stats.DataSegmentsSent += n
+	}
+	return true
+}
+
+func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 	if c.resetDue {
 		c.buildReset(out)
 		return true
@@ -161,6 +174,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
 	if s.nxt >= s.end() && !s.probe {
 		c.pacer.held = c.pacer.held && c.sent.lost > 0
+		c.chrono.window = false
 		return false
 	}
 	if c.timer.slow != Never {
@@ -179,6 +193,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
 	n, verdict := c.sendLimit(size, limit, c.paceRoom(now, size))
+	c.chrono.window = verdict == sendWhenWindow
 	c.pacer.held = c.pacer.held && verdict == sendData
 	switch verdict {
 	case sendNothing:
@@ -247,6 +262,7 @@ func (c *Conn) emit(out *Outgoing, at seq.Offset, n int) {
 	c.emitAt(out, at, n)
 	again := max(0, min(n, int(c.snd.max-at))) // a superframe may begin with what was sent before and end with more
 	c.stats.Sent += uint64(n - again)
+	c.stats.Resent += uint64(again)
 	if at < c.snd.max {
 		c.stats.Retransmitted += uint64(segments(again, out.SegmentSize))
 	}

@@ -13,7 +13,7 @@ func (o *one) flood(n int) bool {
 	for range 1000 {
 		for o.c.Transmit(o.now, 1<<20, &o.last) {
 		}
-		in := o.c.Info().InFlight
+		in := o.c.Info(o.now).InFlight
 		if in >= int64(n) {
 			return true
 		}
@@ -29,10 +29,10 @@ func TestWindowIsUnsigned(t *testing.T) {
 	o := established(t, Config{})
 	o.write(repeat(1 << 20))
 	if !o.flood(64000) {
-		t.Errorf("of a window of 65535 octets only %d are used", o.c.Info().InFlight)
+		t.Errorf("of a window of 65535 octets only %d are used", o.c.Info(o.now).InFlight)
 	}
 	o = established(t, Config{})
-	if v := o.in(segment{flags: ack, seq: 60000, ack: 1, data: "x"}); v != VerdictOutOfOrder || o.c.Info().Early != 1 {
+	if v := o.in(segment{flags: ack, seq: 60000, ack: 1, data: "x"}); v != VerdictOutOfOrder || o.c.Info(o.now).Early != 1 {
 		t.Errorf("inside a window of 65535 octets, octet 60000 is %v", v)
 	}
 }
@@ -197,7 +197,7 @@ func (o *one) probes(n int, at int64) []time.Duration {
 func TestProbeTimes(t *testing.T) {
 	o := established(t, Config{})
 	o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})
-	rto := o.c.Info().RTO
+	rto := o.c.Info(o.now).RTO
 	o.write(repeat(3000))
 	o.nothing()
 	for i, at := range o.probes(5, 1) {
@@ -287,7 +287,7 @@ func TestClosedWindowStillListens(t *testing.T) {
 	t.Run("ACK", func(t *testing.T) {
 		o := closed(t)
 		o.in(segment{flags: ack, seq: 2049, ack: 31, data: "no room"})
-		if n := o.c.Info().InFlight; n != 0 {
+		if n := o.c.Info(o.now).InFlight; n != 0 {
 			t.Errorf("%d octets in flight", n)
 		}
 		o.want(segment{flags: ack, seq: 31, ack: 2049})

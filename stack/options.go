@@ -119,7 +119,7 @@ func (c *Conn) Urgent() (remaining int, pending bool) {
 func (c *Conn) Info() conn.Info {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
-	info := c.tcp.Info()
+	info := c.tcp.Info(c.stack.clock.now())
 	info.State = c.state()
 	return info
 }

@@ -185,14 +185,14 @@ type ConnInfo struct {
 
 // Connections returns what there is now, in no order. Listeners are not among them.
 func (s *Stack) Connections() []ConnInfo {
-	entries := s.table.all()
+	entries, now := s.table.all(), s.clock.now()
 	list := make([]ConnInfo, 0, len(entries))
 	for _, e := range entries {
 		e.mu.Lock()
 		if e.tcp != nil {
 			i := ConnInfo{Local: e.key.localAddr(), Remote: e.key.remoteAddr(), State: e.state()}
 			if tcp, ok := e.tcp.(*conn.Conn); ok {
-				i.Info = tcp.Info()
+				i.Info = tcp.Info(now)
 			}
 			i.Info.State = i.State
 			list = append(list, i)

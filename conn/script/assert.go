@@ -3,7 +3,6 @@ package script
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"minitcp/conn"
 )
@@ -116,7 +115,8 @@ var constants = []struct {
 }{
 	{"TCP_ESTABLISHED", 1}, {"TCP_SYN_SENT", 2}, {"TCP_SYN_RECV", 3}, {"TCP_FIN_WAIT1", 4}, {"TCP_FIN_WAIT2", 5},
 	{"TCP_TIME_WAIT", 6}, {"TCP_CLOSE", 7}, {"TCP_CLOSE_WAIT", 8}, {"TCP_LAST_ACK", 9}, {"TCP_LISTEN", 10},
-	{"TCP_CLOSING", 11}, {"TCPI_OPT_TIMESTAMPS", 1}, {"TCPI_OPT_SACK", 2}, {"TCPI_OPT_WSCALE", 4},
+	{"TCP_CLOSING", 11}, {"TCP_CA_Open", 0}, {"TCP_CA_Disorder", 1}, {"TCP_CA_CWR", 2}, {"TCP_CA_Recovery", 3},
+	{"TCP_CA_Loss", 4}, {"TCPI_OPT_TIMESTAMPS", 1}, {"TCPI_OPT_SACK", 2}, {"TCPI_OPT_WSCALE", 4},
 	{"TCPI_OPT_ECN", 8},
 }
 
@@ -145,25 +145,47 @@ var variables = []struct {
 	of   func(i *conn.Info) int64
 }{
 	{"tcpi_state", nil}, // see valueOf
+	{"tcpi_ca_state", func(i *conn.Info) int64 { return int64(i.CAState) }},
 	{"tcpi_retransmits", func(i *conn.Info) int64 { return int64(i.ConsecutiveTimeouts) }},
 	{"tcpi_probes", func(i *conn.Info) int64 { return int64(i.Probing) }},
+	{"tcpi_backoff", func(i *conn.Info) int64 { return int64(i.Backoff) }},
 	{"tcpi_options", infoOptions},
 	{"tcpi_snd_wscale", func(i *conn.Info) int64 { return int64(i.SendScale) }},
 	{"tcpi_rcv_wscale", func(i *conn.Info) int64 { return int64(i.ReceiveScale) }},
-	{"tcpi_rto", func(i *conn.Info) int64 { return int64(i.RTO / time.Microsecond) }},
+	{"tcpi_rto", func(i *conn.Info) int64 { return i.RTO.Microseconds() }},
 	{"tcpi_snd_mss", func(i *conn.Info) int64 { return int64(i.MSS) }},
-	{"tcpi_unacked", func(i *conn.Info) int64 { return inSegments(i, i.InFlight+int64(i.MSS)-1) }},
+	{"tcpi_advmss", func(i *conn.Info) int64 { return int64(i.AdvertisedMSS) }},
+	{"tcpi_unacked", func(i *conn.Info) int64 { return int64(i.Unacked) }},
+	{"tcpi_sacked", func(i *conn.Info) int64 { return int64(i.SACKed) }},
+	{"tcpi_lost", func(i *conn.Info) int64 { return int64(i.Lost) }},
+	{"tcpi_retrans", func(i *conn.Info) int64 { return int64(i.Resending) }},
+	{"tcpi_last_data_sent", func(i *conn.Info) int64 { return i.SinceSent.Milliseconds() }},
+	{"tcpi_last_data_recv", func(i *conn.Info) int64 { return i.SinceReceived.Milliseconds() }},
+	{"tcpi_last_ack_recv", func(i *conn.Info) int64 { return i.SinceAcknowledged.Milliseconds() }},
 	{"tcpi_pmtu", func(i *conn.Info) int64 { return int64(i.PathMTU) }},
-	{"tcpi_rtt", func(i *conn.Info) int64 { return int64(i.RTT / time.Microsecond) }},
-	{"tcpi_rttvar", func(i *conn.Info) int64 { return int64(i.RTTVar / time.Microsecond) }},
-	{"tcpi_min_rtt", func(i *conn.Info) int64 { return int64(i.MinRTT / time.Microsecond) }},
+	{"tcpi_rtt", func(i *conn.Info) int64 { return i.RTT.Microseconds() }},
+	{"tcpi_rttvar", func(i *conn.Info) int64 { return i.RTTVar.Microseconds() }},
+	{"tcpi_min_rtt", func(i *conn.Info) int64 { return i.MinRTT.Microseconds() }},
+	{"tcpi_rcv_rtt", func(i *conn.Info) int64 { return i.ReceiveRTT.Microseconds() }},
 	{"tcpi_snd_cwnd", func(i *conn.Info) int64 { return inSegments(i, i.CongestionWindow) }},
 	{"tcpi_snd_ssthresh", infoThreshold},
 	{"tcpi_total_retrans", func(i *conn.Info) int64 { return int64(i.Retransmitted) }},
+	{"tcpi_total_rto", func(i *conn.Info) int64 { return int64(i.Timeouts) }},
 	{"tcpi_notsent_bytes", func(i *conn.Info) int64 { return int64(i.Unsent) }},
 	{"tcpi_bytes_received", func(i *conn.Info) int64 { return int64(i.Received) }},
-	{"tcpi_rcv_ooopack", func(i *conn.Info) int64 { return int64(i.OutOfOrder) }},
+	{"tcpi_bytes_sent", func(i *conn.Info) int64 { return int64(i.Sent + i.Resent) }},
+	{"tcpi_bytes_retrans", func(i *conn.Info) int64 { return int64(i.Resent) }},
+	{"tcpi_segs_out", func(i *conn.Info) int64 { return int64(i.SegmentsSent) }},
+	{"tcpi_segs_in", func(i *conn.Info) int64 { return int64(i.SegmentsReceived) }},
+	{"tcpi_data_segs_out", func(i *conn.Info) int64 { return int64(i.DataSegmentsSent) }},
+	{"tcpi_data_segs_in", func(i *conn.Info) int64 { return int64(i.DataSegmentsReceived) }},
 	{"tcpi_received_ce", func(i *conn.Info) int64 { return int64(i.CEReceived) }},
+	{"tcpi_dsack_dups", func(i *conn.Info) int64 { return int64(i.Duplicates) }},
+	{"tcpi_rcv_ooopack", func(i *conn.Info) int64 { return int64(i.OutOfOrder) }},
+	{"tcpi_delivered", func(i *conn.Info) int64 { return inSegments(i, i.Delivered) }},
+	{"tcpi_busy_time", func(i *conn.Info) int64 { return i.Busy.Microseconds() }},
+	{"tcpi_rwnd_limited", func(i *conn.Info) int64 { return i.WindowLimited.Microseconds() }},
+	{"tcpi_sndbuf_limited", func(i *conn.Info) int64 { return i.BufferLimited.Microseconds() }},
 	{"tcpi_snd_wnd", func(i *conn.Info) int64 { return i.SendWindow }},
 	{"tcpi_rcv_wnd", func(i *conn.Info) int64 { return i.ReceiveWindow }},
 }
@@ -186,7 +208,7 @@ var linuxStates = [...]int64{
 }
 
 // valueOf is the operand's value for the connection on the flow, the last there was if it has ended.
-func (o operand) valueOf(f *flow) int64 {
+func (o operand) valueOf(f *flow, now conn.Time) int64 {
 	if o.name == "" {
 		return o.number
 	}
@@ -198,7 +220,7 @@ func (o operand) valueOf(f *flow) int64 {
 	}
 	var i conn.Info
 	if f != nil && f.last != nil {
-		i = f.last.Info()
+		i = f.last.Info(now)
 	}
 	for _, v := range variables {
 		if v.name == o.name {
@@ -215,8 +237,8 @@ func (o operand) String() string {
 	return o.name
 }
 
-func (c *comparison) holds(f *flow) bool {
-	l, r := c.left.valueOf(f), c.right.valueOf(f)
+func (c *comparison) holds(f *flow, now conn.Time) bool {
+	l, r := c.left.valueOf(f, now), c.right.valueOf(f, now)
 	switch c.operator {
 	case "==":
 		return l == r

@@ -28,7 +28,7 @@ func (c readCall) try(h *host, _ *attempt) (outcome, bool) {
 	if e != "" {
 		return failure(e)
 	}
-	buffer := make([]byte, min(c.count, int64(u.tcp.Info().Unread)+1))
+	buffer := make([]byte, min(c.count, int64(u.tcp.Info(h.now).Unread)+1))
 	n, err := u.tcp.Read(h.now, buffer)
 	h.settle(u.flow)
 	switch name := errnoOf(err); {

@@ -172,9 +172,9 @@ func (r *runner) arrival(a *arrival) {
 func (r *runner) assertion(a *assertion) *fault {
 	for i := range a.comparisons {
 		c := &a.comparisons[i]
-		if !c.holds(r.h.current) {
+		if !c.holds(r.h.current, r.h.now) {
 			f := &fault{line: c.line, reason: "an assertion", expected: c.String()}
-			f.seen = fmt.Sprintf("%d and %d", c.left.valueOf(r.h.current), c.right.valueOf(r.h.current))
+			f.seen = fmt.Sprintf("%d and %d", c.left.valueOf(r.h.current, r.h.now), c.right.valueOf(r.h.current, r.h.now))
 			return f
 		}
 	}

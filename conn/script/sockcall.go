@@ -181,7 +181,7 @@ func (c ioctlCall) try(h *host, _ *attempt) (outcome, bool) {
 	if e != "" {
 		return failure(e)
 	}
-	i := u.tcp.Info()
+	i := u.tcp.Info(h.now)
 	n := int64(i.Unread)
 	if c.kind == "SIOCOUTQ" {
 		n = i.InFlight + int64(i.Unsent)

@@ -111,7 +111,7 @@ func (u *socket) get(name string) int64 {
 		return int64(config.UserTimeout / time.Millisecond)
 	case "TCP_MAXSEG":
 		if u.tcp != nil {
-			return int64(u.tcp.Info().MSS)
+			return int64(u.tcp.Info(0).MSS)
 		}
 		return 536
 	}
