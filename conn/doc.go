@@ -29,7 +29,7 @@
 //	recovery.go, prr.go        how it is repaired (RFC 5681, RFC 9937); tailprobe.go: TLP; undo.go: it was a mistake
 //	rate.go, pacer.go          how fast the path delivers; when the next may go; congestion.go and package cc: how much
 //	chrono.go, info.go         what the sender waits for; what there is to be told (tcp_info)
-//	ecn.go                     congestion without loss: marks made, reported and answered (RFC 3168, RFC 8511)
+//	ecn.go, ecnhandshake.go    congestion without loss: marks made, reported and answered (RFC 3168, RFC 8511)
 //	rtt.go, round.go           the retransmission timeout (RFC 6298); round trips
 //	autotune.go, pages.go      how large buffers should be; where their memory comes from
 //	persist.go, keepalive.go   closed windows, idle peers
