@@ -64,7 +64,7 @@ func Start(near, far int, there, back Config) (*Link, error) {
 
 // hurry puts the thread before others, and lets its timers run out on time. It does without if it may not.
 func hurry() {
-	param := struct{ priority int32 }{1}
+	param := struct{ priority int32 }{2}
 	unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, unix.SCHED_FIFO, uintptr(unsafe.Pointer(&param)))
 	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 }
