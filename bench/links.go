@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -68,7 +69,7 @@ func parseLinks(arguments []string, stderr io.Writer) (o linksOptions, err error
 	flags.StringVar(&names, "rows", "", "comma-separated `names`, all if not given; see -list")
 	flags.StringVar(&targets, "targets", "", "comma-separated `names`, all if not given; see -list")
 	flags.IntVar(&o.Rounds, "rounds", 5, fmt.Sprintf("how often each is measured, 1 to %d", maxRounds))
-	flags.IntVar(&o.AtOnce, "at-once", links.MostAtOnce, fmt.Sprintf("measurements at a time, 1 to %d, each with a link of its own; those that are heavy are alone", links.MostAtOnce))
+	flags.IntVar(&o.AtOnce, "at-once", min(runtime.NumCPU(), links.MostAtOnce), fmt.Sprintf("measurements at a time, 1 to %d, each with a link of its own; those that are heavy are alone", links.MostAtOnce))
 	flags.BoolVar(&quick, "quick", false, "less than two minutes: one round, and a fraction of the time for each measurement")
 	flags.BoolVar(&o.list, "list", false, "tell what can be measured, and end")
 	flags.BoolVar(&o.json, "json", false, "write JSON, with every sample, in place of the table")

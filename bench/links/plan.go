@@ -26,10 +26,11 @@ type Plan struct {
 }
 
 const (
-	// MostAtOnce is how many light measurements two CPUs can bear.
+	// MostAtOnce is how many light measurements may be made at a time. There should be a CPU for each: with one more they
+	// were seen to lose a twentieth to one another.
 	MostAtOnce = 3
 	// QuickScale is the scale of a run in less than two minutes.
-	QuickScale = 0.25
+	QuickScale = 0.2
 )
 
 // RowNames are all there are, in the order of the table.

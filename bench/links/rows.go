@@ -77,9 +77,9 @@ func rows() []row {
 		return row{name: name, summary: summary, path: p, warmup: 2 * time.Second, duration: 5 * time.Second, entries: each(1, ""), weight: 2}
 	}
 	long := alone("rtt200", "100 Mbit/s, 200 ms", path{rate: fast, rtt: 200 * time.Millisecond})
-	long.warmup, long.duration, long.most = 5*time.Second, 8*time.Second, mostLong
+	long.warmup, long.duration, long.most = 4*time.Second, 6*time.Second, mostLong
 	bloat := alone("bloat", "100 Mbit/s, 40 ms, a queue of 1 s", path{rate: fast, rtt: base, queueTime: time.Second})
-	bloat.warmup, bloat.duration, bloat.most = 5*time.Second, 8*time.Second, mostLong
+	bloat.warmup, bloat.duration, bloat.most = 4*time.Second, 6*time.Second, mostLong
 	slow := alone("slowstart", "100 Mbit/s, 40 ms, a queue of 100 packets: segments sent again in the first 2.5 s",
 		path{rate: fast, rtt: base, queuePackets: 100})
 	slow.measure, slow.warmup, slow.duration = retransmitted, 0, 2500*time.Millisecond
@@ -106,7 +106,7 @@ func rows() []row {
 		alone("reorder", "none lost, 5 % of the packets 10 ms late", path{rate: fast, rtt: base, reorder: 0.05}),
 		alone("rtt10", "100 Mbit/s, 10 ms", path{rate: fast, rtt: 10 * time.Millisecond}),
 		long, bloat, slow,
-		flows("share2", "two flows of the same target over 100 Mbit/s, 40 ms", fairness, each(2, "")),
+		flows("share2", "two flows of the same target over 100 Mbit/s, 40 ms", fairness, append(each(2, "minitcp"), each(2, "kernel")...)),
 		flows("share8", "eight flows", fairness, pick(8, "minitcp-cubic", "kernel-cubic")),
 		flows("against", "the first flow's part beside one of the kernel's", share, []entry{
 			{"minitcp-cubic", []string{"minitcp-cubic", "kernel-cubic"}},
