@@ -52,14 +52,21 @@ func (m *Monitor) Received(s *conn.Segment) {
 	}
 }
 
-// learn is called when the end has taken a SYN: it knows the peer's initial sequence number.
+// learn is called when the end has taken a SYN: it knows the peer's initial sequence number. Of several SYNs with that it is
+// the first that acknowledges nothing but ours.
 func (m *Monitor) learn(irs uint32) {
 	m.irsKnown, m.irs = true, irs
+	taken := false
 	for i := range m.early {
-		if h := &m.early[i]; h.Flags.Has(wire.SYN) && h.Seq == irs {
+		h := &m.early[i]
+		if !h.Flags.Has(wire.SYN) || h.Seq != irs {
+			continue
+		}
+		m.ecn.heard = m.ecn.heard || setsUp(h.Flags) // one may come after the other
+		if !taken && (!h.Flags.Has(wire.ACK) || h.Ack == m.iss+1) {
+			taken = true
 			m.timestamps[1], m.scaled[1] = h.Options.HasTimestamps, h.Options.HasWindowScale
 			m.peerScale, m.peerMSS = h.Options.WindowScale, int(h.Options.MSS)
-			m.ecn.heard = m.ecn.heard || setsUp(h.Flags)
 		}
 	}
 }
