@@ -20,16 +20,16 @@ func startMinitcpWith(s *services, control conn.CongestionControl) error {
 	if err != nil {
 		return err
 	}
+	s.recovery = func(c net.Conn) (timeouts, spurious int64) {
+		i := c.(*stack.Conn).Info()
+		return int64(i.Timeouts), int64(i.Spurious)
+	}
 	for _, port := range ports {
 		l, err := tcp.Listen("tcp", fmt.Sprintf(":%d", port))
 		if err != nil {
 			return err
 		}
 		go s.accept(l, port)
-	}
-	s.recovery = func(c net.Conn) (timeouts, spurious int64) {
-		i := c.(*stack.Conn).Info()
-		return int64(i.Timeouts), int64(i.Spurious)
 	}
 	return nil
 }
