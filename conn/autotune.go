@@ -21,7 +21,8 @@ type receiveTuning struct {
 	from  seq.Offset    // what the application had read by then
 	read  int64         // octets it read in the round trip before
 	heard Time          // when data came last
-	rtt   time.Duration // the shortest round trip so watched; 0: none yet
+	slow  bool          // in this one, much of what had arrived was left unread
+	rtt   time.Duration // how long one takes, as far as so watched; 0: none yet
 }
 
 const (
@@ -29,7 +30,8 @@ const (
 	idleBuffers = 10 * time.Second
 	// unknownRTT stands in for a round trip that was never measured.
 	unknownRTT = 100 * time.Millisecond
-	// scarceBuffer is the most that buffers hold while memory is scarce.
+	// scarceBuffer is the most that a buffer holds while memory is scarce, but for what it has promised; when there is
+	// none left, that too.
 	scarceBuffer = 64 << 10
 )
 
@@ -43,6 +45,7 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		c.rcv.limit, t.begun, t.read = c.cfg.ReceiveBuffer, false, 0
 	}
 	t.heard = now
+	t.slow = t.slow || c.rcv.buf.readable() > c.rcv.limit/2
 	switch {
 	case !t.begun:
 	case !c.roundTripped(now, s):
@@ -58,16 +61,20 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		}
 		t.read = read
 	}
-	t.begun, t.since, t.from = true, now, c.rcv.buf.start
+	t.begun, t.slow, t.since, t.from = true, false, now, c.rcv.buf.start
 	t.stamp = c.clock(now) + 1 // the next tick's: what carries this one may have left before
 }
 
 // perRoundTrip is how many of the octets read since the round trip began were read in the time one takes. Nothing says that
-// it has ended while nothing comes, for instance because the window is closed.
+// it has ended while nothing comes, so what looks longer than before is believed by and by, as the path may have become
+// longer; and not at all if the peer may have waited for the application to read.
 func (t *receiveTuning) perRoundTrip(octets int64, now Time) int64 {
 	d := max(now.Sub(t.since), tick)
-	if t.rtt == 0 || d < t.rtt {
+	switch {
+	case t.rtt == 0 || d < t.rtt:
 		t.rtt = d
+	case !t.slow:
+		t.rtt += (d - t.rtt) / 8
 	}
 	return octets * t.rtt.Microseconds() / d.Microseconds()
 }
@@ -107,6 +114,17 @@ func (c *Conn) within(limit int) int {
 		return scarceBuffer
 	}
 	return limit
+}
+
+// mayKeep reports whether there is memory for n octets at the given place. What comes early is not worth scarce memory, as
+// it will come again. What comes in order has been promised room, and gets it until there is none left; from then on only
+// as much as every connection may hold whatever happens, so that it goes on.
+func (c *Conn) mayKeep(at seq.Offset, n int) bool {
+	b, pages := &c.rcv.buf, c.cfg.Pages
+	if !pages.Scarce() {
+		return true
+	}
+	return at <= b.next && (b.readable()+n <= scarceBuffer || b.readable() == 0 || !pages.Exhausted())
 }
 
 // SetReceiveBuffer sets the most unread octets to hold, 2048 to 1 GiB; the buffer does not size itself any more. The window

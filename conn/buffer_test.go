@@ -19,8 +19,9 @@ func (c *counter) Get() *Page {
 	}
 	return p
 }
-func (c *counter) Put(*Page)  { c.lent-- }
-func (*counter) Scarce() bool { return false }
+func (c *counter) Put(*Page)     { c.lent-- }
+func (*counter) Scarce() bool    { return false }
+func (*counter) Exhausted() bool { return false }
 
 // stream is long enough to cross many pages, and starts anywhere.
 func stream(r *rand.Rand, n int) (start seq.Offset, b []byte) {

@@ -835,5 +835,6 @@ func (r *recycler) Get() *Page {
 	}
 	return new(Page)
 }
-func (r *recycler) Put(p *Page) { r.free = append(r.free, p) }
-func (*recycler) Scarce() bool  { return false }
+func (r *recycler) Put(p *Page)   { r.free = append(r.free, p) }
+func (*recycler) Scarce() bool    { return false }
+func (*recycler) Exhausted() bool { return false }

@@ -16,20 +16,24 @@ type Page [PageSize]byte
 // Pages lends pages to the buffers of connections, which give each back as soon as no octet in it is needed.
 // A page's contents are undefined when lent.
 type Pages interface {
-	// Get never fails: what has been promised is kept.
+	// Get never fails: whoever asks has looked whether it should.
 	Get() *Page
 	Put(*Page)
-	// Scarce says that no more should be promised than needed: buffers that size themselves do not exceed 64 KiB, and
-	// data that comes early is not kept.
+	// Scarce says that no more should be promised than needed: buffers do not exceed 64 KiB, but for what they hold or
+	// have promised already, and data that comes early is not kept.
 	Scarce() bool
+	// Exhausted says that promises cannot be kept either: a connection keeps what arrives in order only while it has no
+	// more than 64 KiB unread. When it is true, Scarce is, too.
+	Exhausted() bool
 }
 
 // heapPages leaves it all to the garbage collector.
 type heapPages struct{}
 
-func (heapPages) Get() *Page   { return new(Page) }
-func (heapPages) Put(*Page)    {}
-func (heapPages) Scarce() bool { return false }
+func (heapPages) Get() *Page      { return new(Page) }
+func (heapPages) Put(*Page)       {}
+func (heapPages) Scarce() bool    { return false }
+func (heapPages) Exhausted() bool { return false }
 
 // span maps a stretch of sequence space to pages: octet o lives in page o>>pageShift at o&pageMask. Pages exist only
 // where octets were written, so data that arrives out of order simply goes to its place and an idle connection holds

@@ -208,9 +208,9 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 func (c *Conn) takeData(now Time, at seq.Offset, data []byte, segmentSize int) Verdict {
 	b := &c.rcv.buf
 	before := b.next
-	if at > before && c.cfg.Pages.Scarce() {
+	if !c.mayKeep(at, len(data)) {
 		c.acknowledgeNow(NoteDuplicateACK)
-		return VerdictOutOfWindow // it will come again, in order
+		return VerdictNoMemory
 	}
 	hadHoles := len(b.ahead) > 0
 	switch end := at + seq.Offset(len(data)); {

@@ -28,6 +28,8 @@ const (
 	VerdictIgnored
 	// VerdictReopen: a SYN that may start a new incarnation of a connection in TIME-WAIT (RFC 6191).
 	VerdictReopen
+	// VerdictNoMemory: data inside the window for which there is no memory; the peer will send it again.
+	VerdictNoMemory
 )
 
 var verdictNames = [...]string{
@@ -43,6 +45,7 @@ var verdictNames = [...]string{
 	VerdictAfterClose:   "after-close",
 	VerdictIgnored:      "ignored",
 	VerdictReopen:       "reopen",
+	VerdictNoMemory:     "no-memory",
 }
 
 // Verdicts is the number of verdicts: Verdict(0) to Verdict(Verdicts-1).

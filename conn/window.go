@@ -149,7 +149,7 @@ func (c *Conn) windowOpened() {
 	r := &c.rcv
 	gain := int64(c.offer() - r.edge)
 	wasClosed := int64(r.edge-r.nxt()) < c.usefulWindow()
-	if gain >= c.usefulWindow() && (wasClosed || int64(r.buf.start-r.read) >= int64(r.limit/4)) {
+	if gain >= c.usefulWindow() && (wasClosed || int64(r.buf.start-r.read) >= int64(c.receiveLimit()/4)) {
 		c.ack.due = true
 		c.ack.note = NoteWindowUpdate
 	}

@@ -15,10 +15,12 @@ type Config struct {
 	Addresses []netip.Prefix
 	// Conn holds TCP's settings for every connection.
 	Conn conn.Config
-	// Memory is how many octets the buffers of all connections may hold before they stop growing: then those that size
-	// themselves hold no more than 64 KiB each, and data that comes early is dropped. What had been promised until then is
-	// kept, so more may be held for a moment: at most the windows offered. Default 512 MiB, which is 32 readers that have
-	// stopped with the largest window full. Not used if Conn.Pages is set.
+	// Memory is the budget for the buffers of all connections, in octets. When three quarters of it are taken, buffers
+	// stop growing: they are filled to no more than 64 KiB each, and data that comes early is dropped. When all of it is,
+	// so is data that comes in order, for who has left as much unread; its peer sends it again. So a connection always
+	// goes on, and the budget is exceeded by no more than 160 KiB for each. Default 512 MiB, which is 32 readers that
+	// have stopped with the largest window full; how much the machine has is not asked, as a stack is seldom alone there.
+	// Not used if Conn.Pages is set.
 	Memory int64
 	// HopLimit is the TTL or hop limit of what is sent. Default 64 (RFC 9293 3.9.1.7, MUST-49).
 	HopLimit uint8

@@ -7,52 +7,93 @@ import (
 	"testing"
 
 	"minitcp/conn"
+	"minitcp/stack/stacktest"
 )
 
-// Many connections share a budget: those whose application does not read hold no more than they had been promised, and
-// the others go on.
+// Many connections share a budget. Those whose application does not read cannot exceed it, whatever they were promised;
+// another goes on beside them, and so do they when they are read.
 func TestMemoryIsShared(t *testing.T) {
 	within(t, func(t *testing.T) {
-		const budget, sleepers = 8 << 20, 20
-		p := newPair(t, Config{Memory: budget})
-		l := p.listen()
-		data := pattern(3, 4<<20)
-		var asleep []*Conn
-		for range sleepers {
-			c, s := p.connect(l)
-			go c.Write(data)
-			quiet()
-			asleep = append(asleep, c, s)
-		}
+		const budget, sleepers = 4 << 20, 30
+		p := newPairOn(t, stacktest.Config{}, Config{}, Config{Memory: budget})
 		pool := p.b.cfg.Conn.Pages.(*pagePool)
-		if !pool.Scarce() {
-			t.Fatalf("%d pages are lent, and memory is not scarce", pool.lent.Load())
+		bounded := func(connections int64) {
+			t.Helper()
+			if held := pool.lent.Load() * conn.PageSize; held > budget+connections*160<<10 {
+				t.Errorf("%d octets are held", held)
+			}
 		}
-		// What had been offered when it became scarce is one window of the beginning for each.
-		if held := pool.lent.Load() * conn.PageSize; held > budget+sleepers<<20 {
-			t.Errorf("%d octets are held", held)
+		l := p.listen()
+		data := pattern(3, 3<<20)
+		var writers sync.WaitGroup
+		asleep, awake := make([]*Conn, sleepers), make([]*Conn, sleepers)
+		for i := range asleep {
+			c, s := p.connect(l)
+			go c.Write(data[:1<<16])
+			receiveAll2(t, s, data[:1<<16])
+			asleep[i], awake[i] = s, c
+		}
+		quiet()
+		promised := int64(0)
+		for _, s := range asleep {
+			promised += s.Info().ReceiveWindow
+		}
+		if promised < 4*budget {
+			t.Fatalf("only %d octets are promised", promised)
+		}
+		for i, c := range awake {
+			writers.Go(func() {
+				c.Write(data)
+				c.Close()
+			})
+			quiet()
+			bounded(int64(i + 1))
+		}
+		if !pool.Exhausted() {
+			t.Fatalf("%d pages are lent, and there is memory left", pool.lent.Load())
 		}
 		c, s := p.connect(l)
-		var ends sync.WaitGroup
-		ends.Go(func() {
+		writers.Go(func() {
 			c.Write(data)
-			c.CloseWrite()
+			c.Close()
 		})
-		got, err := io.ReadAll(s)
-		if err != nil || !bytes.Equal(got, data) {
-			t.Errorf("with little memory %d octets arrive; %v", len(got), err)
+		receive := func(s *Conn) {
+			got, err := io.ReadAll(s)
+			if err != nil || !bytes.Equal(got, data) {
+				t.Errorf("with little memory %d octets arrive; %v", len(got), err)
+			}
+			s.Close()
 		}
-		ends.Wait()
+		receive(s)
+		bounded(sleepers + 1)
 		if n := s.Info().ReceiveBuffer; n > 1<<20 {
 			t.Errorf("the buffer has grown to %d", n)
 		}
-		for _, c := range append(asleep, c, s) {
-			c.SetLinger(0)
-			c.Close()
+		for _, s := range asleep {
+			writers.Go(func() { receive(s) })
 		}
+		writers.Wait()
 		quiet()
 		if n := pool.lent.Load(); n != 0 {
 			t.Errorf("%d pages are lent at the end", n)
 		}
 	})
+}
+
+// What is counted is what is lent, and the last quarter is for what has been promised.
+func TestPagePool(t *testing.T) {
+	p := newPagePool(8 * conn.PageSize)
+	var lent []*conn.Page
+	for n := 1; n <= 9; n++ {
+		lent = append(lent, p.Get())
+		if p.Scarce() != (n >= 6) || p.Exhausted() != (n >= 8) {
+			t.Errorf("of 8 pages %d are lent: scarce %v, exhausted %v", n, p.Scarce(), p.Exhausted())
+		}
+	}
+	for _, page := range lent {
+		p.Put(page)
+	}
+	if p.Scarce() || p.Exhausted() || p.lent.Load() != 0 {
+		t.Errorf("with all given back %d are lent", p.lent.Load())
+	}
 }

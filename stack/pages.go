@@ -11,8 +11,9 @@ import (
 // collector.
 type pagePool struct {
 	pool  sync.Pool
-	lent  atomic.Int64
-	limit int64 // of pages lent, from which on memory is scarce
+	limit int64 // of pages lent, from which on there is no memory left
+	_     [64]byte
+	lent  atomic.Int64 // alone on its line of cache
 }
 
 // newPagePool returns a pool for a budget in octets.
@@ -30,4 +31,7 @@ func (p *pagePool) Put(page *conn.Page) {
 	p.pool.Put(page)
 }
 
-func (p *pagePool) Scarce() bool { return p.lent.Load() >= p.limit }
+// Scarce is true from three quarters of the budget on: the last quarter is for what has been promised.
+func (p *pagePool) Scarce() bool { return p.lent.Load() >= p.limit-p.limit/4 }
+
+func (p *pagePool) Exhausted() bool { return p.lent.Load() >= p.limit }

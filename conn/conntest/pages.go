@@ -5,13 +5,17 @@ import "minitcp/conn"
 // Pages lends memory and counts it. A page that comes back is overwritten, so that whoever still uses it is found out.
 type Pages struct {
 	Lent int // pages not given back
-	// Limit is how many may be lent before memory is scarce; 0: as many as one likes.
+	// Limit is how many may be lent before memory is exhausted; it is scarce when three quarters of them are. 0: as many
+	// as one likes.
 	Limit int
 	free  []*conn.Page
 }
 
 // Scarce implements [conn.Pages].
-func (p *Pages) Scarce() bool { return p.Limit > 0 && p.Lent >= p.Limit }
+func (p *Pages) Scarce() bool { return p.Limit > 0 && p.Lent >= p.Limit*3/4 }
+
+// Exhausted implements [conn.Pages].
+func (p *Pages) Exhausted() bool { return p.Limit > 0 && p.Lent >= p.Limit }
 
 // Get implements [conn.Pages].
 func (p *Pages) Get() *conn.Page {

@@ -1,0 +1,94 @@
+package conn
+
+import (
+	"testing"
+	"time"
+
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// tuningTest is a receiver whose peer sends, in each round trip, as much as the buffer lets it and it has.
+type tuningTest struct {
+	t   *testing.T
+	c   *Conn
+	now Time
+}
+
+func newTuningTest(t *testing.T, timestamps Feature) *tuningTest {
+	cfg := Config{ReceiveBuffer: 1 << 20, MaxReceiveBuffer: 16 << 20}.WithDefaults()
+	c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20})
+	c.timestamps = timestamps == Enabled
+	c.rtt.srtt = 10 * time.Millisecond
+	return &tuningTest{t, c, 1e9}
+}
+
+// rounds lets n round trips pass in which the peer has supply octets to send and the application reads so many per cent
+// of what there is to read.
+func (x *tuningTest) rounds(n int, rtt time.Duration, supply, percent int) {
+	const parts = 10
+	b := &x.c.rcv.buf
+	for range n * parts {
+		octets := min(supply, x.c.rcv.limit-b.readable()) / parts
+		left := x.c.clock(x.now)
+		sent := x.c.clock(x.now.Add(-rtt)) // what the peer had heard from us when it sent this
+		b.next += seq.Offset(octets)
+		s := Segment{TCP: wire.TCP{Options: wire.Options{HasTimestamps: x.c.timestamps, TSVal: left, TSEcr: sent}}}
+		x.c.tuneReceive(x.now, &s)
+		b.start += seq.Offset(b.readable() * percent / 100)
+		x.now = x.now.Add(rtt / parts)
+	}
+}
+
+func (x *tuningTest) want(least, most int) {
+	x.t.Helper()
+	if n := x.c.rcv.limit; n < least || n > most {
+		x.t.Errorf("at %v the buffer is %d octets, want %d to %d", time.Duration(x.now), n, least, most)
+	}
+}
+
+// The window is no limit for who sends less than fits in the largest.
+func TestTuningFollowsTheReader(t *testing.T) {
+	for _, timestamps := range []Feature{Enabled, Disabled} {
+		x := newTuningTest(t, timestamps)
+		x.rounds(20, 10*time.Millisecond, 100_000, 100)
+		x.want(1<<20, 1<<20)
+		x.rounds(20, 10*time.Millisecond, 3_000_000, 100)
+		x.want(5_000_000, 13_000_000)
+		x.rounds(20, 10*time.Millisecond, 100<<20, 100)
+		x.want(16<<20, 16<<20)
+	}
+}
+
+// Nor is it after the path has become longer: the round trip that counts is not the shortest there ever was.
+func TestTuningFollowsALongerPath(t *testing.T) {
+	x := newTuningTest(t, Enabled)
+	x.rounds(100, 10*time.Millisecond, 100_000, 100)
+	x.want(1<<20, 1<<20)
+	x.rounds(30, 200*time.Millisecond, 6_000_000, 100)
+	x.want(6_000_000, 16<<20)
+}
+
+// A window that closes again and again makes round trips look longer than they are.
+func TestTuningOfASlowReader(t *testing.T) {
+	x := newTuningTest(t, Enabled)
+	x.rounds(20, 10*time.Millisecond, 400_000, 100)
+	x.want(1<<20, 1<<20)
+	for range 200 {
+		x.rounds(2, 10*time.Millisecond, 100<<20, 0) // it fills,
+		x.now = x.now.Add(300 * time.Millisecond)    // nothing comes until all is read,
+		x.c.rcv.buf.start = x.c.rcv.buf.next
+		x.rounds(1, 10*time.Millisecond, 100<<20, 0) // and it fills again
+	}
+	x.want(1<<20, 1<<20)
+}
+
+// Nobody pays for what is idle: after ten seconds it is as it was in the beginning.
+func TestTuningForgets(t *testing.T) {
+	x := newTuningTest(t, Enabled)
+	x.rounds(20, 10*time.Millisecond, 100<<20, 100)
+	x.want(16<<20, 16<<20)
+	x.now = x.now.Add(idleBuffers + time.Second)
+	x.rounds(1, 10*time.Millisecond, 1000, 100)
+	x.want(1<<20, 1<<20)
+}
