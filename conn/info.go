@@ -51,7 +51,7 @@ type Info struct {
 
 	RTT, RTTVar, MinRTT time.Duration // smoothed, its variance, the least seen; 0: not measured yet (rtt, rttvar, min_rtt)
 	RTO                 time.Duration // retransmission timeout, with backoff (rto)
-	ReceiveRTT          time.Duration // the shortest round trip the receiver has seen; 0: none yet (rcv_rtt)
+	ReceiveRTT          time.Duration // how long one takes as the receiver sees it; 0: not measured yet (rcv_rtt)
 	Backoff             int           // how often the timeout has been doubled since there was progress (backoff)
 
 	MSS                int // data in a full segment (snd_mss)
@@ -72,7 +72,8 @@ type Info struct {
 	Unread             int   // received, not yet read
 	Early              int   // received beyond a gap
 	SendBuffer         int   // most octets to hold until they are acknowledged, at the moment
-	ReceiveBuffer      int   // most octets to hold until they are read, at the moment (rcv_space)
+	ReceiveBuffer      int   // most octets to hold until they are read, at the moment
+	ReadPerRoundTrip   int64 // octets the application read in a round trip, when last measured (rcv_space)
 
 	Timestamps, SACK        bool  // agreed on in the handshake (options)
 	ECN                     bool  // so was this: routers may mark what we send (options)
@@ -130,6 +131,7 @@ func (c *Conn) Info(now Time) Info {
 		Unread:              c.rcv.buf.readable(),
 		SendBuffer:          c.snd.limit,
 		ReceiveBuffer:       c.rcv.limit,
+		ReadPerRoundTrip:    c.rcv.tuning.read,
 		Timestamps:          c.timestamps,
 		SACK:                c.sack,
 		ECN:                 c.ecn.agreed(),

@@ -167,6 +167,7 @@ var variables = []struct {
 	{"tcpi_rttvar", func(i *conn.Info) int64 { return i.RTTVar.Microseconds() }},
 	{"tcpi_min_rtt", func(i *conn.Info) int64 { return i.MinRTT.Microseconds() }},
 	{"tcpi_rcv_rtt", func(i *conn.Info) int64 { return i.ReceiveRTT.Microseconds() }},
+	{"tcpi_rcv_space", func(i *conn.Info) int64 { return i.ReadPerRoundTrip }},
 	{"tcpi_snd_cwnd", func(i *conn.Info) int64 { return inSegments(i, i.CongestionWindow) }},
 	{"tcpi_snd_ssthresh", infoThreshold},
 	{"tcpi_total_retrans", func(i *conn.Info) int64 { return int64(i.Retransmitted) }},
