@@ -11,8 +11,9 @@ var copyBuffers = sync.Pool{New: func() any { return new([maxCopy]byte) }}
 func (c *Conn) ReadFrom(r io.Reader) (n int64, err error) {
 	b := copyBuffers.Get().(*[maxCopy]byte)
 	defer copyBuffers.Put(b)
+	whole := maxCopy - maxCopy%max(1, c.Info().MSS) // or each Write would end in a small segment, though more follows
 	for {
-		m, err := r.Read(b[:])
+		m, err := r.Read(b[:whole])
 		if m > 0 {
 			written, err := c.Write(b[:m])
 			n += int64(written)

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"os"
 	"sync"
 	"testing"
@@ -37,6 +38,29 @@ func TestWriteFillsSegments(t *testing.T) {
 		p.da.SetHook(seen.hook)
 		const n = 700_000
 		go func() { c.Write(pattern(1, n)) }()
+		receiveAll2(t, s, pattern(1, n))
+		mss := c.Info().MSS
+		for i, size := range seen.list {
+			if last := i == len(seen.list)-1; (size%mss != 0) != last {
+				t.Errorf("frame %d of %d has %d octets, the MSS is %d", i+1, len(seen.list), size, mss)
+			}
+		}
+	})
+}
+
+// So does what is copied.
+//
+// Shows: SHLD-28.
+func TestCopyFillsSegments(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		c, s := p.connect(p.listen())
+		go c.Write(pattern(2, 4<<20)) // until the congestion window is no limit
+		receiveAll2(t, s, pattern(2, 4<<20))
+		var seen sizes
+		p.da.SetHook(seen.hook)
+		const n = 700_000
+		go c.ReadFrom(bytes.NewReader(pattern(1, n)))
 		receiveAll2(t, s, pattern(1, n))
 		mss := c.Info().MSS
 		for i, size := range seen.list {
