@@ -12,7 +12,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 
 	"minitcp/bench/links"
 	"minitcp/bench/report"
@@ -79,15 +78,22 @@ func parseLinks(arguments []string, stderr io.Writer) (o linksOptions, err error
 	}
 	o.Scale = 1
 	if quick {
-		o.Scale = links.QuickScale
-		if !slices.ContainsFunc(arguments, func(a string) bool { return strings.Contains(a, "-rounds") }) {
-			o.Rounds = 1
-		}
+		o.quicken(flags)
 	}
 	if err = o.check(flags, names, targets); err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 	}
 	return o, err
+}
+
+// quicken makes the rounds few, unless given, and each short.
+func (o *linksOptions) quicken(flags *flag.FlagSet) {
+	o.Scale = links.QuickScale
+	given := false
+	flags.Visit(func(f *flag.Flag) { given = given || f.Name == "rounds" })
+	if !given {
+		o.Rounds = 1
+	}
 }
 
 func (o *linksOptions) check(flags *flag.FlagSet, names, targets string) error {

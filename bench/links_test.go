@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"minitcp/bench/links"
 )
 
 func TestLinksMistakes(t *testing.T) {
@@ -19,6 +21,23 @@ func TestLinksMistakes(t *testing.T) {
 		var stderr strings.Builder
 		if status := runLinks(strings.Fields(test.arguments), io.Discard, &stderr); status != 2 || !strings.Contains(stderr.String(), test.want) {
 			t.Errorf("%s: status %d and %q, want %q", test.arguments, status, stderr.String(), test.want)
+		}
+	}
+}
+
+func TestLinksQuick(t *testing.T) {
+	for _, test := range []struct {
+		arguments string
+		rounds    int
+		scale     float64
+	}{
+		{"", 5, 1},
+		{"-quick", 1, links.QuickScale},
+		{"-quick -rounds 4", 4, links.QuickScale},
+	} {
+		o, err := parseLinks(strings.Fields(test.arguments), io.Discard)
+		if err != nil || o.Rounds != test.rounds || o.Scale != test.scale {
+			t.Errorf("%q: %d rounds, scale %v, %v", test.arguments, o.Rounds, o.Scale, err)
 		}
 	}
 }
