@@ -17,12 +17,13 @@ import (
 //
 // It has no congestion control, no timers, no retransmission, no reassembly, no options but MSS and window scale, no
 // checks of addresses and checksums, no buffers, no locks, no goroutines that wait, and no socket interface: a service
-// is a few lines in the loop that reads. Data is not copied to an application. It relies on nothing being lost, and on
-// one client with one address.
+// is a few lines in the loop that reads. Data is not copied to an application. It relies on one client with one address,
+// and on nothing being lost: see revive.
 type floor struct {
 	counters *counters
 	fd       int
 	conns    [1 << 16]floorConn // by the client's port
+	sources  []uint16           // those of conns that were ever asked for data
 	head     [virtioLength + maxHeaders]byte
 	vector   [2]unix.Iovec
 }
@@ -30,6 +31,7 @@ type floor struct {
 // floorConn is a connection. Positions count octets of data from its beginning; our initial sequence number is 0.
 type floorConn struct {
 	in, out, acked int64
+	most, before   int64  // of out, and what acked was when revive looked last
 	window         int64  // that the client offers
 	irs            uint32 // the client's initial sequence number
 	port           uint16 // ours: which service; 0: there is no connection
@@ -55,6 +57,7 @@ func startFloor(s *services) error {
 	}
 	f := &floor{counters: &s.counters, fd: fd}
 	go f.run()
+	go f.ping()
 	return nil
 }
 
@@ -73,6 +76,8 @@ func (f *floor) run() {
 		var a arrival
 		if a.parse(frame[virtioLength:n]) {
 			f.receive(&a)
+		} else {
+			f.revive()
 		}
 	}
 }
@@ -87,6 +92,9 @@ func (f *floor) receive(a *arrival) {
 	case a.flags&flagSYN != 0:
 		if c.port == 0 || c.irs != a.seq {
 			f.counters.accepted.Add(1)
+		}
+		if a.destination == PortSource {
+			f.sources = append(f.sources, a.source)
 		}
 		*c = floorConn{irs: a.seq, port: a.destination, shift: a.shift}
 		f.sendSYN(a.source, c)
@@ -148,14 +156,20 @@ func (f *floor) push(source uint16, c *floorConn) {
 		if n <= 0 || n < superframe && c.out > c.acked {
 			break
 		}
-		f.send(source, c, flagACK|flagPSH, pattern.At(c.out)[:n])
-		c.out += n
-		f.counters.out.Add(n)
+		f.sendData(source, c, n)
 	}
 	if c.stopped && !c.ended {
 		c.ended = true
 		f.send(source, c, flagACK|flagFIN, nil)
 	}
+}
+
+// sendData sends the next n octets, and counts those that were never sent before.
+func (f *floor) sendData(source uint16, c *floorConn, n int64) {
+	f.send(source, c, flagACK|flagPSH, pattern.At(c.out)[:n])
+	c.out += n
+	f.counters.out.Add(max(0, c.out-c.most))
+	c.most = max(c.most, c.out)
 }
 
 // seq is the sequence number of a position in what we send.

@@ -47,3 +47,17 @@ func TestArrival(t *testing.T) {
 		}
 	}
 }
+
+// The kernel's checksum of a ping is right when all its 16-bit words sum to 0xffff.
+func TestEchoRequest(t *testing.T) {
+	packet := echoRequest()[virtioLength:]
+	for _, part := range [][]byte{packet[:ipLength], packet[ipLength:]} {
+		sum := uint32(0)
+		for i := 0; i < len(part); i += 2 {
+			sum += uint32(part[i])<<8 + uint32(part[i+1])
+		}
+		if fold(sum) != 0xffff {
+			t.Errorf("% x: the sum is %#x", part, fold(sum))
+		}
+	}
+}
