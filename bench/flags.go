@@ -12,16 +12,35 @@ import (
 	"time"
 
 	"minitcp/bench/load"
+	"minitcp/bench/pattern"
+	"minitcp/bench/report"
 	"minitcp/bench/subject"
 )
 
 // options are what the command line says.
 type options struct {
 	plan
+	what                 *catalogue
 	list, json, markdown bool
 }
 
+// catalogue is what a command can measure.
+type catalogue struct {
+	command   string // the first argument; "": none
+	workloads []workload
+	all       []subject.Target
+	targets   string // of these, if none are given; "": all
+	// table is what is made of the results; it goes to a place of that name in the README.
+	table func([]report.Row) *report.Table
+	place string
+}
+
+// comparison is what is measured if no command is given.
+var comparison = &catalogue{workloads: workloads, all: subject.Targets, table: report.NewTable, place: tableName}
+
 const usageText = `usage: go run ./bench [flags]
+       go run ./bench growth [flags], for what more connections cost; see growth -help
+       go run ./bench memory [flags], for very many idle connections; see memory -help
        go run ./bench links [flags], for emulated links; see links -help
 
 Measures minitcp beside gVisor, the kernel and the least a TUN costs, in network namespaces it makes and removes. The
@@ -33,21 +52,23 @@ const (
 	maxRounds      = 100
 	minDuration    = 50 * time.Millisecond
 	maxDuration    = time.Minute
-	maxConnections = 25000 // of 28,232 ephemeral ports
+	maxConnections = 200000 // of 28,232 ephemeral ports for each of subject.HoldPorts
+	mostActive     = 1000   // connections besides the idle ones, and other files
 )
 
 // parse reads the command line. What is wrong with it is told on stderr too.
-func parse(arguments []string, stderr io.Writer) (o options, err error) {
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+func parse(what *catalogue, arguments []string, stderr io.Writer) (o options, err error) {
+	o.what = what
+	flags := flag.NewFlagSet(strings.TrimSpace("bench "+what.command), flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
 		fmt.Fprint(stderr, usageText)
 		flags.PrintDefaults()
 	}
 	var names, targets string
-	var quick bool
+	var quick, verify bool
 	flags.StringVar(&names, "workloads", "", "comma-separated `names`, all if not given; see -list")
-	flags.StringVar(&targets, "targets", "", "comma-separated `names`, all if not given; see -list")
+	flags.StringVar(&targets, "targets", what.targets, "comma-separated `names`, all if not given; see -list")
 	flags.IntVar(&o.rounds, "rounds", 5, fmt.Sprintf("how often each is measured, 1 to %d", maxRounds))
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, fmt.Sprintf("of each measurement, %v to %v", minDuration, maxDuration))
 	flags.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, fmt.Sprintf("before each measurement, up to %v", maxDuration))
@@ -56,14 +77,18 @@ func parse(arguments []string, stderr io.Writer) (o options, err error) {
 	flags.BoolVar(&o.list, "list", false, "tell what can be measured, and end")
 	flags.BoolVar(&o.json, "json", false, "write JSON, with every sample, in place of the table")
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
-	flags.StringVar(&o.profiles, "cpuprofile", "", "write CPU profiles of the process under test into this `directory`")
+	flags.StringVar(&o.profiles, "profile", "", "write profiles of the process under test, of CPU time and of allocations, into this `directory`")
+	flags.BoolVar(&verify, "verify", false, "compare every octet of bulk data, not only samples; the figures are lower then")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err // told already
 	}
 	if quick {
 		o.quicken(flags)
 	}
-	if err = o.check(flags, names, targets); err != nil {
+	if verify {
+		o.care = pattern.Every
+	}
+	if err = o.check(what, flags, names, targets); err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 	}
 	return o, err
@@ -85,7 +110,7 @@ func (o *options) quicken(flags *flag.FlagSet) {
 	}
 }
 
-func (o *options) check(flags *flag.FlagSet, names, targets string) (err error) {
+func (o *options) check(what *catalogue, flags *flag.FlagSet, names, targets string) (err error) {
 	switch {
 	case flags.NArg() > 0:
 		return fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
@@ -99,38 +124,41 @@ func (o *options) check(flags *flag.FlagSet, names, targets string) (err error) 
 		return fmt.Errorf("-connections %d is not within 1 and %d", o.connections, maxConnections)
 	}
 	if o.profiles != "" {
-		if info, err := os.Stat(o.profiles); err != nil || !info.IsDir() {
-			return fmt.Errorf("-cpuprofile %s is not a directory", o.profiles)
+		if err := os.MkdirAll(o.profiles, 0o777); err != nil {
+			return fmt.Errorf("-profile: %w", err)
 		}
 	}
-	if o.workloads, err = chooseWorkloads(names); err != nil {
+	if names == "" {
+		names = what.possible(flags.Output())
+	}
+	if o.workloads, err = what.chooseWorkloads(names); err != nil {
 		return err
 	}
-	o.targets, err = chooseTargets(targets)
+	o.targets, err = what.chooseTargets(targets)
 	return err
 }
 
-func chooseWorkloads(names string) (chosen []*workload, err error) {
-	all := make([]string, len(workloads))
-	for i := range workloads {
-		all[i] = workloads[i].name
+func (what *catalogue) chooseWorkloads(names string) (chosen []*workload, err error) {
+	all := make([]string, len(what.workloads))
+	for i := range what.workloads {
+		all[i] = what.workloads[i].name
 	}
 	picked, err := choose("workload", names, all)
-	for i := range workloads {
-		if slices.Contains(picked, workloads[i].name) {
-			chosen = append(chosen, &workloads[i])
+	for i := range what.workloads {
+		if slices.Contains(picked, what.workloads[i].name) {
+			chosen = append(chosen, &what.workloads[i])
 		}
 	}
 	return chosen, err
 }
 
-func chooseTargets(names string) (chosen []subject.Target, err error) {
+func (what *catalogue) chooseTargets(names string) (chosen []subject.Target, err error) {
 	var all []string
-	for _, t := range subject.Targets {
+	for _, t := range what.all {
 		all = append(all, t.Name)
 	}
 	picked, err := choose("target", names, all)
-	for _, t := range subject.Targets {
+	for _, t := range what.all {
 		if slices.Contains(picked, t.Name) {
 			chosen = append(chosen, t)
 		}
@@ -153,15 +181,37 @@ func choose(what, names string, all []string) ([]string, error) {
 }
 
 // list tells what can be measured.
-func list(w io.Writer) {
+func (what *catalogue) list(w io.Writer) {
 	fmt.Fprintln(w, "workloads:")
-	for _, x := range workloads {
+	for _, x := range what.workloads {
 		fmt.Fprintf(w, "  %-14s  %s\n", x.name, x.summary)
 	}
 	fmt.Fprintln(w, "targets:")
-	for _, t := range subject.Targets {
+	for _, t := range what.all {
 		fmt.Fprintf(w, "  %-14s  %s\n", t.Name, t.Summary)
 	}
+}
+
+// files is how many of them the client may need.
+func (w *workload) files(connections int) int {
+	if w.kind == load.Idle {
+		return connections + mostActive
+	}
+	return w.idle + mostActive
+}
+
+// possible are the workloads for which the client may have enough files. What is left out is told.
+func (what *catalogue) possible(stderr io.Writer) (names string) {
+	var all []string
+	for i := range what.workloads {
+		w := &what.workloads[i]
+		if err := allowFiles(w.files(0)); err != nil {
+			fmt.Fprintf(stderr, "%s is left out: %v\n", w.name, err)
+			continue
+		}
+		all = append(all, w.name)
+	}
+	return strings.Join(all, ",")
 }
 
 // need says what is missing to measure, such as root.
@@ -169,8 +219,9 @@ func (p *plan) need() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("network namespaces and devices need root: run as root")
 	}
-	if slices.ContainsFunc(p.workloads, func(w *workload) bool { return w.kind == load.Idle }) {
-		return needFiles(p.connections)
+	files := 0
+	for _, w := range p.workloads {
+		files = max(files, w.files(p.connections))
 	}
-	return nil
+	return allowFiles(files)
 }

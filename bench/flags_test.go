@@ -40,13 +40,13 @@ func TestMistakes(t *testing.T) {
 		{"-rounds x", `invalid value "x"`},
 		{"-duration 1ms", "-duration 1ms is not within 50ms and 1m0s"},
 		{"-warmup 2m", "-warmup 2m0s is not within 0 and 1m0s"},
-		{"-connections 30000", "-connections 30000 is not within 1 and 25000"},
+		{"-connections 300000", "-connections 300000 is not within 1 and 200000"},
 		{"-workloads up,sideways", `there is no workload "sideways", only up, up8, down,`},
 		{"-targets lwip", `there is no target "lwip", only minitcp, minitcp-inline, gvisor-shipped,`},
-		{"-cpuprofile /dev/null", "-cpuprofile /dev/null is not a directory"},
+		{"-profile /dev/null", "-profile: mkdir /dev/null: not a directory"},
 	} {
 		var stdout, stderr strings.Builder
-		if status := run(strings.Fields(test.arguments), &stdout, &stderr); status != 2 {
+		if status := run(comparison, strings.Fields(test.arguments), &stdout, &stderr); status != 2 {
 			t.Errorf("%s: status %d, want 2", test.arguments, status)
 		}
 		if !strings.Contains(stderr.String(), test.want) || stdout.Len() > 0 {
@@ -57,7 +57,7 @@ func TestMistakes(t *testing.T) {
 
 func TestList(t *testing.T) {
 	var stdout strings.Builder
-	if status := run([]string{"-list"}, &stdout, io.Discard); status != 0 {
+	if status := run(comparison, []string{"-list"}, &stdout, io.Discard); status != 0 {
 		t.Errorf("status %d", status)
 	}
 	for _, w := range workloads {

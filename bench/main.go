@@ -5,10 +5,11 @@
 //	main, flags       the command line
 //	plan              rounds, targets in turn
 //	measure, site     one measurement, and its network
-//	workloads         what is measured, and how it is verified
+//	workloads         what is measured, and how it is verified;  growth: the same with more connections
 //	output, environment, awake
 //	load/             the client;  subject/: the process under test;  report/: statistics and tables
 //	pattern/          the data both ends know
+//	memory            the command line for very many idle connections, which are in memory/
 //	links             the command line for emulated links, which are in links/ and emulator/
 package main
 
@@ -36,12 +37,18 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == linksCommand {
 		os.Exit(runLinks(os.Args[2:], os.Stdout, os.Stderr))
 	}
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	if len(os.Args) > 1 && os.Args[1] == memoryCommand {
+		os.Exit(runMemory(os.Args[2:], os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 1 && os.Args[1] == growth.command {
+		os.Exit(run(growth, os.Args[2:], os.Stdout, os.Stderr))
+	}
+	os.Exit(run(comparison, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // run returns the exit status: 0; 1 when something could not be measured; 2 for a mistake on the command line.
-func run(arguments []string, stdout, stderr io.Writer) int {
-	o, err := parse(arguments, stderr)
+func run(what *catalogue, arguments []string, stdout, stderr io.Writer) int {
+	o, err := parse(what, arguments, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
@@ -49,7 +56,7 @@ func run(arguments []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if o.list {
-		list(stdout)
+		what.list(stdout)
 		return 0
 	}
 	if err := o.measureAll(stdout, stderr); err != nil {
@@ -77,7 +84,7 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.markdown {
-		if err := fillReadme(tableName, nil); err != nil { // better now than later
+		if err := fillReadme(o.what.place, nil); err != nil { // better now than later
 			return err
 		}
 	}
@@ -95,7 +102,7 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 	if slices.ContainsFunc(samples, func(s report.Sample) bool { return s.Error != "" }) {
 		err = errors.Join(err, errors.New("some measurements failed, see above"))
 	}
-	r := results{Environment: e, Rows: o.results(samples), Samples: samples, plan: &o.plan}
+	r := results{Environment: e, Rows: o.results(samples), Samples: samples, plan: &o.plan, what: o.what}
 	if len(samples) > 0 {
 		err = errors.Join(err, r.write(stdout, o.json))
 	}
@@ -105,15 +112,19 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 	return err
 }
 
-// needFiles makes sure that a process may have so many sockets. The child inherits the limit.
-func needFiles(sockets int) error {
+// allowFiles lets this process have so many sockets. The child inherits the limit.
+func allowFiles(sockets int) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return err
 	}
-	if need := uint64(sockets + 100); limit.Max < need {
-		return fmt.Errorf("%d idle connections need as many files, and %d is the limit: raise it with ulimit -Hn %d, or use fewer -connections",
-			sockets, limit.Max, need)
+	need := uint64(sockets)
+	if limit.Cur >= need {
+		return nil
+	}
+	limit.Cur, limit.Max = need, max(limit.Max, need)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("%d connections need as many files, and so many are not allowed: %w", sockets, err)
 	}
 	return nil
 }

@@ -48,7 +48,12 @@ func requireKernel(t *testing.T) {
 // parsed is a plan from the command line.
 func parsed(t *testing.T, arguments ...string) *plan {
 	t.Helper()
-	o, err := parse(arguments, io.Discard)
+	return parsedFor(t, comparison, arguments...)
+}
+
+func parsedFor(t *testing.T, what *catalogue, arguments ...string) *plan {
+	t.Helper()
+	o, err := parse(what, arguments, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

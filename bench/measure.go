@@ -26,7 +26,7 @@ func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, 
 		return nil, err
 	}
 	var process *subject.Process
-	err = network.server.Do(func() (err error) { process, err = subject.Start(target.Name); return err })
+	err = network.server.Do(func() (err error) { process, err = subject.Start(target.Name, p.care); return err })
 	if err != nil {
 		return nil, errors.Join(err, network.close())
 	}
@@ -50,6 +50,7 @@ type measurement struct {
 	process *subject.Process
 	network *site
 	crew    *load.Crew
+	idle    *load.Crew // nil: none
 }
 
 func (m *measurement) run(ctx context.Context) (samples []report.Sample, err error) {
@@ -63,7 +64,14 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 	if connections == 0 {
 		connections = m.plan.connections
 	}
-	m.crew = load.Start(m.kind, m.network.client, subject.ServerAddress.Addr(), connections)
+	if m.workload.idle > 0 {
+		end, err := m.beside(ctx)
+		defer end()
+		if err != nil {
+			return nil, err
+		}
+	}
+	m.crew = load.Start(m.kind, m.network.client, subject.ServerAddress.Addr(), connections, m.care)
 	defer context.AfterFunc(ctx, func() {
 		m.crew.Abort(context.Cause(ctx))
 		m.process.Kill() // it may be asked something and not answer
@@ -80,6 +88,10 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 		m.crew.Abort(err)
 	}
 	total, crewErr := m.crew.Stop()
+	if m.idle != nil {
+		more, idleErr := m.idle.Stop()
+		total, crewErr = total.Add(more), errors.Join(crewErr, idleErr)
+	}
 	if crewErr != nil {
 		return nil, m.blame(crewErr)
 	}
@@ -88,6 +100,18 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 		return nil, err
 	}
 	return samples, m.verify(total, end)
+}
+
+// beside opens the connections that are idle while others are measured. The function it returns ends them; it may be
+// called after they have ended.
+func (m *measurement) beside(ctx context.Context) (end func(), err error) {
+	m.idle = load.Start(load.Idle, m.network.client, subject.ServerAddress.Addr(), m.workload.idle, m.care)
+	release := context.AfterFunc(ctx, func() { m.idle.Abort(context.Cause(ctx)) })
+	end = func() {
+		release()
+		m.idle.Stop()
+	}
+	return end, m.idle.Ready()
 }
 
 // blame adds what the target has to say to what the client suffered.
@@ -104,8 +128,7 @@ func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
 		return nil, err
 	}
 	if m.profiles != "" {
-		file := filepath.Join(m.profiles, fmt.Sprintf("%s-%s-%d.prof", m.target, m.name, m.round))
-		if err := m.process.StartProfile(file); err != nil {
+		if err := m.process.StartProfile(m.profile("cpu")); err != nil {
 			return nil, err
 		}
 	}
@@ -125,11 +148,16 @@ func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
 		s.Value, s.CPU, s.BothCPU, ok = m.value(&begin, &end)
 	}
 	if m.profiles != "" {
-		if err := m.process.StopProfile(); err != nil {
+		if err := m.process.StopProfile(m.profile("allocs")); err != nil {
 			return nil, err
 		}
 	}
 	return []report.Sample{s}, nil
+}
+
+// profile is the file for a profile of this measurement.
+func (m *measurement) profile(kind string) string {
+	return filepath.Join(m.profiles, fmt.Sprintf("%s-%s-%d.%s.pprof", m.target, m.name, m.round, kind))
 }
 
 // wait lets time pass, unless everything ends.

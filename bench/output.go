@@ -13,7 +13,7 @@ import (
 )
 
 // readme is where -markdown puts the tables, from the repository's top, each between marks of its name.
-const readme, tableName, linksName = "bench/README.md", "bench", "links"
+const readme, tableName, growthName, linksName, memoryName = "bench/README.md", "bench", "growth", "links", "memory"
 
 // results are what a run gives.
 type results struct {
@@ -22,6 +22,7 @@ type results struct {
 	Rows        []report.Row    `json:"rows"`
 	Samples     []report.Sample `json:"samples"`
 	plan        *plan
+	what        *catalogue
 }
 
 type settings struct {
@@ -43,17 +44,17 @@ func (r *results) write(w io.Writer, asJSON bool) error {
 	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", r.Environment, r.plan); err != nil {
 		return err
 	}
-	return report.NewTable(r.Rows).WriteText(w)
+	return r.what.table(r.Rows).WriteText(w)
 }
 
 // fill puts the table into the README.
 func (r *results) fill() error {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "%s.\n%s.\n\n", r.Environment, r.plan)
-	if err := report.NewTable(r.Rows).WriteMarkdown(&text); err != nil {
+	if err := r.what.table(r.Rows).WriteMarkdown(&text); err != nil {
 		return err
 	}
-	return fillReadme(tableName, text.Bytes())
+	return fillReadme(r.what.place, text.Bytes())
 }
 
 func (p *plan) String() string {

@@ -16,7 +16,7 @@ func someResults(t *testing.T) *results {
 	t.Helper()
 	p := parsed(t, "-quick", "-workloads", "rr", "-targets", "minitcp,floor")
 	samples := []report.Sample{{Workload: "rr", Target: "minitcp", Value: 30, CPU: 0.02, BothCPU: 0.03}, {Workload: "rr", Target: "floor", Value: 60, CPU: 0.01, BothCPU: 0.02}}
-	return &results{Environment: environment{Commit: "c0ffee"}, Rows: p.results(samples), Samples: samples, plan: p}
+	return &results{what: comparison, Environment: environment{Commit: "c0ffee"}, Rows: p.results(samples), Samples: samples, plan: p}
 }
 
 func TestWrite(t *testing.T) {

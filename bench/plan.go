@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"minitcp/bench/pattern"
 	"minitcp/bench/report"
 	"minitcp/bench/subject"
 )
@@ -20,7 +21,8 @@ type plan struct {
 	rounds           int
 	duration, warmup time.Duration // of each measurement
 	connections      int           // idle ones
-	profiles         string        // the directory for CPU profiles of the process under test; "": none
+	profiles         string        // the directory for profiles of the process under test; "": none
+	care             pattern.Care  // with which bulk data is compared
 }
 
 // overhead is about what a measurement takes beyond its time: namespaces, a process, verification.

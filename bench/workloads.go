@@ -17,21 +17,22 @@ type workload struct {
 	summary     string // one line
 	kind        load.Kind
 	connections int // 0: as many as the plan says
+	idle        int // besides these, so many that do nothing
 }
 
 const idleName, idleHeapName = "idle", "idle-heap"
 
 // workloads are all there are, in the order of the table.
 var workloads = []workload{
-	{"up", "bulk to the target, one connection", load.Upload, 1},
-	{"up8", "bulk to the target, 8 connections", load.Upload, 8},
-	{"down", "bulk from the target, one connection", load.Download, 1},
-	{"down8", "bulk from the target, 8 connections", load.Download, 8},
-	{"rr", "64 octets there and back, one connection", load.PingPong, 1},
-	{"rr64", "64 octets there and back, 64 connections", load.PingPong, 64},
-	{"crr", "connect, one octet there and back, reset; one at a time", load.Connect, 1},
-	{"crr32", "connect, one octet there and back, reset; 32 at a time", load.Connect, 32},
-	{idleName, "memory per idle connection, resident and in Go's heap", load.Idle, 0},
+	{"up", "bulk to the target, one connection", load.Upload, 1, 0},
+	{"up8", "bulk to the target, 8 connections", load.Upload, 8, 0},
+	{"down", "bulk from the target, one connection", load.Download, 1, 0},
+	{"down8", "bulk from the target, 8 connections", load.Download, 8, 0},
+	{"rr", "64 octets there and back, one connection", load.PingPong, 1, 0},
+	{"rr64", "64 octets there and back, 64 connections", load.PingPong, 64, 0},
+	{"crr", "connect, one octet there and back, reset; one at a time", load.Connect, 1, 0},
+	{"crr32", "connect, one octet there and back, reset; 32 at a time", load.Connect, 32, 0},
+	{idleName, "memory per idle connection, resident and in Go's heap", load.Idle, 0, 0},
 }
 
 // rows are those a workload has in the table.

@@ -11,6 +11,7 @@ import (
 
 	"minitcp/bench/emulator"
 	"minitcp/bench/load"
+	"minitcp/bench/pattern"
 	"minitcp/bench/subject"
 )
 
@@ -78,7 +79,7 @@ func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.
 		if m.processes[name] != nil {
 			continue
 		}
-		err := m.network.near.Do(func() (err error) { m.processes[name], err = subject.Start(name); return err })
+		err := m.network.near.Do(func() (err error) { m.processes[name], err = subject.Start(name, pattern.Sampled); return err })
 		if err != nil {
 			return err
 		}
@@ -89,7 +90,7 @@ func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.
 	}
 	for _, name := range m.entry.flows {
 		target, _ := subject.Find(name)
-		m.crews = append(m.crews, load.Start(kind, m.network.far, target.Address, 1))
+		m.crews = append(m.crews, load.Start(kind, m.network.far, target.Address, 1, pattern.Sampled))
 	}
 	for _, c := range m.crews {
 		if err := c.Ready(); err != nil {

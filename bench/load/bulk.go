@@ -62,7 +62,7 @@ func (c *Crew) download(ready func()) error {
 		if n == 0 {
 			return nil
 		}
-		if err := pattern.Check(buffer[:n], offset); err != nil {
+		if err := c.care.Check(buffer[:n], offset); err != nil {
 			return err
 		}
 		offset += int64(n)

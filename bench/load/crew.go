@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minitcp/bench/pattern"
 	"minitcp/tun"
 )
 
@@ -42,9 +43,15 @@ type Total struct {
 	Transactions   int64
 }
 
+// Add is what two crews did.
+func (t Total) Add(u Total) Total {
+	return Total{t.Connections + u.Connections, t.Sent + u.Sent, t.Received + u.Received, t.Transactions + u.Transactions}
+}
+
 // Crew is a number of connections doing the same.
 type Crew struct {
 	server netip.Addr
+	care   pattern.Care
 	total  struct{ connections, sent, received, transactions atomic.Int64 }
 
 	stop    atomic.Bool // finish what has begun
@@ -59,9 +66,10 @@ type Crew struct {
 	aborted bool
 }
 
-// Start lets a number of connections to the server begin, from the kernel's sockets in a namespace. Stop must follow.
-func Start(kind Kind, where *tun.Namespace, server netip.Addr, connections int) *Crew {
-	c := &Crew{server: server, done: make(chan struct{}), release: make(chan struct{}), sockets: make(map[int]struct{})}
+// Start lets a number of connections to the server begin, from the kernel's sockets in a namespace. What bulk brings is
+// compared with care. Stop must follow.
+func Start(kind Kind, where *tun.Namespace, server netip.Addr, connections int, care pattern.Care) *Crew {
+	c := &Crew{server: server, care: care, done: make(chan struct{}), release: make(chan struct{}), sockets: make(map[int]struct{})}
 	work, workers := c.worker(kind, connections)
 	c.ready.Add(workers)
 	var running sync.WaitGroup

@@ -94,7 +94,7 @@ func TestBrokenServers(t *testing.T) {
 		{"a sink that leaves", Upload, 1, subject.PortSink, func(net.Conn) {}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := Start(test.kind, network(t, test.port, test.server), netip.MustParseAddr("127.0.0.1"), test.connections)
+			c := Start(test.kind, network(t, test.port, test.server), netip.MustParseAddr("127.0.0.1"), test.connections, pattern.Sampled)
 			if test.name != "a sink that speaks" { // which is found out in the end
 				<-c.Ended()
 			}
@@ -113,7 +113,7 @@ func TestTotals(t *testing.T) {
 		octets      int64 // of each transaction
 	}{{PingPong, 1, pingLength}, {PingPong, 5, pingLength}, {Connect, 1, 1}, {Connect, 5, 1}} {
 		ns := network(t, subject.PortEcho, reply(func(b []byte) []byte { return b }))
-		c := Start(test.kind, ns, netip.MustParseAddr("127.0.0.1"), test.connections)
+		c := Start(test.kind, ns, netip.MustParseAddr("127.0.0.1"), test.connections, pattern.Sampled)
 		if err := c.Ready(); err != nil {
 			t.Fatal(err)
 		}

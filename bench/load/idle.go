@@ -17,7 +17,7 @@ func (c *Crew) idle(ready func(), connections int) error {
 		if c.stop.Load() {
 			return errAborted
 		}
-		fd, err := c.dial(subject.PortHold)
+		fd, err := c.dial(subject.PortHold + i%subject.HoldPorts)
 		if err != nil {
 			return err
 		}

@@ -6,13 +6,15 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 )
 
 // Period is the number of octets after which the pattern begins again.
 const Period = 256 << 10
 
 const (
-	// Thorough is the number of octets at the beginning of a connection that are compared one by one.
+	// Thorough is the number of octets at the beginning of a connection that are always compared one by one.
 	Thorough = 4 * Period
 	// sample is how many octets are compared at the beginning and the end of each piece after that: enough to notice
 	// that a piece is out of place, and too few to be seen in a measurement.
@@ -33,9 +35,30 @@ func At(offset int64) []byte {
 	return octets[i : i+Period]
 }
 
+// Care is how carefully what arrives is compared.
+type Care uint8
+
+const (
+	Sampled Care = iota // the first Thorough octets, then both ends of each piece
+	Every               // every octet, which takes about as long as to copy it
+)
+
+var careNames = [...]string{Sampled: "sampled", Every: "every"}
+
+func (c Care) String() string { return careNames[c] }
+
+// ParseCare is the inverse of [Care.String].
+func ParseCare(name string) (Care, error) {
+	i := slices.Index(careNames[:], name)
+	if i < 0 {
+		return 0, fmt.Errorf("there is no care %q, only %s", name, strings.Join(careNames[:], ", "))
+	}
+	return Care(i), nil
+}
+
 // Check says whether b is what the stream has at offset.
-func Check(b []byte, offset int64) error {
-	if offset >= Thorough && len(b) > 2*sample {
+func (c Care) Check(b []byte, offset int64) error {
+	if c == Sampled && offset >= Thorough && len(b) > 2*sample {
 		if err := compare(b[:sample], offset); err != nil {
 			return err
 		}

@@ -68,7 +68,8 @@ func CPUTime() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-func memory() (Memory, error) {
+// OwnMemory collects the garbage of this process and says what it occupies.
+func OwnMemory() (Memory, error) {
 	runtime.GC() // twice: what a sync.Pool holds survives the first
 	runtime.GC()
 	debug.FreeOSMemory()

@@ -21,6 +21,7 @@ import (
 // and on nothing being lost: see revive.
 type floor struct {
 	counters *counters
+	care     pattern.Care
 	fd       int
 	conns    [1 << 16]floorConn // by the client's port
 	sources  []uint16           // those of conns that were ever asked for data
@@ -55,7 +56,7 @@ func startFloor(s *services) error {
 	if err := configureTUN(queueLength); err != nil {
 		return err
 	}
-	f := &floor{counters: &s.counters, fd: fd}
+	f := &floor{counters: &s.counters, care: s.care, fd: fd}
 	go f.run()
 	go f.ping()
 	return nil
@@ -131,7 +132,7 @@ func (f *floor) service(source uint16, c *floorConn, data []byte) {
 	c.in += int64(len(data))
 	switch c.port {
 	case PortSink:
-		if err := pattern.Check(data, offset); err != nil {
+		if err := f.care.Check(data, offset); err != nil {
 			f.counters.fail("sink: %v", err)
 		}
 		c.quiet = !c.quiet && len(data) >= superframe

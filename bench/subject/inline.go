@@ -39,23 +39,27 @@ type inline struct {
 	offset int64 // in the pattern
 }
 
+// sourceEnded takes the place of PortSource when the client has had enough.
+const sourceEnded = 0
+
 // Received serves what arrived.
 func (h *inline) Received(c *stack.Conn, data []byte) {
 	h.in.Add(int64(len(data)))
 	switch h.port {
 	case PortSink:
-		if wrong := pattern.Check(data, h.offset); wrong != nil {
+		if wrong := h.care.Check(data, h.offset); wrong != nil {
 			h.fail("sink: %v", wrong)
 		}
 		h.offset += int64(len(data))
-	case PortEcho, PortHold:
-		n, _ := c.TryWrite(data) // the client checks what it gets
-		h.out.Add(int64(n))
+	case sourceEnded:
 	case PortSource:
-		h.port = 0 // the client has had enough
+		h.port = sourceEnded
 		if err := c.CloseWrite(); err != nil {
 			h.fail("source: %v", err)
 		}
+	default: // echo; hold is an echo nobody uses twice
+		n, _ := c.TryWrite(data) // the client checks what it gets
+		h.out.Add(int64(n))
 	}
 }
 

@@ -5,12 +5,15 @@ package subject
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"runtime/pprof"
 	"strings"
 	"syscall"
+
+	"minitcp/bench/pattern"
 )
 
 // Command is the first argument of a process under test. It is not for people.
@@ -20,16 +23,16 @@ const Command = "subject"
 const (
 	sayUsage    = "usage"
 	sayMemory   = "memory"
-	sayProfile  = "profile" // and a file's name
-	sayProfiled = "profiled"
+	sayProfile  = "profile"  // and a file's name
+	sayProfiled = "profiled" // and another's
 	done        = "{}"
 )
 
-// Main is the process under test, given the name of its target. It returns the exit status.
+// Main is the process under test, given the name of its target and a [pattern.Care]. It returns the exit status.
 func Main(arguments []string) int {
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP) // the terminal's; the parent closes the pipe when it is time
-	if len(arguments) != 1 {
-		fmt.Fprintln(os.Stderr, "the name of a target is wanted")
+	if len(arguments) != 2 {
+		fmt.Fprintln(os.Stderr, "the name of a target and a care are wanted")
 		return 2
 	}
 	target, ok := Find(arguments[0])
@@ -37,7 +40,12 @@ func Main(arguments []string) int {
 		fmt.Fprintf(os.Stderr, "there is no target %q\n", arguments[0])
 		return 2
 	}
-	s := new(services)
+	care, err := pattern.ParseCare(arguments[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	s := &services{care: care}
 	if err := target.start(s); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -61,7 +69,7 @@ func (s *services) answer(line string) (string, error) {
 	case sayUsage:
 		return marshal(s.usage())
 	case sayMemory:
-		m, err := memory()
+		m, err := OwnMemory()
 		if err != nil {
 			return "", err
 		}
@@ -74,9 +82,18 @@ func (s *services) answer(line string) (string, error) {
 		return done, pprof.StartCPUProfile(f)
 	case sayProfiled:
 		pprof.StopCPUProfile()
-		return done, nil
+		return done, writeAllocations(argument)
 	}
 	return "", fmt.Errorf("%q is nothing one can ask a target", line)
+}
+
+// writeAllocations writes the profile of all allocations so far.
+func writeAllocations(file string) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
 }
 
 func marshal(v any) (string, error) {

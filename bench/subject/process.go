@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"minitcp/bench/pattern"
 )
 
 const (
@@ -29,13 +31,13 @@ type Process struct {
 }
 
 // Start runs a target in a child of this program, which must call [Main] for it, and waits until it serves. It is in
-// the network namespace of the calling thread.
-func Start(target string) (*Process, error) {
+// the network namespace of the calling thread. What its sinks get is compared with care.
+func Start(target string, care pattern.Care) (*Process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{command: exec.Command(program, Command, target)}
+	p := &Process{command: exec.Command(program, Command, target, care.String())}
 	p.command.Stderr = &p.errors
 	if p.in, err = p.command.StdinPipe(); err != nil {
 		return nil, err
@@ -71,8 +73,10 @@ func (p *Process) Memory() (m Memory, err error) { return m, p.ask(sayMemory, &m
 // StartProfile makes the process write a CPU profile to a file, until StopProfile.
 func (p *Process) StartProfile(file string) error { return p.ask(sayProfile+" "+file, &struct{}{}) }
 
-// StopProfile ends what StartProfile began.
-func (p *Process) StopProfile() error { return p.ask(sayProfiled, &struct{}{}) }
+// StopProfile ends what StartProfile began, and writes to a file what the process has allocated since it began.
+func (p *Process) StopProfile(allocations string) error {
+	return p.ask(sayProfiled+" "+allocations, &struct{}{})
+}
 
 func (p *Process) ask(line string, answer any) error {
 	if _, err := io.WriteString(p.in, line+"\n"); err != nil {

@@ -20,12 +20,22 @@ const (
 	PortHold   = 5004 // returns one octet, then keeps the connection with nobody waiting on it
 )
 
+// HoldPorts is how many ports from PortHold on are alike: a client has some 28,000 connections to each.
+const HoldPorts = 8
+
 // ports are those to listen on.
-var ports = []uint16{PortSink, PortSource, PortEcho, PortHold}
+var ports = func() []uint16 {
+	all := []uint16{PortSink, PortSource, PortEcho}
+	for i := range uint16(HoldPorts) {
+		all = append(all, PortHold+i)
+	}
+	return all
+}()
 
 // services are what runs on a target's connections.
 type services struct {
 	counters
+	care pattern.Care // with which a sink compares
 
 	mu      sync.Mutex
 	held    []net.Conn
@@ -81,7 +91,7 @@ func (s *services) serve(c net.Conn, port uint16) {
 		s.source(c)
 	case PortEcho:
 		s.echo(c)
-	case PortHold:
+	default:
 		s.hold(c)
 	}
 }
@@ -95,7 +105,7 @@ func (s *services) sink(c net.Conn) {
 	defer bulkBuffers.Put(buffer)
 	for offset := int64(0); ; {
 		n, err := c.Read(buffer[:])
-		if wrong := pattern.Check(buffer[:n], offset); wrong != nil {
+		if wrong := s.care.Check(buffer[:n], offset); wrong != nil {
 			s.fail("sink: %v", wrong)
 			return
 		}

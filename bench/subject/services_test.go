@@ -66,7 +66,7 @@ func TestSource(t *testing.T) {
 	u := serveOne(t, PortSource, func(to net.Conn, from io.Reader) {
 		b := make([]byte, 3*pattern.Period/2)
 		io.ReadFull(from, b)
-		if err := pattern.Check(b, 0); err != nil {
+		if err := pattern.Sampled.Check(b, 0); err != nil {
 			t.Error(err)
 		}
 		to.Write([]byte{0})

@@ -1,0 +1,132 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"minitcp/bench/memory"
+	"minitcp/bench/report"
+)
+
+// memoryCommand is the first argument for very many idle connections.
+const memoryCommand = "memory"
+
+const memoryUsage = `usage: go run ./bench memory [flags]
+
+Opens very many idle connections between two of minitcp's stacks in this process, and measures the memory of each, and how
+64 others that play ping-pong fare beside them. The table goes to stdout, progress to stderr. It needs neither root nor a
+network, and for each million connections about 12 GB of memory.
+
+`
+
+// memoryOptions are what the command line says after memoryCommand.
+type memoryOptions struct {
+	connections int
+	duration    time.Duration
+	markdown    bool
+}
+
+// runMemory returns the exit status, as run does.
+func runMemory(arguments []string, stdout, stderr io.Writer) int {
+	o, err := parseMemory(arguments, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return 2
+	}
+	if err := o.measure(stdout, stderr); err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+// parseMemory reads the command line. What is wrong with it is told on stderr too.
+func parseMemory(arguments []string, stderr io.Writer) (o memoryOptions, err error) {
+	flags := flag.NewFlagSet("bench memory", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, memoryUsage)
+		flags.PrintDefaults()
+	}
+	flags.IntVar(&o.connections, "connections", 1_000_000, fmt.Sprintf("idle ones in the end, 1 to %d", memory.MaxConnections))
+	flags.DurationVar(&o.duration, "duration", 5*time.Second, fmt.Sprintf("of each game of ping-pong, %v to %v", minDuration, maxDuration))
+	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
+	if err := flags.Parse(arguments); err != nil {
+		return o, err // told already
+	}
+	switch {
+	case flags.NArg() > 0:
+		err = fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
+	case o.connections < 1 || o.connections > memory.MaxConnections:
+		err = fmt.Errorf("-connections %d is not within 1 and %d", o.connections, memory.MaxConnections)
+	case o.duration < minDuration || o.duration > maxDuration:
+		err = fmt.Errorf("-duration %v is not within %v and %v", o.duration, minDuration, maxDuration)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+	}
+	return o, err
+}
+
+func (o *memoryOptions) measure(stdout, stderr io.Writer) error {
+	if o.markdown {
+		if err := fillReadme(memoryName, nil); err != nil { // better now than later
+			return err
+		}
+	}
+	ctx, release := untilSignal()
+	defer release()
+	e := findEnvironment()
+	r, err := memory.Measure(ctx, memory.Steps(o.connections), o.duration, stderr)
+	if err != nil {
+		return err
+	}
+	t := memoryTable(r.Steps)
+	footnote := fmt.Sprintf("An accepted connection with a goroutine that waits in Read takes %s octets more.\n", report.Digits(r.Goroutine))
+	fmt.Fprintf(stdout, "%s\n\n", e)
+	if err := t.WriteText(stdout); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "\n%s", footnote)
+	if !o.markdown {
+		return nil
+	}
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "%s.\n\n", e)
+	if err := t.WriteMarkdown(&text); err != nil {
+		return err
+	}
+	fmt.Fprintf(&text, "\n%s", footnote)
+	return fillReadme(memoryName, text.Bytes())
+}
+
+func memoryTable(steps []memory.Step) *report.Table {
+	t := &report.Table{}
+	t.Lines = append(t.Lines, []string{
+		"idle connections", "heap, an end", "resident, an end", "ping-pongs", "CPU", "median", "one in 1000", "collections", "longest pause",
+	})
+	octets := func(v float64) string {
+		if v == 0 {
+			return "–"
+		}
+		return report.Digits(v) + " octets"
+	}
+	for _, s := range steps {
+		b := s.Busy
+		t.Lines = append(t.Lines, []string{
+			fmt.Sprint(s.Connections), octets(s.Heap), octets(s.Resident), report.Digits(b.Rate/1000) + " k/s",
+			report.Digits(b.CPU.Seconds()) + " s/1000",
+			fmt.Sprint(b.Usual.Round(time.Microsecond)), fmt.Sprint(b.Rare.Round(time.Microsecond)), fmt.Sprint(b.Collections),
+			fmt.Sprint(b.Pause.Round(time.Microsecond)),
+		})
+	}
+	return t
+}

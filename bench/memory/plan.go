@@ -1,0 +1,94 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"minitcp/bench/subject"
+)
+
+// Step is the figures with a number of idle connections.
+type Step struct {
+	Connections int
+	// Heap and Resident are octets by which the process has grown for each end of each connection.
+	Heap, Resident float64
+	Busy           Busy
+}
+
+// Result is all of it.
+type Result struct {
+	Steps []Step
+	// Goroutine is how many octets of heap and stacks more an accepted connection takes with a goroutine that waits in
+	// Read.
+	Goroutine float64
+}
+
+// MaxConnections is the most there can be.
+const MaxConnections = 4_000_000
+
+// Steps are those on the way to a number of connections.
+func Steps(connections int) (steps []int) {
+	steps = append(steps, 0)
+	for _, part := range []int{100, 10} {
+		if n := connections / part; n > steps[len(steps)-1] {
+			steps = append(steps, n)
+		}
+	}
+	return append(steps, connections)
+}
+
+// Measure opens idle connections step by step, and in each lets others play for a time.
+func Measure(ctx context.Context, steps []int, play time.Duration, progress io.Writer) (r Result, err error) {
+	n, err := newNetwork()
+	if err != nil {
+		return r, err
+	}
+	defer n.close()
+	if _, err := n.play(ctx, play/4); err != nil { // what is made once is there
+		return r, err
+	}
+	empty, err := subject.OwnMemory()
+	if err != nil {
+		return r, err
+	}
+	for _, connections := range steps {
+		s := Step{Connections: connections}
+		begin := time.Now()
+		if err := n.grow(ctx, connections); err != nil {
+			return r, err
+		}
+		took := time.Since(begin)
+		now, err := subject.OwnMemory()
+		if err != nil {
+			return r, err
+		}
+		if connections > 0 {
+			s.Heap, s.Resident = each(now.Heap-empty.Heap, 2*connections), each(now.RSS-empty.RSS, 2*connections)
+		}
+		if s.Busy, err = n.play(ctx, play); err != nil {
+			return r, err
+		}
+		fmt.Fprintf(progress, "%d connections, opened in %v: %.0f octets of heap for each end\n", connections, took.Round(time.Millisecond), s.Heap)
+		r.Steps = append(r.Steps, s)
+	}
+	r.Goroutine, err = n.goroutines()
+	return r, err
+}
+
+func each(octets int64, ends int) float64 { return max(0, float64(octets)) / float64(ends) }
+
+// goroutines is what watching costs.
+func (n *network) goroutines() (float64, error) {
+	if len(n.accepted) == 0 {
+		return 0, nil
+	}
+	before, err := subject.OwnMemory()
+	if err != nil {
+		return 0, err
+	}
+	n.watch()
+	after, err := subject.OwnMemory()
+	return each(after.Heap-before.Heap, len(n.accepted)), err
+}
