@@ -137,8 +137,8 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 		}
 	case c.isDuplicate(s, ack, windowBefore):
 		r.duplicates++
-		r.left += full
-		a.octets = 0 // for congestion control; PRR counts duplicates by left
+		r.left = min(r.left+full, c.sent.flying) // no more than there is, however many of them a peer sends
+		a.octets = 0                             // for congestion control; PRR counts duplicates by left
 		// Not for what was sent before the last episode: its retransmissions make duplicate ACKs too (RFC 6582 3.2).
 		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una >= r.end {
 			c.loseFirst(now, a)

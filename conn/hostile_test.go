@@ -1,0 +1,459 @@
+package conn
+
+import (
+	"testing"
+	"time"
+
+	"minitcp/conn/cc"
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// hostile is a connection that sends to a peer which takes what it gets as it should, and says of that what it likes.
+// The path carries 1.25 MB/s in 100 ms, and loses one segment in 200 and what more than 100 others wait before. Segments have 1000 octets.
+type hostile struct {
+	*one
+	size int64
+	say  func(h *hostile, honest reply) []reply // what it says instead of the truth; nil: that
+
+	got     rangeset   // what has arrived at the peer
+	allowed seq.Offset // furthest edge of a window it has offered
+	free    Time       // when the bottleneck has sent all it has
+	passed  int        // segments it has got; one in lossEvery is lost
+	way     []parcel   // what is under way, in the order it arrives
+	replies int
+	grown   map[int64]int64 // window when so much had been acknowledged
+}
+
+// reply is an ACK and what it says. Window is in octets; age is how old the timestamp is that it echoes.
+type reply struct {
+	after       time.Duration // later than the truth
+	ack         int64
+	blocks      []interval
+	window      int
+	ece         bool
+	stamp, echo uint32
+}
+
+// parcel is a segment on its way to the peer, or a reply.
+type parcel struct {
+	at    Time
+	data  interval
+	echo  uint32
+	reply *reply
+}
+
+const (
+	hostileRate   = 1_250_000
+	hostileRTT    = 100 * time.Millisecond
+	hostileWindow = 1 << 20
+	lossEvery     = 200
+)
+
+func newHostile(t *testing.T, cfg Config, size int64, say func(*hostile, reply) []reply) *hostile {
+	t.Helper()
+	cfg.MaxRTO = time.Minute
+	h := &hostile{one: newOne(t, cfg), size: size, say: say, grown: map[int64]int64{}, allowed: 1 + 65535}
+	h.c = Dial(h.now, &h.cfg, testOpen())
+	h.transmit()
+	h.way = nil
+	h.sleep(hostileRTT)
+	options := wire.Options{MSS: 1000, SACKPermitted: cfg.SACK == Enabled, HasWindowScale: true, WindowScale: 8,
+		HasTimestamps: cfg.Timestamps == Enabled, TSVal: 1, TSEcr: h.c.clock(h.now.Add(-hostileRTT))}
+	if options.HasTimestamps {
+		options.MSS += timestampsLen
+	}
+	flags := syn | ack
+	if cfg.ECN == ECNActive {
+		flags |= wire.ECE
+	}
+	h.in(segment{flags: flags, ack: 1, options: options})
+	h.transmit()
+	h.way = nil
+	return h
+}
+
+// transmit lets out what may go.
+func (h *hostile) transmit() {
+	h.t.Helper()
+	for h.c.Transmit(h.now, 1, &h.last) {
+		h.check()
+		at := seq.Unwrap(testISS, h.c.snd.una, h.last.TCP.Seq)
+		data := interval{at, at + seq.Offset(h.last.Len)}
+		if data.end > h.allowed+1 { // one octet more is a probe
+			h.t.Fatalf("octets %d to %d were sent, offered was up to %d", data.start, data.end, h.allowed)
+		}
+		h.free = max(h.free, h.now)
+		wait := cc.Rate(hostileRate).Time(int64(h.last.Len))
+		if h.last.Len == 0 {
+			continue
+		}
+		if h.passed++; h.passed%lossEvery == 0 || h.free.Sub(h.now) > 100*wait {
+			continue
+		}
+		h.free = h.free.Add(wait)
+		h.way = append(h.way, parcel{at: h.free.Add(hostileRTT / 2), data: data, echo: h.last.TCP.Options.TSVal})
+	}
+}
+
+// arrive is the peer.
+func (h *hostile) arrive(p parcel) {
+	next := h.got.takenTo(1)
+	again := h.got.overlap(p.data.start, p.data.end)
+	if p.data.size() > 0 {
+		h.got.add(p.data.start, p.data.end)
+	}
+	r := reply{window: hostileWindow, echo: p.echo, stamp: uint32(time.Duration(h.now) / ms)}
+	r.ack = int64(h.got.takenTo(1))
+	if again.size() > 0 {
+		r.blocks = append(r.blocks, again)
+	}
+	for _, b := range h.got {
+		if b.start > next && len(r.blocks) < 3 && b.start > seq.Offset(r.ack) {
+			r.blocks = append(r.blocks, b)
+		}
+	}
+	replies := []reply{r}
+	if h.say != nil {
+		replies = h.say(h, r)
+	}
+	for _, r := range replies {
+		p := parcel{at: h.now.Add(hostileRTT/2 + r.after), reply: &r}
+		i := len(h.way)
+		for i > 0 && h.way[i-1].at > p.at {
+			i--
+		}
+		h.way = append(h.way[:i], append([]parcel{p}, h.way[i:]...)...)
+	}
+}
+
+// takenTo is the end of what the set has from o on without a gap.
+func (s rangeset) takenTo(o seq.Offset) seq.Offset {
+	if len(s) > 0 && s[0].start <= o {
+		return s[0].end
+	}
+	return o
+}
+
+// hears gives the connection a reply.
+func (h *hostile) hears(r *reply) {
+	h.t.Helper()
+	h.replies++
+	s := Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + uint32(r.ack), Flags: ack, Window: uint16((r.window + 255) >> 8)}}
+	if r.ece {
+		s.TCP.Flags |= wire.ECE
+	}
+	o := &s.TCP.Options
+	if h.c.timestamps {
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, r.stamp, r.echo
+	}
+	for _, b := range r.blocks {
+		if int(o.SACKCount) < 3 {
+			o.SACK[o.SACKCount] = wire.SACKBlock{Left: seq.Wire(testISS, b.start), Right: seq.Wire(testISS, b.end)}
+			o.SACKCount++
+		}
+	}
+	h.allowed = max(h.allowed, seq.Offset(r.ack)+seq.Offset(int(s.TCP.Window)<<8))
+	h.c.Receive(h.now, &s)
+	h.check()
+}
+
+// run transfers all there is, and returns how long that took. The window never grows by more than what is acknowledged
+// (RFC 3465), however that is said.
+func (h *hostile) run(limit time.Duration) time.Duration {
+	h.t.Helper()
+	start, written := h.now, int64(0)
+	data := make([]byte, 1<<16)
+	for h.c.snd.una <= seq.Offset(h.size) {
+		for written < h.size {
+			n, _ := h.c.Write(h.now, data[:min(int64(len(data)), h.size-written)])
+			if written += int64(n); n == 0 {
+				break
+			}
+		}
+		h.transmit()
+		next := h.c.Deadline()
+		if len(h.way) > 0 {
+			next = min(next, h.way[0].at)
+		}
+		if h.now = max(h.now, next); h.now.Sub(start) > limit || h.c.State() != Established {
+			h.t.Fatalf("%v after %v, at octet %d of %d: %+v", h.c.State(), h.now.Sub(start), h.c.snd.una, h.size, h.c.Info(h.now))
+		}
+		if len(h.way) > 0 && h.way[0].at <= h.now {
+			p := h.way[0]
+			h.way = h.way[1:]
+			if p.reply == nil {
+				h.arrive(p)
+				continue
+			}
+			h.hears(p.reply)
+		} else {
+			h.c.Advance(h.now)
+			h.check()
+		}
+		w, una := h.c.cc.Window(), int64(h.c.snd.una)-1
+		if bound := cc.InitialWindow(1000) + max(una, h.c.rate.delivered); w > bound {
+			h.t.Fatalf("the window is %d after %d octets: more than %d", w, una, bound)
+		}
+		if una > 0 {
+			h.grown[una] = max(h.grown[una], w)
+		}
+	}
+	return h.now.Sub(start)
+}
+
+// under runs a transfer of 1 MB with every congestion control, first with an honest peer and then with another.
+func under(t *testing.T, cfg Config, say func(*hostile, reply) []reply, compare func(t *testing.T, honest, other *hostile, h, o time.Duration)) {
+	t.Helper()
+	for _, control := range []CongestionControl{CUBIC, Reno, BBR} {
+		t.Run(control.String(), func(t *testing.T) {
+			cfg.CongestionControl = control
+			honest := newHostile(t, cfg, 1_000_000, nil)
+			took := honest.run(time.Minute)
+			other := newHostile(t, cfg, 1_000_000, say)
+			compare(t, honest, other, took, other.run(10*time.Minute))
+		})
+	}
+}
+
+// most is the largest window there was.
+func (h *hostile) most() (most int64) {
+	for _, w := range h.grown {
+		most = max(most, w)
+	}
+	return most
+}
+
+// noLarger expects the window to have never been larger than an honest peer's made it, for as many octets, but for what
+// the times at which the pacer is asked make of it.
+func noLarger(t *testing.T, honest, other *hostile) {
+	t.Helper()
+	if honest.c.control == BBR { // whose cycle depends on the instant: run's bound and its largest window must do
+		if a, b := honest.most(), other.most(); b > a+a/4 {
+			t.Errorf("the window is %d, with an honest peer %d", b, a)
+		}
+		return
+	}
+	for una, w := range honest.grown {
+		if o := other.grown[una]; o > w+w/20+1000 {
+			t.Fatalf("after %d octets the window is %d, with an honest peer %d", una, o, w)
+		}
+	}
+}
+
+// noSlower expects a transfer to take hardly longer than with an honest peer.
+func noSlower(t *testing.T, honest, other time.Duration) {
+	t.Helper()
+	if other > honest+honest/4 {
+		t.Errorf("it took %v, with an honest peer %v", other, honest)
+	}
+}
+
+// A peer that acknowledges each segment in twenty pieces makes the window grow no faster: octets count, not ACKs (RFC 3465,
+// RFC 5681 3.1).
+func TestACKDivision(t *testing.T) {
+	divide := func(h *hostile, r reply) (all []reply) {
+		for a := max(r.ack-1000, 1) + 50; a < r.ack; a += 50 {
+			piece := r
+			piece.ack, piece.blocks = a, nil
+			all = append(all, piece)
+		}
+		return append(all, r)
+	}
+	under(t, Config{Pacing: Disabled}, divide, func(t *testing.T, honest, other *hostile, h, o time.Duration) {
+		if other.replies < 10*honest.replies {
+			t.Errorf("the test is wrong: %d ACKs for %d", other.replies, honest.replies)
+		}
+		noLarger(t, honest, other)
+		noSlower(t, h, o)
+	})
+}
+
+// A peer that acknowledges what is still on its way gets what that says, and no more: the window grows with octets.
+func TestOptimisticACKs(t *testing.T) {
+	ahead := func(h *hostile, r reply) []reply {
+		r.ack, r.blocks = int64(h.c.snd.max), nil
+		h.got.add(1, h.c.snd.max)
+		return []reply{r}
+	}
+	under(t, Config{}, ahead, func(t *testing.T, honest, other *hostile, h, o time.Duration) { noSlower(t, h, o) })
+}
+
+// ACKs of what was never sent are neither believed nor answered without end (RFC 5961 5.2).
+func TestACKsOfWhatWasNeverSent(t *testing.T) {
+	future := func(h *hostile, r reply) []reply {
+		bad := r
+		bad.ack, bad.window = int64(h.c.snd.max)+1_000_000, 100
+		worse := r
+		worse.ack = r.ack + 1<<31 - 1
+		return []reply{bad, r, worse}
+	}
+	under(t, Config{}, future, func(t *testing.T, honest, other *hostile, h, o time.Duration) {
+		noLarger(t, honest, other)
+		noSlower(t, h, o)
+		c := other.c.stats
+		if answers := c.SegmentsSent - c.DataSegmentsSent; answers > 10*uint64(1+o/(5*time.Second))+5 {
+			t.Errorf("%d answers to them", answers)
+		}
+	})
+}
+
+// SACK blocks outside the window, upside down, and across its edges: the true ones beside them count.
+func TestSACKsOutsideTheWindow(t *testing.T) {
+	n := 0
+	absurd := func(h *hostile, r reply) []reply {
+		una, top := seq.Offset(r.ack), seq.Offset(h.size)+1
+		all := []interval{{top, top + 5000}, {top - 500, top + 500}, {una + 2000, una + 1000}, {una - 1<<30, una - 1<<29},
+			{top + 1<<30, top + 1<<31 - 1}, {una + 1500, una + 1500}}
+		n++
+		r.blocks = append(r.blocks[:len(r.blocks):len(r.blocks)], all[n%len(all)])
+		return []reply{r}
+	}
+	under(t, Config{}, absurd, func(t *testing.T, honest, other *hostile, h, o time.Duration) {
+		if a, b := honest.c.stats.Retransmitted, other.c.stats.Retransmitted; b > a+a/4+5 {
+			t.Errorf("%d segments sent again, with an honest peer %d", b, a)
+		}
+		noSlower(t, h, o)
+	})
+}
+
+// A peer that throws away again and again what it has reported is sent all of it, by timeouts if need be (RFC 2018 8).
+func TestRenegingAgainAndAgain(t *testing.T) {
+	forgotten := 0
+	forget := func(h *hostile, r reply) []reply {
+		if len(h.got) > 1 && h.got[1].size() > 3000 {
+			h.got = h.got[:1]
+			forgotten++
+		}
+		return []reply{r}
+	}
+	under(t, Config{}, forget, func(t *testing.T, honest, other *hostile, h, o time.Duration) {
+		if forgotten == 0 || o > h+2*time.Minute {
+			t.Errorf("it took %v, with an honest peer %v; it has forgotten %d times", o, h, forgotten)
+		}
+	})
+}
+
+// D-SACKs for what was sent once prove nothing about what was lost: no reduction is undone, and what is lost is found
+// within two round trips all the same.
+func TestDSACKsOfWhatWasSentOnce(t *testing.T) {
+	twice := func(h *hostile, r reply) []reply {
+		first := seq.Offset(max(r.ack-1000, 1))
+		if r.ack > 1000 && !h.c.undo.again.contains(first, seq.Offset(r.ack)) && len(r.blocks) < 3 {
+			r.blocks = append([]interval{{first, seq.Offset(r.ack)}}, r.blocks...)
+		}
+		return []reply{r}
+	}
+	under(t, Config{Timestamps: Disabled}, twice, func(t *testing.T, honest, other *hostile, h, o time.Duration) {
+		if s := other.c.stats; s.Spurious > honest.c.stats.Spurious || s.Duplicates < 100 {
+			t.Errorf("%d episodes were undone after %d reports, with an honest peer %d", s.Spurious, s.Duplicates, honest.c.stats.Spurious)
+		}
+		if o > 2*h {
+			t.Errorf("it took %v, with an honest peer %v", o, h)
+		}
+	})
+}
+
+// Timestamps that run backwards, jump and echo what was never said now and then: such ACKs are lost like others, and the
+// timeout stays within its bounds.
+func TestTimestampsThatJump(t *testing.T) {
+	n := 0
+	for name, jump := range map[string]func(r *reply){
+		"backwards":         func(r *reply) { r.stamp -= 5000 },
+		"echo of nothing":   func(r *reply) { r.echo = 0 },
+		"echo of the past":  func(r *reply) { r.echo -= 900 },
+		"echo of long ago":  func(r *reply) { r.echo -= 1 << 30 },
+		"echo of to come":   func(r *reply) { r.echo += 10_000 },
+		"echo of far ahead": func(r *reply) { r.echo += 1<<31 - 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n = 0
+			say := func(h *hostile, r reply) []reply {
+				if n++; n%3 == 0 {
+					jump(&r)
+				}
+				return []reply{r}
+			}
+			under(t, Config{}, say, func(t *testing.T, honest, other *hostile, h, o time.Duration) {
+				if o > time.Minute+3*h { // what it says of round trips makes timeouts longer
+					t.Errorf("it took %v, with an honest peer %v", o, h)
+				}
+				if i := other.c.Info(other.now); i.RTO > 5*time.Second {
+					t.Errorf("the timeout is %v", i.RTO)
+				}
+			})
+		})
+	}
+}
+
+// Windows that shrink to nothing and open again: what is beyond is never sent, and all of it arrives.
+func TestWindowsThatShrink(t *testing.T) {
+	n := 0
+	for name, shrink := range map[string]func(h *hostile, r reply) []reply{
+		"to zero and back": func(h *hostile, r reply) []reply {
+			if n++; n%7 != 0 {
+				return []reply{r}
+			}
+			closed, open := r, r
+			closed.window, open.after = 0, 30*time.Millisecond
+			open.stamp += 30
+			return []reply{closed, open}
+		},
+		"to a segment and back": func(h *hostile, r reply) []reply {
+			n++
+			r.window = []int{1024, 256, hostileWindow, 8192}[n%4]
+			return []reply{r}
+		},
+		"and the update is lost": func(h *hostile, r reply) []reply {
+			if n++; n%40 == 0 {
+				r.window = 0
+			}
+			return []reply{r}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n = 0
+			under(t, Config{}, shrink, func(t *testing.T, honest, other *hostile, h, o time.Duration) {
+				if o > 30*h {
+					t.Errorf("it took %v, with an honest peer %v", o, h)
+				}
+			})
+		})
+	}
+}
+
+// A peer that reports a mark with every ACK gets at least a segment per timeout, is obeyed once in a round trip, and
+// nothing is sent again for it (RFC 3168 6.1.2).
+func TestMarksWithoutEnd(t *testing.T) {
+	flood := func(h *hostile, r reply) []reply {
+		r.ece = true
+		return []reply{r}
+	}
+	under(t, Config{ECN: ECNActive}, flood, func(t *testing.T, honest, other *hostile, h, o time.Duration) {
+		s := other.c.stats
+		if rounds := uint64(o/hostileRTT) + 1; s.ECEReductions == 0 || s.ECEReductions > rounds {
+			t.Errorf("%d reductions in %d round trips", s.ECEReductions, rounds)
+		}
+		if s.Retransmitted > 2*1000/lossEvery || other.most() > honest.most() {
+			t.Errorf("%d sent again, window %d, with an honest peer %d", s.Retransmitted, other.most(), honest.most())
+		}
+	})
+}
+
+// Duplicate ACKs that no segment has caused let out no more than there is in flight (RFC 5681, security considerations).
+func TestDuplicateACKsWithoutEnd(t *testing.T) {
+	for _, control := range []CongestionControl{CUBIC, Reno} {
+		h := newHostile(t, Config{SACK: Disabled, Timestamps: Disabled, Pacing: Disabled, CongestionControl: control}, 0, nil)
+		h.write(repeat(10_000))
+		h.transmit()
+		for range 1000 {
+			h.hears(&reply{ack: 1, window: hostileWindow})
+		}
+		before := h.c.snd.max
+		h.write(repeat(500_000))
+		h.transmit()
+		if n := h.c.snd.max - before; n > 10_000 {
+			t.Errorf("%v: %d octets leave at once for ACKs of nothing", control, n)
+		}
+	}
+}
