@@ -50,13 +50,10 @@ func (a *arrival) add(r *record) {
 
 // ambiguous reports whether it may have been an earlier copy of the record that arrived (RFC 8985 6.2, step 2).
 func (a *arrival) ambiguous(r *record) bool {
-	switch {
-	case !r.again:
+	if !r.again {
 		return false
-	case a.echoes:
-		return seq.Less(a.echo, timestampClock(r.at, a.offset))
 	}
-	return a.now.Sub(r.at) < a.minRTT
+	return a.now.Sub(r.at) < a.minRTT || a.echoes && seq.Less(a.echo, timestampClock(r.at, a.offset))
 }
 
 // sentAfter reports whether a was sent after b; of what left at one instant, the higher numbers were later

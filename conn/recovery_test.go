@@ -146,39 +146,6 @@ func TestSeveralLosses(t *testing.T) {
 	}
 }
 
-// Segments that change places once are waited for ever after, for a quarter of a round trip (RFC 8985 6.2, step 4).
-func TestReorderingIsLearned(t *testing.T) {
-	o := tenSent(t, Disabled)
-	o.ack(1, 1001, 2001)
-	o.ack(2001) // it was only late
-	o.sleep(time.Millisecond)
-	if !o.c.rack.reordered {
-		t.Fatal("nothing was learned")
-	}
-	for o.c.Transmit(o.now, 1, &o.last) {
-	}
-	o.ack(2001, 3001, 8001) // five after it have arrived
-	o.wantNoRetransmission()
-	if o.c.timer.reorder == Never {
-		t.Fatal("no timer")
-	}
-	o.sleep(30 * time.Millisecond)
-	o.c.Advance(o.now)
-	o.c.Transmit(o.now, 1, &o.last)
-	if n := int64(seq.Unwrap(testISS, 1, o.last.TCP.Seq)); n != 2001 {
-		t.Errorf("sent %d, want 2001", n)
-	}
-}
-
-func (o *one) wantNoRetransmission() {
-	o.t.Helper()
-	for o.c.Transmit(o.now, 1, &o.last) {
-		if o.last.Note == NoteFastRetransmission || o.last.Note == NoteRetransmission {
-			o.t.Fatalf("sent %d again", o.last.TCP.Seq-testISS)
-		}
-	}
-}
-
 // The last segment is lost, and nothing follows that could tell: a probe after two round trips, whose SACK does
 // (RFC 8985 7).
 func TestTailLoss(t *testing.T) {
