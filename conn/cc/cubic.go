@@ -23,7 +23,7 @@ type Cubic struct {
 	prior  int64         // window before the last reduction: cwnd_prior
 	last   time.Duration // when the ACK before came
 	credit int64         // octets that have not yet made the window grow by a whole segment
-	reno   int64         // W_est: the window Reno would have
+	reno   int64         // W_est: the window Reno would have, in fractions: an ACK moves it by less than an octet
 
 	before undo
 }
@@ -41,6 +41,9 @@ const (
 	// beta_cubic is 0.7, C is 0.4 (RFC 9438 4.1.2, 5), and alpha_cubic 3*(1-0.7)/(1+0.7) = 9/17 (4.3).
 	betaNum, betaDen   = 7, 10
 	alphaNum, alphaDen = 9, 17
+
+	// fractions of an octet W_est is counted in.
+	fractions = 1 << 10
 )
 
 // NewCubic returns a controller for segments of mss octets that begins with the given window, usually [InitialWindow].
@@ -91,8 +94,8 @@ func (c *Cubic) avoid(a Ack, acked int64) {
 	}
 	c.estimate(acked)
 	t := a.Now - c.epoch
-	if c.curve(t) < c.reno { // the Reno-friendly region
-		c.window = min(max(c.window, c.reno), maxWindow)
+	if reno := c.reno / fractions; c.curve(t) < reno { // the Reno-friendly region
+		c.window = min(max(c.window, reno), maxWindow)
 		c.credit = 0
 		return
 	}
@@ -108,7 +111,7 @@ func (c *Cubic) avoid(a Ack, acked int64) {
 // begin starts an epoch: the curve goes through the window at its start (RFC 9438 4.2).
 func (c *Cubic) begin(now time.Duration) {
 	c.epoch = now
-	c.reno, c.credit = c.window, 0
+	c.reno, c.credit = c.window*fractions, 0
 	if c.prior == 0 {
 		c.prior = c.window
 	}
@@ -122,11 +125,11 @@ func (c *Cubic) begin(now time.Duration) {
 // estimate moves W_est: slower than Reno's segment per window as the reductions are smaller, until it is back at where
 // the last one was (RFC 9438 4.3).
 func (c *Cubic) estimate(acked int64) {
-	grow := mulDiv(c.mss*alphaNum, acked, c.window*alphaDen)
-	if c.reno >= c.prior {
-		grow = mulDiv(c.mss, acked, c.window)
+	grow := mulDiv(c.mss*fractions*alphaNum, acked, c.window*alphaDen)
+	if c.reno >= c.prior*fractions {
+		grow = mulDiv(c.mss*fractions, acked, c.window)
 	}
-	c.reno = min(c.reno+grow, maxWindow)
+	c.reno = min(c.reno+grow, maxWindow*fractions)
 }
 
 // The curve is computed in units of 1/1024 s.
