@@ -228,27 +228,40 @@ func FuzzCubic(f *testing.F) {
 // A sender that paces looks for the queue within a round trip, too.
 func TestHystartWithin(t *testing.T) {
 	const mss = 1000
+	type rounds func(long time.Duration, n int, apart time.Duration)
 	for _, c := range []struct {
 		name   string
-		rounds func(round func(long time.Duration, n int, apart time.Duration))
+		rounds func(round rounds)
 		window int64 // segments
-		over   bool
+		slow   bool  // conservative slow start
 	}{
-		{"the end of a round trip is long, twice", func(round func(time.Duration, int, time.Duration)) {
+		// From 80 it grows until the eighth long time, not at all in the round trip that is to tell, and then by a quarter of 40.
+		{"the end of a round trip is long, twice", func(round rounds) {
 			round(46*time.Millisecond, 20, time.Millisecond)
 			round(46*time.Millisecond, 20, time.Millisecond)
-			round(40*time.Millisecond, 1, time.Millisecond)
-		}, 107, true},
-		{"once", func(round func(time.Duration, int, time.Duration)) {
+			round(46*time.Millisecond, 20, time.Millisecond)
+		}, 117, true},
+		{"for all of conservative slow start", func(round rounds) {
+			for range 2 + cssRounds {
+				round(46*time.Millisecond, 20, time.Millisecond)
+			}
+		}, 107 + 10*cssRounds, true}, // the next round trip is of congestion avoidance
+		{"twice, and then no more", func(round rounds) {
+			round(46*time.Millisecond, 20, time.Millisecond)
+			round(46*time.Millisecond, 20, time.Millisecond)
+			round(40*time.Millisecond, 0, time.Millisecond)
+			round(40*time.Millisecond, 0, time.Millisecond)
+		}, 157, false},
+		{"once", func(round rounds) {
 			round(46*time.Millisecond, 20, time.Millisecond)
 			round(40*time.Millisecond, 1, time.Millisecond)
 			round(40*time.Millisecond, 1, time.Millisecond)
 		}, 147, false},
-		{"one delay of what then comes together", func(round func(time.Duration, int, time.Duration)) {
+		{"one delay of what then comes together", func(round rounds) {
 			round(46*time.Millisecond, 20, 40*time.Microsecond)
 			round(40*time.Millisecond, 1, time.Millisecond)
 		}, 160, false},
-		{"not long enough", func(round func(time.Duration, int, time.Duration)) {
+		{"not long enough", func(round rounds) {
 			round(43*time.Millisecond, 20, time.Millisecond)
 			round(40*time.Millisecond, 1, time.Millisecond)
 		}, 160, false},
@@ -269,8 +282,13 @@ func TestHystartWithin(t *testing.T) {
 		h.window = 40 * mss
 		round(40*time.Millisecond, 0, time.Millisecond)
 		c.rounds(round)
-		if over := h.ssthresh != maxWindow; over != c.over || !over && h.window != c.window*mss || over && h.window < c.window*mss {
-			t.Errorf("%s: window %d, want %d; over: %v", c.name, h.window, c.window*mss, over)
+		if slow := h.hystart.base != 0; slow != c.slow || h.window != c.window*mss || h.ssthresh != maxWindow {
+			t.Errorf("%s: window %d, want %d; conservative: %v; ssthresh %d", c.name, h.window, c.window*mss, slow, h.ssthresh)
+		}
+		if h.hystart.rounds == cssRounds-1 {
+			if round(46*time.Millisecond, 20, time.Millisecond); h.ssthresh == maxWindow {
+				t.Errorf("%s: slow start goes on", c.name)
+			}
 		}
 	}
 }

@@ -19,16 +19,16 @@ type hystart struct {
 	since time.Duration // when the first of them came
 	late  bool          // in this round there were enough of them
 	hold  hold
+	held  bool // conservative slow start has begun for this, and goes on while it is so
 }
 
 // hold is how far it is with an alarm from within a round trip.
 type hold uint8
 
 const (
-	growing   hold = iota // none
-	alarmed               // in this round trip
-	checking              // in the one before: is it so in this one, too, at the same window?
-	confirmed             // it was
+	growing  hold = iota // none
+	alarmed              // in this round trip
+	checking             // in the one before: is it so in this one, too, at the same window?
 )
 
 const (
@@ -63,10 +63,7 @@ func (h *hystart) onAck(a Ack) bool {
 				return true
 			}
 		}
-		if h.nextHold(); h.hold == confirmed {
-			h.end()
-			return true
-		}
+		h.nextHold()
 	}
 	if a.RTT > 0 {
 		h.thisMin = min(h.thisMin, a.RTT)
@@ -79,7 +76,7 @@ func (h *hystart) onAck(a Ack) bool {
 		return false
 	}
 	if h.base != 0 {
-		if h.thisMin < h.base {
+		if !h.held && h.thisMin < h.base {
 			h.base, h.rounds = 0, 0 // a false alarm
 		}
 		return false
@@ -96,13 +93,18 @@ func threshold(last, divisor time.Duration) time.Duration {
 }
 
 // within looks for a queue before the round trip is over: eight samples in a row that are longer than the last one's
-// shortest by a sixteenth. Then the window stays until the next round trip is over, and if it was so in that, too, slow start
-// ends; else it goes on.
+// shortest by a sixteenth. Then the window stays until the next round trip is over; if it was so in that, too, slow start
+// becomes the conservative one, else it goes on as it was. To end it here would leave a sender that finds a queue others
+// have made far behind them.
 //
 // Deviation: RFC 9406 looks at the shortest of a round trip only, because without pacing most others wait behind the
 // sender's own bursts.
 func (h *hystart) within(a Ack) {
-	if h.lastMin == noRTT || a.RTT < h.lastMin+threshold(h.lastMin, withinDivisor) {
+	short := h.lastMin
+	if h.held {
+		short = h.base // of before there was a queue
+	}
+	if short == noRTT || a.RTT < short+threshold(short, withinDivisor) {
 		h.long = 0
 		return
 	}
@@ -112,17 +114,22 @@ func (h *hystart) within(a Ack) {
 	h.long++
 	if h.long >= rttSamples && a.Now-h.since >= longTime {
 		h.late = true
-		h.hold = max(h.hold, alarmed)
+		if h.base == 0 {
+			h.hold = max(h.hold, alarmed)
+		}
 	}
 }
 
 // nextHold begins a round trip.
 func (h *hystart) nextHold() {
 	switch {
+	case h.held && !h.late:
+		h.held, h.base, h.rounds = false, 0, 0 // a false alarm
 	case h.hold == alarmed:
 		h.hold = checking
 	case h.hold == checking && h.late:
-		h.hold = confirmed
+		h.hold = growing
+		h.held, h.base, h.rounds = true, h.lastMin, 0
 	default:
 		h.hold = growing
 	}
@@ -144,5 +151,5 @@ func (h *hystart) growth(acked int64) int64 {
 // end: slow start is over, and later ones need no help: their threshold is known.
 func (h *hystart) end() {
 	h.over = true
-	h.base, h.hold = 0, growing
+	h.base, h.hold, h.held = 0, growing, false
 }
