@@ -1,7 +1,6 @@
 package conn_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -38,41 +37,6 @@ func randomBytes(seed uint64, n int) []byte {
 }
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
-
-// Bytes out are bytes in, both ways at once, and both ends reach their final state, whatever the link does.
-func TestTransferOverBadLinks(t *testing.T) {
-	for seed := range uint64(300) {
-		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(seed, 3))
-			var cfg conn.Config
-			if r.IntN(4) == 0 {
-				cfg.ReceiveBuffer = 2048 << r.IntN(6)
-				cfg.SendBuffer = 2048 << r.IntN(6)
-			}
-			cfg.Timestamps = pick(r, conn.Enabled, conn.Enabled, conn.Enabled, conn.Disabled)
-			cfg.WindowScale = pick(r, conn.Enabled, conn.Enabled, conn.Enabled, conn.Disabled)
-			cfg.SACK = pick(r, conn.Enabled, conn.Enabled, conn.Enabled, conn.Disabled)
-			cfg.Nagle = pick(r, conn.NoDelay, conn.Nagle)
-			p := conntest.NewPair(seed, cfg, conntest.Link{
-				Delay:       5 * time.Millisecond,
-				Jitter:      pick(r, 0, 20*time.Millisecond),
-				Loss:        pick(r, 0, 0.01, 0.05, 0.2),
-				Duplication: pick(r, 0, 0.05),
-				Corruption:  pick(r, 0, 0, 0.02),
-				Superframes: pick(r, 1, 16000, 65000),
-				Cut:         r.IntN(2) == 0,
-			})
-			if r.IntN(4) == 0 {
-				p.Link.Rate, p.Link.Queue = 1e6, pick(r, 20_000, 100_000)
-			}
-			p.A.ToSend = randomBytes(seed, r.IntN(200_000))
-			p.B.ToSend = randomBytes(seed+1, r.IntN(200_000))
-			p.Dial(p.A)
-			run(t, p, 2*time.Hour)
-			finished(t, p)
-		})
-	}
-}
 
 // Both send a SYN at once; both become ESTABLISHED (MUST-10). Whichever packet of the handshake is lost.
 //

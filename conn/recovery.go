@@ -137,8 +137,13 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 		}
 	case c.isDuplicate(s, ack, windowBefore):
 		r.duplicates++
-		r.left = min(r.left+full, c.sent.flying) // no more than there is, however many of them a peer sends
-		a.octets = 0                             // for congestion control; PRR counts duplicates by left
+		arrived := c.sent.flying // at the most, however many of them a peer sends
+		if r.phase == timeoutRecovery {
+			// What is sent again makes duplicate ACKs where the first had arrived; only what is new then says something.
+			arrived = min(arrived, int64(c.snd.max-r.end))
+		}
+		r.left = min(r.left+full, arrived)
+		a.octets = 0 // for congestion control; PRR counts duplicates by left
 		// Not for what was sent before the last episode: its retransmissions make duplicate ACKs too (RFC 6582 3.2).
 		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una >= r.end {
 			c.loseFirst(now, a)

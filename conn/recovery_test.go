@@ -172,6 +172,24 @@ func TestTailLoss(t *testing.T) {
 	}
 }
 
+// A probe of something new is not followed by another: when it is not answered either, the timeout is next (RFC 8985 7.3).
+func TestOneTailProbe(t *testing.T) {
+	o := tenSent(t, Disabled)
+	o.write(repeat(3000))
+	o.wait(110 * time.Millisecond)
+	o.wantNumbers(10001)
+	if o.last.Note != NoteTailProbe {
+		t.Fatalf("note %v", o.last.Note)
+	}
+	o.wait(260 * time.Millisecond)
+	o.nothing()
+	o.wait(50 * time.Millisecond)
+	o.wantNumbers(1)
+	if o.c.stats.Timeouts != 1 {
+		t.Errorf("%d timeouts", o.c.stats.Timeouts)
+	}
+}
+
 // A probe that was not needed costs nothing, one that repaired a loss costs a reduction (RFC 8985 7.4).
 func TestTailProbeOutcome(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -146,6 +146,7 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	if n := min(int(s.buf.end-s.nxt), size); n > 0 && s.nxt+seq.Offset(n) <= s.edge {
 		c.transmitNext(now, out, n, size)
 		c.probe.end, c.probe.repeat = s.nxt, false
+		c.timer.tailProbe = Never // sending it has armed another, which is for when this one is answered
 		return true
 	}
 	i := len(q.list) - 1

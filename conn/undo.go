@@ -79,6 +79,9 @@ func (c *Conn) undoEpisode(now Time) {
 		c.rack.reordered = true // what was taken for lost had been overtaken
 	}
 	c.rtt.backoff = 0
+	if c.timer.retransmit != Never { // it may have been set with the backoff
+		c.timer.retransmit = min(c.timer.retransmit, now.Add(c.rtt.timeout(c.cfg)))
+	}
 	if c.recovery.phase == noRecovery {
 		return
 	}

@@ -1,6 +1,7 @@
 package conntest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -32,9 +33,17 @@ type End struct {
 	Received  []byte
 	ReadError error // what ended reading: io.EOF, usually
 
-	over bool // nothing is left that could receive or send
-	pipe pipe
-	buf  []byte
+	// Wake is when the application wants to be called at the latest. Each call begins with Never.
+	Wake conn.Time
+
+	peer    *End
+	over    bool // nothing is left that could receive or send
+	pipe    *pipe
+	thinned *packet // the last acknowledgment that waits
+	buf     []byte
+	stall   stall
+	twice   twice
+	lost    int // octets of data it has sent that never arrive
 }
 
 // Idle is an application that does nothing.
@@ -77,6 +86,9 @@ func (e *End) Read(p *Pair, n int) bool {
 		e.buf = make([]byte, n)
 	}
 	got, err := e.Conn.Read(p.Now, e.buf[:n])
+	if at := len(e.Received); at+got > len(e.peer.ToSend) || !bytes.Equal(e.buf[:got], e.peer.ToSend[at:at+got]) {
+		p.fail(fmt.Errorf("%s: reads what was not sent, at octet %d or after it", e.Name, at))
+	}
 	e.Received = append(e.Received, e.buf[:got]...)
 	switch {
 	case got > 0 && err != nil || got == 0 && err == nil:
@@ -143,27 +155,34 @@ func (p *Pair) Settle(e *End) {
 	}
 }
 
-// receive gives a segment to e, whatever it is now.
-func (p *Pair) receive(e *End, s *conn.Segment) {
+// receive gives a segment to the end it is for, whatever that is now.
+func (p *Pair) receive(k *packet) {
+	e, s := k.to, &k.seg
+	before, verdict := e.State(), conn.VerdictIgnored
 	m := e.machine()
 	switch {
 	case m != nil:
 		e.Monitor.Received(s)
-		if m.Receive(p.Now, s); e.Conn == nil && e.Embryo.State() == conn.EmbryoReady {
+		if verdict = m.Receive(p.Now, s); e.Conn == nil && e.Embryo.State() == conn.EmbryoReady {
 			e.Conn, e.Embryo = e.Embryo.Establish(p.Now), nil
 			p.check(e.Conn.Check(), e)
-			e.Conn.Receive(p.Now, s)
+			verdict = e.Conn.Receive(p.Now, s)
 		}
-		p.Settle(e)
+		e.took(k, verdict)
 	case e.Listening && !e.over && s.TCP.Flags&(wire.SYN|wire.ACK|wire.RST|wire.FIN) == wire.SYN:
+		verdict = conn.VerdictAccepted
 		e.Monitor.Received(s)
 		e.Embryo = conn.NewEmbryo(p.Now, &e.Config, e.Open, &s.TCP)
+	}
+	if p.Trace != nil {
+		p.Trace(&Event{Now: p.Now, From: k.from, Arrived: true, Segment: s, Note: k.note, Copied: k.copied, Verdict: verdict, Before: before, After: e.State()})
+	}
+	var out conn.Outgoing
+	switch {
+	case e.machine() != nil || m != nil:
 		p.Settle(e)
-	default:
-		var out conn.Outgoing
-		if conn.Reset(&s.TCP, len(s.Data), &out) {
-			p.send(e, &out)
-		}
+	case conn.Reset(&s.TCP, len(s.Data), &out):
+		p.send(e, &out)
 	}
 }
 
@@ -183,6 +202,8 @@ func (p *Pair) finish(e, peer *End) error {
 		return fmt.Errorf("%s: reading ended with %v", e.Name, e.ReadError)
 	case len(e.Received) != len(peer.ToSend):
 		return fmt.Errorf("%s received %d octets of %d", e.Name, len(e.Received), len(peer.ToSend))
+	case e.Conn.Deadline() != conn.Never:
+		return fmt.Errorf("%s: a timer is still running", e.Name)
 	case e.Pages.Lent != 0:
 		return fmt.Errorf("%s keeps %d pages", e.Name, e.Pages.Lent)
 	}

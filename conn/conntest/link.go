@@ -1,7 +1,6 @@
 package conntest
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"minitcp/conn"
@@ -12,14 +11,27 @@ import (
 type Link struct {
 	Delay  time.Duration // one way
 	Jitter time.Duration // up to so much more, for each packet by itself: they overtake each other
+	// Changes are new routes, whose delay is another. In the order of their times.
+	Changes []Change
+	Outages []Outage
 
 	Loss        float64
+	Burst       Burst
+	ACKLoss     float64 // of segments that only acknowledge
 	Duplication float64
 	Corruption  float64 // arrives, but damaged: the receiver's checksum is wrong, and it is dropped there
 	Marking     float64 // arrives with CE, if its sender permits (ECT)
 
+	Reordering      float64 // arrives ReorderingDelay later than it would, and others overtake it
+	ReorderingDelay time.Duration
+	// ACKThinning is how often segments that only acknowledge are let through; of those in between, each takes the place of
+	// the one before it. 0: all are.
+	ACKThinning time.Duration
+
 	Rate  int // octets in a second, 0: no limit
 	Queue int // octets that may wait for the rate; a packet that finds more is lost. 0: no limit
+	// Discipline says what else becomes of packets that wait.
+	Discipline Discipline
 
 	// Superframes is the most octets of data handed over in one piece (Transmit's limit). The receiver gets superframes
 	// whole, as a TUN delivers them.
@@ -28,44 +40,40 @@ type Link struct {
 	Cut bool
 }
 
-// Fate is what becomes of one packet.
-type Fate struct {
-	Copies int           // that are delivered: 0 is loss
-	Damage bool          // they arrive damaged
-	Mark   bool          // they arrive with CE, if their sender permits (ECT)
-	Delay  time.Duration // on top of the link's own
+// Change is a new route.
+type Change struct {
+	At    time.Duration // from when on
+	Delay time.Duration // Link's from then on
 }
 
-// Random returns what Link's probabilities make of a packet.
-func (l *Link) random(r *rand.Rand) Fate {
-	f := Fate{Copies: 1}
-	if r.Float64() < l.Loss {
-		f.Copies = 0
-	}
-	if r.Float64() < l.Duplication {
-		f.Copies *= 2
-	}
-	f.Damage = r.Float64() < l.Corruption
-	if l.Marking > 0 { // drawn for nothing, it would change what every seed has shown so far
-		f.Mark = r.Float64() < l.Marking
-	}
-	return f
+// Outage is a time during which everything that is sent is lost.
+type Outage struct {
+	From, To time.Duration
 }
 
-// pipe is one direction of a link.
-type pipe struct {
-	free conn.Time // when the last packet will have been sent
+// Burst loses packets in bursts (the Gilbert-Elliott model): with probability Begin before each packet, a bad time begins,
+// in which packets are lost with probability Loss, and with probability End it ends.
+type Burst struct {
+	Begin, End, Loss float64
 }
 
-// depart returns when a packet of n octets that is handed over now has been sent, and false if there is no room for it.
-func (p *pipe) depart(l *Link, now conn.Time, n int) (conn.Time, bool) {
-	if l.Rate <= 0 {
-		return now, true
+// delay is how long packets sent now are on their way.
+func (l *Link) delay(now conn.Time) time.Duration {
+	d := l.Delay
+	for _, c := range l.Changes {
+		if time.Duration(now) >= c.At {
+			d = c.Delay
+		}
 	}
-	start := max(p.free, now)
-	if waiting := int64(start.Sub(now)) * int64(l.Rate) / int64(time.Second); l.Queue > 0 && waiting+int64(n) > int64(l.Queue) {
-		return 0, false
+	return d
+}
+
+// down reports whether packets sent now are lost in an outage.
+func (l *Link) down(now conn.Time) bool {
+	for _, o := range l.Outages {
+		if time.Duration(now) >= o.From && time.Duration(now) < o.To {
+			return true
+		}
 	}
-	p.free = start.Add(time.Duration(int64(n) * int64(time.Second) / int64(l.Rate)))
-	return p.free, true
+	return false
 }

@@ -2,7 +2,6 @@ package conntest
 
 import (
 	"testing"
-	"time"
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
@@ -107,21 +106,6 @@ func TestMonitorResets(t *testing.T) {
 	m.Called()
 	if err := m.Sent(1, 2000, &rst); err != nil {
 		t.Error(err)
-	}
-}
-
-// A link of 1000 octets in a second: packets leave one after the other, and a full queue loses them.
-func TestPipe(t *testing.T) {
-	l := Link{Rate: 1000, Queue: 2000}
-	var p pipe
-	for i := range 4 {
-		at, ok := p.depart(&l, 0, 1000)
-		if want := conn.Time(i+1) * conn.Time(time.Second); ok != (i < 2) || ok && at != want {
-			t.Errorf("packet %d: %v, %v", i, at, ok)
-		}
-	}
-	if at, ok := p.depart(&l, conn.Time(10*time.Second), 500); !ok || at != conn.Time(10500*time.Millisecond) {
-		t.Errorf("on an idle link: %v, %v", at, ok)
 	}
 }
 

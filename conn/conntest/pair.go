@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"minitcp/conn"
-	"minitcp/conn/wire"
 )
 
 // Pair is two ends joined by a link, each driven as package conn wants it. After every call it looks whether the
@@ -23,30 +21,29 @@ type Pair struct {
 	// Packets is how many have been sent.
 	Packets int
 
-	flying []packet
+	// Trace is told of everything that leaves an end, arrives, or gets lost. Nil: nobody is.
+	Trace func(*Event)
+
+	dialAt conn.Time // when A does; Never: it is told to, or has
+	flying flight
 	rng    *rand.Rand
 	err    error
 }
 
-type packet struct {
-	at     conn.Time
-	to     *End
-	seg    conn.Segment
-	damage bool
-}
-
 // NewPair returns two ends with one configuration. A will dial, B listens. What is random comes from the seed.
 func NewPair(seed uint64, cfg conn.Config, link Link) *Pair {
-	p := &Pair{Link: link, rng: rand.New(rand.NewPCG(seed, 1))}
+	p := &Pair{Link: link, dialAt: conn.Never, rng: rand.New(rand.NewPCG(seed, 1))}
 	p.A = newEnd("a", cfg, 0xfffffff0) // wraps soon
 	p.B = newEnd("b", cfg, 77)
 	p.B.Listening = true
+	p.A.peer, p.B.peer = p.B, p.A
 	return p
 }
 
 func newEnd(name string, cfg conn.Config, iss uint32) *End {
 	e := &End{Name: name, Open: conn.Open{ISS: iss, TSOffset: iss, MTU: 1500, IPHeader: 20}}
 	e.Monitor = Monitor{MTU: e.Open.MTU, IPHeader: e.Open.IPHeader}
+	e.pipe, e.Wake = new(pipe), conn.Never
 	cfg.Pages = &e.Pages
 	e.Config = cfg.WithDefaults()
 	return e
@@ -58,6 +55,9 @@ func (p *Pair) Dial(e *End) {
 	e.Conn = conn.Dial(p.Now, &e.Config, e.Open)
 	p.Settle(e)
 }
+
+// DialAt lets A do that later.
+func (p *Pair) DialAt(t conn.Time) { p.dialAt = t }
 
 func (p *Pair) fail(err error) {
 	if p.err == nil {
@@ -71,55 +71,12 @@ func (p *Pair) check(err error, e *End) {
 	}
 }
 
-// send puts a segment on the link.
-func (p *Pair) send(e *End, out *conn.Outgoing) {
-	data := bytes.Join(out.Data, nil)
-	if size := out.SegmentSize; p.Link.Cut && size > 0 && len(data) > size {
-		h := out.TCP
-		h.Flags &^= wire.FIN | wire.PSH
-		for ; len(data) > size; data = data[size:] {
-			p.fly(e, packet{seg: conn.Segment{TCP: h, Data: data[:size], ECN: out.ECN}})
-			h.Seq += uint32(size)
-			h.Flags &^= wire.CWR // the first says it for all
-		}
-		h.Flags = out.TCP.Flags &^ wire.CWR
-		p.fly(e, packet{seg: conn.Segment{TCP: h, Data: data, ECN: out.ECN}})
-		return
-	}
-	p.fly(e, packet{seg: conn.Segment{TCP: out.TCP, Data: data, SegmentSize: out.SegmentSize, ECN: out.ECN}})
-}
-
-func (p *Pair) fly(e *End, k packet) {
-	p.Packets++
-	fate := Fate{}
-	if p.Fate != nil {
-		fate = p.Fate()
-	} else {
-		fate = p.Link.random(p.rng)
-	}
-	sent, ok := e.pipe.depart(&p.Link, p.Now, 40+k.seg.TCP.Options.Len()+len(k.seg.Data))
-	if !ok {
-		return
-	}
-	k.to, k.damage = p.A, fate.Damage
-	if fate.Mark && k.seg.ECN != wire.NotECT {
-		k.seg.ECN = wire.CE
-	}
-	if e == p.A {
-		k.to = p.B
-	}
-	for range fate.Copies {
-		k.at = sent.Add(p.Link.Delay + fate.Delay)
-		if p.Link.Jitter > 0 {
-			k.at = k.at.Add(time.Duration(p.rng.Int64N(int64(p.Link.Jitter))))
-		}
-		p.flying = append(p.flying, k)
-	}
-}
-
 // Step lets the applications run and then does what is due at the next instant at which something is. It reports
 // whether there was one: false is the end, or a broken rule.
-func (p *Pair) Step() bool {
+func (p *Pair) Step() bool { return Group{p}.Step() }
+
+// applications lets them run.
+func (p *Pair) applications() {
 	for _, e := range []*End{p.A, p.B} {
 		if e.Conn == nil {
 			continue
@@ -129,14 +86,33 @@ func (p *Pair) Step() bool {
 			app = Transfer
 		}
 		e.Monitor.Called()
+		e.Wake = conn.Never
 		app(p, e)
 		p.Settle(e)
 	}
-	next := p.next()
-	if next == conn.Never || p.err != nil {
-		return false
+}
+
+// next is when something is due.
+func (p *Pair) next() conn.Time {
+	next := min(p.dialAt, p.flying.next())
+	for _, e := range []*End{p.A, p.B} {
+		if m := e.machine(); m != nil {
+			next = min(next, m.Deadline())
+		}
+		if e.Conn != nil {
+			next = min(next, max(e.Wake, p.Now+1))
+		}
 	}
-	p.Now = max(p.Now, next)
+	return next
+}
+
+// advance does what is due at an instant.
+func (p *Pair) advance(now conn.Time) {
+	p.Now = max(p.Now, now)
+	if p.dialAt <= p.Now {
+		p.dialAt = conn.Never
+		p.Dial(p.A)
+	}
 	p.deliver()
 	for _, e := range []*End{p.A, p.B} {
 		if m := e.machine(); m != nil && m.Deadline() <= p.Now {
@@ -148,49 +124,10 @@ func (p *Pair) Step() bool {
 			}
 		}
 	}
-	return p.err == nil
-}
-
-func (p *Pair) next() conn.Time {
-	next := conn.Never
-	for i := range p.flying {
-		next = min(next, p.flying[i].at)
-	}
-	for _, e := range []*End{p.A, p.B} {
-		if m := e.machine(); m != nil {
-			next = min(next, m.Deadline())
-		}
-	}
-	return next
-}
-
-// deliver hands over the packets that have arrived, in the order in which they did.
-func (p *Pair) deliver() {
-	var arrived []packet
-	p.flying = slices.DeleteFunc(p.flying, func(k packet) bool {
-		if k.at <= p.Now {
-			arrived = append(arrived, k)
-			return true
-		}
-		return false
-	})
-	for i := range arrived {
-		if k := &arrived[i]; !k.damage {
-			p.receive(k.to, &k.seg)
-		}
-	}
 }
 
 // Run takes steps for a time, or until nothing is left to happen, and returns the first broken rule.
-func (p *Pair) Run(d time.Duration) error {
-	end := p.Now.Add(d)
-	for n := 0; p.Now < end && p.Step(); n++ {
-		if n > 5_000_000 {
-			p.fail(errors.New("no end in sight"))
-		}
-	}
-	return p.err
-}
+func (p *Pair) Run(d time.Duration) error { return Group{p}.Run(d) }
 
 // Finished returns nil if both ends have released the connection in good order, everything either sent was received by
 // the other, and no memory is held.

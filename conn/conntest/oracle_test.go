@@ -1,0 +1,104 @@
+package conntest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"minitcp/conn"
+)
+
+// An end that leaves what it has sent alone for three timeouts is found out, and one whose peer does not read is not.
+func TestStall(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		p := NewPair(1, conn.Config{ReceiveBuffer: 4096}, Link{Delay: ms, Superframes: 1})
+		p.A.ToSend = fill(1, 100_000)
+		if !reads {
+			p.B.App = Idle
+		}
+		p.Dial(p.A)
+		for p.A.Conn.Info(p.Now).InFlight == 0 || p.Now < conn.Time(100*ms) && !reads {
+			if !p.Step() {
+				t.Fatal(p.err)
+			}
+		}
+		for range 100 { // nothing is done when it is due
+			p.Now = p.Now.Add(50 * ms)
+			p.watch(p.Now.Add(50 * ms))
+		}
+		if stalls := p.err != nil && strings.Contains(p.err.Error(), "a: stalls"); stalls != reads {
+			t.Errorf("the peer reads: %v; %v", reads, p.err)
+		}
+	}
+}
+
+// What arrives again without a reason is counted, but for probes and what the network has copied; and it may be as much as
+// was lost.
+func TestNeedless(t *testing.T) {
+	p := NewPair(1, conn.Config{}, Link{})
+	e := p.A
+	e.Monitor.irsKnown, e.Monitor.Edge = true, 1_000_000
+	k := packet{from: p.B, to: e}
+	k.seg.TCP.Seq, k.seg.Data = 1, make([]byte, 1000)
+	e.took(&k, conn.VerdictAccepted)
+	if e.twice.again != 0 {
+		t.Fatalf("%d octets again", e.twice.again)
+	}
+	for range 10 {
+		e.took(&k, conn.VerdictNoMemory)
+		for _, note := range []conn.Note{conn.NoteTailProbe, conn.NoteTailRetransmission, conn.NoteWindowProbe} {
+			probe := k
+			probe.note = note
+			e.took(&probe, conn.VerdictDuplicate)
+		}
+		copied := k
+		copied.twin = true
+		e.took(&copied, conn.VerdictDuplicate)
+	}
+	if e.twice.again != 0 {
+		t.Fatalf("%d octets again", e.twice.again)
+	}
+	for range 18 { // of which 12 segments' worth is always borne
+		e.took(&k, conn.VerdictDuplicate)
+	}
+	if err := e.needless(&p.Link); err == nil || e.twice.again != 18_000 {
+		t.Errorf("%v, %d again", err, e.twice.again)
+	}
+	p.B.lost = 2000
+	if err := e.needless(&p.Link); err != nil {
+		t.Error(err)
+	}
+}
+
+// What was read is compared with what was sent, octet by octet, and the end is looked at closely.
+func TestFinished(t *testing.T) {
+	for name, plant := range map[string]func(*Pair){
+		"nothing":                 func(p *Pair) {},
+		"b received 999 octets":   func(p *Pair) { p.B.Received = p.B.Received[:999] },
+		"received what was not":   func(p *Pair) { p.B.Received[7]++ },
+		"b keeps 1 pages":         func(p *Pair) { p.B.Pages.Lent = 1 },
+		"b: reading ended with":   func(p *Pair) { p.B.ReadError = nil },
+		"a ends in ":              func(p *Pair) { p.A.over = false },
+		"reads what was not sent": func(p *Pair) { p.A.ToSend[10]++ },
+	} {
+		p := NewPair(1, conn.Config{}, Link{Delay: ms, Superframes: 1})
+		p.A.ToSend = fill(1, 1000)
+		if name == "reads what was not sent" {
+			p.B.App = func(p *Pair, e *End) { // after A has sent it
+				if e.Conn.Info(p.Now).Unread > 0 && len(e.Received) == 0 {
+					plant(p)
+				}
+				Transfer(p, e)
+			}
+		}
+		p.Dial(p.A)
+		err := p.Run(time.Hour)
+		if err == nil {
+			plant(p)
+			err = p.Finished()
+		}
+		if name == "nothing" != (err == nil) || err != nil && !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package conntest
+
+import (
+	"time"
+
+	"minitcp/conn"
+)
+
+// pipe is one direction of a link: a queue before a line of a certain rate. Several connections may share one.
+type pipe struct {
+	free  conn.Time // when the last packet will have been sent
+	codel codel
+	bad   bool // a burst of losses is going on
+}
+
+// Discipline is how a queue is kept short.
+type Discipline uint8
+
+const (
+	// DropTail lets it become full, and takes nothing more then.
+	DropTail Discipline = iota
+	// CoDel drops from it what is too much for too long (RFC 8289), or marks it where that may be.
+	CoDel
+)
+
+// String is its usual name.
+func (d Discipline) String() string {
+	if d == CoDel {
+		return "CoDel"
+	}
+	return "drop-tail"
+}
+
+// departure is what becomes of a packet at the queue.
+type departure struct {
+	at   conn.Time // when it has been sent
+	mark bool      // it leaves with CE
+	lost string    // why it does not; empty: it does
+}
+
+// depart sends a packet of n octets that is handed over now; ect: it may be marked.
+func (p *pipe) depart(l *Link, now conn.Time, n int, ect bool) departure {
+	if l.Rate <= 0 {
+		return departure{at: now}
+	}
+	start := max(p.free, now)
+	if waiting := int64(start.Sub(now)) * int64(l.Rate) / int64(time.Second); l.Queue > 0 && waiting+int64(n) > int64(l.Queue) {
+		return departure{lost: "lost: queue full"}
+	}
+	d := departure{}
+	if l.Discipline == CoDel && p.codel.signals(start, start.Sub(now), max(codelTarget, transmission(l, 1500))) {
+		if !ect {
+			return departure{lost: "lost: CoDel"}
+		}
+		d.mark = true
+	}
+	p.free = start.Add(transmission(l, n))
+	d.at = p.free
+	return d
+}
+
+// transmission is how long the line is busy with n octets.
+func transmission(l *Link, n int) time.Duration {
+	return time.Duration(int64(n) * int64(time.Second) / int64(l.Rate))
+}

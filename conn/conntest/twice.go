@@ -1,0 +1,64 @@
+package conntest
+
+import (
+	"fmt"
+
+	"minitcp/conn"
+	"minitcp/conn/seq"
+)
+
+// twice is what an end has received more than once.
+type twice struct {
+	has []bool // by octet
+	// again is octets that came once more; neither the network's own copies nor probes are counted.
+	again int
+}
+
+// needless returns an error if e has received more again than the link is an excuse for: as much as was lost on it, in
+// either direction, which stands for what is sent again when an acknowledgment is lost or late; and a little, for timeouts
+// that could not know better. It excuses more where packets overtake each other by more than the reordering window is ever
+// long, and, where there is no SACK, what makes three duplicate ACKs.
+func (e *End) needless(l *Link) error {
+	segment := e.Open.MTU - e.Open.IPHeader - 40
+	allowed := 12*segment + e.lost + e.peer.lost
+	switch {
+	case l.Jitter > 0:
+		allowed += len(e.Received)
+	case len(l.Changes) > 0, e.Config.SACK == conn.Disabled && (l.Reordering > 0 || l.Duplication > 0):
+		allowed += len(e.Received) / 3
+	case l.Reordering > 0:
+		allowed += len(e.Received) / 8
+	}
+	if e.twice.again > allowed {
+		return fmt.Errorf("%s received %d octets of %d again, where %d and %d were lost", e.Name, e.twice.again, len(e.Received), e.lost, e.peer.lost)
+	}
+	return nil
+}
+
+// took notes that a packet has come, and what was made of it.
+func (e *End) took(k *packet, v conn.Verdict) {
+	n := len(k.seg.Data)
+	if n == 0 || k.twin || !e.Monitor.irsKnown {
+		return
+	}
+	switch k.note {
+	case conn.NoteWindowProbe, conn.NoteTailProbe, conn.NoteTailRetransmission:
+		return // they are sent to be answered
+	}
+	switch v {
+	case conn.VerdictAccepted, conn.VerdictOutOfOrder, conn.VerdictDuplicate:
+	default:
+		return
+	}
+	t := &e.twice
+	at := seq.Unwrap(e.Monitor.irs, e.Monitor.Ack, k.seg.TCP.Seq) - 1
+	for len(t.has) < int(at)+n {
+		t.has = append(t.has, make([]bool, 1<<16)...)
+	}
+	for i := max(at, 0); i < min(at+seq.Offset(n), e.Monitor.Edge-1); i++ {
+		if t.has[i] {
+			t.again++
+		}
+		t.has[i] = true
+	}
+}
