@@ -223,7 +223,7 @@ func TestScarceMemory(t *testing.T) {
 			t.Fatal(p.Run(0))
 		}
 	}
-	if read < 10_000_000 {
+	if read < 5_000_000 { // for each timeout, what memory there is
 		t.Errorf("only %d octets have been read in 20 s", read)
 	}
 	if most > 8+scarcePages {

@@ -19,6 +19,8 @@ type rttEstimator struct {
 	timedAt Time
 
 	again Time // when something was last sent again, 0: nothing was
+
+	probed bool // nothing has been measured since a probe for a lost tail
 }
 
 // granularity is G of RFC 6298: the tick of the driver's timers.
@@ -48,7 +50,7 @@ func (r *rttEstimator) cancel(now Time) { r.timed, r.again = 0, now }
 // the timeout may be shorter than the path is long (the other half of Karn's algorithm).
 func (r *rttEstimator) sample(d time.Duration) {
 	d = max(d, 1)
-	r.backoff = 0
+	r.backoff, r.probed = 0, false
 	if r.minimum == 0 || d < r.minimum {
 		r.minimum = d
 	}

@@ -14,12 +14,13 @@ type tailProbe struct {
 	due    bool       // Transmit is to send it
 }
 
-// armProbe starts the timer for a probe, if there is something it could find out (RFC 8985 7.2).
+// armProbe starts the timer for a probe, if there is something it could find out, the one before has been answered, and a
+// round trip has been measured since (RFC 8985 7.2, 7.3).
 func (c *Conn) armProbe(now Time) {
 	c.timer.tailProbe = Never
 	q := &c.sent
 	if !c.sack || c.recovery.phase != noRecovery || c.probe.end != 0 || q.flying == 0 || q.sacked > 0 ||
-		c.rtt.backoff > 0 || c.timer.retransmit == Never || !c.state.synchronized() {
+		c.rtt.backoff > 0 || c.rtt.probed || c.timer.retransmit == Never || !c.state.synchronized() {
 		return
 	}
 	wait := time.Second

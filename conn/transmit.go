@@ -140,6 +140,7 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	if q.empty() || s.windowClosed() {
 		return false
 	}
+	c.rtt.probed = true
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
 	out.Note = NoteTailProbe
