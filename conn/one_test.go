@@ -392,6 +392,27 @@ func TestZeroWindowProbe(t *testing.T) {
 	o.want(segment{flags: ack, seq: 2, ack: 1, data: "ello"})
 }
 
+// Both ends probe each other's closed window, and both take the octet: what the peer sends is then one octet behind, but says
+// that it took ours.
+func TestCrossedProbes(t *testing.T) {
+	o := established(t, Config{})
+	o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})
+	o.write("hello")
+	o.nothing()
+	o.now = o.c.Deadline()
+	o.c.Advance(o.now)
+	o.want(segment{flags: ack, seq: 1, ack: 1, data: "h"})
+	o.in(segment{flags: ack, seq: 1, ack: 1, data: "x", window: -1})
+	o.c.Advance(o.c.Deadline()) // a delayed ACK
+	o.want(segment{flags: ack, seq: 1, ack: 2})
+	o.in(segment{flags: ack, seq: 1, ack: 2, window: 1000})
+	if o.c.snd.una != 2 {
+		t.Fatalf("SND.UNA %d, want 2", o.c.snd.una)
+	}
+	o.in(segment{flags: ack, seq: 2, ack: 2, window: 1000})
+	o.want(segment{flags: ack, seq: 2, ack: 2, data: "ello"})
+}
+
 // The peer takes back a window it gave: what is out of it is neither sent nor timed out (SHLD-15 to SHLD-17).
 //
 // Shows: MUST-34, SHLD-16.

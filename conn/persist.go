@@ -1,5 +1,10 @@
 package conn
 
+import (
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
 // A closed window must be asked about again and again, for the ACK that opens it may get lost and nobody repeats ACKs
 // (RFC 9293 3.8.6.1). The probes are spaced like retransmissions, from one RTO on, doubling (SHLD-29, SHLD-30).
 
@@ -40,4 +45,17 @@ func (c *Conn) windowAnswered(now Time, wasClosed bool) {
 		}
 		c.timer.giveUp = next.Add(c.cfg.R2)
 	}
+}
+
+// answersProbe reports whether a segment one octet behind RCV.NXT says that our probe was taken.
+//
+// Deviation: RFC 9293 3.10.7.4 has an unacceptable segment dropped, with its ACK. Two ends whose windows are closed probe
+// each other with an octet each. When both windows open and take it, each goes on sending from before the octet, as it must
+// until it knows; and would drop the other's ACKs, which say so, for ever.
+func (c *Conn) answersProbe(s *Segment, at seq.Offset) bool {
+	if at != c.rcv.nxt()-1 || len(s.Data) > 0 || s.TCP.Flags&(wire.SYN|wire.FIN|wire.RST|wire.ACK) != wire.ACK || !c.state.synchronized() {
+		return false
+	}
+	ack := seq.Unwrap(c.snd.iss, c.snd.una, s.TCP.Ack)
+	return c.snd.nxt < ack && ack == c.snd.max
 }

@@ -20,6 +20,9 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 		return v
 	}
 	if v := c.checkSequence(now, s, at); v != VerdictAccepted {
+		if c.answersProbe(s, at) {
+			c.receiveACK(now, s, at)
+		}
 		return v
 	}
 	if s.TCP.Flags.Has(wire.RST) {

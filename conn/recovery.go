@@ -106,7 +106,7 @@ func (c *Conn) mayGrow(ece bool) bool {
 func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	a.advanced = true
 	c.heardACK = now
-	c.measure(now, ack, s)
+	c.measure(now, ack, s, a)
 	c.sent.acknowledge(ack, a)
 	c.snd.una = ack
 	c.snd.nxt = max(c.snd.nxt, ack)
@@ -303,7 +303,7 @@ func (a *arrival) rtt() time.Duration {
 }
 
 // measure ends an RTT measurement the ACK finishes.
-func (c *Conn) measure(now Time, ack seq.Offset, s *Segment) {
+func (c *Conn) measure(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	if c.rtt.timed != 0 {
 		if ack >= c.rtt.timed {
 			c.rtt.sample(now.Sub(c.rtt.timedAt))
@@ -311,7 +311,7 @@ func (c *Conn) measure(now Time, ack seq.Offset, s *Segment) {
 		}
 		return
 	}
-	if d, ok := c.echoedRTT(now, s); ok {
+	if d, ok := c.echoedRTT(now, s, a); ok {
 		c.rtt.sample(d)
 	}
 }

@@ -244,6 +244,32 @@ func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 	}
 }
 
+// After a timeout, an ACK that echoes the time of the first copy measures a path that has become slow, unless it says that
+// the segment came twice: then it is of the second copy, and the timeout's own length would be measured (RFC 7323 4.3).
+func TestEchoAfterTimeout(t *testing.T) {
+	for _, twice := range []bool{false, true} {
+		o := sackOne(t, Enabled)
+		o.write(repeat(1000))
+		o.wantNumbers(1)
+		sent := o.now
+		for o.c.stats.Timeouts == 0 {
+			o.now = o.c.Deadline()
+			o.c.Advance(o.now)
+			o.c.Transmit(o.now, 1, &o.last) // a probe, and then again
+		}
+		o.sleep(200 * time.Millisecond)
+		before := o.c.rtt.srtt
+		options := o.echo(wire.Options{}, o.now.Sub(sent))
+		if twice {
+			options.SACK[0], options.SACKCount = wire.SACKBlock{Left: seq.Wire(testISS, 1), Right: seq.Wire(testISS, 1001)}, 1
+		}
+		o.in(segment{flags: ack, seq: 1, ack: 1001, options: options})
+		if longer := o.c.rtt.srtt > before; longer == twice {
+			t.Errorf("said to have come twice: %v; srtt %v, before %v", twice, o.c.rtt.srtt, before)
+		}
+	}
+}
+
 // Without timestamps F-RTO finds it: new segments after the first ACK, and then originals are acknowledged (RFC 5682).
 func TestSpuriousTimeoutByFRTO(t *testing.T) {
 	o := tenSent(t, Disabled)

@@ -46,9 +46,9 @@ func (c *Conn) updateTimestamp(now Time, s *Segment, at seq.Offset) {
 //
 // An echo from before the last retransmission comes either from a slow path, or from a peer that had it all and whose
 // ACK got lost: it does not take the timestamp of what it has already. The time that passed then is that of our own
-// timeout, and believing it would make that longer every time. So such an echo counts only if it came sooner after the
-// retransmission than anything can.
-func (c *Conn) echoedRTT(now Time, s *Segment) (time.Duration, bool) {
+// timeout, and believing it would make that longer every time. Such a peer says that it has it twice, if it can (D-SACK);
+// from one that cannot, the echo counts only if it came sooner after the retransmission than anything can.
+func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool) {
 	o := &s.TCP.Options
 	if !c.timestamps || !o.HasTimestamps || o.TSEcr == 0 {
 		return 0, false
@@ -57,7 +57,8 @@ func (c *Conn) echoedRTT(now Time, s *Segment) (time.Duration, bool) {
 	if ms < 0 || time.Duration(ms)*time.Millisecond > now.Sub(0) {
 		return 0, false // not a value we ever sent
 	}
-	if c.rtt.again != 0 && seq.Less(o.TSEcr, c.clock(c.rtt.again)) && now.Sub(c.rtt.again) >= c.rtt.minimum {
+	old := c.rtt.again != 0 && seq.Less(o.TSEcr, c.clock(c.rtt.again))
+	if old && (a.repeated > 0 || !c.sack) && now.Sub(c.rtt.again) >= c.rtt.minimum {
 		return 0, false
 	}
 	return max(time.Duration(ms), 1) * time.Millisecond, true

@@ -175,7 +175,7 @@ func (p *Pair) receive(k *packet) {
 		e.Embryo = conn.NewEmbryo(p.Now, &e.Config, e.Open, &s.TCP)
 	}
 	if p.Trace != nil {
-		p.Trace(&Event{Now: p.Now, From: k.from, Arrived: true, Segment: s, Note: k.note, Copied: k.copied, Verdict: verdict, Before: before, After: e.State()})
+		p.Trace(&Event{Now: p.Now, From: k.from, To: e, Arrived: true, Segment: s, Note: k.note, Copied: k.copied, Verdict: verdict, Before: before, After: e.State()})
 	}
 	var out conn.Outgoing
 	switch {

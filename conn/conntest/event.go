@@ -4,11 +4,11 @@ import "minitcp/conn"
 
 // Event is something that happens to a segment, for who wants to see it.
 type Event struct {
-	Now     conn.Time
-	From    *End
-	Arrived bool // else it has just left
-	Segment *conn.Segment
-	Note    conn.Note // why it was sent
+	Now      conn.Time
+	From, To *End
+	Arrived  bool // else it has just left
+	Segment  *conn.Segment
+	Note     conn.Note // why it was sent
 	// Lost is why it never arrives, or arrives in vain, beginning with "lost" or "damaged"; empty: neither.
 	Lost    string
 	Copied  bool         // the network has made it of another
@@ -42,7 +42,7 @@ func (p *Pair) sent(k *packet, lost string) {
 	}
 	if p.Trace != nil {
 		s := k.from.State()
-		p.Trace(&Event{Now: p.Now, From: k.from, Segment: &k.seg, Note: k.note, Lost: lost, Before: s, After: s})
+		p.Trace(&Event{Now: p.Now, From: k.from, To: k.to, Segment: &k.seg, Note: k.note, Lost: lost, Before: s, After: s})
 	}
 }
 
@@ -53,7 +53,7 @@ func (p *Pair) arrived(k *packet, lost string, v conn.Verdict) {
 	}
 	if p.Trace != nil {
 		s := k.to.State()
-		p.Trace(&Event{Now: p.Now, From: k.from, Arrived: true, Segment: &k.seg, Note: k.note, Lost: lost, Copied: k.copied, Verdict: v, Before: s, After: s})
+		p.Trace(&Event{Now: p.Now, From: k.from, To: k.to, Arrived: true, Segment: &k.seg, Note: k.note, Lost: lost, Copied: k.copied, Verdict: v, Before: s, After: s})
 	}
 }
 

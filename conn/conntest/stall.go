@@ -21,6 +21,9 @@ type stall struct {
 // not be progress: however many are lost in a row, the next retransmission comes before two of them have passed.
 const maxSilence = 3
 
+// maxHold is for how long a pacer may hold back besides, when a rate was measured wrong.
+const maxHold = time.Second
+
 // lookAgain is how exact that is: a quarter of the shortest timeout there is.
 const lookAgain = 50 * time.Millisecond
 
@@ -49,7 +52,11 @@ func (p *Pair) watch(next conn.Time) {
 			}
 		}
 		s.rto = max(s.rto, i.RTO)
-		if silence := next.Sub(s.since); silence > maxSilence*s.rto {
+		longest := maxSilence * s.rto
+		if i.PacingRate > 0 {
+			longest += maxHold
+		}
+		if silence := next.Sub(s.since); silence > longest {
 			p.check(fmt.Errorf("stalls: nothing for %v, RTO %v, backoff %d, %d octets in flight and %d unsent, window %d of %d", silence, s.rto,
 				i.Backoff, i.InFlight, i.Unsent, i.CongestionWindow, i.SendWindow), e)
 		}
@@ -65,8 +72,6 @@ func (p *Pair) patience(e *End, i *conn.Info) string {
 		return "the peer's application is not reading"
 	case e.peer.Pages.Exhausted():
 		return "the peer has no memory"
-	case i.PacingRate > 0 && time.Duration(2*int64(e.Open.MTU)*int64(time.Second)/i.PacingRate) > i.RTO:
-		return "it sends more slowly than a segment in each timeout"
 	}
 	return ""
 }

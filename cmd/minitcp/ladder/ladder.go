@@ -58,6 +58,10 @@ func New(w io.Writer, opt Options) *Ladder {
 // afterwards is lost.
 func (l *Ladder) Close() error { return l.out.close() }
 
+// Wait waits until what has been drawn so far is written, for who draws faster than any output and has the time. It returns
+// the first error of the writer.
+func (l *Ladder) Wait() error { return l.out.wait() }
+
 // Event draws a segment whose receiver's state nobody knows. It fits stack.Config.Trace.
 func (l *Ladder) Event(v *stack.TraceEvent) { l.Draw(v, "") }
 

@@ -15,9 +15,12 @@ type output struct {
 
 	mu      sync.Mutex
 	pending []byte
-	dropped int // lines there was no room for since pending was last taken
+	dropped int  // lines there was no room for since pending was last taken
+	busy    bool // lines are being written
 	closed  bool
 	err     error
+
+	written sync.Cond // busy or err has changed
 }
 
 // maxPending is how many octets of lines wait for the writer.
@@ -25,6 +28,7 @@ const maxPending = 1 << 20
 
 func newOutput(w io.Writer) *output {
 	o := &output{w: w, ready: make(chan struct{}, 1), ended: make(chan struct{})}
+	o.written.L = &o.mu
 	go o.run()
 	return o
 }
@@ -60,22 +64,33 @@ func (o *output) run() {
 		dropped := o.dropped
 		o.dropped = 0
 		closed := o.closed
+		o.busy = true
 		o.mu.Unlock()
 		if dropped > 0 {
 			lines = fmt.Appendf(lines, "... %d lines are missing here: the output is too slow\n", dropped)
 		}
+		var err error
 		if len(lines) > 0 {
-			if _, err := o.w.Write(lines); err != nil {
-				o.mu.Lock()
-				o.err = err
-				o.mu.Unlock()
-				return
-			}
+			_, err = o.w.Write(lines)
 		}
-		if closed {
+		o.mu.Lock()
+		o.busy, o.err = false, err
+		o.written.Broadcast()
+		o.mu.Unlock()
+		if closed || err != nil {
 			return
 		}
 	}
+}
+
+// wait waits until everything queued has been written, or writing has failed.
+func (o *output) wait() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for (len(o.pending) > 0 || o.dropped > 0 || o.busy) && o.err == nil {
+		o.written.Wait()
+	}
+	return o.err
 }
 
 func (o *output) close() error {

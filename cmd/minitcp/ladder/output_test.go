@@ -111,3 +111,33 @@ func TestBoundedMemory(t *testing.T) {
 		t.Errorf("the oldest: known %v, number %d", known, c.number)
 	}
 }
+
+// Who waits loses no line, however slow the writer; and a writer that fails keeps nobody waiting.
+func TestWait(t *testing.T) {
+	var b bytes.Buffer
+	l := New(&b, Options{})
+	line := strings.Repeat("x", 63)
+	for i := range 2 * maxPending / 64 {
+		l.Text(line)
+		if i%1000 == 0 {
+			if err := l.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			if b.Len() < 64*i {
+				t.Fatalf("%d octets of %d lines", b.Len(), i)
+			}
+		}
+	}
+	if err := l.Close(); err != nil || b.Len() != 2*maxPending {
+		t.Errorf("%v, %d octets", err, b.Len())
+	}
+	broke := errors.New("broke")
+	l = New(broken{broke}, Options{})
+	defer l.Close()
+	l.Text(line)
+	for range 2 {
+		if err := l.Wait(); err != broke {
+			t.Errorf("%v", err)
+		}
+	}
+}

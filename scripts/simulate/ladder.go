@@ -1,0 +1,65 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"minitcp/cmd/minitcp/ladder"
+	"minitcp/conn/conntest"
+	"minitcp/stack"
+)
+
+var (
+	here  = netip.MustParseAddr("192.0.2.1") // TEST-NET-1: nothing is sent
+	there = netip.MustParseAddr("192.0.2.2")
+)
+
+// draw plays a scenario and draws its ladder, from the point of view of the ends that dial: their segments are drawn when
+// they leave, the others' when they arrive or get lost.
+func draw(seed uint64, w io.Writer) int {
+	s := conntest.Draw(seed)
+	fmt.Fprintln(w, s)
+	l := ladder.New(w, ladder.Options{LocalName: "a", PeerName: "b"})
+	err := s.Run(func(flow int, v *conntest.Event) {
+		drawEvent(l, flow, v)
+		l.Wait() // none is to be left out; Close returns the error
+	})
+	if l.Close() != nil {
+		return 1 // there is nobody to tell
+	}
+	if err != nil {
+		fmt.Fprintf(w, "\n%v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// drawEvent draws an event, if it is one to be seen from a.
+func drawEvent(l *ladder.Ladder, flow int, v *conntest.Event) {
+	a, b := v.From, v.To
+	leaves := a.Name == "a"
+	if !leaves {
+		a, b = b, a
+	}
+	t := stack.TraceEvent{
+		Time: time.Duration(v.Now), Outgoing: leaves,
+		Local: netip.AddrPortFrom(here, uint16(10000+flow)), Remote: netip.AddrPortFrom(there, 80),
+		TCP: v.Segment.TCP, ECN: v.Segment.ECN, Len: len(v.Segment.Data), RelativeSeq: -1, RelativeAck: -1,
+		Before: a.State(), After: a.State(), Note: cmp.Or(v.Lost, v.Note.String()), Dropped: v.Lost != "",
+	}
+	if size := v.Segment.SegmentSize; size > 0 {
+		t.Segments = (t.Len + size - 1) / size
+	}
+	switch {
+	case leaves && v.Arrived && v.Lost != "": // it has been drawn
+		l.Step(ladder.Step{Time: t.Time, Local: t.Local, Remote: t.Remote, State: t.After, Peer: b.State().String(), Text: v.Lost})
+	case leaves != v.Arrived, v.Lost != "":
+		if v.Arrived {
+			t.Before, t.After = v.Before, v.After
+		}
+		l.Draw(&t, b.State().String())
+	}
+}
