@@ -1,6 +1,7 @@
 package conn_test
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ const (
 )
 
 func newBulk(seed uint64, a conn.CongestionControl, link conntest.Link) *bulk {
-	link.Delay, link.Rate, link.Superframes, link.Cut = 20*time.Millisecond, pathRate, 65000, true
+	link.Delay = cmp.Or(link.Delay, 20*time.Millisecond)
+	link.Rate, link.Superframes, link.Cut = pathRate, 65000, true
 	cfg := conn.Config{SendBuffer: 32 << 20, ReceiveBuffer: 32 << 20, CongestionControl: a}
 	b := &bulk{pair: conntest.NewPair(seed, cfg, link)}
 	data, buffer := make([]byte, 65536), make([]byte, 1<<20)

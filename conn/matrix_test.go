@@ -2,9 +2,7 @@ package conn
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -15,8 +13,6 @@ import (
 // The matrix: every state against every kind of segment at every place and with every acknowledgment. What comes of each
 // stands in testdata/matrix.txt, for people to read; go test -run TestMatrix -update writes it anew. What comes of each
 // is also held against segmentArrives, and where the two differ a note must say why.
-
-var update = flag.Bool("update", false, "write golden files anew")
 
 const matrixFile = "testdata/matrix.txt"
 
@@ -100,35 +96,6 @@ func TestMatrix(t *testing.T) {
 	}
 	fmt.Fprintf(&b, "\n%d cells.\n", cells)
 	golden(t, matrixFile, b.Bytes())
-}
-
-// golden compares got with the file, or writes it.
-func golden(t *testing.T, file string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Equal(got, want) {
-		return
-	}
-	gotLines, wantLines := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
-	for i := range gotLines {
-		if i >= len(wantLines) || gotLines[i] != wantLines[i] {
-			was := "nothing"
-			if i < len(wantLines) {
-				was = wantLines[i]
-			}
-			t.Fatalf("%s:%d: is now\n%s\nand was\n%s\nIf that is right, review it and run with -update.", file, i+1, gotLines[i], was)
-		}
-	}
-	t.Fatalf("%s has more lines than there are now", file)
 }
 
 func formatOutcome(o *outcome, note byte) string {

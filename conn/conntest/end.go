@@ -41,6 +41,7 @@ type End struct {
 	pipe    *pipe
 	thinned *packet // the last acknowledgment that waits
 	buf     []byte
+	calls   int
 	stall   stall
 	twice   twice
 	lost    int // octets of data it has sent that never arrive
@@ -121,12 +122,20 @@ func (e *End) machine() machine {
 	return nil
 }
 
+// turn reports whether the connection's invariants are to be looked at after this call. To look at large buffers takes
+// long: it is done now and then.
+func (e *End) turn() bool {
+	const large = 128 // pages: 2 MiB
+	e.calls++
+	return e.Pages.Lent < large || e.calls%(e.Pages.Lent/16) == 0
+}
+
 // Settle is the driver's part after a call on e's connection: transmit all there is, and move on to the next stage.
 func (p *Pair) Settle(e *End) {
 	limit := max(p.Link.Superframes, 1)
 	var out conn.Outgoing
 	for n := 0; ; n++ {
-		if e.Conn != nil {
+		if e.Conn != nil && e.turn() {
 			p.check(e.Conn.Check(), e)
 		}
 		m := e.machine()

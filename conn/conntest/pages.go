@@ -28,11 +28,17 @@ func (p *Pages) Get() *conn.Page {
 	return new(conn.Page)
 }
 
-// Put implements [conn.Pages].
-func (p *Pages) Put(page *conn.Page) {
-	p.Lent--
+// used is what a page looks like that has come back.
+var used = func() (page conn.Page) {
 	for i := range page {
 		page[i] = 0xdb
 	}
+	return page
+}()
+
+// Put implements [conn.Pages].
+func (p *Pages) Put(page *conn.Page) {
+	p.Lent--
+	*page = used
 	p.free = append(p.free, page)
 }

@@ -1,6 +1,7 @@
 package conntest
 
 import (
+	"bytes"
 	"fmt"
 
 	"minitcp/conn"
@@ -9,7 +10,7 @@ import (
 
 // twice is what an end has received more than once.
 type twice struct {
-	has []bool // by octet
+	has []byte // by octet: 1 when it has come
 	// again is octets that came once more; neither the network's own copies nor probes are counted.
 	again int
 }
@@ -53,13 +54,18 @@ func (e *End) took(k *packet, v conn.Verdict) {
 	}
 	t := &e.twice
 	at := seq.Unwrap(e.Monitor.irs, e.Monitor.Ack, k.seg.TCP.Seq) - 1
-	for len(t.has) < int(at)+n {
-		t.has = append(t.has, make([]bool, 1<<16)...)
+	from, to := max(at, 0), min(at+seq.Offset(n), e.Monitor.Edge-1)
+	for len(t.has) < int(to) {
+		t.has = append(t.has, make([]byte, 1<<20)...)
 	}
-	for i := max(at, 0); i < min(at+seq.Offset(n), e.Monitor.Edge-1); i++ {
-		if t.has[i] {
-			t.again++
+	if from < to {
+		has := t.has[from:to]
+		t.again += bytes.Count(has, yes[:1])
+		for len(has) > 0 {
+			has = has[copy(has, yes):]
 		}
-		t.has[i] = true
 	}
 }
+
+// yes is octets that have come.
+var yes = bytes.Repeat([]byte{1}, 1<<16)

@@ -1,0 +1,117 @@
+//go:build !race
+
+package conn_test
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"testing"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/conntest"
+)
+
+// What becomes of a path of 100 Mbit/s: by how much is lost, how long it is, and who controls; and how connections share
+// it. It stands in testdata/goodput.txt; go test ./conn -run TestGoodput -update writes it anew. Whoever changes loss
+// recovery or congestion control sees here what it does. (One goroutine does it all: there is nothing to race for.)
+func TestGoodput(t *testing.T) {
+	var out bytes.Buffer
+	writeGoodput(t, &out)
+	writeShares(t, &out)
+	conn.Golden(t, "testdata/goodput.txt", regexp.MustCompile(` +\n`).ReplaceAll(out.Bytes(), []byte("\n")))
+}
+
+var tableControllers = []conn.CongestionControl{conn.Reno, conn.CUBIC, conn.BBR}
+
+func writeGoodput(t *testing.T, out *bytes.Buffer) {
+	const lasts = 5 * time.Second
+	fmt.Fprintf(out, "Goodput of one connection in Mbit/s over its first %v. The path carries 100 Mbit/s, of which headers take\n", lasts)
+	fmt.Fprintf(out, "3.5, and queues one round trip's worth. In brackets: segments sent again in a thousand, and timeouts, if any.\n")
+	fmt.Fprintf(out, "Reno and CUBIC with loss: the mean of three seeds.\n\n")
+	fmt.Fprintf(out, "%-6s %-6s", "loss", "RTT")
+	for _, a := range tableControllers {
+		fmt.Fprintf(out, " %-22s", a)
+	}
+	out.WriteString("\n")
+	for _, loss := range []float64{0, 0.001, 0.01, 0.03} {
+		for _, rtt := range []time.Duration{10 * time.Millisecond, 40 * time.Millisecond, 200 * time.Millisecond} {
+			fmt.Fprintf(out, "%-6s %-6v", fmt.Sprintf("%g %%", loss*100), rtt)
+			for _, a := range tableControllers {
+				seeds := uint64(3)
+				if loss == 0 || a == conn.BBR {
+					seeds = 1
+				}
+				goodput, again, timeouts := 0.0, uint64(0), uint64(0)
+				for seed := range seeds {
+					b := newBulk(seed, a, conntest.Link{Loss: loss, Delay: rtt / 2, Queue: int(pathRate * rtt / time.Second)})
+					goodput += b.run(t, lasts)
+					i := b.pair.A.Conn.Info(b.pair.Now)
+					again += i.Retransmitted * 1000 / i.DataSegmentsSent
+					timeouts += i.Timeouts
+				}
+				fmt.Fprintf(out, " %-22s", cell(goodput/float64(seeds), again/seeds, timeouts))
+			}
+			out.WriteString("\n")
+		}
+	}
+}
+
+func cell(goodput float64, again, timeouts uint64) string {
+	switch timeouts {
+	case 0:
+		return fmt.Sprintf("%5.1f (%d)", goodput, again)
+	case 1:
+		return fmt.Sprintf("%5.1f (%d, 1 timeout)", goodput, again)
+	}
+	return fmt.Sprintf("%5.1f (%d, %d timeouts)", goodput, again, timeouts)
+}
+
+// writeShares has connections begin together, and looks at how they share the path from the fifth second on.
+func writeShares(t *testing.T, out *bytes.Buffer) {
+	fmt.Fprintf(out, "\nJain's index of connections that share the path (RTT 40 ms), over 15 s, and their goodput together.\n\n")
+	fmt.Fprintf(out, "%-13s", "connections")
+	for _, a := range tableControllers {
+		fmt.Fprintf(out, " %-22s", a)
+	}
+	out.WriteString("\n")
+	for _, n := range []int{2, 8} {
+		fmt.Fprintf(out, "%-13d", n)
+		for _, a := range tableControllers {
+			index, goodput := share(t, n, a)
+			fmt.Fprintf(out, " %5.3f %5.1f           ", index, goodput)
+		}
+		out.WriteString("\n")
+	}
+}
+
+// share returns Jain's index of n connections' goodput, and the sum.
+func share(t *testing.T, n int, a conn.CongestionControl) (index, mbits float64) {
+	t.Helper()
+	var group conntest.Group
+	flows := make([]*bulk, n)
+	for i := range flows {
+		// A little jitter: queues do not drop the same connection's packets every time, as where nothing is random.
+		flows[i] = newBulk(uint64(100+i), a, conntest.Link{Queue: pathBDP, Jitter: 20 * time.Microsecond})
+		group = append(group, flows[i].pair)
+	}
+	group.Share()
+	before := make([]int, n)
+	if err := group.Run(5 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range flows {
+		before[i] = f.received
+	}
+	const lasts = 15 * time.Second
+	if err := group.Run(lasts); err != nil {
+		t.Fatal(err)
+	}
+	sum, squares := 0.0, 0.0
+	for i, f := range flows {
+		x := float64(f.received-before[i]) * 8 / lasts.Seconds() / 1e6
+		sum, squares = sum+x, squares+x*x
+	}
+	return sum * sum / (float64(n) * squares), sum
+}
