@@ -172,7 +172,7 @@ func (c *Conn) loseFirst(now Time, a *arrival) {
 func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 	r := &c.recovery
 	if c.spurious(s, a) {
-		c.undoEpisode(now)
+		c.undoEpisode()
 	}
 	switch {
 	case r.phase == noRecovery:

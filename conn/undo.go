@@ -67,8 +67,9 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	return false
 }
 
-// undoEpisode gives back what the episode took.
-func (c *Conn) undoEpisode(now Time) {
+// undoEpisode gives back what the episode took. The backoff goes when a round trip has been measured, which the ACK that
+// proves a timeout spurious mostly does: until then the timeout may still be shorter than the path (as RFC 4015 3.4 has it).
+func (c *Conn) undoEpisode() {
 	c.undo.armed = false
 	if !c.undo.congested {
 		c.cc.OnSpurious()
@@ -77,10 +78,6 @@ func (c *Conn) undoEpisode(now Time) {
 	c.stats.Spurious++
 	if !c.undo.timeout {
 		c.rack.reordered = true // what was taken for lost had been overtaken
-	}
-	c.rtt.backoff = 0
-	if c.timer.retransmit != Never { // it may have been set with the backoff
-		c.timer.retransmit = min(c.timer.retransmit, now.Add(c.rtt.timeout(c.cfg)))
 	}
 	if c.recovery.phase == noRecovery {
 		return

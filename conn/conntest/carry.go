@@ -36,7 +36,7 @@ func (p *Pair) fly(k packet) {
 	if p.Fate != nil {
 		fate = p.Fate()
 	} else {
-		fate = e.pipe.fate(&p.Link, p.rng, pure)
+		fate = e.pipe.fate(&p.Link, p.Now, p.rng, pure)
 	}
 	d := e.pipe.depart(&p.Link, p.Now, 40+k.seg.TCP.Options.Len()+len(k.seg.Data), k.seg.ECN != wire.NotECT)
 	switch {

@@ -3,6 +3,8 @@ package conntest
 import (
 	"math/rand/v2"
 	"time"
+
+	"minitcp/conn"
 )
 
 // Fate is what becomes of one packet.
@@ -13,9 +15,9 @@ type Fate struct {
 	Delay  time.Duration // on top of the link's own
 }
 
-// fate returns what a link's probabilities make of a packet; pure: it only acknowledges. Nothing is drawn for what the link
+// fate returns what a link's probabilities make of a packet that is sent now; pure: it only acknowledges. Nothing is drawn for what the link
 // does not do, so that what it does is the same whatever else links could do.
-func (p *pipe) fate(l *Link, r *rand.Rand, pure bool) Fate {
+func (p *pipe) fate(l *Link, now conn.Time, r *rand.Rand, pure bool) Fate {
 	f := Fate{Copies: 1}
 	if r.Float64() < l.Loss {
 		f.Copies = 0
@@ -33,17 +35,22 @@ func (p *pipe) fate(l *Link, r *rand.Rand, pure bool) Fate {
 	if l.Reordering > 0 && r.Float64() < l.Reordering {
 		f.Delay = l.ReorderingDelay
 	}
-	if p.inBurst(&l.Burst, r) {
+	if p.inBurst(&l.Burst, now, r) {
 		f.Copies = 0
 	}
 	return f
 }
 
-// inBurst reports whether a burst takes the next packet.
-func (p *pipe) inBurst(b *Burst, r *rand.Rand) bool {
+// maxBurst is the silence that ends a bad time: else it would wait for who sends a packet in two minutes.
+const maxBurst = time.Second
+
+// inBurst reports whether a burst takes the packet.
+func (p *pipe) inBurst(b *Burst, now conn.Time, r *rand.Rand) bool {
 	if b.Begin == 0 {
 		return false
 	}
+	p.bad = p.bad && now.Sub(p.last) < maxBurst
+	p.last = now
 	if p.bad {
 		p.bad = r.Float64() >= b.End
 	} else {

@@ -52,7 +52,7 @@ type Outage struct {
 }
 
 // Burst loses packets in bursts (the Gilbert-Elliott model): with probability Begin before each packet, a bad time begins,
-// in which packets are lost with probability Loss, and with probability End it ends.
+// in which packets are lost with probability Loss, and with probability End it ends, as it does when for a second none comes.
 type Burst struct {
 	Begin, End, Loss float64
 }

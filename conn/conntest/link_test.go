@@ -85,7 +85,7 @@ func TestBurst(t *testing.T) {
 	const n = 100_000
 	lost, pairs, last := 0, 0, false
 	for range n {
-		now := p.fate(&l, r, false).Copies == 0
+		now := p.fate(&l, 0, r, false).Copies == 0
 		if now {
 			lost++
 		}
@@ -97,6 +97,12 @@ func TestBurst(t *testing.T) {
 	// It is bad 0.01/(0.01+0.2) of the time.
 	if share := float64(lost) / n; share < 0.040 || share > 0.046 {
 		t.Errorf("%.4f of the packets are lost", share)
+	}
+	for p.bad = false; !p.bad; {
+		p.fate(&l, 0, r, false)
+	}
+	if p.fate(&l, conn.Time(2*time.Second), r, false); p.bad {
+		t.Error("a burst outlives a long silence") // but for one in a hundred, of which the seed is none
 	}
 	if after := float64(pairs) / float64(lost); after < 0.70 || after > 0.75 {
 		t.Errorf("after a lost packet, the next is lost with %.2f", after)

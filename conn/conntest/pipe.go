@@ -10,7 +10,8 @@ import (
 type pipe struct {
 	free  conn.Time // when the last packet will have been sent
 	codel codel
-	bad   bool // a burst of losses is going on
+	bad   bool      // a burst of losses is going on
+	last  conn.Time // when the last packet came, if there are bursts
 }
 
 // Discipline is how a queue is kept short.
