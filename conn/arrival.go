@@ -24,6 +24,7 @@ type arrival struct {
 	echoes bool
 	offset uint32        // of our timestamp clock
 	minRTT time.Duration // the shortest round trip known
+	back   time.Duration // by how much the timestamps of retransmissions lie back
 }
 
 func (c *Conn) newArrival(now Time, s *Segment) arrival {
@@ -31,7 +32,7 @@ func (c *Conn) newArrival(now Time, s *Segment) arrival {
 	return arrival{
 		now: now, lowest: never, original: Never,
 		echo: o.TSEcr, echoes: c.timestamps && o.HasTimestamps && o.TSEcr != 0, offset: c.tsOffset,
-		minRTT: c.rtt.minimum,
+		minRTT: c.rtt.minimum, back: c.backdated(),
 	}
 }
 
@@ -53,7 +54,7 @@ func (a *arrival) ambiguous(r *record) bool {
 	if !r.again {
 		return false
 	}
-	return a.now.Sub(r.at) < a.minRTT || a.echoes && seq.Less(a.echo, timestampClock(r.at, a.offset))
+	return a.now.Sub(r.at) < a.minRTT || a.echoes && seq.Less(a.echo, timestampClock(r.at.Add(-a.back), a.offset))
 }
 
 // sentAfter reports whether a was sent after b; of what left at one instant, the higher numbers were later

@@ -74,7 +74,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	c.probeAnswered(now, s, &a)
 	c.episode(now, s, &a)
 	ece := c.takeECE(now, ack, &s.TCP, flight, &a)
-	if a.octets > 0 && (c.cc.Models() || a.advanced && c.mayGrow(ece)) {
+	if a.octets > 0 && (c.cc.Models() || (a.advanced || c.rack.reordered) && c.mayGrow(ece)) {
 		c.cc.OnAck(cc.Ack{
 			Now: time.Duration(now), Acked: a.octets, Delivered: c.rate.delivered, InFlight: c.pipe(),
 			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round, Sample: sample,

@@ -57,9 +57,22 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 	if ms < 0 || time.Duration(ms)*time.Millisecond > now.Sub(0) {
 		return 0, false // not a value we ever sent
 	}
-	old := c.rtt.again != 0 && seq.Less(o.TSEcr, c.clock(c.rtt.again))
+	old := c.rtt.again != 0 && seq.Less(o.TSEcr, c.clock(c.rtt.again.Add(-c.backdated())))
 	if old && (a.repeated > 0 || !c.sack) && now.Sub(c.rtt.again) >= c.rtt.minimum {
 		return 0, false
 	}
 	return max(time.Duration(ms), 1) * time.Millisecond, true
+}
+
+// backdated is by how much the timestamp of what is sent again lies back, on a path that changes the order of segments.
+//
+// Deviation: RFC 7323 3.2 has the clock's current value. But where a retransmission fills a gap, its timestamp becomes the
+// least that the receiver takes (5.3), and whatever was sent shortly before and is overtaken by it is dropped there, for
+// which there is another retransmission. Above some rate, each of them costs more than one other, and the connection does
+// not come out of recovery. What is within the reordering window must therefore not be older.
+func (c *Conn) backdated() time.Duration {
+	if !c.rack.reordered {
+		return 0
+	}
+	return c.reorderWindow()
 }

@@ -114,6 +114,9 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	if c.recovery.phase == fastRecovery {
 		out.Note = NoteFastRetransmission
 	}
+	if c.timestamps {
+		out.TCP.Options.TSVal = c.clock(now.Add(-c.backdated()))
+	}
 	c.resend(now, i, n)
 	if int64(finLen(out)) > n-data { // the FIN, which is not part of record i, rides along
 		switch {

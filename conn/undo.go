@@ -55,7 +55,7 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	}
 	u.octets -= a.needless
 	switch {
-	case a.advanced && c.snd.una > u.first && a.echoes && seq.Less(a.echo, c.clock(u.oldest)):
+	case a.advanced && c.snd.una > u.first && a.echoes && seq.Less(a.echo, c.clock(u.oldest.Add(-c.backdated()))):
 		// It takes the place of the first retransmission, and comes from before any that could have filled a gap.
 		return true
 	case a.needless > 0 && u.octets <= 0:
