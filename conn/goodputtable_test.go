@@ -19,6 +19,7 @@ import (
 func TestGoodput(t *testing.T) {
 	var out bytes.Buffer
 	writeGoodput(t, &out)
+	writeReordering(t, &out)
 	writeShares(t, &out)
 	conn.Golden(t, "testdata/goodput.txt", regexp.MustCompile(` +\n`).ReplaceAll(out.Bytes(), []byte("\n")))
 }
@@ -32,7 +33,7 @@ func writeGoodput(t *testing.T, out *bytes.Buffer) {
 	fmt.Fprintf(out, "Reno and CUBIC with loss: the mean of three seeds.\n\n")
 	fmt.Fprintf(out, "%-6s %-6s", "loss", "RTT")
 	for _, a := range tableControllers {
-		fmt.Fprintf(out, " %-22s", a)
+		fmt.Fprintf(out, " %-38s", a)
 	}
 	out.WriteString("\n")
 	for _, loss := range []float64{0, 0.001, 0.01, 0.03} {
@@ -51,7 +52,7 @@ func writeGoodput(t *testing.T, out *bytes.Buffer) {
 					again += i.Retransmitted * 1000 / i.DataSegmentsSent
 					timeouts += i.Timeouts
 				}
-				fmt.Fprintf(out, " %-22s", cell(goodput/float64(seeds), again/seeds, timeouts))
+				fmt.Fprintf(out, " %-38s", cell(goodput/float64(seeds), again/seeds, timeouts))
 			}
 			out.WriteString("\n")
 		}
@@ -68,19 +69,42 @@ func cell(goodput float64, again, timeouts uint64) string {
 	return fmt.Sprintf("%5.1f (%d, %d timeouts)", goodput, again, timeouts)
 }
 
+func writeReordering(t *testing.T, out *bytes.Buffer) {
+	const lasts = 5 * time.Second
+	fmt.Fprintf(out, "\nThe same (RTT 40 ms) with segments that come so much later than they would. Taken back: episodes of recovery.\n\n")
+	fmt.Fprintf(out, "%-6s %-6s", "share", "later")
+	for _, a := range tableControllers {
+		fmt.Fprintf(out, " %-38s", a)
+	}
+	out.WriteString("\n")
+	for _, share := range []float64{0.01, 0.05} {
+		for _, later := range []time.Duration{2 * time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond} {
+			fmt.Fprintf(out, "%-6s %-6v", fmt.Sprintf("%g %%", share*100), later)
+			for _, a := range tableControllers {
+				b := newBulk(1, a, conntest.Link{Queue: pathBDP, Reordering: share, ReorderingDelay: later})
+				goodput := b.run(t, lasts)
+				i := b.pair.A.Conn.Info(b.pair.Now)
+				text := cell(goodput, i.Retransmitted*1000/i.DataSegmentsSent, i.Timeouts)
+				fmt.Fprintf(out, " %-38s", fmt.Sprintf("%s, %d taken back", text, i.Spurious))
+			}
+			out.WriteString("\n")
+		}
+	}
+}
+
 // writeShares has connections begin together, and looks at how they share the path from the fifth second on.
 func writeShares(t *testing.T, out *bytes.Buffer) {
 	fmt.Fprintf(out, "\nJain's index of connections that share the path (RTT 40 ms), over 15 s, and their goodput together.\n\n")
 	fmt.Fprintf(out, "%-13s", "connections")
 	for _, a := range tableControllers {
-		fmt.Fprintf(out, " %-22s", a)
+		fmt.Fprintf(out, " %-38s", a)
 	}
 	out.WriteString("\n")
 	for _, n := range []int{2, 8} {
 		fmt.Fprintf(out, "%-13d", n)
 		for _, a := range tableControllers {
 			index, goodput := share(t, n, a)
-			fmt.Fprintf(out, " %5.3f %5.1f           ", index, goodput)
+			fmt.Fprintf(out, " %5.3f %5.1f                           ", index, goodput)
 		}
 		out.WriteString("\n")
 	}

@@ -270,6 +270,36 @@ func TestEchoAfterTimeout(t *testing.T) {
 	}
 }
 
+// Where segments overtake each other, one that is sent again carries a timestamp as old as what it may overtake: else its
+// receiver would drop that (RFC 7323 5.3). Elsewhere it carries the clock's.
+func TestRetransmissionBackdated(t *testing.T) {
+	for _, reordered := range []bool{false, true} {
+		o := tenSent(t, Enabled)
+		if reordered {
+			o.ack(1, 1001, 3001)
+			o.ack(3001)
+			for o.c.Transmit(o.now, 1, &o.last) {
+			}
+			o.sleep(time.Millisecond)
+			o.ack(3001, 4001, 10001)
+			o.wait(30 * time.Millisecond)
+		} else {
+			o.ack(1, 1001, 5001)
+		}
+		clock := o.c.clock(o.now)
+		if !o.c.Transmit(o.now, 1, &o.last) || o.last.Note != NoteFastRetransmission {
+			t.Fatalf("reordered %v: %v", reordered, o.last.Note)
+		}
+		back := uint32(0)
+		if reordered {
+			back = 25 // a quarter of the round trip
+		}
+		if got := clock - o.last.TCP.Options.TSVal; got != back {
+			t.Errorf("reordered %v: its timestamp lies %d ms back, want %d", reordered, got, back)
+		}
+	}
+}
+
 // Without timestamps F-RTO finds it: new segments after the first ACK, and then originals are acknowledged (RFC 5682).
 func TestSpuriousTimeoutByFRTO(t *testing.T) {
 	o := tenSent(t, Disabled)
