@@ -15,10 +15,10 @@ type arrival struct {
 	repeated int64 // octets the peer has received twice (D-SACK, RFC 2883)
 	needless int64 // of these, what the last episode has sent again
 
-	newest   record     // of the records, the one sent last; empty: nobody can tell which
-	highest  seq.Offset // end of the highest
-	lowest   seq.Offset // end of the lowest that was sent only once, never: there is none
-	original Time       // when the first of those sent only once was sent, Never: there is none
+	newest  record     // of the records, the one sent last; empty: nobody can tell which
+	highest seq.Offset // end of the highest
+	lowest  seq.Offset // end of the lowest that was sent only once, never: there is none
+	unlost  bool       // something was taken for lost, and has arrived although it was not sent again
 
 	echo   uint32 // the timestamp echoed, to tell an original from its retransmission
 	echoes bool
@@ -30,7 +30,7 @@ type arrival struct {
 func (c *Conn) newArrival(now Time, s *Segment) arrival {
 	o := &s.TCP.Options
 	return arrival{
-		now: now, lowest: never, original: Never,
+		now: now, lowest: never,
 		echo: o.TSEcr, echoes: c.timestamps && o.HasTimestamps && o.TSEcr != 0, offset: c.tsOffset,
 		minRTT: c.rtt.minimum, back: c.backdated(),
 	}
@@ -42,7 +42,7 @@ func (a *arrival) add(r *record) {
 	a.highest = max(a.highest, r.end)
 	if !r.again {
 		a.lowest = min(a.lowest, r.end)
-		a.original = min(a.original, r.at)
+		a.unlost = a.unlost || r.fate == lost
 	}
 	if !a.ambiguous(r) && (a.newest.end == 0 || sentAfter(r, &a.newest)) {
 		a.newest = *r

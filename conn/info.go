@@ -1,6 +1,11 @@
 package conn
 
-import "time"
+import (
+	"math"
+	"time"
+
+	"minitcp/conn/cc"
+)
 
 // Counts are totals since the connection began. In brackets, the members of Linux's struct tcp_info that mean the same,
 // without their tcpi_.
@@ -59,7 +64,7 @@ type Info struct {
 	PathMTU            int // largest IP packet (pmtu)
 	CongestionControl  CongestionControl
 	CongestionWindow   int64 // 0 before ESTABLISHED (snd_cwnd, in segments of MSS)
-	SlowStartThreshold int64 // (snd_ssthresh, in segments of MSS)
+	SlowStartThreshold int64 // math.MaxInt64: none yet (snd_ssthresh, in segments of MSS)
 	InFlight           int64 // sent and not acknowledged
 	Unacked            int   // the same in segments (unacked)
 	SACKed             int   // of these, segments that have arrived out of order (sacked)
@@ -146,7 +151,9 @@ func (c *Conn) Info(now Time) Info {
 	}
 	if c.cc != nil {
 		i.CongestionWindow = c.cc.Window()
-		i.SlowStartThreshold = c.cc.SlowStartThreshold()
+		if i.SlowStartThreshold = c.cc.SlowStartThreshold(); i.SlowStartThreshold >= cc.NoThreshold {
+			i.SlowStartThreshold = math.MaxInt64
+		}
 		i.PacingRate = int64(c.pacingRate())
 	}
 	for _, r := range c.rcv.buf.ahead {

@@ -22,7 +22,7 @@ func (f *flight) send(at, n int64) {
 
 // acked: an ACK says that everything before a number has arrived. It is what Rate makes of it in segments per second.
 func (f *flight) acked(at, number int64) cc.Sample {
-	a := arrival{now: Time(at) * Time(ms), lowest: never, original: Never, minRTT: 40 * ms}
+	a := arrival{now: Time(at) * Time(ms), lowest: never, minRTT: 40 * ms}
 	f.c.sent.acknowledge(seq.Offset(1+1000*number), &a)
 	return f.c.rate.arrived(&a)
 }

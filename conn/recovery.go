@@ -271,6 +271,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 		c.undo.timeout = true
 	}
 	reduced := r.phase == fastRecovery // for what it did not repair
+	patience := c.rack.rtt + c.reorderWindow()
 	c.probe = tailProbe{}
 	c.timer.tailProbe, c.timer.reorder = Never, Never
 	c.timer.slow = Never
@@ -280,7 +281,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	c.ecn.reduced()
 	r.left, r.duplicates, r.fresh, r.probing = 0, 0, 0, false
 	for i := q.head; i < len(q.list); i++ {
-		late := q.list[i].at.Add(c.rack.rtt+c.reorderWindow()) <= now
+		late := q.list[i].at.Add(patience) <= now
 		if q.list[i].fate == flying && (i == q.head || late || !c.sack) {
 			c.lose(now, i)
 		}

@@ -131,6 +131,10 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	c.recovery.prr.out += n
 	c.pacer.sent(n, c.pacingRate())
 	c.undo.resent(now, at, n)
+	if at == s.una && c.recovery.phase == fastRecovery && c.timer.retransmit != Never {
+		// The repair gets a whole timeout: what is left of the original's may be shorter than a round trip (as on Linux).
+		c.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
+	}
 	c.armRetransmit(now)
 	return true
 }

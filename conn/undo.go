@@ -9,7 +9,6 @@ import "minitcp/conn/seq"
 type undo struct {
 	again   rangeset // what the episode has sent again, as far as it remembers
 	armed   bool
-	since   Time       // when the episode began
 	octets  int64      // sent again and not yet known to have been for nothing
 	first   seq.Offset // of the first retransmission
 	oldest  Time       // when it was sent, or one before the episode that was on its way when it began
@@ -24,7 +23,7 @@ const maxAgain = 64
 
 // beginUndo is called when an episode begins.
 func (c *Conn) beginUndo(now Time) {
-	c.undo = undo{again: c.undo.again[:0], armed: true, since: now, oldest: Never}
+	c.undo = undo{again: c.undo.again[:0], armed: true, oldest: Never}
 	for i := c.sent.head; i < len(c.sent.list); i++ {
 		if r := &c.sent.list[i]; r.again && r.fate == flying {
 			c.undo.oldest = min(c.undo.oldest, r.at)
@@ -60,7 +59,7 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 		return true
 	case a.needless > 0 && u.octets <= 0:
 		return true
-	case c.recovery.phase == timeoutRecovery && a.original < u.since:
+	case c.recovery.phase == timeoutRecovery && a.unlost:
 		// Unless it is all acknowledged at once: then it tells nothing (RFC 5682 2.1, step 2).
 		return c.snd.una < c.recovery.end || c.recovery.probing
 	}

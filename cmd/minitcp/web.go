@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -128,7 +129,7 @@ type infoRow struct{ Name, Value string }
 func infoRows(local, remote net.Addr, i conn.Info) []infoRow {
 	octets := func(n int64) string { return fmt.Sprintf("%d octets", n) }
 	threshold := octets(i.SlowStartThreshold)
-	if i.SlowStartThreshold >= 1<<40 {
+	if i.SlowStartThreshold == math.MaxInt64 {
 		threshold = "none yet"
 	}
 	return []infoRow{

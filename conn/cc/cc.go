@@ -118,6 +118,9 @@ func (lossBased) OnRestart(time.Duration) {}
 // maxWindow is far above any useful window and far below overflow.
 const maxWindow = 1 << 38
 
+// NoThreshold is SlowStartThreshold when there is none.
+const NoThreshold int64 = maxWindow
+
 // InitialWindow is ten segments, or 14600 octets when that is less but at least two segments (RFC 6928 2).
 func InitialWindow(mss int) int64 {
 	return min(10*int64(mss), max(2*int64(mss), 14600))

@@ -74,7 +74,8 @@ func (r *Reno) cut(l Loss) {
 	if l.ECN {
 		num, den = 8, 10 // RFC 8511 3.1
 	}
-	r.ssthresh = max(l.InFlight*num/den, 2*r.mss)
+	// What limited transmit has sent beyond the window must not count (RFC 5681 3.2, step 2).
+	r.ssthresh = max(min(l.InFlight, r.window)*num/den, 2*r.mss)
 	r.credit = 0
 }
 

@@ -92,8 +92,11 @@ func TestReno(t *testing.T) {
 		}, 4_000, 4_000},
 		{"a smaller MSS keeps the window", reno(10_000, maxWindow), func(r *Reno) { r.SetMSS(500) }, 10_000, maxWindow},
 		{"a larger one makes it a segment", reno(1_000, maxWindow), func(r *Reno) { r.SetMSS(1_500) }, 1_500, maxWindow},
-		{"credit of before a loss is gone", reno(10_000, 5_000), func(r *Reno) {
-			r.OnAck(full(9_999))
+		{"what limited transmit sent does not count", reno(10_000, maxWindow), func(r *Reno) {
+			r.OnLoss(Loss{InFlight: 12_000})
+		}, 5_000, 5_000},
+		{"credit of before a loss is gone", reno(20_000, 5_000), func(r *Reno) {
+			r.OnAck(full(19_999))
 			r.OnLoss(Loss{InFlight: 20_000})
 			r.OnAck(full(mss))
 		}, 10_000, 10_000},
