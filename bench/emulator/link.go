@@ -9,13 +9,12 @@ import (
 	"slices"
 	"sync"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// Link moves packets between two TUNs. One thread does all of it, if it may before everything else on the machine
-// (SCHED_FIFO): a packet that is read late has arrived late, and the line has been idle meanwhile.
+// Link moves packets between two TUNs. One thread does all of it, and should not have to wait for others: a packet that is
+// read late has arrived late, and the line has been idle meanwhile (see package priority).
 type Link struct {
 	ends [2]end
 	wake *os.File // closed to end
@@ -53,20 +52,13 @@ func Start(near, far int, there, back Config) (*Link, error) {
 	go func() {
 		defer close(l.done)
 		defer stop.Close()
-		runtime.LockOSThread() // and never unlock it: the thread goes, with its priority
-		hurry()
+		runtime.LockOSThread() // and never unlock it: the thread goes, with its timer slack
+		unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 		l.err = l.run(int32(stop.Fd()))
 		unix.Close(near)
 		unix.Close(far)
 	}()
 	return l, nil
-}
-
-// hurry puts the thread before others, and lets its timers run out on time. It does without if it may not.
-func hurry() {
-	param := struct{ priority int32 }{2}
-	unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, unix.SCHED_FIFO, uintptr(unsafe.Pointer(&param)))
-	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 }
 
 // run moves packets until the stop descriptor says something.

@@ -3,6 +3,6 @@
 //	rows       what is measured
 //	plan       rounds, targets in turn, some measurements at once
 //	measure    one measurement; network: its namespaces, and the link between them
-//	floor      the link without TCP;  priority: before the rest of the machine
+//	floor      the link without TCP
 //	table      what is written
 package links
