@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Link moves packets between two TUNs. One thread does all of it, and should not have to wait for others: a packet that is
-// read late has arrived late, and the line has been idle meanwhile (see package priority).
+// Link moves packets between two TUNs. One thread does all of it, if it may before others: a packet that is read late has
+// arrived late, and the line has been idle meanwhile.
 type Link struct {
 	ends [2]end
 	wake *os.File // closed to end

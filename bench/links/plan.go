@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"minitcp/bench/priority"
 	"minitcp/bench/report"
 )
 
@@ -109,7 +108,6 @@ func (p *Plan) Run(ctx context.Context, progress io.Writer) (samples []Sample, e
 	// A thread that comes back from a system call wants a P, and the links' must not wait for one that somebody has whom
 	// the kernel is not running.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(32))
-	priority.First()
 	total := p.measurements()
 	fmt.Fprintf(progress, "%d measurements, about %v\n", total, p.estimate().Round(time.Second))
 	var (

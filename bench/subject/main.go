@@ -14,7 +14,6 @@ import (
 	"syscall"
 
 	"minitcp/bench/pattern"
-	"minitcp/bench/priority"
 )
 
 // Command is the first argument of a process under test. It is not for people.
@@ -31,7 +30,6 @@ const (
 
 // Main is the process under test, given the name of its target and a [pattern.Care]. It returns the exit status.
 func Main(arguments []string) int {
-	priority.Second()
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP) // the terminal's; the parent closes the pipe when it is time
 	if len(arguments) != 2 {
 		fmt.Fprintln(os.Stderr, "the name of a target and a care are wanted")
