@@ -27,6 +27,16 @@ func (c *Conn) Read(_ Time, p []byte) (int, error) {
 	return 0, ErrWouldBlock
 }
 
+// Take is Read without a copy, where what comes next is in memory a [Segment] has lent: the data, and the loan, which the
+// caller is to Return when it is done with it. Nil: use Read.
+func (c *Conn) Take(Time) ([]byte, Loan) {
+	data, loan := c.rcv.buf.take(c.cfg.Pages)
+	if loan != nil {
+		c.windowOpened()
+	}
+	return data, loan
+}
+
 // Write queues as much of p as the send buffer has room for and returns how much that was; 0 and [ErrWouldBlock] when
 // it is full. After CloseWrite it returns [ErrPipe]; after an abrupt end what [Conn.Err] says, and then [ErrPipe].
 func (c *Conn) Write(now Time, p []byte) (int, error) {

@@ -23,6 +23,17 @@ func (c *counter) Put(*Page)     { c.lent-- }
 func (*counter) Scarce() bool    { return false }
 func (*counter) Exhausted() bool { return false }
 
+// loan is overwritten when it comes back, and counted out.
+type loan struct {
+	data []byte
+	out  *int
+}
+
+func (l *loan) Return() {
+	clear(l.data)
+	*l.out--
+}
+
 // stream is long enough to cross many pages, and starts anywhere.
 func stream(r *rand.Rand, n int) (start seq.Offset, b []byte) {
 	b = make([]byte, n)
@@ -55,7 +66,7 @@ func TestSendBuffer(t *testing.T) {
 			if b.size() != end-una {
 				t.Fatalf("size %d, want %d", b.size(), end-una)
 			}
-			if err := b.span.check(nil, interval{b.start, b.end}); err != nil {
+			if err := b.check(); err != nil {
 				t.Fatal(err)
 			}
 			if most := (end-una)/PageSize + 2; pages.lent > most || end == una && pages.lent > 0 {
@@ -76,6 +87,7 @@ func TestReceiveBuffer(t *testing.T) {
 	for range 50 {
 		start, data := stream(r, 200_000)
 		var pages counter
+		loans := 0
 		b := receiveBuffer{start: start, next: start}
 		arrived := make([]bool, len(data)+1) // the last stays false
 		next, read := 0, 0
@@ -86,7 +98,13 @@ func TestReceiveBuffer(t *testing.T) {
 			}
 			to := min(from+1+r.IntN(3000), len(data))
 			if to > next {
-				early, ok := b.insert(&pages, start+seq.Offset(from), data[from:to])
+				o, l := start+seq.Offset(from), &loan{bytes.Clone(data[from:to]), &loans}
+				early, ok := interval{}, r.IntN(2) > 0 && b.adopt(o, l.data, l)
+				if ok {
+					loans++
+				} else {
+					early, ok = b.insert(&pages, o, data[from:to])
+				}
 				if !ok && len(b.ahead) < maxHoles {
 					t.Fatal("refused")
 				}
@@ -105,18 +123,27 @@ func TestReceiveBuffer(t *testing.T) {
 			if b.next != start+seq.Offset(next) || b.readable() != next-read {
 				t.Fatalf("next %d, want %d", b.next-start, next)
 			}
+			if r.IntN(4) == 0 {
+				if taken, l := b.take(&pages); l != nil {
+					if !bytes.Equal(taken, data[read:read+len(taken)]) {
+						t.Fatalf("takes %d wrong octets at %d", len(taken), read)
+					}
+					read += len(taken)
+					l.Return()
+				}
+			}
 			p := make([]byte, r.IntN(3000))
 			n := b.read(&pages, p)
 			if n != min(len(p), next-read) || !bytes.Equal(p[:n], data[read:read+n]) {
 				t.Fatalf("read %d octets at %d, or wrong ones", n, read)
 			}
 			read += n
-			if err := b.span.check(b.ahead, interval{b.start, b.next}); err != nil {
+			if err := b.check(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if pages.lent != 0 {
-			t.Fatalf("%d pages kept", pages.lent)
+		if pages.lent != 0 || loans != 0 {
+			t.Fatalf("%d pages and %d loans kept", pages.lent, loans)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"fmt"
+	"slices"
 
 	"minitcp/conn/seq"
 )
@@ -64,7 +65,7 @@ func (c *Conn) checkSend() error {
 	case s.urgent > s.buf.end || s.small > s.max:
 		return fmt.Errorf("send space: urgent %d of %d, small %d of %d", s.urgent, s.buf.end, s.small, s.max)
 	}
-	return s.buf.span.check(nil, interval{s.buf.start, s.buf.end})
+	return s.buf.check()
 }
 
 func (c *Conn) checkReceive() error {
@@ -88,7 +89,7 @@ func (c *Conn) checkReceive() error {
 		}
 		last = i.end
 	}
-	return r.buf.span.check(r.buf.ahead, interval{r.buf.start, r.buf.next})
+	return r.buf.check()
 }
 
 func (c *Conn) checkECN() error {
@@ -102,21 +103,19 @@ func (c *Conn) checkECN() error {
 	return nil
 }
 
-// check reports pages that are missing where the intervals are, or present where nothing is.
-func (s *span) check(more rangeset, in ...interval) error {
-	in = append(in, more...)
-	first, held := never, 0
+// check is whether all of the intervals have their pages, and no page lies wholly before from.
+func (s *span) check(from seq.Offset, in ...interval) error {
 	for _, i := range in {
 		if i.size() == 0 {
 			continue
 		}
-		first = min(first, in[0].start)
 		for n := int64(i.start) >> pageShift; n <= int64(i.end-1)>>pageShift; n++ {
 			if n < s.first || n >= s.next || s.ring[n&int64(len(s.ring)-1)] == nil {
 				return fmt.Errorf("page %d is missing of %v", n, in)
 			}
 		}
 	}
+	held := 0
 	for _, p := range s.ring {
 		if p != nil {
 			held++
@@ -127,14 +126,41 @@ func (s *span) check(more rangeset, in ...interval) error {
 			continue
 		}
 		held--
-		if seq.Offset((n+1)<<pageShift) <= first {
-			return fmt.Errorf("page %d is held, %v needs none before %d", n, in, first)
+		if seq.Offset((n+1)<<pageShift) <= from {
+			return fmt.Errorf("page %d is held, none before %d is needed", n, from)
 		}
 	}
 	if held != 0 {
 		return fmt.Errorf("%d pages are outside of the span", held)
 	}
 	return nil
+}
+
+func (b *sendBuffer) check() error {
+	if b.size() == 0 {
+		return b.span.check(never)
+	}
+	return b.span.check(b.start, interval{b.start, b.end})
+}
+
+// check is whether what is adopted is in order and unread, and the rest in pages.
+func (b *receiveBuffer) check() error {
+	if b.start == b.next && len(b.ahead) == 0 {
+		if b.adopted.first() != nil {
+			return fmt.Errorf("a loan is kept for nothing")
+		}
+		return b.span.check(never)
+	}
+	at := b.start
+	copied := slices.Clone(b.ahead)
+	for _, s := range b.adopted.list[b.adopted.head:] {
+		if len(s.data) == 0 || s.end() <= at || s.start < at && at != b.start || s.end() > b.next {
+			return fmt.Errorf("adopted [%d, %d), from %d on to %d", s.start, s.end(), at, b.next)
+		}
+		copied = append(copied, interval{at, max(at, s.start)})
+		at = s.end()
+	}
+	return b.span.check(b.start, append(copied, interval{at, b.next})...)
 }
 
 func (c *Conn) checkTimers() error {

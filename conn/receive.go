@@ -204,11 +204,11 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	c.takeMark(s)
 	c.tuneReceive(now, s)
-	return c.takeData(now, at, data, s.size())
+	return c.takeData(now, at, data, s)
 }
 
 // takeData puts acceptable data in its place.
-func (c *Conn) takeData(now Time, at seq.Offset, data []byte, segmentSize int) Verdict {
+func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdict {
 	b := &c.rcv.buf
 	before := b.next
 	if !c.mayKeep(at, len(data)) {
@@ -223,7 +223,11 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, segmentSize int) V
 		again := b.ahead.overlap(at, end) // the first such stretch (RFC 2883 4)
 		c.duplicated(again.start, again.end)
 	}
-	early, ok := b.insert(c.cfg.Pages, at, data)
+	var early interval
+	ok := true
+	if s.Kept = s.Loan != nil && b.adopt(at, data, s.Loan); !s.Kept {
+		early, ok = b.insert(c.cfg.Pages, at, data)
+	}
 	switch {
 	case !ok:
 		c.acknowledgeNow(NoteDuplicateACK)
@@ -242,7 +246,7 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, segmentSize int) V
 	if hadHoles {
 		c.acknowledgeNow(NoteNone) // a gap was filled (RFC 5681 4.2)
 	}
-	c.acknowledgeData(now, n, segmentSize)
+	c.acknowledgeData(now, n, s.size())
 	return VerdictAccepted
 }
 

@@ -7,11 +7,13 @@ import "minitcp/conn/seq"
 const maxHoles = 256
 
 // receiveBuffer holds what arrived: the octets from start to next are in order and unread, those in ahead came early.
+// They are in span, but for what has been adopted.
 type receiveBuffer struct {
-	span  span
-	start seq.Offset // first octet the application has not read
-	next  seq.Offset // first octet that has not arrived
-	ahead rangeset   // what arrived beyond next
+	span    span
+	adopted adopted
+	start   seq.Offset // first octet the application has not read
+	next    seq.Offset // first octet that has not arrived
+	ahead   rangeset   // what arrived beyond next
 }
 
 // readable is the number of octets ready for the application.
@@ -44,17 +46,52 @@ func (b *receiveBuffer) insert(pages Pages, o seq.Offset, p []byte) (early inter
 	return interval{}, true
 }
 
-// read moves octets to p and gives back the pages that are done with.
-func (b *receiveBuffer) read(pages Pages, p []byte) int {
-	n := min(len(p), b.readable())
-	b.span.read(b.start, p[:n])
-	b.skip(pages, n)
+// adopt keeps p, which is what comes next, in the memory it is in, and reports whether it does: not while there is early
+// data, some of which may be the same.
+func (b *receiveBuffer) adopt(o seq.Offset, p []byte, loan Loan) bool {
+	if o != b.next || len(b.ahead) > 0 {
+		return false
+	}
+	b.adopted.push(stretch{o, p, loan})
+	b.next += seq.Offset(len(p))
+	return true
+}
+
+// read moves octets to p and gives back the memory that is done with.
+func (b *receiveBuffer) read(pages Pages, p []byte) (n int) {
+	for n < len(p) && b.readable() > 0 {
+		var m int
+		if s := b.adopted.first(); s != nil && s.start <= b.start {
+			m = copy(p[n:], s.data[b.start-s.start:])
+		} else {
+			m = min(len(p)-n, b.readable())
+			if s != nil {
+				m = min(m, int(s.start-b.start))
+			}
+			b.span.read(b.start, p[n:n+m])
+		}
+		b.skip(pages, m)
+		n += m
+	}
 	return n
+}
+
+// take is what comes next if it was adopted, with the loan, which from now on is the caller's; nil if it was not.
+func (b *receiveBuffer) take(pages Pages) ([]byte, Loan) {
+	s := b.adopted.first()
+	if s == nil || s.start > b.start {
+		return nil, nil
+	}
+	data, loan := s.data[b.start-s.start:], s.loan
+	b.adopted.pop()
+	b.skip(pages, len(data))
+	return data, loan
 }
 
 // skip forgets the first n readable octets.
 func (b *receiveBuffer) skip(pages Pages, n int) {
 	b.start += seq.Offset(n)
+	b.adopted.release(b.start)
 	if b.start == b.next && len(b.ahead) == 0 {
 		b.span.releaseAll(pages)
 		return
@@ -66,5 +103,6 @@ func (b *receiveBuffer) skip(pages Pages, n int) {
 func (b *receiveBuffer) discard(pages Pages) {
 	b.start = b.next
 	b.ahead = nil
+	b.adopted.release(b.next)
 	b.span.releaseAll(pages)
 }

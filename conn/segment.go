@@ -9,11 +9,16 @@ import (
 // is the first one's and whose data is that of all.
 type Segment struct {
 	TCP  wire.TCP
-	Data []byte // the caller's; used only during the call
+	Data []byte // the caller's; used only during the call, but see Loan
 	// SegmentSize is the data octets in each segment of a superframe, 0 when it is a single segment.
 	SegmentSize int
 	// ECN is the codepoint of the IP packet; of a superframe, that of all its packets.
 	ECN wire.ECN
+
+	// Loan, if there is one, is the memory that Data is in, and the connection may keep it until Data has been read, in
+	// place of a copy. Then it sets Kept, and gives the memory back by Return, which may be during any later call.
+	Loan Loan
+	Kept bool
 }
 
 // length is SEG.LEN: the data and the sequence numbers SYN and FIN take (RFC 9293 3.4).

@@ -30,26 +30,27 @@ func (c *Conn) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 }
 
-// WriteTo writes what it reads from the connection to w until the peer's FIN: for io.Copy.
+// WriteTo writes what it reads from the connection to w until the peer's FIN: for io.Copy. Bulk data is written from where
+// it arrived.
 func (c *Conn) WriteTo(w io.Writer) (n int64, err error) {
 	b := copyBuffers.Get().(*[maxCopy]byte)
 	defer copyBuffers.Put(b)
 	for {
-		m, err := c.Read(b[:])
-		if m > 0 {
-			written, err := w.Write(b[:m])
-			n += int64(written)
-			if err == nil && written < m {
-				err = io.ErrShortWrite
-			}
-			if err != nil {
-				return n, err
-			}
+		data, loan, err := c.next(b[:], true)
+		if err == io.EOF {
+			return n, nil
 		}
 		if err != nil {
-			if err == io.EOF {
-				err = nil
-			}
+			return n, c.opError("read", err)
+		}
+		m, err := w.Write(data)
+		if n += int64(m); err == nil && m < len(data) {
+			err = io.ErrShortWrite
+		}
+		if loan != nil {
+			loan.Return()
+		}
+		if err != nil {
 			return n, err
 		}
 	}

@@ -87,7 +87,8 @@ func (c *Conn) serve() {
 // callHandler makes the next call, and reports whether there was one. The entry's lock is held, but not during the call.
 func (c *Conn) callHandler(b []byte) bool {
 	v, mu := c.served, &c.entry.mu
-	var n int
+	var data []byte
+	var loan conn.Loan
 	var err error
 	switch {
 	case v.ended && c.closed:
@@ -101,12 +102,15 @@ func (c *Conn) callHandler(b []byte) bool {
 	case c.closed: // by Stack.Close
 		err = net.ErrClosed
 	case !v.ended:
-		n, err = c.tcp.Read(c.stack.clock.now(), b)
+		data, loan, err = c.tryNext(b, true)
 	}
 	switch {
-	case n > 0:
+	case len(data) > 0:
 		mu.Unlock()
-		v.handler.Received(c, b[:n])
+		v.handler.Received(c, data)
+		if loan != nil {
+			loan.Return()
+		}
 		mu.Lock()
 	case err != nil && err != conn.ErrWouldBlock:
 		v.ended = true

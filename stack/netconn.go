@@ -83,25 +83,53 @@ func (c *Conn) Read(p []byte) (int, error) {
 }
 
 func (c *Conn) read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, c.readNothing()
+	}
+	data, _, err := c.next(p, false)
+	return len(data), err
+}
+
+// readNothing is a Read of no octets.
+func (c *Conn) readNothing() error {
+	c.entry.mu.Lock()
+	defer c.entry.mu.Unlock()
+	if c.closed {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// next waits for data. It is what comes next where it is, with a loan to return, if that may be taken; else in p.
+func (c *Conn) next(p []byte, take bool) ([]byte, conn.Loan, error) {
 	e := c.entry
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(p) == 0 && !c.closed {
-		return 0, nil
-	}
 	for {
 		if err := c.mayUse(&c.rd); err != nil {
 			c.passOn()
-			return 0, err
+			return nil, nil, err
 		}
-		n, err := c.tcp.Read(c.stack.clock.now(), p)
+		data, loan, err := c.tryNext(p, take)
 		if err != conn.ErrWouldBlock {
 			c.settle()
 			c.passOn()
-			return n, err
+			return data, loan, err
 		}
 		c.rd.wait(&e.mu, c.rd.deadline.done())
 	}
+}
+
+// tryNext is next without waiting: then the error is conn.ErrWouldBlock. The entry's lock is held.
+func (c *Conn) tryNext(p []byte, take bool) ([]byte, conn.Loan, error) {
+	now := c.stack.clock.now()
+	if take {
+		if data, loan := c.tcp.Take(now); loan != nil {
+			return data, loan, nil
+		}
+	}
+	n, err := c.tcp.Read(now, p)
+	return p[:n], nil, err
 }
 
 // passOn wakes the next who waits, if there is something left for it.

@@ -14,7 +14,8 @@ type queue struct {
 	stack  *Stack
 	number uint8
 	writer *writer
-	frames [][]byte
+	memory []*frame
+	frames [][]byte // of memory
 	sizes  []int
 
 	// The frame at hand. They live here so that nothing is allocated per packet.
@@ -33,12 +34,17 @@ type queue struct {
 const batch = 32
 
 func newQueue(s *Stack, number uint8) *queue {
-	q := &queue{stack: s, number: number, writer: newWriter(), frames: make([][]byte, batch), sizes: make([]int, batch)}
-	memory := make([]byte, batch*MaxFrame)
+	q := &queue{stack: s, number: number, writer: newWriter(), memory: make([]*frame, batch), frames: make([][]byte, batch), sizes: make([]int, batch)}
 	for i := range q.frames {
-		q.frames[i] = memory[i*MaxFrame : (i+1)*MaxFrame : (i+1)*MaxFrame]
+		q.renew(i)
 	}
 	return q
+}
+
+// renew has frame i read into other memory.
+func (q *queue) renew(i int) {
+	q.memory[i] = q.stack.frames.get()
+	q.frames[i] = q.memory[i].memory[:]
 }
 
 // run ends when the device is closed. A device that fails takes the connections with it.
@@ -61,11 +67,17 @@ func (q *queue) run() {
 // receiveBatch handles the first n frames. They get one time, that of their being read: how long it takes to handle
 // them is no part of the round trip.
 func (q *queue) receiveBatch(n int) {
-	now := q.stack.clock.now()
+	s := q.stack
+	now := s.clock.now()
 	for i := range n {
 		q.frame, q.tapped = q.frames[i][:q.sizes[i]], false
+		q.segment.Loan, q.segment.Kept = q.memory[i], false
 		q.input(now, q.frame)
 		q.tap(now, nil) // what was thrown away
+		if q.segment.Kept {
+			s.frames.kept()
+			q.renew(i)
+		}
 	}
 	q.settle(now)
 }

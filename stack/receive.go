@@ -20,6 +20,9 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 		return // an entry's addresses were looked at when it was made
 	}
 	q.segment.Data, q.segment.SegmentSize, q.segment.ECN = data, 0, q.ip.ECN()
+	if len(data) < leastLoan {
+		q.segment.Loan = nil
+	}
 	if !q.checksumTrusted() && !wire.VerifyTCP(&q.ip, payload) {
 		q.damagedSegment(now, e, wire.ErrTCPChecksum)
 		return

@@ -172,11 +172,13 @@ func (p *Pair) receive(k *packet) {
 	switch {
 	case m != nil:
 		e.Monitor.Received(s)
+		e.Pages.offer(s)
 		if verdict = m.Receive(p.Now, s); e.Conn == nil && e.Embryo.State() == conn.EmbryoReady {
 			e.Conn, e.Embryo = e.Embryo.Establish(p.Now), nil
 			p.check(e.Conn.Check(), e)
 			verdict = e.Conn.Receive(p.Now, s)
 		}
+		e.Pages.offered(s)
 		e.took(k, verdict)
 	case e.Listening && !e.over && s.TCP.Flags&(wire.SYN|wire.ACK|wire.RST|wire.FIN) == wire.SYN:
 		verdict = conn.VerdictAccepted
@@ -213,8 +215,8 @@ func (p *Pair) finish(e, peer *End) error {
 		return fmt.Errorf("%s received %d octets of %d", e.Name, len(e.Received), len(peer.ToSend))
 	case e.Conn.Deadline() != conn.Never:
 		return fmt.Errorf("%s: a timer is still running", e.Name)
-	case e.Pages.Lent != 0:
-		return fmt.Errorf("%s keeps %d pages", e.Name, e.Pages.Lent)
+	case e.Pages.Lent != 0 || e.Pages.Loans != 0:
+		return fmt.Errorf("%s keeps %d pages and %d loans", e.Name, e.Pages.Lent, e.Pages.Loans)
 	}
 	return nil
 }

@@ -1,14 +1,20 @@
 package conntest
 
-import "minitcp/conn"
+import (
+	"bytes"
+
+	"minitcp/conn"
+)
 
 // Pages lends memory and counts it. A page that comes back is overwritten, so that whoever still uses it is found out.
 type Pages struct {
-	Lent int // pages not given back
+	Lent  int // pages not given back
+	Loans int // memory of segments that is still in use
 	// Limit is how many may be lent before memory is exhausted; it is scarce when three quarters of them are. 0: as many
 	// as one likes.
-	Limit int
-	free  []*conn.Page
+	Limit  int
+	free   []*conn.Page
+	offers int
 }
 
 // Scarce implements [conn.Pages].
@@ -41,4 +47,35 @@ func (p *Pages) Put(page *conn.Page) {
 	p.Lent--
 	*page = used
 	p.free = append(p.free, page)
+}
+
+// loan is the memory of a segment that arrived. It is overwritten when it comes back, as pages are.
+type loan struct {
+	pages *Pages
+	data  []byte
+}
+
+// Return implements [conn.Loan].
+func (l *loan) Return() {
+	l.pages.Loans--
+	for i := range l.data {
+		l.data[i] = 0xdb
+	}
+}
+
+// offer lends a copy of the segment's data, every other time.
+func (p *Pages) offer(s *conn.Segment) {
+	if p.offers++; p.offers%2 == 0 || len(s.Data) == 0 {
+		return
+	}
+	l := &loan{pages: p, data: bytes.Clone(s.Data)}
+	s.Data, s.Loan = l.data, l
+}
+
+// offered counts what has been kept.
+func (p *Pages) offered(s *conn.Segment) {
+	if s.Kept {
+		p.Loans++
+	}
+	s.Loan, s.Kept = nil, false
 }

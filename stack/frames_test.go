@@ -1,0 +1,88 @@
+package stack
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"time"
+
+	"minitcp/conn/wire"
+)
+
+// The data of a superframe stays where the device has put it until it is read, counts against the budget meanwhile, and
+// what the queue reads next goes elsewhere.
+func TestFrameIsKeptUntilRead(t *testing.T) {
+	l := newLone(t, Config{})
+	pool := l.s.cfg.Conn.Pages.(*pagePool)
+	data := make([]byte, leastLoan+100)
+	for i := range data {
+		data[i] = byte(i * 7 >> 3)
+	}
+	send := func() {
+		l.superframe(packet(segmentSpec{flags: wire.ACK | wire.PSH, data: data}))
+		l.seq += uint32(len(data))
+	}
+	before := l.q.memory[0]
+	send()
+	if l.q.memory[0] == before {
+		t.Fatal("the next frame is read over the one that is kept")
+	}
+	if n := pool.lent.Load(); n != framePages {
+		t.Errorf("%d pages lent, want %d", n, framePages)
+	}
+	clear(l.q.memory[0].memory[:])
+	got := make([]byte, 100)
+	if _, err := io.ReadFull(l.c, got); err != nil || !bytes.Equal(got, data[:100]) {
+		t.Fatalf("the first 100 octets are wrong, or %v", err)
+	}
+	send()
+
+	// WriteTo gets the rest of the first and the second where they are, and the loans come back.
+	var pieces pieceWriter
+	fin := packet(segmentSpec{flags: wire.FIN | wire.ACK})
+	l.numbers(fin)
+	l.frame(fin)
+	l.c.SetReadDeadline(time.Now().Add(10 * time.Second)) // not to wait for ever if it is broken
+	n, err := l.c.WriteTo(&pieces)
+	if want := append(bytes.Clone(data[100:]), data...); err != nil || n != int64(len(want)) || !bytes.Equal(bytes.Join(pieces, nil), want) {
+		t.Fatalf("WriteTo: %d octets, %v, or wrong ones", n, err)
+	}
+	if len(pieces) != 2 {
+		t.Errorf("%d pieces, want 2: what is left of the first, and the second", len(pieces))
+	}
+	if n := pool.lent.Load(); n != 0 {
+		t.Errorf("%d pages lent after everything was read", n)
+	}
+}
+
+type pieceWriter [][]byte
+
+func (w *pieceWriter) Write(p []byte) (int, error) {
+	*w = append(*w, bytes.Clone(p))
+	return len(p), nil
+}
+
+// What is small is copied: a frame is too much memory for it. So is what comes early.
+func TestFrameIsNotKept(t *testing.T) {
+	l := newLone(t, Config{})
+	before := l.q.memory[0]
+	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, leastLoan-1)}))
+	l.seq += leastLoan - 1 + 1000
+	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, leastLoan)}))
+	if l.q.memory[0] != before {
+		t.Error("a frame was kept")
+	}
+	if got, want := l.c.Info().OutOfOrder, uint64(1); got != want {
+		t.Errorf("%d segments out of order, want %d", got, want)
+	}
+}
+
+// A connection that ends gives back what nobody has read.
+func TestFrameComesBackAtTheEnd(t *testing.T) {
+	l := newLone(t, Config{})
+	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, leastLoan)}))
+	l.c.Close()
+	if n := l.s.cfg.Conn.Pages.(*pagePool).lent.Load(); n != 0 {
+		t.Errorf("%d pages lent after Close", n)
+	}
+}
