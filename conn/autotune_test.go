@@ -201,7 +201,7 @@ func TestBuffersTheApplicationSets(t *testing.T) {
 // When memory is scarce, a connection goes on with little of it.
 func TestScarceMemory(t *testing.T) {
 	p := conntest.NewPair(1, conn.Config{}, conntest.Link{Delay: 5 * time.Millisecond, Rate: 25_000_000, Superframes: 16000, Loss: 0.01, Queue: 1 << 20})
-	p.B.Pages.Limit = 8 // 128 KiB
+	p.B.Pages.Limit = 128 << 10 / conn.PageSize
 	data, buffer := make([]byte, 1<<16), make([]byte, 1<<20)
 	read, most := 0, 0
 	p.A.App = func(p *conntest.Pair, e *conntest.End) {
@@ -226,10 +226,10 @@ func TestScarceMemory(t *testing.T) {
 	if read < 5_000_000 { // for each timeout, what memory there is
 		t.Errorf("only %d octets have been read in 20 s", read)
 	}
-	if most > 8+scarcePages {
+	if most > p.B.Pages.Limit+scarcePages {
 		t.Errorf("%d pages were lent", most)
 	}
 }
 
 // scarcePages is what 64 KiB that begin anywhere take.
-const scarcePages = 5
+const scarcePages = 64<<10/conn.PageSize + 1

@@ -122,16 +122,18 @@ func (s *span) check(from seq.Offset, in ...interval) error {
 		}
 	}
 	for n := s.first; n < s.next; n++ {
-		if s.ring[n&int64(len(s.ring)-1)] == nil {
+		page := s.ring[n&int64(len(s.ring)-1)]
+		if page == nil {
 			continue
 		}
 		held--
-		if seq.Offset((n+1)<<pageShift) <= from {
-			return fmt.Errorf("page %d is held, none before %d is needed", n, from)
+		low := n &^ int64(page.Size()>>pageShift-1)
+		if high := low + int64(page.Size()>>pageShift); low < s.first || high > s.next || seq.Offset(high<<pageShift) <= from {
+			return fmt.Errorf("page %d to %d is held, from %d to %d, none before %d is needed", low, high, s.first, s.next, from)
 		}
 	}
 	if held != 0 {
-		return fmt.Errorf("%d pages are outside of the span", held)
+		return fmt.Errorf("%d slots outside of the span have pages", held)
 	}
 	return nil
 }

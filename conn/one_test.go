@@ -848,13 +848,13 @@ func TestNoAllocationPerSegment(t *testing.T) {
 
 type recycler struct{ free []*Page }
 
-func (r *recycler) Get() *Page {
+func (r *recycler) Get(size int) *Page { // which is small
 	if n := len(r.free); n > 0 {
 		p := r.free[n-1]
 		r.free = r.free[:n-1]
 		return p
 	}
-	return new(Page)
+	return NewPage(size)
 }
 func (r *recycler) Put(p *Page)   { r.free = append(r.free, p) }
 func (*recycler) Scarce() bool    { return false }

@@ -2,22 +2,39 @@ package conn
 
 import "minitcp/conn/seq"
 
-// PageSize is the size of a [Page] in octets.
-const PageSize = 1 << pageShift
+// Page is a unit in which buffers borrow memory: a large one where the application writes much at once, for what many
+// small ones cost, else a small one, so that many connections may each hold a little.
+type Page struct{ octets []byte }
 
 const (
-	pageShift = 14
-	pageMask  = PageSize - 1
+	// PageSize is the size of a small [Page] in octets, LargePage is that of a large one.
+	PageSize  = 1 << pageShift
+	LargePage = PageSize * slotsInLarge
+
+	pageShift    = 13
+	slotsInLarge = 8
+	// muchAtOnce is how many octets must be written together for a large page.
+	muchAtOnce = LargePage / 4
 )
 
-// Page is the unit in which buffers borrow memory.
-type Page [PageSize]byte
+// NewPage returns a page of PageSize or LargePage octets.
+func NewPage(size int) *Page { return &Page{make([]byte, size)} }
+
+// Size is the page's size in octets.
+func (p *Page) Size() int { return len(p.octets) }
+
+// Clear overwrites the page with an octet, so that whoever still uses it is found out: for tests.
+func (p *Page) Clear(with byte) {
+	for i := range p.octets {
+		p.octets[i] = with
+	}
+}
 
 // Pages lends pages to the buffers of connections, which give each back as soon as no octet in it is needed.
 // A page's contents are undefined when lent.
 type Pages interface {
-	// Get never fails: whoever asks has looked whether it should.
-	Get() *Page
+	// Get lends a page of PageSize or LargePage octets. It never fails: whoever asks has looked whether it should.
+	Get(size int) *Page
 	Put(*Page)
 	// Scarce says that no more should be promised than needed: buffers do not exceed 64 KiB, but for what they hold or
 	// have promised already, and data that comes early is not kept.
@@ -30,45 +47,70 @@ type Pages interface {
 // heapPages leaves it all to the garbage collector.
 type heapPages struct{}
 
-func (heapPages) Get() *Page      { return new(Page) }
-func (heapPages) Put(*Page)       {}
-func (heapPages) Scarce() bool    { return false }
-func (heapPages) Exhausted() bool { return false }
+func (heapPages) Get(size int) *Page { return NewPage(size) }
+func (heapPages) Put(*Page)          {}
+func (heapPages) Scarce() bool       { return false }
+func (heapPages) Exhausted() bool    { return false }
 
-// span maps a stretch of sequence space to pages: octet o lives in page o>>pageShift at o&pageMask. Pages exist only
-// where octets were written, so data that arrives out of order simply goes to its place and an idle connection holds
-// no page. The ring of page pointers grows to the longest stretch ever held.
+// span maps a stretch of sequence space to pages: octet o lives in slot o>>pageShift, which a small page fills by itself,
+// and a large one with its neighbours up to the next multiples of its size. Pages exist only where octets were written, so
+// data that arrives out of order simply goes to its place and an idle connection holds no page. The ring of page pointers
+// grows to the longest stretch ever held.
 type span struct {
-	ring  []*Page // length 0 or a power of two; page number n is at n&(len-1)
-	first int64   // lowest page number that may be present
+	ring  []*Page // length 0 or a power of two; slot number n is at n&(len-1)
+	first int64   // lowest slot number that may be present
 	next  int64   // one more than the highest
 }
 
 // write copies p to the octets beginning at o.
 func (s *span) write(pages Pages, o seq.Offset, p []byte) {
-	for len(p) > 0 {
-		page := s.touch(pages, int64(o)>>pageShift)
-		n := copy(page[o&pageMask:], p)
+	for much := len(p) >= muchAtOnce; len(p) > 0; {
+		n := copy(s.touch(pages, int64(o)>>pageShift, much).from(o), p)
 		p = p[n:]
 		o += seq.Offset(n)
 	}
 }
 
-// touch returns page n, borrowing it if it is not there.
-func (s *span) touch(pages Pages, n int64) *Page {
+// from is what the page has room for from octet o of the stream on.
+func (p *Page) from(o seq.Offset) []byte { return p.octets[int(o)&(len(p.octets)-1):] }
+
+// touch returns the page in slot n, borrowing one if there is none: a large one for much, where there is room for it.
+func (s *span) touch(pages Pages, n int64, much bool) *Page {
 	if s.first == s.next {
 		s.first, s.next = n, n
 	}
-	first, next := min(s.first, n), max(s.next, n+1)
+	if n >= s.first && n < s.next {
+		if page := s.ring[n&int64(len(s.ring)-1)]; page != nil {
+			return page
+		}
+	}
+	if low := n &^ (slotsInLarge - 1); much && s.vacant(low, low+slotsInLarge) {
+		return s.place(pages.Get(LargePage), low, low+slotsInLarge)
+	}
+	return s.place(pages.Get(PageSize), n, n+1)
+}
+
+// vacant reports whether no slot from low to below high has a page.
+func (s *span) vacant(low, high int64) bool {
+	for n := max(low, s.first); n < min(high, s.next); n++ {
+		if s.ring[n&int64(len(s.ring)-1)] != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// place puts a page into the slots from low to below high.
+func (s *span) place(page *Page, low, high int64) *Page {
+	first, next := min(s.first, low), max(s.next, high)
 	if next-first > int64(len(s.ring)) {
 		s.grow(next - first)
 	}
 	s.first, s.next = first, next
-	slot := &s.ring[n&int64(len(s.ring)-1)]
-	if *slot == nil {
-		*slot = pages.Get()
+	for n := low; n < high; n++ {
+		s.ring[n&int64(len(s.ring)-1)] = page
 	}
-	return *slot
+	return page
 }
 
 func (s *span) grow(need int64) {
@@ -86,7 +128,7 @@ func (s *span) grow(need int64) {
 // read copies the octets from o on to p. They must have been written.
 func (s *span) read(o seq.Offset, p []byte) {
 	for len(p) > 0 {
-		n := copy(p, s.page(o)[o&pageMask:])
+		n := copy(p, s.page(o).from(o))
 		p = p[n:]
 		o += seq.Offset(n)
 	}
@@ -95,7 +137,7 @@ func (s *span) read(o seq.Offset, p []byte) {
 // slices appends the pieces that hold the n octets from o on. They must have been written.
 func (s *span) slices(to [][]byte, o seq.Offset, n int) [][]byte {
 	for n > 0 {
-		b := s.page(o)[o&pageMask:]
+		b := s.page(o).from(o)
 		b = b[:min(n, len(b))]
 		to = append(to, b)
 		n -= len(b)
@@ -110,22 +152,25 @@ func (s *span) page(o seq.Offset) *Page {
 
 // release gives back the pages that lie wholly before o.
 func (s *span) release(pages Pages, o seq.Offset) {
-	for end := min(int64(o)>>pageShift, s.next); s.first < end; s.first++ {
-		s.drop(pages, s.first)
+	end := min(int64(o)>>pageShift, s.next)
+	for s.first < end {
+		n := s.first
+		page := s.ring[n&int64(len(s.ring)-1)]
+		slots := int64(1)
+		if page != nil && page.Size() == LargePage {
+			if slots = slotsInLarge; n+slots > end {
+				return
+			}
+		}
+		for ; slots > 0; slots-- {
+			s.ring[s.first&int64(len(s.ring)-1)] = nil
+			s.first++
+		}
+		if page != nil {
+			pages.Put(page)
+		}
 	}
 }
 
 // releaseAll gives back every page.
-func (s *span) releaseAll(pages Pages) {
-	for ; s.first < s.next; s.first++ {
-		s.drop(pages, s.first)
-	}
-}
-
-func (s *span) drop(pages Pages, n int64) {
-	slot := &s.ring[n&int64(len(s.ring)-1)]
-	if *slot != nil {
-		pages.Put(*slot)
-		*slot = nil
-	}
-}
+func (s *span) releaseAll(pages Pages) { s.release(pages, seq.Offset(s.next)<<pageShift) }

@@ -85,7 +85,7 @@ func TestPagePool(t *testing.T) {
 	p := newPagePool(8 * conn.PageSize)
 	var lent []*conn.Page
 	for n := 1; n <= 9; n++ {
-		lent = append(lent, p.Get())
+		lent = append(lent, p.Get(conn.PageSize))
 		if p.Scarce() != (n >= 6) || p.Exhausted() != (n >= 8) {
 			t.Errorf("of 8 pages %d are lent: scarce %v, exhausted %v", n, p.Scarce(), p.Exhausted())
 		}
@@ -93,6 +93,7 @@ func TestPagePool(t *testing.T) {
 	for _, page := range lent {
 		p.Put(page)
 	}
+	p.Put(p.Get(conn.LargePage))
 	if p.Scarce() || p.Exhausted() || p.lent.Load() != 0 {
 		t.Errorf("with all given back %d are lent", p.lent.Load())
 	}

@@ -10,25 +10,36 @@ import (
 // pagePool lends buffer pages to all connections of a stack, and counts them. Pages nobody needs go back to the garbage
 // collector.
 type pagePool struct {
-	pool  sync.Pool
-	limit int64 // of pages lent, from which on there is no memory left
+	small sync.Pool
+	large sync.Pool
+	limit int64 // of what is lent, in small pages, from which on there is no memory left
 	_     [64]byte
 	lent  atomic.Int64 // alone on its line of cache
 }
 
 // newPagePool returns a pool for a budget in octets.
 func newPagePool(budget int64) *pagePool {
-	return &pagePool{pool: sync.Pool{New: func() any { return new(conn.Page) }}, limit: max(1, budget/conn.PageSize)}
+	p := &pagePool{limit: max(1, budget/conn.PageSize)}
+	p.small.New = func() any { return conn.NewPage(conn.PageSize) }
+	p.large.New = func() any { return conn.NewPage(conn.LargePage) }
+	return p
 }
 
-func (p *pagePool) Get() *conn.Page {
-	p.lent.Add(1)
-	return p.pool.Get().(*conn.Page)
+func (p *pagePool) of(size int) *sync.Pool {
+	if size == conn.LargePage {
+		return &p.large
+	}
+	return &p.small
+}
+
+func (p *pagePool) Get(size int) *conn.Page {
+	p.lent.Add(int64(size / conn.PageSize))
+	return p.of(size).Get().(*conn.Page)
 }
 
 func (p *pagePool) Put(page *conn.Page) {
-	p.lent.Add(-1)
-	p.pool.Put(page)
+	p.lent.Add(-int64(page.Size() / conn.PageSize))
+	p.of(page.Size()).Put(page)
 }
 
 // Scarce is true from three quarters of the budget on: the last quarter is for what has been promised.

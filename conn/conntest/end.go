@@ -125,7 +125,7 @@ func (e *End) machine() machine {
 // turn reports whether the connection's invariants are to be looked at after this call. To look at large buffers takes
 // long: it is done now and then.
 func (e *End) turn() bool {
-	const large = 128 // pages: 2 MiB
+	const large = 256 // pages: 2 MiB
 	e.calls++
 	return e.Pages.Lent < large || e.calls%(e.Pages.Lent/16) == 0
 }

@@ -8,13 +8,13 @@ import (
 
 // Pages lends memory and counts it. A page that comes back is overwritten, so that whoever still uses it is found out.
 type Pages struct {
-	Lent  int // pages not given back
+	Lent  int // pages not given back; a large one counts as what it replaces
 	Loans int // memory of segments that is still in use
 	// Limit is how many may be lent before memory is exhausted; it is scarce when three quarters of them are. 0: as many
 	// as one likes.
-	Limit  int
-	free   []*conn.Page
-	offers int
+	Limit        int
+	small, large []*conn.Page // to lend again
+	offers       int
 }
 
 // Scarce implements [conn.Pages].
@@ -24,29 +24,30 @@ func (p *Pages) Scarce() bool { return p.Limit > 0 && p.Lent >= p.Limit*3/4 }
 func (p *Pages) Exhausted() bool { return p.Limit > 0 && p.Lent >= p.Limit }
 
 // Get implements [conn.Pages].
-func (p *Pages) Get() *conn.Page {
-	p.Lent++
-	if n := len(p.free); n > 0 {
-		page := p.free[n-1]
-		p.free = p.free[:n-1]
+func (p *Pages) Get(size int) *conn.Page {
+	p.Lent += size / conn.PageSize
+	free := p.freeOf(size)
+	if n := len(*free); n > 0 {
+		page := (*free)[n-1]
+		*free = (*free)[:n-1]
 		return page
 	}
-	return new(conn.Page)
+	return conn.NewPage(size)
 }
-
-// used is what a page looks like that has come back.
-var used = func() (page conn.Page) {
-	for i := range page {
-		page[i] = 0xdb
-	}
-	return page
-}()
 
 // Put implements [conn.Pages].
 func (p *Pages) Put(page *conn.Page) {
-	p.Lent--
-	*page = used
-	p.free = append(p.free, page)
+	p.Lent -= page.Size() / conn.PageSize
+	page.Clear(0xdb)
+	free := p.freeOf(page.Size())
+	*free = append(*free, page)
+}
+
+func (p *Pages) freeOf(size int) *[]*conn.Page {
+	if size == conn.LargePage {
+		return &p.large
+	}
+	return &p.small
 }
 
 // loan is the memory of a segment that arrived. It is overwritten when it comes back, as pages are.
