@@ -34,8 +34,8 @@ const (
 // ReceiveICMP takes an ICMP error. One that does not quote data in flight is forged or late, and ignored
 // (RFC 5927 4.1).
 func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
-	if c.state == Closed || c.state == TimeWait {
-		return
+	if c.awake == nil || c.state == Closed || c.state == TimeWait {
+		return // nothing is in flight
 	}
 	at := seq.Unwrap(c.snd.iss, c.snd.una, e.Seq)
 	if at < c.snd.una || at >= c.snd.max {

@@ -109,6 +109,7 @@ type Info struct {
 
 // Info returns a snapshot.
 func (c *Conn) Info(now Time) Info {
+	c = c.woken()
 	i := Info{
 		State:               c.state,
 		CAState:             c.caState(),
