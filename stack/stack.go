@@ -33,6 +33,7 @@ type Stack struct {
 	icmpLimit  *rateLimit
 	resetLimit *rateLimit
 	writers    sync.Pool
+	waits      sync.Pool
 
 	running sync.WaitGroup // the queues' goroutines
 	live    atomic.Int64   // connections that are neither embryos nor in TIME-WAIT
@@ -68,6 +69,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		icmpLimit:  newRateLimit(cfg.ICMPRate),
 		resetLimit: newRateLimit(10 * cfg.ICMPRate),
 		writers:    sync.Pool{New: func() any { return newWriter() }},
+		waits:      sync.Pool{New: func() any { return new(waits) }},
 		idle:       make(chan struct{}, 1),
 		quit:       make(chan struct{}),
 	}
