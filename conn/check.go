@@ -113,8 +113,8 @@ func (c *Conn) checkECN() error {
 	switch {
 	case e.marked && !e.heeds(), e.cwr && !e.agreed():
 		return fmt.Errorf("ECN %+v, not agreed on", *e)
-	case r.reducing && (r.phase != noRecovery || c.snd.una >= e.end):
-		return fmt.Errorf("the window comes down for a mark, until %d, in phase %d: una %d", e.end, r.phase, c.snd.una)
+	case r.reducing && (r.phase != noRecovery || c.snd.una >= r.marked):
+		return fmt.Errorf("the window comes down for a mark, until %d, in phase %d: una %d", r.marked, r.phase, c.snd.una)
 	}
 	return nil
 }

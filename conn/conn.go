@@ -20,7 +20,6 @@ type Conn struct {
 	cfg       *Config
 	stats     Counts
 	path      path
-	ecn       ecn
 	userLimit time.Duration // user timeout, 0: none
 	keepAlive KeepAlive
 	lastSent  Time // when data last left; 0: none has
@@ -33,6 +32,7 @@ type Conn struct {
 	tsOffset   uint32 // added to our clock (RFC 7323 7.1)
 	timestamps bool   // agreed on in the handshake
 	sack       bool
+	ecn        ecn
 
 	state       State
 	err         Error // why it ended, 0: it has not, or in good order
@@ -71,10 +71,10 @@ type awake struct {
 
 // path is what is known of the way to the peer.
 type path struct {
-	mtu      int // largest IP packet, both directions at first; lowered by ICMP
-	localMTU int // what our device takes, which the MSS we announce follows
-	ipHeader int // octets of IP header: 20 or 40
-	peerMSS  int // the MSS option, or its default
+	mtu      int32 // largest IP packet, both directions at first; lowered by ICMP
+	localMTU int32 // what our device takes, which the MSS we announce follows
+	ipHeader int32 // octets of IP header: 20 or 40
+	peerMSS  int32 // the MSS option, or its default
 }
 
 // Open is what the driver knows when a connection begins.
@@ -89,7 +89,7 @@ const tcpHeader = 20
 
 // newPath returns the path of a new connection; the peer's MSS is 536 or 1220 until it says otherwise (MUST-15).
 func newPath(o Open) path {
-	p := path{mtu: o.MTU, localMTU: o.MTU, ipHeader: o.IPHeader, peerMSS: 536}
+	p := path{mtu: int32(o.MTU), localMTU: int32(o.MTU), ipHeader: int32(o.IPHeader), peerMSS: 536}
 	if o.IPHeader >= 40 {
 		p.peerMSS = 1220
 	}
@@ -100,7 +100,7 @@ func newPath(o Open) path {
 func (p *path) announcedMSS() uint16 { return uint16(min(p.localMTU-p.ipHeader-tcpHeader, 65535)) }
 
 // sendMSS is Eff.snd.MSS before options: the most octets of options and data in one segment (MUST-16).
-func (p *path) sendMSS() int { return min(p.peerMSS, p.mtu-p.ipHeader-tcpHeader) }
+func (p *path) sendMSS() int { return int(min(p.peerMSS, p.mtu-p.ipHeader-tcpHeader)) }
 
 // minSendMSS keeps a peer that announces a tiny MSS from making every octet cost a packet.
 // The options of a segment (40 octets at most) must fit in as well.
@@ -108,7 +108,7 @@ const minSendMSS = 88
 
 func (p *path) setPeerMSS(mss uint16) {
 	if mss != 0 {
-		p.peerMSS = max(int(mss), minSendMSS)
+		p.peerMSS = max(int32(mss), minSendMSS)
 	}
 }
 

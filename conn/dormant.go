@@ -23,6 +23,7 @@ import (
 //     an old timestamp) would have come by now.
 //   - How large the buffers had become, unless the application has set it, and the measurements for that: see tuneReceive.
 //     A window that was offered stays offered.
+//   - Up to where marks have been answered: what is acknowledged already says nothing new.
 //   - When the pacer let go what, when the last challenge ACK was, and the last segment that was sent again: it was long ago.
 
 // idleTime is how long nothing must have happened for a connection to go to sleep, and nothing have come for its window to
@@ -186,6 +187,7 @@ func (c *Conn) rouse() {
 		c.rcv.limit = int(d.receiveLimit)
 	}
 
+	c.recovery.marked = d.una
 	c.rtt = rttEstimator{srtt: d.srtt, rttvar: d.rttvar, minimum: d.minimum, first: d.first, backoff: d.backoff, probed: d.probed}
 	c.rack = rack{reordered: d.reordered, multiplier: d.multiplier, persist: d.persist}
 	c.rate = deliveryRate{delivered: d.delivered, last: d.rate, lastLimited: d.bounded}

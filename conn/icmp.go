@@ -63,13 +63,13 @@ func (c *Conn) lowerMTU(now Time, mtu int) {
 		least = minMTU6
 	}
 	if mtu == 0 {
-		mtu = c.path.mtu / 2 // an old router that does not say (RFC 1191 5)
+		mtu = int(c.path.mtu) / 2 // an old router that does not say (RFC 1191 5)
 	}
 	mtu = max(mtu, least)
-	if mtu >= c.path.mtu {
+	if mtu >= int(c.path.mtu) {
 		return
 	}
-	c.path.mtu = mtu
+	c.path.mtu = int32(mtu)
 	if c.cc == nil {
 		return
 	}
