@@ -106,7 +106,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 		t.Skip("the race detector keeps a memory of its own")
 	}
 	within(t, func(t *testing.T) {
-		const connections, most = 10_000, 900
+		const connections, most = 10_000, 800
 		p := newPair(t, Config{})
 		l := p.listen()
 		held := make([]*Conn, 0, 2*connections)
