@@ -73,7 +73,8 @@ func parse(what *catalogue, arguments []string, stderr io.Writer) (o options, er
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, fmt.Sprintf("of each measurement, %v to %v", minDuration, maxDuration))
 	flags.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, fmt.Sprintf("before each measurement, up to %v", maxDuration))
 	flags.IntVar(&o.connections, "connections", 10000, fmt.Sprintf("idle ones, for the memory of each, 1 to %d", maxConnections))
-	flags.BoolVar(&quick, "quick", false, "less than two minutes: -rounds 3 -duration 200ms -warmup 150ms -connections 2000, unless given")
+	flags.DurationVar(&o.rest, "rest", subject.Rest, fmt.Sprintf("for which those have been idle when it is measured, up to %v", maxDuration))
+	flags.BoolVar(&quick, "quick", false, "less than two minutes: -rounds 3 -duration 200ms -warmup 150ms -connections 2000 -rest 0, unless given")
 	flags.BoolVar(&o.list, "list", false, "tell what can be measured, and end")
 	flags.BoolVar(&o.json, "json", false, "write JSON, with every sample, in place of the table")
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
@@ -103,6 +104,7 @@ func (o *options) quicken(flags *flag.FlagSet) {
 		"duration":    func() { o.duration = 200 * time.Millisecond },
 		"warmup":      func() { o.warmup = 150 * time.Millisecond },
 		"connections": func() { o.connections = 2000 },
+		"rest":        func() { o.rest = 0 },
 	} {
 		if !given[name] {
 			set()
@@ -120,6 +122,8 @@ func (o *options) check(what *catalogue, flags *flag.FlagSet, names, targets str
 		return fmt.Errorf("-duration %v is not within %v and %v", o.duration, minDuration, maxDuration)
 	case o.warmup < 0 || o.warmup > maxDuration:
 		return fmt.Errorf("-warmup %v is not within 0 and %v", o.warmup, maxDuration)
+	case o.rest < 0 || o.rest > maxDuration:
+		return fmt.Errorf("-rest %v is not within 0 and %v", o.rest, maxDuration)
 	case o.connections < 1 || o.connections > maxConnections:
 		return fmt.Errorf("-connections %d is not within 1 and %d", o.connections, maxConnections)
 	}

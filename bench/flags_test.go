@@ -40,6 +40,7 @@ func TestMistakes(t *testing.T) {
 		{"-rounds x", `invalid value "x"`},
 		{"-duration 1ms", "-duration 1ms is not within 50ms and 1m0s"},
 		{"-warmup 2m", "-warmup 2m0s is not within 0 and 1m0s"},
+		{"-rest 2m", "-rest 2m0s is not within 0 and 1m0s"},
 		{"-connections 300000", "-connections 300000 is not within 1 and 200000"},
 		{"-workloads up,sideways", `there is no workload "sideways", only up, up8, down,`},
 		{"-targets lwip", `there is no target "lwip", only minitcp, minitcp-inline, gvisor-shipped,`},

@@ -72,7 +72,7 @@ func childless(t *testing.T) {
 func TestEveryTarget(t *testing.T) {
 	requireKernel(t)
 	for _, what := range []string{"-workloads=up,down8,rr64,crr,idle", "-workloads=up8,down,rr,crr32 -targets=minitcp"} {
-		p := parsed(t, append(strings.Fields(what), "-rounds", "1", "-duration", "100ms", "-warmup", "10ms", "-connections", "100")...)
+		p := parsed(t, append(strings.Fields(what), "-rounds", "1", "-duration", "100ms", "-warmup", "10ms", "-connections", "100", "-rest", "10ms")...)
 		samples, err := p.run(t.Context(), io.Discard)
 		if err != nil {
 			t.Fatal(err)

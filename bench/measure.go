@@ -19,7 +19,7 @@ const patience = time.Minute
 
 // measure makes one measurement, in a network and with a process of its own.
 func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, round int) ([]report.Sample, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.warmup+p.duration+patience, errors.New("it takes too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, p.warmup+p.duration+p.rest+patience, errors.New("it takes too long"))
 	defer cancel()
 	network, err := newSite(target.Veth)
 	if err != nil {
@@ -79,7 +79,7 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 	err = m.crew.Ready()
 	if err == nil {
 		if m.kind == load.Idle {
-			samples, err = m.memory(before, connections)
+			samples, err = m.memory(ctx, before, connections)
 		} else {
 			samples, err = m.speed(ctx)
 		}
@@ -182,8 +182,11 @@ func (m *measurement) point() (p point, err error) {
 	return p, err
 }
 
-// memory measures what the process has grown by, per connection.
-func (m *measurement) memory(before subject.Memory, connections int) ([]report.Sample, error) {
+// memory measures what the process has grown by, per connection, when they have been idle for a while.
+func (m *measurement) memory(ctx context.Context, before subject.Memory, connections int) ([]report.Sample, error) {
+	if err := m.wait(ctx, m.rest); err != nil {
+		return nil, err
+	}
 	after, err := m.process.Memory()
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"minitcp/bench/memory"
 	"minitcp/bench/report"
+	"minitcp/bench/subject"
 )
 
 // memoryCommand is the first argument for very many idle connections.
@@ -29,6 +30,7 @@ network, and for each million connections about 12 GB of memory.
 type memoryOptions struct {
 	connections int
 	duration    time.Duration
+	rest        time.Duration
 	markdown    bool
 }
 
@@ -58,6 +60,7 @@ func parseMemory(arguments []string, stderr io.Writer) (o memoryOptions, err err
 	}
 	flags.IntVar(&o.connections, "connections", 1_000_000, fmt.Sprintf("idle ones in the end, 1 to %d", memory.MaxConnections))
 	flags.DurationVar(&o.duration, "duration", 5*time.Second, fmt.Sprintf("of each game of ping-pong, %v to %v", minDuration, maxDuration))
+	flags.DurationVar(&o.rest, "rest", subject.Rest, fmt.Sprintf("for which they have been idle when their memory is measured, up to %v", maxDuration))
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err // told already
@@ -69,6 +72,8 @@ func parseMemory(arguments []string, stderr io.Writer) (o memoryOptions, err err
 		err = fmt.Errorf("-connections %d is not within 1 and %d", o.connections, memory.MaxConnections)
 	case o.duration < minDuration || o.duration > maxDuration:
 		err = fmt.Errorf("-duration %v is not within %v and %v", o.duration, minDuration, maxDuration)
+	case o.rest < 0 || o.rest > maxDuration:
+		err = fmt.Errorf("-rest %v is not within 0 and %v", o.rest, maxDuration)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
@@ -85,7 +90,7 @@ func (o *memoryOptions) measure(stdout, stderr io.Writer) error {
 	ctx, release := untilSignal()
 	defer release()
 	e := findEnvironment()
-	r, err := memory.Measure(ctx, memory.Steps(o.connections), o.duration, stderr)
+	r, err := memory.Measure(ctx, memory.Steps(o.connections), o.rest, o.duration, stderr)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 
 // Every connection is opened and takes memory, and those beside them get on.
 func TestMemory(t *testing.T) {
-	r, err := memory.Measure(t.Context(), memory.Steps(2000), 50*time.Millisecond, io.Discard)
+	r, err := memory.Measure(t.Context(), memory.Steps(2000), 0, 50*time.Millisecond, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +37,7 @@ func TestMemoryMistakes(t *testing.T) {
 		{"more", `"more" is not a flag`},
 		{"-connections 0", "-connections 0 is not within 1 and 4000000"},
 		{"-duration 1ms", "-duration 1ms is not within"},
+		{"-rest 1h", "-rest 1h0m0s is not within"},
 	} {
 		var stderr strings.Builder
 		if status := runMemory(strings.Fields(test.arguments), io.Discard, &stderr); status != 2 || !strings.Contains(stderr.String(), test.want) {

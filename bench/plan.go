@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"minitcp/bench/load"
 	"minitcp/bench/pattern"
 	"minitcp/bench/report"
 	"minitcp/bench/subject"
@@ -21,6 +22,7 @@ type plan struct {
 	rounds           int
 	duration, warmup time.Duration // of each measurement
 	connections      int           // idle ones
+	rest             time.Duration // for which those have been idle when their memory is measured
 	profiles         string        // the directory for profiles of the process under test; "": none
 	care             pattern.Care  // with which bulk data is compared
 }
@@ -30,8 +32,13 @@ const overhead = 300 * time.Millisecond
 
 // estimate is about how long all of it takes.
 func (p *plan) estimate() time.Duration {
-	each := p.duration + p.warmup + overhead
-	return time.Duration(p.rounds*len(p.workloads)*len(p.targets)) * each
+	round := time.Duration(len(p.workloads)) * (p.duration + p.warmup + overhead)
+	for _, w := range p.workloads {
+		if w.kind == load.Idle {
+			round += p.rest
+		}
+	}
+	return time.Duration(p.rounds*len(p.targets)) * round
 }
 
 // run measures everything: in each round each workload, and in each workload the targets in turn. A target that fails in

@@ -8,6 +8,9 @@ import (
 // Read moves data that arrived in order to p. It returns 0 and [ErrWouldBlock] when there is none yet, [io.EOF] after
 // the peer's FIN, and after an abrupt end what [Conn.Err] says, once everything that arrived before is read.
 func (c *Conn) Read(_ Time, p []byte) (int, error) {
+	if c.awake == nil {
+		return 0, c.dormant.readError()
+	}
 	b := &c.rcv.buf
 	if b.readable() > 0 {
 		n := b.read(c.cfg.Pages, p)
@@ -30,6 +33,9 @@ func (c *Conn) Read(_ Time, p []byte) (int, error) {
 // Take is Read without a copy, where what comes next is in memory a [Segment] has lent: the data, and the loan, which the
 // caller is to Return when it is done with it. Nil: use Read.
 func (c *Conn) Take(Time) ([]byte, Loan) {
+	if c.awake == nil {
+		return nil, nil
+	}
 	data, loan := c.rcv.buf.take(c.cfg.Pages)
 	if loan != nil {
 		c.windowOpened()
@@ -40,6 +46,7 @@ func (c *Conn) Take(Time) ([]byte, Loan) {
 // Write queues as much of p as the send buffer has room for and returns how much that was; 0 and [ErrWouldBlock] when
 // it is full. After CloseWrite it returns [ErrPipe]; after an abrupt end what [Conn.Err] says, and then [ErrPipe].
 func (c *Conn) Write(now Time, p []byte) (int, error) {
+	c.wake()
 	c.checkLimited(now)
 	c.snd.more = false
 	if err := c.writeError(); err != nil {
@@ -91,6 +98,7 @@ func (c *Conn) writeError() error {
 // CloseWrite closes our direction: a FIN follows the data already queued, and the peer's data keeps coming
 // (RFC 9293 3.6: half-close). Calling it again does nothing.
 func (c *Conn) CloseWrite(Time) error {
+	c.wake()
 	switch {
 	case c.state == Closed && c.err != 0:
 		return c.err
@@ -109,6 +117,7 @@ func (c *Conn) CloseWrite(Time) error {
 
 // CloseRead drops what has arrived and what will: Read returns [io.EOF] from now on. The peer is not told.
 func (c *Conn) CloseRead(Time) {
+	c.wake()
 	c.rcv.discard = true
 	c.rcv.buf.skip(c.cfg.Pages, c.rcv.buf.readable())
 	c.windowOpened()
@@ -129,6 +138,7 @@ func (c *Conn) Close(now Time, linger Linger) {
 	if c.orphan {
 		return
 	}
+	c.wake()
 	c.orphan = true
 	unread := c.rcv.buf.readable() > 0
 	switch {
@@ -159,6 +169,7 @@ func (c *Conn) Close(now Time, linger Linger) {
 
 // Abort ends the connection at once, with a RST to the peer (RFC 9293 3.10.5).
 func (c *Conn) Abort(Time) {
+	c.wake()
 	switch c.state {
 	case Closed:
 	case TimeWait:
@@ -205,6 +216,9 @@ const (
 
 // Ready returns the conditions that hold now.
 func (c *Conn) Ready() Ready {
+	if c.awake == nil {
+		return c.dormant.ready()
+	}
 	var r Ready
 	over := c.state == Closed
 	if over || c.rcv.buf.readable() > 0 || c.rcv.finDone || c.rcv.discard {

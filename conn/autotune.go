@@ -26,8 +26,6 @@ type receiveTuning struct {
 }
 
 const (
-	// idleBuffers is how long nothing must have come for the window to be what it was in the beginning.
-	idleBuffers = 10 * time.Second
 	// unknownRTT stands in for a round trip that was never measured.
 	unknownRTT = 100 * time.Millisecond
 	// scarceBuffer is the most that a buffer holds while memory is scarce, but for what it has promised; when there is
@@ -41,7 +39,7 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 	if t.fixed {
 		return
 	}
-	if t.begun && now.Sub(t.heard) > idleBuffers {
+	if t.begun && now.Sub(t.heard) >= idleTime {
 		c.rcv.limit, t.begun, t.read = c.cfg.ReceiveBuffer, false, 0
 	}
 	t.heard = now
@@ -129,7 +127,13 @@ func (c *Conn) mayKeep(at seq.Offset, n int) bool {
 
 // SetReceiveBuffer sets the most unread octets to hold, 2048 to 1 GiB; the buffer does not size itself any more. The window
 // offered already stays offered (SHLD-14), and none larger than its field can say in the unit agreed on can be.
-func (c *Conn) SetReceiveBuffer(n int) { c.rcv.limit, c.rcv.tuning.fixed = clampBuffer(n), true }
+func (c *Conn) SetReceiveBuffer(n int) {
+	c.wake()
+	c.rcv.limit, c.rcv.tuning.fixed = clampBuffer(n), true
+}
 
 // SetSendBuffer sets the most unacknowledged octets to hold, 2048 to 1 GiB; the buffer does not size itself any more.
-func (c *Conn) SetSendBuffer(n int) { c.snd.limit, c.snd.fixed = clampBuffer(n), true }
+func (c *Conn) SetSendBuffer(n int) {
+	c.wake()
+	c.snd.limit, c.snd.fixed = clampBuffer(n), true
+}

@@ -10,6 +10,10 @@ import (
 // Check returns an error if the connection is in a condition it must never be in, whatever its peer and its application
 // do: between any two calls it must return nil. It is for tests, and changes nothing.
 func (c *Conn) Check() error {
+	if err := c.checkSleep(); err != nil {
+		return fmt.Errorf("%v: %w", c.state, err)
+	}
+	c = c.woken()
 	for _, check := range []func() error{c.checkState, c.checkSend, c.checkReceive, c.checkECN, c.checkTimers} {
 		if err := check(); err != nil {
 			return fmt.Errorf("%v: %w", c.state, err)
@@ -47,6 +51,19 @@ func (c *Conn) checkState() error {
 		return fmt.Errorf("no congestion control")
 	case c.cc != nil && c.cc.Window() < 1:
 		return fmt.Errorf("congestion window %d", c.cc.Window())
+	}
+	return nil
+}
+
+// checkSleep: who sleeps is found, when woken, to have nothing to do.
+func (c *Conn) checkSleep() error {
+	switch {
+	case (c.awake == nil) != (c.dormant != nil):
+		return fmt.Errorf("awake %v, dormant %v", c.awake, c.dormant)
+	case c.awake == nil && !c.woken().quiescent():
+		return fmt.Errorf("sleeps, and there is something to do: %+v", c.dormant)
+	case c.awake == nil && c.dormant.keepAlive != c.woken().timer.earliest():
+		return fmt.Errorf("sleeps until %v, timers %v", c.dormant.keepAlive, c.woken().timer)
 	}
 	return nil
 }
@@ -97,8 +114,8 @@ func (c *Conn) checkECN() error {
 	switch {
 	case e.marked && !e.heeds(), e.cwr && !e.agreed():
 		return fmt.Errorf("ECN %+v, not agreed on", *e)
-	case r.reducing && (r.phase != noRecovery || c.snd.una >= e.end):
-		return fmt.Errorf("the window comes down for a mark, until %d, in phase %d: una %d", e.end, r.phase, c.snd.una)
+	case r.reducing && (r.phase != noRecovery || c.snd.una >= r.marked):
+		return fmt.Errorf("the window comes down for a mark, until %d, in phase %d: una %d", r.marked, r.phase, c.snd.una)
 	}
 	return nil
 }

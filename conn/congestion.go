@@ -64,6 +64,7 @@ func (c *Conn) SetCongestionControl(a CongestionControl) {
 	if a == c.control || int(a) >= len(controlNames) {
 		return
 	}
+	c.wake()
 	c.control = a
 	if c.cc == nil {
 		return

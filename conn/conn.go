@@ -11,63 +11,70 @@ import (
 // Conn is one TCP connection from the moment it has a state of its own: SYN-SENT of an active OPEN, or SYN-RECEIVED
 // when an [Embryo]'s handshake completes. It is data and functions; whoever drives it brings the clock, the lock and
 // the network. See the package comment for the contract.
+//
+// What it needs only while something happens is in awake, which a connection that has been idle for a while does without;
+// see dormant.go.
 type Conn struct {
-	cfg   *Config
-	state State
-	err   Error // why it ended, 0: it has not, or in good order
-
-	snd      sendSpace
-	rcv      receiveSpace
-	rtt      rttEstimator
-	sent     sentQueue
-	rack     rack
-	rate     deliveryRate
-	pacer    pacer
-	rounds   rounds
-	probe    tailProbe
-	recovery recovery
-	undo     undo
-	ecn      ecn
-	lastSent Time          // when data last left; 0: none has
-	cc       cc.Controller // nil before ESTABLISHED
-	control  CongestionControl
-	ack      ackState
-	timer    timers
-
+	*awake             // nil: it sleeps
+	dormant   *dormant // what of awake is to be remembered while it sleeps
+	cfg       *Config
+	stats     Counts
 	path      path
 	userLimit time.Duration // user timeout, 0: none
 	keepAlive KeepAlive
-	probeDue  bool // a keep-alive probe is to be sent
-	probes    int  // keep-alive probes sent since the peer was last heard
+	lastSent  Time // when data last left; 0: none has
 	heard     Time // when the last acceptable segment came
 	heardData Time // when the last with data came
 	heardACK  Time // when the last came that acknowledged something
-	chrono    chrono
-	softError Error
-	challenge challengeLimit
 
-	nagle      NagleMode
-	timestamps bool // agreed on in the handshake
-	sack       bool
-	tsOffset   uint32 // added to our clock (RFC 7323 7.1)
-	tsRecent   uint32 // TS.Recent (RFC 7323 4.3)
 	tsRecentAt Time
+	tsRecent   uint32 // TS.Recent (RFC 7323 4.3)
+	tsOffset   uint32 // added to our clock (RFC 7323 7.1)
+	timestamps bool   // agreed on in the handshake
+	sack       bool
+	ecn        ecn
 
+	state       State
+	err         Error // why it ended, 0: it has not, or in good order
+	softError   Error
+	control     CongestionControl
+	nagle       NagleMode
 	orphan      bool // the application has closed
 	errReported bool // the application has been told err
-	resetDue    bool // a RST is to be sent although the state is CLOSED already
-	resetSeq    uint32
-	resetAck    bool // the RST carries an ACK
+}
 
-	stats Counts
+// awake is the rest of it.
+type awake struct {
+	snd       sendSpace
+	rcv       receiveSpace
+	rtt       rttEstimator
+	sent      sentQueue
+	rack      rack
+	rate      deliveryRate
+	pacer     pacer
+	rounds    rounds
+	probe     tailProbe
+	recovery  recovery
+	undo      undo
+	cc        cc.Controller // nil before ESTABLISHED
+	ack       ackState
+	timer     timers
+	chrono    chrono
+	challenge challengeLimit
+
+	probes   int  // keep-alive probes sent since the peer was last heard
+	probeDue bool // one is to be sent
+	resetDue bool // a RST is to be sent although the state is CLOSED already
+	resetAck bool // the RST carries an ACK
+	resetSeq uint32
 }
 
 // path is what is known of the way to the peer.
 type path struct {
-	mtu      int // largest IP packet, both directions at first; lowered by ICMP
-	localMTU int // what our device takes, which the MSS we announce follows
-	ipHeader int // octets of IP header: 20 or 40
-	peerMSS  int // the MSS option, or its default
+	mtu      int32 // largest IP packet, both directions at first; lowered by ICMP
+	localMTU int32 // what our device takes, which the MSS we announce follows
+	ipHeader int32 // octets of IP header: 20 or 40
+	peerMSS  int32 // the MSS option, or its default
 }
 
 // Open is what the driver knows when a connection begins.
@@ -82,7 +89,7 @@ const tcpHeader = 20
 
 // newPath returns the path of a new connection; the peer's MSS is 536 or 1220 until it says otherwise (MUST-15).
 func newPath(o Open) path {
-	p := path{mtu: o.MTU, localMTU: o.MTU, ipHeader: o.IPHeader, peerMSS: 536}
+	p := path{mtu: int32(o.MTU), localMTU: int32(o.MTU), ipHeader: int32(o.IPHeader), peerMSS: 536}
 	if o.IPHeader >= 40 {
 		p.peerMSS = 1220
 	}
@@ -93,7 +100,7 @@ func newPath(o Open) path {
 func (p *path) announcedMSS() uint16 { return uint16(min(p.localMTU-p.ipHeader-tcpHeader, 65535)) }
 
 // sendMSS is Eff.snd.MSS before options: the most octets of options and data in one segment (MUST-16).
-func (p *path) sendMSS() int { return min(p.peerMSS, p.mtu-p.ipHeader-tcpHeader) }
+func (p *path) sendMSS() int { return int(min(p.peerMSS, p.mtu-p.ipHeader-tcpHeader)) }
 
 // minSendMSS keeps a peer that announces a tiny MSS from making every octet cost a packet.
 // The options of a segment (40 octets at most) must fit in as well.
@@ -101,16 +108,16 @@ const minSendMSS = 88
 
 func (p *path) setPeerMSS(mss uint16) {
 	if mss != 0 {
-		p.peerMSS = max(int(mss), minSendMSS)
+		p.peerMSS = max(int32(mss), minSendMSS)
 	}
 }
 
 // newConn returns a connection that has not chosen its first state yet.
 func newConn(now Time, cfg *Config, o Open) *Conn {
 	c := &Conn{
+		awake:     &awake{timer: noTimers},
 		cfg:       cfg,
 		path:      newPath(o),
-		timer:     noTimers,
 		tsOffset:  o.TSOffset,
 		nagle:     cfg.Nagle,
 		control:   cfg.CongestionControl,
@@ -150,10 +157,20 @@ func (c *Conn) Err() error {
 }
 
 // ISS is our initial sequence number: the wire number of octet 0.
-func (c *Conn) ISS() uint32 { return c.snd.iss }
+func (c *Conn) ISS() uint32 {
+	if c.awake == nil {
+		return c.dormant.iss
+	}
+	return c.snd.iss
+}
 
 // IRS is the peer's, 0 while it is not known.
-func (c *Conn) IRS() uint32 { return c.rcv.irs }
+func (c *Conn) IRS() uint32 {
+	if c.awake == nil {
+		return c.dormant.irs
+	}
+	return c.rcv.irs
+}
 
 // fullSize is the data octets of a full segment with the options every segment has.
 func (c *Conn) fullSize() int {

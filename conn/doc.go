@@ -34,6 +34,7 @@
 //	autotune.go, pages.go      how large buffers should be; where their memory comes from
 //	persist.go, keepalive.go   closed windows, idle peers
 //	timestamps.go              RFC 7323
+//	dormant.go                 what is left of a connection that has been idle for a while, until something happens
 //	app.go                     what an application asks for
 //	listen.go, embryo.go       before
 //	remnant.go                 after

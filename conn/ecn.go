@@ -12,8 +12,7 @@ type ecn struct {
 
 	marked bool // the peer is to be told of a mark: ECE is on everything until it says CWR
 
-	cwr bool       // the peer is to be told, with the next new data, that the window has been reduced
-	end seq.Offset // SND.MAX when it was last reduced for a mark: what is acknowledged up to here says nothing new
+	cwr bool // the peer is to be told, with the next new data, that the window has been reduced
 }
 
 // takeMark takes the codepoint of a segment with data that is new. A mark is reported at once: the peer's window may be so
@@ -64,7 +63,7 @@ func (e *ecn) reduced() { e.cwr = e.agreed() }
 func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *arrival) bool {
 	r, e := &c.recovery, &c.ecn
 	if r.reducing && r.phase == noRecovery {
-		if r.reducing = c.snd.una < e.end; r.reducing {
+		if r.reducing = c.snd.una < r.marked; r.reducing {
 			r.prr.arrived(c, a)
 		}
 	}
@@ -74,7 +73,7 @@ func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *a
 	switch {
 	case r.phase != noRecovery:
 		c.undo.congested = true // whatever becomes of the losses
-	case ack > max(e.end, r.end):
+	case ack > max(r.marked, r.end):
 		c.reduceForMark(now, flight, a)
 	}
 	return true
@@ -84,7 +83,7 @@ func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *a
 func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
 	r := &c.recovery
 	c.stats.ECEReductions++
-	c.ecn.end = c.snd.max
+	r.marked = c.snd.max
 	c.ecn.reduced()
 	c.undo.congested = true // what it would give back is no longer the last reduction
 	if full := int64(c.fullSize()); c.cc.Window() <= full {
@@ -95,7 +94,7 @@ func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
 	l := c.lossNow(now)
 	l.InFlight, l.ECN = flight, true
 	c.cc.OnLoss(l)
-	if c.cc.Models() || c.snd.una == c.ecn.end {
+	if c.cc.Models() || c.snd.una == r.marked {
 		return // at once
 	}
 	r.reducing = true

@@ -34,8 +34,8 @@ const (
 // ReceiveICMP takes an ICMP error. One that does not quote data in flight is forged or late, and ignored
 // (RFC 5927 4.1).
 func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
-	if c.state == Closed || c.state == TimeWait {
-		return
+	if c.awake == nil || c.state == Closed || c.state == TimeWait {
+		return // nothing is in flight
 	}
 	at := seq.Unwrap(c.snd.iss, c.snd.una, e.Seq)
 	if at < c.snd.una || at >= c.snd.max {
@@ -63,13 +63,13 @@ func (c *Conn) lowerMTU(now Time, mtu int) {
 		least = minMTU6
 	}
 	if mtu == 0 {
-		mtu = c.path.mtu / 2 // an old router that does not say (RFC 1191 5)
+		mtu = int(c.path.mtu) / 2 // an old router that does not say (RFC 1191 5)
 	}
 	mtu = max(mtu, least)
-	if mtu >= c.path.mtu {
+	if mtu >= int(c.path.mtu) {
 		return
 	}
-	c.path.mtu = mtu
+	c.path.mtu = int32(mtu)
 	if c.cc == nil {
 		return
 	}

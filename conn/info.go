@@ -109,6 +109,7 @@ type Info struct {
 
 // Info returns a snapshot.
 func (c *Conn) Info(now Time) Info {
+	c = c.woken()
 	i := Info{
 		State:               c.state,
 		CAState:             c.caState(),
@@ -127,7 +128,7 @@ func (c *Conn) Info(now Time) Info {
 		MinRTT:              c.rtt.minimum,
 		RTO:                 c.rtt.timeout(c.cfg),
 		MSS:                 c.fullSize(),
-		PathMTU:             c.path.mtu,
+		PathMTU:             int(c.path.mtu),
 		CongestionControl:   c.control,
 		InFlight:            int64(c.snd.max - c.snd.una),
 		SendWindow:          c.snd.window,

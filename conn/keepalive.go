@@ -2,8 +2,12 @@ package conn
 
 import "time"
 
+// KeepAlive is how an idle peer is probed.
+func (c *Conn) KeepAlive() KeepAlive { return c.keepAlive }
+
 // SetKeepAlive changes the probing of an idle peer from now on (MUST-24, MUST-27). Zero durations mean the defaults.
 func (c *Conn) SetKeepAlive(now Time, k KeepAlive) {
+	c.wake()
 	c.keepAlive = k.withDefaults()
 	c.timer.keepAlive = Never
 	c.armKeepAlive(now)
@@ -47,6 +51,7 @@ func (c *Conn) keepAliveDue() bool {
 // SetUserTimeout sets how long sent data may stay unacknowledged, or the peer's window closed, before the connection
 // ends with [ErrTimeout]; 0 returns to R2 (RFC 9293 3.9.1.1, MUST-21).
 func (c *Conn) SetUserTimeout(now Time, d time.Duration) {
+	c.wake()
 	c.userLimit = max(d, 0)
 	if c.timer.giveUp != Never {
 		c.timer.giveUp = Never

@@ -97,7 +97,7 @@ func TestDeliveryRate(t *testing.T) {
 			}
 		},
 	} {
-		t.Run(name, func(t *testing.T) { run(&flight{t: t, c: Conn{cc: cc.NewReno(1000, 10_000)}}) })
+		t.Run(name, func(t *testing.T) { run(&flight{t: t, c: Conn{awake: &awake{cc: cc.NewReno(1000, 10_000)}}}) })
 	}
 }
 

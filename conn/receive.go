@@ -14,6 +14,7 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	case SynSent:
 		return c.receiveSynSent(now, s)
 	}
+	c.wake()
 	at := seq.Unwrap(c.rcv.irs, c.rcv.nxt(), s.TCP.Seq)
 
 	if v := c.checkTimestamp(now, s); v != VerdictAccepted {

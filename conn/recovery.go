@@ -13,6 +13,7 @@ import (
 type recovery struct {
 	phase    phase
 	end      seq.Offset // RecoveryPoint: highest octet sent when the last episode began
+	marked   seq.Offset // SND.MAX when the window was last reduced for a mark: what is before it says nothing new
 	timeouts int        // of the same segment in a row
 	reducing bool       // without an episode: the window comes down because of a mark (ECN)
 	probing  bool       // F-RTO has sent something new after a timeout, to see what its ACK says
@@ -197,7 +198,7 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 	c.beginUndo(now)
 	c.probe = tailProbe{}
 	c.timer.tailProbe = Never
-	if r.reducing && c.sent.list[c.sent.firstLost()].start < c.ecn.end {
+	if r.reducing && c.sent.list[c.sent.firstLost()].start < r.marked {
 		c.undo.congested = true // the window is coming down already, for a mark of the same round trip
 	} else {
 		c.cc.OnLoss(c.lossNow(now))

@@ -49,7 +49,7 @@ func TestSendLimit(t *testing.T) {
 		{"duplicate ACKs make room", 5000, 2000, 65535, 2500, 1, func(c *Conn) { c.recovery.left = 1000 }, 1000, sendData},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var conn Conn
+			conn := Conn{awake: new(awake)}
 			s := &conn.snd
 			s.una, s.nxt, s.max = 1, 1+c.sent, 1+c.sent
 			s.buf.start, s.buf.end = 1, 1+c.written

@@ -20,22 +20,30 @@ type timers struct {
 	keepAlive Time
 	// orphan: an application that has closed waits no longer (FIN-WAIT-2, linger).
 	orphan Time
+	// sleep: the connection may have been idle for so long that it goes to sleep.
+	sleep Time
 }
 
-var noTimers = timers{Never, Never, Never, Never, Never, Never, Never, Never, Never}
+var noTimers = timers{Never, Never, Never, Never, Never, Never, Never, Never, Never, Never}
 
 func (t *timers) earliest() Time {
-	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.pace, t.slow, t.ack, t.keepAlive, t.orphan)
+	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.pace, t.slow, t.ack, t.keepAlive, t.orphan, t.sleep)
 }
 
 // Deadline is when Advance must be called at the latest; [Never] when nothing is due.
-func (c *Conn) Deadline() Time { return c.timer.earliest() }
+func (c *Conn) Deadline() Time {
+	if c.awake == nil {
+		return c.dormant.keepAlive
+	}
+	return c.timer.earliest()
+}
 
 // Advance tells the connection what time it is. Calling it early or twice is harmless.
 func (c *Conn) Advance(now Time) {
-	if now < c.timer.earliest() {
+	if now < c.Deadline() {
 		return
 	}
+	c.wake()
 	if now >= c.timer.pace {
 		c.timer.pace = Never // Transmit will see
 	}
@@ -69,5 +77,8 @@ func (c *Conn) Advance(now Time) {
 	}
 	if now >= c.timer.keepAlive {
 		c.keepAliveTimeout(now)
+	}
+	if now >= c.timer.sleep {
+		c.sleepTimeout(now)
 	}
 }

@@ -12,8 +12,12 @@ import (
 //
 // What it builds counts as sent; nothing asks "is there something to send?" beforehand.
 func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
+	if c.awake == nil {
+		return false
+	}
 	if !c.transmit(now, limit, out) {
 		c.clockIn(now)
+		c.armSleep(now)
 		return false
 	}
 	n := uint64(segments(out.Len, out.SegmentSize))

@@ -88,7 +88,7 @@ func TestTuningForgets(t *testing.T) {
 	x := newTuningTest(t, Enabled)
 	x.rounds(20, 10*time.Millisecond, 100<<20, 100)
 	x.want(16<<20, 16<<20)
-	x.now = x.now.Add(idleBuffers + time.Second)
+	x.now = x.now.Add(idleTime + time.Second)
 	x.rounds(1, 10*time.Millisecond, 1000, 100)
 	x.want(1<<20, 1<<20)
 }

@@ -38,12 +38,12 @@ type sendSpace struct {
 	scale   uint8 // Snd.Wind.Shift
 
 	buf       sendBuffer
+	urgent    seq.Offset // SND.UP: one past the last urgent octet, 0: none
+	small     seq.Offset // one past the last segment sent that was not full
 	limit     int        // most octets buf may hold
 	fixed     bool       // the application has set that
 	more      bool       // the application is about to write on
 	finQueued bool       // the application wants no more sent after buf
-	urgent    seq.Offset // SND.UP: one past the last urgent octet, 0: none
-	small     seq.Offset // one past the last segment sent that was not full
 	blocked   bool       // the congestion window, and nothing else, held Transmit back since the last ACK
 	force     bool       // the override timer ran out: send a small segment anyway (RFC 9293 3.8.6.2.1)
 	probe     bool       // the persist timer ran out: probe the closed window

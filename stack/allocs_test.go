@@ -133,12 +133,11 @@ func TestNoAllocations(t *testing.T) {
 	t.Run("arm", func(t *testing.T) {
 		l := newLone(t, Config{})
 		e := &entry{}
-		e.timer.entry = e
 		e.timer.at.Store(noTick)
 		at := conn.Time(1e15)
 		wantNoAllocs(t, "arm", func() {
 			at -= conn.Time(tick)
-			l.s.wheels[0].arm(&e.timer, at)
+			l.s.wheels[0].arm(e, at)
 		})
 	})
 	t.Run("keep a frame and read", func(t *testing.T) {

@@ -149,7 +149,7 @@ func (c *Conn) waitConnected(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for c.tcp.Ready()&conn.ReadyConnected == 0 && ctx.Err() == nil {
-		c.wr.wait(&e.mu, ctx.Done())
+		c.waitFor(&c.wr, ctx.Done())
 	}
 	switch {
 	case c.closed:

@@ -21,17 +21,17 @@ type entry struct {
 	tcp  machine
 	user *Conn // the application's end; nil before the handshake completes and after the application has let go
 
+	listener *Listener // of an embryo
+	older    *entry    // listener's queue of embryos
+	newer    *entry
+
+	iss, irs     uint32 // for traces
+	irsKnown     bool
+	established  bool // counted among the stack's live connections
+	unsettled    bool // in its queue's list of entries to settle
 	hopLimit     uint8
 	trafficClass uint8
 	queue        uint8 // on which the last segment came, and those of ours leave
-	unsettled    bool  // in its queue's list of entries to settle
-
-	listener    *Listener // of an embryo
-	older       *entry    // listener's queue of embryos
-	newer       *entry
-	iss, irs    uint32 // for traces
-	irsKnown    bool
-	established bool // counted among the stack's live connections
 }
 
 // machine is what an embryo, a connection and what remains of one have in common.
@@ -43,7 +43,7 @@ type machine interface {
 
 func (s *Stack) newEntry(k key, queue uint8) *entry {
 	e := &entry{key: k, hopLimit: s.cfg.HopLimit, queue: queue}
-	e.timer.entry, e.timer.wheel = e, queue
+	e.timer.wheel = queue
 	e.timer.at.Store(noTick)
 	return e
 }

@@ -22,26 +22,13 @@ type Conn struct {
 	served *served // by a Handler; nil: it is not
 
 	// The rest is guarded by entry.mu.
-	closed    bool
-	rd, wr    half
-	turn      waiter // those who want to write after the one who does
-	writing   bool
-	linger    conn.Linger
-	keepAlive conn.KeepAlive
+	rd, wr  half
+	linger  conn.Linger
+	writing bool
+	closed  bool
 }
 
-// half is what blocked calls of one direction wait for.
-type half struct {
-	waiter
-	deadline deadline
-}
-
-func newConn(s *Stack, e *entry, tcp *conn.Conn) *Conn {
-	c := &Conn{stack: s, entry: e, tcp: tcp, keepAlive: s.cfg.Conn.KeepAlive}
-	c.rd.deadline.mu = &e.mu
-	c.wr.deadline.mu = &e.mu
-	return c
-}
+func newConn(s *Stack, e *entry, tcp *conn.Conn) *Conn { return &Conn{stack: s, entry: e, tcp: tcp} }
 
 var errDeadline = os.ErrDeadlineExceeded
 
@@ -50,7 +37,7 @@ func (c *Conn) mayUse(h *half) error {
 	switch {
 	case c.closed:
 		return net.ErrClosed
-	case h.deadline.passed:
+	case h.passed():
 		return errDeadline
 	}
 	return nil
@@ -116,7 +103,7 @@ func (c *Conn) next(p []byte, take bool) ([]byte, conn.Loan, error) {
 			c.passOn()
 			return data, loan, err
 		}
-		c.rd.wait(&e.mu, c.rd.deadline.done())
+		c.wait(&c.rd)
 	}
 }
 
@@ -134,7 +121,7 @@ func (c *Conn) tryNext(p []byte, take bool) ([]byte, conn.Loan, error) {
 
 // passOn wakes the next who waits, if there is something left for it.
 func (c *Conn) passOn() {
-	if c.rd.waiting > 0 || c.wr.waiting > 0 {
+	if c.rd.waits != nil || c.wr.waits != nil {
 		c.wake(c.tcp.Ready())
 	}
 }
@@ -188,7 +175,7 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 			e.mu.Unlock() // let those in who bring ACKs
 			e.mu.Lock()
 		case err == conn.ErrWouldBlock:
-			c.wr.wait(&e.mu, c.wr.deadline.done())
+			c.wait(&c.wr)
 		default:
 			return n, err
 		}
@@ -214,13 +201,13 @@ func (c *Conn) takeTurn() error {
 			c.writing = true
 			return nil
 		}
-		c.turn.wait(&c.entry.mu, c.wr.deadline.done())
+		c.waitTurn()
 	}
 }
 
 func (c *Conn) giveTurn() {
 	c.writing = false
-	c.turn.wake()
+	c.wr.nextTurn()
 }
 
 // Close lets go of the connection: blocked calls return, and what was written goes out in the background, followed by
@@ -255,8 +242,8 @@ func (c *Conn) abort() {
 // letGo makes every call on the connection fail from now on.
 func (c *Conn) letGo() {
 	c.closed = true
-	c.rd.deadline.stop()
-	c.wr.deadline.stop()
+	c.rd.stop()
+	c.wr.stop()
 	c.wr.wake() // a dial, which does not look at the deadline
 	if c.entry.user == c {
 		c.entry.user = nil
@@ -316,7 +303,7 @@ func (c *Conn) setDeadlines(t time.Time, halves ...*half) error {
 	}
 	for _, h := range halves {
 		if h != nil {
-			h.deadline.set(t)
+			c.setDeadline(h, t)
 		}
 	}
 	return nil

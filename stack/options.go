@@ -58,8 +58,9 @@ func (c *Conn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
 
 func (c *Conn) setKeepAlive(change func(*conn.KeepAlive)) error {
 	return c.set(func(now conn.Time) {
-		change(&c.keepAlive)
-		c.tcp.SetKeepAlive(now, c.keepAlive)
+		k := c.tcp.KeepAlive()
+		change(&k)
+		c.tcp.SetKeepAlive(now, k)
 	})
 }
 

@@ -38,7 +38,7 @@ func (s *Stack) settle(now conn.Time, e *entry, w *writer) {
 			return
 		}
 	}
-	s.wheels[e.timer.wheel].arm(&e.timer, e.tcp.Deadline())
+	s.wheels[e.timer.wheel].arm(e, e.tcp.Deadline())
 }
 
 // retire keeps of a connection only what TIME-WAIT needs. An application that still reads has the connection itself.
@@ -59,7 +59,7 @@ func (s *Stack) drop(e *entry) {
 	}
 	e.tcp = nil
 	e.user = nil
-	s.wheels[e.timer.wheel].disarm(&e.timer)
+	s.wheels[e.timer.wheel].disarm(e)
 	s.table.remove(e)
 	s.buried(e)
 }

@@ -34,6 +34,7 @@ type Stack struct {
 	resetLimit *rateLimit
 	writers    sync.Pool
 	frames     *framePool
+	waits      sync.Pool
 
 	running sync.WaitGroup // the queues' goroutines
 	live    atomic.Int64   // connections that are neither embryos nor in TIME-WAIT
@@ -70,6 +71,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		resetLimit: newRateLimit(10 * cfg.ICMPRate),
 		writers:    sync.Pool{New: func() any { return newWriter() }},
 		frames:     newFramePool(cfg.Conn.Pages),
+		waits:      sync.Pool{New: func() any { return new(waits) }},
 		idle:       make(chan struct{}, 1),
 		quit:       make(chan struct{}),
 	}

@@ -33,7 +33,7 @@ type wheel struct {
 
 type wheelLevel struct {
 	occupied uint64 // bit i: slots[i] is not empty
-	slots    [wheelSlots]*timerNode
+	slots    [wheelSlots]*entry
 }
 
 const (
@@ -44,14 +44,13 @@ const (
 	noTick      = int64(1<<63 - 1)
 )
 
-// timerNode is a connection's place in the wheel.
+// timerNode is an entry's place in the wheel.
 type timerNode struct {
 	at         atomic.Int64 // tick it is armed for, noTick: it is not
+	prev, next *entry
 	level      uint8
 	slot       uint8
 	wheel      uint8 // the one it belongs to
-	prev, next *timerNode
-	entry      *entry
 }
 
 func newWheel(c clock, fire func(conn.Time, []*entry)) *wheel {
@@ -61,8 +60,8 @@ func newWheel(c clock, fire func(conn.Time, []*entry)) *wheel {
 	return w
 }
 
-// arm makes n fire at the deadline or, if it is armed for a time before that, then. [conn.Never] leaves it as it is.
-func (w *wheel) arm(n *timerNode, deadline conn.Time) {
+// arm makes e fire at the deadline or, if it is armed for a time before that, then. [conn.Never] leaves it as it is.
+func (w *wheel) arm(e *entry, deadline conn.Time) {
 	if deadline == conn.Never {
 		return
 	}
@@ -71,7 +70,7 @@ func (w *wheel) arm(n *timerNode, deadline conn.Time) {
 	if int64(deadline)%tick == 0 {
 		at--
 	}
-	if n.at.Load() <= at {
+	if e.timer.at.Load() <= at {
 		return
 	}
 	w.mu.Lock()
@@ -79,26 +78,26 @@ func (w *wheel) arm(n *timerNode, deadline conn.Time) {
 	if w.closed {
 		return
 	}
-	if n.at.Load() != noTick {
-		w.unlink(n)
+	if e.timer.at.Load() != noTick {
+		w.unlink(e)
 	}
 	if now := int64(w.clock.now()) / tick; !w.running && now < w.wake {
 		w.elapsed = max(w.elapsed, now) // nothing was due: the wheel may have stood still for long
 	}
 	// At most once a tick, even for a connection that keeps asking for the past.
-	n.at.Store(max(at, w.elapsed+1))
-	if start := w.link(n); !w.running && start < w.wake {
+	e.timer.at.Store(max(at, w.elapsed+1))
+	if start := w.link(e); !w.running && start < w.wake {
 		w.setTimer(start)
 	}
 }
 
-// disarm takes n out of the wheel. The entry may still be on its way to fire.
-func (w *wheel) disarm(n *timerNode) {
+// disarm takes e out of the wheel. It may still be on its way to fire.
+func (w *wheel) disarm(e *entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if n.at.Load() != noTick {
-		w.unlink(n)
-		n.at.Store(noTick)
+	if e.timer.at.Load() != noTick {
+		w.unlink(e)
+		e.timer.at.Store(noTick)
 	}
 }
 
@@ -155,19 +154,19 @@ func (w *wheel) advance(now int64, due []*entry) []*entry {
 		}
 		w.elapsed = max(w.elapsed, at)
 		l := &w.levels[level]
-		n := l.slots[slot]
+		e := l.slots[slot]
 		l.slots[slot] = nil
 		l.occupied &^= 1 << slot
-		for n != nil {
-			next := n.next
-			n.prev, n.next = nil, nil
-			if n.at.Load() <= now {
-				n.at.Store(noTick)
-				due = append(due, n.entry)
+		for e != nil {
+			next := e.timer.next
+			e.timer.prev, e.timer.next = nil, nil
+			if e.timer.at.Load() <= now {
+				e.timer.at.Store(noTick)
+				due = append(due, e)
 			} else {
-				w.link(n)
+				w.link(e)
 			}
-			n = next
+			e = next
 		}
 	}
 }
@@ -190,8 +189,9 @@ func (w *wheel) first() (at int64, level, slot int, ok bool) {
 	return 0, 0, 0, false
 }
 
-// link puts n where its tick belongs and returns the first tick of that slot.
-func (w *wheel) link(n *timerNode) int64 {
+// link puts e where its tick belongs and returns the first tick of that slot.
+func (w *wheel) link(e *entry) int64 {
+	n := &e.timer
 	at := n.at.Load()
 	level := 0
 	if differ := uint64(at ^ w.elapsed); differ >= wheelSlots {
@@ -202,20 +202,21 @@ func (w *wheel) link(n *timerNode) int64 {
 	l := &w.levels[level]
 	n.prev, n.next = nil, l.slots[slot]
 	if n.next != nil {
-		n.next.prev = n
+		n.next.timer.prev = e
 	}
-	l.slots[slot] = n
+	l.slots[slot] = e
 	l.occupied |= 1 << slot
 	return at >> (level * slotBits) << (level * slotBits)
 }
 
-func (w *wheel) unlink(n *timerNode) {
+func (w *wheel) unlink(e *entry) {
+	n := &e.timer
 	l := &w.levels[n.level]
 	if n.next != nil {
-		n.next.prev = n.prev
+		n.next.timer.prev = n.prev
 	}
 	if n.prev != nil {
-		n.prev.next = n.next
+		n.prev.timer.next = n.next
 	} else {
 		l.slots[n.slot] = n.next
 		if n.next == nil {

@@ -20,7 +20,6 @@ func TestWheelModel(t *testing.T) {
 		armed := make(map[*entry]int64) // tick
 		for i := range nodes {
 			nodes[i] = &entry{}
-			nodes[i].timer.entry = nodes[i]
 			nodes[i].timer.at.Store(noTick)
 		}
 		now := int64(0)
@@ -28,7 +27,7 @@ func TestWheelModel(t *testing.T) {
 			e := nodes[r.IntN(len(nodes))]
 			switch r.IntN(10) {
 			case 0:
-				w.disarm(&e.timer)
+				w.disarm(e)
 				delete(armed, e)
 			case 1, 2:
 				step := int64(1) << r.IntN(24)
@@ -49,7 +48,7 @@ func TestWheelModel(t *testing.T) {
 			default:
 				at := now + 1 + r.Int64N(int64(1)<<r.IntN(40))
 				old, ok := armed[e]
-				w.arm(&e.timer, conn.Time(at*tick))
+				w.arm(e, conn.Time(at*tick))
 				if !ok || at < old {
 					armed[e] = at // a later deadline does not move it
 				}
@@ -74,9 +73,8 @@ func TestWheelFires(t *testing.T) {
 		var entries []*entry
 		for _, d := range deadlines {
 			e := &entry{}
-			e.timer.entry = e
 			e.timer.at.Store(noTick)
-			w.arm(&e.timer, conn.Time(d))
+			w.arm(e, conn.Time(d))
 			entries = append(entries, e)
 		}
 		time.Sleep(31 * 24 * time.Hour)

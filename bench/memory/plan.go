@@ -39,8 +39,8 @@ func Steps(connections int) (steps []int) {
 	return append(steps, connections)
 }
 
-// Measure opens idle connections step by step, and in each lets others play for a time.
-func Measure(ctx context.Context, steps []int, play time.Duration, progress io.Writer) (r Result, err error) {
+// Measure opens idle connections step by step, lets them rest, and in each step lets others play for a time.
+func Measure(ctx context.Context, steps []int, rest, play time.Duration, progress io.Writer) (r Result, err error) {
 	n, err := newNetwork()
 	if err != nil {
 		return r, err
@@ -60,6 +60,13 @@ func Measure(ctx context.Context, steps []int, play time.Duration, progress io.W
 			return r, err
 		}
 		took := time.Since(begin)
+		if connections > 0 {
+			select {
+			case <-time.After(rest):
+			case <-ctx.Done():
+				return r, context.Cause(ctx)
+			}
+		}
 		now, err := subject.OwnMemory()
 		if err != nil {
 			return r, err

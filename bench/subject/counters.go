@@ -68,6 +68,10 @@ func CPUTime() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
+// Rest is for how long connections must have done nothing to be called idle, for every target alike: a little longer than
+// minitcp's take to go to sleep.
+const Rest = 12 * time.Second
+
 // OwnMemory collects the garbage of this process and says what it occupies.
 func OwnMemory() (Memory, error) {
 	runtime.GC() // twice: what a sync.Pool holds survives the first

@@ -144,6 +144,9 @@ func (b *BBR) OnRestart(now time.Duration) {
 // OnIdle implements [Controller]: the model does not wear out, and pacing needs no ACKs to keep time.
 func (b *BBR) OnIdle() {}
 
+// Resume implements [Controller]: the path is measured anew.
+func (b *BBR) Resume(int64) {}
+
 // SetMSS implements [Controller].
 func (b *BBR) SetMSS(mss int) {
 	b.mss = int64(mss)

@@ -36,6 +36,9 @@ type Controller interface {
 	// OnIdle: nothing has been sent for longer than a retransmission timeout, and now something is. What the window was
 	// says nothing about the path any more (RFC 5681 4.1).
 	OnIdle()
+	// Resume: of a connection that had been idle for so long that its controller was let go, this is the new one. The
+	// threshold is the last one's, after its OnIdle.
+	Resume(threshold int64)
 	// SetMSS: the size of a full segment is now mss.
 	SetMSS(mss int)
 }

@@ -245,6 +245,12 @@ func (c *Cubic) OnIdle() {
 	c.epoch = 0
 }
 
+// Resume implements [Controller]: the curve begins where slow start ends.
+func (c *Cubic) Resume(threshold int64) {
+	c.ssthresh = threshold
+	c.hystart.over = threshold < maxWindow // what had ended slow start has found the threshold
+}
+
 // SetMSS implements [Controller].
 func (c *Cubic) SetMSS(mss int) {
 	c.mss = int64(mss)

@@ -95,6 +95,9 @@ func (r *Reno) OnIdle() {
 	r.credit = 0
 }
 
+// Resume implements [Controller].
+func (r *Reno) Resume(threshold int64) { r.ssthresh = threshold }
+
 // SetMSS keeps the window counted in octets and at least one segment.
 func (r *Reno) SetMSS(mss int) {
 	r.mss = int64(mss)
