@@ -29,9 +29,9 @@ func (c *Conn) acknowledgeNow(note Note) {
 // acknowledgeData is called when n octets arrived in order. Every second full segment is acknowledged at the end of the
 // batch that brought it (SHLD-19, MUST-58, MUST-59); less than that waits for company (RFC 9293 3.8.6.3, SHLD-18, MUST-40).
 func (c *Conn) acknowledgeData(now Time, n, segmentSize int) {
-	c.rcv.size = max(c.rcv.size, segmentSize)
+	c.rcv.size = max(c.rcv.size, int32(segmentSize))
 	c.ack.octets += n
-	if c.ack.octets >= 2*c.rcv.size {
+	if c.ack.octets >= 2*int(c.rcv.size) {
 		c.ack.due = true
 		return
 	}

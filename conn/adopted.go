@@ -24,10 +24,18 @@ func (s *stretch) end() seq.Offset { return s.start + seq.Offset(len(s.data)) }
 
 // first is the first stretch, nil if there is none.
 func (a *adopted) first() *stretch {
-	if a.head == len(a.list) {
+	if a == nil || a.head == len(a.list) {
 		return nil
 	}
 	return &a.list[a.head]
+}
+
+// unread is all there are.
+func (a *adopted) unread() []stretch {
+	if a == nil {
+		return nil
+	}
+	return a.list[a.head:]
 }
 
 func (a *adopted) push(s stretch) {

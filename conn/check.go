@@ -172,7 +172,7 @@ func (b *receiveBuffer) check() error {
 	}
 	at := b.start
 	copied := slices.Clone(b.ahead)
-	for _, s := range b.adopted.list[b.adopted.head:] {
+	for _, s := range b.adopted.unread() {
 		if len(s.data) == 0 || s.end() <= at || s.start < at && at != b.start || s.end() > b.next {
 			return fmt.Errorf("adopted [%d, %d), from %d on to %d", s.start, s.end(), at, b.next)
 		}

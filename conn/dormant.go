@@ -173,7 +173,7 @@ func (c *Conn) rouse() {
 	}
 	c.rcv = receiveSpace{
 		irs: d.irs, buf: receiveBuffer{start: d.next, next: d.next}, edge: d.offered, scale: d.receiveScale,
-		limit: c.cfg.ReceiveBuffer, tuning: receiveTuning{fixed: d.receiveFixed, rtt: d.receiveRTT}, size: int(d.size),
+		limit: c.cfg.ReceiveBuffer, tuning: receiveTuning{fixed: d.receiveFixed, rtt: d.receiveRTT}, size: int32(d.size),
 		read: d.read, finAt: never, finDone: d.finDone, discard: d.discard,
 	}
 	if d.finDone {

@@ -10,7 +10,7 @@ const maxHoles = 256
 // They are in span, but for what has been adopted.
 type receiveBuffer struct {
 	span    span
-	adopted adopted
+	adopted *adopted   // nil until something is
 	start   seq.Offset // first octet the application has not read
 	next    seq.Offset // first octet that has not arrived
 	ahead   rangeset   // what arrived beyond next
@@ -51,6 +51,9 @@ func (b *receiveBuffer) insert(pages Pages, o seq.Offset, p []byte) (early inter
 func (b *receiveBuffer) adopt(o seq.Offset, p []byte, loan Loan) bool {
 	if o != b.next || len(b.ahead) > 0 {
 		return false
+	}
+	if b.adopted == nil {
+		b.adopted = new(adopted)
 	}
 	b.adopted.push(stretch{o, p, loan})
 	b.next += seq.Offset(len(p))

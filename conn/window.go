@@ -75,16 +75,16 @@ type receiveSpace struct {
 	irs     uint32
 	buf     receiveBuffer
 	edge    seq.Offset // first octet we have not offered room for; never moves back (SHLD-14)
-	scale   uint8      // Rcv.Wind.Shift
 	limit   int        // most unread octets to hold
 	tuning  receiveTuning
-	size    int        // octets in the largest segment seen, for the delayed ACK
+	size    int32      // octets in the largest segment seen, for the delayed ACK
+	scale   uint8      // Rcv.Wind.Shift
+	discard bool       // the application wants no more data
+	finDone bool       // the peer's FIN has come, and everything before it too
 	acked   seq.Offset // Last.ACK.sent
 	read    seq.Offset // how far the application had read by then
-	finAt   seq.Offset // where the peer's FIN is, once it has come
-	finDone bool       // and everything before it too
-	discard bool       // the application wants no more data
 	urgent  seq.Offset // RCV.UP, 0: none
+	finAt   seq.Offset // where the peer's FIN is, once it has come
 }
 
 // nxt is RCV.NXT.

@@ -194,6 +194,26 @@ func TestHystart(t *testing.T) {
 	}
 }
 
+// A queue that each round makes longer by less than an alarm takes ends slow start when the round trip has become four times
+// as long.
+func TestHystartSlowQueue(t *testing.T) {
+	const mss = 1000
+	c := NewCubic(mss, 10*mss)
+	rtt := time.Millisecond
+	for c.ssthresh == maxWindow && rtt < time.Second {
+		for i := range 10 {
+			c.OnAck(Ack{Now: 1, Acked: mss, Limited: true, RTT: rtt, SRTT: rtt, Round: i == 0})
+		}
+		rtt += 3 * time.Millisecond
+	}
+	if rtt < 8*time.Millisecond || rtt > 14*time.Millisecond { // more than 4*1+4, and a round
+		t.Errorf("slow start ends at a round trip of %v", rtt)
+	}
+	if c.hystart.base != 0 || c.window >= c.ssthresh+mss {
+		t.Errorf("window %d, threshold %d", c.window, c.ssthresh)
+	}
+}
+
 // No input makes the window overflow, fall below a segment, or the arithmetic fail.
 func FuzzCubic(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9}, uint16(1448))

@@ -10,6 +10,7 @@ import "time"
 // that grow within a round trip are not of its own bursts; see [hystart.within].
 type hystart struct {
 	lastMin, thisMin time.Duration // shortest of the last round and of this one, noRTT: none
+	shortest         time.Duration // of all
 	samples          int           // in this round
 	base             time.Duration // cssBaselineMinRtt; 0: ordinary slow start
 	rounds           int           // of conservative slow start so far
@@ -38,8 +39,12 @@ const (
 	maxRTTThreshold = 16 * time.Millisecond
 	rttDivisor      = 8
 	rttSamples      = 8
-	cssDivisor      = 4
-	cssRounds       = 5
+	// longQueue is by how much a round trip may have become longer in all. Deviation: RFC 9406 looks at two rounds only, and
+	// many flows that begin together where round trips are short lengthen each by less than it looks for, for ever.
+	longQueue = 4
+
+	cssDivisor = 4
+	cssRounds  = 5
 
 	// Of the times within a round trip, half of the difference will do: they are many. LongTime keeps one delay, after
 	// which what it has kept back arrives together, from being taken for a queue.
@@ -47,7 +52,7 @@ const (
 	longTime      = time.Millisecond
 )
 
-func newHystart() hystart { return hystart{lastMin: noRTT, thisMin: noRTT} }
+func newHystart() hystart { return hystart{lastMin: noRTT, thisMin: noRTT, shortest: noRTT} }
 
 // onAck takes an ACK in slow start and reports whether that is to end.
 func (h *hystart) onAck(a Ack) bool {
@@ -66,7 +71,7 @@ func (h *hystart) onAck(a Ack) bool {
 		h.nextHold()
 	}
 	if a.RTT > 0 {
-		h.thisMin = min(h.thisMin, a.RTT)
+		h.thisMin, h.shortest = min(h.thisMin, a.RTT), min(h.shortest, a.RTT)
 		h.samples++
 		if a.Paced {
 			h.within(a)
@@ -74,6 +79,10 @@ func (h *hystart) onAck(a Ack) bool {
 	}
 	if h.samples < rttSamples || h.thisMin == noRTT || h.lastMin == noRTT {
 		return false
+	}
+	if h.thisMin >= longQueue*h.shortest+minRTTThreshold {
+		h.end()
+		return true
 	}
 	if h.base != 0 {
 		if !h.held && h.thisMin < h.base {
