@@ -270,14 +270,20 @@ func TestNCCapture(t *testing.T) {
 	l := listenIn(t, n)
 	defer l.Close()
 	port := l.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port()
+	// nc has nothing to say before the kernel has its ACK: what is there
+	// earlier may take the ACK with it.
+	input, say := io.Pipe()
 	go func() {
+		defer say.Close()
 		if c, err := l.Accept(); err == nil {
+			io.WriteString(say, "hello")
+			say.Close()
 			io.Copy(c, c)
 			c.Close()
 		}
 	}()
 	cmd := program(t, nil, "nc", "--netns", n.Name(), "--pcap", file, "10.77.0.1", fmt.Sprint(port))
-	cmd.Stdin = strings.NewReader("hello")
+	cmd.Stdin = input
 	if r := finish(t, cmd); r.status != 0 || r.out != "hello" {
 		t.Fatalf("%+v", r)
 	}
