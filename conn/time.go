@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Time is an instant in nanoseconds since an epoch the driver chose. Only differences matter; it must not run backwards.
+// Time is an instant in nanoseconds since an epoch the driver chose. Only differences matter. From call to call it must not
+// run backwards, but for Receive, which is told when the segment arrived.
 type Time int64
 
 // Never is later than every instant: the value of a timer that is not set.

@@ -117,7 +117,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 		return nil, net.ErrClosed
 	}
 	s.totals.count(countDialed)
-	s.settle(now, e, w)
+	s.settle(e, w)
 	return c, nil
 }
 

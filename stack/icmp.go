@@ -98,7 +98,7 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 	if tcp, ok := found.tcp.(*conn.Conn); ok {
 		e.Seq = seq
 		tcp.ReceiveICMP(now, e)
-		s.settle(now, found, q.writer)
+		s.settle(found, q.writer)
 	}
 	found.mu.Unlock()
 	c.serve()

@@ -49,7 +49,7 @@ func (c *Conn) settle() {
 		return
 	}
 	w := c.stack.borrowWriter()
-	c.stack.settle(c.stack.clock.now(), c.entry, w)
+	c.stack.settle(c.entry, w)
 	c.stack.returnWriter(w)
 }
 

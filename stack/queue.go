@@ -79,7 +79,7 @@ func (q *queue) receiveBatch(n int) {
 			q.renew(i)
 		}
 	}
-	q.settle(now)
+	q.settle()
 }
 
 // later puts e, whose mu is held, on the list of entries to settle when the batch has been handled.
@@ -90,7 +90,7 @@ func (q *queue) later(e *entry) {
 	}
 }
 
-func (q *queue) settle(now conn.Time) {
+func (q *queue) settle() {
 	for i, e := range q.unsettled {
 		e.mu.Lock()
 		e.unsettled = false
@@ -99,7 +99,7 @@ func (q *queue) settle(now conn.Time) {
 			e.mu.Unlock()
 			c.serve() // and settle: what it answers carries the ACK
 		} else {
-			q.stack.settle(now, e, q.writer)
+			q.stack.settle(e, q.writer)
 			e.mu.Unlock()
 		}
 		q.unsettled[i] = nil

@@ -73,7 +73,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 		if tcp, ok := e.tcp.(*conn.Conn); ok && err != wire.ErrTCPChecksum && s.cfg.ResetOnBadHeader {
 			tcp.Abort(now)
 			c = e.user
-			defer s.settle(now, e, q.writer)
+			defer s.settle(e, q.writer)
 		}
 	}
 	if s.cfg.Trace != nil {
@@ -122,7 +122,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	}
 	c := e.user // settle may take it away
 	if settleNow {
-		s.settle(now, e, q.writer)
+		s.settle(e, q.writer)
 	} else {
 		q.later(e)
 	}

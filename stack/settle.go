@@ -5,10 +5,15 @@ import "minitcp/conn"
 // settle does what a call on e's connection has made necessary: it sends what there is to send, moves the entry on when
 // its connection enters TIME-WAIT or ends, wakes who waits, and arms the timer. It is called with e.mu held after every
 // call on a connection: at the end of a batch of frames, by the application, by the timer, by ICMP.
-func (s *Stack) settle(now conn.Time, e *entry, w *writer) {
+//
+// It looks at the clock itself. What called it may have done so long before, a batch of frames is read before the first of
+// them is handled, and meanwhile others may have sent: timestamps that run backwards make the peer drop the segment
+// (RFC 7323 5.3).
+func (s *Stack) settle(e *entry, w *writer) {
 	if e.tcp == nil {
 		return
 	}
+	now := s.clock.now()
 	before := e.state()
 	for e.tcp.Transmit(now, s.limit, &w.out) {
 		s.send(now, e, w, before)
@@ -91,7 +96,7 @@ func (s *Stack) fire(now conn.Time, due []*entry) {
 		c := e.user
 		if e.tcp != nil {
 			e.tcp.Advance(now)
-			s.settle(now, e, w)
+			s.settle(e, w)
 		}
 		e.mu.Unlock()
 		c.serve()

@@ -138,9 +138,8 @@ func (s *Stack) shut() {
 			c.letGo()
 		}
 		if tcp, ok := e.tcp.(*conn.Conn); ok {
-			now := s.clock.now()
-			tcp.Abort(now)
-			s.settle(now, e, w)
+			tcp.Abort(s.clock.now())
+			s.settle(e, w)
 		}
 		s.drop(e)
 		e.mu.Unlock()
