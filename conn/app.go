@@ -224,7 +224,7 @@ func (c *Conn) Ready() Ready {
 	if over || c.rcv.buf.readable() > 0 || c.rcv.finDone || c.rcv.discard {
 		r |= ReadyRead
 	}
-	if over || c.snd.finQueued || c.state.maySend() && c.sendRoom() >= c.within(c.snd.limit)/4 {
+	if over || c.snd.finQueued || c.state.maySend() && c.sendRoom() >= c.sendBufferLimit()/4 {
 		r |= ReadyWrite
 	}
 	if over || c.state.synchronized() {

@@ -31,6 +31,12 @@ const (
 	// scarceBuffer is the most that a buffer holds while memory is scarce, but for what it has promised; when there is
 	// none left, that too.
 	scarceBuffer = 64 << 10
+	// shortPath is a round trip so short that what is in flight is not on the way, but waits at one of its ends: on the
+	// same machine, or in the same room. Leaving more to wait does not make it faster. What many connections leave there
+	// goes through memory that no cache holds, and makes every round trip as long as all of it together.
+	shortPath = time.Millisecond
+	// leastShare is what a send buffer may hold there, however much others do: 2 Gbit/s for the longest such path.
+	leastShare = 256 << 10
 )
 
 // tuneReceive looks at data that has arrived.
@@ -103,8 +109,17 @@ func (c *Conn) tuneSend() {
 // receiveLimit is the most unread octets to hold now.
 func (c *Conn) receiveLimit() int { return c.within(c.rcv.limit) }
 
+// sendBufferLimit is the most unacknowledged octets to hold now.
+func (c *Conn) sendBufferLimit() int {
+	limit := c.snd.limit
+	if limit > leastShare && !c.snd.fixed && c.rtt.minimum != 0 && c.rtt.minimum < shortPath {
+		limit = min(limit, max(c.cfg.Pages.Share(), leastShare))
+	}
+	return c.within(limit)
+}
+
 // sendRoom is how many octets more the send buffer takes.
-func (c *Conn) sendRoom() int { return c.within(c.snd.limit) - c.snd.buf.size() }
+func (c *Conn) sendRoom() int { return c.sendBufferLimit() - c.snd.buf.size() }
 
 // within is the limit, or less when memory is scarce.
 func (c *Conn) within(limit int) int {

@@ -172,7 +172,7 @@ func TestBuffersShrinkWhenIdle(t *testing.T) {
 	if s := p.B.Conn.Info(p.Now).ReceiveBuffer; s != 1<<20 {
 		t.Errorf("after a pause the receive buffer is %d octets", s)
 	}
-	if s := p.A.Conn.Info(p.Now).SendBuffer; s != 1<<20 {
+	if s := p.A.Conn.Info(p.Now).SendBuffer; s != 128<<10 {
 		t.Errorf("after a pause the send buffer is %d octets", s)
 	}
 }

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -20,6 +21,7 @@ func (c *counter) Get(size int) *Page {
 func (c *counter) Put(p *Page)   { c.lent -= p.Size() / PageSize }
 func (*counter) Scarce() bool    { return false }
 func (*counter) Exhausted() bool { return false }
+func (*counter) Share() int      { return math.MaxInt }
 
 // loan is overwritten when it comes back, and counted out.
 type loan struct {

@@ -11,10 +11,11 @@ type Config struct {
 	// MaxReceiveBuffer is how far that grows where the application reads as fast as data comes, with what comes in a round
 	// trip. Default: ReceiveBuffer if that is set, so that it does not grow; else 16 MiB, for 670 Mbit/s at 200 ms.
 	MaxReceiveBuffer int
-	// SendBuffer is the most octets held until the peer acknowledges them, in the beginning. Default 1 MiB, at least 2048,
+	// SendBuffer is the most octets held until the peer acknowledges them, in the beginning. Default 128 KiB, at least 2048,
 	// at most 1 GiB.
 	SendBuffer int
-	// MaxSendBuffer is how far that grows, with the congestion window. Default: SendBuffer if that is set, else 16 MiB.
+	// MaxSendBuffer is how far that grows, to two congestion windows. Default: SendBuffer if that is set, else 16 MiB.
+	// Where a round trip takes less than 1 ms it is less while other connections hold much.
 	MaxSendBuffer int
 
 	// DelayedACK is how long an ACK may wait for company. Default 40 ms; below 500 ms (RFC 9293 3.8.6.3, MUST-40).
@@ -107,7 +108,9 @@ func (k KeepAlive) withDefaults() KeepAlive {
 }
 
 const (
-	defaultBuffer = 1 << 20
+	defaultReceiveBuffer = 1 << 20
+	// defaultSendBuffer is two superframes, one on its way and one to follow, or four initial windows.
+	defaultSendBuffer = 128 << 10
 	// defaultMaxBuffer is the largest that a window scale of 8 lets be offered: 16 MiB, but for 256 octets.
 	defaultMaxBuffer = maxWindowField << 8
 	minBuffer        = 2048
@@ -116,8 +119,8 @@ const (
 
 // WithDefaults returns the Config with every unset field at its default and every other within its range.
 func (cfg Config) WithDefaults() Config {
-	defaultBuffers(&cfg.ReceiveBuffer, &cfg.MaxReceiveBuffer)
-	defaultBuffers(&cfg.SendBuffer, &cfg.MaxSendBuffer)
+	defaultBuffers(&cfg.ReceiveBuffer, &cfg.MaxReceiveBuffer, defaultReceiveBuffer)
+	defaultBuffers(&cfg.SendBuffer, &cfg.MaxSendBuffer, defaultSendBuffer)
 	setDefault(&cfg.DelayedACK, 40*time.Millisecond)
 	cfg.DelayedACK = min(cfg.DelayedACK, 499*time.Millisecond)
 	setDefault(&cfg.InitialRTO, time.Second)
@@ -141,12 +144,12 @@ func setDefault[T int | time.Duration](v *T, d T) {
 	}
 }
 
-// defaultBuffers settles a buffer's size in the beginning and its largest.
-func defaultBuffers(size, largest *int) {
+// defaultBuffers settles a buffer's size in the beginning, which is first unless it is set, and its largest.
+func defaultBuffers(size, largest *int, first int) {
 	if *size > 0 {
 		setDefault(largest, *size)
 	}
-	setDefault(size, defaultBuffer)
+	setDefault(size, first)
 	setDefault(largest, defaultMaxBuffer)
 	*size = clampBuffer(*size)
 	*largest = max(clampBuffer(*largest), *size)

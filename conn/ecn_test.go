@@ -462,7 +462,7 @@ func TestCWRAfterTailLoss(t *testing.T) {
 func TestECEFlood(t *testing.T) {
 	for _, control := range []CongestionControl{CUBIC, Reno, BBR} {
 		for _, sack := range []Feature{Enabled, Disabled} {
-			o := ecnOne(t, Config{CongestionControl: control, SACK: sack})
+			o := ecnOne(t, Config{CongestionControl: control, SACK: sack, SendBuffer: 1 << 20})
 			const total = 200_000
 			o.write(repeat(total))
 			got, rounds := int64(1), 0

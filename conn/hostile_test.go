@@ -445,7 +445,7 @@ func TestMarksWithoutEnd(t *testing.T) {
 // Duplicate ACKs that no segment has caused let out no more than there is in flight (RFC 5681, security considerations).
 func TestDuplicateACKsWithoutEnd(t *testing.T) {
 	for _, control := range []CongestionControl{CUBIC, Reno} {
-		h := newHostile(t, Config{SACK: Disabled, Timestamps: Disabled, Pacing: Disabled, CongestionControl: control}, 0, nil)
+		h := newHostile(t, Config{SACK: Disabled, Timestamps: Disabled, Pacing: Disabled, CongestionControl: control, SendBuffer: 1 << 20}, 0, nil)
 		h.write(repeat(10_000))
 		h.transmit()
 		for range 1000 {

@@ -3,6 +3,7 @@ package conn
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -859,3 +860,4 @@ func (r *recycler) Get(size int) *Page { // which is small
 func (r *recycler) Put(p *Page)   { r.free = append(r.free, p) }
 func (*recycler) Scarce() bool    { return false }
 func (*recycler) Exhausted() bool { return false }
+func (*recycler) Share() int      { return math.MaxInt }

@@ -1,6 +1,10 @@
 package conn
 
-import "minitcp/conn/seq"
+import (
+	"math"
+
+	"minitcp/conn/seq"
+)
 
 // Page is a unit in which buffers borrow memory: a large one where the application writes much at once, for what many
 // small ones cost, else a small one, so that many connections may each hold a little.
@@ -42,6 +46,9 @@ type Pages interface {
 	// Exhausted says that promises cannot be kept either: a connection keeps what arrives in order only while it has no
 	// more than 64 KiB unread. When it is true, Scarce is, too.
 	Exhausted() bool
+	// Share is the most octets that a send buffer should hold now where the path holds next to nothing. It is less the
+	// more is lent.
+	Share() int
 }
 
 // heapPages leaves it all to the garbage collector.
@@ -51,6 +58,7 @@ func (heapPages) Get(size int) *Page { return NewPage(size) }
 func (heapPages) Put(*Page)          {}
 func (heapPages) Scarce() bool       { return false }
 func (heapPages) Exhausted() bool    { return false }
+func (heapPages) Share() int         { return math.MaxInt }
 
 // span maps a stretch of sequence space to pages: octet o lives in slot o>>pageShift, which a small page fills by itself,
 // and a large one with its neighbours up to the next multiples of its size. Pages exist only where octets were written, so

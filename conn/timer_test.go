@@ -12,7 +12,7 @@ import (
 //
 // Shows: MUST-19.
 func TestSlowStartAndCongestionAvoidance(t *testing.T) {
-	o := established(t, Config{CongestionControl: Reno})
+	o := established(t, Config{CongestionControl: Reno, SendBuffer: 1 << 20})
 	o.write(repeat(1 << 20))
 	una := int64(1)
 	// round sends what may be sent, and has it acknowledged segment by segment, with what that allows sent in between.

@@ -92,3 +92,37 @@ func TestTuningForgets(t *testing.T) {
 	x.rounds(1, 10*time.Millisecond, 1000, 100)
 	x.want(1<<20, 1<<20)
 }
+
+// sharing is Pages that others hold much of.
+type sharing struct {
+	heapPages
+	share int
+}
+
+func (s *sharing) Share() int { return s.share }
+
+// A send buffer takes no more than its share where the path holds nothing, unless the application wants it to.
+func TestSendBufferShares(t *testing.T) {
+	pages := &sharing{share: 300_000}
+	cfg := Config{SendBuffer: 1 << 20, Pages: pages}.WithDefaults()
+	c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20})
+	want := func(n int) {
+		t.Helper()
+		if m := c.sendRoom(); m != n {
+			t.Errorf("with a share of %d and a round trip of %v there is room for %d octets, want %d", pages.share, c.rtt.minimum, m, n)
+		}
+	}
+	want(1 << 20) // nobody knows how long the path is
+	c.rtt.minimum = 999 * time.Microsecond
+	want(300_000)
+	pages.share = 0
+	want(leastShare)
+	pages.share = 16 << 20
+	want(1 << 20)
+	pages.share = 0
+	c.rtt.minimum = time.Millisecond
+	want(1 << 20)
+	c.rtt.minimum = 10 * time.Microsecond
+	c.SetSendBuffer(500_000)
+	want(500_000)
+}

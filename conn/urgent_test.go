@@ -12,8 +12,10 @@ import (
 // Shows: MUST-30, MUST-31, MUST-32, MUST-33, MUST-62.
 func TestLongUrgentData(t *testing.T) {
 	const n = 200_000
-	o := opened(t, modern, testOpen(), wire.Options{MSS: 1460, HasWindowScale: true, WindowScale: 7})
-	p := opened(t, modern, testOpen(), wire.Options{MSS: 1460, HasWindowScale: true, WindowScale: 7})
+	cfg := modern
+	cfg.SendBuffer = 1 << 20
+	o := opened(t, cfg, testOpen(), wire.Options{MSS: 1460, HasWindowScale: true, WindowScale: 7})
+	p := opened(t, cfg, testOpen(), wire.Options{MSS: 1460, HasWindowScale: true, WindowScale: 7})
 	if m, err := o.c.WriteUrgent(o.now, []byte(repeat(n))); m != n || err != nil {
 		t.Fatal(m, err)
 	}

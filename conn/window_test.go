@@ -26,7 +26,7 @@ func (o *one) flood(n int) bool {
 //
 // Shows: MUST-1.
 func TestWindowIsUnsigned(t *testing.T) {
-	o := established(t, Config{})
+	o := established(t, Config{SendBuffer: 1 << 20})
 	o.write(repeat(1 << 20))
 	if !o.flood(64000) {
 		t.Errorf("of a window of 65535 octets only %d are used", o.c.Info(o.now).InFlight)

@@ -80,6 +80,23 @@ func TestMemoryIsShared(t *testing.T) {
 	})
 }
 
+// However many take their share, together they take no more than an eighth of the budget.
+func TestPagePoolShare(t *testing.T) {
+	p := newPagePool(800 * conn.PageSize)
+	for _, want := range []int{50, 25, 12, 6, 3, 2, 1} {
+		if share := p.Share(); share != want*conn.PageSize {
+			t.Errorf("with %d pages lent the share is %d octets, want %d", p.lent.Load(), share, want*conn.PageSize)
+		}
+		for range want {
+			p.Get(conn.PageSize)
+		}
+	}
+	p.Get(conn.LargePage)
+	if share := p.Share(); share != 0 {
+		t.Errorf("with %d pages lent the share is %d octets", p.lent.Load(), share)
+	}
+}
+
 // What is counted is what is lent, and the last quarter is for what has been promised.
 func TestPagePool(t *testing.T) {
 	p := newPagePool(8 * conn.PageSize)

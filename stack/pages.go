@@ -46,3 +46,9 @@ func (p *pagePool) Put(page *conn.Page) {
 func (p *pagePool) Scarce() bool { return p.lent.Load() >= p.limit-p.limit/4 }
 
 func (p *pagePool) Exhausted() bool { return p.lent.Load() >= p.limit }
+
+// Share is half of what is left of an eighth of the budget. So n buffers that each hold their share take n/(n+2) of that
+// eighth together (a dynamic threshold, as switches have it for the queues of their ports).
+func (p *pagePool) Share() int {
+	return int(max(0, p.limit/8-p.lent.Load())) / 2 * conn.PageSize
+}

@@ -23,9 +23,10 @@ type Config struct {
 	HostAddresses []netip.Prefix
 	// Namespace is where the device appears. Default: the network namespace of the calling thread.
 	Namespace *Namespace
-	// TxQueueLen is how many frames the kernel keeps for us before it drops, 1 to 65536. Default 1000: a sender may
-	// fill our whole window at once, and a window of 1 MiB is 725 segments where the kernel makes no superframes (a
-	// peer behind a router, say). The kernel's own default for a TUN is 500, which would drop a third of those.
+	// TxQueueLen is how many frames the kernel keeps for us before it drops, 1 to 65536. Default 10,000: senders may fill
+	// our windows all at once, and the kernel does not count what waits here against its sockets. That is 64 windows of
+	// 1 MiB in half-full superframes, or one of 14 MiB in segments (a peer behind a router, say). It is a limit; a stack
+	// that keeps up leaves the queue empty. The kernel's own default for a TUN is 500.
 	TxQueueLen int
 	// Queues is how many queues the device has, each to be read and written by a thread of its own, 1 to 256. Default 1.
 	Queues int
@@ -34,7 +35,7 @@ type Config struct {
 const (
 	defaultName       = "mini%d"
 	defaultMTU        = 1500
-	defaultTxQueueLen = 1000
+	defaultTxQueueLen = 10000
 
 	minMTU     = 576  // RFC 791 3.2: what every host must be able to receive
 	minMTUIPv6 = 1280 // RFC 8200 5

@@ -76,7 +76,7 @@ func TestOpenDefaults(t *testing.T) {
 		t.Errorf("names %q and %q, want mini0 and mini1", first.Name(), second.Name())
 	}
 	link := links(t, ns)["mini1"]
-	if link == nil || link.MTU != 1500 || link.TxQLen != 1000 {
+	if link == nil || link.MTU != 1500 || link.TxQLen != 10000 {
 		t.Errorf("mini1 is %+v", link)
 	}
 }

@@ -2,6 +2,7 @@ package conntest
 
 import (
 	"bytes"
+	"math"
 
 	"minitcp/conn"
 )
@@ -22,6 +23,9 @@ func (p *Pages) Scarce() bool { return p.Limit > 0 && p.Lent >= p.Limit*3/4 }
 
 // Exhausted implements [conn.Pages].
 func (p *Pages) Exhausted() bool { return p.Limit > 0 && p.Lent >= p.Limit }
+
+// Share implements [conn.Pages].
+func (p *Pages) Share() int { return math.MaxInt }
 
 // Get implements [conn.Pages].
 func (p *Pages) Get(size int) *conn.Page {
