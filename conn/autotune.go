@@ -35,8 +35,8 @@ const (
 	// same machine, or in the same room. Leaving more to wait does not make it faster. What many connections leave there
 	// goes through memory that no cache holds, and makes every round trip as long as all of it together.
 	shortPath = time.Millisecond
-	// leastShare is what a send buffer may hold there, however much others do: 2 Gbit/s for the longest such path.
-	leastShare = 256 << 10
+	// leastShare is what a send buffer may hold there, however much others do: 1 Gbit/s for the longest such path.
+	leastShare = 128 << 10
 )
 
 // tuneReceive looks at data that has arrived.
@@ -112,7 +112,7 @@ func (c *Conn) receiveLimit() int { return c.within(c.rcv.limit) }
 // sendBufferLimit is the most unacknowledged octets to hold now.
 func (c *Conn) sendBufferLimit() int {
 	limit := c.snd.limit
-	if limit > leastShare && !c.snd.fixed && c.rtt.minimum != 0 && c.rtt.minimum < shortPath {
+	if limit > leastShare && !c.snd.fixed && c.rtt.minimum != 0 && c.ShortestRTT() < shortPath {
 		limit = min(limit, max(c.cfg.Pages.Share(), leastShare))
 	}
 	return c.within(limit)

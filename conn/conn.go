@@ -71,10 +71,12 @@ type awake struct {
 
 // path is what is known of the way to the peer.
 type path struct {
-	mtu      int32 // largest IP packet, both directions at first; lowered by ICMP
-	localMTU int32 // what our device takes, which the MSS we announce follows
-	ipHeader int32 // octets of IP header: 20 or 40
-	peerMSS  int32 // the MSS option, or its default
+	mtu      int32  // largest IP packet, both directions at first; lowered by ICMP
+	localMTU int32  // what our device takes, which the MSS we announce follows
+	ipHeader int16  // octets of IP header: 20 or 40
+	peerMSS  uint16 // the MSS option, or its default
+	// shortest is the shortest round trip to the peer's host that is known from elsewhere, in microseconds; 0: none is.
+	shortest int32
 }
 
 // Open is what the driver knows when a connection begins.
@@ -89,7 +91,7 @@ const tcpHeader = 20
 
 // newPath returns the path of a new connection; the peer's MSS is 536 or 1220 until it says otherwise (MUST-15).
 func newPath(o Open) path {
-	p := path{mtu: int32(o.MTU), localMTU: int32(o.MTU), ipHeader: int32(o.IPHeader), peerMSS: 536}
+	p := path{mtu: int32(o.MTU), localMTU: int32(o.MTU), ipHeader: int16(o.IPHeader), peerMSS: 536}
 	if o.IPHeader >= 40 {
 		p.peerMSS = 1220
 	}
@@ -97,10 +99,12 @@ func newPath(o Open) path {
 }
 
 // announcedMSS is the value of our MSS option: what our device takes less fixed headers (RFC 9293 3.7.1, MUST-67).
-func (p *path) announcedMSS() uint16 { return uint16(min(p.localMTU-p.ipHeader-tcpHeader, 65535)) }
+func (p *path) announcedMSS() uint16 {
+	return uint16(min(p.localMTU-int32(p.ipHeader)-tcpHeader, 65535))
+}
 
 // sendMSS is Eff.snd.MSS before options: the most octets of options and data in one segment (MUST-16).
-func (p *path) sendMSS() int { return int(min(p.peerMSS, p.mtu-p.ipHeader-tcpHeader)) }
+func (p *path) sendMSS() int { return min(int(p.peerMSS), int(p.mtu)-int(p.ipHeader)-tcpHeader) }
 
 // minSendMSS keeps a peer that announces a tiny MSS from making every octet cost a packet.
 // The options of a segment (40 octets at most) must fit in as well.
@@ -108,7 +112,7 @@ const minSendMSS = 88
 
 func (p *path) setPeerMSS(mss uint16) {
 	if mss != 0 {
-		p.peerMSS = max(int32(mss), minSendMSS)
+		p.peerMSS = max(mss, minSendMSS)
 	}
 }
 

@@ -61,7 +61,7 @@ func (c *Conn) pacingRate() cc.Rate {
 	if r := c.cc.PacingRate(); r != 0 {
 		return r
 	}
-	if c.cfg.Pacing == Disabled || c.rtt.minimum < minPacedRTT {
+	if c.cfg.Pacing == Disabled || c.ShortestRTT() < minPacedRTT {
 		return 0
 	}
 	rate := cc.RateOf(max(c.window(), c.pipe()), c.rtt.srtt)

@@ -115,6 +115,23 @@ func TestPacedRoundTrip(t *testing.T) {
 	}
 }
 
+// A round trip that is long only because of who else is there is not paced.
+func TestCrowdedRoundTripIsNotPaced(t *testing.T) {
+	o := sackOne(t, Disabled)
+	o.cfg.Pacing = Enabled
+	o.c.KnowRTT(50 * time.Microsecond)
+	o.write(repeat(100_000))
+	o.drain()
+	o.sleep(100 * ms)
+	o.ack(9001)
+	if n := o.drain(); n != 18_000 {
+		t.Errorf("%d octets at once, want 18000", n)
+	}
+	if min := o.c.Info(o.now).MinRTT; min != 100*ms {
+		t.Errorf("it says that its own shortest round trip took %v", min)
+	}
+}
+
 // drain transmits all there is and returns how many octets of data that was.
 func (o *one) drain() (n int) {
 	o.t.Helper()

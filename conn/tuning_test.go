@@ -122,7 +122,10 @@ func TestSendBufferShares(t *testing.T) {
 	pages.share = 0
 	c.rtt.minimum = time.Millisecond
 	want(1 << 20)
-	c.rtt.minimum = 10 * time.Microsecond
+	c.KnowRTT(20 * time.Millisecond)
+	want(1 << 20)
+	c.KnowRTT(999 * time.Microsecond) // somebody else knows better
+	want(leastShare)
 	c.SetSendBuffer(500_000)
 	want(500_000)
 }

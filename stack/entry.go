@@ -28,6 +28,7 @@ type entry struct {
 	iss, irs     uint32 // for traces
 	irsKnown     bool
 	established  bool // counted among the stack's live connections
+	met          bool // what is known of its path has been exchanged with the stack's peers
 	unsettled    bool // in its queue's list of entries to settle
 	hopLimit     uint8
 	trafficClass uint8

@@ -15,6 +15,9 @@ func (s *Stack) settle(e *entry, w *writer) {
 	}
 	now := s.clock.now()
 	before := e.state()
+	if tcp, ok := e.tcp.(*conn.Conn); ok && !e.met {
+		s.meet(now, e, tcp)
+	}
 	for e.tcp.Transmit(now, s.limit, &w.out) {
 		s.send(now, e, w, before)
 		before = e.state()

@@ -25,6 +25,7 @@ type Stack struct {
 	lanes     []lane   // the device's queues
 	wheels    []*wheel // one for each
 	table     *table
+	peers     peers
 	dials     atomic.Uint32 // so far, to spread them over the queues
 	listeners listeners
 	ports     *ports
