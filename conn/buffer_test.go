@@ -20,6 +20,7 @@ func (c *counter) Get(size int) *Page {
 }
 func (c *counter) Put(p *Page)   { c.lent -= p.Size() / PageSize }
 func (*counter) Scarce() bool    { return false }
+func (*counter) Crowd(int) int   { return 1 }
 func (*counter) Exhausted() bool { return false }
 func (*counter) Share() int      { return math.MaxInt }
 

@@ -216,6 +216,7 @@ func (c *Conn) close() {
 	if c.state != Closed {
 		c.setState(Closed)
 	}
+	c.leaveCrowd()
 	c.timer = noTimers
 	c.ack = ackState{}
 	c.snd.buf.discard(c.cfg.Pages)

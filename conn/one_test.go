@@ -859,5 +859,6 @@ func (r *recycler) Get(size int) *Page { // which is small
 }
 func (r *recycler) Put(p *Page)   { r.free = append(r.free, p) }
 func (*recycler) Scarce() bool    { return false }
+func (*recycler) Crowd(int) int   { return 1 }
 func (*recycler) Exhausted() bool { return false }
 func (*recycler) Share() int      { return math.MaxInt }

@@ -49,6 +49,8 @@ type Pages interface {
 	// Share is the most octets that a send buffer should hold now where the path holds next to nothing. It is less the
 	// more is lent.
 	Share() int
+	// Crowd adds change to the number of connections that receive data in bulk, and returns it.
+	Crowd(change int) int
 }
 
 // heapPages leaves it all to the garbage collector.
@@ -59,6 +61,7 @@ func (heapPages) Put(*Page)          {}
 func (heapPages) Scarce() bool       { return false }
 func (heapPages) Exhausted() bool    { return false }
 func (heapPages) Share() int         { return math.MaxInt }
+func (heapPages) Crowd(int) int      { return 1 }
 
 // span maps a stretch of sequence space to pages: octet o lives in slot o>>pageShift, which a small page fills by itself,
 // and a large one with its neighbours up to the next multiples of its size. Pages exist only where octets were written, so

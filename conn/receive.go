@@ -282,6 +282,7 @@ func (c *Conn) receiveFIN(now Time) {
 // enterTimeWait leaves only the last ACK to be sent; what remains to be guarded goes into a [Remnant].
 func (c *Conn) enterTimeWait() {
 	c.setState(TimeWait)
+	c.leaveCrowd()
 	c.timer = noTimers
 	c.snd.buf.discard(c.cfg.Pages)
 	c.sent = sentQueue{}

@@ -93,13 +93,76 @@ func TestTuningForgets(t *testing.T) {
 	x.want(1<<20, 1<<20)
 }
 
-// sharing is Pages that others hold much of.
+// sharing is Pages that others hold much of, in a crowd.
 type sharing struct {
 	heapPages
-	share int
+	share, crowd int
 }
 
-func (s *sharing) Share() int { return s.share }
+func (s *sharing) Share() int           { return s.share }
+func (s *sharing) Crowd(change int) int { s.crowd += change; return s.crowd }
+
+// A connection that is sent much is one of a crowd until it has not been for a second, ends, or sleeps.
+func TestCrowdCounts(t *testing.T) {
+	pages := &sharing{}
+	cfg := Config{Pages: pages}.WithDefaults()
+	for name, leave := range map[string]func(*Conn){
+		"little comes": func(c *Conn) { c.received(3e9, bulk-1) },
+		"it fails":     func(c *Conn) { c.fail(ErrReset) },
+		"it sleeps":    func(c *Conn) { c.sleep(20e9) },
+		"TIME-WAIT": func(c *Conn) {
+			c.setState(FinWait1)
+			c.setState(FinWait2)
+			c.enterTimeWait()
+		},
+	} {
+		c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20})
+		c.state = Established
+		c.cc = c.newController(10_000)
+		for _, step := range []struct {
+			at     Time
+			octets int
+			want   int
+		}{{1e9, bulk - 1, 0}, {1e9, bulk, 1}, {15e8, bulk, 1}, {25e8, 0, 1}} {
+			if c.received(step.at, step.octets); pages.crowd != step.want {
+				t.Errorf("%s: %d octets at %v make a crowd of %d, want %d", name, step.octets, time.Duration(step.at), pages.crowd, step.want)
+			}
+		}
+		if leave(c); pages.crowd != 0 {
+			t.Errorf("%s: it is still counted", name)
+		}
+	}
+}
+
+// In a crowd, a receive buffer takes its part of what all may have where the path holds nothing, unless the application
+// wants more. The window already offered stays offered.
+func TestReceiveBufferInACrowd(t *testing.T) {
+	pages := &sharing{crowd: 8}
+	cfg := Config{Pages: pages}.WithDefaults()
+	c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20})
+	want := func(n int) {
+		t.Helper()
+		if m := c.receiveLimit(); m != n {
+			t.Errorf("among %d with a round trip of %v the limit is %d octets, want %d", pages.crowd, c.ShortestRTT(), m, n)
+		}
+	}
+	want(1 << 20)
+	c.rtt.minimum = shortPath
+	want(1 << 20)
+	c.announceWindow()
+	c.KnowRTT(10 * time.Microsecond)
+	want(512 << 10)
+	if edge := c.rcv.edge; c.announceWindow() == 0 || c.rcv.edge != edge {
+		t.Errorf("the window's edge was %d and is %d", edge, c.rcv.edge)
+	}
+	pages.crowd = 1000
+	want(128 << 10)
+	pages.crowd = 1
+	want(1 << 20)
+	pages.crowd = 1000
+	c.SetReceiveBuffer(5 << 20)
+	want(5 << 20)
+}
 
 // A send buffer takes no more than its share where the path holds nothing, unless the application wants it to.
 func TestSendBufferShares(t *testing.T) {

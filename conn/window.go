@@ -77,6 +77,7 @@ type receiveSpace struct {
 	edge    seq.Offset // first octet we have not offered room for; never moves back (SHLD-14)
 	limit   int        // most unread octets to hold
 	tuning  receiveTuning
+	crowd   crowd
 	size    int32      // octets in the largest segment seen, for the delayed ACK
 	scale   uint8      // Rcv.Wind.Shift
 	discard bool       // the application wants no more data

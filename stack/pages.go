@@ -15,6 +15,8 @@ type pagePool struct {
 	limit int64 // of what is lent, in small pages, from which on there is no memory left
 	_     [64]byte
 	lent  atomic.Int64 // alone on its line of cache
+	_     [56]byte
+	bulk  atomic.Int64 // connections that receive data in bulk; likewise
 }
 
 // newPagePool returns a pool for a budget in octets.
@@ -46,6 +48,14 @@ func (p *pagePool) Put(page *conn.Page) {
 func (p *pagePool) Scarce() bool { return p.lent.Load() >= p.limit-p.limit/4 }
 
 func (p *pagePool) Exhausted() bool { return p.lent.Load() >= p.limit }
+
+// Crowd implements [conn.Pages].
+func (p *pagePool) Crowd(change int) int {
+	if change == 0 {
+		return int(p.bulk.Load())
+	}
+	return int(p.bulk.Add(int64(change)))
+}
 
 // Share is half of what is left of an eighth of the budget. So n buffers that each hold their share take n/(n+2) of that
 // eighth together (a dynamic threshold, as switches have it for the queues of their ports).

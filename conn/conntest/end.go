@@ -215,6 +215,8 @@ func (p *Pair) finish(e, peer *End) error {
 		return fmt.Errorf("%s received %d octets of %d", e.Name, len(e.Received), len(peer.ToSend))
 	case e.Conn.Deadline() != conn.Never:
 		return fmt.Errorf("%s: a timer is still running", e.Name)
+	case e.Pages.Bulk != 0:
+		return fmt.Errorf("%s still counts %d connections that receive bulk data", e.Name, e.Pages.Bulk)
 	case e.Pages.Lent != 0 || e.Pages.Loans != 0:
 		return fmt.Errorf("%s keeps %d pages and %d loans", e.Name, e.Pages.Lent, e.Pages.Loans)
 	}

@@ -11,6 +11,7 @@ import (
 type Pages struct {
 	Lent  int // pages not given back; a large one counts as what it replaces
 	Loans int // memory of segments that is still in use
+	Bulk  int // connections that receive data in bulk
 	// Limit is how many may be lent before memory is exhausted; it is scarce when three quarters of them are. 0: as many
 	// as one likes.
 	Limit        int
@@ -26,6 +27,12 @@ func (p *Pages) Exhausted() bool { return p.Limit > 0 && p.Lent >= p.Limit }
 
 // Share implements [conn.Pages].
 func (p *Pages) Share() int { return math.MaxInt }
+
+// Crowd implements [conn.Pages].
+func (p *Pages) Crowd(change int) int {
+	p.Bulk += change
+	return p.Bulk
+}
 
 // Get implements [conn.Pages].
 func (p *Pages) Get(size int) *conn.Page {
