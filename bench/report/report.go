@@ -28,10 +28,10 @@ type Workload struct {
 }
 
 // References are the targets that others are compared with: the columns of ratios.
-var References = []string{Floor, Best, Kernel}
+var References = []string{Floor, Shipped, Best, Kernel}
 
 // The names of the References.
-const Floor, Best, Kernel = "floor", "gvisor-best", "kernel"
+const Floor, Shipped, Best, Kernel = "floor", "gvisor-shipped", "gvisor-best", "kernel"
 
 // Row is a target's result in a workload.
 type Row struct {

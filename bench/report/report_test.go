@@ -60,15 +60,15 @@ func TestWriteText(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `
-workload  target       median    min–max  unit    ÷ floor  ÷ gvisor-best  ÷ kernel         CPU   CPU, both
+workload  target       median    min–max  unit    ÷ floor  ÷ gvisor-shipped  ÷ gvisor-best  ÷ kernel         CPU   CPU, both
 
-up        ours          25.0!  20.0–30.0  Gbit/s     0.56              –         –  0.250 s/GB  0.450 s/GB
+up        ours          25.0!  20.0–30.0  Gbit/s     0.56                 –              –         –  0.250 s/GB  0.450 s/GB
 up        gvisor-best  failed
-up        floor          45.0  40.0–50.0  Gbit/s     1.00              –         –  0.150 s/GB  0.300 s/GB
+up        floor          45.0  40.0–50.0  Gbit/s     1.00                 –              –         –  0.150 s/GB  0.300 s/GB
 
-idle      ours           2000  2000–2000  octets        –           0.33         –           –           –
-idle      gvisor-best    6000  6000–6000  octets        –           1.00         –           –           –
-idle      floor          50.0  50.0–50.0  octets        –           0.01         –           –           –
+idle      ours           2000  2000–2000  octets        –                 –           0.33         –           –           –
+idle      gvisor-best    6000  6000–6000  octets        –                 –           1.00         –           –           –
+idle      floor          50.0  50.0–50.0  octets        –                 –           0.01         –           –           –
 `
 	if got := "\n" + b.String(); got != want {
 		t.Errorf("the table is%s\nwant%s", got, want)
@@ -81,10 +81,10 @@ func TestWriteMarkdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `
-| workload | target | median | min–max | unit | ÷ floor | ÷ gvisor-best | ÷ kernel | CPU | CPU, both |
-|---|---|--:|--:|---|--:|--:|--:|--:|--:|
-| up | ours | 25.0! | 20.0–30.0 | Gbit/s | 0.56 | – | – | 0.250 s/GB | 0.450 s/GB |
-| up | gvisor-best | failed |  |  |  |  |  |  |  |
+| workload | target | median | min–max | unit | ÷ floor | ÷ gvisor-shipped | ÷ gvisor-best | ÷ kernel | CPU | CPU, both |
+|---|---|--:|--:|---|--:|--:|--:|--:|--:|--:|
+| up | ours | 25.0! | 20.0–30.0 | Gbit/s | 0.56 | – | – | – | 0.250 s/GB | 0.450 s/GB |
+| up | gvisor-best | failed |  |  |  |  |  |  |  |  |
 `
 	if got := "\n" + b.String(); got != want {
 		t.Errorf("the table is%s\nwant%s", got, want)

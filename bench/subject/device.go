@@ -38,7 +38,7 @@ func openTUN(flags uint16) (fd int, err error) {
 }
 
 // queueLength is how many frames the kernel keeps for those targets that bring their own device, as package tun's default.
-const queueLength = 1000
+const queueLength = 10000
 
 // configureTUN gives the TUN its MTU and the client's address, and brings it up. queueLen 0 leaves the kernel's.
 func configureTUN(queueLen int) error {

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"runtime"
 
+	wgtun "golang.zx2c4.com/wireguard/tun"
+
 	"minitcp/conn"
 	"minitcp/stack"
 	"minitcp/tun"
@@ -20,6 +22,35 @@ func startMinitcpWith(s *services, control conn.CongestionControl) error {
 	if err != nil {
 		return err
 	}
+	return serveStack(s, tcp)
+}
+
+// startWrapped puts the stack on a device that is not ours and can do nothing for us.
+func startWrapped(s *services) error {
+	fd, err := openTUN(0)
+	if err != nil {
+		return err
+	}
+	foreign, _, err := wgtun.CreateUnmonitoredTUNFromFD(fd)
+	if err != nil {
+		return err
+	}
+	device, err := tun.Wrap(foreign)
+	if err != nil {
+		return err
+	}
+	if err := configureTUN(0); err != nil {
+		return err
+	}
+	tcp, err := stack.New(device, stack.Config{Addresses: []netip.Prefix{ServerAddress}})
+	if err != nil {
+		return err
+	}
+	return serveStack(s, tcp)
+}
+
+// serveStack runs the services on the stack.
+func serveStack(s *services, tcp *stack.Stack) error {
 	s.recovery = func(c net.Conn) (timeouts, spurious int64) {
 		i := c.(*stack.Conn).Info()
 		return int64(i.Timeouts), int64(i.Spurious)
