@@ -53,7 +53,7 @@ func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
 	}
 	w.ip.SetECN(w.out.ECN)
 	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.localPort(), e.key.remotePort()
-	s.writeSegment(w, e.queue, e.state())
+	s.writeSegment(w, s.lane(e), e.state())
 	s.traceOut(now, e, w, before)
 }
 

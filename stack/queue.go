@@ -69,6 +69,9 @@ func (q *queue) run() {
 func (q *queue) receiveBatch(n int) {
 	s := q.stack
 	now := s.clock.now()
+	if s.spread != nil && q.number == 0 {
+		s.spread.look(now, s)
+	}
 	for i := range n {
 		q.frame, q.tapped = q.frames[i][:q.sizes[i]], false
 		q.segment.Loan, q.segment.Kept = q.memory[i], false

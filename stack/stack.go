@@ -24,6 +24,7 @@ type Stack struct {
 
 	lanes     []lane   // the device's queues
 	wheels    []*wheel // one for each
+	spread    *spread  // nil: all lanes are always used
 	table     *table
 	peers     peers
 	dials     atomic.Uint32 // so far, to spread them over the queues
@@ -82,6 +83,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	if s.offload {
 		s.limit = superframe
 	}
+	s.spread = newSpread(dev)
 	for range s.lanes {
 		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
 	}

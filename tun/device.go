@@ -4,6 +4,7 @@ package tun
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 
@@ -20,6 +21,9 @@ type Device struct {
 	// os.File would let them in one by one.
 	life   sync.RWMutex
 	closed bool
+
+	attaching sync.Mutex
+	attached  int // of queues: the first
 }
 
 // Name is the device's name in its namespace.
@@ -34,6 +38,38 @@ func (d *Device) Offloads() bool { return true }
 // Queues is how many queues the device has; see [Config]. The kernel puts a frame of a flow into the queue to which a
 // frame of the same flow was last written.
 func (d *Device) Queues() int { return len(d.queues) }
+
+// Attach makes the kernel use the first n queues only, 1 to Queues; all are used when the device is opened. What is in a
+// queue that goes is lost. It may take some milliseconds.
+func (d *Device) Attach(n int) error {
+	if n < 1 || n > len(d.queues) {
+		return fmt.Errorf("tun: %d of %d queues cannot be attached", n, len(d.queues))
+	}
+	d.attaching.Lock()
+	defer d.attaching.Unlock()
+	d.life.RLock() // keeps the files open
+	defer d.life.RUnlock()
+	if d.closed {
+		return os.ErrClosed
+	}
+	for d.attached != n { // the last one first: the kernel numbers them anew otherwise
+		q, what := d.attached-1, uint16(unix.IFF_DETACH_QUEUE)
+		if d.attached < n {
+			q, what = d.attached, unix.IFF_ATTACH_QUEUE
+		}
+		request, _ := unix.NewIfreq("")
+		request.SetUint16(what)
+		if err := unix.IoctlIfreq(d.queues[q].fd, unix.TUNSETQUEUE, request); err != nil {
+			return configureError(d.name, fmt.Sprintf("queue %d cannot be attached or detached", q), err)
+		}
+		if d.attached < n {
+			d.attached++
+		} else {
+			d.attached--
+		}
+	}
+	return nil
+}
 
 // ReadBatch is ReadQueue of queue 0, which is all there is unless the device was opened with more.
 func (d *Device) ReadBatch(frames [][]byte, sizes []int) (int, error) {

@@ -68,6 +68,7 @@ func (d *Device) addQueues(path string, n int) error {
 			return err
 		}
 		d.queues = append(d.queues, q)
+		d.attached++
 	}
 	return nil
 }

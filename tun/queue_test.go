@@ -143,3 +143,48 @@ func TestQueuesEndTogether(t *testing.T) {
 	}
 	openDevice(t, Config{Name: "q0", Namespace: ns})
 }
+
+// What is not attached gets no frame; attached again, it does.
+func TestAttach(t *testing.T) {
+	ns := newNamespace(t)
+	d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24"), Queues: 3})
+	arrived := readQueues(t, d)
+	for _, n := range []int{0, 4, -1} {
+		if err := d.Attach(n); err == nil {
+			t.Errorf("%d of 3 queues are attached", n)
+		}
+	}
+	for _, n := range []int{1, 2, 1, 3, 3} {
+		if err := d.Attach(n); err != nil {
+			t.Fatalf("Attach(%d): %v", n, err)
+		}
+		perQueue := make([]int, d.Queues())
+		for range 100 { // flows, of which each attached queue gets some
+			inside(t, ns, func() error {
+				c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(ourPort))
+				if err != nil {
+					return err
+				}
+				defer c.Close()
+				_, err = c.Write([]byte("x"))
+				return err
+			})
+			select {
+			case f := <-arrived:
+				perQueue[f.queue]++
+			case <-time.After(patience):
+				t.Fatalf("with %d queues attached a frame does not arrive", n)
+			}
+		}
+		for i, frames := range perQueue {
+			if attached := i < n; attached != (frames > 0) {
+				t.Errorf("with %d queues attached, frames came to them: %v", n, perQueue)
+				break
+			}
+		}
+	}
+	d.Close()
+	if err := d.Attach(1); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Attach after Close: %v", err)
+	}
+}
