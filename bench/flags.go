@@ -74,7 +74,7 @@ func parse(what *catalogue, arguments []string, stderr io.Writer) (o options, er
 	flags.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, fmt.Sprintf("before each measurement, up to %v", maxDuration))
 	flags.IntVar(&o.connections, "connections", 10000, fmt.Sprintf("idle ones, for the memory of each, 1 to %d", maxConnections))
 	flags.DurationVar(&o.rest, "rest", subject.Rest, fmt.Sprintf("for which those have been idle when it is measured, up to %v", maxDuration))
-	flags.BoolVar(&quick, "quick", false, "less than two minutes: -rounds 3 -duration 200ms -warmup 150ms -connections 2000 -rest 0, unless given")
+	flags.BoolVar(&quick, "quick", false, "less than two minutes: -rounds 3 -duration 150ms -warmup 120ms -connections 2000 -rest 0, unless given")
 	flags.BoolVar(&o.list, "list", false, "tell what can be measured, and end")
 	flags.BoolVar(&o.json, "json", false, "write JSON, with every sample, in place of the table")
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
@@ -101,8 +101,8 @@ func (o *options) quicken(flags *flag.FlagSet) {
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for name, set := range map[string]func(){
 		"rounds":      func() { o.rounds = 3 },
-		"duration":    func() { o.duration = 200 * time.Millisecond },
-		"warmup":      func() { o.warmup = 150 * time.Millisecond },
+		"duration":    func() { o.duration = 150 * time.Millisecond },
+		"warmup":      func() { o.warmup = 120 * time.Millisecond },
 		"connections": func() { o.connections = 2000 },
 		"rest":        func() { o.rest = 0 },
 	} {

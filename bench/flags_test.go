@@ -17,7 +17,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("by default: %+v", p)
 	}
 	p = parsed(t, "-quick", "-rounds", "7", "-targets", "floor,minitcp", "-workloads", "rr")
-	if p.rounds != 7 || p.duration != 200*time.Millisecond || p.connections != 2000 {
+	if p.rounds != 7 || p.duration != 150*time.Millisecond || p.connections != 2000 {
 		t.Errorf("quick, but for the rounds: %+v", p)
 	}
 	if len(p.targets) != 2 || p.targets[0].Name != "minitcp" || len(p.workloads) != 1 || p.workloads[0].name != "rr" {
@@ -43,7 +43,7 @@ func TestMistakes(t *testing.T) {
 		{"-rest 2m", "-rest 2m0s is not within 0 and 1m0s"},
 		{"-connections 300000", "-connections 300000 is not within 1 and 200000"},
 		{"-workloads up,sideways", `there is no workload "sideways", only up, up8, down,`},
-		{"-targets lwip", `there is no target "lwip", only minitcp, minitcp-inline, gvisor-shipped,`},
+		{"-targets lwip", `there is no target "lwip", only minitcp, minitcp-inline, minitcp-wrapped, gvisor-shipped,`},
 		{"-profile /dev/null", "-profile: mkdir /dev/null: not a directory"},
 	} {
 		var stdout, stderr strings.Builder

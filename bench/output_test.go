@@ -24,7 +24,7 @@ func TestWrite(t *testing.T) {
 	if err := someResults(t).write(&b, false); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"commit c0ffee", "3 rounds, 200ms each after 150ms", "\nrr        minitcp    30.0  30.0–30.0  k/s      0.50 "} {
+	for _, want := range []string{"commit c0ffee", "3 rounds, 150ms each after 120ms", "\nrr        minitcp    30.0  30.0–30.0  k/s      0.50 "} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in\n%s", want, b.String())
 		}
@@ -49,7 +49,7 @@ func TestWriteJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.String()), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Environment.Commit != "c0ffee" || got.Settings.Duration != 0.2 || len(got.Rows) != 2 || len(got.Samples) != 2 ||
+	if got.Environment.Commit != "c0ffee" || got.Settings.Duration != 0.15 || len(got.Rows) != 2 || len(got.Samples) != 2 ||
 		got.Rows[0].Value.Median != 30 || got.Rows[0].Ratios["floor"] != 0.5 || got.Samples[1].CPU != 0.01 {
 		t.Errorf("read back as %+v", got)
 	}

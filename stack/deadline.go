@@ -5,13 +5,15 @@ import (
 	"time"
 )
 
-// deadline is an instant at which blocked calls give up. Its channel is closed when it has passed. Setting it again
-// uses the same timer, and the same channel unless that was closed. All fields are guarded by mu, the owner's.
+// deadline is an instant at which blocked calls give up. When it has passed, those who wait are woken: of a connection's
+// half all, of a listener by a channel that is closed. Setting it again uses the same timer, and the same channel unless
+// that was closed. All fields are guarded by mu, the owner's.
 type deadline struct {
 	mu      *sync.Mutex
 	at      time.Time     // zero: none
 	passed  bool          // calls fail at once
-	channel chan struct{} // nil until somebody waits
+	stops   *waits        // nil: a listener's
+	channel chan struct{} // nil until somebody asks for it
 	timer   *time.Timer
 }
 
@@ -56,6 +58,9 @@ func (d *deadline) pass() {
 	d.passed = true
 	if d.channel != nil {
 		close(d.channel)
+	}
+	if d.stops != nil {
+		d.stops.all()
 	}
 }
 

@@ -146,10 +146,15 @@ func (s *Stack) reserve(e *entry, local, remote netip.AddrPort) error {
 // waitConnected waits for the handshake. When it fails the connection is gone.
 func (c *Conn) waitConnected(ctx context.Context) error {
 	e := c.entry
+	defer context.AfterFunc(ctx, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		c.wr.wake()
+	})()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for c.tcp.Ready()&conn.ReadyConnected == 0 && ctx.Err() == nil {
-		c.waitFor(&c.wr, ctx.Done())
+		c.wait(&c.wr)
 	}
 	switch {
 	case c.closed:

@@ -20,7 +20,7 @@ type waits struct {
 func (c *Conn) need(h *half) *waits {
 	if h.waits == nil {
 		h.waits = c.stack.waits.Get().(*waits)
-		h.deadline.mu = &c.entry.mu
+		h.deadline.mu, h.deadline.stops = &c.entry.mu, h.waits
 	}
 	return h.waits
 }
@@ -31,23 +31,19 @@ func (c *Conn) spare(h *half) {
 	if w == nil || w.waiting > 0 || w.turn.waiting > 0 || w.deadline.passed || w.deadline.timer != nil {
 		return
 	}
-	h.waits, w.deadline.mu = nil, nil
+	h.waits, w.deadline.mu, w.deadline.stops = nil, nil, nil
 	c.stack.waits.Put(w)
 }
 
 // wait returns when h has been woken, or its deadline has passed. The lock is not held in between.
-func (c *Conn) wait(h *half) { c.waitFor(h, c.need(h).deadline.done()) }
-
-// waitFor is wait, with something else in place of the deadline.
-func (c *Conn) waitFor(h *half, cancel <-chan struct{}) {
-	c.need(h).wait(&c.entry.mu, cancel)
+func (c *Conn) wait(h *half) {
+	c.need(h).wait(&c.entry.mu)
 	c.spare(h)
 }
 
 // waitTurn is wait for one's turn to write.
 func (c *Conn) waitTurn() {
-	w := c.need(&c.wr)
-	w.turn.wait(&c.entry.mu, w.deadline.done())
+	c.need(&c.wr).turn.wait(&c.entry.mu)
 	c.spare(&c.wr)
 }
 
@@ -67,6 +63,12 @@ func (h *half) wake() {
 	if h.waits != nil {
 		h.waiter.wake()
 	}
+}
+
+// all makes all of them look again.
+func (w *waits) all() {
+	w.waiter.all()
+	w.turn.all()
 }
 
 func (h *half) nextTurn() {

@@ -2,46 +2,32 @@ package stack
 
 import "sync"
 
-// waiter lets goroutines wait for a condition that a mutex guards, without holding the mutex. It is a token in a
-// channel that says "look again": whoever takes it looks, and passes it on if there is something left for others.
-// All fields are guarded by the mutex; nothing is allocated before somebody waits.
+// waiter lets goroutines wait for a condition that a mutex guards, without holding the mutex: a [sync.Cond] that knows
+// whether anybody waits. All fields are guarded by the mutex.
+//
+// It takes less stack than a select does, so that a goroutine that waits to read gets by with the smallest.
 type waiter struct {
-	token   chan struct{} // holds one
-	waiting int           // goroutines in wait
-	woken   bool          // the token is in the channel, or was taken by a goroutine that has not looked yet
+	cond    sync.Cond
+	waiting int // goroutines in wait
 }
 
-// wait returns when woken or when cancel is closed. The mutex is held on entry and on return, not in between.
-func (w *waiter) wait(mu *sync.Mutex, cancel <-chan struct{}) {
-	if w.token == nil {
-		w.token = make(chan struct{}, 1)
-	}
+// wait returns when woken. The mutex is held on entry and on return, not in between.
+func (w *waiter) wait(mu *sync.Mutex) {
+	w.cond.L = mu
 	w.waiting++
-	mu.Unlock()
-	select {
-	case <-w.token:
-	case <-cancel:
-	}
-	mu.Lock()
+	w.cond.Wait()
 	w.waiting--
-	if w.woken {
-		// If it was cancelled, the token may still be there; the caller passes it on.
-		w.woken = false
-		select {
-		case <-w.token:
-		default:
-		}
+}
+
+// wake makes one goroutine that waits look again, if there is one; all, every one. They never block.
+func (w *waiter) wake() {
+	if w.waiting > 0 {
+		w.cond.Signal()
 	}
 }
 
-// wake makes one goroutine that waits look again, if there is one. It never blocks.
-func (w *waiter) wake() {
-	if w.waiting == 0 || w.woken {
-		return
-	}
-	w.woken = true
-	select {
-	case w.token <- struct{}{}:
-	default:
+func (w *waiter) all() {
+	if w.waiting > 0 {
+		w.cond.Broadcast()
 	}
 }
