@@ -113,11 +113,14 @@ func (c *Conn) receiveLimit() int { return c.within(c.crowded(c.rcv.limit)) }
 // sendBufferLimit is the most unacknowledged octets to hold now.
 func (c *Conn) sendBufferLimit() int {
 	limit := c.snd.limit
-	if limit > leastShare && !c.snd.fixed && c.rtt.minimum != 0 && c.ShortestRTT() < shortPath {
+	if limit > leastShare && !c.snd.fixed && c.nearby() {
 		limit = min(limit, max(c.cfg.Pages.Share(), leastShare))
 	}
 	return c.within(limit)
 }
+
+// nearby reports whether the path is known to be a shortPath.
+func (c *Conn) nearby() bool { return c.rtt.minimum != 0 && c.ShortestRTT() < shortPath }
 
 // sendRoom is how many octets more the send buffer takes.
 func (c *Conn) sendRoom() int { return c.sendBufferLimit() - c.snd.buf.size() }

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Time is an instant in nanoseconds since an epoch the driver chose. Only differences matter. From call to call it must not
-// run backwards, but for Receive, which is told when the segment arrived.
+// Time is an instant in nanoseconds since an epoch the driver chose. Only differences matter. What Transmit is
+// given must not run backwards: it becomes timestamps. Receive and Advance may be told of a little earlier, when the
+// segment arrived or the timer was looked at.
 type Time int64
 
 // Never is later than every instant: the value of a timer that is not set.

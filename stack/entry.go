@@ -32,7 +32,7 @@ type entry struct {
 	unsettled    bool // in its queue's list of entries to settle
 	hopLimit     uint8
 	trafficClass uint8
-	queue        uint8 // on which the last segment came, and those of ours leave
+	queue        uint8 // on which the last segment came, and those of ours leave; but see Stack.lane
 }
 
 // machine is what an embryo, a connection and what remains of one have in common.

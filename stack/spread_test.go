@@ -5,7 +5,6 @@ import (
 	"io"
 	"runtime"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,8 +17,7 @@ import (
 type attacher struct {
 	*lanesDevice
 
-	mu       sync.Mutex
-	attached []int // as asked for
+	attached []int // as asked for; guarded like written
 	refuses  bool
 }
 

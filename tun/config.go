@@ -24,9 +24,8 @@ type Config struct {
 	// Namespace is where the device appears. Default: the network namespace of the calling thread.
 	Namespace *Namespace
 	// TxQueueLen is how many frames the kernel keeps for us before it drops, 1 to 65536. Default 10,000: senders may fill
-	// our windows all at once, and the kernel does not count what waits here against its sockets. That is 64 windows of
-	// 1 MiB in half-full superframes, or one of 14 MiB in segments (a peer behind a router, say). It is a limit; a stack
-	// that keeps up leaves the queue empty. The kernel's own default for a TUN is 500.
+	// our windows all at once, and the kernel does not count what waits here against its sockets. It is enough for a window
+	// of 14 MB in segments of 1448 octets (a peer behind a router, say). The kernel's own default for a TUN is 500.
 	TxQueueLen int
 	// Queues is how many queues the device has, each to be read and written by a thread of its own, 1 to 256. Default 1.
 	Queues int
