@@ -116,7 +116,10 @@ func (q *sentQueue) count(f fate) *int64 {
 // acknowledge takes out everything before o, and tells a what of it had not arrived before.
 func (q *sentQueue) acknowledge(o seq.Offset, a *arrival) {
 	for q.head < len(q.list) && q.list[q.head].start < o {
-		q.split(q.head, o)
+		if r := q.first(); r.end > o {
+			a.part(r)
+			q.split(q.head, o)
+		}
 		r := q.first()
 		if r.fate != sacked {
 			a.add(r)
@@ -137,6 +140,9 @@ func (q *sentQueue) sack(start, end seq.Offset, a *arrival) {
 	for i := q.find(start); i < len(q.list) && q.list[i].start < end; i++ {
 		if q.list[i].fate == sacked {
 			continue
+		}
+		if r := &q.list[i]; r.start < start || end < r.end {
+			a.part(r)
 		}
 		if q.list[i].start < start {
 			q.split(i, start)

@@ -8,7 +8,8 @@ import (
 )
 
 // Transmit builds the next segment there is to send into out and reports whether there was one. Call it until it says
-// false. Limit is the most data octets a segment may carry: more than the MSS asks for superframes.
+// false. Limit is the most data octets a segment may carry: more than the MSS asks for superframes, and more than Superframe
+// for such as are larger than an IP packet, where they do good.
 //
 // What it builds counts as sent; nothing asks "is there something to send?" beforehand.
 func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
@@ -104,7 +105,7 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 		c.holdBack()
 		return false
 	}
-	n = min(n, max(budget, size), max(int64(limit), size), max(pace, size))
+	n = min(n, max(budget, size), max(int64(min(limit, Superframe)), size), max(pace, size))
 	if n > size && n < whole {
 		n -= n % size
 	}
@@ -205,7 +206,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	}
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
-	n, verdict := c.sendLimit(size, limit, c.paceRoom(now, size))
+	n, verdict := c.sendLimit(size, c.frameLimit(limit), c.paceRoom(now, size))
 	c.chrono.window = verdict == sendWhenWindow
 	c.pacer.held = c.pacer.held && verdict == sendData
 	switch verdict {

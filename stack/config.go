@@ -42,7 +42,7 @@ type Config struct {
 	// connection is locked. It must not block, call the stack, or keep the event.
 	Trace func(*TraceEvent)
 	// Tap, if set, is called for every frame that arrives or leaves, under the same conditions as Trace. Neither the
-	// Frame nor its octets may be kept or changed.
+	// Frame nor its octets may be kept or changed. With a Tap, no frame is larger than an IP packet can be.
 	Tap func(*Frame)
 }
 

@@ -155,7 +155,8 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 		return 0, err
 	}
 	defer c.giveTurn()
-	for {
+	frame := max(maxCopy, c.stack.limit.of(c.stack.clock.now(), e.key.remote))
+	for held := 0; ; { // octets taken, and not yet sent though they may be
 		if err := c.mayUse(&c.wr); err != nil {
 			return n, c.endWrite(n, err)
 		}
@@ -165,8 +166,10 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 		}
 		m, err := take(c.stack.clock.now(), part)
 		n += m
-		if m > 0 {
+		held += m
+		if held >= frame || held > 0 && (err != nil || n == len(p)) {
 			c.settle()
+			held = 0
 		}
 		switch {
 		case err == nil && n == len(p):

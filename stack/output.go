@@ -21,9 +21,6 @@ type writer struct {
 
 const maxTCPHeader = 60
 
-// superframe is the most octets of data in a frame, so that the packet is not larger than IP allows.
-const superframe = maxPacket - wire.IPv6HeaderLen - maxTCPHeader
-
 // checksumOffset is where in the TCP header the checksum is.
 const checksumOffset = 16
 
@@ -38,6 +35,7 @@ func (s *Stack) writeFrame(w *writer, queue uint8, state conn.State) {
 	s.totals.count(countFramesSent)
 	if err := s.lanes[queue].WriteFrame(w.parts); err != nil {
 		s.totals.count(countFrameErrors) // lost, as on any network
+		s.limit.refused(s.clock.now(), w.parts)
 	}
 	s.tapOut(w, state)
 }

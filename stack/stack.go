@@ -17,7 +17,7 @@ type Stack struct {
 	cfg       Config
 	device    Device
 	offload   bool // the device cuts superframes and fills in checksums
-	limit     int  // octets of data to ask for in a frame; 0: one segment
+	limit     *frameLimit
 	mtu       int
 	clock     clock
 	addresses *ownAddresses
@@ -59,6 +59,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		cfg:       cfg,
 		device:    dev,
 		offload:   offloads(dev),
+		limit:     newFrameLimit(dev, cfg.Tap != nil),
 		mtu:       min(dev.MTU(), maxPacket),
 		clock:     newClock(),
 		lanes:     lanesOf(dev),
@@ -79,9 +80,6 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	}
 	if err := s.checkMTU(); err != nil {
 		return nil, err
-	}
-	if s.offload {
-		s.limit = superframe
 	}
 	s.spread = newSpread(dev)
 	for range s.lanes {

@@ -16,7 +16,8 @@ import (
 
 // configure gives the device what cfg says and brings it up, from a thread in the device's namespace. It undoes nothing
 // on failure: that is done by closing the device.
-func configure(name string, cfg *Config) error {
+func (d *Device) configure(cfg *Config) error {
+	name := d.name
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return configureError(name, "netlink is not to be had", err)
@@ -26,6 +27,9 @@ func configure(name string, cfg *Config) error {
 	link, err := handle.LinkByName(name)
 	if err != nil {
 		return configureError(name, "the new device is not to be found", err)
+	}
+	if link.Attrs().GSOIPv4MaxSize > 0 { // a kernel that tells it knows BIG TCP over IPv4
+		d.maxFrame = maxBigFrame
 	}
 	if err := handle.LinkSetMTU(link, cfg.MTU); err != nil {
 		return configureError(name, fmt.Sprintf("the MTU cannot be set to %d", cfg.MTU), err)

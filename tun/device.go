@@ -13,9 +13,10 @@ import (
 
 // Device is a TUN of the kernel's. Frames of up to 64 KB pass whole in both directions, checksums left to be completed.
 type Device struct {
-	name   string
-	mtu    int
-	queues []*queue
+	name     string
+	mtu      int
+	maxFrame int
+	queues   []*queue
 
 	// life keeps the files open under writers. They share it: the kernel takes frames from many threads at once, while
 	// os.File would let them in one by one.
@@ -26,6 +27,9 @@ type Device struct {
 	attached  int // of queues: the first
 }
 
+// maxBigFrame is what fits into the 17 pieces of memory that the kernel has for a packet, if each has 16 KiB.
+const maxBigFrame = headerLen + 17*16<<10
+
 // Name is the device's name in its namespace.
 func (d *Device) Name() string { return d.name }
 
@@ -34,6 +38,11 @@ func (d *Device) MTU() int { return d.mtu }
 
 // Offloads says that superframes and partial checksums pass: true.
 func (d *Device) Offloads() bool { return true }
+
+// MaxFrame is the size in octets of the largest frame that WriteFrame takes. It is more than an IP packet can have where
+// the kernel knows how to receive such superframes over IPv4, as Linux does since 6.3 (BIG TCP): the total length in their
+// header is 0. The kernel needs memory in pieces of 16 KiB for one, and refuses it where there is none.
+func (d *Device) MaxFrame() int { return d.maxFrame }
 
 // Queues is how many queues the device has; see [Config]. The kernel puts a frame of a flow into the queue to which a
 // frame of the same flow was last written.
@@ -98,7 +107,7 @@ func (d *Device) ReadQueue(queue int, frames [][]byte, sizes []int) (int, error)
 func (d *Device) WriteFrame(parts [][]byte) error { return d.WriteQueue(0, parts) }
 
 // WriteQueue sends one frame, gathered from parts; the first begins with the virtio_net_hdr. It does not block, keeps
-// nothing of parts, and does not allocate for up to 16 of them. Any number of calls may run at once.
+// nothing of parts, and does not allocate for up to 40 of them. Any number of calls may run at once.
 //
 // A [FrameError] means that this frame is lost. Otherwise the error is os.ErrClosed or [ErrGone].
 func (d *Device) WriteQueue(queue int, parts [][]byte) error {

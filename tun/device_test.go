@@ -307,11 +307,11 @@ func TestNoAllocations(t *testing.T) {
 	}
 
 	frame := datagram(ourPort, hostPort, make([]byte, 1000))
-	parts := make([][]byte, 0, 16)
-	for i := range 15 {
-		parts = append(parts, frame[i*50:(i+1)*50])
+	parts := make([][]byte, 0, maxParts)
+	for i := range maxParts - 1 {
+		parts = append(parts, frame[i*25:(i+1)*25])
 	}
-	parts = append(parts, frame[15*50:])
+	parts = append(parts, frame[(maxParts-1)*25:])
 	if n := testing.AllocsPerRun(500, func() {
 		if err := d.WriteFrame(parts); err != nil {
 			t.Fatal(err)

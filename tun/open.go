@@ -34,10 +34,10 @@ func Open(cfg Config) (*Device, error) {
 
 // open does the work of Open on a thread that is in the right namespace.
 func open(cfg *Config) (*Device, error) {
-	d := &Device{name: cfg.Name, mtu: cfg.MTU}
+	d := &Device{name: cfg.Name, mtu: cfg.MTU, maxFrame: headerLen + maxPacket}
 	err := d.addQueues(cloneDevice, cfg.Queues)
 	if err == nil {
-		err = configure(d.name, cfg)
+		err = d.configure(cfg)
 	}
 	if err != nil {
 		d.closeQueues() // undoes everything: the device lives as long as its files

@@ -114,9 +114,13 @@ func read(fd int, p []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+// maxParts is how many parts writev takes without allocating: headers, and the data of a frame of MaxFrame octets in pieces
+// of 8 KiB.
+const maxParts = 40
+
 // writev is unix.Writev without its allocations. A TUN takes a whole frame or nothing.
 func writev(fd int, parts [][]byte) syscall.Errno {
-	var array [16]unix.Iovec
+	var array [maxParts]unix.Iovec
 	vector := array[:0]
 	for _, p := range parts {
 		if len(p) == 0 {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"minitcp/bench/pattern"
@@ -23,6 +24,7 @@ type floor struct {
 	counters *counters
 	care     pattern.Care
 	fd       int
+	frameLen int64              // octets of data in one frame
 	conns    [1 << 16]floorConn // by the client's port
 	sources  []uint16           // those of conns that were ever asked for data
 	head     [virtioLength + maxHeaders]byte
@@ -42,10 +44,12 @@ type floorConn struct {
 	quiet          bool   // the last superframe was not acknowledged: every second one is
 }
 
-// superframe is how much data goes into one frame: as many whole segments as fit into an IP packet.
 const (
-	segment    = mtu - 40
+	segment = mtu - 40
+	// superframe is how much data the client's kernel puts into one frame: as many whole segments as fit into an IP packet.
 	superframe = (maxPacket - 40) / segment * segment
+	// bigFrame is how much we do, where the kernel can receive it (BIG TCP).
+	bigFrame = pattern.Period / segment * segment
 )
 
 func startFloor(s *services) error {
@@ -56,7 +60,14 @@ func startFloor(s *services) error {
 	if err := configureTUN(queueLength); err != nil {
 		return err
 	}
-	f := &floor{counters: &s.counters, care: s.care, fd: fd}
+	link, err := netlink.LinkByName(deviceName)
+	if err != nil {
+		return err
+	}
+	f := &floor{counters: &s.counters, care: s.care, fd: fd, frameLen: superframe}
+	if link.Attrs().GSOIPv4MaxSize > 0 {
+		f.frameLen = bigFrame
+	}
 	go f.run()
 	go f.ping()
 	return nil
@@ -153,8 +164,8 @@ func (f *floor) service(source uint16, c *floorConn, data []byte) {
 func (f *floor) push(source uint16, c *floorConn) {
 	for !c.stopped {
 		room := c.window - (c.out - c.acked)
-		n := min(superframe, room/segment*segment)
-		if n <= 0 || n < superframe && c.out > c.acked {
+		n := min(f.frameLen, room/segment*segment)
+		if n <= 0 || n < f.frameLen && c.out > c.acked {
 			break
 		}
 		f.sendData(source, c, n)

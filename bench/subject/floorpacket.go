@@ -99,13 +99,17 @@ func (f *floor) frame(to uint16, c *floorConn, flags byte, seq uint32, options i
 
 	ip := f.head[virtioLength:]
 	src, dst := ServerAddress.Addr().As4(), ClientAddress.Addr().As4()
-	order.PutUint32(ip, 0x45<<24|uint32(ipLength+length))
+	total := uint32(ipLength + length)
+	if total > maxPacket {
+		total = 0 // BIG TCP: the frame's length is the packet's
+	}
+	order.PutUint32(ip, 0x45<<24|total)
 	order.PutUint32(ip[4:], 0x4000) // do not fragment
 	order.PutUint32(ip[8:], 64<<24|unix.IPPROTO_TCP<<16)
 	copy(ip[12:], src[:])
 	copy(ip[16:], dst[:])
 	addresses := sum16(src) + sum16(dst)
-	order.PutUint16(ip[10:], ^fold(addresses+0x4500+uint32(ipLength+length)+0x4000+64<<8+unix.IPPROTO_TCP))
+	order.PutUint16(ip[10:], ^fold(addresses+0x4500+total+0x4000+64<<8+unix.IPPROTO_TCP))
 
 	tcp := ip[ipLength:]
 	order.PutUint16(tcp, c.port)

@@ -28,7 +28,7 @@ func TestRevive(t *testing.T) {
 		defer unix.Close(pair[0])
 		defer unix.Close(pair[1])
 		const port = 40000
-		f := &floor{counters: new(counters), fd: pair[0], sources: []uint16{port}}
+		f := &floor{counters: new(counters), fd: pair[0], frameLen: superframe, sources: []uint16{port}}
 		c := &f.conns[port]
 		*c = floorConn{port: PortSource, acked: 1000, out: 1000 + superframe, most: 1000 + superframe, window: test.window}
 		if f.revive(); len(sequenceNumbers(t, pair[1])) > 0 {

@@ -29,6 +29,9 @@ type markingDevice struct {
 
 const markEvery = 20
 
+// MaxFrame says that on a line there are packets only.
+func (d *markingDevice) MaxFrame() int { return stack.MaxFrame }
+
 func (d *markingDevice) mark(packet []byte) {
 	if d.frames.Add(1)%markEvery == 0 && wire.MarkCE(packet) {
 		d.marked.Add(1)

@@ -1,6 +1,9 @@
 package wire
 
-import "testing"
+import (
+	"encoding/binary"
+	"testing"
+)
 
 // packet6 is an IPv6 packet whose payload begins with headers as given.
 func packet6(next Protocol, parts ...[]byte) []byte {
@@ -81,6 +84,20 @@ func TestTruncation(t *testing.T) {
 		var h TCP
 		if _, err := ParseTCP(segment[:n], &h); err == nil {
 			t.Errorf("%d octets are a TCP header", n)
+		}
+	}
+}
+
+// A packet longer than the field can say has the length 0, as Linux has it, and a checksum that is right all the same.
+func TestIPv4LongerThanTheField(t *testing.T) {
+	for payload, want := range map[int]uint16{65515: 65535, 65516: 0, 256 << 10: 0} {
+		var b [IPv4HeaderLen]byte
+		PutIPv4(b[:], &IP{Src: addr4a, Dst: addr4b, Protocol: ProtocolTCP, HopLimit: 9}, payload)
+		if got := binary.BigEndian.Uint16(b[2:]); got != want {
+			t.Errorf("payload %d: total length %d, want %d", payload, got, want)
+		}
+		if s := Fold(Sum(b[:], 0)); s != 0xffff {
+			t.Errorf("payload %d: the checksum gives %#x", payload, s)
 		}
 	}
 }

@@ -51,12 +51,13 @@ func readIPv4(b []byte, ip *IP) (fragment uint16, err error) {
 	return binary.BigEndian.Uint16(b[6:]), nil
 }
 
-// PutIPv4 writes an IPv4 header of 20 octets in front of b, for a payload of payloadLen octets, at most 65,515. It says
-// not to fragment the packet, so its identification can be 0 (RFC 6864 4.1). The checksum is filled in.
+// PutIPv4 writes an IPv4 header of 20 octets in front of b, for a payload of payloadLen octets. It says
+// not to fragment the packet, so its identification can be 0 (RFC 6864 4.1). The checksum is filled in. The
+// length is 0 when there are more than 65,515: so Linux has it in superframes larger than a packet (BIG TCP).
 func PutIPv4(b []byte, ip *IP, payloadLen int) {
 	total := IPv4HeaderLen + payloadLen
 	if total > 0xffff {
-		panic("wire: IPv4 packet is longer than 65535 octets")
+		total = 0
 	}
 	b = b[:IPv4HeaderLen]
 	b[0] = 4<<4 | IPv4HeaderLen/4

@@ -1,0 +1,129 @@
+package conn
+
+import (
+	"testing"
+	"time"
+
+	"minitcp/conn/wire"
+)
+
+// bulkSender is one that a device lets make frames of 256 KiB, in the middle of a transfer: everything so far is
+// acknowledged, and the windows have room for several.
+func bulkSender(t *testing.T, rtt time.Duration) (o *one, acked func(to int64, blocks ...wire.SACKBlock), next func() (start, n int64)) {
+	o = newOne(t, Config{MaxRTO: 60e9, Timestamps: Disabled, SendBuffer: 8 << 20})
+	o.c = Dial(o.now, &o.cfg, testOpen())
+	o.want(segment{flags: syn})
+	o.sleep(rtt)
+	o.in(segment{flags: syn | ack, ack: 1, options: wire.Options{MSS: 1460, SACKPermitted: true, HasWindowScale: true, WindowScale: 10}})
+	acked = func(to int64, blocks ...wire.SACKBlock) {
+		o.t.Helper()
+		options := wire.Options{SACKCount: uint8(len(blocks))}
+		copy(options.SACK[:], blocks)
+		o.in(segment{flags: ack, seq: 1, ack: to, window: 8192, options: options})
+	}
+	var out Outgoing
+	next = func() (start, n int64) {
+		o.t.Helper()
+		if !o.c.Transmit(o.now, 256<<10, &out) {
+			return 0, 0
+		}
+		return int64(out.TCP.Seq - testISS), int64(out.Len)
+	}
+	data := make([]byte, 1<<20)
+	for o.c.cc.Window() < 2<<20 {
+		o.c.Write(o.now, data)
+		end := int64(0)
+		for at, n := next(); n > 0; at, n = next() {
+			end = at + n
+		}
+		if end > 0 {
+			o.sleep(rtt)
+			acked(end)
+		}
+		o.sleep(rtt)
+		o.c.Advance(o.now)
+	}
+	for o.c.snd.una < o.c.snd.buf.end {
+		end := int64(0)
+		for at, n := next(); n > 0; at, n = next() {
+			end = at + n
+		}
+		o.sleep(rtt)
+		o.c.Advance(o.now)
+		if end > 0 {
+			acked(end)
+		}
+	}
+	for range 2 {
+		if n, err := o.c.Write(o.now, data); n != len(data) || err != nil {
+			t.Fatalf("Write: %d, %v", n, err)
+		}
+	}
+	return o, acked, next
+}
+
+// Where it is near and arrives whole, a superframe is as large as the device takes. It is a packet at most on a longer
+// path, and from then on when one was cut on its way, as a part that is acknowledged says, or was lost.
+func TestBigSuperframes(t *testing.T) {
+	const near, far = 100 * time.Microsecond, 40 * time.Millisecond
+	most := func(next func() (int64, int64), frames int) (n int64) {
+		for range frames {
+			_, size := next()
+			n = max(n, size)
+		}
+		return n
+	}
+	t.Run("near", func(t *testing.T) {
+		_, acked, next := bulkSender(t, near)
+		at, n := next()
+		if n <= 3*Superframe {
+			t.Fatalf("a frame of %d octets, want nearly 256 KiB", n)
+		}
+		second, m := next()
+		acked(at+n, wire.SACKBlock{Left: testISS + uint32(second), Right: testISS + uint32(second+m)}) // whole, both
+		if _, n := next(); n <= Superframe {
+			t.Errorf("after it arrived whole, a frame of %d octets", n)
+		}
+	})
+	t.Run("far", func(t *testing.T) {
+		_, _, next := bulkSender(t, far)
+		if n := most(next, 8); n > Superframe || n == 0 {
+			t.Errorf("a frame of %d octets", n)
+		}
+	})
+	t.Run("a part acknowledged", func(t *testing.T) {
+		_, acked, next := bulkSender(t, near)
+		at, _ := next()
+		acked(at + 1460)
+		if n := most(next, 8); n > Superframe || n == 0 {
+			t.Errorf("a frame of %d octets", n)
+		}
+	})
+	for name, cut := range map[string][2]int64{"the beginning SACKed": {0, 2920}, "the middle SACKed": {1460, 2920}} {
+		t.Run(name, func(t *testing.T) {
+			_, acked, next := bulkSender(t, near)
+			first, _ := next()
+			at, _ := next()
+			left := testISS + uint32(at)
+			acked(first, wire.SACKBlock{Left: left + uint32(cut[0]), Right: left + uint32(cut[1])})
+			if n := most(next, 4); n > Superframe || n == 0 {
+				t.Errorf("a frame of %d octets", n)
+			}
+		})
+	}
+	t.Run("lost", func(t *testing.T) {
+		o, acked, next := bulkSender(t, near)
+		first, _ := next()
+		at, n := next()
+		o.sleep(near)
+		acked(first, wire.SACKBlock{Left: testISS + uint32(at), Right: testISS + uint32(at+n)})
+		o.wait(10 * time.Millisecond) // RACK's reordering window
+		again, n := next()
+		if again != first || n > Superframe || n == 0 {
+			t.Fatalf("%d octets from %d on, want the lost %d again in smaller ones", n, again, first)
+		}
+		if n := most(next, 8); n > Superframe {
+			t.Errorf("then a frame of %d octets", n)
+		}
+	})
+}

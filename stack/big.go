@@ -1,0 +1,57 @@
+package stack
+
+import (
+	"sync/atomic"
+	"time"
+
+	"minitcp/conn"
+)
+
+// BigFramer is a [Device] that takes superframes larger than an IP packet can be: Linux's BIG TCP. It is asked for IPv4
+// only; the total length in the packet's header is 0 then, and its true length that of the frame.
+type BigFramer interface {
+	Device
+	// MaxFrame is the size in octets of the largest frame that WriteFrame takes, at least [MaxFrame].
+	MaxFrame() int
+}
+
+// frameLimit answers: how many octets of data may a frame have?
+type frameLimit struct {
+	usual int          // 0: one segment
+	big   int          // over IPv4, where package conn finds that it does good
+	from  atomic.Int64 // a conn.Time: big from then on
+}
+
+// bigPause is for how long no big frames are sent after the device has refused one: they need large pieces of memory.
+const bigPause = time.Second
+
+func newFrameLimit(d Device, tapped bool) (l *frameLimit) {
+	l = &frameLimit{}
+	if !offloads(d) {
+		return l
+	}
+	l.usual, l.big = conn.Superframe, conn.Superframe
+	if b, ok := d.(BigFramer); ok && !tapped { // a Tap is promised whole IP packets
+		l.big += max(0, b.MaxFrame()-MaxFrame)
+	}
+	return l
+}
+
+// of is the limit for a connection to remote.
+func (l *frameLimit) of(now conn.Time, remote address) int {
+	if l.big > l.usual && remote.is4() && int64(now) >= l.from.Load() {
+		return l.big
+	}
+	return l.usual
+}
+
+// refused is told of a frame that the device did not take.
+func (l *frameLimit) refused(now conn.Time, parts [][]byte) {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	if size > MaxFrame {
+		l.from.Store(int64(now.Add(bigPause)))
+	}
+}
