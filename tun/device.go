@@ -98,7 +98,7 @@ func (d *Device) ReadQueue(queue int, frames [][]byte, sizes []int) (int, error)
 	}
 	n, err := d.queues[queue].read(frames, sizes)
 	if err != nil {
-		return 0, d.endOf(err)
+		return 0, d.endOf(queue, err)
 	}
 	return n, nil
 }
@@ -144,18 +144,22 @@ func (d *Device) closeQueues() error {
 	var errs []error
 	for _, q := range d.queues {
 		errs = append(errs, q.inner.Close()) // waits for the reader to let go of the file
+		q.reading.Lock()
+		q.closeRing()
+		q.reading.Unlock()
 	}
 	return errors.Join(errs...)
 }
 
-// endOf turns what a failed read said into what callers look for.
-func (d *Device) endOf(err error) error {
+// endOf turns what a failed read said into what callers look for. When the device has gone while nobody was reading, the
+// poller says only that it cannot wait for the file.
+func (d *Device) endOf(queue int, err error) error {
 	d.life.RLock()
 	defer d.life.RUnlock()
 	switch {
 	case d.closed:
 		return os.ErrClosed
-	case errors.Is(err, unix.EBADFD):
+	case errors.Is(err, unix.EBADFD), d.queues[queue].gone():
 		return ErrGone
 	}
 	return err

@@ -50,7 +50,15 @@ func isUDP(frame []byte) bool {
 }
 
 func TestReadBatchTakesWhatIsThere(t *testing.T) {
+	t.Run("with a ring", func(t *testing.T) { takesWhatIsThere(t, false) })
+	t.Run("without", func(t *testing.T) { takesWhatIsThere(t, true) })
+}
+
+func takesWhatIsThere(t *testing.T, withoutRing bool) {
 	_, d, socket := udpDevice(t)
+	if withoutRing {
+		d.queues[0].closeRing()
+	}
 	const sent, room = 10, 4
 	for i := range sent {
 		if _, err := socket.Write([]byte{byte(i)}); err != nil {
@@ -113,6 +121,17 @@ func TestCloseEndsReadBatch(t *testing.T) {
 	eventually(t, "goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 }
 
+func deleteLink(t *testing.T, ns *Namespace, name string) {
+	t.Helper()
+	withNetlink(t, ns, func(h *netlink.Handle) error {
+		link, err := h.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		return h.LinkDel(link)
+	})
+}
+
 func TestDeletedBySomebodyElse(t *testing.T) {
 	ns := newNamespace(t)
 	d := openDevice(t, Config{Namespace: ns})
@@ -126,13 +145,7 @@ func TestDeletedBySomebodyElse(t *testing.T) {
 			}
 		}
 	}()
-	withNetlink(t, ns, func(h *netlink.Handle) error {
-		link, err := h.LinkByName(d.Name())
-		if err != nil {
-			return err
-		}
-		return h.LinkDel(link)
-	})
+	deleteLink(t, ns, d.Name())
 	if err := <-failed; !errors.Is(err, ErrGone) {
 		t.Errorf("ReadBatch: %v, want ErrGone", err)
 	}

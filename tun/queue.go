@@ -26,7 +26,9 @@ type queue struct {
 		frames [][]byte
 		sizes  []int
 		n      int
-		asked  int // in vain
+		asked  int   // in vain
+		last   int   // n of the last call
+		ring   *ring // nil: there is none
 		err    error
 	}
 }
@@ -54,7 +56,14 @@ func newQueue(inner wgtun.Device, name string) (*queue, error) {
 	if err = errors.Join(err, failed); err != nil {
 		return nil, configureError(name, "the offloads cannot be set", err)
 	}
+	q.reading.ring, _ = newRing(q.fd) // it goes without
 	return q, nil
+}
+
+// gone asks the kernel whether the device has been deleted.
+func (q *queue) gone() bool {
+	request, _ := unix.NewIfreq("")
+	return unix.IoctlIfreq(q.fd, unix.TUNGETIFF, request) == unix.EBADFD
 }
 
 // read waits for a frame and takes what is there.
@@ -69,37 +78,62 @@ func (q *queue) read(frames [][]byte, sizes []int) (int, error) {
 	if err != nil {
 		return 0, err // the poller's: closed
 	}
+	r.last = n
 	if n == 0 {
 		return 0, r.err
 	}
-	return n, nil // an error behind these frames will be there again
+	return n, nil
 }
 
 // take takes frames without blocking. False: there is none, call again when there may be.
 func (q *queue) take(fd uintptr) bool {
 	r := &q.reading
 	for r.n < len(r.frames) {
-		n, errno := read(int(fd), r.frames[r.n])
-		switch errno {
-		case 0:
-			r.sizes[r.n] = n
-			r.n++
-		case unix.EINTR:
-		case unix.EAGAIN:
-			if r.n > 0 {
-				return true
-			}
-			if r.asked == maxAsked {
-				return false
-			}
-			r.asked++
-			runtime.Gosched()
-		default:
+		n, errno := q.more(int(fd), r.frames[r.n:], r.sizes[r.n:])
+		r.n += n
+		switch {
+		case r.n == 1 && r.asked > 0 && r.last == 1:
+			return true // alone, as the one before was: to ask for another takes longer than it is worth
+		case errno == 0, errno == unix.EINTR:
+		case r.n > 0:
+			return true // if it is an error, it will be there again
+		case errno != unix.EAGAIN:
 			r.err = errno
 			return true
+		case r.asked == maxAsked:
+			return false
+		default:
+			r.asked++
+			runtime.Gosched()
 		}
 	}
 	return true
+}
+
+// more reads a frame; after the first, several at once.
+func (q *queue) more(fd int, frames [][]byte, sizes []int) (int, syscall.Errno) {
+	r := &q.reading
+	if r.ring != nil && r.n > 0 {
+		n, errno := r.ring.read(frames, sizes)
+		if n > 0 || errno == unix.EAGAIN {
+			return n, errno
+		}
+		q.closeRing() // it has failed, or the device has: a read tells
+	}
+	n, errno := read(fd, frames[0])
+	if errno != 0 {
+		return 0, errno
+	}
+	sizes[0] = n
+	return 1, 0
+}
+
+// closeRing is called with reading locked.
+func (q *queue) closeRing() {
+	if r := &q.reading; r.ring != nil {
+		r.ring.close()
+		r.ring = nil
+	}
 }
 
 // Neither read nor writev waits for anything, so the scheduler is not told of them: one would be long enough for it to

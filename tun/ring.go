@@ -1,0 +1,172 @@
+//go:build linux
+
+package tun
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ring is an io_uring(7) that reads several frames of one file in one system call. Each read is complete when the call
+// returns: it is made with RWF_NOWAIT, so the kernel never holds on to our memory.
+type ring struct {
+	fd     int
+	memory []byte // of both queues
+	array  []byte // of entries
+
+	entries [ringSize]*ringEntry // what to do; always the same, but for the memory
+	tail    *uint32              // of the submission queue, which is ours
+	done    struct {             // the completion queue
+		head, tail *uint32
+		mask       uint32
+		list       []ringResult
+	}
+}
+
+// ringSize is the most frames of one call, a power of two. Where a system call takes 1 µs in all, as on a virtual machine, a
+// small frame takes 2.0 µs with read(2), and 2.3, 1.1, 0.86, 0.76 and 0.71 with a ring of 1, 4, 8, 16 and 32. Large frames
+// take 10 µs each for their copying, during which the scheduler cannot stop the thread.
+const ringSize = 8
+
+// ringParams is struct io_uring_params of linux/io_uring.h.
+type ringParams struct {
+	submissions, completions uint32
+	flags                    uint32
+	_                        [2]uint32
+	features                 uint32
+	_                        [4]uint32
+	sq                       struct {
+		head, tail, mask, entries, flags, dropped, array, _ uint32
+		_                                                   uint64
+	}
+	cq struct {
+		head, tail, mask, entries, overflow, cqes, flags, _ uint32
+		_                                                   uint64
+	}
+}
+
+// ringEntry is struct io_uring_sqe.
+type ringEntry struct {
+	opcode  uint8
+	_       [3]uint8
+	fd      int32
+	offset  uint64
+	address uint64
+	length  uint32
+	flags   uint32
+	data    uint64
+	_       [24]byte
+}
+
+// ringResult is struct io_uring_cqe.
+type ringResult struct {
+	data   uint64
+	result int32
+	_      uint32
+}
+
+const (
+	ringFeatureSingleMmap = 1 << 0
+	ringOffEntries        = 0x10000000
+	ringOpRead            = 22
+	ringEnterGetEvents    = 1 << 0
+)
+
+// newRing makes a ring that reads file. It fails where the kernel has no io_uring (before Linux 5.6) or does not let us have
+// it, as in many containers.
+func newRing(file int) (*ring, error) {
+	var p ringParams
+	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, ringSize, uintptr(unsafe.Pointer(&p)), 0)
+	if errno != 0 {
+		return nil, errno
+	}
+	r := &ring{fd: int(fd)}
+	if p.features&ringFeatureSingleMmap == 0 || p.submissions != ringSize {
+		r.close()
+		return nil, fmt.Errorf("an io_uring of %d entries with features %#x", p.submissions, p.features)
+	}
+	size := max(p.sq.array+p.submissions*4, p.cq.cqes+p.completions*uint32(unsafe.Sizeof(ringResult{})))
+	var err error
+	if r.memory, err = ringMap(r.fd, 0, int(size)); err == nil {
+		r.array, err = ringMap(r.fd, ringOffEntries, ringSize*int(unsafe.Sizeof(ringEntry{})))
+	}
+	if err != nil {
+		r.close()
+		return nil, err
+	}
+	word := func(offset uint32) *uint32 { return (*uint32)(unsafe.Pointer(&r.memory[offset])) }
+	for i := range r.entries {
+		*word(p.sq.array + uint32(i)*4) = uint32(i)
+		e := (*ringEntry)(unsafe.Pointer(&r.array[i*int(unsafe.Sizeof(ringEntry{}))]))
+		*e = ringEntry{opcode: ringOpRead, fd: int32(file), offset: ^uint64(0), flags: unix.RWF_NOWAIT}
+		r.entries[i] = e
+	}
+	r.tail = word(p.sq.tail)
+	r.done.head, r.done.tail, r.done.mask = word(p.cq.head), word(p.cq.tail), *word(p.cq.mask)
+	r.done.list = unsafe.Slice((*ringResult)(unsafe.Pointer(&r.memory[p.cq.cqes])), p.completions)
+	return r, nil
+}
+
+func ringMap(fd int, offset int64, size int) ([]byte, error) {
+	return unix.Mmap(fd, offset, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+}
+
+// close gives the ring back. Nobody reads.
+func (r *ring) close() {
+	for _, m := range [][]byte{r.memory, r.array} {
+		if m != nil {
+			unix.Munmap(m)
+		}
+	}
+	unix.Close(r.fd)
+}
+
+// read takes the frames that are there, up to ringSize, from the first of frames on. With fewer the error says why: EAGAIN
+// when there is no other. Another error may be one of the ring's own.
+func (r *ring) read(frames [][]byte, sizes []int) (n int, errno syscall.Errno) {
+	asked := min(len(frames), ringSize)
+	tail := *r.tail
+	for i, f := range frames[:asked] {
+		e := r.entries[(tail+uint32(i))%ringSize]
+		e.address, e.length, e.data = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(f)))), uint32(len(f)), uint64(i)
+	}
+	atomic.StoreUint32(r.tail, tail+uint32(asked))
+	taken, errno := r.enter(asked, asked)
+	if taken < asked { // for want of memory: what it has not looked at is withdrawn
+		atomic.StoreUint32(r.tail, tail+uint32(taken))
+	}
+	for i := 0; i < taken; i++ {
+		head := *r.done.head
+		for atomic.LoadUint32(r.done.tail) == head { // never seen; but it must not come later
+			r.enter(0, 1)
+		}
+		c := &r.done.list[head&r.done.mask]
+		switch from := int(c.data); {
+		case c.result < 0:
+			errno = syscall.Errno(-c.result)
+		case from > n: // the one before was looked for too early
+			copy(frames[n], frames[from][:c.result])
+			fallthrough
+		default:
+			sizes[n] = int(c.result)
+			n++
+		}
+		atomic.StoreUint32(r.done.head, head+1)
+	}
+	runtime.KeepAlive(frames)
+	return n, errno
+}
+
+// enter has the kernel take submissions and wait until so many are complete. It returns how many it has taken.
+func (r *ring) enter(submit, complete int) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), uintptr(complete), ringEnterGetEvents, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
