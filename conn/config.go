@@ -10,8 +10,8 @@ type Config struct {
 	ReceiveBuffer int
 	// MaxReceiveBuffer is how far that grows where the application reads as fast as data comes, with what comes in a round
 	// trip. Default: ReceiveBuffer if that is set, so that it does not grow; else 16 MiB, for 670 Mbit/s at 200 ms.
-	// Where a round trip takes less than 1 ms it is less while others receive much, too: together 4 MiB, each at least
-	// 128 KiB.
+	// Where a round trip takes less than 1 ms it is less while others receive much, too: 512 KiB with eight of them, 128 KiB
+	// with 256 and more.
 	MaxReceiveBuffer int
 	// SendBuffer is the most octets held until the peer acknowledges them, in the beginning. Default 128 KiB, at least 2048,
 	// at most 1 GiB.

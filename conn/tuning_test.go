@@ -155,10 +155,12 @@ func TestReceiveBufferInACrowd(t *testing.T) {
 	if edge := c.rcv.edge; c.announceWindow() == 0 || c.rcv.edge != edge {
 		t.Errorf("the window's edge was %d and is %d", edge, c.rcv.edge)
 	}
-	pages.crowd = 1000
-	want(128 << 10)
-	pages.crowd = 1
-	want(1 << 20)
+	for _, among := range []struct{ crowd, limit int }{
+		{1, 1 << 20}, {4, 1 << 20}, {7, 4 << 20 / 7}, {9, 512 << 10}, {64, 512 << 10}, {128, 256 << 10}, {1000, 128 << 10},
+	} {
+		pages.crowd = among.crowd
+		want(among.limit)
+	}
 	pages.crowd = 1000
 	c.SetReceiveBuffer(5 << 20)
 	want(5 << 20)
