@@ -19,7 +19,7 @@ const patience = time.Minute
 
 // measure makes one measurement, in a network and with a process of its own.
 func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, round int) ([]report.Sample, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.warmup+p.duration+p.rest+patience, errors.New("it takes too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, w.warmup(p.warmup)+p.duration+p.rest+patience, errors.New("it takes too long"))
 	defer cancel()
 	network, err := newSite(target.Veth)
 	if err != nil {
@@ -124,7 +124,7 @@ func (m *measurement) blame(err error) error {
 
 // speed measures for the time that was asked for, after the connections have found theirs.
 func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
-	if err := m.wait(ctx, m.warmup); err != nil {
+	if err := m.wait(ctx, m.workload.warmup(m.plan.warmup)); err != nil {
 		return nil, err
 	}
 	if m.profiles != "" {

@@ -32,8 +32,9 @@ const overhead = 300 * time.Millisecond
 
 // estimate is about how long all of it takes.
 func (p *plan) estimate() time.Duration {
-	round := time.Duration(len(p.workloads)) * (p.duration + p.warmup + overhead)
+	round := time.Duration(len(p.workloads)) * (p.duration + overhead)
 	for _, w := range p.workloads {
+		round += w.warmup(p.warmup)
 		if w.kind == load.Idle {
 			round += p.rest
 		}

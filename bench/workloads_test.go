@@ -76,6 +76,22 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// A crowd is let find its windows.
+func TestWarmup(t *testing.T) {
+	for _, test := range []struct {
+		workload *workload
+		want     time.Duration
+	}{
+		{find(t, "up8"), time.Second}, {find(t, "rr64"), time.Second},
+		{&workload{kind: load.Download, connections: 64}, 2 * time.Second},
+		{&workload{kind: load.Upload, connections: 512}, 9 * time.Second},
+	} {
+		if got := test.workload.warmup(time.Second); got != test.want {
+			t.Errorf("%+v: %v, want %v", test.workload, got, test.want)
+		}
+	}
+}
+
 // In each round another target is first, and all of them come.
 func TestOrder(t *testing.T) {
 	p := plan{targets: []subject.Target{{Name: "a"}, {Name: "b"}, {Name: "c"}}}
