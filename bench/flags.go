@@ -132,9 +132,6 @@ func (o *options) check(what *catalogue, flags *flag.FlagSet, names, targets str
 			return fmt.Errorf("-profile: %w", err)
 		}
 	}
-	if names == "" {
-		names = what.possible(flags.Output())
-	}
 	if o.workloads, err = what.chooseWorkloads(names); err != nil {
 		return err
 	}
@@ -196,26 +193,20 @@ func (what *catalogue) list(w io.Writer) {
 	}
 }
 
-// files is how many of them the client may need.
+// files is how many of them the client may need, in this process.
 func (w *workload) files(connections int) int {
 	if w.kind == load.Idle {
 		return connections + mostActive
 	}
-	return w.idle + mostActive
+	return mostActive
 }
 
-// possible are the workloads for which the client may have enough files. What is left out is told.
-func (what *catalogue) possible(stderr io.Writer) (names string) {
-	var all []string
-	for i := range what.workloads {
-		w := &what.workloads[i]
-		if err := allowFiles(w.files(0)); err != nil {
-			fmt.Fprintf(stderr, "%s is left out: %v\n", w.name, err)
-			continue
-		}
-		all = append(all, w.name)
+// has reports whether the target may have the files that a workload needs there: the kernel's one for each connection.
+func (w *workload) has(target subject.Target) error {
+	if !target.Veth {
+		return nil
 	}
-	return strings.Join(all, ",")
+	return allowFiles(w.idle + mostActive)
 }
 
 // need says what is missing to measure, such as root.

@@ -26,6 +26,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minitcp/bench/load"
 	"minitcp/bench/report"
 	"minitcp/bench/subject"
 )
@@ -33,6 +34,9 @@ import (
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == subject.Command {
 		os.Exit(subject.Main(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == load.BystandersCommand {
+		os.Exit(load.BystandersMain(os.Args[2:]))
 	}
 	if len(os.Args) > 1 && os.Args[1] == linksCommand {
 		os.Exit(runLinks(os.Args[2:], os.Stdout, os.Stderr))

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minitcp/bench/load"
 	"minitcp/bench/report"
 	"minitcp/bench/subject"
 )
@@ -21,6 +22,9 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == subject.Command {
 		os.Exit(subject.Main(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == load.BystandersCommand {
+		os.Exit(load.BystandersMain(os.Args[2:]))
 	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")) // each of them would wait a second, under -race
 	os.Exit(m.Run())

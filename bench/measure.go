@@ -50,7 +50,7 @@ type measurement struct {
 	process *subject.Process
 	network *site
 	crew    *load.Crew
-	idle    *load.Crew // nil: none
+	idle    *load.Bystanders // nil: none
 }
 
 func (m *measurement) run(ctx context.Context) (samples []report.Sample, err error) {
@@ -65,11 +65,11 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 		connections = m.plan.connections
 	}
 	if m.workload.idle > 0 {
-		end, err := m.beside(ctx)
-		defer end()
+		m.idle, err = load.StartBystanders(ctx, m.network.client, subject.ServerAddress.Addr(), m.workload.idle)
 		if err != nil {
-			return nil, err
+			return nil, m.blame(err)
 		}
+		defer m.idle.Stop() // unless they have ended
 	}
 	m.crew = load.Start(m.kind, m.network.client, subject.ServerAddress.Addr(), connections, m.care)
 	defer context.AfterFunc(ctx, func() {
@@ -100,18 +100,6 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 		return nil, err
 	}
 	return samples, m.verify(total, end)
-}
-
-// beside opens the connections that are idle while others are measured. The function it returns ends them; it may be
-// called after they have ended.
-func (m *measurement) beside(ctx context.Context) (end func(), err error) {
-	m.idle = load.Start(load.Idle, m.network.client, subject.ServerAddress.Addr(), m.workload.idle, m.care)
-	release := context.AfterFunc(ctx, func() { m.idle.Abort(context.Cause(ctx)) })
-	end = func() {
-		release()
-		m.idle.Stop()
-	}
-	return end, m.idle.Ready()
 }
 
 // blame adds what the target has to say to what the client suffered.

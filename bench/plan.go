@@ -47,14 +47,19 @@ func (p *plan) estimate() time.Duration {
 func (p *plan) run(ctx context.Context, progress io.Writer) (samples []report.Sample, err error) {
 	total := p.rounds * len(p.workloads) * len(p.targets)
 	fmt.Fprintf(progress, "%d measurements, about %v\n", total, p.estimate().Round(time.Second))
-	failed := make(map[string]bool)
+	done := make(map[string]bool) // failed, or left out
 	n := 0
 	for round := range p.rounds {
 		for _, w := range p.workloads {
 			for _, target := range p.order(round) {
 				n++
 				pair := w.name + " " + target.Name
-				if failed[pair] {
+				if done[pair] {
+					continue
+				}
+				if err := w.has(target); err != nil {
+					done[pair] = true
+					fmt.Fprintf(progress, "%s of %s is left out: %v\n", w.name, target.Name, err)
 					continue
 				}
 				got, err := p.measure(ctx, w, target, round)
@@ -62,7 +67,7 @@ func (p *plan) run(ctx context.Context, progress io.Writer) (samples []report.Sa
 					return samples, context.Cause(ctx)
 				}
 				if err != nil {
-					failed[pair] = true
+					done[pair] = true
 					got = failures(w, target.Name, round, err)
 				}
 				samples = append(samples, got...)

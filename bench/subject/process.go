@@ -27,7 +27,7 @@ type Process struct {
 	command *exec.Cmd
 	in      io.WriteCloser
 	out     *bufio.Reader
-	errors  tail
+	errors  Tail
 }
 
 // Start runs a target in a child of this program, which must call [Main] for it, and waits until it serves. It is in
@@ -129,15 +129,16 @@ func (p *Process) wait() error {
 	return err
 }
 
-// tail keeps the last of what a process says.
-type tail struct {
+// Tail keeps the last of what a process says.
+type Tail struct {
 	mu   sync.Mutex
 	text []byte
 }
 
 const tailLength = 2000
 
-func (t *tail) Write(b []byte) (int, error) {
+// Write implements [io.Writer].
+func (t *Tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.text = append(t.text, b...)
@@ -145,7 +146,8 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (t *tail) String() string {
+// String is that.
+func (t *Tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return strings.TrimSpace(string(t.text))

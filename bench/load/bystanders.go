@@ -1,0 +1,140 @@
+//go:build linux
+
+package load
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"minitcp/bench/pattern"
+	"minitcp/bench/subject"
+	"minitcp/tun"
+)
+
+// Bystanders are idle connections beside those that are measured. They are held by processes of their own, as many as it
+// takes: one may not have so many files.
+type Bystanders struct{ processes []*bystander }
+
+type bystander struct {
+	command *exec.Cmd
+	in      io.Closer
+	out     *bufio.Reader
+	errors  subject.Tail
+}
+
+// BystandersCommand is the first argument of such a process. It is not for people.
+const BystandersCommand = "bystanders"
+
+// otherFiles are those of a process besides its connections, and then some.
+const otherFiles = 100
+
+// StartBystanders opens a number of connections to the server, from the kernel's sockets in a namespace, and returns when
+// all are there. When ctx ends they do.
+func StartBystanders(ctx context.Context, where *tun.Namespace, server netip.Addr, connections int) (*Bystanders, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, err
+	}
+	each := max(1, int(min(limit.Cur, 1<<20))-otherFiles)
+	b := &Bystanders{}
+	for left := connections; left > 0; left -= each {
+		p, err := startBystander(ctx, where, server, min(left, each))
+		if err == nil {
+			b.processes = append(b.processes, p)
+			_, err = p.say() // it is ready
+		}
+		if err != nil {
+			_, stopErr := b.Stop()
+			return nil, errors.Join(err, stopErr)
+		}
+	}
+	return b, nil
+}
+
+func startBystander(ctx context.Context, where *tun.Namespace, server netip.Addr, connections int) (*bystander, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &bystander{command: exec.CommandContext(ctx, program, BystandersCommand, server.String(), strconv.Itoa(connections))}
+	p.command.Stderr = &p.errors
+	if p.in, err = p.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p.out = bufio.NewReader(out)
+	return p, where.Do(p.command.Start)
+}
+
+// say is the next that the process has to say.
+func (p *bystander) say() (t Total, err error) {
+	line, err := p.out.ReadBytes('\n')
+	if err != nil {
+		return t, fmt.Errorf("idle connections: the process that has them ended: %s", p.errors.String())
+	}
+	return t, json.Unmarshal(line, &t)
+}
+
+// Stop ends the connections, and waits for that.
+func (b *Bystanders) Stop() (total Total, err error) {
+	for _, p := range b.processes {
+		p.in.Close()
+	}
+	for _, p := range b.processes {
+		t, sayErr := p.say()
+		total = total.Add(t)
+		err = errors.Join(err, sayErr, p.command.Wait())
+	}
+	b.processes = nil
+	return total, err
+}
+
+// BystandersMain is the process that has the connections, given an address and how many. It returns the exit status.
+func BystandersMain(arguments []string) int {
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP) // the terminal's; the parent closes the pipe when it is time
+	if err := bystanders(arguments); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func bystanders(arguments []string) error {
+	if len(arguments) != 2 {
+		return errors.New("an address and a number of connections are wanted")
+	}
+	server, err := netip.ParseAddr(arguments[0])
+	if err != nil {
+		return err
+	}
+	connections, err := strconv.Atoi(arguments[1])
+	if err != nil {
+		return err
+	}
+	crew := Start(Idle, nil, server, connections, pattern.Sampled)
+	say := json.NewEncoder(os.Stdout)
+	if err := crew.Ready(); err == nil {
+		say.Encode(Total{})
+		io.Copy(io.Discard, os.Stdin) // until the parent has had enough, or has ended
+	}
+	total, err := crew.Stop()
+	if err == nil {
+		err = say.Encode(total)
+	}
+	return err
+}
