@@ -14,6 +14,7 @@ type nullDevice struct {
 	done chan struct{}
 	sent int
 	last []byte // a copy of the last frame
+	err  error  // WriteFrame's
 }
 
 func (d *nullDevice) ReadBatch([][]byte, []int) (int, error) {
@@ -27,7 +28,7 @@ func (d *nullDevice) WriteFrame(parts [][]byte) error {
 	for _, p := range parts {
 		d.last = append(d.last, p...)
 	}
-	return nil
+	return d.err
 }
 
 func (d *nullDevice) MTU() int     { return 1500 }

@@ -63,13 +63,9 @@ func TestRefusedFrame(t *testing.T) {
 	l.s.limit.big = 256 << 10
 	w := newWriter()
 	w.parts = append(w.parts, make([]byte, 100<<10))
-	l.s.lanes[0] = &refusing{}
+	l.d.err = syscall.ENOBUFS
 	l.s.writeFrame(w, 0, conn.Closed)
 	if got := l.s.limit.of(l.s.clock.now(), addressOf(netip.MustParseAddr("10.77.0.1"))); got != conn.Superframe {
 		t.Errorf("the limit is %d, want %d", got, conn.Superframe)
 	}
 }
-
-type refusing struct{ nullDevice }
-
-func (*refusing) WriteFrame([][]byte) error { return syscall.ENOBUFS }
