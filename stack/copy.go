@@ -3,19 +3,33 @@ package stack
 import (
 	"io"
 	"sync"
+
+	"minitcp/conn"
 )
 
-var copyBuffers = sync.Pool{New: func() any { return new([maxCopy]byte) }}
+// copyBuffers lend maxCopy octets. bulkBuffers lend as many as fill a superframe of those larger than a packet, to a copy
+// whose source always has more.
+var (
+	copyBuffers = sync.Pool{New: func() any { return newBuffer(maxCopy) }}
+	bulkBuffers = sync.Pool{New: func() any { return newBuffer(4 * maxCopy) }}
+)
+
+func newBuffer(size int) *[]byte {
+	b := make([]byte, size)
+	return &b
+}
 
 // ReadFrom writes what it reads from r until io.EOF, which is not an error: for io.Copy.
 func (c *Conn) ReadFrom(r io.Reader) (n int64, err error) {
-	b := copyBuffers.Get().(*[maxCopy]byte)
-	defer copyBuffers.Put(b)
-	whole := maxCopy - maxCopy%max(1, c.Info().MSS) // or each Write would end in a small segment, though more follows
+	pool := &copyBuffers
+	b := pool.Get().(*[]byte)
+	defer func() { pool.Put(b) }()
+	mss := max(1, c.Info().MSS)
 	for {
-		m, err := r.Read(b[:whole])
+		whole := len(*b) - len(*b)%mss // or each Write would end in a small segment, though more follows
+		m, err := r.Read((*b)[:whole])
 		if m > 0 {
-			written, err := c.Write(b[:m])
+			written, err := c.Write((*b)[:m])
 			n += int64(written)
 			if err != nil {
 				return n, err
@@ -27,16 +41,25 @@ func (c *Conn) ReadFrom(r io.Reader) (n int64, err error) {
 			}
 			return n, err
 		}
+		want := &copyBuffers
+		if m == whole && c.stack.limit.big > conn.Superframe {
+			want = &bulkBuffers
+		}
+		if pool != want {
+			pool.Put(b)
+			pool = want
+			b = pool.Get().(*[]byte)
+		}
 	}
 }
 
 // WriteTo writes what it reads from the connection to w until the peer's FIN: for io.Copy. Bulk data is written from where
 // it arrived.
 func (c *Conn) WriteTo(w io.Writer) (n int64, err error) {
-	b := copyBuffers.Get().(*[maxCopy]byte)
+	b := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(b)
 	for {
-		data, loan, err := c.next(b[:], true)
+		data, loan, err := c.next(*b, true)
 		if err == io.EOF {
 			return n, nil
 		}

@@ -75,8 +75,8 @@ func (c *Conn) serve() {
 	defer c.entry.mu.Unlock()
 	if v := c.served; !v.busy {
 		v.busy = true
-		b := copyBuffers.Get().(*[maxCopy]byte)
-		for c.callHandler(b[:]) {
+		b := copyBuffers.Get().(*[]byte)
+		for c.callHandler(*b) {
 		}
 		copyBuffers.Put(b)
 		v.busy = false

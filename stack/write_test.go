@@ -2,11 +2,14 @@ package stack
 
 import (
 	"bytes"
+	"io"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"minitcp/conn"
 	"minitcp/stack/stacktest"
 )
 
@@ -90,4 +93,53 @@ func TestFailedWriteSendsWhatItTook(t *testing.T) {
 		p.da.SetHook(nil)
 		receiveAll2(t, s, pattern(1, 1<<20)[:n])
 	})
+}
+
+// A source that always has more is asked for as much as fills the largest superframe, and one that has not, or where the
+// device takes none larger than a packet, for less.
+func TestReadFromAsksForMore(t *testing.T) {
+	for _, c := range []struct {
+		big  int
+		want []int // kB that are asked for
+	}{
+		{conn.Superframe, []int{65, 65, 65, 65, 65}},
+		{conn.Superframe + 1, []int{65, 262, 262, 65, 262}},
+	} {
+		within(t, func(t *testing.T) {
+			p := newPair(t, Config{})
+			client, server := p.connect(p.listen())
+			p.a.limit.big = c.big
+			source := &greedy{gives: []int{1 << 20, 1 << 20, 100, 1 << 20, 0}}
+			go func() {
+				client.ReadFrom(source)
+				client.Close()
+			}()
+			n, err := io.Copy(io.Discard, server)
+			if err != nil || n != source.given {
+				t.Errorf("%d octets, %v; want %d", n, err, source.given)
+			}
+			if !slices.Equal(source.asked, c.want) {
+				t.Errorf("with frames of up to %d it was asked for %v kB, want %v", c.big, source.asked, c.want)
+			}
+			server.Close()
+		})
+	}
+}
+
+// greedy is a Reader that gives at most so much at each call, then io.EOF, and remembers what it was asked for.
+type greedy struct {
+	gives []int
+	asked []int // kB
+	given int64
+}
+
+func (g *greedy) Read(b []byte) (int, error) {
+	g.asked = append(g.asked, len(b)/1000)
+	n := min(len(b), g.gives[0])
+	if n == 0 {
+		return 0, io.EOF
+	}
+	g.gives = g.gives[1:]
+	g.given += int64(n)
+	return n, nil
 }
