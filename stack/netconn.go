@@ -155,7 +155,10 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 		return 0, err
 	}
 	defer c.giveTurn()
-	frame := max(maxCopy, c.stack.limit.of(c.stack.clock.now(), e.key.remote))
+	frame := maxCopy
+	if len(p) > maxCopy {
+		frame = max(frame, c.stack.limit.of(c.stack.clock.now(), e.key.remote))
+	}
 	for held := 0; ; { // octets taken, and not yet sent though they may be
 		if err := c.mayUse(&c.wr); err != nil {
 			return n, c.endWrite(n, err)
