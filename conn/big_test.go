@@ -63,7 +63,7 @@ func bulkSender(t *testing.T, rtt time.Duration) (o *one, acked func(to int64, b
 }
 
 // Where it is near and arrives whole, a superframe is as large as the device takes. It is a packet at most on a longer
-// path, and from then on when one was cut on its way, as a part that is acknowledged says, or was lost.
+// path, and from then on when one was cut on its way, as a part that is acknowledged says, or when several were lost.
 func TestBigSuperframes(t *testing.T) {
 	const near, far = 100 * time.Microsecond, 40 * time.Millisecond
 	most := func(next func() (int64, int64), frames int) (n int64) {
@@ -112,18 +112,64 @@ func TestBigSuperframes(t *testing.T) {
 		})
 	}
 	t.Run("lost", func(t *testing.T) {
-		o, acked, next := bulkSender(t, near)
-		first, _ := next()
-		at, n := next()
-		o.sleep(near)
-		acked(first, wire.SACKBlock{Left: testISS + uint32(at), Right: testISS + uint32(at+n)})
-		o.wait(10 * time.Millisecond) // RACK's reordering window
-		again, n := next()
-		if again != first || n > Superframe || n == 0 {
-			t.Fatalf("%d octets from %d on, want the lost %d again in smaller ones", n, again, first)
+		for failed := range uint8(bigFailures) {
+			o, acked, next := bulkSender(t, near)
+			o.c.snd.bigFailed = failed
+			first, n := next()
+			if n <= Superframe {
+				t.Errorf("after %d losses a frame of %d octets", failed, n)
+			}
+			at, n := next()
+			o.sleep(near)
+			acked(first, wire.SACKBlock{Left: testISS + uint32(at), Right: testISS + uint32(at+n)})
+			o.wait(10 * time.Millisecond) // RACK's reordering window
+			for end := at; first < end; {
+				again, n := next()
+				if again != first || n > Superframe || n == 0 {
+					t.Fatalf("%d octets from %d on, want the lost %d again in smaller ones", n, again, first)
+				}
+				first += n
+			}
+			if o.c.snd.bigFailed != failed+1 {
+				t.Errorf("one loss more than %d makes %d", failed, o.c.snd.bigFailed)
+			}
 		}
-		if n := most(next, 8); n > Superframe {
-			t.Errorf("then a frame of %d octets", n)
+	})
+	t.Run("several were lost", func(t *testing.T) {
+		o, _, next := bulkSender(t, near)
+		o.c.snd.bigFailed = bigFailures
+		if n := most(next, 8); n > Superframe || n == 0 {
+			t.Errorf("a frame of %d octets", n)
+		}
+	})
+	t.Run("lost, without SACK", func(t *testing.T) {
+		o, acked, next := bulkSender(t, near)
+		o.c.sack = false
+		first, _ := next()
+		for range 4 {
+			next()
+		}
+		for range duplicateThreshold {
+			acked(first)
+		}
+		if again, _ := next(); again != first || o.c.snd.bigFailed != 1 {
+			t.Errorf("%d is sent again, want %d; %d losses", again, first, o.c.snd.bigFailed)
+		}
+	})
+	t.Run("not lost after all", func(t *testing.T) {
+		o, _, _ := bulkSender(t, near)
+		for before, after := range map[uint8]uint8{bigFailures - 1: 0, bigFailures: bigFailures} {
+			o.c.snd.bigFailed = before
+			if o.c.undoEpisode(); o.c.snd.bigFailed != after {
+				t.Errorf("%d losses are %d, want %d", before, o.c.snd.bigFailed, after)
+			}
+		}
+	})
+	t.Run("asleep", func(t *testing.T) {
+		o, _, _ := bulkSender(t, near)
+		o.c.awake = nil
+		if n := o.c.FrameLimit(256 << 10); n != Superframe {
+			t.Errorf("the limit is %d octets", n)
 		}
 	})
 }

@@ -17,7 +17,8 @@ const (
 	// fairWindow is what each of more than a few may have, so that one ACK serves several superframes: without it, 64 were
 	// a fifth slower.
 	fairWindow = 512 << 10
-	// manyWindow is what the windows of very many offer together. Without it, 512 were half as fast.
+	// manyWindow is what the windows of very many offer together. Without it, 512 were half as fast. It is more than the
+	// device's queue holds of single segments, where the peers are so near and yet their superframes are cut.
 	manyWindow = 32 << 20
 	// leastWindow is what each may offer however many there are: two superframes, one on its way and one to follow.
 	leastWindow = 128 << 10

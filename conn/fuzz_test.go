@@ -263,7 +263,7 @@ func (p *play) step() {
 		}
 		p.call(op)
 	case opLimit:
-		p.limit = int(p.byte()) * 256
+		p.limit = int(p.byte()) * 1100 // up to more than a packet
 		return
 	case opMarks:
 		b := p.byte()

@@ -97,7 +97,7 @@ func (c *Conn) pushSent(now Time, r record) {
 
 // resend notes that the first n octets of record i, which was lost, are sent again.
 func (c *Conn) resend(now Time, i int, n int64) {
-	c.snd.parted = c.snd.parted || c.sent.list[i].size() > Superframe
+	c.snd.bigLost(&c.sent.list[i])
 	r := c.sent.resend(i, n)
 	c.rate.sent(r, now, false, c.pipe())
 }

@@ -82,7 +82,9 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 		})
 	}
 	c.snd.blocked = false
-	c.snd.parted = c.snd.parted || a.parted
+	if a.parted {
+		c.snd.bigFailed = bigFailures
+	}
 	if a.advanced {
 		c.tuneSend()
 		c.restartRetransmit(now)

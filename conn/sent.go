@@ -32,6 +32,7 @@ type record struct {
 
 	fate  fate
 	again bool // it was sent more than once
+	big   bool // it is a superframe larger than a packet, or of one
 }
 
 func (r *record) size() int64 { return int64(r.end - r.start) }
@@ -58,7 +59,7 @@ func (q *sentQueue) push(r record) {
 	q.flying += r.size()
 	if n := len(q.list); n > q.head {
 		last := &q.list[n-1]
-		if last.fate == flying && !last.again && last.at == r.at && last.delivered == r.delivered &&
+		if last.fate == flying && !last.again && !r.big && !last.big && last.at == r.at && last.delivered == r.delivered &&
 			r.end-last.start <= 1<<16 {
 			last.end, last.inFlight = r.end, r.inFlight
 			return
@@ -117,7 +118,9 @@ func (q *sentQueue) count(f fate) *int64 {
 func (q *sentQueue) acknowledge(o seq.Offset, a *arrival) {
 	for q.head < len(q.list) && q.list[q.head].start < o {
 		if r := q.first(); r.end > o {
-			a.part(r)
+			if r.fate != sacked { // joined with others
+				a.part(r)
+			}
 			q.split(q.head, o)
 		}
 		r := q.first()

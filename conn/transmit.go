@@ -171,6 +171,7 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	if start > last.start {
 		q.split(i, start)
 		i++
+		q.list[i].big = false // nothing says that it is lost
 	}
 	c.header(now, out, 0, start)
 	out.Note = NoteTailRetransmission
@@ -206,7 +207,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	}
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
-	n, verdict := c.sendLimit(size, c.frameLimit(limit), c.paceRoom(now, size))
+	n, verdict := c.sendLimit(size, c.FrameLimit(limit), c.paceRoom(now, size))
 	c.chrono.window = verdict == sendWhenWindow
 	c.pacer.held = c.pacer.held && verdict == sendData
 	switch verdict {
@@ -255,7 +256,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.allowMarks(out)
 	}
 	if s.nxt > at {
-		c.pushSent(now, record{start: at, end: s.nxt, again: again})
+		c.pushSent(now, record{start: at, end: s.nxt, again: again, big: n > Superframe})
 	}
 	s.max = max(s.max, s.nxt)
 	if n%size != 0 {

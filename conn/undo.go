@@ -78,6 +78,9 @@ func (c *Conn) undoEpisode() {
 	if !c.undo.timeout {
 		c.rack.reordered = true // what was taken for lost had been overtaken
 	}
+	if c.snd.bigFailed < bigFailures {
+		c.snd.bigFailed = 0
+	}
 	if c.recovery.phase == noRecovery {
 		return
 	}

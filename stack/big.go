@@ -21,9 +21,11 @@ type frameLimit struct {
 	usual int          // 0: one segment
 	big   int          // over IPv4, where package conn finds that it does good
 	from  atomic.Int64 // a conn.Time: big from then on
+	pause atomic.Int64 // how long the last pause was, a time.Duration
 }
 
-// bigPause is for how long no big frames are sent after the device has refused one: they need large pieces of memory.
+// bigPause is for how long no big frames are sent after the device has refused one, for want of large pieces of memory
+// perhaps. Each time it is twice as long: perhaps it never takes one.
 const bigPause = time.Second
 
 func newFrameLimit(d Device, tapped bool) (l *frameLimit) {
@@ -46,13 +48,19 @@ func (l *frameLimit) of(now conn.Time, remote address) int {
 	return l.usual
 }
 
+// frameLimit is how many octets of data a frame of the connection's may have now. The entry's lock is held.
+func (c *Conn) frameLimit() int {
+	return c.tcp.FrameLimit(c.stack.limit.of(c.stack.clock.now(), c.entry.key.remote))
+}
+
 // refused is told of a frame that the device did not take.
 func (l *frameLimit) refused(now conn.Time, parts [][]byte) {
 	size := 0
 	for _, p := range parts {
 		size += len(p)
 	}
-	if size > MaxFrame {
-		l.from.Store(int64(now.Add(bigPause)))
+	if size > MaxFrame && int64(now) >= l.from.Load() {
+		l.pause.Store(max(int64(bigPause), 2*l.pause.Load()))
+		l.from.Store(int64(now.Add(time.Duration(l.pause.Load()))))
 	}
 }

@@ -55,6 +55,14 @@ func TestFrameLimit(t *testing.T) {
 			t.Errorf("%v after a big one was refused the limit is %d, want %d", then.at.Sub(now), got, then.want)
 		}
 	}
+
+	// Those that were on their way count as one; the next makes it wait for twice as long.
+	l.refused(now.Add(bigPause/2), [][]byte{make([]byte, MaxFrame+1)})
+	again := now.Add(bigPause)
+	l.refused(again, [][]byte{make([]byte, MaxFrame+1)})
+	if end := again.Add(2 * bigPause); l.of(end-1, ip4) != conn.Superframe || l.of(end, ip4) != big {
+		t.Errorf("the second pause ends at %v, want %v", l.from.Load(), end)
+	}
 }
 
 // A frame that the device refuses is told to the limit.

@@ -42,7 +42,7 @@ func (c *Conn) ReadFrom(r io.Reader) (n int64, err error) {
 			return n, err
 		}
 		want := &copyBuffers
-		if m == whole && c.stack.limit.big > conn.Superframe {
+		if m == whole && c.takesMore() {
 			want = &bulkBuffers
 		}
 		if pool != want {
@@ -51,6 +51,13 @@ func (c *Conn) ReadFrom(r io.Reader) (n int64, err error) {
 			b = pool.Get().(*[]byte)
 		}
 	}
+}
+
+// takesMore reports whether there are superframes larger than a packet, and memory to fill them.
+func (c *Conn) takesMore() bool {
+	c.entry.mu.Lock()
+	defer c.entry.mu.Unlock()
+	return c.frameLimit() > conn.Superframe && !c.stack.cfg.Conn.Pages.Scarce()
 }
 
 // WriteTo writes what it reads from the connection to w until the peer's FIN: for io.Copy. Bulk data is written from where

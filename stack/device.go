@@ -11,8 +11,8 @@ import "minitcp/conn/wire"
 // A device with several queues has methods Queues, ReadQueue and WriteQueue; see [MultiQueue]. Each queue then gets a
 // goroutine of its own, and a connection's segments leave on the queue on which the last one came; but see [Attacher].
 type Device interface {
-	// ReadBatch blocks until there is a frame, then takes what is there without blocking, up to len(frames). Frame i is
-	// frames[i][:sizes[i]]; each of frames has room for MaxFrame octets. After Close it returns an error for which
+	// ReadBatch blocks until there is a frame, then takes what is there without blocking, up to len(frames), or less. Frame i
+	// is frames[i][:sizes[i]]; each of frames has room for MaxFrame octets. After Close it returns an error for which
 	// errors.Is(err, os.ErrClosed); any other error means that the device has failed for good.
 	ReadBatch(frames [][]byte, sizes []int) (int, error)
 	// WriteFrame sends one frame gathered from parts, the first of which begins with the virtio_net_hdr. It does not
@@ -25,7 +25,7 @@ type Device interface {
 	Close() error
 }
 
-// MaxFrame is the size of the largest frame: header and IP packet.
+// MaxFrame is the size of the largest frame, header and IP packet, but for what a [BigFramer] takes.
 const MaxFrame = wire.VirtioHeaderLen + maxPacket
 
 const maxPacket = 65535

@@ -18,8 +18,7 @@ func (s *Stack) settle(e *entry, w *writer) {
 	if tcp, ok := e.tcp.(*conn.Conn); ok && !e.met {
 		s.meet(now, e, tcp)
 	}
-	limit := s.limit.of(now, e.key.remote)
-	for e.tcp.Transmit(now, limit, &w.out) {
+	for e.tcp.Transmit(now, s.limit.of(now, e.key.remote), &w.out) {
 		s.send(now, e, w, before)
 		before = e.state()
 	}

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Device is a TUN of the kernel's. Frames of up to 64 KB pass whole in both directions, checksums left to be completed.
+// Device is a TUN of the kernel's. Superframes pass whole in both directions, checksums left to be completed.
 type Device struct {
 	name     string
 	mtu      int
@@ -27,8 +27,11 @@ type Device struct {
 	attached  int // of queues: the first
 }
 
-// maxBigFrame is what fits into the 17 pieces of memory that the kernel has for a packet, if each has 16 KiB.
-const maxBigFrame = headerLen + 17*16<<10
+const (
+	usualFrame = headerLen + maxPacket
+	// maxBigFrame is what fits into the 17 pieces of memory that the kernel has for a packet, if each has 16 KiB.
+	maxBigFrame = headerLen + 17*16<<10
+)
 
 // Name is the device's name in its namespace.
 func (d *Device) Name() string { return d.name }
@@ -40,8 +43,8 @@ func (d *Device) MTU() int { return d.mtu }
 func (d *Device) Offloads() bool { return true }
 
 // MaxFrame is the size in octets of the largest frame that WriteFrame takes. It is more than an IP packet can have where
-// the kernel knows how to receive such superframes over IPv4, as Linux does since 6.3 (BIG TCP): the total length in their
-// header is 0. The kernel needs memory in pieces of 16 KiB for one, and refuses it where there is none.
+// the kernel knows how to receive such superframes over IPv4 (BIG TCP, since Linux 6.3), and its TUN finds memory for them:
+// the total length in their header is 0. It needs pieces of 16 KiB, and refuses a frame for which there are none.
 func (d *Device) MaxFrame() int { return d.maxFrame }
 
 // Queues is how many queues the device has; see [Config]. The kernel puts a frame of a flow into the queue to which a
@@ -85,8 +88,8 @@ func (d *Device) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 	return d.ReadQueue(0, frames, sizes)
 }
 
-// ReadQueue waits for a frame in a queue, from 0 on, then takes those that are there, up to len(frames). Frame i is
-// frames[i][:sizes[i]]. Each of frames should have room for 10 + 65535 octets: what does not fit is cut off. sizes must
+// ReadQueue waits for a frame in a queue, from 0 on, then takes those that are there, up to len(frames); where the last one
+// came alone, perhaps only this one. Frame i is frames[i][:sizes[i]]. Each of frames should have room for 10 + 65535 octets: what does not fit is cut off. sizes must
 // be as long as frames.
 //
 // Calls for one queue wait for each other; there is nothing to gain from more than one. After Close the error is

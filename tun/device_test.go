@@ -58,6 +58,8 @@ func takesWhatIsThere(t *testing.T, withoutRing bool) {
 	_, d, socket := udpDevice(t)
 	if withoutRing {
 		d.queues[0].closeRing()
+	} else {
+		ringOf(t, d)
 	}
 	const sent, room = 10, 4
 	for i := range sent {

@@ -34,10 +34,13 @@ func Open(cfg Config) (*Device, error) {
 
 // open does the work of Open on a thread that is in the right namespace.
 func open(cfg *Config) (*Device, error) {
-	d := &Device{name: cfg.Name, mtu: cfg.MTU, maxFrame: headerLen + maxPacket}
+	d := &Device{name: cfg.Name, mtu: cfg.MTU, maxFrame: usualFrame}
 	err := d.addQueues(cloneDevice, cfg.Queues)
 	if err == nil {
 		err = d.configure(cfg)
+	}
+	if err == nil && d.maxFrame > usualFrame && !d.queues[0].takes(d.maxFrame) {
+		d.maxFrame = usualFrame
 	}
 	if err != nil {
 		d.closeQueues() // undoes everything: the device lives as long as its files

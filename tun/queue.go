@@ -69,6 +69,11 @@ func (q *queue) gone() bool {
 	return unix.IoctlIfreq(q.fd, unix.TUNGETIFF, request) == unix.EBADFD
 }
 
+// takes asks the kernel whether it finds the memory for a frame, by one that is no packet. It is counted as dropped.
+func (q *queue) takes(size int) bool {
+	return writev(q.fd, [][]byte{make([]byte, size)}) == unix.EINVAL // and not for want of memory
+}
+
 // read waits for a frame and takes what is there.
 func (q *queue) read(frames [][]byte, sizes []int) (int, error) {
 	r := &q.reading
@@ -140,8 +145,8 @@ func (q *queue) closeRing() {
 	}
 }
 
-// Neither read nor writev waits for anything, so the scheduler is not told of them: one would be long enough for it to
-// take the thread's place in the queue away, to be asked for again afterwards. It is a twentieth of the CPU time.
+// Neither read nor writev waits for a frame or for room, so the scheduler is not told of them: one would be long enough for
+// it to give the thread's place to another, and to be asked for one afterwards. It is a twentieth of the CPU time.
 
 // read is unix.Read otherwise.
 func read(fd int, p []byte) (int, syscall.Errno) {

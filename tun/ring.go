@@ -140,23 +140,26 @@ func (r *ring) read(frames [][]byte, sizes []int) (n int, errno syscall.Errno) {
 	if taken < asked { // for want of memory: what it has not looked at is withdrawn
 		atomic.StoreUint32(r.tail, tail+uint32(taken))
 	}
-	for i := 0; i < taken; i++ {
+	var results [ringSize]int32 // in the order of frames
+	for range taken {
 		head := *r.done.head
 		for atomic.LoadUint32(r.done.tail) == head { // never seen; but it must not come later
 			r.enter(0, 1)
 		}
 		c := &r.done.list[head&r.done.mask]
-		switch from := int(c.data); {
-		case c.result < 0:
-			errno = syscall.Errno(-c.result)
-		case from > n: // the one before was looked for too early
-			copy(frames[n], frames[from][:c.result])
-			fallthrough
-		default:
-			sizes[n] = int(c.result)
-			n++
-		}
+		results[c.data] = c.result
 		atomic.StoreUint32(r.done.head, head+1)
+	}
+	for i, result := range results[:taken] {
+		if result < 0 {
+			errno = syscall.Errno(-result)
+			continue
+		}
+		if i > n { // the one before was looked for too early
+			copy(frames[n], frames[i][:result])
+		}
+		sizes[n] = int(result)
+		n++
 	}
 	runtime.KeepAlive(frames)
 	return n, errno

@@ -47,7 +47,11 @@ func StartBystanders(ctx context.Context, where *tun.Namespace, server netip.Add
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return nil, err
 	}
-	each := max(1, int(min(limit.Cur, 1<<20))-otherFiles)
+	return startBystanders(ctx, where, server, connections, max(1, int(min(limit.Cur, 1<<20))-otherFiles))
+}
+
+// startBystanders is StartBystanders with so many connections in each process.
+func startBystanders(ctx context.Context, where *tun.Namespace, server netip.Addr, connections, each int) (*Bystanders, error) {
 	b := &Bystanders{}
 	for left := connections; left > 0; left -= each {
 		p, err := startBystander(ctx, where, server, min(left, each))
@@ -56,8 +60,11 @@ func StartBystanders(ctx context.Context, where *tun.Namespace, server netip.Add
 			_, err = p.say() // it is ready
 		}
 		if err != nil {
-			_, stopErr := b.Stop()
-			return nil, errors.Join(err, stopErr)
+			b.Stop()
+			if cause := context.Cause(ctx); cause != nil {
+				err = cause
+			}
+			return nil, err
 		}
 	}
 	return b, nil
@@ -70,15 +77,17 @@ func startBystander(ctx context.Context, where *tun.Namespace, server netip.Addr
 	}
 	p := &bystander{command: exec.CommandContext(ctx, program, BystandersCommand, server.String(), strconv.Itoa(connections))}
 	p.command.Stderr = &p.errors
-	if p.in, err = p.command.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := p.command.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	p.out = bufio.NewReader(out)
-	return p, where.Do(p.command.Start)
+	return p, where.Do(func() error {
+		if p.in, err = p.command.StdinPipe(); err != nil {
+			return err
+		}
+		out, err := p.command.StdoutPipe()
+		if err != nil {
+			return err
+		}
+		p.out = bufio.NewReader(out)
+		return p.command.Start()
+	})
 }
 
 // say is the next that the process has to say.

@@ -30,6 +30,13 @@ func network(t *testing.T, port int, server func(net.Conn)) *tun.Namespace {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ns.Close() })
+	serve(t, ns, port, server)
+	return ns
+}
+
+// serve is network in a namespace that there is.
+func serve(t *testing.T, ns *tun.Namespace, port int, server func(net.Conn)) {
+	t.Helper()
 	var l net.Listener
 	if err := ns.Do(func() (err error) { l, err = net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); return err }); err != nil {
 		t.Fatal(err)
@@ -47,7 +54,6 @@ func network(t *testing.T, port int, server func(net.Conn)) *tun.Namespace {
 			}()
 		}
 	}()
-	return ns
 }
 
 // reply answers every read with what change makes of it.

@@ -65,7 +65,8 @@ func startFloor(s *services) error {
 		return err
 	}
 	f := &floor{counters: &s.counters, care: s.care, fd: fd, frameLen: superframe}
-	if link.Attrs().GSOIPv4MaxSize > 0 {
+	// Does the kernel know such frames, and find memory for one? This one is no packet.
+	if _, err := unix.Write(fd, make([]byte, virtioLength+bigFrame)); link.Attrs().GSOIPv4MaxSize > 0 && err == unix.EINVAL {
 		f.frameLen = bigFrame
 	}
 	go f.run()
