@@ -20,6 +20,9 @@ type stretch struct {
 	loan  Loan
 }
 
+// maxIdleStretches is for how many room is kept when there is none: more than come in a batch.
+const maxIdleStretches = 100
+
 func (s *stretch) end() seq.Offset { return s.start + seq.Offset(len(s.data)) }
 
 // first is the first stretch, nil if there is none.
@@ -53,7 +56,7 @@ func (a *adopted) pop() (s stretch) {
 	a.head++
 	if a.head == len(a.list) {
 		a.list, a.head = a.list[:0], 0
-		if cap(a.list) > maxIdleRecords {
+		if cap(a.list) > maxIdleStretches {
 			a.list = nil
 		}
 	}
