@@ -34,9 +34,9 @@ func requireKernel(t *testing.T) {
 func notTested(t *testing.T, missing string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatal("NOT TESTED: this test needs ", missing)
+		t.Fatal("NOT TESTED: this test needs", missing)
 	}
-	t.Skip("NOT TESTED: this test needs ", missing)
+	t.Skip("NOT TESTED: this test needs", missing)
 }
 
 // newNamespace makes a namespace without a name for one test.

@@ -30,7 +30,7 @@ type ring struct {
 
 // ringSize is the most frames of one call, a power of two. Where a system call takes 1 µs in all, as on a virtual machine, a
 // small frame takes 2.0 µs with read(2), and 2.3, 1.1, 0.86, 0.76 and 0.71 with a ring of 1, 4, 8, 16 and 32. Large frames
-// take 10 µs each for their copying, during which the scheduler cannot stop the thread.
+// take 5 µs or more each for their copying, during which the scheduler cannot stop the thread.
 const ringSize = 32
 
 // ringParams is struct io_uring_params of linux/io_uring.h.
@@ -77,8 +77,8 @@ const (
 	ringEnterGetEvents    = 1 << 0
 )
 
-// newRing makes a ring that reads file. It fails where the kernel has no io_uring (before Linux 5.6) or does not let us have
-// it, as in many containers.
+// newRing makes a ring that reads file. It fails where the kernel has no io_uring, an old one, or does not let us have it. One
+// that cannot read like this is found out by the first read.
 func newRing(file int) (*ring, error) {
 	var p ringParams
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, ringSize, uintptr(unsafe.Pointer(&p)), 0)

@@ -5,7 +5,7 @@
 //
 //	crew      workers that begin, are counted, and end together
 //	socket    the system calls
-//	bulk      up, down;  pingpong: rr;  connect: crr;  idle
+//	bulk      up, down;  pingpong: rr;  connect: crr;  idle;  bystanders: idle ones in processes of their own
 package load
 
 import (
