@@ -16,12 +16,12 @@ import (
 type receiveTuning struct {
 	fixed bool          // the application has set the size
 	begun bool          // a round trip is being watched
+	slow  bool          // in this one, much of what had arrived was left unread
 	stamp uint32        // what echoes this timestamp or a later one left after the round trip began
 	since Time          // when that was
 	from  seq.Offset    // what the application had read by then
 	read  int64         // octets it read in the round trip before
 	heard Time          // when data came last
-	slow  bool          // in this one, much of what had arrived was left unread
 	rtt   time.Duration // how long one takes, as far as so watched; 0: none yet
 }
 
@@ -113,14 +113,17 @@ func (c *Conn) receiveLimit() int { return c.within(c.crowded(c.rcv.limit)) }
 // sendBufferLimit is the most unacknowledged octets to hold now.
 func (c *Conn) sendBufferLimit() int {
 	limit := c.snd.limit
-	if limit > leastShare && !c.snd.fixed && c.nearby() {
+	if limit > leastShare && !c.snd.fixed && c.Nearby() {
 		limit = min(limit, max(c.cfg.Pages.Share(), leastShare))
 	}
 	return c.within(limit)
 }
 
-// nearby reports whether the path is known to be a shortPath.
-func (c *Conn) nearby() bool { return c.rtt.minimum != 0 && c.ShortestRTT() < shortPath }
+// Nearby reports whether the path is known to be so short, less than a millisecond there and back, that it holds next to
+// nothing: what is in flight waits at one of its ends.
+func (c *Conn) Nearby() bool {
+	return c.awake != nil && c.rtt.minimum != 0 && c.ShortestRTT() < shortPath
+}
 
 // sendRoom is how many octets more the send buffer takes.
 func (c *Conn) sendRoom() int { return c.sendBufferLimit() - c.snd.buf.size() }

@@ -1,25 +1,26 @@
 package conn
 
-import "time"
+import (
+	"time"
 
-// crowd answers: among how many that are sent bulk data must what waits to be received be shared, where the path is short?
+	"minitcp/conn/seq"
+)
+
+// crowd answers: how many are sent bulk data at once, where the path is short?
 //
-// There a window waits in the device's queue, and in memory, and not on the way. One connection may have it all; when there
-// are many, the queue of all their windows overflows, or goes through memory that no cache holds. A stack knows how many
-// there are, and a receiver that its path is short; windows elsewhere are left alone, and so are those the application set.
+// There a window waits in the device's queue, and in memory, and not on the way. One connection may have it all, a few share
+// what a cache holds. When there are more, whoever drives them may let their windows open in turn: see [Conn.Offer]. A stack
+// knows how many there are, and a receiver that its path is short; windows elsewhere are left alone, and so are those the
+// application set.
 type crowd struct {
 	since Time // when much had come last; 0: it is not counted
 }
 
 const (
+	// Few is how many do well by sharing.
+	Few = 8
 	// fewWindow is what the windows of a few offer together: what a cache holds. Without it, eight were a tenth slower.
 	fewWindow = 4 << 20
-	// fairWindow is what each of more than a few may have, so that one ACK serves several superframes: without it, 64 were
-	// a fifth slower.
-	fairWindow = 512 << 10
-	// manyWindow is what the windows of very many offer together. Without it, 512 were half as fast. It is more than the
-	// device's queue holds of single segments, where the peers are so near and yet their superframes are cut.
-	manyWindow = 32 << 20
 	// leastWindow is what each may offer however many there are: two superframes, one on its way and one to follow.
 	leastWindow = 128 << 10
 	// bulk is how much in a round trip makes a connection one of the crowd.
@@ -50,13 +51,48 @@ func (c *Conn) leaveCrowd() {
 	}
 }
 
+// Crowd is how many connections are sent bulk data while this one is, over a short path, with a window that sizes itself; 0 if
+// it is not.
+func (c *Conn) Crowd() int {
+	if c.awake == nil || c.rcv.crowd.since == 0 || c.rcv.tuning.fixed || !c.Nearby() {
+		return 0
+	}
+	return c.cfg.Pages.Crowd(0)
+}
+
+// Offer lets the window's edge move up to n octets beyond what has arrived, and no further until the next call; where it is it
+// stays. With less than 0, it follows what there is room for, as it does to begin with.
+func (c *Conn) Offer(n int) {
+	if c.awake == nil {
+		return // and when it wakes the window follows what there is room for
+	}
+	r := &c.rcv
+	if n < 0 {
+		r.ration = 0
+	} else {
+		r.ration = r.buf.next + seq.Offset(n)
+	}
+	if n != 0 && c.state.mayReceive() && int64(c.offer()-r.edge) >= c.usefulWindow() {
+		c.acknowledgeNow(NoteWindowUpdate)
+	}
+}
+
+// Offered is how much of the window is left, and how much that has arrived was not read, in octets.
+func (c *Conn) Offered() (left, unread int) {
+	if c.awake == nil {
+		return 0, 0
+	}
+	r := &c.rcv
+	return int(max(r.edge, r.ration) - r.nxt()), r.buf.readable()
+}
+
 // crowded is the limit of the receive buffer, or less in a crowd.
 func (c *Conn) crowded(limit int) int {
-	if limit <= leastWindow || c.rcv.tuning.fixed || !c.nearby() {
+	if limit <= leastWindow || c.rcv.tuning.fixed || c.rcv.ration > 0 || !c.Nearby() {
 		return limit
 	}
 	if n := c.cfg.Pages.Crowd(0); n > 1 {
-		return min(limit, max(fewWindow/n, min(fairWindow, manyWindow/n), leastWindow))
+		return min(limit, max(fewWindow/n, leastWindow))
 	}
 	return limit
 }

@@ -49,7 +49,8 @@ type Pages interface {
 	// Share is the most octets that a send buffer should hold now where the path holds next to nothing. It is less the
 	// more is lent.
 	Share() int
-	// Crowd adds change to the number of connections that receive data in bulk, and returns it.
+	// Crowd adds change to the number of connections that receive data in bulk, and returns it. They share their windows
+	// where the path holds next to nothing.
 	Crowd(change int) int
 }
 

@@ -156,7 +156,7 @@ func TestReceiveBufferInACrowd(t *testing.T) {
 		t.Errorf("the window's edge was %d and is %d", edge, c.rcv.edge)
 	}
 	for _, among := range []struct{ crowd, limit int }{
-		{1, 1 << 20}, {4, 1 << 20}, {7, 4 << 20 / 7}, {9, 512 << 10}, {64, 512 << 10}, {128, 256 << 10}, {1000, 128 << 10},
+		{1, 1 << 20}, {4, 1 << 20}, {7, 4 << 20 / 7}, {9, 4 << 20 / 9}, {32, 128 << 10}, {1000, 128 << 10},
 	} {
 		pages.crowd = among.crowd
 		want(among.limit)
@@ -164,6 +164,69 @@ func TestReceiveBufferInACrowd(t *testing.T) {
 	pages.crowd = 1000
 	c.SetReceiveBuffer(5 << 20)
 	want(5 << 20)
+}
+
+// The window's edge moves no further than it may, and never back.
+func TestOffer(t *testing.T) {
+	pages := &sharing{crowd: 100}
+	cfg := Config{Pages: pages}.WithDefaults()
+	c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20})
+	c.state = Established
+	c.rtt.minimum = 10 * time.Microsecond
+	c.rcv.scale = 7
+	c.rcv.buf.start, c.rcv.buf.next = 1, 1
+	c.cc = c.newController(10_000)
+	c.announceWindow()
+	left := func(want int) {
+		t.Helper()
+		if n, _ := c.Offered(); n != want {
+			t.Errorf("%d octets are left of the window, want %d", n, want)
+		}
+	}
+	arrive := func(n int) {
+		c.rcv.buf.insert(pages, c.rcv.buf.next, make([]byte, n))
+		c.announceWindow()
+	}
+	left(128 << 10) // as much as each of a hundred
+	c.Offer(0)
+	arrive(64 << 10)
+	left(64 << 10)
+	if _, unread := c.Offered(); unread != 64<<10 {
+		t.Errorf("%d octets are unread", unread)
+	}
+	c.ack.due = false
+	c.Read(2e9, make([]byte, 1<<20))
+	left(64 << 10)
+	if c.ack.due {
+		t.Error("the window may not move, and an ACK is due")
+	}
+	c.Offer(512 << 10)
+	if !c.ack.due {
+		t.Error("the window may open, and the peer is not told")
+	}
+	c.announceWindow()
+	left(512 << 10)
+	c.Offer(1000)
+	c.announceWindow()
+	left(512 << 10)
+	c.Offer(-1)
+	c.announceWindow()
+	left(512 << 10) // the share is less
+	pages.crowd = 1
+	c.announceWindow()
+	left(1 << 20)
+	if c.Crowd() != 0 {
+		t.Error("it is in a crowd, and was sent nothing in bulk")
+	}
+	c.received(2e9, bulk)
+	if n := c.Crowd(); n != 2 {
+		t.Errorf("it is in a crowd of %d, want 2", n)
+	}
+	c.sleep(20e9)
+	c.Offer(5)
+	if n, unread := c.Offered(); n != 0 || unread != 0 || c.Crowd() != 0 {
+		t.Errorf("asleep, %d of a window of %d are unread, in a crowd of %d", unread, n, c.Crowd())
+	}
 }
 
 // A send buffer takes no more than its share where the path holds nothing, unless the application wants it to.

@@ -79,6 +79,7 @@ type receiveSpace struct {
 	limit   int        // most unread octets to hold
 	tuning  receiveTuning
 	crowd   crowd
+	ration  seq.Offset // how far the edge may move, 0: as far as there is room
 	size    int32      // octets in the largest segment seen, for the delayed ACK
 	scale   uint8      // Rcv.Wind.Shift
 	discard bool       // the application wants no more data
@@ -111,7 +112,11 @@ func (c *Conn) offer() seq.Offset {
 	r := &c.rcv
 	room := c.receiveLimit() - r.buf.readable()
 	room = max(0, min(room, maxWindowField<<r.scale))
-	return r.buf.next + seq.Offset(room)
+	edge := r.buf.next + seq.Offset(room)
+	if r.ration > 0 {
+		edge = min(edge, max(r.edge, r.ration))
+	}
+	return edge
 }
 
 // announceWindow moves the window's edge as far as is worthwhile and returns the window field.

@@ -14,11 +14,12 @@
 // goroutine that reads the device; an application's data leaves on the application's own.
 //
 // The locks, in the order in which they may be taken: an entry's, then a listener's, then a shard of the table, the
-// wheel, or a peer's. Two entries are never locked at once.
+// wheel, the batons, or a peer's. Two entries are never locked at once.
 //
 // Who wants no goroutine for each connection gives them a [Handler], which is called where the packets are read.
 //
 // To read it, begin with settle.go, then input.go and receive.go (what arrives), output.go and big.go (what leaves), frames.go
 // and pages.go (memory), netconn.go and half.go (the application), handler.go (one without goroutines), dial.go and
-// listener.go (how connections begin), peers.go (what they tell each other). table.go and wheel.go stand alone.
+// listener.go (how connections begin), peers.go (what they tell each other), crowd.go and batons.go (how many of them take
+// turns). table.go and wheel.go stand alone.
 package stack

@@ -19,7 +19,9 @@ type Conn struct {
 	entry *entry
 	tcp   *conn.Conn // outlives the entry's use of it: what has arrived can be read after TIME-WAIT has begun
 
-	served *served // by a Handler; nil: it is not
+	bulk   *bulkWriter // nil: it has never sent in bulk over a short path
+	window *baton      // nil: the window is what there is room for
+	served *served     // by a Handler; nil: it is not
 
 	// The rest is guarded by entry.mu.
 	rd, wr  half
@@ -163,11 +165,16 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 		if err := c.mayUse(&c.wr); err != nil {
 			return n, c.endWrite(n, err)
 		}
+		if held == 0 && !c.mayWrite() {
+			c.wait(&c.wr)
+			continue
+		}
 		part, take := p[n:], last
 		if len(part) > maxCopy {
 			part, take = part[:maxCopy], piece
 		}
 		m, err := take(c.stack.clock.now(), part)
+		c.wrote(m, err == conn.ErrWouldBlock)
 		n += m
 		held += m
 		if held >= frame || held > 0 && (err != nil || n == len(p)) {
@@ -252,7 +259,7 @@ func (c *Conn) letGo() {
 	c.wr.stop()
 	c.wr.wake() // a dial, which does not look at the deadline
 	if c.entry.user == c {
-		c.entry.user = nil
+		c.entry.detach()
 	}
 }
 

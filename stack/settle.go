@@ -15,8 +15,13 @@ func (s *Stack) settle(e *entry, w *writer) {
 	}
 	now := s.clock.now()
 	before := e.state()
-	if tcp, ok := e.tcp.(*conn.Conn); ok && !e.met {
-		s.meet(now, e, tcp)
+	if tcp, ok := e.tcp.(*conn.Conn); ok {
+		if !e.met {
+			s.meet(now, e, tcp)
+		}
+		if e.user != nil {
+			e.user.shareWindow()
+		}
 	}
 	for e.tcp.Transmit(now, s.limit.of(now, e.key.remote), &w.out) {
 		s.send(now, e, w, before)
@@ -31,6 +36,7 @@ func (s *Stack) settle(e *entry, w *writer) {
 	case *conn.Conn:
 		ready := tcp.Ready()
 		if e.user != nil {
+			e.user.passBaton(ready)
 			e.user.wake(ready)
 		}
 		switch {
@@ -52,7 +58,7 @@ func (s *Stack) settle(e *entry, w *writer) {
 // retire keeps of a connection only what TIME-WAIT needs. An application that still reads has the connection itself.
 func (s *Stack) retire(now conn.Time, e *entry, tcp *conn.Conn) {
 	e.tcp = tcp.Remnant(now)
-	e.user = nil
+	e.detach()
 	s.buried(e)
 }
 
@@ -66,10 +72,18 @@ func (s *Stack) drop(e *entry) {
 		e.listener = nil
 	}
 	e.tcp = nil
-	e.user = nil
+	e.detach()
 	s.wheels[e.timer.wheel].disarm(e)
 	s.table.remove(e)
 	s.buried(e)
+}
+
+// detach takes the application's end away from what happens to the connection.
+func (e *entry) detach() {
+	if e.user != nil {
+		e.user.dropBatons()
+		e.user = nil
+	}
 }
 
 // born counts e among the connections Shutdown waits for, buried takes it out again.

@@ -24,6 +24,8 @@ type Stack struct {
 
 	lanes     []lane   // the device's queues
 	wheels    []*wheel // one for each
+	writing   *batons  // of those that send in bulk
+	offering  *batons  // of those that are sent bulk data
 	spread    *spread  // nil: all lanes are always used
 	table     *table
 	peers     peers
@@ -81,6 +83,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	if err := s.checkMTU(); err != nil {
 		return nil, err
 	}
+	s.writing, s.offering = newBatons(s.clock, goOn), newBatons(s.clock, openWindow)
 	s.spread = newSpread(dev)
 	for range s.lanes {
 		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
@@ -114,6 +117,8 @@ func (s *Stack) Close() error {
 		for _, w := range s.wheels {
 			w.close()
 		}
+		s.writing.close()
+		s.offering.close()
 	})
 	return s.failure
 }

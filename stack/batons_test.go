@@ -1,0 +1,207 @@
+package stack
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"minitcp/stack/stacktest"
+)
+
+// far makes what p's stacks send arrive 20 µs later, in order, and calls seen with each frame that a or b sends.
+func far(p *pair, seen func(from *Stack)) {
+	for _, way := range []struct {
+		from   *Stack
+		of, to *stacktest.Device
+	}{{p.a, p.da, p.db}, {p.b, p.db, p.da}} {
+		type late struct {
+			frame []byte
+			at    time.Time
+		}
+		line := make(chan late, 1<<14)
+		end := make(chan struct{})
+		var running sync.WaitGroup
+		p.t.Cleanup(func() { close(end); running.Wait() })
+		running.Go(func() {
+			for {
+				select {
+				case <-end:
+					return
+				case l := <-line:
+					time.Sleep(time.Until(l.at))
+					way.to.Inject(l.frame)
+				}
+			}
+		})
+		way.of.SetHook(func(frame []byte) stacktest.Fate {
+			seen(way.from)
+			line <- late{bytes.Clone(frame), time.Now().Add(20 * time.Microsecond)}
+			return stacktest.Drop
+		})
+	}
+}
+
+// Many connections at once move their data in turn, and all of it arrives, whether they have much or little; those that have
+// said all keep none of the others waiting.
+func TestManyTakeTurns(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		var writers, windows atomic.Int64 // the most that waited
+		far(p, func(from *Stack) {
+			writers.Store(max(writers.Load(), p.a.writing.waiting.Load()))
+			windows.Store(max(windows.Load(), p.b.offering.waiting.Load()))
+		})
+		l := p.listen()
+		const flows = 16
+		var all sync.WaitGroup
+		for i := range flows {
+			c, s := p.connect(l)
+			data := pattern(uint64(i), 5<<20+i*400_000)
+			all.Go(func() {
+				if n, err := c.Write(data); n != len(data) || err != nil {
+					t.Errorf("flow %d: wrote %d octets: %v", i, n, err)
+				}
+			})
+			all.Go(func() { receiveAll2(t, s, data) })
+		}
+		all.Wait()
+		if n := writers.Load(); n < flows/2 {
+			t.Errorf("of %d connections that send no more than %d waited for others", flows, n)
+		}
+		if n := windows.Load(); n < 4 { // no more than four send at a time
+			t.Errorf("of %d connections that receive no more than %d waited for others", flows, n)
+		}
+	})
+}
+
+// Peers that do not read keep nobody else waiting.
+func TestPeersThatDoNotRead(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		far(p, func(*Stack) {})
+		l := p.listen()
+		var stuck, all sync.WaitGroup
+		much := pattern(1, 16<<20) // more than both ends hold
+		for range 3 * fewBatons {
+			c, _ := p.connect(l)
+			stuck.Go(func() {
+				c.SetWriteDeadline(time.Now().Add(time.Minute))
+				_, err := c.Write(much)
+				wantOpError(t, err, "write", os.ErrDeadlineExceeded)
+			})
+		}
+		quiet()
+		begin := time.Now()
+		for i := range 3 * fewBatons {
+			c, s := p.connect(l)
+			data := pattern(uint64(i), 4<<20)
+			all.Go(func() { c.Write(data) })
+			all.Go(func() { receiveAll2(t, s, data) })
+		}
+		all.Wait()
+		took(t, begin, 0, time.Second)
+		stuck.Wait()
+	})
+}
+
+// which is which baton t has, or which is free if t is nil; -1: none.
+func which(b *batons, t *baton) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.find(t)
+}
+
+// occupy gives all batons to a connection that does nothing with them.
+func occupy(b *batons, c *Conn) {
+	for range fewBatons {
+		b.take(&baton{conn: c})
+	}
+}
+
+// A baton is taken from who has had it for long, but only if somebody else needs it.
+func TestBatonIsTakenAway(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		l := p.listen()
+		c, s := p.connect(l)
+		other, _ := p.connect(l)
+		occupy(p.a.writing, other)
+		time.Sleep(time.Hour)
+		if which(p.a.writing, nil) >= 0 {
+			t.Error("a baton was taken away, and nobody needs it")
+		}
+		begin := time.Now()
+		write(t, c, "no bulk")
+		c.bulk = &bulkWriter{baton: baton{conn: c}, full: p.a.clock.now()}
+		wantRead(t, s, "no bulk")
+		took(t, begin, 0, 0)
+		write(t, c, "bulk")
+		wantRead(t, s, "bulk")
+		took(t, begin, batonTime, batonTime)
+		time.Sleep(time.Second) // a delayed ACK
+		if which(p.a.writing, &c.bulk.baton) >= 0 {
+			t.Error("what was written is acknowledged, and the baton was kept")
+		}
+	})
+}
+
+// Who gives up waiting for a baton gets none.
+func TestGivingUpABaton(t *testing.T) {
+	for name, give := range map[string]struct {
+		up   func(*Conn)
+		want error
+	}{
+		"deadline": {func(c *Conn) { c.SetWriteDeadline(time.Now()) }, os.ErrDeadlineExceeded},
+		"close":    {func(c *Conn) { c.Close() }, net.ErrClosed},
+	} {
+		within(t, func(t *testing.T) {
+			p := newPair(t, Config{})
+			l := p.listen()
+			c, _ := p.connect(l)
+			other, _ := p.connect(l)
+			occupy(p.a.writing, other)
+			c.bulk = &bulkWriter{baton: baton{conn: c}, full: p.a.clock.now()}
+			failed := make(chan error)
+			go func() {
+				_, err := c.Write([]byte("x"))
+				failed <- err
+			}()
+			quiet()
+			if p.a.writing.waiting.Load() != 1 {
+				t.Errorf("%s: it does not wait for a baton", name)
+			}
+			give.up(c)
+			wantOpError(t, <-failed, "write", give.want)
+			time.Sleep(2 * batonTime)
+			if p.a.writing.waiting.Load() != 0 || which(p.a.writing, nil) < 0 {
+				t.Errorf("%s: it still has a baton, or waits for one", name)
+			}
+		})
+	}
+}
+
+// A connection that ends passes on its batons at once.
+func TestEndPassesBatons(t *testing.T) {
+	for name, end := range map[string]func(c, s *Conn){
+		"close": func(c, s *Conn) { c.Close() },
+		"reset": func(c, s *Conn) { s.SetLinger(0); s.Close() },
+	} {
+		within(t, func(t *testing.T) {
+			p := newPair(t, Config{})
+			c, s := p.connect(p.listen())
+			c.bulk, c.window = &bulkWriter{baton: baton{conn: c}}, &baton{conn: c}
+			p.a.writing.need(&c.bulk.baton)
+			p.a.offering.need(c.window)
+			mine := which(p.a.writing, &c.bulk.baton)
+			end(c, s)
+			quiet()
+			if mine < 0 || p.a.writing.holders != [fewBatons]*baton{} || p.a.offering.holders != [fewBatons]*baton{} {
+				t.Errorf("%s: a baton is still held", name)
+			}
+		})
+	}
+}

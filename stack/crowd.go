@@ -1,0 +1,136 @@
+package stack
+
+import (
+	"time"
+
+	"minitcp/conn"
+)
+
+// Connections that send in bulk over short paths write with batons. One counts as such for a second after its send buffer was
+// full; that it has to wait for a baton, and not just for room, is all that differs. Handlers, which do not wait, need none.
+
+// bulkWriter is a connection's place among those.
+type bulkWriter struct {
+	baton
+	full conn.Time // when the send buffer was full last
+	left int       // octets it may still write
+}
+
+// bulkTime is for how long a full send buffer makes a connection one that sends in bulk.
+const bulkTime = time.Second
+
+// mayWrite reports whether the connection needs no baton, or has one. Else it will be woken. The entry's lock is held, here
+// and below.
+func (c *Conn) mayWrite() bool {
+	w, batons := c.bulk, c.stack.writing
+	switch {
+	case w == nil, w.held && w.left > 0, c.stack.clock.now().Sub(w.full) >= bulkTime:
+		return true
+	case c.tcp.Ready()&conn.ReadyWrite == 0:
+		return true // and Write will find that there is no room
+	case w.waiting, w.held && batons.waiting.Load() > 0 && !c.tcp.Acknowledged():
+		return false
+	}
+	w.left = batonOctets
+	return batons.need(&w.baton)
+}
+
+// wrote counts what was written with a baton, and remembers that there was no room for more.
+func (c *Conn) wrote(n int, full bool) {
+	if full && c.tcp.Nearby() {
+		if c.bulk == nil {
+			c.bulk = &bulkWriter{baton: baton{conn: c}}
+		}
+		c.bulk.full = c.stack.clock.now()
+	}
+	if c.bulk != nil {
+		c.bulk.left -= n
+	}
+}
+
+// passBaton is called with each settling: when what was sent with a baton has been acknowledged, it goes on, unless there is
+// more to write with it, and room.
+func (c *Conn) passBaton(ready conn.Ready) {
+	w, batons := c.bulk, c.stack.writing
+	if w == nil || !w.held || !c.tcp.Acknowledged() {
+		return
+	}
+	if !c.writing || ready&conn.ReadyWrite == 0 {
+		batons.done(&w.baton)
+	} else if w.left <= 0 {
+		w.left = batonOctets
+		if batons.need(&w.baton) {
+			c.wr.wake()
+		}
+	}
+}
+
+// goOn is called when a baton has come for a connection that waits to write.
+func goOn(t *baton) bool {
+	c := t.conn
+	if !c.writing || c.closed {
+		return false
+	}
+	c.wr.wake()
+	return true
+}
+
+// Connections that are sent bulk data over short paths, when there are more than a few, open their windows with batons.
+
+// lowWindow is what is left of a window when it is as good as used: less than the next superframe needs.
+const lowWindow = 64 << 10
+
+// shareWindow is called with each settling, before something is sent.
+func (c *Conn) shareWindow() {
+	t, batons := c.window, c.stack.offering
+	crowded := c.tcp.Crowd() > conn.Few
+	switch {
+	case t == nil && !crowded:
+		return
+	case t == nil:
+		t = &baton{conn: c}
+		c.window = t
+		c.tcp.Offer(0)
+	case !crowded && !t.waiting:
+		c.freeWindow()
+		return
+	}
+	left, unread := c.tcp.Offered()
+	if left >= lowWindow {
+		return
+	}
+	if t.held {
+		batons.done(t)
+	}
+	if !t.waiting && unread < lowWindow && batons.need(t) {
+		c.tcp.Offer(batonOctets)
+	}
+}
+
+// openWindow is called when a baton has come for a connection whose window is used.
+func openWindow(t *baton) bool {
+	c := t.conn
+	if c.window != t || c.entry.user != c {
+		return false
+	}
+	c.tcp.Offer(batonOctets)
+	c.settle()
+	return true
+}
+
+// freeWindow lets the window be what there is room for.
+func (c *Conn) freeWindow() {
+	if t := c.window; t != nil {
+		c.window = nil
+		c.tcp.Offer(-1)
+		c.stack.offering.done(t)
+	}
+}
+
+// dropBatons is for the application's end of a connection that has ended, or that it has let go.
+func (c *Conn) dropBatons() {
+	if c.bulk != nil {
+		c.stack.writing.done(&c.bulk.baton)
+	}
+	c.freeWindow()
+}
