@@ -30,13 +30,14 @@ type catalogue struct {
 	workloads []workload
 	all       []subject.Target
 	targets   string // of these, if none are given; "": all
+	reads     int    // octets of bulk data that a goroutine reads at once, if not given
 	// table is what is made of the results; it goes to a place of that name in the README.
 	table func([]report.Row) *report.Table
 	place string
 }
 
 // comparison is what is measured if no command is given.
-var comparison = &catalogue{workloads: workloads, all: subject.Targets, table: report.NewTable, place: tableName}
+var comparison = &catalogue{workloads: workloads, all: subject.Targets, reads: subject.MaxReads, table: report.NewTable, place: tableName}
 
 const usageText = `usage: go run ./bench [flags]
        go run ./bench growth [flags], for what more connections cost; see growth -help
@@ -74,6 +75,7 @@ func parse(what *catalogue, arguments []string, stderr io.Writer) (o options, er
 	flags.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, fmt.Sprintf("before each measurement, up to %v", maxDuration))
 	flags.IntVar(&o.connections, "connections", 10000, fmt.Sprintf("idle ones, for the memory of each, 1 to %d", maxConnections))
 	flags.DurationVar(&o.rest, "rest", subject.Rest, fmt.Sprintf("for which those have been idle when it is measured, up to %v", maxDuration))
+	flags.IntVar(&o.reads, "reads", what.reads, fmt.Sprintf("`octets` of bulk data that a goroutine of the target's reads at once, 1 to %d", subject.MaxReads))
 	flags.BoolVar(&quick, "quick", false, "less than two minutes: -rounds 3 -duration 150ms -warmup 120ms -connections 2000 -rest 0, unless given")
 	flags.BoolVar(&o.list, "list", false, "tell what can be measured, and end")
 	flags.BoolVar(&o.json, "json", false, "write JSON, with every sample, in place of the table")
@@ -124,6 +126,8 @@ func (o *options) check(what *catalogue, flags *flag.FlagSet, names, targets str
 		return fmt.Errorf("-warmup %v is not within 0 and %v", o.warmup, maxDuration)
 	case o.rest < 0 || o.rest > maxDuration:
 		return fmt.Errorf("-rest %v is not within 0 and %v", o.rest, maxDuration)
+	case o.reads < 1 || o.reads > subject.MaxReads:
+		return fmt.Errorf("-reads %d is not within 1 and %d", o.reads, subject.MaxReads)
 	case o.connections < 1 || o.connections > maxConnections:
 		return fmt.Errorf("-connections %d is not within 1 and %d", o.connections, maxConnections)
 	}

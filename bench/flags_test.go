@@ -42,6 +42,7 @@ func TestMistakes(t *testing.T) {
 		{"-warmup 2m", "-warmup 2m0s is not within 0 and 1m0s"},
 		{"-rest 2m", "-rest 2m0s is not within 0 and 1m0s"},
 		{"-connections 300000", "-connections 300000 is not within 1 and 200000"},
+		{"-reads 300000", "-reads 300000 is not within 1 and 262144"},
 		{"-workloads up,sideways", `there is no workload "sideways", only up, up8, down,`},
 		{"-targets lwip", `there is no target "lwip", only minitcp, minitcp-inline, minitcp-wrapped, gvisor-shipped,`},
 		{"-profile /dev/null", "-profile: mkdir /dev/null: not a directory"},

@@ -26,7 +26,7 @@ func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, 
 		return nil, err
 	}
 	var process *subject.Process
-	err = network.server.Do(func() (err error) { process, err = subject.Start(target.Name, p.care); return err })
+	err = network.server.Do(func() (err error) { process, err = subject.Start(target.Name, p.care, p.reads); return err })
 	if err != nil {
 		return nil, errors.Join(err, network.close())
 	}

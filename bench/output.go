@@ -58,7 +58,7 @@ func (r *results) fill() error {
 }
 
 func (p *plan) String() string {
-	return fmt.Sprintf("%d rounds, %v each after %v, %d idle connections", p.rounds, p.duration, p.warmup, p.connections)
+	return fmt.Sprintf("%d rounds, %v each after %v, reads of up to %d octets, %d idle connections", p.rounds, p.duration, p.warmup, p.reads, p.connections)
 }
 
 // fillReadme puts text into its place; nil only makes sure that there is a place.

@@ -25,6 +25,7 @@ type plan struct {
 	rest             time.Duration // for which those have been idle when their memory is measured
 	profiles         string        // the directory for profiles of the process under test; "": none
 	care             pattern.Care  // with which bulk data is compared
+	reads            int           // octets that a goroutine reads of it at once
 }
 
 // overhead is about what a measurement takes beyond its time: namespaces, a process, verification.

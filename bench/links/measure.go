@@ -79,7 +79,10 @@ func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.
 		if m.processes[name] != nil {
 			continue
 		}
-		err := m.network.near.Do(func() (err error) { m.processes[name], err = subject.Start(name, pattern.Sampled); return err })
+		err := m.network.near.Do(func() (err error) {
+			m.processes[name], err = subject.Start(name, pattern.Sampled, subject.MaxReads)
+			return err
+		})
 		if err != nil {
 			return err
 		}

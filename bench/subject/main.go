@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/pprof"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -28,11 +29,15 @@ const (
 	done        = "{}"
 )
 
-// Main is the process under test, given the name of its target and a [pattern.Care]. It returns the exit status.
+// MaxReads is the most octets a target's sink reads at once.
+const MaxReads = pattern.Period
+
+// Main is the process under test, given the name of its target, a [pattern.Care], and how many octets its sinks read at
+// once. It returns the exit status.
 func Main(arguments []string) int {
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP) // the terminal's; the parent closes the pipe when it is time
-	if len(arguments) != 2 {
-		fmt.Fprintln(os.Stderr, "the name of a target and a care are wanted")
+	if len(arguments) != 3 {
+		fmt.Fprintln(os.Stderr, "the name of a target, a care and a number of octets are wanted")
 		return 2
 	}
 	target, ok := Find(arguments[0])
@@ -45,7 +50,12 @@ func Main(arguments []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	s := &services{care: care}
+	reads, err := strconv.Atoi(arguments[2])
+	if err != nil || reads < 1 || reads > MaxReads {
+		fmt.Fprintf(os.Stderr, "%q is no number of octets from 1 to %d\n", arguments[2], MaxReads)
+		return 2
+	}
+	s := &services{care: care, reads: reads}
 	if err := target.start(s); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

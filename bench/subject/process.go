@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -31,13 +32,13 @@ type Process struct {
 }
 
 // Start runs a target in a child of this program, which must call [Main] for it, and waits until it serves. It is in
-// the network namespace of the calling thread. What its sinks get is compared with care.
-func Start(target string, care pattern.Care) (*Process, error) {
+// the network namespace of the calling thread. What its sinks get, of 1 to MaxReads octets at once, is compared with care.
+func Start(target string, care pattern.Care, reads int) (*Process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{command: exec.Command(program, Command, target, care.String())}
+	p := &Process{command: exec.Command(program, Command, target, care.String(), strconv.Itoa(reads))}
 	p.command.Stderr = &p.errors
 	if p.in, err = p.command.StdinPipe(); err != nil {
 		return nil, err

@@ -35,7 +35,8 @@ var ports = func() []uint16 {
 // services are what runs on a target's connections.
 type services struct {
 	counters
-	care pattern.Care // with which a sink compares
+	care  pattern.Care // with which a sink compares
+	reads int          // octets that it reads at once
 
 	mu      sync.Mutex
 	held    []net.Conn
@@ -104,7 +105,7 @@ func (s *services) sink(c net.Conn) {
 	buffer := bulkBuffers.Get().(*[pattern.Period]byte)
 	defer bulkBuffers.Put(buffer)
 	for offset := int64(0); ; {
-		n, err := c.Read(buffer[:])
+		n, err := c.Read(buffer[:s.reads])
 		if wrong := s.care.Check(buffer[:n], offset); wrong != nil {
 			s.fail("sink: %v", wrong)
 			return

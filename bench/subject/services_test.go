@@ -25,7 +25,7 @@ func (h halfPipe) CloseWrite() error           { return h.out.Close() }
 // serveOne serves one connection, whose client is a function, and returns what is counted when both are done.
 func serveOne(t *testing.T, port uint16, client func(to net.Conn, from io.Reader)) Usage {
 	t.Helper()
-	s := new(services)
+	s := &services{reads: MaxReads}
 	ours, theirs := net.Pipe()
 	from, out := io.Pipe()
 	done := make(chan struct{})
@@ -93,7 +93,7 @@ func TestEchoAndHold(t *testing.T) {
 
 // What the parent may ask is answered in JSON, and nothing else is.
 func TestAnswer(t *testing.T) {
-	s := new(services)
+	s := &services{reads: MaxReads}
 	s.in.Add(5)
 	s.fail("first %d", 1)
 	s.fail("second")
