@@ -11,7 +11,7 @@ type Config struct {
 	// MaxReceiveBuffer is how far that grows where the application reads as fast as data comes, with what comes in a round
 	// trip. Default: ReceiveBuffer if that is set, so that it does not grow; else 16 MiB, for 670 Mbit/s at 200 ms.
 	// Where a round trip takes less than 1 ms it is less while others receive much, too: 512 KiB with eight of them, 128 KiB
-	// with 256 and more.
+	// with 32 and more, unless whoever drives them lets their windows open in turn, as package stack does.
 	MaxReceiveBuffer int
 	// SendBuffer is the most octets held until the peer acknowledges them, in the beginning. Default 128 KiB, at least 2048,
 	// at most 1 GiB.

@@ -54,14 +54,14 @@ func (c *Conn) leaveCrowd() {
 // Crowd is how many connections are sent bulk data while this one is, over a short path, with a window that sizes itself; 0 if
 // it is not.
 func (c *Conn) Crowd() int {
-	if c.awake == nil || c.rcv.crowd.since == 0 || c.rcv.tuning.fixed || !c.Nearby() {
+	if c.awake == nil || c.rcv.crowd.since == 0 || c.rcv.tuning.fixed || !c.state.mayReceive() || !c.Nearby() {
 		return 0
 	}
 	return c.cfg.Pages.Crowd(0)
 }
 
-// Offer lets the window's edge move up to n octets beyond what has arrived, and no further until the next call; where it is it
-// stays. With less than 0, it follows what there is room for, as it does to begin with.
+// Offer lets the window's edge move up to n octets beyond what has arrived, but for rounding, and no further until the next
+// call; where it is it stays. With less than 0, it follows what there is room for, as it does to begin with.
 func (c *Conn) Offer(n int) {
 	if c.awake == nil {
 		return // and when it wakes the window follows what there is room for
@@ -77,7 +77,7 @@ func (c *Conn) Offer(n int) {
 	}
 }
 
-// Offered is how much of the window is left, and how much that has arrived was not read, in octets.
+// Offered is how much of the window is left, with what Offer lets it open yet, and how much that has arrived was not read, in octets.
 func (c *Conn) Offered() (left, unread int) {
 	if c.awake == nil {
 		return 0, 0

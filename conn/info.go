@@ -29,7 +29,7 @@ type Counts struct {
 // Acknowledged reports whether what was sent has been acknowledged, but perhaps for so little that its ACK may be delayed:
 // less than two segments.
 func (c *Conn) Acknowledged() bool {
-	return c.awake == nil || int64(c.snd.nxt-c.snd.una) < 2*int64(c.fullSize())
+	return c.awake == nil || int64(c.snd.max-c.snd.una) < 2*int64(c.fullSize())
 }
 
 // CAState is how the sender fares (tcpi_ca_state).

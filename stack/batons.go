@@ -23,7 +23,8 @@ type batons struct {
 	holders     [fewBatons]*baton // nil: nobody has this one
 	first, last *baton            // the queue
 	waiting     atomic.Int64      // its length
-	timer       *time.Timer       // runs while somebody waits
+	timer       *time.Timer       // overdue's, while somebody waits
+	running     bool              // it does
 	closed      bool
 	calls       sync.WaitGroup
 }
@@ -34,6 +35,8 @@ const (
 	batonOctets = 4 << 20
 	// batonTime is when a baton is taken from whoever has not done with it. It moves 3 Gbit/s with each.
 	batonTime = 10 * time.Millisecond
+	// batonTick is how often it is looked whether a baton is to be taken away, also because nothing was done with it since.
+	batonTick = 2 * time.Millisecond
 )
 
 // baton is a connection's place among those that have one or wait for one.
@@ -43,6 +46,8 @@ type baton struct {
 	// Guarded by the entry's lock.
 	held    bool // the connection has one, as far as it knows
 	waiting bool // it is in the queue
+
+	used atomic.Bool // something was done with it since it was looked at
 
 	// Guarded by batons.mu.
 	since conn.Time // when it got the baton
@@ -56,8 +61,14 @@ func newBatons(c clock, begin func(*baton) bool) *batons {
 	return b
 }
 
-// need gets t a baton, a new one if it has one already, or puts it into the queue, and begin will be called. It reports
-// whether there was one. The lock of t's entry is held.
+// begins is called when t gets a baton. The lock of batons is held.
+func (t *baton) begins(now conn.Time) {
+	t.since = now
+	t.used.Store(true)
+}
+
+// need gets t a baton, or puts it into the queue, and begin will be called; if it has one, it keeps it unless others wait.
+// It reports whether it has one now. The lock of t's entry is held.
 func (b *batons) need(t *baton) bool {
 	t.held = b.take(t)
 	t.waiting = !t.held
@@ -73,11 +84,15 @@ func (b *batons) take(t *baton) bool {
 			return true
 		}
 		if free := b.find(nil); free >= 0 {
-			b.holders[free], t.since = t, b.clock.now()
+			b.holders[free] = t
+			t.begins(b.clock.now())
 			return true
 		}
 		b.first = t
-		b.timer.Reset(batonTime)
+		if !b.running && !b.closed {
+			b.running = true
+			b.timer.Reset(batonTick)
+		}
 	} else {
 		b.last.next = t
 	}
@@ -103,14 +118,15 @@ func (b *batons) done(t *baton) {
 func (b *batons) overdue() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.running = b.first != nil && !b.closed; !b.running {
+		return
+	}
 	for i, t := range b.holders {
-		if t != nil && b.clock.now().Sub(t.since) >= batonTime {
+		if t != nil && (!t.used.Swap(false) || b.clock.now().Sub(t.since) >= batonTime) {
 			b.pass(i)
 		}
 	}
-	if b.first != nil {
-		b.timer.Reset(batonTime)
-	}
+	b.timer.Reset(batonTick)
 }
 
 // close calls nobody any more, and waits for the calls under way.
@@ -128,13 +144,16 @@ func (b *batons) find(t *baton) int { return slices.Index(b.holders[:], t) }
 // pass gives baton i to the first in the queue.
 func (b *batons) pass(i int) {
 	t := b.first
+	if b.closed {
+		t = nil
+	}
 	b.holders[i] = t
-	if t == nil || b.closed {
+	if t == nil {
 		return
 	}
 	b.first, t.next = t.next, nil
 	b.waiting.Add(-1)
-	t.since = b.clock.now()
+	t.begins(b.clock.now())
 	b.calls.Go(func() { b.call(t) }) // which takes the lock of an entry, while the caller may have that of another
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,7 +123,7 @@ func occupy(b *batons, c *Conn) {
 	}
 }
 
-// A baton is taken from who has had it for long, but only if somebody else needs it.
+// A baton is taken from who does nothing with it, but only if somebody else needs it.
 func TestBatonIsTakenAway(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -141,7 +142,7 @@ func TestBatonIsTakenAway(t *testing.T) {
 		took(t, begin, 0, 0)
 		write(t, c, "bulk")
 		wantRead(t, s, "bulk")
-		took(t, begin, batonTime, batonTime)
+		took(t, begin, batonTick, batonTick)
 		time.Sleep(time.Second) // a delayed ACK
 		if which(p.a.writing, &c.bulk.baton) >= 0 {
 			t.Error("what was written is acknowledged, and the baton was kept")
@@ -179,6 +180,81 @@ func TestGivingUpABaton(t *testing.T) {
 			time.Sleep(2 * batonTime)
 			if p.a.writing.waiting.Load() != 0 || which(p.a.writing, nil) < 0 {
 				t.Errorf("%s: it still has a baton, or waits for one", name)
+			}
+		})
+	}
+}
+
+// A baton is taken from who has had it for long, whatever is done with it, and the timer that looks for that cannot be put
+// off.
+func TestBatonTime(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		c, _ := p.connect(p.listen())
+		b := newBatons(p.a.clock, func(*baton) bool { return true })
+		defer b.close()
+		var busy [fewBatons]*baton
+		for i := range busy {
+			busy[i] = &baton{conn: c}
+			b.take(busy[i])
+		}
+		waits := &baton{conn: c}
+		b.take(waits)
+		for range batonTime/time.Millisecond - 1 {
+			time.Sleep(time.Millisecond)
+			for _, t := range busy {
+				t.used.Store(true)
+			}
+			if which(b, waits) >= 0 {
+				t.Fatal("a baton was taken away too early")
+			}
+			last := &baton{conn: c}
+			b.take(last) // and the queue is longer
+		}
+		time.Sleep(2 * batonTick)
+		if which(b, waits) < 0 {
+			t.Error("no baton was taken away")
+		}
+	})
+}
+
+// A Write that waits for a baton ends with its connection, and with CloseWrite; so does one when the stack is closed.
+func TestEndWhileWaiting(t *testing.T) {
+	for name, end := range map[string]struct {
+		how  func(p *pair, c, s *Conn)
+		want error
+	}{
+		"reset":      {func(p *pair, c, s *Conn) { s.SetLinger(0); s.Close() }, syscall.ECONNRESET},
+		"half-close": {func(p *pair, c, s *Conn) { c.CloseWrite() }, syscall.EPIPE},
+		"stack":      {func(p *pair, c, s *Conn) { p.a.Close() }, net.ErrClosed},
+		"reset, stack": {func(p *pair, c, s *Conn) {
+			s.SetLinger(0)
+			s.Close()
+			quiet()
+			p.a.Close()
+		}, syscall.ECONNRESET},
+	} {
+		within(t, func(t *testing.T) {
+			p := newPair(t, Config{})
+			l := p.listen()
+			c, s := p.connect(l)
+			other, _ := p.connect(l)
+			occupy(p.a.writing, other)
+			c.bulk = &bulkWriter{baton: baton{conn: c}, full: p.a.clock.now()}
+			failed := make(chan error, 1)
+			go func() {
+				_, err := c.Write([]byte("x"))
+				failed <- err
+			}()
+			quiet()
+			end.how(p, c, s)
+			quiet()
+			select {
+			case err := <-failed:
+				wantOpError(t, err, "write", end.want)
+			default:
+				t.Errorf("%s: Write still waits", name)
+				c.Close()
 			}
 		})
 	}

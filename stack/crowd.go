@@ -7,7 +7,7 @@ import (
 )
 
 // Connections that send in bulk over short paths write with batons. One counts as such for a second after its send buffer was
-// full; that it has to wait for a baton, and not just for room, is all that differs. Handlers, which do not wait, need none.
+// full: then each of its Writes waits for a baton, small ones too. Handlers, which do not wait, need none.
 
 // bulkWriter is a connection's place among those.
 type bulkWriter struct {
@@ -27,7 +27,9 @@ func (c *Conn) mayWrite() bool {
 	case w == nil, w.held && w.left > 0, c.stack.clock.now().Sub(w.full) >= bulkTime:
 		return true
 	case c.tcp.Ready()&conn.ReadyWrite == 0:
-		return true // and Write will find that there is no room
+		return true // for the little there may be room for
+	case c.tcp.State() != conn.Established && c.tcp.State() != conn.CloseWait:
+		return true // and Write will fail
 	case w.waiting, w.held && batons.waiting.Load() > 0 && !c.tcp.Acknowledged():
 		return false
 	}
@@ -43,8 +45,9 @@ func (c *Conn) wrote(n int, full bool) {
 		}
 		c.bulk.full = c.stack.clock.now()
 	}
-	if c.bulk != nil {
-		c.bulk.left -= n
+	if w := c.bulk; w != nil {
+		w.left -= n
+		w.used.Store(true)
 	}
 }
 
@@ -52,7 +55,11 @@ func (c *Conn) wrote(n int, full bool) {
 // more to write with it, and room.
 func (c *Conn) passBaton(ready conn.Ready) {
 	w, batons := c.bulk, c.stack.writing
-	if w == nil || !w.held || !c.tcp.Acknowledged() {
+	if w == nil || !w.held {
+		return
+	}
+	w.used.Store(true)
+	if !c.tcp.Acknowledged() {
 		return
 	}
 	if !c.writing || ready&conn.ReadyWrite == 0 {
@@ -68,7 +75,7 @@ func (c *Conn) passBaton(ready conn.Ready) {
 // goOn is called when a baton has come for a connection that waits to write.
 func goOn(t *baton) bool {
 	c := t.conn
-	if !c.writing || c.closed {
+	if c.bulk == nil || &c.bulk.baton != t || !c.writing {
 		return false
 	}
 	c.wr.wake()
@@ -91,18 +98,20 @@ func (c *Conn) shareWindow() {
 		t = &baton{conn: c}
 		c.window = t
 		c.tcp.Offer(0)
-	case !crowded && !t.waiting:
+	case !crowded:
 		c.freeWindow()
 		return
 	}
+	t.used.Store(true)
 	left, unread := c.tcp.Offered()
-	if left >= lowWindow {
+	low := max(lowWindow, 2*c.stack.mtu)
+	if left >= low {
 		return
 	}
 	if t.held {
 		batons.done(t)
 	}
-	if !t.waiting && unread < lowWindow && batons.need(t) {
+	if !t.waiting && unread < low && batons.need(t) {
 		c.tcp.Offer(batonOctets)
 	}
 }
@@ -129,8 +138,9 @@ func (c *Conn) freeWindow() {
 
 // dropBatons is for the application's end of a connection that has ended, or that it has let go.
 func (c *Conn) dropBatons() {
-	if c.bulk != nil {
-		c.stack.writing.done(&c.bulk.baton)
+	if w := c.bulk; w != nil {
+		c.bulk = nil // who waits in Write finds that it needs none
+		c.stack.writing.done(&w.baton)
 	}
 	c.freeWindow()
 }

@@ -19,11 +19,11 @@ type Conn struct {
 	entry *entry
 	tcp   *conn.Conn // outlives the entry's use of it: what has arrived can be read after TIME-WAIT has begun
 
-	bulk   *bulkWriter // nil: it has never sent in bulk over a short path
-	window *baton      // nil: the window is what there is room for
-	served *served     // by a Handler; nil: it is not
+	served *served // by a Handler; nil: it is not
 
 	// The rest is guarded by entry.mu.
+	bulk    *bulkWriter // nil: it has never sent in bulk over a short path, or has ended
+	window  *baton      // nil: the window is what there is room for
 	rd, wr  half
 	linger  conn.Linger
 	writing bool
@@ -156,7 +156,12 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 	if err := c.takeTurn(); err != nil {
 		return 0, err
 	}
-	defer c.giveTurn()
+	defer func() {
+		c.giveTurn()
+		if err != nil {
+			c.passBaton(0)
+		}
+	}()
 	frame := maxCopy
 	if len(p) > maxCopy {
 		frame = max(frame, c.frameLimit())
