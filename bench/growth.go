@@ -18,7 +18,7 @@ var growth = &catalogue{
 	workloads: growthWorkloads(),
 	all:       slices.DeleteFunc(slices.Clone(subject.Targets), isFloor),
 	targets:   "minitcp",
-	reads:     64 << 10, // 512 buffers of 256 KiB would be more than any cache holds, and none of TCP's
+	reads:     128 << 10, // 512 buffers of 256 KiB would be more than any cache holds, and none of TCP's
 	table:     growthTable,
 	place:     growthName,
 }
