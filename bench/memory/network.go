@@ -28,7 +28,7 @@ type network struct {
 	server, client *stack.Stack
 	ports          int           // that are listened on
 	held           []io.Closer   // the client's idle connections
-	accepted       []*stack.Conn // the server's, guarded by mu while there are more to come
+	accepted       []*stack.Conn // the server's, guarded by mu
 	mu             sync.Mutex
 	failed         error // the first that went wrong on the server
 }
@@ -78,13 +78,23 @@ func (n *network) listen(port int, serve func(*stack.Conn)) error {
 
 // hold returns an octet, and keeps the connection.
 func (n *network) hold(c *stack.Conn) {
-	err := exchange(c, false)
+	n.mu.Lock()
+	n.accepted = append(n.accepted, c) // before the client has its octet, and goes on
+	n.mu.Unlock()
+	if err := exchange(c, false); err != nil {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.failed == nil {
+			n.failed = err
+		}
+	}
+}
+
+// kept are the connections that the server holds.
+func (n *network) kept() []*stack.Conn {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.accepted = append(n.accepted, c)
-	if n.failed == nil {
-		n.failed = err
-	}
+	return n.accepted
 }
 
 // exchange passes one octet each way.
@@ -143,11 +153,11 @@ func (n *network) dial(ctx context.Context, port int) (*stack.Conn, error) {
 	return n.client.DialTCP(ctx, netip.AddrPort{}, netip.AddrPortFrom(serverAddress.Addr(), uint16(port)))
 }
 
-// watch lets a goroutine wait in Read for each of the server's connections. When it returns all of them are about to.
-func (n *network) watch() {
+// watch lets a goroutine wait in Read for each of the connections. When it returns all of them are about to.
+func watch(kept []*stack.Conn) {
 	var begun sync.WaitGroup
-	begun.Add(len(n.accepted))
-	for _, c := range n.accepted {
+	begun.Add(len(kept))
+	for _, c := range kept {
 		go func() {
 			var one [1]byte
 			begun.Done()

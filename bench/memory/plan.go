@@ -88,14 +88,15 @@ func each(octets int64, ends int) float64 { return max(0, float64(octets)) / flo
 
 // goroutines is what watching costs.
 func (n *network) goroutines() (float64, error) {
-	if len(n.accepted) == 0 {
+	kept := n.kept()
+	if len(kept) == 0 {
 		return 0, nil
 	}
 	before, err := subject.OwnMemory()
 	if err != nil {
 		return 0, err
 	}
-	n.watch()
+	watch(kept)
 	after, err := subject.OwnMemory()
-	return each(after.Heap-before.Heap, len(n.accepted)), err
+	return each(after.Heap-before.Heap, len(kept)), err
 }
