@@ -11,9 +11,10 @@ import (
 
 // batons answer: which of many connections that move bulk data over short paths may do so now? Those that have one of a few
 // batons; the others wait in a queue. There a path holds nothing, so all that was sent and not yet acknowledged, or not yet
-// read, waits in memory. That of a few fits into a cache; that of 512, each with a little, made an octet cost twice as much.
+// read, waits in memory. That of a few fits into a cache; that of 512, each with a little, made an octet cost twice as much
+// as it costs one connection.
 //
-// A baton is for a number of octets. When they are done with it goes to the next, or when its time is over: a peer that does
+// A baton is for a number of octets. When they are done with, it goes to the next, or when its time is over: a peer that does
 // not read, or does not send, keeps nobody waiting. Nobody waits while there are fewer connections than batons.
 type batons struct {
 	clock clock
@@ -152,6 +153,9 @@ func (b *batons) pass(i int) {
 		return
 	}
 	b.first, t.next = t.next, nil
+	if b.first == nil {
+		b.last = nil
+	}
 	b.waiting.Add(-1)
 	t.begins(b.clock.now())
 	b.calls.Go(func() { b.call(t) }) // which takes the lock of an entry, while the caller may have that of another

@@ -123,6 +123,26 @@ func occupy(b *batons, c *Conn) {
 	}
 }
 
+// waiting lets a Write wait for a baton. What it ends with comes on failed.
+func (p *pair) waiting() (c, s *Conn, failed <-chan error) {
+	p.t.Helper()
+	l := p.listen()
+	c, s = p.connect(l)
+	other, _ := p.connect(l)
+	occupy(p.a.writing, other)
+	c.bulk = &bulkWriter{baton: baton{conn: c}, full: p.a.clock.now()}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Write([]byte("x"))
+		ended <- err
+	}()
+	quiet()
+	if p.a.writing.waiting.Load() != 1 {
+		p.t.Error("it does not wait for a baton")
+	}
+	return c, s, ended
+}
+
 // A baton is taken from who does nothing with it, but only if somebody else needs it.
 func TestBatonIsTakenAway(t *testing.T) {
 	within(t, func(t *testing.T) {
@@ -161,20 +181,7 @@ func TestGivingUpABaton(t *testing.T) {
 	} {
 		within(t, func(t *testing.T) {
 			p := newPair(t, Config{})
-			l := p.listen()
-			c, _ := p.connect(l)
-			other, _ := p.connect(l)
-			occupy(p.a.writing, other)
-			c.bulk = &bulkWriter{baton: baton{conn: c}, full: p.a.clock.now()}
-			failed := make(chan error)
-			go func() {
-				_, err := c.Write([]byte("x"))
-				failed <- err
-			}()
-			quiet()
-			if p.a.writing.waiting.Load() != 1 {
-				t.Errorf("%s: it does not wait for a baton", name)
-			}
+			c, _, failed := p.waiting()
 			give.up(c)
 			wantOpError(t, <-failed, "write", give.want)
 			time.Sleep(2 * batonTime)
@@ -185,8 +192,7 @@ func TestGivingUpABaton(t *testing.T) {
 	}
 }
 
-// A baton is taken from who has had it for long, whatever is done with it, and the timer that looks for that cannot be put
-// off.
+// A baton is taken from who has had it for long, whatever is done with it.
 func TestBatonTime(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -200,20 +206,53 @@ func TestBatonTime(t *testing.T) {
 		}
 		waits := &baton{conn: c}
 		b.take(waits)
-		for range batonTime/time.Millisecond - 1 {
-			time.Sleep(time.Millisecond)
-			for _, t := range busy {
-				t.used.Store(true)
+		use := func(d time.Duration) {
+			for range d / time.Millisecond {
+				time.Sleep(time.Millisecond)
+				for _, t := range busy {
+					t.used.Store(true)
+				}
 			}
-			if which(b, waits) >= 0 {
-				t.Fatal("a baton was taken away too early")
-			}
-			last := &baton{conn: c}
-			b.take(last) // and the queue is longer
 		}
-		time.Sleep(2 * batonTick)
+		use(batonTime - time.Millisecond)
+		if which(b, waits) >= 0 {
+			t.Error("a baton was taken away too early")
+		}
+		use(2 * batonTick)
 		if which(b, waits) < 0 {
 			t.Error("no baton was taken away")
+		}
+	})
+}
+
+// The timer that takes batons away cannot be put off by those who pass on theirs, so that the queue is empty now and then.
+func TestBatonTimer(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		c, _ := p.connect(p.listen())
+		b := newBatons(p.a.clock, func(*baton) bool { return true })
+		defer b.close()
+		dead := &baton{conn: c}
+		b.take(dead)
+		for range fewBatons - 2 {
+			b.take(&baton{conn: c})
+		}
+		has, waits := &baton{conn: c}, &baton{conn: c}
+		b.take(has)
+		b.take(waits)
+		for range 10 * batonTick / time.Millisecond {
+			time.Sleep(time.Millisecond)
+			if which(b, waits) >= 0 {
+				break
+			}
+			c.entry.mu.Lock()
+			b.done(has)
+			b.take(has)
+			c.entry.mu.Unlock()
+			has, waits = waits, has
+		}
+		if which(b, dead) >= 0 {
+			t.Error("a baton that nobody uses was not taken away")
 		}
 	})
 }
@@ -236,17 +275,7 @@ func TestEndWhileWaiting(t *testing.T) {
 	} {
 		within(t, func(t *testing.T) {
 			p := newPair(t, Config{})
-			l := p.listen()
-			c, s := p.connect(l)
-			other, _ := p.connect(l)
-			occupy(p.a.writing, other)
-			c.bulk = &bulkWriter{baton: baton{conn: c}, full: p.a.clock.now()}
-			failed := make(chan error, 1)
-			go func() {
-				_, err := c.Write([]byte("x"))
-				failed <- err
-			}()
-			quiet()
+			c, s, failed := p.waiting()
 			end.how(p, c, s)
 			quiet()
 			select {

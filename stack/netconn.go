@@ -159,7 +159,7 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 	defer func() {
 		c.giveTurn()
 		if err != nil {
-			c.passBaton(0)
+			c.passBaton(0) // there will be no more to write with it
 		}
 	}()
 	frame := maxCopy
