@@ -94,9 +94,19 @@ func startBystander(ctx context.Context, where *tun.Namespace, server netip.Addr
 func (p *bystander) say() (t Total, err error) {
 	line, err := p.out.ReadBytes('\n')
 	if err != nil {
+		p.wait() // until then not all that it said need have come
 		return t, fmt.Errorf("idle connections: the process that has them ended: %s", p.errors.String())
 	}
 	return t, json.Unmarshal(line, &t)
+}
+
+// wait waits for the process, which has ended or is about to.
+func (p *bystander) wait() error {
+	p.in.Close()
+	if p.command.ProcessState != nil {
+		return nil
+	}
+	return p.command.Wait()
 }
 
 // Stop ends the connections, and waits for that.
@@ -107,7 +117,7 @@ func (b *Bystanders) Stop() (total Total, err error) {
 	for _, p := range b.processes {
 		t, sayErr := p.say()
 		total = total.Add(t)
-		err = errors.Join(err, sayErr, p.command.Wait())
+		err = errors.Join(err, sayErr, p.wait())
 	}
 	b.processes = nil
 	return total, err
