@@ -16,9 +16,14 @@ import (
 //
 // A baton is for a number of octets. When they are done with, it goes to the next, or when its time is over: a peer that does
 // not read, or does not send, keeps nobody waiting. Nobody waits while there are fewer connections than batons.
+//
+// Whoever's baton is taken away still has what it permitted: a window that was opened stays open. So nothing is taken away
+// while frames wait in the device. Else, when many begin at once and are slow because its queue overflows, the next would be
+// let go on before the queue is empty, and it never would be.
 type batons struct {
 	clock clock
 	begin func(*baton) bool // called when a baton has come, with the lock of the entry; false: it is not wanted any more
+	idled func() bool       // could more be done? nil: always
 
 	mu          sync.Mutex
 	holders     [fewBatons]*baton // nil: nobody has this one
@@ -38,6 +43,8 @@ const (
 	batonTime = 10 * time.Millisecond
 	// batonTick is how often it is looked whether a baton is to be taken away, also because nothing was done with it since.
 	batonTick = 2 * time.Millisecond
+	// busyTime is when a baton is taken away however busy the stack is.
+	busyTime = 100 * time.Millisecond
 )
 
 // baton is a connection's place among those that have one or wait for one.
@@ -55,8 +62,8 @@ type baton struct {
 	next  *baton    // in the queue
 }
 
-func newBatons(c clock, begin func(*baton) bool) *batons {
-	b := &batons{clock: c, begin: begin}
+func newBatons(c clock, begin func(*baton) bool, idled func() bool) *batons {
+	b := &batons{clock: c, begin: begin, idled: idled}
 	b.timer = time.AfterFunc(time.Hour, b.overdue)
 	b.timer.Stop()
 	return b
@@ -122,8 +129,14 @@ func (b *batons) overdue() {
 	if b.running = b.first != nil && !b.closed; !b.running {
 		return
 	}
+	now := b.clock.now()
+	idled := b.idled == nil || b.idled()
 	for i, t := range b.holders {
-		if t != nil && (!t.used.Swap(false) || b.clock.now().Sub(t.since) >= batonTime) {
+		if t == nil {
+			continue
+		}
+		held, used := now.Sub(t.since), t.used.Swap(false)
+		if idled && (!used || held >= batonTime) || held >= busyTime {
 			b.pass(i)
 		}
 	}

@@ -197,7 +197,7 @@ func TestBatonTime(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
 		c, _ := p.connect(p.listen())
-		b := newBatons(p.a.clock, func(*baton) bool { return true })
+		b := newBatons(p.a.clock, func(*baton) bool { return true }, nil)
 		defer b.close()
 		var busy [fewBatons]*baton
 		for i := range busy {
@@ -225,12 +225,59 @@ func TestBatonTime(t *testing.T) {
 	})
 }
 
+// While frames wait in the device no window is opened in place of one that is not used, but for so long.
+func TestBatonsAndWaitingFrames(t *testing.T) {
+	junk := func(n int) (frames [][]byte) {
+		for range n {
+			frames = append(frames, make([]byte, 40))
+		}
+		return frames
+	}
+	for name, c := range map[string]struct {
+		last int // frames of the last batch
+		want time.Duration
+	}{
+		"none":    {0, batonTick},
+		"full":    {batch, busyTime},
+		"rest":    {batch - 1, batonTick},
+	} {
+		within(t, func(t *testing.T) {
+			_, inner := stacktest.New(stacktest.Config{})
+			device := &batches{Device: inner, next: make(chan [][]byte), done: make(chan struct{})}
+			s, err := New(device, Config{Addresses: addressesB})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if c.last > 0 {
+				device.next <- junk(batch)
+				device.next <- junk(c.last)
+			}
+			quiet()
+			idle := &Conn{entry: &entry{}}
+			occupy(s.offering, idle)
+			holders := s.offering.holders // as long as nobody waits they keep theirs
+			s.offering.take(&baton{conn: idle})
+			begin := time.Now()
+			for which(s.offering, holders[0]) >= 0 && time.Since(begin) < 2*busyTime {
+				for _, holder := range holders {
+					holder.used.Store(false)
+				}
+				time.Sleep(time.Millisecond)
+			}
+			if d := time.Since(begin); d < c.want || d > c.want+2*batonTick {
+				t.Errorf("%s: a baton was taken away after %v, want %v", name, d, c.want)
+			}
+		})
+	}
+}
+
 // The timer that takes batons away cannot be put off by those who pass on theirs, so that the queue is empty now and then.
 func TestBatonTimer(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
 		c, _ := p.connect(p.listen())
-		b := newBatons(p.a.clock, func(*baton) bool { return true })
+		b := newBatons(p.a.clock, func(*baton) bool { return true }, nil)
 		defer b.close()
 		dead := &baton{conn: c}
 		b.take(dead)

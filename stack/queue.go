@@ -52,6 +52,7 @@ func (q *queue) run() {
 	s := q.stack
 	for {
 		n, err := s.lanes[q.number].ReadBatch(q.frames, q.sizes)
+		s.waiting.note(q.number, n == batch)
 		if n > 0 {
 			q.receiveBatch(n)
 		}

@@ -22,11 +22,12 @@ type Stack struct {
 	clock     clock
 	addresses *ownAddresses
 
-	lanes     []lane   // the device's queues
-	wheels    []*wheel // one for each
-	writing   *batons  // of those that send in bulk
-	offering  *batons  // of those that are sent bulk data
-	spread    *spread  // nil: all lanes are always used
+	lanes     []lane        // the device's queues
+	wheels    []*wheel      // one for each
+	waiting   waitingFrames // in each
+	writing   *batons       // of those that send in bulk
+	offering  *batons       // of those that are sent bulk data
+	spread    *spread       // nil: all lanes are always used
 	table     *table
 	peers     peers
 	dials     atomic.Uint32 // so far, to spread them over the queues
@@ -83,7 +84,8 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	if err := s.checkMTU(); err != nil {
 		return nil, err
 	}
-	s.writing, s.offering = newBatons(s.clock, goOn), newBatons(s.clock, openWindow)
+	s.waiting = make(waitingFrames, len(s.lanes))
+	s.writing, s.offering = newBatons(s.clock, goOn, nil), newBatons(s.clock, openWindow, s.idled)
 	s.spread = newSpread(dev)
 	for range s.lanes {
 		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
