@@ -39,10 +39,11 @@ const (
 	fewBatons = 4
 	// batonOctets is how much is moved with a baton: with half of it, an octet among 512 connections took a tenth more.
 	batonOctets = 4 << 20
-	// batonTime is when a baton is taken from whoever has not done with it. It moves 3 Gbit/s with each.
-	batonTime = 10 * time.Millisecond
-	// batonTick is how often it is looked whether a baton is to be taken away, also because nothing was done with it since.
-	batonTick = 2 * time.Millisecond
+	// batonTime is when a baton is taken from whoever has not done with it. It moves 1.6 Gbit/s with each.
+	batonTime = 20 * time.Millisecond
+	// batonTick is how often it is looked whether a baton is to be taken away, also because nothing was done with it since. A
+	// peer that waits for a CPU may take some milliseconds: half of both, and an octet among 512 connections took a tenth more.
+	batonTick = 4 * time.Millisecond
 	// busyTime is when a baton is taken away however busy the stack is.
 	busyTime = 100 * time.Millisecond
 )
@@ -112,14 +113,16 @@ func (b *batons) take(t *baton) bool {
 	return false
 }
 
-// done passes on t's baton, if it has not been taken away already. The lock of t's entry is held.
-func (b *batons) done(t *baton) {
+// done passes on t's baton. It reports whether t had it; else it was taken away. The lock of t's entry is held.
+func (b *batons) done(t *baton) bool {
 	t.held = false
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if i := b.find(t); i >= 0 {
+	i := b.find(t)
+	if i >= 0 {
 		b.pass(i)
 	}
+	return i >= 0
 }
 
 // overdue is the timer's function: it takes batons away.

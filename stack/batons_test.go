@@ -79,6 +79,48 @@ func TestManyTakeTurns(t *testing.T) {
 	})
 }
 
+// Who sends what it is offered in time is offered more, and else less.
+func TestOffers(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		far(p, func(*Stack) {})
+		l := p.listen()
+		var all sync.WaitGroup
+		var receivers []*Conn
+		for i := range 2 * fewBatons {
+			c, s := p.connect(l)
+			receivers = append(receivers, s)
+			data := pattern(uint64(i), 9<<20)
+			all.Go(func() { c.Write(data) })
+			all.Go(func() { receiveAll2(t, s, data) })
+		}
+		all.Wait()
+		grown := 0
+		for _, s := range receivers {
+			s.entry.mu.Lock()
+			if s.window != nil && s.window.octets >= 4*leastOffer {
+				grown++
+			}
+			s.entry.mu.Unlock()
+		}
+		if grown < 2 { // the others had all their data before there was a crowd
+			t.Errorf("of %d connections %d are offered more than to begin with", len(receivers), grown)
+		}
+	})
+	w := &bulkWindow{octets: batonOctets}
+	for _, want := range []int{batonOctets / 2, batonOctets / 4} {
+		if w.learn(false); w.octets != want {
+			t.Errorf("%d octets are offered, want %d", w.octets, want)
+		}
+	}
+	for range 10 {
+		w.learn(false)
+	}
+	if w.octets != leastOffer {
+		t.Errorf("%d octets are offered, want %d", w.octets, leastOffer)
+	}
+}
+
 // Peers that do not read keep nobody else waiting.
 func TestPeersThatDoNotRead(t *testing.T) {
 	within(t, func(t *testing.T) {
@@ -237,9 +279,9 @@ func TestBatonsAndWaitingFrames(t *testing.T) {
 		last int // frames of the last batch
 		want time.Duration
 	}{
-		"none":    {0, batonTick},
-		"full":    {batch, busyTime},
-		"rest":    {batch - 1, batonTick},
+		"none": {0, batonTick},
+		"full": {batch, busyTime},
+		"rest": {batch - 1, batonTick},
 	} {
 		within(t, func(t *testing.T) {
 			_, inner := stacktest.New(stacktest.Config{})
@@ -345,9 +387,9 @@ func TestEndPassesBatons(t *testing.T) {
 		within(t, func(t *testing.T) {
 			p := newPair(t, Config{})
 			c, s := p.connect(p.listen())
-			c.bulk, c.window = &bulkWriter{baton: baton{conn: c}}, &baton{conn: c}
+			c.bulk, c.window = &bulkWriter{baton: baton{conn: c}}, &bulkWindow{baton: baton{conn: c}}
 			p.a.writing.need(&c.bulk.baton)
-			p.a.offering.need(c.window)
+			p.a.offering.need(&c.window.baton)
 			mine := which(p.a.writing, &c.bulk.baton)
 			end(c, s)
 			quiet()

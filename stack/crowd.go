@@ -84,55 +84,75 @@ func goOn(t *baton) bool {
 
 // Connections that are sent bulk data over short paths, when there are more than a few, open their windows with batons.
 
+// bulkWindow is a connection's place among those.
+type bulkWindow struct {
+	baton
+	octets int // what it is offered with the next baton
+}
+
+// leastOffer is what a window is opened for at least, and to begin with.
+const leastOffer = 256 << 10
+
+// learn is called when what was offered has been used, with whether the baton had not been taken away before. What is left of
+// an offer then is sent while others have the baton, so who is slow, as one is who has just begun or has lost much, gets less.
+func (w *bulkWindow) learn(inTime bool) {
+	if inTime {
+		w.octets = min(2*w.octets, batonOctets)
+	} else {
+		w.octets = max(w.octets/2, leastOffer)
+	}
+}
+
 // lowWindow is what is left of a window when it is as good as used: less than the next superframe needs.
 const lowWindow = 64 << 10
 
 // shareWindow is called with each settling, before something is sent.
 func (c *Conn) shareWindow() {
-	t, batons := c.window, c.stack.offering
+	w, batons := c.window, c.stack.offering
 	crowded := c.tcp.Crowd() > conn.Few
 	switch {
-	case t == nil && !crowded:
+	case w == nil && !crowded:
 		return
-	case t == nil:
-		t = &baton{conn: c}
-		c.window = t
+	case w == nil:
+		w = &bulkWindow{baton: baton{conn: c}, octets: leastOffer}
+		c.window = w
 		c.tcp.Offer(0)
 	case !crowded:
 		c.freeWindow()
 		return
 	}
-	t.used.Store(true)
+	w.used.Store(true)
 	left, unread := c.tcp.Offered()
 	low := max(lowWindow, 2*c.stack.mtu)
 	if left >= low {
 		return
 	}
-	if t.held {
-		batons.done(t)
+	if w.held {
+		w.learn(batons.done(&w.baton))
 	}
-	if !t.waiting && unread < low && batons.need(t) {
-		c.tcp.Offer(batonOctets)
+	if !w.waiting && unread < low && batons.need(&w.baton) {
+		c.tcp.Offer(w.octets)
 	}
 }
 
 // openWindow is called when a baton has come for a connection whose window is used.
 func openWindow(t *baton) bool {
 	c := t.conn
-	if c.window != t || c.entry.user != c {
+	w := c.window
+	if w == nil || &w.baton != t || c.entry.user != c {
 		return false
 	}
-	c.tcp.Offer(batonOctets)
+	c.tcp.Offer(w.octets)
 	c.settle()
 	return true
 }
 
 // freeWindow lets the window be what there is room for.
 func (c *Conn) freeWindow() {
-	if t := c.window; t != nil {
+	if w := c.window; w != nil {
 		c.window = nil
 		c.tcp.Offer(-1)
-		c.stack.offering.done(t)
+		c.stack.offering.done(&w.baton)
 	}
 }
 

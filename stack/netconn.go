@@ -23,7 +23,7 @@ type Conn struct {
 
 	// The rest is guarded by entry.mu.
 	bulk    *bulkWriter // nil: it has never sent in bulk over a short path, or has ended
-	window  *baton      // nil: the window is what there is room for
+	window  *bulkWindow // nil: the window is what there is room for
 	rd, wr  half
 	linger  conn.Linger
 	writing bool
