@@ -26,8 +26,8 @@ const (
 	leastWindow = 128 << 10
 	// bulk is how much in a round trip makes a connection one of the crowd.
 	bulk = leastWindow / 2
-	// crowdTime is how long it stays one with less than that.
-	crowdTime = time.Second
+	// crowdTime is how long it stays one with less than that. It may have to wait longer than a second for its turn.
+	crowdTime = 5 * time.Second
 )
 
 // received is called with the octets that were read in a round trip.

@@ -27,11 +27,16 @@ type rttEstimator struct {
 // ShortestRTT is the shortest round trip that this connection has measured, or KnowRTT was told; 0: nothing has been
 // measured yet.
 func (c *Conn) ShortestRTT() time.Duration {
+	if known := time.Duration(c.path.shortest) * time.Microsecond; c.awake != nil && known > 0 {
+		return min(known, c.rtt.minimum)
+	}
+	return c.MeasuredRTT()
+}
+
+// MeasuredRTT is the shortest round trip that this connection has measured itself; 0: none yet.
+func (c *Conn) MeasuredRTT() time.Duration {
 	if c.awake == nil {
 		return c.dormant.minimum
-	}
-	if known := time.Duration(c.path.shortest) * time.Microsecond; known > 0 {
-		return min(known, c.rtt.minimum)
 	}
 	return c.rtt.minimum
 }

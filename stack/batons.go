@@ -15,15 +15,16 @@ import (
 // as it costs one connection.
 //
 // A baton is for a number of octets. When they are done with, it goes to the next, or when its time is over: a peer that does
-// not read, or does not send, keeps nobody waiting. Nobody waits while there are fewer connections than batons.
+// not read, or does not send, keeps others waiting no longer. Nobody waits while there are fewer connections than batons.
 //
-// Whoever's baton is taken away still has what it permitted: a window that was opened stays open. So nothing is taken away
-// while frames wait in the device. Else, when many begin at once and are slow because its queue overflows, the next would be
-// let go on before the queue is empty, and it never would be.
+// Whoever's baton is taken away still has what it permitted: a window that was opened stays open. So none of a receiver's is
+// taken away while frames wait in all of the device's queues, for so long as that is no way to stop everybody. Else, when many
+// begin at once and are slow because a queue overflows, the next would be let go on before it is empty, and it never would be.
 type batons struct {
 	clock clock
 	begin func(*baton) bool // called when a baton has come, with the lock of the entry; false: it is not wanted any more
-	idled func() bool       // could more be done? nil: always
+	// idled reports whether more could be done; nil: always.
+	idled func(now conn.Time) bool
 
 	mu          sync.Mutex
 	holders     [fewBatons]*baton // nil: nobody has this one
@@ -37,9 +38,9 @@ type batons struct {
 
 const (
 	fewBatons = 4
-	// batonOctets is how much is moved with a baton: with half of it, an octet among 512 connections took a tenth more.
+	// batonOctets is the most that is moved with a baton: with half of it, an octet among 512 connections took a tenth more.
 	batonOctets = 4 << 20
-	// batonTime is when a baton is taken from whoever has not done with it. It moves 1.6 Gbit/s with each.
+	// batonTime is when a baton is taken from whoever has not done with it, if idled.
 	batonTime = 20 * time.Millisecond
 	// batonTick is how often it is looked whether a baton is to be taken away, also because nothing was done with it since. A
 	// peer that waits for a CPU may take some milliseconds: half of both, and an octet among 512 connections took a tenth more.
@@ -63,7 +64,7 @@ type baton struct {
 	next  *baton    // in the queue
 }
 
-func newBatons(c clock, begin func(*baton) bool, idled func() bool) *batons {
+func newBatons(c clock, begin func(*baton) bool, idled func(now conn.Time) bool) *batons {
 	b := &batons{clock: c, begin: begin, idled: idled}
 	b.timer = time.AfterFunc(time.Hour, b.overdue)
 	b.timer.Stop()
@@ -113,16 +114,18 @@ func (b *batons) take(t *baton) bool {
 	return false
 }
 
-// done passes on t's baton. It reports whether t had it; else it was taken away. The lock of t's entry is held.
-func (b *batons) done(t *baton) bool {
+// done passes on t's baton. It reports whether t still had it, and not for longer than batonTime. The lock of t's entry is held.
+func (b *batons) done(t *baton) (inTime bool) {
 	t.held = false
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := b.find(t)
-	if i >= 0 {
-		b.pass(i)
+	if i < 0 {
+		return false
 	}
-	return i >= 0
+	inTime = b.clock.now().Sub(t.since) <= batonTime
+	b.pass(i)
+	return inTime
 }
 
 // overdue is the timer's function: it takes batons away.
@@ -133,12 +136,12 @@ func (b *batons) overdue() {
 		return
 	}
 	now := b.clock.now()
-	idled := b.idled == nil || b.idled()
+	idled := b.idled == nil || b.idled(now)
 	for i, t := range b.holders {
-		if t == nil {
+		if t == nil || b.first == nil {
 			continue
 		}
-		held, used := now.Sub(t.since), t.used.Swap(false)
+		held, used := now.Sub(t.since), !idled || t.used.Swap(false)
 		if idled && (!used || held >= batonTime) || held >= busyTime {
 			b.pass(i)
 		}

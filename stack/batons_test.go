@@ -276,12 +276,14 @@ func TestBatonsAndWaitingFrames(t *testing.T) {
 		return frames
 	}
 	for name, c := range map[string]struct {
-		last int // frames of the last batch
+		last int  // frames of the last batch
+		on   bool // such a batch comes with every millisecond
 		want time.Duration
 	}{
-		"none": {0, batonTick},
-		"full": {batch, busyTime},
-		"rest": {batch - 1, batonTick},
+		"none":  {0, false, batonTick},
+		"full":  {batch, true, busyTime},
+		"ended": {batch, false, batonTime},
+		"rest":  {batch - 1, true, batonTick},
 	} {
 		within(t, func(t *testing.T) {
 			_, inner := stacktest.New(stacktest.Config{})
@@ -304,6 +306,9 @@ func TestBatonsAndWaitingFrames(t *testing.T) {
 			for which(s.offering, holders[0]) >= 0 && time.Since(begin) < 2*busyTime {
 				for _, holder := range holders {
 					holder.used.Store(false)
+				}
+				if c.on {
+					device.next <- junk(c.last)
 				}
 				time.Sleep(time.Millisecond)
 			}

@@ -27,9 +27,9 @@ type entry struct {
 
 	iss, irs     uint32 // for traces
 	irsKnown     bool
-	established  bool // counted among the stack's live connections
-	met          bool // what is known of its path has been exchanged with the stack's peers
-	unsettled    bool // in its queue's list of entries to settle
+	met          meeting // when what is known of its path was exchanged with the stack's peers
+	established  bool    // counted among the stack's live connections
+	unsettled    bool    // in its queue's list of entries to settle
 	hopLimit     uint8
 	trafficClass uint8
 	queue        uint8 // on which the last segment came, and those of ours leave; but see Stack.lane

@@ -40,10 +40,20 @@ func (p *peers) meet(now conn.Time, host address, rtt time.Duration) time.Durati
 	return slot.shortest
 }
 
-// meet exchanges with the peers what is known of the path, once e's connection has measured something.
+// meeting is the eighth of a second in which a connection met the peers last, in a byte; 0: in none.
+type meeting uint8
+
+func meetingAt(now conn.Time) meeting { return meeting(now/conn.Time(time.Second/8)%255 + 1) }
+
+// meet exchanges with the peers what is known of the path, once e's connection has measured something; and again now and then
+// while that is not short: one that only receives measures nothing more, and the first of many to open may have been late.
 func (s *Stack) meet(now conn.Time, e *entry, tcp *conn.Conn) {
-	if rtt := tcp.ShortestRTT(); rtt != 0 {
-		e.met = true
+	if e.met != 0 && tcp.Nearby() {
+		return
+	}
+	at, rtt := meetingAt(now), tcp.MeasuredRTT()
+	if rtt != 0 && e.met != at {
+		e.met = at
 		tcp.KnowRTT(s.peers.meet(now, e.key.remote, rtt))
 	}
 }

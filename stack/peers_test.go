@@ -3,6 +3,7 @@ package stack
 import (
 	"bytes"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,38 @@ func TestPeers(t *testing.T) {
 			t.Fatalf("for host %d the shortest is %v", n, got)
 		}
 	}
+}
+
+// A connection that measured too much before any other did learns how short its path is from a later one, though it measures
+// nothing more itself.
+func TestPeersTellTheFirst(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		l := p.listen()
+		var wait atomic.Int64
+		wait.Store(int64(15 * time.Millisecond))
+		late := func(to *stacktest.Device) stacktest.Hook {
+			return func(frame []byte) stacktest.Fate {
+				later := bytes.Clone(frame)
+				time.AfterFunc(time.Duration(wait.Load()), func() { to.Inject(later) })
+				return stacktest.Drop
+			}
+		}
+		p.da.SetHook(late(p.db))
+		p.db.SetHook(late(p.da))
+		client, first := p.connect(l)
+		wait.Store(int64(20 * time.Microsecond))
+		p.connect(l)
+		if first.tcp.Nearby() {
+			t.Error("its path is short already")
+		}
+		time.Sleep(time.Second / 4)
+		write(t, client, "x")
+		wantRead(t, first, "x")
+		if !first.tcp.Nearby() {
+			t.Errorf("its path is %v long still", first.tcp.ShortestRTT())
+		}
+	})
 }
 
 // A connection that opens in a crowd learns how short its path is from the first.

@@ -52,7 +52,6 @@ func (q *queue) run() {
 	s := q.stack
 	for {
 		n, err := s.lanes[q.number].ReadBatch(q.frames, q.sizes)
-		s.waiting.note(q.number, n == batch)
 		if n > 0 {
 			q.receiveBatch(n)
 		}
@@ -73,6 +72,9 @@ func (q *queue) receiveBatch(n int) {
 	if s.spread != nil && q.number == 0 {
 		s.spread.look(now, s)
 	}
+	if n == batch {
+		s.waiting.note(q.number, now, true)
+	}
 	for i := range n {
 		q.frame, q.tapped = q.frames[i][:q.sizes[i]], false
 		q.segment.Loan, q.segment.Kept = q.memory[i], false
@@ -84,6 +86,9 @@ func (q *queue) receiveBatch(n int) {
 		}
 	}
 	q.settle()
+	if n < batch {
+		s.waiting.note(q.number, now, false)
+	}
 }
 
 // later puts e, whose mu is held, on the list of entries to settle when the batch has been handled.

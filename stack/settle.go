@@ -16,9 +16,7 @@ func (s *Stack) settle(e *entry, w *writer) {
 	now := s.clock.now()
 	before := e.state()
 	if tcp, ok := e.tcp.(*conn.Conn); ok {
-		if !e.met {
-			s.meet(now, e, tcp)
-		}
+		s.meet(now, e, tcp)
 		if e.user != nil {
 			e.user.shareWindow()
 		}

@@ -1,25 +1,33 @@
 package stack
 
-import "sync/atomic"
+import (
+	"sync/atomic"
 
-// waitingFrames answers: do frames wait in the device? Where they do, nobody is to be let send more.
-type waitingFrames []atomic.Bool // by queue: its last batch was full
+	"minitcp/conn"
+)
 
-// note is called with each batch of a queue's. One that waits for a frame has noted that its last batch was not full.
-func (w waitingFrames) note(queue uint8, full bool) {
-	if q := &w[queue]; q.Load() != full {
-		q.Store(full)
+// waitingFrames answers: do frames wait in the device? Where they do, to let one more send would make others wait longer.
+type waitingFrames []atomic.Int64 // by queue: when its last batch was taken if that was full, else 0
+
+// note is called with each batch of a queue's: with a full one before it is handled, else afterwards.
+func (w waitingFrames) note(queue uint8, now conn.Time, full bool) {
+	q := &w[queue]
+	switch {
+	case full:
+		q.Store(int64(max(now, 1)))
+	case q.Load() != 0:
+		q.Store(0)
 	}
 }
 
-// idled reports whether one of the queues in use has nothing that waits.
-func (s *Stack) idled() bool {
+// idled reports whether in one of the queues in use nothing waits. A full batch may have been the last for long.
+func (s *Stack) idled(now conn.Time) bool {
 	used := len(s.waiting)
 	if s.spread != nil {
-		used = int(s.spread.attached.Load())
+		used = min(used, int(s.spread.attached.Load()))
 	}
 	for i := range used {
-		if !s.waiting[i].Load() {
+		if at := s.waiting[i].Load(); at == 0 || now.Sub(conn.Time(at)) > batonTime {
 			return true
 		}
 	}
