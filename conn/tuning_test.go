@@ -102,12 +102,12 @@ type sharing struct {
 func (s *sharing) Share() int           { return s.share }
 func (s *sharing) Crowd(change int) int { s.crowd += change; return s.crowd }
 
-// A connection that is sent much is one of a crowd until it has not been for a second, ends, or sleeps.
+// A connection that is sent much is one of a crowd until it has not been for some seconds, ends, or sleeps.
 func TestCrowdCounts(t *testing.T) {
 	pages := &sharing{}
 	cfg := Config{Pages: pages}.WithDefaults()
 	for name, leave := range map[string]func(*Conn){
-		"little comes": func(c *Conn) { c.received(3e9, bulk-1) },
+		"little comes": func(c *Conn) { c.received(2e9+Time(crowdTime), bulk-1) },
 		"it fails":     func(c *Conn) { c.fail(ErrReset) },
 		"it sleeps":    func(c *Conn) { c.sleep(20e9) },
 		"TIME-WAIT": func(c *Conn) {
@@ -123,7 +123,7 @@ func TestCrowdCounts(t *testing.T) {
 			at     Time
 			octets int
 			want   int
-		}{{1e9, bulk - 1, 0}, {1e9, bulk, 1}, {15e8, bulk, 1}, {25e8, 0, 1}} {
+		}{{1e9, bulk - 1, 0}, {1e9, bulk, 1}, {15e8, bulk, 1}, {15e8 + Time(crowdTime), 0, 1}} {
 			if c.received(step.at, step.octets); pages.crowd != step.want {
 				t.Errorf("%s: %d octets at %v make a crowd of %d, want %d", name, step.octets, time.Duration(step.at), pages.crowd, step.want)
 			}
