@@ -17,9 +17,9 @@ import (
 // A baton is for a number of octets. When they are done with, it goes to the next, or when its time is over: a peer that does
 // not read, or does not send, keeps others waiting no longer. Nobody waits while there are fewer connections than batons.
 //
-// Whoever's baton is taken away still has what it permitted: a window that was opened stays open. So none of a receiver's is
-// taken away while frames wait in all of the device's queues, for so long as that is no way to stop everybody. Else, when many
-// begin at once and are slow because a queue overflows, the next would be let go on before it is empty, and it never would be.
+// Whoever's baton is taken away still has what it permitted: a window that was opened stays open. So a receiver keeps its own,
+// for busyTime at most, while frames wait in all of the device's queues. Else, when many begin at once and are slow because a
+// queue overflows, the next would be let go on before it is empty, and it never would be.
 type batons struct {
 	clock clock
 	begin func(*baton) bool // called when a baton has come, with the lock of the entry; false: it is not wanted any more

@@ -234,13 +234,19 @@ func TestGivingUpABaton(t *testing.T) {
 	}
 }
 
+// freeBatons returns batons that somebody always wants, and a connection to have them.
+func freeBatons(t *testing.T) (*batons, *Conn) {
+	p := newPair(t, Config{})
+	c, _ := p.connect(p.listen())
+	b := newBatons(p.a.clock, func(*baton) bool { return true }, nil)
+	t.Cleanup(b.close)
+	return b, c
+}
+
 // A baton is taken from who has had it for long, whatever is done with it.
 func TestBatonTime(t *testing.T) {
 	within(t, func(t *testing.T) {
-		p := newPair(t, Config{})
-		c, _ := p.connect(p.listen())
-		b := newBatons(p.a.clock, func(*baton) bool { return true }, nil)
-		defer b.close()
+		b, c := freeBatons(t)
 		var busy [fewBatons]*baton
 		for i := range busy {
 			busy[i] = &baton{conn: c}
@@ -286,13 +292,7 @@ func TestBatonsAndWaitingFrames(t *testing.T) {
 		"rest":  {batch - 1, true, batonTick},
 	} {
 		within(t, func(t *testing.T) {
-			_, inner := stacktest.New(stacktest.Config{})
-			device := &batches{Device: inner, next: make(chan [][]byte), done: make(chan struct{})}
-			s, err := New(device, Config{Addresses: addressesB})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close()
+			s, device := newBatches(t)
 			if c.last > 0 {
 				device.next <- junk(batch)
 				device.next <- junk(c.last)
@@ -322,10 +322,7 @@ func TestBatonsAndWaitingFrames(t *testing.T) {
 // The timer that takes batons away cannot be put off by those who pass on theirs, so that the queue is empty now and then.
 func TestBatonTimer(t *testing.T) {
 	within(t, func(t *testing.T) {
-		p := newPair(t, Config{})
-		c, _ := p.connect(p.listen())
-		b := newBatons(p.a.clock, func(*baton) bool { return true }, nil)
-		defer b.close()
+		b, c := freeBatons(t)
 		dead := &baton{conn: c}
 		b.take(dead)
 		for range fewBatons - 2 {

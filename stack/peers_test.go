@@ -3,7 +3,6 @@ package stack
 import (
 	"bytes"
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,25 +40,28 @@ func TestPeers(t *testing.T) {
 	}
 }
 
+// late makes what p's stacks send from now on arrive so much later.
+func (p *pair) late(by time.Duration) {
+	to := func(device *stacktest.Device) stacktest.Hook {
+		return func(frame []byte) stacktest.Fate {
+			later := bytes.Clone(frame)
+			time.AfterFunc(by, func() { device.Inject(later) })
+			return stacktest.Drop
+		}
+	}
+	p.da.SetHook(to(p.db))
+	p.db.SetHook(to(p.da))
+}
+
 // A connection that measured too much before any other did learns how short its path is from a later one, though it measures
 // nothing more itself.
 func TestPeersTellTheFirst(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
 		l := p.listen()
-		var wait atomic.Int64
-		wait.Store(int64(15 * time.Millisecond))
-		late := func(to *stacktest.Device) stacktest.Hook {
-			return func(frame []byte) stacktest.Fate {
-				later := bytes.Clone(frame)
-				time.AfterFunc(time.Duration(wait.Load()), func() { to.Inject(later) })
-				return stacktest.Drop
-			}
-		}
-		p.da.SetHook(late(p.db))
-		p.db.SetHook(late(p.da))
+		p.late(15 * time.Millisecond)
 		client, first := p.connect(l)
-		wait.Store(int64(20 * time.Microsecond))
+		p.late(20 * time.Microsecond)
 		p.connect(l)
 		if first.tcp.Nearby() {
 			t.Error("its path is short already")
@@ -79,15 +81,7 @@ func TestPeersTellConnections(t *testing.T) {
 		p := newPair(t, Config{})
 		l := p.listen()
 		first, _ := p.connect(l)
-		late := func(to *stacktest.Device) stacktest.Hook {
-			return func(frame []byte) stacktest.Fate {
-				later := bytes.Clone(frame)
-				time.AfterFunc(15*time.Millisecond, func() { to.Inject(later) })
-				return stacktest.Drop
-			}
-		}
-		p.da.SetHook(late(p.db))
-		p.db.SetHook(late(p.da))
+		p.late(15 * time.Millisecond)
 		second, server := p.connect(l)
 		for name, c := range map[string]*Conn{"dialed": second, "accepted": server} {
 			if own := c.Info().MinRTT; own < 30*time.Millisecond {

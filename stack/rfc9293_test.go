@@ -485,19 +485,26 @@ func (b *batches) Close() error {
 	return b.Device.Close()
 }
 
+// newBatches returns a stack, which the test's end closes, and its device.
+func newBatches(t *testing.T) (*Stack, *batches) {
+	t.Helper()
+	_, inner := stacktest.New(stacktest.Config{})
+	device := &batches{Device: inner, next: make(chan [][]byte), done: make(chan struct{})}
+	s, err := New(device, Config{Addresses: addressesB})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, device
+}
+
 // Segments that are read together are answered by one ACK, when all are taken.
 //
 // Shows: MUST-58, MUST-59.
 func TestBatchIsAcknowledgedOnce(t *testing.T) {
 	within(t, func(t *testing.T) {
-		_, db := stacktest.New(stacktest.Config{})
-		device := &batches{Device: db, next: make(chan [][]byte), done: make(chan struct{})}
-		b, err := New(device, Config{Addresses: addressesB})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer b.Close()
-		p := &pair{t: t, b: b, db: db}
+		b, device := newBatches(t)
+		p := &pair{t: t, b: b, db: device.Device}
 		r, s := newRawPeerOn(t, p, p.listen(), nil, 0, func(frame []byte) { device.next <- [][]byte{frame} })
 		const n = 10
 		var batch [][]byte
