@@ -109,7 +109,7 @@ func (w *workload) verify(c load.Total, s subject.Usage) error {
 		return err
 	}
 	if w.kind == load.Download {
-		return same("octets from the target", s.Out, c.Received)
+		return same("octets from the target", c.Received, s.Out)
 	}
 	if w.kind != load.Upload {
 		return same("octets sent and come back", c.Sent, c.Received)

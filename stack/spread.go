@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"math/bits"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -55,7 +56,15 @@ func (s *Stack) lane(e *entry) uint8 {
 	if s.spread == nil {
 		return e.queue
 	}
-	return uint8(e.hash >> 32 % uint64(s.spread.attached.Load()))
+	return laneOf(e.hash, s.spread.attached.Load())
+}
+
+// laneOf is one of n. The hashes of consecutive ports lie nearly a step apart, the same all the way: by themselves they would,
+// with some seeds, have all of a client's connections on one lane.
+func laneOf(hash uint64, n int32) uint8 {
+	const odd = 0xd6e8feb86659fd93
+	lane, _ := bits.Mul64((hash^hash>>32)*odd, uint64(n))
+	return uint8(lane)
 }
 
 // look is called with each batch of frames.

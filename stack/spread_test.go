@@ -3,6 +3,8 @@ package stack
 import (
 	"errors"
 	"io"
+	"math/rand/v2"
+	"net/netip"
 	"runtime"
 	"slices"
 	"testing"
@@ -40,6 +42,24 @@ func (d *attacher) asked() []int {
 	return list
 }
 
+// A client's connections, from one port after the other, come to all lanes, whatever the seed.
+func TestLanesOfConsecutivePorts(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for n := int32(2); n <= 8; n++ {
+		for range 2000 {
+			s := seed{random.Uint64(), random.Uint64(), random.Uint64()}
+			used := make([]int, n)
+			for port := range uint16(16 * n) {
+				k := makeKey(netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("10.77.0.1"), 80, 40000+port)
+				used[laneOf(k.hash(&s), n)]++
+			}
+			if slices.Contains(used, 0) {
+				t.Errorf("with seed %x the lanes have %v", s, used)
+			}
+		}
+	}
+}
+
 // Small frames come on few queues, bulk on all, and answers leave on those that are used.
 func TestSpread(t *testing.T) {
 	within(t, func(t *testing.T) {
@@ -70,7 +90,7 @@ func TestSpread(t *testing.T) {
 		wantAsked(least)
 
 		var clients, servers []io.ReadWriteCloser
-		for range 8 * all {
+		for range 16 * all { // fewer may leave a queue without
 			c, err := peer.Dial("tcp", "10.77.0.2:80")
 			if err != nil {
 				t.Fatal(err)

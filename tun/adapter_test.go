@@ -277,20 +277,22 @@ func TestAdapterWithStuckDevice(t *testing.T) {
 }
 
 func TestAdapterCountsWhatTheDeviceRefuses(t *testing.T) {
-	d := &fakeDevice{mtu: 1500, limit: 1, refuse: io.ErrShortWrite}
-	a, err := Wrap(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		if err := a.WriteFrame([][]byte{frameOf("x")}); err != nil {
+	synctest.Test(t, func(t *testing.T) { // Close waits for the sender, but not for ever
+		d := &fakeDevice{mtu: 1500, limit: 1, refuse: io.ErrShortWrite}
+		a, err := Wrap(d)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	a.Close()
-	if a.Lost() != 3 {
-		t.Errorf("%d lost, want 3", a.Lost())
-	}
+		for range 3 {
+			if err := a.WriteFrame([][]byte{frameOf("x")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.Close()
+		if a.Lost() != 3 {
+			t.Errorf("%d lost, want 3", a.Lost())
+		}
+	})
 }
 
 func TestWrapFails(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -98,27 +99,29 @@ func takesWhatIsThere(t *testing.T, withoutRing bool) {
 func TestCloseEndsReadBatch(t *testing.T) {
 	ns := newNamespace(t)
 	before := runtime.NumGoroutine()
-	for range 20 {
-		d := openDevice(t, Config{Namespace: ns})
-		failed := make(chan error)
-		go func() {
-			frames, sizes := buffers(1)
-			for {
-				if _, err := d.ReadBatch(frames, sizes); err != nil {
-					failed <- err
-					return
+	for i := range 20 {
+		t.Run(strconv.Itoa(i), func(t *testing.T) { // its device has a watchdog of its own
+			d := openDevice(t, Config{Namespace: ns})
+			failed := make(chan error)
+			go func() {
+				frames, sizes := buffers(1)
+				for {
+					if _, err := d.ReadBatch(frames, sizes); err != nil {
+						failed <- err
+						return
+					}
 				}
+			}()
+			if err := d.Close(); err != nil {
+				t.Error(err)
 			}
-		}()
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-		if err := <-failed; !errors.Is(err, os.ErrClosed) {
-			t.Errorf("ReadBatch: %v, want os.ErrClosed", err)
-		}
-		if err := d.WriteFrame([][]byte{make([]byte, 30)}); !errors.Is(err, os.ErrClosed) {
-			t.Errorf("WriteFrame: %v, want os.ErrClosed", err)
-		}
+			if err := <-failed; !errors.Is(err, os.ErrClosed) {
+				t.Errorf("ReadBatch: %v, want os.ErrClosed", err)
+			}
+			if err := d.WriteFrame([][]byte{make([]byte, 30)}); !errors.Is(err, os.ErrClosed) {
+				t.Errorf("WriteFrame: %v, want os.ErrClosed", err)
+			}
+		})
 	}
 	eventually(t, "goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 }
@@ -209,20 +212,22 @@ func TestAddressesUsableAtOnce(t *testing.T) {
 	})
 	defer socket.Close()
 	for i := range 20 {
-		d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24", "fd77::1/64")})
-		for _, ends := range []struct{ from, to string }{{"10.77.0.2:7", "10.77.0.1:7"}, {"[fd77::2]:7", "[fd77::1]:7"}} {
-			frame := datagram(netip.MustParseAddrPort(ends.from), netip.MustParseAddrPort(ends.to), []byte("x"))
-			if err := d.WriteFrame([][]byte{frame}); err != nil {
-				t.Fatal(err)
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24", "fd77::1/64")})
+			for _, ends := range []struct{ from, to string }{{"10.77.0.2:7", "10.77.0.1:7"}, {"[fd77::2]:7", "[fd77::1]:7"}} {
+				frame := datagram(netip.MustParseAddrPort(ends.from), netip.MustParseAddrPort(ends.to), []byte("x"))
+				if err := d.WriteFrame([][]byte{frame}); err != nil {
+					t.Fatal(err)
+				}
+				socket.SetReadDeadline(time.Now().Add(patience / 2))
+				if _, err := socket.Read(make([]byte, 1)); err != nil {
+					t.Fatalf("%s: %v", ends.to, err)
+				}
 			}
-			socket.SetReadDeadline(time.Now().Add(patience / 2))
-			if _, err := socket.Read(make([]byte, 1)); err != nil {
-				t.Fatalf("try %d, %s: %v", i, ends.to, err)
+			if err := d.Close(); err != nil {
+				t.Error(err)
 			}
-		}
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
+		})
 	}
 }
 
@@ -243,7 +248,7 @@ func TestConcurrentWriters(t *testing.T) {
 		})
 	}
 	// The socket's buffer may overflow, so not all need to get through here, but those that do are whole and in order.
-	arrived := make(chan int)
+	arrived, first := make(chan int), make(chan struct{})
 	go func() {
 		n := 0
 		last := [writers]int{}
@@ -260,7 +265,9 @@ func TestConcurrentWriters(t *testing.T) {
 			} else {
 				last[w] = i
 			}
-			n++
+			if n++; n == 1 {
+				close(first)
+			}
 		}
 	}()
 	wg.Wait()
@@ -268,6 +275,10 @@ func TestConcurrentWriters(t *testing.T) {
 		return int(links(t, ns)[d.Name()].Statistics.RxPackets)
 	}
 	eventually(t, "the kernel counts all frames", func() bool { return received() == writers*each })
+	select {
+	case <-first:
+	case <-time.After(patience): // and n is 0
+	}
 	socket.SetReadDeadline(time.Now()) // what is in its buffer has been read or is not needed
 	if n := <-arrived; n == 0 {
 		t.Error("no datagram arrived")

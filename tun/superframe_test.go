@@ -74,8 +74,8 @@ func TestSuperframesFromKernel(t *testing.T) {
 			if len(r.data) == 0 {
 				continue
 			}
-			if r.seq != p.ack {
-				t.Fatalf("a segment at %d, want %d: something was lost or sent again", r.seq, p.ack)
+			if int32(r.seq-p.ack) > 0 {
+				t.Fatalf("a segment at %d, want %d: something was lost", r.seq, p.ack)
 			}
 			if r.virtio.flags&needsChecksum == 0 || r.virtio.csumOff != checksumOffset {
 				t.Fatalf("header %+v, want a checksum to be completed", r.virtio)
@@ -91,8 +91,9 @@ func TestSuperframesFromKernel(t *testing.T) {
 				whole++
 			}
 			largest = max(largest, r.packetLen)
-			got = append(got, r.data...)
-			p.ack += uint32(len(r.data))
+			known := min(int(p.ack-r.seq), len(r.data)) // sent again, as we were slow to answer
+			got = append(got, r.data[known:]...)
+			p.ack += uint32(len(r.data) - known)
 			p.send(flagACK, nil, nil, 0)
 		}
 		if err := <-writing; err != nil {

@@ -161,17 +161,20 @@ func (f *floor) service(source uint16, c *floorConn, data []byte) {
 }
 
 // push sends what the client's window allows: superframes, and something smaller only when nothing is under way, whose
-// acknowledgement would bring a larger window.
+// acknowledgement would bring a larger window. Once stopped it only sends again what is missing, and then the FIN.
 func (f *floor) push(source uint16, c *floorConn) {
-	for !c.stopped {
+	for !c.stopped || c.out < c.most {
 		room := c.window - (c.out - c.acked)
 		n := min(f.frameLen, room/segment*segment)
+		if c.stopped {
+			n = min(n, c.most-c.out)
+		}
 		if n <= 0 || n < f.frameLen && c.out > c.acked {
 			break
 		}
 		f.sendData(source, c, n)
 	}
-	if c.stopped && !c.ended {
+	if c.stopped && !c.ended && c.out == c.most {
 		c.ended = true
 		f.send(source, c, flagACK|flagFIN, nil)
 	}

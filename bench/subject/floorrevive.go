@@ -51,7 +51,7 @@ func (f *floor) revive() {
 		}
 		if c.acked == c.before {
 			c.out, c.ended = c.acked, false
-			if c.window < segment {
+			if c.window < segment && (!c.stopped || c.out < c.most) {
 				f.sendData(source, c, segment)
 			}
 			f.push(source, c)

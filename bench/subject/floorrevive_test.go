@@ -14,12 +14,16 @@ import (
 // window closed it sends one segment.
 func TestRevive(t *testing.T) {
 	for _, test := range []struct {
-		name   string
-		window int64
-		want   []uint32 // sequence numbers of what is sent
+		name    string
+		window  int64
+		stopped bool
+		want    []uint32 // sequence numbers of what is sent
 	}{
-		{"open", superframe + segment, []uint32{1001}},
-		{"closed", 0, []uint32{1001}},
+		{"open", superframe + segment, false, []uint32{1001}},
+		{"closed", 0, false, []uint32{1001}},
+		{"stopped", superframe + segment, true, []uint32{1001, 1001 + superframe}}, // and the FIN behind it
+		{"stopped, little room", 2 * segment, true, []uint32{1001}},                // no FIN before everything
+		{"stopped and closed", 0, true, []uint32{1001}},
 	} {
 		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK, 0)
 		if err != nil {
@@ -30,7 +34,7 @@ func TestRevive(t *testing.T) {
 		const port = 40000
 		f := &floor{counters: new(counters), fd: pair[0], frameLen: superframe, sources: []uint16{port}}
 		c := &f.conns[port]
-		*c = floorConn{port: PortSource, acked: 1000, out: 1000 + superframe, most: 1000 + superframe, window: test.window}
+		*c = floorConn{port: PortSource, acked: 1000, out: 1000 + superframe, most: 1000 + superframe, window: test.window, stopped: test.stopped}
 		if f.revive(); len(sequenceNumbers(t, pair[1])) > 0 {
 			t.Errorf("%s: it sends although it had got on", test.name)
 		}

@@ -117,6 +117,19 @@ const (
 	toKernel = true
 )
 
+// once leaves out what repeats an earlier segment of the passage: on a machine that has no time for us for a fifth of a
+// second, either side may send something again.
+func (p passage) once() (first passage) {
+	for _, s := range p {
+		if !slices.ContainsFunc(first, func(f sighting) bool {
+			return f.Outgoing == s.Outgoing && f.TCP.Seq == s.TCP.Seq && f.Len == s.Len && f.TCP.Flags == s.TCP.Flags
+		}) {
+			first = append(first, s)
+		}
+	}
+	return first
+}
+
 // isExactly reports whether the passage consists of these segments and no others. Of the control bits it looks at the
 // six of every lesson: a kernel set up for ECN asks for that with the others.
 func (p passage) isExactly(steps ...step) bool {

@@ -18,7 +18,7 @@ func refused(s *stage) error {
 	from := s.history.length()
 	_, err := s.dial(closedPort)
 	s.find(errors.Is(err, syscall.ECONNREFUSED), "a refused connection: the kernel's connect gave ECONNREFUSED")
-	p := s.history.wait(s.ctx, ends{ours: closedPort}, from, func(p passage) bool { return len(p) >= 2 })
+	p := s.history.wait(s.ctx, ends{ours: closedPort}, from, func(p passage) bool { return len(p.once()) >= 2 }).once()
 	s.find(p.isExactly(step{toUs, wire.SYN}, step{toKernel, wire.RST | wire.ACK}), "a refused connection: SYN, and RST in answer")
 	s.find(slices.Equal(p.their(), []conn.State{conn.SynSent, conn.Closed}), "a refused connection: the kernel went from SYN-SENT to CLOSED")
 	return nil
@@ -58,21 +58,20 @@ func fourWay(s *stage) error {
 		return err
 	}
 	p := s.history.wait(s.ctx, c.ends, from, func(p passage) bool { _, theirs := p.last(); return len(p) >= 4 && theirs == conn.Closed })
-	waiting := s.stateOf(c.ends) == conn.TimeWait
 	released := s.eventually(func() bool { return s.stateOf(c.ends) == conn.Closed })
 	now := time.Since(s.began)
 	if released {
 		s.ladder.Step(ladder.Step{Time: now, Local: c.ours, Remote: c.theirs, State: conn.Closed, Text: "TIME-WAIT's timer has run out"})
 	}
 
-	s.find(p.isExactly(step{toKernel, wire.FIN | wire.ACK}, step{toUs, wire.ACK}, step{toUs, wire.FIN | wire.ACK}, step{toKernel, wire.ACK}),
-		"four-way release: FIN, ACK, FIN, ACK and nothing else")
+	s.find(p.once().isExactly(step{toKernel, wire.FIN | wire.ACK}, step{toUs, wire.ACK}, step{toUs, wire.FIN | wire.ACK}, step{toKernel, wire.ACK}),
+		"four-way release: FIN, ACK, FIN, ACK and nothing new besides")
 	s.find(atEnd, "four-way release: the kernel's reader came to the end of our data")
 	s.find(slices.Equal(p.our(), []conn.State{conn.FinWait1, conn.FinWait2, conn.TimeWait}),
 		"four-way release: we went from FIN-WAIT-1 to FIN-WAIT-2 to TIME-WAIT")
 	s.find(slices.Equal(p.their(), []conn.State{conn.CloseWait, conn.LastAck, conn.Closed}),
 		"four-way release: the kernel went from CLOSE-WAIT to LAST-ACK to CLOSED")
-	s.find(waiting && released && now-p[len(p)-1].Time >= timeWait, "four-way release: TIME-WAIT ended after its timer (%v) and not before", timeWait)
+	s.find(released && now-p[len(p)-1].Time >= timeWait, "four-way release: TIME-WAIT ended after its timer (%v) and not before", timeWait)
 	return nil
 }
 

@@ -57,13 +57,13 @@ func handshake(s *stage) error {
 		return err
 	}
 	s.main = c
-	p := s.history.wait(s.ctx, c.ends, from, func(p passage) bool { ours, _ := p.last(); return len(p) > 0 && ours == conn.Established })
+	p := s.history.wait(s.ctx, c.ends, from, func(p passage) bool { ours, _ := p.last(); return len(p) > 0 && ours == conn.Established }).once()
 	if len(p) == 3 {
 		s.ladder.Text(fmt.Sprintf("   The initial sequence numbers, 0 above: x = %d is the kernel's, y = %d ours.", p[0].TCP.Seq, p[1].TCP.Seq))
 	}
 
 	s.find(p.isExactly(step{toUs, wire.SYN}, step{toKernel, wire.SYN | wire.ACK}, step{toUs, wire.ACK}),
-		"handshake: SYN, SYN+ACK, ACK and nothing else")
+		"handshake: SYN, SYN+ACK, ACK and nothing new besides")
 	s.find(len(p) == 3 && p[1].TCP.Ack == p[0].TCP.Seq+1 && p[2].TCP.Ack == p[1].TCP.Seq+1 && p[2].TCP.Seq == p[0].TCP.Seq+1,
 		"handshake: each initial sequence number was acknowledged: ack x+1, ack y+1")
 	s.find(len(p) > 0 && p[0].Before == conn.Listen && slices.Equal(p.our(), []conn.State{conn.SynReceived, conn.Established}),
@@ -105,7 +105,7 @@ func dataBothWays(s *stage) error {
 	s.find(bytes.Equal(gotOurs, ours), "data both ways: %d octets of ours arrived at the kernel's as they were", len(ours))
 	s.find(p.count(carries(toUs)) > 0 && p.count(carries(toKernel)) > 0, "data both ways: on one connection, in both directions")
 	all, _ := s.history.of(c.ends, 0)
-	s.find(all.count(lacksACK) == 1, "control bits: ACK was in every segment but the first")
+	s.find(all.once().count(lacksACK) == 1, "control bits: ACK was in every segment but the first")
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"minitcp/conn"
 	"minitcp/stack"
@@ -30,9 +31,18 @@ func (c *frameCounts) event(v *stack.TraceEvent) {
 	}
 }
 
+// patientReader waits with patience for each read, not for all of them together.
+type patientReader struct{ *net.TCPConn }
+
+func (r patientReader) Read(p []byte) (int, error) {
+	r.SetDeadline(time.Now().Add(patience))
+	return r.TCPConn.Read(p)
+}
+
 // downloadFrom has a stack on a TUN in namespace n send so many octets to a client in namespace from.
 func downloadFrom(t *testing.T, n, from *tun.Namespace, host string, size int64) *frameCounts {
 	t.Helper()
+	want := noiseBytes(t, 3, size)
 	device, err := tun.Open(tun.Config{Name: "mini0", Namespace: n,
 		HostAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24"), netip.MustParsePrefix("fd77::1/64")}})
 	if err != nil {
@@ -65,14 +75,13 @@ func downloadFrom(t *testing.T, n, from *tun.Namespace, host string, size int64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := noiseBytes(t, 3, size)
 	wrote := make(chan error, 1)
 	go func() {
 		_, err := ours.Write(want)
 		ours.Close()
 		wrote <- err
 	}()
-	got, err := io.ReadAll(c)
+	got, err := io.ReadAll(patientReader{c})
 	if err != nil {
 		t.Fatal(err)
 	}

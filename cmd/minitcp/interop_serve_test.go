@@ -163,6 +163,7 @@ func manyConnections(t *testing.T, namespace string) {
 	}
 	failed := make(chan error, count)
 	for i, c := range conns {
+		c.SetDeadline(time.Now().Add(patience)) // it had to wait for the others
 		go func() {
 			want := bytes.Repeat(fmt.Appendf(nil, "connection %d;", i), 1000)
 			if _, err := c.Write(want); err != nil {
