@@ -96,22 +96,28 @@ func takesWhatIsThere(t *testing.T, withoutRing bool) {
 	}
 }
 
+// readToTheEnd reads from d, and returns with what error that ended.
+func readToTheEnd(d *Device) <-chan error {
+	failed := make(chan error)
+	go func() {
+		frames, sizes := buffers(1)
+		for {
+			if _, err := d.ReadBatch(frames, sizes); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	return failed
+}
+
 func TestCloseEndsReadBatch(t *testing.T) {
 	ns := newNamespace(t)
 	before := runtime.NumGoroutine()
 	for i := range 20 {
 		t.Run(strconv.Itoa(i), func(t *testing.T) { // its device has a watchdog of its own
 			d := openDevice(t, Config{Namespace: ns})
-			failed := make(chan error)
-			go func() {
-				frames, sizes := buffers(1)
-				for {
-					if _, err := d.ReadBatch(frames, sizes); err != nil {
-						failed <- err
-						return
-					}
-				}
-			}()
+			failed := readToTheEnd(d)
 			if err := d.Close(); err != nil {
 				t.Error(err)
 			}
@@ -140,16 +146,7 @@ func deleteLink(t *testing.T, ns *Namespace, name string) {
 func TestDeletedBySomebodyElse(t *testing.T) {
 	ns := newNamespace(t)
 	d := openDevice(t, Config{Namespace: ns})
-	failed := make(chan error)
-	go func() {
-		frames, sizes := buffers(1)
-		for {
-			if _, err := d.ReadBatch(frames, sizes); err != nil {
-				failed <- err
-				return
-			}
-		}
-	}()
+	failed := readToTheEnd(d)
 	deleteLink(t, ns, d.Name())
 	if err := <-failed; !errors.Is(err, ErrGone) {
 		t.Errorf("ReadBatch: %v, want ErrGone", err)

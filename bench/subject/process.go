@@ -18,8 +18,10 @@ import (
 	"minitcp/bench/pattern"
 )
 
-// answerTime is how long a target may take to begin, to answer, or to exit.
-const answerTime = 20 * time.Second
+const (
+	answerTime = 20 * time.Second // that a target may take to begin or to answer
+	endTime    = 5 * time.Second  // that it may take to exit
+)
 
 // Process is a process under test, seen from its parent.
 type Process struct {
@@ -119,7 +121,7 @@ func (p *Process) wait() error {
 	if p.command.ProcessState != nil {
 		return nil
 	}
-	late := time.AfterFunc(answerTime, func() { p.command.Process.Kill() })
+	late := time.AfterFunc(endTime, func() { p.command.Process.Kill() })
 	defer late.Stop()
 	err := p.command.Wait()
 	if text := p.errors.String(); err != nil && text != "" {

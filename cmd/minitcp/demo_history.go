@@ -117,11 +117,16 @@ const (
 	toKernel = true
 )
 
-// once leaves out what repeats an earlier segment of the passage: on a machine that has no time for us for a fifth of a
-// second, either side may send something again.
+// repeatTime is the shortest after which either side sends a segment again that has not been answered.
+const repeatTime = 200 * time.Millisecond
+
+// once leaves out what was sent again because the machine had no time for who was to answer: segments that are already in
+// the passage, once nothing has come for repeatTime. Without such a gap all stay.
 func (p passage) once() (first passage) {
-	for _, s := range p {
-		if !slices.ContainsFunc(first, func(f sighting) bool {
+	late := false
+	for i, s := range p {
+		late = late || i > 0 && s.Time-p[i-1].Time >= repeatTime
+		if !late || !slices.ContainsFunc(first, func(f sighting) bool {
 			return f.Outgoing == s.Outgoing && f.TCP.Seq == s.TCP.Seq && f.Len == s.Len && f.TCP.Flags == s.TCP.Flags
 		}) {
 			first = append(first, s)

@@ -58,6 +58,7 @@ func fourWay(s *stage) error {
 		return err
 	}
 	p := s.history.wait(s.ctx, c.ends, from, func(p passage) bool { _, theirs := p.last(); return len(p) >= 4 && theirs == conn.Closed })
+	waiting := s.stateOf(c.ends) == conn.TimeWait
 	released := s.eventually(func() bool { return s.stateOf(c.ends) == conn.Closed })
 	now := time.Since(s.began)
 	if released {
@@ -71,7 +72,7 @@ func fourWay(s *stage) error {
 		"four-way release: we went from FIN-WAIT-1 to FIN-WAIT-2 to TIME-WAIT")
 	s.find(slices.Equal(p.their(), []conn.State{conn.CloseWait, conn.LastAck, conn.Closed}),
 		"four-way release: the kernel went from CLOSE-WAIT to LAST-ACK to CLOSED")
-	s.find(released && now-p[len(p)-1].Time >= timeWait, "four-way release: TIME-WAIT ended after its timer (%v) and not before", timeWait)
+	s.find(waiting && released && now-p[len(p)-1].Time >= timeWait, "four-way release: TIME-WAIT ended after its timer (%v) and not before", timeWait)
 	return nil
 }
 
