@@ -105,14 +105,10 @@ func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 		e.synAckDue = true // the SYN again: our SYN-ACK was lost
 		return VerdictDuplicate
 	}
-	if e.timestamps && !f.Has(wire.RST) {
-		switch o := &s.TCP.Options; {
-		case !o.HasTimestamps:
-			return VerdictNoTimestamp // as the Conn would judge it (RFC 7323 3.2)
-		case seq.Less(o.TSVal, e.tsRecent):
-			e.ackDue = e.challenge.allow(now)
-			return VerdictOldTimestamp
-		}
+	// As in [Conn.checkTimestamp], a segment without timestamps is accepted.
+	if o := &s.TCP.Options; e.timestamps && o.HasTimestamps && !f.Has(wire.RST) && seq.Less(o.TSVal, e.tsRecent) {
+		e.ackDue = e.challenge.allow(now)
+		return VerdictOldTimestamp
 	}
 	if at+s.length() < 1 || at >= 1+seq.Offset(synWindow(e.cfg)) || at < 1 && at+s.length() <= 1 {
 		if !f.Has(wire.RST) {

@@ -3,6 +3,7 @@ package conn
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math"
 	"testing"
 	"time"
@@ -734,14 +735,103 @@ func TestPAWS(t *testing.T) {
 	if v := o.in(segment{flags: ack, seq: 4, ack: 1, data: "old", options: ts(150)}); v != VerdictOldTimestamp {
 		t.Errorf("verdict %v", v)
 	}
-	if v := o.in(segment{flags: ack, seq: 4, ack: 1, data: "none"}); v != VerdictNoTimestamp {
-		t.Errorf("verdict %v", v)
-	}
 	o.want(segment{flags: ack, seq: 1, ack: 4})
 	if o.last.TCP.Options.TSEcr != 200 {
-		t.Errorf("echoes %d, want 200", o.last.TCP.Options.TSEcr)
+		t.Errorf("TSEcr is %d, want 200", o.last.TCP.Options.TSEcr)
 	}
 	o.read("new", nil)
+}
+
+// TestTimestampsMissing sends segments without the timestamps that both ends agreed on. They are accepted, and leave
+// TS.Recent as it is.
+func TestTimestampsMissing(t *testing.T) {
+	ts := wire.Options{HasTimestamps: true, TSVal: 100, TSEcr: 2000}
+	open := func(t *testing.T) *one {
+		o := newOne(t, Config{MaxRTO: 60 * time.Second})
+		o.c = Dial(o.now, &o.cfg, testOpen())
+		o.c.Transmit(o.now, 1, &o.last)
+		first := ts
+		first.MSS = 1460
+		o.in(segment{flags: syn | ack, ack: 1, options: first})
+		o.want(segment{flags: ack, seq: 1, ack: 1})
+		return o
+	}
+	wantEcho := func(t *testing.T, o *one) {
+		t.Helper()
+		if h := o.last.TCP.Options; !h.HasTimestamps || h.TSEcr != 100 {
+			t.Errorf("options %+v, want timestamps with TSEcr 100", h)
+		}
+	}
+	t.Run("data and FIN", func(t *testing.T) {
+		o := open(t)
+		if v := o.in(segment{flags: ack, seq: 1, ack: 1, data: "data"}); v != VerdictAccepted {
+			t.Errorf("data: verdict %v", v)
+		}
+		if v := o.in(segment{flags: fin, seq: 5, ack: 1}); v != VerdictAccepted {
+			t.Errorf("FIN: verdict %v", v)
+		}
+		o.want(segment{flags: ack, seq: 1, ack: 6})
+		wantEcho(t, o)
+		o.read("data", nil)
+		o.read("", io.EOF)
+	})
+	t.Run("superframe", func(t *testing.T) {
+		o := open(t)
+		v := o.c.Receive(o.now, &Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + 1, Flags: ack, Window: 65535},
+			Data: make([]byte, 4000), SegmentSize: 1000})
+		if v != VerdictAccepted {
+			t.Errorf("verdict %v", v)
+		}
+		o.want(segment{flags: ack, seq: 1, ack: 4001})
+		wantEcho(t, o)
+	})
+	t.Run("ACK of data", func(t *testing.T) {
+		o := open(t)
+		o.write("data")
+		o.want(segment{flags: ack, seq: 1, ack: 1, data: "data"})
+		o.now = o.now.Add(50 * time.Millisecond)
+		if v := o.in(segment{flags: ack, seq: 1, ack: 5}); v != VerdictAccepted {
+			t.Errorf("verdict %v", v)
+		}
+		if got := o.c.Info(o.now); got.InFlight != 0 || got.RTT == 0 {
+			t.Errorf("in flight %d, RTT %v; want 0 and a measured RTT", got.InFlight, got.RTT)
+		}
+	})
+	t.Run("duplicate", func(t *testing.T) {
+		o := open(t)
+		o.in(segment{flags: ack, seq: 1, ack: 1, data: "data"})
+		o.wait(40 * time.Millisecond)
+		o.want(segment{flags: ack, seq: 1, ack: 5})
+		if v := o.in(segment{flags: ack, seq: 1, ack: 1, data: "data"}); v != VerdictDuplicate {
+			t.Errorf("verdict %v", v)
+		}
+		o.want(segment{flags: ack, seq: 1, ack: 5})
+	})
+	t.Run("answer to our keep-alive", func(t *testing.T) {
+		o := open(t)
+		o.c.SetKeepAlive(o.now, KeepAlive{Enable: true, Idle: time.Minute, Interval: time.Second, Count: 2})
+		for range 5 {
+			o.wait(time.Minute)
+			o.want(segment{flags: ack, seq: 0, ack: 1})
+			o.in(segment{flags: ack, seq: 1, ack: 1})
+		}
+		o.state(Established)
+	})
+	t.Run("after the FINs", func(t *testing.T) {
+		o := open(t)
+		_ = o.c.CloseWrite(o.now)
+		o.want(segment{flags: fin, seq: 1, ack: 1})
+		o.in(segment{flags: ack, seq: 1, ack: 2})
+		o.state(FinWait2)
+		o.in(segment{flags: fin, seq: 1, ack: 2})
+		o.state(TimeWait)
+		o.want(segment{flags: ack, seq: 2, ack: 2})
+		r := o.c.Remnant(o.now)
+		fin := Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + 2, Flags: fin}}
+		if v := r.Receive(o.now, &fin); v != VerdictDuplicate || !r.Transmit(o.now, 1, &o.last) {
+			t.Errorf("the FIN again: verdict %v, want an ACK", v)
+		}
+	})
 }
 
 // Shows: MAY-2.

@@ -10,15 +10,15 @@ import (
 // tsRecentValid is how long TS.Recent may be compared with: after 24 days a 1 ms clock has run half around (RFC 7323 5.5).
 const tsRecentValid = 24 * 24 * time.Hour
 
-// checkTimestamp is PAWS: a segment older than one already taken is a stray from long ago, even if its sequence number
-// fits (RFC 7323 5.3).
+// checkTimestamp applies PAWS: it refuses a segment whose timestamp is older than one already accepted, even if its
+// sequence number is acceptable (RFC 7323 5.3).
+//
+// Deviation: a segment without timestamps is accepted, though RFC 7323 3.2 drops it. Windows and Apple TV send keep-alives
+// without them, and some firewalls remove them in mid-connection; Linux and FreeBSD accept such segments, too.
 func (c *Conn) checkTimestamp(now Time, s *Segment) Verdict {
-	if !c.timestamps || s.TCP.Flags.Has(wire.RST) {
-		return VerdictAccepted
-	}
 	o := &s.TCP.Options
-	if !o.HasTimestamps {
-		return VerdictNoTimestamp // SHOULD be dropped (RFC 7323 3.2)
+	if !c.timestamps || !o.HasTimestamps || s.TCP.Flags.Has(wire.RST) {
+		return VerdictAccepted
 	}
 	if seq.Less(o.TSVal, c.tsRecent) && now.Sub(c.tsRecentAt) < tsRecentValid {
 		if s.length() > 0 || c.challenge.allow(now) { // as in checkSequence
@@ -29,10 +29,10 @@ func (c *Conn) checkTimestamp(now Time, s *Segment) Verdict {
 	return VerdictAccepted
 }
 
-// updateTimestamp keeps the timestamp to echo: that of the segment that holds the octet last acknowledged, so that
-// delayed ACKs are part of the measured time and retransmissions are told apart (RFC 7323 4.3).
+// updateTimestamp records the timestamp to echo: that of the segment that holds the byte last acknowledged, so that the
+// measured time includes delayed ACKs and tells retransmissions apart (RFC 7323 4.3).
 func (c *Conn) updateTimestamp(now Time, s *Segment, at seq.Offset) {
-	if !c.timestamps || at > c.rcv.acked {
+	if !c.timestamps || !s.TCP.Options.HasTimestamps || at > c.rcv.acked {
 		return
 	}
 	v := s.TCP.Options.TSVal

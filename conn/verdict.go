@@ -14,8 +14,6 @@ const (
 	VerdictOutOfWindow
 	// VerdictOldTimestamp: refused by PAWS (RFC 7323 5).
 	VerdictOldTimestamp
-	// VerdictNoTimestamp: timestamps were agreed on and the segment has none (RFC 7323 3.2).
-	VerdictNoTimestamp
 	// VerdictChallenged: a SYN, RST or ACK that a blind attacker could have sent; answered with a challenge ACK (RFC 5961).
 	VerdictChallenged
 	// VerdictBadACK: acknowledges what was never sent, or not at all.
@@ -38,7 +36,6 @@ var verdictNames = [...]string{
 	VerdictDuplicate:    "duplicate",
 	VerdictOutOfWindow:  "out-of-window",
 	VerdictOldTimestamp: "old-timestamp",
-	VerdictNoTimestamp:  "no-timestamp",
 	VerdictChallenged:   "challenged",
 	VerdictBadACK:       "bad-ack",
 	VerdictReset:        "reset",
