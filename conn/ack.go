@@ -78,7 +78,7 @@ func (c *Conn) duplicated(start, end seq.Offset) {
 // sackBlocks describes what came twice, then the early data: the interval that changed last first, then those before it
 // (RFC 2018 4, RFC 2883 4).
 func (c *Conn) sackBlocks(o *wire.Options) {
-	ahead := c.rcv.buf.ahead
+	ahead := c.rcv.buf.ahead()
 	room := uint8(4)
 	if o.HasTimestamps {
 		room = 3
@@ -90,11 +90,8 @@ func (c *Conn) sackBlocks(o *wire.Options) {
 		if o.SACKCount == room {
 			return
 		}
-		for _, r := range ahead {
-			if start != 0 && r.start <= start && start < r.end {
-				c.sackBlock(o, r)
-				break
-			}
+		if r := ahead.holding(start); start != 0 && r != (interval{}) {
+			c.sackBlock(o, r)
 		}
 	}
 }

@@ -136,11 +136,18 @@ func (c *Conn) within(limit int) int {
 	return limit
 }
 
-// mayKeep reports whether there is memory for n octets at the given place. What comes early is not worth scarce memory, as
-// it will come again. What comes in order has been promised room, and gets it until there is none left; from then on only
-// as much as every connection may hold whatever happens, so that it goes on.
+// mayKeep reports whether there is memory for n bytes at the given place. Early data is not kept while memory is scarce, or
+// while that of the connection keeps more than twice its window in use: the peer sends it again. The window has promised
+// room for data in order: it is kept until memory is exhausted, and from then on up to the 64 KiB that every connection may
+// hold, so that each goes on.
+//
+// Deviation: early data that is dropped here is not reported in a SACK block; RFC 2018 8 has the newest segment reported
+// even so. The sender would take it for delivered, and repeat it after a timeout only.
 func (c *Conn) mayKeep(at seq.Offset, n int) bool {
 	b, pages := &c.rcv.buf, c.cfg.Pages
+	if at > b.next && b.earlyMemory() > 2*int(c.rcv.edge-b.next)+scarceBuffer {
+		return false
+	}
 	if !pages.Scarce() {
 		return true
 	}

@@ -2,7 +2,6 @@ package conn
 
 import (
 	"fmt"
-	"slices"
 
 	"minitcp/conn/seq"
 )
@@ -90,19 +89,19 @@ func (c *Conn) checkReceive() error {
 	switch {
 	case r.buf.start > r.buf.next || r.buf.next > r.edge:
 		return fmt.Errorf("receive space: start %d, next %d, edge %d", r.buf.start, r.buf.next, r.edge)
-	case r.finDone && (r.buf.next != r.finAt || len(r.buf.ahead) > 0):
-		return fmt.Errorf("FIN taken at %d, next is %d, beyond it %v", r.finAt, r.buf.next, r.buf.ahead)
+	case r.finDone && (r.buf.next != r.finAt || len(r.buf.ahead()) > 0):
+		return fmt.Errorf("FIN taken at %d, next is %d, beyond it %v", r.finAt, r.buf.next, r.buf.ahead())
 	case r.discard && r.buf.readable() > 0:
 		return fmt.Errorf("%d octets kept for nobody", r.buf.readable())
 	case c.orphan && c.state == Closed && r.buf.start != r.buf.next:
 		return fmt.Errorf("%d octets kept after the end", r.buf.readable())
-	case len(r.buf.ahead) > maxHoles:
-		return fmt.Errorf("%d ranges out of order", len(r.buf.ahead))
+	case len(r.buf.ahead()) > maxRanges:
+		return fmt.Errorf("%d ranges out of order", len(r.buf.ahead()))
 	}
 	last := r.buf.next
-	for _, i := range r.buf.ahead {
+	for _, i := range r.buf.ahead() {
 		if i.start <= last || i.end <= i.start || i.end > min(r.edge, r.finAt) {
-			return fmt.Errorf("out of order %v, next %d, edge %d, FIN %d", r.buf.ahead, r.buf.next, r.edge, r.finAt)
+			return fmt.Errorf("out of order %v, next %d, edge %d, FIN %d", r.buf.ahead(), r.buf.next, r.edge, r.finAt)
 		}
 		last = i.end
 	}
@@ -164,14 +163,22 @@ func (b *sendBuffer) check() error {
 
 // check is whether what is adopted is in order and unread, and the rest in pages.
 func (b *receiveBuffer) check() error {
-	if b.start == b.next && len(b.ahead) == 0 {
+	if b.start == b.next && len(b.ahead()) == 0 {
 		if b.adopted.first() != nil {
 			return fmt.Errorf("a loan is kept for nothing")
 		}
 		return b.span.check(never)
 	}
+	if err := b.checkEarly(); err != nil {
+		return err
+	}
 	at := b.start
-	copied := slices.Clone(b.ahead)
+	var copied []interval
+	for _, r := range b.ahead() {
+		if r.size() >= leastInPages {
+			copied = append(copied, r)
+		}
+	}
 	for _, s := range b.adopted.unread() {
 		if len(s.data) == 0 || s.end() <= at || s.start < at && at != b.start || s.end() > b.next {
 			return fmt.Errorf("adopted [%d, %d), from %d on to %d", s.start, s.end(), at, b.next)
@@ -180,6 +187,32 @@ func (b *receiveBuffer) check() error {
 		at = s.end()
 	}
 	return b.span.check(b.start, append(copied, interval{at, b.next})...)
+}
+
+// checkEarly compares the early data's pieces and counts with its ranges.
+func (b *receiveBuffer) checkEarly() error {
+	if b.early == nil {
+		return nil
+	}
+	pieces, bytes := b.early.pieces, 0
+	for _, r := range b.ahead() {
+		if r.size() >= leastInPages {
+			continue
+		}
+		if len(pieces) == 0 || pieces[0].start != r.start || len(pieces[0].data) != int(r.size()) {
+			return fmt.Errorf("early data %v has no piece of its size", r)
+		}
+		bytes += len(pieces[0].data)
+		pieces = pieces[1:]
+	}
+	slots := 0
+	if len(b.ahead()) > 0 {
+		slots = b.span.count(int64(b.next)>>pageShift, b.span.next)
+	}
+	if e := b.early; len(pieces) > 0 || bytes != e.bytes || slots != e.slots {
+		return fmt.Errorf("early data: %d pieces too many; %d bytes of %d, %d slots of %d", len(pieces), e.bytes, bytes, e.slots, slots)
+	}
+	return nil
 }
 
 func (c *Conn) checkTimers() error {

@@ -72,7 +72,7 @@ func (c *Conn) quiescent() bool {
 	if s.una != s.max || s.nxt != s.max || s.end() != s.max || s.probe || s.force || s.more {
 		return false
 	}
-	if r.buf.readable() > 0 || len(r.buf.ahead) > 0 || r.acked != r.nxt() || r.urgent > r.buf.start ||
+	if r.buf.readable() > 0 || len(r.buf.ahead()) > 0 || r.acked != r.nxt() || r.urgent > r.buf.start ||
 		!r.finDone && r.finAt != never || c.ack.due {
 		return false
 	}

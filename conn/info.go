@@ -163,7 +163,7 @@ func (c *Conn) Info(now Time) Info {
 		}
 		i.PacingRate = int64(c.pacingRate())
 	}
-	for _, r := range c.rcv.buf.ahead {
+	for _, r := range c.rcv.buf.ahead() {
 		i.Early += int(r.size())
 	}
 	if c.softError != 0 {

@@ -319,7 +319,7 @@ func (s *subject) receive(a *arriving) outcome {
 		o.verdict = s.c.Receive(s.now, segment).String()
 		s.check()
 		o.acks, o.takes = s.c.snd.una-una, s.c.rcv.buf.readable()-unread
-		for _, early := range s.c.rcv.buf.ahead {
+		for _, early := range s.c.rcv.buf.ahead() {
 			o.holds += int(early.size())
 		}
 		_, o.urgent = s.c.Urgent()

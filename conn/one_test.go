@@ -948,6 +948,7 @@ func (r *recycler) Get(size int) *Page { // which is small
 	return NewPage(size)
 }
 func (r *recycler) Put(p *Page)   { r.free = append(r.free, p) }
+func (*recycler) Charge(int)      {}
 func (*recycler) Scarce() bool    { return false }
 func (*recycler) Crowd(int) int   { return 1 }
 func (*recycler) Exhausted() bool { return false }

@@ -40,8 +40,11 @@ type Pages interface {
 	// Get lends a page of PageSize or LargePage octets. It never fails: whoever asks has looked whether it should.
 	Get(size int) *Page
 	Put(*Page)
-	// Scarce says that no more should be promised than needed: buffers do not exceed 64 KiB, but for what they hold or
-	// have promised already, and data that comes early is not kept.
+	// Charge adds change to the number of bytes that connections keep in use besides pages: small pieces of early data,
+	// and the records of where early data lies.
+	Charge(change int)
+	// Scarce reports that windows should not grow: buffers do not exceed 64 KiB, except for data they hold and windows
+	// they have offered already, and data that arrives early is not kept.
 	Scarce() bool
 	// Exhausted says that promises cannot be kept either: a connection keeps what arrives in order only while it has no
 	// more than 64 KiB unread. When it is true, Scarce is, too.
@@ -59,6 +62,7 @@ type heapPages struct{}
 
 func (heapPages) Get(size int) *Page { return NewPage(size) }
 func (heapPages) Put(*Page)          {}
+func (heapPages) Charge(int)         {}
 func (heapPages) Scarce() bool       { return false }
 func (heapPages) Exhausted() bool    { return false }
 func (heapPages) Share() int         { return math.MaxInt }
@@ -74,42 +78,50 @@ type span struct {
 	next  int64   // one more than the highest
 }
 
-// write copies p to the octets beginning at o.
-func (s *span) write(pages Pages, o seq.Offset, p []byte) {
+// write copies p to the bytes beginning at o, and returns the number of slots that have got a page by that. No large page is
+// placed below slot floor.
+func (s *span) write(pages Pages, o seq.Offset, p []byte, floor int64) (placed int) {
 	for much := len(p) >= muchAtOnce; len(p) > 0; {
-		n := copy(s.touch(pages, int64(o)>>pageShift, much).from(o), p)
+		page, slots := s.touch(pages, int64(o)>>pageShift, much, floor)
+		placed += slots
+		n := copy(page.from(o), p)
 		p = p[n:]
 		o += seq.Offset(n)
 	}
+	return placed
 }
 
 // from is what the page has room for from octet o of the stream on.
 func (p *Page) from(o seq.Offset) []byte { return p.octets[int(o)&(len(p.octets)-1):] }
 
-// touch returns the page in slot n, borrowing one if there is none: a large one for much, where there is room for it.
-func (s *span) touch(pages Pages, n int64, much bool) *Page {
+// touch returns the page in slot n, and for how many slots it has borrowed one: a large page for much, where there is room
+// for it from slot floor on.
+func (s *span) touch(pages Pages, n int64, much bool, floor int64) (page *Page, placed int) {
 	if s.first == s.next {
 		s.first, s.next = n, n
 	}
 	if n >= s.first && n < s.next {
 		if page := s.ring[n&int64(len(s.ring)-1)]; page != nil {
-			return page
+			return page, 0
 		}
 	}
-	if low := n &^ (slotsInLarge - 1); much && s.vacant(low, low+slotsInLarge) {
-		return s.place(pages.Get(LargePage), low, low+slotsInLarge)
+	if low := n &^ (slotsInLarge - 1); much && low >= floor && s.vacant(low, low+slotsInLarge) {
+		return s.place(pages.Get(LargePage), low, low+slotsInLarge), slotsInLarge
 	}
-	return s.place(pages.Get(PageSize), n, n+1)
+	return s.place(pages.Get(PageSize), n, n+1), 1
 }
 
 // vacant reports whether no slot from low to below high has a page.
-func (s *span) vacant(low, high int64) bool {
+func (s *span) vacant(low, high int64) bool { return s.count(low, high) == 0 }
+
+// count returns the number of slots from low to below high that have a page.
+func (s *span) count(low, high int64) (held int) {
 	for n := max(low, s.first); n < min(high, s.next); n++ {
 		if s.ring[n&int64(len(s.ring)-1)] != nil {
-			return false
+			held++
 		}
 	}
-	return true
+	return held
 }
 
 // place puts a page into the slots from low to below high.
@@ -180,6 +192,25 @@ func (s *span) release(pages Pages, o seq.Offset) {
 		}
 		if page != nil {
 			pages.Put(page)
+		}
+	}
+}
+
+// truncate gives back the pages that lie wholly at or beyond o.
+func (s *span) truncate(pages Pages, o seq.Offset) {
+	end := max(int64(o+PageSize-1)>>pageShift, s.first)
+	for s.next > end {
+		page := s.ring[(s.next-1)&int64(len(s.ring)-1)]
+		slots := int64(1)
+		if page != nil {
+			if slots = int64(page.Size() >> pageShift); s.next-slots < end {
+				return
+			}
+			pages.Put(page)
+		}
+		for ; slots > 0; slots-- {
+			s.next--
+			s.ring[s.next&int64(len(s.ring)-1)] = nil
 		}
 	}
 }

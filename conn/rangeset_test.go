@@ -33,21 +33,20 @@ func TestRangesetAdd(t *testing.T) {
 	}
 }
 
-func TestRangesetTakeFrom(t *testing.T) {
-	for _, c := range []struct {
-		o, want seq.Offset
-		left    rangeset
-	}{
-		{5, 5, rangeset{{10, 20}, {30, 40}}},
-		{10, 20, rangeset{{30, 40}}},
-		{15, 20, rangeset{{30, 40}}},
-		{25, 25, rangeset{{30, 40}}},
-		{30, 40, rangeset{}},
-		{99, 99, rangeset{}},
-	} {
+func TestRangesetRemoveFirst(t *testing.T) {
+	for n, want := range []rangeset{{{10, 20}, {30, 40}}, {{30, 40}}, {}} {
 		s := rangeset{{10, 20}, {30, 40}}
-		if got := s.takeFrom(c.o); got != c.want || !slices.Equal(s, c.left) {
-			t.Errorf("takeFrom(%d) = %d and %v, want %d and %v", c.o, got, s, c.want, c.left)
+		if s.removeFirst(n); !slices.Equal(s, want) {
+			t.Errorf("without the first %d: %v, want %v", n, s, want)
+		}
+	}
+}
+
+func TestRangesetHolding(t *testing.T) {
+	s := rangeset{{10, 20}, {30, 40}}
+	for o, want := range map[seq.Offset]interval{9: {}, 10: {10, 20}, 19: {10, 20}, 20: {}, 29: {}, 30: {30, 40}, 40: {}} {
+		if got := s.holding(o); got != want {
+			t.Errorf("byte %d is in %v, want %v", o, got, want)
 		}
 	}
 }

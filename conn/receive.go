@@ -216,12 +216,12 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 		c.acknowledgeNow(NoteDuplicateACK)
 		return VerdictNoMemory
 	}
-	hadHoles := len(b.ahead) > 0
+	hadHoles := len(b.ahead()) > 0
 	switch end := at + seq.Offset(len(data)); {
 	case at < before:
 		c.duplicated(at, before)
 	default:
-		again := b.ahead.overlap(at, end) // the first such stretch (RFC 2883 4)
+		again := b.ahead().overlap(at, end) // the first such stretch (RFC 2883 4)
 		c.duplicated(again.start, again.end)
 	}
 	var early interval

@@ -2,18 +2,14 @@ package conn
 
 import "minitcp/conn/seq"
 
-// maxHoles bounds the reassembly queue: a peer that sends every other octet must not make each arrival slow.
-// A segment that would exceed it is dropped, and sent again by the peer.
-const maxHoles = 256
-
-// receiveBuffer holds what arrived: the octets from start to next are in order and unread, those in ahead came early.
-// They are in span, but for what has been adopted.
+// receiveBuffer holds data that arrived: the bytes from start to next are in order and unread, those in early are beyond a gap.
+// They are in span, except for adopted data and for small pieces of early data.
 type receiveBuffer struct {
 	span    span
 	adopted *adopted   // nil until something is
 	start   seq.Offset // first octet the application has not read
 	next    seq.Offset // first octet that has not arrived
-	ahead   rangeset   // what arrived beyond next
+	early   *earlyData // nil until there is some
 }
 
 // readable is the number of octets ready for the application.
@@ -21,35 +17,35 @@ func (b *receiveBuffer) readable() int { return int(b.next - b.start) }
 
 // arrived is one past the highest octet that has arrived.
 func (b *receiveBuffer) arrived() seq.Offset {
-	if n := len(b.ahead); n > 0 {
-		return b.ahead[n-1].end
+	if ahead := b.ahead(); len(ahead) > 0 {
+		return ahead[len(ahead)-1].end
 	}
 	return b.next
 }
 
-// insert stores p at o, where o+len(p) > next. It returns the interval of early data p became part of, empty when p was in order.
+// insert stores p at o, where o+len(p) > next. It returns the range of early data that p is now in, empty when p was in
+// order, or false if p was not stored.
 func (b *receiveBuffer) insert(pages Pages, o seq.Offset, p []byte) (early interval, ok bool) {
 	if o < b.next {
 		p = p[b.next-o:]
 		o = b.next
 	}
-	end := o + seq.Offset(len(p))
-	if o > b.next {
-		if len(b.ahead) >= maxHoles && !b.ahead.contains(o, end) {
-			return interval{}, false
-		}
-		b.span.write(pages, o, p)
-		return b.ahead.add(o, end), true
+	switch {
+	case o > b.next:
+		return b.insertEarly(pages, o, p)
+	case len(b.ahead()) > 0:
+		b.fill(pages, p)
+	default:
+		b.span.write(pages, o, p, 0)
+		b.next = o + seq.Offset(len(p))
 	}
-	b.span.write(pages, o, p)
-	b.next = b.ahead.takeFrom(end)
 	return interval{}, true
 }
 
 // adopt keeps p, which is what comes next, in the memory it is in, and reports whether it does: not while there is early
 // data, some of which may be the same.
 func (b *receiveBuffer) adopt(o seq.Offset, p []byte, loan Loan) bool {
-	if o != b.next || len(b.ahead) > 0 {
+	if o != b.next || len(b.ahead()) > 0 {
 		return false
 	}
 	if b.adopted == nil {
@@ -95,7 +91,7 @@ func (b *receiveBuffer) take(pages Pages) ([]byte, Loan) {
 func (b *receiveBuffer) skip(pages Pages, n int) {
 	b.start += seq.Offset(n)
 	b.adopted.release(b.start)
-	if b.start == b.next && len(b.ahead) == 0 {
+	if b.start == b.next && len(b.ahead()) == 0 {
 		b.span.releaseAll(pages)
 		return
 	}
@@ -105,7 +101,6 @@ func (b *receiveBuffer) skip(pages Pages, n int) {
 // discard forgets everything that has arrived.
 func (b *receiveBuffer) discard(pages Pages) {
 	b.start = b.next
-	b.ahead = nil
 	b.adopted.release(b.next)
-	b.span.releaseAll(pages)
+	b.shed(pages)
 }

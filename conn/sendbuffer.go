@@ -13,7 +13,7 @@ type sendBuffer struct {
 func (b *sendBuffer) size() int { return int(b.end - b.start) }
 
 func (b *sendBuffer) append(pages Pages, p []byte) {
-	b.span.write(pages, b.end, p)
+	b.span.write(pages, b.end, p, 0)
 	b.end += seq.Offset(len(p))
 }
 

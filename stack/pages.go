@@ -14,8 +14,9 @@ type pagePool struct {
 	large sync.Pool
 	limit int64 // of what is lent, in small pages, from which on there is no memory left
 	_     [64]byte
-	lent  atomic.Int64 // alone on its line of cache
-	_     [56]byte
+	lent  atomic.Int64 // in small pages; with bytes alone on its line of cache
+	bytes atomic.Int64 // in use besides pages
+	_     [48]byte
 	bulk  atomic.Int64 // connections that receive data in bulk; likewise
 }
 
@@ -44,10 +45,16 @@ func (p *pagePool) Put(page *conn.Page) {
 	p.of(page.Size()).Put(page)
 }
 
-// Scarce is true from three quarters of the budget on: the last quarter is for what has been promised.
-func (p *pagePool) Scarce() bool { return p.lent.Load() >= p.limit-p.limit/4 }
+// Charge implements [conn.Pages].
+func (p *pagePool) Charge(change int) { p.bytes.Add(int64(change)) }
 
-func (p *pagePool) Exhausted() bool { return p.lent.Load() >= p.limit }
+// used is the memory in use, in small pages.
+func (p *pagePool) used() int64 { return p.lent.Load() + p.bytes.Load()/conn.PageSize }
+
+// Scarce is true from three quarters of the budget on: the last quarter is for data that windows have promised room for.
+func (p *pagePool) Scarce() bool { return p.used() >= p.limit-p.limit/4 }
+
+func (p *pagePool) Exhausted() bool { return p.used() >= p.limit }
 
 // Crowd implements [conn.Pages].
 func (p *pagePool) Crowd(change int) int {
@@ -60,5 +67,5 @@ func (p *pagePool) Crowd(change int) int {
 // Share is half of what is left of an eighth of the budget. So n buffers that each hold their share take n/(n+2) of that
 // eighth together (a dynamic threshold, as switches have it for the queues of their ports).
 func (p *pagePool) Share() int {
-	return int(max(0, p.limit/8-p.lent.Load())) / 2 * conn.PageSize
+	return int(max(0, p.limit/8-p.used())) / 2 * conn.PageSize
 }

@@ -10,6 +10,7 @@ import (
 // Pages lends memory and counts it. A page that comes back is overwritten, so that whoever still uses it is found out.
 type Pages struct {
 	Lent  int // pages not given back; a large one counts as what it replaces
+	Small int // bytes charged besides pages
 	Loans int // memory of segments that is still in use
 	Bulk  int // connections that receive data in bulk
 	// Limit is how many may be lent before memory is exhausted; it is scarce when three quarters of them are. 0: as many
@@ -21,6 +22,9 @@ type Pages struct {
 
 // Scarce implements [conn.Pages].
 func (p *Pages) Scarce() bool { return p.Limit > 0 && p.Lent >= p.Limit*3/4 }
+
+// Charge implements [conn.Pages].
+func (p *Pages) Charge(change int) { p.Small += change }
 
 // Exhausted implements [conn.Pages].
 func (p *Pages) Exhausted() bool { return p.Limit > 0 && p.Lent >= p.Limit }
