@@ -211,7 +211,7 @@ func (c *Conn) fail(err Error) {
 	c.close()
 }
 
-// close enters CLOSED and lets go of everything but unread data.
+// close enters CLOSED and discards everything except unread data.
 func (c *Conn) close() {
 	if c.state != Closed {
 		c.setState(Closed)
@@ -221,6 +221,7 @@ func (c *Conn) close() {
 	c.ack = ackState{}
 	c.snd.buf.discard(c.cfg.Pages)
 	c.sent = sentQueue{}
+	c.rcv.buf.shed(c.cfg.Pages) // the gap will not be filled
 	if c.orphan {
 		c.rcv.buf.discard(c.cfg.Pages)
 	}

@@ -190,6 +190,9 @@ func (c *Conn) EarlyMemory() int {
 	return c.rcv.buf.earlyMemory()
 }
 
+// Arrived is the number of bytes that have arrived in order.
+func (c *Conn) Arrived() uint64 { return c.stats.Received }
+
 // ShedEarly discards all data that arrived beyond a gap, which the peer has to send again (RFC 9293 3.10.7.4 leaves it to
 // the receiver to keep such data). It is not reported in SACK blocks any more (RFC 2018 8).
 func (c *Conn) ShedEarly() {

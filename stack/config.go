@@ -15,12 +15,16 @@ type Config struct {
 	Addresses []netip.Prefix
 	// Conn holds TCP's settings for every connection.
 	Conn conn.Config
-	// Memory is the budget for the buffers of all connections, in octets. When three quarters of it are taken, buffers
-	// stop growing: they are filled to no more than 64 KiB each, and data that comes early is dropped. When all of it is,
-	// so is data that comes in order, for who has left as much unread; its peer sends it again. So a connection always
-	// goes on, and the budget is exceeded by no more than 160 KiB for each. Default 512 MiB, which is 32 readers that
-	// have stopped with the largest window full; how much the machine has is not asked, as a stack is seldom alone there.
-	// Not used if Conn.Pages is set.
+	// Memory is the budget for the buffers of all connections, in bytes. When three quarters of it are in use, buffers
+	// stop growing: they are filled to at most 64 KiB each, and data that arrives beyond a gap is dropped. When the budget
+	// is exhausted, data in order is dropped as well on connections that hold 64 KiB of unread data. The peer sends it
+	// again. So every connection goes on, and the budget is exceeded by at most 160 KiB for each.
+	//
+	// Data beyond a gap may take a quarter of the budget, and a sixteenth while three quarters are in use. When it takes
+	// more, the data of the connections that have held the most of it for the longest time is discarded.
+	//
+	// Default 512 MiB, which is 32 connections whose largest window is full and whose application does not read. The
+	// machine's memory is not taken into account. Not used if Conn.Pages is set.
 	Memory int64
 	// HopLimit is the TTL or hop limit of what is sent. Default 64 (RFC 9293 3.9.1.7, MUST-49).
 	HopLimit uint8

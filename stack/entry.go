@@ -25,6 +25,8 @@ type entry struct {
 	older    *entry    // listener's queue of embryos
 	newer    *entry
 
+	early *earlyNode // its place in the list of connections that hold early data; nil while it holds none
+
 	iss, irs     uint32 // for traces
 	irsKnown     bool
 	met          meeting // when what is known of its path was exchanged with the stack's peers

@@ -86,6 +86,7 @@ func (q *queue) receiveBatch(n int) {
 		}
 	}
 	q.settle()
+	s.shedEarly(now)
 	if n < batch {
 		s.waiting.note(q.number, now, false)
 	}

@@ -33,6 +33,7 @@ func (s *Stack) settle(e *entry, w *writer) {
 		}
 	case *conn.Conn:
 		ready := tcp.Ready()
+		s.early.note(now, e, tcp)
 		if e.user != nil {
 			e.user.passBaton(ready)
 			e.user.wake(ready)
@@ -56,6 +57,7 @@ func (s *Stack) settle(e *entry, w *writer) {
 // retire keeps of a connection only what TIME-WAIT needs. An application that still reads has the connection itself.
 func (s *Stack) retire(now conn.Time, e *entry, tcp *conn.Conn) {
 	e.tcp = tcp.Remnant(now)
+	s.early.remove(e)
 	e.detach()
 	s.buried(e)
 }
@@ -70,6 +72,7 @@ func (s *Stack) drop(e *entry) {
 		e.listener = nil
 	}
 	e.tcp = nil
+	s.early.remove(e)
 	e.detach()
 	s.wheels[e.timer.wheel].disarm(e)
 	s.table.remove(e)

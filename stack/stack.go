@@ -30,6 +30,7 @@ type Stack struct {
 	spread    *spread       // nil: all lanes are always used
 	table     *table
 	peers     peers
+	early     earlyList     // connections that hold early data
 	dials     atomic.Uint32 // so far, to spread them over the queues
 	listeners listeners
 	ports     *ports
@@ -84,6 +85,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	if err := s.checkMTU(); err != nil {
 		return nil, err
 	}
+	s.early.pool, _ = cfg.Conn.Pages.(*pagePool)
 	s.waiting = make(waitingFrames, len(s.lanes))
 	s.writing, s.offering = newBatons(s.clock, goOn, nil), newBatons(s.clock, openWindow, s.idled)
 	s.spread = newSpread(dev)

@@ -36,6 +36,7 @@ const (
 	countResetsSent
 	countResetsLimited
 	countReopened
+	countEarlyShed
 
 	countICMPReceived
 	countICMPSent
@@ -71,6 +72,7 @@ var counterNames = [counters]string{
 	countResetsSent:       "resets-sent",
 	countResetsLimited:    "resets-limited",
 	countReopened:         "time-wait-reopened",
+	countEarlyShed:        "early-data-shed",
 	countICMPReceived:     "icmp-received",
 	countICMPSent:         "icmp-sent",
 	countICMPLimited:      "icmp-limited",

@@ -1,0 +1,218 @@
+package stack
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/netip"
+	"testing"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+	"minitcp/stack/stacktest"
+)
+
+// hoarder is a peer that opens a connection to b and sends data beyond a gap that it never fills.
+type hoarder struct {
+	addr     netip.AddrPort
+	seq, ack uint32
+	conn     *Conn
+}
+
+// newHoarder opens the connection number i.
+func newHoarder(p *pair, l *Listener, i int) *hoarder {
+	p.t.Helper()
+	h := &hoarder{addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 78, byte(i >> 8), byte(i)}), 5000), seq: 1001}
+	p.db.Inject(packet(segmentSpec{src: h.addr, flags: wire.SYN, seq: 1000, options: []byte{3, 3, 7, 0}}))
+	quiet()
+	k := makeKey(addressesB[0].Addr(), h.addr.Addr(), 80, h.addr.Port())
+	e := p.b.table.find(&k)
+	if e == nil {
+		p.t.Fatalf("hoarder %d has no connection", i)
+	}
+	h.ack = e.iss + 1
+	p.db.Inject(packet(segmentSpec{src: h.addr, flags: wire.ACK, seq: h.seq, ack: h.ack}))
+	quiet()
+	var err error
+	if h.conn, err = l.AcceptTCP(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.db.Inject(packet(segmentSpec{src: h.addr, flags: wire.ACK, seq: h.seq - 1, ack: h.ack})) // the ACK opens the window
+	quiet()
+	return h
+}
+
+// send injects data that lies at bytes beyond the first missing one.
+func (h *hoarder) send(p *pair, at int, data []byte) {
+	p.db.Inject(packet(segmentSpec{src: h.addr, flags: wire.ACK, seq: h.seq + uint32(at), ack: h.ack, data: data}))
+}
+
+// hoarding is what hoarders send: each so many segments, so far apart.
+type hoarding struct{ hoarders, segments, stride, size int }
+
+func (h hoarding) String() string {
+	return fmt.Sprintf("%d hoarders with %d segments of %d bytes, one in %d", h.hoarders, h.segments, h.size, h.stride)
+}
+
+// outcome is what an honest transfer beside hoarders comes to.
+type outcome struct {
+	window   int64         // offered in the end
+	took     time.Duration // virtual
+	repeated int           // bytes sent again that were not lost
+}
+
+// besideHoarders transfers 24 MiB from a to b, of which 96 frames are lost, while the hoarders go on sending.
+func besideHoarders(t *testing.T, h hoarding) (o outcome) {
+	const budget, limit = 64 << 20, 64 << 20 / 4
+	p := newPairOn(t, stacktest.Config{Queue: 20000}, Config{}, Config{Memory: budget})
+	pool, l := p.b.cfg.Conn.Pages.(*pagePool), p.listen()
+	var list []*hoarder
+	for i := range h.hoarders {
+		list = append(list, newHoarder(p, l, i))
+	}
+	data := bytes.Repeat([]byte{1}, h.size)
+	inject := func(from, to int) {
+		for _, who := range list[from:to] {
+			for i := range h.segments {
+				who.send(p, 10+i*h.stride, data)
+			}
+			quiet()
+			if early := p.b.early.total.Load(); early > limit+4<<20 || pool.Scarce() {
+				t.Fatalf("%v: early data takes %d bytes, %d are in use of %d", h, early, pool.used()*conn.PageSize, budget)
+			}
+		}
+	}
+	inject(0, len(list))
+	time.Sleep(5 * time.Second)
+
+	client, server := p.connect(l)
+	first, next, lost, most := client.entry.iss+1, 100_000, 0, int64(0)
+	p.da.SetHook(func(frame []byte) stacktest.Fate {
+		_, tcp, data, ok := stacktest.Segment(frame)
+		if at := int(tcp.Seq - first); ok && len(data) > 0 && at <= next && at+len(data) > next {
+			next += 256 << 10
+			lost += len(data)
+			return stacktest.Drop
+		}
+		return stacktest.Pass
+	})
+	begin := time.Now()
+	chunk, got := pattern(1, 1<<20), make([]byte, 1<<20)
+	for i := range 24 {
+		go client.Write(chunk)
+		if len(list) > 0 {
+			inject(i*len(list)/24, (i+1)*len(list)/24)
+		}
+		if _, err := io.ReadFull(server, got); err != nil || !bytes.Equal(got, chunk) {
+			t.Fatalf("%v: %v, or wrong bytes", h, err)
+		}
+		quiet()
+		most = max(most, p.b.early.total.Load())
+	}
+	i := server.Info()
+	o = outcome{window: i.ReceiveWindow, took: time.Since(begin), repeated: int(client.Info().Resent) - lost}
+	t.Logf("%v: %+v; at most %d bytes early, %d shed", h, o, most, p.b.Stats()["early-data-shed"])
+	return o
+}
+
+// However many connections hold early data that never gets in order, and however it is spread, a transfer beside them has
+// the window and the rate it has without them, and keeps its own early data.
+func TestHonestBesideHoarders(t *testing.T) {
+	within(t, func(t *testing.T) {
+		alone := besideHoarders(t, hoarding{})
+		for _, h := range []hoarding{
+			{700, 127, conn.PageSize, 1},
+			{700, 60, 2 * conn.PageSize, 1400},
+			{10_000, 5, conn.PageSize, 1100},
+		} {
+			if o := besideHoarders(t, h); o.window < 1<<20 || o.took > alone.took+alone.took/10 || o.repeated > alone.repeated {
+				t.Errorf("beside %v: %+v, alone %+v", h, o, alone)
+			}
+		}
+	})
+}
+
+// The worst connection is the one that has held much for long. One that gets as much in order as it holds early begins
+// anew, and one that ends or whose gap is filled is not listed any more.
+func TestWorstEarlyData(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		l, list := p.listen(), &p.b.early
+		var h []*hoarder
+		for i := range 4 {
+			h = append(h, newHoarder(p, l, i))
+		}
+		worst := func(want int) {
+			t.Helper()
+			quiet()
+			e := list.worst(p.b.clock.now())
+			for i := range h {
+				if e == h[i].conn.entry && i != want {
+					t.Errorf("the worst is hoarder %d, want %d", i, want)
+				}
+			}
+			if (e == nil) != (want < 0) {
+				t.Errorf("the worst is %p, want hoarder %d", e, want)
+			}
+		}
+		spread := func(i, pages int) {
+			for n := range pages {
+				h[i].send(p, 10+n*conn.PageSize, make([]byte, 1200))
+			}
+			quiet()
+		}
+		worst(-1)
+		spread(0, 1)
+		time.Sleep(2 * time.Second)
+		spread(1, 7)
+		worst(0) // it has held less, but for 2 s
+		time.Sleep(2 * time.Second)
+		worst(1)
+		spread(2, 7)
+		worst(1) // it came before
+		h[1].send(p, 0, make([]byte, 10))
+		spread(3, 1)
+		time.Sleep(time.Second)
+		worst(1) // 10 bytes in order are no progress
+		h[1].conn.SetReadBuffer(1 << 20)
+		for at := 10; at < 7*conn.PageSize; at += 1400 {
+			h[1].send(p, at, make([]byte, 1400))
+		}
+		worst(0) // of hoarder 1 nothing is early any more
+		p.db.Inject(packet(segmentSpec{src: h[0].addr, flags: wire.RST, seq: h[0].seq, ack: h[0].ack}))
+		worst(2)
+		h[2].conn.SetLinger(0)
+		h[2].conn.Close()
+		worst(3)
+		h[3].conn.SetLinger(0)
+		h[3].conn.Close()
+		worst(-1)
+		if early, bytes := list.total.Load(), p.b.cfg.Conn.Pages.(*pagePool).bytes.Load(); early != 0 || bytes != 0 {
+			t.Errorf("%d bytes early and %d charged are left", early, bytes)
+		}
+	})
+}
+
+// While memory is scarce, early data that takes more than a sixteenth of it is discarded, the worst first, and the data of
+// a connection with little is not.
+func TestEarlyDataIsShedWhileScarce(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPairOn(t, stacktest.Config{Queue: 10000}, Config{}, Config{Memory: 256 * conn.PageSize})
+		pool, l := p.b.cfg.Conn.Pages.(*pagePool), p.listen()
+		large, small := newHoarder(p, l, 0), newHoarder(p, l, 1)
+		small.send(p, 10, make([]byte, 100))
+		for n := range 30 {
+			large.send(p, 10+n*conn.PageSize, make([]byte, 1200))
+		}
+		quiet()
+		wantCount(t, p.b, "early-data-shed", 0)
+		pool.lent.Add(192)
+		small.send(p, 10, make([]byte, 100))
+		wantCount(t, p.b, "early-data-shed", 1)
+		if a, b := large.conn.Info().Early, small.conn.Info().Early; a != 0 || b != 100 {
+			t.Errorf("%d and %d bytes are kept, want 0 and 100", a, b)
+		}
+		pool.lent.Add(-192)
+	})
+}
