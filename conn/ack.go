@@ -101,8 +101,9 @@ func (c *Conn) sackBlock(o *wire.Options, r interval) {
 	o.SACKCount++
 }
 
-// challengeLimit keeps answers to segments that may be forged, or that two confused ends send each other, to a few in
-// five seconds (RFC 5961 7).
+// challengeLimit limits the answers to segments that may be forged, or that two ends that disagree send each other, to a few
+// in five seconds (RFC 5961 7). Each connection has its own: a limit that connections share tells an attacker who has one of
+// them about the others (CVE-2016-5696).
 type challengeLimit struct {
 	since Time
 	count int

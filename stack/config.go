@@ -39,8 +39,9 @@ type Config struct {
 	ResetOnBadHeader bool
 	// Secret keys initial sequence numbers and the choice of ports (RFC 6528, RFC 6056). Default: random.
 	Secret [32]byte
-	// ICMPRate is how many ICMP messages are sent per second at the most; ten times as many RSTs for no connection may be
-	// sent besides. Default 1000 (RFC 4443 2.4 (f), RFC 1812 4.3.2.8).
+	// ICMPRate is the most ICMP messages per second that are sent to one IPv4 address or IPv6 network of 64 bits. Ten times
+	// as many RSTs for no connection may be sent to it besides. The limit is applied to periods of about a tenth of a second
+	// and varies at random, from three quarters of it up. Default 1000 (RFC 4443 2.4 (f), RFC 1812 4.3.2.8).
 	ICMPRate int
 	// Trace, if set, is called for every segment that arrives or leaves, on the goroutine that handles it and while the
 	// connection is locked. It must not block, call the stack, or keep the event.

@@ -144,7 +144,7 @@ const icmpHeaderLen = 8
 // sendICMP sends m back to where the packet at hand came from.
 func (q *queue) sendICMP(now conn.Time, m *wire.ICMP) {
 	s, w := q.stack, q.writer
-	if !s.icmpLimit.allow(now) {
+	if !s.icmpLimit.allow(now, q.ip.Src) {
 		s.totals.count(countICMPLimited)
 		return
 	}

@@ -1,34 +1,84 @@
 package stack
 
 import (
-	"sync/atomic"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
 	"time"
 
 	"minitcp/conn"
 )
 
-// rateLimit lets so many events pass per second, and a burst of as many as come in a tenth of one. It is a token
-// bucket written as the time at which the bucket will be full again.
-type rateLimit struct {
-	interval conn.Time // one event's
-	burst    conn.Time
-	full     atomic.Int64
+// replyLimit rations replies to packets that belong to no connection: RSTs, and ICMP messages. Each destination, an IPv4
+// address or an IPv6 network of 64 bits, has a budget of its own.
+//
+// A budget that all destinations share tells one of them what is sent to the others: an attacker who sends segments with
+// another host's address, and counts the RSTs that its own segments get, learns whether that host has a connection here
+// (CVE-2016-5696, CVE-2020-25705). So replies to one destination must not change what another one gets.
+//
+// The counts lie in a table of fixed size. A keyed hash gives each destination a count in each of four rows, and a reply is
+// refused when all four have reached the limit. So one destination is refused for the replies to others only if those share
+// all of its counts and use them up. Key, limit and length are random and new in each period of about a tenth of a second,
+// so that a collision that was found is of no use afterwards.
+type replyLimit struct {
+	budget uint32    // replies to one destination in a period, at most
+	period conn.Time // its mean length
+
+	mu     sync.Mutex
+	ends   conn.Time // when the period ends
+	limit  uint32    // replies to one destination in this one
+	seed   seed
+	counts [limitRows][limitColumns]uint32
 }
 
-func newRateLimit(perSecond int) *rateLimit {
-	interval := conn.Time(max(1, int64(time.Second)/int64(perSecond)))
-	return &rateLimit{interval: interval, burst: max(interval, conn.Time(100*time.Millisecond))}
+const (
+	limitRows    = 4
+	limitColumns = 1 << limitBits
+	limitBits    = 10
+	// limitPeriod is the mean length of a period, if that is long enough for one reply.
+	limitPeriod = conn.Time(100 * time.Millisecond)
+)
+
+// newReplyLimit returns a limit of perSecond replies per second to each destination.
+func newReplyLimit(perSecond int) *replyLimit {
+	each := conn.Time(max(1, int64(time.Second)/int64(perSecond)))
+	period := max(limitPeriod, each)
+	return &replyLimit{budget: uint32(min(int64(period/each), 1<<31)), period: period, ends: -1}
 }
 
-func (l *rateLimit) allow(now conn.Time) bool {
-	for {
-		full := l.full.Load()
-		next := max(conn.Time(full), now) + l.interval
-		if next > now+l.burst {
-			return false
-		}
-		if l.full.CompareAndSwap(full, int64(next)) {
-			return true
+// allow reports whether a reply may be sent to a destination, and counts it.
+func (l *replyLimit) allow(now conn.Time, to netip.Addr) bool {
+	a := addressOf(to)
+	if !a.is4() {
+		a.lo = 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now >= l.ends {
+		l.begin(now)
+	}
+	hash := fold(fold(a.hi^l.seed[0], a.lo^l.seed[1])^l.seed[2], l.seed[1]|1)
+	var counts [limitRows]*uint32
+	least := l.limit
+	for row := range counts {
+		counts[row] = &l.counts[row][hash>>(row*64/limitRows)%limitColumns]
+		least = min(least, *counts[row])
+	}
+	if least >= l.limit {
+		return false
+	}
+	for _, n := range counts { // a larger one counts other destinations' replies too
+		if *n == least {
+			*n++
 		}
 	}
+	return true
+}
+
+// begin begins a period, with a limit of three quarters to all of the budget.
+func (l *replyLimit) begin(now conn.Time) {
+	l.counts = [limitRows][limitColumns]uint32{}
+	l.seed = randomSeed()
+	l.limit = l.budget - rand.Uint32N(l.budget/4+1)
+	l.ends = now + l.period/2 + conn.Time(rand.Int64N(int64(l.period)))
 }

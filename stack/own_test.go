@@ -3,9 +3,6 @@ package stack
 import (
 	"net/netip"
 	"testing"
-	"time"
-
-	"minitcp/conn"
 )
 
 // Shows: MUST-44.
@@ -57,27 +54,5 @@ func TestEphemeralPorts(t *testing.T) {
 			t.Fatalf("port %d", port)
 		}
 		seen[port] = true
-	}
-}
-
-func TestRateLimit(t *testing.T) {
-	l := newRateLimit(1000)
-	now := conn.Time(time.Hour)
-	count := func() (n int) {
-		for l.allow(now) {
-			n++
-		}
-		return n
-	}
-	if n := count(); n != 100 {
-		t.Errorf("a burst of %d, want 100", n)
-	}
-	now = now.Add(7 * time.Millisecond)
-	if n := count(); n != 7 {
-		t.Errorf("%d in 7 ms, want 7", n)
-	}
-	now = now.Add(time.Hour)
-	if n := count(); n != 100 {
-		t.Errorf("a burst of %d, want 100", n)
 	}
 }

@@ -36,8 +36,8 @@ type Stack struct {
 	ports     *ports
 
 	totals     totals
-	icmpLimit  *rateLimit
-	resetLimit *rateLimit
+	icmpLimit  *replyLimit
+	resetLimit *replyLimit
 	writers    sync.Pool
 	frames     *framePool
 	waits      sync.Pool
@@ -74,8 +74,8 @@ func New(dev Device, cfg Config) (*Stack, error) {
 			ports:  make(map[uint16]int),
 		},
 		ports:      newPorts(cfg.EphemeralPorts[0], cfg.EphemeralPorts[1], cfg.Secret),
-		icmpLimit:  newRateLimit(cfg.ICMPRate),
-		resetLimit: newRateLimit(10 * cfg.ICMPRate),
+		icmpLimit:  newReplyLimit(cfg.ICMPRate),
+		resetLimit: newReplyLimit(10 * cfg.ICMPRate),
 		writers:    sync.Pool{New: func() any { return newWriter() }},
 		frames:     newFramePool(cfg.Conn.Pages),
 		waits:      sync.Pool{New: func() any { return new(waits) }},
