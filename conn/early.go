@@ -100,10 +100,10 @@ func (b *receiveBuffer) fill(pages Pages, p []byte) {
 // moveToPages moves the pieces that begin in [start, end) to their places in the span.
 func (b *receiveBuffer) moveToPages(pages Pages, start, end seq.Offset) {
 	e := b.early
-	i, j := e.piecesWithin(start, end)
-	if i == j {
+	if len(e.pieces) == 0 {
 		return
 	}
+	i, j := e.piecesWithin(start, end)
 	for _, p := range e.pieces[i:j] {
 		e.slots += b.span.write(pages, p.start, p.data, 0)
 		e.bytes -= len(p.data)
@@ -139,7 +139,7 @@ func (b *receiveBuffer) earlyMemory() int {
 // piecesWithin returns the indices i up to j of the pieces that begin in [start, end).
 func (e *earlyData) piecesWithin(start, end seq.Offset) (i, j int) {
 	if n := len(e.pieces); n == 0 || e.pieces[n-1].start < start {
-		return n, n
+		return n, n // as when data arrives in the order in which it was sent
 	}
 	order := func(p piece, o seq.Offset) int {
 		e.looks++

@@ -82,8 +82,12 @@ type span struct {
 // placed below slot floor.
 func (s *span) write(pages Pages, o seq.Offset, p []byte, floor int64) (placed int) {
 	for much := len(p) >= muchAtOnce; len(p) > 0; {
-		page, slots := s.touch(pages, int64(o)>>pageShift, much, floor)
-		placed += slots
+		page := s.at(int64(o) >> pageShift)
+		if page == nil {
+			var slots int
+			page, slots = s.borrow(pages, int64(o)>>pageShift, much, floor)
+			placed += slots
+		}
 		n := copy(page.from(o), p)
 		p = p[n:]
 		o += seq.Offset(n)
@@ -94,16 +98,19 @@ func (s *span) write(pages Pages, o seq.Offset, p []byte, floor int64) (placed i
 // from is what the page has room for from octet o of the stream on.
 func (p *Page) from(o seq.Offset) []byte { return p.octets[int(o)&(len(p.octets)-1):] }
 
-// touch returns the page in slot n, and for how many slots it has borrowed one: a large page for much, where there is room
-// for it from slot floor on.
-func (s *span) touch(pages Pages, n int64, much bool, floor int64) (page *Page, placed int) {
+// at returns the page in slot n, nil if there is none.
+func (s *span) at(n int64) *Page {
+	if n < s.first || n >= s.next {
+		return nil
+	}
+	return s.ring[n&int64(len(s.ring)-1)]
+}
+
+// borrow returns a page for slot n, which has none, and the number of slots it fills: a large page for much, where there is
+// room for it from slot floor on.
+func (s *span) borrow(pages Pages, n int64, much bool, floor int64) (page *Page, placed int) {
 	if s.first == s.next {
 		s.first, s.next = n, n
-	}
-	if n >= s.first && n < s.next {
-		if page := s.ring[n&int64(len(s.ring)-1)]; page != nil {
-			return page, 0
-		}
 	}
 	if low := n &^ (slotsInLarge - 1); much && low >= floor && s.vacant(low, low+slotsInLarge) {
 		return s.place(pages.Get(LargePage), low, low+slotsInLarge), slotsInLarge

@@ -220,8 +220,8 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 	switch end := at + seq.Offset(len(data)); {
 	case at < before:
 		c.duplicated(at, before)
-	default:
-		again := b.ahead().overlap(at, end) // the first such stretch (RFC 2883 4)
+	case hadHoles:
+		again := b.ahead().overlap(at, end) // the first such part (RFC 2883 4)
 		c.duplicated(again.start, again.end)
 	}
 	var early interval

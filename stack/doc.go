@@ -14,7 +14,7 @@
 // goroutine that reads the device; an application's data leaves on the application's own.
 //
 // The locks, in the order in which they may be taken: an entry's, then a listener's, then a shard of the table, the
-// wheel, the batons, or a peer's. Two entries are never locked at once.
+// wheel, the batons, the list of early data, or a peer's. Two entries are never locked at once.
 //
 // Who wants no goroutine for each connection gives them a [Handler], which is called where the packets are read.
 //

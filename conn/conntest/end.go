@@ -122,12 +122,13 @@ func (e *End) machine() machine {
 	return nil
 }
 
-// turn reports whether the connection's invariants are to be looked at after this call. To look at large buffers takes
-// long: it is done now and then.
+// turn reports whether the connection's invariants are checked after this call. A check looks at every page and every range
+// of early data, so when there are many it is done for some calls only.
 func (e *End) turn() bool {
 	const large = 256 // pages: 2 MiB
 	e.calls++
-	return e.Pages.Lent < large || e.calls%(e.Pages.Lent/16) == 0
+	n := e.Pages.Lent + e.Pages.Small/64
+	return n < large || e.calls%(n/16) == 0
 }
 
 // Settle is the driver's part after a call on e's connection: transmit all there is, and move on to the next stage.
