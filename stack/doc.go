@@ -19,7 +19,8 @@
 // Who wants no goroutine for each connection gives them a [Handler], which is called where the packets are read.
 //
 // To read it, begin with settle.go, then input.go and receive.go (what arrives), output.go and big.go (what leaves), frames.go
-// and pages.go (memory), early.go (data beyond a gap), netconn.go and half.go (the application), handler.go (one without goroutines), dial.go and
-// listener.go (how connections begin), peers.go (what they tell each other), crowd.go, batons.go and waiting.go (how many of
-// them take turns). table.go and wheel.go stand alone.
+// and pages.go (memory), early.go (data beyond a gap), netconn.go and half.go (the application), handler.go (one without
+// goroutines), dial.go and listener.go (how connections begin), stray.go and limit.go (segments without a connection),
+// peers.go (what connections tell each other), crowd.go, batons.go and waiting.go (how many of them take turns). table.go
+// and wheel.go stand alone.
 package stack
