@@ -41,6 +41,7 @@ func (c *Conn) acknowledgeData(now Time, n, segmentSize int) {
 // announce makes a segment that is sure to be sent carry our window, and counts its ACK as sent.
 func (c *Conn) announce(out *Outgoing) {
 	out.TCP.Window = c.announceWindow()
+	c.stamp.last = out.TCP.Options.TSVal
 	c.acknowledged()
 }
 

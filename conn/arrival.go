@@ -23,17 +23,15 @@ type arrival struct {
 
 	echo   uint32 // the timestamp echoed, to tell an original from its retransmission
 	echoes bool
-	offset uint32        // of our timestamp clock
 	minRTT time.Duration // the shortest round trip known
-	back   time.Duration // by how much the timestamps of retransmissions lie back
 }
 
 func (c *Conn) newArrival(now Time, s *Segment) arrival {
 	o := &s.TCP.Options
 	return arrival{
 		now: now, lowest: never,
-		echo: o.TSEcr, echoes: c.timestamps && o.HasTimestamps && o.TSEcr != 0, offset: c.tsOffset,
-		minRTT: c.rtt.minimum, back: c.backdated(),
+		echo: o.TSEcr, echoes: c.timestamps && o.HasTimestamps && o.TSEcr != 0,
+		minRTT: c.rtt.minimum,
 	}
 }
 
@@ -45,7 +43,7 @@ func (a *arrival) add(r *record) {
 		a.lowest = min(a.lowest, r.end)
 		a.unlost = a.unlost || r.fate == lost
 	}
-	if !a.ambiguous(r) && (a.newest.end == 0 || sentAfter(r, &a.newest)) {
+	if !a.ambiguous(r) && (a.newest.end == 0 || r.transmission().after(a.newest.transmission())) {
 		a.newest = *r
 	}
 }
@@ -55,9 +53,5 @@ func (a *arrival) ambiguous(r *record) bool {
 	if !r.again {
 		return false
 	}
-	return a.now.Sub(r.at) < a.minRTT || a.echoes && seq.Less(a.echo, timestampClock(r.at.Add(-a.back), a.offset))
+	return a.now.Sub(r.at) < a.minRTT || a.echoes && seq.Less(a.echo, r.stamp)
 }
-
-// sentAfter reports whether a was sent after b; of what left at one instant, the higher numbers were later
-// (RFC 8985 6.2, RACK_sent_after).
-func sentAfter(a, b *record) bool { return a.at > b.at || a.at == b.at && a.end > b.end }

@@ -160,7 +160,7 @@ func TestBigSuperframes(t *testing.T) {
 		o, _, _ := bulkSender(t, near)
 		for before, after := range map[uint8]uint8{bigFailures - 1: 0, bigFailures: bigFailures} {
 			o.c.snd.bigFailed = before
-			if o.c.undoEpisode(); o.c.snd.bigFailed != after {
+			if o.c.undoEpisode(o.now); o.c.snd.bigFailed != after {
 				t.Errorf("%d losses are %d, want %d", before, o.c.snd.bigFailed, after)
 			}
 		}

@@ -81,6 +81,9 @@ func (c *Conn) checkSend() error {
 	case s.urgent > s.buf.end || s.small > s.max:
 		return fmt.Errorf("send space: urgent %d of %d, small %d of %d", s.urgent, s.buf.end, s.small, s.max)
 	}
+	if err := c.sent.check(); err != nil {
+		return err
+	}
 	return s.buf.check()
 }
 

@@ -60,6 +60,7 @@ type awake struct {
 	ack       ackState
 	timer     timers
 	chrono    chrono
+	stamp     tsval
 	challenge challengeLimit
 
 	probes   int  // keep-alive probes sent since the peer was last heard
@@ -274,7 +275,7 @@ func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) 
 	out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
 	if c.timestamps {
 		out.TCP.Options.HasTimestamps = true
-		out.TCP.Options.TSVal = c.clock(now)
+		out.TCP.Options.TSVal = c.timestamp(now)
 		out.TCP.Options.TSEcr = c.tsRecent
 	}
 	if c.sack {

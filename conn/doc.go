@@ -24,7 +24,8 @@
 //	receive.go, synsent.go     SEGMENT ARRIVES, RFC 9293 3.10.7, in the RFC's steps
 //	ack.go                     when to acknowledge; SACK blocks (RFC 2018); challenge ACKs (RFC 5961)
 //	transmit.go, sendlimit.go  what to send next; how much may go, and if none, why
-//	sent.go, sack.go           what is in flight and what became of it; SACK blocks that come in (RFC 2018, RFC 2883)
+//	sent.go, sack.go           the retransmission queue, and sentorder.go, sentlost.go, sentsack.go: its lists and SACK
+//	                           marks; the SACK blocks received (RFC 2018, RFC 2883)
 //	arrival.go, rack.go        what one ACK says; what has been lost (RFC 8985)
 //	recovery.go, prr.go        how it is repaired (RFC 5681, RFC 9937); tailprobe.go: TLP; undo.go: it was a mistake
 //	rate.go, pacer.go          how fast the path delivers; when the next may go; congestion.go and package cc: how much

@@ -179,13 +179,7 @@ func (c *Conn) countSegments(i *Info) {
 	size := int64(max(1, i.MSS))
 	count := func(octets int64) int { return int((octets + size - 1) / size) }
 	i.Unacked, i.SACKed, i.Lost = count(i.InFlight), count(c.sent.sacked), count(c.sent.lost)
-	again := int64(0)
-	for _, r := range c.sent.list[c.sent.head:] {
-		if r.again && r.fate == flying {
-			again += r.size()
-		}
-	}
-	i.Resending = count(again)
+	i.Resending = count(c.sent.resending)
 }
 
 func (c *Conn) caState() CAState {

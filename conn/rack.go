@@ -9,7 +9,7 @@ import (
 // rack answers: what has been lost? What was sent before something that has arrived, and by longer than the path may
 // have changed their order (RFC 8985 6).
 type rack struct {
-	newest  record        // what has arrived and was sent last: RACK.xmit_ts, RACK.end_seq
+	newest  transmission  // the last of what has arrived: RACK.xmit_ts, RACK.end_seq
 	rtt     time.Duration // its round trip
 	highest seq.Offset    // end of the highest octet that has arrived: RACK.fack
 
@@ -31,8 +31,8 @@ func (r *rack) update(a *arrival) {
 	if a.octets == 0 {
 		return
 	}
-	if a.newest.end != 0 && (r.newest.end == 0 || sentAfter(&a.newest, &r.newest)) {
-		r.newest, r.rtt = a.newest, a.now.Sub(a.newest.at)
+	if t := a.newest.transmission(); t.end != 0 && (r.newest.end == 0 || t.after(r.newest)) {
+		r.newest, r.rtt = t, a.now.Sub(a.newest.at)
 	}
 	if a.lowest < r.highest {
 		r.reordered = true
@@ -76,21 +76,13 @@ func (c *Conn) detectLoss(now Time) (found bool) {
 		return false // all that has arrived came in order
 	}
 	patience := c.rack.rtt + c.reorderWindow()
-	latest := Time(0)
-	for i := q.head; i < len(q.list); i++ {
-		r := &q.list[i]
-		if r.fate != flying || !sentAfter(&c.rack.newest, r) {
-			continue
-		}
-		if due := r.at.Add(patience); due > now {
-			latest = max(latest, due)
-			continue
-		}
-		c.lose(now, i)
+	q.overtake(c.rack.newest)
+	for q.overtaken != nil && q.oldest.at.Add(patience) <= now {
+		c.lose(now, q.oldest)
 		found = true
 	}
-	if latest > 0 {
-		c.timer.reorder = latest
+	if q.overtaken != nil {
+		c.timer.reorder = q.overtaken.at.Add(patience)
 	}
 	return found
 }

@@ -77,12 +77,11 @@ func (c *Conn) checkLimited(now Time) {
 
 func (c *Conn) markLimited() { c.rate.limited = max(1, c.rate.delivered+c.pipe()) }
 
-// lose takes record i, which is in flight, for lost.
-func (c *Conn) lose(now Time, i int) {
-	r := &c.sent.list[i]
+// lose takes r, which is in flight, for lost.
+func (c *Conn) lose(now Time, r *record) {
 	d := &c.rate
 	d.lost += r.size()
-	c.sent.setFate(i, lost)
+	c.sent.lose(r)
 	c.cc.OnLost(cc.Lost{
 		Now: time.Duration(now), Size: r.size(), Delivered: d.delivered,
 		InFlight: int64(r.inFlight), Lost: int64(uint32(d.lost) - r.lostBefore), Limited: r.limited,
@@ -92,12 +91,14 @@ func (c *Conn) lose(now Time, i int) {
 // pushSent adds a record of what is sent for the first time.
 func (c *Conn) pushSent(now Time, r record) {
 	c.rate.sent(&r, now, c.sent.empty(), c.pipe()+r.size())
+	r.stamp = c.stamp.last
 	c.sent.push(r)
 }
 
-// resend notes that the first n octets of record i, which was lost, are sent again.
-func (c *Conn) resend(now Time, i int, n int64) {
-	c.snd.bigLost(&c.sent.list[i])
-	r := c.sent.resend(i, n)
+// resend notes that the first n bytes of record i, which was lost or is probed for, are sent again in segments of size bytes.
+func (c *Conn) resend(now Time, i int, n int64, size int) {
+	c.snd.bigLost(c.sent.list[i])
+	r := c.sent.resend(i, n, now, c.stamp.last)
+	r.segment = int32(size)
 	c.rate.sent(r, now, false, c.pipe())
 }

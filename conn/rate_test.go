@@ -73,7 +73,7 @@ func TestDeliveryRate(t *testing.T) {
 		"what is known of the flight": func(f *flight) {
 			f.send(0, 2)
 			f.send(1, 3)
-			f.c.lose(1, 0)
+			f.c.lose(1, f.c.sent.first())
 			s := f.want(51, 5, 98)
 			if s.InFlight != 5000 || s.Lost != 2000 || s.Prior != 0 || s.Delivered != 5000 {
 				f.t.Errorf("%+v", s)

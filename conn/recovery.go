@@ -110,8 +110,8 @@ func (c *Conn) mayGrow(ece bool) bool {
 func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	a.advanced = true
 	c.heardACK = now
-	c.measure(now, ack, s, a)
 	c.sent.acknowledge(ack, a)
+	c.measure(now, ack, s, a)
 	c.snd.una = ack
 	c.snd.nxt = max(c.snd.nxt, ack)
 	c.snd.buf.acknowledge(c.cfg.Pages, ack)
@@ -168,7 +168,7 @@ func (c *Conn) loseFirst(now Time, a *arrival) {
 		return
 	}
 	q.split(q.head, q.first().start+seq.Offset(c.fullSize()))
-	c.lose(now, q.head)
+	c.lose(now, q.first())
 	a.lost = true
 }
 
@@ -176,7 +176,7 @@ func (c *Conn) loseFirst(now Time, a *arrival) {
 func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 	r := &c.recovery
 	if c.spurious(s, a) {
-		c.undoEpisode()
+		c.undoEpisode(now)
 	}
 	switch {
 	case r.phase == noRecovery:
@@ -198,10 +198,11 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 	r := &c.recovery
 	r.phase = fastRecovery
 	r.end = c.snd.max
-	c.beginUndo(now)
+	c.beginUndo()
+	c.startTimestamp(now)
 	c.probe = tailProbe{}
 	c.timer.tailProbe = Never
-	if r.reducing && c.sent.list[c.sent.firstLost()].start < r.marked {
+	if r.reducing && c.sent.losses[0].start < r.marked {
 		c.undo.congested = true // the window is coming down already, for a mark of the same round trip
 	} else {
 		c.cc.OnLoss(c.lossNow(now))
@@ -268,12 +269,13 @@ func (c *Conn) retransmitTimeout(now Time) {
 	}
 	q := &c.sent
 	if !q.empty() && q.first().fate == sacked {
-		c.renege()
+		c.renege(now)
 	}
 	if r.phase != timeoutRecovery {
-		c.beginUndo(now)
+		c.beginUndo()
 		c.undo.timeout = true
 	}
+	c.startTimestamp(now)
 	reduced := r.phase == fastRecovery // for what it did not repair
 	patience := c.rack.rtt + c.reorderWindow()
 	c.probe = tailProbe{}
@@ -284,11 +286,11 @@ func (c *Conn) retransmitTimeout(now Time) {
 	r.reducing = false
 	c.ecn.reduced()
 	r.left, r.duplicates, r.fresh, r.probing = 0, 0, 0, false
-	for i := q.head; i < len(q.list); i++ {
-		late := q.list[i].at.Add(patience) <= now
-		if q.list[i].fate == flying && (i == q.head || late || !c.sack) {
-			c.lose(now, i)
-		}
+	for q.oldest != nil && (!c.sack || q.oldest.at.Add(patience) <= now) {
+		c.lose(now, q.oldest)
+	}
+	if !q.empty() && q.first().fate == flying {
+		c.lose(now, q.first())
 	}
 	loss := c.lossNow(now)
 	loss.Again = loss.Again || reduced

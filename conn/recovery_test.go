@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -270,32 +271,67 @@ func TestEchoAfterTimeout(t *testing.T) {
 	}
 }
 
-// Where segments overtake each other, one that is sent again carries a timestamp as old as what it may overtake: else its
-// receiver would drop that (RFC 7323 5.3). Elsewhere it carries the clock's.
-func TestRetransmissionBackdated(t *testing.T) {
+// The TSVal never decreases. On a path that reorders segments it stands still in an episode of recovery, so that the peer
+// accepts what a retransmission overtakes (RFC 7323 5.3); elsewhere it is the clock's.
+func TestTimestampOfRetransmissions(t *testing.T) {
 	for _, reordered := range []bool{false, true} {
 		o := tenSent(t, Enabled)
-		if reordered {
-			o.ack(1, 1001, 3001)
-			o.ack(3001)
+		o.ack(1, 1001, 2001, 3001, 6001) // 1 and 2001 are lost
+		first := o.c.clock(o.now)
+		stamps := func() (all []uint32) {
 			for o.c.Transmit(o.now, 1, &o.last) {
+				all = append(all, o.last.TCP.Options.TSVal)
 			}
-			o.sleep(time.Millisecond)
-			o.ack(3001, 4001, 10001)
-			o.wait(30 * time.Millisecond)
-		} else {
-			o.ack(1, 1001, 5001)
+			return all
 		}
-		clock := o.c.clock(o.now)
-		if !o.c.Transmit(o.now, 1, &o.last) || o.last.Note != NoteFastRetransmission {
-			t.Fatalf("reordered %v: %v", reordered, o.last.Note)
+		all := stamps()
+		for _, end := range []int64{7001, 8001, 9001, 10001} {
+			o.sleep(5 * time.Millisecond)
+			o.c.rack.reordered = reordered // what a late original shows in mid-episode
+			o.ack(1, 1001, 2001, 3001, end)
+			all = append(all, stamps()...)
 		}
-		back := uint32(0)
+		want := first + 20
 		if reordered {
-			back = 25 // a quarter of the round trip
+			want = first
 		}
-		if got := clock - o.last.TCP.Options.TSVal; got != back {
-			t.Errorf("reordered %v: its timestamp lies %d ms back, want %d", reordered, got, back)
+		if len(all) < 3 || all[0] != first || all[len(all)-1] != want || !slices.IsSorted(all) {
+			t.Errorf("reordered %v: TSVal %d, want from %d to %d", reordered, all, first, want)
+		}
+		o.sleep(100 * time.Millisecond)
+		o.ack(int64(o.c.snd.nxt)) // the end of the episode
+		o.write("x")
+		if all = stamps(); len(all) == 0 || all[0] != o.c.clock(o.now) {
+			t.Errorf("reordered %v: TSVal %d after the episode, the clock's is %d", reordered, all, o.c.clock(o.now))
+		}
+	}
+}
+
+// The TSVal stands still for a second at most. An echo of it measures a round trip only of what was sent once.
+func TestTimestampHold(t *testing.T) {
+	o := tenSent(t, Enabled)
+	o.c.rack.reordered = true
+	o.ack(1, 1001, 5001)
+	o.wait(30 * time.Millisecond)
+	o.drain()
+	held := o.c.stamp.last
+	for _, c := range []struct {
+		after time.Duration
+		want  uint32
+	}{{400 * ms, held}, {500 * ms, held}, {200 * ms, held + 1105}, {ms, held + 1105}} {
+		o.sleep(c.after)
+		if got := o.c.timestamp(o.now); got != c.want {
+			t.Errorf("TSVal %d, want %d", got-held, c.want-held)
+		}
+		o.c.stamp.last = o.c.timestamp(o.now)
+	}
+	s := Segment{TCP: wire.TCP{Options: wire.Options{HasTimestamps: true, TSEcr: held + 1105}}}
+	for _, c := range []struct {
+		newest record
+		ok     bool
+	}{{}, {newest: record{end: 2, again: true}}, {record{end: 2, at: o.now - Time(70*ms)}, true}} {
+		if d, ok := o.c.echoedRTT(o.now, &s, &arrival{now: o.now, newest: c.newest}); ok != c.ok || ok && d != 70*ms {
+			t.Errorf("an echo of it measures %v, %v; want a measurement: %v", d, ok, c.ok)
 		}
 	}
 }

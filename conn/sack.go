@@ -39,11 +39,12 @@ func (c *Conn) takeDSACK(block interval, a *arrival) {
 	c.rack.duplicated(c.snd.una, c.snd.nxt)
 }
 
-// renege takes back all SACKs: the peer has thrown away what it had, as it may (RFC 2018 8).
-func (c *Conn) renege() {
-	for i := c.sent.head; i < len(c.sent.list); i++ {
-		if c.sent.list[i].fate == sacked {
-			c.sent.setFate(i, flying)
+// renege takes everything the peer has reported out of order for lost: it has thrown that away, as it may (RFC 2018 8).
+func (c *Conn) renege(now Time) {
+	for _, r := range c.sent.list[c.sent.head:] {
+		c.sent.visits++
+		if r.fate == sacked {
+			c.lose(now, r)
 		}
 	}
 }

@@ -1,38 +1,50 @@
 package conn
 
-import (
-	"slices"
+import "minitcp/conn/seq"
 
-	"minitcp/conn/seq"
-)
-
-// sentQueue answers: what has been sent, and what has become of it? It has a record for each Transmit that carried
-// something, superframe or not, split where a SACK or a retransmission ends in the middle. The records are in order and
-// without gaps, from SND.UNA to SND.NXT; neighbours that have arrived are one.
+// sentQueue is the retransmission queue: the records of what was sent, from SND.UNA to SND.NXT in order and without gaps.
+// A Transmit that carries data adds a record, superframe or not. A SACK block or a retransmission that ends inside a record
+// cuts it, and neighbours that have arrived are one record.
+//
+// Each record is in the list in sequence order, and in one of two others by its fate. sentorder.go has the records in
+// flight in the order in which they were last sent, sentlost.go those taken for lost. No operation walks past records it
+// does not change, so the work an ACK makes does not grow with what is in flight.
 type sentQueue struct {
-	list []record
+	list []*record
 	head int // list[head:] is in use
+	free *record
 
-	// Octets by fate.
-	flying, sacked, lost int64
+	oldest, latest *record   // ends of the list of records in flight
+	overtaken      *record   // the last of these sent before RACK's newest; nil: none was
+	losses         []*record // records taken for lost, in sequence order
+
+	// Bytes by fate, and the bytes in flight that were sent more than once.
+	flying, sacked, lost, resending int64
+
+	stamp  uint32 // TSVal of the first retransmission since resending was 0
+	visits uint64 // records walked past or changed, and searches; for tests
 }
 
 // record is a stretch of sequence space that was sent together.
 type record struct {
-	start, end seq.Offset // the FIN is an octet like any other
-	at         Time       // when it was sent last
+	start, end seq.Offset // the FIN takes one byte
+	at         Time       // time of the last transmission
 
-	// What was known then, for the delivery rate.
-	delivered   int64  // octets that had arrived,
-	deliveredAt Time   // when the last of them had,
-	firstSent   Time   // and when that had been sent
-	inFlight    uint32 // octets in flight, with the record
-	lostBefore  uint32 // octets ever lost, modulo 2^32
-	limited     bool   // the application had left the path empty
+	// The delivery rate's state at that time.
+	delivered   int64  // bytes delivered
+	deliveredAt Time   // time of the last delivery
+	firstSent   Time   // time at which that delivery had been sent
+	inFlight    uint32 // bytes in flight, the record included
+	lostBefore  uint32 // bytes ever lost, modulo 2^32
 
-	fate  fate
-	again bool // it was sent more than once
-	big   bool // it is a superframe larger than a packet, or of one
+	earlier, later *record // neighbours in the list of records in flight; later also links the free ones
+
+	stamp   uint32 // TSVal of the last transmission
+	segment int32  // data bytes in each segment but the last, 0: 1
+	fate    fate
+	limited bool // the application had left the path empty
+	again   bool // it was sent more than once
+	big     bool // it is, or was part of, a superframe larger than an IP packet
 }
 
 func (r *record) size() int64 { return int64(r.end - r.start) }
@@ -42,25 +54,31 @@ type fate uint8
 
 const (
 	flying fate = iota // nothing
-	sacked             // it has arrived, though something before it has not
-	lost               // it is taken for lost, and is to be sent again
+	sacked             // it has arrived, and something before it has not
+	lost               // it is taken for lost, and will be sent again
 )
 
+const (
+	// maxIdleRecords is the room an empty queue keeps.
+	maxIdleRecords = 16
+	// maxRecords is the number of records from which on nothing is cut for a SACK block: 4,096 holes, in 900 KB.
+	maxRecords = 8192
+)
+
+func (q *sentQueue) len() int    { return len(q.list) - q.head }
 func (q *sentQueue) empty() bool { return q.head == len(q.list) }
 
-// first is the oldest record. There must be one.
-func (q *sentQueue) first() *record { return &q.list[q.head] }
+// first returns the oldest record. There must be one.
+func (q *sentQueue) first() *record { return q.list[q.head] }
 
-// maxIdleRecords is how much room an empty queue keeps.
-const maxIdleRecords = 16
-
-// push adds what was just sent for the first time. What leaves at one instant is one record, up to a superframe's size.
+// push adds what was just sent at SND.NXT. Whole segments that leave at one instant are one record, up to a superframe's
+// size.
 func (q *sentQueue) push(r record) {
-	q.flying += r.size()
 	if n := len(q.list); n > q.head {
-		last := &q.list[n-1]
-		if last.fate == flying && !last.again && !r.big && !last.big && last.at == r.at && last.delivered == r.delivered &&
-			r.end-last.start <= 1<<16 {
+		last := q.list[n-1]
+		if last == q.latest && !last.again && !r.again && !r.big && !last.big && last.at == r.at && last.delivered == r.delivered &&
+			last.segment == r.segment && last.size()%r.step() == 0 && r.end-last.start <= 1<<16 {
+			q.flying += r.size()
 			last.end, last.inFlight = r.end, r.inFlight
 			return
 		}
@@ -69,11 +87,31 @@ func (q *sentQueue) push(r record) {
 		n := copy(q.list, q.list[q.head:])
 		q.list, q.head = q.list[:n], 0
 	}
-	q.list = append(q.list, r)
+	q.list = append(q.list, q.alloc(&r))
+	q.fly(q.list[len(q.list)-1])
 }
 
-// find is the index of the record that holds o, which must be sent and not acknowledged.
+// alloc returns a copy of r.
+func (q *sentQueue) alloc(r *record) *record {
+	n := q.free
+	if n == nil {
+		n = new(record)
+	} else {
+		q.free = n.later
+	}
+	*n = *r
+	return n
+}
+
+// release makes r, which is in no list, available to alloc.
+func (q *sentQueue) release(r *record) {
+	*r = record{later: q.free}
+	q.free = r
+}
+
+// find returns the index of the record that holds o, which must be sent and not acknowledged.
 func (q *sentQueue) find(o seq.Offset) int {
+	q.visits++
 	i, j := q.head, len(q.list)
 	for i+1 < j {
 		if m := int(uint(i+j) >> 1); q.list[m].start <= o {
@@ -85,122 +123,136 @@ func (q *sentQueue) find(o seq.Offset) int {
 	return i
 }
 
-// split makes record i end at o, if it goes on beyond that; what follows is a record of its own.
-func (q *sentQueue) split(i int, o seq.Offset) {
-	if o >= q.list[i].end || o <= q.list[i].start {
-		return
+// insert puts r at index i of the list and returns the index it has then.
+func (q *sentQueue) insert(i int, r *record) int {
+	if q.head > 0 && i-q.head < len(q.list)-i {
+		copy(q.list[q.head-1:], q.list[q.head:i])
+		q.head--
+		i--
+		q.list[i] = r
+		return i
 	}
-	rest := q.list[i]
-	rest.start = o
-	q.list[i].end = o
-	q.list = slices.Insert(q.list, i+1, rest)
+	q.list = append(q.list, nil)
+	copy(q.list[i+1:], q.list[i:])
+	q.list[i] = r
+	return i
 }
 
-// setFate moves record i from one fate to another.
-func (q *sentQueue) setFate(i int, f fate) {
-	r := &q.list[i]
-	*q.count(r.fate) -= r.size()
-	*q.count(f) += r.size()
-	r.fate = f
+// remove takes record i, whose bytes another record has taken over, out of the list.
+func (q *sentQueue) remove(i int) {
+	q.release(q.list[i])
+	copy(q.list[i:], q.list[i+1:])
+	q.list = q.list[:len(q.list)-1]
 }
 
-func (q *sentQueue) count(f fate) *int64 {
-	switch f {
-	case sacked:
-		return &q.sacked
+// split makes record i end at o, if it goes on beyond that, with the rest as a record of its own. It returns the index of
+// record i.
+func (q *sentQueue) split(i int, o seq.Offset) int {
+	r := q.list[i]
+	if o >= r.end || o <= r.start {
+		return i
+	}
+	rest := q.alloc(r)
+	rest.start, r.end = o, o
+	switch r.fate {
+	case flying:
+		q.linkAfter(r, rest)
 	case lost:
-		return &q.lost
+		q.addLoss(rest)
 	}
-	return &q.flying
+	return q.insert(i+1, rest) - 1
 }
 
-// acknowledge takes out everything before o, and tells a what of it had not arrived before.
-func (q *sentQueue) acknowledge(o seq.Offset, a *arrival) {
-	for q.head < len(q.list) && q.list[q.head].start < o {
-		if r := q.first(); r.end > o {
-			if r.fate != sacked { // joined with others
-				a.part(r)
-			}
-			q.split(q.head, o)
+// detach takes r off the counts and the list of its fate.
+func (q *sentQueue) detach(r *record) {
+	switch r.fate {
+	case flying:
+		q.flying -= r.size()
+		if r.again {
+			q.resending -= r.size()
 		}
+		q.unlink(r)
+	case sacked:
+		q.sacked -= r.size()
+	case lost:
+		q.lost -= r.size()
+		q.removeLoss(r)
+	}
+}
+
+// trim takes the bytes before start and from end on, which leave the record, off r.
+func (q *sentQueue) trim(r *record, start, end seq.Offset) {
+	n := r.size() - int64(end-start)
+	r.start, r.end = start, end
+	switch r.fate {
+	case flying:
+		q.flying -= n
+		if r.again {
+			q.resending -= n
+		}
+	case sacked:
+		q.sacked -= n
+	case lost:
+		q.lost -= n
+	}
+}
+
+// acknowledge removes everything before o, and adds to a what of it had not arrived before.
+func (q *sentQueue) acknowledge(o seq.Offset, a *arrival) {
+	for q.head < len(q.list) && q.first().start < o {
+		q.visits++
 		r := q.first()
+		if r.end > o {
+			if r.fate != sacked {
+				a.part(r)
+				part := *r
+				part.end = o
+				a.add(&part)
+			}
+			q.trim(r, o, r.end)
+			return
+		}
 		if r.fate != sacked {
 			a.add(r)
 		}
-		*q.count(r.fate) -= r.size()
+		q.detach(r)
+		q.release(r)
+		q.list[q.head] = nil
 		q.head++
 	}
 	if q.empty() {
-		q.list, q.head = q.list[:0], 0
 		if cap(q.list) > maxIdleRecords {
-			q.list = nil
+			q.forget()
 		}
+		q.list, q.head = q.list[:0], 0
 	}
 }
 
-// sack marks [start, end), which must be sent and not acknowledged, as arrived.
-func (q *sentQueue) sack(start, end seq.Offset, a *arrival) {
-	for i := q.find(start); i < len(q.list) && q.list[i].start < end; i++ {
-		if q.list[i].fate == sacked {
-			continue
-		}
-		if r := &q.list[i]; r.start < start || end < r.end {
-			a.part(r)
-		}
-		if q.list[i].start < start {
-			q.split(i, start)
-			continue // the next one is it
-		}
-		i = q.arrived(i, end, a)
-	}
-}
-
-// arrived marks record i up to end, joins it with its neighbours, and returns the index it has then.
-func (q *sentQueue) arrived(i int, end seq.Offset, a *arrival) int {
+// resend makes the first n bytes of record i, which was lost or is probed for, a record in flight, and returns it.
+func (q *sentQueue) resend(i int, n int64, now Time, stamp uint32) *record {
 	r := q.list[i]
-	end = min(end, r.end)
-	part := r
-	part.end = end
-	a.add(&part)
-	*q.count(r.fate) -= part.size()
-	q.sacked += part.size()
-	before := i > q.head && q.list[i-1].fate == sacked
-	switch {
-	case before && end < r.end: // the usual case: a block grows
-		q.list[i-1].end, q.list[i].start = end, end
-		return i - 1
-	case before:
-		q.list[i-1].end = end
-		q.list = slices.Delete(q.list, i, i+1)
-		i--
-	default:
-		q.split(i, end)
-		q.list[i].fate = sacked
+	if n >= r.size() {
+		q.detach(r)
+	} else {
+		piece := q.alloc(r)
+		piece.end = r.start + seq.Offset(n)
+		q.trim(r, piece.end, r.end)
+		if q.len() >= maxRecords && i > q.head && q.list[i-1].fate == flying && q.list[i-1].again {
+			// Both count as sent now. That is late for what was sent before, and only delays its loss detection.
+			before := q.list[i-1]
+			q.detach(before)
+			before.end = piece.end
+			q.release(piece)
+			r = before
+		} else {
+			q.insert(i, piece)
+			r = piece
+		}
 	}
-	if i+1 < len(q.list) && q.list[i+1].fate == sacked {
-		q.list[i].end = q.list[i+1].end
-		q.list = slices.Delete(q.list, i+1, i+2)
-	}
-	return i
-}
-
-// resend makes the first n octets of record i, which was lost, a record that flies again, and returns it.
-func (q *sentQueue) resend(i int, n int64) *record {
-	q.split(i, q.list[i].start+seq.Offset(n))
-	q.setFate(i, flying)
-	r := &q.list[i]
-	r.again = true
+	r.again, r.at, r.stamp = true, now, stamp
+	q.fly(r)
 	return r
 }
 
-// firstLost is the index of the first record to be sent again. There must be one.
-func (q *sentQueue) firstLost() int {
-	i := q.head
-	for q.list[i].fate != lost {
-		i++
-	}
-	return i
-}
-
 // forget drops every record: what was in flight will be sent as if for the first time.
-func (q *sentQueue) forget() { *q = sentQueue{list: q.list[:0]} }
+func (q *sentQueue) forget() { *q = sentQueue{visits: q.visits} }

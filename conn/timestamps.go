@@ -57,22 +57,42 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 	if ms < 0 || time.Duration(ms)*time.Millisecond > now.Sub(0) {
 		return 0, false // not a value we ever sent
 	}
-	old := c.rtt.again != 0 && seq.Less(o.TSEcr, c.clock(c.rtt.again.Add(-c.backdated())))
+	if c.stamp.holds && o.TSEcr == c.stamp.held {
+		return a.rtt(), a.newest.end != 0 && !a.newest.again // Karn's algorithm: many segments carried it
+	}
+	old := c.rtt.again != 0 && seq.Less(o.TSEcr, c.clock(c.rtt.again))
 	if old && (a.repeated > 0 || !c.sack) && now.Sub(c.rtt.again) >= c.rtt.minimum {
 		return 0, false
 	}
 	return max(time.Duration(ms), 1) * time.Millisecond, true
 }
 
-// backdated is by how much the timestamp of what is sent again lies back, on a path that changes the order of segments.
-//
-// Deviation: RFC 7323 3.2 has the clock's current value. But where a retransmission fills a gap, its timestamp becomes the
-// least that the receiver takes (5.3), and whatever was sent shortly before and is overtaken by it is dropped there, for
-// which there is another retransmission. Above some rate, each of them costs more than one other, and the connection does
-// not come out of recovery. What is within the reordering window must therefore not be older.
-func (c *Conn) backdated() time.Duration {
-	if !c.rack.reordered {
-		return 0
-	}
-	return c.reorderWindow()
+// tsval is the TSVal of the segments sent. It never decreases.
+type tsval struct {
+	last  uint32 // TSVal of the last segment sent
+	held  uint32 // last value at which it stood still
+	holds bool   // it has stood still
 }
+
+// maxTimestampHold is the longest time in milliseconds the TSVal stands still: the slowest clock RFC 7323 4.1 permits
+// ticks once a second.
+const maxTimestampHold = 1000
+
+// timestamp returns the TSVal of a segment sent now.
+//
+// On a path that reorders segments it stands still during loss recovery. A retransmission that fills a gap makes its TSVal
+// the least the receiver accepts (RFC 7323 5.3). With a running clock the receiver discards each earlier segment that the
+// retransmission has overtaken, and each of these needs a retransmission too. Where a retransmission overtakes more than
+// one segment on average, recovery never ends.
+func (c *Conn) timestamp(now Time) uint32 {
+	v, t := c.clock(now), &c.stamp
+	if c.recovery.phase == noRecovery || !c.rack.reordered || v == t.last || v-t.last > maxTimestampHold {
+		return v
+	}
+	t.held, t.holds = t.last, true
+	return t.last
+}
+
+// startTimestamp advances the TSVal at the beginning of an episode, whose retransmissions then differ from what was sent
+// before (RFC 3522 3.2).
+func (c *Conn) startTimestamp(now Time) { c.stamp.last = c.clock(now) }

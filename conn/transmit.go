@@ -87,10 +87,12 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	if q.lost == 0 || c.recovery.fresh > 0 && s.nxt < s.buf.end {
 		return false
 	}
-	i := q.firstLost()
-	at, whole := q.list[i].start, q.list[i].size()
+	at := q.losses[0].start
 	c.header(now, out, 0, at)
 	size := int64(c.roomBeside(out))
+	i := q.find(at)
+	q.joinLosses(i, size)
+	whole := q.list[i].size()
 	n := min(whole, int64(s.edge-at))
 	if n <= 0 {
 		return false // beyond a window that shrank; the timer will see to it
@@ -119,23 +121,20 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	if c.recovery.phase == fastRecovery {
 		out.Note = NoteFastRetransmission
 	}
-	if c.timestamps {
-		out.TCP.Options.TSVal = c.clock(now.Add(-c.backdated()))
-	}
-	c.resend(now, i, n)
+	c.resend(now, i, n, int(size))
 	if int64(finLen(out)) > n-data { // the FIN, which is not part of record i, rides along
 		switch {
 		case s.nxt == s.buf.end: // for the first time
-			c.pushSent(now, record{start: s.nxt, end: s.nxt + 1})
+			c.pushSent(now, record{start: s.nxt, end: s.nxt + 1, segment: 1})
 			s.nxt++
 			s.max = max(s.max, s.nxt)
-		case i+1 < len(q.list) && q.list[i+1].fate == lost: // and need not be sent by itself
-			c.resend(now, i+1, 1)
+		case q.lost > 0 && q.losses[len(q.losses)-1].start == s.buf.end: // and need not be sent by itself
+			c.resend(now, len(q.list)-1, 1, 1)
 		}
 	}
 	c.recovery.prr.out += n
 	c.pacer.sent(n, c.pacingRate())
-	c.undo.resent(now, at, n)
+	c.undo.resent(c.stamp.last, at, n)
 	if at == s.una && c.recovery.phase == fastRecovery && c.timer.retransmit != Never {
 		// The repair gets a whole timeout: what is left of the original's may be shorter than a round trip (as on Linux).
 		c.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
@@ -163,14 +162,13 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 		return true
 	}
 	i := len(q.list) - 1
-	last := &q.list[i]
+	last := q.list[i]
 	if last.fate != flying {
 		return false
 	}
 	start := max(last.start, last.end-seq.Offset(size))
 	if start > last.start {
-		q.split(i, start)
-		i++
+		i = q.split(i, start) + 1
 		q.list[i].big = false // nothing says that it is lost
 	}
 	c.header(now, out, 0, start)
@@ -178,8 +176,7 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	c.rtt.cancel(now)
 	n := q.list[i].size()
 	c.emit(out, start, int(min(n, int64(s.buf.end-start))))
-	q.setFate(i, lost)
-	c.resend(now, i, n)
+	c.resend(now, i, n, size)
 	c.probe.end, c.probe.repeat = s.nxt, true
 	return true
 }
@@ -256,7 +253,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.allowMarks(out)
 	}
 	if s.nxt > at {
-		c.pushSent(now, record{start: at, end: s.nxt, again: again, big: n > Superframe})
+		c.pushSent(now, record{start: at, end: s.nxt, segment: int32(size), again: again, big: n > Superframe})
 	}
 	s.max = max(s.max, s.nxt)
 	if n%size != 0 {

@@ -11,7 +11,8 @@ type undo struct {
 	armed   bool
 	octets  int64      // sent again and not yet known to have been for nothing
 	first   seq.Offset // of the first retransmission
-	oldest  Time       // when it was sent, or one before the episode that was on its way when it began
+	stamp   uint32     // its TSVal, or the least of those sent before the episode that were in flight when it began
+	stamped bool       // stamp is set
 	sent    bool       // there was one
 	timeout bool       // the episode began with a timeout
 	// congested: a router has said that there was congestion, whether or not anything was lost. The window stays.
@@ -22,20 +23,25 @@ type undo struct {
 const maxAgain = 64
 
 // beginUndo is called when an episode begins.
-func (c *Conn) beginUndo(now Time) {
-	c.undo = undo{again: c.undo.again[:0], armed: true, oldest: Never}
-	for i := c.sent.head; i < len(c.sent.list); i++ {
-		if r := &c.sent.list[i]; r.again && r.fate == flying {
-			c.undo.oldest = min(c.undo.oldest, r.at)
-		}
+func (c *Conn) beginUndo() {
+	c.undo = undo{again: c.undo.again[:0], armed: true}
+	if c.sent.resending > 0 {
+		c.undo.note(c.sent.stamp)
+	}
+}
+
+// note takes the TSVal of a retransmission.
+func (u *undo) note(stamp uint32) {
+	if !u.stamped || seq.Less(stamp, u.stamp) {
+		u.stamped, u.stamp = true, stamp
 	}
 }
 
 // resent is called for every retransmission of an episode.
-func (u *undo) resent(now Time, at seq.Offset, n int64) {
+func (u *undo) resent(stamp uint32, at seq.Offset, n int64) {
 	if !u.sent {
 		u.sent, u.first = true, at
-		u.oldest = min(u.oldest, now)
+		u.note(stamp)
 	}
 	u.octets += n
 	if len(u.again) < maxAgain {
@@ -54,7 +60,7 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	}
 	u.octets -= a.needless
 	switch {
-	case a.advanced && c.snd.una > u.first && a.echoes && seq.Less(a.echo, c.clock(u.oldest.Add(-c.backdated()))):
+	case a.advanced && c.snd.una > u.first && a.echoes && seq.Less(a.echo, u.stamp):
 		// It takes the place of the first retransmission, and comes from before any that could have filled a gap.
 		return true
 	case a.needless > 0 && u.octets <= 0:
@@ -68,7 +74,7 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 
 // undoEpisode gives back what the episode took. The backoff goes when a round trip has been measured, which the ACK that
 // proves a timeout spurious mostly does: until then the timeout may still be shorter than the path (as RFC 4015 3.4 has it).
-func (c *Conn) undoEpisode() {
+func (c *Conn) undoEpisode(now Time) {
 	c.undo.armed = false
 	if !c.undo.congested {
 		c.cc.OnSpurious()
@@ -84,10 +90,10 @@ func (c *Conn) undoEpisode() {
 	if c.recovery.phase == noRecovery {
 		return
 	}
-	for i := c.sent.head; i < len(c.sent.list); i++ {
-		if r := &c.sent.list[i]; r.fate == lost {
-			c.sent.setFate(i, flying)
-		}
-	}
+	c.sent.fliesAgain()
 	c.leaveRecovery()
+	if c.sent.sacked > 0 {
+		// No tail probe runs. Loss detection gets another chance even if no ACK follows, without a timeout.
+		c.timer.reorder = now.Add(c.reorderWindow())
+	}
 }

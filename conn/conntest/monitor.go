@@ -31,6 +31,9 @@ type Monitor struct {
 
 	ecn monitorECN
 
+	tsval   uint32 // TSVal of the last segment sent
+	stamped bool   // tsval is set
+
 	reset bool // all it received since it last sent is RSTs
 	other bool // there has been another reason to send
 }
@@ -131,6 +134,12 @@ func (m *Monitor) sent(limit int, out *conn.Outgoing) error {
 	}
 	if err := m.ecn.sent(out, m.At(out) >= m.Next); err != nil {
 		return err
+	}
+	if h.Options.HasTimestamps {
+		if m.stamped && seq.Less(h.Options.TSVal, m.tsval) {
+			return fmt.Errorf("TSVal %d after %d", h.Options.TSVal, m.tsval)
+		}
+		m.tsval, m.stamped = h.Options.TSVal, true
 	}
 	switch {
 	case n != out.Len:

@@ -163,3 +163,23 @@ func TestMonitorECN(t *testing.T) {
 		}
 	}
 }
+
+// A TSVal less than one sent before breaks a rule (RFC 7323 4.1), also across the wrap of the clock.
+func TestMonitorTimestamps(t *testing.T) {
+	for _, c := range []struct {
+		first, second uint32
+		ok            bool
+	}{{7, 7, true}, {7, 8, true}, {8, 7, false}, {1<<32 - 1, 0, true}, {0, 1<<32 - 1, false}} {
+		m := established(t)
+		m.timestamps = [2]bool{true, true}
+		out := conn.Outgoing{TCP: wire.TCP{Flags: wire.ACK, Seq: 1001, Ack: 2001, Window: 3000}}
+		out.TCP.Options.HasTimestamps, out.TCP.Options.TSVal = true, c.first
+		if err := m.Sent(1, 2000, &out); err != nil {
+			t.Fatal(err)
+		}
+		out.TCP.Options.TSVal = c.second
+		if err := m.Sent(1, 2000, &out); (err == nil) != c.ok {
+			t.Errorf("%d after %d: %v", c.second, c.first, err)
+		}
+	}
+}
