@@ -16,8 +16,8 @@ type recovery struct {
 	marked   seq.Offset // SND.MAX when the window was last reduced for a mark: what is before it says nothing new
 	timeouts int        // of the same segment in a row
 	reducing bool       // without an episode: the window comes down because of a mark (ECN)
-	probing  bool       // F-RTO has sent something new after a timeout, to see what its ACK says
-	fresh    int        // segments of new data F-RTO wants sent before anything lost
+	frto     frto
+	fresh    int // segments of new data F-RTO may still send before anything lost
 
 	prr prr
 
@@ -33,6 +33,15 @@ const (
 	noRecovery      phase = iota
 	fastRecovery          // ACKs keep coming
 	timeoutRecovery       // they did not
+)
+
+// frto is the step of F-RTO (RFC 5682), which finds out whether a timeout was spurious.
+type frto uint8
+
+const (
+	frtoOff    frto = iota
+	frtoFirst       // step 2: only the first segment is sent again; its ACK is awaited
+	frtoProbes      // step 3: new data is sent; its ACK decides
 )
 
 // duplicateThreshold is how many duplicate ACKs, or segments' worth of SACKs, make a loss (RFC 5681 3.2, RFC 6675 2).
@@ -230,26 +239,25 @@ func (c *Conn) leaveRecovery() {
 	}
 	r.phase = noRecovery
 	r.left, r.duplicates = 0, 0
-	r.fresh, r.probing = 0, false
+	r.fresh, r.frto = 0, frtoOff
 	c.timer.reorder = Never
 	c.rack.episodeOver()
 	c.cc.OnRecovered()
 }
 
-// detectSpuriousTimeout is F-RTO: after a timeout only the first segment is sent again; if its ACK moves SND.UNA, two
-// new segments go out before anything else is repeated. Then what is acknowledged next tells whether the rest was lost
-// (RFC 5682 3.1).
+// detectSpuriousTimeout takes an ACK after a timeout. The first one that moves SND.UNA lets two new segments go before
+// anything else is sent again, and what the next one acknowledges shows whether the rest was lost (RFC 5682 3.1).
 func (c *Conn) detectSpuriousTimeout(a *arrival) {
-	r := &c.recovery
-	if a.advanced && !r.probing && c.snd.nxt < c.snd.buf.end {
-		r.probing = true
-		r.fresh = 2
-		return
-	}
-	if r.probing {
+	switch r := &c.recovery; {
+	case r.frto == frtoFirst && a.advanced:
+		r.frto, r.fresh = frtoProbes, frtoSegments
+	case r.frto == frtoProbes:
 		r.fresh = 0
 	}
 }
+
+// frtoSegments is the number of new segments F-RTO sends.
+const frtoSegments = 2
 
 // retransmitTimeout is what happens when the retransmission timer runs out (RFC 6298 5.4 to 5.7, RFC 8985 6.3).
 func (c *Conn) retransmitTimeout(now Time) {
@@ -285,7 +293,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	r.end = c.snd.max
 	r.reducing = false
 	c.ecn.reduced()
-	r.left, r.duplicates, r.fresh, r.probing = 0, 0, 0, false
+	r.left, r.duplicates, r.fresh, r.frto = 0, 0, 0, frtoFirst
 	for q.oldest != nil && (!c.sack || q.oldest.at.Add(patience) <= now) {
 		c.lose(now, q.oldest)
 	}

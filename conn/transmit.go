@@ -42,8 +42,8 @@ func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 	case TimeWait:
 		return c.transmitACK(now, out)
 	}
-	return c.probe.due && c.transmitProbe(now, out) || c.transmitLost(now, limit, out) || c.transmitNew(now, limit, out) ||
-		c.transmitACK(now, out)
+	return c.probe.due && c.transmitProbe(now, out) || c.recovery.fresh > 0 && c.transmitFresh(now, limit, out) ||
+		c.transmitLost(now, limit, out) || c.transmitNew(now, limit, out) || c.transmitACK(now, out)
 }
 
 // buildReset makes the one RST of an aborted connection. It has no window and no options.
@@ -81,10 +81,27 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 	return true
 }
 
+// transmitFresh sends new data for F-RTO. When there is none that may be sent, whether the application, Nagle or the peer's
+// window is the reason, recovery goes on as usual (RFC 5682 2.1, step 2b). Only the pacer is waited for.
+func (c *Conn) transmitFresh(now Time, limit int, out *Outgoing) bool {
+	if c.transmitNew(now, limit, out) {
+		return true
+	}
+	r := &c.recovery
+	if c.timer.pace != Never {
+		return false
+	}
+	if r.fresh == frtoSegments {
+		r.frto = frtoOff // none was sent whose ACK could show anything
+	}
+	r.fresh = 0
+	return false
+}
+
 // transmitLost sends again the first of what has been found lost.
 func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	q, s := &c.sent, &c.snd
-	if q.lost == 0 || c.recovery.fresh > 0 && s.nxt < s.buf.end {
+	if q.lost == 0 || c.recovery.fresh > 0 {
 		return false
 	}
 	at := q.losses[0].start

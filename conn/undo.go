@@ -67,7 +67,7 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 		return true
 	case c.recovery.phase == timeoutRecovery && a.unlost:
 		// Unless it is all acknowledged at once: then it tells nothing (RFC 5682 2.1, step 2).
-		return c.snd.una < c.recovery.end || c.recovery.probing
+		return c.snd.una < c.recovery.end || c.recovery.frto == frtoProbes
 	}
 	return false
 }
