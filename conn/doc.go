@@ -27,7 +27,8 @@
 //	sent.go, sack.go           the retransmission queue, and sentorder.go, sentlost.go, sentsack.go: its lists and SACK
 //	                           marks; the SACK blocks received (RFC 2018, RFC 2883)
 //	arrival.go, rack.go        what one ACK says; what has been lost (RFC 8985)
-//	recovery.go, prr.go        how it is repaired (RFC 5681, RFC 9937); tailprobe.go: TLP; undo.go: it was a mistake
+//	recovery.go, prr.go        how it is repaired (RFC 5681, RFC 9937); tailprobe.go: TLP; undo.go: it was a mistake;
+//	                           resize.go: what Packet Too Big makes too large
 //	rate.go, pacer.go          how fast the path delivers; when the next may go; congestion.go and package cc: how much
 //	chrono.go, info.go         what the sender waits for; what there is to be told (tcp_info)
 //	ecn.go, ecnhandshake.go    congestion without loss: marks made, reported and answered (RFC 3168, RFC 8511)

@@ -71,6 +71,11 @@ func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *a
 		return false
 	}
 	switch {
+	case r.phase == resizing:
+		if ack > r.marked {
+			r.phase = noRecovery // the window has not come down for it
+			c.reduceForMark(now, flight, a)
+		}
 	case r.phase != noRecovery:
 		c.undo.congested = true // whatever becomes of the losses
 	case ack > max(r.marked, r.end):

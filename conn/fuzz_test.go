@@ -25,19 +25,21 @@ func FuzzConn(f *testing.F) {
 	for _, setup := range [][]byte{{0, 0, 0, 0}, {1, 0, 0, 0}, {1, 0xff, 3, 2}, {0, 0x0f, 1, 1}, {2, 0x30, 2, 0}, {9, 0, 7, 0}} {
 		setup = setup[:len(setup):len(setup)]
 		add(setup, handshake, []byte{opWrite, 200, opPeerACK, 0, opPeerData, 50, opRead, 255, opCloseWrite, opPeerACK, 0, opPeerFIN, opTime, 255})
-		add(setup, handshake, []byte{opPeerFIN, opWrite, 3, opClose, 0, opPeerACK, 0})                                                                 // passive release
-		add(setup, handshake, []byte{opCloseWrite, opPeerFIN, opPeerACK, 0})                                                                           // simultaneous close
-		add(setup, handshake, []byte{opPeerEarly, 9, opPeerEarly, 3, opPeerFIN, opPeerData, 80, opRead, 80})                                           // out of order
-		add(setup, handshake, []byte{opWrite, 250, opDeadline, opDeadline, opDeadline, opPeerACK, 1, opDeadline})                                      // timeouts
-		add(setup, handshake, []byte{opWindow, 0, opWrite, 9, opDeadline, opDeadline, opPeerACK, 0, opWindow, 200})                                    // zero window
-		add(setup, handshake, []byte{opWrite, 255, opDuplicates, 3, opPeerACK, 1, opDuplicates, 9, opPeerACK, 0})                                      // fast retransmit
-		add(setup, handshake, []byte{opPeerData, 9, opClose, 0})                                                                                       // RST for unread data
-		add(setup, handshake, []byte{opWrite, 90, opICMP, 2, 3, opICMP, 1, 0, opAbort})                                                                // too big, hard
-		add(setup, handshake, []byte{opSettings, 0, opSettings, 9, opSettings, 18, opSettings, 27, opTime, 250, opTime, 250})                          // settings
-		add(setup, handshake, []byte{opClose, 2, opWrite, 1, opPeerACK, 0, opTime, 240, opSegment, fRST, 0, 0, 0, 0, 0})                               // linger
-		add(setup, handshake, []byte{opWrite, 255, opMarks, 0xc3, opPeerData, 9, opPeerACK, 10, opWrite, 255, opPeerACK, 0, opMarks, 0, opPeerACK, 0}) // marks
-		add(setup, []byte{opSegment, fSYN | fACK | fECE, 0, 0, 0, 0, 0, opWrite, 255, opMarks, 1, opDuplicates, 20, opPeerACK, 0})                     // and losses
-		add(setup, []byte{opSegment, fSYN, 0, 0, 0, 0, 7, opDeadline, opSegment, fSYN | fACK, 255, 0, 0, 0, 0, opTime, 9})                             // simultaneous open
+		add(setup, handshake, []byte{opPeerFIN, opWrite, 3, opClose, 0, opPeerACK, 0})                                                                         // passive release
+		add(setup, handshake, []byte{opCloseWrite, opPeerFIN, opPeerACK, 0})                                                                                   // simultaneous close
+		add(setup, handshake, []byte{opPeerEarly, 9, opPeerEarly, 3, opPeerFIN, opPeerData, 80, opRead, 80})                                                   // out of order
+		add(setup, handshake, []byte{opWrite, 250, opDeadline, opDeadline, opDeadline, opPeerACK, 1, opDeadline})                                              // timeouts
+		add(setup, handshake, []byte{opWindow, 0, opWrite, 9, opDeadline, opDeadline, opPeerACK, 0, opWindow, 200})                                            // zero window
+		add(setup, handshake, []byte{opWrite, 255, opDuplicates, 3, opPeerACK, 1, opDuplicates, 9, opPeerACK, 0})                                              // fast retransmit
+		add(setup, handshake, []byte{opPeerData, 9, opClose, 0})                                                                                               // RST for unread data
+		add(setup, handshake, []byte{opWrite, 90, opICMP, 2, 3, opICMP, 1, 0, opAbort})                                                                        // too big, hard
+		add(setup, handshake, []byte{opSettings, 0, opSettings, 9, opSettings, 18, opSettings, 27, opTime, 250, opTime, 250})                                  // settings
+		add(setup, handshake, []byte{opClose, 2, opWrite, 1, opPeerACK, 0, opTime, 240, opSegment, fRST, 0, 0, 0, 0, 0})                                       // linger
+		add(setup, handshake, []byte{opWrite, 255, opMarks, 0xc3, opPeerData, 9, opPeerACK, 10, opWrite, 255, opPeerACK, 0, opMarks, 0, opPeerACK, 0})         // marks
+		add(setup, []byte{opSegment, fSYN | fACK | fECE, 0, 0, 0, 0, 0, opWrite, 255, opMarks, 1, opDuplicates, 20, opPeerACK, 0})                             // and losses
+		add(setup, handshake, []byte{opWrite, 255, opWrite, 255, opDeadline, opDeadline, opWindow, 1, opPeerACK, 9, opDeadline, opWindow, 255, opPeerACK, 1})  // F-RTO, and a window that does not reach SND.NXT
+		add(setup, handshake, []byte{opWrite, 9, opTime, 1, opWrite, 255, opTime, 1, opICMP, 2, 3, opPeerACK, 5, opDuplicates, 5, opICMP, 2, 1, opPeerACK, 0}) // too big, some of it
+		add(setup, []byte{opSegment, fSYN, 0, 0, 0, 0, 7, opDeadline, opSegment, fSYN | fACK, 255, 0, 0, 0, 0, opTime, 9})                                     // simultaneous open
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 4096 {

@@ -56,7 +56,7 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 	}
 }
 
-// lowerMTU takes a smaller path MTU and sends what was too big again, in pieces that fit. This is no sign of congestion.
+// lowerMTU takes a smaller path MTU and sends segments that were too large again, in pieces that fit.
 func (c *Conn) lowerMTU(now Time, mtu int) {
 	least := minMTU4
 	if c.path.ipHeader >= 40 {
@@ -74,10 +74,5 @@ func (c *Conn) lowerMTU(now Time, mtu int) {
 		return
 	}
 	c.cc.SetMSS(c.fullSize())
-	c.sent.forget()
-	c.leaveRecovery()
-	c.snd.nxt = c.snd.una
-	c.rtt.cancel(now)
-	c.timer.retransmit = Never
-	c.armRetransmit(now)
+	c.resize(now)
 }

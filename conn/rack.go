@@ -89,7 +89,7 @@ func (c *Conn) detectLoss(now Time) (found bool) {
 
 // reorderTimeout is what happens when something has not come although it had its time (RFC 8985 6.2).
 func (c *Conn) reorderTimeout(now Time) {
-	if c.detectLoss(now) && c.recovery.phase == noRecovery {
+	if phase := c.recovery.phase; c.detectLoss(now) && (phase == noRecovery || phase == resizing) {
 		c.enterRecovery(now, 0)
 	}
 }

@@ -33,6 +33,7 @@ const (
 	noRecovery      phase = iota
 	fastRecovery          // ACKs keep coming
 	timeoutRecovery       // they did not
+	resizing              // the path MTU fell; nothing was lost for congestion
 )
 
 // frto is the step of F-RTO (RFC 5682), which finds out whether a timeout was spurious.
@@ -107,7 +108,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 // Deviation: after a timeout the report is of before, and the window grows from one segment all the same, as on Linux.
 func (c *Conn) mayGrow(ece bool) bool {
 	switch c.recovery.phase {
-	case noRecovery:
+	case noRecovery, resizing:
 		return !ece && !c.recovery.reducing
 	case timeoutRecovery:
 		return true
@@ -197,6 +198,11 @@ func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 		c.leaveRecovery()
 	case r.phase == fastRecovery:
 		r.prr.arrived(c, a)
+	case r.phase == resizing:
+		if a.lost {
+			c.enterRecovery(now, a.octets)
+			r.prr.arrived(c, a)
+		}
 	default:
 		c.detectSpuriousTimeout(a)
 	}
@@ -237,12 +243,15 @@ func (c *Conn) leaveRecovery() {
 	if r.phase == noRecovery {
 		return
 	}
+	reduced := r.phase != resizing
 	r.phase = noRecovery
 	r.left, r.duplicates = 0, 0
 	r.fresh, r.frto = 0, frtoOff
 	c.timer.reorder = Never
-	c.rack.episodeOver()
-	c.cc.OnRecovered()
+	if reduced {
+		c.rack.episodeOver()
+		c.cc.OnRecovered()
+	}
 }
 
 // detectSpuriousTimeout takes an ACK after a timeout. The first one that moves SND.UNA lets two new segments go before

@@ -1,0 +1,54 @@
+package conn
+
+import (
+	"math"
+
+	"minitcp/conn/seq"
+)
+
+// resize sends the segments in flight that exceed the new path MTU again, in smaller ones; the others stay in flight. The
+// router has dropped them for their size and not for congestion, so neither the window nor the measured loss rate changes
+// (RFC 1191 6.5, RFC 8201 4).
+func (c *Conn) resize(now Time) {
+	if !c.loseLarge(seq.Offset(c.fullSize())) {
+		return
+	}
+	c.rtt.cancel(now)
+	c.timer.retransmit = Never
+	c.armRetransmit(now)
+	r := &c.recovery
+	if r.phase != noRecovery {
+		return // its end is the end of this, too
+	}
+	r.phase, r.end = resizing, c.snd.max
+	r.reducing = false
+	c.undo = undo{again: c.undo.again[:0]}
+	c.startTimestamp(now)
+	c.probe = tailProbe{}
+	c.timer.tailProbe = Never
+}
+
+// loseLarge takes what is in flight in segments of more than largest data bytes for lost, and reports whether there was any.
+// The short last segment of a record may fit.
+func (c *Conn) loseLarge(largest seq.Offset) (found bool) {
+	q := &c.sent
+	for i := q.head; i < len(q.list); i++ {
+		q.visits++
+		r := q.list[i]
+		data, step := min(r.end, c.snd.buf.end)-r.start, seq.Offset(r.step())
+		if r.fate != flying || min(data, step) <= largest {
+			continue
+		}
+		if last := data % step; last > 0 && last <= largest {
+			i = q.split(i, r.start+data-last)
+		}
+		q.lose(r)
+		found = true
+	}
+	for i := len(q.list) - 2; found && i >= q.head; i-- { // they need not be cut where they were
+		if q.list[i].fate == lost {
+			q.joinLosses(i, math.MaxInt64)
+		}
+	}
+	return found
+}

@@ -1,0 +1,97 @@
+package conn
+
+import (
+	"testing"
+	"time"
+
+	"minitcp/conn/wire"
+)
+
+// tooBig reports a path MTU for which segments of 1000 bytes are too large and those of 700 are not.
+func (o *one) tooBig() {
+	o.c.ReceiveICMP(o.now, ICMPError{Kind: ICMPTooBig, MTU: 740, Seq: testISS + uint32(o.c.snd.una)})
+}
+
+// After Packet Too Big only segments that were too large are sent again, in smaller ones. Nothing counts as a loss, whatever
+// the controller.
+func TestPacketTooBigResendsLargeSegments(t *testing.T) {
+	for _, control := range []CongestionControl{CUBIC, Reno, BBR} {
+		for _, sack := range []Feature{Enabled, Disabled} {
+			o := sackOne(t, Disabled)
+			o.c.sack = sack == Enabled
+			o.c.SetCongestionControl(control)
+			for _, n := range []int{1000, 700, 2000, 300} {
+				o.write(repeat(n))
+				o.drain()
+				o.sleep(ms)
+			}
+			window, rate := o.c.window(), o.c.rate.lost
+			o.tooBig()
+			o.drainInto(t, []interval{{1, 701}, {701, 1001}, {1701, 2401}, {2401, 3101}, {3101, 3701}})
+			if o.c.window() < window || o.c.rate.lost != rate || o.c.sent.flying != 4000 || o.c.stats.Spurious != 0 {
+				t.Errorf("%v: window %d, was %d; %d bytes in flight", control, o.c.window(), window, o.c.sent.flying)
+			}
+			o.sleep(100 * ms)
+			o.ack(1701)
+			o.ack(4001)
+			o.nothing()
+			if o.c.recovery.phase != noRecovery || o.c.window() < window || o.c.stats.Timeouts != 0 || o.c.stats.Retransmitted != 5 {
+				t.Errorf("%v: phase %d, window %d, was %d, %+v", control, o.c.recovery.phase, o.c.window(), window, o.c.stats)
+			}
+			o.tooBig() // again
+			o.nothing()
+		}
+	}
+}
+
+// A FIN goes with its segment: it is sent again if that was too large, and only then.
+func TestPacketTooBigWithFIN(t *testing.T) {
+	for n, want := range map[int][]interval{
+		2000: {{1, 701}, {701, 1401}, {1401, 2001}},
+		2500: {{1, 701}, {701, 1401}, {1401, 2001}},
+		500:  nil,
+	} {
+		o := sackOne(t, Disabled)
+		_, _ = o.c.Write(o.now, []byte(repeat(n)))
+		_ = o.c.CloseWrite(o.now)
+		for o.c.Transmit(o.now, Superframe, &o.last) {
+		}
+		o.tooBig()
+		o.last.TCP.Flags = 0
+		o.drainInto(t, want)
+		if fin := o.last.TCP.Flags.Has(wire.FIN); fin != (n == 2000) {
+			t.Errorf("%d bytes: the FIN is sent again: %v", n, fin)
+		}
+		if o.c.sent.flying != int64(n)+1 {
+			t.Errorf("%d bytes: %d in flight", n, o.c.sent.flying)
+		}
+	}
+}
+
+// Loss and marks that follow in the same round trip bring the window down as ever.
+func TestCongestionWhileResizing(t *testing.T) {
+	lose := func(o *one) { o.ack(1, 701, 3501) }
+	for name, hear := range map[string]func(*one){
+		"loss": lose,
+		"mark": func(o *one) {
+			o.c.ecn.ecnHandshake = ecnHandshake{sentSetup: true, heardSetup: true}
+			o.in(segment{flags: ack | wire.ECE, seq: 1, ack: 701})
+		},
+	} {
+		o := tenSent(t, Disabled)
+		o.tooBig()
+		o.drain()
+		o.sleep(100 * ms)
+		before := o.c.cc.Window()
+		hear(o)
+		if o.c.cc.Window() >= before || o.c.recovery.phase == resizing {
+			t.Errorf("%s: window %d, was %d, phase %d", name, o.c.cc.Window(), before, o.c.recovery.phase)
+		}
+		o.sleep(100 * time.Millisecond)
+		o.drain()
+		o.ack(int64(o.c.snd.nxt))
+		if o.c.recovery.phase != noRecovery {
+			t.Errorf("%s: phase %d in the end", name, o.c.recovery.phase)
+		}
+	}
+}
