@@ -181,6 +181,9 @@ func (p *Pair) receive(k *packet) {
 		}
 		e.Pages.offered(s)
 		e.took(k, verdict)
+		if verdict == conn.VerdictOldTimestamp && p.Link.inOrder() && p.Fate == nil {
+			p.check(fmt.Errorf("TSVal %d is too old for PAWS, on a link that keeps the order: %v", s.TCP.Options.TSVal, k.note), e)
+		}
 	case e.Listening && !e.over && s.TCP.Flags&(wire.SYN|wire.ACK|wire.RST|wire.FIN) == wire.SYN:
 		verdict = conn.VerdictAccepted
 		e.Monitor.Received(s)

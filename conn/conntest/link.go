@@ -40,6 +40,11 @@ type Link struct {
 	Cut bool
 }
 
+// inOrder reports whether packets arrive once and in the order in which they were sent.
+func (l *Link) inOrder() bool {
+	return l.Jitter == 0 && len(l.Changes) == 0 && l.Duplication == 0 && l.Reordering == 0 && l.ACKThinning == 0
+}
+
 // Change is a new route.
 type Change struct {
 	At    time.Duration // from when on

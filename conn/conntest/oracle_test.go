@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/wire"
 )
 
 // An end that leaves what it has sent alone for three timeouts is found out, and one whose peer does not read is not.
@@ -99,6 +100,30 @@ func TestFinished(t *testing.T) {
 		}
 		if name == "nothing" != (err == nil) || err != nil && !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A segment that PAWS drops breaks a rule on a link that keeps the order, and none on one that does not.
+func TestOldTimestamp(t *testing.T) {
+	for _, reordering := range []float64{0, 0.1} {
+		p := NewPair(1, conn.Config{}, Link{Delay: ms, Reordering: reordering, Superframes: 1})
+		p.A.ToSend = fill(1, 10_000)
+		p.Dial(p.A)
+		for p.B.Conn == nil || len(p.B.Received) < 5000 {
+			if !p.Step() {
+				t.Fatal(p.err)
+			}
+		}
+		var k packet
+		k.from, k.to = p.A, p.B
+		k.seg.TCP = wire.TCP{Flags: wire.ACK, Seq: p.A.Conn.ISS() + 1, Ack: p.B.Conn.ISS() + 1, Window: 9}
+		k.seg.TCP.Options.HasTimestamps = true
+		k.seg.TCP.Options.TSVal = p.A.Open.TSOffset - 1
+		k.seg.Data = []byte{0}
+		p.receive(&k)
+		if broken := p.err != nil && strings.Contains(p.err.Error(), "PAWS"); broken != (reordering == 0) {
+			t.Errorf("reordering %v: %v", reordering, p.err)
 		}
 	}
 }
