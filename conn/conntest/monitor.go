@@ -126,6 +126,10 @@ func (m *Monitor) Sent(limit int, irs uint32, out *conn.Outgoing) error {
 	return nil
 }
 
+// maxBack is the number of milliseconds by which a TSVal is less than the one before, if it is: a minute. What seems to be
+// more is a pause of weeks, in which the clock has gone half around (RFC 7323 5.5).
+const maxBack = 60_000
+
 func (m *Monitor) sent(limit int, out *conn.Outgoing) error {
 	h := &out.TCP
 	n := 0
@@ -136,7 +140,7 @@ func (m *Monitor) sent(limit int, out *conn.Outgoing) error {
 		return err
 	}
 	if h.Options.HasTimestamps {
-		if m.stamped && seq.Less(h.Options.TSVal, m.tsval) {
+		if back := m.tsval - h.Options.TSVal; m.stamped && 0 < back && back < maxBack {
 			return fmt.Errorf("TSVal %d after %d", h.Options.TSVal, m.tsval)
 		}
 		m.tsval, m.stamped = h.Options.TSVal, true

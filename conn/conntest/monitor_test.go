@@ -169,7 +169,7 @@ func TestMonitorTimestamps(t *testing.T) {
 	for _, c := range []struct {
 		first, second uint32
 		ok            bool
-	}{{7, 7, true}, {7, 8, true}, {8, 7, false}, {1<<32 - 1, 0, true}, {0, 1<<32 - 1, false}} {
+	}{{7, 7, true}, {7, 8, true}, {8, 7, false}, {1<<32 - 1, 0, true}, {0, 1<<32 - 1, false}, {60_000, 1, false}, {7, 7 + 1<<31, true}} {
 		m := established(t)
 		m.timestamps = [2]bool{true, true}
 		out := conn.Outgoing{TCP: wire.TCP{Flags: wire.ACK, Seq: 1001, Ack: 2001, Window: 3000}}
