@@ -32,6 +32,10 @@ func TestUsage(t *testing.T) {
 		{"--bogus", []string{"--bogus", "minitcp --help"}},
 		{"version now", []string{`"now"`, "minitcp version --help"}},
 		{"demo now", []string{`"now"`}},
+		{"help bogus", []string{`no help on "bogus"`, "minitcp --help"}},
+		{"help serve now", []string{`no help on "serve now"`}},
+		{"completion csh", []string{`"csh"`, "minitcp completion --help"}},
+		{"completion bash now", []string{`"now"`, "minitcp completion bash --help"}},
 
 		{"serve --bogus", []string{"--bogus", "minitcp serve --help"}},
 		{"serve -z", []string{"'z'", "minitcp serve --help"}},
@@ -113,6 +117,10 @@ func TestHelp(t *testing.T) {
 		{"serve --help", "curl -T"},
 		{"nc --help", "--host-address"},
 		{"demo --help", "handshake"},
+		{"help", "minitcp demo"},
+		{"help serve", "curl -T"},
+		{"help completion bash", "bash"},
+		{"completion bash", "minitcp"},
 	} {
 		if r := call(strings.Fields(test.args)...); r.status != 0 || r.errOut != "" || !strings.Contains(r.out, test.want) {
 			t.Errorf("minitcp %s: %+v; want status 0 and help with %q", test.args, r, test.want)
@@ -121,8 +129,10 @@ func TestHelp(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if r := call("version"); r.status != 0 || r.errOut != "" || !strings.HasPrefix(r.out, "minitcp ") || strings.Count(r.out, "\n") != 1 {
-		t.Errorf("%+v, want one line", r)
+	for _, arg := range []string{"version", "--version"} {
+		if r := call(arg); r.status != 0 || r.errOut != "" || !strings.HasPrefix(r.out, "minitcp ") || strings.Count(r.out, "\n") != 1 {
+			t.Errorf("%s: %+v, want one line", arg, r)
+		}
 	}
 	line := versionLine(&debug.BuildInfo{
 		Main:     debug.Module{Version: "v1.2.3"},
