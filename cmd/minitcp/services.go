@@ -76,8 +76,7 @@ var chargenLines = func() []byte {
 	return b
 }()
 
-// logEnd says that a connection of a service has ended. That a peer resets it, or that minitcp is about to end, is
-// no fault.
+// logEnd logs the end of a service's connection, at level debug: a busy daemon has thousands in a second.
 func logEnd(log *slog.Logger, c *stack.Conn, err error) {
 	info := c.Info()
 	attributes := []any{"remote", c.RemoteAddr().String(), "received", info.Received, "sent", info.Sent}
@@ -90,5 +89,5 @@ func logEnd(log *slog.Logger, c *stack.Conn, err error) {
 		}
 		attributes = append(attributes, "error", err.Error())
 	}
-	log.Info("connection ended", attributes...)
+	log.Debug("connection ended", attributes...)
 }

@@ -49,7 +49,7 @@ func offerServices(t *testing.T, listen ...string) *offered {
 		}
 	}
 	var err error
-	o.services, err = options.offer(o.server, slog.New(slog.NewTextHandler(&o.log, nil)))
+	o.services, err = options.offer(o.server, slog.New(slog.NewTextHandler(&o.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -528,6 +528,68 @@ func TestShutdownOfIdle(t *testing.T) {
 		}
 		if state := upload.State(); state != conn.Closed && state != conn.CloseWait {
 			t.Errorf("the upload's connection is in %v", state)
+		}
+	})
+}
+
+// TestConnectionEndIsDebug checks that a finished connection is one line at level debug.
+func TestConnectionEndIsDebug(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := offerServices(t, "7=echo", "80=http")
+		for _, address := range []string{"10.77.0.2:7", "[fd77::2]:80"} {
+			c := o.dial(address)
+			if err := c.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadAll(c); err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+			synctest.Wait()
+		}
+		var ends int
+		for line := range strings.Lines(o.log.String()) {
+			if !strings.Contains(line, `msg="connection ended"`) {
+				continue
+			}
+			ends++
+			if !strings.Contains(line, "level=DEBUG") || strings.Contains(line, "error=") {
+				t.Errorf("the line of a finished connection is %q; want level DEBUG and no error", line)
+			}
+		}
+		if ends != 2 {
+			t.Errorf("%d lines for 2 finished connections:\n%s", ends, o.log.String())
+		}
+	})
+}
+
+// TestShutdownOfIdleIsNoError checks that the log names no error for the idle connections that shutdown ends, and names
+// the write deadline where data is lost.
+func TestShutdownOfIdleIsNoError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := offerServices(t, "7=echo", "9=discard", "80=http")
+		stuck := o.dial("10.77.0.2:7")
+		defer stuck.Close()
+		go stuck.Write(make([]byte, 16<<20)) // and never reads
+		for _, address := range []string{"10.77.0.2:7", "[fd77::2]:7", "10.77.0.2:9", "10.77.0.2:80"} {
+			c := o.dial(address)
+			defer c.Close()
+		}
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), finishTime)
+		defer cancel()
+		o.services.shutdown(ctx)
+		time.Sleep(finishTime)
+		lost := `error="i/o timeout"`
+		for line := range strings.Lines(o.log.String()) {
+			isStuck := strings.Contains(line, "remote="+stuck.LocalAddr().String())
+			if strings.Contains(line, `msg="connection ended"`) && strings.Contains(line, "error=") != isStuck ||
+				strings.Contains(line, "error=") && !strings.Contains(line, lost) {
+				t.Errorf("the log has the line %q", line)
+			}
+		}
+		if n := strings.Count(o.log.String(), `msg="connection ended"`); n != 5 {
+			t.Errorf("%d lines for 5 connections:\n%s", n, o.log.String())
 		}
 	})
 }

@@ -4,8 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -54,6 +57,9 @@ func (s *streamServer) serve(l *stack.Listener) error {
 			s.log.Debug("connection accepted", "remote", c.RemoteAddr().String())
 			err := s.handle(c)
 			leave(c)
+			if s.ended(err) {
+				err = nil
+			}
 			logEnd(s.log, c, err)
 		}()
 	}
@@ -75,6 +81,18 @@ func (s *streamServer) add(c *stack.Conn) bool {
 	s.conns[c] = struct{}{}
 	s.idle.Add(1)
 	return true
+}
+
+// ended reports whether err is the read deadline by which shutdown ends a connection. A write deadline that passes is an
+// error: data that the service has read did not reach the peer.
+func (s *streamServer) ended(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Op != "read" || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
 }
 
 func (s *streamServer) remove(c *stack.Conn) {
