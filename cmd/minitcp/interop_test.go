@@ -202,6 +202,16 @@ func listens(t *testing.T, n *tun.Namespace, port int) bool {
 	return found
 }
 
+// readFile returns the content of a file.
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 // noise is n octets that do not repeat themselves, different for every seed.
 func noise(seed byte, n int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{seed}), n)

@@ -76,7 +76,7 @@ func inPrivateNamespace() error {
 		Pdeathsig:   syscall.SIGTERM,
 	}
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, endSignals()...)
 	defer signal.Stop(signals)
 	if err := child.Start(); err != nil {
 		return namespaceError(err)

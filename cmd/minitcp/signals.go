@@ -15,15 +15,24 @@ type stopping struct {
 	now  context.Context // ends with the second
 }
 
-// onSignals returns what SIGINT, SIGTERM and SIGHUP say from now until release is called. Those that were ignored when
-// the program began stay so, as SIGHUP under nohup.
+// endSignals returns the signals that end the program. SIGINT is one even if it was ignored at the start: a shell without
+// job control starts a command with & that way. SIGHUP is not one if it was ignored at the start, as under nohup. In a
+// private namespace SIGINT is not one: the terminal sends it to the parent, too, which sends SIGTERM.
+func endSignals() []os.Signal {
+	list := []os.Signal{syscall.SIGTERM}
+	if !isPrivate() {
+		list = append(list, syscall.SIGINT)
+	}
+	if !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
+	}
+	return list
+}
+
+// onSignals returns contexts that the signals of endSignals end, from now until release is called.
 func onSignals() (s stopping, release func()) {
 	signals := make(chan os.Signal, 2)
-	for _, which := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(which) {
-			signal.Notify(signals, which)
-		}
-	}
+	signal.Notify(signals, endSignals()...)
 	var first, second context.CancelFunc
 	s.now, second = context.WithCancel(context.Background())
 	s.soon, first = context.WithCancel(s.now)
