@@ -29,11 +29,9 @@ func newDemoCommand() *cobra.Command {
 			"draws what happens between them: handshake, data both ways, repair of lost and damaged segments, abrupt and\n" +
 			"graceful release, half-close. It takes a few seconds and leaves nothing behind.\n\n" +
 			"The exit status is 0 only if each of these really happened, as seen on both sides.",
-		Args: usageArgs(cobra.NoArgs),
+		Args:    usageArgs(cobra.NoArgs),
+		PreRunE: func(*cobra.Command, []string) error { return capture.check() },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := capture.check(); err != nil {
-				return err
-			}
 			return withPrivilege(func() (err error) {
 				stop, release := onSignals()
 				defer release()

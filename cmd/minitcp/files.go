@@ -3,95 +3,125 @@
 package main
 
 import (
-	"crypto/rand"
 	"errors"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
-	"path"
 	"strings"
+	"syscall"
 )
 
-// fileHandler gives out the files of a directory for GET and HEAD, and takes new ones with PUT. Nothing leads out of
-// the directory: neither "..", nor a symbolic link.
+// fileHandler serves the regular files of a directory for GET and HEAD, and stores those of PUT if it has an uploader.
+// Names that begin with a dot do not exist for it. Nothing leads out of the directory, neither ".." nor a symbolic link.
 type fileHandler struct {
-	root  *os.Root
-	files http.Handler
-	log   *slog.Logger
+	root    *os.Root
+	files   http.Handler
+	escapes error     // the cause in the error of a path that leads out of the root
+	uploads *uploader // nil: read-only
 }
 
-func newFileHandler(dir string, log *slog.Logger) (*fileHandler, error) {
+func newFileHandler(dir string, uploads uploadFlags, log *slog.Logger) (*fileHandler, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &fileHandler{root, http.FileServerFS(root.FS()), log}, nil
+	h := &fileHandler{root: root}
+	_, err = root.Lstat("..") // package os has no name for this error
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		h.escapes = e.Err
+	}
+	h.files = http.FileServerFS(visibleFiles{h})
+	if uploads.allowed {
+		h.uploads = &uploader{root, int64(uploads.limit) * megabyte, log}
+	}
+	return h, nil
 }
 
 func (h *fileHandler) close() error { return h.root.Close() }
 
 // ServeHTTP answers one request.
 func (h *fileHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
+	switch {
+	case r.Method == http.MethodGet, r.Method == http.MethodHead:
 		h.files.ServeHTTP(w, r)
-	case http.MethodPut:
-		h.put(w, r)
-	default:
+	case r.Method == http.MethodPut && h.uploads != nil:
+		h.uploads.put(w, r)
+	case h.uploads != nil:
 		w.Header().Set("Allow", "GET, HEAD, PUT")
 		http.Error(w, "only GET, HEAD and PUT are allowed here", http.StatusMethodNotAllowed)
-	}
-}
-
-// put stores the request's body under its path, replacing a file that is there. The file appears when all of it has
-// arrived, or not at all. Its directory must exist.
-func (h *fileHandler) put(w http.ResponseWriter, r *http.Request) {
-	name := strings.TrimPrefix(r.URL.Path, "/")
-	if !fs.ValidPath(name) || name == "." {
-		http.Error(w, "the path names no file: "+r.URL.Path, http.StatusBadRequest)
-		return
-	}
-	info, err := h.root.Stat(name)
-	switch {
-	case err == nil && !info.Mode().IsRegular():
-		http.Error(w, "there is something other than a file: "+name, http.StatusConflict)
-		return
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		http.Error(w, "no access to "+name, http.StatusForbidden) // a link that leads out, say
-		return
-	}
-	size, storeErr := h.store(name, r.Body)
-	switch {
-	case errors.Is(storeErr, fs.ErrNotExist):
-		http.Error(w, "there is no directory for "+name, http.StatusConflict)
-	case storeErr != nil:
-		h.log.Warn("upload failed", "name", name, "octets", size, "error", storeErr.Error())
-		http.Error(w, "the file could not be stored", http.StatusInternalServerError)
-	case err == nil:
-		h.log.Info("upload stored", "name", name, "octets", size)
-		w.WriteHeader(http.StatusNoContent)
 	default:
-		h.log.Info("upload stored", "name", name, "octets", size)
-		w.WriteHeader(http.StatusCreated)
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET and HEAD are allowed here", http.StatusMethodNotAllowed)
 	}
 }
 
-// store copies body to a file beside the one named, and renames it when it is complete.
-func (h *fileHandler) store(name string, body io.Reader) (size int64, err error) {
-	partial := path.Join(path.Dir(name), ".minitcp-"+rand.Text())
-	f, err := h.root.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+// isHidden reports whether a part of a slash-separated path begins with a dot.
+func isHidden(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(part, ".") && part != "." {
+			return true
+		}
+	}
+	return false
+}
+
+// visibleFiles is the file system that package http serves.
+type visibleFiles struct{ h *fileHandler }
+
+// Open opens a regular file or a directory. Nothing else is opened: a FIFO would block the calling thread, and opening a
+// device may have effects. A path that leads out of the directory is fs.ErrPermission.
+func (v visibleFiles) Open(name string) (fs.File, error) {
+	fail := func(err error) (fs.File, error) { return nil, &fs.PathError{Op: "open", Path: name, Err: err} }
+	if isHidden(name) {
+		return fail(fs.ErrNotExist)
+	}
+	info, err := v.h.root.Stat(name)
 	if err != nil {
-		return 0, err
+		return fail(v.h.cause(err))
 	}
-	size, err = io.Copy(f, body)
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = h.root.Rename(partial, name)
+	if !isServed(info) {
+		return fail(fs.ErrPermission)
+	}
+	// Between Stat and this call the name may have become a FIFO: O_NONBLOCK keeps open from waiting for its writer.
+	f, err := v.h.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return fail(v.h.cause(err))
+	}
+	if info, err = f.Stat(); err == nil && !isServed(info) {
+		err = fs.ErrPermission
 	}
 	if err != nil {
-		return size, errors.Join(err, h.root.Remove(partial))
+		f.Close()
+		return fail(err)
 	}
-	return size, nil
+	return visibleFile{f}, nil
+}
+
+// cause turns an error of the root into one for which package http has a status.
+func (h *fileHandler) cause(err error) error {
+	switch {
+	case errors.Is(err, h.escapes), errors.Is(err, syscall.ELOOP):
+		return fs.ErrPermission
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG):
+		return fs.ErrNotExist
+	}
+	return err
+}
+
+func isServed(info fs.FileInfo) bool { return info.Mode().IsRegular() || info.IsDir() }
+
+// visibleFile is a file or directory whose list of names leaves out the hidden ones.
+type visibleFile struct{ *os.File }
+
+// ReadDir returns the visible entries among the next n.
+func (f visibleFile) ReadDir(n int) ([]fs.DirEntry, error) {
+	list, err := f.File.ReadDir(n)
+	visible := list[:0]
+	for _, entry := range list {
+		if !isHidden(entry.Name()) {
+			visible = append(visible, entry)
+		}
+	}
+	return visible, err
 }

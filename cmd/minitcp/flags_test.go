@@ -137,6 +137,10 @@ func TestHints(t *testing.T) {
 		}},
 		{"--address 10.77.0.5/24 --listen 9000=files:/ --listen 80=files:/", []string{
 			"curl -O http://10.77.0.5/NAME",
+			"ping -c1 10.77.0.5",
+		}},
+		{"--address 10.77.0.5/24 --listen 80=files:/ --upload", []string{
+			"curl -O http://10.77.0.5/NAME",
 			"curl -T FILE http://10.77.0.5/",
 			"ping -c1 10.77.0.5",
 		}},
@@ -145,6 +149,7 @@ func TestHints(t *testing.T) {
 		parse(t, func(f *pflag.FlagSet) {
 			o.device.register(f)
 			f.Var(&o.listen, "listen", "")
+			o.upload.register(f)
 		}, strings.Fields(test.args)...)
 		if err := o.device.check(); err != nil {
 			t.Fatal(err)

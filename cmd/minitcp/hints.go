@@ -41,7 +41,10 @@ func (o *serveOptions) hints() []string {
 	}
 	first := families[0]
 	if port := o.listen.first(filesService); port != 0 {
-		list = append(list, before+curl("-O ", first, port, "NAME"), before+curl("-T FILE ", first, port, ""))
+		list = append(list, before+curl("-O ", first, port, "NAME"))
+		if o.upload.allowed {
+			list = append(list, before+curl("-T FILE ", first, port, ""))
+		}
 	}
 	if port := o.listen.first("echo"); port != 0 {
 		list = append(list, fmt.Sprintf("printf 'hello\\n' | %snc -N %v %d", before, first, port))

@@ -23,7 +23,7 @@ import (
 // The whole of serve, with everybody's programs on the other side, from the start until nothing is left of it.
 func TestServe(t *testing.T) {
 	dir := t.TempDir()
-	p, namespace := serve(t, "--listen", "7=echo", "--listen", "13=daytime", "--listen", "80=http", "--listen", "8080=files:"+dir)
+	p, namespace := serve(t, "--listen", "7=echo", "--listen", "13=daytime", "--listen", "80=http", "--listen", "8080=files:"+dir, "--upload")
 
 	for _, host := range []string{"10.77.0.2", "[fd77::2]"} {
 		t.Run("curl "+host, func(t *testing.T) {

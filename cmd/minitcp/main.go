@@ -10,7 +10,7 @@
 //	device, addresses    the flags of a device, and the stack on it
 //	signals              one to end, a second to end at once
 //	serve, listen        the daemon, and what it offers where; hints: what to try
-//	services, streams    echo, discard, daytime, chargen; web: http; files: files:DIR
+//	services, streams    echo, discard, daytime, chargen; web: http; files, uploads: files:DIR
 //	nc                   one connection between stdin and stdout
 //	demo…, sockdiag      the lesson; the kernel's view of its connections
 //	trace, log, capture  what is told while it runs

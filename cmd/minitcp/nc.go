@@ -37,11 +37,9 @@ func newNCCommand() *cobra.Command {
 		Long: `Nc makes a TUN with minitcp behind it, connects from there to a peer, or waits for one with -l, and copies stdin to
 it and what it sends to stdout. At the end of stdin the peer gets a FIN and may go on sending; nc ends after the peer's
 own FIN. On the other side of the TUN is this machine, as 10.77.0.1 and fd77::1, and what it routes for us.`,
-		Args: usageArgs(cobra.MaximumNArgs(2)),
+		Args:    usageArgs(cobra.MaximumNArgs(2)),
+		PreRunE: func(_ *cobra.Command, args []string) error { return o.parse(args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.parse(args); err != nil {
-				return err
-			}
 			return withPrivilege(func() error {
 				if err := o.device.checkNetNS(); err != nil {
 					return err

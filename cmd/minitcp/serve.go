@@ -24,6 +24,7 @@ import (
 type serveOptions struct {
 	device deviceFlags
 	listen listenList
+	upload uploadFlags
 	trace  traceFlag
 	log    logFlags
 }
@@ -40,15 +41,14 @@ func newServeCommand() *cobra.Command {
   daytime    says what time it is (RFC 867)
   chargen    sends characters without end (RFC 864)
   http       a page about the connection that it is fetched over
-  files:DIR  the files of a directory over HTTP; takes uploads too: curl -T FILE http://10.77.0.2:PORT/
+  files:DIR  the files of a directory over HTTP, read-only, without names that begin with a dot; with --upload
+             it also takes uploads: curl -T FILE http://10.77.0.2:PORT/
 
 On SIGINT or SIGTERM, connections may finish for up to 5 seconds; a second signal ends at once. Without root, all this
 happens in a private network namespace, and serve says how to enter it.`,
-		Args: usageArgs(cobra.NoArgs),
+		Args:    usageArgs(cobra.NoArgs),
+		PreRunE: func(*cobra.Command, []string) error { return o.check() },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.device.check(); err != nil {
-				return err
-			}
 			return withPrivilege(func() error {
 				if err := o.device.checkNetNS(); err != nil {
 					return err
@@ -60,6 +60,7 @@ happens in a private network namespace, and serve says how to enter it.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.Var(&o.listen, "listen", "port and what to offer there; may be given many times")
+	o.upload.register(flags)
 	o.device.register(flags)
 	o.trace.register(flags)
 	o.log.register(flags)
@@ -72,6 +73,14 @@ const (
 	finishTime  = 5 * time.Second
 	serviceTime = 3 * time.Second
 )
+
+// check completes the flags after parsing and returns an error for those that contradict each other.
+func (o *serveOptions) check() error {
+	if err := o.upload.check(&o.listen); err != nil {
+		return err
+	}
+	return o.device.check()
+}
 
 func (o *serveOptions) run(std stdio) (err error) {
 	log := o.log.logger(std.err)
@@ -148,7 +157,7 @@ func (o *serveOptions) offer(s *stack.Stack, log *slog.Logger) (*services, error
 			err = fmt.Errorf("--listen %v: port %d is in use by another --listen; give each service a port of its own", spec, spec.port)
 		}
 		if err == nil {
-			err = all.add(spec, log.With("service", spec.service, "port", spec.port))
+			err = all.add(spec, o.upload, log.With("service", spec.service, "port", spec.port))
 		}
 		if err != nil {
 			all.close()
@@ -166,12 +175,12 @@ func (o *serveOptions) offer(s *stack.Stack, log *slog.Logger) (*services, error
 	return all, nil
 }
 
-func (a *services) add(spec listenSpec, log *slog.Logger) error {
+func (a *services) add(spec listenSpec, upload uploadFlags, log *slog.Logger) error {
 	switch spec.service {
 	case httpService:
 		a.servers = append(a.servers, newWebServer(http.HandlerFunc(connPage), log))
 	case filesService:
-		h, err := newFileHandler(spec.dir, log)
+		h, err := newFileHandler(spec.dir, upload, log)
 		if err != nil {
 			return err
 		}

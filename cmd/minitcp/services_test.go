@@ -34,7 +34,7 @@ type offered struct {
 	log            bytes.Buffer
 }
 
-// offerServices starts services in a bubble of testing/synctest: what they wait for costs no time, and when the test ends
+// offerServices starts services, with uploads of up to 1 MB if --upload is among them, in a bubble of testing/synctest: what they wait for costs no time, and when the test ends
 // no goroutine of theirs may be left.
 func offerServices(t *testing.T, listen ...string) *offered {
 	t.Helper()
@@ -44,6 +44,10 @@ func offerServices(t *testing.T, listen ...string) *offered {
 	o.server = newStack(t, b, "10.77.0.2/24", "fd77::2/64")
 	options := &serveOptions{}
 	for _, l := range listen {
+		if l == "--upload" {
+			options.upload = uploadFlags{allowed: true, limit: 1}
+			continue
+		}
 		if err := options.listen.Set(l); err != nil {
 			t.Fatal(err)
 		}
@@ -243,11 +247,12 @@ func TestHTTP(t *testing.T) {
 }
 
 // fileServer offers a directory, beside which there is a file that nobody may have.
-func fileServer(t *testing.T) (o *offered, dir string) {
+func fileServer(t *testing.T, flags ...string) (o *offered, dir string) {
 	t.Helper()
 	above := t.TempDir()
 	dir = filepath.Join(above, "dir")
-	for name, content := range map[string]string{"secret": "secret", "dir/a": "content of a", "dir/sub/b": "content of b"} {
+	for name, content := range map[string]string{"secret": "secret", "dir/a": "content of a", "dir/sub/b": "content of b",
+		"dir/.hidden": "hidden", "dir/.git/config": "hidden"} {
 		path := filepath.Join(above, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -256,12 +261,15 @@ func fileServer(t *testing.T) (o *offered, dir string) {
 			t.Fatal(err)
 		}
 	}
-	for link, to := range map[string]string{"out": "../secret", "outdir": "..", "in": "a"} {
+	for link, to := range map[string]string{"out": "../secret", "outdir": "..", "in": "a", "absolute": "/", "loop": "loop", "gitdir": ".git"} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return offerServices(t, "80=files:"+dir), dir
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return offerServices(t, append(flags, "80=files:"+dir)...), dir
 }
 
 // request sends a request with exactly this path, which http.Client would clean up, and returns status and body.
@@ -286,7 +294,7 @@ func (o *offered) request(method, path, body string) (int, string) {
 
 func TestFilesDownload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o, _ := fileServer(t)
+		o, dir := fileServer(t)
 		for _, test := range []struct {
 			path   string
 			status int
@@ -299,8 +307,17 @@ func TestFilesDownload(t *testing.T) {
 			{"/../secret", 0, ""},
 			{"/sub/../../secret", 0, ""},
 			{"/%2e%2e/secret", 0, ""},
-			{"/out", 0, ""},
-			{"/outdir/secret", 0, ""},
+			{"/out", 403, ""},
+			{"/outdir/secret", 403, ""},
+			{"/outdir/none", 403, ""},
+			{"/absolute", 403, ""},
+			{"/loop", 403, ""},
+			{"/fifo", 403, ""},
+			{"/.hidden", 404, ""},
+			{"/.git/config", 404, ""},
+			{"/.git/", 404, ""},
+			{"/sub/..hidden", 404, ""},
+			{"/a/b", 404, ""},
 		} {
 			status, body := o.request("GET", test.path, "")
 			if test.status != 0 && (status != test.status || test.body != "" && body != test.body) {
@@ -310,15 +327,23 @@ func TestFilesDownload(t *testing.T) {
 				t.Errorf("%s: %d %q, want it to be refused", test.path, status, body)
 			}
 		}
-		if status, _ := o.request("DELETE", "/a", ""); status != 405 {
-			t.Errorf("DELETE: %d", status)
+		for _, method := range []string{"DELETE", "PUT"} {
+			if status, _ := o.request(method, "/a", "new"); status != 405 {
+				t.Errorf("%s without --upload: %d, want 405", method, status)
+			}
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(got) != "content of a" {
+			t.Errorf("a holds %q, %v after a PUT without --upload", got, err)
+		}
+		if status, body := o.request("GET", "/", ""); status != 200 || !strings.Contains(body, "sub/") || strings.Contains(body, "hidden") || strings.Contains(body, ">.git") {
+			t.Errorf("the list of names is %d %q; want no hidden one", status, body)
 		}
 	})
 }
 
 func TestFilesUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o, dir := fileServer(t)
+		o, dir := fileServer(t, "--upload")
 		for _, test := range []struct {
 			path   string
 			status int
@@ -336,6 +361,14 @@ func TestFilesUpload(t *testing.T) {
 			{"/out", 403, ""},
 			{"/outdir/secret", 403, ""},
 			{"/outdir/new", 403, ""},
+			{"/in", 403, ""},
+			{"/gitdir/config", 403, ""},
+			{"/fifo", 409, ""},
+			{"/.hidden", 403, ""},
+			{"/.new", 403, ""},
+			{"/.git/config", 403, ""},
+			{"/sub/.new", 403, ""},
+			{"/a/b", 409, ""},
 		} {
 			content := "uploaded to " + test.path
 			status, _ := o.request("PUT", test.path, content)
@@ -349,14 +382,86 @@ func TestFilesUpload(t *testing.T) {
 				t.Errorf("%s holds %q, %v", test.file, got, err)
 			}
 		}
+		for _, name := range []string{".hidden", ".git/config"} {
+			if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != "hidden" {
+				t.Errorf("%s holds %q, %v; want it unchanged", name, got, err)
+			}
+		}
 		checkOutside(t, dir)
 	})
+}
+
+// TestFilesUploadLimit checks that an upload above the limit is refused, with and without a Content-Length, and that
+// one of the limit's size is stored.
+func TestFilesUploadLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, dir := fileServer(t, "--upload")
+		if status, _ := o.request("PUT", "/a", strings.Repeat("x", megabyte)); status != 204 {
+			t.Errorf("an upload of 1 MB: status %d, want 204", status)
+		}
+		for name, head := range map[string]string{
+			"with a length": fmt.Sprintf("Content-Length: %d\r\n\r\n", megabyte+1),
+			"in chunks":     fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s", megabyte+1, strings.Repeat("x", megabyte+1)),
+		} {
+			c := o.dial("10.77.0.2:80")
+			go io.WriteString(c, "PUT /sub/b HTTP/1.1\r\nHost: x\r\n"+head)
+			response, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil || response.StatusCode != 413 {
+				t.Errorf("an upload of 1 MB and 1 byte %s: %v, %v; want 413", name, response, err)
+			}
+			c.Close()
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, "sub/b")); err != nil || string(got) != "content of b" {
+			t.Errorf("sub/b holds %d bytes, %v; want it unchanged", len(got), err)
+		}
+		checkOutside(t, dir)
+		time.Sleep(time.Minute) // package http closes such connections a while after its answer
+	})
+}
+
+// TestFilesUploadTimeout checks that an upload ends 30 s after its last byte, and after an hour in any case.
+func TestFilesUploadTimeout(t *testing.T) {
+	for name, test := range map[string]struct{ every, want time.Duration }{
+		"no byte":  {0, uploadPause},
+		"trickles": {20 * time.Second, uploadTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, dir := fileServer(t, "--upload")
+				c := o.dial("10.77.0.2:80")
+				defer c.Close()
+				c.SetDeadline(time.Time{})
+				begin := time.Now()
+				if _, err := io.WriteString(c, "PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					for test.every > 0 {
+						time.Sleep(test.every)
+						if _, err := c.Write([]byte("x")); err != nil {
+							return
+						}
+					}
+				}()
+				response, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil || response.StatusCode != 408 || time.Since(begin).Round(time.Second) != test.want {
+					t.Errorf("%v, %v after %v; want 408 after %v", response, err, time.Since(begin), test.want)
+				}
+				if got, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(got) != "content of a" {
+					t.Errorf("a holds %q, %v; want it unchanged", got, err)
+				}
+				checkOutside(t, dir)
+				c.Close()
+				time.Sleep(time.Minute) // package http and the goroutine above end
+			})
+		})
+	}
 }
 
 // An upload that breaks off leaves the old file, and nothing else.
 func TestFilesUploadBreaksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o, dir := fileServer(t)
+		o, dir := fileServer(t, "--upload")
 		c := o.dial("10.77.0.2:80")
 		if _, err := io.WriteString(c, "PUT /a HTTP/1.0\r\nContent-Length: 1000\r\n\r\nonly this"); err != nil {
 			t.Fatal(err)
@@ -502,7 +607,7 @@ func TestShutdown(t *testing.T) {
 // A peer that does nothing holds up the end no longer than it may.
 func TestShutdownOfIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := offerServices(t, "7=echo", "80=files:"+t.TempDir())
+		o := offerServices(t, "--upload", "7=echo", "80=files:"+t.TempDir())
 		idle, upload := o.dial("10.77.0.2:7"), o.dial("10.77.0.2:80")
 		defer idle.Close()
 		defer upload.Close()

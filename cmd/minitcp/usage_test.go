@@ -53,6 +53,10 @@ func TestUsage(t *testing.T) {
 		{"serve --listen 80=files", []string{"directory is missing"}},
 		{"serve --listen 80=files:/dev/null", []string{"/dev/null", "not a directory"}},
 		{"serve --listen 80=files:/does/not/exist", []string{"/does/not/exist", "not a directory"}},
+		{"serve --upload", []string{"--upload", "--listen PORT=files:DIR"}},
+		{"serve --listen 80=files:/ --upload-limit 5", []string{"--upload-limit 5", "--upload, too"}},
+		{"serve --listen 80=files:/ --upload --upload-limit 0", []string{"--upload-limit 0", "1 to 1000000 MB"}},
+		{"serve --listen 80=files:/ --upload --upload-limit 1000001", []string{"--upload-limit 1000001"}},
 		{"serve --log-level loud", []string{"--log-level", "loud", "debug, info, warn or error"}},
 		{"serve --log-format xml", []string{"--log-format", "xml", "text or json"}},
 
