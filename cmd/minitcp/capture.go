@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/spf13/pflag"
 
@@ -68,11 +69,13 @@ func (f *captureFlags) open(device string, stderr io.Writer) (*capturing, error)
 	if f.split {
 		cfg.Superframes = pcap.Cut
 	}
-	c, err := pcap.Create(cfg)
-	if err != nil {
+	c := &capturing{file: f.file, stderr: stderr}
+	cfg.Failed = c.fail
+	var err error
+	if c.capture, err = pcap.Create(cfg); err != nil {
 		return nil, fmt.Errorf("--pcap: %w; name a file that can be written", err)
 	}
-	return &capturing{c, f.file, stderr}, nil
+	return c, nil
 }
 
 // capturing writes while a stack runs. A nil one writes nothing.
@@ -80,6 +83,13 @@ type capturing struct {
 	capture *pcap.Capture
 	file    string
 	stderr  io.Writer
+	failed  atomic.Bool // fail has reported the error
+}
+
+// fail reports that the file cannot be written any more. Traffic goes on.
+func (c *capturing) fail(err error) {
+	c.failed.Store(true)
+	fmt.Fprintf(c.stderr, "minitcp: --pcap: %v; the capture ends here, traffic goes on\n", err)
 }
 
 // tap is the stack's Config.Tap.
@@ -101,6 +111,9 @@ func (c *capturing) close() error {
 		fmt.Fprintf(c.stderr, "minitcp: --pcap: %d of %d packets are missing in %s, because they came faster than it could be written; "+
 			"a --pcap-filter makes them fewer\n", n.Lost, n.Lost+n.Captured, c.file)
 		return nil
+	}
+	if err != nil && c.failed.Load() {
+		return exitStatus(exitFailure)
 	}
 	if err != nil {
 		return fmt.Errorf("--pcap: %w", err)

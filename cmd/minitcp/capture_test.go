@@ -4,6 +4,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -88,4 +91,32 @@ func TestCaptureTellsOfGaps(t *testing.T) {
 		t.Error(err)
 	}
 	checkLine(t, stderr.String(), "--pcap", "1 of 1 packets are missing in "+file, "--pcap-filter")
+}
+
+// TestPrivateFiles checks that captures and traces have mode 0600, also where a file was there before.
+func TestPrivateFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"new", "old"} {
+		capture, trace := filepath.Join(dir, name+".pcap"), filepath.Join(dir, name+".trace")
+		if name == "old" {
+			for _, file := range []string{capture, trace} {
+				if err := os.WriteFile(file, nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		c, err := (&captureFlags{file: capture}).open("mini0", io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := (&traceFlag{trace}).open(io.Discard, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(c.close(), tr.close()); err != nil {
+			t.Error(err)
+		}
+		checkMode(t, capture)
+		checkMode(t, trace)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,19 +34,41 @@ type exitStatus int
 
 func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
-// report writes the one line that an error is worth, and returns the exit status for it.
+// report writes an error as one line and returns the exit status for it. Of errors with the same text it writes one. An
+// exitStatus among joined errors adds nothing to the line.
 func report(w io.Writer, err error) int {
-	if err == nil {
-		return 0
+	var lines []string
+	status := 0
+	for _, part := range joined(err) {
+		if s, ok := errors.AsType[exitStatus](part); ok {
+			status = max(status, int(s))
+		} else if line := oneLine(part); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
 	}
-	if s, ok := errors.AsType[exitStatus](err); ok {
-		return int(s)
+	if len(lines) == 0 {
+		return status
 	}
-	fmt.Fprintln(w, "minitcp: "+oneLine(err))
+	fmt.Fprintln(w, "minitcp: "+strings.Join(lines, "; "))
 	if isUsage(err) {
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// joined returns the errors that errors.Join has joined to err: err alone if it is no such error, none for nil.
+func joined(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if list, ok := err.(interface{ Unwrap() []error }); ok && err.Error() == errors.Join(list.Unwrap()...).Error() {
+		var all []error
+		for _, e := range list.Unwrap() {
+			all = append(all, joined(e)...)
+		}
+		return all
+	}
+	return []error{err}
 }
 
 // isUsage reports whether another command line would have helped, whatever the state of the system.

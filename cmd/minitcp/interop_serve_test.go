@@ -293,6 +293,9 @@ func TestServeDeviceDeleted(t *testing.T) {
 	}
 	lines := strings.SplitAfter(p.err.String(), "\n")
 	checkLine(t, lines[len(lines)-2], "deleted")
+	if n := strings.Count(p.err.String(), "deleted"); n != 1 {
+		t.Errorf("the error is there %d times, want once", n)
+	}
 	if namespaceExists(namespace) {
 		t.Error("the namespace is still there")
 	}

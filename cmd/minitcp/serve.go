@@ -87,7 +87,7 @@ func (o *serveOptions) run(std stdio) (err error) {
 	stop, release := onSignals()
 	defer release()
 
-	trace, err := o.trace.open(std.out)
+	trace, err := o.trace.open(std.out, std.err)
 	if err != nil {
 		return err
 	}

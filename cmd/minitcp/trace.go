@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -26,25 +27,31 @@ func (f *traceFlag) register(flags *pflag.FlagSet) {
 type tracing struct {
 	ladder *ladder.Ladder
 	file   *os.File // nil: stdout
+	stderr io.Writer
+	failed atomic.Bool // fail has reported the error
 }
 
-// open begins to draw, if that is wanted.
-func (f *traceFlag) open(stdout io.Writer) (*tracing, error) {
-	switch f.file {
-	case "":
+// open begins to draw, if that is wanted. Notices go to stderr.
+func (f *traceFlag) open(stdout, stderr io.Writer) (*tracing, error) {
+	if f.file == "" {
 		return nil, nil
-	case "-":
-		return &tracing{ladder: newLadder(stdout)}, nil
 	}
-	file, err := os.Create(f.file)
-	if err != nil {
-		return nil, fmt.Errorf("--trace: %w; name a file that can be written, or - for stdout", err)
+	t, w := &tracing{stderr: stderr}, stdout
+	if f.file != "-" {
+		file, err := createPrivate(f.file)
+		if err != nil {
+			return nil, fmt.Errorf("--trace: %w; name a file that can be written, or - for stdout", err)
+		}
+		t.file, w = file, file
 	}
-	return &tracing{newLadder(file), file}, nil
+	t.ladder = ladder.New(w, ladder.Options{Colour: wantsColour(w), Failed: t.fail})
+	return t, nil
 }
 
-func newLadder(w io.Writer) *ladder.Ladder {
-	return ladder.New(w, ladder.Options{Colour: wantsColour(w)})
+// fail reports that the trace cannot be written any more. Traffic goes on.
+func (t *tracing) fail(err error) {
+	t.failed.Store(true)
+	fmt.Fprintf(t.stderr, "minitcp: --trace: %v; the trace ends here, traffic goes on\n", err)
 }
 
 // event is the stack's Config.Trace.
@@ -61,6 +68,9 @@ func (t *tracing) close() error {
 		return nil
 	}
 	err := t.ladder.Close()
+	if err != nil && t.failed.Load() {
+		err = exitStatus(exitFailure)
+	}
 	if t.file != nil {
 		err = errors.Join(err, t.file.Close())
 	}

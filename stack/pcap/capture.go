@@ -12,7 +12,7 @@ import (
 
 // Config says what is captured, and where to. Path must be set; every other field's zero value is its default.
 type Config struct {
-	// Path is the file. One that was there before is replaced.
+	// Path is the file, of mode 0600. One that was there before is replaced.
 	Path string
 	// Interface is the device's name, for the file.
 	Interface string
@@ -30,6 +30,9 @@ type Config struct {
 	// Queue is how many octets of memory may hold packets on their way to the file. Default 16 MiB; there is always room
 	// for one packet.
 	Queue int
+	// Failed, if not nil, is called when the file cannot be written any more, with the cause, which Close returns, too. The
+	// packets after that are lost. It is called once at most, by the goroutine that writes, and must not call Close.
+	Failed func(error)
 }
 
 // Superframes is a way to write packets that stand for many segments.
@@ -79,7 +82,7 @@ func Create(cfg Config) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	go c.run(w)
+	go c.run(w, cfg.Failed)
 	return c, nil
 }
 
@@ -112,9 +115,10 @@ func (c *Capture) Tap(f *stack.Frame) {
 }
 
 // run writes what is in the queue until that is closed.
-func (c *Capture) run(w *writer) {
+func (c *Capture) run(w *writer, failed func(error)) {
 	defer close(c.finished)
 	var err error
+	told := failed == nil
 	for p := range c.queue.packets {
 		if err == nil {
 			err = w.write(p)
@@ -125,7 +129,11 @@ func (c *Capture) run(w *writer) {
 		}
 		c.queue.release(p)
 		if err == nil && c.queue.empty() {
-			err = w.flush() // who opens the file now finds all there is
+			err = w.flush() // a reader of the file finds every packet so far
+		}
+		if err != nil && !told {
+			failed(err)
+			told = true
 		}
 	}
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -153,7 +154,7 @@ func TestLost(t *testing.T) {
 		tap(10)
 	}
 	tap(60000)
-	go c.run(w)
+	go c.run(w, nil)
 	for deadline := time.Now().Add(10 * time.Second); c.queue.room.Load() != largeMemory; runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatal("the queue does not get empty")
@@ -257,5 +258,36 @@ func TestCreateErrors(t *testing.T) {
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file was made: %v", err)
+	}
+}
+
+// TestFailed checks that Failed gets the error of Close as soon as the file cannot be written, once.
+func TestFailed(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 10)
+	cfg := Config{Path: filepath.Join(t.TempDir(), "capture"), Files: 1}
+	c := &Capture{queue: newQueue(0), finished: make(chan struct{})}
+	w, err := newWriter(&cfg, c.Counts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.file.close()
+	w.file.file = full
+	go c.run(w, func(err error) { failed <- err })
+	frame := &stack.Frame{Parts: [][]byte{make([]byte, wire.VirtioHeaderLen), make([]byte, 40)}}
+	c.Tap(frame)
+	first := <-failed
+	c.Tap(frame)
+	if err := c.Close(); !errors.Is(err, syscall.ENOSPC) || !errors.Is(err, first) {
+		t.Errorf("Failed got %v, Close returns %v; want the same ENOSPC", first, err)
+	}
+	if len(failed) != 0 {
+		t.Errorf("Failed was called again, with %v", <-failed)
+	}
+	if n := c.Counts(); n.Lost != 1 { // the second; the first was in the buffer
+		t.Errorf("%d packets came after the failure, want 1", n.Lost)
 	}
 }

@@ -25,7 +25,7 @@ func (r *rotation) name(i int) string {
 
 func (r *rotation) create() (err error) {
 	r.size = 0
-	r.file, err = os.Create(r.path)
+	r.file, err = createPrivate(r.path)
 	return err
 }
 

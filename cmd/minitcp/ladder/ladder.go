@@ -18,6 +18,9 @@ type Options struct {
 	Width int
 	// LocalName and PeerName stand above the two lines. Default "minitcp" and "peer".
 	LocalName, PeerName string
+	// Failed, if not nil, is called when the writer fails, with the error that Close will return. What is drawn afterwards
+	// is lost. It is called once at most, by the goroutine that writes, and must not call Close or Wait.
+	Failed func(error)
 }
 
 // Ladder draws connections. Its methods may be called from many goroutines at once, and never wait for the output:
@@ -48,7 +51,7 @@ func New(w io.Writer, opt Options) *Ladder {
 	if opt.PeerName == "" {
 		opt.PeerName = "peer"
 	}
-	l := &Ladder{opt: opt, out: newOutput(w)}
+	l := &Ladder{opt: opt, out: newOutput(w, opt.Failed)}
 	l.conns.init()
 	l.row = row{width: opt.Width, colour: opt.Colour}
 	return l

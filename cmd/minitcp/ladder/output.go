@@ -10,6 +10,7 @@ import (
 // output writes lines to a writer that may be slow, without making anybody wait.
 type output struct {
 	w     io.Writer
+	fail  func(error)   // called with the first error; may be nil
 	ready chan struct{} // holds a token when there is something to do
 	ended chan struct{} // closed when the goroutine has ended
 
@@ -26,8 +27,8 @@ type output struct {
 // maxPending is how many octets of lines wait for the writer.
 const maxPending = 1 << 20
 
-func newOutput(w io.Writer) *output {
-	o := &output{w: w, ready: make(chan struct{}, 1), ended: make(chan struct{})}
+func newOutput(w io.Writer, fail func(error)) *output {
+	o := &output{w: w, fail: fail, ready: make(chan struct{}, 1), ended: make(chan struct{})}
 	o.written.L = &o.mu
 	go o.run()
 	return o
@@ -72,6 +73,9 @@ func (o *output) run() {
 		var err error
 		if len(lines) > 0 {
 			_, err = o.w.Write(lines)
+		}
+		if err != nil && o.fail != nil {
+			o.fail(err)
 		}
 		o.mu.Lock()
 		o.busy, o.err = false, err
