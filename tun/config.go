@@ -106,9 +106,23 @@ func checkDeviceName(name string) error {
 
 func checkHostAddress(device string, p netip.Prefix) error {
 	a := p.Addr()
-	if p.IsValid() && a.Zone() == "" && !a.Is4In6() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() {
+	if p.IsValid() && a.Zone() == "" && !a.Is4In6() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && !namesNetwork(p) {
 		return nil
 	}
 	return &Error{Subject: device, Reason: ErrAddress, Problem: fmt.Sprintf("%v cannot be the host's address", p),
 		Advice: "give a unicast address with the length of its network, such as 10.77.0.1/24"}
+}
+
+// namesNetwork reports whether the address of p is that of p's network or its broadcast address [RFC 1122 3.2.1.3]; in
+// IPv6, the Subnet-Router anycast address [RFC 4291 2.6.1]. Networks of two addresses and of one have none of these
+// [RFC 3021, RFC 6164].
+func namesNetwork(p netip.Prefix) bool {
+	a := p.Addr()
+	if a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return true
+	}
+	if a.BitLen()-p.Bits() < 2 {
+		return false
+	}
+	return a == p.Masked().Addr() || a.Is4() && !p.Contains(a.Next())
 }

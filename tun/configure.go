@@ -5,6 +5,7 @@ package tun
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -71,6 +72,9 @@ func addAddress(handle *netlink.Handle, link netlink.Link, p netip.Prefix) error
 		address.Broadcast = net.IPv4zero // none; a TUN has two ends
 	} else {
 		if err := enableIPv6(name); err != nil {
+			return err
+		}
+		if err := keepIPv6(name); err != nil {
 			return err
 		}
 		// Duplicate address detection would keep the address unusable for a second, with nobody there to ask.
@@ -154,6 +158,16 @@ func enableIPv6(name string) error {
 		e.Problem, e.Err = "IPv6 is disabled for new devices", err
 		e.Advice = "enable it with: sysctl -w net.ipv6.conf.default.disable_ipv6=0; or give no IPv6 address"
 		return e
+	}
+	return nil
+}
+
+// keepIPv6 makes the kernel keep the device's IPv6 addresses while the device is down. By default it removes them, unlike
+// IPv4 addresses. Kernels before Linux 4.6 do not have the setting; there the addresses are gone after a down.
+func keepIPv6(name string) error {
+	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/keep_addr_on_down", []byte("1"), 0)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return configureError(name, "IPv6 addresses cannot be kept while the device is down", err)
 	}
 	return nil
 }

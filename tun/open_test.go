@@ -113,6 +113,12 @@ func TestOpenRefuses(t *testing.T) {
 		{"multicast", Config{Name: "x", HostAddresses: prefixes("224.0.0.1/24")}, ErrAddress, "unicast"},
 		{"unspecified", Config{Name: "x", HostAddresses: prefixes("::/64")}, ErrAddress, "unicast"},
 		{"mapped", Config{Name: "x", HostAddresses: prefixes("::ffff:10.1.1.1/120")}, ErrAddress, "unicast"},
+		{"broadcast", Config{Name: "x", HostAddresses: prefixes("10.78.0.255/24")}, ErrAddress, "unicast"},
+		{"network", Config{Name: "x", HostAddresses: prefixes("10.78.0.0/24")}, ErrAddress, "unicast"},
+		{"broadcast of 4 addresses", Config{Name: "x", HostAddresses: prefixes("10.78.0.7/30")}, ErrAddress, "unicast"},
+		{"limited broadcast", Config{Name: "x", HostAddresses: prefixes("255.255.255.255/32")}, ErrAddress, "unicast"},
+		{"last broadcast", Config{Name: "x", HostAddresses: prefixes("255.255.255.255/24")}, ErrAddress, "unicast"},
+		{"subnet-router anycast", Config{Name: "x", HostAddresses: prefixes("fd78::/64")}, ErrAddress, "unicast"},
 		{"loopback", Config{Name: "x", HostAddresses: prefixes("127.0.0.2/8")}, ErrAddress, "unicast"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -155,6 +161,46 @@ func TestOpenInsideOthersNetwork(t *testing.T) {
 	ns := newNamespace(t)
 	openDevice(t, Config{HostAddresses: prefixes("10.77.0.1/16", "fe80::1/64"), Namespace: ns})
 	openDevice(t, Config{HostAddresses: prefixes("10.77.7.1/24", "fe80::2/64"), Namespace: ns})
+}
+
+// TestOpenOnSmallNetworks checks that both addresses of a network of two can be the host's, and the one of one.
+func TestOpenOnSmallNetworks(t *testing.T) {
+	ns := newNamespace(t)
+	openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.78.0.0/31", "10.78.0.3/31", "10.78.0.4/32", "fd78::/127", "fd78::3/127",
+		"fd78:0:0:1:ffff:ffff:ffff:ffff/64")})
+}
+
+// TestAddressesSurviveDownAndUp checks that the host has its addresses and routes again after its device was down.
+func TestAddressesSurviveDownAndUp(t *testing.T) {
+	ns := newNamespace(t)
+	addresses := prefixes("10.77.0.1/24", "fd77::1/64")
+	d := openDevice(t, Config{Namespace: ns, HostAddresses: addresses})
+	withNetlink(t, ns, func(h *netlink.Handle) error {
+		link, err := h.LinkByName(d.Name())
+		if err != nil {
+			return err
+		}
+		for range 2 {
+			if err := errors.Join(h.LinkSetDown(link), h.LinkSetUp(link)); err != nil {
+				return err
+			}
+		}
+		for _, p := range addresses {
+			if _, ok := addressOf(t, ns, d.Name(), p.Addr()); !ok {
+				t.Errorf("%v is gone after down and up", p)
+				continue
+			}
+			eventually(t, "the kernel takes packets for its address", func() bool {
+				routes, err := h.RouteGet(p.Addr().AsSlice())
+				return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+			})
+			eventually(t, "the kernel has a route to the peer's address", func() bool {
+				routes, err := h.RouteGet(p.Addr().Next().AsSlice())
+				return err == nil && len(routes) > 0 && routes[0].LinkIndex == link.Attrs().Index
+			})
+		}
+		return nil
+	})
 }
 
 func TestOpenWhereIPv6IsDisabled(t *testing.T) {
