@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"minitcp/conn"
+	"minitcp/conn/wire"
 )
 
 // Config says how a stack is to be. Addresses must be set; every other field's zero value is its default.
@@ -59,7 +60,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	for _, p := range cfg.Addresses {
 		a := p.Addr()
-		if !p.IsValid() || a.Is4In6() || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() {
+		if !p.IsValid() || a.Is4In6() || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() || wire.NamesNetwork(p) {
 			return cfg, fmt.Errorf("stack: %v cannot be an address of the stack", p)
 		}
 	}

@@ -6,9 +6,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"minitcp/conn/wire"
 )
 
-// addressList is the value of a flag that may be given many times. The first time, it replaces the defaults.
+// addressList is the value of a flag that may be given many times. The first use replaces the defaults.
 type addressList struct {
 	prefixes []netip.Prefix
 	given    bool
@@ -22,8 +24,17 @@ func newAddressList(defaults ...string) addressList {
 	return l
 }
 
-// Set adds an address with the length of its network's prefix.
+// Set adds one address, or several with commas between them, each with the length of its network's prefix.
 func (l *addressList) Set(s string) error {
+	for text := range strings.SplitSeq(s, ",") {
+		if err := l.add(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *addressList) add(s string) error {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
 		if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
@@ -36,8 +47,11 @@ func (l *addressList) Set(s string) error {
 		return usagef("not an address with the length of its network's prefix, such as 10.77.0.2/24 or fd77::2/64")
 	}
 	a := p.Addr()
-	if a.Is4In6() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+	if a.Is4In6() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() {
 		return usagef("cannot be the address of one machine on a network; choose another, such as 10.77.0.2/24")
+	}
+	if wire.NamesNetwork(p) {
+		return usagef("the address of a network or its broadcast address, not that of a machine; choose another, such as 10.77.0.2/24")
 	}
 	if !l.given {
 		l.prefixes, l.given = nil, true
@@ -83,4 +97,14 @@ func (l *addressList) limitFamilies(other *addressList) {
 // reaches reports whether a is on the network of one of the list.
 func (l *addressList) reaches(a netip.Addr) bool {
 	return slices.ContainsFunc(l.prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// broadcasts returns the network of l in which a is no machine's address, if there is one.
+func (l *addressList) broadcasts(a netip.Addr) (network netip.Prefix, ok bool) {
+	for _, p := range l.prefixes {
+		if p.Contains(a) && wire.NamesNetwork(netip.PrefixFrom(a, p.Bits())) {
+			return p.Masked(), true
+		}
+	}
+	return netip.Prefix{}, false
 }

@@ -36,8 +36,8 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.mtu, "mtu", 1500, "size of the largest IP packet in `OCTETS`, 576 (1280 with IPv6) to 65535")
 	flags.IntVar(&f.queues, "queues", min(runtime.GOMAXPROCS(0), 8), "`NUMBER` of queues of the TUN, each read by a thread of its own, 1 to 256; where they are more than half of the CPUs, all are used for bulk only")
 	flags.StringVar(&f.netns, "netns", "", "network namespace to make the TUN in, made if there is none of this `NAME`")
-	flags.Var(&f.address, "address", "address of minitcp; may be given many times")
-	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN; may be given many times")
+	flags.Var(&f.address, "address", "address of minitcp; may be given many times, or with commas")
+	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN; may be given many times, or with commas")
 	flags.Var((*congestionControl)(&f.congestion), "congestion-control", "for what we send: cubic, reno or bbr")
 	flags.Var((*ecnMode)(&f.ecn), "ecn", "let routers mark packets instead of dropping them: passive (if the peer asks), active (ask) or disabled")
 	f.capture.register(flags)
@@ -56,6 +56,12 @@ func (f *deviceFlags) check() error {
 	if f.queues <= 0 { // likewise
 		return usagef("--queues %d: nothing would read the TUN; choose from 1 to 256", f.queues)
 	}
+	if err := checkNetworks("--address", &f.address, "--host-address", &f.hostAddresses); err != nil {
+		return err
+	}
+	if err := checkNetworks("--host-address", &f.hostAddresses, "--address", &f.address); err != nil {
+		return err
+	}
 	for _, a := range f.address.addresses() {
 		for _, h := range f.hostAddresses.addresses() {
 			if a == h {
@@ -67,6 +73,16 @@ func (f *deviceFlags) check() error {
 		}
 	}
 	return f.capture.check()
+}
+
+// checkNetworks refuses an address that is the network or broadcast address of a network at the TUN's other end.
+func checkNetworks(flag string, list *addressList, otherFlag string, other *addressList) error {
+	for _, a := range list.addresses() {
+		if network, ok := other.broadcasts(a); ok {
+			return usagef("%s %v: the network or broadcast address of %v, the network of %s; choose another", flag, a, network, otherFlag)
+		}
+	}
+	return nil
 }
 
 // unreachable are the addresses of ours that the host has no route to unless somebody adds it.

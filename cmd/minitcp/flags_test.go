@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -36,6 +38,8 @@ func TestDeviceFlags(t *testing.T) {
 		{"--address fd77::9/64", "fd77::9/64", "fd77::1/64", ""},
 		{"--host-address 10.77.0.3/24", "10.77.0.2/24", "10.77.0.3/24", ""},
 		{"--address 10.77.0.8/24 --address 10.77.0.9/24", "10.77.0.8/24,10.77.0.9/24", "10.77.0.1/24", ""},
+		{"--address 10.77.0.8/24,10.77.0.9/24", "10.77.0.8/24,10.77.0.9/24", "10.77.0.1/24", ""},
+		{"--address 10.77.0.0/31 --host-address 10.77.0.1/31", "10.77.0.0/31", "10.77.0.1/31", ""},
 		{"--address 10.78.0.2/24", "10.78.0.2/24", "10.77.0.1/24", "10.78.0.2"},
 		{"--address 10.78.0.2/24 --host-address 10.78.0.1/24", "10.78.0.2/24", "10.78.0.1/24", ""},
 		{"--address 10.77.0.2/24 --host-address fd77::1/64", "10.77.0.2/24", "fd77::1/64", "10.77.0.2"},
@@ -62,12 +66,18 @@ func TestDeviceFlags(t *testing.T) {
 
 func TestListenFlag(t *testing.T) {
 	dir := t.TempDir()
+	comma := filepath.Join(dir, "a,b")
+	if err := os.Mkdir(comma, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		args []string
 		want []listenSpec
 	}{
 		{nil, []listenSpec{{7, "echo", ""}, {9, "discard", ""}, {13, "daytime", ""}, {19, "chargen", ""}, {80, "http", ""}}},
 		{[]string{"--listen", "7007=echo"}, []listenSpec{{7007, "echo", ""}}},
+		{[]string{"--listen", "7007=echo,80=http"}, []listenSpec{{7007, "echo", ""}, {80, "http", ""}}},
+		{[]string{"--listen=8080=files:" + comma + ",80=http"}, []listenSpec{{8080, "files", comma}, {80, "http", ""}}},
 		{[]string{"--listen=8080=files:" + dir, "--listen=80=http"}, []listenSpec{{8080, "files", dir}, {80, "http", ""}}},
 	} {
 		l := newListenList()

@@ -319,11 +319,11 @@ func TestServeRefused(t *testing.T) {
 		checkLine(t, r.errOut, test.want...)
 	}
 	other := newName()
-	r := finish(t, program(t, nil, "serve", "--netns", other, "--listen", "7=echo", "--listen", "7=http"))
+	r := finish(t, program(t, nil, "serve", "--netns", other, "--pcap", "/does/not/exist"))
 	if r.status != exitFailure {
 		t.Errorf("status %d, want 1", r.status)
 	}
-	checkLine(t, r.errOut, "port 7 is in use")
+	checkLine(t, r.errOut, "/does/not/exist")
 	if namespaceExists(other) {
 		t.Error("serve failed and left the namespace it had made")
 	}

@@ -35,17 +35,36 @@ func newListenList() listenList {
 	return listenList{list: []listenSpec{{7, "echo", ""}, {9, "discard", ""}, {13, "daytime", ""}, {19, "chargen", ""}, {80, "http", ""}}}
 }
 
-// Set adds PORT=SERVICE.
+// Set adds PORT=SERVICE, or several with commas between them.
 func (l *listenList) Set(s string) error {
-	spec, err := parseListen(s)
-	if err != nil {
-		return err
+	for _, text := range splitListen(s) {
+		spec, err := parseListen(text)
+		if err != nil {
+			return err
+		}
+		if !l.given {
+			l.list, l.given = nil, true
+		}
+		if slices.ContainsFunc(l.list, func(other listenSpec) bool { return other.port == spec.port }) {
+			return usagef("port %d is in use by another --listen; give each service a port of its own", spec.port)
+		}
+		l.list = append(l.list, spec)
 	}
-	if !l.given {
-		l.list, l.given = nil, true
-	}
-	l.list = append(l.list, spec)
 	return nil
+}
+
+// splitListen cuts at each comma that a port and = follow: a directory's name may have commas, too.
+func splitListen(s string) []string {
+	var list []string
+	for i, part := range strings.Split(s, ",") {
+		port, _, ok := strings.Cut(part, "=")
+		if _, err := strconv.ParseUint(port, 10, 64); i > 0 && (!ok || err != nil) && strings.Contains(list[len(list)-1], filesService+":") {
+			list[len(list)-1] += "," + part
+		} else {
+			list = append(list, part)
+		}
+	}
+	return list
 }
 
 // String is the list with commas.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 
 	"minitcp/stack"
 )
+
+// maxWait is the largest -w, in seconds: 100 years.
+const maxWait = 100 * 365 * 24 * 60 * 60
 
 // ncOptions are what nc was told.
 type ncOptions struct {
@@ -67,8 +71,8 @@ func (o *ncOptions) parse(args []string) error {
 	if err := o.device.check(); err != nil {
 		return err
 	}
-	if o.seconds < 0 {
-		return usagef("-w %d: time does not run backwards; give seconds, or 0 for no limit", o.seconds)
+	if o.seconds < 0 || o.seconds > maxWait {
+		return usagef("-w %d: out of range; give 1 to %d seconds, or 0 for no limit", o.seconds, maxWait)
 	}
 	if o.listen {
 		return o.parseListen(args)
@@ -92,6 +96,9 @@ func (o *ncOptions) parse(args []string) error {
 		if a == host {
 			return usagef("HOST %v is minitcp's own address; the other side of the TUN is %s", host, o.device.hostAddresses.String())
 		}
+	}
+	if !slices.ContainsFunc(o.device.address.addresses(), func(a netip.Addr) bool { return a.Is4() == host.Is4() }) {
+		return usagef("HOST %v is of another family than %s; give an --address of the same family", host, o.device.address.String())
 	}
 	port, err := lookupPort("PORT", args[1])
 	if err != nil {
@@ -119,6 +126,9 @@ func (o *ncOptions) parseListen(args []string) error {
 		if err != nil {
 			return err
 		}
+		if !slices.Contains(o.device.address.addresses(), host) {
+			return usagef("HOST %v is not an address of minitcp; choose one of %s, or give it with --address", host, o.device.address.String())
+		}
 		o.local = netip.AddrPortFrom(host, port)
 	}
 	return nil
@@ -128,6 +138,9 @@ func parseHost(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.Zone() != "" {
 		return a, usagef("HOST %q is no IP address; names are not looked up, give an address such as 10.77.0.1", s)
+	}
+	if a.Unmap().IsUnspecified() || a.Unmap().IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return a, usagef("HOST %v is not the address of one machine; give one such as 10.77.0.1", a)
 	}
 	return a.Unmap(), nil
 }

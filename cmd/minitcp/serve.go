@@ -5,13 +5,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,7 +57,7 @@ happens in a private network namespace, and serve says how to enter it.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.Var(&o.listen, "listen", "port and what to offer there; may be given many times")
+	flags.Var(&o.listen, "listen", "port and what to offer there; may be given many times, or with commas")
 	o.upload.register(flags)
 	o.device.register(flags)
 	o.trace.register(flags)
@@ -153,9 +151,6 @@ func (o *serveOptions) offer(s *stack.Stack, log *slog.Logger) (*services, error
 	var listeners []*stack.Listener
 	for _, spec := range o.listen.list {
 		l, err := s.ListenTCP("tcp", ":"+strconv.Itoa(int(spec.port)))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			err = fmt.Errorf("--listen %v: port %d is in use by another --listen; give each service a port of its own", spec, spec.port)
-		}
 		if err == nil {
 			err = all.add(spec, o.upload, log.With("service", spec.service, "port", spec.port))
 		}

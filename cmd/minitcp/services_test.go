@@ -496,26 +496,6 @@ func checkOutside(t *testing.T, dir string) {
 	}
 }
 
-func TestPortInUse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		device, _ := stacktest.Pipe(1500)
-		s := newStack(t, device, "10.77.0.2/24")
-		defer s.Close()
-		o := &serveOptions{}
-		for _, l := range []string{"7=echo", "80=http", "7=discard"} {
-			if err := o.listen.Set(l); err != nil {
-				t.Fatal(err)
-			}
-		}
-		_, err := o.offer(s, slog.New(slog.DiscardHandler))
-		var line bytes.Buffer
-		if status := report(&line, err); status != exitFailure {
-			t.Errorf("status %d, want 1", status)
-		}
-		checkLine(t, line.String(), "7=discard", "port 7 is in use", "a port of its own")
-	})
-}
-
 // When the device fails, serve hears of it.
 func TestDeviceFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -53,6 +54,8 @@ func TestUsage(t *testing.T) {
 		{"serve --listen 80=files", []string{"directory is missing"}},
 		{"serve --listen 80=files:/dev/null", []string{"/dev/null", "not a directory"}},
 		{"serve --listen 80=files:/does/not/exist", []string{"/does/not/exist", "not a directory"}},
+		{"serve --listen 7=echo --listen 80=http --listen 7=discard", []string{"7=discard", "port 7 is in use", "a port of its own"}},
+		{"serve --listen 7=echo,80=http,7=discard", []string{"port 7 is in use"}},
 		{"serve --upload", []string{"--upload", "--listen PORT=files:DIR"}},
 		{"serve --listen 80=files:/ --upload-limit 5", []string{"--upload-limit 5", "--upload, too"}},
 		{"serve --listen 80=files:/ --upload --upload-limit 0", []string{"--upload-limit 0", "1 to 1000000 MB"}},
@@ -68,6 +71,14 @@ func TestUsage(t *testing.T) {
 		{"serve --address 224.0.0.1/24", []string{"--address", "choose another"}},
 		{"serve --address 127.0.0.1/8", []string{"--address", "choose another"}},
 		{"serve --address ::ffff:10.77.0.2/120", []string{"--address", "choose another"}},
+		{"serve --address 10.77.0.255/24", []string{"--address", "broadcast", "choose another"}},
+		{"serve --address 10.77.0.0/24", []string{"--address", "network"}},
+		{"serve --address 255.255.255.255/32", []string{"--address", "choose another"}},
+		{"serve --address fd77::/64", []string{"--address", "network"}},
+		{"nc --host-address 10.77.0.255/24 10.77.0.1 80", []string{"--host-address", "broadcast"}},
+		{"serve --address 10.77.0.255/16", []string{"--address 10.77.0.255", "10.77.0.0/24", "--host-address"}},
+		{"serve --address 10.77.0.9/16 --host-address 10.77.255.255/8", []string{"--host-address 10.77.255.255", "10.77.0.0/16", "--address"}},
+		{"serve --address 10.77.0.2/24,here", []string{"--address", "such as 10.77.0.2/24"}},
 		{"serve --address 10.77.0.2/24 --address 10.77.0.2/16", []string{"twice"}},
 		{"serve --host-address 10.77.0.300/24", []string{"--host-address", "10.77.0.300/24"}},
 		{"serve --address 10.77.0.1/24", []string{"--address and --host-address", "10.77.0.1"}},
@@ -97,6 +108,12 @@ func TestUsage(t *testing.T) {
 		{"nc -p 70000 10.77.0.1 80", []string{`-p "70000"`}},
 		{"nc -w -1 10.77.0.1 80", []string{"-w -1"}},
 		{"nc -w soon 10.77.0.1 80", []string{"soon"}},
+		{"nc -w 9999999999999 10.77.0.1 80", []string{"-w 9999999999999", "out of range"}},
+		{"nc 224.0.0.1 80", []string{"224.0.0.1", "one machine"}},
+		{"nc :: 80", []string{"::", "one machine"}},
+		{"nc --address 10.77.0.2/24 fd77::1 80", []string{"fd77::1", "another family", "--address"}},
+		{"nc -l 10.77.0.9 80", []string{"10.77.0.9", "not an address of minitcp", "10.77.0.2/24"}},
+		{"nc -l -p 80 10.77.0.1", []string{"10.77.0.1", "not an address of minitcp"}},
 		{"nc -l", []string{"-l", "minitcp nc -l -p 8080"}},
 		{"nc -l -p 80 10.77.0.2 81", []string{"minitcp nc -l -p 8080"}},
 		{"nc -l -p nowhere", []string{"nowhere"}},
@@ -182,5 +199,36 @@ func TestReport(t *testing.T) {
 		if status := report(&line, test.err); status != test.status || line.String() != test.line {
 			t.Errorf("%v: status %d, %q; want %d, %q", test.err, status, line.String(), test.status, test.line)
 		}
+	}
+}
+
+// TestHelpDefaults checks that every command accepts the defaults that its --help prints.
+func TestHelpDefaults(t *testing.T) {
+	printed := regexp.MustCompile(`(?m)^ +(?:-\w, )?(--[\w-]+) .*\(default (?:"(.*)"|(.*))\)$`)
+	count := 0
+	for _, name := range []string{"", "serve", "nc", "demo", "version", "help"} {
+		r := call(append(strings.Fields(name), "--help")...)
+		if r.status != 0 {
+			t.Fatalf("%s --help: %+v", name, r)
+		}
+		for _, m := range printed.FindAllStringSubmatch(r.out, -1) {
+			flag, value := m[1], m[2]+m[3]
+			cmd, _, err := newRootCommand().Find(strings.Fields(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			args := map[string][]string{"nc": {"10.77.0.1", "80"}}[name]
+			if err := cmd.ParseFlags([]string{flag, value}); err != nil {
+				t.Errorf("%s %s %s: %v", name, flag, value, err)
+			} else if err := cmd.PreRunE(cmd, args); err != nil {
+				t.Errorf("%s %s %s: %v", name, flag, value, err)
+			} else if got := cmd.Flags().Lookup(flag[2:]).Value.String(); got != value {
+				t.Errorf("%s %s %s sets %s", name, flag, value, got)
+			}
+			count++
+		}
+	}
+	if count < 20 {
+		t.Errorf("only %d defaults were found", count)
 	}
 }
