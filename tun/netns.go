@@ -24,14 +24,19 @@ const namespaceDir = "/run/netns"
 type Namespace struct {
 	name    string // "": none
 	created bool
+	owned   bool // made by minitcp, in this or another process
 
 	mu     sync.RWMutex
-	handle netns.NsHandle // netns.None() after Close
+	handle netns.NsHandle // netns.None() after Close; holds a shared lock if the namespace has a name
 }
 
+// ownerMark is the alias of the loopback device in a namespace that minitcp has made. It ends with the namespace.
+const ownerMark = "namespace made by minitcp"
+
 // NewNamespace returns the namespace of that name, as `ip netns` and `ip netns exec` know it; if there is none it makes
-// one, with its loopback device up, which Close removes again. With the name "" it makes one without a name. It needs
-// CAP_SYS_ADMIN. Its errors are of type [*Error].
+// one, with its loopback device up. A namespace that NewNamespace has made, in any process, ends with the last Namespace
+// of it: see [Namespace.Close]. With the name "" it makes one without a name. It needs CAP_SYS_ADMIN. Its errors are of
+// type [*Error].
 func NewNamespace(name string) (*Namespace, error) {
 	if name != "" {
 		if err := checkNamespaceName(name); err != nil {
@@ -53,6 +58,20 @@ func NewNamespace(name string) (*Namespace, error) {
 
 // findNamespace opens a namespace that has a name. It returns nil and no error when there is none.
 func findNamespace(name string) (*Namespace, error) {
+	for range maxFinds {
+		n, err := openNamespace(name)
+		if n == nil || n.isCurrent() {
+			return n, err
+		}
+		n.handle.Close() // its last Namespace was closed in the meantime
+	}
+	return nil, namespaceError(name, "changes all the time", nil)
+}
+
+// maxFinds is the number of times that findNamespace looks for a namespace that others remove and make.
+const maxFinds = 100
+
+func openNamespace(name string) (*Namespace, error) {
 	path := filepath.Join(namespaceDir, name)
 	var fs unix.Statfs_t
 	if err := unix.Statfs(path, &fs); errors.Is(err, unix.ENOENT) {
@@ -69,8 +88,16 @@ func findNamespace(name string) (*Namespace, error) {
 		return nil, namespaceError(name, "cannot be opened", err)
 	}
 	n := &Namespace{name: name, handle: handle}
-	if err := n.Do(func() error { return nil }); err != nil { // better now than later
-		n.Close()
+	err = n.Do(func() error {
+		lo, err := netlink.LinkByName("lo")
+		n.owned = err == nil && lo.Attrs().Alias == ownerMark
+		return nil
+	})
+	if err == nil {
+		err = n.share()
+	}
+	if err != nil {
+		handle.Close()
 		return nil, err
 	}
 	return n, nil
@@ -78,7 +105,7 @@ func findNamespace(name string) (*Namespace, error) {
 
 // makeNamespace makes a namespace, and gives it a name unless that is "".
 func makeNamespace(name string) (*Namespace, error) {
-	n := &Namespace{name: name, created: true, handle: netns.None()}
+	n := &Namespace{name: name, created: true, owned: true, handle: netns.None()}
 	err := onThread(func() error {
 		handle, err := netns.New()
 		if err != nil {
@@ -88,14 +115,20 @@ func makeNamespace(name string) (*Namespace, error) {
 			handle.Close()
 			return namespaceError(name, "its loopback device cannot be brought up", err)
 		}
-		if name != "" {
-			if err := bindName(name); err != nil {
-				handle.Close()
-				return namespaceError(name, "cannot be given its name in "+namespaceDir, err)
+		n.handle = handle
+		if name == "" {
+			return nil
+		}
+		err = n.share() // before others can find it
+		if err == nil {
+			if err = bindName(name); err != nil {
+				err = namespaceError(name, "cannot be given its name in "+namespaceDir, err)
 			}
 		}
-		n.handle = handle
-		return nil
+		if err != nil {
+			handle.Close()
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -121,7 +154,7 @@ func bindName(name string) error {
 	return nil
 }
 
-// loopbackUp lets a new namespace talk to itself.
+// loopbackUp marks a new namespace as minitcp's and brings up its loopback device.
 func loopbackUp() error {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -130,6 +163,9 @@ func loopbackUp() error {
 	defer handle.Close()
 	lo, err := handle.LinkByName("lo")
 	if err != nil {
+		return err
+	}
+	if err := handle.LinkSetAlias(lo, ownerMark); err != nil {
 		return err
 	}
 	return handle.LinkSetUp(lo)
@@ -167,8 +203,35 @@ func (n *Namespace) enter() error {
 	return nil
 }
 
-// Close removes the namespace's name if NewNamespace made it, and lets go of it. The kernel keeps what is left of a
-// namespace until its last process, socket and TUN are gone: close devices first. Closing again does nothing.
+// share locks the namespace against its removal by another Namespace of it. The kernel drops the lock when the handle is
+// closed or the process ends.
+func (n *Namespace) share() error {
+	if err := unix.Flock(int(n.handle), unix.LOCK_SH); err != nil {
+		return namespaceError(n.name, "cannot be locked", err)
+	}
+	return nil
+}
+
+// isLast reports whether no other Namespace of it is open, in any process. It keeps others from opening one until the
+// handle is closed.
+func (n *Namespace) isLast() bool {
+	return unix.Flock(int(n.handle), unix.LOCK_EX|unix.LOCK_NB) == nil
+}
+
+// isCurrent reports whether the name stands for this namespace still.
+func (n *Namespace) isCurrent() bool {
+	current, err := netns.GetFromName(n.name)
+	if err != nil {
+		return false
+	}
+	defer current.Close()
+	return current.Equal(n.handle)
+}
+
+// Close lets go of the namespace. It removes the namespace's name if NewNamespace has made the namespace, in this or
+// another process, and no other Namespace of it is open: one that a killed process has left is removed, too. The kernel
+// keeps the rest of a namespace until its last process, socket and TUN are gone: close devices first. Closing again does
+// nothing.
 func (n *Namespace) Close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -176,23 +239,24 @@ func (n *Namespace) Close() error {
 		return nil
 	}
 	defer n.handle.Close()
-	if !n.created || n.name == "" {
+	if !n.owned || n.name == "" || !n.isLast() {
 		return nil
 	}
-	current, err := netns.GetFromName(n.name)
-	if errors.Is(err, unix.ENOENT) {
-		return nil // removed by somebody else
-	}
-	if err == nil {
-		defer current.Close()
-		if !current.Equal(n.handle) {
-			return nil // removed and made anew by somebody else
-		}
+	if !n.isCurrent() {
+		return nil // removed, and perhaps made anew, by another program
 	}
 	if err := netns.DeleteNamed(n.name); err != nil {
 		return namespaceError(n.name, "cannot be removed", err)
 	}
 	return nil
+}
+
+// command returns a command line that runs in the namespace.
+func (n *Namespace) command(line string) string {
+	if n == nil || n.name == "" {
+		return line
+	}
+	return "ip netns exec " + n.name + " " + line
 }
 
 func checkNamespaceName(name string) error {

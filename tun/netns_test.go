@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -66,7 +67,7 @@ func TestNamedNamespace(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(path); err != nil {
-		t.Errorf("removed by one that did not make it: %v", err)
+		t.Errorf("removed while another Namespace of it is open: %v", err)
 	}
 
 	if err := errors.Join(made.Close(), made.Close()); err != nil {
@@ -77,6 +78,96 @@ func TestNamedNamespace(t *testing.T) {
 	}
 	if err := made.Do(func() error { return nil }); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("Do after Close: %v", err)
+	}
+}
+
+// TestNamespaceEndsWithTheLast checks that two users of a namespace that minitcp has made do not remove it from each
+// other, in whatever order they close it, and that the last removes it.
+func TestNamespaceEndsWithTheLast(t *testing.T) {
+	name, path := uniqueName(t)
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}} {
+		t.Run(fmt.Sprint(order), func(t *testing.T) {
+			var users [3]*Namespace
+			for i := range users {
+				n, err := NewNamespace(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer n.Close()
+				users[i] = n
+			}
+			for i, n := range order {
+				if _, err := os.Stat(path); err != nil {
+					t.Errorf("the name is gone after %d of 3 were closed: %v", i, err)
+				}
+				if err := users[n].Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the name is still there after all were closed: %v", err)
+			}
+		})
+	}
+}
+
+// TestNamespaceClosedByManyAtOnce checks that the name is gone when the last of many that close at once has closed, and
+// that NewNamespace never returns one whose name another removes.
+func TestNamespaceClosedByManyAtOnce(t *testing.T) {
+	name, path := uniqueName(t)
+	for range 20 {
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				n, err := NewNamespace(name)
+				if errors.Is(err, ErrNamespace) {
+					return // the name stands for nothing yet
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if !n.isCurrent() {
+					t.Error("the name of an open Namespace is gone")
+				}
+				if err := n.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("the name is still there: %v", err)
+		}
+	}
+}
+
+// TestForeignNamespaceStays checks that Close leaves a namespace alone that another program has made.
+func TestForeignNamespaceStays(t *testing.T) {
+	name, path := uniqueName(t)
+	err := onThread(func() error {
+		handle, err := netns.New()
+		if err != nil {
+			return err
+		}
+		defer handle.Close()
+		return bindName(name)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := NewNamespace(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Created() {
+		t.Error("made again")
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the name is gone: %v", err)
 	}
 }
 

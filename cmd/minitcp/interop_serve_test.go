@@ -115,22 +115,24 @@ func dialIn(n *tun.Namespace, address string) (c *net.TCPConn, err error) {
 	return c, err
 }
 
-func openNamespace(t *testing.T, name string) *tun.Namespace {
+// dialInto is dialIn into the namespace of that name. It does not keep the namespace open: that would keep serve from
+// removing it.
+func dialInto(t *testing.T, namespace, address string) (*net.TCPConn, error) {
 	t.Helper()
-	n, err := tun.NewNamespace(name)
+	n, err := tun.NewNamespace(namespace)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer n.Close()
 	if n.Created() {
-		t.Errorf("there was no namespace %s", name)
+		t.Errorf("there was no namespace %s", namespace)
 	}
-	t.Cleanup(func() { n.Close() })
-	return n
+	return dialIn(n, address)
 }
 
 // echoHalfClosed sends everything, then the FIN, and only then begins to read.
 func echoHalfClosed(t *testing.T, namespace, host string) {
-	c, err := dialIn(openNamespace(t, namespace), host+":7")
+	c, err := dialInto(t, namespace, host+":7")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,10 +153,9 @@ func echoHalfClosed(t *testing.T, namespace, host string) {
 // manyConnections has a thousand connections open at once, half of them over IPv6; each gets its own octets back.
 func manyConnections(t *testing.T, namespace string) {
 	const count = 1000
-	n := openNamespace(t, namespace)
 	conns := make([]*net.TCPConn, count)
 	for i := range conns {
-		c, err := dialIn(n, []string{"10.77.0.2:7", "[fd77::2]:7"}[i%2])
+		c, err := dialInto(t, namespace, []string{"10.77.0.2:7", "[fd77::2]:7"}[i%2])
 		if err != nil {
 			t.Fatalf("connection %d: %v", i, err)
 		}
@@ -198,10 +199,9 @@ func (p *process) awaitAccepted(n int) {
 // While serve ends, open connections get their FIN, and it waits for them.
 func TestServeEndsConnections(t *testing.T) {
 	p, namespace := serve(t, "--log-level", "debug")
-	n := openNamespace(t, namespace)
 	var conns []*net.TCPConn
 	for _, address := range []string{"10.77.0.2:7", "[fd77::2]:9", "10.77.0.2:80"} {
-		c, err := dialIn(n, address)
+		c, err := dialInto(t, namespace, address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +228,7 @@ func TestServeEndsConnections(t *testing.T) {
 // A second signal does not wait for anybody, and removes what there is all the same.
 func TestServeSecondSignal(t *testing.T) {
 	p, namespace := serve(t, "--log-level", "debug")
-	c, err := dialIn(openNamespace(t, namespace), "10.77.0.2:7")
+	c, err := dialInto(t, namespace, "10.77.0.2:7")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,6 +264,60 @@ func TestServeInExistingNamespace(t *testing.T) {
 	}
 	if mtu := deviceMTU(t, n, "other7"); mtu != "" {
 		t.Error("the device is still there")
+	}
+}
+
+// Two daemons in one namespace do not remove it from each other: it ends with the second, also where that did not make it.
+func TestServeTwoInOneNamespace(t *testing.T) {
+	first, namespace := serve(t)
+	second := start(t, program(t, nil, "serve", "--netns", namespace, "--tun", "mini1", "--address", "10.78.0.2/24", "--host-address", "10.78.0.1/24"))
+	second.awaitOut("^C ends it.")
+	if status := first.signal(syscall.SIGTERM); status != 0 {
+		t.Errorf("the first: status %d, want 0", status)
+	}
+	if !namespaceExists(namespace) {
+		t.Fatal("the first has removed the namespace from the second")
+	}
+	if r := finish(t, tool(t, namespace, "curl", "-s", "http://10.78.0.2/")); r.status != 0 {
+		t.Errorf("curl: %+v", r)
+	}
+	if status := second.signal(syscall.SIGTERM); status != 0 {
+		t.Errorf("the second: status %d, want 0", status)
+	}
+	if namespaceExists(namespace) {
+		t.Error("the namespace is still there")
+	}
+}
+
+// A namespace that a killed daemon has left is removed at the end of the next one.
+func TestServeAfterKill(t *testing.T) {
+	killed, namespace := serve(t)
+	killed.signal(syscall.SIGKILL)
+	if !namespaceExists(namespace) {
+		t.Fatal("the namespace is gone without its daemon")
+	}
+	next := start(t, program(t, nil, "serve", "--netns", namespace))
+	next.awaitOut("^C ends it.")
+	if status := next.signal(syscall.SIGTERM); status != 0 {
+		t.Errorf("status %d, want 0", status)
+	}
+	if namespaceExists(namespace) {
+		t.Error("the namespace is still there")
+	}
+}
+
+// TestServeDownAndUp checks that serve is reachable over both families after its device was down.
+func TestServeDownAndUp(t *testing.T) {
+	_, namespace := serve(t)
+	for _, state := range []string{"down", "up"} {
+		if r := finish(t, tool(t, namespace, "ip", "link", "set", "mini0", state)); r.status != 0 {
+			t.Fatalf("%+v", r)
+		}
+	}
+	for _, host := range []string{"10.77.0.2", "[fd77::2]"} {
+		if r := finish(t, tool(t, namespace, "curl", "-g", "-s", "--retry", "5", "--retry-all-errors", "-m", "10", "http://"+host+"/")); r.status != 0 {
+			t.Errorf("%s: %+v", host, r)
+		}
 	}
 }
 
