@@ -32,7 +32,7 @@ func TestAdapterOfWireguardTUN(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if err := addAddress(h, link, prefixes("10.77.0.1/24")[0]); err != nil {
+		if err := addAddress(h, link, prefixes("10.77.0.1/24")[0], nil); err != nil {
 			return err
 		}
 		return h.LinkSetUp(link)

@@ -39,7 +39,7 @@ func (d *Device) configure(cfg *Config) error {
 		return configureError(name, fmt.Sprintf("the queue length cannot be set to %d", cfg.TxQueueLen), err)
 	}
 	for _, p := range cfg.HostAddresses {
-		if err := addAddress(handle, link, p); err != nil {
+		if err := addAddress(handle, link, p, cfg.Namespace); err != nil {
 			return err
 		}
 	}
@@ -62,7 +62,7 @@ func configureError(name, problem string, err error) error {
 	return e
 }
 
-func addAddress(handle *netlink.Handle, link netlink.Link, p netip.Prefix) error {
+func addAddress(handle *netlink.Handle, link netlink.Link, p netip.Prefix, where *Namespace) error {
 	name := link.Attrs().Name
 	if err := checkCollision(handle, link, p); err != nil {
 		return err
@@ -71,7 +71,7 @@ func addAddress(handle *netlink.Handle, link netlink.Link, p netip.Prefix) error
 	if p.Addr().Is4() {
 		address.Broadcast = net.IPv4zero // none; a TUN has two ends
 	} else {
-		if err := enableIPv6(name); err != nil {
+		if err := enableIPv6(name, where); err != nil {
 			return err
 		}
 		if err := keepIPv6(name); err != nil {
@@ -141,7 +141,7 @@ func checkCollision(handle *netlink.Handle, link netlink.Link, p netip.Prefix) e
 }
 
 // enableIPv6 undoes, for our own device only, a default of having no IPv6 on new devices. Containers often have it.
-func enableIPv6(name string) error {
+func enableIPv6(name string, where *Namespace) error {
 	// /proc/sys/net shows the namespace of the thread that looks.
 	path := "/proc/sys/net/ipv6/conf/" + name + "/disable_ipv6"
 	e := &Error{Subject: name, Reason: ErrNoIPv6}
@@ -156,7 +156,7 @@ func enableIPv6(name string) error {
 	}
 	if err := os.WriteFile(path, []byte("0"), 0); err != nil {
 		e.Problem, e.Err = "IPv6 is disabled for new devices", err
-		e.Advice = "enable it with: sysctl -w net.ipv6.conf.default.disable_ipv6=0; or give no IPv6 address"
+		e.Advice = "enable it with: " + where.command("sysctl -w net.ipv6.conf.default.disable_ipv6=0") + "; or give no IPv6 address"
 		return e
 	}
 	return nil

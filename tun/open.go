@@ -4,7 +4,6 @@ package tun
 
 import (
 	"errors"
-	"fmt"
 
 	"golang.org/x/sys/unix"
 	wgtun "golang.zx2c4.com/wireguard/tun"
@@ -35,7 +34,7 @@ func Open(cfg Config) (*Device, error) {
 // open does the work of Open on a thread that is in the right namespace.
 func open(cfg *Config) (*Device, error) {
 	d := &Device{name: cfg.Name, mtu: cfg.MTU, maxFrame: usualFrame}
-	err := d.addQueues(cloneDevice, cfg.Queues)
+	err := d.addQueues(cloneDevice, cfg)
 	if err == nil {
 		err = d.configure(cfg)
 	}
@@ -50,17 +49,17 @@ func open(cfg *Config) (*Device, error) {
 }
 
 // addQueues makes the device, which must not exist, and opens it as often as it is to have queues.
-func (d *Device) addQueues(path string, n int) error {
+func (d *Device) addQueues(path string, cfg *Config) error {
 	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
-	if n > 1 {
+	if cfg.Queues > 1 {
 		flags |= unix.IFF_MULTI_QUEUE
 	}
-	for i := range n {
+	for i := range cfg.Queues {
 		f := flags
 		if i == 0 {
 			f |= unix.IFF_TUN_EXCL
 		}
-		inner, name, err := attach(path, d.name, f)
+		inner, name, err := attach(path, d.name, f, cfg.Namespace)
 		if err != nil {
 			return err
 		}
@@ -76,21 +75,21 @@ func (d *Device) addQueues(path string, n int) error {
 	return nil
 }
 
-// attach opens the device of that name, with IFF_TUN_EXCL makes it, and returns wireguard's view of it, with its true
+// attach opens the device of that name in where, the namespace of this thread, with IFF_TUN_EXCL makes it, and returns wireguard's view of it, with its true
 // name.
 //
 // It does by hand the first half of wireguard's CreateTUN, for four reasons. TUN_EXCL makes sure that the device is
 // ours and so ends with us, where CreateTUN would take over a persistent one that somebody else set up. CreateTUN
 // leaves the file open when TUNSETIFF fails, and knows one queue only. And its two goroutines, which watch for changes
 // and write to the device once a second to learn whether it is up, have no use here.
-func attach(path, name string, flags uint16) (wgtun.Device, string, error) {
+func attach(path, name string, flags uint16, where *Namespace) (wgtun.Device, string, error) {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, "", openError(path, err)
 	}
 	if err := setInterface(fd, name, flags); err != nil {
 		unix.Close(fd)
-		return nil, "", setInterfaceError(name, err)
+		return nil, "", setInterfaceError(name, where, err)
 	}
 	// From here on the descriptor belongs to wireguard's os.File, also when this fails.
 	inner, actual, err := wgtun.CreateUnmonitoredTUNFromFD(fd)
@@ -125,12 +124,12 @@ func openError(path string, err error) error {
 	return e
 }
 
-func setInterfaceError(name string, err error) error {
+func setInterfaceError(name string, where *Namespace, err error) error {
 	e := &Error{Subject: name, Err: err}
 	switch {
 	case errors.Is(err, unix.EBUSY):
 		e.Reason, e.Problem = ErrBusy, "there is a network device of this name already"
-		e.Advice = fmt.Sprintf("choose another name, or remove it with: ip link delete %s", name)
+		e.Advice = "choose another name, or remove it with: " + where.command("ip link delete "+name)
 	case errors.Is(err, unix.EPERM):
 		e.Reason, e.Problem = ErrPermission, "no right to make a network device"
 		e.Advice = "run as root, or with CAP_NET_ADMIN in this network namespace"

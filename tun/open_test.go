@@ -156,6 +156,19 @@ func checkError(t *testing.T, err error, want Reason, says string) {
 	}
 }
 
+// TestAdviceNamesNamespace checks that the commands that errors advise run in the device's namespace.
+func TestAdviceNamesNamespace(t *testing.T) {
+	name, _ := uniqueName(t)
+	n, err := NewNamespace(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	openDevice(t, Config{Name: "taken", Namespace: n})
+	_, err = Open(Config{Name: "taken", Namespace: n})
+	checkError(t, err, ErrBusy, "remove it with: ip netns exec "+name+" ip link delete taken")
+}
+
 // A smaller network inside another's is the usual way to put something behind a host, and works.
 func TestOpenInsideOthersNetwork(t *testing.T) {
 	ns := newNamespace(t)
@@ -180,24 +193,25 @@ func TestAddressesSurviveDownAndUp(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		// Each round waits for the one before: the kernel works on an IPv6 address for a moment after up.
 		for range 2 {
 			if err := errors.Join(h.LinkSetDown(link), h.LinkSetUp(link)); err != nil {
 				return err
 			}
-		}
-		for _, p := range addresses {
-			if _, ok := addressOf(t, ns, d.Name(), p.Addr()); !ok {
-				t.Errorf("%v is gone after down and up", p)
-				continue
+			for _, p := range addresses {
+				if _, ok := addressOf(t, ns, d.Name(), p.Addr()); !ok {
+					t.Errorf("%v is gone after down and up", p)
+					continue
+				}
+				eventually(t, "the kernel takes packets for its address", func() bool {
+					routes, err := h.RouteGet(p.Addr().AsSlice())
+					return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+				})
+				eventually(t, "the kernel has a route to the peer's address", func() bool {
+					routes, err := h.RouteGet(p.Addr().Next().AsSlice())
+					return err == nil && len(routes) > 0 && routes[0].LinkIndex == link.Attrs().Index
+				})
 			}
-			eventually(t, "the kernel takes packets for its address", func() bool {
-				routes, err := h.RouteGet(p.Addr().AsSlice())
-				return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
-			})
-			eventually(t, "the kernel has a route to the peer's address", func() bool {
-				routes, err := h.RouteGet(p.Addr().Next().AsSlice())
-				return err == nil && len(routes) > 0 && routes[0].LinkIndex == link.Attrs().Index
-			})
 		}
 		return nil
 	})
@@ -223,7 +237,7 @@ func TestOpenWhereIPv6IsDisabled(t *testing.T) {
 
 func TestOpenWithoutDriver(t *testing.T) {
 	requireKernel(t)
-	_, _, err := attach(filepath.Join(t.TempDir(), "tun"), "x", unix.IFF_TUN)
+	_, _, err := attach(filepath.Join(t.TempDir(), "tun"), "x", unix.IFF_TUN, nil)
 	checkError(t, err, ErrNoDriver, "modprobe tun")
 }
 

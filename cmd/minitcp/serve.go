@@ -101,7 +101,8 @@ func (o *serveOptions) run(std stdio) (err error) {
 	}
 	defer s.close()
 	for _, a := range o.device.unreachable() {
-		log.Warn("no --host-address is on its network: the host needs a route to it", "address", a.String())
+		log.Warn("no --host-address is on its network: the host needs a route to it", "address", a.String(),
+			"try", o.device.prefix()+"ip route add "+a.String()+" dev "+n.device.Name())
 	}
 	o.printHints(std.out, n.device.Name())
 	log.Info("serving", "device", n.device.Name(), "address", o.device.address.String(), "listen", o.listen.String())
