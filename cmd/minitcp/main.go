@@ -13,7 +13,7 @@
 //	services, streams    echo, discard, daytime, chargen; web: http; files, uploads: files:DIR
 //	nc                   one connection between stdin and stdout
 //	demo…, sockdiag      the lesson; the kernel's view of its connections
-//	trace, log, capture  what is told while it runs
+//	trace, log, capture  output while it runs; private: the mode of its files
 //	version              which minitcp this is
 package main
 
