@@ -38,7 +38,9 @@ type Config struct {
 	// ResetOnBadHeader answers a segment with a malformed TCP header on an open connection with a RST and ends the
 	// connection, as some implementations do. Default: the segment is dropped and counted.
 	ResetOnBadHeader bool
-	// Secret keys initial sequence numbers and the choice of ports (RFC 6528, RFC 6056). Default: random.
+	// Secret keys initial sequence numbers and the choice of ports (RFC 6528, RFC 6056). A stack must not reuse the Secret
+	// of an earlier one: the clock in the sequence numbers starts at 0 with each stack, so they would repeat. Default:
+	// random.
 	Secret [32]byte
 	// ICMPRate is the most ICMP messages per second that are sent to one IPv4 address or IPv6 network of 64 bits. Ten times
 	// as many RSTs for no connection may be sent to it besides. The limit is applied to periods of about a tenth of a second

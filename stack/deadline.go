@@ -10,7 +10,7 @@ import (
 // that was closed. All fields are guarded by mu, the owner's.
 type deadline struct {
 	mu      *sync.Mutex
-	at      time.Time     // zero: none
+	at      time.Time     // with a monotonic reading, so that a step of the wall clock does not move it; zero: none
 	passed  bool          // calls fail at once
 	stops   *waits        // nil: a listener's
 	channel chan struct{} // nil until somebody asks for it
@@ -19,7 +19,7 @@ type deadline struct {
 
 // set changes the deadline; the zero time means none. A time that is not in the future has passed at once.
 func (d *deadline) set(t time.Time) {
-	d.at = t
+	d.at = time.Time{}
 	if d.timer != nil {
 		d.timer.Stop()
 	}
@@ -30,7 +30,9 @@ func (d *deadline) set(t time.Time) {
 	if t.IsZero() {
 		return
 	}
-	left := time.Until(t)
+	now := time.Now()
+	left := t.Sub(now)
+	d.at = now.Add(left)
 	switch {
 	case left <= 0:
 		d.pass()
@@ -41,13 +43,19 @@ func (d *deadline) set(t time.Time) {
 	}
 }
 
-// expire is the timer's function. The deadline may have been changed since the timer fired.
+// expire is the timer's function. The deadline may have been changed since the timer fired; then expire arms the timer
+// for the time that is left.
 func (d *deadline) expire() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.passed && !d.at.IsZero() && time.Until(d.at) <= 0 {
-		d.pass()
+	if d.passed || d.at.IsZero() {
+		return
 	}
+	if left := time.Until(d.at); left > 0 {
+		d.timer.Reset(left)
+		return
+	}
+	d.pass()
 }
 
 // pass makes every call that waits look again.

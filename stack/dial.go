@@ -99,7 +99,7 @@ func (s *Stack) source(local, remote netip.AddrPort) (netip.AddrPort, error) {
 func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()), uint8(int(s.dials.Add(1))%len(s.lanes)))
+	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()), s.laneOf(s.dials.Add(1)))
 	e.mu.Lock() // whoever finds it in the table waits until it is complete
 	defer e.mu.Unlock()
 	if err := s.reserve(e, local, remote); err != nil {
@@ -112,7 +112,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	e.iss = o.ISS
 	e.tcp, e.user = tcp, c
 	s.born(e)
-	if s.closed.Load() { // Close may have looked through the table already
+	if s.closed.Load() { // Close or Shutdown may have looked through the table already
 		s.drop(e)
 		return nil, net.ErrClosed
 	}
@@ -120,6 +120,10 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	s.settle(e, w)
 	return c, nil
 }
+
+// laneOf returns the queue of the nth active OPEN. The arithmetic is unsigned: an int of 32 bits would be negative from
+// the 2^31st on.
+func (s *Stack) laneOf(n uint32) uint8 { return uint8(n % uint32(len(s.lanes))) }
 
 // reserve puts e into the table under a port nobody uses towards remote.
 func (s *Stack) reserve(e *entry, local, remote netip.AddrPort) error {

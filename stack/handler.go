@@ -1,7 +1,9 @@
 package stack
 
 import (
+	"fmt"
 	"net"
+	"syscall"
 
 	"minitcp/conn"
 )
@@ -23,7 +25,12 @@ type Handler interface {
 
 // Handle is [Stack.ListenTCP] for connections that are not accepted: when the handshake of one completes, open is called,
 // under the conditions of a Handler's methods, and returns its Handler. Several connections may have the same.
+//
+// The error is an *net.OpError around syscall.EINVAL if open is nil.
 func (s *Stack) Handle(network, address string, open func(*Conn) Handler) (*Listener, error) {
+	if open == nil {
+		return nil, &net.OpError{Op: "listen", Net: network, Err: fmt.Errorf("Handle: open is nil: %w", syscall.EINVAL)}
+	}
 	return s.listen(network, address, open)
 }
 

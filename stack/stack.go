@@ -157,11 +157,12 @@ func (s *Stack) shut() {
 	}
 }
 
-// Shutdown closes the listeners, gives every connection its FIN (see [Conn.Close]) and waits until all are released,
+// Shutdown closes the listeners, makes Dial and Listen fail with [net.ErrClosed], gives every connection its FIN (see [Conn.Close]) and waits until all are released,
 // but for those in TIME-WAIT, or ctx ends. Then it closes the stack. It returns ctx's error if that ended first.
 //
 // Applications find their connections closed; let those that should finish do so before.
 func (s *Stack) Shutdown(ctx context.Context) error {
+	s.closed.Store(true)
 	for _, l := range s.listeners.all() {
 		l.Close()
 	}
