@@ -265,6 +265,6 @@ func TestNoAllocations(t *testing.T) {
 // answer is a Handler that returns what it gets.
 type answer struct{}
 
-func (answer) Received(c *Conn, data []byte) { c.TryWrite(data) }
-func (answer) Writable(*Conn)                {}
-func (answer) Ended(*Conn, error)            {}
+func (answer) Received(c *Conn, data []byte) int { n, _ := c.TryWrite(data); return n }
+func (answer) Writable(*Conn)                    {}
+func (answer) Ended(*Conn, error)                {}

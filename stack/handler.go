@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"syscall"
@@ -8,18 +9,29 @@ import (
 	"minitcp/conn"
 )
 
-// Handler serves a connection without a goroutine of its own; see [Stack.Handle]. Its methods are called on the
-// goroutines that read the device and run the timers: for one connection one at a time and in order, for several perhaps
-// at once. They must not block, for other connections wait meanwhile: of [Conn], Write and Read may, TryWrite and all
-// others do not. None of the stack's locks is held.
+// Handler serves a connection without a goroutine of its own; see [Stack.Handle]. The stack calls its methods on the
+// goroutines that read the device and run the timers. The calls for one connection are in order, one at a time; those for
+// several connections may be concurrent. A method must not block, because other connections wait meanwhile. Of the
+// methods of [Conn], only Write and Read block. No lock of the stack is held during a call. The stack makes a bounded
+// number of calls for one connection before it goes on with the others.
+//
+// A Handler that echoes is
+//
+//	func (h echo) Received(c *stack.Conn, data []byte) int { n, _ := c.TryWrite(data); return n }
+//	func (h echo) Writable(c *stack.Conn)                  {}
+//	func (h echo) Ended(c *stack.Conn, err error)          { c.Close() }
 type Handler interface {
-	// Received brings the octets that arrived next. They are the stack's again when it returns.
-	Received(c *Conn, data []byte)
-	// Writable says that TryWrite, which took less than it was given, will take more.
+	// Received takes the next bytes that arrived and returns the number it took, 0 to len(data). If that is less than
+	// len(data), the connection pauses: the other bytes stay with it, and its receive window closes when the receive
+	// buffer is full. Received is called with them again after the next Writable or [Conn.Resume]. Data is valid only
+	// during the call.
+	Received(c *Conn, data []byte) int
+	// Writable reports that there is room again after TryWrite took less than it was given.
 	Writable(c *Conn)
-	// Ended says that nothing more will be received: io.EOF after the peer's FIN, or why the connection is no more, as
-	// Read would have it. It is the last call but for Writable. If the handler has closed the connection, it is not made.
-	// The connection is still to be closed.
+	// Ended reports that nothing more will be received. Err is io.EOF after the peer's FIN, or the error that ended the
+	// connection, as Read returns it. An error ends a paused connection at once, without the bytes that wait. No call
+	// but Writable follows. Ended is not called after the handler has closed the connection. The handler must close the
+	// connection.
 	Ended(c *Conn, err error)
 }
 
@@ -34,13 +46,57 @@ func (s *Stack) Handle(network, address string, open func(*Conn) Handler) (*List
 	return s.listen(network, address, open)
 }
 
-// served is what a Conn with a Handler has besides.
+// served is the state of a Conn that has a Handler. The entry's lock guards it.
 type served struct {
 	open    func(*Conn) Handler
-	handler Handler // nil: open is still to be called
-	ended   bool    // Ended has been
-	short   bool    // TryWrite took less than it was given
-	busy    bool    // a goroutine is in serve, and looks again before it leaves
+	handler Handler   // nil before open has been called
+	rest    []byte    // data read from the connection that Received has not taken
+	loan    conn.Loan // memory that rest is in; nil if rest is a copy
+	paused  bool      // Received has not taken all of its data
+	ended   bool      // Ended has been called, or the application has closed the connection
+	short   bool      // TryWrite took less than it was given
+	busy    bool      // a goroutine is in serve, and looks for more calls before it leaves
+}
+
+// callsAtOnce is the largest number of calls of a Handler that are made while other connections wait.
+const callsAtOnce = 16
+
+// takeRest returns the data that Received has not taken, and its loan.
+func (v *served) takeRest() ([]byte, conn.Loan) {
+	data, loan := v.rest, v.loan
+	v.rest, v.loan = nil, nil
+	return data, loan
+}
+
+// dropRest forgets the data that Received has not taken.
+func (v *served) dropRest() {
+	if _, loan := v.takeRest(); loan != nil {
+		loan.Return()
+	}
+}
+
+// Resume makes a connection go on whose Handler has not taken all data: Received is called again. It does not block, and
+// the Handler's methods are not called before it returns. It does nothing on a connection that has no Handler.
+func (c *Conn) Resume() {
+	c.entry.mu.Lock()
+	defer c.entry.mu.Unlock()
+	if v := c.served; v != nil && v.paused {
+		v.paused = false
+		c.requeue()
+	}
+}
+
+// requeue has serve called soon, by the timer while the entry belongs to c. The entry's lock is held.
+func (c *Conn) requeue() {
+	e := c.entry
+	if c.served.busy {
+		return
+	}
+	if e.user == c && e.tcp != nil {
+		c.stack.wheels[e.timer.wheel].arm(e, c.stack.clock.now())
+		return
+	}
+	go c.serve()
 }
 
 // TryWrite is Write that does not wait: it takes what there is room for, and says how much that was. Of a connection with
@@ -57,7 +113,10 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 	if err := c.mayUse(&c.wr); err != nil {
 		return 0, err
 	}
-	if c.writing { // what concurrent calls write does not mix
+	if c.writing { // the data of concurrent calls does not mix; giveTurn makes Writable follow
+		if c.served != nil {
+			c.served.short = len(p) > 0
+		}
 		return 0, nil
 	}
 	n, err := c.tcp.Write(c.stack.clock.now(), p)
@@ -73,7 +132,9 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 	return n, err
 }
 
-// serve makes the calls of c's Handler that are due, if it has one, and settles. Nothing is locked.
+// serve makes the calls of c's Handler that are due, if it has one, and settles. After callsAtOnce calls it leaves the
+// others to the timer, so that a Handler that always has more to do does not keep the goroutine. A connection that has
+// ended receives nothing more, so its calls are bounded. The entry's lock is not held.
 func (c *Conn) serve() {
 	if c == nil || c.served == nil {
 		return
@@ -82,11 +143,16 @@ func (c *Conn) serve() {
 	defer c.entry.mu.Unlock()
 	if v := c.served; !v.busy {
 		v.busy = true
+		more := true
 		b := copyBuffers.Get().(*[]byte)
-		for c.callHandler(*b) {
+		for n := 0; more && (n < callsAtOnce || c.entry.user != c); n++ {
+			more = c.callHandler(*b)
 		}
 		copyBuffers.Put(b)
 		v.busy = false
+		if more {
+			defer c.requeue()
+		}
 	}
 	c.settle()
 }
@@ -99,6 +165,7 @@ func (c *Conn) callHandler(b []byte) bool {
 	var err error
 	switch {
 	case v.ended && c.closed:
+		v.dropRest()
 		return false
 	case v.handler == nil:
 		mu.Unlock()
@@ -108,24 +175,23 @@ func (c *Conn) callHandler(b []byte) bool {
 		return true
 	case c.closed: // by Stack.Close
 		err = net.ErrClosed
-	case !v.ended:
+	case v.ended:
+	case !v.paused:
 		data, loan, err = c.tryNext(b, true)
+	case c.tcp.State() == conn.Closed && c.tcp.Err() != nil: // no Writable follows
+		err = c.readError(b)
 	}
 	switch {
 	case len(data) > 0:
-		mu.Unlock()
-		v.handler.Received(c, data)
-		if loan != nil {
-			loan.Return()
-		}
-		mu.Lock()
+		c.callReceived(data, loan, b)
 	case err != nil && err != conn.ErrWouldBlock:
 		v.ended = true
+		v.dropRest()
 		mu.Unlock()
 		v.handler.Ended(c, c.opError("read", err))
 		mu.Lock()
-	case v.short && !c.closed && c.tcp.Ready()&conn.ReadyWrite != 0:
-		v.short = false
+	case v.short && !c.closed && !c.writing && c.tcp.Ready()&conn.ReadyWrite != 0:
+		v.short, v.paused = false, false
 		mu.Unlock()
 		v.handler.Writable(c)
 		mu.Lock()
@@ -133,4 +199,37 @@ func (c *Conn) callHandler(b []byte) bool {
 		return false
 	}
 	return true
+}
+
+// callReceived calls Received, and keeps the data that it does not take. B is the buffer that data is in if it is
+// neither lent nor kept from an earlier call.
+func (c *Conn) callReceived(data []byte, loan conn.Loan, b []byte) {
+	v, mu := c.served, &c.entry.mu
+	v.paused = true // Resume undoes it, also during the call
+	mu.Unlock()
+	n := v.handler.Received(c, data)
+	mu.Lock()
+	if n < 0 || n > len(data) {
+		panic(fmt.Sprintf("stack: Handler.Received took %d bytes of %d", n, len(data)))
+	}
+	v.paused = v.paused && n < len(data)
+	switch {
+	case n < len(data) && !v.ended:
+		rest := data[n:]
+		if &data[0] == &b[0] {
+			rest = bytes.Clone(rest)
+		}
+		v.rest, v.loan = rest, loan
+	case loan != nil:
+		loan.Return()
+	}
+}
+
+// readError discards the data that can still be read, in b, and returns the error after it.
+func (c *Conn) readError(b []byte) error {
+	for {
+		if _, err := c.tcp.Read(c.stack.clock.now(), b); err != nil {
+			return err
+		}
+	}
 }

@@ -53,12 +53,13 @@ func (h *echoer) open(c *Conn) Handler {
 	return h
 }
 
-func (h *echoer) Received(c *Conn, data []byte) {
+func (h *echoer) Received(c *Conn, data []byte) int {
 	defer h.enter(c, "received")()
 	h.mu.Lock()
 	h.waiting[c] = append(h.waiting[c], data...)
 	h.mu.Unlock()
 	h.flush(c)
+	return len(data)
 }
 
 func (h *echoer) Writable(c *Conn) {

@@ -112,6 +112,19 @@ func (c *Conn) next(p []byte, take bool) ([]byte, conn.Loan, error) {
 // tryNext is next without waiting: then the error is conn.ErrWouldBlock. The entry's lock is held.
 func (c *Conn) tryNext(p []byte, take bool) ([]byte, conn.Loan, error) {
 	now := c.stack.clock.now()
+	if v := c.served; v != nil && len(v.rest) > 0 {
+		data, loan := v.takeRest()
+		if take {
+			return data, loan, nil
+		}
+		n := copy(p, data)
+		if n < len(data) {
+			v.rest, v.loan = data[n:], loan
+		} else if loan != nil {
+			loan.Return()
+		}
+		return p[:n], nil, nil
+	}
 	if take {
 		if data, loan := c.tcp.Take(now); loan != nil {
 			return data, loan, nil
@@ -226,6 +239,9 @@ func (c *Conn) takeTurn() error {
 func (c *Conn) giveTurn() {
 	c.writing = false
 	c.wr.nextTurn()
+	if c.served != nil && c.served.short {
+		c.requeue()
+	}
 }
 
 // Close lets go of the connection: blocked calls return, and what was written goes out in the background, followed by
@@ -241,6 +257,7 @@ func (c *Conn) Close() error {
 	c.letGo()
 	if c.served != nil {
 		c.served.ended = true // no call is made any more
+		c.served.dropRest()
 	}
 	c.tcp.Close(c.stack.clock.now(), c.linger)
 	c.settle()

@@ -106,18 +106,24 @@ func (s *Stack) buried(e *entry) {
 	}
 }
 
-// fire is a wheel's: the deadlines of due have come.
+// fire is a wheel's: the deadlines of due have come. Handlers are called after the deadlines of all entries have been
+// dealt with, so that a slow Handler does not delay the timers of other connections that are due with its own.
 func (s *Stack) fire(now conn.Time, due []*entry) {
 	w := s.borrowWriter()
+	var served []*Conn
 	for _, e := range due {
 		e.mu.Lock()
-		c := e.user
+		if c := e.user; c != nil && c.served != nil {
+			served = append(served, c)
+		}
 		if e.tcp != nil {
 			e.tcp.Advance(now)
 			s.settle(e, w)
 		}
 		e.mu.Unlock()
-		c.serve()
 	}
 	s.returnWriter(w)
+	for _, c := range served {
+		c.serve()
+	}
 }

@@ -11,9 +11,9 @@ import (
 // slow is a Handler that takes its time, as a long batch of frames does.
 type slow struct{ time.Duration }
 
-func (s slow) Received(*Conn, []byte) { time.Sleep(s.Duration) }
-func (s slow) Writable(*Conn)         {}
-func (s slow) Ended(c *Conn, _ error) { c.Close(); time.Sleep(s.Duration) }
+func (s slow) Received(_ *Conn, p []byte) int { time.Sleep(s.Duration); return len(p) }
+func (s slow) Writable(*Conn)                 {}
+func (s slow) Ended(c *Conn, _ error)         { c.Close(); time.Sleep(s.Duration) }
 
 // What is sent in answer to a batch must not bear a timestamp from before what the application has sent meanwhile: the
 // peer would drop it (RFC 7323 5.3).

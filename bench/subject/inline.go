@@ -42,9 +42,9 @@ type inline struct {
 // sourceEnded takes the place of PortSource when the client has had enough.
 const sourceEnded = 0
 
-// Received serves what arrived.
-func (h *inline) Received(c *stack.Conn, data []byte) {
-	h.in.Add(int64(len(data)))
+// Received serves the data that arrived. Of an echo, the data for which there is no room waits in the connection.
+func (h *inline) Received(c *stack.Conn, data []byte) int {
+	taken := len(data)
 	switch h.port {
 	case PortSink:
 		if wrong := h.care.Check(data, h.offset); wrong != nil {
@@ -58,9 +58,11 @@ func (h *inline) Received(c *stack.Conn, data []byte) {
 			h.fail("source: %v", err)
 		}
 	default: // echo; hold is an echo nobody uses twice
-		n, _ := c.TryWrite(data) // the client checks what it gets
-		h.out.Add(int64(n))
+		taken, _ = c.TryWrite(data) // the client checks the data it gets
+		h.out.Add(int64(taken))
 	}
+	h.in.Add(int64(taken))
+	return taken
 }
 
 // Writable goes on with the source.
