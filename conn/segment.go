@@ -16,7 +16,8 @@ type Segment struct {
 	ECN wire.ECN
 
 	// Loan, if there is one, is the memory that Data is in, and the connection may keep it until Data has been read, in
-	// place of a copy. Then it sets Kept, and gives the memory back by Return, which may be during any later call.
+	// place of a copy. Then it sets Kept, and gives the memory back by Return, during the same call or a later one. The
+	// driver must not reuse the memory before it is done with the Segment as well.
 	Loan Loan
 	Kept bool
 }

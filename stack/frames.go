@@ -2,6 +2,7 @@ package stack
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"minitcp/conn"
 )
@@ -16,6 +17,9 @@ type framePool struct {
 type frame struct {
 	memory [MaxFrame]byte
 	home   *framePool
+	// users counts the queue that reads the frame and the connection that keeps its data. Either may be done with it
+	// first.
+	users atomic.Int32
 }
 
 const (
@@ -34,13 +38,26 @@ func newFramePool(pages conn.Pages) *framePool {
 
 func (p *framePool) get() *frame { return p.pool.Get().(*frame) }
 
-// kept counts a frame that a connection has kept.
-func (p *framePool) kept() { p.count(framePages) }
+// lend prepares f for a connection that may keep it. The queue's goroutine calls it before the connection sees f.
+func (f *frame) lend() { f.users.Store(2) }
 
-// Return implements [conn.Loan].
+// kept is the queue's end of a frame that a connection has kept: the queue does not use it any more. It counts the frame
+// as long as the connection has it.
+func (f *frame) kept() {
+	f.home.count(framePages)
+	f.release()
+}
+
+// Return implements [conn.Loan]. The memory is not used again before the queue is done with it, too.
 func (f *frame) Return() {
 	f.home.count(-framePages)
-	f.home.pool.Put(f)
+	f.release()
+}
+
+func (f *frame) release() {
+	if f.users.Add(-1) == 0 {
+		f.home.pool.Put(f)
+	}
 }
 
 func (p *framePool) count(pages int64) {

@@ -86,3 +86,26 @@ func TestFrameComesBackAtTheEnd(t *testing.T) {
 		t.Errorf("%d pages lent after Close", n)
 	}
 }
+
+// A frame that a connection returns while the queue still reads it, as in the call that takes it, is not lent again
+// before the queue is done with it.
+func TestFrameIsReturnedWhileInUse(t *testing.T) {
+	pages := newPagePool(1 << 20)
+	p := newFramePool(pages)
+	f := p.get()
+	f.lend()
+	f.Return()
+	if n := f.users.Load(); n != 1 {
+		t.Errorf("%d users after Return, want the queue", n)
+	}
+	if p.get() == f {
+		t.Error("the frame is lent again while the queue reads it")
+	}
+	f.kept()
+	if n := f.users.Load(); n != 0 {
+		t.Errorf("%d users after the queue is done, want 0", n)
+	}
+	if n := pages.lent.Load(); n != 0 {
+		t.Errorf("%d pages are lent, want 0", n)
+	}
+}

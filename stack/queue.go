@@ -77,12 +77,14 @@ func (q *queue) receiveBatch(n int) {
 	}
 	for i := range n {
 		q.frame, q.tapped = q.frames[i][:q.sizes[i]], false
+		q.memory[i].lend()
 		q.segment.Loan, q.segment.Kept = q.memory[i], false
 		q.input(now, q.frame)
 		q.tap(now, nil) // what was thrown away
 		if q.segment.Kept {
-			s.frames.kept()
+			kept := q.memory[i]
 			q.renew(i)
+			kept.kept()
 		}
 	}
 	q.settle()
