@@ -6,7 +6,8 @@ import (
 )
 
 // Read moves data that arrived in order to p. It returns 0 and [ErrWouldBlock] when there is none yet, [io.EOF] after
-// the peer's FIN, and after an abrupt end what [Conn.Err] says, once everything that arrived before is read.
+// the peer's FIN. After an abrupt end it returns the error of [Conn.Err] once all earlier data is read, and then [io.EOF],
+// also if Write has returned the error, as Linux does.
 func (c *Conn) Read(_ Time, p []byte) (int, error) {
 	if c.awake == nil {
 		return 0, c.dormant.readError()
@@ -21,7 +22,7 @@ func (c *Conn) Read(_ Time, p []byte) (int, error) {
 	case c.rcv.discard, c.rcv.finDone:
 		return 0, io.EOF
 	case c.state == Closed:
-		if c.err == 0 {
+		if c.err == 0 || c.errReported {
 			return 0, io.EOF
 		}
 		c.errReported = true

@@ -3,6 +3,7 @@ package stack
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"syscall"
 
@@ -55,6 +56,7 @@ type served struct {
 	paused  bool      // Received has not taken all of its data
 	ended   bool      // Ended has been called, or the application has closed the connection
 	short   bool      // TryWrite took less than it was given
+	failed  error     // the error that ended the connection, if TryWrite has returned it
 	busy    bool      // a goroutine is in serve, and looks for more calls before it leaves
 }
 
@@ -128,6 +130,9 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 	}
 	if c.served != nil {
 		c.served.short = n < len(p) && err == nil
+		if err != nil && err != conn.ErrPipe {
+			c.served.failed = err
+		}
 	}
 	return n, err
 }
@@ -180,6 +185,9 @@ func (c *Conn) callHandler(b []byte) bool {
 		data, loan, err = c.tryNext(b, true)
 	case c.tcp.State() == conn.Closed && c.tcp.Err() != nil: // no Writable follows
 		err = c.readError(b)
+	}
+	if err == io.EOF && v.failed != nil {
+		err = v.failed // TryWrite has returned it, and Read does not return it again
 	}
 	switch {
 	case len(data) > 0:
