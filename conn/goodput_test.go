@@ -23,7 +23,13 @@ const (
 
 func newBulk(seed uint64, a conn.CongestionControl, link conntest.Link) *bulk {
 	link.Delay = cmp.Or(link.Delay, 20*time.Millisecond)
-	link.Rate, link.Superframes, link.Cut = pathRate, 65000, true
+	link.Rate = pathRate
+	return newBulkOver(seed, a, link)
+}
+
+// newBulkOver is newBulk over any link.
+func newBulkOver(seed uint64, a conn.CongestionControl, link conntest.Link) *bulk {
+	link.Superframes, link.Cut = 65000, true
 	cfg := conn.Config{SendBuffer: 32 << 20, ReceiveBuffer: 32 << 20, CongestionControl: a}
 	b := &bulk{pair: conntest.NewPair(seed, cfg, link)}
 	data, buffer := make([]byte, 65536), make([]byte, 1<<20)

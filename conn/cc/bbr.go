@@ -77,7 +77,6 @@ func (b *BBR) Models() bool { return true }
 // OnAck implements [Controller] (5.2.3).
 func (b *BBR) OnAck(a Ack) {
 	b.now, b.delivered = a.Now, a.Delivered
-	a.Sample.Limited = a.Sample.Limited || b.rtt.spoiled(&a.Sample)
 	b.latest(&a)
 	b.measure(&a)
 	b.adaptShortTerm(&a)

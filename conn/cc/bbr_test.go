@@ -403,6 +403,49 @@ func TestBBRProbeRTT(t *testing.T) {
 	p.windows(2*bbrBDP + p.aggregate.extra())
 }
 
+// A probe that ProbeRTT cuts short is the last of its cycle: where a queue makes round trips so long that no Up ends by
+// itself, the filter forgets a rate after two of them.
+func TestBBRProbeRTTCutsProbe(t *testing.T) {
+	p := cruising(t)
+	p.stale, p.rtt = true, time.Second // a queue stands
+	for cut := range 2 {
+		if p.bandwidth.max() < 99*mbit {
+			t.Fatalf("the filter has forgotten the rate after %d probes", cut)
+		}
+		p.rate = 50 * mbit
+		p.until(bbrUp, bbrBDP, 5*time.Second)
+		p.until(bbrProbeRTT, bbrBDP, 5*time.Second)
+		p.until(bbrCruise, bbrBDP/4, 5*time.Second)
+	}
+	if got := p.bandwidth.max(); got > 51*mbit {
+		t.Errorf("bandwidth %d after two probes, want %d", got, 50*mbit)
+	}
+}
+
+// A cycle that ProbeRTT interrupts before its probe does not advance the filter, nor does one in which the application
+// limits the rate.
+func TestBBRProbeRTTKeepsBandwidth(t *testing.T) {
+	for _, limited := range []bool{false, true} {
+		p := cruising(t)
+		high := p.bandwidth.max()
+		p.limited = limited
+		for range 3 {
+			p.rate = 50 * mbit
+			if limited {
+				p.until(bbrUp, bbrBDP, 5*time.Second)
+			}
+			p.stale, p.BBR.rtt.probeAt = true, p.now-probeRTTInterval // ProbeRTT is due
+			p.until(bbrProbeRTT, bbrBDP, time.Second)
+			p.until(bbrCruise, bbrBDP/4, time.Second)
+			p.stale = false
+			p.round(2, 50*mbit, bbrBDP/2)
+		}
+		if got := p.bandwidth.max(); got != high {
+			t.Errorf("limited %v: bandwidth %d, want %d", limited, got, high)
+		}
+	}
+}
+
 // A path that has become longer is believed to be after ten seconds.
 func TestBBRLongerPath(t *testing.T) {
 	p := cruising(t)

@@ -19,7 +19,7 @@ type bbrBandwidth struct {
 
 func (f *bbrBandwidth) max() Rate { return max(f.last, f.this) }
 
-// advance begins a cycle. One in which nothing could be measured does not count.
+// advance begins a cycle. It does nothing if nothing was measured in the current one.
 func (f *bbrBandwidth) advance() {
 	if f.this != 0 {
 		f.last, f.this = f.this, 0
@@ -36,10 +36,13 @@ func (b *BBR) measure(a *Ack) {
 		b.beginRound()
 	}
 	rate := a.Sample.Rate()
-	if rate > 0 && (!a.Sample.Limited || rate >= b.bandwidth.max()) {
+	if rate > 0 && (!b.limited(&a.Sample) || rate >= b.bandwidth.max()) {
 		b.bandwidth.this = max(b.bandwidth.this, rate)
 	}
 }
+
+// limited reports whether the application or ProbeRTT, not the path, may have set the rate of a sample.
+func (b *BBR) limited(s *Sample) bool { return s.Limited || b.rtt.spoiled(s) }
 
 // bw is the rate that is thought to be right: the path's, and no more than recent loss lets (BBR.bw).
 func (b *BBR) bw() Rate { return min(b.bandwidth.max(), b.bounds.bandwidth) }
@@ -106,7 +109,7 @@ func (f *bbrFullPipe) restart(base Rate) { f.base, f.rounds, f.now = base, 0, fa
 func (b *BBR) checkFullPipe(a *Ack) {
 	f := &b.full
 	rate := a.Sample.Rate()
-	if f.now || a.Sample.Limited || a.Sample.Delivered == 0 {
+	if f.now || b.limited(&a.Sample) || a.Sample.Delivered == 0 {
 		return
 	}
 	if rate > 0 && rate >= f.base.Times(5, 4) {

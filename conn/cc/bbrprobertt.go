@@ -41,12 +41,7 @@ func (b *BBR) checkRTT(a *Ack) {
 		r.min, r.minAt = r.probe, r.probeAt
 	}
 	if b.state != bbrProbeRTT && r.expired && !b.restarting {
-		b.saveWindow()
-		b.state = bbrProbeRTT
-		r.done = 0
-		r.from = b.delivered
-		b.cycle.acks = acksStopping
-		b.beginRound()
+		b.beginProbeRTT()
 	}
 	if b.state == bbrProbeRTT {
 		b.probeRTT(a)
@@ -54,6 +49,16 @@ func (b *BBR) checkRTT(a *Ack) {
 	if a.Sample.Delivered > 0 {
 		b.restarting = false
 	}
+}
+
+func (b *BBR) beginProbeRTT() {
+	b.saveWindow()
+	if b.state == bbrRefill || b.state == bbrUp {
+		b.cycle.acks = acksStopping
+	}
+	b.rtt.done, b.rtt.from = 0, b.delivered
+	b.beginRound()
+	b.state = bbrProbeRTT
 }
 
 func (b *BBR) probeRTT(a *Ack) {
@@ -86,7 +91,7 @@ func (b *BBR) checkProbeRTTDone() {
 		b.state = bbrStartup
 		return
 	}
-	b.beginDown()
+	b.beginCycle()
 	b.state = bbrCruise
 }
 

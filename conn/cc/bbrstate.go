@@ -90,15 +90,20 @@ const (
 	acksStopping         // of the probe, which has ended
 )
 
+// beginDown begins a cycle after a probe, whose last ACKs are still to come.
 func (b *BBR) beginDown() {
+	b.beginCycle()
+	b.cycle.acks = acksStopping
+	b.state = bbrDown
+}
+
+func (b *BBR) beginCycle() {
 	b.bounds.resetLatest()
 	b.cycle.perSegment = maxWindow
 	b.cycle.rounds = int64(b.draw() & 1)
 	b.cycle.wait = 2*time.Second + time.Duration(b.draw()%uint64(time.Second))
 	b.cycle.began = b.now
-	b.cycle.acks = acksStopping
 	b.beginRound()
-	b.state = bbrDown
 }
 
 func (b *BBR) beginRefill() {
@@ -143,7 +148,14 @@ func (b *BBR) advanceCycle(a *Ack) {
 	}
 }
 
-// adaptLongTerm follows what a probe tells, and reports whether it has begun another.
+// adaptLongTerm adapts the model to the ACKs of a probe, and reports whether it has begun another probe. One round trip
+// after a probe the filter of the bandwidth advances, unless the application limits the rate.
+//
+// Deviation: the filter advances after a probe that ProbeRTT has cut short, too. The draft forbids that, since it takes
+// the samples of ProbeRTT for limited by the application. Where a queue makes a round trip so long that Up does not end
+// before the next ProbeRTT, the filter would never forget a rate that the path no longer has. A cycle that ProbeRTT
+// interrupts before Refill does not advance the filter: it holds no sample of a probe, and a connection that shares the
+// path would forget its part of it.
 func (b *BBR) adaptLongTerm(a *Ack) bool {
 	c := &b.cycle
 	if b.rounds.start {
@@ -153,14 +165,12 @@ func (b *BBR) adaptLongTerm(a *Ack) bool {
 		case acksStopping:
 			c.probed = false
 			c.acks = acksNothing
-			if b.state.probesBW() {
-				if !a.Sample.Limited {
-					b.bandwidth.advance()
-				}
-				if c.cautious && !c.tooHigh {
-					b.beginRefill()
-					return true
-				}
+			if !a.Sample.Limited {
+				b.bandwidth.advance()
+			}
+			if b.state.probesBW() && c.cautious && !c.tooHigh {
+				b.beginRefill()
+				return true
 			}
 		}
 	}

@@ -28,8 +28,10 @@ type Link struct {
 	// the one before it. 0: all are.
 	ACKThinning time.Duration
 
-	Rate  int // octets in a second, 0: no limit
-	Queue int // octets that may wait for the rate; a packet that finds more is lost. 0: no limit
+	Rate int // bytes per second; 0: no limit
+	// Rates, if not empty, takes the place of Rate: each lasts for 100 ms, and the first follows the last. All are positive.
+	Rates []int
+	Queue int // bytes that may wait for the rate; a packet that finds more is lost. 0: no limit
 	// Discipline says what else becomes of packets that wait.
 	Discipline Discipline
 

@@ -23,6 +23,22 @@ func TestPipe(t *testing.T) {
 	}
 }
 
+// A line whose rate varies sends a packet at every rate that its time touches, and its queue holds bytes, not time.
+func TestRates(t *testing.T) {
+	l := Link{Rates: []int{1000, 10_000}, Queue: 2000}
+	var p pipe
+	for i, want := range []time.Duration{190 * ms, 380 * ms, 0} { // 100 and 900 bytes; 100, 100 and 800
+		d := p.depart(&l, 0, 1000, false)
+		if d.at != conn.Time(want) || (d.lost != "") != (want == 0) {
+			t.Errorf("packet %d: %+v, want %v", i, d, want)
+		}
+	}
+	pair := Pair{Now: conn.Time(200 * ms)}
+	if got := pair.QueueDelay(&End{pipe: &p}); got != 180*ms {
+		t.Errorf("a packet would wait for %v, want 180ms", got)
+	}
+}
+
 // CoDel leaves a queue alone that is above its target for less than an interval; then it drops, more and more often, the
 // intervals divided by the square roots of 1, 2, 3…; and it ends when the queue is short.
 func TestCoDel(t *testing.T) {

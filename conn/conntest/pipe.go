@@ -41,26 +41,24 @@ type departure struct {
 
 // depart sends a packet of n octets that is handed over now; ect: it may be marked.
 func (p *pipe) depart(l *Link, now conn.Time, n int, ect bool) departure {
-	if l.Rate <= 0 {
+	if l.Rate <= 0 && len(l.Rates) == 0 {
 		return departure{at: now}
 	}
 	start := max(p.free, now)
-	if waiting := int64(start.Sub(now)) * int64(l.Rate) / int64(time.Second); l.Queue > 0 && waiting+int64(n) > int64(l.Queue) {
+	if l.Queue > 0 && l.waiting(now, start)+int64(n) > int64(l.Queue) {
 		return departure{lost: "lost: queue full"}
 	}
 	d := departure{}
-	if l.Discipline == CoDel && p.codel.signals(start, start.Sub(now), max(codelTarget, transmission(l, 1500))) {
+	if l.Discipline == CoDel && p.codel.signals(start, start.Sub(now), max(codelTarget, l.sent(start, 1500).Sub(start))) {
 		if !ect {
 			return departure{lost: "lost: CoDel"}
 		}
 		d.mark = true
 	}
-	p.free = start.Add(transmission(l, n))
+	p.free = l.sent(start, n)
 	d.at = p.free
 	return d
 }
 
-// transmission is how long the line is busy with n octets.
-func transmission(l *Link, n int) time.Duration {
-	return time.Duration(int64(n) * int64(time.Second) / int64(l.Rate))
-}
+// QueueDelay returns how long a packet that e sent now would wait in its link's queue.
+func (p *Pair) QueueDelay(e *End) time.Duration { return max(0, e.pipe.free.Sub(p.Now)) }
