@@ -83,7 +83,7 @@ func (in *input) next() (byte, bool) {
 	return b, true
 }
 
-func (in *input) fate() conntest.Fate {
+func (in *input) fate(*conntest.End) conntest.Fate {
 	b, _ := in.next()
 	switch b >> 6 {
 	case 1:

@@ -6,13 +6,11 @@ import (
 	"minitcp/conn/cc"
 )
 
-// pacer answers: when may the next segment go? What is sent takes the time it takes at the pacing rate, and what comes
-// next waits for that, but for what the driver's timers cannot tell apart: they tick in milliseconds, so up to a tick's
-// worth leaves at once.
+// pacer spreads segments over time. It is a token bucket that fills at the pacing rate. The driver's timers tick in
+// milliseconds, so a tick's worth leaves ahead of time.
 type pacer struct {
-	next  Time  // when all that has been sent would be through
-	held  bool  // something waits for that, and is owed the time by which it is called too late
-	burst int64 // octets that may leave besides
+	next Time // end of what was sent, at the pacing rate; as long before now as the bucket takes to fill that far
+	held bool // a segment waits for the timer
 }
 
 const (
@@ -23,37 +21,30 @@ const (
 	minPacedRTT = 2 * tick
 	// maxHold is how long the pacer holds back at the most, so that a rate that was measured wrong does not stop everything.
 	maxHold = time.Second
-	// unpaced is the room a pacer leaves that does not care.
+	// unpaced is the room without a rate.
 	unpaced = int64(1) << 40
 )
 
-// room is how many octets may leave now, in segments of size: a tick's worth, at least two segments (as
-// draft-ietf-ccwg-bbr-06 5.6.3 has it), or none.
-func (p *pacer) room(now Time, rate cc.Rate, size int64, srtt time.Duration) int64 {
+// room returns how many bytes may leave now in segments of size: none, or a tick's worth and what the bucket has gathered,
+// at least two segments (draft-ietf-ccwg-bbr-06 5.6.3). The bucket gathers up to burst bytes.
+func (p *pacer) room(now Time, rate cc.Rate, size, burst int64, srtt time.Duration) int64 {
 	if rate == 0 {
 		return unpaced
 	}
-	owed := Time(0)
+	gathered := rate.Time(burst)
 	if p.held {
-		owed = Time(max(2*tick, srtt/4)) // what a late tick has kept back, but no flood after a long sleep
+		gathered = max(gathered, 2*tick, srtt/4) // the time by which a timer is late, but not a long sleep
 	}
-	p.next = min(max(p.next, now-owed), now.Add(maxHold))
+	p.next = min(max(p.next, now.Add(-gathered)), now.Add(maxHold))
 	ahead := p.next.Sub(now)
-	if p.burst > 0 {
-		return max(p.burst, 2*size)
-	}
 	if ahead >= tick {
 		return 0
 	}
 	return max(2*size, rate.Octets(tick-ahead))
 }
 
-// sent charges n octets.
-func (p *pacer) sent(n int64, rate cc.Rate) {
-	free := min(n, p.burst)
-	p.burst -= free
-	p.next = p.next.Add(rate.Time(n - free))
-}
+// sent charges n bytes.
+func (p *pacer) sent(n int64, rate cc.Rate) { p.next = p.next.Add(rate.Time(n)) }
 
 // pacingRate is how fast may be sent, 0: as fast as the window lets. Controllers that know windows only fill them in half
 // of a round trip in slow start and in five sixths of it later, which leaves them room to grow (as Linux does).
@@ -71,14 +62,22 @@ func (c *Conn) pacingRate() cc.Rate {
 	return rate.Times(6, 5)
 }
 
-// paceRoom is how many octets the pacer lets go now. When nothing is in flight an initial window may leave at once, as on
-// a new connection: that much is thought to be harmless (RFC 6928).
+// smallWindow is up to how many initial windows a congestion window is small.
+const smallWindow = 3
+
+// paceRoom returns how many bytes may leave now. Unless the controller decides the rate, the bucket gathers an initial
+// window (RFC 6928; RFC 9002 7.7 has the same bound), and two where the congestion window is small: as many as the ACKs of
+// one release in slow start. With less, short responses take longer: each round trip ends later by the time over which it
+// is spread, and an episode of recovery that begins while the pacer holds data back has little in flight to go on with.
 func (c *Conn) paceRoom(now Time, size int) int64 {
-	rate := c.pacingRate()
-	if c.sent.empty() && c.cc.PacingRate() == 0 {
-		c.pacer.burst = cc.InitialWindow(c.fullSize())
+	burst := int64(0)
+	if c.cc.PacingRate() == 0 {
+		burst = cc.InitialWindow(c.fullSize())
+		if c.window() <= smallWindow*burst {
+			burst *= 2
+		}
 	}
-	return c.pacer.room(now, rate, int64(size), c.rtt.srtt)
+	return c.pacer.room(now, c.pacingRate(), int64(size), burst, c.rtt.srtt)
 }
 
 // holdBack arms the timer for when the pacer lets something go.

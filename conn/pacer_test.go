@@ -9,10 +9,11 @@ import (
 
 // pacing is a pacer and a sender that always has more, in segments of 1000 octets on a path of 40 ms.
 type pacing struct {
-	t    *testing.T
-	p    pacer
-	rate cc.Rate
-	now  Time
+	t     *testing.T
+	p     pacer
+	rate  cc.Rate
+	now   Time
+	burst int64
 }
 
 // at moves on to a time, and expects so many octets to leave then.
@@ -21,7 +22,7 @@ func (p *pacing) at(when time.Duration, want int64) {
 	p.now = Time(when)
 	got := int64(0)
 	for {
-		n := p.p.room(p.now, p.rate, 1000, 40*time.Millisecond)
+		n := p.p.room(p.now, p.rate, 1000, p.burst, 40*time.Millisecond)
 		if n == 0 {
 			p.p.held = true
 			break
@@ -80,8 +81,18 @@ func TestPacer(t *testing.T) {
 			p.at(115*ms, 0)
 			p.at(120*ms, 2_000)
 		}},
-		{"a burst, and then the same", 12_500_000, func(p *pacing) {
-			p.p.burst = 10_000
+		{"what the bucket has gathered, and then the rate", 1_000_000, func(p *pacing) {
+			p.burst = 10_000
+			p.at(100*ms, 11_000)
+			p.at(101*ms, 2_000)
+			p.at(103*ms, 2_000)
+			p.rests()
+			p.at(107*ms, 3_000)
+			p.rests()
+			p.at(200*ms, 11_000)
+		}},
+		{"a bucket smaller than a tick's worth", 12_500_000, func(p *pacing) {
+			p.burst = 10_000
 			p.at(100*ms, 22_500)
 			p.at(101*ms, 12_500)
 		}},
@@ -90,28 +101,36 @@ func TestPacer(t *testing.T) {
 	}
 }
 
-// A connection that has measured a round trip of 100 ms sends an initial window at once; the next one, with the window
-// still in slow start, takes half of a round trip, by the timer alone.
+// A connection that has measured a round trip of 100 ms sends two initial windows at once when an ACK opens the window.
+// The rest of it leaves at the rate of slow start, two windows in a round trip, by the timer alone.
 func TestPacedRoundTrip(t *testing.T) {
 	o := sackOne(t, Disabled)
 	o.cfg.Pacing = Enabled
 	o.write(repeat(100_000))
 	if n := o.drain(); n != 10_000 {
-		t.Fatalf("%d octets at first, want 10000", n)
+		t.Fatalf("%d bytes at first, want 10000", n)
 	}
 	o.sleep(100 * ms)
-	o.ack(9001) // something stays in flight: no burst
+	o.ack(9001) // something stays in flight
+	if n := o.drain(); n != 18_000 {
+		t.Fatalf("%d bytes in the second round trip, want 18000", n)
+	}
+	o.sleep(100 * ms)
+	o.ack(27_001)
 	start, sent := o.now, o.drain()
+	if sent < 20_000 || sent > 22_000 {
+		t.Errorf("%d bytes at once, want 20000 and a tick's worth", sent)
+	}
 	for o.c.timer.pace != Never {
 		o.now = o.c.Deadline()
 		o.c.Advance(o.now)
 		n := o.drain()
 		if sent += n; n > 2000 {
-			t.Errorf("%d octets at once", n)
+			t.Errorf("%d bytes at once", n)
 		}
 	}
-	if took := o.now.Sub(start); sent != 18_000 || took < 40*ms || took > 50*ms {
-		t.Errorf("%d octets in %v, want 18000 in about 45 ms", sent, took)
+	if took := o.now.Sub(start); sent != 36_000 || took < 16*ms || took > 24*ms {
+		t.Errorf("%d bytes in %v, want 36000 in about 20 ms", sent, took)
 	}
 }
 

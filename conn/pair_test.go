@@ -46,7 +46,7 @@ func TestSimultaneousOpen(t *testing.T) {
 		p := conntest.NewPair(1, conn.Config{}, calm)
 		p.B.Listening = false
 		p.A.ToSend, p.B.ToSend = randomBytes(1, 100_000), randomBytes(2, 100_000)
-		p.Fate = func() conntest.Fate {
+		p.Fate = func(*conntest.End) conntest.Fate {
 			lost--
 			if lost == 0 {
 				return conntest.Fate{}

@@ -62,8 +62,9 @@ func (r *rack) episodeOver() {
 // reorderWindow is how much later than expected something may arrive: RACK.reo_wnd.
 func (c *Conn) reorderWindow() time.Duration {
 	r := &c.rack
-	if !r.reordered && (c.recovery.phase != noRecovery || c.sent.sacked >= duplicateThreshold*int64(c.fullSize())) {
-		return 0 // three segments after it have arrived: as good as three duplicate ACKs
+	if !r.reordered && (c.recovery.phase != noRecovery || c.sent.sacked > (duplicateThreshold-1)*int64(c.fullSize())) {
+		// Three segments after it have arrived, the last of them perhaps a short one (RFC 8985 6.2, step 4; RFC 6675 4).
+		return 0
 	}
 	return min(time.Duration(int64(r.multiplier)+1)*c.rtt.minimum/4, c.rtt.srtt)
 }

@@ -34,7 +34,7 @@ func (p *Pair) fly(k packet) {
 	pure := len(k.seg.Data) == 0 && k.seg.TCP.Flags&(wire.SYN|wire.FIN|wire.RST) == 0
 	fate := Fate{}
 	if p.Fate != nil {
-		fate = p.Fate()
+		fate = p.Fate(e)
 	} else {
 		fate = e.pipe.fate(&p.Link, p.Now, p.rng, pure)
 	}

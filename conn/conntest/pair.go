@@ -16,8 +16,8 @@ type Pair struct {
 	Now  conn.Time
 	A, B *End
 	Link Link
-	// Fate decides what becomes of each packet. Nil decides by Link's probabilities.
-	Fate func() Fate
+	// Fate decides the fate of each packet that an end sends. If it is nil, Link's probabilities do.
+	Fate func(*End) Fate
 	// Packets is how many have been sent.
 	Packets int
 
