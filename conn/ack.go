@@ -112,21 +112,40 @@ type challengeLimit struct {
 
 const (
 	challengeInterval = 5 * time.Second
-	challengeCount    = 10
+	// challengeCount is the number of answers to segments without data.
+	challengeCount = 10
+	// duplicateCount is the number of answers to segments with data. It lets a peer learn of a window of segments that it
+	// has sent again needlessly (RFC 2883), and ends the exchange with one that repeats a segment on every ACK.
+	duplicateCount = 1000
 )
 
-func (l *challengeLimit) allow(now Time) bool {
+// allow reports whether fewer than count answers have been allowed in the current interval, and counts one.
+func (l *challengeLimit) allow(now Time, count int) bool {
 	if l.count == 0 || now.Sub(l.since) >= challengeInterval {
 		l.since, l.count = now, 0
 	}
 	l.count++
-	return l.count <= challengeCount
+	return l.count <= count
+}
+
+// acknowledgeUnacceptable makes an ACK due that tells the peer where we are, in answer to a segment that is refused or was
+// not needed. The answers are limited: two ends that disagree would otherwise answer each other for ever.
+func (c *Conn) acknowledgeUnacceptable(now Time, s *Segment) {
+	allowed := false
+	if len(s.Data) > 0 {
+		allowed = c.duplicates.allow(now, duplicateCount)
+	} else {
+		allowed = c.challenge.allow(now, challengeCount)
+	}
+	if allowed {
+		c.acknowledgeNow(NoteDuplicateACK)
+	}
 }
 
 // challengeACK answers a segment that may be forged with an ACK: a peer that meant it will send a RST that fits
 // (RFC 5961 3.2, 4.2, 5.2).
 func (c *Conn) challengeACK(now Time) Verdict {
-	if c.challenge.allow(now) {
+	if c.challenge.allow(now, challengeCount) {
 		c.acknowledgeNow(NoteChallenge)
 	}
 	return VerdictChallenged

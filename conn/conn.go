@@ -45,28 +45,30 @@ type Conn struct {
 
 // awake is the rest of it.
 type awake struct {
-	snd       sendSpace
-	rcv       receiveSpace
-	rtt       rttEstimator
-	sent      sentQueue
-	rack      rack
-	rate      deliveryRate
-	pacer     pacer
-	rounds    rounds
-	probe     tailProbe
-	recovery  recovery
-	undo      undo
-	cc        cc.Controller // nil before ESTABLISHED
-	ack       ackState
-	timer     timers
-	chrono    chrono
-	stamp     tsval
-	challenge challengeLimit
+	snd      sendSpace
+	rcv      receiveSpace
+	rtt      rttEstimator
+	sent     sentQueue
+	rack     rack
+	rate     deliveryRate
+	pacer    pacer
+	rounds   rounds
+	probe    tailProbe
+	recovery recovery
+	undo     undo
+	cc       cc.Controller // nil before ESTABLISHED
+	ack      ackState
+	timer    timers
+	chrono   chrono
+	stamp    tsval
+	// The limits of ACKs in answer to segments that may be forged or are unacceptable: without data, and with data.
+	challenge, duplicates challengeLimit
 
 	probes   int  // keep-alive probes sent since the peer was last heard
 	probeDue bool // one is to be sent
 	resetDue bool // a RST is to be sent although the state is CLOSED already
 	resetAck bool // the RST carries an ACK
+	synAgain bool // the SYN was sent again because another connection's ACK had come in answer
 	resetSeq uint32
 }
 

@@ -102,23 +102,25 @@ func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
 	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
 		e.ecn.heard(f)
-		e.synAckDue = true // the SYN again: our SYN-ACK was lost
+		if e.challenge.allow(now, challengeCount) {
+			e.synAckDue = true // the SYN-ACK was lost
+		}
 		return VerdictDuplicate
 	}
 	// As in [Conn.checkTimestamp], a segment without timestamps is accepted.
 	if o := &s.TCP.Options; e.timestamps && o.HasTimestamps && !f.Has(wire.RST) && seq.Less(o.TSVal, e.tsRecent) {
-		e.ackDue = e.challenge.allow(now)
+		e.ackDue = e.challenge.allow(now, challengeCount)
 		return VerdictOldTimestamp
 	}
 	if at+s.length() < 1 || at >= 1+seq.Offset(synWindow(e.cfg)) || at < 1 && at+s.length() <= 1 {
 		if !f.Has(wire.RST) {
-			e.ackDue = e.challenge.allow(now)
+			e.ackDue = e.challenge.allow(now, challengeCount)
 		}
 		return VerdictOutOfWindow
 	}
 	if f.Has(wire.RST) {
 		if at != 1 {
-			e.ackDue = e.challenge.allow(now)
+			e.ackDue = e.challenge.allow(now, challengeCount)
 			return VerdictChallenged
 		}
 		e.state = EmbryoDead
@@ -126,7 +128,7 @@ func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 		return VerdictReset
 	}
 	if f.Has(wire.SYN) {
-		e.ackDue = e.challenge.allow(now)
+		e.ackDue = e.challenge.allow(now, challengeCount)
 		return VerdictChallenged
 	}
 	if !f.Has(wire.ACK) {

@@ -35,6 +35,13 @@ be. It is ignored, like text there.`},
 	{mark: 'i', groups: set("TIME-WAIT"), flags: set("none", "FIN", "ACK", "PSH,ACK", "URG,ACK"), places: set("edge", "inside"),
 		reason: `What remains of a connection does not know the window of its stream's data, of which there can be no more, nor does it look
 at the ACK field: any segment but an empty one at RCV.NXT is answered by an ACK, a few in five seconds.`},
+	{mark: 'k', groups: set("CLOSE-WAIT", "CLOSING", "LAST-ACK"), flags: set("RST", "RST,ACK", "all"), places: set("FIN again"), data: set("no"),
+		reason: `After its FIN, Darwin sends a RST with the number of the FIN itself. It is accepted, as on Linux since 4.12.`},
+	{mark: 'l', groups: set("ESTABLISHED, window closed"), flags: set("FIN,ACK"), places: set("edge"), data: set("no"),
+		reason: `A FIN that is next in sequence needs no memory: it is taken although the window has no room for its number.`},
+	{mark: 'm', groups: set("SYN-SENT"), flags: set("ACK", "PSH,ACK", "URG,ACK", "FIN,ACK", "SYN,ACK"), acks: set("ancient", "old", "current", "too new"),
+		reason: `Behind the RST, which ends an old connection that the peer still has, the SYN follows once more at once instead of after the
+retransmission timeout (as on Linux).`},
 	{mark: 'j', groups: set("TIME-WAIT"), flags: set("RST", "RST,ACK", "all"), reason: `TIME-WAIT is not assassinated: a RST is ignored (RFC 1337 3, fix F1).`},
 }
 

@@ -64,12 +64,15 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 	nxt, edge := c.rcv.nxt(), c.rcv.edge
 	end := at + s.length()
 	switch {
+	case s.TCP.Flags.Has(wire.RST) && c.resetFits(at):
+		return VerdictAccepted
 	case at == nxt:
 		// Acceptable even when the window is zero: its ACK, URG and RST count, its data is cut off later (MUST-66).
 		return VerdictAccepted
 	case at > nxt && at < edge:
 		return VerdictAccepted
-	case at < nxt && end > nxt && nxt < edge:
+	case at < nxt && end > nxt && (nxt < edge || s.TCP.Flags.Has(wire.FIN) && end == nxt+1):
+		// A FIN that is next in sequence is taken even if the window is closed; see noteFIN.
 		return VerdictAccepted
 	}
 	v := VerdictOutOfWindow
@@ -89,21 +92,27 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 			return VerdictAccepted
 		}
 		c.ecn.heard(s.TCP.Flags)
-		c.snd.nxt = 0
+		if c.challenge.allow(now, challengeCount) {
+			c.snd.nxt = 0
+		}
 		return VerdictDuplicate
 	}
-	// An ACK tells the peer where we are. Segments without data get only a few: two ends that disagree would otherwise
-	// answer each other for ever.
-	if len(s.Data) > 0 || s.TCP.Flags.Has(wire.FIN) || c.challenge.allow(now) {
-		c.acknowledgeNow(NoteDuplicateACK)
-	}
+	c.acknowledgeUnacceptable(now, s)
 	return v
 }
 
-// receiveReset is the second step. Only a RST at exactly RCV.NXT is believed; any other inside the window is asked
-// about (RFC 9293 3.10.7.4, RFC 5961 3.2).
+// resetFits reports whether a RST at the given position ends the connection: exactly RCV.NXT (RFC 5961 3.2).
+//
+// Deviation: after the peer's FIN, the position of the FIN fits as well. Darwin does not count its FIN in the RST that
+// follows it; Linux accepts that since 4.12.
+func (c *Conn) resetFits(at seq.Offset) bool {
+	return at == c.rcv.nxt() || c.rcv.finDone && at == c.rcv.nxt()-1
+}
+
+// receiveReset is the second step. A RST that does not fit and is inside the window draws a challenge ACK
+// (RFC 9293 3.10.7.4, RFC 5961 3.2).
 func (c *Conn) receiveReset(now Time, at seq.Offset) Verdict {
-	if at != c.rcv.nxt() {
+	if !c.resetFits(at) {
 		return c.challengeACK(now)
 	}
 	switch c.state {
@@ -173,7 +182,7 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	end := at + seq.Offset(len(data))
 	if s.TCP.Flags.Has(wire.FIN) && c.state.mayReceive() {
-		c.noteFIN(end)
+		c.noteFIN(now, s, end)
 	}
 	if len(data) == 0 && !s.TCP.Flags.Has(wire.FIN) {
 		return VerdictAccepted
@@ -188,7 +197,7 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 		return VerdictAccepted
 	}
 	if end <= c.rcv.buf.next {
-		c.acknowledgeNow(NoteDuplicateACK)
+		c.acknowledgeUnacceptable(now, s)
 		return VerdictDuplicate
 	}
 	if c.orphan {
@@ -198,7 +207,7 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	if limit := min(c.rcv.edge, c.rcv.finAt); end > limit {
 		end = limit
 		if end <= max(at, c.rcv.buf.next) {
-			c.acknowledgeNow(NoteDuplicateACK)
+			c.acknowledgeUnacceptable(now, s)
 			return VerdictOutOfWindow
 		}
 		data = data[:end-at]
@@ -213,7 +222,7 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 	b := &c.rcv.buf
 	before := b.next
 	if !c.mayKeep(at, len(data)) {
-		c.acknowledgeNow(NoteDuplicateACK)
+		c.acknowledgeUnacceptable(now, s)
 		return VerdictNoMemory
 	}
 	hadHoles := len(b.ahead()) > 0
@@ -231,7 +240,7 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 	}
 	switch {
 	case !ok:
-		c.acknowledgeNow(NoteDuplicateACK)
+		c.acknowledgeUnacceptable(now, s)
 		return VerdictOutOfWindow
 	case early != interval{}:
 		c.ack.early(early)
@@ -251,14 +260,17 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 	return VerdictAccepted
 }
 
-// noteFIN remembers where the peer's FIN is, if there is room for it and nothing has arrived from beyond it: a stream
-// that goes on after its end contradicts itself, and of the two the data has been acknowledged.
-func (c *Conn) noteFIN(at seq.Offset) {
-	if at >= c.rcv.buf.arrived() && at < c.rcv.edge {
+// noteFIN records the position of the peer's FIN, unless data has arrived from beyond it: of a stream that goes on after
+// its end, the data has been acknowledged.
+//
+// Deviation: a FIN at the right edge of the window, where RFC 9293 3.10.7.4 has no room for its sequence number, is taken.
+// It needs no memory, and a peer that has filled the window may send it and close (macOS repeats it on every ACK).
+func (c *Conn) noteFIN(now Time, s *Segment, at seq.Offset) {
+	if at >= c.rcv.buf.arrived() && at <= c.rcv.edge {
 		c.rcv.finAt = min(c.rcv.finAt, at)
 	}
-	if c.rcv.finAt != c.rcv.buf.next {
-		c.acknowledgeNow(NoteDuplicateACK) // it came early, or has to come again
+	if early := at > c.rcv.buf.next && len(s.Data) == 0; early || c.rcv.finAt != at {
+		c.acknowledgeUnacceptable(now, s)
 	}
 }
 

@@ -21,6 +21,7 @@ type Remnant struct {
 	ackDue     bool
 	scale      uint8
 	challenge  challengeLimit
+	challenged bool // a SYN has been answered with an ACK
 }
 
 // Remnant returns the small form of a connection in TIME-WAIT. The Conn is then good for nothing but reading what has
@@ -46,34 +47,48 @@ func (r *Remnant) Expired(now Time) bool { return now >= r.deadline }
 func (r *Remnant) ISS() uint32 { return r.iss }
 func (r *Remnant) IRS() uint32 { return r.irs }
 
-// Receive takes a segment (RFC 9293 3.10.7.4 for TIME-WAIT). A RST is ignored: it must not end the waiting early
-// (RFC 1337). A FIN that comes again, and only that, starts the waiting anew. VerdictReopen says that the segment is a
-// SYN that cannot belong to the old connection: if there is a listener for it, forget the Remnant and treat the SYN as for
-// LISTEN, with an initial sequence number from ISN; if there is none, call Refuse.
+// Receive takes a segment (RFC 9293 3.10.7.4 for TIME-WAIT). A retransmitted FIN, and only that, starts the 2 MSL anew.
+// VerdictReopen means that the segment is a SYN that cannot belong to the old connection: if there is a listener for it,
+// forget the Remnant and treat the SYN as for LISTEN, with an initial sequence number from ISN; if there is none, call
+// Refuse.
+//
+// A RST is ignored, since it must not end TIME-WAIT early (RFC 1337), with one exception: after a SYN that was answered with
+// an ACK, a RST at exactly RCV.NXT ends TIME-WAIT. A peer that has rebooted and uses its port again answers the ACK with it,
+// and its next SYN opens a connection.
 func (r *Remnant) Receive(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
 	switch {
 	case f.Has(wire.RST):
+		if r.challenged && s.TCP.Seq == r.rcvNxt {
+			r.deadline = now
+			return VerdictReset
+		}
 		return VerdictIgnored
 	case ReceiveListen(f) == ListenOpen && r.newer(now, &s.TCP):
 		return VerdictReopen
 	case r.timestamps && s.TCP.Options.HasTimestamps && seq.Less(s.TCP.Options.TSVal, r.tsRecent):
-		r.ackDue = r.challenge.allow(now)
+		r.acknowledge(now, f)
 		return VerdictOldTimestamp
 	case f.Has(wire.FIN|wire.ACK) && !f.Has(wire.SYN) && s.TCP.Seq+uint32(len(s.Data))+1 == r.rcvNxt:
-		r.ackDue = true
+		r.acknowledge(now, f)
 		r.deadline = now.Add(r.cfg.TimeWait)
 		return VerdictDuplicate
 	case s.length() > 0 || s.TCP.Seq != r.rcvNxt:
-		r.ackDue = r.challenge.allow(now)
+		r.acknowledge(now, f)
 		return VerdictOutOfWindow
 	}
 	return VerdictIgnored
 }
 
+// acknowledge makes an ACK due in answer to a segment with the flags f, a few times in five seconds.
+func (r *Remnant) acknowledge(now Time, f wire.Flags) {
+	r.ackDue = r.challenge.allow(now, challengeCount)
+	r.challenged = r.challenged || r.ackDue && f.Has(wire.SYN)
+}
+
 // Refuse is for a driver that has no listener for the SYN of a VerdictReopen. TIME-WAIT goes on, or anybody could end it
 // with a SYN to a port that is not listened on (RFC 9293 3.6.1: a SYN must not end it for nothing).
-func (r *Remnant) Refuse(now Time) { r.ackDue = r.challenge.allow(now) }
+func (r *Remnant) Refuse(now Time) { r.acknowledge(now, wire.SYN) }
 
 // newer reports whether a SYN is of a new incarnation: by its timestamp, or else by its number (RFC 6191 2,
 // RFC 9293 3.6.1, MAY-2, SHLD-4).

@@ -224,6 +224,81 @@ func TestDataBeyondFIN(t *testing.T) {
 	o.read("", errEOF)
 }
 
+// TestUnacceptableAnswersAreLimited repeats an unacceptable segment and counts the ACKs in answer: ten in five seconds for
+// segments without data, FINs included, and a thousand for segments with data.
+func TestUnacceptableAnswersAreLimited(t *testing.T) {
+	type machine interface {
+		Receive(now Time, s *Segment) Verdict
+		Transmit(now Time, limit int, out *Outgoing) bool
+	}
+	relative := func(f wire.Flags, at, ack uint32, data string) *Segment {
+		return &Segment{TCP: wire.TCP{Flags: f, Seq: testIRS + at, Ack: testISS + ack, Window: 65535}, Data: []byte(data)}
+	}
+	afterData := func(t *testing.T) machine {
+		o := established(t, Config{})
+		o.in(segment{flags: ack, seq: 1, ack: 1, data: "abc"})
+		o.c.acknowledgeNow(NoteNone)
+		o.want(segment{flags: ack, seq: 1, ack: 4})
+		return o.c
+	}
+	crossed := func(t *testing.T) machine {
+		o := dialOne(t, Config{})
+		o.want(segment{flags: syn})
+		o.in(segment{flags: syn})
+		o.want(segment{flags: syn | ack, ack: 1})
+		return o.c
+	}
+	embryo := func(t *testing.T) machine {
+		o := newOne(t, Config{})
+		e := NewEmbryo(o.now, &o.cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
+		e.Transmit(o.now, 1, &o.last)
+		return e
+	}
+	remnant := func(t *testing.T) machine {
+		o := established(t, Config{})
+		_ = o.c.CloseWrite(o.now)
+		o.want(segment{flags: fin, seq: 1, ack: 1})
+		o.in(segment{flags: fin, seq: 1, ack: 2})
+		o.want(segment{flags: ack, seq: 2, ack: 2})
+		return o.c.Remnant(o.now)
+	}
+	for _, c := range []struct {
+		name string
+		make func(t *testing.T) machine
+		in   *Segment
+		want int
+	}{
+		{"data again", afterData, relative(ack, 1, 1, "abc"), duplicateCount},
+		{"data and FIN outside the window", afterData, relative(fin, 90000, 1, "abc"), duplicateCount},
+		{"FIN outside the window", afterData, relative(fin, 90000, 1, ""), challengeCount},
+		{"early FIN", afterData, relative(fin, 9, 1, ""), challengeCount},
+		{"empty segment outside the window", afterData, relative(ack, 0, 1, ""), challengeCount},
+		{"SYN-RECEIVED, the SYN again", crossed, relative(syn, 0, 0, ""), challengeCount},
+		{"Embryo, the SYN again", embryo, relative(syn, 0, 0, ""), challengeCount},
+		{"Embryo, FIN outside the window", embryo, relative(fin, 90000, 1, ""), challengeCount},
+		{"TIME-WAIT, the FIN again", remnant, relative(fin, 1, 2, ""), challengeCount},
+		{"TIME-WAIT, data", remnant, relative(ack, 1, 2, "abc"), challengeCount},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, now := c.make(t), Time(2e9)
+			var out Outgoing
+			for range 2 {
+				sent := 0
+				for range 3 * duplicateCount / 2 {
+					m.Receive(now, c.in)
+					for m.Transmit(now, 1, &out) {
+						sent++
+					}
+				}
+				if sent != c.want {
+					t.Errorf("%d answers, want %d", sent, c.want)
+				}
+				now = now.Add(challengeInterval)
+			}
+		})
+	}
+}
+
 // A RST is never answered, in SYN-SENT not even one that acknowledges what was never sent (RFC 9293 3.10.7.3).
 func TestResetsInSynSent(t *testing.T) {
 	for _, c := range []struct {
@@ -247,6 +322,7 @@ func TestResetsInSynSent(t *testing.T) {
 		o.state(c.state)
 		if c.sends {
 			o.want(segment{flags: rst, seq: c.in.ack})
+			o.want(segment{flags: syn}) // see repeatSYN
 		}
 		o.nothing()
 	}

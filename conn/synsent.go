@@ -12,6 +12,7 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 	if f.Has(wire.ACK) && s.TCP.Ack != c.snd.iss+1 {
 		if !f.Has(wire.RST) {
 			c.queueReset(s.TCP.Ack, false)
+			c.repeatSYN(now)
 		}
 		return VerdictBadACK
 	}
@@ -44,6 +45,18 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 	v := c.receiveText(now, s, 0)
 	c.receiveFIN(now)
 	return v
+}
+
+// repeatSYN sends the SYN again behind a RST, once. An ACK of something else in answer to our SYN comes from a connection
+// that the peer still has, in TIME-WAIT for example, and our RST ends that: the second SYN need not wait for the
+// retransmission timeout. The first has been answered, so the round trip of the second is measured.
+func (c *Conn) repeatSYN(now Time) {
+	if c.synAgain || c.snd.max == 0 || c.recovery.timeouts > 0 {
+		return
+	}
+	c.synAgain = true
+	c.snd.nxt = 0
+	c.rtt.cancel(now)
 }
 
 // acceptSYN takes the peer's initial sequence number, window and options from its SYN or SYN-ACK.

@@ -21,9 +21,7 @@ func (c *Conn) checkTimestamp(now Time, s *Segment) Verdict {
 		return VerdictAccepted
 	}
 	if seq.Less(o.TSVal, c.tsRecent) && now.Sub(c.tsRecentAt) < tsRecentValid {
-		if s.length() > 0 || c.challenge.allow(now) { // as in checkSequence
-			c.acknowledgeNow(NoteDuplicateACK)
-		}
+		c.acknowledgeUnacceptable(now, s)
 		return VerdictOldTimestamp
 	}
 	return VerdictAccepted

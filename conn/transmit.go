@@ -69,11 +69,12 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 		return false
 	}
 	c.synHeader(now, out)
-	if c.recovery.timeouts > 0 {
+	if c.recovery.timeouts == 0 {
+		c.rtt.start(now, 1)
+	}
+	if c.recovery.timeouts > 0 || c.synAgain && c.state == SynSent {
 		out.Note = NoteRetransmission
 		c.stats.Retransmitted++
-	} else {
-		c.rtt.start(now, 1)
 	}
 	c.snd.nxt, c.snd.max = 1, 1
 	c.acknowledged()
