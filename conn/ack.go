@@ -26,16 +26,33 @@ func (c *Conn) acknowledgeNow(note Note) {
 	}
 }
 
-// acknowledgeData is called when n octets arrived in order. Every second full segment is acknowledged at the end of the
-// batch that brought it (SHLD-19, MUST-58, MUST-59); less than that waits for company (RFC 9293 3.8.6.3, SHLD-18, MUST-40).
-func (c *Conn) acknowledgeData(now Time, n, segmentSize int) {
-	c.rcv.size = max(c.rcv.size, int32(segmentSize))
+// acknowledgeData is called when a segment has brought n bytes in order. Every second full segment is acknowledged at the end
+// of the batch that brought it (SHLD-19, MUST-58, MUST-59); less waits for cfg.DelayedACK (RFC 9293 3.8.6.3, SHLD-18,
+// MUST-40).
+func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
+	c.rcv.measureSegment(s)
 	c.ack.octets += n
 	if c.ack.octets >= 2*int(c.rcv.size) {
 		c.ack.due = true
 		return
 	}
 	c.timer.ack = min(c.timer.ack, now.Add(c.cfg.DelayedACK))
+}
+
+// measureSegment derives the size of the peer's full segments, by which every second one is acknowledged, from a segment
+// that has arrived in order. The size grows at once. It falls to that of two segments in a row of one size, as after Packet
+// Too Big, unless they are small and end with PSH: those are small writes of an application.
+func (r *receiveSpace) measureSegment(s *Segment) {
+	const full = 536 // a segment of this size may be full even with PSH: the default MSS (MUST-15)
+	size := int32(s.size())
+	small := size < full && s.TCP.Flags.Has(wire.PSH) && len(s.Data) < 2*int(size)
+	if len(s.Data) >= 2*int(size) {
+		r.last = size // a superframe of at least two full segments
+	}
+	if size > r.size || size == r.last && !small {
+		r.size = max(size, minSendMSS)
+	}
+	r.last = size
 }
 
 // announce makes a segment that is sure to be sent carry our window, and counts its ACK as sent.

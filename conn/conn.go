@@ -76,7 +76,8 @@ type awake struct {
 type path struct {
 	mtu      int32  // largest IP packet, both directions at first; lowered by ICMP
 	localMTU int32  // what our device takes, which the MSS we announce follows
-	ipHeader int16  // octets of IP header: 20 or 40
+	ipHeader uint8  // bytes of IP header: 20 or 40
+	fragment bool   // routers may fragment our packets (IPv4)
 	peerMSS  uint16 // the MSS option, or its default
 	// shortest is the shortest round trip to the peer's host that is known from elsewhere, in microseconds; 0: none is.
 	shortest int32
@@ -94,7 +95,7 @@ const tcpHeader = 20
 
 // newPath returns the path of a new connection; the peer's MSS is 536 or 1220 until it says otherwise (MUST-15).
 func newPath(o Open) path {
-	p := path{mtu: int32(o.MTU), localMTU: int32(o.MTU), ipHeader: int16(o.IPHeader), peerMSS: 536}
+	p := path{mtu: int32(o.MTU), localMTU: int32(o.MTU), ipHeader: uint8(o.IPHeader), peerMSS: 536}
 	if o.IPHeader >= 40 {
 		p.peerMSS = 1220
 	}
@@ -109,9 +110,11 @@ func (p *path) announcedMSS() uint16 {
 // sendMSS is Eff.snd.MSS before options: the most octets of options and data in one segment (MUST-16).
 func (p *path) sendMSS() int { return min(int(p.peerMSS), int(p.mtu)-int(p.ipHeader)-tcpHeader) }
 
-// minSendMSS keeps a peer that announces a tiny MSS from making every octet cost a packet.
-// The options of a segment (40 octets at most) must fit in as well.
-const minSendMSS = 88
+// minSendMSS is the smallest MSS that is believed: 40 bytes of options and 8 of data. Linux has the same bound.
+//
+// Deviation: a peer that announces less gets segments larger than it asked for (MUST-16). A header would otherwise cost more
+// than ten times what it carries, and options could leave no room for data (CVE-2019-11479).
+const minSendMSS = 48
 
 func (p *path) setPeerMSS(mss uint16) {
 	if mss != 0 {
@@ -273,6 +276,7 @@ func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) 
 		flags |= wire.ECE
 	}
 	out.reset(flags | wire.ACK)
+	out.MayFragment = c.path.fragment
 	out.TCP.Seq = seq.Wire(c.snd.iss, at)
 	out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
 	if c.timestamps {

@@ -443,7 +443,7 @@ var (
 	forgotten = []string{
 		"awake.sent", "awake.rack.newest", "awake.rack.rtt", "awake.rack.highest", "awake.rack.round",
 		"awake.rate.deliveredAt", "awake.rate.sentAt", "awake.rate.lost", "awake.rate.limited", "awake.pacer", "awake.rounds",
-		"awake.undo", "awake.recovery.end", "awake.recovery.marked", "awake.recovery.prr", "awake.rtt.timed", "awake.rtt.again", "awake.challenge", "awake.duplicates", "awake.synAgain",
+		"awake.undo", "awake.recovery.end", "awake.recovery.marked", "awake.recovery.prr", "awake.rtt.timed", "awake.rtt.again", "awake.challenge", "awake.rcv.last", "awake.duplicates", "awake.synAgain",
 		"awake.ack.recent", "awake.snd.wl2", "awake.snd.small", "awake.snd.urgent", "awake.snd.blocked", "awake.snd.limit",
 		"awake.snd.buf.span", "awake.rcv.urgent", "awake.rcv.limit", "awake.rcv.buf.span", "awake.rcv.buf.early",
 		"awake.stamp", "awake.rcv.tuning.begun", "awake.rcv.tuning.stamp", "awake.rcv.tuning.since", "awake.rcv.tuning.from",
@@ -504,6 +504,7 @@ func TestRemembers(t *testing.T) {
 			c.rtt.backoff, c.rtt.first, c.rtt.probed = 1, 3*time.Second, true
 			c.rate.lastLimited = true
 			c.KnowRTT(time.Microsecond)
+			c.path.fragment = true
 			c.chrono.total = [accounts]time.Duration{1, 2, 3, 4}
 			c.ecn.marked, c.ecn.cwr, c.recovery.marked = true, true, 5
 			c.rcv.read -= 3

@@ -8,7 +8,7 @@ type ICMPKind uint8
 const (
 	// ICMPSoft: net or host unreachable, time exceeded, parameter problem. It may pass; it does not end a connection (MUST-56).
 	ICMPSoft ICMPKind = iota
-	// ICMPHard: protocol or port unreachable. It will not pass (SHLD-26).
+	// ICMPHard: protocol or port unreachable. It ends an attempt to connect, and is as ICMPSoft afterwards.
 	ICMPHard
 	// ICMPTooBig: a packet did not fit the path (RFC 1191, RFC 8201).
 	ICMPTooBig
@@ -25,13 +25,15 @@ type ICMPError struct {
 	MTU int
 }
 
-// Smallest path MTU believed: less would let a forged message make every octet cost a packet (RFC 1191 3, RFC 8200 5).
 const (
-	minMTU4 = 576
+	// minMTU4 is the smallest packet size used over IPv4, 512 bytes of data and 40 of headers. Where the path takes less,
+	// routers may fragment.
+	minMTU4 = 552
+	// minMTU6 is the smallest MTU of an IPv6 link (RFC 8200 5).
 	minMTU6 = 1280
 )
 
-// ReceiveICMP takes an ICMP error. One that does not quote data in flight is forged or late, and ignored
+// ReceiveICMP takes an ICMP error. An error that does not quote data in flight is forged or late, and ignored
 // (RFC 5927 4.1).
 func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 	if c.awake == nil || c.state == Closed || c.state == TimeWait {
@@ -41,38 +43,42 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 	if at < c.snd.una || at >= c.snd.max {
 		return
 	}
-	switch e.Kind {
-	case ICMPSoft:
-		c.softError = e.Err
+	switch {
+	case e.Kind == ICMPTooBig:
+		c.lowerMTU(now, e.MTU)
+	case c.state == SynSent, c.state == SynReceived && e.Kind == ICMPHard:
 		// Deviation: MUST-56 is kept for connections, but not for attempts to open one. Those end at once, so that an
 		// application can try another address (RFC 5461 4.1); Linux does the same.
-		if c.state == SynSent {
-			c.fail(e.Err)
-		}
-	case ICMPHard:
 		c.fail(e.Err)
-	case ICMPTooBig:
-		c.lowerMTU(now, e.MTU)
+	default:
+		// Deviation: a hard error does not end a synchronized connection (SHLD-26). With much data in flight, an attacker
+		// who knows the addresses and ports would need a few hundred guesses of a sequence number (RFC 5927 5.2).
+		c.softError = e.Err
 	}
 }
 
-// lowerMTU takes a smaller path MTU and sends segments that were too large again, in pieces that fit.
+// lowerMTU takes a smaller path MTU and sends segments that were too large again, in pieces that fit. Mtu is the size that
+// the router reported, 0 if it reported none (RFC 1191 5).
+//
+// Sizes below the minimum are not used: a forged message would make tiny segments. Over IPv4, routers may fragment instead
+// (Linux does the same below its min_pmtu); over IPv6, such a message is ignored (RFC 8201 4).
 func (c *Conn) lowerMTU(now Time, mtu int) {
-	least := minMTU4
-	if c.path.ipHeader >= 40 {
-		least = minMTU6
-	}
-	if mtu == 0 {
-		mtu = int(c.path.mtu) / 2 // an old router that does not say (RFC 1191 5)
-	}
-	mtu = max(mtu, least)
-	if mtu >= int(c.path.mtu) {
+	p := &c.path
+	v6 := p.ipHeader >= 40
+	if v6 && mtu < minMTU6 {
 		return
 	}
-	c.path.mtu = int32(mtu)
+	if mtu == 0 {
+		mtu = int(p.mtu) / 2
+	}
+	if mtu >= int(p.mtu) || mtu < minMTU4 && p.fragment {
+		return
+	}
+	p.fragment = mtu < minMTU4
+	p.mtu = min(p.mtu, int32(max(mtu, minMTU4)))
 	if c.cc == nil {
 		return
 	}
 	c.cc.SetMSS(c.fullSize())
-	c.resize(now)
+	c.resize(now, c.fullSize()-max(0, int(p.mtu)-mtu))
 }

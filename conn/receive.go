@@ -256,7 +256,7 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 	if hadHoles {
 		c.acknowledgeNow(NoteNone) // a gap was filled (RFC 5681 4.2)
 	}
-	c.acknowledgeData(now, n, s.size())
+	c.acknowledgeData(now, n, s)
 	return VerdictAccepted
 }
 

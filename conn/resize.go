@@ -6,11 +6,11 @@ import (
 	"minitcp/conn/seq"
 )
 
-// resize sends the segments in flight that exceed the new path MTU again, in smaller ones; the others stay in flight. The
-// router has dropped them for their size and not for congestion, so neither the window nor the measured loss rate changes
-// (RFC 1191 6.5, RFC 8201 4).
-func (c *Conn) resize(now Time) {
-	if !c.loseLarge(seq.Offset(c.fullSize())) {
+// resize sends the segments in flight that hold more than largest bytes of data again, in segments of the present size; the
+// others stay in flight. A router has dropped them for their size and not for congestion, so neither the window nor the
+// measured loss rate changes (RFC 1191 6.5, RFC 8201 4).
+func (c *Conn) resize(now Time, largest int) {
+	if !c.loseLarge(seq.Offset(largest)) {
 		return
 	}
 	c.rtt.cancel(now)

@@ -52,8 +52,11 @@ type Outgoing struct {
 	// belong to the last of them.
 	SegmentSize int
 	// ECN is the codepoint of the IP packet, or of all that a superframe is cut into.
-	ECN  wire.ECN
-	Note Note
+	ECN wire.ECN
+	// MayFragment permits routers to fragment the IPv4 packet, or those that a superframe is cut into: a hop takes less
+	// than the smallest segment we send.
+	MayFragment bool
+	Note        Note
 }
 
 // reset makes out an empty segment with the given flags.
@@ -63,6 +66,7 @@ func (out *Outgoing) reset(flags wire.Flags) {
 	out.Len = 0
 	out.SegmentSize = 0
 	out.ECN = wire.NotECT
+	out.MayFragment = false
 	out.Note = NoteNone
 }
 

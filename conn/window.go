@@ -80,7 +80,8 @@ type receiveSpace struct {
 	tuning  receiveTuning
 	crowd   crowd
 	ration  seq.Offset // how far the edge may move, 0: as far as there is room
-	size    int32      // octets in the largest segment seen, for the delayed ACK
+	size    int32      // bytes in the peer's full segments, for the delayed ACK
+	last    int32      // bytes in the last segment that came in order
 	scale   uint8      // Rcv.Wind.Shift
 	discard bool       // the application wants no more data
 	finDone bool       // the peer's FIN has come, and everything before it too

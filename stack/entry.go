@@ -32,6 +32,7 @@ type entry struct {
 	met          meeting // when what is known of its path was exchanged with the stack's peers
 	established  bool    // counted among the stack's live connections
 	unsettled    bool    // in its queue's list of entries to settle
+	ipID         uint16  // packets sent that routers may fragment; with hash, the next one's identification
 	hopLimit     uint8
 	trafficClass uint8
 	queue        uint8 // on which the last segment came, and those of ours leave; but see Stack.lane

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"syscall"
@@ -168,4 +169,42 @@ func TestPathMTU(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPathMTUBelowMinimum transfers over a hop that takes packets of 296 bytes. The stack sends no packet that small; it lets
+// the router fragment larger ones, which have different identifications.
+func TestPathMTUBelowMinimum(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPairOn(t, stacktest.Config{Offload: stacktest.Plain}, Config{}, Config{})
+		c, s := p.connect(p.listen())
+		const narrow, dontFragment = 296, 1 << 14
+		tooBig := wire.ICMP{Type: wire.ICMPv4Unreachable, Code: wire.ICMPv4FragmentationNeeded, MTU: narrow}
+		fragmented, repeated, last := 0, 0, uint16(0)
+		p.da.SetHook(func(frame []byte) stacktest.Fate {
+			packet := frame[wire.VirtioHeaderLen:]
+			switch {
+			case len(packet) <= narrow:
+			case binary.BigEndian.Uint16(packet[6:])&dontFragment != 0:
+				p.da.Inject(icmpFrame(frame, tooBig))
+				return stacktest.Drop
+			default:
+				id := binary.BigEndian.Uint16(packet[4:])
+				if fragmented > 0 && id == last {
+					repeated++
+				}
+				fragmented, last = fragmented+1, id
+			}
+			return stacktest.Pass
+		})
+		begin := time.Now()
+		go sendAndClose(t, c, 1, 1<<20)
+		receiveAll(t, s, 1, 1<<20)
+		took(t, begin, 0, 10*time.Second)
+		if got := c.Info().PathMTU; got != 552 {
+			t.Errorf("path MTU %d, want 552", got)
+		}
+		if want := 1 << 20 / 512; fragmented < want || repeated > 0 {
+			t.Errorf("%d packets that may be fragmented, want at least %d; %d with the identification of the one before", fragmented, want, repeated)
+		}
+	})
 }

@@ -50,6 +50,10 @@ func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
 		TrafficClass: e.trafficClass,
 	}
 	w.ip.SetECN(w.out.ECN)
+	if w.out.MayFragment {
+		w.ip.MayFragment, w.ip.ID = true, uint16(e.hash)+e.ipID
+		e.ipID += uint16(segments(w.out.Len, w.out.SegmentSize))
+	}
 	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.localPort(), e.key.remotePort()
 	s.writeSegment(w, s.lane(e), e.state())
 	s.traceOut(now, e, w, before)

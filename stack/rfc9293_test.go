@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"bytes"
 	"encoding/binary"
 	"net"
@@ -240,7 +241,7 @@ func TestICMPErrorsOfConnections(t *testing.T) {
 		address string
 		message wire.ICMP
 		soft    error // shown
-		hard    error // the end
+		hard    error // shown, and the end of an attempt to connect
 	}{
 		{"net unreachable", v4, unreachable(0), conn.ErrNetUnreachable, nil},
 		{"host unreachable", v4, unreachable(1), conn.ErrHostUnreachable, nil},
@@ -273,22 +274,26 @@ func TestICMPErrorsOfConnections(t *testing.T) {
 				write(t, client, "x")
 				quiet()
 				p.da.SetHook(nil)
-				if err := client.Info().SoftError; err != c.soft {
-					t.Errorf("the error shown is %v, want %v", err, c.soft)
+				if err := client.Info().SoftError; c.hard == nil && err != c.soft || c.hard != nil && err == nil {
+					t.Errorf("the error shown is %v, want %v", err, cmp.Or(c.soft, c.hard))
 				}
 				if err := other.Info().SoftError; err != nil {
 					t.Errorf("another connection is shown %v", err)
 				}
 				write(t, other, "x")
-				if c.hard != nil {
-					_, err := client.Read(make([]byte, 1))
-					wantOpError(t, err, "read", c.hard)
-					return
-				}
 				if w := client.Info().CongestionWindow; w != window {
 					t.Errorf("the congestion window went from %d to %d", window, w)
 				}
 				wantRead(t, server, "x") // sent again
+				if c.hard == nil {
+					return
+				}
+				p.da.SetHook(func(frame []byte) stacktest.Fate {
+					p.da.Inject(icmpFrame(frame, c.message))
+					return stacktest.Drop
+				})
+				_, err := p.a.Dial("tcp", c.address)
+				wantOpError(t, err, "dial", c.hard)
 			})
 		})
 	}

@@ -41,6 +41,11 @@ type IP struct {
 	HopLimit     uint8      // IPv4's time to live
 	TrafficClass uint8      // DSCP<<2 | [ECN]
 	HeaderLen    int        // set by ParseIP: octets before the payload, options and extension headers included
+
+	// MayFragment clears DF in an IPv4 packet that is written. ID must then differ from that of other packets between
+	// the same addresses that may be under way (RFC 6864 4.3). Parsing does not set them.
+	MayFragment bool
+	ID          uint16
 }
 
 // Is4 reports whether the packet is IPv4. An IPv6 packet between IPv4-mapped addresses is not.

@@ -101,3 +101,22 @@ func TestIPv4LongerThanTheField(t *testing.T) {
 		}
 	}
 }
+
+// TestPutIPv4MayFragment writes DF and identification 0, or neither.
+func TestPutIPv4MayFragment(t *testing.T) {
+	ip := IP{Src: addr4a, Dst: addr4b, Protocol: ProtocolTCP, HopLimit: 9, ID: 0x1234}
+	for _, c := range []struct {
+		mayFragment  bool
+		id, fragment uint16
+	}{{false, 0, ipv4DontFragment}, {true, 0x1234, 0}} {
+		var b [IPv4HeaderLen]byte
+		ip.MayFragment = c.mayFragment
+		PutIPv4(b[:], &ip, 0)
+		if id, fragment := binary.BigEndian.Uint16(b[4:]), binary.BigEndian.Uint16(b[6:]); id != c.id || fragment != c.fragment {
+			t.Errorf("MayFragment %v: identification %#x, fragment field %#x; want %#x, %#x", c.mayFragment, id, fragment, c.id, c.fragment)
+		}
+		if _, err := ParseIP(b[:], &IP{}); err != nil {
+			t.Errorf("MayFragment %v: %v", c.mayFragment, err)
+		}
+	}
+}

@@ -51,9 +51,9 @@ func readIPv4(b []byte, ip *IP) (fragment uint16, err error) {
 	return binary.BigEndian.Uint16(b[6:]), nil
 }
 
-// PutIPv4 writes an IPv4 header of 20 octets in front of b, for a payload of payloadLen octets. It says
-// not to fragment the packet, so its identification can be 0 (RFC 6864 4.1). The checksum is filled in. The
-// length is 0 when there are more than 65,515: so Linux has it in superframes larger than a packet (BIG TCP).
+// PutIPv4 writes an IPv4 header of 20 bytes in front of b, for a payload of payloadLen bytes, and fills in the checksum.
+// Unless ip.MayFragment is set, DF is set and the identification is 0 (RFC 6864 4.1). The length is 0 when the payload is
+// larger than 65,515 bytes, as Linux writes it in superframes larger than a packet (BIG TCP).
 func PutIPv4(b []byte, ip *IP, payloadLen int) {
 	total := IPv4HeaderLen + payloadLen
 	if total > 0xffff {
@@ -63,8 +63,12 @@ func PutIPv4(b []byte, ip *IP, payloadLen int) {
 	b[0] = 4<<4 | IPv4HeaderLen/4
 	b[1] = ip.TrafficClass
 	binary.BigEndian.PutUint16(b[2:], uint16(total))
-	binary.BigEndian.PutUint16(b[4:], 0)
-	binary.BigEndian.PutUint16(b[6:], ipv4DontFragment)
+	id, fragment := uint16(0), uint16(ipv4DontFragment)
+	if ip.MayFragment {
+		id, fragment = ip.ID, 0
+	}
+	binary.BigEndian.PutUint16(b[4:], id)
+	binary.BigEndian.PutUint16(b[6:], fragment)
 	b[8] = ip.HopLimit
 	b[9] = uint8(ip.Protocol)
 	binary.BigEndian.PutUint16(b[10:], 0)
