@@ -1,8 +1,8 @@
 package stack
 
 import (
-	"cmp"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"net"
 	"net/netip"
