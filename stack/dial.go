@@ -14,7 +14,7 @@ import (
 // The net.Conn is a [*Conn].
 //
 // Errors are *net.OpError; errors.Is finds syscall.ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL
-// and net.ErrClosed.
+// and what [Stack.Err] returns.
 func (s *Stack) Dial(network, address string) (net.Conn, error) {
 	return s.DialContext(context.Background(), network, address)
 }
@@ -112,9 +112,9 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	e.iss = o.ISS
 	e.tcp, e.user = tcp, c
 	s.born(e)
-	if s.closed.Load() { // Close or Shutdown may have looked through the table already
+	if err := s.refusal(); err != nil { // shut or Shutdown may have looked through the table already
 		s.drop(e)
-		return nil, net.ErrClosed
+		return nil, err
 	}
 	s.totals.count(countDialed)
 	s.settle(e, w)
@@ -162,7 +162,7 @@ func (c *Conn) waitConnected(ctx context.Context) error {
 	}
 	switch {
 	case c.closed:
-		return net.ErrClosed // by Stack.Close
+		return c.ended() // by the end of the stack
 	case c.tcp.Ready()&conn.ReadyConnected == 0:
 		c.closed = true
 		c.tcp.Abort(c.stack.clock.now())

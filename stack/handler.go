@@ -178,8 +178,8 @@ func (c *Conn) callHandler(b []byte) bool {
 		mu.Lock()
 		v.handler = h
 		return true
-	case c.closed: // by Stack.Close
-		err = net.ErrClosed
+	case c.closed: // by the end of the stack
+		err = c.ended()
 	case v.ended:
 	case !v.paused:
 		data, loan, err = c.tryNext(b, true)

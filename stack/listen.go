@@ -106,7 +106,7 @@ func wildcard(is4 bool) netip.Addr {
 // of the stack's, or no host for all of them. "tcp" without a host takes IPv4 and IPv6. Port 0 lets the stack choose;
 // see Addr. The net.Listener is a [*Listener].
 //
-// Errors are *net.OpError; errors.Is finds syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, net.ErrClosed.
+// Errors are *net.OpError; errors.Is finds syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, and what [Stack.Err] returns.
 // A port may be listened on while connections of it exist (RFC 9293 3.9.1.1, MUST-42).
 func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	l, err := s.ListenTCP(network, address)
@@ -144,9 +144,9 @@ func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*List
 		// Of both families the IPv6 wildcard is shown, as for the kernel's sockets.
 		l := newListener(s, net.TCPAddrFromAddrPort(binds[len(binds)-1]), binds, open)
 		if s.listeners.add(l) {
-			if s.closed.Load() {
+			if err := s.refusal(); err != nil {
 				l.Close()
-				return fail(l.addr, net.ErrClosed)
+				return fail(l.addr, err)
 			}
 			return l, nil
 		}

@@ -19,7 +19,7 @@ type Listener struct {
 	backlog  int
 
 	mu       sync.Mutex
-	closed   bool
+	closed   error // why Accept fails; nil: the listener is open
 	deadline deadline
 	control  conn.CongestionControl
 	// Embryos from the oldest to the newest, linked through the entries.
@@ -42,7 +42,7 @@ func newListener(s *Stack, addr *net.TCPAddr, binds []binding, open func(*Conn) 
 }
 
 // Accept waits for the next connection. Its errors are *net.OpError around [net.ErrClosed] or, after the deadline,
-// [os.ErrDeadlineExceeded].
+// [os.ErrDeadlineExceeded]; when the device has ended the stack, around what [Stack.Err] returns.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.AcceptTCP()
 	if err != nil {
@@ -58,8 +58,8 @@ func (l *Listener) AcceptTCP() (*Conn, error) {
 		closed, passed, done := l.closed, l.deadline.passed, l.deadline.done()
 		l.mu.Unlock()
 		switch {
-		case closed:
-			return nil, opError("accept", nil, l.addr, net.ErrClosed)
+		case closed != nil:
+			return nil, opError("accept", nil, l.addr, closed)
 		case passed:
 			return nil, opError("accept", nil, l.addr, os.ErrDeadlineExceeded)
 		}
@@ -78,8 +78,8 @@ func (l *Listener) Addr() net.Addr { return l.addr }
 func (l *Listener) SetDeadline(t time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return opError("set", nil, l.addr, net.ErrClosed)
+	if l.closed != nil {
+		return opError("set", nil, l.addr, l.closed)
 	}
 	l.deadline.set(t)
 	return nil
@@ -89,8 +89,8 @@ func (l *Listener) SetDeadline(t time.Time) error {
 func (l *Listener) SetCongestionControl(a conn.CongestionControl) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return opError("set", nil, l.addr, net.ErrClosed)
+	if l.closed != nil {
+		return opError("set", nil, l.addr, l.closed)
 	}
 	l.control = a
 	return nil
@@ -99,13 +99,18 @@ func (l *Listener) SetCongestionControl(a conn.CongestionControl) error {
 // Close stops listening. Connections nobody has accepted are reset and unfinished handshakes forgotten; accepted
 // connections are not touched.
 func (l *Listener) Close() error {
+	return l.close(net.ErrClosed)
+}
+
+// close is Close; calls on the listener fail with cause afterwards.
+func (l *Listener) close(cause error) error {
 	s := l.stack
 	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return opError("close", nil, l.addr, net.ErrClosed)
+	if l.closed != nil {
+		defer l.mu.Unlock()
+		return opError("close", nil, l.addr, l.closed)
 	}
-	l.closed = true
+	l.closed = cause
 	l.deadline.stop()
 	l.mu.Unlock()
 
@@ -129,7 +134,7 @@ func (l *Listener) Close() error {
 func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	if l.closed != nil {
 		return nil, false
 	}
 	e.listener = l
@@ -189,7 +194,7 @@ func (l *Listener) unlink(e *entry) {
 func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || len(l.accepted) == cap(l.accepted) {
+	if l.closed != nil || len(l.accepted) == cap(l.accepted) {
 		return false
 	}
 	l.unlink(e)

@@ -13,7 +13,8 @@ import (
 // called from many goroutines at once.
 //
 // Errors are *net.OpError, but for a plain io.EOF after the peer's FIN; errors.Is finds [os.ErrDeadlineExceeded],
-// [net.ErrClosed], and syscall.ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH as for the kernel's sockets.
+// [net.ErrClosed], and syscall.ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH as for the kernel's sockets. When
+// the device has ended the stack, it finds the device's error; see [Stack.Err].
 type Conn struct {
 	stack *Stack
 	entry *entry
@@ -28,6 +29,7 @@ type Conn struct {
 	linger  conn.Linger
 	writing bool
 	closed  bool
+	cut     bool // closed by the end of the stack
 }
 
 func newConn(s *Stack, e *entry, tcp *conn.Conn) *Conn { return &Conn{stack: s, entry: e, tcp: tcp} }
@@ -38,7 +40,7 @@ var errDeadline = os.ErrDeadlineExceeded
 func (c *Conn) mayUse(h *half) error {
 	switch {
 	case c.closed:
-		return net.ErrClosed
+		return c.ended()
 	case h.passed():
 		return errDeadline
 	}
@@ -84,7 +86,7 @@ func (c *Conn) readNothing() error {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
 	if c.closed {
-		return net.ErrClosed
+		return c.ended()
 	}
 	return nil
 }
@@ -252,7 +254,7 @@ func (c *Conn) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if c.closed {
-		return c.opError("close", net.ErrClosed)
+		return c.opError("close", c.ended())
 	}
 	c.letGo()
 	if c.served != nil {
@@ -306,7 +308,7 @@ func (c *Conn) control(op string, call func(now conn.Time) error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if c.closed {
-		return c.opError(op, net.ErrClosed)
+		return c.opError(op, c.ended())
 	}
 	err := call(c.stack.clock.now())
 	c.settle()
@@ -334,7 +336,7 @@ func (c *Conn) setDeadlines(t time.Time, halves ...*half) error {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
 	if c.closed {
-		return opError("set", nil, c.LocalAddr(), net.ErrClosed) // so does package net
+		return opError("set", nil, c.LocalAddr(), c.ended()) // so does package net
 	}
 	for _, h := range halves {
 		if h != nil {

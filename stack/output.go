@@ -2,6 +2,8 @@ package stack
 
 import (
 	"encoding/binary"
+	"errors"
+	"os"
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
@@ -36,6 +38,9 @@ func (s *Stack) writeFrame(w *writer, queue uint8, state conn.State) {
 	if err := s.lanes[queue].WriteFrame(w.parts); err != nil {
 		s.totals.count(countFrameErrors) // lost, as on any network
 		s.limit.refused(s.clock.now(), w.parts)
+		if errors.Is(err, os.ErrClosed) {
+			s.fail("write", err)
+		}
 	}
 	s.tapOut(w, state)
 }

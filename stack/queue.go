@@ -1,9 +1,6 @@
 package stack
 
 import (
-	"errors"
-	"os"
-
 	"minitcp/conn"
 	"minitcp/conn/wire"
 )
@@ -47,7 +44,7 @@ func (q *queue) renew(i int) {
 	q.frames[i] = q.memory[i].memory[:]
 }
 
-// run ends when the device is closed. A device that fails takes the connections with it.
+// run reads the device until it is closed or fails, which ends the stack.
 func (q *queue) run() {
 	s := q.stack
 	for {
@@ -56,9 +53,7 @@ func (q *queue) run() {
 			q.receiveBatch(n)
 		}
 		if err != nil {
-			if !errors.Is(err, os.ErrClosed) {
-				s.fail(err)
-			}
+			s.fail("read", err)
 			return
 		}
 	}

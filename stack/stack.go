@@ -42,14 +42,13 @@ type Stack struct {
 	frames     *framePool
 	waits      sync.Pool
 
-	running sync.WaitGroup // the queues' goroutines
+	running sync.WaitGroup // the goroutines of the queues and of shutWhenDone
 	live    atomic.Int64   // connections that are neither embryos nor in TIME-WAIT
 	idle    chan struct{}  // holds a token when live has come down to 0
-	closed  atomic.Bool
-	closing sync.Once
-	quit    chan struct{} // closed by Close
-	failing sync.Once
-	failure error // why the device failed; read after running
+	end     end
+	// stopping is set when Shutdown begins: no connection or listener is opened any more.
+	stopping atomic.Bool
+	closing  sync.Once
 }
 
 // New starts a stack on a device, which it closes in the end. The device's MTU must be at least 576, and 1280 with an
@@ -80,7 +79,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		frames:     newFramePool(cfg.Conn.Pages),
 		waits:      sync.Pool{New: func() any { return new(waits) }},
 		idle:       make(chan struct{}, 1),
-		quit:       make(chan struct{}),
+		end:        end{done: make(chan struct{})},
 	}
 	if err := s.checkMTU(); err != nil {
 		return nil, err
@@ -96,6 +95,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		q := newQueue(s, uint8(i))
 		s.running.Go(q.run)
 	}
+	s.running.Go(s.shutWhenDone)
 	return s, nil
 }
 
@@ -109,35 +109,30 @@ func randomSeed() seed {
 	return s
 }
 
-// Close resets what is open, makes every blocked call return with [net.ErrClosed], and closes the device. When it
-// returns no goroutine of the stack is left. It returns the error of a device that had failed.
+// Close resets open connections, makes every blocked call return with [net.ErrClosed], and closes the device. No goroutine
+// of the stack is left when it returns. If the device had ended the stack before, Close returns the cause; see [Stack.Err].
 func (s *Stack) Close() error {
+	s.finish(net.ErrClosed)
 	s.closing.Do(func() {
-		close(s.quit)
-		s.shut()
-		s.device.Close()
 		s.running.Wait()
-		s.shut() // what began meanwhile
+		s.shut() // connections that began meanwhile
 		for _, w := range s.wheels {
 			w.close()
 		}
 		s.writing.close()
 		s.offering.close()
 	})
-	return s.failure
+	if s.end.cause == net.ErrClosed {
+		return nil
+	}
+	return s.end.cause
 }
 
-// fail is for a queue's goroutine, when the device gives no more frames.
-func (s *Stack) fail(err error) {
-	s.failing.Do(func() { s.failure = &net.OpError{Op: "read", Net: "device", Err: err} })
-	s.shut()
-}
-
-// shut ends listeners and connections, and lets none begin.
+// shut ends listeners and connections with the stack's cause. None begins after it: connect and listen look at Err when
+// they have registered theirs.
 func (s *Stack) shut() {
-	s.closed.Store(true)
 	for _, l := range s.listeners.all() {
-		l.Close()
+		l.close(s.end.cause)
 	}
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
@@ -145,6 +140,7 @@ func (s *Stack) shut() {
 		e.mu.Lock()
 		c := e.user
 		if c != nil {
+			c.cut = true
 			c.letGo()
 		}
 		if tcp, ok := e.tcp.(*conn.Conn); ok {
@@ -157,12 +153,13 @@ func (s *Stack) shut() {
 	}
 }
 
-// Shutdown closes the listeners, makes Dial and Listen fail with [net.ErrClosed], gives every connection its FIN (see [Conn.Close]) and waits until all are released,
-// but for those in TIME-WAIT, or ctx ends. Then it closes the stack. It returns ctx's error if that ended first.
+// Shutdown closes the listeners, makes Dial and Listen fail with [net.ErrClosed], gives every connection its FIN (see
+// [Conn.Close]) and waits until all are released or in TIME-WAIT, or ctx ends. Then it closes the stack. It returns ctx's
+// error if that ended first.
 //
 // Applications find their connections closed; let those that should finish do so before.
 func (s *Stack) Shutdown(ctx context.Context) error {
-	s.closed.Store(true)
+	s.stopping.Store(true)
 	for _, l := range s.listeners.all() {
 		l.Close()
 	}
@@ -178,7 +175,7 @@ func (s *Stack) Shutdown(ctx context.Context) error {
 	for s.live.Load() > 0 && err == nil {
 		select {
 		case <-s.idle:
-		case <-s.quit:
+		case <-s.end.done:
 			return s.Close()
 		case <-ctx.Done():
 			err = ctx.Err()

@@ -133,7 +133,7 @@ func TestDeviceFails(t *testing.T) {
 		}
 		time.AfterFunc(time.Second, func() { d.fail <- syscall.EIO })
 		_, err = l.Accept()
-		wantOpError(t, err, "accept", net.ErrClosed)
+		wantOpError(t, err, "accept", syscall.EIO)
 		if err := s.Close(); !errors.Is(err, syscall.EIO) {
 			t.Errorf("Close: %v, want EIO", err)
 		}

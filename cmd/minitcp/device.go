@@ -147,7 +147,7 @@ func (n *node) start(f *deviceFlags, cfg stack.Config, stderr io.Writer) (err er
 func (n *node) close() error {
 	var errs []error
 	if n.stack != nil {
-		errs = append(errs, n.stack.Close()) // and the device
+		n.stack.Close() // and the device; the caller reports the stack's Err
 	}
 	errs = append(errs, n.capture.close())
 	if n.device != nil {

@@ -184,7 +184,11 @@ func (o *ncOptions) run(std stdio) (err error) {
 	c.Close()
 	ctx, cancel := context.WithTimeout(stop.now, goodbye)
 	defer cancel()
-	if unfinished := n.stack.Shutdown(ctx); unfinished != nil && err == nil {
+	unfinished := n.stack.Shutdown(ctx)
+	if cause := n.stack.Err(); !errors.Is(cause, net.ErrClosed) {
+		return cause // the device's
+	}
+	if unfinished != nil && err == nil {
 		err = errors.New("the peer did not acknowledge everything within 5 s")
 	}
 	return describe(err, stop)

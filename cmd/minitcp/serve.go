@@ -109,7 +109,12 @@ func (o *serveOptions) run(std stdio) (err error) {
 
 	select {
 	case <-stop.soon.Done():
+	case <-n.stack.Done():
+		return n.stack.Err()
 	case err := <-s.failed:
+		if cause := n.stack.Err(); cause != nil {
+			return cause
+		}
 		return err
 	}
 	log.Info("stopping", "connections", active(n.stack))
