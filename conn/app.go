@@ -157,6 +157,8 @@ func (c *Conn) Close(now Time, linger Linger) {
 		return
 	}
 	_ = c.CloseWrite(now) // cannot fail: the state is not CLOSED
+	c.lingers = linger.Set
+	c.timer.orphan = now.Add(orphanSilence)
 	if linger.Set {
 		c.timer.orphan = now.Add(linger.Timeout)
 	}
@@ -180,21 +182,41 @@ func (c *Conn) Abort(Time) {
 	}
 }
 
-// armOrphan bounds FIN-WAIT-2 when nobody is there to receive: a peer that never closes must not hold it for ever.
+// orphanSilence is how long the peer of a connection that the application has closed may acknowledge nothing while memory
+// is scarce.
+const orphanSilence = 30 * time.Second
+
+// armOrphan bounds FIN-WAIT-2 after Close: a peer that never closes must not hold the connection for ever.
 // (RFC 9293 has no such timer; every implementation does.)
 func (c *Conn) armOrphan(now Time) {
-	if c.orphan && c.state == FinWait2 {
-		c.timer.orphan = min(c.timer.orphan, now.Add(c.cfg.FinWait2Timeout))
-	}
-}
-
-// orphanTimeout ends what Close left running.
-func (c *Conn) orphanTimeout() {
-	if c.state == FinWait2 {
-		c.close() // what comes now finds no connection, and gets a RST
+	if !c.orphan || c.state != FinWait2 {
 		return
 	}
-	c.abort(ErrLingerTimeout)
+	end := now.Add(c.cfg.FinWait2Timeout)
+	if c.lingers {
+		end = min(end, c.timer.orphan)
+	}
+	c.timer.orphan = end
+}
+
+// orphanTimeout ends a connection after Close: in FIN-WAIT-2, after the linger time, and when memory is scarce and the
+// peer has acknowledged nothing for a while.
+//
+// Deviation: memory that is scarce makes R2 shorter than 100 s (RFC 9293 3.8.3, SHLD-11). The application has let go of the
+// connection, and others need the memory that its data takes.
+func (c *Conn) orphanTimeout(now Time) {
+	switch silent := c.heardACK.Add(orphanSilence); {
+	case c.state == FinWait2:
+		c.close() // a later segment finds no connection, and is answered with a RST
+	case c.lingers:
+		c.abort(ErrLingerTimeout)
+	case now < silent:
+		c.timer.orphan = silent
+	case c.cfg.Pages.Scarce():
+		c.abort(c.timeoutError())
+	default:
+		c.timer.orphan = now.Add(orphanSilence)
+	}
 }
 
 // Ready says which calls would not block, and what else an application wants to be woken for.

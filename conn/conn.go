@@ -40,6 +40,7 @@ type Conn struct {
 	control     CongestionControl
 	nagle       NagleMode
 	orphan      bool // the application has closed
+	lingers     bool // it has set a time by which the connection ends
 	errReported bool // the application has been told err
 }
 

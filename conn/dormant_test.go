@@ -453,7 +453,7 @@ var (
 	idle = []string{
 		"awake.probe", "awake.recovery", "awake.ack", "awake.timer", "awake.probeDue", "awake.probes", "awake.reset",
 		"awake.snd.more", "awake.snd.force", "awake.snd.probe", "awake.chrono.window",
-		"dormant", "err", "orphan", "errReported", "ecn.ecnHandshake", // of which only awake is made anew
+		"dormant", "err", "orphan", "lingers", "errReported", "ecn.ecnHandshake", // of which only awake is made anew
 	}
 )
 

@@ -18,7 +18,7 @@ type timers struct {
 	ack Time
 	// keepAlive: the connection may have been idle for long enough.
 	keepAlive Time
-	// orphan: an application that has closed waits no longer (FIN-WAIT-2, linger).
+	// orphan is when a connection that the application has closed may have to end (FIN-WAIT-2, linger, scarce memory).
 	orphan Time
 	// sleep: the connection may have been idle for so long that it goes to sleep.
 	sleep Time
@@ -59,8 +59,9 @@ func (c *Conn) Advance(now Time) {
 		return
 	}
 	if now >= c.timer.orphan {
-		c.orphanTimeout()
-		return
+		if c.orphanTimeout(now); c.state == Closed {
+			return
+		}
 	}
 	if now >= min(c.timer.reorder, c.timer.tailProbe, c.timer.retransmit) {
 		c.checkLimited(now)

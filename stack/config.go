@@ -32,6 +32,13 @@ type Config struct {
 	// Backlog is, for each listener, the most connections that wait to be accepted, and the most whose handshake has
 	// not completed; of these, the oldest makes way. Default 4096, which is package net's on Linux.
 	Backlog int
+	// MaxTimeWait is the most connections in TIME-WAIT. When there are more, those that entered it first end, within a few
+	// milliseconds, and are counted in Stats as time-wait-evicted. Default 262144, which take about 100 MB.
+	MaxTimeWait int
+	// MaxOrphans is the most orphans: connections that the application has closed and whose end the peer has not
+	// acknowledged, or that wait for the peer's FIN. When there are as many, a connection that Close would make one is reset,
+	// and counted in Stats as orphans-reset. Default 65536.
+	MaxOrphans int
 	// EphemeralPorts are the first and the last port to choose from when the application names none. Default 32768
 	// to 60999.
 	EphemeralPorts [2]uint16
@@ -71,6 +78,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.Backlog <= 0 {
 		cfg.Backlog = 4096
+	}
+	if cfg.MaxTimeWait <= 0 {
+		cfg.MaxTimeWait = 256 << 10
+	}
+	if cfg.MaxOrphans <= 0 {
+		cfg.MaxOrphans = 64 << 10
 	}
 	if cfg.EphemeralPorts == [2]uint16{} {
 		cfg.EphemeralPorts = [2]uint16{32768, 60999}

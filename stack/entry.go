@@ -22,7 +22,7 @@ type entry struct {
 	user *Conn // the application's end; nil before the handshake completes and after the application has let go
 
 	listener *Listener // of an embryo
-	older    *entry    // listener's queue of embryos
+	older    *entry    // entryList's: the listener's list of embryos, or the stack's list of entries in TIME-WAIT
 	newer    *entry
 
 	early *earlyNode // its place in the list of connections that hold early data; nil while it holds none
@@ -31,6 +31,7 @@ type entry struct {
 	irsKnown     bool
 	met          meeting // when what is known of its path was exchanged with the stack's peers
 	established  bool    // counted among the stack's live connections
+	orphan       bool    // counted among the stack's orphans
 	unsettled    bool    // in its queue's list of entries to settle
 	ipID         uint16  // packets sent that routers may fragment; with hash, the next one's identification
 	hopLimit     uint8

@@ -22,9 +22,7 @@ type Listener struct {
 	closed   error // why Accept fails; nil: the listener is open
 	deadline deadline
 	control  conn.CongestionControl
-	// Embryos from the oldest to the newest, linked through the entries.
-	oldest, newest *entry
-	embryos        int
+	embryos  entryList
 }
 
 func newListener(s *Stack, addr *net.TCPAddr, binds []binding, open func(*Conn) Handler) *Listener {
@@ -138,17 +136,9 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 		return nil, false
 	}
 	e.listener = l
-	e.older = l.newest
-	if l.newest != nil {
-		l.newest.newer = e
-	} else {
-		l.oldest = e
-	}
-	l.newest = e
-	l.embryos++
-	if l.embryos > l.backlog {
-		oldest = l.oldest
-		l.unlink(oldest)
+	l.embryos.push(e)
+	if l.embryos.count > l.backlog {
+		oldest = l.embryos.pop()
 	}
 	return oldest, true
 }
@@ -157,36 +147,14 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 func (l *Listener) pop() *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.oldest
-	if e != nil {
-		l.unlink(e)
-	}
-	return e
+	return l.embryos.pop()
 }
 
 // forget takes e out, if it is in.
 func (l *Listener) forget(e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unlink(e)
-}
-
-func (l *Listener) unlink(e *entry) {
-	if e.older == nil && l.oldest != e {
-		return // taken out before
-	}
-	if e.older != nil {
-		e.older.newer = e.newer
-	} else {
-		l.oldest = e.newer
-	}
-	if e.newer != nil {
-		e.newer.older = e.older
-	} else {
-		l.newest = e.older
-	}
-	e.older, e.newer = nil, nil
-	l.embryos--
+	l.embryos.remove(e)
 }
 
 // admit puts the connection establish makes of e into the queue for Accept, or leaves it to a Handler; false if the
@@ -197,7 +165,7 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 	if l.closed != nil || len(l.accepted) == cap(l.accepted) {
 		return false
 	}
-	l.unlink(e)
+	l.embryos.remove(e)
 	c := establish(l.control)
 	if l.open != nil {
 		c.served = &served{open: l.open}

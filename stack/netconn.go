@@ -263,6 +263,7 @@ func (c *Conn) Close() error {
 	}
 	c.tcp.Close(c.stack.clock.now(), c.linger)
 	c.settle()
+	c.stack.orphaned(e)
 	return nil
 }
 

@@ -46,7 +46,7 @@ func (s *Stack) settle(e *entry, w *writer) {
 			s.retire(now, e, tcp)
 		}
 	case *conn.Remnant:
-		if tcp.Expired(now) {
+		if tcp.Expired(now) || !s.timeWaits.contains(e) {
 			s.drop(e)
 			return
 		}
@@ -60,6 +60,7 @@ func (s *Stack) retire(now conn.Time, e *entry, tcp *conn.Conn) {
 	s.early.remove(e)
 	e.detach()
 	s.buried(e)
+	s.remember(now, e)
 }
 
 // drop forgets e, whose mu is held: its 4-tuple is free again.
@@ -70,6 +71,9 @@ func (s *Stack) drop(e *entry) {
 	if e.listener != nil {
 		e.listener.forget(e)
 		e.listener = nil
+	}
+	if _, ok := e.tcp.(*conn.Remnant); ok {
+		s.timeWaits.remove(e)
 	}
 	e.tcp = nil
 	s.early.remove(e)
@@ -94,6 +98,10 @@ func (s *Stack) born(e *entry) {
 }
 
 func (s *Stack) buried(e *entry) {
+	if e.orphan {
+		e.orphan = false
+		s.orphans.Add(-1)
+	}
 	if !e.established {
 		return
 	}
@@ -104,6 +112,24 @@ func (s *Stack) buried(e *entry) {
 		default:
 		}
 	}
+}
+
+// orphaned counts e, whose application has closed it and whose mu is held, among the orphans if it has not ended. It resets
+// e if there are more than Config.MaxOrphans.
+func (s *Stack) orphaned(e *entry) {
+	tcp, ok := e.tcp.(*conn.Conn)
+	if !ok {
+		return
+	}
+	e.orphan = true
+	if s.orphans.Add(1) <= int64(s.cfg.MaxOrphans) {
+		return
+	}
+	s.totals.count(countOrphansReset)
+	tcp.Abort(s.clock.now())
+	w := s.borrowWriter()
+	s.settle(e, w)
+	s.returnWriter(w)
 }
 
 // fire is a wheel's: the deadlines of due have come. Handlers are called after the deadlines of all entries have been

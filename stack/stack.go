@@ -30,7 +30,8 @@ type Stack struct {
 	spread    *spread       // nil: all lanes are always used
 	table     *table
 	peers     peers
-	early     earlyList     // connections that hold early data
+	early     earlyList // connections that hold early data
+	timeWaits timeWaits
 	dials     atomic.Uint32 // so far, to spread them over the queues
 	listeners listeners
 	ports     *ports
@@ -44,6 +45,7 @@ type Stack struct {
 
 	running sync.WaitGroup // the goroutines of the queues and of shutWhenDone
 	live    atomic.Int64   // connections that are neither embryos nor in TIME-WAIT
+	orphans atomic.Int64   // connections that the application has closed and that have not ended
 	idle    chan struct{}  // holds a token when live has come down to 0
 	end     end
 	// stopping is set when Shutdown begins: no connection or listener is opened any more.
@@ -68,6 +70,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		lanes:     lanesOf(dev),
 		addresses: newOwnAddresses(cfg.Addresses),
 		table:     newTable(randomSeed()),
+		timeWaits: timeWaits{limit: cfg.MaxTimeWait},
 		listeners: listeners{
 			byAddr: make(map[binding]*Listener),
 			ports:  make(map[uint16]int),

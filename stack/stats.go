@@ -36,6 +36,8 @@ const (
 	countResetsSent
 	countResetsLimited
 	countReopened
+	countTimeWaitEvicted
+	countOrphansReset
 	countEarlyShed
 
 	countICMPReceived
@@ -72,6 +74,8 @@ var counterNames = [counters]string{
 	countResetsSent:       "resets-sent",
 	countResetsLimited:    "resets-limited",
 	countReopened:         "time-wait-reopened",
+	countTimeWaitEvicted:  "time-wait-evicted",
+	countOrphansReset:     "orphans-reset",
 	countEarlyShed:        "early-data-shed",
 	countICMPReceived:     "icmp-received",
 	countICMPSent:         "icmp-sent",

@@ -6,11 +6,11 @@ import (
 )
 
 // table finds the entry of a key. Looking up takes no lock and writes nothing; inserting and removing take the lock of
-// one shard. Its buckets are linked lists through the entries themselves, so that it allocates only to grow.
+// one shard. Its buckets are linked lists through the entries themselves, so that it allocates only to be resized.
 type table struct {
 	seed    seed
 	buckets atomic.Pointer[[]bucket]
-	// version is odd while the lists are being relinked into larger buckets, and has changed afterwards: a reader who
+	// version is odd while the lists are being relinked into other buckets, and has changed afterwards: a reader that
 	// found nothing meanwhile looks again under the lock.
 	version atomic.Uint32
 	count   atomic.Int64
@@ -27,12 +27,27 @@ type shard struct {
 	_ [56]byte // a cache line each
 }
 
-// maxLoad is how many entries per bucket there are before the table grows. It never shrinks: a bucket is one pointer.
-const maxLoad = 1
+// The number of buckets doubles when there is more than one entry per bucket. It halves when there is less than one entry
+// in 8 buckets, so that many entries come or go between two changes.
+const (
+	minBuckets = 4 * shardCount
+	sparse     = 8
+)
+
+// bucketsFor returns the number of buckets for count entries in a table that has n buckets.
+func bucketsFor(count int64, n int) int {
+	switch {
+	case count > int64(n):
+		return 2 * n
+	case n > minBuckets && count < int64(n/sparse):
+		return n / 2
+	}
+	return n
+}
 
 func newTable(s seed) *table {
 	t := &table{seed: s}
-	b := make([]bucket, 4*shardCount)
+	b := make([]bucket, minBuckets)
 	t.buckets.Store(&b)
 	return t
 }
@@ -80,10 +95,10 @@ func (t *table) insert(e *entry) bool {
 	}
 	b := *t.buckets.Load()
 	link(b, e)
-	full := t.count.Add(1) > int64(maxLoad*len(b))
+	change := bucketsFor(t.count.Add(1), len(b)) != len(b)
 	s.Unlock()
-	if full {
-		t.grow()
+	if change {
+		t.resize()
 	}
 	return true
 }
@@ -96,6 +111,13 @@ func link(b []bucket, e *entry) {
 
 // remove takes e out, if it is in. Readers that stand on it find their way on: its own link stays.
 func (t *table) remove(e *entry) {
+	if t.cut(e) {
+		t.resize()
+	}
+}
+
+// cut takes e out of its list, and reports whether the table has too many buckets then.
+func (t *table) cut(e *entry) (resize bool) {
 	s := t.lock(e.hash)
 	defer s.Unlock()
 	b := *t.buckets.Load()
@@ -103,35 +125,35 @@ func (t *table) remove(e *entry) {
 		found := at.Load()
 		switch found {
 		case nil:
-			return
+			return false
 		case e:
 			at.Store(e.next.Load())
-			t.count.Add(-1)
-			return
+			return bucketsFor(t.count.Add(-1), len(b)) != len(b)
 		}
 		at = &found.next
 	}
 }
 
-// grow doubles the buckets. Entries move one by one, and a list is never circular on the way: what has moved leads
-// only to what has moved.
-func (t *table) grow() {
+// resize gives the table the buckets that it needs. Entries move one by one, and a list is never circular on the way: the
+// link of an entry that has moved leads only to entries that have moved.
+func (t *table) resize() {
 	t.lockAll()
 	defer t.unlockAll()
 	old := *t.buckets.Load()
-	if t.count.Load() <= int64(maxLoad*len(old)) {
-		return // somebody else has done it
+	n := bucketsFor(t.count.Load(), len(old))
+	if n == len(old) {
+		return // another call has done it
 	}
-	larger := make([]bucket, 2*len(old))
+	buckets := make([]bucket, n)
 	t.version.Add(1)
 	for i := range old {
 		for e := old[i].Load(); e != nil; {
 			next := e.next.Load()
-			link(larger, e)
+			link(buckets, e)
 			e = next
 		}
 	}
-	t.buckets.Store(&larger)
+	t.buckets.Store(&buckets)
 	t.version.Add(1)
 }
 

@@ -41,7 +41,8 @@ func TestTableModel(t *testing.T) {
 	}
 }
 
-// Readers without a lock never miss an entry that is there throughout, while others come, go and make the table grow.
+// Readers without a lock never miss an entry that is there throughout, while others come and go and the table grows and
+// shrinks.
 func TestTableConcurrent(t *testing.T) {
 	table := newTable(randomSeed())
 	const fixed = 500
@@ -72,13 +73,55 @@ func TestTableConcurrent(t *testing.T) {
 					mine = mine[1:]
 				}
 			}
+			for _, e := range mine {
+				table.remove(e)
+			}
 		})
 	}
 	writers.Wait()
 	stop.Store(true)
 	readers.Wait()
-	if n := table.count.Load(); n != fixed+40000 {
+	if n := table.count.Load(); n != fixed {
 		t.Errorf("%d entries", n)
+	}
+}
+
+// The buckets follow the number of entries, up and down, and are not resized by one entry more and one fewer.
+func TestTableShrinks(t *testing.T) {
+	table := newTable(randomSeed())
+	var entries []*entry
+	buckets := func() int { return len(*table.buckets.Load()) }
+	for range 2 {
+		for i := range 5000 {
+			e := &entry{key: testKey(i)}
+			table.insert(e)
+			entries = append(entries, e)
+			if n := len(entries); buckets() < n || buckets() > max(minBuckets, 2*n) {
+				t.Fatalf("%d buckets for %d entries, while it grows", buckets(), n)
+			}
+		}
+		resized := 0
+		for len(entries) > 0 {
+			before := buckets()
+			e := entries[0]
+			entries = entries[1:]
+			table.remove(e)
+			if buckets() != before {
+				resized++
+				after := buckets()
+				table.insert(e)
+				table.remove(e)
+				if buckets() != after {
+					t.Fatalf("the table has %d buckets after an entry came and went, want %d", buckets(), after)
+				}
+			}
+			if n := len(entries); buckets() > max(minBuckets, sparse*(n+1)) {
+				t.Fatalf("%d buckets for %d entries, while it shrinks", buckets(), n)
+			}
+		}
+		if buckets() != minBuckets || resized != 5 {
+			t.Errorf("the empty table has %d buckets after %d changes, want %d after 5", buckets(), resized, minBuckets)
+		}
 	}
 }
 

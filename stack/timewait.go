@@ -1,0 +1,49 @@
+package stack
+
+import (
+	"sync"
+
+	"minitcp/conn"
+)
+
+// timeWaits lists the entries in TIME-WAIT in the order in which they entered it, and bounds their number.
+type timeWaits struct {
+	limit int // Config.MaxTimeWait
+
+	mu   sync.Mutex
+	list entryList
+}
+
+// add appends e. It returns the oldest entry, removed from the list, if there are more than the limit, and nil otherwise.
+func (t *timeWaits) add(e *entry) (evicted *entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.list.push(e)
+	if t.list.count > t.limit {
+		return t.list.pop()
+	}
+	return nil
+}
+
+// contains reports whether e, which is in TIME-WAIT, has not been evicted.
+func (t *timeWaits) contains(e *entry) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.list.contains(e)
+}
+
+// remove removes e, if it is in the list.
+func (t *timeWaits) remove(e *entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.list.remove(e)
+}
+
+// remember adds e, which has entered TIME-WAIT and whose mu is held. If there are too many entries, the oldest ends with
+// the next tick of its wheel: its mu must not be locked here.
+func (s *Stack) remember(now conn.Time, e *entry) {
+	if oldest := s.timeWaits.add(e); oldest != nil {
+		s.totals.count(countTimeWaitEvicted)
+		s.wheels[oldest.timer.wheel].arm(oldest, now)
+	}
+}

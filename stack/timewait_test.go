@@ -1,0 +1,115 @@
+package stack
+
+import (
+	"testing"
+	"time"
+	"unsafe"
+
+	"minitcp/conn"
+)
+
+// enterTimeWait puts n entries whose connections are in TIME-WAIT into a, one for each remote address from first on, and
+// settles them. All of them have the state of one connection that has entered TIME-WAIT before.
+func (p *pair) enterTimeWait(l *Listener, first, n int) {
+	p.t.Helper()
+	c, s := p.connect(l)
+	c.CloseWrite()
+	wantEOF(p.t, s)
+	s.Close()
+	quiet()
+	wantState(p.t, c, conn.TimeWait)
+	w := p.a.borrowWriter()
+	defer p.a.returnWriter(w)
+	for i := range n {
+		e := p.a.newEntry(testKey(first+i), 0)
+		e.mu.Lock()
+		e.tcp = c.tcp
+		p.a.born(e)
+		if !p.a.table.insert(e) {
+			p.t.Fatalf("the key of entry %d is in use", i)
+		}
+		p.a.settle(e, w)
+		e.mu.Unlock()
+	}
+}
+
+// 100,000 connections in TIME-WAIT fit into the default limit, end after their time, and leave a table as small as at the
+// beginning.
+func TestManyTimeWaits(t *testing.T) {
+	within(t, func(t *testing.T) {
+		const n = 100_000
+		p := newPair(t, Config{})
+		p.enterTimeWait(p.listen(), 0, n)
+		wantCount(t, p.a, "connections", n+1)
+		wantCount(t, p.a, "time-wait-evicted", 0)
+		if b := len(*p.a.table.buckets.Load()); b < n {
+			t.Errorf("%d buckets for %d entries", b, n)
+		}
+		time.Sleep(59 * time.Second)
+		wantCount(t, p.a, "connections", n+1)
+		time.Sleep(2 * time.Second)
+		wantCount(t, p.a, "connections", 0)
+		if b := len(*p.a.table.buckets.Load()); b != minBuckets {
+			t.Errorf("the empty table has %d buckets, want %d", b, minBuckets)
+		}
+		if got := p.a.timeWaits.list; got != (entryList{}) {
+			t.Errorf("the list of entries in TIME-WAIT is %+v, want an empty one", got)
+		}
+	})
+}
+
+// Of 100,000 connections that enter TIME-WAIT, the last MaxTimeWait remain.
+func TestMaxTimeWait(t *testing.T) {
+	within(t, func(t *testing.T) {
+		const n, limit, batch = 100_000, 1000, 500
+		p := newPair(t, Config{MaxTimeWait: limit})
+		l := p.listen()
+		for first := 0; first < n; first += batch {
+			p.enterTimeWait(l, first, batch-1) // and the one that it takes the state of
+			time.Sleep(2 * time.Millisecond)
+			if c := p.a.table.count.Load(); c > limit {
+				t.Fatalf("%d connections, want at most %d", c, limit)
+			}
+		}
+		wantCount(t, p.a, "connections", limit)
+		wantCount(t, p.a, "time-wait-evicted", n-limit)
+		for i := n - limit; i < n; i++ {
+			if k := testKey(i); i%batch < batch-1 && p.a.table.find(&k) == nil {
+				t.Fatalf("entry %d of %d has ended", i, n)
+			}
+		}
+		if b := len(*p.a.table.buckets.Load()); b > 8*limit {
+			t.Errorf("%d buckets for %d entries", b, limit)
+		}
+		time.Sleep(time.Minute)
+		wantCount(t, p.a, "connections", 0)
+		wantCount(t, p.a, "time-wait-evicted", n-limit)
+	})
+}
+
+// A connection in TIME-WAIT that a SYN reopens leaves the list of those in TIME-WAIT.
+func TestReopenedLeavesTimeWaits(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		p.enterTimeWait(p.listen(), 0, 3)
+		for _, i := range []int{1, 0, 2} {
+			k := testKey(i)
+			e := p.a.table.find(&k)
+			e.mu.Lock()
+			p.a.drop(e)
+			e.mu.Unlock()
+		}
+		if n := p.a.timeWaits.list.count; n != 1 {
+			t.Errorf("%d entries are in the list, want 1", n)
+		}
+	})
+}
+
+// A connection in TIME-WAIT takes at most 320 bytes besides its bucket.
+func TestTimeWaitIsSmall(t *testing.T) {
+	size := unsafe.Sizeof(entry{}) + unsafe.Sizeof(conn.Remnant{})
+	t.Logf("%d bytes", size)
+	if size > 320 {
+		t.Errorf("a connection in TIME-WAIT takes %d bytes, want at most 320", size)
+	}
+}
