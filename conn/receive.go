@@ -120,6 +120,8 @@ func (c *Conn) receiveReset(now Time, at seq.Offset) Verdict {
 		c.fail(ErrRefused) // of an active OPEN: a passive one is still an Embryo (MUST-11)
 	case Closing, LastAck:
 		c.close() // everything was exchanged
+	case CloseWait:
+		c.fail(ErrPipe) // the peer has closed and takes no data, as Linux reports it
 	default:
 		c.fail(ErrReset)
 	}

@@ -131,7 +131,7 @@ func TestCloseUnread(t *testing.T) {
 	})
 }
 
-// Data that comes after Close is answered by RST.
+// Data that comes after Close is answered with a RST, and the next Write fails with EPIPE, as on the kernel's sockets.
 //
 // Shows: SHLD-3, MAY-1.
 func TestDataAfterClose(t *testing.T) {
@@ -143,7 +143,8 @@ func TestDataAfterClose(t *testing.T) {
 		write(t, c, "anybody there?")
 		quiet()
 		_, err := c.Write([]byte("hello?"))
-		wantOpError(t, err, "write", syscall.ECONNRESET)
+		wantOpError(t, err, "write", syscall.EPIPE)
+		wantEOF(t, c)
 		wantCount(t, p.b, "connections", 0)
 	})
 }

@@ -119,7 +119,18 @@ func TestErrorsAreTheKernels(t *testing.T) {
 	ours := network{a.DialContext, b.Listen, "10.77.0.2"}
 	one := make([]byte, 1)
 
-	// reset waits until c has been reset, and leaves the error in it for the next call.
+	// writeUntilError writes until a Write fails, and returns its error: before the RST has come, a Write succeeds.
+	writeUntilError := func(t *testing.T, c tcpConn) error {
+		for range 10_000 {
+			if _, err := c.Write(one); err != nil {
+				return err
+			}
+			time.Sleep(time.Millisecond)
+		}
+		t.Fatal("Write does not fail")
+		return nil
+	}
+	// reset returns a connection whose peer has sent a RST, or will in a moment.
 	reset := func(t *testing.T, n network) tcpConn {
 		c, s := n.connect(t)
 		s.SetLinger(0)
@@ -212,11 +223,7 @@ func TestErrorsAreTheKernels(t *testing.T) {
 		}},
 		{"read, reset and written", func(t *testing.T, n network) error {
 			c := reset(t, n)
-			for range 1000 { // until the RST has come: before, a Write succeeds
-				if _, err := c.Write(one); err != nil {
-					break
-				}
-			}
+			writeUntilError(t, c)
 			_, err := c.Read(one)
 			return err
 		}},
@@ -225,6 +232,20 @@ func TestErrorsAreTheKernels(t *testing.T) {
 			s.Close()
 			c.Read(one)
 			_, err := c.Write(one)
+			return err
+		}},
+		{"write again, the peer has closed", func(t *testing.T, n network) error {
+			c, s := n.connect(t)
+			s.Close()
+			c.Read(one)
+			return writeUntilError(t, c)
+		}},
+		{"read, the peer has closed and reset", func(t *testing.T, n network) error {
+			c, s := n.connect(t)
+			s.Close()
+			c.Read(one)
+			writeUntilError(t, c)
+			_, err := c.Read(one)
 			return err
 		}},
 		{"read, closed", func(t *testing.T, n network) error {
