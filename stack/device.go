@@ -9,7 +9,7 @@ import "minitcp/conn/wire"
 // then gets whole packets that fit the MTU, and its checksums are verified.
 //
 // A device with several queues has methods Queues, ReadQueue and WriteQueue; see [MultiQueue]. Each queue then gets a
-// goroutine of its own, and a connection's segments leave on the queue on which the last one came; but see [Attacher].
+// goroutine of its own, and a connection's segments leave on the queue on which the last one came.
 type Device interface {
 	// ReadBatch blocks until there is a frame, then takes what is there without blocking, up to len(frames), or less. Frame i
 	// is frames[i][:sizes[i]]; each of frames has room for MaxFrame octets. After Close it returns an error for which

@@ -31,11 +31,11 @@ func (d *endingDevice) ReadQueue(queue int, frames [][]byte, sizes []int) (int, 
 	return 0, d.err
 }
 
-func (d *endingDevice) WriteQueue(queue int, parts [][]byte) error {
+func (d *endingDevice) WriteQueue(_ int, parts [][]byte) error {
 	if err := d.writeErr.Load(); err != nil {
 		return *err
 	}
-	return d.Device.WriteQueue(queue, parts)
+	return d.Device.WriteFrame(parts)
 }
 
 // Close also ends the reader of queue 1, with an error that is not os.ErrClosed.

@@ -60,7 +60,7 @@ func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
 		e.ipID += uint16(segments(w.out.Len, w.out.SegmentSize))
 	}
 	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.localPort(), e.key.remotePort()
-	s.writeSegment(w, s.lane(e), e.state())
+	s.writeSegment(w, e.queue, e.state())
 	s.traceOut(now, e, w, before)
 }
 

@@ -64,9 +64,6 @@ func (q *queue) run() {
 func (q *queue) receiveBatch(n int) {
 	s := q.stack
 	now := s.clock.now()
-	if s.spread != nil && q.number == 0 {
-		s.spread.look(now, s)
-	}
 	if n == batch {
 		s.waiting.note(q.number, now, true)
 	}

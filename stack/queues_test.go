@@ -3,11 +3,13 @@ package stack
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 
@@ -16,10 +18,29 @@ import (
 )
 
 // Several queues handle the segments of each connection at once and in the wrong order: the data stays whole, and
-// nothing is left behind. With the race detector this shows that they share nothing unguarded.
+// nothing is left behind. With the race detector this shows that they share nothing unguarded. Every queue is read and
+// written.
 func TestQueuesShareConnections(t *testing.T) {
+	for _, queues := range []int{4, 8} {
+		t.Run(fmt.Sprint(queues), func(t *testing.T) { testQueuesShareConnections(t, queues) })
+	}
+}
+
+func testQueuesShareConnections(t *testing.T, queues int) {
 	within(t, func(t *testing.T) {
-		p := newPairOn(t, stacktest.Config{Queues: 4}, Config{}, Config{})
+		near, far := stacktest.New(stacktest.Config{Queues: queues})
+		d := &lanesDevice{Device: near, read: make([]int, queues)}
+		p := &pair{t: t, da: far, db: near}
+		var err error
+		if p.a, err = New(far, Config{Addresses: addressesA}); err != nil {
+			t.Fatal(err)
+		}
+		defer p.a.Close()
+		if p.b, err = New(d, Config{Addresses: addressesB}); err != nil {
+			t.Fatal(err)
+		}
+		defer p.b.Close()
+		defer d.wantAllUsed(t)
 		l := p.listen()
 		var ends sync.WaitGroup
 		for i := range 16 {
@@ -52,6 +73,29 @@ type lanesDevice struct {
 	*stacktest.Device
 	mu      sync.Mutex
 	written []int // queues, in order
+	read    []int // frames, by queue; nil: not counted
+}
+
+func (d *lanesDevice) ReadQueue(queue int, frames [][]byte, sizes []int) (int, error) {
+	n, err := d.Device.ReadQueue(queue, frames, sizes)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.read != nil {
+		d.read[queue] += n
+	}
+	return n, err
+}
+
+// wantAllUsed checks that frames were read from every queue and written to every queue.
+func (d *lanesDevice) wantAllUsed(t *testing.T) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for queue, n := range d.read {
+		if n == 0 || !slices.Contains(d.written, queue) {
+			t.Errorf("queue %d is not used: %d frames were read from it", queue, n)
+		}
+	}
 }
 
 func (d *lanesDevice) WriteQueue(queue int, parts [][]byte) error {
@@ -83,6 +127,7 @@ func TestSegmentsLeaveWhereTheLastCame(t *testing.T) {
 		if _, err := s.Listen("tcp", "10.77.0.2:80"); err != nil {
 			t.Fatal(err)
 		}
+		quiet() // every queue is read
 		// The device deals frames to the queues in turn, from queue 1 on: a SYN to a listener, one to a closed port, a
 		// datagram.
 		for i, frame := range [][]byte{

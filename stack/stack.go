@@ -27,7 +27,6 @@ type Stack struct {
 	waiting   waitingFrames // in each
 	writing   *batons       // of those that send in bulk
 	offering  *batons       // of those that are sent bulk data
-	spread    *spread       // nil: all lanes are always used
 	table     *table
 	peers     peers
 	early     earlyList // connections that hold early data
@@ -90,7 +89,6 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	s.early.pool, _ = cfg.Conn.Pages.(*pagePool)
 	s.waiting = make(waitingFrames, len(s.lanes))
 	s.writing, s.offering = newBatons(s.clock, goOn, nil), newBatons(s.clock, openWindow, s.idled)
-	s.spread = newSpread(dev)
 	for range s.lanes {
 		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
 	}

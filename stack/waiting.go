@@ -20,13 +20,9 @@ func (w waitingFrames) note(queue uint8, now conn.Time, full bool) {
 	}
 }
 
-// idled reports whether in one of the queues in use nothing waits. A full batch may have been the last for long.
+// idled reports whether a queue is empty. A full batch may have been the last for long.
 func (s *Stack) idled(now conn.Time) bool {
-	used := len(s.waiting)
-	if s.spread != nil {
-		used = min(used, int(s.spread.attached.Load()))
-	}
-	for i := range used {
+	for i := range s.waiting {
 		if at := s.waiting[i].Load(); at == 0 || now.Sub(conn.Time(at)) > batonTime {
 			return true
 		}

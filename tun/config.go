@@ -5,6 +5,7 @@ package tun
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strings"
 	"unicode"
 
@@ -27,7 +28,8 @@ type Config struct {
 	// our windows all at once, and the kernel does not count what waits here against its sockets. It is enough for a window
 	// of 14 MB in segments of 1448 octets (a peer behind a router, say). The kernel's own default for a TUN is 500.
 	TxQueueLen int
-	// Queues is how many queues the device has, each to be read and written by a thread of its own, 1 to 256. Default 1.
+	// Queues is the number of queues of the device, 1 to 256, each read by a thread of its own. It stays the same while the
+	// device is open. Default [DefaultQueues].
 	Queues int
 }
 
@@ -44,6 +46,11 @@ const (
 	maxQueues     = 256 // Linux, drivers/net/tun.c
 )
 
+// DefaultQueues returns the number of queues that [Open] chooses: one for every two processors that Go uses, at least 1 and
+// at most 8. The applications on both sides of the device need the other processors. On two of them a second queue gains
+// nothing and delays small frames, because its reader has to be woken.
+func DefaultQueues() int { return min(max(runtime.GOMAXPROCS(0)/2, 1), 8) }
+
 func (c *Config) setDefaults() {
 	if c.Name == "" {
 		c.Name = defaultName
@@ -55,7 +62,7 @@ func (c *Config) setDefaults() {
 		c.TxQueueLen = defaultTxQueueLen
 	}
 	if c.Queues == 0 {
-		c.Queues = 1
+		c.Queues = DefaultQueues()
 	}
 }
 

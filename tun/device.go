@@ -4,7 +4,6 @@ package tun
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 
@@ -22,9 +21,6 @@ type Device struct {
 	// os.File would let them in one by one.
 	life   sync.RWMutex
 	closed bool
-
-	attaching sync.Mutex
-	attached  int // of queues: the first
 }
 
 const (
@@ -47,43 +43,13 @@ func (d *Device) Offloads() bool { return true }
 // the total length in their header is 0. It needs pieces of 16 KiB, and refuses a frame for which there are none.
 func (d *Device) MaxFrame() int { return d.maxFrame }
 
-// Queues is how many queues the device has; see [Config]. The kernel puts a frame of a flow into the queue to which a
-// frame of the same flow was last written.
+// Queues returns the number of queues of the device; see [Config]. The kernel puts a frame of a flow into the queue to
+// which a frame of the same flow was last written, and the first frame of a flow into any queue in use. Queue 0 is always
+// in use. Another queue is in use from the first call of ReadQueue or WriteQueue for it until Close, so no frame waits in
+// a queue that no program knows of, and none is lost with a queue that goes.
 func (d *Device) Queues() int { return len(d.queues) }
 
-// Attach makes the kernel use the first n queues only, 1 to Queues; all are used when the device is opened. What is in a
-// queue that goes is lost. It may take some milliseconds.
-func (d *Device) Attach(n int) error {
-	if n < 1 || n > len(d.queues) {
-		return fmt.Errorf("tun: %d of %d queues cannot be attached", n, len(d.queues))
-	}
-	d.attaching.Lock()
-	defer d.attaching.Unlock()
-	d.life.RLock() // keeps the files open
-	defer d.life.RUnlock()
-	if d.closed {
-		return os.ErrClosed
-	}
-	for d.attached != n { // the last one first: the kernel numbers them anew otherwise
-		q, what := d.attached-1, uint16(unix.IFF_DETACH_QUEUE)
-		if d.attached < n {
-			q, what = d.attached, unix.IFF_ATTACH_QUEUE
-		}
-		request, _ := unix.NewIfreq("")
-		request.SetUint16(what)
-		if err := unix.IoctlIfreq(d.queues[q].fd, unix.TUNSETQUEUE, request); err != nil {
-			return configureError(d.name, fmt.Sprintf("queue %d cannot be attached or detached", q), err)
-		}
-		if d.attached < n {
-			d.attached++
-		} else {
-			d.attached--
-		}
-	}
-	return nil
-}
-
-// ReadBatch is ReadQueue of queue 0, which is all there is unless the device was opened with more.
+// ReadBatch is ReadQueue of queue 0. All frames come there while no other queue is in use.
 func (d *Device) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 	return d.ReadQueue(0, frames, sizes)
 }
@@ -119,7 +85,14 @@ func (d *Device) WriteQueue(queue int, parts [][]byte) error {
 	if d.closed {
 		return os.ErrClosed
 	}
-	switch errno := writev(d.queues[queue].fd, parts); errno {
+	q := d.queues[queue]
+	if err := q.use(); err != nil {
+		if q.gone() {
+			return ErrGone
+		}
+		return err
+	}
+	switch errno := writev(q.fd, parts); errno {
 	case 0:
 		return nil
 	case unix.EBADFD:

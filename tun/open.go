@@ -70,7 +70,13 @@ func (d *Device) addQueues(path string, cfg *Config) error {
 			return err
 		}
 		d.queues = append(d.queues, q)
-		d.attached++
+		if i == 0 {
+			q.attached.Store(true)
+			continue
+		}
+		if err := q.set(unix.IFF_DETACH_QUEUE); err != nil { // the device is down: no frame waits
+			return configureError(name, "the device's queues cannot be prepared", err)
+		}
 	}
 	return nil
 }

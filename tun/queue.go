@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -18,6 +19,9 @@ type queue struct {
 	inner wgtun.Device // owns the file
 	raw   syscall.RawConn
 	fd    int // valid under Device.life, while not closed
+
+	attaching sync.Mutex
+	attached  atomic.Bool // the kernel uses the queue
 
 	// reading serializes read. ready is made once and finds its arguments here, so that no call allocates.
 	reading struct {
@@ -63,6 +67,31 @@ func newQueue(inner wgtun.Device, name string) (*queue, error) {
 	return q, nil
 }
 
+// use attaches the queue before its first read or write. Nothing detaches it again: the kernel discards the frames that
+// wait in a queue when it is detached.
+func (q *queue) use() error {
+	if q.attached.Load() {
+		return nil
+	}
+	q.attaching.Lock()
+	defer q.attaching.Unlock()
+	if q.attached.Load() {
+		return nil
+	}
+	err := q.set(unix.IFF_ATTACH_QUEUE)
+	q.attached.Store(err == nil)
+	return err
+}
+
+// set has the kernel attach or detach the queue (IFF_ATTACH_QUEUE or IFF_DETACH_QUEUE).
+func (q *queue) set(what uint16) error {
+	request, _ := unix.NewIfreq("")
+	request.SetUint16(what)
+	var failed error
+	err := q.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.TUNSETQUEUE, request) })
+	return errors.Join(err, failed)
+}
+
 // gone asks the kernel whether the device has been deleted.
 func (q *queue) gone() bool {
 	request, _ := unix.NewIfreq("")
@@ -79,6 +108,9 @@ func (q *queue) read(frames [][]byte, sizes []int) (int, error) {
 	r := &q.reading
 	r.Lock()
 	defer r.Unlock()
+	if err := q.use(); err != nil {
+		return 0, err
+	}
 	r.frames, r.sizes, r.n, r.asked, r.err = frames, sizes, 0, 0, nil
 	err := q.raw.Read(r.ready)
 	n := r.n

@@ -144,47 +144,69 @@ func TestQueuesEndTogether(t *testing.T) {
 	openDevice(t, Config{Name: "q0", Namespace: ns})
 }
 
-// What is not attached gets no frame; attached again, it does.
-func TestAttach(t *testing.T) {
+// Frames wait in a device with several queues until they are read, and none is lost: before the first read, when a queue
+// comes into use, and in bursts while all are read.
+func TestQueuesLoseNothing(t *testing.T) {
+	const flows, bursts = 64, 20
 	ns := newNamespace(t)
-	d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24"), Queues: 3})
-	arrived := readQueues(t, d)
-	for _, n := range []int{0, 4, -1} {
-		if err := d.Attach(n); err == nil {
-			t.Errorf("%d of 3 queues are attached", n)
-		}
-	}
-	for _, n := range []int{1, 2, 1, 3, 3} {
-		if err := d.Attach(n); err != nil {
-			t.Fatalf("Attach(%d): %v", n, err)
-		}
-		perQueue := make([]int, d.Queues())
-		for range 100 { // flows, of which each attached queue gets some
-			inside(t, ns, func() error {
+	d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24"), Queues: 4})
+	burst := func() {
+		inside(t, ns, func() error {
+			for range flows {
 				c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(ourPort))
 				if err != nil {
 					return err
 				}
-				defer c.Close()
 				_, err = c.Write([]byte("x"))
-				return err
-			})
-			select {
-			case f := <-arrived:
-				perQueue[f.queue]++
-			case <-time.After(patience):
-				t.Fatalf("with %d queues attached a frame does not arrive", n)
+				if err = errors.Join(err, c.Close()); err != nil {
+					return err
+				}
 			}
-		}
-		for i, frames := range perQueue {
-			if attached := i < n; attached != (frames > 0) {
-				t.Errorf("with %d queues attached, frames came to them: %v", n, perQueue)
-				break
-			}
+			return nil
+		})
+	}
+	burst() // before the first read
+	arrived := readQueues(t, d)
+	for range bursts {
+		burst()
+	}
+	for i := range flows * (1 + bursts) {
+		select {
+		case <-arrived:
+		case <-time.After(patience):
+			t.Fatalf("of %d datagrams %d arrive", flows*(1+bursts), i)
 		}
 	}
-	d.Close()
-	if err := d.Attach(1); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("Attach after Close: %v", err)
+}
+
+// A program that calls ReadBatch alone gets every frame of a device with several queues.
+func TestReadBatchOfSeveralQueues(t *testing.T) {
+	const flows = 64
+	ns := newNamespace(t)
+	d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24"), Queues: 4})
+	inside(t, ns, func() error {
+		for range flows {
+			c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(ourPort))
+			if err != nil {
+				return err
+			}
+			_, err = c.Write([]byte("x"))
+			if err = errors.Join(err, c.Close()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	frames, sizes := buffers(flows)
+	for got := 0; got < flows; {
+		n, err := d.ReadBatch(frames, sizes) // openDevice ends it after patience
+		if err != nil {
+			t.Fatalf("of %d datagrams %d arrive, then: %v", flows, got, err)
+		}
+		for i := range n {
+			if isUDP(frames[i][:sizes[i]]) {
+				got++
+			}
+		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 
 	wgtun "golang.zx2c4.com/wireguard/tun"
 
@@ -68,7 +67,7 @@ func serveStack(s *services, tcp *stack.Stack) error {
 // newStack is the stack of the daemon, with its defaults.
 func newStack(control conn.CongestionControl) (*stack.Stack, error) {
 	device, err := tun.Open(tun.Config{
-		Name: deviceName, MTU: mtu, HostAddresses: []netip.Prefix{ClientAddress}, Queues: min(runtime.GOMAXPROCS(0), 8),
+		Name: deviceName, MTU: mtu, HostAddresses: []netip.Prefix{ClientAddress},
 	})
 	if err != nil {
 		return nil, err

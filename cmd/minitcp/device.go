@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/netip"
-	"runtime"
 
 	"github.com/spf13/pflag"
 
@@ -34,7 +33,7 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	f.hostAddresses = newAddressList("10.77.0.1/24", "fd77::1/64")
 	flags.StringVar(&f.tun, "tun", "mini0", "`NAME` of the TUN to make")
 	flags.IntVar(&f.mtu, "mtu", 1500, "size of the largest IP packet in `OCTETS`, 576 (1280 with IPv6) to 65535")
-	flags.IntVar(&f.queues, "queues", min(runtime.GOMAXPROCS(0), 8), "`NUMBER` of queues of the TUN, each read by a thread of its own, 1 to 256; where they are more than half of the CPUs, all are used for bulk only")
+	flags.IntVar(&f.queues, "queues", tun.DefaultQueues(), "`NUMBER` of queues of the TUN, each read by a thread of its own, 1 to 256")
 	flags.StringVar(&f.netns, "netns", "", "network namespace to make the TUN in, made if there is none of this `NAME`")
 	flags.Var(&f.address, "address", "address of minitcp; may be given many times, or with commas")
 	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN; may be given many times, or with commas")

@@ -20,8 +20,8 @@ type Config struct {
 	Offload Offload
 	// Queue is how many frames wait to be read; what comes then is dropped and counted. Default 1024.
 	Queue int
-	// Queues is how many such queues each device has. Frames go to them in turn, whatever flow they belong to, so that
-	// they overtake each other: worse than any real device. Default 1.
+	// Queues is the number of such queues of each device. Frames go in turn to those that have been read or written, and
+	// to queue 0, whatever flow they belong to, so that they overtake each other: worse than any real device. Default 1.
 	Queues int
 }
 
@@ -39,6 +39,7 @@ type Device struct {
 	cfg  Config
 	peer *Device
 	in   []chan *frame
+	used []atomic.Bool // by queue: ReadQueue or WriteQueue has been called
 	done chan struct{}
 	once sync.Once
 	hook atomic.Pointer[Hook]
@@ -85,7 +86,7 @@ func New(cfg Config) (a, b *Device) {
 }
 
 func newDevice(cfg Config) *Device {
-	d := &Device{cfg: cfg, done: make(chan struct{})}
+	d := &Device{cfg: cfg, done: make(chan struct{}), used: make([]atomic.Bool, cfg.Queues)}
 	for range cfg.Queues {
 		d.in = append(d.in, make(chan *frame, cfg.Queue))
 	}
@@ -124,6 +125,7 @@ func (d *Device) ReadBatch(to [][]byte, sizes []int) (int, error) { return d.Rea
 // ReadQueue waits for a frame in a queue and takes what is there.
 func (d *Device) ReadQueue(queue int, to [][]byte, sizes []int) (int, error) {
 	in := d.in[queue]
+	d.use(queue)
 	select {
 	case <-d.done:
 		return 0, errClosed
@@ -158,7 +160,16 @@ func (f *frame) take(to []byte) int {
 var errTooBig = errors.New("stacktest: frame is too big for the link")
 
 // WriteQueue is WriteFrame: which queue a frame leaves on is all the same.
-func (d *Device) WriteQueue(_ int, parts [][]byte) error { return d.WriteFrame(parts) }
+func (d *Device) WriteQueue(queue int, parts [][]byte) error {
+	d.use(queue)
+	return d.WriteFrame(parts)
+}
+
+func (d *Device) use(queue int) {
+	if !d.used[queue].Load() {
+		d.used[queue].Store(true)
+	}
+}
 
 // WriteFrame sends a frame to the other device. It never blocks: with the other's queue full, the frame is lost.
 func (d *Device) WriteFrame(parts [][]byte) error {
@@ -207,8 +218,12 @@ func (d *Device) fits(b []byte) bool {
 
 // put queues a frame for reading.
 func (d *Device) put(f *frame) {
+	queue := int(d.turn.Add(1) % int64(len(d.in)))
+	if !d.used[queue].Load() {
+		queue = 0
+	}
 	select {
-	case d.in[int(d.turn.Add(1))%len(d.in)] <- f:
+	case d.in[queue] <- f:
 	default:
 		frames.Put(f)
 		d.full.Add(1)
