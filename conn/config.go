@@ -49,7 +49,7 @@ type Config struct {
 	// Default 60 s.
 	FinWait2Timeout time.Duration
 
-	// KeepAlive is what a new connection begins with. Default: off (MUST-25).
+	// KeepAlive is what a new connection begins with. Default: off (MUST-25). Package stack turns it on.
 	KeepAlive KeepAlive
 
 	// Nagle says when small segments wait. Default [NoDelay], as Go programs are used to from package net.

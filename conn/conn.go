@@ -66,6 +66,7 @@ type awake struct {
 	challenge, duplicates challengeLimit
 
 	probes   int  // keep-alive probes sent since the peer was last heard
+	roused   bool // the connection has slept and has exchanged no data since
 	probeDue bool // one is to be sent
 	resetDue bool // a RST is to be sent although the state is CLOSED already
 	resetAck bool // the RST carries an ACK

@@ -30,6 +30,9 @@ import (
 // be what it was in the beginning.
 const idleTime = 10 * time.Second
 
+// rousedTime is the same for a connection that has been woken and has exchanged no data since.
+const rousedTime = time.Second
+
 // dormant is what is remembered. All numbers that are equal in a connection that has nothing to do are in it once.
 type dormant struct {
 	una       seq.Offset // and SND.NXT, and the end of what was written, with its FIN
@@ -90,10 +93,19 @@ func (c *Conn) quiescent() bool {
 	return t == noTimers
 }
 
+// idleTime returns how long nothing must have happened before the connection goes to sleep. It is short after a segment
+// without data, as a keep-alive probe or its answer, has woken the connection.
+func (c *Conn) idleTime() time.Duration {
+	if c.roused {
+		return rousedTime
+	}
+	return idleTime
+}
+
 // armSleep is called when there is nothing to send. What happens afterwards does not move the timer.
 func (c *Conn) armSleep(now Time) {
 	if c.timer.sleep == Never && c.quiescent() {
-		c.timer.sleep = now.Add(idleTime)
+		c.timer.sleep = now.Add(c.idleTime())
 	}
 }
 
@@ -104,7 +116,7 @@ func (c *Conn) sleepTimeout(now Time) {
 	if !c.quiescent() {
 		return
 	}
-	if idle := max(c.heard, c.lastSent, c.challenge.since).Add(idleTime); now < idle {
+	if idle := max(c.heard, c.lastSent, c.challenge.since).Add(c.idleTime()); now < idle {
 		c.timer.sleep = idle
 		return
 	}
@@ -147,6 +159,9 @@ func (c *Conn) wake() {
 	}
 }
 
+// Dormant reports whether the connection sleeps: it takes little memory, and wakes for what comes next.
+func (c *Conn) Dormant() bool { return c.awake == nil }
+
 // woken is the connection, or what it would be if it were woken.
 func (c *Conn) woken() *Conn {
 	if c.awake != nil {
@@ -160,7 +175,7 @@ func (c *Conn) woken() *Conn {
 // rouse undoes sleep, but for what is forgotten.
 func (c *Conn) rouse() {
 	d := c.dormant
-	c.awake, c.dormant = &awake{timer: noTimers}, nil
+	c.awake, c.dormant = &awake{timer: noTimers, roused: true}, nil
 	c.timer.keepAlive = d.keepAlive
 
 	end := d.una

@@ -43,7 +43,7 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	c.stats.SegmentsReceived += n
 	if len(s.Data) > 0 {
 		c.stats.DataSegmentsReceived += n
-		c.heardData = now
+		c.heardData, c.roused = now, false
 	}
 	if v := c.receiveACK(now, s, at); v != VerdictAccepted {
 		return v

@@ -260,7 +260,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.timer.retransmit, c.timer.giveUp = Never, Never
 	}
 	c.emit(out, at, n)
-	c.lastSent = now
+	c.lastSent, c.roused = now, false
 	s.nxt = at + seq.Offset(n) + finLen(out)
 	again := at < s.max
 	if again {

@@ -303,7 +303,7 @@ func TestTimeWaitAssassination(t *testing.T) {
 // A peer that never sends its FIN does not hold a closed connection for ever.
 func TestOrphanInFinWait2(t *testing.T) {
 	within(t, func(t *testing.T) {
-		p := newPair(t, Config{})
+		p := newPair(t, Config{KeepAlive: -1})
 		c, s := p.connect(p.listen())
 		c.Close()
 		quiet()

@@ -1,10 +1,13 @@
 package stack
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"time"
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
@@ -39,6 +42,15 @@ type Config struct {
 	// acknowledged, or that wait for the peer's FIN. When there are as many, a connection that Close would make one is reset,
 	// and counted in Stats as orphans-reset. Default 65536.
 	MaxOrphans int
+	// KeepAlive and KeepAliveConfig are as in [net.Dialer] and [net.ListenConfig], for connections of both kinds. Keep-alive
+	// is on with an idle time of 15 s, an interval of 15 s and 9 probes by default. A negative KeepAlive turns it off, a
+	// positive one is the idle time. KeepAliveConfig replaces KeepAlive if it is enabled; a negative field of it is RFC
+	// 9293's default (see [conn.KeepAlive]). Neither is used if Conn.KeepAlive is enabled.
+	//
+	// Deviation: RFC 9293 3.8.4 has it off (MUST-25), and an idle time of 2 hours (MUST-28). Programs that are written for
+	// package net depend on its default.
+	KeepAlive       time.Duration
+	KeepAliveConfig net.KeepAliveConfig
 	// EphemeralPorts are the first and the last port to choose from when the application names none. Default 32768
 	// to 60999.
 	EphemeralPorts [2]uint16
@@ -91,6 +103,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	if first, last := cfg.EphemeralPorts[0], cfg.EphemeralPorts[1]; first == 0 || last < first {
 		return cfg, fmt.Errorf("stack: ephemeral ports %d to %d are no range", first, last)
 	}
+	if !cfg.Conn.KeepAlive.Enable {
+		cfg.Conn.KeepAlive = cfg.keepAlive()
+	}
 	if cfg.ICMPRate <= 0 {
 		cfg.ICMPRate = 1000
 	}
@@ -105,6 +120,34 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	cfg.Conn = cfg.Conn.WithDefaults()
 	return cfg, nil
+}
+
+// keepAlive returns the settings that KeepAlive and KeepAliveConfig stand for.
+func (cfg *Config) keepAlive() conn.KeepAlive {
+	k := cfg.KeepAliveConfig
+	if !k.Enable {
+		if cfg.KeepAlive < 0 {
+			return conn.KeepAlive{}
+		}
+		k = net.KeepAliveConfig{Enable: true, Idle: cfg.KeepAlive}
+	}
+	return changeKeepAlive(conn.KeepAlive{}, k)
+}
+
+// changeKeepAlive returns k with the fields of config that are not negative. Zero fields of config are package net's
+// defaults.
+func changeKeepAlive(k conn.KeepAlive, config net.KeepAliveConfig) conn.KeepAlive {
+	k.Enable = config.Enable
+	if config.Idle >= 0 {
+		k.Idle = cmp.Or(config.Idle, 15*time.Second)
+	}
+	if config.Interval >= 0 {
+		k.Interval = cmp.Or(config.Interval, 15*time.Second)
+	}
+	if config.Count >= 0 {
+		k.Count = cmp.Or(config.Count, 9)
+	}
+	return k
 }
 
 // checkMTU is about what IP demands of a link (RFC 8200 5, RFC 791 3.2).

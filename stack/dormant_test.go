@@ -60,7 +60,7 @@ func TestWaitingOnASleeper(t *testing.T) {
 // A peer that is gone is noticed.
 func TestKeepAliveWakes(t *testing.T) {
 	within(t, func(t *testing.T) {
-		p := newPair(t, Config{})
+		p := newPair(t, Config{KeepAlive: -1})
 		c, _ := p.connect(p.listen())
 		if err := c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 10 * time.Second, Count: 3}); err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/conn"
 	"minitcp/conn/wire"
 	"minitcp/stack/stacktest"
 )
@@ -19,7 +20,7 @@ func silence([]byte) stacktest.Fate { return stacktest.Drop }
 // Shows: MUST-24, MUST-25, MAY-5.
 func TestKeepAlive(t *testing.T) {
 	within(t, func(t *testing.T) {
-		p := newPair(t, Config{})
+		p := newPair(t, Config{KeepAlive: -1})
 		l := p.listen()
 		c, _ := p.connect(l)
 		without, _ := p.connect(l)
@@ -45,6 +46,90 @@ func TestKeepAlive(t *testing.T) {
 	})
 }
 
+// Keep-alive is on by default with package net's values, and Config and SetKeepAliveConfig have the meaning that package
+// net gives them.
+func TestKeepAliveDefault(t *testing.T) {
+	const s = time.Second
+	rfc := conn.KeepAlive{Idle: 2 * time.Hour, Interval: 75 * s, Count: 9}
+	on := func(idle, interval time.Duration, count int) conn.KeepAlive {
+		return conn.KeepAlive{Enable: true, Idle: idle, Interval: interval, Count: count}
+	}
+	for _, c := range []struct {
+		cfg  Config
+		want conn.KeepAlive
+	}{
+		{Config{}, on(15*s, 15*s, 9)},
+		{Config{KeepAlive: 40 * s}, on(40*s, 15*s, 9)},
+		{Config{KeepAlive: -1}, rfc},
+		{Config{KeepAliveConfig: net.KeepAliveConfig{Enable: true}}, on(15*s, 15*s, 9)},
+		{Config{KeepAlive: -1, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: s, Count: 2}}, on(s, 15*s, 2)},
+		{Config{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: -1, Interval: -1, Count: -1}}, on(2*time.Hour, 75*s, 9)},
+		{Config{KeepAlive: -1, Conn: conn.Config{KeepAlive: conn.KeepAlive{Enable: true, Idle: s}}}, on(s, 75*s, 9)},
+	} {
+		within(t, func(t *testing.T) {
+			p := newPair(t, c.cfg)
+			client, server := p.connect(p.listen())
+			for _, end := range []*Conn{client, server} {
+				if got := end.tcp.KeepAlive(); got != c.want {
+					t.Errorf("%+v: keep-alive is %+v, want %+v", c.cfg, got, c.want)
+				}
+			}
+			client.SetKeepAlivePeriod(3 * s)
+			want := c.want
+			want.Idle = 3 * s
+			if got := client.tcp.KeepAlive(); got != want {
+				t.Errorf("after SetKeepAlivePeriod: keep-alive is %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+// An idle connection whose peer vanishes ends after 150 s, and one whose peer answers goes on, by default.
+func TestKeepAliveIsOn(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		_, s := p.connect(p.listen())
+		time.Sleep(time.Hour)
+		wantState(t, s, conn.Established)
+		p.da.SetHook(silence)
+		begin := time.Now()
+		_, err := s.Read(make([]byte, 1))
+		wantOpError(t, err, "read", syscall.ETIMEDOUT)
+		took(t, begin, 135*time.Second, 151*time.Second)
+	})
+}
+
+// A connection that keep-alive wakes sleeps again a second after the answer, at both ends.
+func TestKeepAliveLeavesConnectionsAsleep(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		c, s := p.connect(p.listen())
+		write(t, c, "x")
+		wantRead(t, s, "x")
+		awake, all := 0, 0
+		time.Sleep(time.Minute + 50*time.Millisecond)
+		for range 600 {
+			time.Sleep(100 * time.Millisecond)
+			quiet()
+			for _, end := range []*Conn{c, s} {
+				if all++; !end.asleep() {
+					awake++
+				}
+			}
+		}
+		if awake == 0 || awake > all/5 {
+			t.Errorf("connections were awake in %d of %d samples, want at most a fifth", awake, all)
+		}
+	})
+}
+
+// asleep reports whether c is dormant.
+func (c *Conn) asleep() bool {
+	c.entry.mu.Lock()
+	defer c.entry.mu.Unlock()
+	return c.tcp.Dormant()
+}
+
 // Shows: MUST-21.
 func TestUserTimeout(t *testing.T) {
 	within(t, func(t *testing.T) {
@@ -65,7 +150,7 @@ func TestUserTimeout(t *testing.T) {
 // Shows: MUST-20, SHLD-11.
 func TestR2(t *testing.T) {
 	within(t, func(t *testing.T) {
-		p := newPair(t, Config{})
+		p := newPair(t, Config{KeepAlive: -1})
 		c, _ := p.connect(p.listen())
 		p.da.SetHook(silence)
 		begin := time.Now()

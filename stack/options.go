@@ -28,32 +28,24 @@ func (c *Conn) SetNoDelay(noDelay bool) error {
 	return c.set(func(conn.Time) { c.tcp.SetNagle(mode) })
 }
 
-// SetKeepAlive says whether an idle peer is asked now and then if it is still there (RFC 9293 3.8.4). Default: as in
-// Config.Conn, which is no (MUST-25).
+// SetKeepAlive turns keep-alive on or off: the probing of a peer that has been silent (RFC 9293 3.8.4). It is on by default;
+// see Config.KeepAlive.
 func (c *Conn) SetKeepAlive(keepalive bool) error {
 	return c.setKeepAlive(func(k *conn.KeepAlive) { k.Enable = keepalive })
 }
 
-// SetKeepAlivePeriod sets how long the peer must have been silent before it is asked, and the time between asking.
+// SetKeepAlivePeriod sets how long the peer must have been silent before the first probe. Package net's default of 15 s
+// stands for 0, and a negative d changes nothing.
 func (c *Conn) SetKeepAlivePeriod(d time.Duration) error {
-	return c.setKeepAlive(func(k *conn.KeepAlive) { k.Idle, k.Interval = d, d })
+	return c.setKeepAlive(func(k *conn.KeepAlive) {
+		*k = changeKeepAlive(*k, net.KeepAliveConfig{Enable: k.Enable, Idle: d, Interval: -1, Count: -1})
+	})
 }
 
-// SetKeepAliveConfig sets everything about it. Zero values mean conn.KeepAlive's defaults (2 hours, 75 s, 9 probes; the
-// RFC's, not package net's), negative ones leave what is set.
+// SetKeepAliveConfig sets everything about keep-alive. Zero fields mean package net's defaults (15 s, 15 s, 9 probes);
+// negative ones leave what is set.
 func (c *Conn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
-	return c.setKeepAlive(func(k *conn.KeepAlive) {
-		k.Enable = config.Enable
-		if config.Idle >= 0 {
-			k.Idle = config.Idle
-		}
-		if config.Interval >= 0 {
-			k.Interval = config.Interval
-		}
-		if config.Count >= 0 {
-			k.Count = config.Count
-		}
-	})
+	return c.setKeepAlive(func(k *conn.KeepAlive) { *k = changeKeepAlive(*k, config) })
 }
 
 func (c *Conn) setKeepAlive(change func(*conn.KeepAlive)) error {

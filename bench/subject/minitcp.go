@@ -41,7 +41,7 @@ func startWrapped(s *services) error {
 	if err := configureTUN(0); err != nil {
 		return err
 	}
-	tcp, err := stack.New(device, stack.Config{Addresses: []netip.Prefix{ServerAddress}})
+	tcp, err := stack.New(device, stack.Config{KeepAlive: -1, Addresses: []netip.Prefix{ServerAddress}})
 	if err != nil {
 		return err
 	}
@@ -72,5 +72,5 @@ func newStack(control conn.CongestionControl) (*stack.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stack.New(device, stack.Config{Addresses: []netip.Prefix{ServerAddress}, Conn: conn.Config{CongestionControl: control}})
+	return stack.New(device, stack.Config{KeepAlive: -1, Addresses: []netip.Prefix{ServerAddress}, Conn: conn.Config{CongestionControl: control}})
 }
