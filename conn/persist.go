@@ -47,15 +47,19 @@ func (c *Conn) windowAnswered(now Time, wasClosed bool) {
 	}
 }
 
-// answersProbe reports whether a segment one octet behind RCV.NXT says that our probe was taken.
+// acknowledgesFromBehind reports whether a segment without data that begins before RCV.NXT acknowledges something new
+// while this end, too, sends from before SND.MAX.
 //
-// Deviation: RFC 9293 3.10.7.4 has an unacceptable segment dropped, with its ACK. Two ends whose windows are closed probe
-// each other with an octet each. When both windows open and take it, each goes on sending from before the octet, as it must
-// until it knows; and would drop the other's ACKs, which say so, for ever.
-func (c *Conn) answersProbe(s *Segment, at seq.Offset) bool {
-	if at != c.rcv.nxt()-1 || len(s.Data) > 0 || s.TCP.Flags&(wire.SYN|wire.FIN|wire.RST|wire.ACK) != wire.ACK || !c.state.synchronized() {
+// Deviation: RFC 9293 3.10.7.4 drops an unacceptable segment together with its ACK. An end whose send window has shrunk
+// numbers its segments from the window's edge, which may lie before what it has sent, and so before the peer's RCV.NXT. If
+// both ends do that, each drops the ACK that would make the other's next segment acceptable, for ever. Two ends that probe
+// each other's closed windows with one byte are in the same position.
+func (c *Conn) acknowledgesFromBehind(s *Segment, at seq.Offset) bool {
+	const carries = wire.SYN | wire.FIN | wire.RST | wire.ACK
+	nxt := c.rcv.nxt()
+	if at >= nxt || at < nxt-maxWindowField<<c.rcv.scale || len(s.Data) > 0 || s.TCP.Flags&carries != wire.ACK || !c.state.synchronized() {
 		return false
 	}
 	ack := seq.Unwrap(c.snd.iss, c.snd.una, s.TCP.Ack)
-	return c.snd.nxt < ack && ack == c.snd.max
+	return c.snd.una < ack && ack <= c.snd.max && min(c.snd.nxt, c.snd.next()) < c.snd.max
 }

@@ -21,7 +21,7 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 		return v
 	}
 	if v := c.checkSequence(now, s, at); v != VerdictAccepted {
-		if c.answersProbe(s, at) {
+		if c.acknowledgesFromBehind(s, at) {
 			c.receiveACK(now, s, at)
 		}
 		return v
