@@ -168,6 +168,7 @@ func (p *Pair) Settle(e *End) {
 // receive gives a segment to the end it is for, whatever that is now.
 func (p *Pair) receive(k *packet) {
 	e, s := k.to, &k.seg
+	p.Link.Box.change(p, k)
 	before, verdict := e.State(), conn.VerdictIgnored
 	m := e.machine()
 	switch {

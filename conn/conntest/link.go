@@ -35,6 +35,9 @@ type Link struct {
 	// Discipline says what else becomes of packets that wait.
 	Discipline Discipline
 
+	// Box changes headers and forges ICMP errors.
+	Box Box
+
 	// Superframes is the most octets of data handed over in one piece (Transmit's limit). The receiver gets superframes
 	// whole, as a TUN delivers them.
 	Superframes int

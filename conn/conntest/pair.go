@@ -27,12 +27,14 @@ type Pair struct {
 	dialAt conn.Time // when A does; Never: it is told to, or has
 	flying flight
 	rng    *rand.Rand
-	err    error
+	// boxRand is what Link.Box draws from, so that a link without a box is as it was.
+	boxRand *rand.Rand
+	err     error
 }
 
 // NewPair returns two ends with one configuration. A will dial, B listens. What is random comes from the seed.
 func NewPair(seed uint64, cfg conn.Config, link Link) *Pair {
-	p := &Pair{Link: link, dialAt: conn.Never, rng: rand.New(rand.NewPCG(seed, 1))}
+	p := &Pair{Link: link, dialAt: conn.Never, rng: rand.New(rand.NewPCG(seed, 1)), boxRand: rand.New(rand.NewPCG(seed, 5))}
 	p.A = newEnd("a", cfg, 0xfffffff0) // wraps soon
 	p.B = newEnd("b", cfg, 77)
 	p.B.Listening = true

@@ -57,7 +57,29 @@ func Draw(seed uint64) Scenario {
 			s.Flows[i].Delay = pick(d, 0, 0, d.upTo(50*time.Millisecond))
 		}
 	}
+	s.Link.Box = d.box()
 	return s
+}
+
+// box draws odd and hostile peers. It is drawn last: everything else of a scenario is as it was without.
+func (d *lots) box() Box {
+	var b Box
+	whose := func() string { return pick(d, "", "a", "b") }
+	switch d.IntN(16) {
+	case 0:
+		b.Strip, b.StripOf, b.StripAt = pick(d, 1, 1, d.probability(1)), whose(), sometimes(d, 2, d.upTo(time.Second))
+	case 1:
+		b.ShrinkOf = whose()
+		for range 1 + d.IntN(3) {
+			from := d.upTo(2 * time.Second)
+			b.Shrinks = append(b.Shrinks, Shrink{from, from + pick(d, d.upTo(300*ms), d.upTo(5*time.Second)), uint16(pick(d, 0, 1, d.IntN(20), d.IntN(200), d.IntN(5000)))})
+		}
+	case 2:
+		b.SACK, b.SACKOf = pick(d, 1, d.probability(1), d.probability(0.1)), whose()
+	case 3:
+		b.ICMP, b.MTU = pick(d, 0.5, d.probability(0.1)), pick(d, 0, 68, 296, 576, -1500, -10_000)
+	}
+	return b
 }
 
 // lots draws.
@@ -174,7 +196,7 @@ func (s Scenario) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d:", s.Seed)
 	add := func(name string, value any) {
-		if text := fmt.Sprint(value); text != "0" && text != "0s" && text != "[]" && text != "enabled" && text != "drop-tail" && text != "false" {
+		if text := fmt.Sprint(value); text != "" && text != "0" && text != "0s" && text != "[]" && text != "enabled" && text != "drop-tail" && text != "false" {
 			fmt.Fprintf(&b, " %s %s", name, text)
 		}
 	}
@@ -197,6 +219,7 @@ func (s Scenario) String() string {
 	add("rate", l.Rate)
 	add("queue", l.Queue)
 	add("discipline", l.Discipline)
+	add("box", l.Box)
 	add("superframes", l.Superframes)
 	add("cut", l.Cut)
 	add("mtu", s.MTU)

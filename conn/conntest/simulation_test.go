@@ -12,3 +12,16 @@ func TestScenarios(t *testing.T) {
 		}
 	}
 }
+
+// Seeds that once broke a rule keep all of them.
+func TestFormerFailures(t *testing.T) {
+	for seed, was := range map[uint64]string{
+		7613: "both windows shrank, and each end dropped the other's ACKs as duplicates until R2",
+		7945: "the same, one byte before RCV.NXT",
+		8833: "the same on a link that loses nothing",
+	} {
+		if err := Draw(seed).Run(nil); err != nil {
+			t.Errorf("seed %d (%s): %v", seed, was, err)
+		}
+	}
+}

@@ -70,6 +70,8 @@ func (p *Pair) patience(e *End, i *conn.Info) string {
 		return "nothing to send"
 	case e.peer.Conn != nil && e.peer.Conn.Info(p.Now).Unread > 0:
 		return "the peer's application is not reading"
+	case p.Link.Box.shrinks(e.peer, p.Now) != nil:
+		return "the peer's window has shrunk"
 	case e.peer.Pages.Exhausted():
 		return "the peer has no memory"
 	}

@@ -1,0 +1,162 @@
+package conntest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
+)
+
+// Box is a middlebox, or an odd or hostile peer: it changes headers of segments at the end of their way, and forges ICMP
+// errors. Its zero value changes nothing. It leaves SYNs as they are. Probabilities are from 0 to 1.
+type Box struct {
+	// Strip is the probability that a segment loses its timestamps.
+	Strip   float64
+	StripOf string        // name of the end whose segments lose them; "" is both
+	StripAt time.Duration // time of the first
+
+	Shrinks  []Shrink
+	ShrinkOf string // name of the end whose windows shrink; "" is both
+
+	// SACK is the probability that an ACK gets invented SACK blocks. The ACK's own blocks make room for them.
+	SACK   float64
+	SACKOf string // name of the end whose ACKs get them; "" is both
+
+	// ICMP is the probability that a forged ICMP error arrives together with a segment. It quotes a number in flight.
+	ICMP float64
+	// MTU is what a forged Packet Too Big reports; negative is a random size up to its absolute value.
+	MTU int
+}
+
+// Shrink is a time during which no window field is larger than Field.
+type Shrink struct {
+	From, To time.Duration
+	Field    uint16
+}
+
+// on reports whether the box changes anything.
+func (b *Box) on() bool { return b.Strip > 0 || len(b.Shrinks) > 0 || b.SACK > 0 || b.ICMP > 0 }
+
+// String is the parts that are on; "" if none is.
+func (b Box) String() string {
+	var parts []string
+	if b.Strip > 0 {
+		parts = append(parts, fmt.Sprintf("strips %g of timestamps of %q from %v", b.Strip, b.StripOf, b.StripAt))
+	}
+	if len(b.Shrinks) > 0 {
+		parts = append(parts, fmt.Sprintf("shrinks windows of %q %+v", b.ShrinkOf, b.Shrinks))
+	}
+	if b.SACK > 0 {
+		parts = append(parts, fmt.Sprintf("invents SACK blocks of %q in %g", b.SACKOf, b.SACK))
+	}
+	if b.ICMP > 0 {
+		parts = append(parts, fmt.Sprintf("forges ICMP errors %g MTU %d", b.ICMP, b.MTU))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// shrinks returns the shrink in force for e's windows; nil is none.
+func (b *Box) shrinks(e *End, now conn.Time) *Shrink {
+	for i := range b.Shrinks {
+		s := &b.Shrinks[i]
+		if of(b.ShrinkOf, e) && now >= conn.Time(s.From) && now < conn.Time(s.To) {
+			return s
+		}
+	}
+	return nil
+}
+
+// of reports whether a name selects an end.
+func of(name string, e *End) bool { return name == "" || name == e.Name }
+
+// change applies the box to a segment that arrives.
+func (b *Box) change(p *Pair, k *packet) {
+	h := &k.seg.TCP
+	if !b.on() || h.Flags.Has(wire.SYN) || h.Flags.Has(wire.RST) {
+		return
+	}
+	r := p.boxRand
+	if o := &h.Options; b.Strip > 0 && of(b.StripOf, k.from) && p.Now >= conn.Time(b.StripAt) && r.Float64() < b.Strip {
+		o.HasTimestamps, o.TSVal, o.TSEcr = false, 0, 0
+	}
+	if s := b.shrinks(k.from, p.Now); s != nil {
+		h.Window = min(h.Window, s.Field)
+	}
+	if b.SACK > 0 && of(b.SACKOf, k.from) && k.to.sacks() && r.Float64() < b.SACK {
+		b.invent(r, &k.to.Monitor, h)
+	}
+	if b.ICMP > 0 && r.Float64() < b.ICMP {
+		b.forge(p, k.to, r)
+	}
+}
+
+// sacks reports whether e has a connection on which SACK has been agreed on.
+func (e *End) sacks() bool {
+	return e.Conn != nil && !e.over && e.Remnant == nil && e.Conn.Info(0).SACK
+}
+
+// invent puts invented SACK blocks into an ACK for m's end: random pieces, single bytes with gaps between them, what was
+// never sent, what has been acknowledged.
+func (b *Box) invent(r *rand.Rand, m *Monitor, h *wire.TCP) {
+	o := &h.Options
+	most := len(o.SACK)
+	if o.HasTimestamps {
+		most--
+	}
+	ack := seq.Unwrap(m.iss, m.Next, h.Ack)
+	flight := max(1, int64(m.Next-ack))
+	kind := r.IntN(5)
+	at := ack + seq.Offset(r.Int64N(flight))
+	for n := range 1 + r.IntN(most) {
+		left, right := at, at+1
+		switch kind {
+		case 0: // pieces of what is in flight
+			left = ack + seq.Offset(r.Int64N(flight))
+			right = left + 1 + seq.Offset(r.Int64N(flight))
+			right = min(right, max(m.Next, left+1))
+		case 1: // every other byte
+			left = at + seq.Offset(2*n)
+			right = left + 1
+		case 2: // beyond SND.NXT
+			left = m.Next + seq.Offset(r.Int64N(100_000))
+			right = left + 1 + seq.Offset(r.Int64N(3000))
+		case 3: // a D-SACK
+			right = ack - seq.Offset(r.Int64N(3000))
+			left = right - 1 - seq.Offset(r.Int64N(3000))
+		case 4: // nonsense
+			left, right = seq.Offset(r.Uint32()), seq.Offset(r.Uint32())
+		}
+		o.SACK[n] = wire.SACKBlock{Left: seq.Wire(m.iss, left), Right: seq.Wire(m.iss, right)}
+		o.SACKCount = max(o.SACKCount, uint8(n+1))
+	}
+}
+
+// forge gives e a forged ICMP error that quotes something in flight. In SYN-SENT and SYN-RECEIVED, an error may end the
+// attempt; there is none then.
+func (b *Box) forge(p *Pair, e *End, r *rand.Rand) {
+	if e.Conn == nil || e.over || e.Remnant != nil || e.Conn.State() < conn.Established {
+		return
+	}
+	i := e.Conn.Info(p.Now)
+	if i.InFlight == 0 {
+		return
+	}
+	x := conn.ICMPError{Kind: pick(&lots{r}, conn.ICMPSoft, conn.ICMPHard, conn.ICMPTooBig), Err: conn.ErrRefused}
+	x.Seq = seq.Wire(e.Monitor.iss, e.Monitor.Next-1-seq.Offset(r.Int64N(i.InFlight)))
+	if x.MTU = b.MTU; b.MTU < 0 {
+		x.MTU = r.IntN(-b.MTU)
+	}
+	e.Monitor.Called()
+	e.Conn.ReceiveICMP(p.Now, x)
+	p.check(e.Conn.Check(), e)
+	if i := e.Conn.Info(p.Now); i.MSS < min(int(e.Conn.Info(p.Now).AdvertisedMSS), smallestPacket-e.Open.IPHeader-20-12) {
+		p.check(fmt.Errorf("a forged ICMP error makes segments of %d bytes", i.MSS), e)
+	}
+}
+
+// smallestPacket is the least path MTU that an ICMP error may set: Linux's min_pmtu.
+const smallestPacket = 552
