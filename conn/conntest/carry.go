@@ -43,6 +43,8 @@ func (p *Pair) fly(k packet) {
 	case d.lost != "":
 	case p.Link.down(p.Now):
 		d.lost = "lost: outage"
+	case p.periodic(&k):
+		d.lost = "lost: periodic"
 	case fate.Copies == 0:
 		d.lost = "lost"
 	}
@@ -62,6 +64,16 @@ func (p *Pair) fly(k packet) {
 		k.copied, k.twin = i > 0, fate.Copies > 1
 		p.launch(k, pure)
 	}
+}
+
+// periodic reports whether a packet is one of those that the link loses periodically.
+func (p *Pair) periodic(k *packet) bool {
+	l := &p.Link.Periodic
+	if l.Of == 0 || len(k.seg.Data) == 0 || p.Now < conn.Time(l.At) || p.Now >= conn.Time(l.To) {
+		return false
+	}
+	k.from.counted++
+	return k.from.counted%l.Of == 0
 }
 
 // launch puts a packet in flight. One that only acknowledges may have to wait, and take another's place.

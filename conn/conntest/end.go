@@ -44,6 +44,7 @@ type End struct {
 	calls   int
 	stall   stall
 	twice   twice
+	counted int // segments with data sent during Link.Periodic
 	lost    int // octets of data it has sent that never arrive
 }
 

@@ -35,6 +35,7 @@ type Link struct {
 	// Discipline says what else becomes of packets that wait.
 	Discipline Discipline
 
+	Periodic Periodic
 	// Box changes headers and forges ICMP errors.
 	Box Box
 
@@ -59,6 +60,12 @@ type Change struct {
 // Outage is a time during which everything that is sent is lost.
 type Outage struct {
 	From, To time.Duration
+}
+
+// Periodic loses every Of-th segment with data that is sent from At to To; 0: none.
+type Periodic struct {
+	At, To time.Duration
+	Of     int
 }
 
 // Burst loses packets in bursts (the Gilbert-Elliott model): with probability Begin before each packet, a bad time begins,

@@ -58,7 +58,21 @@ func Draw(seed uint64) Scenario {
 		}
 	}
 	s.Link.Box = d.box()
+	if d.one(100) {
+		d.holes(&s)
+	}
 	return s
+}
+
+// holes makes a scenario one long, fat path whose periods of loss leave hundreds to thousands of holes in a window.
+func (d *lots) holes(s *Scenario) {
+	s.Config.WindowScale, s.Config.SACK = conn.Enabled, conn.Enabled
+	s.Config.ReceiveBuffer, s.Config.SendBuffer = 8<<20, 8<<20
+	s.Link = Link{Delay: 100*ms + d.upTo(200*ms), Superframes: 65000, Cut: true, Box: s.Link.Box}
+	at := 16 * s.Link.Delay // the window has grown for seven round trips
+	s.Link.Periodic = Periodic{At: at, To: at + 2*s.Link.Delay, Of: 2 + d.IntN(6)}
+	s.Flows = s.Flows[:1]
+	s.Flows[0] = Flow{Controller: s.Flows[0].Controller, Up: Side{Octets: 3_000_000 + d.IntN(3_000_000)}, Down: Side{Octets: d.IntN(3000)}}
 }
 
 // box draws odd and hostile peers. It is drawn last: everything else of a scenario is as it was without.
@@ -219,6 +233,9 @@ func (s Scenario) String() string {
 	add("rate", l.Rate)
 	add("queue", l.Queue)
 	add("discipline", l.Discipline)
+	if l.Periodic.Of > 0 {
+		add("periodic", fmt.Sprintf("%+v", l.Periodic))
+	}
 	add("box", l.Box)
 	add("superframes", l.Superframes)
 	add("cut", l.Cut)

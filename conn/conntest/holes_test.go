@@ -1,0 +1,28 @@
+package conntest
+
+import "testing"
+
+// The scenarios with holes lose hundreds of segments of one window, and the receiver gets little again that had arrived.
+func TestHoles(t *testing.T) {
+	most, found := 0, 0
+	for seed := uint64(0); found < 6 && seed < 2000; seed++ {
+		s := Draw(seed)
+		if s.Link.Periodic.Of == 0 || s.Link.Box.on() {
+			continue
+		}
+		found++
+		lost := 0
+		err := s.Run(func(_ int, v *Event) {
+			if v.Lost == "lost: periodic" {
+				lost++
+			}
+		})
+		if err != nil {
+			t.Errorf("%v\n%v", err, s)
+		}
+		most = max(most, lost)
+	}
+	if most < 300 {
+		t.Errorf("%d scenarios lose at most %d segments", found, most)
+	}
+}
