@@ -31,8 +31,9 @@ func (d *nullDevice) WriteFrame(parts [][]byte) error {
 	return d.err
 }
 
-func (d *nullDevice) MTU() int     { return 1500 }
-func (d *nullDevice) Close() error { close(d.done); return nil }
+func (d *nullDevice) MTU() int       { return 1500 }
+func (d *nullDevice) Offloads() bool { return true }
+func (d *nullDevice) Close() error   { close(d.done); return nil }
 
 // lone is a stack whose peer is the test: it hands frames to a queue of its own.
 type lone struct {

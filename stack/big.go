@@ -7,15 +7,6 @@ import (
 	"minitcp/conn"
 )
 
-// BigFramer is a [Device] that takes superframes larger than an IP packet can be: Linux's BIG TCP. Over IPv4 only: IPv6
-// would need an extension header. The total length in the packet's header is 0 then, and its true length that of the frame.
-// A device that embeds another and looks at packets may say that MaxFrame is [MaxFrame], not to see them.
-type BigFramer interface {
-	Device
-	// MaxFrame is the size in octets of the largest frame that WriteFrame takes, at least [MaxFrame].
-	MaxFrame() int
-}
-
 // frameLimit answers: how many octets of data may a frame have?
 type frameLimit struct {
 	usual int          // 0: one segment

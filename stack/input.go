@@ -43,10 +43,15 @@ func (q *queue) damaged(err error) {
 	}
 }
 
-// checksumTrusted reports whether the device vouches for the checksum, or leaves it to be filled in by whoever puts the
-// packet on a wire: then it was never on one.
+// checksumTrusted reports whether the segment's checksum need not be verified. A packet whose checksum is still to be
+// filled in was never on a wire; a device without offloads may pass such packets on from one that it embeds. An [Offloader]
+// vouches for a checksum that it has verified.
 func (q *queue) checksumTrusted() bool {
-	return q.stack.offload && q.virtio.Flags&(wire.VirtioNeedsChecksum|wire.VirtioDataValid) != 0
+	trusted := uint8(wire.VirtioNeedsChecksum)
+	if q.stack.offload {
+		trusted |= wire.VirtioDataValid
+	}
+	return q.virtio.Flags&trusted != 0
 }
 
 // acceptableAddresses reports whether the packet is from one host and for this one, and counts what is not

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"fmt"
+
 	"minitcp/conn"
 	"minitcp/conn/wire"
 )
@@ -49,6 +51,10 @@ func (q *queue) run() {
 	s := q.stack
 	for {
 		n, err := s.lanes[q.number].ReadBatch(q.frames, q.sizes)
+		if broken := q.checkBatch(n); broken != nil {
+			s.fail("read", broken)
+			return
+		}
 		if n > 0 {
 			q.receiveBatch(n)
 		}
@@ -57,6 +63,36 @@ func (q *queue) run() {
 			return
 		}
 	}
+}
+
+// checkBatch returns an error if the device has broken the contract of [Device.ReadBatch] for the first n frames: their
+// memory is not that of the frames lent. If the device has exchanged frames with each other, memory follows.
+func (q *queue) checkBatch(n int) error {
+	if n < 0 || n > batch {
+		return fmt.Errorf("%d frames were read, there was room for %d", n, batch)
+	}
+	for i := range n {
+		if !q.lent(i, i) {
+			j := i + 1
+			for j < batch && !q.lent(i, j) {
+				j++
+			}
+			if j == batch {
+				return fmt.Errorf("the device has replaced element %d of the frames lent to it", i)
+			}
+			q.memory[i], q.memory[j] = q.memory[j], q.memory[i]
+		}
+		if size := q.sizes[i]; size < 0 || size > MaxFrame {
+			return fmt.Errorf("frame %d has a size of %d bytes, there was room for %d", i, size, MaxFrame)
+		}
+	}
+	return nil
+}
+
+// lent reports whether frame i is the whole of memory j.
+func (q *queue) lent(i, j int) bool {
+	f := q.frames[i]
+	return len(f) == MaxFrame && &f[0] == &q.memory[j].memory[0]
 }
 
 // receiveBatch handles the first n frames. They get one time, that of their being read: how long it takes to handle

@@ -59,6 +59,10 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	lanes, err := lanesOf(dev)
+	if err != nil {
+		return nil, err
+	}
 	s := &Stack{
 		cfg:       cfg,
 		device:    dev,
@@ -66,7 +70,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		limit:     newFrameLimit(dev, cfg.Tap != nil),
 		mtu:       min(dev.MTU(), maxPacket),
 		clock:     newClock(),
-		lanes:     lanesOf(dev),
+		lanes:     lanes,
 		addresses: newOwnAddresses(cfg.Addresses),
 		table:     newTable(randomSeed()),
 		timeWaits: timeWaits{limit: cfg.MaxTimeWait},

@@ -158,7 +158,7 @@ func TestECNWithKernel(t *testing.T) {
 				}
 			}
 			inKernel(func() error { return os.WriteFile("/proc/sys/net/ipv4/tcp_ecn", []byte(c.kernel), 0) })
-			device, err := tun.Open(tun.Config{Name: "mini0", Namespace: n,
+			device, err := tun.Open(tun.Config{Queues: 1, Name: "mini0", Namespace: n,
 				HostAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24"), netip.MustParsePrefix("fd77::1/64")}})
 			if err != nil {
 				t.Fatal(err)

@@ -1,0 +1,22 @@
+//go:build linux
+
+package main
+
+import (
+	"minitcp/stack"
+	"minitcp/tun"
+)
+
+// A TUN has all abilities that a stack can use. The stack would silently do without one that is missing.
+var (
+	_ interface {
+		stack.Device
+		stack.Offloader
+		stack.BigFramer
+		stack.MultiQueue
+	} = (*tun.Device)(nil)
+	_ interface {
+		stack.Device
+		stack.Offloader
+	} = (*tun.Adapter)(nil)
+)
