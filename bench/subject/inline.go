@@ -45,6 +45,7 @@ const sourceEnded = 0
 // Received serves the data that arrived. Of an echo, the data for which there is no room waits in the connection.
 func (h *inline) Received(c *stack.Conn, data []byte) int {
 	taken := len(data)
+	h.in.Add(int64(taken)) // before the reply, after which the client asks for the count
 	switch h.port {
 	case PortSink:
 		if wrong := h.care.Check(data, h.offset); wrong != nil {
@@ -61,7 +62,9 @@ func (h *inline) Received(c *stack.Conn, data []byte) int {
 		taken, _ = c.TryWrite(data) // the client checks the data it gets
 		h.out.Add(int64(taken))
 	}
-	h.in.Add(int64(taken))
+	if rest := len(data) - taken; rest > 0 {
+		h.in.Add(int64(-rest))
+	}
 	return taken
 }
 
