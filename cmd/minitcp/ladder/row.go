@@ -150,8 +150,8 @@ func arrow(s *segment, label string, middle int) string {
 	const start = "--- "
 	free := middle - len(start) - len(label) - 2 // for a space and the head
 	line := strings.Repeat("-", free)
-	if s.fate == wasted { // a third of what is left, then nothing
-		line = line[:free/3+1]
+	if s.fate == wasted { // a third of the space, and the rest is empty
+		line = line[:min(free/3+1, free)]
 		gap := strings.Repeat(" ", free-len(line))
 		if s.outgoing {
 			return start + label + " " + line + "X" + gap
