@@ -25,6 +25,9 @@ func readQueues(t *testing.T, d *Device) <-chan queued {
 	arrived := make(chan queued, 1000)
 	var readers sync.WaitGroup
 	for i := range d.Queues() {
+		if err := d.queues[i].use(); err != nil { // as the first read does, perhaps later than the test's first frame
+			t.Fatal(err)
+		}
 		readers.Go(func() {
 			frames, sizes := buffers(4)
 			for {

@@ -21,6 +21,7 @@ type ring struct {
 
 	entries [ringSize]*ringEntry // what to do; always the same, but for the memory
 	tail    *uint32              // of the submission queue, which is ours
+	broken  bool                 // a completion is missing: the ring is not read again
 	done    struct {             // the completion queue
 		head, tail *uint32
 		mask       uint32
@@ -32,6 +33,9 @@ type ring struct {
 // small frame takes 2.0 µs with read(2), and 2.3, 1.1, 0.86, 0.76 and 0.71 with a ring of 1, 4, 8, 16 and 32. Large frames
 // take 5 µs or more each for their copying, during which the scheduler cannot stop the thread.
 const ringSize = 32
+
+// maxAwaits is the most waits for one completion. A wait without one means that a signal interrupted it.
+const maxAwaits = 1000
 
 // ringParams is struct io_uring_params of linux/io_uring.h.
 type ringParams struct {
@@ -127,8 +131,11 @@ func (r *ring) close() {
 }
 
 // read takes the frames that are there, up to ringSize and as many as frames has room for. With fewer the error says why:
-// EAGAIN when there is no other. Another error may be one of the ring's own.
+// EAGAIN when there is no other. Another error may be one of the ring's own: EIO from the read on that misses a completion.
 func (r *ring) read(frames [][]byte, sizes []int) (n int, errno syscall.Errno) {
+	if r.broken {
+		return 0, unix.EIO
+	}
 	asked := min(len(frames), ringSize)
 	tail := *r.tail
 	for i, f := range frames[:asked] {
@@ -136,15 +143,19 @@ func (r *ring) read(frames [][]byte, sizes []int) (n int, errno syscall.Errno) {
 		e.address, e.length, e.data = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(f)))), uint32(len(f)), uint64(i)
 	}
 	atomic.StoreUint32(r.tail, tail+uint32(asked))
-	taken, errno := r.enter(asked, asked)
+	taken, errno := r.submit(asked)
 	if taken < asked { // for want of memory: what it has not looked at is withdrawn
 		atomic.StoreUint32(r.tail, tail+uint32(taken))
 	}
 	var results [ringSize]int32 // in the order of frames
+	for i := range taken {
+		results[i] = -int32(unix.EIO)
+	}
 	for range taken {
 		head := *r.done.head
-		for atomic.LoadUint32(r.done.tail) == head { // never seen; but it must not come later
-			r.enter(0, 1)
+		if atomic.LoadUint32(r.done.tail) == head && !r.await() {
+			r.broken = true
+			break
 		}
 		c := &r.done.list[head&r.done.mask]
 		results[c.data] = c.result
@@ -165,11 +176,28 @@ func (r *ring) read(frames [][]byte, sizes []int) (n int, errno syscall.Errno) {
 	return n, errno
 }
 
-// enter has the kernel take submissions and wait until so many are complete. It returns how many it has taken.
-func (r *ring) enter(submit, complete int) (int, syscall.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), uintptr(complete), ringEnterGetEvents, 0, 0)
+// submit has the kernel take so many entries, and returns the number it has taken. It does not wait for their completion,
+// so the scheduler need not be told. The kernel completes a read with RWF_NOWAIT before it returns.
+func (r *ring) submit(entries int) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(entries), 0, ringEnterGetEvents, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
 	return int(n), 0
+}
+
+// await waits for a completion that is missing after submit, because the kernel has left the read to another thread in spite
+// of RWF_NOWAIT. The scheduler is told, because the call may block. It returns false if there is none: the ring is of no
+// more use then.
+func (r *ring) await() bool {
+	for range maxAwaits {
+		_, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, 1, ringEnterGetEvents, 0, 0)
+		if atomic.LoadUint32(r.done.tail) != *r.done.head {
+			return true
+		}
+		if errno != 0 && errno != unix.EINTR {
+			return false
+		}
+	}
+	return false
 }

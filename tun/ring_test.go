@@ -79,3 +79,37 @@ func TestRingOfDeletedDevice(t *testing.T) {
 		t.Errorf("ReadBatch: %v, want ErrGone", err)
 	}
 }
+
+// A ring that misses a completion is read no more: read returns, and the queue goes on with read(2).
+func TestRingMissesCompletion(t *testing.T) {
+	_, d, socket := udpDevice(t)
+	r := ringOf(t, d)
+	tail := *r.done.head
+	r.done.tail = &tail // no completion is ever seen
+	frames, sizes := buffers(4)
+	if n, errno := r.read(frames, sizes); n != 0 || errno != unix.EIO {
+		t.Fatalf("%d frames, %v; want EIO", n, errno)
+	}
+	if n, errno := r.read(frames, sizes); n != 0 || errno != unix.EIO {
+		t.Fatalf("%d frames, %v from a broken ring; want EIO", n, errno)
+	}
+	for range 3 {
+		if _, err := socket.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for got := 0; got < 3; {
+		n, err := d.ReadBatch(frames, sizes) // ends after patience
+		if err != nil {
+			t.Fatalf("of 3 datagrams %d arrive, then: %v", got, err)
+		}
+		for i := range n {
+			if isUDP(frames[i][:sizes[i]]) {
+				got++
+			}
+		}
+	}
+	if d.queues[0].reading.ring != nil {
+		t.Error("the queue still has its ring")
+	}
+}
