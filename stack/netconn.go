@@ -10,7 +10,8 @@ import (
 )
 
 // Conn is the application's end of a connection: a [net.Conn] with the methods of *net.TCPConn. All of them may be
-// called from many goroutines at once.
+// called from many goroutines at once. Three methods are missing: SyscallConn and File, because there is no descriptor, and
+// MultipathTCP, because the stack has none. A library that looks for SyscallConn therefore treats a Conn as no socket.
 //
 // Errors are *net.OpError, but for a plain io.EOF after the peer's FIN; errors.Is finds [os.ErrDeadlineExceeded],
 // [net.ErrClosed], and syscall.ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH as for the kernel's sockets. When

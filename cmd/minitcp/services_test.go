@@ -472,6 +472,7 @@ func TestFilesUploadBreaksOff(t *testing.T) {
 		if got, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(got) != "content of a" {
 			t.Errorf("a holds %q, %v", got, err)
 		}
+		synctest.Wait()
 		if !strings.Contains(o.log.String(), "upload failed") {
 			t.Errorf("the log says only %q", o.log.String())
 		}
@@ -633,6 +634,7 @@ func TestConnectionEndIsDebug(t *testing.T) {
 			synctest.Wait()
 		}
 		var ends int
+		synctest.Wait()
 		for line := range strings.Lines(o.log.String()) {
 			if !strings.Contains(line, `msg="connection ended"`) {
 				continue
@@ -665,6 +667,7 @@ func TestShutdownOfIdleIsNoError(t *testing.T) {
 		defer cancel()
 		o.services.shutdown(ctx)
 		time.Sleep(finishTime)
+		synctest.Wait() // no other goroutine writes the log
 		lost := `error="i/o timeout"`
 		for line := range strings.Lines(o.log.String()) {
 			isStuck := strings.Contains(line, "remote="+stuck.LocalAddr().String())
