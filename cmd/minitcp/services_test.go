@@ -472,7 +472,6 @@ func TestFilesUploadBreaksOff(t *testing.T) {
 		if got, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(got) != "content of a" {
 			t.Errorf("a holds %q, %v", got, err)
 		}
-		synctest.Wait()
 		if !strings.Contains(o.log.String(), "upload failed") {
 			t.Errorf("the log says only %q", o.log.String())
 		}
@@ -634,7 +633,6 @@ func TestConnectionEndIsDebug(t *testing.T) {
 			synctest.Wait()
 		}
 		var ends int
-		synctest.Wait()
 		for line := range strings.Lines(o.log.String()) {
 			if !strings.Contains(line, `msg="connection ended"`) {
 				continue
