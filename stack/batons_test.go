@@ -172,7 +172,9 @@ func (p *pair) waiting() (c, s *Conn, failed <-chan error) {
 	c, s = p.connect(l)
 	other, _ := p.connect(l)
 	occupy(p.a.writing, other)
+	c.entry.mu.Lock()
 	c.bulk = &bulkWriter{baton: baton{conn: c}, full: p.a.clock.now()}
+	c.entry.mu.Unlock()
 	ended := make(chan error, 1)
 	go func() {
 		_, err := c.Write([]byte("x"))
@@ -199,7 +201,9 @@ func TestBatonIsTakenAway(t *testing.T) {
 		}
 		begin := time.Now()
 		write(t, c, "no bulk")
+		c.entry.mu.Lock()
 		c.bulk = &bulkWriter{baton: baton{conn: c}, full: p.a.clock.now()}
+		c.entry.mu.Unlock()
 		wantRead(t, s, "no bulk")
 		took(t, begin, 0, 0)
 		write(t, c, "bulk")
@@ -389,7 +393,9 @@ func TestEndPassesBatons(t *testing.T) {
 		within(t, func(t *testing.T) {
 			p := newPair(t, Config{})
 			c, s := p.connect(p.listen())
+			c.entry.mu.Lock()
 			c.bulk, c.window = &bulkWriter{baton: baton{conn: c}}, &bulkWindow{baton: baton{conn: c}}
+			c.entry.mu.Unlock()
 			p.a.writing.need(&c.bulk.baton)
 			p.a.offering.need(&c.window.baton)
 			mine := which(p.a.writing, &c.bulk.baton)
