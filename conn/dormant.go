@@ -159,7 +159,7 @@ func (c *Conn) wake() {
 	}
 }
 
-// Dormant reports whether the connection sleeps: it takes little memory, and wakes for what comes next.
+// Dormant reports whether the connection sleeps: it takes little memory, and wakes for the next call.
 func (c *Conn) Dormant() bool { return c.awake == nil }
 
 // woken is the connection, or what it would be if it were woken.

@@ -51,7 +51,7 @@ func (c *Conn) windowAnswered(now Time, wasClosed bool) {
 // while this end, too, sends from before SND.MAX.
 //
 // Deviation: RFC 9293 3.10.7.4 drops an unacceptable segment together with its ACK. An end whose send window has shrunk
-// numbers its segments from the window's edge, which may lie before what it has sent, and so before the peer's RCV.NXT. If
+// numbers its segments from the window's edge, which may lie before its SND.MAX, and so before the peer's RCV.NXT. If
 // both ends do that, each drops the ACK that would make the other's next segment acceptable, for ever. Two ends that probe
 // each other's closed windows with one byte are in the same position.
 func (c *Conn) acknowledgesFromBehind(s *Segment, at seq.Offset) bool {

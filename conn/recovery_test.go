@@ -307,7 +307,7 @@ func TestTimestampOfRetransmissions(t *testing.T) {
 	}
 }
 
-// The TSVal stands still for a second at most. An echo of it measures a round trip only of what was sent once.
+// The TSVal stands still for a second at most. An echo of it measures a round trip only of data sent once.
 func TestTimestampHold(t *testing.T) {
 	o := tenSent(t, Enabled)
 	o.c.rack.reordered = true

@@ -28,7 +28,7 @@ func (c *Conn) resize(now Time, largest int) {
 	c.timer.tailProbe = Never
 }
 
-// loseLarge takes what is in flight in segments of more than largest data bytes for lost, and reports whether there was any.
+// loseLarge marks the segments in flight that hold more than largest data bytes as lost, and reports whether there was any.
 // The short last segment of a record may fit.
 func (c *Conn) loseLarge(largest seq.Offset) (found bool) {
 	q := &c.sent

@@ -2,13 +2,13 @@ package conn
 
 import "minitcp/conn/seq"
 
-// sentQueue is the retransmission queue: the records of what was sent, from SND.UNA to SND.NXT in order and without gaps.
+// sentQueue is the retransmission queue: the records of transmitted data, from SND.UNA to SND.NXT in order and without gaps.
 // A Transmit that carries data adds a record, superframe or not. A SACK block or a retransmission that ends inside a record
 // cuts it, and neighbours that have arrived are one record.
 //
 // Each record is in the list in sequence order, and in one of two others by its fate. sentorder.go has the records in
 // flight in the order in which they were last sent, sentlost.go those taken for lost. No operation walks past records it
-// does not change, so the work an ACK makes does not grow with what is in flight.
+// does not change, so the work of an ACK does not grow with the data in flight.
 type sentQueue struct {
 	list []*record
 	head int // list[head:] is in use
@@ -71,7 +71,7 @@ func (q *sentQueue) empty() bool { return q.head == len(q.list) }
 // first returns the oldest record. There must be one.
 func (q *sentQueue) first() *record { return q.list[q.head] }
 
-// push adds what was just sent at SND.NXT. Whole segments that leave at one instant are one record, up to a superframe's
+// push adds the data just sent at SND.NXT. Whole segments that leave at one instant are one record, up to a superframe's
 // size.
 func (q *sentQueue) push(r record) {
 	if n := len(q.list); n > q.head {
@@ -238,7 +238,7 @@ func (q *sentQueue) resend(i int, n int64, now Time, stamp uint32) *record {
 		piece.end = r.start + seq.Offset(n)
 		q.trim(r, piece.end, r.end)
 		if q.len() >= maxRecords && i > q.head && q.list[i-1].fate == flying && q.list[i-1].again {
-			// Both count as sent now. That is late for what was sent before, and only delays its loss detection.
+			// Both count as sent now. That is late for data sent before, and only delays its loss detection.
 			before := q.list[i-1]
 			q.detach(before)
 			before.end = piece.end

@@ -43,7 +43,7 @@ func (q *sentQueue) findLoss(o seq.Offset) int {
 }
 
 // joinLosses makes record i, which is lost, one with the losses right behind it while they fit a segment of size bytes
-// together: what was written in small pieces is not sent again in small segments.
+// together: data written in small pieces is not sent again in small segments.
 func (q *sentQueue) joinLosses(i int, size int64) {
 	r := q.list[i]
 	for i+1 < len(q.list) {

@@ -75,8 +75,8 @@ func (q *sentQueue) unlink(r *record) {
 	r.earlier, r.later = nil, nil
 }
 
-// overtake moves the mark of what was sent before the transmission t has arrived of. It passes each transmission once,
-// because what has arrived is never older than before.
+// overtake advances the cursor past every record sent before t, a transmission that has arrived. It passes each transmission once,
+// because the newest arrival is never older than the one before it.
 func (q *sentQueue) overtake(t transmission) {
 	next := q.oldest
 	if q.overtaken != nil {

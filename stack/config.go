@@ -36,7 +36,7 @@ type Config struct {
 	// not completed; of these, the oldest makes way. Default 4096, which is package net's on Linux.
 	Backlog int
 	// MaxTimeWait is the most connections in TIME-WAIT. When there are more, those that entered it first end, within a few
-	// milliseconds, and are counted in Stats as time-wait-evicted. Default 262144, which take about 80 MB.
+	// milliseconds, and are counted in Stats as time-wait-evicted. Default 262144, at 256 bytes each 64 MiB.
 	MaxTimeWait int
 	// MaxOrphans is the most orphans: connections that the application has closed and whose end the peer has not
 	// acknowledged, or that wait for the peer's FIN. When there are as many, a connection that Close would make one is reset,

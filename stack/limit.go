@@ -12,7 +12,7 @@ import (
 // replyLimit rations replies to packets that belong to no connection: RSTs, and ICMP messages. Each destination, an IPv4
 // address or an IPv6 network of 64 bits, has a budget of its own.
 //
-// A budget that all destinations share tells one of them what is sent to the others: an attacker who sends segments with
+// A budget that all destinations share tells one of them about the replies to the others: an attacker who sends segments with
 // another host's address, and counts the RSTs that its own segments get, learns whether that host has a connection here
 // (CVE-2016-5696, CVE-2020-25705). So replies to one destination must not change what another one gets.
 //

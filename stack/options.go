@@ -43,7 +43,7 @@ func (c *Conn) SetKeepAlivePeriod(d time.Duration) error {
 }
 
 // SetKeepAliveConfig sets everything about keep-alive. Zero fields mean package net's defaults (15 s, 15 s, 9 probes);
-// negative ones leave what is set.
+// negative ones leave the present value.
 func (c *Conn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
 	return c.setKeepAlive(func(k *conn.KeepAlive) { *k = changeKeepAlive(*k, config) })
 }

@@ -99,8 +99,8 @@ func (e *End) sacks() bool {
 	return e.Conn != nil && !e.over && e.Remnant == nil && e.Conn.Info(0).SACK
 }
 
-// invent puts invented SACK blocks into an ACK for m's end: random pieces, single bytes with gaps between them, what was
-// never sent, what has been acknowledged.
+// invent puts invented SACK blocks into an ACK for m's end: random pieces, single bytes with gaps between them, numbers
+// never sent, numbers already acknowledged.
 func (b *Box) invent(r *rand.Rand, m *Monitor, h *wire.TCP) {
 	o := &h.Options
 	most := len(o.SACK)

@@ -18,7 +18,7 @@ type Options struct {
 	Width int
 	// LocalName and PeerName stand above the two lines. Default "minitcp" and "peer".
 	LocalName, PeerName string
-	// Failed, if not nil, is called when the writer fails, with the error that Close will return. What is drawn afterwards
+	// Failed, if not nil, is called when the writer fails, with the error that Close will return. Text drawn afterwards
 	// is lost. It is called once at most, by the goroutine that writes, and must not call Close or Wait.
 	Failed func(error)
 }
