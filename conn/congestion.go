@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"minitcp/conn/cc"
+	"minitcp/conn/cc/bbr"
 )
 
 // CongestionControl is an algorithm for how much may be in flight.
@@ -50,7 +51,7 @@ func (c *Conn) newController(window int64) cc.Controller {
 		return cc.NewReno(mss, window)
 	case BBR:
 		// The initial sequence number is as hard to guess as the driver could make it (RFC 6528).
-		return cc.NewBBR(cc.BBRConfig{MSS: mss, Window: window, NoSACK: !c.sack, Seed: uint64(c.snd.iss)})
+		return bbr.New(bbr.Config{MSS: mss, Window: window, NoSACK: !c.sack, Seed: uint64(c.snd.iss)})
 	}
 	return cc.NewCubic(mss, window)
 }

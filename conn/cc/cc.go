@@ -118,11 +118,11 @@ func (lossBased) OnRecovered() {}
 // OnRestart implements [Controller]: an ACK clock needs a longer pause to be lost.
 func (lossBased) OnRestart(time.Duration) {}
 
-// maxWindow is far above any useful window and far below overflow.
-const maxWindow = 1 << 38
+// MaxWindow is the largest window and rate that a controller computes: far above any useful one, far below overflow.
+const MaxWindow = 1 << 38
 
-// NoThreshold is SlowStartThreshold when there is none.
-const NoThreshold int64 = maxWindow
+// NoThreshold is the slow start threshold of a connection that has none.
+const NoThreshold int64 = MaxWindow
 
 // InitialWindow is ten segments, or 14600 octets when that is less but at least two segments (RFC 6928 2).
 func InitialWindow(mss int) int64 {

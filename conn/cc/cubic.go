@@ -48,7 +48,7 @@ const (
 
 // NewCubic returns a controller for segments of mss octets that begins with the given window, usually [InitialWindow].
 func NewCubic(mss int, window int64) *Cubic {
-	return &Cubic{mss: int64(mss), window: window, ssthresh: maxWindow, hystart: newHystart()}
+	return &Cubic{mss: int64(mss), window: window, ssthresh: MaxWindow, hystart: newHystart()}
 }
 
 // Window implements [Controller].
@@ -70,7 +70,7 @@ func (c *Cubic) OnAck(a Ack) {
 			return
 		}
 		grow := min(c.hystart.growth(acked), c.ssthresh-c.window)
-		c.window = min(c.window+grow, maxWindow)
+		c.window = min(c.window+grow, MaxWindow)
 		acked = max(0, acked-grow)
 		if c.window < c.ssthresh || acked == 0 {
 			return
@@ -95,15 +95,15 @@ func (c *Cubic) avoid(a Ack, acked int64) {
 	c.estimate(acked)
 	t := a.Now - c.epoch
 	if reno := c.reno / fractions; c.curve(t) < reno { // the Reno-friendly region
-		c.window = min(max(c.window, reno), maxWindow)
+		c.window = min(max(c.window, reno), MaxWindow)
 		c.credit = 0
 		return
 	}
 	// Where the curve will be a round trip from now, but no more than half the window more.
 	target := min(max(c.curve(t+a.SRTT), c.window), c.window+c.window/2)
-	c.credit += mulDiv(target-c.window, acked, c.window)
+	c.credit += MulDiv(target-c.window, acked, c.window)
 	if c.credit >= c.mss {
-		c.window = min(c.window+c.credit, maxWindow)
+		c.window = min(c.window+c.credit, MaxWindow)
 		c.credit = 0
 	}
 }
@@ -125,11 +125,11 @@ func (c *Cubic) begin(now time.Duration) {
 // estimate moves W_est: slower than Reno's segment per window as the reductions are smaller, until it is back at where
 // the last one was (RFC 9438 4.3).
 func (c *Cubic) estimate(acked int64) {
-	grow := mulDiv(c.mss*fractions*alphaNum, acked, c.window*alphaDen)
+	grow := MulDiv(c.mss*fractions*alphaNum, acked, c.window*alphaDen)
 	if c.reno >= c.prior*fractions {
-		grow = mulDiv(c.mss*fractions, acked, c.window)
+		grow = MulDiv(c.mss*fractions, acked, c.window)
 	}
-	c.reno = min(c.reno+grow, maxWindow*fractions)
+	c.reno = min(c.reno+grow, MaxWindow*fractions)
 }
 
 // The curve is computed in units of 1/1024 s.
@@ -141,7 +141,7 @@ func (c *Cubic) curve(t time.Duration) int64 {
 	const far = 1 << 17 // two minutes from the middle the window is beyond any bound
 	d = max(-far, min(d, far))
 	cube := (d * d >> 4) * d >> 16 // 2^-10 cubic seconds
-	return max(c.mss, min(c.wMax+mulDiv(cube, 2*c.mss, 5<<10), maxWindow))
+	return max(c.mss, min(c.wMax+MulDiv(cube, 2*c.mss, 5<<10), MaxWindow))
 }
 
 // inflection is K: the time the curve takes over a distance, (distance/(C*mss))^(1/3).
@@ -166,18 +166,18 @@ func cubeRoot(x uint64) uint64 {
 	return r
 }
 
-// mulDiv is a*b/den without overflow, for b and den positive.
-func mulDiv(a, b, den int64) int64 {
+// MulDiv returns a*b/den for positive b and den. Where the result would exceed MaxWindow, it returns MaxWindow.
+func MulDiv(a, b, den int64) int64 {
 	negative := a < 0
 	if negative {
 		a = -a
 	}
 	hi, lo := bits.Mul64(uint64(a), uint64(b))
 	if den <= 0 || hi >= uint64(den) {
-		return maxWindow
+		return MaxWindow
 	}
 	q, _ := bits.Div64(hi, lo, uint64(den))
-	q = min(q, maxWindow)
+	q = min(q, MaxWindow)
 	if negative {
 		return -int64(q)
 	}
@@ -200,7 +200,7 @@ func (c *Cubic) OnTimeout(l Loss) {
 		c.reduce(l)
 		c.wMax = 0 // the next epoch begins at its middle: K is 0
 	}
-	c.window = min(l.Pipe+c.mss, maxWindow)
+	c.window = min(l.Pipe+c.mss, MaxWindow)
 }
 
 func (c *Cubic) reduce(l Loss) {
@@ -248,7 +248,7 @@ func (c *Cubic) OnIdle() {
 // Resume implements [Controller]: the curve begins where slow start ends.
 func (c *Cubic) Resume(threshold int64) {
 	c.ssthresh = threshold
-	c.hystart.over = threshold < maxWindow // what had ended slow start has found the threshold
+	c.hystart.over = threshold < MaxWindow // what had ended slow start has found the threshold
 }
 
 // SetMSS implements [Controller].

@@ -110,7 +110,7 @@ func TestCubicTimeoutAndUndo(t *testing.T) {
 		t.Errorf("threshold %d after the second timeout", c.ssthresh)
 	}
 	c.OnSpurious()
-	if c.window != 100*mss || c.ssthresh != maxWindow {
+	if c.window != 100*mss || c.ssthresh != MaxWindow {
 		t.Errorf("undone: window %d, threshold %d", c.window, c.ssthresh)
 	}
 	c.window = 5 * mss
@@ -189,7 +189,7 @@ func TestHystart(t *testing.T) {
 		t.Errorf("window %d, want %d: slow start goes on", c.window, w+10*mss)
 	}
 	rounds(c, 10, 50*time.Millisecond) // a true one: over after five rounds
-	if c.ssthresh == maxWindow || c.window < c.ssthresh {
+	if c.ssthresh == MaxWindow || c.window < c.ssthresh {
 		t.Errorf("slow start has not ended: window %d, threshold %d", c.window, c.ssthresh)
 	}
 }
@@ -200,7 +200,7 @@ func TestHystartSlowQueue(t *testing.T) {
 	const mss = 1000
 	c := NewCubic(mss, 10*mss)
 	rtt := time.Millisecond
-	for c.ssthresh == maxWindow && rtt < time.Second {
+	for c.ssthresh == MaxWindow && rtt < time.Second {
 		for i := range 10 {
 			c.OnAck(Ack{Now: 1, Acked: mss, Limited: true, RTT: rtt, SRTT: rtt, Round: i == 0})
 		}
@@ -237,7 +237,7 @@ func FuzzCubic(f *testing.F) {
 				size = max(48, int(a%65536))
 				c.SetMSS(size)
 			}
-			if c.window < int64(size) || c.window > maxWindow || c.ssthresh < 0 {
+			if c.window < int64(size) || c.window > MaxWindow || c.ssthresh < 0 {
 				t.Fatalf("window %d, threshold %d", c.window, c.ssthresh)
 			}
 			b = b[4:]
@@ -302,11 +302,11 @@ func TestHystartWithin(t *testing.T) {
 		h.window = 40 * mss
 		round(40*time.Millisecond, 0, time.Millisecond)
 		c.rounds(round)
-		if slow := h.hystart.base != 0; slow != c.slow || h.window != c.window*mss || h.ssthresh != maxWindow {
+		if slow := h.hystart.base != 0; slow != c.slow || h.window != c.window*mss || h.ssthresh != MaxWindow {
 			t.Errorf("%s: window %d, want %d; conservative: %v; ssthresh %d", c.name, h.window, c.window*mss, slow, h.ssthresh)
 		}
 		if h.hystart.rounds == cssRounds-1 {
-			if round(46*time.Millisecond, 20, time.Millisecond); h.ssthresh == maxWindow {
+			if round(46*time.Millisecond, 20, time.Millisecond); h.ssthresh == MaxWindow {
 				t.Errorf("%s: slow start goes on", c.name)
 			}
 		}

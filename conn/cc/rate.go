@@ -10,7 +10,7 @@ func RateOf(octets int64, d time.Duration) Rate {
 	if octets <= 0 || d <= 0 {
 		return 0
 	}
-	return Rate(mulDiv(octets, int64(time.Second), int64(d)))
+	return Rate(MulDiv(octets, int64(time.Second), int64(d)))
 }
 
 // Octets is what goes in a time; none in a negative one.
@@ -18,7 +18,7 @@ func (r Rate) Octets(d time.Duration) int64 {
 	if r <= 0 || d <= 0 {
 		return 0
 	}
-	return mulDiv(int64(r), int64(d), int64(time.Second))
+	return MulDiv(int64(r), int64(d), int64(time.Second))
 }
 
 // Time is how long octets take, four minutes at the most. At no speed they take no time: 0 stands for no limit.
@@ -26,11 +26,11 @@ func (r Rate) Time(octets int64) time.Duration {
 	if r <= 0 || octets <= 0 {
 		return 0
 	}
-	return time.Duration(mulDiv(octets, int64(time.Second), int64(r)))
+	return time.Duration(MulDiv(octets, int64(time.Second), int64(r)))
 }
 
 // Times is the speed times num/den, both positive.
-func (r Rate) Times(num, den int64) Rate { return Rate(mulDiv(int64(r), num, den)) }
+func (r Rate) Times(num, den int64) Rate { return Rate(MulDiv(int64(r), num, den)) }
 
 // Sample is what the delivery of one record tells about the path: so much was delivered in such a time, from when it was
 // sent (draft-ietf-ccwg-bbr-06 4.1).

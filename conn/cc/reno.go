@@ -14,7 +14,7 @@ type Reno struct {
 
 // NewReno returns a controller for segments of mss octets that begins with the given window, usually [InitialWindow].
 func NewReno(mss int, window int64) *Reno {
-	return &Reno{mss: int64(mss), window: window, ssthresh: maxWindow}
+	return &Reno{mss: int64(mss), window: window, ssthresh: MaxWindow}
 }
 
 // Window implements [Controller].
@@ -48,7 +48,7 @@ func (r *Reno) OnAck(a Ack) {
 	}
 }
 
-func (r *Reno) grow(n int64) { r.window = min(r.window+n, maxWindow) }
+func (r *Reno) grow(n int64) { r.window = min(r.window+n, MaxWindow) }
 
 // OnLoss halves what was in flight (RFC 5681 3.2, equation 4).
 func (r *Reno) OnLoss(l Loss) {
@@ -65,7 +65,7 @@ func (r *Reno) OnTimeout(l Loss) {
 	if !l.Again {
 		r.cut(l)
 	}
-	r.window = min(l.Pipe+r.mss, maxWindow)
+	r.window = min(l.Pipe+r.mss, MaxWindow)
 }
 
 func (r *Reno) cut(l Loss) {

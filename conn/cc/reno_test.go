@@ -32,11 +32,11 @@ func TestReno(t *testing.T) {
 		do               func(*Reno)
 		window, ssthresh int64
 	}{
-		{"slow start doubles", reno(10_000, maxWindow), func(r *Reno) {
+		{"slow start doubles", reno(10_000, MaxWindow), func(r *Reno) {
 			for range 10 {
 				r.OnAck(full(mss))
 			}
-		}, 20_000, maxWindow},
+		}, 20_000, MaxWindow},
 		{"slow start ends at the threshold", reno(10_000, 12_500), func(r *Reno) {
 			for range 10 {
 				r.OnAck(full(mss))
@@ -62,37 +62,37 @@ func TestReno(t *testing.T) {
 				r.OnAck(full(100))
 			}
 		}, 11_000, 5_000},
-		{"a window nobody fills does not grow", reno(10_000, maxWindow), func(r *Reno) {
+		{"a window nobody fills does not grow", reno(10_000, MaxWindow), func(r *Reno) {
 			r.OnAck(Ack{Acked: 5000})
-		}, 10_000, maxWindow},
-		{"a loss halves what was in flight", reno(20_000, maxWindow), func(r *Reno) {
+		}, 10_000, MaxWindow},
+		{"a loss halves what was in flight", reno(20_000, MaxWindow), func(r *Reno) {
 			r.OnLoss(Loss{InFlight: 16_000})
 		}, 8_000, 8_000},
-		{"to no less than two segments", reno(2_000, maxWindow), func(r *Reno) {
+		{"to no less than two segments", reno(2_000, MaxWindow), func(r *Reno) {
 			r.OnLoss(Loss{InFlight: 1_000})
 		}, 2_000, 2_000},
-		{"a mark takes a fifth (RFC 8511)", reno(20_000, maxWindow), func(r *Reno) {
+		{"a mark takes a fifth (RFC 8511)", reno(20_000, MaxWindow), func(r *Reno) {
 			r.OnLoss(Loss{InFlight: 16_000, ECN: true})
 		}, 12_800, 12_800},
-		{"and gives nothing", reno(1_500, maxWindow), func(r *Reno) {
+		{"and gives nothing", reno(1_500, MaxWindow), func(r *Reno) {
 			r.OnLoss(Loss{InFlight: 1_000, ECN: true})
 		}, 1_500, 2_000},
-		{"a timeout begins with one segment", reno(20_000, maxWindow), func(r *Reno) {
+		{"a timeout begins with one segment", reno(20_000, MaxWindow), func(r *Reno) {
 			r.OnTimeout(Loss{InFlight: 20_000})
 		}, 1_000, 10_000},
-		{"a second one does not cut again", reno(20_000, maxWindow), func(r *Reno) {
+		{"a second one does not cut again", reno(20_000, MaxWindow), func(r *Reno) {
 			r.OnTimeout(Loss{InFlight: 20_000})
 			r.OnTimeout(Loss{InFlight: 1_000, Again: true})
 		}, 1_000, 10_000},
-		{"slow start again after a timeout", reno(20_000, maxWindow), func(r *Reno) {
+		{"slow start again after a timeout", reno(20_000, MaxWindow), func(r *Reno) {
 			r.OnTimeout(Loss{InFlight: 8_000})
 			for range 4 {
 				r.OnAck(full(mss))
 			}
 		}, 4_000, 4_000},
-		{"a smaller MSS keeps the window", reno(10_000, maxWindow), func(r *Reno) { r.SetMSS(500) }, 10_000, maxWindow},
-		{"a larger one makes it a segment", reno(1_000, maxWindow), func(r *Reno) { r.SetMSS(1_500) }, 1_500, maxWindow},
-		{"what limited transmit sent does not count", reno(10_000, maxWindow), func(r *Reno) {
+		{"a smaller MSS keeps the window", reno(10_000, MaxWindow), func(r *Reno) { r.SetMSS(500) }, 10_000, MaxWindow},
+		{"a larger one makes it a segment", reno(1_000, MaxWindow), func(r *Reno) { r.SetMSS(1_500) }, 1_500, MaxWindow},
+		{"what limited transmit sent does not count", reno(10_000, MaxWindow), func(r *Reno) {
 			r.OnLoss(Loss{InFlight: 12_000})
 		}, 5_000, 5_000},
 		{"credit of before a loss is gone", reno(20_000, 5_000), func(r *Reno) {
@@ -114,7 +114,7 @@ func TestRenoDoesNotOverflow(t *testing.T) {
 	for range 1000 {
 		before := r.Window()
 		r.OnAck(full(1 << 50))
-		if r.Window() < before || r.Window() > maxWindow {
+		if r.Window() < before || r.Window() > MaxWindow {
 			t.Fatalf("window went from %d to %d", before, r.Window())
 		}
 	}

@@ -1,33 +1,37 @@
-package cc
+package bbr
 
-import "time"
+import (
+	"time"
 
-// bbrRounds counts round trips by what is delivered (5.5.1).
-type bbrRounds struct {
+	"minitcp/conn/cc"
+)
+
+// rounds counts round trips by what is delivered (5.5.1).
+type rounds struct {
 	count int64
 	end   int64 // what is sent when so much has been delivered belongs to the next
 	start bool  // the ACK at hand begins one
 }
 
 // begin makes what is sent from now on the next round trip.
-func (b *BBR) beginRound() { b.rounds.end = b.delivered }
+func (b *Controller) beginRound() { b.rounds.end = b.delivered }
 
-// bbrBandwidth is the highest rate of delivery in this cycle of probing and the last (5.5.2 to 5.5.6).
-type bbrBandwidth struct {
-	last, this Rate
+// bandwidthFilter is the highest rate of delivery in this cycle of probing and the last (5.5.2 to 5.5.6).
+type bandwidthFilter struct {
+	last, this cc.Rate
 }
 
-func (f *bbrBandwidth) max() Rate { return max(f.last, f.this) }
+func (f *bandwidthFilter) max() cc.Rate { return max(f.last, f.this) }
 
 // advance begins a cycle. It does nothing if nothing was measured in the current one.
-func (f *bbrBandwidth) advance() {
+func (f *bandwidthFilter) advance() {
 	if f.this != 0 {
 		f.last, f.this = f.this, 0
 	}
 }
 
 // measure takes the sample of an ACK into the model.
-func (b *BBR) measure(a *Ack) {
+func (b *Controller) measure(a *cc.Ack) {
 	b.rounds.start = false
 	if s := &a.Sample; s.Delivered > 0 && s.Prior >= b.rounds.end {
 		b.rounds.start = true
@@ -42,39 +46,39 @@ func (b *BBR) measure(a *Ack) {
 }
 
 // limited reports whether the application or ProbeRTT, not the path, may have set the rate of a sample.
-func (b *BBR) limited(s *Sample) bool { return s.Limited || b.rtt.spoiled(s) }
+func (b *Controller) limited(s *cc.Sample) bool { return s.Limited || b.rtt.spoiled(s) }
 
 // bw is the rate that is thought to be right: the path's, and no more than recent loss lets (BBR.bw).
-func (b *BBR) bw() Rate { return min(b.bandwidth.max(), b.bounds.bandwidth) }
+func (b *Controller) bw() cc.Rate { return min(b.bandwidth.max(), b.bounds.bandwidth) }
 
 // bdp is what is in flight at that rate when no queue stands.
-func (b *BBR) bdp() int64 { return b.product(b.bw(), unity) }
+func (b *Controller) bdp() int64 { return b.product(b.bw(), unity) }
 
 // product is a rate times the round trip times a gain; the initial window while nothing is known.
-func (b *BBR) product(rate Rate, g gain) int64 {
+func (b *Controller) product(rate cc.Rate, g gain) int64 {
 	if b.rtt.min == noRTT {
 		return b.initial
 	}
 	return g.of(rate.Octets(b.rtt.min))
 }
 
-// bbrAggregation is how much more than expected is acknowledged at once: receivers, links and superframes gather
+// aggregation is how much more than expected is acknowledged at once: receivers, links and superframes gather
 // segments or their ACKs, and the window must be larger by that if the path is not to run dry meanwhile (5.5.9).
-type bbrAggregation struct {
+type aggregation struct {
 	since time.Duration // when counting began
 	acked int64         // octets since
 	most  [2]int64      // excess in the last few round trips and in those at hand
 	round int64         // when those began
 }
 
-func (g *bbrAggregation) begin(now time.Duration) { g.since, g.acked = now, 0 }
+func (g *aggregation) begin(now time.Duration) { g.since, g.acked = now, 0 }
 
-func (g *bbrAggregation) extra() int64 { return max(g.most[0], g.most[1]) }
+func (g *aggregation) extra() int64 { return max(g.most[0], g.most[1]) }
 
 // aggregationRounds is half of the round trips an excess is remembered for.
 const aggregationRounds = 5
 
-func (b *BBR) aggregated(a *Ack) {
+func (b *Controller) aggregated(a *cc.Ack) {
 	g := &b.aggregate
 	rounds := int64(1)
 	if b.full.reached {
@@ -89,24 +93,24 @@ func (b *BBR) aggregated(a *Ack) {
 		g.begin(a.Now)
 		expected = 0
 	}
-	g.acked = min(g.acked+a.Acked, maxWindow)
+	g.acked = min(g.acked+a.Acked, cc.MaxWindow)
 	g.most[1] = max(g.most[1], min(g.acked-expected, b.window))
 }
 
-// bbrFullPipe looks for the moment when sending faster does not make more arrive (5.3.1.2).
-type bbrFullPipe struct {
-	base   Rate // to be exceeded by a quarter
-	rounds int  // in which it was not
-	now    bool // three of them: the pipe is full
+// fullPipe looks for the moment when sending faster does not make more arrive (5.3.1.2).
+type fullPipe struct {
+	base   cc.Rate // to be exceeded by a quarter
+	rounds int     // in which it was not
+	now    bool    // three of them: the pipe is full
 	// reached: it has been, once.
 	reached bool
 }
 
-func (f *bbrFullPipe) restart(base Rate) { f.base, f.rounds, f.now = base, 0, false }
+func (f *fullPipe) restart(base cc.Rate) { f.base, f.rounds, f.now = base, 0, false }
 
 // checkFullPipe takes every sample and not, as the draft has it, only the first of a round trip: one ACK that comes late
 // says little about the round trip.
-func (b *BBR) checkFullPipe(a *Ack) {
+func (b *Controller) checkFullPipe(a *cc.Ack) {
 	f := &b.full
 	rate := a.Sample.Rate()
 	if f.now || b.limited(&a.Sample) || a.Sample.Delivered == 0 {
@@ -130,6 +134,6 @@ type gain int64
 const unity gain = 100
 
 // of is n times the gain, saturating.
-func (g gain) of(n int64) int64 { return mulDiv(n, int64(g), int64(unity)) }
+func (g gain) of(n int64) int64 { return cc.MulDiv(n, int64(g), int64(unity)) }
 
-func (g gain) ofRate(r Rate) Rate { return Rate(g.of(int64(r))) }
+func (g gain) ofRate(r cc.Rate) cc.Rate { return cc.Rate(g.of(int64(r))) }

@@ -1,35 +1,39 @@
-package cc
+package bbr
 
-import "time"
+import (
+	"time"
 
-// bbrState is a state of 5.1.
-type bbrState uint8
-
-const (
-	bbrStartup  bbrState = iota // twice as fast in every round trip
-	bbrDrain                    // what queue that left goes
-	bbrDown                     // ProbeBW: slower than the path, so that queues drain and others find room
-	bbrCruise                   // at its rate
-	bbrRefill                   // at its rate, without the limits of recent loss: the path is to be full before
-	bbrUp                       // faster than it
-	bbrProbeRTT                 // little in flight, to see how long the path is
+	"minitcp/conn/cc"
 )
 
-func (s bbrState) probesBW() bool { return bbrDown <= s && s <= bbrUp }
+// state is a state of 5.1.
+type state uint8
+
+const (
+	startup  state = iota // twice as fast in every round trip
+	drain                 // what queue that left goes
+	down                  // ProbeBW: slower than the path, so that queues drain and others find room
+	cruise                // at its rate
+	refill                // at its rate, without the limits of recent loss: the path is to be full before
+	up                    // faster than it
+	probeRTT              // little in flight, to see how long the path is
+)
+
+func (s state) probesBW() bool { return down <= s && s <= up }
 
 // accelerates reports whether loss is the answer to a question that was asked.
-func (s bbrState) accelerates() bool { return s == bbrStartup || s == bbrRefill || s == bbrUp }
+func (s state) accelerates() bool { return s == startup || s == refill || s == up }
 
 // How fast in relation to the bandwidth, and how much in flight in relation to the product (5.6.1).
 var (
-	bbrPacing = [...]gain{bbrStartup: 277, bbrDrain: 50, bbrDown: 90, bbrCruise: 100, bbrRefill: 100, bbrUp: 125, bbrProbeRTT: 100}
-	bbrWindow = [...]gain{bbrStartup: 200, bbrDrain: 200, bbrDown: 200, bbrCruise: 200, bbrRefill: 200, bbrUp: 225, bbrProbeRTT: 50}
+	pacingGain = [...]gain{startup: 277, drain: 50, down: 90, cruise: 100, refill: 100, up: 125, probeRTT: 100}
+	windowGain = [...]gain{startup: 200, drain: 200, down: 200, cruise: 200, refill: 200, up: 225, probeRTT: 50}
 )
 
 // checkStartupDone ends Startup when the pipe is full or much is lost: in fast recovery for a round trip, in six places,
 // and more than is borne (5.3.1.3).
-func (b *BBR) checkStartupDone(a *Ack) {
-	if b.state != bbrStartup {
+func (b *Controller) checkStartupDone(a *cc.Ack) {
+	if b.state != startup {
 		return
 	}
 	if b.bounds.roundOver {
@@ -40,14 +44,14 @@ func (b *BBR) checkStartupDone(a *Ack) {
 		}
 	}
 	if b.full.reached {
-		b.state = bbrDrain
+		b.state = drain
 		b.drainStart = b.rounds.count
 	}
 }
 
 // leaveStartup takes the pipe for full because of congestion: what was delivered in a round trip is safe.
-func (b *BBR) leaveStartup() {
-	b.undo.state = bbrStartup
+func (b *Controller) leaveStartup() {
+	b.undo.state = startup
 	b.undo.left = true
 	b.full.reached = true
 	b.bounds.longTerm = max(b.bdp(), b.bounds.inFlightLatest, 4*b.mss)
@@ -55,19 +59,19 @@ func (b *BBR) leaveStartup() {
 
 // checkDrainDone ends Drain when no queue stands any more, or after three round trips: then the bandwidth had been
 // overestimated (5.3.2).
-func (b *BBR) checkDrainDone(a *Ack) {
-	if b.state == bbrDrain && (a.InFlight <= b.inFlight(b.bw(), unity) || b.rounds.count > b.drainStart+3) {
+func (b *Controller) checkDrainDone(a *cc.Ack) {
+	if b.state == drain && (a.InFlight <= b.inFlight(b.bw(), unity) || b.rounds.count > b.drainStart+3) {
 		b.beginDown()
 	}
 }
 
-// bbrCycle is the cycle of ProbeBW (5.3.3).
-type bbrCycle struct {
+// cycle is the cycle of ProbeBW (5.3.3).
+type cycle struct {
 	began  time.Duration // Down
 	wait   time.Duration // until Refill at the latest
 	rounds int64         // round trips since, one more by chance
 
-	acks bbrACKs
+	acks ackPhase
 	// probed: what is delivered or lost now was sent while probing, and no answer has been drawn from it yet.
 	probed bool
 	// tooHigh: the last probe lost too much. The next one stops at the limit that set; if that goes well (cautious), another
@@ -79,68 +83,68 @@ type bbrCycle struct {
 	perSegment int64 // octets that make it grow by a segment
 }
 
-// bbrACKs is what ACKs tell about the probe for bandwidth.
-type bbrACKs uint8
+// ackPhase is what ACKs tell about the probe for bandwidth.
+type ackPhase uint8
 
 const (
-	acksNothing  bbrACKs = iota
-	acksRefill           // of Refill
-	acksStarting         // of before the probe, which has begun
-	acksFeedback         // of the probe
-	acksStopping         // of the probe, which has ended
+	acksNothing  ackPhase = iota
+	acksRefill            // of Refill
+	acksStarting          // of before the probe, which has begun
+	acksFeedback          // of the probe
+	acksStopping          // of the probe, which has ended
 )
 
 // beginDown begins a cycle after a probe, whose last ACKs are still to come.
-func (b *BBR) beginDown() {
+func (b *Controller) beginDown() {
 	b.beginCycle()
 	b.cycle.acks = acksStopping
-	b.state = bbrDown
+	b.state = down
 }
 
-func (b *BBR) beginCycle() {
+func (b *Controller) beginCycle() {
 	b.bounds.resetLatest()
-	b.cycle.perSegment = maxWindow
+	b.cycle.perSegment = cc.MaxWindow
 	b.cycle.rounds = int64(b.draw() & 1)
 	b.cycle.wait = 2*time.Second + time.Duration(b.draw()%uint64(time.Second))
 	b.cycle.began = b.now
 	b.beginRound()
 }
 
-func (b *BBR) beginRefill() {
+func (b *Controller) beginRefill() {
 	b.bounds.resetShortTerm()
 	b.cycle.upRounds, b.cycle.acked = 0, 0
 	b.cycle.cautious = false
 	b.cycle.acks = acksRefill
 	b.beginRound()
-	b.state = bbrRefill
+	b.state = refill
 }
 
-func (b *BBR) beginUp(a *Ack) {
+func (b *Controller) beginUp(a *cc.Ack) {
 	b.cycle.acks = acksStarting
 	b.cycle.probed = true
 	b.beginRound()
 	b.full.restart(a.Sample.Rate())
-	b.state = bbrUp
+	b.state = up
 	b.raiseSlope()
 }
 
 // advanceCycle moves on in ProbeBW, and draws from what a probe has told (5.3.3.9).
-func (b *BBR) advanceCycle(a *Ack) {
+func (b *Controller) advanceCycle(a *cc.Ack) {
 	if !b.full.reached || b.adaptLongTerm(a) {
 		return
 	}
 	switch b.state {
-	case bbrDown:
+	case down:
 		if !b.checkProbeTime() && a.InFlight <= b.headroom() && a.InFlight <= b.inFlight(b.bandwidth.max(), unity) {
-			b.state = bbrCruise
+			b.state = cruise
 		}
-	case bbrCruise:
+	case cruise:
 		b.checkProbeTime()
-	case bbrRefill:
+	case refill:
 		if b.rounds.start {
 			b.beginUp(a)
 		}
-	case bbrUp:
+	case up:
 		if b.isUpOver(a) {
 			b.cycle.tooHigh = false
 			b.beginDown()
@@ -156,7 +160,7 @@ func (b *BBR) advanceCycle(a *Ack) {
 // before the next ProbeRTT, the filter would never forget a rate that the path no longer has. A cycle that ProbeRTT
 // interrupts before Refill does not advance the filter: it holds no sample of a probe, and a connection that shares the
 // path would forget its part of it.
-func (b *BBR) adaptLongTerm(a *Ack) bool {
+func (b *Controller) adaptLongTerm(a *cc.Ack) bool {
 	c := &b.cycle
 	if b.rounds.start {
 		switch c.acks {
@@ -179,7 +183,7 @@ func (b *BBR) adaptLongTerm(a *Ack) bool {
 }
 
 // isUpOver: the pipe is full, or a probe that is to be cautious has come to the limit (5.3.3.7).
-func (b *BBR) isUpOver(a *Ack) bool {
+func (b *Controller) isUpOver(a *cc.Ack) bool {
 	if b.cycle.tooHigh && a.InFlight >= b.bounds.longTerm {
 		b.cycle.cautious = true
 		return true
@@ -193,7 +197,7 @@ func (b *BBR) isUpOver(a *Ack) bool {
 
 // checkProbeTime begins a probe when it is time: after two to three seconds, or, where Reno would have grown by the whole
 // product sooner, after so many round trips, up to 63 (5.3.3.8).
-func (b *BBR) checkProbeTime() bool {
+func (b *Controller) checkProbeTime() bool {
 	reno := min(b.bdp(), b.window) / b.mss
 	if b.now-b.cycle.began > b.cycle.wait || b.cycle.rounds >= min(reno, 63) {
 		b.beginRefill()

@@ -1,10 +1,15 @@
-package cc
+package bbr
 
-import "time"
+import (
+	"math"
+	"time"
 
-// bbrRTT is the shortest round trip of ten seconds, and what it takes to have one: when five have not brought a shorter
+	"minitcp/conn/cc"
+)
+
+// rttFilter is the shortest round trip of ten seconds, and what it takes to have one: when five have not brought a shorter
 // one, little is kept in flight for a while, so that queues drain, everybody's at the same time (5.3.4).
-type bbrRTT struct {
+type rttFilter struct {
 	min   time.Duration // noRTT: none yet
 	minAt time.Duration
 
@@ -18,6 +23,9 @@ type bbrRTT struct {
 	from, to int64
 }
 
+// noRTT stands for a round-trip time that has not been measured.
+const noRTT = time.Duration(math.MaxInt64)
+
 const (
 	minRTTLength     = 10 * time.Second
 	probeRTTInterval = 5 * time.Second
@@ -25,10 +33,12 @@ const (
 )
 
 // spoiled reports whether a sample is of what was sent in ProbeRTT.
-func (r *bbrRTT) spoiled(s *Sample) bool { return r.to > 0 && r.from <= s.Prior && s.Prior <= r.to }
+func (r *rttFilter) spoiled(s *cc.Sample) bool {
+	return r.to > 0 && r.from <= s.Prior && s.Prior <= r.to
+}
 
 // checkRTT takes a round trip, and goes through ProbeRTT.
-func (b *BBR) checkRTT(a *Ack) {
+func (b *Controller) checkRTT(a *cc.Ack) {
 	r := &b.rtt
 	if r.min == noRTT {
 		r.minAt, r.probeAt = b.now, b.now
@@ -40,10 +50,10 @@ func (b *BBR) checkRTT(a *Ack) {
 	if r.probe < r.min || b.now > r.minAt+minRTTLength {
 		r.min, r.minAt = r.probe, r.probeAt
 	}
-	if b.state != bbrProbeRTT && r.expired && !b.restarting {
+	if b.state != probeRTT && r.expired && !b.restarting {
 		b.beginProbeRTT()
 	}
-	if b.state == bbrProbeRTT {
+	if b.state == probeRTT {
 		b.probeRTT(a)
 	}
 	if a.Sample.Delivered > 0 {
@@ -51,17 +61,17 @@ func (b *BBR) checkRTT(a *Ack) {
 	}
 }
 
-func (b *BBR) beginProbeRTT() {
+func (b *Controller) beginProbeRTT() {
 	b.saveWindow()
-	if b.state == bbrRefill || b.state == bbrUp {
+	if b.state == refill || b.state == up {
 		b.cycle.acks = acksStopping
 	}
 	b.rtt.done, b.rtt.from = 0, b.delivered
 	b.beginRound()
-	b.state = bbrProbeRTT
+	b.state = probeRTT
 }
 
-func (b *BBR) probeRTT(a *Ack) {
+func (b *Controller) probeRTT(a *cc.Ack) {
 	r := &b.rtt
 	r.to = b.delivered + a.InFlight
 	switch {
@@ -79,7 +89,7 @@ func (b *BBR) probeRTT(a *Ack) {
 
 // checkProbeRTTDone ends ProbeRTT when it has lasted long enough. The next probe for bandwidth is a cycle away, but what
 // Down is for is done.
-func (b *BBR) checkProbeRTTDone() {
+func (b *Controller) checkProbeRTTDone() {
 	r := &b.rtt
 	if r.done == 0 || b.now <= r.done {
 		return
@@ -88,14 +98,14 @@ func (b *BBR) checkProbeRTTDone() {
 	b.restoreWindow()
 	b.bounds.resetShortTerm()
 	if !b.full.reached {
-		b.state = bbrStartup
+		b.state = startup
 		return
 	}
 	b.beginCycle()
-	b.state = bbrCruise
+	b.state = cruise
 }
 
 // probeRTTWindow is what is kept in flight in ProbeRTT: half of the product.
-func (b *BBR) probeRTTWindow() int64 {
-	return max(b.product(b.bw(), bbrWindow[bbrProbeRTT]), 4*b.mss)
+func (b *Controller) probeRTTWindow() int64 {
+	return max(b.product(b.bw(), windowGain[probeRTT]), 4*b.mss)
 }

@@ -1,18 +1,20 @@
-package cc
+package bbr
 
 import (
 	"testing"
 	"time"
+
+	"minitcp/conn/cc"
 )
 
-// bbrPath is a path and a sender that fills it as its BBR wants: round trips of 40 ms, in which ten ACKs tell what the
+// path is a path and a sender that fills it as its BBR wants: round trips of 40 ms, in which ten ACKs tell what the
 // path has delivered. Segments have 1000 octets.
-type bbrPath struct {
+type path struct {
 	t *testing.T
-	*BBR
+	*Controller
 	now       time.Duration
 	rtt       time.Duration
-	rate      Rate // of delivery
+	rate      cc.Rate // of delivery
 	inFlight  int64
 	delivered int64
 	lost      int64
@@ -22,29 +24,29 @@ type bbrPath struct {
 }
 
 const (
-	mbit    = Rate(125_000)
-	bbrRTT0 = 40 * time.Millisecond
-	bbrBDP  = 500_000 // of 100 Mbit/s
+	mbit = cc.Rate(125_000)
+	rtt0 = 40 * time.Millisecond
+	bdp  = 500_000 // of 100 Mbit/s
 )
 
-func newBBRPath(t *testing.T) *bbrPath {
-	return &bbrPath{
-		t: t, BBR: NewBBR(BBRConfig{MSS: 1000, Window: 10_000, Seed: 1}), now: time.Second, rtt: bbrRTT0, rate: mbit,
+func newPath(t *testing.T) *path {
+	return &path{
+		t: t, Controller: New(Config{MSS: 1000, Window: 10_000, Seed: 1}), now: time.Second, rtt: rtt0, rate: mbit,
 	}
 }
 
 // ack delivers what the path delivers in a tenth of a round trip.
-func (p *bbrPath) ack() {
+func (p *path) ack() {
 	p.now += p.rtt / 10
 	if !p.stale {
-		p.BBR.rtt.probeAt = p.now
+		p.Controller.rtt.probeAt = p.now
 	}
 	n := p.rate.Octets(p.rtt / 10)
 	p.delivered += n
 	flight := p.rate.Octets(p.rtt)
-	p.OnAck(Ack{
+	p.OnAck(cc.Ack{
 		Now: p.now, Acked: n, Delivered: p.delivered, InFlight: p.inFlight, RTT: p.rtt, SRTT: p.rtt, Full: p.full,
-		Sample: Sample{
+		Sample: cc.Sample{
 			Delivered: flight, Interval: p.rtt, Prior: max(0, p.delivered-flight), InFlight: p.inFlight, Lost: p.lost,
 			Limited: p.limited,
 		},
@@ -52,7 +54,7 @@ func (p *bbrPath) ack() {
 }
 
 // round goes on for n round trips at the rate, with so much in flight.
-func (p *bbrPath) round(n int, rate Rate, inFlight int64) {
+func (p *path) round(n int, rate cc.Rate, inFlight int64) {
 	p.rate, p.inFlight = rate, inFlight
 	for range 10 * n {
 		p.ack()
@@ -60,7 +62,7 @@ func (p *bbrPath) round(n int, rate Rate, inFlight int64) {
 }
 
 // until goes on until BBR is in the state, for a time at the most.
-func (p *bbrPath) until(s bbrState, inFlight int64, limit time.Duration) {
+func (p *path) until(s state, inFlight int64, limit time.Duration) {
 	p.t.Helper()
 	p.inFlight = inFlight
 	for end := p.now + limit; p.state != s; {
@@ -72,14 +74,14 @@ func (p *bbrPath) until(s bbrState, inFlight int64, limit time.Duration) {
 }
 
 // lose takes so many segments, of so much in flight, for lost.
-func (p *bbrPath) lose(segments int, inFlight int64) {
+func (p *path) lose(segments int, inFlight int64) {
 	for range segments {
 		p.lost += 1000
-		p.OnLost(Lost{Now: p.now, Size: 1000, Delivered: p.delivered, InFlight: inFlight, Lost: p.lost})
+		p.OnLost(cc.Lost{Now: p.now, Size: 1000, Delivered: p.delivered, InFlight: inFlight, Lost: p.lost})
 	}
 }
 
-func (p *bbrPath) want(s bbrState) {
+func (p *path) want(s state) {
 	p.t.Helper()
 	if p.state != s {
 		p.t.Fatalf("state %d, want %d", p.state, s)
@@ -87,7 +89,7 @@ func (p *bbrPath) want(s bbrState) {
 }
 
 // paces expects the rate to be so many hundredths of the path's, less the margin of one.
-func (p *bbrPath) paces(hundredths int64, of Rate) {
+func (p *path) paces(hundredths int64, of cc.Rate) {
 	p.t.Helper()
 	want := of.Times(hundredths, 100).Times(99, 100)
 	if got := p.PacingRate(); got < want.Times(995, 1000) || got > want.Times(1005, 1000) {
@@ -96,7 +98,7 @@ func (p *bbrPath) paces(hundredths int64, of Rate) {
 }
 
 // windows expects the window to be near n.
-func (p *bbrPath) windows(n int64) {
+func (p *path) windows(n int64) {
 	p.t.Helper()
 	if w := p.Window(); w < n-n/20 || w > n+n/20 {
 		p.t.Errorf("window %d, want about %d", w, n)
@@ -104,76 +106,76 @@ func (p *bbrPath) windows(n int64) {
 }
 
 // cruising is a path of 100 Mbit/s that BBR knows, in Cruise.
-func cruising(t *testing.T) *bbrPath {
+func cruising(t *testing.T) *path {
 	t.Helper()
-	p := newBBRPath(t)
-	p.round(10, 100*mbit, bbrBDP)
-	p.until(bbrCruise, bbrBDP/2, time.Second)
-	p.round(1, 100*mbit, bbrBDP/2)
+	p := newPath(t)
+	p.round(10, 100*mbit, bdp)
+	p.until(cruise, bdp/2, time.Second)
+	p.round(1, 100*mbit, bdp/2)
 	return p
 }
 
 // probing is in Up.
-func probing(t *testing.T) *bbrPath {
+func probing(t *testing.T) *path {
 	t.Helper()
 	p := cruising(t)
-	p.until(bbrUp, bbrBDP, 4*time.Second)
+	p.until(up, bdp, 4*time.Second)
 	return p
 }
 
 // Startup paces 2.77 times as fast as the path delivers, until that no longer grows by a quarter for three round trips.
-func TestBBRStartup(t *testing.T) {
-	p := newBBRPath(t)
+func TestStartup(t *testing.T) {
+	p := newPath(t)
 	for rate := 4 * mbit; rate < 100*mbit; rate *= 2 {
-		p.round(1, rate, rate.Octets(bbrRTT0))
-		p.want(bbrStartup)
+		p.round(1, rate, rate.Octets(rtt0))
+		p.want(startup)
 		p.paces(277, rate)
 	}
-	p.round(2, 100*mbit, 2*bbrBDP)
-	p.want(bbrStartup)
-	p.round(2, 100*mbit, 2*bbrBDP)
-	p.want(bbrDrain)
+	p.round(2, 100*mbit, 2*bdp)
+	p.want(startup)
+	p.round(2, 100*mbit, 2*bdp)
+	p.want(drain)
 	p.paces(50, 100*mbit)
-	p.round(1, 100*mbit, 3*bbrBDP/2)
-	p.want(bbrDrain)
-	p.inFlight = bbrBDP
+	p.round(1, 100*mbit, 3*bdp/2)
+	p.want(drain)
+	p.inFlight = bdp
 	p.ack()
-	p.want(bbrCruise) // for which nothing is queued any more
+	p.want(cruise) // for which nothing is queued any more
 	p.paces(100, 100*mbit)
-	if w := p.Window(); w < 2*bbrBDP || w > 3*bbrBDP {
+	if w := p.Window(); w < 2*bdp || w > 3*bdp {
 		t.Errorf("window %d: twice what fits the path, and what came at once", w)
 	}
 }
 
 // It does not end when the application is what keeps the rate from growing.
-func TestBBRStartupLimited(t *testing.T) {
-	p := newBBRPath(t)
+func TestStartupLimited(t *testing.T) {
+	p := newPath(t)
 	p.limited = true
 	p.round(20, 10*mbit, 50_000)
-	p.want(bbrStartup)
+	p.want(startup)
 	p.limited = false
 	p.round(4, 10*mbit, 50_000)
-	if p.state == bbrStartup {
+	if p.state == startup {
 		t.Error("it goes on for ever")
 	}
 }
 
 // Drain ends after three round trips even if the queue is another's.
-func TestBBRDrainEnds(t *testing.T) {
-	p := newBBRPath(t)
-	p.until(bbrDrain, bbrBDP, time.Second)
+func TestDrainEnds(t *testing.T) {
+	p := newPath(t)
+	p.until(drain, bdp, time.Second)
 	p.rate = 100 * mbit
-	p.round(3, mbit, bbrBDP)
-	p.want(bbrDrain)
-	p.round(2, mbit, bbrBDP)
-	if p.state == bbrDrain {
+	p.round(3, mbit, bdp)
+	p.want(drain)
+	p.round(2, mbit, bdp)
+	if p.state == drain {
 		t.Error("still in Drain")
 	}
 }
 
 // In Startup more than two in a hundred lost in a round trip of fast recovery, in six places, say that the pipe is full;
 // fewer, or once, do not.
-func TestBBRStartupLoss(t *testing.T) {
+func TestStartupLoss(t *testing.T) {
 	for _, c := range []struct {
 		name       string
 		lost       int
@@ -187,28 +189,28 @@ func TestBBRStartupLoss(t *testing.T) {
 		{"before fast recovery", 20, false, true, false},
 		{"any without SACK", 1, true, false, true},
 	} {
-		p := newBBRPath(t)
+		p := newPath(t)
 		p.sack = c.sack
 		for rate := 5 * mbit; rate < 100*mbit; rate *= 2 {
-			p.round(1, rate, rate.Octets(bbrRTT0))
+			p.round(1, rate, rate.Octets(rtt0))
 		}
-		p.round(1, 100*mbit, bbrBDP)
-		p.lose(c.lost, bbrBDP)
+		p.round(1, 100*mbit, bdp)
+		p.lose(c.lost, bdp)
 		if c.recovering {
-			p.OnLoss(Loss{Now: p.now, InFlight: bbrBDP})
+			p.OnLoss(cc.Loss{Now: p.now, InFlight: bdp})
 		}
-		p.round(1, 125*mbit, bbrBDP)
+		p.round(1, 125*mbit, bdp)
 		p.ack()
-		if ended := p.state != bbrStartup; ended != c.ends {
+		if ended := p.state != startup; ended != c.ends {
 			t.Errorf("%s: state %d", c.name, p.state)
 		}
-		if c.ends && (p.bounds.longTerm < bbrBDP || p.bounds.longTerm > 2*bbrBDP) {
+		if c.ends && (p.bounds.longTerm < bdp || p.bounds.longTerm > 2*bdp) {
 			t.Errorf("%s: limit %d", c.name, p.bounds.longTerm)
 		}
 		if c.ends {
 			p.OnSpurious()
-			p.want(bbrStartup)
-			if p.bounds.longTerm != maxWindow {
+			p.want(startup)
+			if p.bounds.longTerm != cc.MaxWindow {
 				t.Errorf("%s: after it was taken back, the limit is %d", c.name, p.bounds.longTerm)
 			}
 		}
@@ -217,60 +219,60 @@ func TestBBRStartupLoss(t *testing.T) {
 
 // A cycle: Down until nothing is queued, Cruise for two to three seconds, Refill for a round trip, Up until the rate does
 // not grow.
-func TestBBRCycle(t *testing.T) {
+func TestCycle(t *testing.T) {
 	p := cruising(t)
 	p.paces(100, 100*mbit)
 	began := p.cycle.began
-	p.until(bbrRefill, bbrBDP, 4*time.Second)
+	p.until(refill, bdp, 4*time.Second)
 	if took := p.now - began; took < 2*time.Second || took > 3*time.Second+p.rtt {
 		t.Errorf("Refill after %v", took)
 	}
 	p.paces(100, 100*mbit)
-	p.round(1, 100*mbit, bbrBDP)
-	p.until(bbrUp, bbrBDP, p.rtt)
+	p.round(1, 100*mbit, bdp)
+	p.until(up, bdp, p.rtt)
 	p.ack()
 	p.paces(125, 100*mbit)
-	p.windows(2*bbrBDP + bbrBDP/4 + p.aggregate.extra() + 2000)
-	p.round(2, 100*mbit, 5*bbrBDP/4)
-	p.want(bbrUp)
-	p.round(2, 100*mbit, 5*bbrBDP/4)
-	p.want(bbrDown)
-	p.round(1, 100*mbit, 5*bbrBDP/4)
-	p.want(bbrDown)
+	p.windows(2*bdp + bdp/4 + p.aggregate.extra() + 2000)
+	p.round(2, 100*mbit, 5*bdp/4)
+	p.want(up)
+	p.round(2, 100*mbit, 5*bdp/4)
+	p.want(down)
+	p.round(1, 100*mbit, 5*bdp/4)
+	p.want(down)
 	p.paces(90, 100*mbit)
-	p.until(bbrCruise, bbrBDP/2, p.rtt)
+	p.until(cruise, bdp/2, p.rtt)
 }
 
 // More bandwidth is found by Up, which goes on as long as it grows; less is believed after two cycles.
-func TestBBRBandwidthChanges(t *testing.T) {
+func TestBandwidthChanges(t *testing.T) {
 	p := probing(t)
 	for rate := 125 * mbit; rate < 400*mbit; rate = rate.Times(5, 4) + 1 {
-		p.round(1, rate, rate.Octets(bbrRTT0))
-		p.want(bbrUp)
+		p.round(1, rate, rate.Octets(rtt0))
+		p.want(up)
 		p.paces(125, rate)
 	}
 	high := p.bandwidth.max()
 	p.rate = 50 * mbit
-	p.until(bbrDown, bbrBDP, time.Second)
+	p.until(down, bdp, time.Second)
 	for range 2 {
-		p.until(bbrCruise, 1000, time.Second)
+		p.until(cruise, 1000, time.Second)
 		if p.bandwidth.max() != high {
 			t.Fatalf("%d believed at once", p.bandwidth.max())
 		}
-		p.until(bbrUp, 1000, 4*time.Second)
-		p.until(bbrDown, 1000, time.Second)
+		p.until(up, 1000, 4*time.Second)
+		p.until(down, 1000, time.Second)
 	}
-	p.until(bbrCruise, 1000, time.Second)
+	p.until(cruise, 1000, time.Second)
 	p.paces(100, 50*mbit)
 }
 
 // With a short path, where Reno's window would have grown by what fits it sooner, the cycle is that long.
-func TestBBRBesideReno(t *testing.T) {
-	p := newBBRPath(t)
+func TestBesideReno(t *testing.T) {
+	p := newPath(t)
 	p.round(10, 2*mbit, 10_000)
-	p.until(bbrCruise, 5_000, time.Second)
+	p.until(cruise, 5_000, time.Second)
 	began := p.now
-	p.until(bbrRefill, 10_000, 4*time.Second)
+	p.until(refill, 10_000, 4*time.Second)
 	if took := p.now - began; took > 12*p.rtt {
 		t.Errorf("Refill after %v, want about ten round trips", took)
 	}
@@ -278,14 +280,14 @@ func TestBBRBesideReno(t *testing.T) {
 
 // A probe that loses more than two in a hundred sets the long-term limit and ends; the limit holds in Cruise with some
 // room for others; the next probe stops when it comes to the limit, and if that goes well another follows and goes on.
-func TestBBRLongTermLimit(t *testing.T) {
+func TestLongTermLimit(t *testing.T) {
 	p := probing(t)
-	const inFlight = 5 * bbrBDP / 4 // 625 segments: twelve may be lost, and seven more by chance
+	const inFlight = 5 * bdp / 4 // 625 segments: twelve may be lost, and seven more by chance
 	p.round(1, 100*mbit, inFlight)
 	p.lose(19, inFlight)
-	p.want(bbrUp)
+	p.want(up)
 	p.lose(1, inFlight)
-	p.want(bbrDown)
+	p.want(down)
 	if l := p.bounds.longTerm; l < inFlight-1000 || l > inFlight {
 		t.Errorf("limit %d, want that of before the last loss, %d", l, inFlight)
 	}
@@ -294,24 +296,24 @@ func TestBBRLongTermLimit(t *testing.T) {
 		t.Errorf("limit %d after more of the same", l)
 	}
 	p.lost = 0
-	p.until(bbrCruise, bbrBDP/2, time.Second)
+	p.until(cruise, bdp/2, time.Second)
 	p.ack()
 	p.windows(inFlight * 85 / 100)
 
-	p.until(bbrUp, bbrBDP, 4*time.Second)
-	p.until(bbrDown, inFlight, p.rtt) // at once
+	p.until(up, bdp, 4*time.Second)
+	p.until(down, inFlight, p.rtt) // at once
 	if !p.cycle.cautious {
 		t.Error("not cautious")
 	}
-	p.until(bbrRefill, bbrBDP, 2*p.rtt)
-	p.until(bbrUp, bbrBDP, 2*p.rtt)
+	p.until(refill, bdp, 2*p.rtt)
+	p.until(up, bdp, 2*p.rtt)
 	p.full = true
 	before := p.bounds.longTerm
 	for range 4 {
 		p.window = p.bounds.longTerm // full, and that is the limit
 		p.round(1, 100*mbit, inFlight)
 	}
-	p.want(bbrUp)
+	p.want(up)
 	if grown := p.bounds.longTerm - before; grown < 7_000 || grown > 20_000 {
 		t.Errorf("the limit has grown by %d octets, want 1, 2, 4 and 8 segments", grown)
 	}
@@ -319,11 +321,11 @@ func TestBBRLongTermLimit(t *testing.T) {
 
 // Beyond the limit of what is borne, a round trip's loss in Cruise brings down rate and window to what was delivered, by
 // three in ten at the most; until the next probe.
-func TestBBRShortTermLimit(t *testing.T) {
+func TestShortTermLimit(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		lost      int
-		delivered Rate
+		delivered cc.Rate
 		want      int64 // hundredths of the rate
 	}{
 		{"one in a hundred is borne", 5, 95 * mbit, 100},
@@ -335,53 +337,53 @@ func TestBBRShortTermLimit(t *testing.T) {
 			p := cruising(t)
 			for range 2 { // of the first, a sample from before counts
 				p.lost = 0
-				p.lose(c.lost, bbrBDP)
-				p.round(1, c.delivered, bbrBDP)
+				p.lose(c.lost, bdp)
+				p.round(1, c.delivered, bdp)
 				p.ack()
 			}
 			p.paces(c.want, 100*mbit)
 			p.rate, p.lost = 100*mbit, 0
-			p.until(bbrRefill, bbrBDP, 4*time.Second)
+			p.until(refill, bdp, 4*time.Second)
 			p.paces(100, 100*mbit)
 		})
 	}
 }
 
 // A mark is answered like too much loss; in Startup it ends that.
-func TestBBRMark(t *testing.T) {
+func TestMark(t *testing.T) {
 	p := cruising(t)
 	for range 2 {
-		p.OnLoss(Loss{Now: p.now, InFlight: bbrBDP, ECN: true})
-		p.round(1, 80*mbit, bbrBDP)
+		p.OnLoss(cc.Loss{Now: p.now, InFlight: bdp, ECN: true})
+		p.round(1, 80*mbit, bdp)
 		p.ack()
 	}
 	p.paces(80, 100*mbit)
 
 	p = probing(t)
-	p.round(1, 100*mbit, bbrBDP)
-	p.OnLoss(Loss{Now: p.now, InFlight: bbrBDP, ECN: true})
-	p.want(bbrDown)
-	if p.bounds.longTerm != bbrBDP {
+	p.round(1, 100*mbit, bdp)
+	p.OnLoss(cc.Loss{Now: p.now, InFlight: bdp, ECN: true})
+	p.want(down)
+	if p.bounds.longTerm != bdp {
 		t.Errorf("limit %d", p.bounds.longTerm)
 	}
 
-	p = newBBRPath(t)
-	p.round(2, 100*mbit, bbrBDP)
-	p.OnLoss(Loss{Now: p.now, InFlight: bbrBDP, ECN: true})
+	p = newPath(t)
+	p.round(2, 100*mbit, bdp)
+	p.OnLoss(cc.Loss{Now: p.now, InFlight: bdp, ECN: true})
 	p.ack()
-	if p.state == bbrStartup {
+	if p.state == startup {
 		t.Error("Startup goes on")
 	}
 }
 
 // When the round trip has not been shorter for five seconds, half of what fits the path is in flight for 200 ms and a
 // round trip.
-func TestBBRProbeRTT(t *testing.T) {
+func TestProbeRTT(t *testing.T) {
 	p := cruising(t)
 	p.stale = true
 	began := p.now
-	p.inFlight = bbrBDP
-	for p.state != bbrProbeRTT {
+	p.inFlight = bdp
+	for p.state != probeRTT {
 		if p.ack(); p.now > began+6*time.Second {
 			t.Fatal("no ProbeRTT")
 		}
@@ -389,23 +391,23 @@ func TestBBRProbeRTT(t *testing.T) {
 	if after := p.now - began; after < 5*time.Second || after > 5*time.Second+p.rtt {
 		t.Errorf("after %v", after)
 	}
-	p.windows(bbrBDP / 2)
+	p.windows(bdp / 2)
 	start := p.now
-	p.round(2, 100*mbit, bbrBDP) // still draining
-	p.want(bbrProbeRTT)
+	p.round(2, 100*mbit, bdp) // still draining
+	p.want(probeRTT)
 	drained := p.now
-	p.until(bbrCruise, bbrBDP/2, time.Second)
+	p.until(cruise, bdp/2, time.Second)
 	if took := p.now - drained; took < 200*time.Millisecond || took > 300*time.Millisecond {
 		t.Errorf("%v, of them %v drained", p.now-start, took)
 	}
-	p.round(2, 100*mbit, bbrBDP)
+	p.round(2, 100*mbit, bdp)
 	p.paces(100, 100*mbit)
-	p.windows(2*bbrBDP + p.aggregate.extra())
+	p.windows(2*bdp + p.aggregate.extra())
 }
 
 // A probe that ProbeRTT cuts short is the last of its cycle: where a queue makes round trips so long that no Up ends by
 // itself, the filter forgets a rate after two of them.
-func TestBBRProbeRTTCutsProbe(t *testing.T) {
+func TestProbeRTTCutsProbe(t *testing.T) {
 	p := cruising(t)
 	p.stale, p.rtt = true, time.Second // a queue stands
 	for cut := range 2 {
@@ -413,9 +415,9 @@ func TestBBRProbeRTTCutsProbe(t *testing.T) {
 			t.Fatalf("the filter has forgotten the rate after %d probes", cut)
 		}
 		p.rate = 50 * mbit
-		p.until(bbrUp, bbrBDP, 5*time.Second)
-		p.until(bbrProbeRTT, bbrBDP, 5*time.Second)
-		p.until(bbrCruise, bbrBDP/4, 5*time.Second)
+		p.until(up, bdp, 5*time.Second)
+		p.until(probeRTT, bdp, 5*time.Second)
+		p.until(cruise, bdp/4, 5*time.Second)
 	}
 	if got := p.bandwidth.max(); got > 51*mbit {
 		t.Errorf("bandwidth %d after two probes, want %d", got, 50*mbit)
@@ -424,7 +426,7 @@ func TestBBRProbeRTTCutsProbe(t *testing.T) {
 
 // A cycle that ProbeRTT interrupts before its probe does not advance the filter, nor does one in which the application
 // limits the rate.
-func TestBBRProbeRTTKeepsBandwidth(t *testing.T) {
+func TestProbeRTTKeepsBandwidth(t *testing.T) {
 	for _, limited := range []bool{false, true} {
 		p := cruising(t)
 		high := p.bandwidth.max()
@@ -432,13 +434,13 @@ func TestBBRProbeRTTKeepsBandwidth(t *testing.T) {
 		for range 3 {
 			p.rate = 50 * mbit
 			if limited {
-				p.until(bbrUp, bbrBDP, 5*time.Second)
+				p.until(up, bdp, 5*time.Second)
 			}
-			p.stale, p.BBR.rtt.probeAt = true, p.now-probeRTTInterval // ProbeRTT is due
-			p.until(bbrProbeRTT, bbrBDP, time.Second)
-			p.until(bbrCruise, bbrBDP/4, time.Second)
+			p.stale, p.Controller.rtt.probeAt = true, p.now-probeRTTInterval // ProbeRTT is due
+			p.until(probeRTT, bdp, time.Second)
+			p.until(cruise, bdp/4, time.Second)
 			p.stale = false
-			p.round(2, 50*mbit, bbrBDP/2)
+			p.round(2, 50*mbit, bdp/2)
 		}
 		if got := p.bandwidth.max(); got != high {
 			t.Errorf("limited %v: bandwidth %d, want %d", limited, got, high)
@@ -447,32 +449,32 @@ func TestBBRProbeRTTKeepsBandwidth(t *testing.T) {
 }
 
 // A path that has become longer is believed to be after ten seconds.
-func TestBBRLongerPath(t *testing.T) {
+func TestLongerPath(t *testing.T) {
 	p := cruising(t)
 	p.rtt, p.stale = 80*time.Millisecond, true
 	for end := p.now + 9*time.Second; p.now < end; {
-		p.round(1, 100*mbit, bbrBDP)
+		p.round(1, 100*mbit, bdp)
 	}
-	if p.BBR.rtt.min != bbrRTT0 {
-		t.Errorf("%v after nine seconds", p.BBR.rtt.min)
+	if p.Controller.rtt.min != rtt0 {
+		t.Errorf("%v after nine seconds", p.Controller.rtt.min)
 	}
 	for end := p.now + 3*time.Second; p.now < end; {
-		p.round(1, 100*mbit, bbrBDP/2)
+		p.round(1, 100*mbit, bdp/2)
 	}
-	if p.BBR.rtt.min != p.rtt {
-		t.Errorf("%v, want %v", p.BBR.rtt.min, p.rtt)
+	if p.Controller.rtt.min != p.rtt {
+		t.Errorf("%v, want %v", p.Controller.rtt.min, p.rtt)
 	}
 }
 
 // After a timeout there is one segment beside what is on its way; when all is repaired the window is what it was.
-func TestBBRTimeout(t *testing.T) {
+func TestTimeout(t *testing.T) {
 	p := cruising(t)
 	before := p.Window()
-	p.OnTimeout(Loss{Now: p.now, InFlight: bbrBDP, Pipe: 3000})
+	p.OnTimeout(cc.Loss{Now: p.now, InFlight: bdp, Pipe: 3000})
 	if p.Window() != 4000 {
 		t.Errorf("window %d, want 4000", p.Window())
 	}
-	p.OnTimeout(Loss{Now: p.now, InFlight: bbrBDP, Again: true})
+	p.OnTimeout(cc.Loss{Now: p.now, InFlight: bdp, Again: true})
 	if p.Window() != 1000 {
 		t.Errorf("window %d, want 1000", p.Window())
 	}
@@ -483,27 +485,27 @@ func TestBBRTimeout(t *testing.T) {
 }
 
 // What a spurious loss took is given back, and a probe it ended begins again.
-func TestBBRSpurious(t *testing.T) {
+func TestSpurious(t *testing.T) {
 	p := probing(t)
-	p.round(1, 100*mbit, bbrBDP)
-	p.lose(50, bbrBDP)
-	p.OnLoss(Loss{Now: p.now, InFlight: bbrBDP})
-	p.want(bbrDown)
-	p.round(3, 50*mbit, bbrBDP)
+	p.round(1, 100*mbit, bdp)
+	p.lose(50, bdp)
+	p.OnLoss(cc.Loss{Now: p.now, InFlight: bdp})
+	p.want(down)
+	p.round(3, 50*mbit, bdp)
 	p.OnSpurious()
-	p.want(bbrRefill)
+	p.want(refill)
 	p.lost = 0
 	p.ack()
 	p.paces(100, 100*mbit)
-	if p.bounds.longTerm != maxWindow || p.bounds.inFlight != maxWindow {
+	if p.bounds.longTerm != cc.MaxWindow || p.bounds.inFlight != cc.MaxWindow {
 		t.Errorf("limits %d, %d", p.bounds.longTerm, p.bounds.inFlight)
 	}
 	p.OnSpurious() // not twice
-	p.want(bbrRefill)
+	p.want(refill)
 }
 
 // After the application had left the path empty it is filled at its rate, whatever the state, and there is no ProbeRTT.
-func TestBBRRestart(t *testing.T) {
+func TestRestart(t *testing.T) {
 	p := probing(t)
 	p.ack()
 	p.paces(125, 100*mbit)
@@ -511,22 +513,22 @@ func TestBBRRestart(t *testing.T) {
 	p.OnRestart(p.now)
 	p.paces(100, 100*mbit)
 	p.ack()
-	if p.state == bbrProbeRTT {
+	if p.state == probeRTT {
 		t.Error("ProbeRTT: the path was empty")
 	}
 }
 
 // Where ACKs come for much at once the window is larger by that.
-func TestBBRAggregation(t *testing.T) {
+func TestAggregation(t *testing.T) {
 	p := cruising(t)
 	smooth := p.Window()
 	for range 30 {
 		p.now += p.rtt
-		p.delivered += bbrBDP
-		p.OnAck(Ack{Now: p.now, Acked: bbrBDP, Delivered: p.delivered, InFlight: bbrBDP, RTT: p.rtt, SRTT: p.rtt,
-			Sample: Sample{Delivered: bbrBDP, Interval: p.rtt, Prior: p.delivered - bbrBDP, InFlight: bbrBDP}})
+		p.delivered += bdp
+		p.OnAck(cc.Ack{Now: p.now, Acked: bdp, Delivered: p.delivered, InFlight: bdp, RTT: p.rtt, SRTT: p.rtt,
+			Sample: cc.Sample{Delivered: bdp, Interval: p.rtt, Prior: p.delivered - bdp, InFlight: bdp}})
 	}
-	if w := p.Window(); w < smooth+bbrBDP/2 || w > 3*bbrBDP+bbrBDP/4 {
+	if w := p.Window(); w < smooth+bdp/2 || w > 3*bdp+bdp/4 {
 		t.Errorf("window %d, without aggregation %d", w, smooth)
 	}
 }
@@ -539,17 +541,17 @@ func TestInFlightAtLoss(t *testing.T) {
 		{50_000, 1_000_000, 90_000, 950_000}, // too much before
 		{1000, 1000, 1000, 0},
 	} {
-		if got := inFlightAtLoss(&Lost{Size: c.size, InFlight: c.inFlight, Lost: c.lost}); got != c.want {
+		if got := inFlightAtLoss(&cc.Lost{Size: c.size, InFlight: c.inFlight, Lost: c.lost}); got != c.want {
 			t.Errorf("%d of %d, %d lost: %d, want %d", c.size, c.inFlight, c.lost, got, c.want)
 		}
 	}
 }
 
 // Two connections do not probe in step.
-func TestBBRWaits(t *testing.T) {
+func TestWaits(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for seed := range uint64(20) {
-		b := NewBBR(BBRConfig{MSS: 1000, Window: 10_000, Seed: seed})
+		b := New(Config{MSS: 1000, Window: 10_000, Seed: seed})
 		b.beginDown()
 		if b.cycle.wait < 2*time.Second || b.cycle.wait >= 3*time.Second {
 			t.Errorf("seed %d: %v", seed, b.cycle.wait)
@@ -562,11 +564,11 @@ func TestBBRWaits(t *testing.T) {
 }
 
 // No input makes the window overflow, fall below a segment, or the arithmetic fail.
-func FuzzBBR(f *testing.F) {
+func FuzzController(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 10, 11}, uint16(1448))
 	f.Fuzz(func(t *testing.T, p []byte, mss uint16) {
 		size := int(max(mss, 48))
-		b := NewBBR(BBRConfig{MSS: size, Window: InitialWindow(size), NoSACK: mss%2 == 0, Seed: uint64(mss)})
+		b := New(Config{MSS: size, Window: cc.InitialWindow(size), NoSACK: mss%2 == 0, Seed: uint64(mss)})
 		now, delivered := time.Duration(1), int64(0)
 		for len(p) >= 5 {
 			a, n, d := int64(p[1])<<(p[2]%36), p[0], time.Duration(p[3])
@@ -575,17 +577,17 @@ func FuzzBBR(f *testing.F) {
 			switch n % 8 {
 			case 0, 1, 2:
 				delivered += a
-				b.OnAck(Ack{
+				b.OnAck(cc.Ack{
 					Now: now, Acked: a, Delivered: delivered, InFlight: c, Full: n&16 != 0, RTT: d * time.Millisecond,
-					SRTT: d << (p[1] % 30), Sample: Sample{Delivered: a, Interval: d << (p[4] % 40),
+					SRTT: d << (p[1] % 30), Sample: cc.Sample{Delivered: a, Interval: d << (p[4] % 40),
 						Prior: delivered - a, InFlight: c, Lost: c / 2 * int64(n&1), Limited: n&32 != 0},
 				})
 			case 3:
-				b.OnLost(Lost{Now: now, Size: a, Delivered: delivered, InFlight: c, Lost: a + c})
+				b.OnLost(cc.Lost{Now: now, Size: a, Delivered: delivered, InFlight: c, Lost: a + c})
 			case 4:
-				b.OnLoss(Loss{Now: now, InFlight: a, ECN: n&16 != 0})
+				b.OnLoss(cc.Loss{Now: now, InFlight: a, ECN: n&16 != 0})
 			case 5:
-				b.OnTimeout(Loss{Now: now, InFlight: a, Pipe: c, Again: n&16 != 0})
+				b.OnTimeout(cc.Loss{Now: now, InFlight: a, Pipe: c, Again: n&16 != 0})
 			case 6:
 				switch n & 24 {
 				case 0:
@@ -599,7 +601,7 @@ func FuzzBBR(f *testing.F) {
 				size = max(48, int(a%65536))
 				b.SetMSS(size)
 			}
-			if b.Window() < int64(size) || b.Window() > maxWindow || b.PacingRate() < 0 || b.PacingRate() > maxWindow ||
+			if b.Window() < int64(size) || b.Window() > cc.MaxWindow || b.PacingRate() < 0 || b.PacingRate() > cc.MaxWindow ||
 				b.bounds.longTerm < 1 || b.bounds.inFlight < 0 || b.bounds.bandwidth < 0 {
 				t.Fatalf("window %d, rate %d, limits %+v", b.Window(), b.PacingRate(), b.bounds)
 			}

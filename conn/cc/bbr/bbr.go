@@ -1,0 +1,170 @@
+// Package bbr implements BBR version 3, a congestion controller that models the path (draft-ietf-ccwg-bbr-06). It measures
+// the rate at which the path delivers and its shortest round-trip time, sends at that rate, and keeps at most about twice
+// their product in flight. From time to time it probes for more bandwidth and for a shorter round trip. It tolerates the
+// loss of up to 2 % of the segments; a higher loss rate limits the bytes in flight.
+//
+//	bbr.go       the controller, and the order of steps for each event
+//	model.go     measurements: bandwidth, aggregation of ACKs, rounds, and whether the pipe is full
+//	state.go     Startup, Drain, and the cycle of ProbeBW
+//	bounds.go    long-term and short-term limits that follow from loss
+//	probertt.go  ProbeRTT
+//	control.go   the window and the rate
+//
+// Section numbers in brackets are those of the draft.
+package bbr
+
+import (
+	"time"
+
+	"minitcp/conn/cc"
+)
+
+// Controller is the BBR state of one connection. It implements [cc.Controller].
+type Controller struct {
+	mss     int64
+	initial int64 // window to begin with
+	sack    bool
+	random  uint64
+
+	window int64
+	rate   cc.Rate
+	prior  int64 // last window that neither loss recovery nor ProbeRTT had made smaller
+
+	now       time.Duration
+	delivered int64 // octets, since the connection began
+
+	state      state
+	rounds     rounds
+	bandwidth  bandwidthFilter
+	aggregate  aggregation
+	full       fullPipe
+	cycle      cycle
+	bounds     bounds
+	rtt        rttFilter
+	recovering bool // an episode of loss recovery is under way
+	restarting bool // after an idle time
+	drainStart int64
+	undo       undo
+}
+
+// Config configures a Controller.
+type Config struct {
+	// MSS is the size of a full segment, Window the initial window.
+	MSS    int
+	Window int64
+	// NoSACK says that the peer does not tell what arrives out of order: then any loss is too much.
+	NoSACK bool
+	// Seed makes the waiting times random: a number that others cannot guess.
+	Seed uint64
+}
+
+// New returns a Controller in Startup.
+func New(cfg Config) *Controller {
+	b := &Controller{
+		mss: int64(cfg.MSS), initial: cfg.Window, window: cfg.Window, sack: !cfg.NoSACK, random: cfg.Seed,
+		rtt: rttFilter{min: noRTT, probe: noRTT},
+	}
+	b.bounds.longTerm = cc.MaxWindow
+	b.bounds.resetShortTerm()
+	b.cycle.perSegment = cc.MaxWindow
+	return b
+}
+
+// Window implements [cc.Controller].
+func (b *Controller) Window() int64 { return b.window }
+
+// SlowStartThreshold implements [cc.Controller]: there is none.
+func (b *Controller) SlowStartThreshold() int64 { return cc.MaxWindow }
+
+// PacingRate implements [cc.Controller].
+func (b *Controller) PacingRate() cc.Rate { return b.rate }
+
+// Models implements [cc.Controller].
+func (b *Controller) Models() bool { return true }
+
+// OnAck implements [cc.Controller] (5.2.3).
+func (b *Controller) OnAck(a cc.Ack) {
+	b.now, b.delivered = a.Now, a.Delivered
+	b.latest(&a)
+	b.measure(&a)
+	b.adaptShortTerm(&a)
+	b.aggregated(&a)
+	b.checkFullPipe(&a)
+	b.checkStartupDone(&a)
+	b.checkDrainDone(&a)
+	b.advanceCycle(&a)
+	b.checkRTT(&a)
+	b.nextLatest(&a)
+	b.control(&a)
+}
+
+// OnLost implements [cc.Controller] (5.5.10.2).
+func (b *Controller) OnLost(l cc.Lost) {
+	b.now, b.delivered = l.Now, l.Delivered
+	b.save()
+	b.noteLoss()
+	b.bounds.events++
+	if b.cycle.probed && b.tooHigh(l.Lost, l.InFlight) {
+		b.inFlightTooHigh(inFlightAtLoss(&l), l.Limited)
+	}
+}
+
+// OnLoss implements [cc.Controller].
+func (b *Controller) OnLoss(l cc.Loss) {
+	b.now = l.Now
+	if l.ECN {
+		b.marked(l)
+		return
+	}
+	b.save()
+	b.recovering = true
+}
+
+// OnTimeout implements [cc.Controller]: one segment beside what is on its way, and then up again (5.6.4.4).
+func (b *Controller) OnTimeout(l cc.Loss) {
+	b.now = l.Now
+	b.save()
+	b.recovering = true
+	b.window = min(max(l.Pipe, 0)+b.mss, cc.MaxWindow)
+}
+
+// OnRecovered implements [cc.Controller].
+func (b *Controller) OnRecovered() {
+	b.recovering = false
+	b.undo.saved = false
+	b.restoreWindow()
+}
+
+// OnRestart implements [cc.Controller]: what is sent fills an empty path at the path's rate (5.4.1).
+func (b *Controller) OnRestart(now time.Duration) {
+	b.now = now
+	b.restarting = true
+	b.aggregate.begin(now)
+	switch {
+	case b.state.probesBW():
+		b.setRate(unity)
+	case b.state == probeRTT:
+		b.checkProbeRTTDone()
+	}
+}
+
+// OnIdle implements [cc.Controller]: the model does not wear out, and pacing needs no ACKs to keep time.
+func (b *Controller) OnIdle() {}
+
+// Resume implements [cc.Controller]: the path is measured anew.
+func (b *Controller) Resume(int64) {}
+
+// SetMSS implements [cc.Controller].
+func (b *Controller) SetMSS(mss int) {
+	b.mss = int64(mss)
+	b.window = max(b.window, b.mss)
+}
+
+// draw is the next random number (splitmix64).
+func (b *Controller) draw() uint64 {
+	b.random += 0x9e3779b97f4a7c15
+	z := b.random
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
