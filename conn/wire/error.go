@@ -15,8 +15,10 @@ const (
 	ErrIPv4TotalLength
 	// ErrIPv4Checksum: the header checksum is wrong.
 	ErrIPv4Checksum
-	// ErrFragment: the packet is one fragment of several. They are not put together.
+	// ErrFragment: the packet is one fragment of several. See [ParseFragment].
 	ErrFragment
+	// ErrNotFragment: the packet is whole.
+	ErrNotFragment
 	// ErrIPv6PayloadLength: the payload length is more than arrived, or 0 although there must be a payload.
 	ErrIPv6PayloadLength
 	// ErrIPv6Jumbogram: the packet claims to be longer than 65,535 octets (RFC 2675).
@@ -31,6 +33,10 @@ const (
 	ErrTCPOptionLength
 	// ErrTCPChecksum: the segment is damaged (MUST-3). ParseTCP leaves this to VerifyTCP and its caller.
 	ErrTCPChecksum
+	// ErrUDPLength: the length is below 8 bytes or runs past the packet.
+	ErrUDPLength
+	// ErrUDPChecksum: the datagram is damaged, or has no checksum in IPv6. ParseUDP leaves this to VerifyUDP and its caller.
+	ErrUDPChecksum
 	// ErrICMPTruncated: the message is shorter than 8 octets.
 	ErrICMPTruncated
 	// ErrICMPChecksum: the message is damaged.
@@ -48,6 +54,7 @@ var errorTexts = [errorCount]struct{ name, text string }{
 	ErrIPv4TotalLength:   {"ipv4-total-length", "ipv4: total length is shorter than the header or runs past the packet"},
 	ErrIPv4Checksum:      {"ipv4-checksum", "ipv4: header checksum is wrong"},
 	ErrFragment:          {"fragment", "ip: packet is a fragment"},
+	ErrNotFragment:       {"not-fragment", "ip: packet is no fragment"},
 	ErrIPv6PayloadLength: {"ipv6-payload-length", "ipv6: payload length is 0 or runs past the packet"},
 	ErrIPv6Jumbogram:     {"ipv6-jumbogram", "ipv6: packet is a jumbogram"},
 	ErrIPv6Extension:     {"ipv6-extension", "ipv6: extension header is malformed, misplaced or routes the packet on"},
@@ -55,6 +62,8 @@ var errorTexts = [errorCount]struct{ name, text string }{
 	ErrTCPDataOffset:     {"tcp-data-offset", "tcp: data offset is below 5 or runs past the segment"},
 	ErrTCPOptionLength:   {"tcp-option-length", "tcp: option length is wrong or runs past the header"},
 	ErrTCPChecksum:       {"tcp-checksum", "tcp: checksum is wrong"},
+	ErrUDPLength:         {"udp-length", "udp: length is below 8 or runs past the packet"},
+	ErrUDPChecksum:       {"udp-checksum", "udp: checksum is wrong"},
 	ErrICMPTruncated:     {"icmp-truncated", "icmp: message is shorter than its header"},
 	ErrICMPChecksum:      {"icmp-checksum", "icmp: checksum is wrong"},
 	ErrVirtioHeader:      {"virtio-header", "virtio: frame is shorter than its header"},
