@@ -98,6 +98,10 @@ func TestEveryTarget(t *testing.T) {
 			if r.Value.Median <= 0 && r.Workload != idleHeapName { // the floor has nothing on its heap
 				t.Errorf("%s of %s is %v", r.Workload, r.Target, r.Value.Median)
 			}
+			timed := r.Unit == "k/s"
+			if l := r.Latency; timed != (l != nil) || timed && !(l.P50 > 0 && l.P50 <= l.P99 && l.P99 <= l.Max) {
+				t.Errorf("%s of %s: latency %+v", r.Workload, r.Target, l)
+			}
 			if r.CPUUnit != "" && (r.CPU < 0 || r.BothCPU <= r.CPU) {
 				t.Errorf("%s of %s: CPU %v of its own, %v with the client's", r.Workload, r.Target, r.CPU, r.BothCPU)
 			}

@@ -134,6 +134,7 @@ func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
 			return nil, err
 		}
 		s.Value, s.CPU, s.BothCPU, ok = m.value(&begin, &end)
+		s.Latency = m.latency(&begin, &end)
 	}
 	if m.profiles != "" {
 		if err := m.process.StopProfile(m.profile("allocs")); err != nil {
@@ -166,7 +167,7 @@ func (m *measurement) wait(ctx context.Context, d time.Duration) error {
 func (m *measurement) point() (p point, err error) {
 	p.subject, err = m.process.Usage()
 	p.time, p.clientCPU = time.Now(), subject.CPUTime()
-	p.received, p.transactions = m.crew.Received(), m.crew.Transactions()
+	p.received, p.transactions, p.times = m.crew.Received(), m.crew.Transactions(), m.crew.Times()
 	return p, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"minitcp/bench/latency"
 	"minitcp/bench/load"
 	"minitcp/bench/report"
 	"minitcp/bench/subject"
@@ -28,10 +29,10 @@ var workloads = []workload{
 	{"up8", "bulk to the target, 8 connections", load.Upload, 8, 0},
 	{"down", "bulk from the target, one connection", load.Download, 1, 0},
 	{"down8", "bulk from the target, 8 connections", load.Download, 8, 0},
-	{"rr", "64 octets there and back, one connection", load.PingPong, 1, 0},
-	{"rr64", "64 octets there and back, 64 connections", load.PingPong, 64, 0},
-	{"crr", "connect, one octet there and back, reset; one at a time", load.Connect, 1, 0},
-	{"crr32", "connect, one octet there and back, reset; 32 at a time", load.Connect, 32, 0},
+	{"rr", "64 bytes there and back, one connection", load.PingPong, 1, 0},
+	{"rr64", "64 bytes there and back, 64 connections", load.PingPong, 64, 0},
+	{"crr", "connect, one byte there and back, reset; one at a time", load.Connect, 1, 0},
+	{"crr32", "connect, one byte there and back, reset; 32 at a time", load.Connect, 32, 0},
 	{idleName, "memory per idle connection, resident and in Go's heap", load.Idle, 0, 0},
 }
 
@@ -54,7 +55,7 @@ func (w *workload) rows() []report.Workload {
 	case load.PingPong, load.Connect:
 		row.Unit, row.CPUUnit = "k/s", "s/1000"
 	case load.Idle:
-		row.Unit = "octets"
+		row.Unit = "bytes"
 		row.Against = []string{report.Best} // what the kernel keeps, and the floor does not, is in no process
 		heap := row
 		heap.Name = idleHeapName
@@ -65,7 +66,8 @@ func (w *workload) rows() []report.Workload {
 
 // point is how far a measurement has got: what was done, and what it took.
 type point struct {
-	received, transactions int64 // by the client
+	received, transactions int64           // by the client
+	times                  *latency.Counts // of those transactions
 	time                   time.Time
 	clientCPU              time.Duration
 	subject                subject.Usage
@@ -94,6 +96,16 @@ func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, ok bool) {
 	return value, cpu, cpu + (b.clientCPU-a.clientCPU).Seconds()/work, true
 }
 
+// latency returns the distribution of the time of the transactions between two points; nil for bulk.
+func (w *workload) latency(a, b *point) *report.Latency {
+	if w.kind != load.PingPong && w.kind != load.Connect {
+		return nil
+	}
+	us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+	s := b.times.Since(a.times).Summary()
+	return &report.Latency{P50: us(s.P50), P99: us(s.P99), Max: us(s.Max)}
+}
+
 // verify compares what the client says it did with what the target says, both from beginning to end.
 func (w *workload) verify(c load.Total, s subject.Usage) error {
 	same := func(what string, client, server int64) error {
@@ -105,14 +117,14 @@ func (w *workload) verify(c load.Total, s subject.Usage) error {
 	if err := same("connections", c.Connections, s.Accepted); err != nil {
 		return err
 	}
-	if err := same("octets to the target", c.Sent, s.In); err != nil {
+	if err := same("bytes to the target", c.Sent, s.In); err != nil {
 		return err
 	}
 	if w.kind == load.Download {
-		return same("octets from the target", c.Received, s.Out)
+		return same("bytes from the target", c.Received, s.Out)
 	}
 	if w.kind != load.Upload {
-		return same("octets sent and come back", c.Sent, c.Received)
+		return same("bytes sent and come back", c.Sent, c.Received)
 	}
 	return nil
 }

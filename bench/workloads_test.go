@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/bench/latency"
 	"minitcp/bench/load"
 	"minitcp/bench/subject"
 )
@@ -49,6 +50,23 @@ func TestValue(t *testing.T) {
 	}
 }
 
+// Latency is that of the transactions between two points.
+func TestLatency(t *testing.T) {
+	var h latency.Histogram
+	h.Record(time.Hour)
+	a := point{times: h.Counts()}
+	h.Record(2 * time.Microsecond)
+	b := point{times: h.Counts()}
+	for _, name := range []string{"rr", "crr32"} {
+		if l := find(t, name).latency(&a, &b); l == nil || l.P50 < 2 || l.Max > 2.1 || l.P50 != l.Max {
+			t.Errorf("%s: %+v, want 2 µs", name, l)
+		}
+	}
+	if l := find(t, "up").latency(&a, &b); l != nil {
+		t.Errorf("up: %+v, want none", l)
+	}
+}
+
 func TestVerify(t *testing.T) {
 	for _, test := range []struct {
 		workload string
@@ -57,12 +75,12 @@ func TestVerify(t *testing.T) {
 		want     string // in the error; "": none
 	}{
 		{"up", load.Total{Connections: 1, Sent: 10}, subject.Usage{Accepted: 1, In: 10}, ""},
-		{"up", load.Total{Connections: 1, Sent: 10}, subject.Usage{Accepted: 1, In: 9}, "octets to the target: the client counts 10, the target 9"},
+		{"up", load.Total{Connections: 1, Sent: 10}, subject.Usage{Accepted: 1, In: 9}, "bytes to the target: the client counts 10, the target 9"},
 		{"up8", load.Total{Connections: 8, Sent: 10}, subject.Usage{Accepted: 7, In: 10}, "connections: the client counts 8, the target 7"},
 		{"down", load.Total{Connections: 1, Sent: 1, Received: 10}, subject.Usage{Accepted: 1, In: 1, Out: 10}, ""},
-		{"down", load.Total{Connections: 1, Sent: 1, Received: 10}, subject.Usage{Accepted: 1, In: 1, Out: 11}, "octets from the target"},
+		{"down", load.Total{Connections: 1, Sent: 1, Received: 10}, subject.Usage{Accepted: 1, In: 1, Out: 11}, "bytes from the target"},
 		{"rr", load.Total{Connections: 1, Sent: 128, Received: 128, Transactions: 2}, subject.Usage{Accepted: 1, In: 128, Out: 64}, ""},
-		{"rr", load.Total{Connections: 1, Sent: 128, Received: 64, Transactions: 1}, subject.Usage{Accepted: 1, In: 128, Out: 64}, "octets sent and come back"},
+		{"rr", load.Total{Connections: 1, Sent: 128, Received: 64, Transactions: 1}, subject.Usage{Accepted: 1, In: 128, Out: 64}, "bytes sent and come back"},
 		{"crr32", load.Total{Connections: 5, Sent: 5, Received: 5, Transactions: 5}, subject.Usage{Accepted: 6, In: 5}, "connections"},
 		{"idle", load.Total{Connections: 5, Sent: 5, Received: 5, Transactions: 5}, subject.Usage{Accepted: 5, In: 5, Out: 5}, ""},
 	} {

@@ -4,18 +4,20 @@ package load
 
 import (
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"minitcp/bench/subject"
 )
 
-// connect connects, exchanges an octet and resets, one connection after the other.
+// connect connects, exchanges a byte and resets, one connection after the other.
 func (c *Crew) connect(ready func()) error {
 	ready()
 	var ping, answer [1]byte
 	for !c.stop.Load() {
 		ping[0]++
+		start := time.Now()
 		fd, err := c.socket(0)
 		if err != nil {
 			return err
@@ -26,6 +28,9 @@ func (c *Crew) connect(ready func()) error {
 		}
 		c.total.connections.Add(1)
 		err = c.exchange(fd, ping[:], answer[:])
+		if err == nil {
+			c.transacted(start)
+		}
 		c.close(fd)
 		if err != nil {
 			return err
@@ -36,9 +41,10 @@ func (c *Crew) connect(ready func()) error {
 
 // attempt is one connection of connectMany.
 type attempt struct {
-	fd   int // -1: none
-	ping byte
-	sent bool
+	fd    int // -1: none
+	ping  byte
+	sent  bool
+	start time.Time // of the call of connect
 }
 
 // connectMany does so with a number of connections at any time.
@@ -99,7 +105,7 @@ func (c *Crew) begin(a *attempt, poll *poller, number int) error {
 	if err != nil {
 		return err
 	}
-	*a = attempt{fd: fd, ping: a.ping + 1}
+	*a = attempt{fd: fd, ping: a.ping + 1, start: time.Now()}
 	if err := unix.Connect(fd, c.address(subject.PortEcho)); err != nil && err != unix.EINPROGRESS {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -136,9 +142,9 @@ func (c *Crew) advance(a *attempt, events uint32) (done bool, err error) {
 		return false, err
 	}
 	if n == 0 || b[0] != a.ping {
-		return false, fmt.Errorf("sent %#02x, got back %d octets: % x", a.ping, n, b[:n])
+		return false, fmt.Errorf("sent %#02x, got back %d bytes: % x", a.ping, n, b[:n])
 	}
 	c.total.received.Add(1)
-	c.total.transactions.Add(1)
+	c.transacted(a.start)
 	return true, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minitcp/bench/latency"
 	"minitcp/bench/pattern"
 	"minitcp/tun"
 )
@@ -53,6 +54,7 @@ type Crew struct {
 	server netip.Addr
 	care   pattern.Care
 	total  struct{ connections, sent, received, transactions atomic.Int64 }
+	times  latency.Histogram // of transactions
 
 	stop    atomic.Bool // finish what has begun
 	done    chan struct{}
@@ -129,9 +131,22 @@ func (c *Crew) Err() error {
 	return c.err
 }
 
-// Received and Transactions are how far the crew has got.
-func (c *Crew) Received() int64     { return c.total.received.Load() }
+// Received returns the number of bytes that the crew has received so far.
+func (c *Crew) Received() int64 { return c.total.received.Load() }
+
+// Transactions returns the number of transactions that are complete so far.
 func (c *Crew) Transactions() int64 { return c.total.transactions.Load() }
+
+// Times returns how long those transactions took: from the sending of a ping, or from the call of connect.
+func (c *Crew) Times() *latency.Counts { return c.times.Counts() }
+
+// transacted counts a transaction that began at start, and returns the time.
+func (c *Crew) transacted(start time.Time) time.Time {
+	now := time.Now()
+	c.total.transactions.Add(1)
+	c.times.Record(now.Sub(start))
+	return now
+}
 
 // Stop lets the connections finish in good order, and waits for that.
 func (c *Crew) Stop() (Total, error) {

@@ -25,6 +25,7 @@ func (c *Crew) idle(ready func(), connections int) error {
 		if err := c.exchange(fd, []byte{byte(i)}, answer[:]); err != nil {
 			return err
 		}
+		c.total.transactions.Add(1)
 	}
 	c.resting.Store(true)
 	ready()

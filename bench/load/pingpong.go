@@ -5,6 +5,7 @@ package load
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -12,15 +13,16 @@ import (
 	"minitcp/bench/subject"
 )
 
-// pingLength is the size of a ping, in octets.
+// pingLength is the size of a ping in bytes.
 const pingLength = 64
 
-// ping is one connection's: a number, another each time, and the pattern.
+// ping is the ping of one connection: a number, which increases each time, and the pattern.
 type ping struct {
 	fd       int
 	number   uint64
 	out, in  [pingLength]byte
 	received int
+	start    time.Time // of sending
 }
 
 func (p *ping) next() []byte {
@@ -32,7 +34,7 @@ func (p *ping) next() []byte {
 	return p.out[:]
 }
 
-// pingPong sends and waits, on one connection.
+// pingPong sends pings on one connection, each after the one before has come back.
 func (c *Crew) pingPong(ready func()) error {
 	fd, err := c.dial(subject.PortEcho)
 	if err != nil {
@@ -40,16 +42,17 @@ func (c *Crew) pingPong(ready func()) error {
 	}
 	defer c.close(fd)
 	ready()
-	p := ping{fd: fd}
+	p := ping{fd: fd, start: time.Now()}
 	for !c.stop.Load() {
 		if err := c.exchange(fd, p.next(), p.in[:]); err != nil {
 			return err
 		}
+		p.start = c.transacted(p.start)
 	}
 	return nil
 }
 
-// pingPongMany does so on many, answering as they become readable.
+// pingPongMany does so on many connections, in the order in which they become readable.
 func (c *Crew) pingPongMany(ready func(), connections int) error {
 	poll, err := newPoller(connections)
 	if err != nil {
@@ -67,6 +70,7 @@ func (c *Crew) pingPongMany(ready func(), connections int) error {
 		if err := poll.add(fd, i, unix.EPOLLIN); err != nil {
 			return err
 		}
+		pings[i].start = time.Now()
 		if err := c.send(&pings[i]); err != nil {
 			return err
 		}
@@ -96,6 +100,7 @@ func (c *Crew) pingPongMany(ready func(), connections int) error {
 	return nil
 }
 
+// send sends the next ping, whose start is set.
 func (c *Crew) send(p *ping) error {
 	if err := writeAll(p.fd, p.next()); err != nil {
 		return err
@@ -121,6 +126,6 @@ func (c *Crew) receive(p *ping) (bool, error) {
 		return false, fmt.Errorf("sent % x, got back % x", p.out, p.in)
 	}
 	c.total.received.Add(pingLength)
-	c.total.transactions.Add(1)
+	p.start = c.transacted(p.start)
 	return true, nil
 }

@@ -12,10 +12,19 @@ type Sample struct {
 	Workload string  `json:"workload"`
 	Target   string  `json:"target"`
 	Round    int     `json:"round"`
-	Value    float64 `json:"value"`           // in the workload's unit
-	CPU      float64 `json:"cpu"`             // of the process under test, in the workload's CPU unit
-	BothCPU  float64 `json:"bothCPU"`         // of the client as well
-	Error    string  `json:"error,omitempty"` // what went wrong; then the others are 0
+	Value    float64 `json:"value"`   // in the workload's unit
+	CPU      float64 `json:"cpu"`     // of the process under test, in the workload's CPU unit
+	BothCPU  float64 `json:"bothCPU"` // of the client as well
+	// Latency is the distribution of the time of a transaction, nil for bulk and memory.
+	Latency *Latency `json:"latency,omitempty"`
+	Error   string   `json:"error,omitempty"` // reason of a failure; all figures are 0 then
+}
+
+// Latency is the distribution of the time of a transaction, in microseconds.
+type Latency struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+	Max float64 `json:"max"`
 }
 
 // Workload is what a row's figures mean.
@@ -42,6 +51,8 @@ type Row struct {
 	CPUUnit  string  `json:"cpuUnit,omitempty"`
 	CPU      float64 `json:"cpu"`     // median
 	BothCPU  float64 `json:"bothCPU"` // median
+	// Latency has the median of the rounds' P50 and P99, and the largest Max.
+	Latency *Latency `json:"latency,omitempty"`
 	// Ratios are the median by that of each of the References; those that were not measured are not there.
 	Ratios map[string]float64 `json:"ratios"`
 	Error  string             `json:"error,omitempty"` // the first
@@ -63,6 +74,7 @@ func Rows(samples []Sample, workloads []Workload, targets []string) (rows []Row)
 
 func row(samples []Sample, w Workload, target string) (r Row, ok bool) {
 	var value, cpu, both []float64
+	var latencies []Latency
 	r = Row{Workload: w.Name, Target: target, Unit: w.Unit, CPUUnit: w.CPUUnit, Ratios: make(map[string]float64)}
 	for _, s := range samples {
 		if s.Workload != w.Name || s.Target != target {
@@ -76,12 +88,30 @@ func row(samples []Sample, w Workload, target string) (r Row, ok bool) {
 			continue
 		}
 		value, cpu, both = append(value, s.Value), append(cpu, s.CPU), append(both, s.BothCPU)
+		if s.Latency != nil {
+			latencies = append(latencies, *s.Latency)
+		}
 	}
+	r.Latency = summarizeLatency(latencies)
 	r.Value = Summarize(value)
 	if w.CPUUnit != "" {
 		r.CPU, r.BothCPU = Summarize(cpu).Median, Summarize(both).Median
 	}
 	return r, ok
+}
+
+// summarizeLatency returns the median of P50 and of P99, and the largest Max; nil if there are none.
+func summarizeLatency(all []Latency) *Latency {
+	if len(all) == 0 {
+		return nil
+	}
+	var p50, p99 []float64
+	l := new(Latency)
+	for _, a := range all {
+		p50, p99, l.Max = append(p50, a.P50), append(p99, a.P99), max(l.Max, a.Max)
+	}
+	l.P50, l.P99 = Summarize(p50).Median, Summarize(p99).Median
+	return l
 }
 
 // compare fills in the ratios of one workload's rows.

@@ -8,15 +8,15 @@ import (
 
 var (
 	bulk   = Workload{Name: "up", Unit: "Gbit/s", CPUUnit: "s/GB", Against: References}
-	memory = Workload{Name: "idle", Unit: "octets", Against: []string{Best}}
+	memory = Workload{Name: "idle", Unit: "bytes", Against: []string{Best}}
 )
 
 var samples = []Sample{
-	{Workload: "up", Target: "ours", Round: 0, Value: 20, CPU: 0.3, BothCPU: 0.5},
+	{Workload: "up", Target: "ours", Round: 0, Value: 20, CPU: 0.3, BothCPU: 0.5, Latency: &Latency{P50: 100, P99: 900, Max: 5000}},
 	{Workload: "up", Target: Floor, Round: 0, Value: 40, CPU: 0.1, BothCPU: 0.25},
 	{Workload: "idle", Target: "ours", Round: 0, Value: 2000},
 	{Workload: "up", Target: Best, Round: 0, Error: "nothing came"},
-	{Workload: "up", Target: "ours", Round: 1, Value: 30, CPU: 0.2, BothCPU: 0.4},
+	{Workload: "up", Target: "ours", Round: 1, Value: 30, CPU: 0.2, BothCPU: 0.4, Latency: &Latency{P50: 50, P99: 1100, Max: 2e6}},
 	{Workload: "up", Target: "ours", Round: 2, Error: "broken"},
 	{Workload: "up", Target: Floor, Round: 1, Value: 50, CPU: 0.2, BothCPU: 0.35},
 	{Workload: "idle", Target: Floor, Round: 0, Value: 50},
@@ -40,6 +40,12 @@ func TestRows(t *testing.T) {
 	if ours.Value.Median != 25 || ours.Value.N != 2 || ours.CPU != 0.25 || ours.BothCPU != 0.45 || ours.Error != "broken" {
 		t.Errorf("of two good samples and a bad one: %+v", ours)
 	}
+	if ours.Latency == nil || *ours.Latency != (Latency{P50: 75, P99: 1000, Max: 2e6}) {
+		t.Errorf("latency of two rounds: %+v, want the medians of p50 and p99 and the largest max", ours.Latency)
+	}
+	if got[2].Latency != nil {
+		t.Errorf("latency of a row without any: %+v", got[2].Latency)
+	}
 	if len(ours.Ratios) != 1 || ours.Ratios[Floor] != 25.0/45 {
 		t.Errorf("ratios %v, want that to the floor: the best failed, the kernel was not measured", ours.Ratios)
 	}
@@ -60,15 +66,15 @@ func TestWriteText(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `
-workload  target       median    min–max  unit    ÷ floor  ÷ gvisor-shipped  ÷ gvisor-best  ÷ kernel         CPU   CPU, both
+workload  target       median    min–max  unit    ÷ floor  ÷ gvisor-shipped  ÷ gvisor-best  ÷ kernel         CPU   CPU, both      p50      p99     max
 
-up        ours          25.0!  20.0–30.0  Gbit/s     0.56                 –              –         –  0.250 s/GB  0.450 s/GB
+up        ours          25.0!  20.0–30.0  Gbit/s     0.56                 –              –         –  0.250 s/GB  0.450 s/GB  75.0 µs  1.00 ms  2.00 s
 up        gvisor-best  failed
-up        floor          45.0  40.0–50.0  Gbit/s     1.00                 –              –         –  0.150 s/GB  0.300 s/GB
+up        floor          45.0  40.0–50.0  Gbit/s     1.00                 –              –         –  0.150 s/GB  0.300 s/GB        –        –       –
 
-idle      ours           2000  2000–2000  octets        –                 –           0.33         –           –           –
-idle      gvisor-best    6000  6000–6000  octets        –                 –           1.00         –           –           –
-idle      floor          50.0  50.0–50.0  octets        –                 –           0.01         –           –           –
+idle      ours           2000  2000–2000  bytes         –                 –           0.33         –           –           –        –        –       –
+idle      gvisor-best    6000  6000–6000  bytes         –                 –           1.00         –           –           –        –        –       –
+idle      floor          50.0  50.0–50.0  bytes         –                 –           0.01         –           –           –        –        –       –
 `
 	if got := "\n" + b.String(); got != want {
 		t.Errorf("the table is%s\nwant%s", got, want)
@@ -81,10 +87,10 @@ func TestWriteMarkdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `
-| workload | target | median | min–max | unit | ÷ floor | ÷ gvisor-shipped | ÷ gvisor-best | ÷ kernel | CPU | CPU, both |
-|---|---|--:|--:|---|--:|--:|--:|--:|--:|--:|
-| up | ours | 25.0! | 20.0–30.0 | Gbit/s | 0.56 | – | – | – | 0.250 s/GB | 0.450 s/GB |
-| up | gvisor-best | failed |  |  |  |  |  |  |  |  |
+| workload | target | median | min–max | unit | ÷ floor | ÷ gvisor-shipped | ÷ gvisor-best | ÷ kernel | CPU | CPU, both | p50 | p99 | max |
+|---|---|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+| up | ours | 25.0! | 20.0–30.0 | Gbit/s | 0.56 | – | – | – | 0.250 s/GB | 0.450 s/GB | 75.0 µs | 1.00 ms | 2.00 s |
+| up | gvisor-best | failed |  |  |  |  |  |  |  |  |  |  |  |
 `
 	if got := "\n" + b.String(); got != want {
 		t.Errorf("the table is%s\nwant%s", got, want)

@@ -15,7 +15,33 @@ func header() []string {
 	for _, name := range References {
 		h = append(h, "÷ "+name)
 	}
-	return append(h, "CPU", "CPU, both")
+	h = append(h, "CPU", "CPU, both")
+	return append(h, LatencyHeader...)
+}
+
+// LatencyHeader names the columns of [Latency.Cells].
+var LatencyHeader = []string{"p50", "p99", "max"}
+
+// Cells returns the distribution as text, of which nil has none.
+func (l *Latency) Cells() []string {
+	if l == nil {
+		return []string{nothing, nothing, nothing}
+	}
+	return []string{Time(l.P50), Time(l.P99), Time(l.Max)}
+}
+
+// nothing is the text of a cell without a figure.
+const nothing = "–"
+
+// Time writes a number of microseconds in the unit that suits it.
+func Time(us float64) string {
+	switch {
+	case us < 1e3:
+		return Digits(us) + " µs"
+	case us < 1e6:
+		return Digits(us/1e3) + " ms"
+	}
+	return Digits(us/1e6) + " s"
 }
 
 // cells are a row as text.
@@ -28,16 +54,18 @@ func (r *Row) cells() []string {
 		c[2] += "!" // some of the measurements failed
 	}
 	for _, name := range References {
-		ratio := "–"
+		ratio := nothing
 		if v, ok := r.Ratios[name]; ok {
 			ratio = fmt.Sprintf("%.2f", v)
 		}
 		c = append(c, ratio)
 	}
 	if r.CPUUnit == "" {
-		return append(c, "–", "–")
+		c = append(c, nothing, nothing)
+	} else {
+		c = append(c, Digits(r.CPU)+" "+r.CPUUnit, Digits(r.BothCPU)+" "+r.CPUUnit)
 	}
-	return append(c, Digits(r.CPU)+" "+r.CPUUnit, Digits(r.BothCPU)+" "+r.CPUUnit)
+	return append(c, r.Latency.Cells()...)
 }
 
 // Digits writes a number that is not negative with three digits that count, or all those before the point.
