@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -50,18 +51,9 @@ func isUDP(frame []byte) bool {
 	return protocol == protocolUDP
 }
 
-func TestReadBatchTakesWhatIsThere(t *testing.T) {
-	t.Run("with a ring", func(t *testing.T) { takesWhatIsThere(t, false) })
-	t.Run("without", func(t *testing.T) { takesWhatIsThere(t, true) })
-}
-
-func takesWhatIsThere(t *testing.T, withoutRing bool) {
+// TestReadBatchReadsWaitingFrames checks that each call reads as many frames as fit, in their order.
+func TestReadBatchReadsWaitingFrames(t *testing.T) {
 	_, d, socket := udpDevice(t)
-	if withoutRing {
-		d.queues[0].closeRing()
-	} else {
-		ringOf(t, d)
-	}
 	const sent, room = 10, 4
 	for i := range sent {
 		if _, err := socket.Write([]byte{byte(i)}); err != nil {
@@ -306,6 +298,72 @@ func TestCloseUnderWriters(t *testing.T) {
 		t.Error(err)
 	}
 	wg.Wait()
+}
+
+// TestCloseWaitsForWriters checks that Close keeps every file open while a write to any of the queues is under way.
+func TestCloseWaitsForWriters(t *testing.T) {
+	ns := newNamespace(t)
+	for busy := range 3 {
+		t.Run(fmt.Sprint("queue ", busy), func(t *testing.T) {
+			d := openDevice(t, Config{Namespace: ns, Queues: 3})
+			q := d.queues[busy]
+			q.life.RLock() // as in a write under way
+			closed := make(chan error, 1)
+			go func() { closed <- d.Close() }()
+			eventually(t, "Close waits", func() bool {
+				if q.life.TryRLock() {
+					q.life.RUnlock()
+					return false
+				}
+				return true
+			})
+			for i, q := range d.queues {
+				if _, err := unix.FcntlInt(uintptr(q.fd), unix.F_GETFD, 0); err != nil {
+					t.Errorf("the file of queue %d during a write to queue %d: %v", i, busy, err)
+				}
+			}
+			select {
+			case err := <-closed:
+				t.Errorf("Close returned %v during a write", err)
+			default:
+			}
+			q.life.RUnlock()
+			if err := <-closed; err != nil {
+				t.Error(err)
+			}
+			for i := range d.Queues() {
+				if err := d.WriteQueue(i, [][]byte{make([]byte, 30)}); !errors.Is(err, os.ErrClosed) {
+					t.Errorf("WriteQueue(%d) after Close: %v, want os.ErrClosed", i, err)
+				}
+			}
+		})
+	}
+}
+
+// TestCloseUnderWritersOfQueues closes a device while all queues are written to.
+func TestCloseUnderWritersOfQueues(t *testing.T) {
+	ns := newNamespace(t)
+	d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24"), Queues: 4})
+	var writers, started sync.WaitGroup
+	for i := range 2 * d.Queues() {
+		started.Add(1)
+		writers.Go(func() {
+			frame := [][]byte{datagram(ourPort, hostPort, []byte("x"))}
+			err := d.WriteQueue(i%d.Queues(), frame)
+			started.Done()
+			for err == nil {
+				err = d.WriteQueue(i%d.Queues(), frame)
+			}
+			if !errors.Is(err, os.ErrClosed) {
+				t.Errorf("queue %d: %v, want os.ErrClosed", i%d.Queues(), err)
+			}
+		})
+	}
+	started.Wait()
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	writers.Wait()
 }
 
 func TestNoAllocations(t *testing.T) {

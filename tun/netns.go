@@ -22,9 +22,8 @@ const namespaceDir = "/run/netns"
 // Namespace is a network namespace: devices, addresses, routes and sockets of its own. A nil *Namespace stands for the
 // one of the calling thread.
 type Namespace struct {
-	name    string // "": none
-	created bool
-	owned   bool // made by minitcp, in this or another process
+	name  string // "" for none
+	owned bool   // made by minitcp, in this or another process
 
 	mu     sync.RWMutex
 	handle netns.NsHandle // netns.None() after Close; holds a shared lock if the namespace has a name
@@ -105,7 +104,7 @@ func openNamespace(name string) (*Namespace, error) {
 
 // makeNamespace makes a namespace, and gives it a name unless that is "".
 func makeNamespace(name string) (*Namespace, error) {
-	n := &Namespace{name: name, created: true, owned: true, handle: netns.None()}
+	n := &Namespace{name: name, owned: true, handle: netns.None()}
 	err := onThread(func() error {
 		handle, err := netns.New()
 		if err != nil {
@@ -173,9 +172,6 @@ func loopbackUp() error {
 
 // Name is the name it was asked for with; "" if it has none.
 func (n *Namespace) Name() string { return n.name }
-
-// Created reports whether NewNamespace made it.
-func (n *Namespace) Created() bool { return n.created }
 
 // Do runs f on a thread inside the namespace and returns f's error. Sockets and devices that f itself makes belong to
 // the namespace for good, as do processes it starts; goroutines it starts run outside. For a nil *Namespace, Do calls f.

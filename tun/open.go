@@ -38,7 +38,7 @@ func open(cfg *Config) (*Device, error) {
 	if err == nil {
 		err = d.configure(cfg)
 	}
-	if err == nil && d.maxFrame > usualFrame && !d.queues[0].takes(d.maxFrame) {
+	if err == nil && d.maxFrame > usualFrame && !d.queues[0].accepts(d.maxFrame) {
 		d.maxFrame = usualFrame
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ package tun
 
 import (
 	"errors"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,63 +13,68 @@ import (
 
 	"golang.org/x/sys/unix"
 	wgtun "golang.zx2c4.com/wireguard/tun"
+
+	"minitcp/tun/internal/uring"
 )
 
 // queue is one of a device's files.
 type queue struct {
 	inner wgtun.Device // owns the file
 	raw   syscall.RawConn
-	fd    int // valid under Device.life, while not closed
+	fd    int // valid while life is held and closed is false
+
+	// life keeps the file open during a write. Writers share it: the kernel accepts frames from many threads at once, while
+	// os.File would serialize them. Each queue has its own, so that writers of different queues share no cache line.
+	life   sync.RWMutex
+	closed bool
 
 	attaching sync.Mutex
 	attached  atomic.Bool // the kernel uses the queue
 
-	// reading serializes read. ready is made once and finds its arguments here, so that no call allocates.
+	// reading serializes read. ready is allocated once and takes its arguments from here, so that no call allocates.
 	reading struct {
 		sync.Mutex
 		ready  func(fd uintptr) bool
 		frames [][]byte
 		sizes  []int
-		n      int
-		asked  int   // in vain
-		last   int   // n of the last call
-		ring   *ring // nil: there is none
+		n      int           // frames read by this call
+		polls  int           // reads of this call that found the queue empty
+		last   int           // n of the last call
+		uring  *uring.Reader // nil if the kernel refuses io_uring
 		err    error
 	}
 }
 
-// maxAsked is how often an empty queue is asked again, after others have had their turn, before the reader parks.
-// Parking and being woken costs more than what it takes a peer on the same machine to answer: with 64 tries, some 30 µs,
-// one connection's ping-pong was 1.7 times as fast as with none, connecting 1.3 times, for less CPU time in both, and
-// bulk was the same. Twice as many gained nothing.
-const maxAsked = 64
+// maxPolls is the number of times that an empty queue is polled, yielding in between, before the reader blocks. To block and
+// be woken costs more than the time in which a peer on the same machine replies; see bench/README.md for the measurement.
+const maxPolls = 64
 
-// leastAsked is for how many frames the ring is asked, at least.
-const leastAsked = 8
+// minBatch is the smallest number of frames that are read at once.
+const minBatch = 8
 
 // newQueue makes a queue of a device's file. Inner belongs to the caller if this fails.
 func newQueue(inner wgtun.Device, name string) (*queue, error) {
 	raw, err := inner.File().SyscallConn() // File.Fd would make the file blocking
 	if err != nil {
-		return nil, configureError(name, "the device's file is not to be had", err)
+		return nil, configureError(name, "cannot access the TUN file descriptor", err)
 	}
 	q := &queue{inner: inner, raw: raw}
-	q.reading.ready = q.take
+	q.reading.ready = q.readAvailable
 	var failed error
 	err = raw.Control(func(fd uintptr) {
 		q.fd = int(fd)
-		// Once more after wireguard, which asks for UDP's offloads too.
+		// wireguard has set them as well, and UDP's, which have no use here.
 		failed = unix.IoctlSetInt(q.fd, unix.TUNSETOFFLOAD, offloads)
 	})
 	if err = errors.Join(err, failed); err != nil {
-		return nil, configureError(name, "the offloads cannot be set", err)
+		return nil, configureError(name, "cannot set the offloads", err)
 	}
-	q.reading.ring, _ = newRing(q.fd) // it goes without
+	q.reading.uring, _ = uring.New(q.fd) // without one, frames are read singly
 	return q, nil
 }
 
-// use attaches the queue before its first read or write. Nothing detaches it again: the kernel discards the frames that
-// wait in a queue when it is detached.
+// use attaches the queue before its first read or write. The queue stays attached until Close, because the kernel discards
+// the frames that wait in a queue when it is detached.
 func (q *queue) use() error {
 	if q.attached.Load() {
 		return nil
@@ -83,40 +89,72 @@ func (q *queue) use() error {
 	return err
 }
 
-// set has the kernel attach or detach the queue (IFF_ATTACH_QUEUE or IFF_DETACH_QUEUE).
-func (q *queue) set(what uint16) error {
+// set attaches the queue to the device (IFF_ATTACH_QUEUE) or detaches it (IFF_DETACH_QUEUE).
+func (q *queue) set(flag uint16) error {
 	request, _ := unix.NewIfreq("")
-	request.SetUint16(what)
+	request.SetUint16(flag)
 	var failed error
 	err := q.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.TUNSETQUEUE, request) })
 	return errors.Join(err, failed)
 }
 
-// gone asks the kernel whether the device has been deleted.
+// gone reports whether the device has been deleted. Its caller holds life.
 func (q *queue) gone() bool {
 	request, _ := unix.NewIfreq("")
 	return unix.IoctlIfreq(q.fd, unix.TUNGETIFF, request) == unix.EBADFD
 }
 
-// takes asks the kernel whether it finds the memory for a frame, by one that is no packet. It is counted as dropped.
-func (q *queue) takes(size int) bool {
-	return writev(q.fd, [][]byte{make([]byte, size)}) == unix.EINVAL // and not for want of memory
+// accepts reports whether the kernel finds the memory for a frame of that size. The frame it tries is invalid, so the kernel
+// drops it, and counts it as dropped.
+func (q *queue) accepts(size int) bool {
+	return writev(q.fd, [][]byte{make([]byte, size)}) == unix.EINVAL // ENOMEM otherwise
 }
 
-// read waits for a frame and takes what is there.
+// write sends one frame. Its errors are those of Device.WriteQueue.
+func (q *queue) write(parts [][]byte) error {
+	q.life.RLock()
+	defer q.life.RUnlock()
+	if q.closed {
+		return os.ErrClosed
+	}
+	if err := q.use(); err != nil {
+		if q.gone() {
+			return ErrGone
+		}
+		return err
+	}
+	switch errno := writev(q.fd, parts); errno {
+	case 0:
+		return nil
+	case unix.EBADFD:
+		return ErrGone
+	default:
+		return FrameError(errno)
+	}
+}
+
+// read waits for a frame, and reads those that have arrived. Its errors are those of Device.ReadQueue.
 func (q *queue) read(frames [][]byte, sizes []int) (int, error) {
+	n, err := q.readBatch(frames, sizes)
+	if err != nil {
+		return 0, q.readError(err)
+	}
+	return n, nil
+}
+
+func (q *queue) readBatch(frames [][]byte, sizes []int) (int, error) {
 	r := &q.reading
 	r.Lock()
 	defer r.Unlock()
 	if err := q.use(); err != nil {
 		return 0, err
 	}
-	r.frames, r.sizes, r.n, r.asked, r.err = frames, sizes, 0, 0, nil
+	r.frames, r.sizes, r.n, r.polls, r.err = frames, sizes, 0, 0, nil
 	err := q.raw.Read(r.ready)
 	n := r.n
 	r.frames, r.sizes = nil, nil
 	if err != nil {
-		return 0, err // the poller's: closed, or gone
+		return 0, err // from Go's poller: the file is closed, or the device has been deleted
 	}
 	r.last = n
 	if n == 0 {
@@ -125,41 +163,42 @@ func (q *queue) read(frames [][]byte, sizes []int) (int, error) {
 	return n, nil
 }
 
-// take takes frames without blocking. False: there is none, call again when there may be.
-func (q *queue) take(fd uintptr) bool {
+// readAvailable reads frames without blocking. It returns false if there is none: it is called again when the file becomes
+// readable.
+func (q *queue) readAvailable(fd uintptr) bool {
 	r := &q.reading
 	for r.n < len(r.frames) {
-		n, errno := q.more(int(fd), r.frames[r.n:], r.sizes[r.n:])
+		n, errno := q.readMore(int(fd), r.frames[r.n:], r.sizes[r.n:])
 		r.n += n
 		switch {
-		case r.n == 1 && r.asked > 0 && r.last == 1:
-			return true // alone, as the one before was: to ask for another takes longer than it is worth
+		case r.n == 1 && r.polls > 0 && r.last == 1:
+			return true // a single frame, as in the last call: a read for a second one would cost more than it gains
 		case errno == 0, errno == unix.EINTR:
 		case r.n > 0:
-			return true // if it is an error, it will be there again
+			return true // an error other than EAGAIN recurs at the next call
 		case errno != unix.EAGAIN:
 			r.err = errno
 			return true
-		case r.asked == maxAsked:
+		case r.polls == maxPolls:
 			return false
 		default:
-			r.asked++
+			r.polls++
 			runtime.Gosched()
 		}
 	}
 	return true
 }
 
-// more reads a frame; after the first, several at once.
-func (q *queue) more(fd int, frames [][]byte, sizes []int) (int, syscall.Errno) {
+// readMore reads one frame with read(2) if it is the first of a batch, and several through io_uring after that.
+func (q *queue) readMore(fd int, frames [][]byte, sizes []int) (int, syscall.Errno) {
 	r := &q.reading
-	if r.ring != nil && r.n > 0 {
-		// As many as came last: to ask for one in vain takes 0.2 µs.
-		n, errno := r.ring.read(frames[:min(len(frames), max(r.last, leastAsked))], sizes)
+	if r.uring != nil && r.n > 0 {
+		// The last batch predicts this one's size. A read that finds no frame takes 0.2 µs.
+		n, errno := r.uring.Read(frames[:min(len(frames), max(r.last, minBatch))], sizes)
 		if n > 0 || errno == unix.EAGAIN {
 			return n, errno
 		}
-		q.closeRing() // it has failed, or the device has: a read tells
+		q.closeUring() // io_uring or the device has failed; read(2) returns the device's error
 	}
 	n, errno := read(fd, frames[0])
 	if errno != 0 {
@@ -169,18 +208,48 @@ func (q *queue) more(fd int, frames [][]byte, sizes []int) (int, syscall.Errno) 
 	return 1, 0
 }
 
-// closeRing is called with reading locked.
-func (q *queue) closeRing() {
-	if r := &q.reading; r.ring != nil {
-		r.ring.close()
-		r.ring = nil
+// closeUring makes the queue read with read(2) from now on. Its caller holds reading.
+func (q *queue) closeUring() {
+	if r := &q.reading; r.uring != nil {
+		r.uring.Close()
+		r.uring = nil
 	}
 }
 
-// Neither read nor writev waits for a frame or for room, so the scheduler is not told of them: one would be long enough for
-// it to give the thread's place to another, and to be asked for one afterwards. It is a twentieth of the CPU time.
+// readError returns the error of ReadQueue for one of a failed read. If the device was deleted while no read was blocked, the
+// error of Go's poller is only that it cannot wait for the file.
+func (q *queue) readError(err error) error {
+	q.life.RLock()
+	defer q.life.RUnlock()
+	switch {
+	case q.closed:
+		return os.ErrClosed
+	case errors.Is(err, unix.EBADFD), q.gone():
+		return ErrGone
+	}
+	return err
+}
 
-// read is unix.Read otherwise.
+// markClosed makes reads and writes fail with os.ErrClosed, and waits for the writes under way.
+func (q *queue) markClosed() {
+	q.life.Lock()
+	q.closed = true
+	q.life.Unlock()
+}
+
+// close closes the file. It waits for the read under way, which it ends.
+func (q *queue) close() error {
+	err := q.inner.Close()
+	q.reading.Lock()
+	q.closeUring()
+	q.reading.Unlock()
+	return err
+}
+
+// Neither read nor writev blocks, so the Go scheduler is not told of them. Otherwise it would take the processor away from a
+// thread in a long call, which then has to wait for one: this costs a twentieth of the CPU time.
+
+// read is unix.Read without its calls of the scheduler.
 func read(fd int, p []byte) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 	if errno != 0 {
@@ -189,11 +258,11 @@ func read(fd int, p []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// maxParts is how many parts writev takes without allocating: headers, and the data of a frame of MaxFrame octets in pieces
-// of 8 KiB.
+// maxParts is the number of parts that writev accepts without allocating: the headers, and the data of a frame of MaxFrame
+// bytes in parts of 8 KiB.
 const maxParts = 40
 
-// writev is unix.Writev without its allocations. A TUN takes a whole frame or nothing.
+// writev is unix.Writev without its allocations. A TUN accepts the whole frame or nothing.
 func writev(fd int, parts [][]byte) syscall.Errno {
 	var array [maxParts]unix.Iovec
 	vector := array[:0]
