@@ -1,0 +1,142 @@
+// Package relay copies data between two TCP connections as a proxy does, and passes on how each of them ends.
+//
+// A FIN on one connection becomes a FIN on the other, after all data, while data goes on in the opposite direction
+// (half-close). A reset on one becomes a reset on the other. After a FIN, a reset is noticed with the next data for the
+// connection that was reset.
+package relay
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Conn is one of the two connections. [*net.TCPConn] and *stack.Conn implement it.
+type Conn interface {
+	net.Conn
+	CloseWrite() error
+	SetLinger(seconds int) error
+}
+
+// Config holds the settings of [Relay]. The zero value is ready for use.
+type Config struct {
+	// IdleTimeout ends both connections when no data has arrived from either for this long, at least, and twice this long at
+	// most. 0 means no limit. RFC 5382 asks NATs for at least 2 hours and 4 minutes [REQ-5].
+	IdleTimeout time.Duration
+}
+
+// ErrIdle is the error of [Relay] when Config.IdleTimeout has ended the connections.
+var ErrIdle = errors.New("relay: no data within the idle timeout")
+
+// Result holds the totals of a relay.
+type Result struct {
+	Sent     int64 // bytes copied from the first connection to the second
+	Received int64 // bytes copied from the second connection to the first
+}
+
+// Relay copies data between a and b in both directions until both have ended, and closes both. The error is nil if each ended
+// with a FIN, ErrIdle after the idle timeout, and otherwise the first error of a read or a write, after which both connections
+// have been reset.
+//
+// Relay takes one goroutine besides its caller's. Data that arrives on a *stack.Conn is written to the other connection from
+// where it lies, without a copy in between.
+func Relay(a, b Conn, c Config) (Result, error) {
+	r := relay{a: a, b: b}
+	if c.IdleTimeout > 0 {
+		r.watch(c.IdleTimeout)
+		defer r.idle.Stop()
+	}
+	var result Result
+	var wait sync.WaitGroup
+	wait.Go(func() { result.Sent = r.copy(b, a) })
+	result.Received = r.copy(a, b)
+	wait.Wait()
+	a.Close()
+	b.Close()
+	return result, r.err
+}
+
+type relay struct {
+	a, b  Conn
+	once  sync.Once
+	err   error // set in once
+	moved atomic.Int64
+	idle  *time.Timer // nil without a limit
+}
+
+// copy copies from src to dst until src ends, and ends that direction of dst in the same way.
+func (r *relay) copy(dst, src Conn) int64 {
+	n, err := r.transfer(dst, src)
+	if err == nil {
+		err = dst.CloseWrite()
+	}
+	if err != nil {
+		r.abort(err)
+	}
+	return n
+}
+
+// transfer chooses the way that copies the data once.
+func (r *relay) transfer(dst, src Conn) (int64, error) {
+	if r.idle == nil {
+		return io.Copy(dst, src)
+	}
+	_, kernel := src.(*net.TCPConn) // its WriteTo would copy through a buffer
+	if to, ok := dst.(io.ReaderFrom); ok && kernel {
+		return to.ReadFrom(countingReader{src, &r.moved})
+	}
+	return io.Copy(countingWriter{dst, &r.moved}, src)
+}
+
+// abort resets both connections, with err as the cause if it is the first.
+func (r *relay) abort(err error) {
+	r.once.Do(func() {
+		r.err = err
+		for _, c := range []Conn{r.a, r.b} {
+			c.SetLinger(0)
+			c.Close()
+		}
+	})
+}
+
+// watch ends the relay when no data has moved between two looks at the count.
+func (r *relay) watch(timeout time.Duration) {
+	ready := make(chan struct{})
+	last := int64(0)
+	r.idle = time.AfterFunc(timeout, func() {
+		<-ready
+		moved := r.moved.Load()
+		if moved == last {
+			r.abort(ErrIdle)
+			return
+		}
+		last = moved
+		r.idle.Reset(timeout)
+	})
+	close(ready)
+}
+
+type countingReader struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c countingReader) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+type countingWriter struct {
+	io.Writer
+	n *atomic.Int64
+}
+
+func (c countingWriter) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.n.Add(int64(n))
+	return n, err
+}
