@@ -157,3 +157,37 @@ func (n *node) close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// congestionControl is the value of --congestion-control.
+type congestionControl conn.CongestionControl
+
+// Set parses an algorithm's name.
+func (c *congestionControl) Set(s string) error {
+	if (*conn.CongestionControl)(c).UnmarshalText([]byte(s)) != nil {
+		return usagef("no such algorithm; choose cubic, reno or bbr")
+	}
+	return nil
+}
+
+// String returns the algorithm's name.
+func (c *congestionControl) String() string { return conn.CongestionControl(*c).String() }
+
+// Type returns the word for the value in the help text.
+func (c *congestionControl) Type() string { return "NAME" }
+
+// ecnMode is the value of --ecn.
+type ecnMode conn.ECNMode
+
+// Set parses a mode's name.
+func (m *ecnMode) Set(s string) error {
+	if (*conn.ECNMode)(m).UnmarshalText([]byte(s)) != nil {
+		return usagef("no such mode; choose passive, active or disabled")
+	}
+	return nil
+}
+
+// String returns the mode's name.
+func (m *ecnMode) String() string { return conn.ECNMode(*m).String() }
+
+// Type returns the word for the value in the help text.
+func (m *ecnMode) Type() string { return "MODE" }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/cmd/minitcp/internal/testenv"
 	"minitcp/conn"
 	"minitcp/stack"
 	"minitcp/tun"
@@ -50,7 +51,7 @@ func downloadFrom(t *testing.T, n, from *tun.Namespace, host string, size int64)
 	}
 	if device.MaxFrame() == stack.MaxFrame {
 		device.Close()
-		notTested(t, "a kernel that takes superframes larger than a packet (BIG TCP over IPv4)")
+		testenv.NotTested(t, "a kernel that takes superframes larger than a packet (BIG TCP over IPv4)")
 	}
 	counts := new(frameCounts)
 	s, err := stack.New(device, stack.Config{

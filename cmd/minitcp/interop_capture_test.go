@@ -19,6 +19,8 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
+	"minitcp/cmd/minitcp/demo"
+	"minitcp/cmd/minitcp/internal/testenv"
 	"minitcp/conn/wire"
 )
 
@@ -310,7 +312,7 @@ func TestNCCapture(t *testing.T) {
 
 // The lesson, for those who want to see it in Wireshark.
 func TestDemoCapture(t *testing.T) {
-	requireDevice(t)
+	testenv.RequireDevice(t)
 	file := filepath.Join(t.TempDir(), "c")
 	if r := finish(t, program(t, nil, "demo", "--pcap", file)); r.status != 0 || r.errOut != "" {
 		t.Fatalf("%+v", r)
@@ -327,7 +329,7 @@ func TestDemoCapture(t *testing.T) {
 	if damaged != 1 { // the kernel's; what happens to ours happens later
 		t.Errorf("%d segments are damaged", damaged)
 	}
-	if device != demoDevice {
+	if device != demo.Device {
 		t.Errorf("interface %q", device)
 	}
 	for _, want := range []string{"in SYN no connection", "out SYN,ACK SYN-RECEIVED", "in FIN,ACK ESTABLISHED", "out FIN,ACK LAST-ACK",

@@ -9,12 +9,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"minitcp/cmd/minitcp/internal/testenv"
 )
 
 // TestServeFullDisk checks that serve reports a full disk when it happens and once, goes on serving, and exits with
 // status 1 at the end; and that the capture has mode 0600.
 func TestServeFullDisk(t *testing.T) {
-	requireDevice(t)
+	testenv.RequireDevice(t)
 	dir := filepath.Join(t.TempDir(), "small")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)

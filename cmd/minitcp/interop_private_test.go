@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"minitcp/cmd/minitcp/internal/testenv"
 )
 
 // unprivileged is minitcp run by nobody, who finds /dev/net/tun with this mode: in a mount namespace with a /dev/net of its own.
@@ -32,7 +34,7 @@ func nobody(t *testing.T, self, mode, become string, args ...string) *exec.Cmd {
 // publicProgram is a copy of this binary that everybody may run: go test builds it where only we may look.
 func publicProgram(t *testing.T) string {
 	t.Helper()
-	requireDevice(t)
+	testenv.RequireDevice(t)
 	requirePrograms(t, interopPrograms)
 	requirePrograms(t, map[string]string{"unshare": "util-linux", "setpriv": "util-linux", "nsenter": "util-linux", "mount": "mount"})
 	dir, err := os.MkdirTemp("", "minitcp-test-")

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"minitcp/cmd/minitcp/internal/testenv"
 )
 
 // background is a shell command that starts its arguments with &, as a script does, and writes the process's id to
@@ -45,7 +47,7 @@ func (p *process) backgroundPID() int {
 // TestInterruptInBackground checks that SIGINT ends a daemon that a script has started with &, as root and in a private
 // namespace, and that SIGHUP does not end one under nohup.
 func TestInterruptInBackground(t *testing.T) {
-	requireDevice(t)
+	testenv.RequireDevice(t)
 	requirePrograms(t, interopPrograms)
 	t.Run("root", func(t *testing.T) {
 		namespace := newName()

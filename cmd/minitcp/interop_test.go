@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/cmd/minitcp/internal/testenv"
 	"minitcp/tun"
 )
 
@@ -52,7 +53,7 @@ func namespaceExists(name string) bool {
 // newNamespace makes a namespace for one test.
 func newNamespace(t *testing.T) *tun.Namespace {
 	t.Helper()
-	requireDevice(t)
+	testenv.RequireDevice(t)
 	requirePrograms(t, interopPrograms)
 	n, err := tun.NewNamespace(newName())
 	if err != nil {
@@ -107,7 +108,7 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 // serve starts minitcp serve, and returns when it serves. The namespace is the one it made, unless the arguments name one.
 func serve(t *testing.T, args ...string) (p *process, namespace string) {
 	t.Helper()
-	requireDevice(t)
+	testenv.RequireDevice(t)
 	requirePrograms(t, interopPrograms)
 	namespace = newName()
 	p = start(t, program(t, nil, append([]string{"serve", "--netns", namespace}, args...)...))

@@ -12,7 +12,7 @@
 //	serve, listen        the daemon, and what it offers where; hints: what to try
 //	services, streams    echo, discard, daytime, chargen; web: http; files, uploads: files:DIR
 //	nc                   one connection between stdin and stdout
-//	demo…, sockdiag      the lesson; the kernel's view of its connections
+//	demo                 the demonstration; see package demo
 //	trace, log, capture  output while it runs; private: the mode of its files
 //	version              which minitcp this is
 package main

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package demo
 
 import (
 	"encoding/binary"
@@ -17,7 +17,7 @@ import (
 	"minitcp/tun"
 )
 
-// sockDiag asks the kernel about its TCP sockets of one network namespace (sock_diag(7)).
+// sockDiag looks up the kernel's TCP sockets of one network namespace; see sock_diag(7).
 type sockDiag struct {
 	socket *nl.NetlinkSocket
 }
@@ -35,12 +35,12 @@ func newSockDiag(n *tun.Namespace) (*sockDiag, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("the kernel does not tell the states of its sockets (%w); load what does with: modprobe tcp_diag", err)
+		return nil, fmt.Errorf("cannot read the states of the kernel's sockets (%w); load the kernel module with: modprobe tcp_diag", err)
 	}
 	return d, nil
 }
 
-// try looks for a socket that exists: a kernel without the module for TCP says of every socket that there is none.
+// try looks up a socket that exists: without the module for TCP, the kernel reports every socket as missing.
 func (d *sockDiag) try() error {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -49,21 +49,21 @@ func (d *sockDiag) try() error {
 	defer l.Close()
 	found, err := d.find(l.Addr().(*net.TCPAddr).AddrPort(), netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
 	if err == nil && found.State != conn.Listen {
-		err = errors.New("sock_diag does not find what is there")
+		err = errors.New("sock_diag does not find a socket that exists")
 	}
 	return err
 }
 
+// Close closes the netlink socket.
 func (d *sockDiag) Close() { d.socket.Close() }
 
-// kernelSocket is what the kernel says of a socket.
+// kernelSocket is the kernel's report on a socket.
 type kernelSocket struct {
-	State conn.State // CLOSED: there is no such socket
-	// Unacknowledged is how many octets were written and not acknowledged yet, a FIN among them.
-	Unacknowledged int
+	State          conn.State // CLOSED if there is no such socket
+	Unacknowledged int        // bytes written and not acknowledged; a FIN counts as one
 }
 
-// find looks up the socket with these addresses, local being the kernel's side. TIME-WAIT is found too.
+// find returns the socket with these addresses, of which local is the kernel's. It finds sockets in TIME-WAIT, too.
 func (d *sockDiag) find(local, remote netip.AddrPort) (kernelSocket, error) {
 	request := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, 0)
 	request.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_INET_DIAG: {Socket: d.socket}}
@@ -75,7 +75,7 @@ func (d *sockDiag) find(local, remote netip.AddrPort) (kernelSocket, error) {
 	case err != nil:
 		return kernelSocket{}, err
 	case len(answers) != 1 || len(answers[0]) < inetDiagMessageLen:
-		return kernelSocket{}, errors.New("sock_diag gave an answer of unknown form")
+		return kernelSocket{}, errors.New("sock_diag sent a reply of unknown form")
 	}
 	return parseInetDiag(answers[0]), nil
 }
@@ -102,12 +102,12 @@ func (r inetDiagRequest) Serialize() []byte {
 	binary.BigEndian.PutUint16(b[10:], r.remote.Port())
 	copy(b[12:28], r.local.Addr().AsSlice())
 	copy(b[28:44], r.remote.Addr().AsSlice())
-	// Any interface; INET_DIAG_NOCOOKIE: any socket of these addresses.
+	// Interface 0 is any interface. INET_DIAG_NOCOOKIE matches any socket with these addresses.
 	binary.NativeEndian.PutUint64(b[48:], ^uint64(0))
 	return b
 }
 
-// kernelStates are the kernel's numbers (linux/tcp_states.h).
+// kernelStates maps the kernel's numbers of states to ours (linux/tcp_states.h).
 var kernelStates = [...]conn.State{
 	1:  conn.Established,
 	2:  conn.SynSent,
@@ -120,10 +120,10 @@ var kernelStates = [...]conn.State{
 	9:  conn.LastAck,
 	10: conn.Listen,
 	11: conn.Closing,
-	12: conn.SynReceived, // TCP_NEW_SYN_RECV: a request without a socket of its own yet
+	12: conn.SynReceived, // TCP_NEW_SYN_RECV: a handshake that has no socket yet
 }
 
-// parseInetDiag reads an inet_diag_msg.
+// parseInetDiag parses an inet_diag_msg.
 func parseInetDiag(b []byte) kernelSocket {
 	s := kernelSocket{Unacknowledged: int(binary.NativeEndian.Uint32(b[60:]))}
 	if n := int(b[1]); n < len(kernelStates) {

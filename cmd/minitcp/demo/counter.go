@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package demo
 
 import (
 	"fmt"
@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// kernelCounter is one of the kernel's counters of TCP in the stage's namespace (RFC 4022 and Linux's own; in nstat
-// with "Tcp" before the name).
-func (s *stage) kernelCounter(name string) (n uint64, err error) {
+// kernelCounter returns one of the kernel's TCP counters of the lab's namespace. nstat(8) lists them with "Tcp" before
+// the name [RFC 4022].
+func (l *lab) kernelCounter(name string) (n uint64, err error) {
 	const path = "/proc/thread-self/net/snmp"
 	var text []byte
-	err = s.namespace.Do(func() error {
+	err = l.namespace.Do(func() error {
 		text, err = os.ReadFile(path)
 		return err
 	})
@@ -25,7 +25,8 @@ func (s *stage) kernelCounter(name string) (n uint64, err error) {
 	return tcpCounter(string(text), name)
 }
 
-// tcpCounter finds a counter in /proc/net/snmp: two lines for each protocol, one of names and one of numbers.
+// tcpCounter returns a TCP counter from the text of /proc/net/snmp, which has two lines for each protocol: the names and
+// the numbers.
 func tcpCounter(text, name string) (uint64, error) {
 	var names []string
 	for line := range strings.Lines(text) {

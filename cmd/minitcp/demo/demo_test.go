@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package demo
 
 import (
 	"bytes"
@@ -11,39 +11,16 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/cmd/minitcp/internal/testenv"
 	"minitcp/cmd/minitcp/ladder"
 )
 
-// requireDevice ends a test where it cannot make namespaces and devices.
-func requireDevice(t *testing.T) {
-	t.Helper()
-	missing := ""
-	if os.Geteuid() != 0 {
-		missing = "root"
-	} else if !mayOpenDriver() {
-		missing = tunDriver
-	}
-	if missing != "" {
-		notTested(t, missing)
-	}
-}
-
-// notTested ends a test that needs what this machine has not: as a failure in CI, where a skip would hide that nothing was
-// tested, and as a skip that says so elsewhere.
-func notTested(t *testing.T, missing string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal("NOT TESTED: this test needs", missing)
-	}
-	t.Skip("NOT TESTED: this test needs", missing)
-}
-
-// arrow matches a line of the ladder: what it says, with whatever number, time and window.
+// arrow returns a pattern for a line of the ladder, with any number, time and window.
 func arrow(ours, segment, theirs string) *regexp.Regexp {
 	return regexp.MustCompile(`(?m)^#\d+ +[\d.]+ +` + ours + ` ?\|` + segment + `.*\|` + theirs + `$`)
 }
 
-// The two diagrams that every lesson draws, line by line, and what else is remarkable.
+// demoLines match the lines of the two textbook diagrams, handshake and release, and the notes on faults, in order.
 var demoLines = []*regexp.Regexp{
 	regexp.MustCompile(`(?m)^#1 +ms +LISTEN \| +\| CLOSED$`),
 	arrow("SYN-RECEIVED", `<-- SYN seq 0 win \d+ mss 1460`, " SYN-SENT"),
@@ -61,33 +38,34 @@ var demoLines = []*regexp.Regexp{
 	arrow("FIN-WAIT-2", "<-- ACK ", ""),
 	arrow("TIME-WAIT", "<-- FIN,ACK ", " LAST-ACK"),
 	arrow("", "--- ACK ", " CLOSED"),
-	regexp.MustCompile(`(?m)^#1 +[\d.]+ +CLOSED \| +TIME-WAIT's timer has run out +\|$`),
+	regexp.MustCompile(`(?m)^#1 +[\d.]+ +CLOSED \| +the TIME-WAIT timer has expired +\|$`),
 	arrow("CLOSE-WAIT", "<-- FIN,ACK ", " FIN-WAIT-1"),
 	arrow("", "--- ACK ", " FIN-WAIT-2"),
 	arrow("LAST-ACK", "--- FIN,ACK ", " TIME-WAIT"),
 	arrow("CLOSED", "<-- ACK ", ""),
 	regexp.MustCompile(`(?m)^seen     half-close: `),
-	regexp.MustCompile(`(?m)^All \d+ seen, in `),
+	regexp.MustCompile(`(?m)^All \d+ events seen, in `),
 }
 
+// TestDemo checks the output of a complete demo, its duration, and that it closes its descriptors.
 func TestDemo(t *testing.T) {
-	requireDevice(t)
+	testenv.RequireDevice(t)
 	before := namespaceFiles(t)
 	var out bytes.Buffer
 	start := time.Now()
-	err := runDemo(t.Context(), &out, ladder.Options{PeerName: "kernel"}, nil)
+	err := Run(t.Context(), &out, ladder.Options{PeerName: "kernel"}, nil)
 	if err != nil {
 		t.Errorf("the demo failed: %v", err)
 	}
-	if took := time.Since(start); took > demoLimit+time.Second {
-		t.Errorf("it took %v", took)
+	if took := time.Since(start); took > Limit+time.Second {
+		t.Errorf("the demo took %v, want at most %v", took, Limit)
 	}
 	text := out.String()
 	rest := text
 	for _, want := range demoLines { // in this order
 		at := want.FindStringIndex(rest)
 		if at == nil {
-			t.Errorf("no line, here, like %v", want)
+			t.Errorf("no line matches %v after the one before it", want)
 			continue
 		}
 		rest = rest[at[1]:]
@@ -98,17 +76,18 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "NOT SEEN") {
-		t.Error("something was not seen")
+		t.Error("the output has a NOT SEEN line")
 	}
 	if t.Failed() {
 		t.Log(text)
 	}
 	if after := namespaceFiles(t); after > before {
-		t.Errorf("%d files of namespaces and devices are open, before it were %d", after, before)
+		t.Errorf("%d namespace, device and socket descriptors are open, want at most %d as before", after, before)
 	}
 }
 
-// namespaceFiles counts what the demo opens and must close.
+// namespaceFiles counts this process's open descriptors of namespaces, of the TUN driver and of sockets, which the demo
+// must close.
 func namespaceFiles(t *testing.T) (n int) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -117,76 +96,77 @@ func namespaceFiles(t *testing.T) (n int) {
 	}
 	for _, e := range entries {
 		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err == nil && (target == tunDriver || strings.HasPrefix(target, "net:[") || strings.HasPrefix(target, "socket:")) {
+		if err == nil && (target == testenv.Driver || strings.HasPrefix(target, "net:[") || strings.HasPrefix(target, "socket:")) {
 			n++
 		}
 	}
 	return n
 }
 
-// perform runs the demo with a change made to the stage first.
-func performChanged(t *testing.T, ctx context.Context, change func(*stage)) (string, error) {
+// performChanged runs the demo after change has modified the lab.
+func performChanged(t *testing.T, ctx context.Context, change func(*lab)) (string, error) {
 	t.Helper()
-	requireDevice(t)
+	testenv.RequireDevice(t)
 	var out bytes.Buffer
-	l := ladder.New(&out, ladder.Options{})
-	s, err := newStage(ctx, l, nil)
+	d := ladder.New(&out, ladder.Options{})
+	l, err := newLab(ctx, d, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	change(s)
-	err = s.perform()
-	if err := s.Close(); err != nil {
+	change(l)
+	err = l.perform()
+	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := l.Close(); err != nil {
+	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err == nil {
-		err = s.summary(&out, 0)
+		err = l.summary(&out, 0)
 	}
 	return out.String(), err
 }
 
-// What does not happen is not said to have been seen: here nothing is damaged, lost or refused.
+// TestDemoIsHonest checks that the summary does not report events that did not happen: here nothing is damaged, lost or
+// refused.
 func TestDemoIsHonest(t *testing.T) {
-	text, err := performChanged(t, t.Context(), func(s *stage) {
-		s.link.harmless = true
-		if _, err := s.stack.ListenTCP("tcp", closedPort.String()); err != nil {
+	text, err := performChanged(t, t.Context(), func(l *lab) {
+		l.link.faultless = true
+		if _, err := l.stack.ListenTCP("tcp", closedPort.String()); err != nil {
 			t.Error(err)
 		}
 	})
 	if err == nil || !strings.Contains(err.Error(), "not seen") {
-		t.Errorf("error %v, want one that says that something was not seen", err)
+		t.Errorf("error %v, want one with \"not seen\"", err)
 	}
-	for _, what := range []string{
+	for _, event := range []string{
 		"a damaged segment: the kernel counted",
-		"a damaged segment: we sent it again",
-		"a damaged segment: the octets",
-		"a lost segment: we sent it again",
-		"a lost segment: the octets",
-		"a damaged segment of the kernel's: we counted",
-		"a damaged segment of the kernel's: it was sent again",
-		"a lost segment of the kernel's: it was sent again",
-		"a refused connection: the kernel's connect gave",
-		"a refused connection: SYN, and RST",
+		"a damaged segment: minitcp retransmitted it",
+		"a damaged segment: the data arrived",
+		"a lost segment: minitcp retransmitted it",
+		"a lost segment: the data arrived",
+		"a damaged segment from the kernel: minitcp counted",
+		"a damaged segment from the kernel: it was retransmitted",
+		"a lost segment from the kernel: it was retransmitted",
+		"a refused connection: connect in the kernel failed with",
+		"a refused connection: SYN, answered with RST",
 		"a refused connection: the kernel went from",
 	} {
-		if !strings.Contains(text, "\nNOT SEEN "+what) {
-			t.Errorf("not reported as not seen: %s", what)
+		if !strings.Contains(text, "\nNOT SEEN "+event) {
+			t.Errorf("not reported as not seen: %s", event)
 		}
 	}
 	if n := strings.Count(text, "\nNOT SEEN "); n != 11 {
-		t.Errorf("%d things were not seen, want 11", n)
+		t.Errorf("%d events were not seen, want 11", n)
 	}
 	if strings.Contains(text, "All") {
-		t.Error("it says that all was seen")
+		t.Error("the summary reports that all events were seen")
 	}
 }
 
-// A demo that cannot go on reports everything that it did not reach.
+// TestDemoThatStops checks that a demo that ends early reports every scene it did not reach.
 func TestDemoThatStops(t *testing.T) {
-	text, err := performChanged(t, t.Context(), func(s *stage) { s.listener.Close() })
+	text, err := performChanged(t, t.Context(), func(l *lab) { l.listener.Close() })
 	if err == nil {
 		t.Error("no error without a listener")
 	}
@@ -197,9 +177,10 @@ func TestDemoThatStops(t *testing.T) {
 	}
 }
 
+// TestDemoInterrupted checks the error of a demo whose context is cancelled.
 func TestDemoInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := performChanged(t, ctx, func(s *stage) { cancel() })
+	_, err := performChanged(t, ctx, func(l *lab) { cancel() })
 	if err == nil || err.Error() != "demo: interrupted" {
 		t.Errorf("error %v, want interrupted", err)
 	}

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package demo
 
 import (
 	"encoding/binary"
@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/cmd/minitcp/internal/testenv"
 	"minitcp/conn"
 	"minitcp/tun"
 )
 
-// The kernel's answers about sockets in a namespace, IPv4 and IPv6.
+// TestSockDiag checks the states found for IPv4 and IPv6 sockets of a namespace, open, half-closed and closed.
 func TestSockDiag(t *testing.T) {
-	requireDevice(t)
+	testenv.RequireDevice(t)
 	n, err := tun.NewNamespace("")
 	if err != nil {
 		t.Fatal(err)
@@ -43,14 +44,14 @@ func TestSockDiag(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.Close() // or it would be found in the place of a closed connection
+		l.Close() // find would return the listener for a closed connection
 		near := client.LocalAddr().(*net.TCPAddr).AddrPort()
 		far := client.RemoteAddr().(*net.TCPAddr).AddrPort()
 		check := func(when string, wantNear, wantFar conn.State) {
 			t.Helper()
 			var gotNear, gotFar kernelSocket
 			var err1, err2 error
-			for end := time.Now().Add(demoPatience); time.Now().Before(end); { // the ACK of a FIN may take its time
+			for end := time.Now().Add(patience); time.Now().Before(end); { // the ACK of a FIN may be delayed
 				gotNear, err1 = d.find(near, far)
 				gotFar, err2 = d.find(far, near)
 				if err1 != nil || err2 != nil || gotNear.State == wantNear && gotFar.State == wantFar {
@@ -68,14 +69,15 @@ func TestSockDiag(t *testing.T) {
 		client.Close()
 		check("closed", conn.Closed, conn.TimeWait)
 		server.Close()
-		check("nobody", conn.Closed, conn.TimeWait)
-		nobody, err := d.find(netip.AddrPortFrom(near.Addr(), near.Port()^1), far)
-		if err != nil || nobody.State != conn.Closed {
-			t.Errorf("a socket that never was: %v, %v", nobody.State, err)
+		check("both closed", conn.Closed, conn.TimeWait)
+		missing, err := d.find(netip.AddrPortFrom(near.Addr(), near.Port()^1), far)
+		if err != nil || missing.State != conn.Closed {
+			t.Errorf("a socket that never existed: %v, %v", missing.State, err)
 		}
 	}
 }
 
+// TestParseInetDiag checks the mapping of state numbers.
 func TestParseInetDiag(t *testing.T) {
 	b := make([]byte, inetDiagMessageLen)
 	binary.NativeEndian.PutUint32(b[60:], 77)
@@ -87,12 +89,13 @@ func TestParseInetDiag(t *testing.T) {
 	}
 }
 
+// TestTCPCounter checks counters of a text like /proc/net/snmp.
 func TestTCPCounter(t *testing.T) {
 	const text = "Ip: Forwarding InErrs\nIp: 1 2\nTcp: RtoMin InErrs InCsumErrors\nTcp: 200 -1 5\nUdp: InErrs\nUdp: 9\n"
 	if n, err := tcpCounter(text, "InCsumErrors"); n != 5 || err != nil {
 		t.Errorf("InCsumErrors is %d, %v; want 5", n, err)
 	}
-	for _, name := range []string{"NoSuch", "InErrs"} { // one is not there, one no count
+	for _, name := range []string{"NoSuch", "InErrs"} { // a missing counter and a negative one
 		if n, err := tcpCounter(text, name); err == nil {
 			t.Errorf("%s is %d, want an error", name, n)
 		}

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package demo
 
 import (
 	"bytes"
@@ -11,13 +11,13 @@ import (
 	"minitcp/conn/wire"
 )
 
-// tray is a device that gives and takes frames at once.
-type tray struct {
+// memoryDevice is a device that reads from one slice and writes to another.
+type memoryDevice struct {
 	toRead  [][]byte
 	written [][]byte
 }
 
-func (d *tray) ReadBatch(frames [][]byte, sizes []int) (n int, err error) {
+func (d *memoryDevice) ReadBatch(frames [][]byte, sizes []int) (n int, err error) {
 	for n < len(frames) && len(d.toRead) > 0 {
 		sizes[n] = copy(frames[n], d.toRead[0])
 		d.toRead = d.toRead[1:]
@@ -26,20 +26,20 @@ func (d *tray) ReadBatch(frames [][]byte, sizes []int) (n int, err error) {
 	return n, nil
 }
 
-func (d *tray) WriteFrame(parts [][]byte) error {
+func (d *memoryDevice) WriteFrame(parts [][]byte) error {
 	d.written = append(d.written, slices.Concat(parts...))
 	return nil
 }
 
-func (d *tray) MTU() int     { return 1500 }
-func (d *tray) Close() error { return nil }
+func (d *memoryDevice) MTU() int     { return 1500 }
+func (d *memoryDevice) Close() error { return nil }
 
 var (
 	hereEnd  = netip.MustParseAddrPort("10.77.0.2:80")
 	thereEnd = netip.MustParseAddrPort("10.77.0.1:50000")
 )
 
-// frameWith is a segment whose checksum is left to the device.
+// frameWith returns a frame whose checksum is left to the device.
 func frameWith(from, to netip.AddrPort, seq uint32, data string) []byte {
 	b := make([]byte, wire.VirtioHeaderLen+wire.IPv4HeaderLen+20)
 	wire.PutVirtio(b, &wire.VirtioHeader{Flags: wire.VirtioNeedsChecksum, ChecksumStart: 20, ChecksumOffset: 16})
@@ -49,22 +49,22 @@ func frameWith(from, to netip.AddrPort, seq uint32, data string) []byte {
 	return append(b, data...)
 }
 
-// intact reports whether a receiver would find that nothing is wrong with a frame, having to look.
+// intact reports whether a receiver that must verify the checksum finds it correct.
 func intact(t *testing.T, frame []byte) bool {
 	t.Helper()
 	var h wire.VirtioHeader
 	if err := wire.ParseVirtio(frame, &h); err != nil || h != (wire.VirtioHeader{}) {
-		t.Errorf("header %+v, %v: it vouches for the checksum", h, err)
+		t.Errorf("header %+v, %v: it exempts the frame from verification", h, err)
 	}
 	s, ok := parseFrame(frame)
 	if !ok {
-		t.Fatal("no segment any more")
+		t.Fatal("the frame holds no TCP segment")
 	}
 	return wire.VerifyTCP(&s.ip, frame[s.at:])
 }
 
 func TestLinkOurs(t *testing.T) {
-	d := new(tray)
+	d := new(memoryDevice)
 	l := newLink(d)
 	write := func(seq uint32, data string) []byte {
 		t.Helper()
@@ -78,47 +78,47 @@ func TestLinkOurs(t *testing.T) {
 		}
 		return d.written[before]
 	}
-	l.arrange(loseOurs)
-	if write(1, "") == nil || l.happened(loseOurs) {
+	l.schedule(loseOurs)
+	if write(1, "") == nil || l.injected(loseOurs) {
 		t.Error("a segment without data was lost")
 	}
-	if write(1, "data") != nil || !l.happened(loseOurs) {
+	if write(1, "data") != nil || !l.injected(loseOurs) {
 		t.Error("the segment was not lost")
 	}
-	if got := l.fate(hereEnd, thereEnd, 1); got != "lost on the way" {
-		t.Errorf("fate %q", got)
+	if got := l.note(hereEnd, thereEnd, 1); got != "lost on the way" {
+		t.Errorf("note %q, want \"lost on the way\"", got)
 	}
-	if got := l.fate(hereEnd, thereEnd, 1); got != "" {
-		t.Errorf("fate again %q", got)
+	if got := l.note(hereEnd, thereEnd, 1); got != "" {
+		t.Errorf("note of a second call %q, want none", got)
 	}
 	if got := write(1, "data"); !bytes.Equal(got, frameWith(hereEnd, thereEnd, 1, "data")) {
-		t.Error("another segment did not pass as it was")
+		t.Error("a segment without a fault was changed")
 	}
 
-	l.arrange(damageOurs)
+	l.schedule(damageOurs)
 	damaged := write(5, "more")
-	if intact(t, damaged) || !l.happened(damageOurs) {
+	if intact(t, damaged) || !l.injected(damageOurs) {
 		t.Error("the segment is not damaged")
 	}
 	damaged[len(damaged)-len("more")] ^= 1
 	if !intact(t, damaged) {
-		t.Error("more than a bit is damaged")
+		t.Error("more than one bit is damaged")
 	}
 
-	l.harmless = true
-	l.arrange(loseOurs)
-	if write(9, "data") == nil || l.happened(loseOurs) || l.fate(hereEnd, thereEnd, 9) != "" {
-		t.Error("something happened on a harmless link")
+	l.faultless = true
+	l.schedule(loseOurs)
+	if write(9, "data") == nil || l.injected(loseOurs) || l.note(hereEnd, thereEnd, 9) != "" {
+		t.Error("a fault was injected on a faultless link")
 	}
 }
 
 func TestLinkTheirs(t *testing.T) {
-	d := new(tray)
+	d := new(memoryDevice)
 	l := newLink(d)
 	var lost []uint32
 	l.lost = func(local, remote netip.AddrPort, h *wire.TCP, n int) {
 		if local != hereEnd || remote != thereEnd || n != 3 {
-			t.Errorf("lost %v from %v with %d octets", local, remote, n)
+			t.Errorf("lost %v from %v with %d bytes", local, remote, n)
 		}
 		lost = append(lost, h.Seq)
 	}
@@ -142,20 +142,20 @@ func TestLinkTheirs(t *testing.T) {
 	}
 	theirs := func(seq uint32, data string) []byte { return frameWith(thereEnd, hereEnd, seq, data) }
 
-	l.arrange(loseTheirs)
+	l.schedule(loseTheirs)
 	d.toRead = [][]byte{theirs(1, ""), theirs(1, "one"), theirs(4, "two"), theirs(7, "six")}
 	read(1, 4, 7)
-	if !slices.Equal(lost, []uint32{1}) || !l.happened(loseTheirs) {
+	if !slices.Equal(lost, []uint32{1}) || !l.injected(loseTheirs) {
 		t.Errorf("lost %v, want 1", lost)
 	}
 
-	l.arrange(damageTheirs)
+	l.schedule(damageTheirs)
 	d.toRead = [][]byte{theirs(10, "one"), theirs(13, "two")}
 	frames := read(10, 13)
-	if intact(t, frames[0]) || !l.happened(damageTheirs) {
+	if intact(t, frames[0]) || !l.injected(damageTheirs) {
 		t.Error("the segment is not damaged")
 	}
 	if !bytes.Equal(frames[1], theirs(13, "two")) {
-		t.Error("another segment did not pass as it was")
+		t.Error("a segment without a fault was changed")
 	}
 }
