@@ -9,7 +9,7 @@ import (
 // rack answers: what has been lost? What was sent before something that has arrived, and by longer than the path may
 // have changed their order (RFC 8985 6).
 type rack struct {
-	newest  transmission  // the last of what has arrived: RACK.xmit_ts, RACK.end_seq
+	newest  transmission  // the last of what has arrived, in place of RACK.xmit_ts and RACK.end_seq
 	rtt     time.Duration // its round trip
 	highest seq.Offset    // end of the highest octet that has arrived: RACK.fack
 
@@ -31,7 +31,7 @@ func (r *rack) update(a *arrival) {
 	if a.octets == 0 {
 		return
 	}
-	if t := a.newest.transmission(); t.end != 0 && (r.newest.end == 0 || t.after(r.newest)) {
+	if t := a.newest.transmission(); t.serial != 0 && (r.newest.serial == 0 || t.after(r.newest)) {
 		r.newest, r.rtt = t, a.now.Sub(a.newest.at)
 	}
 	if a.lowest < r.highest {
@@ -73,7 +73,7 @@ func (c *Conn) reorderWindow() time.Duration {
 func (c *Conn) detectLoss(now Time) (found bool) {
 	c.timer.reorder = Never
 	q := &c.sent
-	if q.sacked == 0 && c.recovery.phase == noRecovery || c.rack.newest.end == 0 {
+	if q.sacked == 0 && c.recovery.phase == noRecovery || c.rack.newest.serial == 0 {
 		return false // all that has arrived came in order
 	}
 	patience := c.rack.rtt + c.reorderWindow()

@@ -134,6 +134,29 @@ func TestRACK(t *testing.T) {
 			r.arrived(0, 2, 11)
 			r.lost(1)
 		}},
+		{"a retransmission that left at one instant with new data, but after it", Disabled, func(r *racks) {
+			r.at(110 * ms)
+			r.arrived(2)
+			r.sends(1)
+			r.arrived(2, 4, 10)
+			r.lost(3)
+			r.drain()
+			r.at(210 * ms)
+			r.arrived(2, 4, 11)
+			r.lost()
+			r.waits(0)
+		}},
+		{"and before it", Disabled, func(r *racks) {
+			r.at(110 * ms)
+			r.arrived(2)
+			r.arrived(2, 4, 10)
+			r.lost(3)
+			r.drain()
+			r.sends(1)
+			r.at(210 * ms)
+			r.arrived(2, 4, 11)
+			r.lost(3)
+		}},
 		{"once they have changed places, a quarter is waited always", Disabled, func(r *racks) {
 			r.at(101 * ms)
 			r.arrived(0, 2, 2)

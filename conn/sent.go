@@ -21,6 +21,7 @@ type sentQueue struct {
 	// Bytes by fate, and the bytes in flight that were sent more than once.
 	flying, sacked, lost, resending int64
 
+	serial uint64 // number of the last transmission
 	stamp  uint32 // TSVal of the first retransmission since resending was 0
 	visits uint64 // records walked past or changed, and searches; for tests
 }
@@ -29,6 +30,7 @@ type sentQueue struct {
 type record struct {
 	start, end seq.Offset // the FIN takes one byte
 	at         Time       // time of the last transmission
+	serial     uint64     // its number among all transmissions
 
 	// The delivery rate's state at that time.
 	delivered   int64  // bytes delivered
@@ -255,4 +257,4 @@ func (q *sentQueue) resend(i int, n int64, now Time, stamp uint32) *record {
 }
 
 // forget drops every record: what was in flight will be sent as if for the first time.
-func (q *sentQueue) forget() { *q = sentQueue{visits: q.visits} }
+func (q *sentQueue) forget() { *q = sentQueue{serial: q.serial, visits: q.visits} }

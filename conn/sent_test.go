@@ -15,7 +15,7 @@ func TestSentQueueModel(t *testing.T) {
 		var q sentQueue
 		var model []fate // of octets una to nxt
 		una, nxt := seq.Offset(1), seq.Offset(1)
-		newest := Time(0)
+		newest := uint64(0)
 		arrived := func(from, to seq.Offset) (n int64) {
 			for o := from; o < to; o++ {
 				if f := &model[o-una]; *f != sacked {
@@ -69,7 +69,7 @@ func TestSentQueueModel(t *testing.T) {
 				if len(q.losses) > 0 {
 					q.joinLosses(q.find(q.losses[0].start), 1+r.Int64N(100))
 				}
-				newest = max(newest, now-Time(r.IntN(3)))
+				newest = max(newest, q.serial-min(q.serial, r.Uint64N(9)))
 				q.overtake(transmission{newest, seq.Offset(r.IntN(int(nxt)))})
 				for _, rec := range q.list[q.head:] {
 					for o := rec.start; o < rec.end; o++ {

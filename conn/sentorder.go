@@ -10,24 +10,27 @@ import (
 
 // transmission is the place of a record's last transmission among all others.
 type transmission struct {
-	at  Time
-	end seq.Offset // 0: none
+	serial uint64 // number of the transmission, from 1 on; 0: none
+	end    seq.Offset
 }
 
-func (r *record) transmission() transmission { return transmission{r.at, r.end} }
+func (r *record) transmission() transmission { return transmission{r.serial, r.end} }
 
-// after reports whether t came after u. Of what left at one instant, the higher numbers were later (RFC 8985 6.2,
-// RACK_sent_after).
-func (t transmission) after(u transmission) bool { return t.at > u.at || t.at == u.at && t.end > u.end }
+// after reports whether t came after u. Records with one serial number are parts of one superframe, whose higher sequence
+// numbers are later.
+//
+// Deviation: RACK_sent_after compares times, and sequence numbers where they are equal (RFC 8985 6.2). A repair that leaves
+// after new data, but at the same instant, would count as the earlier of the two, and the arrival of the new data would make
+// it a loss again.
+func (t transmission) after(u transmission) bool {
+	return t.serial > u.serial || t.serial == u.serial && t.end > u.end
+}
 
-// fly puts r, which has just been sent, into the list. Only higher numbers sent at the same instant come after it.
+// fly puts r, which has just been sent, at the end of the list.
 func (q *sentQueue) fly(r *record) {
-	before := q.latest
-	for before != nil && before.transmission().after(r.transmission()) {
-		q.visits++
-		before = before.earlier
-	}
-	q.setFlying(r, before)
+	q.serial++
+	r.serial = q.serial
+	q.setFlying(r, q.latest)
 }
 
 // setFlying makes r, which is in no list, a record in flight, after another in the list; nil: it is the first.

@@ -19,6 +19,11 @@ func TestFormerFailures(t *testing.T) {
 		7613: "both windows shrank, and each end dropped the other's ACKs as duplicates until R2",
 		7945: "the same, one byte before RCV.NXT",
 		8833: "the same on a link that loses nothing",
+		3551: "repairs that left at the same instant as new data, but after it, were sent twice",
+		3943: "the same",
+		6881: "the same",
+		7166: "the same",
+		8168: "the same",
 	} {
 		if err := Draw(seed).Run(nil); err != nil {
 			t.Errorf("seed %d (%s): %v", seed, was, err)

@@ -19,7 +19,8 @@ type twice struct {
 // either direction, which stands for what is sent again when an acknowledgment is lost or late; and a little, for timeouts
 // that could not know better. It excuses more where packets overtake each other by more than the reordering window is ever
 // long; where there is no SACK, what makes three duplicate ACKs; and without timestamps, queues that become longer than the
-// shortest timeout before a round trip can be measured.
+// shortest timeout before a round trip can be measured. Where a link loses periodically, the excuse is only the timeouts, and
+// the peer has sent no more again than was lost.
 func (e *End) needless(l *Link) error {
 	segment := e.Open.MTU - e.Open.IPHeader - 40
 	allowed := 12*segment + e.lost + e.peer.lost
@@ -30,6 +31,11 @@ func (e *End) needless(l *Link) error {
 		allowed += len(e.Received) + 12*segment
 	case l.Jitter > 0, e.Config.Timestamps == conn.Disabled && l.Rate > 0 && l.Queue > l.Rate/5:
 		allowed += len(e.Received) + 12*segment // it may be the same one again and again
+	case l.Periodic.Of > 0: // nothing is reordered, and no acknowledgment is lost
+		allowed = 12 * segment
+		if resent := int(e.peer.Conn.Info(0).Resent); resent > e.peer.lost+allowed {
+			return fmt.Errorf("%s sent %d bytes again, where %d were lost", e.peer.Name, resent, e.peer.lost)
+		}
 	case len(l.Changes) > 0, e.Config.SACK == conn.Disabled && (l.Reordering > 0 || l.Duplication > 0):
 		allowed += len(e.Received) / 3
 	case l.Reordering > 0 && l.Cut:
