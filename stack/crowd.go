@@ -139,7 +139,7 @@ func (c *Conn) shareWindow() {
 func openWindow(t *baton) bool {
 	c := t.conn
 	w := c.window
-	if w == nil || &w.baton != t || c.entry.user != c {
+	if w == nil || &w.baton != t || !c.attached() {
 		return false
 	}
 	c.tcp.Offer(w.octets)

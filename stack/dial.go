@@ -97,6 +97,7 @@ func (s *Stack) source(local, remote netip.AddrPort) (netip.AddrPort, error) {
 // connect begins an active OPEN: the SYN is on its way when it returns. The application's end is not known to anybody
 // else yet.
 func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
+	s.abandoned.close()
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
 	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()), s.laneOf(s.dials.Add(1)))
@@ -110,9 +111,10 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	tcp := conn.Dial(now, &s.cfg.Conn, o)
 	c := newConn(s, e, tcp)
 	e.iss = o.ISS
-	e.tcp, e.user = tcp, c
+	e.tcp, e.user = tcp, weakRef(c)
 	s.born(e)
 	if err := s.refusal(); err != nil { // shut or Shutdown may have looked through the table already
+		c.letGo()
 		s.drop(e)
 		return nil, err
 	}
@@ -164,12 +166,12 @@ func (c *Conn) waitConnected(ctx context.Context) error {
 	case c.closed:
 		return c.ended() // by the end of the stack
 	case c.tcp.Ready()&conn.ReadyConnected == 0:
-		c.closed = true
+		c.letGo()
 		c.tcp.Abort(c.stack.clock.now())
 		c.settle()
 		return contextError(ctx.Err())
 	case c.tcp.State() == conn.Closed && c.tcp.Err() != nil:
-		c.closed = true
+		c.letGo()
 		return asNet("connect", c.tcp.Err())
 	}
 	return nil

@@ -3,6 +3,7 @@ package stack
 import (
 	"sync"
 	"sync/atomic"
+	"weak"
 
 	"minitcp/conn"
 )
@@ -18,11 +19,13 @@ type entry struct {
 	mu sync.Mutex
 	// tcp is a *conn.Embryo, *conn.Conn or *conn.Remnant, one after another; nil once the entry has been dropped and
 	// for ever after.
-	tcp  machine
-	user *Conn // the application's end; nil before the handshake completes and after the application has let go
+	tcp machine
+	// user is the application's end. It is not set before the handshake completes, and after the connection has ended or the
+	// application has closed it. It is set once.
+	user ref[Conn]
 
-	listener *Listener // of an embryo
-	older    *entry    // entryList's: the listener's list of embryos, or the stack's list of entries in TIME-WAIT
+	listener weak.Pointer[Listener] // of an embryo
+	older    *entry                 // entryList's: the listener's list of embryos, or the stack's list of entries in TIME-WAIT
 	newer    *entry
 
 	early *earlyNode // its place in the list of connections that hold early data; nil while it holds none

@@ -94,7 +94,7 @@ func (c *Conn) requeue() {
 	if c.served.busy {
 		return
 	}
-	if e.user == c && e.tcp != nil {
+	if c.attached() && e.tcp != nil {
 		c.stack.wheels[e.timer.wheel].arm(e, c.stack.clock.now())
 		return
 	}
@@ -150,7 +150,7 @@ func (c *Conn) serve() {
 		v.busy = true
 		more := true
 		b := copyBuffers.Get().(*[]byte)
-		for n := 0; more && (n < callsAtOnce || c.entry.user != c); n++ {
+		for n := 0; more && (n < callsAtOnce || !c.attached()); n++ {
 			more = c.callHandler(*b)
 		}
 		copyBuffers.Put(b)

@@ -130,6 +130,7 @@ func (p *pair) dial() *Conn {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.used = append(p.used, c)
 	return c.(*Conn)
 }
 

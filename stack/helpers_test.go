@@ -24,6 +24,7 @@ type pair struct {
 	t      *testing.T
 	a, b   *Stack
 	da, db *stacktest.Device
+	used   []any // the listeners and connections made with pair's methods: the garbage collector must not close them
 }
 
 // newPair makes two stacks with one Config, which may be zero. They are closed when the test ends; in a bubble of
@@ -62,6 +63,7 @@ func (p *pair) listen() *Listener {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.used = append(p.used, l)
 	return l
 }
 
@@ -81,6 +83,7 @@ func (p *pair) connectTo(l *Listener, address string) (client, server *Conn) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.used = append(p.used, c, server)
 	return c.(*Conn), server
 }
 

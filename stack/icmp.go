@@ -94,7 +94,7 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 		return
 	}
 	found.mu.Lock()
-	c := found.user
+	c := found.user.get()
 	if tcp, ok := found.tcp.(*conn.Conn); ok {
 		e.Seq = seq
 		tcp.ReceiveICMP(now, e)

@@ -98,9 +98,11 @@ func observed(t *testing.T, v6, exists bool, probes int) (n int, limit uint32) {
 			quiet()
 			k := makeKey(open.Addr(), victim.Addr(), open.Port(), victim.Port())
 			p.db.Inject(packet(segmentSpec{src: victim, dst: open, flags: wire.ACK, seq: 1001, ack: p.b.table.find(&k).iss + 1}))
-			if _, err := l.AcceptTCP(); err != nil {
+			c, err := l.AcceptTCP()
+			if err != nil {
 				t.Fatal(err)
 			}
+			defer c.SetLinger(0) // used until the end
 		}
 		p.db.SetHook(func(frame []byte) stacktest.Fate {
 			if ip, tcp, _, ok := stacktest.Segment(frame); ok && ip.Dst == observer.Addr() && tcp.Flags.Has(wire.RST) {

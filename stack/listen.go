@@ -15,7 +15,7 @@ type binding = netip.AddrPort
 // listeners finds who listens on an address.
 type listeners struct {
 	mu     sync.RWMutex
-	byAddr map[binding]*Listener
+	byAddr map[binding]ref[Listener]
 	ports  map[uint16]int // number of bindings of each port
 }
 
@@ -26,10 +26,11 @@ func (ls *listeners) find(addr netip.Addr, port uint16) *Listener {
 	if ls.ports[port] == 0 {
 		return nil
 	}
-	if l := ls.byAddr[netip.AddrPortFrom(addr, port)]; l != nil {
-		return l
+	if l, ok := ls.byAddr[netip.AddrPortFrom(addr, port)]; ok {
+		return l.get()
 	}
-	return ls.byAddr[netip.AddrPortFrom(wildcard(addr.Is4()), port)]
+	l := ls.byAddr[netip.AddrPortFrom(wildcard(addr.Is4()), port)]
+	return l.get()
 }
 
 // usesPort reports whether anybody listens on the port.
@@ -50,7 +51,7 @@ func (ls *listeners) add(l *Listener) bool {
 		}
 	}
 	for _, b := range l.binds {
-		ls.byAddr[b] = l
+		ls.byAddr[b] = l.ref
 		ls.ports[b.Port()]++
 	}
 	return true
@@ -73,7 +74,7 @@ func (ls *listeners) remove(l *Listener) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for _, b := range l.binds {
-		if ls.byAddr[b] != l {
+		if ls.byAddr[b] != l.ref {
 			continue
 		}
 		delete(ls.byAddr, b)
@@ -87,8 +88,8 @@ func (ls *listeners) all() []*Listener {
 	ls.mu.RLock()
 	defer ls.mu.RUnlock()
 	var list []*Listener
-	for b, l := range ls.byAddr {
-		if b == l.binds[0] {
+	for b, r := range ls.byAddr {
+		if l := r.get(); l != nil && b == l.binds[0] {
 			list = append(list, l)
 		}
 	}
@@ -130,6 +131,7 @@ func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*List
 	if err != nil {
 		return fail(nil, err)
 	}
+	s.abandoned.close()
 	binds, err := s.bindings(network, local)
 	if err != nil {
 		return fail(net.TCPAddrFromAddrPort(local), err)

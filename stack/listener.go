@@ -5,14 +5,18 @@ import (
 	"os"
 	"sync"
 	"time"
+	"weak"
 
 	"minitcp/conn"
 )
 
 // Listener accepts connections on a port. It is a [net.Listener] with the methods of *net.TCPListener.
+//
+// The stack closes a Listener that the application has forgotten, as it does a [Conn]; but not one of [Stack.Handle].
 type Listener struct {
 	stack    *Stack
 	addr     *net.TCPAddr
+	ref      ref[Listener]
 	binds    []binding // its places in the stack's listeners
 	accepted chan *Conn
 	open     func(*Conn) Handler // nil: connections wait in accepted
@@ -36,6 +40,12 @@ func newListener(s *Stack, addr *net.TCPAddr, binds []binding, open func(*Conn) 
 		control:  s.cfg.Conn.CongestionControl,
 	}
 	l.deadline.mu = &l.mu
+	if open != nil {
+		l.ref = strongRef(l)
+	} else {
+		l.ref = weakRef(l)
+		l.watch()
+	}
 	return l
 }
 
@@ -109,6 +119,7 @@ func (l *Listener) close(cause error) error {
 		return opError("close", nil, l.addr, l.closed)
 	}
 	l.closed = cause
+	l.ignore()
 	l.deadline.stop()
 	l.mu.Unlock()
 
@@ -135,7 +146,7 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 	if l.closed != nil {
 		return nil, false
 	}
-	e.listener = l
+	e.listener = weak.Make(l)
 	l.embryos.push(e)
 	if l.embryos.count > l.backlog {
 		oldest = l.embryos.pop()
@@ -169,6 +180,7 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 	c := establish(l.control)
 	if l.open != nil {
 		c.served = &served{open: l.open}
+		e.user = strongRef(c)
 		return true
 	}
 	l.accepted <- c // only admit sends, under the lock

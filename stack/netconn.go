@@ -16,6 +16,9 @@ import (
 // Errors are *net.OpError, but for a plain io.EOF after the peer's FIN; errors.Is finds [os.ErrDeadlineExceeded],
 // [net.ErrClosed], and syscall.ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH as for the kernel's sockets. When
 // the device has ended the stack, it finds the device's error; see [Stack.Err].
+//
+// The stack closes a Conn that the application has forgotten without Close when the garbage collector has found it, with the
+// next packet or timer.
 type Conn struct {
 	stack *Stack
 	entry *entry
@@ -33,7 +36,14 @@ type Conn struct {
 	cut     bool // closed by the end of the stack
 }
 
-func newConn(s *Stack, e *entry, tcp *conn.Conn) *Conn { return &Conn{stack: s, entry: e, tcp: tcp} }
+func newConn(s *Stack, e *entry, tcp *conn.Conn) *Conn {
+	c := &Conn{stack: s, entry: e, tcp: tcp}
+	c.watch()
+	return c
+}
+
+// attached reports whether what happens to the connection still concerns c. The entry's lock is held.
+func (c *Conn) attached() bool { return c.entry.user.isSet() }
 
 var errDeadline = os.ErrDeadlineExceeded
 
@@ -281,12 +291,12 @@ func (c *Conn) abort() {
 // letGo makes every call on the connection fail from now on.
 func (c *Conn) letGo() {
 	c.closed = true
+	c.ignore()
 	c.rd.stop()
 	c.wr.stop()
 	c.wr.wake() // a dial, which does not look at the deadline
-	if c.entry.user == c {
-		c.entry.detach()
-	}
+	c.dropBatons()
+	c.entry.user = ref[Conn]{}
 }
 
 // CloseWrite sends a FIN after what was written; the peer may go on sending.

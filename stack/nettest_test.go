@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +39,11 @@ func TestNetConn(t *testing.T) {
 					return nil, nil, stop, err
 				}
 				c2, err = l.Accept()
+				stop = func() { // the connections are in use until it is called
+					a.Close()
+					b.Close()
+					runtime.KeepAlive([]any{c1, c2})
+				}
 				return c1, c2, stop, err
 			})
 		})

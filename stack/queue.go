@@ -117,6 +117,7 @@ func (q *queue) receiveBatch(n int) {
 	}
 	q.settle()
 	s.shedEarly(now)
+	s.abandoned.close()
 	if n < batch {
 		s.waiting.note(q.number, now, false)
 	}
@@ -134,7 +135,7 @@ func (q *queue) settle() {
 	for i, e := range q.unsettled {
 		e.mu.Lock()
 		e.unsettled = false
-		c := e.user
+		c := e.user.get()
 		if handled := c != nil && c.served != nil; handled {
 			e.mu.Unlock()
 			c.serve() // and settle: what it answers carries the ACK

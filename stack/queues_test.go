@@ -124,9 +124,11 @@ func TestSegmentsLeaveWhereTheLastCame(t *testing.T) {
 		}
 		defer s.Close()
 		defer far.Close()
-		if _, err := s.Listen("tcp", "10.77.0.2:80"); err != nil {
+		l, err := s.Listen("tcp", "10.77.0.2:80")
+		if err != nil {
 			t.Fatal(err)
 		}
+		defer l.Close()
 		quiet() // every queue is read
 		// The device deals frames to the queues in turn, from queue 1 on: a SYN to a listener, one to a closed port, a
 		// datagram.

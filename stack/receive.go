@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"weak"
+
 	"minitcp/conn"
 	"minitcp/conn/wire"
 )
@@ -72,7 +74,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 		q.tap(now, e)
 		if tcp, ok := e.tcp.(*conn.Conn); ok && err != wire.ErrTCPChecksum && s.cfg.ResetOnBadHeader {
 			tcp.Abort(now)
-			c = e.user
+			c = e.user.get()
 			defer s.settle(e, q.writer)
 		}
 	}
@@ -120,7 +122,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	if s.cfg.Trace != nil {
 		q.traceVerdict(now, e, before, verdict)
 	}
-	c := e.user // settle may take it away
+	c := e.user.get() // settle may take it away
 	if settleNow {
 		s.settle(e, q.writer)
 	} else {
@@ -150,19 +152,22 @@ func (q *queue) receiveEmbryo(now conn.Time, e *entry, embryo *conn.Embryo) conn
 	if embryo.State() != conn.EmbryoReady {
 		return verdict
 	}
-	admitted := e.listener.admit(e, func(control conn.CongestionControl) *Conn {
+	var c *Conn
+	l := e.listener.Value()
+	admitted := l != nil && l.admit(e, func(control conn.CongestionControl) *Conn {
 		tcp := embryo.Establish(now)
 		tcp.SetCongestionControl(control)
-		e.user = newConn(q.stack, e, tcp)
-		return e.user
+		c = newConn(q.stack, e, tcp)
+		e.user = weakRef(c)
+		return c
 	})
 	if !admitted {
 		// The SYN-ACK will be sent again, and its ACK may find room in the queue.
 		q.stack.totals.count(countAcceptQueueFull)
 		return conn.VerdictIgnored
 	}
-	tcp := e.user.tcp
-	e.tcp, e.listener = tcp, nil
+	tcp := c.tcp
+	e.tcp, e.listener = tcp, weak.Pointer[Listener]{}
 	q.stack.born(e)
 	q.stack.totals.count(countAccepted)
 	return tcp.Receive(now, &q.segment)

@@ -1,6 +1,10 @@
 package stack
 
-import "minitcp/conn"
+import (
+	"weak"
+
+	"minitcp/conn"
+)
 
 // settle does what a call on e's connection has made necessary: it sends what there is to send, moves the entry on when
 // its connection enters TIME-WAIT or ends, wakes who waits, and arms the timer. It is called with e.mu held after every
@@ -15,10 +19,11 @@ func (s *Stack) settle(e *entry, w *writer) {
 	}
 	now := s.clock.now()
 	before := e.state()
+	user := e.user.get()
 	if tcp, ok := e.tcp.(*conn.Conn); ok {
 		s.meet(now, e, tcp)
-		if e.user != nil {
-			e.user.shareWindow()
+		if user != nil {
+			user.shareWindow()
 		}
 	}
 	for e.tcp.Transmit(now, s.limit.of(now, e.key.remote), &w.out) {
@@ -34,9 +39,9 @@ func (s *Stack) settle(e *entry, w *writer) {
 	case *conn.Conn:
 		ready := tcp.Ready()
 		s.early.note(now, e, tcp)
-		if e.user != nil {
-			e.user.passBaton(ready)
-			e.user.wake(ready)
+		if user != nil {
+			user.passBaton(ready)
+			user.wake(ready)
 		}
 		switch {
 		case ready&conn.ReadyClosed != 0:
@@ -68,10 +73,10 @@ func (s *Stack) drop(e *entry) {
 	if e.tcp == nil {
 		return
 	}
-	if e.listener != nil {
-		e.listener.forget(e)
-		e.listener = nil
+	if l := e.listener.Value(); l != nil {
+		l.forget(e)
 	}
+	e.listener = weak.Pointer[Listener]{}
 	if _, ok := e.tcp.(*conn.Remnant); ok {
 		s.timeWaits.remove(e)
 	}
@@ -85,10 +90,10 @@ func (s *Stack) drop(e *entry) {
 
 // detach takes the application's end away from what happens to the connection.
 func (e *entry) detach() {
-	if e.user != nil {
-		e.user.dropBatons()
-		e.user = nil
+	if c := e.user.get(); c != nil {
+		c.dropBatons()
 	}
+	e.user = ref[Conn]{}
 }
 
 // born counts e among the connections Shutdown waits for, buried takes it out again.
@@ -139,7 +144,7 @@ func (s *Stack) fire(now conn.Time, due []*entry) {
 	var served []*Conn
 	for _, e := range due {
 		e.mu.Lock()
-		if c := e.user; c != nil && c.served != nil {
+		if c := e.user.get(); c != nil && c.served != nil {
 			served = append(served, c)
 		}
 		if e.tcp != nil {
@@ -152,4 +157,5 @@ func (s *Stack) fire(now conn.Time, due []*entry) {
 	for _, c := range served {
 		c.serve()
 	}
+	s.abandoned.close()
 }

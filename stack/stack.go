@@ -28,6 +28,7 @@ type Stack struct {
 	writing   *batons       // of those that send in bulk
 	offering  *batons       // of those that are sent bulk data
 	table     *table
+	abandoned abandoned
 	peers     peers
 	early     earlyList // connections that hold early data
 	timeWaits timeWaits
@@ -75,7 +76,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		table:     newTable(randomSeed()),
 		timeWaits: timeWaits{limit: cfg.MaxTimeWait},
 		listeners: listeners{
-			byAddr: make(map[binding]*Listener),
+			byAddr: make(map[binding]ref[Listener]),
 			ports:  make(map[uint16]int),
 		},
 		ports:      newPorts(cfg.EphemeralPorts[0], cfg.EphemeralPorts[1], cfg.Secret),
@@ -136,6 +137,7 @@ func (s *Stack) Close() error {
 // shut ends listeners and connections with the stack's cause. None begins after it: connect and listen look at Err when
 // they have registered theirs.
 func (s *Stack) shut() {
+	s.abandoned.close()
 	for _, l := range s.listeners.all() {
 		l.close(s.end.cause)
 	}
@@ -143,7 +145,7 @@ func (s *Stack) shut() {
 	defer s.returnWriter(w)
 	for _, e := range s.table.all() {
 		e.mu.Lock()
-		c := e.user
+		c := e.user.get()
 		if c != nil {
 			c.cut = true
 			c.letGo()
@@ -165,12 +167,20 @@ func (s *Stack) shut() {
 // Applications find their connections closed; let those that should finish do so before.
 func (s *Stack) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
+	s.abandoned.close()
 	for _, l := range s.listeners.all() {
 		l.Close()
 	}
+	w := s.borrowWriter()
+	defer s.returnWriter(w)
 	for _, e := range s.table.all() {
 		e.mu.Lock()
-		c := e.user
+		c := e.user.get()
+		if tcp, ok := e.tcp.(*conn.Conn); ok && c == nil && e.user.isSet() { // forgotten; the finalizer has not run yet
+			tcp.Close(s.clock.now(), conn.Linger{})
+			s.settle(e, w)
+			s.orphaned(e)
+		}
 		e.mu.Unlock()
 		if c != nil {
 			c.Close() // fails if the application has done it meanwhile

@@ -1,0 +1,77 @@
+package stack
+
+import (
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"weak"
+)
+
+// ref is the stack's reference to a [Conn] or a [Listener]. It is weak, so that the garbage collector finds those that the
+// application has forgotten. It is strong for one with a [Handler], which the application need not keep.
+type ref[T any] struct {
+	weak   weak.Pointer[T]
+	strong *T
+}
+
+func weakRef[T any](p *T) ref[T]   { return ref[T]{weak: weak.Make(p)} }
+func strongRef[T any](p *T) ref[T] { return ref[T]{strong: p} }
+
+// get returns the object, nil if there is none or the application has forgotten it.
+func (r *ref[T]) get() *T {
+	if r.strong != nil {
+		return r.strong
+	}
+	return r.weak.Value()
+}
+
+// isSet reports whether r refers to an object, which the application may have forgotten.
+func (r *ref[T]) isSet() bool { return *r != ref[T]{} }
+
+// abandoned holds the connections and listeners that the application has forgotten without Close, until the stack closes
+// them, as package net closes descriptors. An unread connection would hold its memory for ever.
+//
+// The finalizer does not close them itself: it runs on a goroutine of the garbage collector, which must not wait for a
+// connection's lock, and which is outside of the bubble in a test with [testing/synctest].
+type abandoned struct {
+	some atomic.Bool // list is not empty
+	mu   sync.Mutex
+	list []io.Closer
+}
+
+func (a *abandoned) add(c io.Closer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list = append(a.list, c)
+	a.some.Store(true)
+}
+
+// close closes them. The stack calls it after each batch of frames, after timers, and when a connection or listener is
+// opened. No lock of the stack is held.
+func (a *abandoned) close() {
+	if !a.some.Load() {
+		return
+	}
+	a.mu.Lock()
+	list := a.list
+	a.list = nil
+	a.some.Store(false)
+	a.mu.Unlock()
+	for _, c := range list {
+		c.Close()
+	}
+}
+
+// watch makes the stack close c when the garbage collector finds it unreachable, until ignore is called.
+func (c *Conn) watch() {
+	runtime.SetFinalizer(c, func(c *Conn) { c.stack.abandoned.add(c) })
+}
+
+func (c *Conn) ignore() { runtime.SetFinalizer(c, nil) }
+
+func (l *Listener) watch() {
+	runtime.SetFinalizer(l, func(l *Listener) { l.stack.abandoned.add(l) })
+}
+
+func (l *Listener) ignore() { runtime.SetFinalizer(l, nil) }
