@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"os"
 	"testing"
 
@@ -78,7 +79,7 @@ func (l *lone) establish(t testing.TB, more wire.Flags) {
 
 // forget drops every connection.
 func (l *lone) forget() {
-	for _, e := range l.s.table.all() {
+	for e := range l.s.table.all() {
 		e.mu.Lock()
 		l.s.drop(e)
 		e.mu.Unlock()
@@ -269,3 +270,18 @@ type answer struct{}
 func (answer) Received(c *Conn, data []byte) int { n, _ := c.TryWrite(data); return n }
 func (answer) Writable(*Conn)                    {}
 func (answer) Ended(*Conn, error)                {}
+
+// Stack.Connections allocates its result and a list of entries, nothing for each connection.
+func TestConnectionsAllocations(t *testing.T) {
+	l := newLone(t, Config{})
+	const n = 1000
+	for i := range n {
+		l.in(segmentSpec{flags: wire.SYN, src: netip.AddrPortFrom(host4(1+i), 5000), seq: 1})
+	}
+	if got := len(l.s.Connections()); got != n+1 {
+		t.Fatalf("%d connections are listed, want %d", got, n+1)
+	}
+	if allocs := testing.AllocsPerRun(10, func() { l.s.Connections() }); allocs > 20 {
+		t.Errorf("a listing of %d connections makes %v allocations, want at most 20", n, allocs)
+	}
+}

@@ -143,7 +143,7 @@ func (s *Stack) shut() {
 	}
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	for _, e := range s.table.all() {
+	for e := range s.table.all() {
 		e.mu.Lock()
 		c := e.user.get()
 		if c != nil {
@@ -173,7 +173,7 @@ func (s *Stack) Shutdown(ctx context.Context) error {
 	}
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	for _, e := range s.table.all() {
+	for e := range s.table.all() {
 		e.mu.Lock()
 		c := e.user.get()
 		if tcp, ok := e.tcp.(*conn.Conn); ok && c == nil && e.user.isSet() { // forgotten; the finalizer has not run yet
@@ -209,11 +209,12 @@ type ConnInfo struct {
 	Info          conn.Info // zero but for State before ESTABLISHED and in TIME-WAIT
 }
 
-// Connections returns what there is now, in no order. Listeners are not among them.
+// Connections returns the connections, each once, in no order. Listeners are not among them. A connection that begins or
+// ends meanwhile may be left out. The stack is not stopped for it.
 func (s *Stack) Connections() []ConnInfo {
-	entries, now := s.table.all(), s.clock.now()
-	list := make([]ConnInfo, 0, len(entries))
-	for _, e := range entries {
+	now := s.clock.now()
+	list := make([]ConnInfo, 0, s.table.count.Load())
+	for e := range s.table.all() {
 		e.mu.Lock()
 		if e.tcp != nil {
 			i := ConnInfo{Local: e.key.localAddr(), Remote: e.key.remoteAddr(), State: e.state()}

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"iter"
 	"sync"
 	"sync/atomic"
 )
@@ -169,13 +170,28 @@ func (t *table) unlockAll() {
 	}
 }
 
-// all returns the entries there are now.
-func (t *table) all() []*entry {
-	t.lockAll()
-	defer t.unlockAll()
-	list := make([]*entry, 0, t.count.Load())
-	b := *t.buckets.Load()
-	for i := range b {
+// all returns the entries, each once. An entry that is in the table from the first step of the iteration to its end is
+// among them; one that is inserted or removed meanwhile may be. No lock is held during a step, and only one shard's lock
+// between steps: an entry stays in its shard when the table is resized.
+func (t *table) all() iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		var list []*entry
+		for i := range t.shards {
+			list = t.shard(i, list[:0])
+			for _, e := range list {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// shard appends the entries of shard i to list.
+func (t *table) shard(i int, list []*entry) []*entry {
+	t.shards[i].Lock()
+	defer t.shards[i].Unlock()
+	for b := *t.buckets.Load(); i < len(b); i += shardCount {
 		for e := b[i].Load(); e != nil; e = e.next.Load() {
 			list = append(list, e)
 		}

@@ -3,6 +3,7 @@ package stack
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,7 +37,7 @@ func TestTableModel(t *testing.T) {
 			t.Fatalf("find: %p, want %p", got, model[k])
 		}
 	}
-	if n := len(table.all()); n != len(model) || table.count.Load() != int64(n) {
+	if n := len(slices.Collect(table.all())); n != len(model) || table.count.Load() != int64(n) {
 		t.Errorf("%d entries, count %d, want %d", n, table.count.Load(), len(model))
 	}
 }
@@ -164,5 +165,73 @@ func BenchmarkFind(b *testing.B) {
 		if table.find(&k) == nil {
 			b.Fatal("not found")
 		}
+	}
+}
+
+// A listing has each entry that is there throughout once, and no entry twice, while others come and go and the table grows
+// and shrinks.
+func TestTableListing(t *testing.T) {
+	table := newTable(randomSeed())
+	const fixed, most = 500, 20_000
+	for i := range fixed {
+		table.insert(&entry{key: testKey(i)})
+	}
+	var stop atomic.Bool
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		var mine []*entry
+		for i := 0; !stop.Load(); i++ {
+			e := &entry{key: testKey(fixed + i)}
+			table.insert(e)
+			if mine = append(mine, e); len(mine) == most {
+				for _, e := range mine {
+					table.remove(e)
+				}
+				mine = mine[:0]
+			}
+		}
+	})
+	sizes := make(map[int]bool)
+	for range 200 {
+		seen := make(map[*entry]bool)
+		found := 0
+		for e := range table.all() {
+			if seen[e] {
+				t.Errorf("entry %v is listed twice", e.key)
+			}
+			seen[e] = true
+			if e.key.remotePort() < fixed && e.key.remote == testKey(int(e.key.remotePort())).remote {
+				found++
+			}
+		}
+		if found != fixed {
+			t.Fatalf("%d of %d entries that are there throughout are listed", found, fixed)
+		}
+		sizes[len(*table.buckets.Load())] = true
+	}
+	stop.Store(true)
+	writer.Wait()
+	if len(sizes) < 2 {
+		t.Errorf("the table was not resized during the listings")
+	}
+}
+
+// A listing holds the lock of one shard at most, and none while the caller handles an entry.
+func TestTableListingLeavesTheTableFree(t *testing.T) {
+	table := newTable(randomSeed())
+	for i := range 1000 {
+		table.insert(&entry{key: testKey(i)})
+	}
+	for e := range table.all() {
+		for i := range table.shards {
+			if !table.shards[i].TryLock() {
+				t.Fatalf("the lock of shard %d is held while an entry is handled", i)
+			}
+			table.shards[i].Unlock()
+		}
+		table.remove(e)
+	}
+	if n := table.count.Load(); n != 0 {
+		t.Errorf("%d entries are left, want 0", n)
 	}
 }
