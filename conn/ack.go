@@ -3,6 +3,7 @@ package conn
 import (
 	"time"
 
+	"minitcp/conn/buffer"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -14,8 +15,8 @@ type ackState struct {
 	note   Note
 	// duplicate is what has come twice and was not reported yet: the first block of the next ACK says so, a D-SACK
 	// (RFC 2883).
-	duplicate interval
-	recent    [4]seq.Offset // starts of the early intervals that changed last, most recent first, 0: none
+	duplicate buffer.Range
+	recent    [4]seq.Offset // starts of the ranges out of order that changed last, most recent first, 0: none
 }
 
 // acknowledgeNow makes an ACK due at once.
@@ -67,17 +68,17 @@ func (c *Conn) acknowledged() {
 	c.ack.due = false
 	c.ack.octets = 0
 	c.ack.note = NoteNone
-	c.ack.duplicate = interval{}
+	c.ack.duplicate = buffer.Range{}
 	c.timer.ack = Never
 }
 
-// early notes that [r.start, r.end) now holds what came last, for the order of SACK blocks.
-func (a *ackState) early(r interval) {
-	// Forget entries the interval has swallowed, then put it in front.
-	kept := [4]seq.Offset{r.start}
+// outOfOrder notes that [r.Start, r.End) now holds what came last, for the order of SACK blocks.
+func (a *ackState) outOfOrder(r buffer.Range) {
+	// Forget entries the range has swallowed, then put it in front.
+	kept := [4]seq.Offset{r.Start}
 	n := 1
 	for _, o := range a.recent {
-		if o != 0 && (o < r.start || o >= r.end) && n < len(kept) {
+		if o != 0 && (o < r.Start || o >= r.End) && n < len(kept) {
 			kept[n] = o
 			n++
 		}
@@ -89,33 +90,33 @@ func (a *ackState) early(r interval) {
 func (c *Conn) duplicated(start, end seq.Offset) {
 	start = max(start, 1) // nothing comes before the first octet
 	if c.sack && start < end {
-		c.ack.duplicate = interval{start, end}
+		c.ack.duplicate = buffer.Range{Start: start, End: end}
 	}
 }
 
-// sackBlocks describes what came twice, then the early data: the interval that changed last first, then those before it
+// sackBlocks describes what came twice, then the data out of order: the range that changed last first, then those before it
 // (RFC 2018 4, RFC 2883 4).
 func (c *Conn) sackBlocks(o *wire.Options) {
-	ahead := c.rcv.buf.ahead()
+	ranges := c.rcv.buf.OutOfOrder()
 	room := uint8(4)
 	if o.HasTimestamps {
 		room = 3
 	}
-	if d := c.ack.duplicate; d.end > 0 {
+	if d := c.ack.duplicate; d.End > 0 {
 		c.sackBlock(o, d) // above the cumulative ACK, the block that holds it comes next: it changed last
 	}
 	for _, start := range c.ack.recent {
 		if o.SACKCount == room {
 			return
 		}
-		if r := ahead.holding(start); start != 0 && r != (interval{}) {
+		if r := ranges.Holding(start); start != 0 && r != (buffer.Range{}) {
 			c.sackBlock(o, r)
 		}
 	}
 }
 
-func (c *Conn) sackBlock(o *wire.Options, r interval) {
-	o.SACK[o.SACKCount] = wire.SACKBlock{Left: seq.Wire(c.rcv.irs, r.start), Right: seq.Wire(c.rcv.irs, r.end)}
+func (c *Conn) sackBlock(o *wire.Options, r buffer.Range) {
+	o.SACK[o.SACKCount] = wire.SACKBlock{Left: seq.Wire(c.rcv.irs, r.Start), Right: seq.Wire(c.rcv.irs, r.End)}
 	o.SACKCount++
 }
 

@@ -3,7 +3,6 @@ package conn
 import (
 	"testing"
 
-	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
 
@@ -47,28 +46,5 @@ func TestControlAllocatesNothing(t *testing.T) {
 		if i := o.c.Info(o.now); sent < 500_000 || i.Timeouts > 0 || i.PacingRate == 0 {
 			t.Errorf("%v: %d octets sent, %+v", control, sent, i)
 		}
-	}
-}
-
-// Nothing is allocated for what is adopted, a batch at a time, and not much is kept after a burst.
-func TestAdoptingAllocatesNothing(t *testing.T) {
-	var a adopted
-	data := []byte{1}
-	batch := func(n int) {
-		for i := range n {
-			a.push(stretch{start: seq.Offset(i), data: data})
-		}
-		for range n {
-			a.pop()
-		}
-	}
-	for _, n := range []int{1, 20, 64} {
-		batch(n)
-		if allocs := testing.AllocsPerRun(100, func() { batch(n) }); allocs != 0 {
-			t.Errorf("%v allocations for a batch of %d", allocs, n)
-		}
-	}
-	if batch(10 * maxIdleStretches); cap(a.list) > maxIdleStretches {
-		t.Errorf("room for %d is kept", cap(a.list))
 	}
 }

@@ -3,6 +3,8 @@ package conn
 import (
 	"io"
 	"time"
+
+	"minitcp/conn/buffer"
 )
 
 // Read moves data that arrived in order to p. It returns 0 and [ErrWouldBlock] when there is none yet, [io.EOF] after
@@ -13,8 +15,8 @@ func (c *Conn) Read(_ Time, p []byte) (int, error) {
 		return 0, c.dormant.readError()
 	}
 	b := &c.rcv.buf
-	if b.readable() > 0 {
-		n := b.read(c.cfg.Pages, p)
+	if b.Readable() > 0 {
+		n := b.Read(c.cfg.Pool, p)
 		c.windowOpened()
 		return n, nil
 	}
@@ -31,17 +33,17 @@ func (c *Conn) Read(_ Time, p []byte) (int, error) {
 	return 0, ErrWouldBlock
 }
 
-// Take is Read without a copy, where what comes next is in memory a [Segment] has lent: the data, and the loan, which the
-// caller is to Return when it is done with it. Nil: use Read.
-func (c *Conn) Take(Time) ([]byte, Loan) {
+// ReadBuffer is Read without a copy. If the next bytes lie in a [Segment]'s Buffer, it returns them and the buffer, which the
+// caller must release. Otherwise it returns nil, and the caller uses Read.
+func (c *Conn) ReadBuffer(Time) ([]byte, buffer.Borrowed) {
 	if c.awake == nil {
 		return nil, nil
 	}
-	data, loan := c.rcv.buf.take(c.cfg.Pages)
-	if loan != nil {
+	data, memory := c.rcv.buf.ReadBuffer(c.cfg.Pool)
+	if memory != nil {
 		c.windowOpened()
 	}
-	return data, loan
+	return data, memory
 }
 
 // Write queues as much of p as the send buffer has room for and returns how much that was; 0 and [ErrWouldBlock] when
@@ -61,7 +63,7 @@ func (c *Conn) Write(now Time, p []byte) (int, error) {
 	if n <= 0 {
 		return 0, ErrWouldBlock
 	}
-	c.snd.buf.append(c.cfg.Pages, p[:n])
+	c.snd.buf.Append(c.cfg.Pool, p[:n])
 	return n, nil
 }
 
@@ -77,7 +79,7 @@ func (c *Conn) WriteMore(now Time, p []byte) (int, error) {
 func (c *Conn) WriteUrgent(now Time, p []byte) (int, error) {
 	n, err := c.Write(now, p)
 	if n > 0 {
-		c.snd.urgent = c.snd.buf.end
+		c.snd.urgent = c.snd.buf.End()
 	}
 	return n, err
 }
@@ -120,7 +122,7 @@ func (c *Conn) CloseWrite(Time) error {
 func (c *Conn) CloseRead(Time) {
 	c.wake()
 	c.rcv.discard = true
-	c.rcv.buf.skip(c.cfg.Pages, c.rcv.buf.readable())
+	c.rcv.buf.Skip(c.cfg.Pool, c.rcv.buf.Readable())
 	c.windowOpened()
 }
 
@@ -141,13 +143,13 @@ func (c *Conn) Close(now Time, linger Linger) {
 	}
 	c.wake()
 	c.orphan = true
-	unread := c.rcv.buf.readable() > 0
+	unread := c.rcv.buf.Readable() > 0
 	switch {
 	case c.state == Closed:
-		c.rcv.buf.discard(c.cfg.Pages)
+		c.rcv.buf.Discard(c.cfg.Pool)
 		return
 	case c.state == TimeWait:
-		c.rcv.buf.discard(c.cfg.Pages)
+		c.rcv.buf.Discard(c.cfg.Pool)
 		return
 	case c.state == SynSent:
 		c.fail(ErrClosed) // delete the TCB; nothing is told to a peer that may not exist (RFC 9293 3.10.4)
@@ -244,7 +246,7 @@ func (c *Conn) Ready() Ready {
 	}
 	var r Ready
 	over := c.state == Closed
-	if over || c.rcv.buf.readable() > 0 || c.rcv.finDone || c.rcv.discard {
+	if over || c.rcv.buf.Readable() > 0 || c.rcv.finDone || c.rcv.discard {
 		r |= ReadyRead
 	}
 	if over || c.snd.finQueued || c.state.maySend() && c.sendRoom() >= c.sendBufferLimit()/4 {
@@ -253,7 +255,7 @@ func (c *Conn) Ready() Ready {
 	if over || c.state.synchronized() {
 		r |= ReadyConnected
 	}
-	if c.rcv.urgent > c.rcv.buf.start {
+	if c.rcv.urgent > c.rcv.buf.Start() {
 		r |= ReadyUrgent
 	}
 	if c.recovery.timeouts >= c.cfg.R1 {

@@ -49,14 +49,14 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		c.rcv.limit, t.begun, t.read = c.cfg.ReceiveBuffer, false, 0
 	}
 	t.heard = now
-	t.slow = t.slow || c.rcv.buf.readable() > c.rcv.limit/2
+	t.slow = t.slow || c.rcv.buf.Readable() > c.rcv.limit/2
 	switch {
 	case !t.begun:
 	case !c.roundTripped(now, s):
 		return
 	default:
-		c.received(now, int(c.rcv.buf.start-t.from))
-		read := t.perRoundTrip(int64(c.rcv.buf.start-t.from), now)
+		c.received(now, int(c.rcv.buf.Start()-t.from))
+		read := t.perRoundTrip(int64(c.rcv.buf.Start()-t.from), now)
 		want := 2 * read
 		if more := min(read, 2*t.read) - t.read; t.read > 0 && more > 0 {
 			want += want / t.read * more // 4 times what was read, when that has doubled
@@ -66,7 +66,7 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		}
 		t.read = read
 	}
-	t.begun, t.slow, t.since, t.from = true, false, now, c.rcv.buf.start
+	t.begun, t.slow, t.since, t.from = true, false, now, c.rcv.buf.Start()
 	t.stamp = c.clock(now) + 1 // the next tick's: what carries this one may have left before
 }
 
@@ -126,7 +126,7 @@ func (c *Conn) Nearby() bool {
 }
 
 // sendRoom is how many octets more the send buffer takes.
-func (c *Conn) sendRoom() int { return c.sendBufferLimit() - c.snd.buf.size() }
+func (c *Conn) sendRoom() int { return c.sendBufferLimit() - c.snd.buf.Size() }
 
 // within is the limit, or less when memory is scarce.
 func (c *Conn) within(limit int) int {
@@ -145,13 +145,13 @@ func (c *Conn) within(limit int) int {
 // even so. The sender would take it for delivered, and repeat it after a timeout only.
 func (c *Conn) mayKeep(at seq.Offset, n int) bool {
 	b, pages := &c.rcv.buf, c.cfg.Pages
-	if at > b.next && b.earlyMemory() > 2*int(c.rcv.edge-b.next)+scarceBuffer {
+	if at > b.Next() && b.OutOfOrderMemory() > 2*int(c.rcv.edge-b.Next())+scarceBuffer {
 		return false
 	}
 	if !pages.Scarce() {
 		return true
 	}
-	return at <= b.next && (b.readable()+n <= scarceBuffer || b.readable() == 0 || !pages.Exhausted())
+	return at <= b.Next() && (b.Readable()+n <= scarceBuffer || b.Readable() == 0 || !pages.Exhausted())
 }
 
 // SetReceiveBuffer sets the most unread octets to hold, 2048 to 1 GiB; the buffer does not size itself any more. The window

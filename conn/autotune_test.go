@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/buffer"
 	"minitcp/conn/conntest"
 )
 
@@ -201,7 +202,7 @@ func TestBuffersTheApplicationSets(t *testing.T) {
 // When memory is scarce, a connection goes on with little of it.
 func TestScarceMemory(t *testing.T) {
 	p := conntest.NewPair(1, conn.Config{}, conntest.Link{Delay: 5 * time.Millisecond, Rate: 25_000_000, Superframes: 16000, Loss: 0.01, Queue: 1 << 20})
-	p.B.Pages.Limit = 128 << 10 / conn.PageSize
+	p.B.Pages.Limit = 128 << 10 / buffer.PageSize
 	data, buffer := make([]byte, 1<<16), make([]byte, 1<<20)
 	read, most := 0, 0
 	p.A.App = func(p *conntest.Pair, e *conntest.End) {
@@ -232,4 +233,4 @@ func TestScarceMemory(t *testing.T) {
 }
 
 // scarcePages is what 64 KiB that begin anywhere take.
-const scarcePages = 64<<10/conn.PageSize + 1
+const scarcePages = 64<<10/buffer.PageSize + 1

@@ -43,7 +43,7 @@ func bulkSender(t *testing.T, rtt time.Duration) (o *one, acked func(to int64, b
 		o.sleep(rtt)
 		o.c.Advance(o.now)
 	}
-	for o.c.snd.una < o.c.snd.buf.end {
+	for o.c.snd.una < o.c.snd.buf.End() {
 		end := int64(0)
 		for at, n := next(); n > 0; at, n = next() {
 			end = at + n

@@ -28,10 +28,10 @@ func (c *Conn) clockIn(now Time) {
 	h := &c.chrono
 	on := onNothing
 	switch {
-	case c.snd.una >= c.snd.buf.end || c.state == Closed:
+	case c.snd.una >= c.snd.buf.End() || c.state == Closed:
 	case h.window:
 		on = onWindow
-	case h.refused && c.snd.nxt >= c.snd.buf.end:
+	case h.refused && c.snd.nxt >= c.snd.buf.End():
 		on = onBuffer
 	default:
 		on = onBusy

@@ -1,6 +1,11 @@
 package conn
 
-import "time"
+import (
+	"math"
+	"time"
+
+	"minitcp/conn/buffer"
+)
 
 // Config holds TCP's settings. One Config may serve many connections; they only read it. The zero value of every field
 // means its default, put in by [Config.WithDefaults], which must have been called before the Config is used.
@@ -68,7 +73,9 @@ type Config struct {
 	// Features that can be left out of the handshake.
 	Timestamps, SACK, WindowScale Feature
 
-	// Pages lends memory to the buffers. Default: the garbage collector.
+	// Pool allocates the memory of the buffers. Default: the garbage collector.
+	Pool buffer.Pool
+	// Pages limits that memory. Default: nothing does.
 	Pages Pages
 }
 
@@ -134,6 +141,9 @@ func (cfg Config) WithDefaults() Config {
 	setDefault(&cfg.TimeWait, 60*time.Second)
 	setDefault(&cfg.FinWait2Timeout, 60*time.Second)
 	cfg.KeepAlive = cfg.KeepAlive.withDefaults()
+	if cfg.Pool == nil {
+		cfg.Pool = buffer.Heap{}
+	}
 	if cfg.Pages == nil {
 		cfg.Pages = heapPages{}
 	}
@@ -158,3 +168,27 @@ func defaultBuffers(size, largest *int, first int) {
 }
 
 func clampBuffer(n int) int { return min(max(n, minBuffer), maxBuffer) }
+
+// Pages is what a driver knows of the memory that all its connections use.
+type Pages interface {
+	// Scarce reports that windows should not grow: buffers do not exceed 64 KiB, except for data they hold and windows
+	// they have offered already, and data that arrives early is not kept.
+	Scarce() bool
+	// Exhausted says that promises cannot be kept either: a connection keeps what arrives in order only while it has no
+	// more than 64 KiB unread. When it is true, Scarce is, too.
+	Exhausted() bool
+	// Share is the most octets that a send buffer should hold now where the path holds next to nothing. It is less the
+	// more is lent.
+	Share() int
+	// Crowd adds change to the number of connections that receive data in bulk, and returns it. They share their windows
+	// where the path holds next to nothing.
+	Crowd(change int) int
+}
+
+// heapPages leaves it all to the garbage collector.
+type heapPages struct{}
+
+func (heapPages) Scarce() bool    { return false }
+func (heapPages) Exhausted() bool { return false }
+func (heapPages) Share() int      { return math.MaxInt }
+func (heapPages) Crowd(int) int   { return 1 }

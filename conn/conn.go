@@ -3,6 +3,7 @@ package conn
 import (
 	"time"
 
+	"minitcp/conn/buffer"
 	"minitcp/conn/cc"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
@@ -139,7 +140,7 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 	}
 	c.snd.iss = o.ISS
 	c.snd.limit = cfg.SendBuffer
-	c.snd.buf.start, c.snd.buf.end = 1, 1
+	c.snd.buf = buffer.SendAt(1)
 	c.rcv.limit = cfg.ReceiveBuffer
 	c.rcv.finAt = never
 	return c
@@ -227,11 +228,11 @@ func (c *Conn) close() {
 	c.leaveCrowd()
 	c.timer = noTimers
 	c.ack = ackState{}
-	c.snd.buf.discard(c.cfg.Pages)
+	c.snd.buf.Discard(c.cfg.Pool)
 	c.sent = sentQueue{}
-	c.rcv.buf.shed(c.cfg.Pages) // the gap will not be filled
+	c.rcv.buf.DiscardOutOfOrder(c.cfg.Pool) // the gap will not be filled
 	if c.orphan {
-		c.rcv.buf.discard(c.cfg.Pages)
+		c.rcv.buf.Discard(c.cfg.Pool)
 	}
 }
 

@@ -71,7 +71,7 @@ func (c *Conn) Offer(n int) {
 	if n < 0 {
 		r.ration = 0
 	} else {
-		r.ration = r.buf.next + seq.Offset(n)
+		r.ration = r.buf.Next() + seq.Offset(n)
 	}
 	if n != 0 && c.state.mayReceive() && int64(c.offer()-r.edge) >= c.usefulWindow() {
 		c.acknowledgeNow(NoteWindowUpdate)
@@ -84,7 +84,7 @@ func (c *Conn) Offered() (left, unread int) {
 		return 0, 0
 	}
 	r := &c.rcv
-	return int(max(r.edge, r.ration) - r.nxt()), r.buf.readable()
+	return int(max(r.edge, r.ration) - r.nxt()), r.buf.Readable()
 }
 
 // crowded is the limit of the receive buffer, or less in a crowd.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"minitcp/conn/buffer"
 	"minitcp/conn/cc"
 	"minitcp/conn/seq"
 )
@@ -75,7 +76,7 @@ func (c *Conn) quiescent() bool {
 	if s.una != s.max || s.nxt != s.max || s.end() != s.max || s.probe || s.force || s.more {
 		return false
 	}
-	if r.buf.readable() > 0 || len(r.buf.ahead()) > 0 || r.acked != r.nxt() || r.urgent > r.buf.start ||
+	if r.buf.Readable() > 0 || len(r.buf.OutOfOrder()) > 0 || r.acked != r.nxt() || r.urgent > r.buf.Start() ||
 		!r.finDone && r.finAt != never || c.ack.due {
 		return false
 	}
@@ -133,7 +134,7 @@ func (c *Conn) sleep(now Time) {
 		iss: s.iss, una: s.una, edge: s.edge, wl1: s.wl1, window: uint32(s.window), largest: uint32(s.largest),
 		sendScale: s.scale, sendLimit: int32(s.limit), sendFixed: s.fixed, finQueued: s.finQueued, bigFailed: s.bigFailed,
 
-		irs: r.irs, next: r.buf.next, offered: r.edge, read: r.read, receiveScale: r.scale, size: uint32(r.size),
+		irs: r.irs, next: r.buf.Next(), offered: r.edge, read: r.read, receiveScale: r.scale, size: uint32(r.size),
 		receiveLimit: int32(r.limit), receiveFixed: r.tuning.fixed, receiveRTT: r.tuning.rtt,
 		finDone: r.finDone, discard: r.discard,
 
@@ -185,11 +186,11 @@ func (c *Conn) rouse() {
 	c.snd = sendSpace{
 		iss: d.iss, una: d.una, nxt: d.una, max: d.una, edge: d.edge, wl1: d.wl1, wl2: d.una,
 		window: int64(d.window), largest: int64(d.largest), scale: d.sendScale,
-		buf: sendBuffer{start: end, end: end}, limit: c.cfg.SendBuffer, fixed: d.sendFixed, finQueued: d.finQueued,
+		buf: buffer.SendAt(end), limit: c.cfg.SendBuffer, fixed: d.sendFixed, finQueued: d.finQueued,
 		bigFailed: d.bigFailed,
 	}
 	c.rcv = receiveSpace{
-		irs: d.irs, buf: receiveBuffer{start: d.next, next: d.next}, edge: d.offered, scale: d.receiveScale,
+		irs: d.irs, buf: buffer.ReceiveAt(d.next), edge: d.offered, scale: d.receiveScale,
 		limit: c.cfg.ReceiveBuffer, tuning: receiveTuning{fixed: d.receiveFixed, rtt: d.receiveRTT}, size: int32(d.size),
 		read: d.read, finAt: never, finDone: d.finDone, discard: d.discard,
 	}

@@ -445,7 +445,7 @@ var (
 		"awake.rate.deliveredAt", "awake.rate.sentAt", "awake.rate.lost", "awake.rate.limited", "awake.pacer", "awake.rounds",
 		"awake.undo", "awake.recovery.end", "awake.recovery.marked", "awake.recovery.prr", "awake.rtt.timed", "awake.rtt.again", "awake.challenge", "awake.rcv.last", "awake.duplicates", "awake.synAgain",
 		"awake.ack.recent", "awake.snd.wl2", "awake.snd.small", "awake.snd.urgent", "awake.snd.blocked", "awake.snd.limit",
-		"awake.snd.buf.span", "awake.rcv.urgent", "awake.rcv.limit", "awake.rcv.buf.span", "awake.rcv.buf.early",
+		"awake.snd.buf.span", "awake.rcv.urgent", "awake.rcv.limit", "awake.rcv.buf.span", "awake.rcv.buf.outOfOrder",
 		"awake.stamp", "awake.roused", "awake.rcv.tuning.begun", "awake.rcv.tuning.stamp", "awake.rcv.tuning.since", "awake.rcv.tuning.from",
 		"awake.rcv.tuning.read", "awake.rcv.tuning.heard", "awake.rcv.tuning.slow", "awake.rcv.crowd", "awake.rcv.ration",
 		"awake.chrono.on", "awake.chrono.since", "awake.chrono.total[0]", "awake.chrono.refused", "awake.timer.keepAlive", "awake.timer.sleep",

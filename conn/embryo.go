@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"minitcp/conn/buffer"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -153,7 +154,7 @@ func (e *Embryo) Establish(now Time) *Conn {
 	c.snd.largest = c.snd.window
 	c.snd.edge = 1 + seq.Offset(e.window)
 	c.rcv.irs = e.irs
-	c.rcv.buf.start, c.rcv.buf.next = 1, 1
+	c.rcv.buf = buffer.ReceiveAt(1)
 	c.rcv.edge = 1 + seq.Offset(synWindow(e.cfg))
 	c.rcv.acked = 1
 	c.rcv.size = minSendMSS

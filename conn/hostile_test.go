@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/conn/buffer"
 	"minitcp/conn/cc"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
@@ -16,11 +17,11 @@ type hostile struct {
 	size int64
 	say  func(h *hostile, honest reply) []reply // what it says instead of the truth; nil: that
 
-	got     rangeset   // what has arrived at the peer
-	allowed seq.Offset // the edge of its window, as the connection was last told
-	free    Time       // when the bottleneck has sent all it has
-	passed  int        // segments it has got; one in lossEvery is lost
-	way     []parcel   // what is under way, in the order it arrives
+	got     buffer.RangeSet // what has arrived at the peer
+	allowed seq.Offset      // the edge of its window, as the connection was last told
+	free    Time            // when the bottleneck has sent all it has
+	passed  int             // segments it has got; one in lossEvery is lost
+	way     []parcel        // what is under way, in the order it arrives
 	replies int
 	grown   map[int64]int64 // window when so much had been acknowledged
 }
@@ -29,7 +30,7 @@ type hostile struct {
 type reply struct {
 	after       time.Duration // later than the truth
 	ack         int64
-	blocks      []interval
+	blocks      []buffer.Range
 	window      int
 	ece         bool
 	stamp, echo uint32
@@ -38,7 +39,7 @@ type reply struct {
 // parcel is a segment on its way to the peer, or a reply.
 type parcel struct {
 	at    Time
-	data  interval
+	data  buffer.Range
 	echo  uint32
 	reply *reply
 }
@@ -79,9 +80,9 @@ func (h *hostile) transmit() {
 	for h.c.Transmit(h.now, 1, &h.last) {
 		h.check()
 		at := seq.Unwrap(testISS, h.c.snd.una, h.last.TCP.Seq)
-		data := interval{at, at + seq.Offset(h.last.Len)}
-		if data.end > h.allowed+1 { // one octet more is a probe
-			h.t.Fatalf("octets %d to %d were sent, offered was up to %d", data.start, data.end, h.allowed)
+		data := between(at, at+seq.Offset(h.last.Len))
+		if data.End > h.allowed+1 { // one octet more is a probe
+			h.t.Fatalf("octets %d to %d were sent, offered was up to %d", data.Start, data.End, h.allowed)
 		}
 		h.free = max(h.free, h.now)
 		wait := cc.Rate(hostileRate).Time(int64(h.last.Len))
@@ -98,18 +99,18 @@ func (h *hostile) transmit() {
 
 // arrive is the peer.
 func (h *hostile) arrive(p parcel) {
-	next := h.got.takenTo(1)
-	again := h.got.overlap(p.data.start, p.data.end)
-	if p.data.size() > 0 {
-		h.got.add(p.data.start, p.data.end)
+	next := contiguousEnd(h.got, 1)
+	again := h.got.Overlap(p.data.Start, p.data.End)
+	if p.data.Size() > 0 {
+		h.got.Add(p.data.Start, p.data.End)
 	}
 	r := reply{window: hostileWindow, echo: p.echo, stamp: uint32(time.Duration(h.now) / ms)}
-	r.ack = int64(h.got.takenTo(1))
-	if again.size() > 0 {
+	r.ack = int64(contiguousEnd(h.got, 1))
+	if again.Size() > 0 {
 		r.blocks = append(r.blocks, again)
 	}
 	for _, b := range h.got {
-		if b.start > next && len(r.blocks) < 3 && b.start > seq.Offset(r.ack) {
+		if b.Start > next && len(r.blocks) < 3 && b.Start > seq.Offset(r.ack) {
 			r.blocks = append(r.blocks, b)
 		}
 	}
@@ -127,10 +128,12 @@ func (h *hostile) arrive(p parcel) {
 	}
 }
 
-// takenTo is the end of what the set has from o on without a gap.
-func (s rangeset) takenTo(o seq.Offset) seq.Offset {
-	if len(s) > 0 && s[0].start <= o {
-		return s[0].end
+func between(start, end seq.Offset) buffer.Range { return buffer.Range{Start: start, End: end} }
+
+// contiguousEnd returns the end of the bytes that s holds from o on without a gap.
+func contiguousEnd(s buffer.RangeSet, o seq.Offset) seq.Offset {
+	if len(s) > 0 && s[0].Start <= o {
+		return s[0].End
 	}
 	return o
 }
@@ -149,7 +152,7 @@ func (h *hostile) hears(r *reply) {
 	}
 	for _, b := range r.blocks {
 		if int(o.SACKCount) < 3 {
-			o.SACK[o.SACKCount] = wire.SACKBlock{Left: seq.Wire(testISS, b.start), Right: seq.Wire(testISS, b.end)}
+			o.SACK[o.SACKCount] = wire.SACKBlock{Left: seq.Wire(testISS, b.Start), Right: seq.Wire(testISS, b.End)}
 			o.SACKCount++
 		}
 	}
@@ -275,7 +278,7 @@ func TestACKDivision(t *testing.T) {
 func TestOptimisticACKs(t *testing.T) {
 	ahead := func(h *hostile, r reply) []reply {
 		r.ack, r.blocks = int64(h.c.snd.max), nil
-		h.got.add(1, h.c.snd.max)
+		h.got.Add(1, h.c.snd.max)
 		return []reply{r}
 	}
 	under(t, Config{}, ahead, func(t *testing.T, honest, other *hostile, h, o time.Duration) { noSlower(t, h, o) })
@@ -305,8 +308,8 @@ func TestSACKsOutsideTheWindow(t *testing.T) {
 	n := 0
 	absurd := func(h *hostile, r reply) []reply {
 		una, top := seq.Offset(r.ack), seq.Offset(h.size)+1
-		all := []interval{{top, top + 5000}, {top - 500, top + 500}, {una + 2000, una + 1000}, {una - 1<<30, una - 1<<29},
-			{top + 1<<30, top + 1<<31 - 1}, {una + 1500, una + 1500}}
+		all := []buffer.Range{between(top, top+5000), between(top-500, top+500), between(una+2000, una+1000),
+			between(una-1<<30, una-1<<29), between(top+1<<30, top+1<<31-1), between(una+1500, una+1500)}
 		n++
 		r.blocks = append(r.blocks[:len(r.blocks):len(r.blocks)], all[n%len(all)])
 		return []reply{r}
@@ -323,7 +326,7 @@ func TestSACKsOutsideTheWindow(t *testing.T) {
 func TestRenegingAgainAndAgain(t *testing.T) {
 	forgotten := 0
 	forget := func(h *hostile, r reply) []reply {
-		if len(h.got) > 1 && h.got[1].size() > 3000 {
+		if len(h.got) > 1 && h.got[1].Size() > 3000 {
 			h.got = h.got[:1]
 			forgotten++
 		}
@@ -341,8 +344,8 @@ func TestRenegingAgainAndAgain(t *testing.T) {
 func TestDSACKsOfWhatWasSentOnce(t *testing.T) {
 	twice := func(h *hostile, r reply) []reply {
 		first := seq.Offset(max(r.ack-1000, 1))
-		if r.ack > 1000 && !h.c.undo.again.contains(first, seq.Offset(r.ack)) && len(r.blocks) < 3 {
-			r.blocks = append([]interval{{first, seq.Offset(r.ack)}}, r.blocks...)
+		if r.ack > 1000 && !h.c.undo.again.Contains(first, seq.Offset(r.ack)) && len(r.blocks) < 3 {
+			r.blocks = append([]buffer.Range{between(first, seq.Offset(r.ack))}, r.blocks...)
 		}
 		return []reply{r}
 	}

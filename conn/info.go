@@ -123,7 +123,7 @@ func (c *Conn) Info(now Time) Info {
 		Backoff:             int(c.rtt.backoff),
 		AdvertisedMSS:       int(c.path.announcedMSS()),
 		Reordered:           c.rack.reordered,
-		Acknowledged:        max(0, int64(min(c.snd.una, c.snd.buf.end))-1),
+		Acknowledged:        max(0, int64(min(c.snd.una, c.snd.buf.End()))-1),
 		SinceSent:           since(c.lastSent, now),
 		SinceReceived:       since(c.heardData, now),
 		SinceAcknowledged:   since(c.heardACK, now),
@@ -139,8 +139,8 @@ func (c *Conn) Info(now Time) Info {
 		InFlight:            int64(c.snd.max - c.snd.una),
 		SendWindow:          c.snd.window,
 		ReceiveWindow:       max(0, int64(c.rcv.edge-c.rcv.nxt())),
-		Unsent:              max(0, int(c.snd.buf.end-c.snd.nxt)),
-		Unread:              c.rcv.buf.readable(),
+		Unsent:              max(0, int(c.snd.buf.End()-c.snd.nxt)),
+		Unread:              c.rcv.buf.Readable(),
 		SendBuffer:          c.snd.limit,
 		ReceiveBuffer:       c.rcv.limit,
 		ReadPerRoundTrip:    c.rcv.tuning.read,
@@ -163,8 +163,8 @@ func (c *Conn) Info(now Time) Info {
 		}
 		i.PacingRate = int64(c.pacingRate())
 	}
-	for _, r := range c.rcv.buf.ahead() {
-		i.Early += int(r.size())
+	for _, r := range c.rcv.buf.OutOfOrder() {
+		i.Early += int(r.Size())
 	}
 	if c.softError != 0 {
 		i.SoftError = c.softError

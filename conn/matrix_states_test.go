@@ -216,9 +216,9 @@ func timeWaitSubject(t *testing.T) *subject {
 func (s *subject) seen() *subject {
 	c := s.c
 	s.tcb = tcb{state: c.state, orphan: c.orphan, una: c.snd.una, nxt: c.snd.max, maxWindow: seq.Offset(c.snd.largest),
-		rcvNxt: c.rcv.nxt(), rcvUp: c.rcv.edge, read: c.rcv.buf.start}
+		rcvNxt: c.rcv.nxt(), rcvUp: c.rcv.edge, read: c.rcv.buf.Start()}
 	if c.snd.finQueued {
-		s.tcb.fin = c.snd.buf.end
+		s.tcb.fin = c.snd.buf.End()
 	}
 	return s
 }
@@ -315,12 +315,12 @@ func (s *subject) receive(a *arriving) outcome {
 		}
 		o.sends = s.drain(s.embryo, a)
 	case s.c != nil:
-		una, unread := s.c.snd.una, s.c.rcv.buf.readable()
+		una, unread := s.c.snd.una, s.c.rcv.buf.Readable()
 		o.verdict = s.c.Receive(s.now, segment).String()
 		s.check()
-		o.acks, o.takes = s.c.snd.una-una, s.c.rcv.buf.readable()-unread
-		for _, early := range s.c.rcv.buf.ahead() {
-			o.holds += int(early.size())
+		o.acks, o.takes = s.c.snd.una-una, s.c.rcv.buf.Readable()-unread
+		for _, early := range s.c.rcv.buf.OutOfOrder() {
+			o.holds += int(early.Size())
 		}
 		_, o.urgent = s.c.Urgent()
 		o.sends = s.drain(s.c, a)

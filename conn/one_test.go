@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math"
 	"testing"
 	"time"
 
+	"minitcp/conn/buffer"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -983,7 +983,7 @@ func TestISN(t *testing.T) {
 // Sending and receiving in steady state allocate nothing.
 func TestNoAllocationPerSegment(t *testing.T) {
 	pages := &recycler{}
-	o := established(t, Config{Pages: pages})
+	o := established(t, Config{Pool: pages})
 	buf := []byte(repeat(1460))
 	at := uint32(1)
 	var out Outgoing
@@ -1011,19 +1011,15 @@ func TestNoAllocationPerSegment(t *testing.T) {
 	}
 }
 
-type recycler struct{ free []*Page }
+type recycler struct{ free []*buffer.Page }
 
-func (r *recycler) Get(size int) *Page { // which is small
+func (r *recycler) Get(size int) *buffer.Page { // which is small
 	if n := len(r.free); n > 0 {
 		p := r.free[n-1]
 		r.free = r.free[:n-1]
 		return p
 	}
-	return NewPage(size)
+	return buffer.NewPage(size)
 }
-func (r *recycler) Put(p *Page)   { r.free = append(r.free, p) }
-func (*recycler) Charge(int)      {}
-func (*recycler) Scarce() bool    { return false }
-func (*recycler) Crowd(int) int   { return 1 }
-func (*recycler) Exhausted() bool { return false }
-func (*recycler) Share() int      { return math.MaxInt }
+func (r *recycler) Put(p *buffer.Page) { r.free = append(r.free, p) }
+func (*recycler) Charge(int)           {}

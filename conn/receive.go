@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"minitcp/conn/buffer"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -193,12 +194,12 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 		return VerdictIgnored // after the peer's FIN: "should not occur"
 	}
 	if len(data) == 0 {
-		if end > c.rcv.buf.next {
+		if end > c.rcv.buf.Next() {
 			return VerdictOutOfOrder // ahead of data that is missing
 		}
 		return VerdictAccepted
 	}
-	if end <= c.rcv.buf.next {
+	if end <= c.rcv.buf.Next() {
 		c.acknowledgeUnacceptable(now, s)
 		return VerdictDuplicate
 	}
@@ -208,7 +209,7 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	if limit := min(c.rcv.edge, c.rcv.finAt); end > limit {
 		end = limit
-		if end <= max(at, c.rcv.buf.next) {
+		if end <= max(at, c.rcv.buf.Next()) {
 			c.acknowledgeUnacceptable(now, s)
 			return VerdictOutOfWindow
 		}
@@ -222,38 +223,38 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 // takeData puts acceptable data in its place.
 func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdict {
 	b := &c.rcv.buf
-	before := b.next
+	before := b.Next()
 	if !c.mayKeep(at, len(data)) {
 		c.acknowledgeUnacceptable(now, s)
 		return VerdictNoMemory
 	}
-	hadHoles := len(b.ahead()) > 0
+	hadHoles := len(b.OutOfOrder()) > 0
 	switch end := at + seq.Offset(len(data)); {
 	case at < before:
 		c.duplicated(at, before)
 	case hadHoles:
-		again := b.ahead().overlap(at, end) // the first such part (RFC 2883 4)
-		c.duplicated(again.start, again.end)
+		again := b.OutOfOrder().Overlap(at, end) // the first such part (RFC 2883 4)
+		c.duplicated(again.Start, again.End)
 	}
-	var early interval
+	var placed buffer.Range
 	ok := true
-	if s.Kept = s.Loan != nil && b.adopt(at, data, s.Loan); !s.Kept {
-		early, ok = b.insert(c.cfg.Pages, at, data)
+	if s.Retained = s.Buffer != nil && b.Retain(at, data, s.Buffer); !s.Retained {
+		placed, ok = b.Insert(c.cfg.Pool, at, data)
 	}
 	switch {
 	case !ok:
 		c.acknowledgeUnacceptable(now, s)
 		return VerdictOutOfWindow
-	case early != interval{}:
-		c.ack.early(early)
+	case placed != buffer.Range{}:
+		c.ack.outOfOrder(placed)
 		c.stats.OutOfOrder++
 		c.acknowledgeNow(NoteDuplicateACK) // at once: the peer finds its loss by these (MAY-13, RFC 5681 4.2)
 		return VerdictOutOfOrder
 	}
-	n := int(b.next - before)
+	n := int(b.Next() - before)
 	c.stats.Received += uint64(n)
 	if c.rcv.discard {
-		b.skip(c.cfg.Pages, b.readable())
+		b.Skip(c.cfg.Pool, b.Readable())
 	}
 	if hadHoles {
 		c.acknowledgeNow(NoteNone) // a gap was filled (RFC 5681 4.2)
@@ -268,17 +269,17 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 // Deviation: a FIN at the right edge of the window, where RFC 9293 3.10.7.4 has no room for its sequence number, is taken.
 // It needs no memory, and a peer that has filled the window may send it and close (macOS repeats it on every ACK).
 func (c *Conn) noteFIN(now Time, s *Segment, at seq.Offset) {
-	if at >= c.rcv.buf.arrived() && at <= c.rcv.edge {
+	if at >= c.rcv.buf.End() && at <= c.rcv.edge {
 		c.rcv.finAt = min(c.rcv.finAt, at)
 	}
-	if early := at > c.rcv.buf.next && len(s.Data) == 0; early || c.rcv.finAt != at {
+	if early := at > c.rcv.buf.Next() && len(s.Data) == 0; early || c.rcv.finAt != at {
 		c.acknowledgeUnacceptable(now, s)
 	}
 }
 
 // receiveFIN is the eighth step, done when everything before the FIN has arrived, in whichever order they came.
 func (c *Conn) receiveFIN(now Time) {
-	if c.rcv.finDone || c.rcv.buf.next != c.rcv.finAt || !c.state.mayReceive() {
+	if c.rcv.finDone || c.rcv.buf.Next() != c.rcv.finAt || !c.state.mayReceive() {
 		return
 	}
 	c.rcv.finDone = true
@@ -298,6 +299,6 @@ func (c *Conn) enterTimeWait() {
 	c.setState(TimeWait)
 	c.leaveCrowd()
 	c.timer = noTimers
-	c.snd.buf.discard(c.cfg.Pages)
+	c.snd.buf.Discard(c.cfg.Pool)
 	c.sent = sentQueue{}
 }

@@ -124,7 +124,7 @@ func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	c.measure(now, ack, s, a)
 	c.snd.una = ack
 	c.snd.nxt = max(c.snd.nxt, ack)
-	c.snd.buf.acknowledge(c.cfg.Pages, ack)
+	c.snd.buf.Acknowledge(c.cfg.Pool, ack)
 	c.recovery.timeouts = 0
 	c.softError = 0
 	// Deviation from Karn's algorithm: progress without a measurement keeps the backoff, but only up to four times the

@@ -35,7 +35,7 @@ func (c *Conn) loseLarge(largest seq.Offset) (found bool) {
 	for i := q.head; i < len(q.list); i++ {
 		q.visits++
 		r := q.list[i]
-		data, step := min(r.end, c.snd.buf.end)-r.start, seq.Offset(r.step())
+		data, step := min(r.end, c.snd.buf.End())-r.start, seq.Offset(r.step())
 		if r.fate != flying || min(data, step) <= largest {
 			continue
 		}

@@ -1,40 +1,46 @@
 package conn
 
-import "minitcp/conn/seq"
+import (
+	"minitcp/conn/buffer"
+	"minitcp/conn/seq"
+)
 
 // takeSACK reads the SACK blocks of an ACK (RFC 2018 5). Blocks of what was never sent are ignored, whoever made them.
 // A first block of what had arrived before is a D-SACK (RFC 2883 4).
 func (c *Conn) takeSACK(s *Segment, ack seq.Offset, a *arrival) {
 	o := &s.TCP.Options
 	una := max(ack, c.snd.una)
-	var first interval
+	var first buffer.Range
 	for i := range int(o.SACKCount) {
-		block := interval{seq.Unwrap(c.snd.iss, una, o.SACK[i].Left), seq.Unwrap(c.snd.iss, una, o.SACK[i].Right)}
-		if block.start >= block.end || block.end > c.snd.max || block.start < 1 {
+		block := buffer.Range{
+			Start: seq.Unwrap(c.snd.iss, una, o.SACK[i].Left),
+			End:   seq.Unwrap(c.snd.iss, una, o.SACK[i].Right),
+		}
+		if block.Start >= block.End || block.End > c.snd.max || block.Start < 1 {
 			continue
 		}
 		if i == 0 {
 			first = block
-			if block.end <= una {
+			if block.End <= una {
 				c.takeDSACK(block, a)
 				continue
 			}
 		}
-		if i == 1 && first.size() > 0 && block.start <= first.start && first.end <= block.end {
+		if i == 1 && first.Size() > 0 && block.Start <= first.Start && first.End <= block.End {
 			c.takeDSACK(first, a)
 		}
-		if start, end := max(block.start, una), min(block.end, c.snd.nxt); start < end && !c.sent.empty() {
+		if start, end := max(block.Start, una), min(block.End, c.snd.nxt); start < end && !c.sent.empty() {
 			c.sent.sack(start, end, a)
 		}
 	}
 }
 
 // takeDSACK learns that the peer has got the block twice.
-func (c *Conn) takeDSACK(block interval, a *arrival) {
-	a.repeated += block.size()
+func (c *Conn) takeDSACK(block buffer.Range, a *arrival) {
+	a.repeated += block.Size()
 	c.stats.Duplicates++
-	if c.undo.again.contains(block.start, block.end) { // and not a copy the network made
-		a.needless += block.size()
+	if c.undo.again.Contains(block.Start, block.End) { // and not a copy the network made
+		a.needless += block.Size()
 	}
 	c.rack.duplicated(c.snd.una, c.snd.nxt)
 }

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"minitcp/conn/buffer"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -9,17 +10,17 @@ import (
 // is the first one's and whose data is that of all.
 type Segment struct {
 	TCP  wire.TCP
-	Data []byte // the caller's; used only during the call, but see Loan
+	Data []byte // the caller's; used only during the call, unless Buffer is retained
 	// SegmentSize is the data octets in each segment of a superframe, 0 when it is a single segment.
 	SegmentSize int
 	// ECN is the codepoint of the IP packet; of a superframe, that of all its packets.
 	ECN wire.ECN
 
-	// Loan, if there is one, is the memory that Data is in, and the connection may keep it until Data has been read, in
-	// place of a copy. Then it sets Kept, and gives the memory back by Return, during the same call or a later one. The
-	// driver must not reuse the memory before it is done with the Segment as well.
-	Loan Loan
-	Kept bool
+	// Buffer is the memory that Data lies in, if the connection may retain it, otherwise nil. See [buffer.Borrowed] for who
+	// owns it when.
+	Buffer buffer.Borrowed
+	// Retained is set by Receive if the connection has retained Buffer. The driver clears it before each call.
+	Retained bool
 }
 
 // length is SEG.LEN: the data and the sequence numbers SYN and FIN take (RFC 9293 3.4).

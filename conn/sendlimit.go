@@ -16,8 +16,8 @@ const (
 // say here and nowhere else.
 func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 	s := &c.snd
-	waiting := int64(s.buf.end - s.nxt) // data not sent
-	room := int64(s.edge - s.nxt)       // what the peer's window leaves
+	waiting := int64(s.buf.End() - s.nxt) // data not sent
+	room := int64(s.edge - s.nxt)         // what the peer's window leaves
 	if s.probe && room <= 0 {
 		return 0, sendProbe
 	}

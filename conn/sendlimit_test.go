@@ -3,6 +3,7 @@ package conn
 import (
 	"testing"
 
+	"minitcp/conn/buffer"
 	"minitcp/conn/cc"
 	"minitcp/conn/seq"
 )
@@ -52,7 +53,8 @@ func TestSendLimit(t *testing.T) {
 			conn := Conn{awake: new(awake)}
 			s := &conn.snd
 			s.una, s.nxt, s.max = 1, 1+c.sent, 1+c.sent
-			s.buf.start, s.buf.end = 1, 1+c.written
+			s.buf = buffer.SendAt(1)
+			s.buf.Append(buffer.Heap{}, make([]byte, c.written))
 			if c.sent > 0 {
 				conn.sent.push(record{start: 1, end: 1 + c.sent})
 			}

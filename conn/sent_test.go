@@ -207,6 +207,9 @@ func TestSmallLossesAreJoined(t *testing.T) {
 	o.drainInto(t, []interval{{901, 1501}})
 }
 
+// interval is the bytes from start up to, not including, end.
+type interval struct{ start, end seq.Offset }
+
 // drainInto expects these segments.
 func (o *one) drainInto(t *testing.T, want []interval) {
 	t.Helper()

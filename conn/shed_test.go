@@ -20,8 +20,8 @@ func TestShedEarlyDuringTransfer(t *testing.T) {
 		})
 		p.A.ToSend, p.B.ToSend = randomBytes(seed, 300_000), randomBytes(seed+1, 300_000)
 		discard := func(p *conntest.Pair, e *conntest.End) {
-			if e.Conn != nil && e.Conn.EarlyMemory() > 0 && r.IntN(20) == 0 {
-				e.Conn.ShedEarly()
+			if e.Conn != nil && e.Conn.OutOfOrderMemory() > 0 && r.IntN(20) == 0 {
+				e.Conn.DiscardOutOfOrder()
 				shed++
 			}
 			conntest.Transfer(p, e)

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"minitcp/conn/buffer"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -62,7 +63,7 @@ func (c *Conn) repeatSYN(now Time) {
 // acceptSYN takes the peer's initial sequence number, window and options from its SYN or SYN-ACK.
 func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 	c.rcv.irs = h.Seq
-	c.rcv.buf.start, c.rcv.buf.next = 1, 1
+	c.rcv.buf = buffer.ReceiveAt(1)
 	c.rcv.edge = 1 + seq.Offset(synWindow(c.cfg))
 	c.rcv.size = minSendMSS
 

@@ -129,7 +129,7 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	if n > size && n < whole {
 		n -= n % size
 	}
-	data := min(n, int64(s.buf.end-at))
+	data := min(n, int64(s.buf.End()-at))
 	if data > size {
 		out.SegmentSize = int(size)
 	}
@@ -142,11 +142,11 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	c.resend(now, i, n, int(size))
 	if int64(finLen(out)) > n-data { // the FIN, which is not part of record i, rides along
 		switch {
-		case s.nxt == s.buf.end: // for the first time
+		case s.nxt == s.buf.End(): // for the first time
 			c.pushSent(now, record{start: s.nxt, end: s.nxt + 1, segment: 1})
 			s.nxt++
 			s.max = max(s.max, s.nxt)
-		case q.lost > 0 && q.losses[len(q.losses)-1].start == s.buf.end: // and need not be sent by itself
+		case q.lost > 0 && q.losses[len(q.losses)-1].start == s.buf.End(): // and need not be sent by itself
 			c.resend(now, len(q.list)-1, 1, 1)
 		}
 	}
@@ -173,7 +173,7 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
 	out.Note = NoteTailProbe
-	if n := min(int(s.buf.end-s.nxt), size); n > 0 && s.nxt+seq.Offset(n) <= s.edge {
+	if n := min(int(s.buf.End()-s.nxt), size); n > 0 && s.nxt+seq.Offset(n) <= s.edge {
 		c.transmitNext(now, out, n, size)
 		c.probe.end, c.probe.repeat = s.nxt, false
 		c.timer.tailProbe = Never // sending it has armed another, which is for when this one is answered
@@ -193,7 +193,7 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	out.Note = NoteTailRetransmission
 	c.rtt.cancel(now)
 	n := q.list[i].size()
-	c.emit(out, start, int(min(n, int64(s.buf.end-start))))
+	c.emit(out, start, int(min(n, int64(s.buf.End()-start))))
 	c.resend(now, i, n, size)
 	c.probe.end, c.probe.repeat = s.nxt, true
 	return true
@@ -238,7 +238,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 		return false
 	case sendProbe:
 		s.probe = false
-		n = min(1, int(s.buf.end-s.nxt))
+		n = min(1, int(s.buf.End()-s.nxt))
 		c.emitAt(out, s.nxt, n)
 		out.Note = NoteWindowProbe
 		s.max = max(s.max, s.nxt+seq.Offset(n)+finLen(out))
@@ -302,14 +302,14 @@ func (c *Conn) emit(out *Outgoing, at seq.Offset, n int) {
 // them (MUST-61).
 func (c *Conn) emitAt(out *Outgoing, at seq.Offset, n int) {
 	s := &c.snd
-	out.Data = s.buf.span.slices(out.Data, at, n)
+	out.Data = s.buf.Slices(out.Data, at, n)
 	out.Len = n
 	end := at + seq.Offset(n)
-	if n > 0 && end == s.buf.end {
+	if n > 0 && end == s.buf.End() {
 		out.TCP.Flags |= wire.PSH
 	}
 	// The FIN takes a sequence number, so it too must be inside the window, unless it is a probe.
-	if s.finQueued && end == s.buf.end && (end < s.edge || n == 0) {
+	if s.finQueued && end == s.buf.End() && (end < s.edge || n == 0) {
 		out.TCP.Flags |= wire.FIN
 	}
 	c.urgentHeader(out, at)

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"minitcp/conn/seq"
+	"minitcp/conn/buffer"
 	"minitcp/conn/wire"
 )
 
@@ -29,16 +29,24 @@ func (x *tuningTest) rounds(n int, rtt time.Duration, supply, percent int) {
 	const parts = 10
 	b := &x.c.rcv.buf
 	for range n * parts {
-		octets := min(supply, x.c.rcv.limit-b.readable()) / parts
+		octets := min(supply, x.c.rcv.limit-b.Readable()) / parts
 		left := x.c.clock(x.now)
 		sent := x.c.clock(x.now.Add(-rtt)) // what the peer had heard from us when it sent this
-		b.next += seq.Offset(octets)
+		b.Retain(b.Next(), zeros[:octets], static{})
 		s := Segment{TCP: wire.TCP{Options: wire.Options{HasTimestamps: x.c.timestamps, TSVal: left, TSEcr: sent}}}
 		x.c.tuneReceive(x.now, &s)
-		b.start += seq.Offset(b.readable() * percent / 100)
+		b.Skip(buffer.Heap{}, b.Readable()*percent/100)
 		x.now = x.now.Add(rtt / parts)
 	}
 }
+
+// zeros is the memory of all data that arrives.
+var zeros = make([]byte, 16<<20)
+
+// static is borrowed memory that is never reused.
+type static struct{}
+
+func (static) Release() {}
 
 func (x *tuningTest) want(least, most int) {
 	x.t.Helper()
@@ -77,7 +85,7 @@ func TestTuningOfASlowReader(t *testing.T) {
 	for range 200 {
 		x.rounds(2, 10*time.Millisecond, 100<<20, 0) // it fills,
 		x.now = x.now.Add(300 * time.Millisecond)    // nothing comes until all is read,
-		x.c.rcv.buf.start = x.c.rcv.buf.next
+		x.c.rcv.buf.Discard(buffer.Heap{})
 		x.rounds(1, 10*time.Millisecond, 100<<20, 0) // and it fills again
 	}
 	x.want(1<<20, 1<<20)
@@ -174,7 +182,7 @@ func TestOffer(t *testing.T) {
 	c.state = Established
 	c.rtt.minimum = 10 * time.Microsecond
 	c.rcv.scale = 7
-	c.rcv.buf.start, c.rcv.buf.next = 1, 1
+	c.rcv.buf = buffer.ReceiveAt(1)
 	c.cc = c.newController(10_000)
 	c.announceWindow()
 	left := func(want int) {
@@ -184,7 +192,7 @@ func TestOffer(t *testing.T) {
 		}
 	}
 	arrive := func(n int) {
-		c.rcv.buf.insert(pages, c.rcv.buf.next, make([]byte, n))
+		c.rcv.buf.Insert(buffer.Heap{}, c.rcv.buf.Next(), make([]byte, n))
 		c.announceWindow()
 	}
 	left(128 << 10) // as much as each of a hundred

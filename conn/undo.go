@@ -1,13 +1,16 @@
 package conn
 
-import "minitcp/conn/seq"
+import (
+	"minitcp/conn/buffer"
+	"minitcp/conn/seq"
+)
 
 // undo answers: was the last episode a mistake? It was if what was sent again had only been late: an ACK echoes a
 // timestamp from before the first retransmission (Eifel, RFC 3522), the peer says that it got every retransmission
 // twice (D-SACK, RFC 3708), or, after a timeout, it acknowledges what was in flight before and has not been sent again
 // (F-RTO, RFC 5682).
 type undo struct {
-	again   rangeset // what the episode has sent again, as far as it remembers
+	again   buffer.RangeSet // what the episode has sent again, as far as it remembers
 	armed   bool
 	octets  int64      // sent again and not yet known to have been for nothing
 	first   seq.Offset // of the first retransmission
@@ -45,7 +48,7 @@ func (u *undo) resent(stamp uint32, at seq.Offset, n int64) {
 	}
 	u.octets += n
 	if len(u.again) < maxAgain {
-		u.again.add(at, at+seq.Offset(n))
+		u.again.Add(at, at+seq.Offset(n))
 	}
 }
 

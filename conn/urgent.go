@@ -31,6 +31,6 @@ func (c *Conn) Urgent() (remaining int, pending bool) {
 	if c.awake == nil {
 		return 0, false
 	}
-	n := int(c.rcv.urgent - c.rcv.buf.start)
+	n := int(c.rcv.urgent - c.rcv.buf.Start())
 	return max(n, 0), n > 0
 }

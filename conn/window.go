@@ -3,6 +3,7 @@ package conn
 import (
 	"math"
 
+	"minitcp/conn/buffer"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -37,7 +38,7 @@ type sendSpace struct {
 	largest int64 // largest window the peer ever offered (MAX.SND.WND)
 	scale   uint8 // Snd.Wind.Shift
 
-	buf       sendBuffer
+	buf       buffer.Send
 	urgent    seq.Offset // SND.UP: one past the last urgent octet, 0: none
 	small     seq.Offset // one past the last segment sent that was not full
 	limit     int        // most octets buf may hold
@@ -51,14 +52,14 @@ type sendSpace struct {
 }
 
 // finAcked reports whether the peer has acknowledged our FIN.
-func (s *sendSpace) finAcked() bool { return s.finQueued && s.una > s.buf.end }
+func (s *sendSpace) finAcked() bool { return s.finQueued && s.una > s.buf.End() }
 
 // end is one past the last octet there is to send, the FIN included.
 func (s *sendSpace) end() seq.Offset {
 	if s.finQueued {
-		return s.buf.end + 1
+		return s.buf.End() + 1
 	}
-	return s.buf.end
+	return s.buf.End()
 }
 
 // next is the number for a segment without data: what the peer expects next if everything sent has arrived. But nothing
@@ -74,7 +75,7 @@ func (s *sendSpace) next() seq.Offset {
 // receiveSpace is what we receive: RFC 9293's RCV variables, unwrapped.
 type receiveSpace struct {
 	irs     uint32
-	buf     receiveBuffer
+	buf     buffer.Receive
 	edge    seq.Offset // first octet we have not offered room for; never moves back (SHLD-14)
 	limit   int        // most unread octets to hold
 	tuning  receiveTuning
@@ -94,9 +95,9 @@ type receiveSpace struct {
 // nxt is RCV.NXT.
 func (r *receiveSpace) nxt() seq.Offset {
 	if r.finDone {
-		return r.buf.next + 1
+		return r.buf.Next() + 1
 	}
-	return r.buf.next
+	return r.buf.Next()
 }
 
 // windowScale is the shift that lets a window of n octets be announced (RFC 7323 2.3). At least 7, as a buffer may grow later.
@@ -111,9 +112,9 @@ func windowScale(n int) uint8 {
 // offer is where the window's edge could be moved to, with what is read and unread now.
 func (c *Conn) offer() seq.Offset {
 	r := &c.rcv
-	room := c.receiveLimit() - r.buf.readable()
+	room := c.receiveLimit() - r.buf.Readable()
 	room = max(0, min(room, maxWindowField<<r.scale))
-	edge := r.buf.next + seq.Offset(room)
+	edge := r.buf.Next() + seq.Offset(room)
 	if r.ration > 0 {
 		edge = min(edge, max(r.edge, r.ration))
 	}
@@ -133,13 +134,13 @@ func (c *Conn) announceWindow() uint16 {
 	// octets than that would push the edge ahead for ever, so beyond the buffer it is rounded down.
 	open := max(0, int64(r.edge-r.nxt()))
 	field := min((open+unit-1)>>r.scale, maxWindowField)
-	if edge := r.nxt() + seq.Offset(field<<r.scale); edge <= r.buf.start+seq.Offset(c.receiveLimit()) {
+	if edge := r.nxt() + seq.Offset(field<<r.scale); edge <= r.buf.Start()+seq.Offset(c.receiveLimit()) {
 		r.edge = max(r.edge, edge)
 	} else {
 		field = min(open>>r.scale, maxWindowField)
 	}
 	r.acked = r.nxt()
-	r.read = r.buf.start
+	r.read = r.buf.Start()
 	return uint16(field)
 }
 
@@ -157,7 +158,7 @@ func (c *Conn) windowOpened() {
 	r := &c.rcv
 	gain := int64(c.offer() - r.edge)
 	wasClosed := int64(r.edge-r.nxt()) < c.usefulWindow()
-	if gain >= c.usefulWindow() && (wasClosed || int64(r.buf.start-r.read) >= int64(c.receiveLimit()/4)) {
+	if gain >= c.usefulWindow() && (wasClosed || int64(r.buf.Start()-r.read) >= int64(c.receiveLimit()/4)) {
 		c.ack.due = true
 		c.ack.note = NoteWindowUpdate
 	}

@@ -73,7 +73,7 @@ func TestHandlerPausedAndReset(t *testing.T) {
 		default:
 			t.Error("Ended has not been called after a RST")
 		}
-		if n := p.b.cfg.Conn.Pages.(*pagePool).lent.Load(); n != 0 {
+		if n := p.b.cfg.Conn.Pool.(*pagePool).lent.Load(); n != 0 {
 			t.Errorf("%d pages are lent after the end", n)
 		}
 	})

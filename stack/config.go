@@ -28,7 +28,7 @@ type Config struct {
 	// more, the data of the connections that have held the most of it for the longest time is discarded.
 	//
 	// Default 512 MiB, which is 32 connections whose largest window is full and whose application does not read. The
-	// machine's memory is not taken into account. Not used if Conn.Pages is set.
+	// machine's memory is not taken into account. Not used if Conn.Pool is set.
 	Memory int64
 	// HopLimit is the TTL or hop limit of what is sent. Default 64 (RFC 9293 3.9.1.7, MUST-49).
 	HopLimit uint8
@@ -112,11 +112,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Secret == [32]byte{} {
 		rand.Read(cfg.Secret[:])
 	}
-	if cfg.Conn.Pages == nil {
+	if cfg.Conn.Pool == nil {
 		if cfg.Memory <= 0 {
 			cfg.Memory = 512 << 20
 		}
-		cfg.Conn.Pages = newPagePool(cfg.Memory)
+		pool := newPagePool(cfg.Memory)
+		cfg.Conn.Pool, cfg.Conn.Pages = pool, pool
 	}
 	cfg.Conn = cfg.Conn.WithDefaults()
 	return cfg, nil

@@ -66,7 +66,7 @@ func (c *Conn) WriteTo(w io.Writer) (n int64, err error) {
 	b := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(b)
 	for {
-		data, loan, err := c.next(*b, true)
+		data, memory, err := c.next(*b, true)
 		if err == io.EOF {
 			return n, nil
 		}
@@ -77,8 +77,8 @@ func (c *Conn) WriteTo(w io.Writer) (n int64, err error) {
 		if n += int64(m); err == nil && m < len(data) {
 			err = io.ErrShortWrite
 		}
-		if loan != nil {
-			loan.Return()
+		if memory != nil {
+			memory.Release()
 		}
 		if err != nil {
 			return n, err

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"minitcp/conn"
+	"minitcp/conn/buffer"
 )
 
 // earlyList lists the connections that hold early data, which arrived beyond a gap, so that the one to discard first is
@@ -42,7 +43,7 @@ const maxShed = 2 * batch
 
 // note brings the list up to date after a call on e's connection. E's lock is held.
 func (l *earlyList) note(now conn.Time, e *entry, tcp *conn.Conn) {
-	memory, n := int64(tcp.EarlyMemory()), e.early
+	memory, n := int64(tcp.OutOfOrderMemory()), e.early
 	if memory == 0 || l.pool == nil {
 		if n != nil {
 			l.remove(e)
@@ -116,7 +117,7 @@ func (l *earlyList) exceeded() bool {
 	if total == 0 {
 		return false
 	}
-	allowed := l.pool.limit * conn.PageSize / 4
+	allowed := l.pool.limit * buffer.PageSize / 4
 	if l.pool.Scarce() {
 		allowed /= 4
 	}
@@ -148,7 +149,7 @@ func (s *Stack) shedEarly(now conn.Time) {
 		}
 		e.mu.Lock()
 		if tcp, ok := e.tcp.(*conn.Conn); ok && e.early != nil {
-			tcp.ShedEarly()
+			tcp.DiscardOutOfOrder()
 			s.early.note(now, e, tcp)
 			s.totals.count(countEarlyShed)
 		}

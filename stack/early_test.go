@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"minitcp/conn"
+	"minitcp/conn/buffer"
 	"minitcp/conn/wire"
 	"minitcp/stack/stacktest"
 )
@@ -66,7 +66,7 @@ type outcome struct {
 func besideHoarders(t *testing.T, h hoarding) (o outcome) {
 	const budget, limit = 64 << 20, 64 << 20 / 4
 	p := newPairOn(t, stacktest.Config{Queue: 20000}, Config{}, Config{Memory: budget})
-	pool, l := p.b.cfg.Conn.Pages.(*pagePool), p.listen()
+	pool, l := p.b.cfg.Conn.Pool.(*pagePool), p.listen()
 	var list []*hoarder
 	for i := range h.hoarders {
 		list = append(list, newHoarder(p, l, i))
@@ -79,7 +79,7 @@ func besideHoarders(t *testing.T, h hoarding) (o outcome) {
 			}
 			quiet()
 			if early := p.b.early.total.Load(); early > limit+4<<20 || pool.Scarce() {
-				t.Fatalf("%v: early data takes %d bytes, %d are in use of %d", h, early, pool.used()*conn.PageSize, budget)
+				t.Fatalf("%v: early data takes %d bytes, %d are in use of %d", h, early, pool.used()*buffer.PageSize, budget)
 			}
 		}
 	}
@@ -122,9 +122,9 @@ func TestHonestBesideHoarders(t *testing.T) {
 	within(t, func(t *testing.T) {
 		alone := besideHoarders(t, hoarding{})
 		for _, h := range []hoarding{
-			{700, 127, conn.PageSize, 1},
-			{700, 60, 2 * conn.PageSize, 1400},
-			{10_000, 5, conn.PageSize, 1100},
+			{700, 127, buffer.PageSize, 1},
+			{700, 60, 2 * buffer.PageSize, 1400},
+			{10_000, 5, buffer.PageSize, 1100},
 		} {
 			if o := besideHoarders(t, h); o.window < 1<<20 || o.took > alone.took+alone.took/10 || o.repeated > alone.repeated {
 				t.Errorf("beside %v: %+v, alone %+v", h, o, alone)
@@ -158,7 +158,7 @@ func TestWorstEarlyData(t *testing.T) {
 		}
 		spread := func(i, pages int) {
 			for n := range pages {
-				h[i].send(p, 10+n*conn.PageSize, make([]byte, 1200))
+				h[i].send(p, 10+n*buffer.PageSize, make([]byte, 1200))
 			}
 			quiet()
 		}
@@ -176,7 +176,7 @@ func TestWorstEarlyData(t *testing.T) {
 		time.Sleep(time.Second)
 		worst(1) // 10 bytes in order are no progress
 		h[1].conn.SetReadBuffer(1 << 20)
-		for at := 10; at < 7*conn.PageSize; at += 1400 {
+		for at := 10; at < 7*buffer.PageSize; at += 1400 {
 			h[1].send(p, at, make([]byte, 1400))
 		}
 		worst(0) // of hoarder 1 nothing is early any more
@@ -188,7 +188,7 @@ func TestWorstEarlyData(t *testing.T) {
 		h[3].conn.SetLinger(0)
 		h[3].conn.Close()
 		worst(-1)
-		if early, bytes := list.total.Load(), p.b.cfg.Conn.Pages.(*pagePool).bytes.Load(); early != 0 || bytes != 0 {
+		if early, bytes := list.total.Load(), p.b.cfg.Conn.Pool.(*pagePool).bytes.Load(); early != 0 || bytes != 0 {
 			t.Errorf("%d bytes early and %d charged are left", early, bytes)
 		}
 	})
@@ -198,12 +198,12 @@ func TestWorstEarlyData(t *testing.T) {
 // a connection with little is not.
 func TestEarlyDataIsShedWhileScarce(t *testing.T) {
 	within(t, func(t *testing.T) {
-		p := newPairOn(t, stacktest.Config{Queue: 10000}, Config{}, Config{Memory: 256 * conn.PageSize})
-		pool, l := p.b.cfg.Conn.Pages.(*pagePool), p.listen()
+		p := newPairOn(t, stacktest.Config{Queue: 10000}, Config{}, Config{Memory: 256 * buffer.PageSize})
+		pool, l := p.b.cfg.Conn.Pool.(*pagePool), p.listen()
 		large, small := newHoarder(p, l, 0), newHoarder(p, l, 1)
 		small.send(p, 10, make([]byte, 100))
 		for n := range 30 {
-			large.send(p, 10+n*conn.PageSize, make([]byte, 1200))
+			large.send(p, 10+n*buffer.PageSize, make([]byte, 1200))
 		}
 		quiet()
 		wantCount(t, p.b, "early-data-shed", 0)

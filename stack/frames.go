@@ -4,11 +4,11 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"minitcp/conn"
+	"minitcp/conn/buffer"
 )
 
 // framePool lends the memory that the device reads frames into. Bulk data stays there until the application has read it:
-// a frame is a [conn.Loan].
+// a frame is a [buffer.Borrowed].
 type framePool struct {
 	pool   sync.Pool
 	budget *pagePool // what frames that are kept count against; nil: nothing
@@ -24,14 +24,14 @@ type frame struct {
 
 const (
 	// framePages is how many pages a frame counts as.
-	framePages = (MaxFrame + conn.PageSize - 1) / conn.PageSize
+	framePages = (MaxFrame + buffer.PageSize - 1) / buffer.PageSize
 	// leastLoan is the fewest octets of data for which a frame is worth keeping: half of what it takes.
 	leastLoan = MaxFrame / 2
 )
 
-func newFramePool(pages conn.Pages) *framePool {
+func newFramePool(pool buffer.Pool) *framePool {
 	p := &framePool{}
-	p.budget, _ = pages.(*pagePool)
+	p.budget, _ = pool.(*pagePool)
 	p.pool.New = func() any { return &frame{home: p} }
 	return p
 }
@@ -45,16 +45,16 @@ func (f *frame) lend() { f.users.Store(2) }
 // as long as the connection has it.
 func (f *frame) kept() {
 	f.home.count(framePages)
-	f.release()
+	f.unref()
 }
 
-// Return implements [conn.Loan]. The memory is not used again before the queue is done with it, too.
-func (f *frame) Return() {
+// Release implements [buffer.Borrowed]. The memory is not used again before the queue is done with it, too.
+func (f *frame) Release() {
 	f.home.count(-framePages)
-	f.release()
+	f.unref()
 }
 
-func (f *frame) release() {
+func (f *frame) unref() {
 	if f.users.Add(-1) == 0 {
 		f.home.pool.Put(f)
 	}

@@ -13,7 +13,7 @@ import (
 // what the queue reads next goes elsewhere.
 func TestFrameIsKeptUntilRead(t *testing.T) {
 	l := newLone(t, Config{})
-	pool := l.s.cfg.Conn.Pages.(*pagePool)
+	pool := l.s.cfg.Conn.Pool.(*pagePool)
 	data := make([]byte, leastLoan+100)
 	for i := range data {
 		data[i] = byte(i * 7 >> 3)
@@ -82,21 +82,21 @@ func TestFrameComesBackAtTheEnd(t *testing.T) {
 	l := newLone(t, Config{})
 	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, leastLoan)}))
 	l.c.Close()
-	if n := l.s.cfg.Conn.Pages.(*pagePool).lent.Load(); n != 0 {
+	if n := l.s.cfg.Conn.Pool.(*pagePool).lent.Load(); n != 0 {
 		t.Errorf("%d pages lent after Close", n)
 	}
 }
 
-// A frame that a connection returns while the queue still reads it, as in the call that takes it, is not lent again
+// A frame that a connection releases while the queue still reads it, as in the call that takes it, is not lent again
 // before the queue is done with it.
-func TestFrameIsReturnedWhileInUse(t *testing.T) {
+func TestFrameIsReleasedWhileInUse(t *testing.T) {
 	pages := newPagePool(1 << 20)
 	p := newFramePool(pages)
 	f := p.get()
 	f.lend()
-	f.Return()
+	f.Release()
 	if n := f.users.Load(); n != 1 {
-		t.Errorf("%d users after Return, want the queue", n)
+		t.Errorf("%d users after Release, want the queue", n)
 	}
 	if p.get() == f {
 		t.Error("the frame is lent again while the queue reads it")

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"minitcp/conn"
+	"minitcp/conn/buffer"
 )
 
 // Handler serves a connection without a goroutine of its own; see [Stack.Handle]. The stack calls its methods on the
@@ -50,30 +51,30 @@ func (s *Stack) Handle(network, address string, open func(*Conn) Handler) (*List
 // served is the state of a Conn that has a Handler. The entry's lock guards it.
 type served struct {
 	open    func(*Conn) Handler
-	handler Handler   // nil before open has been called
-	rest    []byte    // data read from the connection that Received has not taken
-	loan    conn.Loan // memory that rest is in; nil if rest is a copy
-	paused  bool      // Received has not taken all of its data
-	ended   bool      // Ended has been called, or the application has closed the connection
-	short   bool      // TryWrite took less than it was given
-	failed  error     // the error that ended the connection, if TryWrite has returned it
-	busy    bool      // a goroutine is in serve, and looks for more calls before it leaves
+	handler Handler         // nil before open has been called
+	rest    []byte          // data read from the connection that Received has not taken
+	memory  buffer.Borrowed // memory that rest is in; nil if rest is a copy
+	paused  bool            // Received has not taken all of its data
+	ended   bool            // Ended has been called, or the application has closed the connection
+	short   bool            // TryWrite took less than it was given
+	failed  error           // the error that ended the connection, if TryWrite has returned it
+	busy    bool            // a goroutine is in serve, and looks for more calls before it leaves
 }
 
 // callsAtOnce is the largest number of calls of a Handler that are made while other connections wait.
 const callsAtOnce = 16
 
-// takeRest returns the data that Received has not taken, and its loan.
-func (v *served) takeRest() ([]byte, conn.Loan) {
-	data, loan := v.rest, v.loan
-	v.rest, v.loan = nil, nil
-	return data, loan
+// takeRest returns the data that Received has not taken, and the memory it lies in if that is borrowed.
+func (v *served) takeRest() ([]byte, buffer.Borrowed) {
+	data, memory := v.rest, v.memory
+	v.rest, v.memory = nil, nil
+	return data, memory
 }
 
 // dropRest forgets the data that Received has not taken.
 func (v *served) dropRest() {
-	if _, loan := v.takeRest(); loan != nil {
-		loan.Return()
+	if _, memory := v.takeRest(); memory != nil {
+		memory.Release()
 	}
 }
 
@@ -166,7 +167,7 @@ func (c *Conn) serve() {
 func (c *Conn) callHandler(b []byte) bool {
 	v, mu := c.served, &c.entry.mu
 	var data []byte
-	var loan conn.Loan
+	var memory buffer.Borrowed
 	var err error
 	switch {
 	case v.ended && c.closed:
@@ -182,7 +183,7 @@ func (c *Conn) callHandler(b []byte) bool {
 		err = c.ended()
 	case v.ended:
 	case !v.paused:
-		data, loan, err = c.tryNext(b, true)
+		data, memory, err = c.tryNext(b, true)
 	case c.tcp.State() == conn.Closed && c.tcp.Err() != nil: // no Writable follows
 		err = c.readError(b)
 	}
@@ -191,7 +192,7 @@ func (c *Conn) callHandler(b []byte) bool {
 	}
 	switch {
 	case len(data) > 0:
-		c.callReceived(data, loan, b)
+		c.callReceived(data, memory, b)
 	case err != nil && err != conn.ErrWouldBlock:
 		v.ended = true
 		v.dropRest()
@@ -211,7 +212,7 @@ func (c *Conn) callHandler(b []byte) bool {
 
 // callReceived calls Received, and keeps the data that it does not take. B is the buffer that data is in if it is
 // neither lent nor kept from an earlier call.
-func (c *Conn) callReceived(data []byte, loan conn.Loan, b []byte) {
+func (c *Conn) callReceived(data []byte, memory buffer.Borrowed, b []byte) {
 	v, mu := c.served, &c.entry.mu
 	v.paused = true // Resume undoes it, also during the call
 	mu.Unlock()
@@ -227,9 +228,9 @@ func (c *Conn) callReceived(data []byte, loan conn.Loan, b []byte) {
 		if &data[0] == &b[0] {
 			rest = bytes.Clone(rest)
 		}
-		v.rest, v.loan = rest, loan
-	case loan != nil:
-		loan.Return()
+		v.rest, v.memory = rest, memory
+	case memory != nil:
+		memory.Release()
 	}
 }
 

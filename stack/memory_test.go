@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"minitcp/conn"
+	"minitcp/conn/buffer"
 	"minitcp/stack/stacktest"
 )
 
@@ -16,10 +16,10 @@ func TestMemoryIsShared(t *testing.T) {
 	within(t, func(t *testing.T) {
 		const budget, sleepers = 4 << 20, 30
 		p := newPairOn(t, stacktest.Config{}, Config{}, Config{Memory: budget})
-		pool := p.b.cfg.Conn.Pages.(*pagePool)
+		pool := p.b.cfg.Conn.Pool.(*pagePool)
 		bounded := func(connections int64) {
 			t.Helper()
-			if held := pool.lent.Load() * conn.PageSize; held > budget+connections*160<<10 {
+			if held := pool.lent.Load() * buffer.PageSize; held > budget+connections*160<<10 {
 				t.Errorf("%d octets are held", held)
 			}
 		}
@@ -82,16 +82,16 @@ func TestMemoryIsShared(t *testing.T) {
 
 // However many take their share, together they take no more than an eighth of the budget.
 func TestPagePoolShare(t *testing.T) {
-	p := newPagePool(800 * conn.PageSize)
+	p := newPagePool(800 * buffer.PageSize)
 	for _, want := range []int{50, 25, 12, 6, 3, 2, 1} {
-		if share := p.Share(); share != want*conn.PageSize {
-			t.Errorf("with %d pages lent the share is %d octets, want %d", p.lent.Load(), share, want*conn.PageSize)
+		if share := p.Share(); share != want*buffer.PageSize {
+			t.Errorf("with %d pages lent the share is %d octets, want %d", p.lent.Load(), share, want*buffer.PageSize)
 		}
 		for range want {
-			p.Get(conn.PageSize)
+			p.Get(buffer.PageSize)
 		}
 	}
-	p.Get(conn.LargePage)
+	p.Get(buffer.LargePage)
 	if share := p.Share(); share != 0 {
 		t.Errorf("with %d pages lent the share is %d octets", p.lent.Load(), share)
 	}
@@ -99,10 +99,10 @@ func TestPagePoolShare(t *testing.T) {
 
 // What is counted is what is lent, and the last quarter is for what has been promised.
 func TestPagePool(t *testing.T) {
-	p := newPagePool(8 * conn.PageSize)
-	var lent []*conn.Page
+	p := newPagePool(8 * buffer.PageSize)
+	var lent []*buffer.Page
 	for n := 1; n <= 9; n++ {
-		lent = append(lent, p.Get(conn.PageSize))
+		lent = append(lent, p.Get(buffer.PageSize))
 		if p.Scarce() != (n >= 6) || p.Exhausted() != (n >= 8) {
 			t.Errorf("of 8 pages %d are lent: scarce %v, exhausted %v", n, p.Scarce(), p.Exhausted())
 		}
@@ -110,7 +110,7 @@ func TestPagePool(t *testing.T) {
 	for _, page := range lent {
 		p.Put(page)
 	}
-	p.Put(p.Get(conn.LargePage))
+	p.Put(p.Get(buffer.LargePage))
 	if p.Scarce() || p.Exhausted() || p.lent.Load() != 0 {
 		t.Errorf("with all given back %d are lent", p.lent.Load())
 	}

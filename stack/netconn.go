@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/buffer"
 )
 
 // Conn is the application's end of a connection: a [net.Conn] with the methods of *net.TCPConn. All of them may be
@@ -102,8 +103,9 @@ func (c *Conn) readNothing() error {
 	return nil
 }
 
-// next waits for data. It is what comes next where it is, with a loan to return, if that may be taken; else in p.
-func (c *Conn) next(p []byte, take bool) ([]byte, conn.Loan, error) {
+// next waits for data. If take is set and the data lies in borrowed memory, it returns the data there and the memory, which
+// the caller must release. Otherwise it copies the data to p.
+func (c *Conn) next(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 	e := c.entry
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -112,35 +114,35 @@ func (c *Conn) next(p []byte, take bool) ([]byte, conn.Loan, error) {
 			c.passOn()
 			return nil, nil, err
 		}
-		data, loan, err := c.tryNext(p, take)
+		data, memory, err := c.tryNext(p, take)
 		if err != conn.ErrWouldBlock {
 			c.settle()
 			c.passOn()
-			return data, loan, err
+			return data, memory, err
 		}
 		c.wait(&c.rd)
 	}
 }
 
 // tryNext is next without waiting: then the error is conn.ErrWouldBlock. The entry's lock is held.
-func (c *Conn) tryNext(p []byte, take bool) ([]byte, conn.Loan, error) {
+func (c *Conn) tryNext(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 	now := c.stack.clock.now()
 	if v := c.served; v != nil && len(v.rest) > 0 {
-		data, loan := v.takeRest()
+		data, memory := v.takeRest()
 		if take {
-			return data, loan, nil
+			return data, memory, nil
 		}
 		n := copy(p, data)
 		if n < len(data) {
-			v.rest, v.loan = data[n:], loan
-		} else if loan != nil {
-			loan.Return()
+			v.rest, v.memory = data[n:], memory
+		} else if memory != nil {
+			memory.Release()
 		}
 		return p[:n], nil, nil
 	}
 	if take {
-		if data, loan := c.tcp.Take(now); loan != nil {
-			return data, loan, nil
+		if data, memory := c.tcp.ReadBuffer(now); memory != nil {
+			return data, memory, nil
 		}
 	}
 	n, err := c.tcp.Read(now, p)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/buffer"
 )
 
 // blocked connects, fills the buffers of both ends and closes the client: its data waits for the server to read.
@@ -73,8 +74,8 @@ func TestOrphanWhileMemoryIsScarce(t *testing.T) {
 		c, s := p.blocked(p.listen())
 		time.Sleep(5 * time.Minute)
 		wantState(t, s, conn.Established)
-		pool := p.a.cfg.Conn.Pages.(*pagePool)
-		charge := int(pool.limit * conn.PageSize)
+		pool := p.a.cfg.Conn.Pool.(*pagePool)
+		charge := int(pool.limit * buffer.PageSize)
 		pool.Charge(charge)
 		time.Sleep(31 * time.Second)
 		wantState(t, c, conn.Closed)
@@ -91,8 +92,8 @@ func TestSlowOrphanWhileMemoryIsScarce(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{Conn: conn.Config{ReceiveBuffer: 64 << 10, SendBuffer: 256 << 10}})
 		_, s := p.blocked(p.listen())
-		pool := p.a.cfg.Conn.Pages.(*pagePool)
-		charge := int(pool.limit * conn.PageSize)
+		pool := p.a.cfg.Conn.Pool.(*pagePool)
+		charge := int(pool.limit * buffer.PageSize)
 		pool.Charge(charge)
 		defer pool.Charge(-charge)
 		got, b := 0, make([]byte, 48<<10)

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"minitcp/conn"
+	"minitcp/conn/buffer"
 )
 
 // pagePool lends buffer pages to all connections of a stack, and counts them. Pages nobody needs go back to the garbage
@@ -22,34 +22,34 @@ type pagePool struct {
 
 // newPagePool returns a pool for a budget in octets.
 func newPagePool(budget int64) *pagePool {
-	p := &pagePool{limit: max(1, budget/conn.PageSize)}
-	p.small.New = func() any { return conn.NewPage(conn.PageSize) }
-	p.large.New = func() any { return conn.NewPage(conn.LargePage) }
+	p := &pagePool{limit: max(1, budget/buffer.PageSize)}
+	p.small.New = func() any { return buffer.NewPage(buffer.PageSize) }
+	p.large.New = func() any { return buffer.NewPage(buffer.LargePage) }
 	return p
 }
 
 func (p *pagePool) of(size int) *sync.Pool {
-	if size == conn.LargePage {
+	if size == buffer.LargePage {
 		return &p.large
 	}
 	return &p.small
 }
 
-func (p *pagePool) Get(size int) *conn.Page {
-	p.lent.Add(int64(size / conn.PageSize))
-	return p.of(size).Get().(*conn.Page)
+func (p *pagePool) Get(size int) *buffer.Page {
+	p.lent.Add(int64(size / buffer.PageSize))
+	return p.of(size).Get().(*buffer.Page)
 }
 
-func (p *pagePool) Put(page *conn.Page) {
-	p.lent.Add(-int64(page.Size() / conn.PageSize))
+func (p *pagePool) Put(page *buffer.Page) {
+	p.lent.Add(-int64(page.Size() / buffer.PageSize))
 	p.of(page.Size()).Put(page)
 }
 
-// Charge implements [conn.Pages].
+// Charge implements [buffer.Pool].
 func (p *pagePool) Charge(change int) { p.bytes.Add(int64(change)) }
 
 // used is the memory in use, in small pages.
-func (p *pagePool) used() int64 { return p.lent.Load() + p.bytes.Load()/conn.PageSize }
+func (p *pagePool) used() int64 { return p.lent.Load() + p.bytes.Load()/buffer.PageSize }
 
 // Scarce is true from three quarters of the budget on: the last quarter is for data that windows have promised room for.
 func (p *pagePool) Scarce() bool { return p.used() >= p.limit-p.limit/4 }
@@ -67,5 +67,5 @@ func (p *pagePool) Crowd(change int) int {
 // Share is half of what is left of an eighth of the budget. So n buffers that each hold their share take n/(n+2) of that
 // eighth together (a dynamic threshold, as switches have it for the queues of their ports).
 func (p *pagePool) Share() int {
-	return int(max(0, p.limit/8-p.used())) / 2 * conn.PageSize
+	return int(max(0, p.limit/8-p.used())) / 2 * buffer.PageSize
 }

@@ -106,10 +106,10 @@ func (q *queue) receiveBatch(n int) {
 	for i := range n {
 		q.frame, q.tapped = q.frames[i][:q.sizes[i]], false
 		q.memory[i].lend()
-		q.segment.Loan, q.segment.Kept = q.memory[i], false
+		q.segment.Buffer, q.segment.Retained = q.memory[i], false
 		q.input(now, q.frame)
 		q.tap(now, nil) // what was thrown away
-		if q.segment.Kept {
+		if q.segment.Retained {
 			kept := q.memory[i]
 			q.renew(i)
 			kept.kept()

@@ -23,7 +23,7 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 	}
 	q.segment.Data, q.segment.SegmentSize, q.segment.ECN = data, 0, q.ip.ECN()
 	if len(data) < leastLoan {
-		q.segment.Loan = nil
+		q.segment.Buffer = nil
 	}
 	if !q.checksumTrusted() && !wire.VerifyTCP(&q.ip, payload) {
 		q.damagedSegment(now, e, wire.ErrTCPChecksum)

@@ -83,7 +83,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		icmpLimit:  newReplyLimit(cfg.ICMPRate),
 		resetLimit: newReplyLimit(10 * cfg.ICMPRate),
 		writers:    sync.Pool{New: func() any { return newWriter() }},
-		frames:     newFramePool(cfg.Conn.Pages),
+		frames:     newFramePool(cfg.Conn.Pool),
 		waits:      sync.Pool{New: func() any { return new(waits) }},
 		idle:       make(chan struct{}, 1),
 		end:        end{done: make(chan struct{})},
@@ -91,7 +91,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	if err := s.checkMTU(); err != nil {
 		return nil, err
 	}
-	s.early.pool, _ = cfg.Conn.Pages.(*pagePool)
+	s.early.pool, _ = cfg.Conn.Pool.(*pagePool)
 	s.waiting = make(waitingFrames, len(s.lanes))
 	s.writing, s.offering = newBatons(s.clock, goOn, nil), newBatons(s.clock, openWindow, s.idled)
 	for range s.lanes {

@@ -223,8 +223,8 @@ func (p *Pair) finish(e, peer *End) error {
 		return fmt.Errorf("%s: a timer is still running", e.Name)
 	case e.Pages.Bulk != 0:
 		return fmt.Errorf("%s still counts %d connections that receive bulk data", e.Name, e.Pages.Bulk)
-	case e.Pages.Lent != 0 || e.Pages.Loans != 0 || e.Pages.Small != 0:
-		return fmt.Errorf("%s keeps %d pages, %d loans and %d bytes", e.Name, e.Pages.Lent, e.Pages.Loans, e.Pages.Small)
+	case e.Pages.Lent != 0 || e.Pages.Borrowed != 0 || e.Pages.Small != 0:
+		return fmt.Errorf("%s keeps %d pages, %d borrowed buffers and %d bytes", e.Name, e.Pages.Lent, e.Pages.Borrowed, e.Pages.Small)
 	}
 	return nil
 }

@@ -5,25 +5,26 @@ import (
 	"math"
 
 	"minitcp/conn"
+	"minitcp/conn/buffer"
 )
 
 // Pages lends memory and counts it. A page that comes back is overwritten, so that whoever still uses it is found out.
 type Pages struct {
-	Lent  int // pages not given back; a large one counts as what it replaces
-	Small int // bytes charged besides pages
-	Loans int // memory of segments that is still in use
-	Bulk  int // connections that receive data in bulk
+	Lent     int // pages not given back; a large one counts as what it replaces
+	Small    int // bytes charged besides pages
+	Borrowed int // memory of segments that is still in use
+	Bulk     int // connections that receive data in bulk
 	// Limit is how many may be lent before memory is exhausted; it is scarce when three quarters of them are. 0: as many
 	// as one likes.
 	Limit        int
-	small, large []*conn.Page // to lend again
+	small, large []*buffer.Page // to lend again
 	offers       int
 }
 
 // Scarce implements [conn.Pages].
 func (p *Pages) Scarce() bool { return p.Limit > 0 && p.Lent >= p.Limit*3/4 }
 
-// Charge implements [conn.Pages].
+// Charge implements [buffer.Pool].
 func (p *Pages) Charge(change int) { p.Small += change }
 
 // Exhausted implements [conn.Pages].
@@ -38,42 +39,42 @@ func (p *Pages) Crowd(change int) int {
 	return p.Bulk
 }
 
-// Get implements [conn.Pages].
-func (p *Pages) Get(size int) *conn.Page {
-	p.Lent += size / conn.PageSize
+// Get implements [buffer.Pool].
+func (p *Pages) Get(size int) *buffer.Page {
+	p.Lent += size / buffer.PageSize
 	free := p.freeOf(size)
 	if n := len(*free); n > 0 {
 		page := (*free)[n-1]
 		*free = (*free)[:n-1]
 		return page
 	}
-	return conn.NewPage(size)
+	return buffer.NewPage(size)
 }
 
-// Put implements [conn.Pages].
-func (p *Pages) Put(page *conn.Page) {
-	p.Lent -= page.Size() / conn.PageSize
+// Put implements [buffer.Pool].
+func (p *Pages) Put(page *buffer.Page) {
+	p.Lent -= page.Size() / buffer.PageSize
 	page.Clear(0xdb)
 	free := p.freeOf(page.Size())
 	*free = append(*free, page)
 }
 
-func (p *Pages) freeOf(size int) *[]*conn.Page {
-	if size == conn.LargePage {
+func (p *Pages) freeOf(size int) *[]*buffer.Page {
+	if size == buffer.LargePage {
 		return &p.large
 	}
 	return &p.small
 }
 
-// loan is the memory of a segment that arrived. It is overwritten when it comes back, as pages are.
-type loan struct {
+// borrowed is the memory of a segment that arrived. It is overwritten when it is released, as pages are.
+type borrowed struct {
 	pages *Pages
 	data  []byte
 }
 
-// Return implements [conn.Loan].
-func (l *loan) Return() {
-	l.pages.Loans--
+// Release implements [buffer.Borrowed].
+func (l *borrowed) Release() {
+	l.pages.Borrowed--
 	for i := range l.data {
 		l.data[i] = 0xdb
 	}
@@ -84,14 +85,14 @@ func (p *Pages) offer(s *conn.Segment) {
 	if p.offers++; p.offers%2 == 0 || len(s.Data) == 0 {
 		return
 	}
-	l := &loan{pages: p, data: bytes.Clone(s.Data)}
-	s.Data, s.Loan = l.data, l
+	l := &borrowed{pages: p, data: bytes.Clone(s.Data)}
+	s.Data, s.Buffer = l.data, l
 }
 
 // offered counts what has been kept.
 func (p *Pages) offered(s *conn.Segment) {
-	if s.Kept {
-		p.Loans++
+	if s.Retained {
+		p.Borrowed++
 	}
-	s.Loan, s.Kept = nil, false
+	s.Buffer, s.Retained = nil, false
 }

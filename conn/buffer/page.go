@@ -1,10 +1,6 @@
-package conn
+package buffer
 
-import (
-	"math"
-
-	"minitcp/conn/seq"
-)
+import "minitcp/conn/seq"
 
 // Page is a unit in which buffers borrow memory: a large one where the application writes much at once, for what many
 // small ones cost, else a small one, so that many connections may each hold a little.
@@ -17,8 +13,8 @@ const (
 
 	pageShift    = 13
 	slotsInLarge = 8
-	// muchAtOnce is how many octets must be written together for a large page.
-	muchAtOnce = LargePage / 4
+	// largeWrite is the fewest bytes that must be written together for a large page.
+	largeWrite = LargePage / 4
 )
 
 // NewPage returns a page of PageSize or LargePage octets.
@@ -34,39 +30,30 @@ func (p *Page) Clear(with byte) {
 	}
 }
 
-// Pages lends pages to the buffers of connections, which give each back as soon as no octet in it is needed.
-// A page's contents are undefined when lent.
-type Pages interface {
-	// Get lends a page of PageSize or LargePage octets. It never fails: whoever asks has looked whether it should.
+// Pool lends pages to the buffers of connections, and counts the memory that they use. A buffer returns a page as soon as it
+// needs no byte in it.
+type Pool interface {
+	// Get returns a page of PageSize or LargePage bytes, whose contents are undefined. It never fails: a connection asks
+	// for the memory pressure before it takes data.
 	Get(size int) *Page
+	// Put returns a page to the pool.
 	Put(*Page)
-	// Charge adds change to the number of bytes that connections keep in use besides pages: small pieces of early data,
-	// and the records of where early data lies.
+	// Charge adds change to the number of bytes in use besides pages: small pieces of data that arrived out of order, and
+	// the records of their places.
 	Charge(change int)
-	// Scarce reports that windows should not grow: buffers do not exceed 64 KiB, except for data they hold and windows
-	// they have offered already, and data that arrives early is not kept.
-	Scarce() bool
-	// Exhausted says that promises cannot be kept either: a connection keeps what arrives in order only while it has no
-	// more than 64 KiB unread. When it is true, Scarce is, too.
-	Exhausted() bool
-	// Share is the most octets that a send buffer should hold now where the path holds next to nothing. It is less the
-	// more is lent.
-	Share() int
-	// Crowd adds change to the number of connections that receive data in bulk, and returns it. They share their windows
-	// where the path holds next to nothing.
-	Crowd(change int) int
 }
 
-// heapPages leaves it all to the garbage collector.
-type heapPages struct{}
+// Heap is a [Pool] that leaves everything to the garbage collector.
+type Heap struct{}
 
-func (heapPages) Get(size int) *Page { return NewPage(size) }
-func (heapPages) Put(*Page)          {}
-func (heapPages) Charge(int)         {}
-func (heapPages) Scarce() bool       { return false }
-func (heapPages) Exhausted() bool    { return false }
-func (heapPages) Share() int         { return math.MaxInt }
-func (heapPages) Crowd(int) int      { return 1 }
+// Get implements [Pool].
+func (Heap) Get(size int) *Page { return NewPage(size) }
+
+// Put implements [Pool].
+func (Heap) Put(*Page) {}
+
+// Charge implements [Pool].
+func (Heap) Charge(int) {}
 
 // span maps a stretch of sequence space to pages: octet o lives in slot o>>pageShift, which a small page fills by itself,
 // and a large one with its neighbours up to the next multiples of its size. Pages exist only where octets were written, so
@@ -80,12 +67,12 @@ type span struct {
 
 // write copies p to the bytes beginning at o, and returns the number of slots that have got a page by that. No large page is
 // placed below slot floor.
-func (s *span) write(pages Pages, o seq.Offset, p []byte, floor int64) (placed int) {
-	for much := len(p) >= muchAtOnce; len(p) > 0; {
+func (s *span) write(pool Pool, o seq.Offset, p []byte, floor int64) (placed int) {
+	for large := len(p) >= largeWrite; len(p) > 0; {
 		page := s.at(int64(o) >> pageShift)
 		if page == nil {
 			var slots int
-			page, slots = s.borrow(pages, int64(o)>>pageShift, much, floor)
+			page, slots = s.borrow(pool, int64(o)>>pageShift, large, floor)
 			placed += slots
 		}
 		n := copy(page.from(o), p)
@@ -106,16 +93,16 @@ func (s *span) at(n int64) *Page {
 	return s.ring[n&int64(len(s.ring)-1)]
 }
 
-// borrow returns a page for slot n, which has none, and the number of slots it fills: a large page for much, where there is
+// borrow returns a page for slot n, which has none, and the number of slots it fills: if large is set, a large page where there is
 // room for it from slot floor on.
-func (s *span) borrow(pages Pages, n int64, much bool, floor int64) (page *Page, placed int) {
+func (s *span) borrow(pool Pool, n int64, large bool, floor int64) (page *Page, placed int) {
 	if s.first == s.next {
 		s.first, s.next = n, n
 	}
-	if low := n &^ (slotsInLarge - 1); much && low >= floor && s.vacant(low, low+slotsInLarge) {
-		return s.place(pages.Get(LargePage), low, low+slotsInLarge), slotsInLarge
+	if low := n &^ (slotsInLarge - 1); large && low >= floor && s.vacant(low, low+slotsInLarge) {
+		return s.place(pool.Get(LargePage), low, low+slotsInLarge), slotsInLarge
 	}
-	return s.place(pages.Get(PageSize), n, n+1), 1
+	return s.place(pool.Get(PageSize), n, n+1), 1
 }
 
 // vacant reports whether no slot from low to below high has a page.
@@ -182,7 +169,7 @@ func (s *span) page(o seq.Offset) *Page {
 }
 
 // release gives back the pages that lie wholly before o.
-func (s *span) release(pages Pages, o seq.Offset) {
+func (s *span) release(pool Pool, o seq.Offset) {
 	end := min(int64(o)>>pageShift, s.next)
 	for s.first < end {
 		n := s.first
@@ -198,13 +185,13 @@ func (s *span) release(pages Pages, o seq.Offset) {
 			s.first++
 		}
 		if page != nil {
-			pages.Put(page)
+			pool.Put(page)
 		}
 	}
 }
 
 // truncate gives back the pages that lie wholly at or beyond o.
-func (s *span) truncate(pages Pages, o seq.Offset) {
+func (s *span) truncate(pool Pool, o seq.Offset) {
 	end := max(int64(o+PageSize-1)>>pageShift, s.first)
 	for s.next > end {
 		page := s.ring[(s.next-1)&int64(len(s.ring)-1)]
@@ -213,7 +200,7 @@ func (s *span) truncate(pages Pages, o seq.Offset) {
 			if slots = int64(page.Size() >> pageShift); s.next-slots < end {
 				return
 			}
-			pages.Put(page)
+			pool.Put(page)
 		}
 		for ; slots > 0; slots-- {
 			s.next--
@@ -223,4 +210,4 @@ func (s *span) truncate(pages Pages, o seq.Offset) {
 }
 
 // releaseAll gives back every page.
-func (s *span) releaseAll(pages Pages) { s.release(pages, seq.Offset(s.next)<<pageShift) }
+func (s *span) releaseAll(pool Pool) { s.release(pool, seq.Offset(s.next)<<pageShift) }

@@ -1,0 +1,183 @@
+package buffer
+
+import (
+	"cmp"
+	"slices"
+
+	"minitcp/conn/seq"
+)
+
+// Early data is data that arrived beyond a gap. The peer chooses how it is spread, so its memory is counted by the pages
+// and records it keeps in use, not by its bytes: one byte in a page of its own costs the page.
+//
+// A range of fewer than leastInPages bytes is kept in a piece of its own size; a larger one is kept in pages, at its place
+// in the stream. A range that grows to that size moves into pages.
+
+const (
+	// maxRanges is the most ranges of early data that a connection keeps. A segment that would need one more is dropped,
+	// and the peer sends it again. It bounds the memory that an arrival moves to 64 KiB of ranges and 128 KiB of pieces.
+	maxRanges = 4096
+	// leastInPages is the size in bytes from which on a range is kept in pages: at least an eighth of each is in use.
+	leastInPages = PageSize / 8
+	// maxIdleRanges is the capacity for ranges that a connection without early data keeps.
+	maxIdleRanges = 16
+
+	rangeMemory = 16 // of a range, in bytes
+	pieceMemory = 32 // of a piece, without its data
+)
+
+// piece is a range of early data that is too small for a page.
+type piece struct {
+	start seq.Offset
+	data  []byte
+}
+
+// outOfOrder is the data of a connection that arrived beyond a gap.
+type outOfOrder struct {
+	ranges  RangeSet
+	pieces  []piece // the ranges of fewer than leastInPages bytes, in order
+	bytes   int     // in pieces
+	slots   int     // of the span that have pages, from the one that holds the first missing byte on
+	charged int     // bytes counted by Pages.Charge
+	looks   int64   // ranges and pieces that searches have looked at, for tests
+}
+
+// ahead is the ranges of early data.
+func (b *Receive) OutOfOrder() RangeSet {
+	if b.outOfOrder == nil {
+		return nil
+	}
+	return b.outOfOrder.ranges
+}
+
+// insertOutOfOrder stores p at o, beyond next. It returns the range that p is now in, or false if there is no room for another.
+func (b *Receive) insertOutOfOrder(pool Pool, o seq.Offset, p []byte) (Range, bool) {
+	if b.outOfOrder == nil {
+		b.outOfOrder = new(outOfOrder)
+	}
+	e, end := b.outOfOrder, o+seq.Offset(len(p))
+	i, j, looks := e.ranges.touching(o, end)
+	e.looks += int64(looks)
+	merged := e.ranges.union(i, j, o, end)
+	switch {
+	case j == i+1 && merged == e.ranges[i]:
+		return merged, true // all of it has arrived before
+	case i == j && len(e.ranges) >= maxRanges:
+		return Range{}, false
+	}
+	at := int64(b.next) >> pageShift
+	if len(e.ranges) == 0 {
+		e.slots = b.span.count(at, b.span.next)
+	}
+	if merged.Size() < leastInPages {
+		e.mergePieces(merged, o, p)
+	} else {
+		b.moveToPages(pool, merged.Start, merged.End)
+		e.slots += b.span.write(pool, o, p, at)
+	}
+	e.ranges.replace(i, j, merged)
+	e.charge(pool)
+	return merged, true
+}
+
+// fill stores p, which begins at next, and with it the early data that it makes contiguous.
+func (b *Receive) fill(pool Pool, p []byte) {
+	e, end := b.outOfOrder, b.next+seq.Offset(len(p))
+	_, n, looks := e.ranges.touching(b.next, end)
+	e.looks += int64(looks)
+	next := e.ranges.union(0, n, b.next, end).End
+	from, to := int64(b.next)>>pageShift, int64(next)>>pageShift
+	b.moveToPages(pool, b.next, next)
+	e.slots += b.span.write(pool, b.next, p, from)
+	e.slots -= b.span.count(from, to)
+	b.next = next
+	if e.ranges.removeFirst(n); len(e.ranges) == 0 {
+		e.forget()
+	}
+	e.charge(pool)
+}
+
+// moveToPages moves the pieces that begin in [start, end) to their places in the span.
+func (b *Receive) moveToPages(pool Pool, start, end seq.Offset) {
+	e := b.outOfOrder
+	if len(e.pieces) == 0 {
+		return
+	}
+	i, j := e.piecesWithin(start, end)
+	for _, p := range e.pieces[i:j] {
+		e.slots += b.span.write(pool, p.start, p.data, 0)
+		e.bytes -= len(p.data)
+	}
+	e.pieces = slices.Delete(e.pieces, i, j)
+}
+
+// shed discards all early data.
+func (b *Receive) DiscardOutOfOrder(pool Pool) {
+	if e := b.outOfOrder; e != nil {
+		e.forget()
+		e.charge(pool)
+		b.outOfOrder = nil
+	}
+	if b.start == b.next {
+		b.span.releaseAll(pool)
+	} else {
+		b.span.truncate(pool, b.next)
+	}
+	if b.span.first == b.span.next {
+		b.span.ring = nil
+	}
+}
+
+// OutOfOrderMemory is the memory in bytes that early data keeps in use, 0 while there is none.
+func (b *Receive) OutOfOrderMemory() int {
+	if b.outOfOrder == nil {
+		return 0
+	}
+	return b.outOfOrder.slots<<pageShift + b.outOfOrder.charged
+}
+
+// piecesWithin returns the indices i up to j of the pieces that begin in [start, end).
+func (e *outOfOrder) piecesWithin(start, end seq.Offset) (i, j int) {
+	if n := len(e.pieces); n == 0 || e.pieces[n-1].start < start {
+		return n, n // as when data arrives in the order in which it was sent
+	}
+	order := func(p piece, o seq.Offset) int {
+		e.looks++
+		return cmp.Compare(p.start, o)
+	}
+	i, _ = slices.BinarySearchFunc(e.pieces, start, order)
+	j, _ = slices.BinarySearchFunc(e.pieces[i:], end, order)
+	return i, i + j
+}
+
+// mergePieces makes one piece of p, which begins at o, and of the pieces in the range that p becomes part of.
+func (e *outOfOrder) mergePieces(merged Range, o seq.Offset, p []byte) {
+	i, j := e.piecesWithin(merged.Start, merged.End)
+	data := make([]byte, merged.Size())
+	for _, old := range e.pieces[i:j] {
+		e.bytes -= copy(data[old.start-merged.Start:], old.data)
+	}
+	copy(data[o-merged.Start:], p)
+	e.bytes += len(data)
+	e.pieces = slices.Replace(e.pieces, i, j, piece{merged.Start, data})
+}
+
+// forget empties the description of early data.
+func (e *outOfOrder) forget() {
+	if e.ranges = e.ranges[:0]; cap(e.ranges) > maxIdleRanges {
+		e.ranges = nil
+	}
+	e.pieces, e.bytes, e.slots = nil, 0, 0
+}
+
+// charge counts the memory of ranges and pieces with that of the pages.
+func (e *outOfOrder) charge(pool Pool) {
+	n := 0
+	if len(e.ranges) > 0 {
+		n = cap(e.ranges)*rangeMemory + cap(e.pieces)*pieceMemory + e.bytes
+	}
+	if n != e.charged {
+		pool.Charge(n - e.charged)
+		e.charged = n
+	}
+}
