@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -33,6 +34,7 @@ type catalogue struct {
 	reads     int    // octets of bulk data that a goroutine reads at once, if not given
 	// table is what is made of the results; it goes to a place of that name in the README.
 	table func([]report.Row) *report.Table
+	aim   func([]report.Row, []*workload) // sets the rows' aims; nil: there are none
 	place string
 }
 
@@ -205,8 +207,12 @@ func (w *workload) files(connections int) int {
 	return mostActive
 }
 
-// has reports whether the target may have the files that a workload needs there: the kernel's one for each connection.
+// has returns an error if the target cannot serve a workload: the floor has few services and tells a client's connections
+// apart by their ports alone, and the kernel needs a file for each connection.
 func (w *workload) has(target subject.Target) error {
+	if target.Name == report.Floor && (w.idle > 0 || w.kind == load.Talk) {
+		return errors.New("it has no such service")
+	}
 	if !target.Veth {
 		return nil
 	}

@@ -12,69 +12,137 @@ import (
 	"minitcp/bench/subject"
 )
 
-// growth is what more connections cost: the same work done by 1 to 512 of them, or beside 1000 to 100,000 that are idle.
+// growth is the catalogue of what more connections cost, and of what they do to each other: the same work done by 1 to
+// 512 connections or beside 1000 to 100,000 idle ones, and pings beside bulk.
 var growth = &catalogue{
 	command:   "growth",
 	workloads: growthWorkloads(),
-	all:       slices.DeleteFunc(slices.Clone(subject.Targets), isFloor),
-	targets:   "minitcp",
-	reads:     128 << 10, // 512 buffers of 256 KiB would be more than any cache holds, and none of TCP's
+	all:       subject.Targets,
+	targets:   strings.Join([]string{ours, report.Best, report.Kernel, report.Floor}, ","),
+	reads:     128 << 10, // 512 buffers of 256 KiB exceed every cache, and are not TCP's
 	table:     growthTable,
+	aim:       aim,
 	place:     growthName,
 }
 
-// isFloor picks the one target that tells a client's connections apart by their port alone.
-func isFloor(t subject.Target) bool { return t.Name == report.Floor }
+// ours is the target that has aims.
+const ours = "minitcp"
 
 func growthWorkloads() (all []workload) {
 	for _, w := range []workload{
 		{name: "up", summary: "bulk to the target", kind: load.Upload},
 		{name: "down", summary: "bulk from the target", kind: load.Download},
-		{name: "rr", summary: "64 octets there and back", kind: load.PingPong},
+		{name: "rr", summary: "64 bytes there and back", kind: load.PingPong},
 	} {
 		for _, flows := range []int{1, 8, 64, 512} {
-			all = append(all, workload{
-				fmt.Sprint(w.name, flows), fmt.Sprintf("%s, connections: %d", w.summary, flows), w.kind, flows, 0,
-			})
+			all = append(all, workload{name: fmt.Sprint(w.name, flows), summary: fmt.Sprintf("%s, connections: %d", w.summary, flows),
+				kind: w.kind, connections: flows})
+		}
+	}
+	for _, w := range []workload{
+		{name: "ping+up", summary: "to the target", bulk: load.Upload},
+		{name: "ping+down", summary: "from the target", bulk: load.Download},
+	} {
+		for _, flows := range []int{64, 512} {
+			all = append(all, workload{name: fmt.Sprint(w.name, flows), kind: load.Talk, connections: 1, bulk: w.bulk, bulkFlows: flows,
+				summary: fmt.Sprintf("64 bytes there and back on a connection that has just sent bulk, beside %d with bulk %s: first ping", flows, w.summary)})
 		}
 	}
 	for _, w := range []workload{
 		{name: "down8", summary: "bulk from the target, 8 connections", kind: load.Download, connections: 8},
-		{name: "rr64", summary: "64 octets there and back, 64 connections", kind: load.PingPong, connections: 64},
+		{name: "rr64", summary: "64 bytes there and back, 64 connections", kind: load.PingPong, connections: 64},
 	} {
 		for _, thousands := range []int{0, 1, 10, 100} {
-			all = append(all, workload{
-				fmt.Sprintf("%s+%dk", w.name, thousands), fmt.Sprintf("%s, and %d,000 that are idle", w.summary, thousands),
-				w.kind, w.connections, 1000 * thousands,
-			})
+			all = append(all, workload{name: fmt.Sprintf("%s+%dk", w.name, thousands), summary: fmt.Sprintf("%s, beside %d,000 idle ones", w.summary, thousands),
+				kind: w.kind, connections: w.connections, idle: 1000 * thousands})
 		}
 	}
 	return all
 }
 
-// growthTable compares what the same work costs with the first workload of its family.
+// growthTable compares the cost of a workload with that of the first one of its family, and shows which aims are met.
 func growthTable(rows []report.Row) *report.Table {
-	t := &report.Table{Words: []int{0, 1, 4}}
-	t.Lines = append(t.Lines, []string{"workload", "target", "median", "min–max", "unit", "CPU", "÷ first", "CPU, both", "÷ first"})
-	first := make(map[string]report.Row) // by family and target
-	for _, r := range rows {
-		if r.Value.N == 0 {
-			t.Lines = append(t.Lines, append([]string{r.Workload, r.Target, "failed"}, make([]string, len(t.Lines[0])-3)...))
-			continue
-		}
-		key := family(r.Workload) + " " + r.Target
-		if _, ok := first[key]; !ok {
-			first[key] = r
-		}
-		f := first[key]
-		t.Lines = append(t.Lines, []string{
-			r.Workload, r.Target, report.Digits(r.Value.Median), report.Digits(r.Value.Min) + "–" + report.Digits(r.Value.Max), r.Unit,
-			report.Digits(r.CPU) + " " + r.CPUUnit, fmt.Sprintf("%.2f", report.Ratio(r.CPU, f.CPU)),
-			report.Digits(r.BothCPU) + " " + r.CPUUnit, fmt.Sprintf("%.2f", report.Ratio(r.BothCPU, f.BothCPU)),
-		})
+	t := &report.Table{Words: []int{0, 1, 4, 14}}
+	header := append([]string{"workload", "target", "median", "min–max", "unit", "CPU", "÷ first", "CPU, both", "÷ first"}, report.LatencyHeader...)
+	t.Lines = append(t.Lines, append(header, "Jain", "pause", "wanted"))
+	for i := range rows {
+		t.Lines = append(t.Lines, growthCells(rows, &rows[i], len(t.Lines[0])))
 	}
 	return t
 }
 
+const nothing = "–"
+
+func growthCells(rows []report.Row, r *report.Row, columns int) []string {
+	if r.Value.N == 0 {
+		return append([]string{r.Workload, r.Target, "failed"}, make([]string, columns-3)...)
+	}
+	c := []string{r.Workload, r.Target, report.Digits(r.Value.Median), report.Digits(r.Value.Min) + "–" + report.Digits(r.Value.Max), r.Unit}
+	if r.CPUUnit == "" {
+		c = append(c, nothing, nothing, nothing, nothing)
+	} else {
+		f := first(rows, r)
+		c = append(c, report.Digits(r.CPU)+" "+r.CPUUnit, fmt.Sprintf("%.2f", report.Ratio(r.CPU, f.CPU)),
+			report.Digits(r.BothCPU)+" "+r.CPUUnit, fmt.Sprintf("%.2f", report.Ratio(r.BothCPU, f.BothCPU)))
+	}
+	c = append(c, r.Latency.Cells()...)
+	jain, pause := nothing, nothing
+	if f := r.Fairness; f != nil {
+		jain, pause = fmt.Sprintf("%.3f", f.Jain), report.Time(f.Pause)
+	}
+	var wanted []string
+	for _, a := range r.Aims {
+		wanted = append(wanted, a.String())
+	}
+	return append(c, jain, pause, strings.Join(wanted, ", "))
+}
+
+// first returns the first row of the same target and family that has figures.
+func first(rows []report.Row, r *report.Row) *report.Row {
+	i := slices.IndexFunc(rows, func(f report.Row) bool {
+		return f.Target == r.Target && family(f.Workload) == family(r.Workload) && f.Value.N > 0
+	})
+	return &rows[i]
+}
+
 // family is a workload's name without the last number.
 func family(name string) string { return strings.TrimRight(name, "0123456789k") }
+
+// leastJain is what is wanted of Jain's index among a number of bulk connections, close to gVisor's when that was first
+// measured.
+var leastJain = map[int]float64{64: 0.8, 512: 0.35}
+
+// aim sets the aims of our rows:
+//
+//   - CPU time for a byte of bulk grows with the number of connections no more than the kernel's does in the same run;
+//   - 64 and 512 bulk connections share what they receive;
+//   - a ping on a connection that has just sent bulk takes no longer than gVisor's in the same run, the first as well as
+//     the slowest in a hundred.
+func aim(rows []report.Row, workloads []*workload) {
+	find := func(workload, target string) *report.Row {
+		i := slices.IndexFunc(rows, func(r report.Row) bool { return r.Workload == workload && r.Target == target && r.Value.N > 0 })
+		if i < 0 {
+			return nil
+		}
+		return &rows[i]
+	}
+	for _, w := range workloads {
+		r := find(w.name, ours)
+		if r == nil {
+			continue
+		}
+		if f, kernel := first(rows, r), find(w.name, report.Kernel); kernel != nil && w.isBulk() && w.idle == 0 && f.Workload != r.Workload {
+			limit := report.Ratio(kernel.CPU, first(rows, kernel).CPU)
+			r.Aims = append(r.Aims, report.Aim{Name: "growth", Value: report.Ratio(r.CPU, f.CPU), Limit: limit})
+		}
+		if limit, ok := leastJain[w.connections]; ok && r.Fairness != nil {
+			r.Aims = append(r.Aims, report.Aim{Name: "Jain", Value: r.Fairness.Jain, Limit: limit, Least: true})
+		}
+		if gvisor := find(w.name, report.Best); gvisor != nil && w.kind == load.Talk {
+			const ms = 1000 // microseconds
+			r.Aims = append(r.Aims,
+				report.Aim{Name: "first", Value: ms * r.Value.Median, Limit: ms * gvisor.Value.Median, Time: true},
+				report.Aim{Name: "p99", Value: r.Latency.P99, Limit: gvisor.Latency.P99, Time: true})
+		}
+	}
+}

@@ -106,7 +106,11 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 	if slices.ContainsFunc(samples, func(s report.Sample) bool { return s.Error != "" }) {
 		err = errors.Join(err, errors.New("some measurements failed, see above"))
 	}
-	r := results{Environment: e, Rows: o.results(samples), Samples: samples, plan: &o.plan, what: o.what}
+	rows := o.results(samples)
+	if o.what.aim != nil {
+		o.what.aim(rows, o.workloads)
+	}
+	r := results{Environment: e, Rows: rows, Samples: samples, plan: &o.plan, what: o.what}
 	if len(samples) > 0 {
 		err = errors.Join(err, r.write(stdout, o.json))
 	}

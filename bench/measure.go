@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"minitcp/bench/fairness"
 	"minitcp/bench/load"
 	"minitcp/bench/report"
 	"minitcp/bench/subject"
@@ -19,7 +20,7 @@ const patience = time.Minute
 
 // measure makes one measurement, in a network and with a process of its own.
 func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, round int) ([]report.Sample, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, w.warmup(p.warmup)+p.duration+p.rest+patience, errors.New("it takes too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*w.warmup(p.warmup)+p.duration+p.rest+patience, errors.New("it takes too long"))
 	defer cancel()
 	network, err := newSite(target.Veth)
 	if err != nil {
@@ -50,7 +51,8 @@ type measurement struct {
 	process *subject.Process
 	network *site
 	crew    *load.Crew
-	idle    *load.Bystanders // nil: none
+	bulk    *load.Crew       // beside crew; nil if there is none
+	idle    *load.Bystanders // likewise
 }
 
 func (m *measurement) run(ctx context.Context) (samples []report.Sample, err error) {
@@ -71,11 +73,14 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 		}
 		defer m.idle.Stop() // unless they have ended
 	}
+	defer context.AfterFunc(ctx, func() { m.process.Kill() })() // it may not reply
+	if m.bulkFlows > 0 {
+		if err := m.startBulk(ctx); err != nil {
+			return nil, m.blame(err)
+		}
+	}
 	m.crew = load.Start(m.kind, m.network.client, subject.ServerAddress.Addr(), connections, m.care)
-	defer context.AfterFunc(ctx, func() {
-		m.crew.Abort(context.Cause(ctx))
-		m.process.Kill() // it may be asked something and not answer
-	})()
+	defer context.AfterFunc(ctx, func() { m.crew.Abort(context.Cause(ctx)) })()
 	err = m.crew.Ready()
 	if err == nil {
 		if m.kind == load.Idle {
@@ -88,6 +93,10 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 		m.crew.Abort(err)
 	}
 	total, crewErr := m.crew.Stop()
+	if m.bulk != nil {
+		more, bulkErr := m.bulk.Stop()
+		total, crewErr = total.Add(more), errors.Join(crewErr, bulkErr)
+	}
 	if m.idle != nil {
 		more, idleErr := m.idle.Stop()
 		total, crewErr = total.Add(more), errors.Join(crewErr, idleErr)
@@ -100,6 +109,21 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 		return nil, err
 	}
 	return samples, m.verify(total, end)
+}
+
+// startBulk starts the bulk connections beside the others, and lets them reach their speed.
+func (m *measurement) startBulk(ctx context.Context) error {
+	m.bulk = load.Start(m.workload.bulk, m.network.client, subject.ServerAddress.Addr(), m.bulkFlows, m.care)
+	context.AfterFunc(ctx, func() { m.bulk.Abort(context.Cause(ctx)) })
+	err := m.bulk.Ready()
+	if err == nil {
+		err = wait(ctx, m.workload.warmup(m.plan.warmup), m.bulk)
+	}
+	if err != nil {
+		m.bulk.Abort(err)
+		m.bulk.Stop()
+	}
+	return err
 }
 
 // blame adds what the target has to say to what the client suffered.
@@ -120,6 +144,10 @@ func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
 			return nil, err
 		}
 	}
+	shares, err := m.watch()
+	if err != nil {
+		return nil, err
+	}
 	begin, err := m.point()
 	if err != nil {
 		return nil, err
@@ -136,6 +164,9 @@ func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
 		s.Value, s.CPU, s.BothCPU, ok = m.value(&begin, &end)
 		s.Latency = m.latency(&begin, &end)
 	}
+	if s.Fairness, err = shares(); err != nil {
+		return nil, err
+	}
 	if m.profiles != "" {
 		if err := m.process.StopProfile(m.profile("allocs")); err != nil {
 			return nil, err
@@ -144,20 +175,48 @@ func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
 	return []report.Sample{s}, nil
 }
 
+// watch begins to observe how several bulk connections share what their receivers read. The function that it returns
+// ends that; it returns nil where there is nothing to observe.
+func (m *measurement) watch() (end func() (*report.Fairness, error), err error) {
+	none := func() (*report.Fairness, error) { return nil, nil }
+	if !m.isBulk() || m.workload.connections < 2 {
+		return none, nil
+	}
+	result := func(r fairness.Result) *report.Fairness {
+		if r.Flows == 0 {
+			return nil
+		}
+		return &report.Fairness{Jain: r.Jain, Pause: us(r.Pause)}
+	}
+	if m.kind == load.Download {
+		w := m.crew.Watch()
+		return func() (*report.Fairness, error) { return result(w.Stop()), nil }, nil
+	}
+	if err := m.process.Watch(); err != nil {
+		return none, err
+	}
+	return func() (*report.Fairness, error) {
+		r, err := m.process.Watched()
+		return result(r), err
+	}, nil
+}
+
 // profile is the file for a profile of this measurement.
 func (m *measurement) profile(kind string) string {
 	return filepath.Join(m.profiles, fmt.Sprintf("%s-%s-%d.%s.pprof", m.target, m.name, m.round, kind))
 }
 
-// wait lets time pass, unless everything ends.
-func (m *measurement) wait(ctx context.Context, d time.Duration) error {
+func (m *measurement) wait(ctx context.Context, d time.Duration) error { return wait(ctx, d, m.crew) }
+
+// wait returns after d, or with an error as soon as the context or the crew ends.
+func wait(ctx context.Context, d time.Duration, crew *load.Crew) error {
 	select {
 	case <-time.After(d):
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-m.crew.Ended():
-		if err := m.crew.Err(); err != nil {
+	case <-crew.Ended():
+		if err := crew.Err(); err != nil {
 			return err
 		}
 		return errors.New("the client has ended before its time")
@@ -168,6 +227,7 @@ func (m *measurement) point() (p point, err error) {
 	p.subject, err = m.process.Usage()
 	p.time, p.clientCPU = time.Now(), subject.CPUTime()
 	p.received, p.transactions, p.times = m.crew.Received(), m.crew.Transactions(), m.crew.Times()
+	p.firsts = m.crew.Firsts()
 	return p, err
 }
 

@@ -12,39 +12,43 @@ import (
 	"minitcp/bench/subject"
 )
 
-// workload is something that is measured.
+// workload is one thing that is measured.
 type workload struct {
 	name        string
 	summary     string // one line
 	kind        load.Kind
-	connections int // 0: as many as the plan says
-	idle        int // besides these, so many that do nothing
+	connections int       // 0: the number of idle ones in the plan
+	idle        int       // number of idle connections besides these
+	bulk        load.Kind // direction of the bulk connections besides these
+	bulkFlows   int       // number of those
 }
 
 const idleName, idleHeapName = "idle", "idle-heap"
 
 // workloads are all there are, in the order of the table.
 var workloads = []workload{
-	{"up", "bulk to the target, one connection", load.Upload, 1, 0},
-	{"up8", "bulk to the target, 8 connections", load.Upload, 8, 0},
-	{"down", "bulk from the target, one connection", load.Download, 1, 0},
-	{"down8", "bulk from the target, 8 connections", load.Download, 8, 0},
-	{"rr", "64 bytes there and back, one connection", load.PingPong, 1, 0},
-	{"rr64", "64 bytes there and back, 64 connections", load.PingPong, 64, 0},
-	{"crr", "connect, one byte there and back, reset; one at a time", load.Connect, 1, 0},
-	{"crr32", "connect, one byte there and back, reset; 32 at a time", load.Connect, 32, 0},
-	{idleName, "memory per idle connection, resident and in Go's heap", load.Idle, 0, 0},
+	{name: "up", summary: "bulk to the target, one connection", kind: load.Upload, connections: 1},
+	{name: "up8", summary: "bulk to the target, 8 connections", kind: load.Upload, connections: 8},
+	{name: "down", summary: "bulk from the target, one connection", kind: load.Download, connections: 1},
+	{name: "down8", summary: "bulk from the target, 8 connections", kind: load.Download, connections: 8},
+	{name: "rr", summary: "64 bytes there and back, one connection", kind: load.PingPong, connections: 1},
+	{name: "rr64", summary: "64 bytes there and back, 64 connections", kind: load.PingPong, connections: 64},
+	{name: "crr", summary: "connect, one byte there and back, reset; one at a time", kind: load.Connect, connections: 1},
+	{name: "crr32", summary: "connect, one byte there and back, reset; 32 at a time", kind: load.Connect, connections: 32},
+	{name: idleName, summary: "memory per idle connection, resident and in Go's heap", kind: load.Idle, connections: 0},
 }
 
 // warmup is for how long a workload runs before it is measured, of which one connection needs d. Very many that begin bulk
 // together each find a queue, take it for the path's limit, and then raise their windows by a segment in a round trip: for
 // seconds their superframes are small. That is the start, and not what they cost.
 func (w *workload) warmup(d time.Duration) time.Duration {
-	if w.kind == load.Upload || w.kind == load.Download {
+	if w.isBulk() {
 		return d * time.Duration(1+w.connections/64)
 	}
-	return d
+	return d * time.Duration(1+w.bulkFlows/64)
 }
+
+func (w *workload) isBulk() bool { return w.kind == load.Upload || w.kind == load.Download }
 
 // rows are those a workload has in the table.
 func (w *workload) rows() []report.Workload {
@@ -54,6 +58,8 @@ func (w *workload) rows() []report.Workload {
 		row.Unit, row.CPUUnit = "Gbit/s", "s/GB"
 	case load.PingPong, load.Connect:
 		row.Unit, row.CPUUnit = "k/s", "s/1000"
+	case load.Talk:
+		row.Unit, row.Against = "ms", nil
 	case load.Idle:
 		row.Unit = "bytes"
 		row.Against = []string{report.Best} // what the kernel keeps, and the floor does not, is in no process
@@ -67,7 +73,7 @@ func (w *workload) rows() []report.Workload {
 // point is how far a measurement has got: what was done, and what it took.
 type point struct {
 	received, transactions int64           // by the client
-	times                  *latency.Counts // of those transactions
+	times, firsts          *latency.Counts // of those transactions, and of first pings
 	time                   time.Time
 	clientCPU              time.Duration
 	subject                subject.Usage
@@ -85,6 +91,9 @@ func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, ok bool) {
 	case load.Download:
 		work = float64(b.received-a.received) / 1e9
 		value = 8 * work / seconds
+	case load.Talk:
+		firsts := b.firsts.Since(a.firsts).Summary()
+		return float64(firsts.P50) / float64(time.Millisecond), 0, 0, firsts.N > 0
 	default:
 		work = float64(b.transactions-a.transactions) / 1000
 		value = work / seconds
@@ -98,13 +107,15 @@ func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, ok bool) {
 
 // latency returns the distribution of the time of the transactions between two points; nil for bulk.
 func (w *workload) latency(a, b *point) *report.Latency {
-	if w.kind != load.PingPong && w.kind != load.Connect {
+	if w.isBulk() || w.kind == load.Idle {
 		return nil
 	}
-	us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 	s := b.times.Since(a.times).Summary()
 	return &report.Latency{P50: us(s.P50), P99: us(s.P99), Max: us(s.Max)}
 }
+
+// us returns d in microseconds.
+func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // verify compares what the client says it did with what the target says, both from beginning to end.
 func (w *workload) verify(c load.Total, s subject.Usage) error {
@@ -120,7 +131,7 @@ func (w *workload) verify(c load.Total, s subject.Usage) error {
 	if err := same("bytes to the target", c.Sent, s.In); err != nil {
 		return err
 	}
-	if w.kind == load.Download {
+	if w.kind == load.Download || w.kind == load.Talk {
 		return same("bytes from the target", c.Received, s.Out)
 	}
 	if w.kind != load.Upload {

@@ -48,6 +48,7 @@ func (c *Crew) download(ready func()) error {
 		return err
 	}
 	defer c.close(fd)
+	flow := c.flows.New()
 	ready()
 	buffer := make([]byte, pattern.Period)
 	told := false
@@ -67,6 +68,7 @@ func (c *Crew) download(ready func()) error {
 		}
 		offset += int64(n)
 		c.total.received.Add(int64(n))
+		flow.Add(n)
 		if !told && c.stop.Load() {
 			if err := writeAll(fd, []byte{0}); err != nil {
 				return err

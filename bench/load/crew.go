@@ -5,7 +5,8 @@
 //
 //	crew      workers that begin, are counted, and end together
 //	socket    the system calls
-//	bulk      up, down;  pingpong: rr;  connect: crr;  idle;  bystanders: idle ones in processes of their own
+//	bulk      up, down;  pingpong: rr;  connect: crr;  talk: bulk and pings on one connection;  respond: short responses
+//	idle      idle connections;  bystanders: idle ones in processes of their own
 package load
 
 import (
@@ -18,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minitcp/bench/fairness"
 	"minitcp/bench/latency"
 	"minitcp/bench/pattern"
 	"minitcp/tun"
@@ -27,24 +29,26 @@ import (
 type Kind uint8
 
 const (
-	Upload   Kind = iota // send the pattern as fast as it goes
+	Upload   Kind = iota // send the pattern as fast as possible
 	Download             // receive it
-	PingPong             // send 64 octets, wait for them to come back, again and again
-	Connect              // connect, send an octet, wait for it to come back, reset
-	Idle                 // connect, send an octet, wait for it to come back, keep the connection
+	PingPong             // send 64 bytes, wait for them to come back, again and again
+	Connect              // connect, send a byte, wait for it to come back, reset
+	Idle                 // connect, send a byte, wait for it to come back, keep the connection
+	Talk                 // send bulk and receive it back, then do as PingPong for a while, again and again
+	Fetch                // connect, send a byte, receive a response, reset
 )
 
 // stall is how long a crew may get nowhere before it gives up.
 const stall = 10 * time.Second
 
-// Total is what a crew did from beginning to end.
+// Total is the work of a crew from beginning to end.
 type Total struct {
 	Connections    int64
-	Sent, Received int64 // octets
+	Sent, Received int64 // bytes
 	Transactions   int64
 }
 
-// Add is what two crews did.
+// Add returns the work of two crews.
 func (t Total) Add(u Total) Total {
 	return Total{t.Connections + u.Connections, t.Sent + u.Sent, t.Received + u.Received, t.Transactions + u.Transactions}
 }
@@ -55,6 +59,8 @@ type Crew struct {
 	care   pattern.Care
 	total  struct{ connections, sent, received, transactions atomic.Int64 }
 	times  latency.Histogram // of transactions
+	firsts latency.Histogram // of the first ping after bulk
+	flows  fairness.Flows    // of a download
 
 	stop    atomic.Bool // finish what has begun
 	done    chan struct{}
@@ -109,6 +115,10 @@ func (c *Crew) worker(kind Kind, connections int) (work func(ready func()) error
 			return c.connect, 1
 		}
 		return func(ready func()) error { return c.connectMany(ready, connections) }, 1
+	case Talk:
+		return c.talk, connections
+	case Fetch:
+		return c.fetch, connections
 	case Idle:
 		return func(ready func()) error { return c.idle(ready, connections) }, 1
 	}
@@ -139,6 +149,12 @@ func (c *Crew) Transactions() int64 { return c.total.transactions.Load() }
 
 // Times returns how long those transactions took: from the sending of a ping, or from the call of connect.
 func (c *Crew) Times() *latency.Counts { return c.times.Counts() }
+
+// Firsts returns how long the first ping after bulk took.
+func (c *Crew) Firsts() *latency.Counts { return c.firsts.Counts() }
+
+// Watch begins to observe how the connections of a download share what they receive.
+func (c *Crew) Watch() *fairness.Watch { return c.flows.Watch() }
 
 // transacted counts a transaction that began at start, and returns the time.
 func (c *Crew) transacted(start time.Time) time.Time {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -96,6 +97,10 @@ func TestBrokenServers(t *testing.T) {
 		{"wrong octet while idle", Idle, 2, subject.PortHold, reply(flip), "got back"},
 		{"wrong data", Download, 1, subject.PortSource, func(c net.Conn) { c.Write(pattern.At(1)) }, "octet 0 of the stream"},
 		{"too little data", Download, 2, subject.PortSource, func(c net.Conn) { c.Write(pattern.At(0)[:1000]) }, "ended the stream too early"},
+		{"bulk that comes back wrong", Talk, 1, subject.PortTalk, reply(flip), "of the stream"},
+		{"bulk that does not come back", Talk, 1, subject.PortTalk, func(c net.Conn) { io.CopyN(io.Discard, c, 1) }, ""},
+		{"a short response", Fetch, 1, subject.PortResponse, func(c net.Conn) { c.Read(make([]byte, 1)); c.Write(pattern.At(0)[:49_999]) }, "after 49999 bytes of 50000"},
+		{"a wrong response", Fetch, 1, subject.PortResponse, func(c net.Conn) { c.Read(make([]byte, 1)); c.Write(pattern.At(1)[:50_000]) }, "of the stream"},
 		{"a sink that speaks", Upload, 1, subject.PortSink, func(c net.Conn) { c.Write([]byte("x")); io.Copy(io.Discard, c) }, "the sink has sent something"},
 		{"a sink that leaves", Upload, 1, subject.PortSink, func(net.Conn) {}, ""},
 	} {
@@ -108,6 +113,37 @@ func TestBrokenServers(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+// Pings follow bulk on the same connection, and the first of each series is recorded apart.
+func TestTalk(t *testing.T) {
+	ns := network(t, subject.PortTalk, func(c net.Conn) { io.Copy(c, c) })
+	c := Start(Talk, ns, netip.MustParseAddr("127.0.0.1"), 1, pattern.Sampled)
+	if err := c.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	for c.Firsts().Summary().N == 0 {
+		runtime.Gosched()
+	}
+	total, err := c.Stop()
+	firsts, all := c.Firsts().Summary().N, c.Times().Summary().N
+	want := Total{Connections: 1, Sent: firsts*talkBulk + all*pingLength, Received: firsts*talkBulk + all*pingLength, Transactions: all}
+	if err != nil || total != want || all < leastPings {
+		t.Errorf("after %d series of pings: %+v, %v; want %+v", firsts, total, err, want)
+	}
+}
+
+func TestFetch(t *testing.T) {
+	ns := network(t, subject.PortResponse, func(c net.Conn) { c.Read(make([]byte, 1)); c.Write(pattern.At(0)[:subject.ResponseLength]) })
+	c := Start(Fetch, ns, netip.MustParseAddr("127.0.0.1"), 3, pattern.Sampled)
+	for c.Times().Summary().N < 10 {
+		runtime.Gosched()
+	}
+	total, err := c.Stop()
+	n := c.Times().Summary().N
+	if want := (Total{Connections: n, Sent: n, Received: n * subject.ResponseLength, Transactions: n}); err != nil || total != want {
+		t.Errorf("%+v, %v; want %+v", total, err, want)
 	}
 }
 

@@ -17,7 +17,15 @@ type Sample struct {
 	BothCPU  float64 `json:"bothCPU"` // of the client as well
 	// Latency is the distribution of the time of a transaction, nil for bulk and memory.
 	Latency *Latency `json:"latency,omitempty"`
-	Error   string   `json:"error,omitempty"` // reason of a failure; all figures are 0 then
+	// Fairness is how connections shared what they received, nil if that was not observed.
+	Fairness *Fairness `json:"fairness,omitempty"`
+	Error    string    `json:"error,omitempty"` // reason of a failure; all figures are 0 then
+}
+
+// Fairness is how connections shared what they received together.
+type Fairness struct {
+	Jain  float64 `json:"jain"`  // index of windows of 100 ms
+	Pause float64 `json:"pause"` // microseconds in which one of them received nothing, at the longest
 }
 
 // Latency is the distribution of the time of a transaction, in microseconds.
@@ -53,6 +61,9 @@ type Row struct {
 	BothCPU  float64 `json:"bothCPU"` // median
 	// Latency has the median of the rounds' P50 and P99, and the largest Max.
 	Latency *Latency `json:"latency,omitempty"`
+	// Fairness has the median of the rounds' Jain, and the longest Pause.
+	Fairness *Fairness `json:"fairness,omitempty"`
+	Aims     []Aim     `json:"aims,omitempty"`
 	// Ratios are the median by that of each of the References; those that were not measured are not there.
 	Ratios map[string]float64 `json:"ratios"`
 	Error  string             `json:"error,omitempty"` // the first
@@ -75,6 +86,7 @@ func Rows(samples []Sample, workloads []Workload, targets []string) (rows []Row)
 func row(samples []Sample, w Workload, target string) (r Row, ok bool) {
 	var value, cpu, both []float64
 	var latencies []Latency
+	var fairness []Fairness
 	r = Row{Workload: w.Name, Target: target, Unit: w.Unit, CPUUnit: w.CPUUnit, Ratios: make(map[string]float64)}
 	for _, s := range samples {
 		if s.Workload != w.Name || s.Target != target {
@@ -91,8 +103,11 @@ func row(samples []Sample, w Workload, target string) (r Row, ok bool) {
 		if s.Latency != nil {
 			latencies = append(latencies, *s.Latency)
 		}
+		if s.Fairness != nil {
+			fairness = append(fairness, *s.Fairness)
+		}
 	}
-	r.Latency = summarizeLatency(latencies)
+	r.Latency, r.Fairness = summarizeLatency(latencies), summarizeFairness(fairness)
 	r.Value = Summarize(value)
 	if w.CPUUnit != "" {
 		r.CPU, r.BothCPU = Summarize(cpu).Median, Summarize(both).Median
@@ -112,6 +127,20 @@ func summarizeLatency(all []Latency) *Latency {
 	}
 	l.P50, l.P99 = Summarize(p50).Median, Summarize(p99).Median
 	return l
+}
+
+// summarizeFairness returns the median of Jain's index, and the longest pause; nil if there are none.
+func summarizeFairness(all []Fairness) *Fairness {
+	if len(all) == 0 {
+		return nil
+	}
+	var jain []float64
+	f := new(Fairness)
+	for _, a := range all {
+		jain, f.Pause = append(jain, a.Jain), max(f.Pause, a.Pause)
+	}
+	f.Jain = Summarize(jain).Median
+	return f
 }
 
 // compare fills in the ratios of one workload's rows.

@@ -12,11 +12,11 @@ var (
 )
 
 var samples = []Sample{
-	{Workload: "up", Target: "ours", Round: 0, Value: 20, CPU: 0.3, BothCPU: 0.5, Latency: &Latency{P50: 100, P99: 900, Max: 5000}},
+	{Workload: "up", Target: "ours", Round: 0, Value: 20, CPU: 0.3, BothCPU: 0.5, Latency: &Latency{P50: 100, P99: 900, Max: 5000}, Fairness: &Fairness{Jain: 0.5, Pause: 200}},
 	{Workload: "up", Target: Floor, Round: 0, Value: 40, CPU: 0.1, BothCPU: 0.25},
 	{Workload: "idle", Target: "ours", Round: 0, Value: 2000},
 	{Workload: "up", Target: Best, Round: 0, Error: "nothing came"},
-	{Workload: "up", Target: "ours", Round: 1, Value: 30, CPU: 0.2, BothCPU: 0.4, Latency: &Latency{P50: 50, P99: 1100, Max: 2e6}},
+	{Workload: "up", Target: "ours", Round: 1, Value: 30, CPU: 0.2, BothCPU: 0.4, Latency: &Latency{P50: 50, P99: 1100, Max: 2e6}, Fairness: &Fairness{Jain: 1, Pause: 100}},
 	{Workload: "up", Target: "ours", Round: 2, Error: "broken"},
 	{Workload: "up", Target: Floor, Round: 1, Value: 50, CPU: 0.2, BothCPU: 0.35},
 	{Workload: "idle", Target: Floor, Round: 0, Value: 50},
@@ -43,7 +43,10 @@ func TestRows(t *testing.T) {
 	if ours.Latency == nil || *ours.Latency != (Latency{P50: 75, P99: 1000, Max: 2e6}) {
 		t.Errorf("latency of two rounds: %+v, want the medians of p50 and p99 and the largest max", ours.Latency)
 	}
-	if got[2].Latency != nil {
+	if ours.Fairness == nil || *ours.Fairness != (Fairness{Jain: 0.75, Pause: 200}) {
+		t.Errorf("fairness of two rounds: %+v, want the median of Jain's index and the longest pause", ours.Fairness)
+	}
+	if got[2].Latency != nil || got[2].Fairness != nil {
 		t.Errorf("latency of a row without any: %+v", got[2].Latency)
 	}
 	if len(ours.Ratios) != 1 || ours.Ratios[Floor] != 25.0/45 {

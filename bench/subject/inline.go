@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"minitcp/bench/fairness"
 	"minitcp/bench/pattern"
 	"minitcp/conn"
 	"minitcp/stack"
@@ -22,6 +23,9 @@ func startInline(s *services) error {
 		open := func(c *stack.Conn) stack.Handler {
 			s.accepted.Add(1)
 			h := &inline{services: s, port: port}
+			if port == PortSink {
+				h.flow = s.flows.New()
+			}
 			h.Writable(c)
 			return h
 		}
@@ -36,7 +40,8 @@ func startInline(s *services) error {
 type inline struct {
 	*services
 	port   uint16
-	offset int64 // in the pattern
+	offset int64          // in the pattern
+	flow   *fairness.Flow // of a sink
 }
 
 // sourceEnded takes the place of PortSource when the client has had enough.
@@ -52,6 +57,7 @@ func (h *inline) Received(c *stack.Conn, data []byte) int {
 			h.fail("sink: %v", wrong)
 		}
 		h.offset += int64(len(data))
+		h.flow.Add(len(data))
 	case sourceEnded:
 	case PortSource:
 		h.port = sourceEnded

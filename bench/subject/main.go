@@ -26,6 +26,8 @@ const (
 	sayMemory   = "memory"
 	sayProfile  = "profile"  // and a file's name
 	sayProfiled = "profiled" // and another's
+	sayWatch    = "watch"    // how sinks share, until
+	sayWatched  = "watched"  // this
 	done        = "{}"
 )
 
@@ -84,6 +86,14 @@ func (s *services) answer(line string) (string, error) {
 			return "", err
 		}
 		return marshal(m)
+	case sayWatch:
+		s.watch = s.flows.Watch()
+		return done, nil
+	case sayWatched:
+		if s.watch == nil {
+			return "", fmt.Errorf("%q comes before %q", line, sayWatch)
+		}
+		return marshal(s.watch.Stop())
 	case sayProfile:
 		f, err := os.Create(argument)
 		if err != nil {

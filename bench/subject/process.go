@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"minitcp/bench/fairness"
 	"minitcp/bench/pattern"
 )
 
@@ -78,6 +79,12 @@ func (p *Process) StartProfile(file string) error { return p.ask(sayProfile+" "+
 func (p *Process) StopProfile(allocations string) error {
 	return p.ask(sayProfiled+" "+allocations, &struct{}{})
 }
+
+// Watch makes the process observe how its sinks share what they receive, until Watched.
+func (p *Process) Watch() error { return p.ask(sayWatch, &struct{}{}) }
+
+// Watched ends what Watch began. Of a target that does not count its sinks' connections, the result has no flows.
+func (p *Process) Watched() (r fairness.Result, err error) { return r, p.ask(sayWatched, &r) }
 
 func (p *Process) ask(line string, answer any) error {
 	if _, err := io.WriteString(p.in, line+"\n"); err != nil {

@@ -9,23 +9,30 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"minitcp/bench/fairness"
 	"minitcp/bench/pattern"
 )
 
 // The ports of the services.
 const (
 	PortSink   = 5001 // reads and checks the pattern until the end, then closes
-	PortSource = 5002 // writes the pattern until an octet arrives, then ends the stream
-	PortEcho   = 5003 // returns what it gets
-	PortHold   = 5004 // returns one octet, then keeps the connection with nobody waiting on it
+	PortSource = 5002 // writes the pattern until a byte arrives, then ends the stream
+	PortEcho   = 5003 // returns what it receives, a little at a time
+	PortHold   = 5004 // returns one byte, then keeps the connection without a call that waits on it
+
+	PortTalk     = PortHold + HoldPorts // returns what it receives, in bulk too
+	PortResponse = PortTalk + 1         // reads a byte, writes ResponseLength bytes of the pattern, closes
 )
+
+// ResponseLength is the size of a response in bytes.
+const ResponseLength = 50_000
 
 // HoldPorts is how many ports from PortHold on are alike: a client has some 28,000 connections to each.
 const HoldPorts = 8
 
 // ports are those to listen on.
 var ports = func() []uint16 {
-	all := []uint16{PortSink, PortSource, PortEcho}
+	all := []uint16{PortSink, PortSource, PortEcho, PortTalk, PortResponse}
 	for i := range uint16(HoldPorts) {
 		all = append(all, PortHold+i)
 	}
@@ -35,8 +42,10 @@ var ports = func() []uint16 {
 // services are what runs on a target's connections.
 type services struct {
 	counters
-	care  pattern.Care // with which a sink compares
-	reads int          // octets that it reads at once
+	care  pattern.Care   // with which a sink compares
+	reads int            // bytes that it reads at once
+	flows fairness.Flows // of the sinks
+	watch *fairness.Watch
 
 	mu      sync.Mutex
 	held    []net.Conn
@@ -91,19 +100,25 @@ func (s *services) serve(c net.Conn, port uint16) {
 	case PortSource:
 		s.source(c)
 	case PortEcho:
-		s.echo(c)
+		var buffer [256]byte
+		s.echo(c, buffer[:])
+	case PortTalk:
+		s.echo(c, make([]byte, 64<<10))
+	case PortResponse:
+		s.respond(c)
 	default:
 		s.hold(c)
 	}
 }
 
-// bulkBuffers spares connections that come and go the making of their buffers.
+// bulkBuffers holds buffers of sinks, so that connections that come and go do not allocate them.
 var bulkBuffers = sync.Pool{New: func() any { return new([pattern.Period]byte) }}
 
 func (s *services) sink(c net.Conn) {
 	defer c.Close()
 	buffer := bulkBuffers.Get().(*[pattern.Period]byte)
 	defer bulkBuffers.Put(buffer)
+	flow := s.flows.New()
 	for offset := int64(0); ; {
 		n, err := c.Read(buffer[:s.reads])
 		if wrong := s.care.Check(buffer[:n], offset); wrong != nil {
@@ -112,6 +127,7 @@ func (s *services) sink(c net.Conn) {
 		}
 		offset += int64(n)
 		s.in.Add(int64(n))
+		flow.Add(n)
 		if errors.Is(err, io.EOF) {
 			return
 		}
@@ -160,12 +176,23 @@ func (s *services) source(c net.Conn) {
 	<-stopped
 }
 
-// echo ends with whatever error: the client resets connections, and checks what it got.
-func (s *services) echo(c net.Conn) {
+// respond serves one response. The client resets the connection when it has all of it.
+func (s *services) respond(c net.Conn) {
 	defer c.Close()
-	var buffer [256]byte
+	var one [1]byte
+	if _, err := io.ReadFull(c, one[:]); err != nil {
+		return
+	}
+	s.in.Add(1)
+	n, _ := c.Write(pattern.At(0)[:ResponseLength])
+	s.out.Add(int64(n))
+}
+
+// echo ends with any error: the client resets connections, and compares what it receives.
+func (s *services) echo(c net.Conn, buffer []byte) {
+	defer c.Close()
 	for {
-		n, err := c.Read(buffer[:])
+		n, err := c.Read(buffer)
 		if err != nil {
 			return
 		}
