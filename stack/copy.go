@@ -19,8 +19,14 @@ func newBuffer(size int) *[]byte {
 	return &b
 }
 
-// ReadFrom writes what it reads from r until io.EOF, which is not an error: for io.Copy.
-func (c *Conn) ReadFrom(r io.Reader) (n int64, err error) {
+// ReadFrom writes the data of r to the connection until io.EOF, which is not an error. [io.Copy] uses it. An error, also one of
+// r, is an *net.OpError of the operation "readfrom", as with *net.TCPConn.
+func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
+	n, err := c.readFrom(r)
+	return n, opError("readfrom", c.LocalAddr(), c.RemoteAddr(), err)
+}
+
+func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 	pool := &copyBuffers
 	b := pool.Get().(*[]byte)
 	defer func() { pool.Put(b) }()
@@ -29,10 +35,10 @@ func (c *Conn) ReadFrom(r io.Reader) (n int64, err error) {
 		whole := len(*b) - len(*b)%mss // or each Write would end in a small segment, though more follows
 		m, err := r.Read((*b)[:whole])
 		if m > 0 {
-			written, err := c.Write((*b)[:m])
+			written, err := c.write((*b)[:m], c.tcp.WriteMore, c.tcp.Write)
 			n += int64(written)
 			if err != nil {
-				return n, err
+				return n, asNet("write", err)
 			}
 		}
 		if err != nil {
@@ -60,9 +66,14 @@ func (c *Conn) takesMore() bool {
 	return c.frameLimit() > conn.Superframe && !c.stack.cfg.Conn.Pages.Scarce()
 }
 
-// WriteTo writes what it reads from the connection to w until the peer's FIN: for io.Copy. Bulk data is written from where
-// it arrived.
-func (c *Conn) WriteTo(w io.Writer) (n int64, err error) {
+// WriteTo writes the data of the connection to w until the peer's FIN. [io.Copy] uses it. Bulk data is written from where it
+// arrived. An error, also one of w, is an *net.OpError of the operation "writeto", as with *net.TCPConn.
+func (c *Conn) WriteTo(w io.Writer) (int64, error) {
+	n, err := c.writeTo(w)
+	return n, opError("writeto", c.LocalAddr(), c.RemoteAddr(), err)
+}
+
+func (c *Conn) writeTo(w io.Writer) (n int64, err error) {
 	b := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(b)
 	for {
@@ -71,7 +82,7 @@ func (c *Conn) WriteTo(w io.Writer) (n int64, err error) {
 			return n, nil
 		}
 		if err != nil {
-			return n, c.opError("read", err)
+			return n, asNet("read", err)
 		}
 		m, err := w.Write(data)
 		if n += int64(m); err == nil && m < len(data) {

@@ -181,7 +181,7 @@ func testEnd(t *testing.T, p *pair, remote string, end func(), cause error, ende
 	_, err = s.TryWrite(make([]byte, 1))
 	wantOpError(t, err, "write", cause)
 	_, err = s.WriteTo(io.Discard)
-	wantOpError(t, err, "read", cause)
+	wantOpError(t, err, "writeto", cause)
 	_, err = l.Accept()
 	wantOpError(t, err, "accept", cause)
 	_, err = p.b.Dial("tcp", "10.77.0.1:80")

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"minitcp/stack/stacktest"
@@ -92,6 +94,8 @@ func describe(err error) string {
 		"EADDRINUSE":               syscall.EADDRINUSE,
 		"EADDRNOTAVAIL":            syscall.EADDRNOTAVAIL,
 		"ENOTCONN":                 syscall.ENOTCONN,
+		"io.ErrUnexpectedEOF":      io.ErrUnexpectedEOF,
+		"io.ErrShortWrite":         io.ErrShortWrite,
 	} {
 		if errors.Is(err, target) {
 			is = append(is, name)
@@ -100,6 +104,14 @@ func describe(err error) string {
 	slices.Sort(is)
 	return fmt.Sprint(text, " is ", is)
 }
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+type shortWriter struct{}
+
+func (shortWriter) Write([]byte) (int, error) { return 0, nil }
 
 // The same deeds on the kernel's sockets and on ours end in the same errors.
 func TestErrorsAreTheKernels(t *testing.T) {
@@ -324,6 +336,68 @@ func TestErrorsAreTheKernels(t *testing.T) {
 			c.Read(one)
 			return c.SetNoDelay(false)
 		}},
+		{"ReadFrom", func(t *testing.T, n network) error {
+			c, _ := n.connect(t)
+			_, err := c.ReadFrom(bytes.NewReader(one))
+			return err
+		}},
+		{"ReadFrom, reset and read", func(t *testing.T, n network) error {
+			c := reset(t, n)
+			c.Read(one)
+			_, err := c.ReadFrom(bytes.NewReader(one))
+			return err
+		}},
+		{"ReadFrom, closed", func(t *testing.T, n network) error {
+			c, _ := n.connect(t)
+			c.Close()
+			_, err := c.ReadFrom(bytes.NewReader(one))
+			return err
+		}},
+		{"ReadFrom, too late", func(t *testing.T, n network) error {
+			c, _ := n.connect(t)
+			c.SetDeadline(time.Unix(1, 0))
+			_, err := c.ReadFrom(bytes.NewReader(one))
+			return err
+		}},
+		{"ReadFrom, the source fails", func(t *testing.T, n network) error {
+			c, _ := n.connect(t)
+			_, err := c.ReadFrom(iotest.ErrReader(io.ErrUnexpectedEOF))
+			return err
+		}},
+		{"WriteTo, the peer has closed", func(t *testing.T, n network) error {
+			c, s := n.connect(t)
+			s.Close()
+			_, err := c.WriteTo(new(bytes.Buffer))
+			return err
+		}},
+		{"WriteTo, reset", func(t *testing.T, n network) error {
+			_, err := reset(t, n).WriteTo(new(bytes.Buffer))
+			return err
+		}},
+		{"WriteTo, closed", func(t *testing.T, n network) error {
+			c, _ := n.connect(t)
+			c.Close()
+			_, err := c.WriteTo(new(bytes.Buffer))
+			return err
+		}},
+		{"WriteTo, too late", func(t *testing.T, n network) error {
+			c, _ := n.connect(t)
+			c.SetDeadline(time.Unix(1, 0))
+			_, err := c.WriteTo(new(bytes.Buffer))
+			return err
+		}},
+		{"WriteTo, the destination fails", func(t *testing.T, n network) error {
+			c, s := n.connect(t)
+			s.Write(one)
+			_, err := c.WriteTo(failingWriter{})
+			return err
+		}},
+		{"WriteTo, the destination takes less", func(t *testing.T, n network) error {
+			c, s := n.connect(t)
+			s.Write(one)
+			_, err := c.WriteTo(shortWriter{})
+			return err
+		}},
 	} {
 		t.Run(deed.name, func(t *testing.T) {
 			got, want := describe(deed.do(t, ours)), describe(deed.do(t, kernel))
@@ -338,4 +412,24 @@ func TestErrorsAreTheKernels(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An error of the connection itself is wrapped once by ReadFrom and WriteTo; package net's text has the addresses twice.
+func TestCopyErrorsAreWrappedOnce(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		c, _ := p.connect(p.listen())
+		c.SetDeadline(time.Unix(1, 0))
+		for op, do := range map[string]func() (int64, error){
+			"readfrom": func() (int64, error) { return c.ReadFrom(bytes.NewReader(make([]byte, 1))) },
+			"writeto":  func() (int64, error) { return c.WriteTo(new(bytes.Buffer)) },
+		} {
+			_, err := do()
+			wantOpError(t, err, op, os.ErrDeadlineExceeded)
+			var inner *net.OpError
+			if errors.As(errors.Unwrap(err), &inner) {
+				t.Errorf("%v contains another *net.OpError, of %q", err, inner.Op)
+			}
+		}
+	})
 }
