@@ -55,7 +55,7 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 	case !c.roundTripped(now, s):
 		return
 	default:
-		c.received(now, int(c.rcv.buf.Start()-t.from))
+		c.noteBulk(now, int(c.rcv.buf.Start()-t.from))
 		read := t.perRoundTrip(int64(c.rcv.buf.Start()-t.from), now)
 		want := 2 * read
 		if more := min(read, 2*t.read) - t.read; t.read > 0 && more > 0 {
@@ -108,7 +108,7 @@ func (c *Conn) tuneSend() {
 }
 
 // receiveLimit is the most unread octets to hold now.
-func (c *Conn) receiveLimit() int { return c.within(c.crowded(c.rcv.limit)) }
+func (c *Conn) receiveLimit() int { return c.within(c.bulkShare(c.rcv.limit)) }
 
 // sendBufferLimit is the most unacknowledged octets to hold now.
 func (c *Conn) sendBufferLimit() int {

@@ -15,8 +15,7 @@ type Config struct {
 	ReceiveBuffer int
 	// MaxReceiveBuffer is how far that grows where the application reads as fast as data comes, with what comes in a round
 	// trip. Default: ReceiveBuffer if that is set, so that it does not grow; else 16 MiB, for 670 Mbit/s at 200 ms.
-	// Where a round trip takes less than 1 ms it is less while others receive much, too: 512 KiB with eight of them, 128 KiB
-	// with 32 and more, unless whoever drives them lets their windows open in turn, as package stack does.
+	// Where a round trip takes less than 1 ms it is less while other connections receive bulk data; see BulkReceivers.
 	MaxReceiveBuffer int
 	// SendBuffer is the most octets held until the peer acknowledges them, in the beginning. Default 128 KiB, at least 2048,
 	// at most 1 GiB.
@@ -77,6 +76,10 @@ type Config struct {
 	Pool buffer.Pool
 	// Pages limits that memory. Default: nothing does.
 	Pages Pages
+	// BulkReceivers counts the connections that receive bulk data, for all connections of a stack. While n > 1 of them do so
+	// over a near path, the receive window of each is at most 4 MiB/n, and 128 KiB at least: 512 KiB for 8, 128 KiB for 32
+	// and more. Default: none, the windows do not depend on each other.
+	BulkReceivers Counter
 }
 
 // Feature says whether something is done; an option: whether it is offered and accepted in the handshake.
@@ -147,6 +150,9 @@ func (cfg Config) WithDefaults() Config {
 	if cfg.Pages == nil {
 		cfg.Pages = heapPages{}
 	}
+	if cfg.BulkReceivers == nil {
+		cfg.BulkReceivers = noCounter{}
+	}
 	return cfg
 }
 
@@ -180,9 +186,6 @@ type Pages interface {
 	// Share is the most octets that a send buffer should hold now where the path holds next to nothing. It is less the
 	// more is lent.
 	Share() int
-	// Crowd adds change to the number of connections that receive data in bulk, and returns it. They share their windows
-	// where the path holds next to nothing.
-	Crowd(change int) int
 }
 
 // heapPages leaves it all to the garbage collector.
@@ -191,4 +194,3 @@ type heapPages struct{}
 func (heapPages) Scarce() bool    { return false }
 func (heapPages) Exhausted() bool { return false }
 func (heapPages) Share() int      { return math.MaxInt }
-func (heapPages) Crowd(int) int   { return 1 }

@@ -225,7 +225,7 @@ func (c *Conn) close() {
 	if c.state != Closed {
 		c.setState(Closed)
 	}
-	c.leaveCrowd()
+	c.endBulk()
 	c.timer = noTimers
 	c.ack = ackState{}
 	c.snd.buf.Discard(c.cfg.Pool)

@@ -34,7 +34,7 @@
 //	ecn.go, ecnhandshake.go    congestion without loss: marks made, reported and answered (RFC 3168, RFC 8511)
 //	rtt.go, round.go           the retransmission timeout (RFC 6298); round trips
 //	autotune.go, pages.go      how large buffers should be; where their memory comes from; adopted.go: data that stays
-//	                           where it arrived; early.go: data beyond a gap; crowd.go: how much when there are many
+//	                           where it arrived; early.go: data beyond a gap; bulk.go: windows of many bulk receivers
 //	persist.go, keepalive.go   closed windows, idle peers
 //	timestamps.go              RFC 7323
 //	dormant.go                 what is left of a connection that has been idle for a while, until something happens

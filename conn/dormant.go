@@ -127,7 +127,7 @@ func (c *Conn) sleepTimeout(now Time) {
 // sleep lets go of awake. The connection must be quiescent.
 func (c *Conn) sleep(now Time) {
 	c.clockIn(now)
-	c.leaveCrowd()
+	c.endBulk()
 	c.cc.OnIdle()
 	s, r := &c.snd, &c.rcv
 	d := &dormant{

@@ -447,7 +447,7 @@ var (
 		"awake.ack.recent", "awake.snd.wl2", "awake.snd.small", "awake.snd.urgent", "awake.snd.blocked", "awake.snd.limit",
 		"awake.snd.buf.span", "awake.rcv.urgent", "awake.rcv.limit", "awake.rcv.buf.span", "awake.rcv.buf.outOfOrder",
 		"awake.stamp", "awake.roused", "awake.rcv.tuning.begun", "awake.rcv.tuning.stamp", "awake.rcv.tuning.since", "awake.rcv.tuning.from",
-		"awake.rcv.tuning.read", "awake.rcv.tuning.heard", "awake.rcv.tuning.slow", "awake.rcv.crowd", "awake.rcv.ration",
+		"awake.rcv.tuning.read", "awake.rcv.tuning.heard", "awake.rcv.tuning.slow", "awake.rcv.bulkSince",
 		"awake.chrono.on", "awake.chrono.since", "awake.chrono.total[0]", "awake.chrono.refused", "awake.timer.keepAlive", "awake.timer.sleep",
 	}
 	idle = []string{

@@ -297,7 +297,7 @@ func (c *Conn) receiveFIN(now Time) {
 // enterTimeWait leaves only the last ACK to be sent; what remains to be guarded goes into a [Remnant].
 func (c *Conn) enterTimeWait() {
 	c.setState(TimeWait)
-	c.leaveCrowd()
+	c.endBulk()
 	c.timer = noTimers
 	c.snd.buf.Discard(c.cfg.Pool)
 	c.sent = sentQueue{}

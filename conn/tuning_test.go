@@ -101,23 +101,28 @@ func TestTuningForgets(t *testing.T) {
 	x.want(1<<20, 1<<20)
 }
 
-// sharing is Pages that others hold much of, in a crowd.
+// sharing is Pages that others hold much of.
 type sharing struct {
 	heapPages
-	share, crowd int
+	share int
 }
 
-func (s *sharing) Share() int           { return s.share }
-func (s *sharing) Crowd(change int) int { s.crowd += change; return s.crowd }
+func (s *sharing) Share() int { return s.share }
 
-// A connection that is sent much is one of a crowd until it has not been for some seconds, ends, or sleeps.
-func TestCrowdCounts(t *testing.T) {
-	pages := &sharing{}
-	cfg := Config{Pages: pages}.WithDefaults()
-	for name, leave := range map[string]func(*Conn){
-		"little comes": func(c *Conn) { c.received(2e9+Time(crowdTime), bulk-1) },
-		"it fails":     func(c *Conn) { c.fail(ErrReset) },
-		"it sleeps":    func(c *Conn) { c.sleep(20e9) },
+// number is a Counter.
+type number int64
+
+func (n *number) Add(change int64) int64 { *n += number(change); return int64(*n) }
+func (n *number) Load() int64            { return int64(*n) }
+
+// A connection counts as a bulk receiver until it has read little for some seconds, ends, or sleeps.
+func TestBulkReceiversAreCounted(t *testing.T) {
+	var count number
+	cfg := Config{BulkReceivers: &count}.WithDefaults()
+	for name, end := range map[string]func(*Conn){
+		"little is read":       func(c *Conn) { c.noteBulk(2e9+Time(bulkTime), bulkBytes-1) },
+		"the connection fails": func(c *Conn) { c.fail(ErrReset) },
+		"it sleeps":            func(c *Conn) { c.sleep(20e9) },
 		"TIME-WAIT": func(c *Conn) {
 			c.setState(FinWait1)
 			c.setState(FinWait2)
@@ -128,30 +133,30 @@ func TestCrowdCounts(t *testing.T) {
 		c.state = Established
 		c.cc = c.newController(10_000)
 		for _, step := range []struct {
-			at     Time
-			octets int
-			want   int
-		}{{1e9, bulk - 1, 0}, {1e9, bulk, 1}, {15e8, bulk, 1}, {15e8 + Time(crowdTime), 0, 1}} {
-			if c.received(step.at, step.octets); pages.crowd != step.want {
-				t.Errorf("%s: %d octets at %v make a crowd of %d, want %d", name, step.octets, time.Duration(step.at), pages.crowd, step.want)
+			at   Time
+			n    int
+			want number
+		}{{1e9, bulkBytes - 1, 0}, {1e9, bulkBytes, 1}, {15e8, bulkBytes, 1}, {15e8 + Time(bulkTime), 0, 1}} {
+			if c.noteBulk(step.at, step.n); count != step.want {
+				t.Errorf("%s: after %d bytes at %v the count is %d, want %d", name, step.n, time.Duration(step.at), count, step.want)
 			}
 		}
-		if leave(c); pages.crowd != 0 {
-			t.Errorf("%s: it is still counted", name)
+		if end(c); count != 0 {
+			t.Errorf("%s: the count is %d, want 0", name, count)
 		}
 	}
 }
 
-// In a crowd, a receive buffer takes its part of what all may have where the path holds nothing, unless the application
-// wants more. The window already offered stays offered.
-func TestReceiveBufferInACrowd(t *testing.T) {
-	pages := &sharing{crowd: 8}
-	cfg := Config{Pages: pages}.WithDefaults()
+// Many bulk receivers on near paths share 4 MiB of window, except for a window that the application has set. The window
+// already offered stays offered, and no window closes.
+func TestBulkReceiversShareAWindow(t *testing.T) {
+	count := number(8)
+	cfg := Config{BulkReceivers: &count}.WithDefaults()
 	c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20})
 	want := func(n int) {
 		t.Helper()
 		if m := c.receiveLimit(); m != n {
-			t.Errorf("among %d with a round trip of %v the limit is %d octets, want %d", pages.crowd, c.ShortestRTT(), m, n)
+			t.Errorf("among %d with a round trip of %v the limit is %d bytes, want %d", count, c.ShortestRTT(), m, n)
 		}
 	}
 	want(1 << 20)
@@ -163,78 +168,18 @@ func TestReceiveBufferInACrowd(t *testing.T) {
 	if edge := c.rcv.edge; c.announceWindow() == 0 || c.rcv.edge != edge {
 		t.Errorf("the window's edge was %d and is %d", edge, c.rcv.edge)
 	}
-	for _, among := range []struct{ crowd, limit int }{
-		{1, 1 << 20}, {4, 1 << 20}, {7, 4 << 20 / 7}, {9, 4 << 20 / 9}, {32, 128 << 10}, {1000, 128 << 10},
+	for _, among := range []struct {
+		count number
+		limit int
+	}{
+		{0, 1 << 20}, {1, 1 << 20}, {4, 1 << 20}, {7, 4 << 20 / 7}, {9, 4 << 20 / 9}, {32, 128 << 10}, {1000, 128 << 10},
 	} {
-		pages.crowd = among.crowd
+		count = among.count
 		want(among.limit)
 	}
-	pages.crowd = 1000
+	count = 1000
 	c.SetReceiveBuffer(5 << 20)
 	want(5 << 20)
-}
-
-// The window's edge moves no further than it may, and never back.
-func TestOffer(t *testing.T) {
-	pages := &sharing{crowd: 100}
-	cfg := Config{Pages: pages}.WithDefaults()
-	c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20})
-	c.state = Established
-	c.rtt.minimum = 10 * time.Microsecond
-	c.rcv.scale = 7
-	c.rcv.buf = buffer.ReceiveAt(1)
-	c.cc = c.newController(10_000)
-	c.announceWindow()
-	left := func(want int) {
-		t.Helper()
-		if n, _ := c.Offered(); n != want {
-			t.Errorf("%d octets are left of the window, want %d", n, want)
-		}
-	}
-	arrive := func(n int) {
-		c.rcv.buf.Insert(buffer.Heap{}, c.rcv.buf.Next(), make([]byte, n))
-		c.announceWindow()
-	}
-	left(128 << 10) // as much as each of a hundred
-	c.Offer(0)
-	arrive(64 << 10)
-	left(64 << 10)
-	if _, unread := c.Offered(); unread != 64<<10 {
-		t.Errorf("%d octets are unread", unread)
-	}
-	c.ack.due = false
-	c.Read(2e9, make([]byte, 1<<20))
-	left(64 << 10)
-	if c.ack.due {
-		t.Error("the window may not move, and an ACK is due")
-	}
-	c.Offer(512 << 10)
-	if !c.ack.due {
-		t.Error("the window may open, and the peer is not told")
-	}
-	c.announceWindow()
-	left(512 << 10)
-	c.Offer(1000)
-	c.announceWindow()
-	left(512 << 10)
-	c.Offer(-1)
-	c.announceWindow()
-	left(512 << 10) // the share is less
-	pages.crowd = 1
-	c.announceWindow()
-	left(1 << 20)
-	if c.Crowd() != 0 {
-		t.Error("it is in a crowd, and was sent nothing in bulk")
-	}
-	c.received(2e9, bulk)
-	if n := c.Crowd(); n != 2 {
-		t.Errorf("it is in a crowd of %d, want 2", n)
-	}
-	c.sleep(20e9)
-	c.Offer(5)
-	if n, unread := c.Offered(); n != 0 || unread != 0 || c.Crowd() != 0 {
-		t.Errorf("asleep, %d of a window of %d are unread, in a crowd of %d", unread, n, c.Crowd())
-	}
 }
 
 // A send buffer takes no more than its share where the path holds nothing, unless the application wants it to.

@@ -79,8 +79,6 @@ type receiveSpace struct {
 	edge    seq.Offset // first octet we have not offered room for; never moves back (SHLD-14)
 	limit   int        // most unread octets to hold
 	tuning  receiveTuning
-	crowd   crowd
-	ration  seq.Offset // how far the edge may move, 0: as far as there is room
 	size    int32      // bytes in the peer's full segments, for the delayed ACK
 	last    int32      // bytes in the last segment that came in order
 	scale   uint8      // Rcv.Wind.Shift
@@ -90,6 +88,8 @@ type receiveSpace struct {
 	read    seq.Offset // how far the application had read by then
 	urgent  seq.Offset // RCV.UP, 0: none
 	finAt   seq.Offset // where the peer's FIN is, once it has come
+	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in Config.BulkReceivers.
+	bulkSince Time
 }
 
 // nxt is RCV.NXT.
@@ -114,11 +114,7 @@ func (c *Conn) offer() seq.Offset {
 	r := &c.rcv
 	room := c.receiveLimit() - r.buf.Readable()
 	room = max(0, min(room, maxWindowField<<r.scale))
-	edge := r.buf.Next() + seq.Offset(room)
-	if r.ration > 0 {
-		edge = min(edge, max(r.edge, r.ration))
-	}
-	return edge
+	return r.buf.Next() + seq.Offset(room)
 }
 
 // announceWindow moves the window's edge as far as is worthwhile and returns the window field.

@@ -119,6 +119,9 @@ func (cfg Config) withDefaults() (Config, error) {
 		pool := newPagePool(cfg.Memory)
 		cfg.Conn.Pool, cfg.Conn.Pages = pool, pool
 	}
+	if cfg.Conn.BulkReceivers == nil {
+		cfg.Conn.BulkReceivers = new(bulkCount)
+	}
 	cfg.Conn = cfg.Conn.WithDefaults()
 	return cfg, nil
 }

@@ -14,7 +14,7 @@
 // goroutine that reads the device; an application's data leaves on the application's own.
 //
 // The locks, in the order in which they may be taken: an entry's, then a listener's, then a shard of the table, the
-// wheel, the batons, the list of early data, the list of entries in TIME-WAIT, or a peer's. Two entries are never locked at once.
+// wheel, the list of early data, the list of entries in TIME-WAIT, or a peer's. Two entries are never locked at once.
 //
 // Who wants no goroutine for each connection gives them a [Handler], which is called where the packets are read.
 //
@@ -23,6 +23,6 @@
 // To read it, begin with settle.go, then input.go and receive.go (what arrives), output.go and big.go (what leaves), frames.go
 // and pages.go (memory), early.go (data beyond a gap), timewait.go (entries in TIME-WAIT), netconn.go and half.go (the application), handler.go (one without
 // goroutines), dial.go and listener.go (how connections begin), stray.go and limit.go (segments without a connection),
-// abandon.go (connections without Close), peers.go (what connections tell each other), crowd.go, batons.go and waiting.go (how many of them take turns), end.go
-// (how the stack ends). table.go and wheel.go stand alone.
+// abandon.go (connections without Close), peers.go (what connections tell each other), end.go (how the stack ends).
+// table.go and wheel.go stand alone.
 package stack

@@ -28,8 +28,6 @@ type Conn struct {
 	served *served // by a Handler; nil: it is not
 
 	// The rest is guarded by entry.mu.
-	bulk    *bulkWriter // nil: it has never sent in bulk over a short path, or has ended
-	window  *bulkWindow // nil: the window is what there is room for
 	rd, wr  half
 	linger  conn.Linger
 	writing bool
@@ -184,12 +182,7 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 	if err := c.takeTurn(); err != nil {
 		return 0, err
 	}
-	defer func() {
-		c.giveTurn()
-		if err != nil {
-			c.passBaton(0) // there will be no more to write with it
-		}
-	}()
+	defer c.giveTurn()
 	frame := maxCopy
 	if len(p) > maxCopy {
 		frame = max(frame, c.frameLimit())
@@ -198,16 +191,11 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 		if err := c.mayUse(&c.wr); err != nil {
 			return n, c.endWrite(n, err)
 		}
-		if held == 0 && !c.mayWrite() {
-			c.wait(&c.wr)
-			continue
-		}
 		part, take := p[n:], last
 		if len(part) > maxCopy {
 			part, take = part[:maxCopy], piece
 		}
 		m, err := take(c.stack.clock.now(), part)
-		c.wrote(m, err == conn.ErrWouldBlock)
 		n += m
 		held += m
 		if held >= frame || held > 0 && (err != nil || n == len(p)) {
@@ -297,7 +285,6 @@ func (c *Conn) letGo() {
 	c.rd.stop()
 	c.wr.stop()
 	c.wr.wake() // a dial, which does not look at the deadline
-	c.dropBatons()
 	c.entry.user = ref[Conn]{}
 }
 

@@ -16,8 +16,12 @@ type pagePool struct {
 	_     [64]byte
 	lent  atomic.Int64 // in small pages; with bytes alone on its line of cache
 	bytes atomic.Int64 // in use besides pages
-	_     [48]byte
-	bulk  atomic.Int64 // connections that receive data in bulk; likewise
+}
+
+// bulkCount is a [conn.Counter] that fills a cache line, because it is read with every segment and changes rarely.
+type bulkCount struct {
+	atomic.Int64
+	_ [56]byte
 }
 
 // newPagePool returns a pool for a budget in octets.
@@ -55,14 +59,6 @@ func (p *pagePool) used() int64 { return p.lent.Load() + p.bytes.Load()/buffer.P
 func (p *pagePool) Scarce() bool { return p.used() >= p.limit-p.limit/4 }
 
 func (p *pagePool) Exhausted() bool { return p.used() >= p.limit }
-
-// Crowd implements [conn.Pages].
-func (p *pagePool) Crowd(change int) int {
-	if change == 0 {
-		return int(p.bulk.Load())
-	}
-	return int(p.bulk.Add(int64(change)))
-}
 
 // Share is half of what is left of an eighth of the budget. So n buffers that each hold their share take n/(n+2) of that
 // eighth together (a dynamic threshold, as switches have it for the queues of their ports).

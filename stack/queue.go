@@ -100,9 +100,6 @@ func (q *queue) lent(i, j int) bool {
 func (q *queue) receiveBatch(n int) {
 	s := q.stack
 	now := s.clock.now()
-	if n == batch {
-		s.waiting.note(q.number, now, true)
-	}
 	for i := range n {
 		q.frame, q.tapped = q.frames[i][:q.sizes[i]], false
 		q.memory[i].lend()
@@ -118,9 +115,6 @@ func (q *queue) receiveBatch(n int) {
 	q.settle()
 	s.shedEarly(now)
 	s.abandoned.close()
-	if n < batch {
-		s.waiting.note(q.number, now, false)
-	}
 }
 
 // later puts e, whose mu is held, on the list of entries to settle when the batch has been handled.

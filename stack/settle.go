@@ -19,12 +19,8 @@ func (s *Stack) settle(e *entry, w *writer) {
 	}
 	now := s.clock.now()
 	before := e.state()
-	user := e.user.get()
 	if tcp, ok := e.tcp.(*conn.Conn); ok {
 		s.meet(now, e, tcp)
-		if user != nil {
-			user.shareWindow()
-		}
 	}
 	for e.tcp.Transmit(now, s.limit.of(now, e.key.remote), &w.out) {
 		s.send(now, e, w, before)
@@ -39,8 +35,7 @@ func (s *Stack) settle(e *entry, w *writer) {
 	case *conn.Conn:
 		ready := tcp.Ready()
 		s.early.note(now, e, tcp)
-		if user != nil {
-			user.passBaton(ready)
+		if user := e.user.get(); user != nil {
 			user.wake(ready)
 		}
 		switch {
@@ -63,7 +58,7 @@ func (s *Stack) settle(e *entry, w *writer) {
 func (s *Stack) retire(now conn.Time, e *entry, tcp *conn.Conn) {
 	e.tcp = tcp.Remnant(now)
 	s.early.remove(e)
-	e.detach()
+	e.user = ref[Conn]{}
 	s.buried(e)
 	s.remember(now, e)
 }
@@ -82,18 +77,10 @@ func (s *Stack) drop(e *entry) {
 	}
 	e.tcp = nil
 	s.early.remove(e)
-	e.detach()
+	e.user = ref[Conn]{}
 	s.wheels[e.timer.wheel].disarm(e)
 	s.table.remove(e)
 	s.buried(e)
-}
-
-// detach takes the application's end away from what happens to the connection.
-func (e *entry) detach() {
-	if c := e.user.get(); c != nil {
-		c.dropBatons()
-	}
-	e.user = ref[Conn]{}
 }
 
 // born counts e among the connections Shutdown waits for, buried takes it out again.

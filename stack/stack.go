@@ -22,11 +22,8 @@ type Stack struct {
 	clock     clock
 	addresses *ownAddresses
 
-	lanes     []lane        // the device's queues
-	wheels    []*wheel      // one for each
-	waiting   waitingFrames // in each
-	writing   *batons       // of those that send in bulk
-	offering  *batons       // of those that are sent bulk data
+	lanes     []lane   // the device's queues
+	wheels    []*wheel // one for each
 	table     *table
 	abandoned abandoned
 	peers     peers
@@ -92,8 +89,6 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		return nil, err
 	}
 	s.early.pool, _ = cfg.Conn.Pool.(*pagePool)
-	s.waiting = make(waitingFrames, len(s.lanes))
-	s.writing, s.offering = newBatons(s.clock, goOn, nil), newBatons(s.clock, openWindow, s.idled)
 	for range s.lanes {
 		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
 	}
@@ -125,8 +120,6 @@ func (s *Stack) Close() error {
 		for _, w := range s.wheels {
 			w.close()
 		}
-		s.writing.close()
-		s.offering.close()
 	})
 	if s.end.cause == net.ErrClosed {
 		return nil

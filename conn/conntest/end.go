@@ -22,6 +22,7 @@ type End struct {
 	Conn    *conn.Conn // kept after the end, for what it tells
 	Remnant *conn.Remnant
 	Pages   Pages
+	Bulk    Bulk
 	Monitor Monitor
 
 	// App is the application, called before each step once there is a Conn. Nil is [Transfer].
@@ -221,8 +222,8 @@ func (p *Pair) finish(e, peer *End) error {
 		return fmt.Errorf("%s received %d octets of %d", e.Name, len(e.Received), len(peer.ToSend))
 	case e.Conn.Deadline() != conn.Never:
 		return fmt.Errorf("%s: a timer is still running", e.Name)
-	case e.Pages.Bulk != 0:
-		return fmt.Errorf("%s still counts %d connections that receive bulk data", e.Name, e.Pages.Bulk)
+	case e.Bulk != 0:
+		return fmt.Errorf("%s still counts %d bulk receivers", e.Name, e.Bulk)
 	case e.Pages.Lent != 0 || e.Pages.Borrowed != 0 || e.Pages.Small != 0:
 		return fmt.Errorf("%s keeps %d pages, %d borrowed buffers and %d bytes", e.Name, e.Pages.Lent, e.Pages.Borrowed, e.Pages.Small)
 	}

@@ -13,13 +13,21 @@ type Pages struct {
 	Lent     int // pages not given back; a large one counts as what it replaces
 	Small    int // bytes charged besides pages
 	Borrowed int // memory of segments that is still in use
-	Bulk     int // connections that receive data in bulk
 	// Limit is how many may be lent before memory is exhausted; it is scarce when three quarters of them are. 0: as many
 	// as one likes.
 	Limit        int
 	small, large []*buffer.Page // to lend again
 	offers       int
 }
+
+// Bulk is a [conn.Counter] of bulk receivers.
+type Bulk int64
+
+// Add implements [conn.Counter].
+func (b *Bulk) Add(change int64) int64 { *b += Bulk(change); return int64(*b) }
+
+// Load implements [conn.Counter].
+func (b *Bulk) Load() int64 { return int64(*b) }
 
 // Scarce implements [conn.Pages].
 func (p *Pages) Scarce() bool { return p.Limit > 0 && p.Lent >= p.Limit*3/4 }
@@ -32,12 +40,6 @@ func (p *Pages) Exhausted() bool { return p.Limit > 0 && p.Lent >= p.Limit }
 
 // Share implements [conn.Pages].
 func (p *Pages) Share() int { return math.MaxInt }
-
-// Crowd implements [conn.Pages].
-func (p *Pages) Crowd(change int) int {
-	p.Bulk += change
-	return p.Bulk
-}
 
 // Get implements [buffer.Pool].
 func (p *Pages) Get(size int) *buffer.Page {

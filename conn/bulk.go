@@ -1,0 +1,66 @@
+package conn
+
+import "time"
+
+// Connections that receive bulk data over a near path share 4 MiB of receive window, about the size of a cache. On such a
+// path what a window permits waits in the device's queue and in memory, not on the way, so a larger sum makes each byte
+// cost more and does not make the path faster. A window that the application has set is not reduced.
+
+// Counter is a number that the connections of one [Config] share. The *atomic.Int64 of package sync/atomic is one.
+type Counter interface {
+	// Add adds change to the number and returns the sum.
+	Add(change int64) int64
+	// Load returns the number.
+	Load() int64
+}
+
+// noCounter is always 0.
+type noCounter struct{}
+
+func (noCounter) Add(int64) int64 { return 0 }
+func (noCounter) Load() int64     { return 0 }
+
+const (
+	// bulkWindow is the number of bytes that the bulk receivers' windows permit together.
+	bulkWindow = 4 << 20
+	// leastBulkWindow is the number of bytes that the window of each permits however many there are: two superframes, one
+	// on its way and one to follow.
+	leastBulkWindow = 128 << 10
+	// bulkBytes is the number of bytes that a bulk receiver reads in a round trip, at least.
+	bulkBytes = leastBulkWindow / 2
+	// bulkTime is the time for which a connection counts as a bulk receiver after it has read that many.
+	bulkTime = 5 * time.Second
+)
+
+// noteBulk takes the number of bytes that the application has read in a round trip, and counts the connection among the
+// bulk receivers or ends that.
+func (c *Conn) noteBulk(now Time, n int) {
+	switch since := &c.rcv.bulkSince; {
+	case n >= bulkBytes:
+		if *since == 0 {
+			c.cfg.BulkReceivers.Add(1)
+		}
+		*since = max(now, 1)
+	case *since != 0 && now.Sub(*since) > bulkTime:
+		c.endBulk()
+	}
+}
+
+// endBulk counts the connection among the bulk receivers no longer.
+func (c *Conn) endBulk() {
+	if c.rcv.bulkSince != 0 {
+		c.rcv.bulkSince = 0
+		c.cfg.BulkReceivers.Add(-1)
+	}
+}
+
+// bulkShare returns limit, or the connection's share of bulkWindow if that is less.
+func (c *Conn) bulkShare(limit int) int {
+	if limit <= leastBulkWindow || c.rcv.tuning.fixed || !c.Nearby() {
+		return limit
+	}
+	if n := int(c.cfg.BulkReceivers.Load()); n > 1 {
+		return min(limit, max(bulkWindow/n, leastBulkWindow))
+	}
+	return limit
+}
