@@ -207,10 +207,10 @@ func (w *workload) files(connections int) int {
 	return mostActive
 }
 
-// has returns an error if the target cannot serve a workload: the floor has few services and tells a client's connections
-// apart by their ports alone, and the kernel needs a file for each connection.
+// has returns an error if the target cannot serve a workload: some have few services, the floor tells a client's
+// connections apart by their ports alone, and the kernel needs a file for each connection.
 func (w *workload) has(target subject.Target) error {
-	if target.Name == report.Floor && (w.idle > 0 || w.kind == load.Talk) {
+	if target.Name == report.Floor && w.idle > 0 || target.Few && w.kind == load.Talk {
 		return errors.New("it has no such service")
 	}
 	if !target.Veth {

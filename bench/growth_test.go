@@ -104,7 +104,7 @@ func TestShares(t *testing.T) {
 // A connection that has sent bulk sends pings beside others with bulk, and both sides count the same.
 func TestPingBesideBulk(t *testing.T) {
 	requireKernel(t)
-	p := parsedFor(t, growth, "-rounds", "1", "-duration", "50ms", "-warmup", "0", "-targets", "minitcp,minitcp-inline,gvisor-best,kernel", "-workloads", "ping+up64,ping+down64")
+	p := parsedFor(t, growth, "-rounds", "1", "-duration", "50ms", "-warmup", "0", "-targets", "minitcp,gvisor-best,kernel", "-workloads", "ping+up64,ping+down64")
 	for _, w := range p.workloads {
 		w := *w
 		w.bulkFlows = 4

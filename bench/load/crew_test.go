@@ -95,10 +95,11 @@ func TestBrokenServers(t *testing.T) {
 		{"nobody there", Connect, 2, subject.PortSink, func(net.Conn) {}, "connection refused"},
 		{"nobody there for one", Idle, 2, subject.PortSink, func(net.Conn) {}, "connection refused"},
 		{"wrong octet while idle", Idle, 2, subject.PortHold, reply(flip), "got back"},
-		{"wrong data", Download, 1, subject.PortSource, func(c net.Conn) { c.Write(pattern.At(1)) }, "octet 0 of the stream"},
+		{"wrong data", Download, 1, subject.PortSource, func(c net.Conn) { c.Write(pattern.At(1)) }, "byte 0 of the stream"},
 		{"too little data", Download, 2, subject.PortSource, func(c net.Conn) { c.Write(pattern.At(0)[:1000]) }, "ended the stream too early"},
-		{"bulk that comes back wrong", Talk, 1, subject.PortTalk, reply(flip), "of the stream"},
-		{"bulk that does not come back", Talk, 1, subject.PortTalk, func(c net.Conn) { io.CopyN(io.Discard, c, 1) }, ""},
+		{"wrong bulk after bulk", Talk, 1, subject.PortTalk, func(c net.Conn) { io.CopyN(io.Discard, c, subject.TalkBulk); c.Write(pattern.At(1)) }, "byte 0 of the stream"},
+		{"no bulk after bulk", Talk, 1, subject.PortTalk, func(c net.Conn) { io.CopyN(io.Discard, c, subject.TalkBulk) }, "after 0 bytes of 2097152"},
+		{"no bulk", Talk, 1, subject.PortTalk, func(c net.Conn) { io.CopyN(io.Discard, c, 1) }, ""},
 		{"a short response", Fetch, 1, subject.PortResponse, func(c net.Conn) { c.Read(make([]byte, 1)); c.Write(pattern.At(0)[:49_999]) }, "after 49999 bytes of 50000"},
 		{"a wrong response", Fetch, 1, subject.PortResponse, func(c net.Conn) { c.Read(make([]byte, 1)); c.Write(pattern.At(1)[:50_000]) }, "of the stream"},
 		{"a sink that speaks", Upload, 1, subject.PortSink, func(c net.Conn) { c.Write([]byte("x")); io.Copy(io.Discard, c) }, "the sink has sent something"},
@@ -118,7 +119,13 @@ func TestBrokenServers(t *testing.T) {
 
 // Pings follow bulk on the same connection, and the first of each series is recorded apart.
 func TestTalk(t *testing.T) {
-	ns := network(t, subject.PortTalk, func(c net.Conn) { io.Copy(c, c) })
+	ns := network(t, subject.PortTalk, func(c net.Conn) {
+		io.CopyN(io.Discard, c, subject.TalkBulk)
+		for offset := int64(0); offset < subject.TalkBulk; offset += pattern.Period {
+			c.Write(pattern.At(offset))
+		}
+		io.Copy(c, c)
+	})
 	c := Start(Talk, ns, netip.MustParseAddr("127.0.0.1"), 1, pattern.Sampled)
 	if err := c.Ready(); err != nil {
 		t.Fatal(err)
@@ -128,7 +135,8 @@ func TestTalk(t *testing.T) {
 	}
 	total, err := c.Stop()
 	firsts, all := c.Firsts().Summary().N, c.Times().Summary().N
-	want := Total{Connections: 1, Sent: firsts*talkBulk + all*pingLength, Received: firsts*talkBulk + all*pingLength, Transactions: all}
+	bytes := firsts*subject.TalkBulk + all*pingLength
+	want := Total{Connections: firsts, Sent: bytes, Received: bytes, Transactions: all}
 	if err != nil || total != want || all < leastPings {
 		t.Errorf("after %d series of pings: %+v, %v; want %+v", firsts, total, err, want)
 	}

@@ -11,69 +11,58 @@ import (
 )
 
 const (
-	// talkBulk is the number of bytes that talk sends in bulk before its pings.
-	talkBulk = 2 << 20
-	// talkTime is how long it sends pings, of which there are at least leastPings.
+	// talkTime is how long talk sends pings, of which there are at least leastPings.
 	talkTime   = 500 * time.Millisecond
 	leastPings = 10
 )
 
-// talk sends bulk, which the server returns, and then sends pings on the same connection, again and again. The first ping
-// of each series shows whether a connection that has just sent bulk is held back.
+// talk opens a connection, sends bulk and then receives bulk there, and sends pings, one connection after the other. The
+// first ping shows whether a connection that has just sent bulk is held back.
 func (c *Crew) talk(ready func()) error {
-	fd, err := c.dial(subject.PortTalk)
-	if err != nil {
-		return err
-	}
-	defer c.close(fd)
 	ready()
-	p := ping{fd: fd}
 	buffer := make([]byte, pattern.Period)
 	for !c.stop.Load() {
-		if err := c.roundBulk(fd, buffer); err != nil {
+		if err := c.talkOnce(buffer); err != nil {
 			return err
-		}
-		began := time.Now()
-		for i := 0; i < leastPings || time.Since(began) < talkTime && !c.stop.Load(); i++ {
-			start := time.Now()
-			if err := c.exchange(fd, p.next(), p.in[:]); err != nil {
-				return err
-			}
-			if i == 0 {
-				c.firsts.Record(time.Since(start))
-			}
-			c.transacted(start)
 		}
 	}
 	return nil
 }
 
-// roundBulk sends talkBulk bytes of the pattern while it receives them.
-func (c *Crew) roundBulk(fd int, buffer []byte) error {
-	sent := make(chan error, 1)
-	go func() {
-		for offset := int64(0); offset < talkBulk; {
-			n, err := write(fd, pattern.At(offset)[:min(pattern.Period, talkBulk-offset)])
-			if err != nil {
-				sent <- err
-				return
-			}
-			offset += int64(n)
-			c.total.sent.Add(int64(n))
+func (c *Crew) talkOnce(buffer []byte) error {
+	fd, err := c.dial(subject.PortTalk)
+	if err != nil {
+		return err
+	}
+	defer c.close(fd)
+	for offset := int64(0); offset < subject.TalkBulk; {
+		n, err := write(fd, pattern.At(offset)[:min(pattern.Period, subject.TalkBulk-offset)])
+		if err != nil {
+			return err
 		}
-		sent <- nil
-	}()
-	received, err := c.readBulk(fd, buffer, talkBulk)
-	if err == nil && received < talkBulk {
-		err = fmt.Errorf("%w, after %d bytes of %d", errEnded, received, talkBulk)
+		offset += int64(n)
+		c.total.sent.Add(int64(n))
+	}
+	n, err := c.readBulk(fd, buffer, subject.TalkBulk)
+	if err == nil && n < subject.TalkBulk {
+		err = fmt.Errorf("%w, after %d bytes of %d", errEnded, n, subject.TalkBulk)
 	}
 	if err != nil {
-		c.Abort(err) // so that the write ends, too
+		return err
 	}
-	if sendErr := <-sent; err == nil {
-		err = sendErr
+	p := ping{fd: fd}
+	began := time.Now()
+	for i := 0; i < leastPings || time.Since(began) < talkTime && !c.stop.Load(); i++ {
+		start := time.Now()
+		if err := c.exchange(fd, p.next(), p.in[:]); err != nil {
+			return err
+		}
+		if i == 0 {
+			c.firsts.Record(time.Since(start))
+		}
+		c.transacted(start)
 	}
-	return err
+	return nil
 }
 
 // readBulk receives up to n bytes of the pattern and compares them. It returns fewer if the stream ends.

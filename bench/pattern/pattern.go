@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// Period is the number of octets after which the pattern begins again.
+// Period is the number of bytes after which the pattern begins again.
 const Period = 256 << 10
 
 const (
-	// Thorough is the number of octets at the beginning of a connection that are always compared one by one.
+	// Thorough is the number of bytes at the beginning of a connection that are always compared one by one.
 	Thorough = 4 * Period
-	// sample is how many octets are compared at the beginning and the end of each piece after that: enough to notice
+	// sample is how many bytes are compared at the beginning and the end of each piece after that: enough to notice
 	// that a piece is out of place, and too few to be seen in a measurement.
 	sample = 64
 )
 
-// octets holds the pattern twice, so that a whole period can be had from every position.
-var octets = func() []byte {
+// bytes holds the pattern twice, so that a whole period can be had from every position.
+var twice = func() []byte {
 	b := make([]byte, 2*Period)
 	rand.NewChaCha8([32]byte{1}).Read(b[:Period])
 	copy(b[Period:], b[:Period])
@@ -32,15 +32,15 @@ var octets = func() []byte {
 // At returns a period of the stream, beginning at an offset that is not negative. It must not be changed.
 func At(offset int64) []byte {
 	i := int(offset % Period)
-	return octets[i : i+Period]
+	return twice[i : i+Period]
 }
 
 // Care is how carefully what arrives is compared.
 type Care uint8
 
 const (
-	Sampled Care = iota // the first Thorough octets, then both ends of each piece
-	Every               // every octet, which takes about as long as to copy it
+	Sampled Care = iota // the first Thorough bytes, then both ends of each piece
+	Every               // every byte, which takes about as long as to copy it
 )
 
 var careNames = [...]string{Sampled: "sampled", Every: "every"}
@@ -82,7 +82,7 @@ func compare(b []byte, offset int64) error {
 	}
 	for i := range b {
 		if b[i] != want[i] {
-			return fmt.Errorf("octet %d of the stream is %#02x, not %#02x", offset+int64(i), b[i], want[i])
+			return fmt.Errorf("byte %d of the stream is %#02x, not %#02x", offset+int64(i), b[i], want[i])
 		}
 	}
 	return nil

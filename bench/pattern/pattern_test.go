@@ -12,28 +12,28 @@ func TestCheck(t *testing.T) {
 			t.Errorf("the pattern at %d: %v", offset, err)
 		}
 		if check(At(offset), offset+1) == nil {
-			t.Errorf("the pattern of %d was taken at the next octet", offset)
+			t.Errorf("the pattern of %d was taken at the next byte", offset)
 		}
 		for _, at := range []int{0, sample - 1, Period - 1} {
 			b := slices.Clone(At(offset))
 			b[at] ^= 1
 			if check(b, offset) == nil {
-				t.Errorf("a wrong octet %d at offset %d was not noticed", at, offset)
+				t.Errorf("a wrong byte %d at offset %d was not noticed", at, offset)
 			}
 		}
 	}
-	// At the beginning of a stream every octet counts, also in pieces longer than the pattern.
+	// At the beginning of a stream every byte counts, also in pieces longer than the pattern.
 	b := slices.Concat(At(0), At(0))
 	if err := check(b, 0); err != nil {
 		t.Error(err)
 	}
 	b[Period+Period/2] ^= 1
 	if check(b, 0) == nil {
-		t.Error("a wrong octet in the middle was not noticed")
+		t.Error("a wrong byte in the middle was not noticed")
 	}
 }
 
-// With every care an octet counts wherever it is.
+// With every care an byte counts wherever it is.
 func TestEvery(t *testing.T) {
 	const offset = 7 * Thorough
 	b := slices.Clone(At(offset))
@@ -42,7 +42,7 @@ func TestEvery(t *testing.T) {
 	}
 	b[Period/2] ^= 1
 	if Every.Check(b, offset) == nil {
-		t.Error("a wrong octet in the middle was not noticed")
+		t.Error("a wrong byte in the middle was not noticed")
 	}
 	if err := Sampled.Check(b, offset); err != nil {
 		t.Errorf("samples were more than that: %v", err)

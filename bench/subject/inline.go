@@ -64,7 +64,7 @@ func (h *inline) Received(c *stack.Conn, data []byte) int {
 		if err := c.CloseWrite(); err != nil {
 			h.fail("source: %v", err)
 		}
-	default: // echo; hold is an echo nobody uses twice
+	default: // echo; the client of hold uses it once
 		taken, _ = c.TryWrite(data) // the client checks the data it gets
 		h.out.Add(int64(taken))
 	}

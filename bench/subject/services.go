@@ -20,12 +20,14 @@ const (
 	PortEcho   = 5003 // returns what it receives, a little at a time
 	PortHold   = 5004 // returns one byte, then keeps the connection without a call that waits on it
 
-	PortTalk     = PortHold + HoldPorts // returns what it receives, in bulk too
+	PortTalk     = PortHold + HoldPorts // reads TalkBulk bytes of the pattern, writes as many, then does as PortEcho
 	PortResponse = PortTalk + 1         // reads a byte, writes ResponseLength bytes of the pattern, closes
 )
 
-// ResponseLength is the size of a response in bytes.
-const ResponseLength = 50_000
+const (
+	ResponseLength = 50_000  // bytes of a response
+	TalkBulk       = 2 << 20 // bytes of bulk in each direction before the pings of PortTalk
+)
 
 // HoldPorts is how many ports from PortHold on are alike: a client has some 28,000 connections to each.
 const HoldPorts = 8
@@ -103,7 +105,7 @@ func (s *services) serve(c net.Conn, port uint16) {
 		var buffer [256]byte
 		s.echo(c, buffer[:])
 	case PortTalk:
-		s.echo(c, make([]byte, 64<<10))
+		s.talk(c)
 	case PortResponse:
 		s.respond(c)
 	default:
@@ -186,6 +188,34 @@ func (s *services) respond(c net.Conn) {
 	s.in.Add(1)
 	n, _ := c.Write(pattern.At(0)[:ResponseLength])
 	s.out.Add(int64(n))
+}
+
+// talk moves bulk in both directions, each after the other, and then returns pings.
+func (s *services) talk(c net.Conn) {
+	defer c.Close()
+	buffer := bulkBuffers.Get().(*[pattern.Period]byte)
+	defer bulkBuffers.Put(buffer)
+	for offset := int64(0); offset < TalkBulk; {
+		n, err := c.Read(buffer[:min(int64(s.reads), TalkBulk-offset)])
+		s.in.Add(int64(n))
+		if err == nil {
+			err = s.care.Check(buffer[:n], offset)
+		}
+		if err != nil {
+			s.fail("talk: %v", err)
+			return
+		}
+		offset += int64(n)
+	}
+	for offset := int64(0); offset < TalkBulk; offset += pattern.Period {
+		n, err := c.Write(pattern.At(offset))
+		s.out.Add(int64(n))
+		if err != nil {
+			s.fail("talk: %v", err)
+			return
+		}
+	}
+	s.echo(c, buffer[:256])
 }
 
 // echo ends with any error: the client resets connections, and compares what it receives.

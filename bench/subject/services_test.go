@@ -48,8 +48,8 @@ func TestSink(t *testing.T) {
 		failure string // what it says; "": nothing
 	}{
 		{"the pattern", slices.Concat(pattern.At(0), pattern.At(0)[:77]), ""},
-		{"a wrong octet", wrong, "sink: octet 1000 of the stream"},
-		{"data that is missing", pattern.At(1), "sink: octet 0 of the stream"},
+		{"a wrong byte", wrong, "sink: byte 1000 of the stream"},
+		{"data that is missing", pattern.At(1), "sink: byte 0 of the stream"},
 	} {
 		u := serveOne(t, PortSink, func(to net.Conn, _ io.Reader) { to.Write(test.data) })
 		if test.failure == "" && (u.Failure != "" || u.In != int64(len(test.data)) || u.Accepted != 1) {
@@ -74,7 +74,7 @@ func TestSource(t *testing.T) {
 		received = int64(len(b)) + rest
 	})
 	if u.Out != received || u.In != 1 || u.Failure != "" {
-		t.Errorf("%+v; %d octets were received", u, received)
+		t.Errorf("%+v; %d bytes were received", u, received)
 	}
 }
 

@@ -26,6 +26,8 @@ type Target struct {
 	Summary string // one line
 	// Veth says that the client reaches it over a veth pair, which is made beforehand. The others make a TUN.
 	Veth bool
+	// Few marks a target that serves only the sink, the source, the echo and idle connections.
+	Few bool
 	// Address is where a target of Paths serves.
 	Address netip.Addr
 	// start begins to serve, in the namespace the process is in.
@@ -36,7 +38,7 @@ type Target struct {
 var Targets = []Target{
 	{Name: "minitcp", start: startMinitcp,
 		Summary: "this repository's stack on tun.Open, as configured by default"},
-	{Name: "minitcp-inline", start: startInline,
+	{Name: "minitcp-inline", start: startInline, Few: true,
 		Summary: "the same with a stack.Handler for each connection in place of a goroutine"},
 	{Name: "minitcp-wrapped", start: startWrapped,
 		Summary: "the same through tun.Wrap on a device without offloads, wireguard's: a packet at a time, every checksum computed"},
@@ -46,7 +48,7 @@ var Targets = []Target{
 		Summary: "gVisor as fast as it can be: superframes both ways, checksums trusted, no copy in the link, buffers that fit"},
 	{Name: report.Kernel, start: startKernel, Veth: true,
 		Summary: "Linux's own TCP over a veth pair between two namespaces, CUBIC, served through package net"},
-	{Name: report.Floor, start: startFloor,
+	{Name: report.Floor, start: startFloor, Few: true,
 		Summary: "one thread that answers on the TUN with as little work as possible; not a TCP"},
 }
 
