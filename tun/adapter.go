@@ -13,20 +13,20 @@ import (
 // headerLen is the length of the virtio_net_hdr before every frame's packet.
 const headerLen = 10
 
-// maxPacket is the size of the largest IP packet in octets.
+// maxPacket is the size of the largest IP packet in bytes.
 const maxPacket = 65535
 
-// Adapter makes any wireguard tun.Device, of another system, of gVisor, of a test, look like a [Device] that can do
-// nothing for us: what it reads has a virtio_net_hdr of zeros, and what it is given must have one too. Every packet
-// is copied, and passed on singly. Wireguard's own TUN on Linux works too, but what Open makes of it is much faster.
+// Adapter moves the frames of any wireguard tun.Device, such as a TUN of another operating system or a test's. It has
+// no offloads: every frame, read or written, has a virtio_net_hdr of zeros and a packet that fits the MTU. It copies
+// every packet. Wireguard's TUN for Linux works too, but a [Device] is much faster.
 type Adapter struct {
 	inner wgtun.Device
 	name  string
 	mtu   int
 
 	reading sync.Mutex // serializes ReadBatch
-	limit   int        // packets the device may give at once
-	spare   batch      // what the device gave beyond the caller's frames
+	limit   int        // the device's batch size
+	spare   batch      // packets that did not fit into the caller's frames
 
 	out sendQueue
 
@@ -35,14 +35,14 @@ type Adapter struct {
 	closeErr  error
 }
 
-// batch is frames read and not yet handed on: those from next to n.
+// batch holds frames that have been read. Those from next to n have not been returned yet.
 type batch struct {
 	frames  [][]byte
 	sizes   []int
 	next, n int
 }
 
-// allocate makes room for n frames, the first time.
+// allocate allocates n frames at the first call.
 func (b *batch) allocate(n int) {
 	if b.frames != nil {
 		return
@@ -53,42 +53,43 @@ func (b *batch) allocate(n int) {
 	}
 }
 
-// Wrap makes an Adapter of a device, which is closed with it. It starts a goroutine that sends, and one that discards
-// the device's events. It fails when the device does not know its name or MTU; one of wireguard's in another network
-// namespace does not, outside of [Namespace.Do].
+// Wrap returns an Adapter of a device. The Adapter's Close closes the device. Wrap starts a goroutine that sends, and
+// one that discards the device's events. It fails if the device returns no name or no MTU. A wireguard device in
+// another network namespace returns them only within [Namespace.Do].
 func Wrap(device wgtun.Device) (*Adapter, error) {
 	name, err := device.Name()
 	if err != nil {
-		return nil, fmt.Errorf("tun: the device to wrap has no name: %w", err)
+		return nil, fmt.Errorf("tun: cannot get the name of the device to wrap: %w", err)
 	}
 	mtu, err := device.MTU()
 	if err != nil {
-		return nil, fmt.Errorf("tun: %s has no MTU: %w", name, err)
+		return nil, fmt.Errorf("tun: cannot get the MTU of %s: %w", name, err)
 	}
 	a := &Adapter{inner: device, name: name, mtu: min(mtu, maxPacket), limit: device.BatchSize()}
 	a.out.start(device, headerLen+a.mtu)
 	if events := device.Events(); events != nil {
 		go func() {
-			for range events { // until Close; a device nobody listens to may stop
+			for range events { // until Close; a device may block while its events are not received
 			}
 		}()
 	}
 	return a, nil
 }
 
-// Name is the device's name.
+// Name returns the device's name.
 func (a *Adapter) Name() string { return a.name }
 
-// MTU is the size in octets of the largest IP packet, as it was when the device was wrapped.
+// MTU returns the size in bytes of the largest IP packet, as it was when the device was wrapped.
 func (a *Adapter) MTU() int { return a.mtu }
 
-// Offloads says that superframes and partial checksums do not pass: false.
+// Offloads reports whether superframes and partial checksums pass: false.
 func (a *Adapter) Offloads() bool { return false }
 
-// Lost is how many frames were taken by WriteFrame and then refused by the device.
+// Lost returns the number of frames that WriteFrame accepted and the device refused.
 func (a *Adapter) Lost() int64 { return a.out.lost.Load() }
 
-// ReadBatch waits for a packet, then takes those the device gave along with it. It is as [Device.ReadBatch] otherwise.
+// ReadBatch waits for a packet, and returns those that the device returned in the same read. Otherwise it is like
+// [Device.ReadBatch].
 func (a *Adapter) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 	if len(frames) == 0 {
 		return 0, errBatch
@@ -97,7 +98,7 @@ func (a *Adapter) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 	defer a.reading.Unlock()
 	s := &a.spare
 	if s.next == s.n {
-		// The device may give as many packets as it says are a batch, and loses those there is no room for.
+		// The device may return as many packets as its batch size, and drops those that do not fit.
 		if len(frames) >= a.limit {
 			return a.receive(frames, sizes)
 		}
@@ -116,7 +117,7 @@ func (a *Adapter) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 	return n, nil
 }
 
-// receive reads from the device until it gives something, and puts headers before that.
+// receive reads from the device until it returns packets, and puts headers before them.
 func (a *Adapter) receive(frames [][]byte, sizes []int) (int, error) {
 	for {
 		n, err := a.inner.Read(frames, sizes, headerLen)
@@ -136,12 +137,12 @@ func (a *Adapter) receive(frames [][]byte, sizes []int) (int, error) {
 	}
 }
 
-// WriteFrame queues one frame, gathered from parts, for the device. It does not block and keeps nothing of parts. Any
-// number of calls may run at once.
+// WriteFrame queues one frame, gathered from parts, for the device. It does not block, does not retain parts, and is
+// safe for concurrent use.
 //
-// The first part must begin with a virtio_net_hdr of zeros, else the error is [ErrNeedsOffload]. A [FrameError] of
-// EMSGSIZE means that the packet is larger than the MTU, of ENOBUFS that the device is too slow; these frames are lost.
-// After Close the error is os.ErrClosed.
+// The first part must begin with a virtio_net_hdr of zeros; otherwise the error is [ErrNeedsOffload]. A [FrameError] of
+// EMSGSIZE means that the packet is larger than the MTU, one of ENOBUFS that the queue is full. In both cases the frame
+// is lost. After Close the error is os.ErrClosed.
 func (a *Adapter) WriteFrame(parts [][]byte) error {
 	if a.closed.Load() {
 		return os.ErrClosed
@@ -152,8 +153,8 @@ func (a *Adapter) WriteFrame(parts [][]byte) error {
 	return a.out.put(parts)
 }
 
-// Close sends what is queued, unless the device takes longer than a quarter of a second for it, and closes the device,
-// which makes a waiting ReadBatch return. Closing again returns the same error.
+// Close sends the queued frames, for at most 250 ms, and closes the device, which makes a blocked ReadBatch return.
+// Further calls return the same error.
 func (a *Adapter) Close() error {
 	a.closeOnce.Do(func() {
 		a.closed.Store(true)

@@ -17,7 +17,7 @@ import (
 	"golang.zx2c4.com/wireguard/tun/tuntest"
 )
 
-// frameOf puts a header of zeros before a packet.
+// frameOf returns a frame of a packet behind a header of zeros.
 func frameOf(packet string) []byte { return append(make([]byte, headerLen), packet...) }
 
 func TestAdapter(t *testing.T) {
@@ -28,7 +28,7 @@ func TestAdapter(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a.MTU() != tuntest.DefaultMTU || a.Name() != "loopbackTun1" || a.Offloads() {
-		t.Errorf("adapter says %q, MTU %d, offloads %v", a.Name(), a.MTU(), a.Offloads())
+		t.Errorf("the adapter has the name %q, MTU %d, offloads %v", a.Name(), a.MTU(), a.Offloads())
 	}
 
 	frames, sizes := [][]byte{bytes.Repeat([]byte{0xff}, headerLen+maxPacket)}, []int{0}
@@ -36,7 +36,7 @@ func TestAdapter(t *testing.T) {
 		go func() { channels.Outbound <- []byte(packet) }()
 		n, err := a.ReadBatch(frames, sizes)
 		if n != 1 || err != nil || !bytes.Equal(frames[0][:sizes[0]], frameOf(packet)) {
-			t.Fatalf("ReadBatch gave %d, %v, %q; want %q behind zeros", n, err, frames[0][:sizes[0]], packet)
+			t.Fatalf("ReadBatch returns %d, %v, %q; want %q behind zeros", n, err, frames[0][:sizes[0]], packet)
 		}
 	}
 
@@ -44,7 +44,7 @@ func TestAdapter(t *testing.T) {
 	if err := a.WriteFrame([][]byte{frame[:headerLen], frame[headerLen:15], nil, frame[15:]}); err != nil {
 		t.Fatal(err)
 	}
-	clear(frame) // the adapter has kept nothing
+	clear(frame) // the adapter must not have retained it
 	if got := <-channels.Inbound; string(got) != "another packet" {
 		t.Errorf("the device got %q", got)
 	}
@@ -83,7 +83,7 @@ func TestAdapterRefuses(t *testing.T) {
 		parts [][]byte
 		want  error
 	}{
-		{"nothing", nil, ErrNeedsOffload},
+		{"no parts", nil, ErrNeedsOffload},
 		{"half a header", [][]byte{make([]byte, headerLen-1), make([]byte, 20)}, ErrNeedsOffload},
 		{"partial checksum", [][]byte{partial}, ErrNeedsOffload},
 		{"superframe", [][]byte{super}, ErrNeedsOffload},
@@ -95,20 +95,20 @@ func TestAdapterRefuses(t *testing.T) {
 		}
 	}
 	if n, err := a.ReadBatch(nil, nil); n != 0 || err == nil {
-		t.Errorf("ReadBatch without room: %d, %v", n, err)
+		t.Errorf("ReadBatch without buffers: %d, %v; want an error", n, err)
 	}
 }
 
-// fakeDevice is a wireguard tun.Device that gives packets many at a time, and takes them after a while.
+// fakeDevice is a wireguard tun.Device that returns scripted batches of packets, and takes a while to write.
 type fakeDevice struct {
 	mtu, limit int
 	mtuErr     error
 	reads      []fakeRead
-	slow       time.Duration // that Write takes for each packet
+	slow       time.Duration // duration of Write per packet
 
 	mu      sync.Mutex
 	written []string
-	most    int // packets in one Write
+	most    int // packets in the largest Write
 	refuse  error
 	closed  bool
 }
@@ -168,8 +168,8 @@ func (d *fakeDevice) Close() error {
 	return nil
 }
 
-// A device may give a whole batch when the caller has room for a few frames only.
-func TestAdapterKeepsWhatDoesNotFit(t *testing.T) {
+// TestAdapterKeepsExcessPackets checks that no packet is lost if the device returns more than the caller's frames hold.
+func TestAdapterKeepsExcessPackets(t *testing.T) {
 	d := &fakeDevice{mtu: 1500, limit: 5, reads: []fakeRead{
 		{packets: []string{"0", "11", "222", "3333", "44444"}},
 		{},
@@ -204,11 +204,12 @@ func TestAdapterKeepsWhatDoesNotFit(t *testing.T) {
 	}
 	frames, sizes := [][]byte{make([]byte, headerLen+maxPacket)}, []int{0}
 	if _, err := a.ReadBatch(frames, sizes); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("error %v, want the device's", err)
+		t.Errorf("error %v, want that of the device", err)
 	}
 }
 
-// A slow device holds up nobody: what its queue does not take is lost, and said to be.
+// TestAdapterWithSlowDevice checks that WriteFrame does not block, and returns ENOBUFS for the frames that the queue
+// has no room for.
 func TestAdapterWithSlowDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &fakeDevice{mtu: 1500, limit: 4, slow: 100 * time.Microsecond}
@@ -234,7 +235,7 @@ func TestAdapterWithSlowDevice(t *testing.T) {
 		if time.Since(start) != 0 {
 			t.Error("WriteFrame waited for the device")
 		}
-		if err := a.Close(); err != nil { // sends what is queued
+		if err := a.Close(); err != nil { // sends the queued frames
 			t.Error(err)
 		}
 		if len(d.written) != taken || a.Lost() != 0 {
@@ -251,7 +252,7 @@ func TestAdapterWithSlowDevice(t *testing.T) {
 	})
 }
 
-// A device that has stopped taking packets does not stop Close.
+// TestAdapterWithStuckDevice checks that Close returns after flushTime if the device accepts no packets.
 func TestAdapterWithStuckDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &fakeDevice{mtu: 1500, limit: 1, slow: time.Hour}
@@ -269,15 +270,15 @@ func TestAdapterWithStuckDevice(t *testing.T) {
 		if waited := time.Since(start); waited != flushTime {
 			t.Errorf("Close waited %v, want %v", waited, flushTime)
 		}
-		<-time.After(4 * time.Hour) // virtual: the device comes back
+		<-time.After(4 * time.Hour) // virtual time: the device continues
 		if len(d.written) != 0 || a.Lost() != 3 {
 			t.Errorf("the closed device got %d frames; %d lost, want 3", len(d.written), a.Lost())
 		}
 	})
 }
 
-func TestAdapterCountsWhatTheDeviceRefuses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // Close waits for the sender, but not for ever
+func TestAdapterCountsRefusedFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // Close waits up to flushTime
 		d := &fakeDevice{mtu: 1500, limit: 1, refuse: io.ErrShortWrite}
 		a, err := Wrap(d)
 		if err != nil {

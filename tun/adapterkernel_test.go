@@ -11,7 +11,7 @@ import (
 	wgtun "golang.zx2c4.com/wireguard/tun"
 )
 
-// Wireguard's own TUN, with its goroutines and its batches, works behind an Adapter.
+// TestAdapterOfWireguardTUN runs an Adapter over wireguard's TUN of the kernel.
 func TestAdapterOfWireguardTUN(t *testing.T) {
 	ns := newNamespace(t)
 	var a *Adapter
@@ -56,7 +56,7 @@ func TestAdapterOfWireguardTUN(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n == 1 && isUDP(frames[0]) {
-			// Wireguard has completed the checksum, so what arrived is what we would have made, but for the IP header's ID and TTL.
+			// Wireguard has completed the checksum. Only ID and TTL in the IP header differ from those of datagram.
 			want := datagram(hostPort, ourPort, []byte("out"))
 			if got := frames[0][:sizes[0]]; !bytes.Equal(got[headerLen+20:], want[headerLen+20:]) {
 				t.Errorf("got % x, want % x", got, want)

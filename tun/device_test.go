@@ -26,7 +26,7 @@ var (
 	hostPort = netip.MustParseAddrPort("10.77.0.1:7")
 )
 
-// udpDevice opens a device and a kernel socket that talks to our side of it.
+// udpDevice opens a device, and a socket of the kernel that sends to the device's side.
 func udpDevice(t *testing.T) (*Namespace, *Device, *net.UDPConn) {
 	t.Helper()
 	ns := newNamespace(t)
@@ -34,7 +34,7 @@ func udpDevice(t *testing.T) (*Namespace, *Device, *net.UDPConn) {
 	return ns, d, dialUDP(t, ns)
 }
 
-// dialUDP makes a socket of the kernel's between hostPort and ourPort.
+// dialUDP returns a socket of the kernel from hostPort to ourPort.
 func dialUDP(t *testing.T, ns *Namespace) (socket *net.UDPConn) {
 	t.Helper()
 	inside(t, ns, func() (err error) {
@@ -60,7 +60,7 @@ func TestReadBatchReadsWaitingFrames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// All are queued by now. Each call takes as many as there is room for; the last takes what is left.
+	// All are queued by now. Each call reads as many as it has buffers for, the last one the rest.
 	frames, sizes := buffers(room)
 	got, calls := 0, 0
 	for got < sent {
@@ -72,7 +72,7 @@ func TestReadBatchReadsWaitingFrames(t *testing.T) {
 		for i := range n {
 			frame := frames[i][:sizes[i]]
 			if !isUDP(frame) {
-				continue // the kernel's own announcements
+				continue // such as a router solicitation
 			}
 			if len(frame) != headerLen+20+8+1 || frame[len(frame)-1] != byte(got) {
 				t.Errorf("frame %d is % x", got, frame)
@@ -80,15 +80,15 @@ func TestReadBatchReadsWaitingFrames(t *testing.T) {
 			got++
 		}
 		if n < room && got < sent {
-			t.Errorf("call %d took %d frames, and there were more", calls, n)
+			t.Errorf("call %d returns %d frames, and more wait", calls, n)
 		}
 	}
 	if n, err := d.ReadBatch(nil, nil); n != 0 || err == nil {
-		t.Errorf("ReadBatch without room: %d, %v", n, err)
+		t.Errorf("ReadBatch without buffers: %d, %v; want an error", n, err)
 	}
 }
 
-// readToTheEnd reads from d, and returns with what error that ended.
+// readToTheEnd reads from d until a read fails, and returns the error in a channel.
 func readToTheEnd(d *Device) <-chan error {
 	failed := make(chan error)
 	go func() {
@@ -107,7 +107,7 @@ func TestCloseEndsReadBatch(t *testing.T) {
 	ns := newNamespace(t)
 	before := runtime.NumGoroutine()
 	for i := range 20 {
-		t.Run(strconv.Itoa(i), func(t *testing.T) { // its device has a watchdog of its own
+		t.Run(strconv.Itoa(i), func(t *testing.T) { // openDevice's watchdog is that of the subtest
 			d := openDevice(t, Config{Namespace: ns})
 			failed := readToTheEnd(d)
 			if err := d.Close(); err != nil {
@@ -135,7 +135,7 @@ func deleteLink(t *testing.T, ns *Namespace, name string) {
 	})
 }
 
-func TestDeletedBySomebodyElse(t *testing.T) {
+func TestDeletedByAnotherProgram(t *testing.T) {
 	ns := newNamespace(t)
 	d := openDevice(t, Config{Namespace: ns})
 	failed := readToTheEnd(d)
@@ -168,7 +168,7 @@ func TestWriteFrameErrors(t *testing.T) {
 		}
 	}
 	if err := d.WriteFrame(cut(whole, len(whole))); err != nil {
-		t.Errorf("a part for each octet: %v", err)
+		t.Errorf("a part for each byte: %v", err)
 	}
 	withNetlink(t, ns, func(h *netlink.Handle) error {
 		link, err := h.LinkByName(d.Name())
@@ -182,7 +182,7 @@ func TestWriteFrameErrors(t *testing.T) {
 	}
 }
 
-// cut cuts a frame into n parts, the last of which repeat its last octet.
+// cut returns n parts of one byte of a frame. Those beyond the frame's end repeat its last byte.
 func cut(frame []byte, n int) (parts [][]byte) {
 	for i := range n {
 		at := min(i, len(frame)-1)
@@ -191,7 +191,8 @@ func cut(frame []byte, n int) (parts [][]byte) {
 	return parts
 }
 
-// The kernel takes packets for its addresses as soon as Open returns. (For IPv6 it would not, a moment longer.)
+// TestAddressesUsableAtOnce checks that the kernel accepts packets for its addresses as soon as Open returns. For IPv6
+// Open has to wait for it.
 func TestAddressesUsableAtOnce(t *testing.T) {
 	ns := newNamespace(t)
 	var socket *net.UDPConn
@@ -236,7 +237,7 @@ func TestConcurrentWriters(t *testing.T) {
 			}
 		})
 	}
-	// The socket's buffer may overflow, so not all need to get through here, but those that do are whole and in order.
+	// The socket's buffer may overflow, so some may be lost here. The others are whole and in order.
 	arrived, first := make(chan int), make(chan struct{})
 	go func() {
 		n := 0
@@ -250,7 +251,7 @@ func TestConcurrentWriters(t *testing.T) {
 			}
 			w, i := int(buffer[2]), int(binary.BigEndian.Uint16(buffer))
 			if w >= writers || size != 500+w || i < last[w] || !bytes.Equal(buffer[2:size], bytes.Repeat([]byte{byte(w)}, size-2)) {
-				t.Errorf("a datagram of %d octets arrived damaged: % x", size, buffer[:8])
+				t.Errorf("a datagram of %d bytes arrived damaged: % x", size, buffer[:8])
 			} else {
 				last[w] = i
 			}
@@ -268,7 +269,7 @@ func TestConcurrentWriters(t *testing.T) {
 	case <-first:
 	case <-time.After(patience): // and n is 0
 	}
-	socket.SetReadDeadline(time.Now()) // what is in its buffer has been read or is not needed
+	socket.SetReadDeadline(time.Now()) // the rest of its buffer is not needed
 	if n := <-arrived; n == 0 {
 		t.Error("no datagram arrived")
 	}
@@ -404,14 +405,14 @@ func TestNoAllocations(t *testing.T) {
 	short := [][]byte{frame[:headerLen-1]}
 	if n := testing.AllocsPerRun(100, func() {
 		if err := d.WriteFrame(short); err == nil {
-			t.Fatal("half a header was taken")
+			t.Fatal("half a header was accepted")
 		}
 	}); n != 0 {
 		t.Errorf("a WriteFrame that fails allocates %v times", n)
 	}
 }
 
-// A ReadBatch that has to wait goes through Go's poller, which must not allocate either.
+// TestNoAllocationsWaiting checks that a ReadBatch that blocks in Go's poller does not allocate.
 func TestNoAllocationsWaiting(t *testing.T) {
 	_, d, socket := udpDevice(t)
 	frames, sizes := buffers(1)
@@ -420,7 +421,7 @@ func TestNoAllocationsWaiting(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range waiting {
-			runtime.Gosched() // let the other one wait first, mostly
+			runtime.Gosched() // mostly, ReadBatch blocks first
 			socket.Write(message)
 		}
 	}()

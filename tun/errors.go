@@ -9,20 +9,20 @@ import (
 // A Reason is the kind of an [Error]. It is an error itself, for errors.Is(err, tun.ErrBusy).
 type Reason uint8
 
-// What can be wrong.
+// The reasons of an Error.
 const (
-	ErrNoDriver     Reason = iota + 1 // there is no /dev/net/tun
+	ErrNoDriver     Reason = iota + 1 // /dev/net/tun does not exist
 	ErrPermission                     // a privilege is missing
-	ErrBusy                           // the device's name is taken
-	ErrName                           // the name of the device or namespace cannot be one
+	ErrBusy                           // a device of this name exists
+	ErrName                           // the name of the device or namespace is invalid
 	ErrMTU                            // the MTU is out of range
 	ErrTxQueueLen                     // the queue length is out of range
 	ErrQueues                         // the number of queues is out of range
-	ErrAddress                        // an address cannot be a host's
+	ErrAddress                        // an address is not a host's
 	ErrAddressInUse                   // an address or its network is on another device
-	ErrNoIPv6                         // the kernel was built or told to have no IPv6
-	ErrNamespace                      // the namespace cannot be made or entered
-	ErrKernel                         // the kernel refused for a reason of its own: see Error.Err
+	ErrNoIPv6                         // the kernel has no IPv6, or it is disabled
+	ErrNamespace                      // the namespace cannot be made, opened or entered
+	ErrKernel                         // the kernel refused for another reason: see Error.Err
 )
 
 var reasons = [...]string{
@@ -40,7 +40,7 @@ var reasons = [...]string{
 	ErrKernel:       "refused by the kernel",
 }
 
-// Error names the reason in two or three words.
+// Error returns the reason in two or three words.
 func (r Reason) Error() string {
 	if int(r) < len(reasons) && reasons[r] != "" {
 		return "tun: " + reasons[r]
@@ -48,16 +48,16 @@ func (r Reason) Error() string {
 	return "tun: unknown reason"
 }
 
-// Error says why a device or namespace could not be had, and what to do about it. Its text is one line.
+// Error is the error of a device or namespace that cannot be opened or used. Its text is one line.
 type Error struct {
-	Subject string // the device, namespace or file it is about
-	Reason  Reason // its kind
-	Problem string // what is wrong
-	Advice  string // what to do; may be empty
-	Err     error  // what the kernel said; may be nil
+	Subject string // the device, namespace or file concerned
+	Reason  Reason // the kind of error
+	Problem string // the problem in a few words
+	Advice  string // the remedy; may be empty
+	Err     error  // the kernel's error; may be nil
 }
 
-// Error joins the parts to one line.
+// Error returns the parts in one line.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("tun: ")
@@ -74,7 +74,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap lets errors.Is find the Reason as well as what the kernel said, for instance os.ErrPermission.
+// Unwrap returns the Reason and the kernel's error, so that errors.Is finds either, for instance os.ErrPermission.
 func (e *Error) Unwrap() []error {
 	if e.Err == nil {
 		return []error{e.Reason}
@@ -82,22 +82,22 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Reason, e.Err}
 }
 
-// A FrameError says why one frame could not be sent. The frame is lost, as on any network, and the device goes on.
-// It holds the kernel's number, which errors.Is finds: syscall.ENOBUFS, EAGAIN or ENOMEM when memory or the queue was
-// short, EIO while the device is down, EMSGSIZE or EINVAL when no such frame can be sent.
+// A FrameError is the error of one frame that could not be sent. The frame is lost, as on any network, and the device
+// continues to work. The value is the kernel's errno, which errors.Is finds: syscall.ENOBUFS, EAGAIN or ENOMEM if the
+// queue was full or memory was short, EIO while the device is down, EMSGSIZE or EINVAL if the frame is invalid.
 type FrameError syscall.Errno
 
-// Error says it in words.
+// Error returns the text of the errno.
 func (e FrameError) Error() string { return "tun: frame lost: " + syscall.Errno(e).Error() }
 
-// Unwrap returns the kernel's number as a syscall.Errno.
+// Unwrap returns the errno as a syscall.Errno.
 func (e FrameError) Unwrap() error { return syscall.Errno(e) }
 
 var (
-	// ErrGone is what a [Device] says that somebody else has deleted. It will not come back.
-	ErrGone = errors.New("tun: the device was deleted by somebody else")
-	// ErrNeedsOffload is what an [Adapter] says to a frame that it would have to complete or cut. The frame is lost.
-	ErrNeedsOffload = errors.New("tun: frame lost: the device takes only finished packets")
+	// ErrGone is the error of a [Device] that another program has deleted. It is permanent.
+	ErrGone = errors.New("tun: the device was deleted by another program")
+	// ErrNeedsOffload is the error of an [Adapter] for a superframe or a partial checksum. The frame is lost.
+	ErrNeedsOffload = errors.New("tun: frame lost: the device accepts neither superframes nor partial checksums")
 
-	errBatch = errors.New("tun: ReadBatch without room for a frame")
+	errBatch = errors.New("tun: ReadBatch: no buffer for a frame")
 )

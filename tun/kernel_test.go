@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long a test waits for the kernel before it fails.
+// patience is the time that a test waits for the kernel before it fails.
 const patience = 20 * time.Second
 
-// requireKernel ends the test where it cannot make namespaces and devices.
+// requireKernel ends the test if this process cannot make namespaces and devices.
 func requireKernel(t *testing.T) {
 	t.Helper()
 	missing := ""
@@ -29,8 +29,8 @@ func requireKernel(t *testing.T) {
 	}
 }
 
-// notTested ends a test that needs what this machine has not: as a failure in CI, where a skip would hide that nothing was
-// tested, and as a skip that says so elsewhere.
+// notTested ends a test that needs something this machine lacks. With CI=true it fails, since a skip would hide that
+// the test has not run; otherwise it skips.
 func notTested(t *testing.T, missing string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -39,7 +39,7 @@ func notTested(t *testing.T, missing string) {
 	t.Skip("NOT TESTED: this test needs", missing)
 }
 
-// newNamespace makes a namespace without a name for one test.
+// newNamespace makes a namespace without a name for a test.
 func newNamespace(t *testing.T) *Namespace {
 	t.Helper()
 	requireKernel(t)
@@ -55,7 +55,7 @@ func newNamespace(t *testing.T) *Namespace {
 	return n
 }
 
-// openDevice opens a device for one test. A test that waits for it in vain ends after patience, with os.ErrClosed.
+// openDevice opens a device for a test. It closes the device after patience, which ends a read that waits in vain.
 func openDevice(t *testing.T, cfg Config) *Device {
 	t.Helper()
 	d, err := Open(cfg)
@@ -95,7 +95,7 @@ func withNetlink(t *testing.T, n *Namespace, f func(*netlink.Handle) error) {
 	})
 }
 
-// links are the devices of the namespace, by name.
+// links returns the devices of the namespace by name.
 func links(t *testing.T, n *Namespace) map[string]*netlink.LinkAttrs {
 	t.Helper()
 	found := make(map[string]*netlink.LinkAttrs)
@@ -109,7 +109,7 @@ func links(t *testing.T, n *Namespace) map[string]*netlink.LinkAttrs {
 	return found
 }
 
-// eventually polls until the condition holds, and fails the test when it does not for too long.
+// eventually polls until the condition holds, and fails the test after patience.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)

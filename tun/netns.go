@@ -16,26 +16,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// namespaceDir is where `ip netns` keeps names: each a file with a namespace mounted on it.
+// namespaceDir is the directory of the names that `ip netns` shows. Each is a file with a namespace mounted on it.
 const namespaceDir = "/run/netns"
 
-// Namespace is a network namespace: devices, addresses, routes and sockets of its own. A nil *Namespace stands for the
-// one of the calling thread.
+// Namespace is a network namespace, with devices, addresses, routes and sockets of its own. A nil *Namespace stands for
+// that of the calling thread.
 type Namespace struct {
 	name  string // "" for none
 	owned bool   // made by minitcp, in this or another process
 
 	mu     sync.RWMutex
-	handle netns.NsHandle // netns.None() after Close; holds a shared lock if the namespace has a name
+	handle netns.NsHandle // netns.None() after Close; it has a shared flock(2) if the namespace has a name
 }
 
-// ownerMark is the alias of the loopback device in a namespace that minitcp has made. It ends with the namespace.
+// ownerMark is the alias of the loopback device in a namespace that minitcp has made. It marks the namespace as
+// minitcp's for as long as the namespace exists.
 const ownerMark = "namespace made by minitcp"
 
-// NewNamespace returns the namespace of that name, as `ip netns` and `ip netns exec` know it; if there is none it makes
-// one, with its loopback device up. A namespace that NewNamespace has made, in any process, ends with the last Namespace
-// of it: see [Namespace.Close]. With the name "" it makes one without a name. It needs CAP_SYS_ADMIN. Its errors are of
-// type [*Error].
+// NewNamespace opens the namespace of that name, as in `ip netns`. If none exists, it makes one, with its loopback
+// device up. The name "" makes a namespace without a name. Closing the last Namespace of a namespace that NewNamespace
+// has made, in any process, removes it: see [Namespace.Close]. NewNamespace needs CAP_SYS_ADMIN. Its errors are of type
+// [*Error].
 func NewNamespace(name string) (*Namespace, error) {
 	if name != "" {
 		if err := checkNamespaceName(name); err != nil {
@@ -47,7 +48,7 @@ func NewNamespace(name string) (*Namespace, error) {
 		}
 	}
 	n, err := makeNamespace(name)
-	if errors.Is(err, os.ErrExist) && name != "" { // somebody else was quicker
+	if errors.Is(err, os.ErrExist) && name != "" { // another program made it in the meantime
 		if n, err := findNamespace(name); n != nil || err != nil {
 			return n, err
 		}
@@ -55,19 +56,19 @@ func NewNamespace(name string) (*Namespace, error) {
 	return n, err
 }
 
-// findNamespace opens a namespace that has a name. It returns nil and no error when there is none.
+// findNamespace opens the namespace of that name. It returns nil and no error if none exists.
 func findNamespace(name string) (*Namespace, error) {
 	for range maxFinds {
 		n, err := openNamespace(name)
 		if n == nil || n.isCurrent() {
 			return n, err
 		}
-		n.handle.Close() // its last Namespace was closed in the meantime
+		n.handle.Close() // removed in the meantime, by the Close of its last Namespace
 	}
-	return nil, namespaceError(name, "changes all the time", nil)
+	return nil, namespaceError(name, "is removed and made again all the time", nil)
 }
 
-// maxFinds is the number of times that findNamespace looks for a namespace that others remove and make.
+// maxFinds is the number of times that findNamespace opens a namespace that other programs remove and make again.
 const maxFinds = 100
 
 func openNamespace(name string) (*Namespace, error) {
@@ -76,10 +77,10 @@ func openNamespace(name string) (*Namespace, error) {
 	if err := unix.Statfs(path, &fs); errors.Is(err, unix.ENOENT) {
 		return nil, nil
 	} else if err != nil {
-		return nil, namespaceError(name, "cannot be looked up", err)
+		return nil, namespaceError(name, "cannot be inspected", err)
 	}
 	if fs.Type != unix.NSFS_MAGIC {
-		return nil, &Error{Subject: path, Reason: ErrNamespace, Problem: "there is a file in the place of a namespace",
+		return nil, &Error{Subject: path, Reason: ErrNamespace, Problem: "is a file, not a namespace",
 			Advice: "remove it with: ip netns delete " + name}
 	}
 	handle, err := netns.GetFromPath(path)
@@ -102,7 +103,7 @@ func openNamespace(name string) (*Namespace, error) {
 	return n, nil
 }
 
-// makeNamespace makes a namespace, and gives it a name unless that is "".
+// makeNamespace makes a namespace, and names it unless name is "".
 func makeNamespace(name string) (*Namespace, error) {
 	n := &Namespace{name: name, owned: true, handle: netns.None()}
 	err := onThread(func() error {
@@ -118,7 +119,7 @@ func makeNamespace(name string) (*Namespace, error) {
 		if name == "" {
 			return nil
 		}
-		err = n.share() // before others can find it
+		err = n.share() // before other programs can open it
 		if err == nil {
 			if err = bindName(name); err != nil {
 				err = namespaceError(name, "cannot be given its name in "+namespaceDir, err)
@@ -135,7 +136,7 @@ func makeNamespace(name string) (*Namespace, error) {
 	return n, nil
 }
 
-// bindName names the namespace of this thread. Unlike netns.NewNamed it leaves nothing behind when it fails.
+// bindName names the namespace of this thread. Unlike netns.NewNamed it leaves no file behind if it fails.
 func bindName(name string) error {
 	if err := os.MkdirAll(namespaceDir, 0o755); err != nil {
 		return err
@@ -170,11 +171,12 @@ func loopbackUp() error {
 	return handle.LinkSetUp(lo)
 }
 
-// Name is the name it was asked for with; "" if it has none.
+// Name returns the namespace's name, or "" if it has none.
 func (n *Namespace) Name() string { return n.name }
 
-// Do runs f on a thread inside the namespace and returns f's error. Sockets and devices that f itself makes belong to
-// the namespace for good, as do processes it starts; goroutines it starts run outside. For a nil *Namespace, Do calls f.
+// Do runs f on a thread in the namespace and returns f's error. Sockets and devices that f makes stay in the namespace,
+// as do processes that it starts. Goroutines that it starts run outside of the namespace. For a nil *Namespace, Do
+// calls f.
 func (n *Namespace) Do(f func() error) error {
 	if n == nil {
 		return f()
@@ -199,8 +201,8 @@ func (n *Namespace) enter() error {
 	return nil
 }
 
-// share locks the namespace against its removal by another Namespace of it. The kernel drops the lock when the handle is
-// closed or the process ends.
+// share locks the namespace against its removal by another Namespace of it. The kernel releases the lock when the
+// handle is closed or the process ends.
 func (n *Namespace) share() error {
 	if err := unix.Flock(int(n.handle), unix.LOCK_SH); err != nil {
 		return namespaceError(n.name, "cannot be locked", err)
@@ -208,13 +210,13 @@ func (n *Namespace) share() error {
 	return nil
 }
 
-// isLast reports whether no other Namespace of it is open, in any process. It keeps others from opening one until the
-// handle is closed.
+// isLast reports whether no other Namespace of it is open, in any process. If so, none can be opened until the handle
+// is closed.
 func (n *Namespace) isLast() bool {
 	return unix.Flock(int(n.handle), unix.LOCK_EX|unix.LOCK_NB) == nil
 }
 
-// isCurrent reports whether the name stands for this namespace still.
+// isCurrent reports whether the name still refers to this namespace.
 func (n *Namespace) isCurrent() bool {
 	current, err := netns.GetFromName(n.name)
 	if err != nil {
@@ -224,10 +226,10 @@ func (n *Namespace) isCurrent() bool {
 	return current.Equal(n.handle)
 }
 
-// Close lets go of the namespace. It removes the namespace's name if NewNamespace has made the namespace, in this or
-// another process, and no other Namespace of it is open: one that a killed process has left is removed, too. The kernel
-// keeps the rest of a namespace until its last process, socket and TUN are gone: close devices first. Closing again does
-// nothing.
+// Close releases the namespace. It removes the namespace's name if NewNamespace has made the namespace, in this or
+// another process, and no other Namespace of it is open; this includes a namespace that a killed process has left. The
+// kernel keeps the namespace itself until its last process, socket and TUN are gone, so close devices first. Further
+// calls do nothing.
 func (n *Namespace) Close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -239,7 +241,7 @@ func (n *Namespace) Close() error {
 		return nil
 	}
 	if !n.isCurrent() {
-		return nil // removed, and perhaps made anew, by another program
+		return nil // another program has removed the name, and perhaps made it again
 	}
 	if err := netns.DeleteNamed(n.name); err != nil {
 		return namespaceError(n.name, "cannot be removed", err)
@@ -260,8 +262,8 @@ func checkNamespaceName(name string) error {
 		!strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		return nil
 	}
-	return &Error{Subject: fmt.Sprintf("%q", name), Reason: ErrName, Problem: "no namespace can have this name",
-		Advice: fmt.Sprintf("choose one of at most %d octets without white space and '/'", unix.NAME_MAX)}
+	return &Error{Subject: fmt.Sprintf("%q", name), Reason: ErrName, Problem: "invalid namespace name",
+		Advice: fmt.Sprintf("choose one of at most %d bytes without white space and '/'", unix.NAME_MAX)}
 }
 
 func namespaceError(name, problem string, err error) error {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uniqueName is a namespace name nobody else has; what is left of it is removed after the test.
+// uniqueName returns a name that no other namespace has, and its path. It removes a remaining namespace after the test.
 func uniqueName(t *testing.T) (name, path string) {
 	t.Helper()
 	requireKernel(t)
@@ -29,7 +29,7 @@ func uniqueName(t *testing.T) (name, path string) {
 	return name, path
 }
 
-// identity tells namespaces apart.
+// identity returns a text that differs for every namespace.
 func identity(t *testing.T, n *Namespace) (id string) {
 	t.Helper()
 	inside(t, n, func() (err error) {
@@ -118,7 +118,7 @@ func TestNamespaceClosedByManyAtOnce(t *testing.T) {
 			wg.Go(func() {
 				n, err := NewNamespace(name)
 				if errors.Is(err, ErrNamespace) {
-					return // the name stands for nothing yet
+					return // the name exists before the namespace is mounted on it
 				}
 				if err != nil {
 					t.Error(err)
@@ -168,8 +168,9 @@ func TestForeignNamespaceStays(t *testing.T) {
 	}
 }
 
-// Whoever made a namespace and finds another in its place leaves that alone.
-func TestNamespaceReplacedBySomebodyElse(t *testing.T) {
+// TestNamespaceReplacedByAnotherProgram checks that Close leaves a namespace alone that has taken the name of the one
+// that NewNamespace made.
+func TestNamespaceReplacedByAnotherProgram(t *testing.T) {
 	name, path := uniqueName(t)
 	first, err := NewNamespace(name)
 	if err != nil {
@@ -188,13 +189,13 @@ func TestNamespaceReplacedBySomebodyElse(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(path); err != nil {
-		t.Error("another's namespace was removed")
+		t.Error("Close removed another namespace")
 	}
 	if err := errors.Join(unix.Unmount(path, unix.MNT_DETACH), os.Remove(path)); err != nil {
 		t.Fatal(err)
 	}
 	if err := second.Close(); err != nil {
-		t.Errorf("Close of one that is removed already: %v", err)
+		t.Errorf("Close of a namespace without its name: %v", err)
 	}
 }
 
@@ -209,7 +210,7 @@ func TestNamespaceMadeByManyAtOnce(t *testing.T) {
 				all[i] = n
 				return
 			}
-			// Between the name and the namespace there is a moment in which the name stands for nothing yet.
+			// The name exists a moment before the namespace is mounted on it.
 			if !errors.Is(err, ErrNamespace) {
 				t.Error(err)
 			}
@@ -243,7 +244,7 @@ func TestAnonymousNamespaces(t *testing.T) {
 	}
 }
 
-// No thread is left in a namespace when nobody runs in it.
+// TestDoRestoresThreads checks that no thread stays in a namespace after Do.
 func TestDoRestoresThreads(t *testing.T) {
 	n := newNamespace(t)
 	here := identity(t, nil)
@@ -257,7 +258,7 @@ func TestDoRestoresThreads(t *testing.T) {
 					if at := identity(t, nil); at != there { // nil: this very thread
 						t.Errorf("Do ran in %s, want %s", at, there)
 					}
-					// Within another Do, the way home is the same.
+					// A Do within Do returns to the same namespace.
 					return n.Do(func() error { return failure })
 				})
 				if err != failure {
@@ -279,7 +280,7 @@ func TestDoRestoresThreads(t *testing.T) {
 	}
 }
 
-// t.FailNow in Do ends the caller too.
+// TestDoPropagatesGoexit checks that runtime.Goexit, as in t.FailNow, within Do ends the caller too.
 func TestDoPropagatesGoexit(t *testing.T) {
 	n := newNamespace(t)
 	returned, done := false, make(chan struct{})
@@ -323,7 +324,7 @@ func TestNamespaceRefuses(t *testing.T) {
 func TestNamespaceWithoutPrivilege(t *testing.T) {
 	n := newNamespace(t)
 	unprivileged(t, func() {
-		// NewNamespace does this on another thread, which would have the privilege here.
+		// NewNamespace uses another thread, which has the privilege here.
 		checkError(t, n.enter(), ErrPermission, "run as root")
 		checkError(t, namespaceError("x", "cannot be made", unix.Unshare(unix.CLONE_NEWNET)), ErrPermission, "CAP_SYS_ADMIN")
 	})

@@ -11,12 +11,12 @@ import (
 
 const cloneDevice = "/dev/net/tun"
 
-// offloads is what the kernel may leave to us: checksums, and cutting superframes of TCP, those that begin with a CWR
-// included. UDP's (USO) is not among it; nothing here could use one.
+// offloads are those that the kernel may leave to the reader of the device: transport checksums, and the segmentation
+// of TCP superframes, including those that begin with CWR. UDP segmentation (USO) is not among them.
 const offloads = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
 
-// Open makes a TUN, configures it, and brings it up. The device, its addresses and its routes are gone when it is
-// closed, when the process ends, or when Open fails. It needs CAP_NET_ADMIN in the namespace, and access to
+// Open makes a TUN, configures it, and brings it up. The kernel removes the device, its addresses and its routes when
+// it is closed, when the process ends, or when Open fails. Open needs CAP_NET_ADMIN in the namespace, and access to
 // /dev/net/tun. Its errors are of type [*Error].
 func Open(cfg Config) (*Device, error) {
 	cfg.setDefaults()
@@ -31,7 +31,7 @@ func Open(cfg Config) (*Device, error) {
 	return d, err
 }
 
-// open does the work of Open on a thread that is in the right namespace.
+// open is Open on a thread in the device's namespace, with a checked configuration.
 func open(cfg *Config) (*Device, error) {
 	d := &Device{name: cfg.Name, mtu: cfg.MTU, maxFrame: usualFrame}
 	err := d.addQueues(cloneDevice, cfg)
@@ -42,13 +42,13 @@ func open(cfg *Config) (*Device, error) {
 		d.maxFrame = usualFrame
 	}
 	if err != nil {
-		d.closeQueues() // undoes everything: the device lives as long as its files
+		d.closeQueues() // removes the device, which exists as long as its files
 		return nil, err
 	}
 	return d, nil
 }
 
-// addQueues makes the device, which must not exist, and opens it as often as it is to have queues.
+// addQueues makes the device, which must not exist, and opens it once for each queue.
 func (d *Device) addQueues(path string, cfg *Config) error {
 	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
 	if cfg.Queues > 1 {
@@ -74,20 +74,20 @@ func (d *Device) addQueues(path string, cfg *Config) error {
 			q.attached.Store(true)
 			continue
 		}
-		if err := q.set(unix.IFF_DETACH_QUEUE); err != nil { // the device is down: no frame waits
-			return configureError(name, "the device's queues cannot be prepared", err)
+		if err := q.set(unix.IFF_DETACH_QUEUE); err != nil { // no frame is lost: the device is still down
+			return configureError(name, "cannot detach a queue", err)
 		}
 	}
 	return nil
 }
 
-// attach opens the device of that name in where, the namespace of this thread, with IFF_TUN_EXCL makes it, and returns wireguard's view of it, with its true
-// name.
+// attach opens a queue of the device of that name in where, the namespace of this thread, and returns the wireguard
+// device of it and its final name. With IFF_TUN_EXCL it makes the device.
 //
-// It does by hand the first half of wireguard's CreateTUN, for four reasons. TUN_EXCL makes sure that the device is
-// ours and so ends with us, where CreateTUN would take over a persistent one that somebody else set up. CreateTUN
-// leaves the file open when TUNSETIFF fails, and knows one queue only. And its two goroutines, which watch for changes
-// and write to the device once a second to learn whether it is up, have no use here.
+// It replaces the first half of wireguard's CreateTUN, for four reasons. CreateTUN does not set IFF_TUN_EXCL, so it may
+// open an existing persistent device, which would outlive this process. It leaves the file open if TUNSETIFF fails. It
+// makes devices with one queue only. And it starts two goroutines, which watch for changes and write to the device once
+// a second to learn whether it is up; they have no use here.
 func attach(path, name string, flags uint16, where *Namespace) (wgtun.Device, string, error) {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -97,10 +97,10 @@ func attach(path, name string, flags uint16, where *Namespace) (wgtun.Device, st
 		unix.Close(fd)
 		return nil, "", setInterfaceError(name, where, err)
 	}
-	// From here on the descriptor belongs to wireguard's os.File, also when this fails.
+	// From here on the descriptor belongs to wireguard's os.File, even if the call fails.
 	inner, actual, err := wgtun.CreateUnmonitoredTUNFromFD(fd)
 	if err != nil {
-		return nil, "", &Error{Subject: name, Reason: ErrKernel, Problem: "the device cannot be set up", Err: err,
+		return nil, "", &Error{Subject: name, Reason: ErrKernel, Problem: "cannot set the device up", Err: err,
 			Advice: "minitcp needs a TUN with TCP segmentation offload, which Linux has since 2.6.27"}
 	}
 	return inner, actual, nil
@@ -119,13 +119,13 @@ func openError(path string, err error) error {
 	e := &Error{Subject: path, Err: err}
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		e.Reason, e.Problem = ErrNoDriver, "the kernel's TUN driver is not there"
-		e.Advice = "load it with: modprobe tun; in a container, pass the device in with: --device /dev/net/tun"
+		e.Reason, e.Problem = ErrNoDriver, "the kernel's TUN driver is missing"
+		e.Advice = "load it with: modprobe tun; for a container, pass the device with: --device /dev/net/tun"
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		e.Reason, e.Problem = ErrPermission, "no right to open it"
-		e.Advice = "run as root, or as root permit others with: chmod 666 " + path
+		e.Reason, e.Problem = ErrPermission, "no permission to open it"
+		e.Advice = "run as root, or as root permit other users with: chmod 666 " + path
 	default:
-		e.Reason, e.Problem = ErrKernel, "cannot be opened"
+		e.Reason, e.Problem = ErrKernel, "cannot open it"
 	}
 	return e
 }
@@ -134,16 +134,16 @@ func setInterfaceError(name string, where *Namespace, err error) error {
 	e := &Error{Subject: name, Err: err}
 	switch {
 	case errors.Is(err, unix.EBUSY):
-		e.Reason, e.Problem = ErrBusy, "there is a network device of this name already"
+		e.Reason, e.Problem = ErrBusy, "a network device of this name exists already"
 		e.Advice = "choose another name, or remove it with: " + where.command("ip link delete "+name)
 	case errors.Is(err, unix.EPERM):
-		e.Reason, e.Problem = ErrPermission, "no right to make a network device"
+		e.Reason, e.Problem = ErrPermission, "no permission to make a network device"
 		e.Advice = "run as root, or with CAP_NET_ADMIN in this network namespace"
 	case errors.Is(err, unix.EINVAL):
-		e.Reason, e.Problem = ErrName, "the kernel takes no device of this name"
+		e.Reason, e.Problem = ErrName, "the kernel refuses this name"
 		e.Advice = "choose another name"
 	default:
-		e.Reason, e.Problem = ErrKernel, "the device cannot be made"
+		e.Reason, e.Problem = ErrKernel, "cannot make the device"
 	}
 	return e
 }

@@ -21,7 +21,7 @@ func TestOpenConfigures(t *testing.T) {
 	addresses := prefixes("10.77.0.1/24", "fd77::1/64")
 	d := openDevice(t, Config{Name: "mini0", MTU: 1400, HostAddresses: addresses, Namespace: ns, TxQueueLen: 777})
 	if d.Name() != "mini0" || d.MTU() != 1400 || !d.Offloads() {
-		t.Errorf("device says %q, MTU %d, offloads %v", d.Name(), d.MTU(), d.Offloads())
+		t.Errorf("the device has the name %q, MTU %d, offloads %v", d.Name(), d.MTU(), d.Offloads())
 	}
 	link := links(t, ns)["mini0"]
 	if link == nil {
@@ -88,11 +88,11 @@ func TestOpenRefuses(t *testing.T) {
 		name string
 		cfg  Config
 		want Reason
-		says string
+		text string
 	}{
 		{"busy", Config{Name: "taken"}, ErrBusy, "ip link delete taken"},
 		{"busy, not a TUN", Config{Name: "lo"}, ErrBusy, "already"},
-		{"name too long", Config{Name: "sixteen-octets-x"}, ErrName, "at most 15"},
+		{"name too long", Config{Name: "sixteen-bytes-xx"}, ErrName, "at most 15"},
 		{"name with slash", Config{Name: "a/b"}, ErrName, "'/'"},
 		{"name with space", Config{Name: "a b"}, ErrName, "white space"},
 		{"name with formats", Config{Name: "a%d%d"}, ErrName, "%d"},
@@ -104,7 +104,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"queue too long", Config{Name: "x", TxQueueLen: 65537}, ErrTxQueueLen, "65536"},
 		{"fewer queues than one", Config{Name: "x", Queues: -1}, ErrQueues, "from 1"},
 		{"too many queues", Config{Name: "x", Queues: 257}, ErrQueues, "256"},
-		{"address given twice", Config{Name: "x", HostAddresses: prefixes("10.78.0.1/24", "10.78.0.1/24")}, ErrAddressInUse, "twice"},
+		{"duplicate address", Config{Name: "x", HostAddresses: prefixes("10.78.0.1/24", "10.78.0.1/24")}, ErrAddressInUse, "duplicate"},
 		{"same address elsewhere", Config{Name: "x", HostAddresses: prefixes("10.77.0.1/32")}, ErrAddressInUse, "taken"},
 		{"same network elsewhere", Config{Name: "x", HostAddresses: prefixes("10.77.0.9/24")}, ErrAddressInUse, "10.77.0.1/24 on taken"},
 		{"larger network", Config{Name: "x", HostAddresses: prefixes("10.0.0.1/8")}, ErrAddressInUse, "taken"},
@@ -129,9 +129,9 @@ func TestOpenRefuses(t *testing.T) {
 				d.Close()
 				t.Fatal("opened")
 			}
-			checkError(t, err, test.want, test.says)
+			checkError(t, err, test.want, test.text)
 			if d != nil {
-				t.Error("a device along with the error")
+				t.Error("Open returns a device with an error")
 			}
 			if now := links(t, ns); now["x"] != nil || len(now) != 2 {
 				t.Errorf("devices left behind: %v", now)
@@ -143,16 +143,16 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// checkError checks that the error is one line, of the wanted kind, and says what is wanted.
-func checkError(t *testing.T, err error, want Reason, says string) {
+// checkError checks that the error is one line that contains a text, and is of a kind.
+func checkError(t *testing.T, err error, want Reason, text string) {
 	t.Helper()
 	t.Log(err)
 	var e *Error
 	if !errors.As(err, &e) || !errors.Is(err, want) {
 		t.Errorf("error is %T %v, want %v", err, err, want)
 	}
-	if line := err.Error(); !strings.Contains(line, says) || strings.Contains(line, "\n") {
-		t.Errorf("error is %q, want one line with %q", line, says)
+	if line := err.Error(); !strings.Contains(line, text) || strings.Contains(line, "\n") {
+		t.Errorf("error is %q, want one line with %q", line, text)
 	}
 }
 

@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// The tests of superframes need a TCP on our side of the device. This one is just enough to meet the kernel's: it
-// answers a SYN, acknowledges, and sends; nothing is ever lost here, and only this file knows IP and TCP.
+// The tests of superframes need a TCP on the device's side. The one in this file suffices for the kernel's: it accepts
+// a SYN, acknowledges, and sends. It does not retransmit, because no frame is lost here. Only this file knows IP and
+// TCP.
 
 const (
 	flagFIN, flagSYN, flagRST, flagPSH, flagACK = 1, 2, 4, 8, 16
@@ -42,7 +43,7 @@ func (v virtio) bytes() []byte {
 	return n.AppendUint16(n.AppendUint16(n.AppendUint16(b, v.gsoSize), v.csumAt), v.csumOff)
 }
 
-// sum is RFC 1071's, not complemented.
+// sum returns the sum of RFC 1071 without the final complement.
 func sum(initial uint16, b []byte) uint16 {
 	s := uint32(initial)
 	for ; len(b) > 1; b = b[2:] {
@@ -62,7 +63,7 @@ func pseudoHeader(src, dst netip.Addr, protocol byte, length int) uint16 {
 	return sum(s, []byte{0, protocol, byte(length >> 16), 0, byte(length >> 8), byte(length)})
 }
 
-// ipHeader is an IP header without extensions for a payload of that length.
+// ipHeader returns an IP header without options for a payload of that length.
 func ipHeader(src, dst netip.Addr, protocol byte, length int) []byte {
 	if src.Is4() {
 		h := []byte{0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, protocol, 0, 0}
@@ -84,7 +85,7 @@ func parseIP(b []byte) (src netip.Addr, protocol byte, payload []byte) {
 	return netip.AddrFrom16([16]byte(b[8:])), b[6], b[40:]
 }
 
-// datagram is a finished UDP packet, ready for WriteFrame.
+// datagram returns a frame of a UDP packet with a complete checksum.
 func datagram(from, to netip.AddrPort, data []byte) []byte {
 	udp := make([]byte, 8, 8+len(data))
 	binary.BigEndian.PutUint16(udp, from.Port())
@@ -96,7 +97,7 @@ func datagram(from, to netip.AddrPort, data []byte) []byte {
 	return append(frame, udp...)
 }
 
-// peer is one connection of the kernel's, seen from our side.
+// peer is the other end of a TCP connection of the kernel.
 type peer struct {
 	t             *testing.T
 	device        *Device
@@ -108,7 +109,7 @@ type peer struct {
 	pending []received
 }
 
-// received is a TCP segment, or a superframe of them, that the kernel sent.
+// received is a TCP segment, or a superframe of segments, that the kernel has sent.
 type received struct {
 	virtio     virtio
 	packetLen  int
@@ -123,7 +124,7 @@ func newPeer(t *testing.T, d *Device, local netip.AddrPort) *peer {
 	return &peer{t: t, device: d, local: local, seq: 1 << 31, frames: frames, sizes: sizes}
 }
 
-// receive returns the next TCP segment. Other traffic of the kernel's, such as router solicitations, is skipped.
+// receive returns the next TCP segment. It skips other packets, such as router solicitations.
 func (p *peer) receive() received {
 	p.t.Helper()
 	for len(p.pending) == 0 {
@@ -149,7 +150,7 @@ func (p *peer) receive() received {
 	return r
 }
 
-// send sends one segment, or with a gsoSize a superframe, in several parts and with a checksum for the kernel to complete.
+// send sends one segment, or with a gsoSize a superframe, in several parts and with an incomplete checksum.
 func (p *peer) send(flags byte, options, data []byte, gsoSize int) {
 	p.t.Helper()
 	tcp := make([]byte, 20, 20+len(options))
@@ -179,12 +180,13 @@ func (p *peer) send(flags byte, options, data []byte, gsoSize int) {
 	p.seq += uint32(len(data))
 }
 
-// accept answers the kernel's SYN. Without a timestamps option in the answer, its MSS will be peerMSS exactly.
+// accept sends a SYN-ACK for the kernel's SYN, without a timestamps option, so that the kernel's MSS is peerMSS
+// exactly.
 func (p *peer) accept() error {
 	p.t.Helper()
 	syn := p.receive()
 	if syn.flags != flagSYN {
-		return errors.New("the first segment is no SYN")
+		return errors.New("the first segment is not a SYN")
 	}
 	p.ack = syn.seq + 1
 	p.send(flagSYN|flagACK, []byte{2, 4, peerMSS >> 8, peerMSS & 0xff, 1, 3, 3, windowScaleShift}, nil, 0)

@@ -23,8 +23,9 @@ type queue struct {
 	raw   syscall.RawConn
 	fd    int // valid while life is held and closed is false
 
-	// life keeps the file open during a write. Writers share it: the kernel accepts frames from many threads at once, while
-	// os.File would serialize them. Each queue has its own, so that writers of different queues share no cache line.
+	// life keeps the file open during a write. Writers share it: the kernel accepts frames from many threads at once,
+	// while os.File would serialize them. Each queue has its own, so that writers of different queues share no cache
+	// line.
 	life   sync.RWMutex
 	closed bool
 
@@ -45,8 +46,9 @@ type queue struct {
 	}
 }
 
-// maxPolls is the number of times that an empty queue is polled, yielding in between, before the reader blocks. To block and
-// be woken costs more than the time in which a peer on the same machine replies; see bench/README.md for the measurement.
+// maxPolls is the number of times that an empty queue is polled, yielding in between, before the reader blocks. To
+// block and be woken costs more than the time in which a peer on the same machine replies; see bench/README.md for the
+// measurement.
 const maxPolls = 64
 
 // minBatch is the smallest number of frames that are read at once.
@@ -73,8 +75,8 @@ func newQueue(inner wgtun.Device, name string) (*queue, error) {
 	return q, nil
 }
 
-// use attaches the queue before its first read or write. The queue stays attached until Close, because the kernel discards
-// the frames that wait in a queue when it is detached.
+// use attaches the queue before its first read or write. The queue stays attached until Close, because the kernel
+// discards the frames that wait in a queue when it is detached.
 func (q *queue) use() error {
 	if q.attached.Load() {
 		return nil
@@ -104,8 +106,8 @@ func (q *queue) gone() bool {
 	return unix.IoctlIfreq(q.fd, unix.TUNGETIFF, request) == unix.EBADFD
 }
 
-// accepts reports whether the kernel finds the memory for a frame of that size. The frame it tries is invalid, so the kernel
-// drops it, and counts it as dropped.
+// accepts reports whether the kernel finds the memory for a frame of that size. The frame it tries is invalid, so the
+// kernel drops it, and counts it as dropped.
 func (q *queue) accepts(size int) bool {
 	return writev(q.fd, [][]byte{make([]byte, size)}) == unix.EINVAL // ENOMEM otherwise
 }
@@ -163,8 +165,8 @@ func (q *queue) readBatch(frames [][]byte, sizes []int) (int, error) {
 	return n, nil
 }
 
-// readAvailable reads frames without blocking. It returns false if there is none: it is called again when the file becomes
-// readable.
+// readAvailable reads frames without blocking. It returns false if there is none: it is called again when the file
+// becomes readable.
 func (q *queue) readAvailable(fd uintptr) bool {
 	r := &q.reading
 	for r.n < len(r.frames) {
@@ -216,8 +218,8 @@ func (q *queue) closeUring() {
 	}
 }
 
-// readError returns the error of ReadQueue for one of a failed read. If the device was deleted while no read was blocked, the
-// error of Go's poller is only that it cannot wait for the file.
+// readError returns the error of ReadQueue for one of a failed read. If the device was deleted while no read was
+// blocked, the error of Go's poller is only that it cannot wait for the file.
 func (q *queue) readError(err error) error {
 	q.life.RLock()
 	defer q.life.RUnlock()
@@ -246,8 +248,8 @@ func (q *queue) close() error {
 	return err
 }
 
-// Neither read nor writev blocks, so the Go scheduler is not told of them. Otherwise it would take the processor away from a
-// thread in a long call, which then has to wait for one: this costs a twentieth of the CPU time.
+// Neither read nor writev blocks, so the Go scheduler is not told of them. Otherwise it would take the processor away
+// from a thread in a long call, which then has to wait for one: this costs a twentieth of the CPU time.
 
 // read is unix.Read without its calls of the scheduler.
 func read(fd int, p []byte) (int, syscall.Errno) {
@@ -258,8 +260,8 @@ func read(fd int, p []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// maxParts is the number of parts that writev accepts without allocating: the headers, and the data of a frame of MaxFrame
-// bytes in parts of 8 KiB.
+// maxParts is the number of parts that writev accepts without allocating: the headers, and the data of a frame of
+// MaxFrame bytes in parts of 8 KiB.
 const maxParts = 40
 
 // writev is unix.Writev without its allocations. A TUN accepts the whole frame or nothing.

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// queued is a frame and the queue it was read from.
+// queued is a datagram and the number of its queue.
 type queued struct {
 	queue int
 	data  []byte
 }
 
-// readQueues reads every queue of a device until it is closed.
+// readQueues reads every queue of a device until Close, and sends the datagrams in a channel.
 func readQueues(t *testing.T, d *Device) <-chan queued {
 	arrived := make(chan queued, 1000)
 	var readers sync.WaitGroup
@@ -50,7 +50,7 @@ func readQueues(t *testing.T, d *Device) <-chan queued {
 	return arrived
 }
 
-// Many flows share the queues; none of their frames is lost, and every queue gets some.
+// TestQueuesShareTheFlows checks that every queue receives some of many flows, and that no frame is lost.
 func TestQueuesShareTheFlows(t *testing.T) {
 	ns := newNamespace(t)
 	d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24"), Queues: 3})
@@ -85,12 +85,12 @@ func TestQueuesShareTheFlows(t *testing.T) {
 	}
 	for i, n := range perQueue {
 		if n == 0 {
-			t.Errorf("of %d flows none came to queue %d: %v", flows, i, perQueue)
+			t.Errorf("none of %d flows arrives on queue %d: %v", flows, i, perQueue)
 		}
 	}
 }
 
-// A flow follows the queue it was last answered on.
+// TestFlowFollowsItsQueue checks that a flow arrives on the queue to which a reply was last written.
 func TestFlowFollowsItsQueue(t *testing.T) {
 	ns := newNamespace(t)
 	d := openDevice(t, Config{Namespace: ns, HostAddresses: prefixes("10.77.0.1/24"), Queues: 2})
@@ -105,7 +105,7 @@ func TestFlowFollowsItsQueue(t *testing.T) {
 		case f := <-arrived:
 			return f
 		case <-time.After(patience):
-			t.Fatal("nothing arrives")
+			t.Fatal("no datagram arrives")
 			panic("unreachable")
 		}
 	}
@@ -117,12 +117,12 @@ func TestFlowFollowsItsQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		if f := next(); f.queue != queue {
-			t.Errorf("answered on queue %d, the next frame came to queue %d", queue, f.queue)
+			t.Errorf("after a reply on queue %d the next frame arrives on queue %d", queue, f.queue)
 		}
 	}
 }
 
-// udpFrame is a datagram without a checksum (RFC 768), in two parts.
+// udpFrame returns a datagram without a checksum, in two parts [RFC 768].
 func udpFrame(src, dst netip.AddrPort, data string) [][]byte {
 	var h [8]byte
 	binary.BigEndian.PutUint16(h[0:], src.Port())
@@ -132,7 +132,7 @@ func udpFrame(src, dst netip.AddrPort, data string) [][]byte {
 	return [][]byte{append(head, h[:]...), []byte(data)}
 }
 
-// With more than one queue, too, a device ends with its last file, and a name is taken once.
+// TestQueuesEndTogether checks that Close removes a device with several queues, and that its name is in use until then.
 func TestQueuesEndTogether(t *testing.T) {
 	ns := newNamespace(t)
 	d := openDevice(t, Config{Name: "q%d", Namespace: ns, Queues: 4})
@@ -147,8 +147,8 @@ func TestQueuesEndTogether(t *testing.T) {
 	openDevice(t, Config{Name: "q0", Namespace: ns})
 }
 
-// Frames wait in a device with several queues until they are read, and none is lost: before the first read, when a queue
-// comes into use, and in bursts while all are read.
+// TestQueuesLoseNothing checks that no frame is lost in a device with several queues: before the first read, when a
+// queue comes into use, and in bursts while all are read.
 func TestQueuesLoseNothing(t *testing.T) {
 	const flows, bursts = 64, 20
 	ns := newNamespace(t)
@@ -177,12 +177,12 @@ func TestQueuesLoseNothing(t *testing.T) {
 		select {
 		case <-arrived:
 		case <-time.After(patience):
-			t.Fatalf("of %d datagrams %d arrive", flows*(1+bursts), i)
+			t.Fatalf("of %d datagrams %d have arrived", flows*(1+bursts), i)
 		}
 	}
 }
 
-// A program that calls ReadBatch alone gets every frame of a device with several queues.
+// TestReadBatchOfSeveralQueues checks that ReadBatch alone reads every frame of a device with several queues.
 func TestReadBatchOfSeveralQueues(t *testing.T) {
 	const flows = 64
 	ns := newNamespace(t)

@@ -8,20 +8,20 @@ import (
 	wgtun "golang.zx2c4.com/wireguard/tun"
 )
 
-// sendQueue keeps finished frames between WriteFrame, which must not block, and a foreign device, which may: two stacks
-// that each wait for the other to read would wait for ever.
+// sendQueue holds frames between WriteFrame, which must not block, and a device's Write, which may. If WriteFrame
+// blocked, two stacks could wait for each other to read.
 type sendQueue struct {
-	size   int         // of the largest frame
-	frames chan []byte // to be sent
-	free   chan []byte // buffers to use again
+	size   int         // size of the largest frame in bytes
+	frames chan []byte // frames to send
+	free   chan []byte // buffers for reuse
 	ending chan struct{}
 	ended  chan struct{}
 	lost   atomic.Int64
 }
 
 const (
-	sendQueueLen = 1024 // a window of 1 MiB in frames for an MTU of 1500, and some
-	flushTime    = 250 * time.Millisecond
+	sendQueueLen = 1024                   // frames; more than a window of 1 MiB at an MTU of 1500
+	flushTime    = 250 * time.Millisecond // limit of Close for sending the queued frames
 )
 
 func (q *sendQueue) start(device wgtun.Device, size int) {
@@ -71,12 +71,12 @@ func (q *sendQueue) release(frame []byte) {
 	}
 }
 
-// run gives frames to the device, as many at a time as it likes, until stop; then those that are left.
+// run writes frames to the device, up to its batch size at a time. After stop it writes the remaining ones and returns.
 func (q *sendQueue) run(device wgtun.Device) {
 	defer close(q.ended)
 	limit := max(device.BatchSize(), 1)
 	batch := make([][]byte, 0, limit)
-	given := make([][]byte, 0, limit) // the device may change the slice it is given
+	written := make([][]byte, 0, limit) // the device may change this slice
 	for {
 		batch = batch[:0]
 		select {
@@ -96,9 +96,9 @@ func (q *sendQueue) run(device wgtun.Device) {
 		if len(batch) == 0 {
 			return
 		}
-		given = append(given[:0], batch...)
-		if _, err := device.Write(given, headerLen); err != nil {
-			q.lost.Add(int64(len(batch))) // at most: the device does not say which
+		written = append(written[:0], batch...)
+		if _, err := device.Write(written, headerLen); err != nil {
+			q.lost.Add(int64(len(batch))) // an upper bound: the device does not report which
 		}
 		for _, f := range batch {
 			q.release(f)
@@ -106,7 +106,7 @@ func (q *sendQueue) run(device wgtun.Device) {
 	}
 }
 
-// stop ends run when the queue is empty, and does not wait for that longer than flushTime.
+// stop makes run return when the queue is empty, and waits for that up to flushTime.
 func (q *sendQueue) stop() {
 	close(q.ending)
 	timer := time.NewTimer(flushTime)

@@ -56,8 +56,8 @@ func noise(n int) []byte {
 	return b
 }
 
-// What the kernel's TCP sends in bulk reaches us in superframes larger than the MTU, with the segment size in the
-// header and the checksum still to be completed.
+// TestSuperframesFromKernel checks that bulk data from the kernel's TCP arrives in superframes larger than the MTU,
+// with the segment size in the header and an incomplete checksum.
 func TestSuperframesFromKernel(t *testing.T) {
 	families(t, func(t *testing.T, p *peer, kernel net.Conn) {
 		const total = 1 << 20
@@ -72,15 +72,15 @@ func TestSuperframesFromKernel(t *testing.T) {
 		slow, answered := false, time.Now()
 		for len(got) < total {
 			r := p.receive()
-			slow = slow || time.Since(answered) >= 200*time.Millisecond // the kernel's least retransmission timeout
+			slow = slow || time.Since(answered) >= 200*time.Millisecond // the kernel's minimum retransmission timeout
 			if len(r.data) == 0 {
 				continue
 			}
 			if d := int32(r.seq - p.ack); d > 0 || d < 0 && !slow {
-				t.Fatalf("a segment at %d, want %d: something was lost or sent again", r.seq, p.ack)
+				t.Fatalf("a segment at %d, want %d: a segment was lost or retransmitted", r.seq, p.ack)
 			}
 			if r.virtio.flags&needsChecksum == 0 || r.virtio.csumOff != checksumOffset {
-				t.Fatalf("header %+v, want a checksum to be completed", r.virtio)
+				t.Fatalf("header %+v, want an incomplete checksum", r.virtio)
 			}
 			if len(r.data) > peerMSS {
 				gsoType := uint8(gsoTCPv4)
@@ -93,7 +93,7 @@ func TestSuperframesFromKernel(t *testing.T) {
 				whole++
 			}
 			largest = max(largest, r.packetLen)
-			known := min(int(p.ack-r.seq), len(r.data)) // sent again
+			known := min(int(p.ack-r.seq), len(r.data)) // bytes that were retransmitted
 			got = append(got, r.data[known:]...)
 			p.ack += uint32(len(r.data) - known)
 			p.send(flagACK, nil, nil, 0)
@@ -103,16 +103,16 @@ func TestSuperframesFromKernel(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Error("the data arrived changed")
+			t.Error("the data has changed on its way")
 		}
-		t.Logf("%d superframes, the largest packet %d octets", whole, largest)
+		t.Logf("%d superframes, the largest packet %d bytes", whole, largest)
 		if largest <= p.device.MTU() {
-			t.Errorf("the largest packet has %d octets, want more than the MTU of %d", largest, p.device.MTU())
+			t.Errorf("the largest packet has %d bytes, want more than the MTU of %d", largest, p.device.MTU())
 		}
 	})
 }
 
-// A superframe of ours reaches the kernel's socket as the stream of its octets.
+// TestSuperframeToKernel checks that the kernel's socket receives the bytes of a superframe.
 func TestSuperframeToKernel(t *testing.T) {
 	families(t, func(t *testing.T, p *peer, kernel net.Conn) {
 		want := noise(60_000)
@@ -123,7 +123,7 @@ func TestSuperframeToKernel(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%d octets arrived, or changed; want %d", len(got), len(want))
+			t.Errorf("%d bytes arrived, or changed; want %d", len(got), len(want))
 		}
 	})
 }

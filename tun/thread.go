@@ -8,8 +8,8 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// onThread runs f on an operating system thread that f may move to another network namespace, and waits for it. The
-// thread is moved back before Go uses it for anything else. If that fails it is never unlocked, which makes Go destroy it.
+// onThread runs f on an operating system thread that f may move to another network namespace, and waits for it. Before
+// Go reuses the thread, onThread moves it back. If that fails, the thread stays locked, which makes Go destroy it.
 func onThread(f func() error) (err error) {
 	done := make(chan struct{})
 	returned := false
@@ -33,12 +33,13 @@ func onThread(f func() error) (err error) {
 	}()
 	<-done
 	if !returned {
-		runtime.Goexit() // as f did, for instance with t.FailNow
+		runtime.Goexit() // as f has, for instance with t.FailNow
 	}
 	return err
 }
 
-// isIn reports whether this thread is in the namespace: netns.Set asks for a privilege even when there is nothing to do.
+// isIn reports whether this thread is in the namespace home. It saves a call of netns.Set, which needs a privilege even
+// if the namespace does not change.
 func isIn(home netns.NsHandle) bool {
 	here, err := netns.Get()
 	if err != nil {

@@ -27,8 +27,8 @@ func uringOf(t *testing.T, d *Device) *uring.Reader {
 	return r
 }
 
-// TestUringOrder checks that io_uring reads the frames that wait in their order, up to uring.Batch, whatever it read before,
-// and returns EAGAIN when no more frame waits.
+// TestUringOrder checks that io_uring reads the frames that wait in their order, up to uring.Batch, whatever it read
+// before, and returns EAGAIN when no more frame waits.
 func TestUringOrder(t *testing.T) {
 	_, d, socket := udpDevice(t)
 	r := uringOf(t, d)
@@ -69,7 +69,8 @@ func TestUringOrder(t *testing.T) {
 	}
 }
 
-// TestUringOfDeletedDevice checks that the queue of a deleted device returns ErrGone if the failure appears in io_uring.
+// TestUringOfDeletedDevice checks that the queue of a deleted device returns ErrGone if the failure appears in
+// io_uring.
 func TestUringOfDeletedDevice(t *testing.T) {
 	ns, d, _ := udpDevice(t)
 	r := uringOf(t, d)
@@ -88,7 +89,8 @@ func TestUringOfDeletedDevice(t *testing.T) {
 	}
 }
 
-// TestUringFails checks that frames are read with read(2), and none is lost, if io_uring begins to fail while they wait.
+// TestUringFails checks that frames are read with read(2), and none is lost, if io_uring begins to fail while they
+// wait.
 func TestUringFails(t *testing.T) {
 	_, d, socket := udpDevice(t)
 	uringOf(t, d)

@@ -109,7 +109,7 @@ func TestWithoutPrivilege(t *testing.T) {
 		cmd  *exec.Cmd
 		want []string
 	}{
-		{"no right to the driver", unprivileged(t, "600", "serve"), []string{"/dev/net/tun", "no right to open", "run as root", "chmod 666"}},
+		{"no right to the driver", unprivileged(t, "600", "serve"), []string{"/dev/net/tun", "no permission to open", "run as root", "chmod 666"}},
 		{"named namespace", unprivileged(t, "666", "serve", "--netns", "X"), []string{"--netns X", "only root", "leave --netns out"}},
 		{"refused inside", unprivileged(t, "666", "nc", "--tun", "lo", "10.77.0.1", "1"), []string{"lo", "choose another name"}},
 		{"no user namespaces", nobody(t, publicProgram(t), "666", withoutUserNamespaces, "serve"),

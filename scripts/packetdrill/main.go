@@ -2,11 +2,11 @@
 //
 //	go run ./scripts/packetdrill DIR|FILE...
 //
-// It prints for every file whether it passed, failed, or needs something that is not supported, and with which line.
-// Of a directory it takes all files, however deep, whose name ends in .pkt. The exit status is 0 if nothing failed, 1 if
-// something did or could not be read, 2 if it was called wrongly.
+// It prints for every file whether it passed, failed, or needs an unsupported feature, with the line number.
+// For a directory it runs all files below it whose names end in .pkt. The exit status is 0 if no script failed, 1 if
+// a script failed or could not be read, 2 if the arguments are wrong.
 //
-// Which part of the language is taken says package minitcp/conn/script.
+// The documentation of package minitcp/conn/script lists the supported part of the language.
 package main
 
 import (
@@ -55,7 +55,7 @@ func run(names []string, stdout, stderr io.Writer) int {
 	return status
 }
 
-// scriptsIn is the file itself, or the scripts below a directory.
+// scriptsIn returns the file itself, or the scripts below a directory.
 func scriptsIn(name string) ([]string, error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -74,7 +74,7 @@ func scriptsIn(name string) ([]string, error) {
 	return files, err
 }
 
-// runScript makes a panic, which is a fault of ours, a failure of one script.
+// runScript runs a script. A panic, which is a fault of minitcp, counts as a failure of the script.
 func runScript(text string) (result script.Result) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -84,7 +84,7 @@ func runScript(text string) (result script.Result) {
 	return script.Run(text)
 }
 
-// report prints a line such as "failed       FILE:12: no segment was sent", and under it what belongs to it.
+// report prints a line such as "failed       FILE:12: no segment was sent", and below it the segments concerned.
 func report(w io.Writer, file string, r *script.Result) {
 	fmt.Fprintf(w, "%-12s %s", r.Outcome, file)
 	if r.Outcome != script.Passed {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Each kind of outcome is printed, counted and shows in the exit status.
+// TestRun checks the output, the totals and the exit status for each outcome.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -21,7 +21,7 @@ func TestRun(t *testing.T) {
 		return path
 	}
 	good := write("good/a.pkt", "0 < R 1:1(0)\n0 < . 5:5(0) ack 7 win 1\n+0 > R 7:7(0)\n")
-	foreign := write("good/deeper/b.pkt", "// sets something\n`sysctl -q x=1`\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n")
+	foreign := write("good/deeper/b.pkt", "// sets a sysctl\n`sysctl -q x=1`\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n")
 	write("good/deeper/README", "no script")
 	bad := write("bad.pkt", "0 < . 5:5(0) ack 7 win 1\n+0 > R 8:8(0)\n")
 	garbage := write("garbage.pkt", "\x00\xff%{`")

@@ -42,8 +42,8 @@ func run(args []string) error {
 	return fmt.Errorf("%s: %w", path, unix.Exec(path, args[2:], os.Environ()))
 }
 
-// refuse makes a system call fail with errno, for this thread and the processes it starts. The numbers of these calls are
-// the same on every architecture, so the filter does not check it.
+// refuse makes a system call fail with errno, for this thread and the processes it starts. The numbers of these calls
+// are the same on every architecture, so the filter does not check it.
 func refuse(call uint32, errno unix.Errno) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err

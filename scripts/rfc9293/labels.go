@@ -10,19 +10,19 @@ import (
 type label struct {
 	name    string // MUST-4
 	section string
-	meaning string // in our words
-	waived  string // why nothing shows it
+	meaning string // paraphrase
+	waived  string // reason for having no test
 	proofs  []proof
 	tests   []*test
 }
 
-// proof says that a test has been seen to fail when the behaviour was broken on purpose.
+// proof is a record that a test failed when the behaviour was broken on purpose.
 type proof struct {
 	test   string // as in test.name
-	broken string // what was changed
+	broken string // the change that made it fail
 }
 
-// kinds are the requirements there are: RFC 9293 appendix B.
+// kinds lists the kinds of requirements and their numbers [RFC 9293 appendix B].
 var kinds = []struct {
 	name    string
 	last    int
@@ -39,11 +39,11 @@ var (
 
 // parseLabels reads labels.txt:
 //
-//	MUST-4 3.1  What it demands.
-//		waived: why nothing shows it
-//		proven: conn.TestX: what was broken to see it fail
+//	MUST-4 3.1  The requirement.
+//		waived: reason for having no test
+//		proven: conn.TestX: change that made it fail
 //
-// Lines that begin with # and empty ones are skipped. Every requirement of kinds must be there, in their order.
+// Empty lines and those that begin with # are skipped. Every requirement of kinds must be present, in their order.
 func parseLabels(text string) ([]*label, error) {
 	var labels []*label
 	for i, line := range strings.Split(text, "\n") {
@@ -57,7 +57,7 @@ func parseLabels(text string) ([]*label, error) {
 		}
 		rest, indented := strings.CutPrefix(line, "\t")
 		if !indented || len(labels) == 0 {
-			return nil, fail("neither a requirement nor something about one")
+			return nil, fail("neither a requirement nor a line about one")
 		}
 		l := labels[len(labels)-1]
 		if why, ok := strings.CutPrefix(rest, "waived: "); ok {
@@ -90,8 +90,8 @@ func parseLabels(text string) ([]*label, error) {
 	return labels, nil
 }
 
-// connect gives every requirement the tests that show it. It fails when a test names a requirement there is none of,
-// when a proof names a test that does not show the requirement, and when a requirement is shown and waived at once.
+// connect assigns to every requirement the tests that show it. It fails if a test names a requirement that does not
+// exist, if a proof names a test that does not show the requirement, and if a requirement is both shown and waived.
 func connect(labels []*label, tests []*test) error {
 	byName := make(map[string]*label)
 	for _, l := range labels {
@@ -116,7 +116,7 @@ func connect(labels []*label, tests []*test) error {
 				shown = shown || t.name == p.test
 			}
 			if !shown {
-				return fmt.Errorf("%s: %s is said to be proven by %s: there is no such test, or it does not say that it shows it",
+				return fmt.Errorf("%s: %s is proven by %s, which does not exist or does not name it in a Shows comment",
 					labelsFile, l.name, p.test)
 			}
 		}

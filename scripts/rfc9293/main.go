@@ -1,12 +1,12 @@
-// Command rfc9293 writes conn/RFC9293.md: for each requirement of RFC 9293 what it says, and the tests that show that
-// minitcp keeps it, or the reason why it does not apply.
+// Command rfc9293 writes conn/RFC9293.md: for each requirement of RFC 9293 its meaning, and the tests that show that
+// minitcp meets it, or the reason why it does not apply.
 //
 //	go run ./scripts/rfc9293           writes the file
 //	go run ./scripts/rfc9293 -check    fails if it is out of date, or a MUST or SHLD has neither test nor reason
 //
-// What the requirements say, in our words, stands in labels.txt. Tests name the requirements they show in a comment of
-// the form "Shows: MUST-4, SHLD-3." in the doc comment or the body of a Test or Fuzz function, or in a packetdrill
-// script. A test counts for a requirement only if breaking that behaviour breaks the test.
+// The file labels.txt paraphrases the requirements. Tests name the requirements that they show in a comment of the form
+// "Shows: MUST-4, SHLD-3." in the doc comment or the body of a Test or Fuzz function, or in a packetdrill script. A
+// test counts for a requirement only if breaking the behaviour makes the test fail.
 package main
 
 import (
@@ -21,14 +21,14 @@ import (
 //go:embed labels.txt
 var labelsText string
 
-// labelsFile is where errors about it point to.
+// labelsFile is the path of labels.txt in errors, from the module's root.
 const labelsFile = "scripts/rfc9293/labels.txt"
 
-// tableFile is what is written, from the module's root.
+// tableFile is the path of the written file, from the module's root.
 const tableFile = "conn/RFC9293.md"
 
 func main() {
-	check := flag.Bool("check", false, "only check that the file is complete and up to date")
+	check := flag.Bool("check", false, "check that the file is complete and up to date, and write nothing")
 	flag.Parse()
 	if flag.NArg() != 0 {
 		flag.Usage()
@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-// run reads the module at root and writes its table, or checks that it need not be written.
+// run reads the module at root and writes its table, or checks that the table is complete and up to date.
 func run(root string, check bool) error {
 	labels, err := parseLabels(labelsText)
 	if err != nil {

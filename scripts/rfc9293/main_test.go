@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// The table is complete and up to date.
+// TestTable checks that the table in the repository is complete and up to date.
 func TestTable(t *testing.T) {
 	if err := run("../..", true); err != nil {
 		t.Error(err)
 	}
 }
 
-// allLabels is a file with every requirement, each waived but those given with their lines.
+// allLabels returns a labels file in which every requirement is waived, except those in instead, with their lines.
 func allLabels(instead map[string]string) string {
 	var b strings.Builder
 	for _, k := range kinds {
@@ -25,7 +25,7 @@ func allLabels(instead map[string]string) string {
 				b.WriteString(lines)
 				continue
 			}
-			b.WriteString(name + " 3.1  Says something.\n\twaived: A reason.\n")
+			b.WriteString(name + " 3.1  Demands something.\n\twaived: A reason.\n")
 		}
 	}
 	return b.String()
@@ -42,7 +42,7 @@ func TestParseLabels(t *testing.T) {
 		"last missing":    {map[string]string{"REC-1": ""}, "REC-1 is missing"},
 		"one too many":    {map[string]string{"REC-1": "REC-1 3.1  x\nREC-2 3.1  x\n"}, "no REC-2"},
 		"twice":           {map[string]string{"MUST-3": "MUST-3 3.1  x\nMUST-3 3.1  x\n"}, "MUST-4 is missing"},
-		"no section":      {map[string]string{"MUST-3": "MUST-3 Says something.\n"}, "neither a requirement"},
+		"no section":      {map[string]string{"MUST-3": "MUST-3 Demands something.\n"}, "neither a requirement"},
 		"waived twice":    {map[string]string{"MUST-3": "MUST-3 3.1  x\n\twaived: a\n\twaived: b\n"}, "waived twice"},
 		"proof of what":   {map[string]string{"MUST-3": "MUST-3 3.1  x\n\tproven: conn.TestX\n"}, "neither waived nor proven"},
 		"something else":  {map[string]string{"MUST-3": "MUST-3 3.1  x\n\tnote: conn.TestX\n"}, "neither waived nor proven"},
@@ -60,11 +60,11 @@ func wantError(t *testing.T, name string, err error, want string) {
 	case want == "" && err != nil:
 		t.Errorf("%s: %v", name, err)
 	case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
-		t.Errorf("%s: %v, want something about %q", name, err, want)
+		t.Errorf("%s: error %v, want one with %q", name, err, want)
 	}
 }
 
-// What a module's tests say is found, and what must not be is refused.
+// TestFindTests checks the Shows lists that are found in a module's tests, and those that are errors.
 func TestFindTests(t *testing.T) {
 	const marker = "Sho" + "ws: "
 	header := "package p_test\n\nimport \"testing\"\n\n"
@@ -85,8 +85,8 @@ func TestFindTests(t *testing.T) {
 			shown: "[s/x](../s/x.pkt)"},
 		"no such requirement":         {files: map[string]string{"a_test.go": header + "// " + marker + "MUST-70.\nfunc TestA(t *testing.T) {}\n"}, want: "p.TestA shows MUST-70"},
 		"no such in a script":         {files: map[string]string{"a.pkt": "# " + marker + "SHLD-32\n"}, want: "a.pkt shows SHLD-32"},
-		"not a requirement":           {files: map[string]string{"a_test.go": header + "// " + marker + "everything.\nfunc TestA(t *testing.T) {}\n"}, want: "there must be requirements"},
-		"more on the line":            {files: map[string]string{"a.pkt": "# " + marker + "MUST-1 and MUST-2\n"}, want: "there must be requirements"},
+		"not a requirement":           {files: map[string]string{"a_test.go": header + "// " + marker + "everything.\nfunc TestA(t *testing.T) {}\n"}, want: "must be followed by requirements"},
+		"more on the line":            {files: map[string]string{"a.pkt": "# " + marker + "MUST-1 and MUST-2\n"}, want: "must be followed by requirements"},
 		"not in a test":               {files: map[string]string{"a_test.go": header + "// " + marker + "MUST-1.\nfunc helper() {}\n"}, want: "in a test's comment or body"},
 		"waived and shown":            {files: map[string]string{"a.pkt": "# " + marker + "MUST-2\n"}, want: "MUST-2 is waived, and a.pkt shows it"},
 		"does not parse":              {files: map[string]string{"a_test.go": "nonsense"}, want: "expected 'package'"},
@@ -122,7 +122,7 @@ func TestFindTests(t *testing.T) {
 	}
 }
 
-// A proof must name a test that says it shows the requirement.
+// TestProofNamesATest checks that a proof must name a test that shows the requirement.
 func TestProofNamesATest(t *testing.T) {
 	for _, c := range []struct{ test, want string }{{"conn.TestX", ""}, {"conn.TestY", "proven by conn.TestY"}} {
 		labels, err := parseLabels(allLabels(map[string]string{"MUST-1": "MUST-1 3.1  x\n\tproven: " + c.test + ": something\n"}))
@@ -134,8 +134,8 @@ func TestProofNamesATest(t *testing.T) {
 	}
 }
 
-// Run writes the file once, and then has nothing to say against it until it is changed.
-func TestRunChecksWhatItWrote(t *testing.T) {
+// TestRunChecksItsFile checks that run accepts the file that it has written until the labels change.
+func TestRunChecksItsFile(t *testing.T) {
 	root := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(root, "conn"), 0o755); err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestRunChecksWhatItWrote(t *testing.T) {
 	t.Cleanup(func() { labelsText = old })
 	labelsText = allLabels(nil)
 	if err := run(root, true); err == nil {
-		t.Error("a file that is not there is up to date")
+		t.Error("a missing file counts as up to date")
 	}
 	if err := run(root, false); err != nil {
 		t.Fatal(err)

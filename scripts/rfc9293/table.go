@@ -10,12 +10,12 @@ import (
 
 const preface = `# RFC 9293, requirement by requirement
 
-Written by ` + "`go run ./scripts/rfc9293`" + ` from scripts/rfc9293/labels.txt and from the tests, which say in a comment
-("Shows: MUST-4.") what they show; do not edit. CI fails when a MUST or SHLD has neither a test nor a reason, when a test
-names a requirement that does not exist, and when this file is out of date.
+Written by ` + "`go run ./scripts/rfc9293`" + ` from scripts/rfc9293/labels.txt and from the tests, which name in a comment
+("Shows: MUST-4.") the requirements they show. Do not edit. CI fails if a MUST or SHLD has neither a test nor a reason,
+if a test names a requirement that does not exist, and if this file is out of date.
 
-The numbers are those of RFC 9293's appendix B, the words are ours. A test counts for a requirement only if breaking the
-behaviour breaks the test; for those in the last table that was tried.
+The numbers are those of RFC 9293's appendix B; the texts are paraphrases. A test counts for a requirement only if breaking
+the behaviour makes the test fail. For those in the last table this has been tried.
 
 `
 
@@ -23,7 +23,7 @@ var headings = map[string]string{
 	"MUST": "MUST and MUST NOT", "SHLD": "SHOULD and SHOULD NOT", "MAY": "MAY", "REC": "RECOMMENDED",
 }
 
-// write makes the table of what connect has put together.
+// write returns the table of requirements after connect.
 func write(labels []*label) []byte {
 	var b bytes.Buffer
 	b.WriteString(preface)
@@ -44,14 +44,14 @@ func write(labels []*label) []byte {
 		fmt.Fprintf(&b, "| %s (%d) | %d | %d | %d |\n", k.name, k.last, shown, waived, neither)
 	}
 	for _, k := range kinds {
-		fmt.Fprintf(&b, "\n## %s\n\n| | section | says | shown by |\n|---|---|---|---|\n", headings[k.name])
+		fmt.Fprintf(&b, "\n## %s\n\n| | section | requirement | shown by |\n|---|---|---|---|\n", headings[k.name])
 		for _, l := range labels {
 			if l.kind() == k.name {
 				fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", l.name, l.section, l.meaning, l.shownBy())
 			}
 		}
 	}
-	b.WriteString("\n## Proven\n\nEach of these was broken on purpose, and the test failed.\n\n| | test | what was broken |\n|---|---|---|\n")
+	b.WriteString("\n## Proven\n\nEach of these behaviours was broken on purpose, and the test failed.\n\n| | test | change that made it fail |\n|---|---|---|\n")
 	for _, l := range labels {
 		for _, p := range l.proofs {
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", l.name, p.test, p.broken)
@@ -60,7 +60,7 @@ func write(labels []*label) []byte {
 	return b.Bytes()
 }
 
-// shownBy is the last column: the tests with links to them, or why there are none.
+// shownBy returns the last column: links to the tests, or the reason for having none.
 func (l *label) shownBy() string {
 	if len(l.tests) == 0 {
 		if l.waived == "" {

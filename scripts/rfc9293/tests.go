@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// test is something that shows requirements: a Test or Fuzz function, or a script.
+// test is a Test or Fuzz function, or a script, that shows requirements.
 type test struct {
 	name  string // conn.TestX, or a script's path from the module's root
 	file  string // path from the module's root
@@ -22,17 +22,17 @@ type test struct {
 
 var (
 	showsComment = regexp.MustCompile(`Shows:\s`)
-	// showsList is all of it: a list, which may end in a full stop, up to the end of the line.
+	// showsList matches the whole list, which may end in a full stop, up to the end of the line.
 	showsList = regexp.MustCompile(`(?m)Shows:[ \t]+(` + labelName + `(?:,[ \t]*` + labelName + `)*)\.?[ \t]*(?:\*/)?[ \t]*$`)
 	comma     = regexp.MustCompile(`,[ \t]*`)
 )
 
-// labelsIn returns the requirements that the comment says are shown.
+// labelsIn returns the requirements in the Shows lists of a comment.
 func labelsIn(comment string) ([]string, error) {
 	var names []string
 	lists := showsList.FindAllStringSubmatch(comment, -1)
 	if len(lists) != len(showsComment.FindAllString(comment, -1)) {
-		return nil, fmt.Errorf(`after "Shows:" there must be requirements with commas between them, and nothing else on the line: %q`, comment)
+		return nil, fmt.Errorf(`"Shows:" must be followed by requirements with commas between them, and by nothing else on the line: %q`, comment)
 	}
 	for _, m := range lists {
 		names = append(names, comma.Split(m[1], -1)...)
@@ -68,7 +68,7 @@ func findTests(root string) ([]*test, error) {
 	return tests, err
 }
 
-// inGo finds the functions in a Go file that show something.
+// inGo returns the functions in a Go file that show requirements.
 func inGo(path, name string) ([]*test, error) {
 	fset := token.NewFileSet()
 	file, err := parser.ParseFile(fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
@@ -86,7 +86,7 @@ func inGo(path, name string) ([]*test, error) {
 		}
 		f := around(file, group)
 		if f == nil {
-			return nil, fmt.Errorf("%s: what is shown must be said in a test's comment or body", fset.Position(group.Pos()))
+			return nil, fmt.Errorf("%s: a Shows list must be in a test's comment or body", fset.Position(group.Pos()))
 		}
 		full := strings.TrimSuffix(file.Name.Name, "_test") + "." + f.Name.Name
 		if n := len(tests); n == 0 || tests[n-1].name != full {
@@ -102,7 +102,7 @@ func inGo(path, name string) ([]*test, error) {
 	return tests, nil
 }
 
-// around returns the test whose doc comment or body the comment is in, nil if there is none.
+// around returns the test whose doc comment or body contains the comment, or nil.
 func around(file *ast.File, comment *ast.CommentGroup) *ast.FuncDecl {
 	for _, d := range file.Decls {
 		f, ok := d.(*ast.FuncDecl)
@@ -116,7 +116,7 @@ func around(file *ast.File, comment *ast.CommentGroup) *ast.FuncDecl {
 	return nil
 }
 
-// inScript finds out what a script shows.
+// inScript returns the script as a test if it shows requirements.
 func inScript(path, name string) ([]*test, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

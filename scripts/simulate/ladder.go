@@ -13,22 +13,22 @@ import (
 )
 
 var (
-	here  = netip.MustParseAddr("192.0.2.1") // TEST-NET-1: nothing is sent
+	here  = netip.MustParseAddr("192.0.2.1") // TEST-NET-1; no packet leaves the process
 	there = netip.MustParseAddr("192.0.2.2")
 )
 
-// draw plays a scenario and draws its ladder, from the point of view of the ends that dial: their segments are drawn when
-// they leave, the others' when they arrive or get lost.
+// draw plays a scenario and draws its ladder, as seen from the ends that dial: their segments appear when they leave,
+// those of the other ends when they arrive or are lost.
 func draw(seed uint64, w io.Writer) int {
 	s := conntest.Draw(seed)
 	fmt.Fprintln(w, s)
 	l := ladder.New(w, ladder.Options{LocalName: "a", PeerName: "b"})
 	err := s.Run(func(flow int, v *conntest.Event) {
 		drawEvent(l, flow, v)
-		l.Wait() // none is to be left out; Close returns the error
+		l.Wait() // for space, so that no step is left out; Close returns an error
 	})
 	if l.Close() != nil {
-		return 1 // there is nobody to tell
+		return 1 // the output is closed
 	}
 	if err != nil {
 		fmt.Fprintf(w, "\n%v\n", err)
@@ -37,7 +37,7 @@ func draw(seed uint64, w io.Writer) int {
 	return 0
 }
 
-// drawEvent draws an event, if it is one to be seen from a.
+// drawEvent draws an event if it is visible from end a.
 func drawEvent(l *ladder.Ladder, flow int, v *conntest.Event) {
 	a, b := v.From, v.To
 	leaves := a.Name == "a"
@@ -54,7 +54,7 @@ func drawEvent(l *ladder.Ladder, flow int, v *conntest.Event) {
 		t.Segments = (t.Len + size - 1) / size
 	}
 	switch {
-	case leaves && v.Arrived && v.Lost != "": // it has been drawn
+	case leaves && v.Arrived && v.Lost != "": // already drawn, when it left
 		l.Step(ladder.Step{Time: t.Time, Local: t.Local, Remote: t.Remote, State: t.After, Peer: b.State().String(), Text: v.Lost})
 	case leaves != v.Arrived, v.Lost != "":
 		if v.Arrived {

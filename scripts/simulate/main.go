@@ -1,12 +1,12 @@
-// Command simulate plays scenarios of conn/conntest: connections over links that do all that links do, in virtual time,
-// each drawn from a seed.
+// Command simulate plays scenarios of conn/conntest in virtual time. Each is drawn from a seed: connections over links
+// that delay, reorder, lose, duplicate and damage packets.
 //
-//	go run ./scripts/simulate                  10,000 of them
+//	go run ./scripts/simulate                  10,000 scenarios
 //	go run ./scripts/simulate --seeds 1000000 --from 10000
-//	go run ./scripts/simulate --replay 42      one of them as a ladder, seen from the end that dials
+//	go run ./scripts/simulate --replay 42      one scenario as a ladder, seen from the end that dials
 //
-// For each that breaks a rule it prints the rule, the scenario, and how to see it again. The exit status is 0 if none did,
-// 1 if one did, 2 if it was called wrongly.
+// For each scenario that breaks a rule it prints the rule, the scenario, and the command that replays it. The exit
+// status is 0 if none did, 1 if one did, 2 if the arguments are wrong.
 package main
 
 import (
@@ -29,9 +29,9 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := pflag.NewFlagSet("simulate", pflag.ContinueOnError)
 	flags.SetOutput(stderr)
-	seeds := flags.Uint64("seeds", 10_000, "how many scenarios")
-	from := flags.Uint64("from", 0, "the first one's seed")
-	replay := flags.Uint64("replay", 0, "draw the ladder of one seed")
+	seeds := flags.Uint64("seeds", 10_000, "number of scenarios")
+	from := flags.Uint64("from", 0, "seed of the first scenario")
+	replay := flags.Uint64("replay", 0, "draw the ladder of this seed's scenario")
 	for _, err := range []error{flags.Parse(args), noArguments(flags.Args())} {
 		if err == pflag.ErrHelp {
 			return 0
@@ -52,12 +52,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 func noArguments(rest []string) error {
 	if len(rest) > 0 {
-		return fmt.Errorf("%q is no flag", rest[0])
+		return fmt.Errorf("unexpected argument %q", rest[0])
 	}
 	return nil
 }
 
-// playAll plays scenarios on all processors, and returns how many broke a rule.
+// playAll plays scenarios on all processors, and returns the number of those that broke a rule.
 func playAll(from, n uint64, play func(conntest.Scenario) error, w io.Writer) int {
 	var (
 		taken  atomic.Uint64
@@ -82,7 +82,7 @@ func playAll(from, n uint64, play func(conntest.Scenario) error, w io.Writer) in
 	return failed
 }
 
-// caught plays one. What the others come to is not to be lost when it panics.
+// caught plays a scenario and returns a panic as an error, so that the results of the others are not lost.
 func caught(play func(conntest.Scenario) error, s conntest.Scenario) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

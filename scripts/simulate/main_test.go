@@ -19,7 +19,7 @@ func TestRun(t *testing.T) {
 		{"--replay 3", 0, []string{"seed 3: ", "#1  a 192.0.2.1:10000", "SYN-SENT |--- SYN", "ESTABLISHED |<-- SYN,ACK", "| FIN-WAIT-1", "LAST-ACK |---", "| TIME-WAIT"}, ""},
 		{"--seed 3", 2, nil, "--seed"},
 		{"--seeds many", 2, nil, "many"},
-		{"3", 2, nil, `"3" is no flag`},
+		{"3", 2, nil, `unexpected argument "3"`},
 		{"--help", 0, nil, "--replay"},
 	} {
 		var stdout, stderr strings.Builder
@@ -27,7 +27,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", c.args, status, c.status)
 		}
 		if !strings.Contains(stderr.String(), c.stderr) {
-			t.Errorf("%s: %q does not say %q", c.args, stderr.String(), c.stderr)
+			t.Errorf("%s: %q does not contain %q", c.args, stderr.String(), c.stderr)
 		}
 		rest := stdout.String()
 		for _, want := range c.stdout {
@@ -40,7 +40,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// A broken rule and a panic are printed with their scenario and how to see it again, and the others go on.
+// TestFailures checks that a broken rule and a panic are printed with the scenario and the command that replays it, and
+// that the other scenarios are played.
 func TestFailures(t *testing.T) {
 	var b strings.Builder
 	n := playAll(5, 10, func(s conntest.Scenario) error {
@@ -62,12 +63,12 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// What happened once happens again.
+// TestReplay checks that a seed always gives the same ladder.
 func TestReplay(t *testing.T) {
 	var first, second strings.Builder
 	draw(11, &first)
 	draw(11, &second)
 	if first.String() != second.String() || strings.Count(first.String(), "\n") < 10 {
-		t.Errorf("%d and %d octets", first.Len(), second.Len())
+		t.Errorf("ladders of %d and %d bytes, want equal ones of 10 lines or more", first.Len(), second.Len())
 	}
 }

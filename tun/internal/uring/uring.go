@@ -17,7 +17,8 @@ import (
 // several sizes; beyond 32 it hardly falls. The scheduler cannot stop the thread during the call.
 const Batch = 32
 
-// maxAwaits is the largest number of waits for one completion. A wait that ends without one was interrupted by a signal.
+// maxAwaits is the largest number of waits for one completion. A wait that ends without one was interrupted by a
+// signal.
 const maxAwaits = 1000
 
 // Reader reads the frames that wait in one file. Every read has RWF_NOWAIT, so it is complete when Read returns and the
@@ -36,8 +37,9 @@ type Reader struct {
 	broken             bool // a completion is missing
 }
 
-// New returns a Reader of file, a descriptor that must stay open until Close. It fails if the kernel has no io_uring, has
-// one older than Linux 5.4, or refuses it to this process, as a seccomp filter or the sysctl kernel.io_uring_disabled does.
+// New returns a Reader of file, a descriptor that must stay open until Close. It fails if the kernel has no io_uring,
+// has one older than Linux 5.4, or refuses it to this process, as a seccomp filter or the sysctl
+// kernel.io_uring_disabled does.
 func New(file int) (*Reader, error) {
 	var p params
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, Batch, uintptr(unsafe.Pointer(&p)), 0)
@@ -90,8 +92,8 @@ func (r *Reader) Close() {
 
 // Read reads the frames that wait, without blocking: up to Batch, and as many as there are frames. Frame i is
 // frames[i][:sizes[i]]. If it returns fewer, errno is the reason: EAGAIN if no more frame waits, otherwise a failure of
-// the file or of the io_uring. Read loses no frame when it fails, except if a completion is missing (EIO); after that it
-// reads nothing more. The caller goes on with read(2).
+// the file or of the io_uring. Read loses no frame when it fails, except if a completion is missing (EIO); after that
+// it reads nothing more. The caller goes on with read(2).
 func (r *Reader) Read(frames [][]byte, sizes []int) (n int, errno syscall.Errno) {
 	if r.broken {
 		return 0, unix.EIO
@@ -134,8 +136,8 @@ func (r *Reader) submit(entries int) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// collect returns the results of the submitted reads in the order of their frames: the frame's size, or a negative errno. A
-// read whose completion is missing has -EIO, and complete is false.
+// collect returns the results of the submitted reads in the order of their frames: the frame's size, or a negative
+// errno. A read whose completion is missing has -EIO, and complete is false.
 func (r *Reader) collect(submitted int) (results [Batch]int32, complete bool) {
 	for i := range submitted {
 		results[i] = -int32(unix.EIO)
