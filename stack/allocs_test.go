@@ -285,3 +285,30 @@ func TestConnectionsAllocations(t *testing.T) {
 		t.Errorf("a listing of %d connections makes %v allocations, want at most 20", n, allocs)
 	}
 }
+
+// A datagram that arrives and is read, and one that is sent, allocate nothing.
+func TestUDPAllocatesNothing(t *testing.T) {
+	l := newLone(t, Config{})
+	c, err := l.s.ListenUDP("udp", "10.77.0.2:53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := make([]byte, wire.UDPHeaderLen, 64)
+	wire.PutUDP(d, 9, 53, 4)
+	frame := ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, append(d, "data"...))
+	wire.PutVirtio(frame, &wire.VirtioHeader{Flags: wire.VirtioNeedsChecksum})
+	b := make([]byte, 100)
+	now := l.s.clock.now()
+	if n := testing.AllocsPerRun(1000, func() {
+		l.q.input(now, frame)
+		n, from, err := c.ReadFromUDPAddrPort(b)
+		if n != 4 || err != nil {
+			t.Fatal(n, err)
+		}
+		if _, err := c.WriteToUDPAddrPort(b[:n], from); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for a datagram that arrives and one that is sent", n)
+	}
+}

@@ -281,7 +281,7 @@ func TestDialBadAddresses(t *testing.T) {
 			wantOpError(t, err, "dial", syscall.ENETUNREACH)
 		}
 		for network, address := range map[string]string{
-			"tcp": "example.org:80", "tcp4": "[fd77::2]:80", "tcp6": "10.77.0.2:80", "udp": "10.77.0.2:80",
+			"tcp": "example.org:80", "tcp4": "[fd77::2]:80", "tcp6": "10.77.0.2:80", "unix": "10.77.0.2:80",
 		} {
 			if c, err := p.a.Dial(network, address); err == nil {
 				c.Close()

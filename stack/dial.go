@@ -10,8 +10,8 @@ import (
 	"minitcp/conn"
 )
 
-// Dial connects to an address: network is "tcp", "tcp4" or "tcp6", address "host:port" with a literal IP address.
-// The net.Conn is a [*Conn].
+// Dial connects to an address. Network is "tcp", "tcp4" or "tcp6", for which the net.Conn is a [*Conn], or "udp", "udp4" or
+// "udp6", for which it is a [*UDPConn]. Address is "host:port" with a literal IP address.
 //
 // Errors are *net.OpError; errors.Is finds syscall.ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL
 // and what [Stack.Err] returns.
@@ -22,6 +22,9 @@ func (s *Stack) Dial(network, address string) (net.Conn, error) {
 // DialContext is Dial, given up when ctx ends: then errors.Is finds [context.Canceled], or [context.DeadlineExceeded]
 // and [os.ErrDeadlineExceeded].
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if isUDP(network) {
+		return s.dialUDPContext(ctx, network, address)
+	}
 	remote, err := parseAddress(ctx, network, address)
 	if err != nil {
 		return nil, dialError(network, netip.AddrPort{}, netip.AddrPort{}, err)

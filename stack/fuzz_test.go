@@ -32,7 +32,7 @@ func FuzzInput(f *testing.F) {
 	f.Add(one(packet(v6), packet(v6)))
 	f.Add(one(packet(segmentSpec{flags: wire.ACK, seq: 1001, data: []byte("data")}), packet(segmentSpec{flags: wire.FIN | wire.ACK, seq: 1005})))
 	f.Add(one(ipPacket(ip.Src, ip.Dst, ip.Protocol, echo), ipPacket(ip.Src, ip.Dst, ip.Protocol, unreachable)))
-	f.Add(one(ipPacket(ip.Src, ip.Dst, wire.ProtocolUDP, make([]byte, 8))))
+	f.Add(one(ipPacket(ip.Src, ip.Dst, wire.ProtocolUDP, emptyDatagram())))
 	f.Add(one(ipPacket(v6.src.Addr(), v6.dst.Addr(), 0, jumboOptions())))
 	f.Add(one(ipPacket(v6.src.Addr(), v6.dst.Addr(), 200, make([]byte, 8))))
 

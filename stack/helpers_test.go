@@ -173,3 +173,10 @@ func prefixes(list ...string) (p []netip.Prefix) {
 	}
 	return p
 }
+
+// emptyDatagram returns a UDP datagram without data and without a checksum.
+func emptyDatagram() []byte {
+	b := make([]byte, wire.UDPHeaderLen)
+	wire.PutUDP(b, 9, 9, 0)
+	return b
+}

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"net/netip"
+
 	"minitcp/conn"
 	"minitcp/conn/wire"
 )
@@ -83,7 +85,14 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 	s := q.stack
 	var quoted wire.IP
 	localPort, remotePort, seq, err := wire.ParseQuoted(q.icmp.Body, &quoted)
-	if err != nil || quoted.Protocol != wire.ProtocolTCP {
+	switch {
+	case err != nil:
+		s.totals.count(dropICMP)
+		return
+	case quoted.Protocol == wire.ProtocolUDP:
+		s.icmpErrorUDP(netip.AddrPortFrom(quoted.Src, localPort), netip.AddrPortFrom(quoted.Dst, remotePort), e)
+		return
+	case quoted.Protocol != wire.ProtocolTCP:
 		s.totals.count(dropICMP)
 		return
 	}
@@ -115,7 +124,7 @@ func (q *queue) echo(now conn.Time, reply uint8) {
 // fragments nor ICMP get here, and the addresses are those of two hosts, so an answer is in order (RFC 1122 3.2.2).
 func (q *queue) inputUnknown(now conn.Time, packet []byte) {
 	m := wire.ICMP{Body: packet}
-	udp := q.ip.Protocol == wire.ProtocolUDP
+	udp := q.ip.Protocol == wire.ProtocolUDP // of a closed port
 	switch is4 := q.ip.Is4(); {
 	case is4 && udp:
 		m.Type, m.Code = wire.ICMPv4Unreachable, wire.ICMPv4PortUnreachable
@@ -130,25 +139,33 @@ func (q *queue) inputUnknown(now conn.Time, packet []byte) {
 		m.Type, m.Code = wire.ICMPv6ParameterProblem, wire.ICMPv6UnknownNextHeader
 		m.Pointer = uint32(nextHeaderOffset(packet, q.ip.HeaderLen))
 	}
-	// As much as fits the packet every link takes.
+	m.Body = quote(m.Body, q.ip.Is4())
+	q.sendICMP(now, &m)
+}
+
+// quote returns as much of a packet as an ICMP error has room for in a packet that every link takes.
+func quote(packet []byte, is4 bool) []byte {
 	most := 576 - wire.IPv4HeaderLen - icmpHeaderLen
-	if !q.ip.Is4() {
+	if !is4 {
 		most = 1280 - wire.IPv6HeaderLen - icmpHeaderLen
 	}
-	m.Body = m.Body[:min(len(m.Body), most)]
-	q.sendICMP(now, &m)
+	return packet[:min(len(packet), most)]
 }
 
 const icmpHeaderLen = 8
 
 // sendICMP sends m back to where the packet at hand came from.
 func (q *queue) sendICMP(now conn.Time, m *wire.ICMP) {
-	s, w := q.stack, q.writer
-	if !s.icmpLimit.allow(now, q.ip.Src) {
+	q.stack.sendICMP(now, q.writer, q.number, q.ip.Dst, q.ip.Src, m)
+}
+
+// sendICMP sends m between two addresses, unless the destination has got too many.
+func (s *Stack) sendICMP(now conn.Time, w *writer, queue uint8, from, to netip.Addr, m *wire.ICMP) {
+	if !s.icmpLimit.allow(now, to) {
 		s.totals.count(countICMPLimited)
 		return
 	}
-	w.ip = wire.IP{Src: q.ip.Dst, Dst: q.ip.Src, Protocol: wire.ProtocolICMPv6, HopLimit: s.cfg.HopLimit}
+	w.ip = wire.IP{Src: from, Dst: to, Protocol: wire.ProtocolICMPv6, HopLimit: s.cfg.HopLimit}
 	if w.ip.Is4() {
 		w.ip.Protocol = wire.ProtocolICMP
 	}
@@ -158,7 +175,7 @@ func (q *queue) sendICMP(now conn.Time, m *wire.ICMP) {
 	}
 	n = wire.PutICMP(w.body[:n], &w.ip, m)
 	ipLen := wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, n)
-	s.writePacket(w, q.number, ipLen, w.body[:n])
+	s.writePacket(w, queue, ipLen, w.body[:n])
 	s.totals.count(countICMPSent)
 }
 

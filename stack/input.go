@@ -16,6 +16,18 @@ func (q *queue) input(now conn.Time, frame []byte) {
 	}
 	packet := frame[wire.VirtioHeaderLen:]
 	payload, err := wire.ParseIP(packet, &q.ip)
+	if err == wire.ErrFragment {
+		q.tap(now, nil)
+		if !q.acceptableAddresses() {
+			return
+		}
+		if packet = s.reassemble(now, packet); packet == nil {
+			return
+		}
+		q.virtio = wire.VirtioHeader{}
+		q.segment.Buffer = nil // the frame holds a part of the packet
+		payload, err = wire.ParseIP(packet, &q.ip)
+	}
 	if err != nil {
 		q.damaged(err)
 		return
@@ -31,6 +43,8 @@ func (q *queue) input(now conn.Time, frame []byte) {
 	switch {
 	case q.ip.Protocol == wire.ProtocolICMP && q.ip.Is4(), q.ip.Protocol == wire.ProtocolICMPv6 && !q.ip.Is4():
 		q.inputICMP(now, payload)
+	case q.ip.Protocol == wire.ProtocolUDP:
+		q.inputUDP(now, packet, payload)
 	default:
 		q.inputUnknown(now, packet)
 	}

@@ -75,13 +75,13 @@ func TestBadInput(t *testing.T) {
 		{"total length 0", change(segment(segmentSpec{flags: syn}), func(ip []byte) { ip[2], ip[3] = 0, 0; header4(ip) }), "dropped-ipv4-total-length", nothing},
 		{"total length beyond", change(segment(segmentSpec{flags: syn}), func(ip []byte) { ip[3]++; header4(ip) }), "dropped-ipv4-total-length", nothing},
 		{"header length 4", change(segment(segmentSpec{flags: syn}), func(ip []byte) { ip[0] = 0x44; header4(ip) }), "dropped-ipv4-header-length", nothing},
-		{"first fragment", change(segment(segmentSpec{flags: syn}), func(ip []byte) { ip[6] = 0x20; header4(ip) }), "dropped-fragment", nothing},
-		{"later fragment", change(segment(segmentSpec{flags: syn}), func(ip []byte) { ip[6], ip[7] = 0, 1; header4(ip) }), "dropped-fragment", nothing},
+		{"first fragment", change(segment(segmentSpec{flags: syn}), func(ip []byte) { ip[6] = 0x20; header4(ip) }), "fragments-received", nothing},
+		{"later fragment", change(segment(segmentSpec{flags: syn}), func(ip []byte) { ip[6], ip[7] = 0, 1; header4(ip) }), "fragments-received", nothing},
 		{"damaged IPv6", change(packet(v6), func(ip []byte) { ip[len(ip)-1]++ }), "dropped-tcp-checksum", nothing},
 		{"jumbogram", change(ipPacket(v6.src.Addr(), v6.dst.Addr(), 0, jumboOptions()), func(ip []byte) { ip[4], ip[5] = 0, 0 }), "dropped-ipv6-jumbogram", nothing},
-		{"IPv6 fragment", ipPacket(v6.src.Addr(), v6.dst.Addr(), 44, []byte{6, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}), "dropped-fragment", nothing},
+		{"IPv6 fragment", ipPacket(v6.src.Addr(), v6.dst.Addr(), 44, []byte{6, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}), "fragments-received", nothing},
 		{"endless extension header", ipPacket(v6.src.Addr(), v6.dst.Addr(), 60, []byte{6, 255, 0, 0, 0, 0, 0, 0}), "dropped-ipv6-extension", nothing},
-		{"UDP", ipPacket(at("10.77.0.1:1").Addr(), at(own).Addr(), wire.ProtocolUDP, make([]byte, 30)), icmp, icmp},
+		{"UDP", ipPacket(at("10.77.0.1:1").Addr(), at(own).Addr(), wire.ProtocolUDP, emptyDatagram()), icmp, icmp},
 		{"unknown protocol", ipPacket(at("10.77.0.1:1").Addr(), at(own).Addr(), 200, make([]byte, 30)), icmp, icmp},
 		{"unknown next header", ipPacket(v6.src.Addr(), v6.dst.Addr(), 200, make([]byte, 30)), icmp, icmp},
 		{"UDP to a group", ipPacket(at("10.77.0.1:1").Addr(), at("10.77.0.255:1").Addr(), wire.ProtocolUDP, make([]byte, 30)), "dropped-group-destination", nothing},
@@ -173,7 +173,7 @@ func TestRateLimits(t *testing.T) {
 		p := newPairOn(t, stacktest.Config{Queue: 10000}, Config{}, Config{ICMPRate: 100})
 		for range 1000 {
 			p.db.Inject(packet(segmentSpec{flags: wire.SYN, dst: netip.MustParseAddrPort("10.77.0.2:81")}))
-			p.db.Inject(ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, make([]byte, 8)))
+			p.db.Inject(ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, emptyDatagram()))
 		}
 		quiet()
 		resets, messages := uint64(p.b.resetLimit.limit), uint64(p.b.icmpLimit.limit)

@@ -135,7 +135,7 @@ func TestSegmentsLeaveWhereTheLastCame(t *testing.T) {
 		for i, frame := range [][]byte{
 			packet(segmentSpec{flags: wire.SYN}),
 			packet(segmentSpec{flags: wire.SYN, dst: netip.MustParseAddrPort("10.77.0.2:81")}),
-			ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, make([]byte, 8)),
+			ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, emptyDatagram()),
 		} {
 			near.Inject(frame)
 			quiet()

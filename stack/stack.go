@@ -31,6 +31,8 @@ type Stack struct {
 	timeWaits timeWaits
 	dials     atomic.Uint32 // so far, to spread them over the queues
 	listeners listeners
+	udp       udpPorts
+	fragments fragments
 	ports     *ports
 
 	totals     totals
@@ -76,6 +78,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 			byAddr: make(map[binding]ref[Listener]),
 			ports:  make(map[uint16]int),
 		},
+		udp:        newUDPPorts(),
 		ports:      newPorts(cfg.EphemeralPorts[0], cfg.EphemeralPorts[1], cfg.Secret),
 		icmpLimit:  newReplyLimit(cfg.ICMPRate),
 		resetLimit: newReplyLimit(10 * cfg.ICMPRate),
@@ -134,6 +137,10 @@ func (s *Stack) shut() {
 	for _, l := range s.listeners.all() {
 		l.close(s.end.cause)
 	}
+	for _, c := range s.udp.all() {
+		c.close(s.end.cause)
+	}
+	s.fragments.close()
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
 	for e := range s.table.all() {

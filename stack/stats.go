@@ -40,6 +40,10 @@ const (
 	countOrphansReset
 	countEarlyShed
 
+	countDatagramsReceived
+	countDatagramsSent
+	countFragmentsSent
+
 	countICMPReceived
 	countICMPSent
 	countICMPLimited
@@ -53,42 +57,49 @@ const (
 	dropNoFlags
 	dropStrayReset
 	dropICMP
+	dropUDPNoPort
+	dropUDPBufferFull
 
 	counters
 )
 
 // Drops are counted under "dropped-", with wire.Error's names beside these.
 var counterNames = [counters]string{
-	countFramesReceived:   "frames-received",
-	countFramesSent:       "frames-sent",
-	countFrameErrors:      "frame-write-errors",
-	countSegmentsReceived: "segments-received",
-	countSegmentsSent:     "segments-sent",
-	countOctetsReceived:   "octets-received",
-	countOctetsSent:       "octets-sent",
-	countRetransmissions:  "retransmissions",
-	countDialed:           "connections-dialed",
-	countAccepted:         "connections-accepted",
-	countSYNQueueFull:     "listen-syn-queue-full",
-	countAcceptQueueFull:  "listen-accept-queue-full",
-	countResetsSent:       "resets-sent",
-	countResetsLimited:    "resets-limited",
-	countReopened:         "time-wait-reopened",
-	countTimeWaitEvicted:  "time-wait-evicted",
-	countOrphansReset:     "orphans-reset",
-	countEarlyShed:        "early-data-shed",
-	countICMPReceived:     "icmp-received",
-	countICMPSent:         "icmp-sent",
-	countICMPLimited:      "icmp-limited",
-	countICMPIgnored:      "icmp-ignored",
-	dropNotOurs:           "dropped-not-ours",
-	dropGroupDestination:  "dropped-group-destination",
-	dropBadSource:         "dropped-bad-source",
-	dropLand:              "dropped-land",
-	dropSYNFIN:            "dropped-syn-fin",
-	dropNoFlags:           "dropped-no-flags",
-	dropStrayReset:        "dropped-stray-reset",
-	dropICMP:              "dropped-icmp",
+	countFramesReceived:    "frames-received",
+	countFramesSent:        "frames-sent",
+	countFrameErrors:       "frame-write-errors",
+	countSegmentsReceived:  "segments-received",
+	countSegmentsSent:      "segments-sent",
+	countOctetsReceived:    "octets-received",
+	countOctetsSent:        "octets-sent",
+	countRetransmissions:   "retransmissions",
+	countDialed:            "connections-dialed",
+	countAccepted:          "connections-accepted",
+	countSYNQueueFull:      "listen-syn-queue-full",
+	countAcceptQueueFull:   "listen-accept-queue-full",
+	countResetsSent:        "resets-sent",
+	countResetsLimited:     "resets-limited",
+	countReopened:          "time-wait-reopened",
+	countTimeWaitEvicted:   "time-wait-evicted",
+	countOrphansReset:      "orphans-reset",
+	countEarlyShed:         "early-data-shed",
+	countDatagramsReceived: "udp-received",
+	countDatagramsSent:     "udp-sent",
+	countFragmentsSent:     "fragments-sent",
+	countICMPReceived:      "icmp-received",
+	countICMPSent:          "icmp-sent",
+	countICMPLimited:       "icmp-limited",
+	countICMPIgnored:       "icmp-ignored",
+	dropNotOurs:            "dropped-not-ours",
+	dropGroupDestination:   "dropped-group-destination",
+	dropBadSource:          "dropped-bad-source",
+	dropLand:               "dropped-land",
+	dropSYNFIN:             "dropped-syn-fin",
+	dropNoFlags:            "dropped-no-flags",
+	dropStrayReset:         "dropped-stray-reset",
+	dropICMP:               "dropped-icmp",
+	dropUDPNoPort:          "dropped-udp-no-port",
+	dropUDPBufferFull:      "udp-receive-buffer-full",
 }
 
 // totals are a stack's counters.
@@ -116,6 +127,7 @@ func (s *Stack) Stats() Stats {
 	for v := range conn.Verdicts {
 		stats["verdict-"+conn.Verdict(v).Name()] = s.totals.verdicts[v].Load()
 	}
+	s.fragments.stats(stats)
 	stats["connections"] = uint64(s.table.count.Load())
 	return stats
 }

@@ -61,7 +61,7 @@ func TestTap(t *testing.T) {
 		quiet()
 		seen.want(t, "in ACK 0 CLOSED", "out RST 0 CLOSED")
 		p.db.Inject(packet(segmentSpec{flags: wire.SYN})[:20])
-		p.db.Inject(ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, make([]byte, 8)))
+		p.db.Inject(ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, emptyDatagram()))
 		quiet()
 		seen.want(t, "in other CLOSED", "in other CLOSED", "out other CLOSED")
 		stats := p.b.Stats()

@@ -157,9 +157,9 @@ func icmpInitial(ip *IP, length int) uint32 {
 	return PseudoHeaderSum(ip.Src, ip.Dst, ProtocolICMPv6, length)
 }
 
-// ParseQuoted reads the datagram an ICMP error quotes: its IP header into ip, and if it is TCP the ports and the
-// sequence number, for which 8 octets after the IP header suffice (RFC 792). Of other protocols these are 0. The
-// datagram may be cut short and routers have changed it on the way, so checksums and lengths are not looked at.
+// ParseQuoted reads the packet that an ICMP error quotes: its IP header into ip, the ports of TCP and UDP, and the sequence
+// number of TCP. They are 0 for other protocols. 8 bytes after the IP header suffice [RFC 792]. The packet may be cut short,
+// and routers have changed it on the way, so checksums and lengths are not verified.
 //
 // Errors are ErrTruncated, ErrIPVersion, ErrIPv4HeaderLength, ErrIPv6Extension if the end comes within the extension
 // headers, and ErrFragment for a fragment that is not the first.
@@ -176,14 +176,17 @@ func ParseQuoted(b []byte, ip *IP) (srcPort, dstPort uint16, seq uint32, err err
 	default:
 		err = ErrIPVersion
 	}
-	if err != nil || ip.Protocol != ProtocolTCP {
+	if err != nil || ip.Protocol != ProtocolTCP && ip.Protocol != ProtocolUDP {
 		return 0, 0, 0, err
 	}
 	b = b[ip.HeaderLen:]
 	if len(b) < 8 {
 		return 0, 0, 0, ErrTruncated
 	}
-	return binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]), binary.BigEndian.Uint32(b[4:]), nil
+	if ip.Protocol == ProtocolTCP {
+		seq = binary.BigEndian.Uint32(b[4:])
+	}
+	return binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]), seq, nil
 }
 
 func quotedIPv4(b []byte, ip *IP) error {

@@ -1,0 +1,91 @@
+package stack
+
+import (
+	"sync"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+	"minitcp/stack/internal/reassembly"
+)
+
+// fragments puts the fragments together that arrive on all queues.
+type fragments struct {
+	mu          sync.Mutex
+	reassembler reassembly.Reassembler
+	timer       *time.Timer // nil before the first fragment
+	armed       bool        // whether the timer runs, which it does while fragments are held
+}
+
+// reassemble takes a fragment. It returns the whole packet if the fragment completes one, else nil.
+func (s *Stack) reassemble(now conn.Time, fragment []byte) []byte {
+	f := &s.fragments
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	whole := f.reassembler.Receive(now, fragment)
+	if !f.armed {
+		s.armFragments(now)
+	}
+	return whole
+}
+
+// armFragments sets the timer for the first packet that is out of time, if there is one. The lock of fragments is held.
+func (s *Stack) armFragments(now conn.Time) {
+	f := &s.fragments
+	deadline := f.reassembler.Deadline()
+	f.armed = deadline != conn.Never && s.Err() == nil
+	if !f.armed {
+		return
+	}
+	left := max(0, deadline.Sub(now))
+	if f.timer == nil {
+		f.timer = time.AfterFunc(left, s.expireFragments)
+	} else {
+		f.timer.Reset(left)
+	}
+}
+
+// expireFragments discards packets that were not completed in time, and tells their senders [RFC 1122 3.3.2, RFC 8200 4.5].
+func (s *Stack) expireFragments() {
+	now := s.clock.now()
+	var quotes [][]byte
+	f := &s.fragments
+	f.mu.Lock()
+	f.reassembler.Advance(now, func(first []byte) { quotes = append(quotes, first) })
+	s.armFragments(now)
+	f.mu.Unlock()
+	w := s.borrowWriter()
+	defer s.returnWriter(w)
+	for _, packet := range quotes {
+		var ip wire.IP
+		wire.ParseIP(packet, &ip) // the addresses are all there, whatever the error
+		m := wire.ICMP{Type: wire.ICMPv6TimeExceeded, Code: icmpReassemblyTimeExceeded, Body: quote(packet, ip.Is4())}
+		if ip.Is4() {
+			m.Type = wire.ICMPv4TimeExceeded
+		}
+		s.sendICMP(now, w, 0, ip.Dst, ip.Src, &m)
+	}
+}
+
+// icmpReassemblyTimeExceeded is the code of Time Exceeded for a packet that was not complete in time, in both families.
+const icmpReassemblyTimeExceeded = 1
+
+// close stops the timer.
+func (f *fragments) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+}
+
+// stats adds the totals.
+func (f *fragments) stats(stats Stats) {
+	f.mu.Lock()
+	counts := f.reassembler.Counts()
+	f.mu.Unlock()
+	stats["fragments-received"] = counts.Fragments
+	stats["fragments-reassembled"] = counts.Reassembled
+	stats["fragments-failed"] = counts.Failed
+	stats["fragments-timed-out"] = counts.TimedOut
+}

@@ -1,0 +1,257 @@
+package stack
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// inputUDP takes a UDP packet for one of the stack's addresses. The device may have joined datagrams of one flow (UDP
+// segmentation offload); they are cut here.
+func (q *queue) inputUDP(now conn.Time, packet, payload []byte) {
+	s := q.stack
+	var h wire.UDP
+	data, err := wire.ParseUDP(payload, &h)
+	if err != nil {
+		q.damaged(err)
+		return
+	}
+	if !q.checksumTrusted() && !wire.VerifyUDP(q.ip.Src, q.ip.Dst, payload[:h.Length]) {
+		q.damaged(wire.ErrUDPChecksum)
+		return
+	}
+	d := queuedDatagram{remote: netip.AddrPortFrom(q.ip.Src, h.SrcPort), local: q.ip.Dst, ecn: q.ip.ECN()}
+	c := s.udp.find(netip.AddrPortFrom(q.ip.Dst, h.DstPort), d.remote)
+	if c == nil {
+		s.totals.count(dropUDPNoPort)
+		q.inputUnknown(now, packet)
+		return
+	}
+	size := len(data)
+	if q.virtio.GSOType&^wire.GSOECN == wire.GSOUDPL4 && q.virtio.GSOSize > 0 {
+		size = int(q.virtio.GSOSize)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		d.data = data[:min(size, len(data))]
+		data = data[len(d.data):]
+		c.deliver(d)
+		if len(data) == 0 {
+			return
+		}
+	}
+}
+
+// deliver adds a datagram to the queue of c, whose lock is held, if there is room.
+func (c *UDPConn) deliver(d queuedDatagram) {
+	t := &c.stack.totals
+	t.count(countDatagramsReceived)
+	if c.closed != nil || c.queue.bytes+len(d.data)+udpOverhead > c.limit {
+		t.count(dropUDPBufferFull)
+		return
+	}
+	c.queue.push(d)
+	c.rd.wake()
+}
+
+// icmpErrorUDP gives an ICMP error about a datagram from local to remote to the socket that is connected so.
+func (s *Stack) icmpErrorUDP(local, remote netip.AddrPort, e conn.ICMPError) {
+	c := s.udp.findConnected(local, remote)
+	if c == nil {
+		s.totals.count(dropICMP)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.Kind != conn.ICMPTooBig {
+		c.pending = errno(e.Err)
+		if c.pending == syscall.ENOPROTOOPT {
+			c.pending = syscall.ECONNREFUSED
+		}
+		c.rd.wake()
+		return
+	}
+	least := leastMTU(remote.Addr().Is4())
+	mtu := max(e.MTU, least)
+	if now := c.mtu(); mtu >= now {
+		return
+	}
+	c.pathMTU = mtu
+	if c.dontFragment {
+		c.pending = syscall.EMSGSIZE
+		c.rd.wake()
+	}
+}
+
+// leastMTU returns the smallest path MTU that an ICMP message can set, in bytes: Linux's for IPv4, and for IPv6 what every link
+// must take [RFC 8200 5].
+func leastMTU(is4 bool) int {
+	if is4 {
+		return 552
+	}
+	return 1280
+}
+
+// mtu returns the largest packet, in bytes, that c sends whole. The lock is held.
+func (c *UDPConn) mtu() int {
+	if c.pathMTU != 0 {
+		return c.pathMTU
+	}
+	return c.stack.mtu
+}
+
+// sendDatagram sends d, whose Remote is set.
+func (c *UDPConn) sendDatagram(d *Datagram) error {
+	o, err := c.outgoing(d)
+	if err != nil {
+		return err
+	}
+	w := c.stack.borrowWriter()
+	defer c.stack.returnWriter(w)
+	return c.stack.writeUDP(w, o, d.Buffer[:d.N])
+}
+
+// outgoingUDP is what a datagram is sent with.
+type outgoingUDP struct {
+	local, remote netip.AddrPort
+	mtu           int
+	fragment      bool
+	hopLimit      uint8
+	trafficClass  uint8
+}
+
+// outgoing returns what to send d with, or the error of the call.
+func (c *UDPConn) outgoing(d *Datagram) (o outgoingUDP, err error) {
+	from, err := c.sourceOf(d)
+	if err != nil {
+		return o, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed != nil:
+		return o, c.closed
+	case c.wr.deadline.passed:
+		return o, os.ErrDeadlineExceeded
+	case c.pending != nil:
+		err := c.pending
+		c.pending = nil
+		return o, err
+	}
+	o = outgoingUDP{local: from, remote: d.Remote, mtu: c.mtu(), fragment: !c.dontFragment, hopLimit: c.hopLimit}
+	o.trafficClass = c.trafficClass | uint8(d.ECN)
+	return o, nil
+}
+
+// sourceOf returns the address and port that d is sent from.
+func (c *UDPConn) sourceOf(d *Datagram) (netip.AddrPort, error) {
+	if c.remote.IsValid() && !d.Local.IsValid() {
+		return c.binds[0], nil
+	}
+	for _, b := range c.binds {
+		if b.Addr().Is4() != d.Remote.Addr().Is4() {
+			continue
+		}
+		from := b
+		if d.Local.IsValid() {
+			from = netip.AddrPortFrom(d.Local.Unmap(), b.Port())
+			if !b.Addr().IsUnspecified() && b.Addr() != from.Addr() {
+				return from, syscall.EADDRNOTAVAIL
+			}
+		}
+		return c.stack.source(from, d.Remote)
+	}
+	if !d.Remote.Addr().IsValid() {
+		return netip.AddrPort{}, syscall.EDESTADDRREQ
+	}
+	return netip.AddrPort{}, syscall.EAFNOSUPPORT
+}
+
+// maxUDP returns the largest number of bytes of data in a datagram.
+func maxUDP(is4 bool) int {
+	if is4 {
+		return maxPacket - wire.IPv4HeaderLen - wire.UDPHeaderLen
+	}
+	return maxPacket - wire.UDPHeaderLen
+}
+
+// writeUDP sends a datagram, in fragments if it must.
+func (s *Stack) writeUDP(w *writer, o outgoingUDP, data []byte) error {
+	is4 := o.local.Addr().Is4()
+	w.ip = wire.IP{
+		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: wire.ProtocolUDP, HopLimit: o.hopLimit, TrafficClass: o.trafficClass,
+	}
+	ipLen := wire.IPv6HeaderLen
+	if is4 {
+		ipLen = wire.IPv4HeaderLen
+	}
+	whole := ipLen+wire.UDPHeaderLen+len(data) <= o.mtu
+	if len(data) > maxUDP(is4) || !whole && !o.fragment {
+		return syscall.EMSGSIZE
+	}
+	at := wire.VirtioHeaderLen + ipLen
+	header := w.headers[at : at+wire.UDPHeaderLen]
+	wire.PutUDP(header, o.local.Port(), o.remote.Port(), len(data))
+	pseudo := wire.PseudoHeaderSum(w.ip.Src, w.ip.Dst, wire.ProtocolUDP, len(header)+len(data))
+	w.parts = append(w.parts[:0], header, data)
+	s.totals.count(countDatagramsSent)
+	if !whole {
+		wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
+		s.writeFragments(w, ipLen, append(append(w.body[:0], header...), data...), o.mtu)
+		return nil
+	}
+	wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, len(header)+len(data))
+	var h wire.VirtioHeader
+	if s.offload {
+		binary.BigEndian.PutUint16(header[wire.UDPChecksumOffset:], wire.Fold(pseudo))
+		h.Flags = wire.VirtioNeedsChecksum
+		h.ChecksumStart, h.ChecksumOffset = uint16(ipLen), wire.UDPChecksumOffset
+	} else {
+		wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
+	}
+	wire.PutVirtio(w.headers[:], &h)
+	w.parts = append(w.parts[:0], w.headers[:at+wire.UDPHeaderLen], data)
+	s.writeFrame(w, s.queueOf(o), conn.Closed)
+	return nil
+}
+
+// queueOf returns the device's queue for a flow: datagrams of one flow leave in order.
+func (s *Stack) queueOf(o outgoingUDP) uint8 {
+	return uint8((uint32(o.local.Port()) ^ uint32(o.remote.Port())) % uint32(len(s.lanes)))
+}
+
+// writeFragments sends the packet with the header in w.ip and the payload given in fragments of at most mtu bytes
+// [RFC 791 3.2, RFC 8200 4.5]. The identification is random [RFC 6864, RFC 7739].
+func (s *Stack) writeFragments(w *writer, ipLen int, payload []byte, mtu int) {
+	w.body = payload
+	is4 := ipLen == wire.IPv4HeaderLen
+	f := wire.Fragment{ID: rand.Uint32()}
+	next := w.ip.Protocol
+	extra := 0
+	if !is4 {
+		extra = 8 // the fragment header
+		w.ip.Protocol = wire.ProtocolFragment
+	}
+	most := (mtu - ipLen - extra) &^ 7
+	wire.PutVirtio(w.headers[:], &wire.VirtioHeader{})
+	header := w.headers[wire.VirtioHeaderLen:]
+	for ; f.Offset < len(payload); f.Offset += most {
+		n := min(most, len(payload)-f.Offset)
+		f.More = f.Offset+n < len(payload)
+		wire.PutIP(header, &w.ip, extra+n)
+		if is4 {
+			wire.PutFragmentIPv4(header, f, n)
+		} else {
+			wire.PutFragmentIPv6(header[ipLen:], f, next)
+		}
+		w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen+extra], payload[f.Offset:f.Offset+n])
+		s.writeFrame(w, 0, conn.Closed)
+		s.totals.count(countFragmentsSent)
+	}
+}
