@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 
+	"minitcp/bench/emulator"
 	"minitcp/bench/links"
 	"minitcp/bench/report"
 	"minitcp/bench/subject"
@@ -63,8 +64,9 @@ func parseLinks(arguments []string, stderr io.Writer) (o linksOptions, err error
 		fmt.Fprint(stderr, linksUsage)
 		flags.PrintDefaults()
 	}
-	var names, targets string
+	var names, targets, trace string
 	var quick bool
+	flags.StringVar(&trace, "trace", "", "`file` with the line of the row cellular, in place of a generated one, in mahimahi's format: a line for each packet of 1500 bytes, with the millisecond at which it may be sent")
 	flags.StringVar(&names, "rows", "", "comma-separated `names`, all if not given; see -list")
 	flags.StringVar(&targets, "targets", "", "comma-separated `names`, all if not given; see -list")
 	flags.IntVar(&o.Rounds, "rounds", 5, fmt.Sprintf("how often each is measured, 1 to %d", maxRounds))
@@ -80,10 +82,29 @@ func parseLinks(arguments []string, stderr io.Writer) (o linksOptions, err error
 	if quick {
 		o.quicken(flags)
 	}
-	if err = o.check(flags, names, targets); err != nil {
+	if err = o.readTrace(trace); err == nil {
+		err = o.check(flags, names, targets)
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 	}
 	return o, err
+}
+
+// readTrace reads the file of the flag -trace, of which "" is none.
+func (o *linksOptions) readTrace(file string) error {
+	if file == "" {
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("-trace: %w", err)
+	}
+	defer f.Close()
+	if o.Trace, err = emulator.ReadTrace(f); err != nil {
+		return fmt.Errorf("-trace %s: %w", file, err)
+	}
+	return nil
 }
 
 // quicken makes the rounds few, unless given, and each short.

@@ -16,6 +16,8 @@ func TestLinksMistakes(t *testing.T) {
 		{"-rounds 0", "-rounds 0 is not within 1 and 100"},
 		{"-at-once 9", "-at-once 9 is not within 1 and 3"},
 		{"-rows loss1,loss2", `there is no row "loss2", only floor100,`},
+		{"-trace /dev/null", "-trace /dev/null: trace: it has no length"},
+		{"-trace /nowhere", "-trace: open /nowhere:"},
 		{"-targets floor", `there is no target "floor", only minitcp-cubic, minitcp-reno,`},
 	} {
 		var stderr strings.Builder
@@ -57,7 +59,7 @@ func TestLinksList(t *testing.T) {
 // Every kind of row on a real link, for a moment: what is measured is not looked at, but everybody's data was the right one.
 func TestLinks(t *testing.T) {
 	requireKernel(t)
-	o, err := parseLinks(strings.Fields("-rounds 1 -rows floor100,loss1,slowstart,against,receive10 -targets minitcp-cubic,kernel-cubic"), io.Discard)
+	o, err := parseLinks(strings.Fields("-rounds 1 -rows floor100,loss1,slowstart,against,cellular,responses,receive10 -targets minitcp-cubic,kernel-cubic"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +68,7 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(samples) != 8 {
+	if len(samples) != 12 {
 		t.Errorf("%d samples", len(samples))
 	}
 	for _, s := range samples {

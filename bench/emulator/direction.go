@@ -7,8 +7,10 @@ import (
 
 // Config describes one way of a link. The zero value loses, delays and limits nothing.
 type Config struct {
-	// Rate is of IP packets, in bits per second; 0: no limit.
+	// Rate of IP packets in bits per second; 0: no limit.
 	Rate int64
+	// Trace takes the place of Rate if it is not empty.
+	Trace Trace
 	// Delay is from the end of a packet's sending to its arrival.
 	Delay time.Duration
 	// QueuePackets is how many packets may wait besides the one being sent; QueueTime is how long a packet may have to
@@ -39,14 +41,15 @@ type Direction struct {
 	Stats
 	cfg     Config
 	random  *rand.Rand
-	free    time.Duration   // when the line is
+	played  played
+	free    time.Duration   // when the line has sent all packets
 	begins  []time.Duration // of those that wait: when their sending begins
 	transit transit
 }
 
 // NewDirection returns a direction with nothing on it.
 func NewDirection(cfg Config) *Direction {
-	return &Direction{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0))}
+	return &Direction{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0)), played: played{trace: cfg.Trace, next: -1}}
 }
 
 // Arrive takes a packet at the near end. False: it is dropped. The packet is kept until Take returns it, unless
@@ -63,7 +66,7 @@ func (d *Direction) Arrive(now time.Duration, packet []byte, release func([]byte
 	if wait > 0 && d.cfg.QueuePackets > 0 {
 		d.begins = append(d.begins, d.free)
 	}
-	d.free = max(now, d.free) + d.time(len(packet))
+	d.free = d.sent(now, len(packet))
 	d.Sent++
 	if lost < d.cfg.Loss {
 		d.Lost++
@@ -79,12 +82,28 @@ func (d *Direction) Arrive(now time.Duration, packet []byte, release func([]byte
 	return true
 }
 
-// time is how long it takes to send so many octets.
-func (d *Direction) time(octets int) time.Duration {
+// sent returns when the line has sent a packet of so many bytes that arrives now.
+func (d *Direction) sent(now time.Duration, bytes int) time.Duration {
+	if len(d.cfg.Trace) > 0 {
+		return d.played.send(now, bytes)
+	}
+	return max(now, d.free) + d.time(bytes)
+}
+
+// time returns how long a line with a Rate takes to send so many bytes.
+func (d *Direction) time(bytes int) time.Duration {
 	if d.cfg.Rate == 0 {
 		return 0
 	}
-	return time.Duration(int64(octets) * 8 * int64(time.Second) / d.cfg.Rate)
+	return time.Duration(int64(bytes) * 8 * int64(time.Second) / d.cfg.Rate)
+}
+
+// Capacity returns how many bytes the line could have sent until now; 0: there is no limit.
+func (d *Direction) Capacity(now time.Duration) int64 {
+	if len(d.cfg.Trace) > 0 {
+		return int64(d.cfg.Trace.from(now)) * MTU
+	}
+	return int64(float64(d.cfg.Rate) / 8 * now.Seconds())
 }
 
 // Wait is how long a packet that arrived now would have to wait.

@@ -10,7 +10,7 @@ import (
 
 const ms = time.Millisecond
 
-// play sends packets of 1000 octets, each named by its number, at the given times, and returns when each arrived; 0: it did not.
+// play sends packets of 1000 bytes, each named by its number, at the given times, and returns when each arrived; 0: it did not.
 func play(t *testing.T, d *Direction, at ...time.Duration) []time.Duration {
 	t.Helper()
 	arrived := make([]time.Duration, len(at))
@@ -37,7 +37,7 @@ func play(t *testing.T, d *Direction, at ...time.Duration) []time.Duration {
 }
 
 func TestDirection(t *testing.T) {
-	const rate = 8e6 // 1000 octets in a millisecond
+	const rate = 8e6 // 1000 bytes in a millisecond
 	for _, test := range []struct {
 		name string
 		cfg  Config
@@ -120,17 +120,17 @@ func TestReordering(t *testing.T) {
 // What a line carries in a second is its rate, whatever the sizes of the packets.
 func TestRate(t *testing.T) {
 	d := NewDirection(Config{Rate: 100e6, QueueTime: 10 * ms})
-	octets := 0
+	bytes := 0
 	for now, i := time.Duration(0), 0; now < time.Second; now, i = now+50*time.Microsecond, i+1 {
 		d.Arrive(now, make([]byte, 40+(i*97)%1461), func([]byte) {})
 		if wait := d.Wait(now); wait > 10*ms+d.time(1500) {
 			t.Fatalf("a wait of %v", wait)
 		}
 		for p := d.Take(now); p != nil; p = d.Take(now) {
-			octets += len(p)
+			bytes += len(p)
 		}
 	}
-	if got := float64(octets) * 8; math.Abs(got-100e6) > 0.01*100e6 {
+	if got := float64(bytes) * 8; math.Abs(got-100e6) > 0.01*100e6 {
 		t.Errorf("%.0f bits in a second", got)
 	}
 	if d.Dropped == 0 {

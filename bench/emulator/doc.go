@@ -1,6 +1,7 @@
 // Package emulator is a link with a rate, a delay, a queue and faults, between two network namespaces: what Linux's
 // netem does in the kernel, where a kernel has it.
 //
+//	trace       a line whose rate varies
 //	direction   one way: what happens to a packet and when. It is pure: the time is an argument
 //	transit     packets on their way, the next to arrive first
 //	observer    which segments were sent before, seen from outside, for every TCP alike

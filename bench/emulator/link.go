@@ -166,19 +166,24 @@ func (l *Link) release(packet []byte) { l.spare = append(l.spare, packet[:cap(pa
 type Report struct {
 	There, Back     Stats
 	Segments, Again int64 // with data, from the near end: all, and those sent before
-	// Ping is the median of the round trips a small packet would have had since the last report.
-	Ping time.Duration
+	// Ping and LatePing are the median and the 95th percentile of the round trips that a small packet would have had since
+	// the last report.
+	Ping, LatePing time.Duration
+	// CapacityThere and CapacityBack are the bytes that the line could have carried, 0 without a limit.
+	CapacityThere, CapacityBack int64
 }
 
-// Report tells what has happened so far.
+// Report returns what has happened so far.
 func (l *Link) Report() Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	near, far := &l.ends[0], &l.ends[1]
 	r := Report{There: near.away.Stats, Back: far.away.Stats, Segments: near.observer.Segments, Again: near.observer.Again}
+	now := l.now()
+	r.CapacityThere, r.CapacityBack = near.away.Capacity(now), far.away.Capacity(now)
 	if n := len(l.pings); n > 0 {
 		slices.Sort(l.pings)
-		r.Ping = l.pings[n/2]
+		r.Ping, r.LatePing = l.pings[n/2], l.pings[n*95/100]
 	}
 	l.pings = l.pings[:0]
 	return r

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// segment is a packet of TCP from a port with so many octets of data.
+// segment is a packet of TCP from a port with so many bytes of data.
 func segment(port uint16, seq uint32, data int) []byte {
 	p := make([]byte, 20+32+data)
 	p[0], p[9] = 0x45, 6

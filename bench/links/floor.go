@@ -13,7 +13,7 @@ import (
 
 const (
 	floorPort = 5010
-	datagram  = 1472 // octets, with the headers of UDP and IPv4 a packet of the link's MTU
+	datagram  = 1472 // bytes; with the headers of UDP and IPv4, a packet of the link's MTU
 	headers   = 28
 )
 
@@ -34,9 +34,10 @@ func (m *measurement) floor(ctx context.Context, s *Sample, warmup, duration tim
 		return err
 	}
 	defer socket.Close()
-	if s.Ping, err = ping(socket); err != nil {
+	if s.P50, err = ping(socket); err != nil {
 		return err
 	}
+	s.P95 = s.P50
 	var received atomic.Int64
 	go func() {
 		buffer := make([]byte, datagram)

@@ -51,9 +51,11 @@ func TestValue(t *testing.T) {
 		{fairness, []float64{30, 0, 0}, 1. / 3},
 		{fairness, []float64{0, 0}, 0},
 		{share, []float64{10, 30}, 25},
+		{use, []float64{40, 20}, 75},
+		{late, []float64{40}, 340},
 	} {
 		r := row{measure: test.measure}
-		if got := r.value(&Sample{Goodput: test.goodput}, 17); math.Abs(got-test.want) > 1e-9 {
+		if got := r.value(&Sample{Goodput: test.goodput, P50: 240, P95: 340}, 17, 80); math.Abs(got-test.want) > 1e-9 {
 			t.Errorf("%s of %v: %v, want %v", units[test.measure], test.goodput, got, test.want)
 		}
 	}
@@ -63,9 +65,9 @@ func TestLines(t *testing.T) {
 	var p Plan
 	p.Choose([]string{"loss1", "share2"}, []string{"minitcp-cubic", "kernel-cubic"})
 	samples := []Sample{
-		{Row: "loss1", Entry: "minitcp-cubic", Value: 6, Goodput: []float64{6}, Segments: 100, Again: 2, Timeouts: 1, Spurious: 3, Ping: 40},
-		{Row: "loss1", Entry: "minitcp-cubic", Value: 4, Goodput: []float64{4}, Segments: 100, Again: 1, Timeouts: 0, Spurious: 1, Ping: 42},
-		{Row: "loss1", Entry: "kernel-cubic", Value: 2, Goodput: []float64{2}, Segments: 100, Timeouts: 0, Spurious: -1, Ping: 40},
+		{Row: "loss1", Entry: "minitcp-cubic", Value: 6, Goodput: []float64{6}, Segments: 100, Again: 2, Timeouts: 1, Spurious: 3, P50: 40, P95: 60},
+		{Row: "loss1", Entry: "minitcp-cubic", Value: 4, Goodput: []float64{4}, Segments: 100, Again: 1, Timeouts: 0, Spurious: 1, P50: 42, P95: 62},
+		{Row: "loss1", Entry: "kernel-cubic", Value: 2, Goodput: []float64{2}, Segments: 100, Timeouts: 0, Spurious: -1, P50: 40, P95: 60},
 		{Row: "loss1", Entry: "kernel-cubic", Error: "unlucky"},
 		{Row: "share2", Entry: "kernel-cubic", Error: "out of order"},
 	}
@@ -79,8 +81,8 @@ func TestLines(t *testing.T) {
 	}
 	got := strings.Join(strings.Fields(b.String()), " ")
 	for _, want := range []string{
-		"loss1 minitcp-cubic 5.00 4.00–6.00 Mbit/s 2.50 – – 5.00 1.50 % 0, ≤ 1 2 41.0 ms",
-		"loss1 kernel-cubic 2.00! 2.00–2.00 Mbit/s 1.00 – – 2.00 0.00 % 0, ≤ 0 – 40.0 ms",
+		"loss1 minitcp-cubic 5.00 4.00–6.00 Mbit/s 2.50 – – 5.00 1.50 % 0, ≤ 1 2 41.0 ms 61.0 ms",
+		"loss1 kernel-cubic 2.00! 2.00–2.00 Mbit/s 1.00 – – 2.00 0.00 % 0, ≤ 0 – 40.0 ms 60.0 ms",
 		"share2 kernel-cubic failed",
 	} {
 		if !strings.Contains(got, want) {

@@ -32,8 +32,10 @@ type Sample struct {
 	// cannot tell.
 	Timeouts int64 `json:"timeouts"`
 	Spurious int64 `json:"spurious"`
-	// Ping is the median time a ping took, in milliseconds.
-	Ping  float64        `json:"ping"`
+	// P50 and P95 are the median and the 95th percentile, in milliseconds, of the time that a ping would have taken, or
+	// that a response took in rows of responses.
+	P50   float64        `json:"p50"`
+	P95   float64        `json:"p95"`
 	Link  emulator.Stats `json:"link"` // on the way of the data
 	Error string         `json:"error,omitempty"`
 }
@@ -91,9 +93,13 @@ func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.
 	if m.row.upload {
 		kind = load.Upload
 	}
+	connections := 1
+	if m.row.clients > 0 {
+		kind, connections = load.Fetch, m.row.clients
+	}
 	for _, name := range m.entry.flows {
 		target, _ := subject.Find(name)
-		m.crews = append(m.crews, load.Start(kind, m.network.far, target.Address, 1, pattern.Sampled))
+		m.crews = append(m.crews, load.Start(kind, m.network.far, target.Address, connections, pattern.Sampled))
 	}
 	for _, c := range m.crews {
 		if err := c.Ready(); err != nil {
@@ -103,7 +109,7 @@ func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.
 	if err := m.wait(ctx, warmup); err != nil {
 		return err
 	}
-	m.network.link.Report() // pings begin
+	before, times := m.network.link.Report(), m.crews[0].Times() // pings begin
 	begin, err := m.received()
 	if err != nil {
 		return err
@@ -121,19 +127,25 @@ func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.
 	for i := range end {
 		s.Goodput = append(s.Goodput, float64(end[i]-begin[i])*8/1e6/seconds)
 	}
-	s.Segments, s.Ping, s.Link = report.Segments, report.Ping.Seconds()*1e3, report.There
+	s.Segments, s.P50, s.P95, s.Link = report.Segments, milliseconds(report.Ping), milliseconds(report.LatePing), report.There
+	if m.row.clients > 0 {
+		t := m.crews[0].Times().Since(times).Summary()
+		s.P50, s.P95 = milliseconds(t.P50), milliseconds(t.P95)
+	}
 	if m.row.upload {
 		s.Link = report.Back
 	}
 	if report.Segments > 0 {
 		s.Again = 100 * float64(report.Again) / float64(report.Segments)
 	}
-	s.Value = m.row.value(s, report.Again)
+	s.Value = m.row.value(s, report.Again, float64(report.CapacityThere-before.CapacityThere)*8/1e6/seconds)
 	return m.recovery(s)
 }
 
-// value is the row's figure.
-func (r *row) value(s *Sample, again int64) float64 {
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
+
+// value returns the row's figure. The capacity of the line is in Mbit/s.
+func (r *row) value(s *Sample, again int64, capacity float64) float64 {
 	var sum, squares float64
 	for _, g := range s.Goodput {
 		sum += g
@@ -142,8 +154,12 @@ func (r *row) value(s *Sample, again int64) float64 {
 	switch {
 	case r.measure == retransmitted:
 		return float64(again)
+	case r.measure == late:
+		return s.P95
 	case sum == 0:
 		return 0
+	case r.measure == use:
+		return 100 * sum / capacity
 	case r.measure == fairness:
 		return sum * sum / (float64(len(s.Goodput)) * squares) // Jain, 1984
 	case r.measure == share:
@@ -173,6 +189,9 @@ func (m *measurement) recovery(s *Sample) error {
 		}
 		if name == m.entry.flows[0] {
 			s.Timeouts, s.Spurious = u.Timeouts, u.Spurious
+			if m.row.clients > 0 {
+				s.Timeouts, s.Spurious = -1, -1 // the connections are gone
+			}
 		}
 	}
 	return nil

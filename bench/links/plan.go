@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"minitcp/bench/emulator"
 	"minitcp/bench/report"
 )
 
@@ -22,7 +23,9 @@ type Plan struct {
 	Scale float64
 	// AtOnce is how many measurements are made at a time, 1 to MostAtOnce, if they are light.
 	AtOnce int
-	rows   []row
+	// Trace takes the place of the generated one in the row cellular; empty: none does.
+	Trace emulator.Trace
+	rows  []row
 }
 
 const (
@@ -48,13 +51,16 @@ func List(w io.Writer) {
 	}
 }
 
-// Choose says which rows are measured, with which targets.
+// Choose determines which rows are measured, with which targets. Trace must be set before.
 func (p *Plan) Choose(names, targets []string) {
 	for _, r := range rows() {
 		if !slices.Contains(names, r.name) {
 			continue
 		}
 		r.entries = slices.DeleteFunc(r.entries, func(e entry) bool { return len(e.flows) > 0 && !slices.Contains(targets, e.name) })
+		if r.path.trace != nil && len(p.Trace) > 0 {
+			r.path.trace = func(uint64) emulator.Trace { return p.Trace }
+		}
 		p.rows = append(p.rows, r)
 	}
 }

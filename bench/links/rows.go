@@ -8,6 +8,7 @@ import (
 
 	"minitcp/bench/emulator"
 	"minitcp/bench/subject"
+	"minitcp/conn/conntest"
 )
 
 // path is a link as a row has it. Rates and delays are the same both ways; faults are on the way of the data.
@@ -17,7 +18,9 @@ type path struct {
 	queueTime    time.Duration // at the most to wait; 0: a round trip
 	queuePackets int           // if this is given, in place of a time
 	loss         float64
-	reorder      float64 // of the packets come a quarter of a round trip late
+	reorder      float64 // part of the packets that come a quarter of a round trip late
+	// trace returns the times of sending that take the place of rate on the way of the data; nil: there is a rate.
+	trace func(seed uint64) emulator.Trace
 }
 
 // ways are the link's two directions. Where the data flows is there.
@@ -28,6 +31,9 @@ func (p *path) ways(seed uint64) (there, back emulator.Config) {
 	}
 	back = there
 	back.QueuePackets, back.QueueTime = 0, time.Second // the faults are to be those of the way there
+	if p.trace != nil {
+		there.Trace = p.trace(seed)
+	}
 	there.Loss, there.Reorder, there.ReorderBy, there.Seed = p.loss, p.reorder, p.rtt/4, seed
 	return there, back
 }
@@ -41,9 +47,11 @@ const (
 	fairness                     // Jain's index of the flows' goodput
 	share                        // percent of the goodput that goes to the first flow
 	floorRate                    // Mbit/s of datagrams, IP headers included: no TCP
+	use                          // percent of what the line could carry that reaches the receiving application as data
+	late                         // milliseconds that 95 of 100 responses do not exceed
 )
 
-var units = [...]string{goodput: "Mbit/s", retransmitted: "segments", fairness: "Jain", share: "%", floorRate: "Mbit/s"}
+var units = [...]string{use: "%", late: "ms", goodput: "Mbit/s", retransmitted: "segments", fairness: "Jain", share: "%", floorRate: "Mbit/s"}
 
 // row is one thing that is measured on several entries.
 type row struct {
@@ -51,6 +59,7 @@ type row struct {
 	path          path
 	measure       measure
 	upload        bool // the kernel sends, the target receives
+	clients       int  // that fetch responses on connections of their own; 0: bulk
 	// warmup passes before the measuring, which takes duration.
 	warmup, duration time.Duration
 	entries          []entry
@@ -96,6 +105,14 @@ func rows() []row {
 		return row{name: name, summary: summary, path: path{rate: rate, rtt: base}, measure: floorRate, warmup: time.Second, duration: time.Second,
 			entries: []entry{{name: "datagrams"}}, weight: weight}
 	}
+	cellular := row{name: "cellular", summary: "a rate that varies as a cellular network's, 8 Mbit/s in the mean, 50 ms, a queue of 4 s at that rate: part that is in use, and delays",
+		path:    path{rtt: 50 * time.Millisecond, queuePackets: 4 * cellularMean / emulator.MTU, trace: cellularTrace},
+		measure: use, warmup: 3 * time.Second, duration: cellularTime - 3*time.Second, weight: 2, most: mostLong,
+		entries: pick(1, "minitcp-bbr", "kernel-bbr", "minitcp-cubic", "kernel-cubic")}
+	responses := row{name: "responses", summary: "responses of 50 KB to 8 clients, each on a new connection, 100 Mbit/s, 60 ms, 1 % lost: time of 95 of 100",
+		path:    path{rate: fast, rtt: 60 * time.Millisecond, loss: 0.01},
+		measure: late, clients: 8, warmup: time.Second, duration: 10 * time.Second, weight: 2,
+		entries: pick(1, "minitcp-cubic", "gvisor-cubic", "kernel-cubic")}
 	return []row{
 		floor("floor100", "100 Mbit/s, 40 ms: datagrams, sent faster than that", fast, 2),
 		floor("floor500", "500 Mbit/s, 40 ms: datagrams, sent faster than that", 500e6, maxWeight),
@@ -112,9 +129,19 @@ func rows() []row {
 			{"minitcp-cubic", []string{"minitcp-cubic", "kernel-cubic"}},
 			{"gvisor-cubic", []string{"gvisor-cubic", "kernel-cubic"}},
 		}),
+		cellular, responses,
 		receiver("receive10", "from a kernel with CUBIC, 500 Mbit/s, 10 ms", 10*time.Millisecond, 2*time.Second),
 		receiver("receive200", "from a kernel with CUBIC, 500 Mbit/s, 200 ms", 200*time.Millisecond, 8*time.Second),
 	}
+}
+
+const (
+	cellularMean = 1_000_000 // bytes per second
+	cellularTime = 20 * time.Second
+)
+
+func cellularTrace(seed uint64) emulator.Trace {
+	return emulator.TraceOf(conntest.Cellular(seed, cellularMean, cellularTime))
 }
 
 // each is an entry of so many flows for each target whose name begins so.

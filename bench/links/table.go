@@ -22,7 +22,8 @@ type Line struct {
 	Timeouts float64 `json:"timeouts"` // median; -1: not known
 	Most     int64   `json:"mostTimeouts"`
 	Spurious float64 `json:"spurious"` // median; -1: not known
-	Ping     float64 `json:"ping"`     // median, milliseconds
+	P50      float64 `json:"p50"`      // median of the rounds, milliseconds
+	P95      float64 `json:"p95"`      // likewise
 	Error    string  `json:"error,omitempty"`
 }
 
@@ -39,7 +40,8 @@ func (p *Plan) Lines(samples []Sample) (lines []Line) {
 				lines = append(lines, l)
 			}
 		}
-		if r.measure == goodput || r.measure == retransmitted {
+		switch r.measure {
+		case goodput, retransmitted, use, late:
 			compare(lines[first:])
 		}
 	}
@@ -48,7 +50,7 @@ func (p *Plan) Lines(samples []Sample) (lines []Line) {
 
 func (r *row) line(e *entry, samples []Sample) (l Line, ok bool) {
 	l = Line{Row: r.name, Entry: e.name, Unit: units[r.measure], Ratios: make(map[string]float64)}
-	var value, sum, again, timeouts, spurious, ping []float64
+	var value, sum, again, timeouts, spurious, p50, p95 []float64
 	for _, s := range samples {
 		if s.Row != r.name || s.Entry != e.name {
 			continue
@@ -67,13 +69,14 @@ func (r *row) line(e *entry, samples []Sample) (l Line, ok bool) {
 		if s.Segments == 0 || r.upload {
 			s.Again, s.Timeouts, s.Spurious = -1, -1, -1
 		}
-		value, sum, ping = append(value, s.Value), append(sum, total), append(ping, s.Ping)
+		value, sum, p50, p95 = append(value, s.Value), append(sum, total), append(p50, s.P50), append(p95, s.P95)
 		again = append(again, s.Again)
 		timeouts, spurious = append(timeouts, float64(s.Timeouts)), append(spurious, float64(s.Spurious))
 		l.Most = max(l.Most, s.Timeouts)
 	}
 	median := func(v []float64) float64 { return report.Summarize(v).Median }
-	l.Value, l.Goodput, l.Again, l.Ping = report.Summarize(value), median(sum), median(again), median(ping)
+	l.Value, l.Goodput, l.Again = report.Summarize(value), median(sum), median(again)
+	l.P50, l.P95 = median(p50), median(p95)
 	l.Timeouts, l.Spurious = median(timeouts), median(spurious)
 	return l, ok
 }
@@ -99,7 +102,7 @@ func Table(lines []Line) *report.Table {
 	for _, name := range references {
 		header = append(header, "÷ "+name)
 	}
-	t.Lines = append(t.Lines, append(header, "Mbit/s", "sent again", "timeouts", "taken back", "ping"))
+	t.Lines = append(t.Lines, append(header, "Mbit/s", "sent again", "timeouts", "taken back", "p50", "p95"))
 	for i := range lines {
 		t.Lines = append(t.Lines, lines[i].cells())
 	}
@@ -110,7 +113,7 @@ const nothing = "–"
 
 func (l *Line) cells() []string {
 	if l.Value.N == 0 {
-		return []string{l.Row, l.Entry, "failed", "", "", "", "", "", "", "", "", "", ""}
+		return []string{l.Row, l.Entry, "failed", "", "", "", "", "", "", "", "", "", "", ""}
 	}
 	c := []string{l.Row, l.Entry, report.Digits(l.Value.Median), report.Digits(l.Value.Min) + "–" + report.Digits(l.Value.Max), l.Unit}
 	if l.Error != "" {
@@ -133,5 +136,5 @@ func (l *Line) cells() []string {
 	if l.Spurious >= 0 {
 		spurious = fmt.Sprintf("%.0f", l.Spurious)
 	}
-	return append(c, report.Digits(l.Goodput), again, timeouts, spurious, report.Digits(l.Ping)+" ms")
+	return append(c, report.Digits(l.Goodput), again, timeouts, spurious, report.Digits(l.P50)+" ms", report.Digits(l.P95)+" ms")
 }
