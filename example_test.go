@@ -9,7 +9,7 @@ import (
 	"minitcp/tun"
 )
 
-// The README's example: a web server, and a call to the host on the other side of the TUN.
+// This is the README's example: a web server, and a connection to the host on the other side of the TUN.
 func Example() {
 	dev, err := tun.Open(tun.Config{Name: "mini0", HostAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24")}})
 	if err != nil {

@@ -13,16 +13,16 @@ import (
 // capture is the package that writes captures.
 const capture = "minitcp/stack/pcap"
 
-// The arrows point down, and nothing but tests and the benchmark knows gVisor. What a layer's test support may import is
-// what the layer itself may.
+// TestImports checks that every layer imports only itself and those below it, and that only tests and the benchmark
+// depend on gVisor. The test support of a layer obeys the layer's rules.
 func TestImports(t *testing.T) {
 	for _, layer := range []struct {
 		packages string
 		may      []string // of this module
-		mayNot   []string // at all, directly or not
+		mayNot   []string // directly or indirectly
 	}{
 		{"./conn/...", []string{"minitcp/conn"}, []string{"os", "net", "sync", "syscall"}},
-		// A library writes captures' format, and of the stack only their writer knows it.
+		// A library writes the format of captures. Only package pcap may use it.
 		{"./stack/...", []string{"minitcp/conn", "minitcp/stack"}, []string{"golang.org/x/sys/unix", "github.com", "gvisor.dev", "golang.zx2c4.com", capture}},
 		{"./stack/pcap/...", []string{"minitcp/conn", "minitcp/stack"}, []string{"gvisor.dev", "golang.zx2c4.com"}},
 		{"./tun/...", []string{"minitcp/tun"}, []string{"gvisor.dev"}},
@@ -43,7 +43,7 @@ func TestImports(t *testing.T) {
 			}
 			all := p.Deps
 			if layer.packages == "./conn/..." {
-				all = p.Imports // the standard library's own are its affair
+				all = p.Imports // the standard library may import anything
 			}
 			for _, i := range all {
 				if slices.ContainsFunc(layer.mayNot, func(not string) bool { return within(i, not) && i != "net/netip" }) {
