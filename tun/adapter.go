@@ -26,7 +26,7 @@ type Adapter struct {
 
 	reading sync.Mutex // serializes ReadBatch
 	limit   int        // the device's batch size
-	spare   batch      // packets that did not fit into the caller's frames
+	excess  batch      // packets that did not fit into the caller's frames
 
 	out sendQueue
 
@@ -96,7 +96,7 @@ func (a *Adapter) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 	}
 	a.reading.Lock()
 	defer a.reading.Unlock()
-	s := &a.spare
+	s := &a.excess
 	if s.next == s.n {
 		// The device may return as many packets as its batch size, and drops those that do not fit.
 		if len(frames) >= a.limit {

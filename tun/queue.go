@@ -51,7 +51,7 @@ type queue struct {
 // measurement.
 const maxPolls = 64
 
-// minBatch is the smallest number of frames that are read at once.
+// minBatch is the smallest number of reads that readMore submits to io_uring at once, if there are buffers for them.
 const minBatch = 8
 
 // newQueue makes a queue of a device's file. Inner belongs to the caller if this fails.
@@ -195,7 +195,7 @@ func (q *queue) readAvailable(fd uintptr) bool {
 func (q *queue) readMore(fd int, frames [][]byte, sizes []int) (int, syscall.Errno) {
 	r := &q.reading
 	if r.uring != nil && r.n > 0 {
-		// The last batch predicts this one's size. A read that finds no frame takes 0.2 µs.
+		// The last batch predicts the size of this one. A surplus read finds no frame, and costs little.
 		n, errno := r.uring.Read(frames[:min(len(frames), max(r.last, minBatch))], sizes)
 		if n > 0 || errno == unix.EAGAIN {
 			return n, errno
@@ -248,8 +248,9 @@ func (q *queue) close() error {
 	return err
 }
 
-// Neither read nor writev blocks, so the Go scheduler is not told of them. Otherwise it would take the processor away
-// from a thread in a long call, which then has to wait for one: this costs a twentieth of the CPU time.
+// Neither read nor writev blocks, so the Go scheduler is not told of them. Otherwise it would give the processor of a
+// thread in a long call to another thread, and the first would wait for a processor afterwards. bench/README.md has the
+// gain.
 
 // read is unix.Read without its calls of the scheduler.
 func read(fd int, p []byte) (int, syscall.Errno) {
