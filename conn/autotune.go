@@ -31,11 +31,8 @@ const (
 	// scarceBuffer is the most that a buffer holds while memory is scarce, but for what it has promised; when there is
 	// none left, that too.
 	scarceBuffer = 64 << 10
-	// shortPath is a round trip so short that what is in flight is not on the way, but waits at one of its ends: on the
-	// same machine, or in the same room. Leaving more to wait does not make it faster. What many connections leave there
-	// goes through memory that no cache holds, and makes every round trip as long as all of it together.
-	shortPath = time.Millisecond
-	// leastShare is what a send buffer may hold there, however much others do: 1 Gbit/s for the longest such path.
+	// leastShare is the number of bytes that a send buffer on a near path may hold however much others hold: two
+	// superframes, one on its way and one to follow.
 	leastShare = 128 << 10
 )
 
@@ -113,16 +110,10 @@ func (c *Conn) receiveLimit() int { return c.within(c.bulkShare(c.rcv.limit)) }
 // sendBufferLimit is the most unacknowledged octets to hold now.
 func (c *Conn) sendBufferLimit() int {
 	limit := c.snd.limit
-	if limit > leastShare && !c.snd.fixed && c.Nearby() {
+	if limit > leastShare && !c.snd.fixed && c.path.near {
 		limit = min(limit, max(c.cfg.Pages.Share(), leastShare))
 	}
 	return c.within(limit)
-}
-
-// Nearby reports whether the path is known to be so short, less than a millisecond there and back, that it holds next to
-// nothing: what is in flight waits at one of its ends.
-func (c *Conn) Nearby() bool {
-	return c.awake != nil && c.rtt.minimum != 0 && c.ShortestRTT() < shortPath
 }
 
 // sendRoom is how many octets more the send buffer takes.

@@ -17,7 +17,7 @@ const bigFailures = 3
 // acknowledged by itself. If it is lost, something on the way may not like it. And where a round trip takes long, there is
 // a line for which 256 KiB at once are a long queue.
 func (c *Conn) FrameLimit(limit int) int {
-	if limit > Superframe && (c.awake == nil || c.snd.bigFailed >= bigFailures || c.snd.nxt < c.snd.max || !c.Nearby()) {
+	if limit > Superframe && (c.awake == nil || c.snd.bigFailed >= bigFailures || c.snd.nxt < c.snd.max || !c.path.near) {
 		return Superframe
 	}
 	return limit

@@ -12,6 +12,7 @@ import (
 func bulkSender(t *testing.T, rtt time.Duration) (o *one, acked func(to int64, blocks ...wire.SACKBlock), next func() (start, n int64)) {
 	o = newOne(t, Config{MaxRTO: 60e9, Timestamps: Disabled, SendBuffer: 8 << 20})
 	o.c = Dial(o.now, &o.cfg, testOpen())
+	o.c.path.near = rtt < time.Millisecond
 	o.want(segment{flags: syn})
 	o.sleep(rtt)
 	o.in(segment{flags: syn | ack, ack: 1, options: wire.Options{MSS: 1460, SACKPermitted: true, HasWindowScale: true, WindowScale: 10}})

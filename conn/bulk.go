@@ -2,7 +2,7 @@ package conn
 
 import "time"
 
-// Connections that receive bulk data over a near path share 4 MiB of receive window, about the size of a cache. On such a
+// Connections that receive bulk data over a near path (see [Open]) share 4 MiB of receive window, about the size of a cache. On such a
 // path what a window permits waits in the device's queue and in memory, not on the way, so a larger sum makes each byte
 // cost more and does not make the path faster. A window that the application has set is not reduced.
 
@@ -32,10 +32,11 @@ const (
 	bulkTime = 5 * time.Second
 )
 
-// noteBulk takes the number of bytes that the application has read in a round trip, and counts the connection among the
-// bulk receivers or ends that.
+// noteBulk takes the number of bytes that the application has read in a round trip, and counts a connection whose path is
+// near among the bulk receivers or ends that.
 func (c *Conn) noteBulk(now Time, n int) {
 	switch since := &c.rcv.bulkSince; {
+	case !c.path.near:
 	case n >= bulkBytes:
 		if *since == 0 {
 			c.cfg.BulkReceivers.Add(1)
@@ -56,7 +57,7 @@ func (c *Conn) endBulk() {
 
 // bulkShare returns limit, or the connection's share of bulkWindow if that is less.
 func (c *Conn) bulkShare(limit int) int {
-	if limit <= leastBulkWindow || c.rcv.tuning.fixed || !c.Nearby() {
+	if limit <= leastBulkWindow || c.rcv.tuning.fixed || !c.path.near {
 		return limit
 	}
 	if n := int(c.cfg.BulkReceivers.Load()); n > 1 {

@@ -15,13 +15,13 @@ type Config struct {
 	ReceiveBuffer int
 	// MaxReceiveBuffer is how far that grows where the application reads as fast as data comes, with what comes in a round
 	// trip. Default: ReceiveBuffer if that is set, so that it does not grow; else 16 MiB, for 670 Mbit/s at 200 ms.
-	// Where a round trip takes less than 1 ms it is less while other connections receive bulk data; see BulkReceivers.
+	// Where the path is near ([Open]) it is less while other connections receive bulk data; see BulkReceivers.
 	MaxReceiveBuffer int
 	// SendBuffer is the most octets held until the peer acknowledges them, in the beginning. Default 128 KiB, at least 2048,
 	// at most 1 GiB.
 	SendBuffer int
 	// MaxSendBuffer is how far that grows, to two congestion windows. Default: SendBuffer if that is set, else 16 MiB.
-	// Where a round trip takes less than 1 ms it is less while other connections hold much.
+	// Where the path is near ([Open]) it is less while other connections hold much.
 	MaxSendBuffer int
 
 	// DelayedACK is how long an ACK may wait for company. Default 40 ms; below 500 ms (RFC 9293 3.8.6.3, MUST-40).
@@ -62,7 +62,8 @@ type Config struct {
 	// CongestionControl decides how much may be in flight. Default [CUBIC].
 	CongestionControl CongestionControl
 
-	// Pacing spreads what is sent over the round trip, where that is long enough for timers: 2 ms. Disabled, what the
+	// Pacing spreads what is sent over the round trip, where that is long enough for timers: 2 ms, and the path is not near
+	// ([Open]). Disabled, what the
 	// window lets go leaves at once, but for BBR, which is nothing without pacing.
 	Pacing Feature
 
@@ -183,8 +184,8 @@ type Pages interface {
 	// Exhausted says that promises cannot be kept either: a connection keeps what arrives in order only while it has no
 	// more than 64 KiB unread. When it is true, Scarce is, too.
 	Exhausted() bool
-	// Share is the most octets that a send buffer should hold now where the path holds next to nothing. It is less the
-	// more is lent.
+	// Share returns the number of bytes that a send buffer should hold at most where the path is near. It is less the more
+	// is lent.
 	Share() int
 }
 

@@ -82,8 +82,7 @@ type path struct {
 	ipHeader uint8  // bytes of IP header: 20 or 40
 	fragment bool   // routers may fragment our packets (IPv4)
 	peerMSS  uint16 // the MSS option, or its default
-	// shortest is the shortest round trip to the peer's host that is known from elsewhere, in microseconds; 0: none is.
-	shortest int32
+	near     bool   // Open.Near
 }
 
 // Open is what the driver knows when a connection begins.
@@ -92,13 +91,17 @@ type Open struct {
 	TSOffset uint32 // timestamp offset, from [ISN]
 	MTU      int    // largest IP packet the device takes
 	IPHeader int    // octets of IP header: 20 for IPv4, 40 for IPv6
+	// Near says that the path holds next to no data and is as fast as memory, as to a peer on the same machine: data in
+	// flight waits at one of its ends. What the connection sends is not paced, unless by BBR. Its send buffer may hold what
+	// Pages.Share returns, and bulk receivers share their windows; see Config.BulkReceivers.
+	Near bool
 }
 
 const tcpHeader = 20
 
 // newPath returns the path of a new connection; the peer's MSS is 536 or 1220 until it says otherwise (MUST-15).
 func newPath(o Open) path {
-	p := path{mtu: int32(o.MTU), localMTU: int32(o.MTU), ipHeader: uint8(o.IPHeader), peerMSS: 536}
+	p := path{mtu: int32(o.MTU), localMTU: int32(o.MTU), ipHeader: uint8(o.IPHeader), peerMSS: 536, near: o.Near}
 	if o.IPHeader >= 40 {
 		p.peerMSS = 1220
 	}

@@ -503,7 +503,7 @@ func TestRemembers(t *testing.T) {
 			c.rack.reordered, c.rack.multiplier, c.rack.persist = true, 3, 4
 			c.rtt.backoff, c.rtt.first, c.rtt.probed = 1, 3*time.Second, true
 			c.rate.lastLimited = true
-			c.KnowRTT(time.Microsecond)
+			c.path.near = true
 			c.path.fragment = true
 			c.chrono.total = [accounts]time.Duration{1, 2, 3, 4}
 			c.ecn.marked, c.ecn.cwr, c.recovery.marked = true, true, 5

@@ -52,7 +52,7 @@ func (c *Conn) pacingRate() cc.Rate {
 	if r := c.cc.PacingRate(); r != 0 {
 		return r
 	}
-	if c.cfg.Pacing == Disabled || c.ShortestRTT() < minPacedRTT {
+	if c.cfg.Pacing == Disabled || c.path.near || c.rtt.minimum < minPacedRTT {
 		return 0
 	}
 	rate := cc.RateOf(max(c.window(), c.pipe()), c.rtt.srtt)

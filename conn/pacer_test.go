@@ -135,20 +135,25 @@ func TestPacedRoundTrip(t *testing.T) {
 	}
 }
 
-// A round trip that is long only because of who else is there is not paced.
-func TestCrowdedRoundTripIsNotPaced(t *testing.T) {
-	o := sackOne(t, Disabled)
-	o.cfg.Pacing = Enabled
-	o.c.KnowRTT(50 * time.Microsecond)
-	o.write(repeat(100_000))
-	o.drain()
-	o.sleep(100 * ms)
-	o.ack(9001)
-	if n := o.drain(); n != 18_000 {
-		t.Errorf("%d octets at once, want 18000", n)
-	}
-	if min := o.c.Info(o.now).MinRTT; min != 100*ms {
-		t.Errorf("it says that its own shortest round trip took %v", min)
+// A near path is not paced, however long a round trip takes because of other connections.
+func TestNearPathIsNotPaced(t *testing.T) {
+	const window = 40_000 // in the third round trip
+	for _, near := range []bool{false, true} {
+		o := sackOne(t, Disabled)
+		o.cfg.Pacing = Enabled
+		o.c.path.near = near
+		o.write(repeat(100_000))
+		sent, last := 0, 0
+		for range 3 {
+			last = o.drain()
+			if sent += last; last < window {
+				o.sleep(100 * ms)
+				o.ack(int64(sent) + 1)
+			}
+		}
+		if (last == window) != near {
+			t.Errorf("near %v: %d bytes at once, the window is %d", near, last, window)
+		}
 	}
 }
 

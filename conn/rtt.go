@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"math"
 	"time"
 
 	"minitcp/conn/seq"
@@ -22,30 +21,6 @@ type rttEstimator struct {
 	again Time // when something was last sent again, 0: nothing was
 
 	probed bool // nothing has been measured since a probe for a lost tail
-}
-
-// ShortestRTT is the shortest round trip that this connection has measured, or KnowRTT was told; 0: nothing has been
-// measured yet.
-func (c *Conn) ShortestRTT() time.Duration {
-	if known := time.Duration(c.path.shortest) * time.Microsecond; c.awake != nil && known > 0 {
-		return min(known, c.rtt.minimum)
-	}
-	return c.MeasuredRTT()
-}
-
-// MeasuredRTT is the shortest round trip that this connection has measured itself; 0: none yet.
-func (c *Conn) MeasuredRTT() time.Duration {
-	if c.awake == nil {
-		return c.dormant.minimum
-	}
-	return c.rtt.minimum
-}
-
-// KnowRTT tells of the shortest round trip that others have measured to the same host lately. It says whether the path is
-// long enough for pacing, and how much the send buffer should hold; what is measured here stays what Info tells, and what
-// loss recovery goes by.
-func (c *Conn) KnowRTT(shortest time.Duration) {
-	c.path.shortest = int32(min(max(shortest, time.Microsecond), math.MaxInt32*time.Microsecond) / time.Microsecond)
 }
 
 // granularity is G of RFC 6298: the tick of the driver's timers.

@@ -129,7 +129,7 @@ func TestBulkReceiversAreCounted(t *testing.T) {
 			c.enterTimeWait()
 		},
 	} {
-		c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20})
+		c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20, Near: true})
 		c.state = Established
 		c.cc = c.newController(10_000)
 		for _, step := range []struct {
@@ -156,14 +156,12 @@ func TestBulkReceiversShareAWindow(t *testing.T) {
 	want := func(n int) {
 		t.Helper()
 		if m := c.receiveLimit(); m != n {
-			t.Errorf("among %d with a round trip of %v the limit is %d bytes, want %d", count, c.ShortestRTT(), m, n)
+			t.Errorf("among %d, near %v, the limit is %d bytes, want %d", count, c.path.near, m, n)
 		}
 	}
 	want(1 << 20)
-	c.rtt.minimum = shortPath
-	want(1 << 20)
 	c.announceWindow()
-	c.KnowRTT(10 * time.Microsecond)
+	c.path.near = true
 	want(512 << 10)
 	if edge := c.rcv.edge; c.announceWindow() == 0 || c.rcv.edge != edge {
 		t.Errorf("the window's edge was %d and is %d", edge, c.rcv.edge)
@@ -190,23 +188,17 @@ func TestSendBufferShares(t *testing.T) {
 	want := func(n int) {
 		t.Helper()
 		if m := c.sendRoom(); m != n {
-			t.Errorf("with a share of %d and a round trip of %v there is room for %d octets, want %d", pages.share, c.rtt.minimum, m, n)
+			t.Errorf("with a share of %d, near %v, there is room for %d bytes, want %d", pages.share, c.path.near, m, n)
 		}
 	}
-	want(1 << 20) // nobody knows how long the path is
-	c.rtt.minimum = 999 * time.Microsecond
+	want(1 << 20)
+	c.path.near = true
 	want(300_000)
 	pages.share = 0
 	want(leastShare)
 	pages.share = 16 << 20
 	want(1 << 20)
 	pages.share = 0
-	c.rtt.minimum = time.Millisecond
-	want(1 << 20)
-	c.KnowRTT(20 * time.Millisecond)
-	want(1 << 20)
-	c.KnowRTT(999 * time.Microsecond) // somebody else knows better
-	want(leastShare)
 	c.SetSendBuffer(500_000)
 	want(500_000)
 }

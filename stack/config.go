@@ -65,6 +65,17 @@ type Config struct {
 	// as many RSTs for no connection may be sent to it besides. The limit is applied to periods of about a tenth of a second
 	// and varies at random, from three quarters of it up. Default 1000 (RFC 4443 2.4 (f), RFC 1812 4.3.2.8).
 	ICMPRate int
+	// Near are the prefixes of the peers that are near: they are on this machine, or reached over a link on which a round
+	// trip takes less than a millisecond and which is never the bottleneck. The stack looks at it once for each connection,
+	// when it begins. What is sent to a near peer is not paced, unless by BBR. Over IPv4 it leaves in superframes larger than
+	// 64 KiB (BIG TCP) if the device takes them. Buffers stay smaller when there are many connections: a send buffer holds at
+	// most half of what is free of an eighth of Memory, or 128 KiB, and bulk receivers share 4 MiB of window (see
+	// [conn.Config]). A wrong entry makes a connection slower, but breaks nothing.
+	//
+	// Default (nil): those that the device names if it is a [NearReporter], as *tun.Device does, else none. A list that is
+	// empty and not nil says that no peer is near. New returns an error for a prefix that is not valid, and for one of IPv4
+	// in IPv6 form.
+	Near []netip.Prefix
 	// Trace, if set, is called for every segment that arrives or leaves, on the goroutine that handles it and while the
 	// connection is locked. It must not block, call the stack, or keep the event.
 	Trace func(*TraceEvent)

@@ -13,6 +13,8 @@ import (
 //   - [Offloader]: the device cuts superframes and fills in checksums. Without it, the device gets packets that fit the
 //     MTU, with complete checksums and a header of zeros.
 //   - [BigFramer]: of an Offloader, the device takes superframes larger than an IP packet.
+//   - [NearReporter]: the device knows which addresses are on its other side. Without it, no peer is near unless
+//     [Config.Near] lists it.
 //   - [MultiQueue]: the device has several queues. Without it, one goroutine reads all frames with ReadBatch.
 //
 // What the stack reads does not depend on them: frames may be superframes, and may lack the transport checksum if their

@@ -110,7 +110,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 		return nil, err
 	}
 	now := s.clock.now()
-	o := s.openFor(now, &e.key)
+	o := s.openFor(now, e)
 	tcp := conn.Dial(now, &s.cfg.Conn, o)
 	c := newConn(s, e, tcp)
 	e.iss = o.ISS

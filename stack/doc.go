@@ -23,6 +23,6 @@
 // To read it, begin with settle.go, then input.go and receive.go (what arrives), output.go and big.go (what leaves), frames.go
 // and pages.go (memory), early.go (data beyond a gap), timewait.go (entries in TIME-WAIT), netconn.go and half.go (the application), handler.go (one without
 // goroutines), dial.go and listener.go (how connections begin), stray.go and limit.go (segments without a connection),
-// abandon.go (connections without Close), peers.go (what connections tell each other), end.go (how the stack ends).
+// abandon.go (connections without Close), near.go (peers on this machine), end.go (how the stack ends).
 // table.go and wheel.go stand alone.
 package stack

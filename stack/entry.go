@@ -32,13 +32,13 @@ type entry struct {
 
 	iss, irs     uint32 // for traces
 	irsKnown     bool
-	met          meeting // when what is known of its path was exchanged with the stack's peers
-	established  bool    // counted among the stack's live connections
-	orphan       bool    // counted among the stack's orphans
-	unsettled    bool    // in its queue's list of entries to settle
-	ipID         uint16  // packets sent that routers may fragment; with hash, the next one's identification
+	established  bool   // counted among the stack's live connections
+	orphan       bool   // counted among the stack's orphans
+	unsettled    bool   // in its queue's list of entries to settle
+	ipID         uint16 // packets sent that routers may fragment; with hash, the next one's identification
 	hopLimit     uint8
 	trafficClass uint8
+	near         bool  // the peer is near; see Config.Near
 	queue        uint8 // on which the last segment came, and those of ours leave; but see Stack.lane
 }
 
@@ -50,7 +50,7 @@ type machine interface {
 }
 
 func (s *Stack) newEntry(k key, queue uint8) *entry {
-	e := &entry{key: k, hopLimit: s.cfg.HopLimit, queue: queue}
+	e := &entry{key: k, hopLimit: s.cfg.HopLimit, queue: queue, near: s.isNear(k.remote)}
 	e.timer.wheel = queue
 	e.timer.at.Store(noTick)
 	return e

@@ -19,9 +19,6 @@ func (s *Stack) settle(e *entry, w *writer) {
 	}
 	now := s.clock.now()
 	before := e.state()
-	if tcp, ok := e.tcp.(*conn.Conn); ok {
-		s.meet(now, e, tcp)
-	}
 	for e.tcp.Transmit(now, s.limit.of(now, e.key.remote), &w.out) {
 		s.send(now, e, w, before)
 		before = e.state()

@@ -26,8 +26,8 @@ type Stack struct {
 	wheels    []*wheel // one for each
 	table     *table
 	abandoned abandoned
-	peers     peers
-	early     earlyList // connections that hold early data
+	near      []netip.Prefix // addresses of peers that are near
+	early     earlyList      // connections that hold early data
 	timeWaits timeWaits
 	dials     atomic.Uint32 // so far, to spread them over the queues
 	listeners listeners
@@ -63,8 +63,13 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	near, err := nearPrefixes(dev, &cfg)
+	if err != nil {
+		return nil, err
+	}
 	s := &Stack{
 		cfg:       cfg,
+		near:      near,
 		device:    dev,
 		offload:   offloads(dev),
 		limit:     newFrameLimit(dev, cfg.Tap != nil),

@@ -58,7 +58,7 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.Remnant) {
 	s := q.stack
 	e := s.newEntry(k, q.number)
-	o := s.openFor(now, &k)
+	o := s.openFor(now, e)
 	if old != nil {
 		o.ISS = old.ISN(o.ISS)
 	}
@@ -95,9 +95,10 @@ func (s *Stack) dropEmbryo(e *entry) {
 	}
 }
 
-// openFor is what package conn wants to know of a new connection.
-func (s *Stack) openFor(now conn.Time, k *key) conn.Open {
-	o := conn.Open{MTU: s.mtu, IPHeader: wire.IPv6HeaderLen}
+// openFor returns what package conn needs to know of a new connection, which is e's.
+func (s *Stack) openFor(now conn.Time, e *entry) conn.Open {
+	k := &e.key
+	o := conn.Open{MTU: s.mtu, IPHeader: wire.IPv6HeaderLen, Near: e.near}
 	if k.remote.is4() {
 		o.IPHeader = wire.IPv4HeaderLen
 	}

@@ -106,7 +106,7 @@ func TestReadFromAsksForMore(t *testing.T) {
 		{conn.Superframe + 1, []int{65, 262, 262, 65, 262}},
 	} {
 		within(t, func(t *testing.T) {
-			p := newPair(t, Config{})
+			p := newPair(t, Config{Near: prefixes("10.77.0.0/24")})
 			client, server := p.connect(p.listen())
 			p.a.limit.big = c.big
 			source := &greedy{gives: []int{1 << 20, 1 << 20, 100, 1 << 20, 0}}

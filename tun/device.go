@@ -4,6 +4,8 @@ package tun
 
 import (
 	"errors"
+	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -13,6 +15,7 @@ type Device struct {
 	name      string
 	mtu       int
 	maxFrame  int
+	near      []netip.Prefix
 	queues    []*queue
 	closeOnce sync.Once
 }
@@ -37,6 +40,10 @@ func (d *Device) Offloads() bool { return true }
 // total length in their IP header is 0. The kernel needs fragments of 16 KiB for such a frame, and refuses it when it
 // has none.
 func (d *Device) MaxFrame() int { return d.maxFrame }
+
+// Near returns the addresses of the host's side, [Config.HostAddresses], each as a prefix of its full length. The other
+// addresses of their networks are not on the other side of the device.
+func (d *Device) Near() []netip.Prefix { return slices.Clone(d.near) }
 
 // Queues returns the number of queues of the device; see [Config]. The kernel puts a frame of a flow into the queue to
 // which a frame of the same flow was last written, and the first frame of a flow into any queue in use. Queue 0 is

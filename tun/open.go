@@ -4,6 +4,7 @@ package tun
 
 import (
 	"errors"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 	wgtun "golang.zx2c4.com/wireguard/tun"
@@ -34,6 +35,9 @@ func Open(cfg Config) (*Device, error) {
 // open is Open on a thread in the device's namespace, with a checked configuration.
 func open(cfg *Config) (*Device, error) {
 	d := &Device{name: cfg.Name, mtu: cfg.MTU, maxFrame: usualFrame}
+	for _, p := range cfg.HostAddresses {
+		d.near = append(d.near, netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
+	}
 	err := d.addQueues(cloneDevice, cfg)
 	if err == nil {
 		err = d.configure(cfg)

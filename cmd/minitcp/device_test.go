@@ -13,6 +13,7 @@ var (
 		stack.Device
 		stack.Offloader
 		stack.BigFramer
+		stack.NearReporter
 		stack.MultiQueue
 	} = (*tun.Device)(nil)
 	_ interface {
