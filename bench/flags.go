@@ -44,6 +44,7 @@ var comparison = &catalogue{workloads: workloads, all: subject.Targets, reads: s
 const usageText = `usage: go run ./bench [flags]
        go run ./bench growth [flags], for what more connections cost; see growth -help
        go run ./bench memory [flags], for very many idle connections; see memory -help
+       go run ./bench daemon [flags], for the memory of the daemon; see daemon -help
        go run ./bench links [flags], for emulated links; see links -help
 
 Measures minitcp beside gVisor, the kernel and the least a TUN costs, in network namespaces it makes and removes. The

@@ -9,6 +9,7 @@
 //	output, environment, awake
 //	load/             the client;  subject/: the process under test;  report/: statistics and tables
 //	pattern/          the data both ends know
+//	daemon            the command line for the memory of the daemon, which is in daemon/
 //	memory            the command line for very many idle connections, which are in memory/
 //	links             the command line for emulated links, which are in links/ and emulator/
 package main
@@ -43,6 +44,9 @@ func main() {
 	}
 	if len(os.Args) > 1 && os.Args[1] == memoryCommand {
 		os.Exit(runMemory(os.Args[2:], os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 1 && os.Args[1] == daemonCommand {
+		os.Exit(runDaemon(os.Args[2:], os.Stdout, os.Stderr))
 	}
 	if len(os.Args) > 1 && os.Args[1] == growth.command {
 		os.Exit(run(growth, os.Args[2:], os.Stdout, os.Stderr))

@@ -13,7 +13,10 @@ import (
 )
 
 // readme is where -markdown puts the tables, from the repository's top, each between marks of its name.
-const readme, tableName, growthName, linksName, memoryName = "bench/README.md", "bench", "growth", "links", "memory"
+const (
+	readme                                                   = "bench/README.md"
+	tableName, growthName, linksName, memoryName, daemonName = "bench", "growth", "links", "memory", "daemon"
+)
 
 // results are what a run gives.
 type results struct {
