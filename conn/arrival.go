@@ -18,7 +18,6 @@ type arrival struct {
 	newest  record     // of the records, the one sent last; empty: nobody can tell which
 	highest seq.Offset // end of the highest
 	lowest  seq.Offset // end of the lowest that was sent only once, never: there is none
-	parted  bool       // of a superframe larger than a packet only a part has arrived
 	unlost  bool       // something was taken for lost, and has arrived although it was not sent again
 
 	echo   uint32 // the timestamp echoed, to tell an original from its retransmission

@@ -61,7 +61,7 @@ type dormant struct {
 	busy, windowLimited, buffered time.Duration // of chrono
 
 	sendScale, receiveScale    uint8
-	backoff, bigFailed         uint8
+	backoff                    uint8
 	multiplier, persist        uint8 // of rack
 	sendFixed, receiveFixed    bool
 	finQueued, finDone         bool
@@ -132,7 +132,7 @@ func (c *Conn) sleep(now Time) {
 	s, r := &c.snd, &c.rcv
 	d := &dormant{
 		iss: s.iss, una: s.una, edge: s.edge, wl1: s.wl1, window: uint32(s.window), largest: uint32(s.largest),
-		sendScale: s.scale, sendLimit: int32(s.limit), sendFixed: s.fixed, finQueued: s.finQueued, bigFailed: s.bigFailed,
+		sendScale: s.scale, sendLimit: int32(s.limit), sendFixed: s.fixed, finQueued: s.finQueued,
 
 		irs: r.irs, next: r.buf.Next(), offered: r.edge, read: r.read, receiveScale: r.scale, size: uint32(r.size),
 		receiveLimit: int32(r.limit), receiveFixed: r.tuning.fixed, receiveRTT: r.tuning.rtt,
@@ -187,7 +187,6 @@ func (c *Conn) rouse() {
 		iss: d.iss, una: d.una, nxt: d.una, max: d.una, edge: d.edge, wl1: d.wl1, wl2: d.una,
 		window: int64(d.window), largest: int64(d.largest), scale: d.sendScale,
 		buf: buffer.SendAt(end), limit: c.cfg.SendBuffer, fixed: d.sendFixed, finQueued: d.finQueued,
-		bigFailed: d.bigFailed,
 	}
 	c.rcv = receiveSpace{
 		irs: d.irs, buf: buffer.ReceiveAt(d.next), edge: d.offered, scale: d.receiveScale,

@@ -509,7 +509,6 @@ func TestRemembers(t *testing.T) {
 			c.ecn.marked, c.ecn.cwr, c.recovery.marked = true, true, 5
 			c.rcv.read -= 3
 			c.snd.wl1++
-			c.snd.bigFailed = 2
 			c.softError, c.userLimit = ErrTimeout, time.Hour
 			reflect.ValueOf(&c.stats).Elem().Set(reflect.ValueOf(Counts{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}))
 			if !c.quiescent() {

@@ -8,3 +8,6 @@ import (
 var errEOF = io.EOF
 
 func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// superframe is a limit for Transmit, as package stack has it.
+const superframe = 65535 - 100

@@ -97,7 +97,6 @@ func (c *Conn) pushSent(now Time, r record) {
 
 // resend notes that the first n bytes of record i, which was lost or is probed for, are sent again in segments of size bytes.
 func (c *Conn) resend(now Time, i int, n int64, size int) {
-	c.snd.bigLost(c.sent.list[i])
 	r := c.sent.resend(i, n, now, c.stamp.last)
 	r.segment = int32(size)
 	c.rate.sent(r, now, false, c.pipe())

@@ -92,9 +92,6 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 		})
 	}
 	c.snd.blocked = false
-	if a.parted {
-		c.snd.bigFailed = bigFailures
-	}
 	if a.advanced {
 		c.tuneSend()
 		c.restartRetransmit(now)

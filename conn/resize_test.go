@@ -54,7 +54,7 @@ func TestPacketTooBigWithFIN(t *testing.T) {
 		o := sackOne(t, Disabled)
 		_, _ = o.c.Write(o.now, []byte(repeat(n)))
 		_ = o.c.CloseWrite(o.now)
-		for o.c.Transmit(o.now, Superframe, &o.last) {
+		for o.c.Transmit(o.now, superframe, &o.last) {
 		}
 		o.tooBig()
 		o.last.TCP.Flags = 0

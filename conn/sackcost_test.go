@@ -58,7 +58,7 @@ func (c *costly) inFlight() int64 { return int64(c.c.snd.nxt - c.c.snd.una) }
 // transmit lets superframes out. Nothing is sent again in a smaller segment than before.
 func (c *costly) transmit() {
 	c.t.Helper()
-	for c.c.Transmit(c.now, Superframe, &c.last) {
+	for c.c.Transmit(c.now, superframe, &c.last) {
 		n, end := int64(c.last.Len), c.last.TCP.Seq+uint32(c.last.Len)
 		if n%c.mss == 0 {
 			continue

@@ -46,7 +46,6 @@ type record struct {
 	fate    fate
 	limited bool // the application had left the path empty
 	again   bool // it was sent more than once
-	big     bool // it is, or was part of, a superframe larger than an IP packet
 }
 
 func (r *record) size() int64 { return int64(r.end - r.start) }
@@ -78,7 +77,7 @@ func (q *sentQueue) first() *record { return q.list[q.head] }
 func (q *sentQueue) push(r record) {
 	if n := len(q.list); n > q.head {
 		last := q.list[n-1]
-		if last == q.latest && !last.again && !r.again && !r.big && !last.big && last.at == r.at && last.delivered == r.delivered &&
+		if last == q.latest && !last.again && !r.again && last.at == r.at && last.delivered == r.delivered &&
 			last.segment == r.segment && last.size()%r.step() == 0 && r.end-last.start <= 1<<16 {
 			q.flying += r.size()
 			last.end, last.inFlight = r.end, r.inFlight
@@ -206,7 +205,6 @@ func (q *sentQueue) acknowledge(o seq.Offset, a *arrival) {
 		r := q.first()
 		if r.end > o {
 			if r.fate != sacked {
-				a.part(r)
 				part := *r
 				part.end = o
 				a.add(&part)

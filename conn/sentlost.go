@@ -49,7 +49,7 @@ func (q *sentQueue) joinLosses(i int, size int64) {
 	for i+1 < len(q.list) {
 		q.visits++
 		next := q.list[i+1]
-		if next.fate != lost || r.big || next.big || r.size()+next.size() > size {
+		if next.fate != lost || r.size()+next.size() > size {
 			return
 		}
 		q.removeLoss(next)

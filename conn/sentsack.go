@@ -30,7 +30,6 @@ func (q *sentQueue) sack(start, end seq.Offset, a *arrival) {
 			continue
 		}
 		if r.start < start || end < r.end {
-			a.part(r)
 		}
 		if from, to := r.within(start, end); from < to {
 			i = q.arrived(i, from, to, a)

@@ -8,8 +8,7 @@ import (
 )
 
 // Transmit builds the next segment there is to send into out and reports whether there was one. Call it until it says
-// false. Limit is the most data octets a segment may carry: more than the MSS asks for superframes, and more than Superframe
-// for such as are larger than an IP packet, where they do good.
+// false. Limit is the number of bytes of data that a segment may carry: more than the MSS asks for superframes.
 //
 // What it builds counts as sent; nothing asks "is there something to send?" beforehand.
 func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
@@ -125,7 +124,7 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 		c.holdBack()
 		return false
 	}
-	n = min(n, max(budget, size), max(int64(min(limit, Superframe)), size), max(pace, size))
+	n = min(n, max(budget, size), max(int64(limit), size), max(pace, size))
 	if n > size && n < whole {
 		n -= n % size
 	}
@@ -187,7 +186,6 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	start := max(last.start, last.end-seq.Offset(size))
 	if start > last.start {
 		i = q.split(i, start) + 1
-		q.list[i].big = false // nothing says that it is lost
 	}
 	c.header(now, out, 0, start)
 	out.Note = NoteTailRetransmission
@@ -222,7 +220,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	}
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
-	n, verdict := c.sendLimit(size, c.FrameLimit(limit), c.paceRoom(now, size))
+	n, verdict := c.sendLimit(size, limit, c.paceRoom(now, size))
 	c.chrono.window = verdict == sendWhenWindow
 	c.pacer.held = c.pacer.held && verdict == sendData
 	switch verdict {
@@ -271,7 +269,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.allowMarks(out)
 	}
 	if s.nxt > at {
-		c.pushSent(now, record{start: at, end: s.nxt, segment: int32(size), again: again, big: n > Superframe})
+		c.pushSent(now, record{start: at, end: s.nxt, segment: int32(size), again: again})
 	}
 	s.max = max(s.max, s.nxt)
 	if n%size != 0 {

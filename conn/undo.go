@@ -87,9 +87,6 @@ func (c *Conn) undoEpisode(now Time) {
 	if !c.undo.timeout {
 		c.rack.reordered = true // what was taken for lost had been overtaken
 	}
-	if c.snd.bigFailed < bigFailures {
-		c.snd.bigFailed = 0
-	}
 	if c.recovery.phase == noRecovery {
 		return
 	}

@@ -48,7 +48,6 @@ type sendSpace struct {
 	blocked   bool       // the congestion window, and nothing else, held Transmit back since the last ACK
 	force     bool       // the override timer ran out: send a small segment anyway (RFC 9293 3.8.6.2.1)
 	probe     bool       // the persist timer ran out: probe the closed window
-	bigFailed uint8      // superframes larger than a packet that were lost; bigFailures: none is to be sent
 }
 
 // finAcked reports whether the peer has acknowledged our FIN.

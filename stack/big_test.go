@@ -18,25 +18,28 @@ type plainDevice struct{ bigDevice }
 
 func (*plainDevice) Offloads() bool { return false }
 
-// How much a frame may hold depends on the device, on the IP version, on whether somebody looks, and for a while on whether
-// such a frame was refused.
+// The limit depends on the device, the IP version, a Tap, whether the peer is near, and for a while on whether the device
+// has refused a frame larger than a packet.
 func TestFrameLimit(t *testing.T) {
-	const big = conn.Superframe + 256<<10 - MaxFrame
-	ip4, ip6 := addressOf(netip.MustParseAddr("10.77.0.1")), addressOf(netip.MustParseAddr("fd77::1"))
+	const big = superframe + 256<<10 - MaxFrame
+	to := func(remote string, near bool) *entry {
+		return &entry{key: makeKey(addressesA[0].Addr(), netip.MustParseAddr(remote), 1, 2), near: near}
+	}
+	ip4, ip6, far := to("10.77.0.1", true), to("fd77::1", true), to("10.78.0.1", false)
 	for _, c := range []struct {
-		name     string
-		device   Device
-		tapped   bool
-		ip4, ip6 int
+		name          string
+		device        Device
+		tapped        bool
+		ip4, ip6, far int
 	}{
-		{"no superframes", &plainDevice{}, false, 0, 0},
-		{"superframes", &nullDevice{}, false, conn.Superframe, conn.Superframe},
-		{"big ones", &bigDevice{}, false, big, conn.Superframe},
-		{"big ones and a tap", &bigDevice{}, true, conn.Superframe, conn.Superframe},
+		{"no superframes", &plainDevice{}, false, 0, 0, 0},
+		{"superframes", &nullDevice{}, false, superframe, superframe, superframe},
+		{"frames larger than a packet", &bigDevice{}, false, big, superframe, superframe},
+		{"those, and a Tap", &bigDevice{}, true, superframe, superframe, superframe},
 	} {
 		l := newFrameLimit(c.device, c.tapped)
-		if a, b := l.of(0, ip4), l.of(0, ip6); a != c.ip4 || b != c.ip6 {
-			t.Errorf("%s: %d over IPv4 and %d over IPv6, want %d and %d", c.name, a, b, c.ip4, c.ip6)
+		if a, b, f := l.of(0, ip4), l.of(0, ip6), l.of(0, far); a != c.ip4 || b != c.ip6 || f != c.far {
+			t.Errorf("%s: %d over IPv4, %d over IPv6, %d far away, want %d, %d, %d", c.name, a, b, f, c.ip4, c.ip6, c.far)
 		}
 	}
 
@@ -50,7 +53,7 @@ func TestFrameLimit(t *testing.T) {
 	for _, then := range []struct {
 		at   conn.Time
 		want int
-	}{{now, conn.Superframe}, {now.Add(bigPause) - 1, conn.Superframe}, {now.Add(bigPause), big}} {
+	}{{now, superframe}, {now.Add(bigPause) - 1, superframe}, {now.Add(bigPause), big}} {
 		if got := l.of(then.at, ip4); got != then.want {
 			t.Errorf("%v after a big one was refused the limit is %d, want %d", then.at.Sub(now), got, then.want)
 		}
@@ -60,20 +63,26 @@ func TestFrameLimit(t *testing.T) {
 	l.refused(now.Add(bigPause/2), [][]byte{make([]byte, MaxFrame+1)})
 	again := now.Add(bigPause)
 	l.refused(again, [][]byte{make([]byte, MaxFrame+1)})
-	if end := again.Add(2 * bigPause); l.of(end-1, ip4) != conn.Superframe || l.of(end, ip4) != big {
+	if end := again.Add(2 * bigPause); l.of(end-1, ip4) != superframe || l.of(end, ip4) != big {
 		t.Errorf("the second pause ends at %v, want %v", l.from.Load(), end)
 	}
 }
 
-// A frame that the device refuses is told to the limit.
+// A frame that the device refuses begins a pause.
 func TestRefusedFrame(t *testing.T) {
-	l := newLone(t, Config{})
+	l := newLone(t, Config{Near: prefixes("10.77.0.0/16")})
 	l.s.limit.big = 256 << 10
+	e := l.s.newEntry(makeKey(addressesB[0].Addr(), addressesA[0].Addr(), 1, 2), 0)
+	limit := func(want int) {
+		t.Helper()
+		if got := l.s.limit.of(l.s.clock.now(), e); got != want {
+			t.Errorf("the limit is %d, want %d", got, want)
+		}
+	}
+	limit(256 << 10)
 	w := newWriter()
 	w.parts = append(w.parts, make([]byte, 100<<10))
 	l.d.err = syscall.ENOBUFS
 	l.s.writeFrame(w, 0, conn.Closed)
-	if got := l.s.limit.of(l.s.clock.now(), addressOf(netip.MustParseAddr("10.77.0.1"))); got != conn.Superframe {
-		t.Errorf("the limit is %d, want %d", got, conn.Superframe)
-	}
+	limit(superframe)
 }

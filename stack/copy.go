@@ -3,8 +3,6 @@ package stack
 import (
 	"io"
 	"sync"
-
-	"minitcp/conn"
 )
 
 // copyBuffers lend maxCopy octets. bulkBuffers lend as many as fill a superframe of those larger than a packet, to a copy
@@ -63,7 +61,7 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 func (c *Conn) takesMore() bool {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
-	return c.frameLimit() > conn.Superframe && !c.stack.cfg.Conn.Pages.Scarce()
+	return c.stack.limit.of(c.stack.clock.now(), c.entry) > superframe && !c.stack.cfg.Conn.Pages.Scarce()
 }
 
 // WriteTo writes the data of the connection to w until the peer's FIN. [io.Copy] uses it. Bulk data is written from where it

@@ -185,7 +185,7 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 	defer c.giveTurn()
 	frame := maxCopy
 	if len(p) > maxCopy {
-		frame = max(frame, c.frameLimit())
+		frame = max(frame, c.stack.limit.of(c.stack.clock.now(), e))
 	}
 	for held := 0; ; { // octets taken, and not yet sent though they may be
 		if err := c.mayUse(&c.wr); err != nil {

@@ -19,7 +19,7 @@ func (s *Stack) settle(e *entry, w *writer) {
 	}
 	now := s.clock.now()
 	before := e.state()
-	for e.tcp.Transmit(now, s.limit.of(now, e.key.remote), &w.out) {
+	for e.tcp.Transmit(now, s.limit.of(now, e), &w.out) {
 		s.send(now, e, w, before)
 		before = e.state()
 	}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"minitcp/conn"
 	"minitcp/stack/stacktest"
 )
 
@@ -102,8 +101,8 @@ func TestReadFromAsksForMore(t *testing.T) {
 		big  int
 		want []int // kB that are asked for
 	}{
-		{conn.Superframe, []int{65, 65, 65, 65, 65}},
-		{conn.Superframe + 1, []int{65, 262, 262, 65, 262}},
+		{superframe, []int{65, 65, 65, 65, 65}},
+		{superframe + 1, []int{65, 262, 262, 65, 262}},
 	} {
 		within(t, func(t *testing.T) {
 			p := newPair(t, Config{Near: prefixes("10.77.0.0/24")})

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"minitcp/cmd/minitcp/internal/testenv"
-	"minitcp/conn"
 	"minitcp/stack"
 	"minitcp/tun"
 )
@@ -27,7 +26,7 @@ func (c *frameCounts) event(v *stack.TraceEvent) {
 		return
 	}
 	c.all.Add(int64(v.Len))
-	if v.Len > conn.Superframe {
+	if v.Len > 65535-40 {
 		c.big.Add(int64(v.Len))
 	}
 }
@@ -110,7 +109,7 @@ func TestBigSuperframesToKernel(t *testing.T) {
 	}
 }
 
-// Where the kernel sends them on, it has to cut them: they are given up.
+// A client behind a router is not near: none are sent, because the router would have to cut them.
 func TestBigSuperframesForwarded(t *testing.T) {
 	router, client := newNamespace(t), newNamespace(t)
 	if err := router.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0) }); err != nil {
@@ -129,11 +128,7 @@ func TestBigSuperframesForwarded(t *testing.T) {
 		}
 	}
 	const size = 32 << 20
-	big := downloadFrom(t, router, client, "10.77.0.2", size).big.Load()
-	if big > size/8 {
-		t.Errorf("%d octets of %d were", big, size)
-	}
-	if big == 0 {
-		t.Log("the path did not look short: none was tried")
+	if big := downloadFrom(t, router, client, "10.77.0.2", size).big.Load(); big > 0 {
+		t.Errorf("%d bytes of %d were", big, size)
 	}
 }
