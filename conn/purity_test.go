@@ -69,3 +69,32 @@ func impure(pkg, name string) bool {
 	}
 	return false
 }
+
+// TestTestsHaveNoGoroutines checks the tests of conn and its packages for goroutines. scripts/test does not run them under
+// the race detector.
+func TestTestsHaveNoGoroutines(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		files++
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			_, started := n.(*ast.GoStmt)
+			s, ok := n.(*ast.SelectorExpr) // of sync.WaitGroup and testing.T
+			if started || ok && (s.Sel.Name == "Go" || s.Sel.Name == "Parallel") {
+				t.Errorf("%s: a goroutine", fset.Position(n.Pos()))
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || files < 20 {
+		t.Fatalf("%d files, %v", files, err)
+	}
+}
