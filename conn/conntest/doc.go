@@ -12,7 +12,7 @@
 // What must be true of every step:
 //
 //	monitor.go     Monitor: of everything an end sends; monitorecn.go: of what it says of marks
-//	stall.go       there is progress, or a reason why not
+//	stall.go       there is progress, or a reason why not; timers run out for losses only
 //	twice.go       little is sent again that had arrived
 //	pages.go       Pages: memory is given back
 package conntest

@@ -127,3 +127,23 @@ func TestOldTimestamp(t *testing.T) {
 		}
 	}
 }
+
+// An end whose timer runs out more often than segments are lost breaks a rule.
+func TestIdleTimeouts(t *testing.T) {
+	p := NewPair(1, conn.Config{}, Link{Delay: ms, Superframes: 1})
+	p.Dial(p.A)
+	for p.A.Conn.State() != conn.Established && p.Step() {
+	}
+	p.A.ToSend = fill(1, 100)
+	p.A.App, p.B.App = Transfer, Idle
+	p.Link.Outages = []Outage{{0, time.Hour}}
+	for p.A.Conn.Info(p.Now).Timeouts < 6 && p.Step() {
+	}
+	if err := p.A.idleTimeouts(p); err != nil {
+		t.Errorf("every timeout loses a segment: %v", err)
+	}
+	p.A.lost = 0
+	if err := p.A.idleTimeouts(p); err == nil || !strings.Contains(err.Error(), "a: 6 timeouts, where 0 segments") {
+		t.Errorf("no segment was lost: %v", err)
+	}
+}

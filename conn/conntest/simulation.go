@@ -37,7 +37,7 @@ func (s Scenario) Run(trace func(flow int, v *Event)) error {
 		return err
 	}
 	for i, p := range g {
-		if err := errors.Join(p.Finished(), p.A.needless(&p.Link), p.B.needless(&p.Link)); err != nil {
+		if err := errors.Join(p.Finished(), p.A.needless(&p.Link), p.B.needless(&p.Link), p.A.idleTimeouts(p), p.B.idleTimeouts(p)); err != nil {
 			return fmt.Errorf("flow %d: at %v: %w", i, time.Duration(p.Now), err)
 		}
 	}

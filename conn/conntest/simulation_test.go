@@ -24,6 +24,10 @@ func TestFormerFailures(t *testing.T) {
 		6881: "the same",
 		7166: "the same",
 		8168: "the same",
+		// Broken by an F-RTO that waits for room in the window.
+		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",
+		16513: "the same",
+		27002: "the same",
 	} {
 		if err := Draw(seed).Run(nil); err != nil {
 			t.Errorf("seed %d (%s): %v", seed, was, err)
