@@ -10,7 +10,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// addressList is the value of a flag that may be given many times. The first use replaces the defaults.
+// addressList is the value of --address and --host-address, which may be repeated. The first use replaces the defaults.
 type addressList struct {
 	prefixes []netip.Prefix
 	given    bool
@@ -24,7 +24,7 @@ func newAddressList(defaults ...string) addressList {
 	return l
 }
 
-// Set adds one address, or several with commas between them, each with the length of its network's prefix.
+// Set adds one address, or several separated by commas, each with its network's prefix length.
 func (l *addressList) Set(s string) error {
 	for text := range strings.SplitSeq(s, ",") {
 		if err := l.add(text); err != nil {
@@ -42,28 +42,28 @@ func (l *addressList) add(s string) error {
 			if a.Is6() {
 				length = 64
 			}
-			return usagef("the length of the network's prefix is missing; for instance: %v/%d", a, length)
+			return usagef("missing prefix length; for instance: %v/%d", a, length)
 		}
-		return usagef("not an address with the length of its network's prefix, such as 10.77.0.2/24 or fd77::2/64")
+		return usagef("not an address with a prefix length, such as 10.77.0.2/24 or fd77::2/64")
 	}
 	a := p.Addr()
 	if a.Is4In6() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() {
-		return usagef("cannot be the address of one machine on a network; choose another, such as 10.77.0.2/24")
+		return usagef("not usable as a host address; choose another, such as 10.77.0.2/24")
 	}
 	if wire.NamesNetwork(p) {
-		return usagef("the address of a network or its broadcast address, not that of a machine; choose another, such as 10.77.0.2/24")
+		return usagef("a network or broadcast address; choose another, such as 10.77.0.2/24")
 	}
 	if !l.given {
 		l.prefixes, l.given = nil, true
 	}
 	if slices.Contains(l.addresses(), a) {
-		return usagef("this address is given twice; leave one out")
+		return usagef("this address is given twice; remove one")
 	}
 	l.prefixes = append(l.prefixes, p)
 	return nil
 }
 
-// String is the list with commas.
+// String returns the list, separated by commas.
 func (l *addressList) String() string {
 	var list []string
 	for _, p := range l.prefixes {
@@ -72,10 +72,10 @@ func (l *addressList) String() string {
 	return strings.Join(list, ",")
 }
 
-// Type is for the help text.
+// Type returns the word for the value in the help text.
 func (l *addressList) Type() string { return "CIDR" }
 
-// addresses are the list without the networks.
+// addresses returns the addresses without their prefix lengths.
 func (l *addressList) addresses() []netip.Addr {
 	var list []netip.Addr
 	for _, p := range l.prefixes {
@@ -84,7 +84,7 @@ func (l *addressList) addresses() []netip.Addr {
 	return list
 }
 
-// limitFamilies drops defaults of a family in which the user gave the other side no address.
+// limitFamilies removes the defaults of each address family for which the user gave the other side no address.
 func (l *addressList) limitFamilies(other *addressList) {
 	if l.given || !other.given {
 		return
@@ -94,12 +94,12 @@ func (l *addressList) limitFamilies(other *addressList) {
 	})
 }
 
-// reaches reports whether a is on the network of one of the list.
+// reaches reports whether a is on the network of an address of the list.
 func (l *addressList) reaches(a netip.Addr) bool {
 	return slices.ContainsFunc(l.prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// broadcasts returns the network of l in which a is no machine's address, if there is one.
+// broadcasts returns the network of l of which a is the network or broadcast address, if there is one.
 func (l *addressList) broadcasts(a netip.Addr) (network netip.Prefix, ok bool) {
 	for _, p := range l.prefixes {
 		if p.Contains(a) && wire.NamesNetwork(netip.PrefixFrom(a, p.Bits())) {

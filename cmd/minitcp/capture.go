@@ -14,12 +14,12 @@ import (
 	"minitcp/stack/pcap"
 )
 
-// captureFlags say whether the packets are written to a file, and which.
+// captureFlags holds the flags of packet capture.
 type captureFlags struct {
 	file   string
 	filter captureFilter
 	split  bool
-	size   int // MB; 0: no limit
+	size   int // in MB; 0 means no limit
 	files  int
 }
 
@@ -30,31 +30,32 @@ const (
 )
 
 func (f *captureFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.file, "pcap", "", "write every packet, with our state, to this `FILE` for tcpdump and Wireshark (pcapng)")
-	flags.Var(&f.filter, "pcap-filter", "write only packets of 'port N' or 'host ADDRESS'; may be given many times: one of the ports and one of the hosts must match")
-	flags.BoolVar(&f.split, "pcap-split", false, "write superframes as the segments that a wire would carry")
-	flags.IntVar(&f.size, "pcap-size", 0, "begin another file after so many `MB`; what was FILE becomes FILE.1, FILE.1 becomes FILE.2, ...")
-	flags.IntVar(&f.files, "pcap-files", defaultCaptureFiles, "with --pcap-size, how many files to keep, as a `NUMBER`; the oldest are removed")
+	flags.StringVar(&f.file, "pcap", "", "write every packet, with the state of its connection, to `FILE` for tcpdump and Wireshark (pcapng)")
+	flags.Var(&f.filter, "pcap-filter", "write only the packets of 'port N' or 'host ADDRESS'; may be repeated: a packet must match one of the ports and one of the hosts")
+	flags.BoolVar(&f.split, "pcap-split", false, "write each GSO packet as the segments it would be cut into on a wire")
+	flags.IntVar(&f.size, "pcap-size", 0, "begin a new file after this many `MB`; FILE is renamed to FILE.1, FILE.1 to FILE.2, ...; 0 means no limit")
+	flags.IntVar(&f.files, "pcap-files", defaultCaptureFiles, "with --pcap-size, the `NUMBER` of files to keep; older ones are removed")
 }
 
-// check finds mistakes.
+// check returns an error for flags that are out of range or contradict each other.
 func (f *captureFlags) check() error {
 	switch {
 	case f.file == "-":
-		return usagef("--pcap -: stdout is for other things; name a file")
+		return usagef("--pcap -: stdout is in use; name a file")
 	case f.file == "" && (f.filter.String() != "" || f.split || f.size != 0 || f.files != defaultCaptureFiles):
-		return usagef("--pcap-filter, --pcap-split, --pcap-size and --pcap-files say how to write a file; name it with --pcap FILE")
+		return usagef("--pcap-filter, --pcap-split, --pcap-size and --pcap-files need a file; name it with --pcap FILE")
 	case f.size < 0 || f.size > maxCaptureSize:
-		return usagef("--pcap-size %d: no file has that size; choose one from 1 to %d MB, or 0 for no limit", f.size, maxCaptureSize)
+		return usagef("--pcap-size %d: out of range; choose from 1 to %d MB, or 0 for no limit", f.size, maxCaptureSize)
 	case f.files < 1:
-		return usagef("--pcap-files %d: at least one file must be kept", f.files)
+		return usagef("--pcap-files %d: must be at least 1", f.files)
 	case f.files != defaultCaptureFiles && f.size == 0:
-		return usagef("--pcap-files %d: there is only one file unless --pcap-size limits it; give both", f.files)
+		return usagef("--pcap-files %d: has no effect without --pcap-size; give both", f.files)
 	}
 	return nil
 }
 
-// open begins to write, if that is wanted. Device is what the packets pass; notices go to stderr.
+// open creates the capture file, if the flags name one. device is the name of the captured interface. Warnings go to
+// stderr.
 func (f *captureFlags) open(device string, stderr io.Writer) (*capturing, error) {
 	if f.file == "" {
 		return nil, nil
@@ -73,12 +74,12 @@ func (f *captureFlags) open(device string, stderr io.Writer) (*capturing, error)
 	cfg.Failed = c.fail
 	var err error
 	if c.capture, err = pcap.Create(cfg); err != nil {
-		return nil, fmt.Errorf("--pcap: %w; name a file that can be written", err)
+		return nil, fmt.Errorf("--pcap: %w; name a writable file", err)
 	}
 	return c, nil
 }
 
-// capturing writes while a stack runs. A nil one writes nothing.
+// capturing writes a running stack's packets to a file. A nil *capturing writes nothing.
 type capturing struct {
 	capture *pcap.Capture
 	file    string
@@ -86,13 +87,13 @@ type capturing struct {
 	failed  atomic.Bool // fail has reported the error
 }
 
-// fail reports that the file cannot be written any more. Traffic goes on.
+// fail reports a write error. The capture ends; traffic continues.
 func (c *capturing) fail(err error) {
 	c.failed.Store(true)
-	fmt.Fprintf(c.stderr, "minitcp: --pcap: %v; the capture ends here, traffic goes on\n", err)
+	fmt.Fprintf(c.stderr, "minitcp: --pcap: %v; the capture ends here; traffic continues\n", err)
 }
 
-// tap is the stack's Config.Tap.
+// tap returns the stack's Config.Tap, nil without a capture.
 func (c *capturing) tap() func(*stack.Frame) {
 	if c == nil {
 		return nil
@@ -100,7 +101,7 @@ func (c *capturing) tap() func(*stack.Frame) {
 	return c.capture.Tap
 }
 
-// close completes the file. It must come after the stack's end. Gaps in the file are no failure, but are told.
+// close completes the file. It must be called after the stack has ended. Missing packets cause a warning, not an error.
 func (c *capturing) close() error {
 	if c == nil {
 		return nil
@@ -108,8 +109,8 @@ func (c *capturing) close() error {
 	err := c.capture.Close()
 	if lost, ok := errors.AsType[*pcap.LostError](err); ok {
 		n := lost.Counts
-		fmt.Fprintf(c.stderr, "minitcp: --pcap: %d of %d packets are missing in %s, because they came faster than it could be written; "+
-			"a --pcap-filter makes them fewer\n", n.Lost, n.Lost+n.Captured, c.file)
+		fmt.Fprintf(c.stderr, "minitcp: --pcap: %d of %d packets are missing in %s: they arrived faster than the file could be written; "+
+			"select fewer with --pcap-filter\n", n.Lost, n.Lost+n.Captured, c.file)
 		return nil
 	}
 	if err != nil && c.failed.Load() {
@@ -121,10 +122,10 @@ func (c *capturing) close() error {
 	return nil
 }
 
-// captureFilter is the value of a flag that may be given many times.
+// captureFilter is the value of --pcap-filter, which may be repeated.
 type captureFilter struct{ pcap.Filter }
 
-// Set adds terms.
+// Set adds terms to the filter.
 func (f *captureFilter) Set(s string) error {
 	if err := f.Add(s); err != nil {
 		return usagef("%v", err)
@@ -132,5 +133,5 @@ func (f *captureFilter) Set(s string) error {
 	return nil
 }
 
-// Type is for the help text.
+// Type returns the word for the value in the help text.
 func (f *captureFilter) Type() string { return "FILTER" }

@@ -70,7 +70,7 @@ func TestCaptureFlags(t *testing.T) {
 	}
 	f.file = filepath.Join(file, "no", "directory")
 	if _, err := f.open("mini0", &stderr); err == nil || isUsage(err) || !strings.Contains(err.Error(), "--pcap: open "+f.file) ||
-		!strings.Contains(err.Error(), "name a file that can be written") {
+		!strings.Contains(err.Error(), "name a writable file") {
 		t.Errorf("a file that cannot be made: %v", err)
 	}
 }

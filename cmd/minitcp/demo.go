@@ -41,7 +41,7 @@ The exit status is 0 only if every one of these events was observed on both side
 				err = demo.Run(stop.soon, out, ladderOptions(out), c.tap())
 				if errors.Is(err, tun.ErrPermission) && !mayOpenDriver() {
 					// A user namespace gives all other privileges that the demo needs; see withPrivilege.
-					return fmt.Errorf("no right to open %s; run as root, or as root permit others with: chmod 666 %[1]s", tunDriver)
+					return fmt.Errorf("no permission to open %s; run as root, or as root permit others with: chmod 666 %[1]s", tunDriver)
 				}
 				return err
 			})

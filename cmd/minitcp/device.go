@@ -14,46 +14,46 @@ import (
 	"minitcp/tun"
 )
 
-// deviceFlags say which device to make, and what to be on it.
+// deviceFlags holds the flags of the device and of the stack on it.
 type deviceFlags struct {
 	tun           string
 	mtu           int
 	queues        int
 	netns         string
-	address       addressList // ours
-	hostAddresses addressList // the kernel's, on the other side of the device
+	address       addressList // of minitcp
+	hostAddresses addressList // of the kernel, on the other side of the device
 	congestion    conn.CongestionControl
 	ecn           conn.ECNMode
 	capture       captureFlags
 }
 
-// register adds the flags, with their defaults.
+// register adds the flags, with their defaults, to a flag set.
 func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	f.address = newAddressList("10.77.0.2/24", "fd77::2/64")
 	f.hostAddresses = newAddressList("10.77.0.1/24", "fd77::1/64")
-	flags.StringVar(&f.tun, "tun", "mini0", "`NAME` of the TUN to make")
-	flags.IntVar(&f.mtu, "mtu", 1500, "size of the largest IP packet in `OCTETS`, 576 (1280 with IPv6) to 65535")
-	flags.IntVar(&f.queues, "queues", tun.DefaultQueues(), "`NUMBER` of queues of the TUN, each read by a thread of its own, 1 to 256")
-	flags.StringVar(&f.netns, "netns", "", "network namespace to make the TUN in, made if there is none of this `NAME`")
-	flags.Var(&f.address, "address", "address of minitcp; may be given many times, or with commas")
-	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN; may be given many times, or with commas")
-	flags.Var((*congestionControl)(&f.congestion), "congestion-control", "for what we send: cubic, reno or bbr")
-	flags.Var((*ecnMode)(&f.ecn), "ecn", "let routers mark packets instead of dropping them: passive (if the peer asks), active (ask) or disabled")
+	flags.StringVar(&f.tun, "tun", "mini0", "`NAME` of the TUN device to create")
+	flags.IntVar(&f.mtu, "mtu", 1500, "size of the largest IP packet in `BYTES`, 576 (1280 with IPv6) to 65535")
+	flags.IntVar(&f.queues, "queues", tun.DefaultQueues(), "`NUMBER` of queues of the TUN device, each read by its own goroutine, 1 to 256")
+	flags.StringVar(&f.netns, "netns", "", "network namespace for the TUN device, created if it does not exist, as a `NAME`")
+	flags.Var(&f.address, "address", "address of minitcp; may be repeated, or a list separated by commas")
+	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN device; may be repeated, or a list separated by commas")
+	flags.Var((*congestionControl)(&f.congestion), "congestion-control", "congestion control of minitcp: cubic, reno or bbr")
+	flags.Var((*ecnMode)(&f.ecn), "ecn", "Explicit Congestion Notification: passive (when the peer requests it), active (request it) or disabled")
 	f.capture.register(flags)
 }
 
-// check completes the flags after parsing and finds mistakes among them.
+// check completes the flags after parsing. It returns an error for flags that are out of range or contradict each other.
 func (f *deviceFlags) check() error {
 	f.address.limitFamilies(&f.hostAddresses)
 	f.hostAddresses.limitFamilies(&f.address)
 	if f.tun == "" {
-		return usagef("--tun: a name is missing; for instance: --tun mini0")
+		return usagef("--tun: missing name; for instance: --tun mini0")
 	}
-	if f.mtu <= 0 { // 0 means the default to package tun
-		return usagef("--mtu %d: no packet fits; choose one from 576 (1280 with IPv6) to 65535", f.mtu)
+	if f.mtu <= 0 { // package tun takes 0 for its default
+		return usagef("--mtu %d: out of range; choose from 576 (1280 with IPv6) to 65535", f.mtu)
 	}
-	if f.queues <= 0 { // likewise
-		return usagef("--queues %d: nothing would read the TUN; choose from 1 to 256", f.queues)
+	if f.queues <= 0 { // as with the MTU
+		return usagef("--queues %d: must be at least 1; choose from 1 to 256", f.queues)
 	}
 	if err := checkNetworks("--address", &f.address, "--host-address", &f.hostAddresses); err != nil {
 		return err
@@ -64,17 +64,18 @@ func (f *deviceFlags) check() error {
 	for _, a := range f.address.addresses() {
 		for _, h := range f.hostAddresses.addresses() {
 			if a == h {
-				return usagef("--address and --host-address are both %v; give the two ends of the TUN different ones", a)
+				return usagef("--address and --host-address are both %v; give the two ends of the TUN device different addresses", a)
 			}
 		}
 		if a.Is6() && f.mtu < 1280 {
-			return usagef("--mtu %d: an impossible MTU with IPv6; choose one from 1280, or give only IPv4 with --address and --host-address", f.mtu)
+			return usagef("--mtu %d: too small for IPv6; choose at least 1280, or give only IPv4 addresses with --address and --host-address", f.mtu)
 		}
 	}
 	return f.capture.check()
 }
 
-// checkNetworks refuses an address that is the network or broadcast address of a network at the TUN's other end.
+// checkNetworks returns an error for an address that is the network or broadcast address of a network on the device's
+// other side.
 func checkNetworks(flag string, list *addressList, otherFlag string, other *addressList) error {
 	for _, a := range list.addresses() {
 		if network, ok := other.broadcasts(a); ok {
@@ -84,7 +85,7 @@ func checkNetworks(flag string, list *addressList, otherFlag string, other *addr
 	return nil
 }
 
-// unreachable are the addresses of ours that the host has no route to unless somebody adds it.
+// unreachable returns the addresses of minitcp for which the host has no route yet: those on no network of --host-address.
 func (f *deviceFlags) unreachable() []netip.Addr {
 	var list []netip.Addr
 	for _, a := range f.address.addresses() {
@@ -95,15 +96,16 @@ func (f *deviceFlags) unreachable() []netip.Addr {
 	return list
 }
 
-// node is a stack on a TUN of its own.
+// node is a stack on its own TUN device.
 type node struct {
-	namespace *tun.Namespace // nil: the process's
+	namespace *tun.Namespace // nil means the process's own
 	device    *tun.Device
 	stack     *stack.Stack
-	capture   *capturing // nil: none
+	capture   *capturing // nil without --pcap
 }
 
-// open makes what the flags ask for. What it made is gone when it fails. Notices go to stderr.
+// open creates the namespace, the device, the capture and the stack of the flags. If it fails, it removes what it has
+// created. Warnings go to stderr.
 func (f *deviceFlags) open(cfg stack.Config, stderr io.Writer) (*node, error) {
 	n := new(node)
 	if f.netns != "" {
@@ -142,11 +144,11 @@ func (n *node) start(f *deviceFlags, cfg stack.Config, stderr io.Writer) (err er
 	return err
 }
 
-// close ends what is open and removes the device, then the namespace if it was made for it.
+// close closes the stack and the capture, and removes the device, then the namespace if open created it.
 func (n *node) close() error {
 	var errs []error
 	if n.stack != nil {
-		n.stack.Close() // and the device; the caller reports the stack's Err
+		n.stack.Close() // closes the device, too; the caller reports the stack's Err
 	}
 	errs = append(errs, n.capture.close())
 	if n.device != nil {

@@ -29,13 +29,13 @@ func usagef(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}
 }
 
-// exitStatus ends the program with this status and without a word: all has been said.
+// exitStatus is an error that sets the exit status without printing a message: one has been printed already.
 type exitStatus int
 
 func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
-// report writes an error as one line and returns the exit status for it. Of errors with the same text it writes one. An
-// exitStatus among joined errors adds nothing to the line.
+// report writes an error as one line and returns its exit status. It writes joined errors of the same text once, and
+// leaves out those of type exitStatus.
 func report(w io.Writer, err error) int {
 	var lines []string
 	status := 0
@@ -56,7 +56,8 @@ func report(w io.Writer, err error) int {
 	return exitFailure
 }
 
-// joined returns the errors that errors.Join has joined to err: err alone if it is no such error, none for nil.
+// joined returns the errors that errors.Join joined to make err. It returns err alone if err was not made by errors.Join,
+// and none if err is nil.
 func joined(err error) []error {
 	if err == nil {
 		return nil
@@ -71,7 +72,7 @@ func joined(err error) []error {
 	return []error{err}
 }
 
-// isUsage reports whether another command line would have helped, whatever the state of the system.
+// isUsage reports whether err is a mistake on the command line, whatever the state of the system.
 func isUsage(err error) bool {
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return true
@@ -84,7 +85,7 @@ func isUsage(err error) bool {
 	return false
 }
 
-// oneLine is the error's text without line breaks and without the package in front.
+// oneLine returns the error's text without line breaks and without the prefix of a package.
 func oneLine(err error) string {
 	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
 	for _, prefix := range []string{"tun: ", "stack: "} {
@@ -93,20 +94,20 @@ func oneLine(err error) string {
 	return text
 }
 
-// flagError words what is wrong with a flag.
+// flagError returns the error for a flag that cannot be parsed, in this program's words.
 func flagError(cmd *cobra.Command, err error) error {
 	help := "; see: " + cmd.CommandPath() + " --help"
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		cause := e.Unwrap()
 		if _, ok := errors.AsType[*usageError](cause); !ok {
-			cause = fmt.Errorf("not a value of type %s%s", e.GetFlag().Value.Type(), help)
+			cause = fmt.Errorf("invalid %s%s", e.GetFlag().Value.Type(), help)
 		}
 		return usagef("--%s %q: %v", e.GetFlag().Name, e.GetValue(), cause)
 	}
 	return usagef("%v%s", err, help)
 }
 
-// usageArgs makes what check finds wrong with the arguments a usage error.
+// usageArgs returns check with its error as a usage error.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {

@@ -12,13 +12,13 @@ import (
 	"syscall"
 )
 
-// fileHandler serves the regular files of a directory for GET and HEAD, and stores those of PUT if it has an uploader.
-// Names that begin with a dot do not exist for it. Nothing leads out of the directory, neither ".." nor a symbolic link.
+// fileHandler serves the regular files of a directory for GET and HEAD, and stores uploads with PUT if uploads is not nil.
+// It hides names that begin with a dot. Neither ".." nor a symbolic link leads out of the directory.
 type fileHandler struct {
 	root    *os.Root
 	files   http.Handler
-	escapes error     // the cause in the error of a path that leads out of the root
-	uploads *uploader // nil: read-only
+	escapes error     // os.Root's error for a path that leads out of the root
+	uploads *uploader // nil if the directory is read-only
 }
 
 func newFileHandler(dir string, uploads uploadFlags, log *slog.Logger) (*fileHandler, error) {
@@ -27,7 +27,7 @@ func newFileHandler(dir string, uploads uploadFlags, log *slog.Logger) (*fileHan
 		return nil, err
 	}
 	h := &fileHandler{root: root}
-	_, err = root.Lstat("..") // package os has no name for this error
+	_, err = root.Lstat("..") // package os does not export this error
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		h.escapes = e.Err
 	}
@@ -40,7 +40,7 @@ func newFileHandler(dir string, uploads uploadFlags, log *slog.Logger) (*fileHan
 
 func (h *fileHandler) close() error { return h.root.Close() }
 
-// ServeHTTP answers one request.
+// ServeHTTP serves one request.
 func (h *fileHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
@@ -49,14 +49,14 @@ func (h *fileHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.uploads.put(w, r)
 	case h.uploads != nil:
 		w.Header().Set("Allow", "GET, HEAD, PUT")
-		http.Error(w, "only GET, HEAD and PUT are allowed here", http.StatusMethodNotAllowed)
+		http.Error(w, "method not allowed; use GET, HEAD or PUT", http.StatusMethodNotAllowed)
 	default:
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET and HEAD are allowed here", http.StatusMethodNotAllowed)
+		http.Error(w, "method not allowed; use GET or HEAD", http.StatusMethodNotAllowed)
 	}
 }
 
-// isHidden reports whether a part of a slash-separated path begins with a dot.
+// isHidden reports whether an element of a slash-separated path begins with a dot.
 func isHidden(name string) bool {
 	for part := range strings.SplitSeq(name, "/") {
 		if strings.HasPrefix(part, ".") && part != "." {
@@ -66,11 +66,11 @@ func isHidden(name string) bool {
 	return false
 }
 
-// visibleFiles is the file system that package http serves.
+// visibleFiles is the fs.FS that package http serves.
 type visibleFiles struct{ h *fileHandler }
 
-// Open opens a regular file or a directory. Nothing else is opened: a FIFO would block the calling thread, and opening a
-// device may have effects. A path that leads out of the directory is fs.ErrPermission.
+// Open opens a regular file or a directory. It opens no other type: a FIFO would block the calling thread, and opening a
+// device may have side effects. For a path that leads out of the directory it returns fs.ErrPermission.
 func (v visibleFiles) Open(name string) (fs.File, error) {
 	fail := func(err error) (fs.File, error) { return nil, &fs.PathError{Op: "open", Path: name, Err: err} }
 	if isHidden(name) {
@@ -83,7 +83,7 @@ func (v visibleFiles) Open(name string) (fs.File, error) {
 	if !isServed(info) {
 		return fail(fs.ErrPermission)
 	}
-	// Between Stat and this call the name may have become a FIFO: O_NONBLOCK keeps open from waiting for its writer.
+	// The name may have become a FIFO since Stat. O_NONBLOCK keeps open from waiting for its writer.
 	f, err := v.h.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return fail(v.h.cause(err))
@@ -98,7 +98,7 @@ func (v visibleFiles) Open(name string) (fs.File, error) {
 	return visibleFile{f}, nil
 }
 
-// cause turns an error of the root into one for which package http has a status.
+// cause converts an error of os.Root to one for which package http has a status.
 func (h *fileHandler) cause(err error) error {
 	switch {
 	case errors.Is(err, h.escapes), errors.Is(err, syscall.ELOOP):
@@ -109,9 +109,10 @@ func (h *fileHandler) cause(err error) error {
 	return err
 }
 
+// isServed reports whether a file is of a type that is served.
 func isServed(info fs.FileInfo) bool { return info.Mode().IsRegular() || info.IsDir() }
 
-// visibleFile is a file or directory whose list of names leaves out the hidden ones.
+// visibleFile is an open file or directory. ReadDir of a directory leaves out hidden names.
 type visibleFile struct{ *os.File }
 
 // ReadDir returns the visible entries among the next n.

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// printHints says what to try, in commands that work as they stand.
+// printHints writes addresses and commands to try. The commands work as printed.
 func (o *serveOptions) printHints(w io.Writer, device string) {
 	var addresses []string
 	for _, a := range o.device.address.addresses() {
@@ -26,10 +26,10 @@ func (o *serveOptions) printHints(w io.Writer, device string) {
 	for _, line := range o.hints() {
 		fmt.Fprintln(w, "  "+line)
 	}
-	fmt.Fprintln(w, "^C ends it.")
+	fmt.Fprintln(w, "Press ^C to stop.")
 }
 
-// hints are the commands.
+// hints returns the commands to try.
 func (o *serveOptions) hints() []string {
 	before := o.device.prefix()
 	families := onePerFamily(o.device.address.addresses())
@@ -58,19 +58,19 @@ func (o *serveOptions) hints() []string {
 	return list
 }
 
-// curl is a command line that fetches something.
+// curl returns the command line of curl for a URL.
 func curl(options string, a netip.Addr, port uint16, name string) string {
 	host := netip.AddrPortFrom(a, port).String()
 	if port == 80 {
 		host = strings.TrimSuffix(host, ":80")
 	}
-	if a.Is6() { // the brackets are special to curl and to the shell
+	if a.Is6() { // brackets are special to curl and to the shell
 		return fmt.Sprintf("curl -g %s'http://%s/%s'", options, host, name)
 	}
 	return fmt.Sprintf("curl %shttp://%s/%s", options, host, name)
 }
 
-// onePerFamily is the first IPv4 address and the first IPv6 address.
+// onePerFamily returns the first IPv4 address and the first IPv6 address.
 func onePerFamily(all []netip.Addr) []netip.Addr {
 	var list []netip.Addr
 	for _, is4 := range []bool{true, false} {

@@ -18,7 +18,7 @@ import (
 	"minitcp/tun"
 )
 
-// frameCounts counts the octets that left in superframes larger than a packet, and all of them.
+// frameCounts counts the bytes that left in superframes larger than a packet, and all of them.
 type frameCounts struct{ big, all atomic.Int64 }
 
 func (c *frameCounts) event(v *stack.TraceEvent) {
@@ -39,7 +39,7 @@ func (r patientReader) Read(p []byte) (int, error) {
 	return r.TCPConn.Read(p)
 }
 
-// downloadFrom has a stack on a TUN in namespace n send so many octets to a client in namespace from.
+// downloadFrom has a stack on a TUN in namespace n send so many bytes to a client in namespace from.
 func downloadFrom(t *testing.T, n, from *tun.Namespace, host string, size int64) *frameCounts {
 	t.Helper()
 	want := noiseBytes(t, 3, size)
@@ -89,9 +89,9 @@ func downloadFrom(t *testing.T, n, from *tun.Namespace, host string, size int64)
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%d octets arrived, want %d, or they changed", len(got), len(want))
+		t.Errorf("%d bytes arrived, want %d, or they changed", len(got), len(want))
 	}
-	t.Logf("%d of %d octets sent were in superframes larger than a packet", counts.big.Load(), counts.all.Load())
+	t.Logf("%d of %d bytes sent were in superframes larger than a packet", counts.big.Load(), counts.all.Load())
 	return counts
 }
 
@@ -103,7 +103,7 @@ func TestBigSuperframesToKernel(t *testing.T) {
 			n := newNamespace(t)
 			counts := downloadFrom(t, n, n, host, size)
 			if big := counts.big.Load(); (big > 0) != netip.MustParseAddr(host).Is4() {
-				t.Errorf("%d octets were", big)
+				t.Errorf("%d bytes were", big)
 			}
 		})
 	}

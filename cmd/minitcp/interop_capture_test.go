@@ -32,7 +32,7 @@ type captured struct {
 	seq      uint32
 	data     []byte
 	state    string // ours
-	size     int    // octets of the packet
+	size     int    // bytes of the packet
 	damaged  bool   // the checksum is wrong
 }
 
@@ -235,10 +235,10 @@ func TestServeCaptureDownload(t *testing.T) {
 					continue
 				}
 				if err != nil || info.Size() > megabyte {
-					t.Errorf("%s has %d octets, %v", name, info.Size(), err)
+					t.Errorf("%s has %d bytes, %v", name, info.Size(), err)
 				}
 				if i > 0 && info.Size() < megabyte-100_000 { // a superframe, with what is said about it
-					t.Errorf("%s was ended with %d octets, though there was room", name, info.Size())
+					t.Errorf("%s was ended with %d bytes, though there was room", name, info.Size())
 				}
 				files++
 				_, list := readIntact(t, name)
@@ -251,10 +251,10 @@ func TestServeCaptureDownload(t *testing.T) {
 				all = append(all, list...)
 			}
 			if files < 4 { // more, if much was sent again: each is full but the last
-				t.Errorf("%d octets of data are in %d files", size, files)
+				t.Errorf("%d bytes of data are in %d files", size, files)
 			}
 			if !test.largest(largest) {
-				t.Errorf("the largest packet has %d octets", largest)
+				t.Errorf("the largest packet has %d bytes", largest)
 			}
 			if !bytes.HasSuffix(stream(all, true), content) {
 				t.Error("the file is not in the capture")
@@ -307,7 +307,7 @@ func TestNCCapture(t *testing.T) {
 	if r.status != exitFailure {
 		t.Errorf("status %d", r.status)
 	}
-	checkLine(t, r.errOut, "--pcap", file+"/c", "name a file")
+	checkLine(t, r.errOut, "--pcap", file+"/c", "name a writable file")
 }
 
 // The lesson, for those who want to see it in Wireshark.

@@ -115,7 +115,7 @@ func bothWays(t *testing.T, ours, kernels net.Conn, up, down []byte) {
 		go func() {
 			got, err := io.ReadAll(to)
 			if err == nil && !bytes.Equal(got, data) {
-				err = fmt.Errorf("%d octets of %d, or others", len(got), len(data))
+				err = fmt.Errorf("%d bytes of %d, or others", len(got), len(data))
 			}
 			results <- err
 		}()

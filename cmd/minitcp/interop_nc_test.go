@@ -33,10 +33,10 @@ func TestNCConnects(t *testing.T) {
 			cmd.Stdin = bytes.NewReader(ours)
 			r := finish(t, cmd)
 			if r.status != 0 || r.errOut != "" || r.out != string(theirs) {
-				t.Errorf("status %d, %q, %d octets; want 0 and the %d of the kernel's nc", r.status, r.errOut, len(r.out), len(theirs))
+				t.Errorf("status %d, %q, %d bytes; want 0 and the %d of the kernel's nc", r.status, r.errOut, len(r.out), len(theirs))
 			}
 			if status := k.wait(); status != 0 || k.out.String() != string(ours) {
-				t.Errorf("the kernel's nc: status %d, %d octets; want 0 and %d", status, len(k.out.String()), len(ours))
+				t.Errorf("the kernel's nc: status %d, %d bytes; want 0 and %d", status, len(k.out.String()), len(ours))
 			}
 		})
 	}
@@ -56,10 +56,10 @@ func TestNCListens(t *testing.T) {
 			kernel := tool(t, n.Name(), "nc.openbsd", "-N", host, "6000")
 			kernel.Stdin = bytes.NewReader(theirs)
 			if r := finish(t, kernel); r.status != 0 || r.out != string(ours) {
-				t.Errorf("the kernel's nc: status %d, %d octets; want 0 and %d", r.status, len(r.out), len(ours))
+				t.Errorf("the kernel's nc: status %d, %d bytes; want 0 and %d", r.status, len(r.out), len(ours))
 			}
 			if status := p.wait(); status != 0 || p.out.String() != string(theirs) {
-				t.Errorf("status %d, %d octets; want 0 and %d", status, len(p.out.String()), len(theirs))
+				t.Errorf("status %d, %d bytes; want 0 and %d", status, len(p.out.String()), len(theirs))
 			}
 			if !strings.Contains(p.err.String(), "connected: ") {
 				t.Errorf("-v says only %q", p.err.String())
@@ -160,7 +160,7 @@ func TestNCFails(t *testing.T) {
 		{"10.77.0.1 1", []string{"10.77.0.1:1", "connection refused", "listening"}},
 		{"fd77::1 1", []string{"[fd77::1]:1", "connection refused"}},
 		{"-w 1 10.77.0.99 1", []string{"10.77.0.99:1", "timeout", "-w"}},
-		{"-w 1 -l -p 1", []string{"nobody has connected", "-w"}},
+		{"-w 1 -l -p 1", []string{"no peer has connected", "-w"}},
 	} {
 		r := finish(t, program(t, nil, append([]string{"nc", "--netns", n.Name()}, strings.Fields(test.args)...)...))
 		if r.status != exitFailure || r.out != "" {

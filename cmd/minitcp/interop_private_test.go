@@ -70,7 +70,7 @@ var enterPrivate = regexp.MustCompile(`nsenter -t (\d+) -U -n --preserve-credent
 func TestServeWithoutRoot(t *testing.T) {
 	cmd := unprivileged(t, "666", "serve")
 	p := start(t, cmd)
-	p.awaitOut("^C ends it.")
+	p.awaitOut("Press ^C to stop.")
 	enter := enterPrivate.FindStringSubmatch(p.out.String())
 	if enter == nil {
 		t.Fatalf("no word about how to enter the namespace: %s", p.out.String())
@@ -91,7 +91,7 @@ func TestServeWithoutRoot(t *testing.T) {
 // The process in the private namespace does not outlive the one that made it.
 func TestPrivateNamespaceEnds(t *testing.T) {
 	p := start(t, unprivileged(t, "666", "serve"))
-	p.awaitOut("^C ends it.")
+	p.awaitOut("Press ^C to stop.")
 	child := enterPrivate.FindStringSubmatch(p.out.String())[1]
 	p.cmd.Process.Kill()
 	until(t, "the process in the namespace ends", func() bool {
@@ -110,7 +110,7 @@ func TestWithoutPrivilege(t *testing.T) {
 		want []string
 	}{
 		{"no right to the driver", unprivileged(t, "600", "serve"), []string{"/dev/net/tun", "no permission to open", "run as root", "chmod 666"}},
-		{"named namespace", unprivileged(t, "666", "serve", "--netns", "X"), []string{"--netns X", "only root", "leave --netns out"}},
+		{"named namespace", unprivileged(t, "666", "serve", "--netns", "X"), []string{"--netns X", "only root", "omit --netns"}},
 		{"refused inside", unprivileged(t, "666", "nc", "--tun", "lo", "10.77.0.1", "1"), []string{"lo", "choose another name"}},
 		{"no user namespaces", nobody(t, publicProgram(t), "666", withoutUserNamespaces, "serve"),
 			[]string{"max_user_namespaces", "run as root", "sysctl -w user.max_user_namespaces"}},

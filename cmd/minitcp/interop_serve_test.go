@@ -98,7 +98,7 @@ func transferFiles(t *testing.T, namespace, host, dir string) {
 	defer f.Close()
 	got.Reset()
 	if n, err := io.Copy(got, f); n != size || err != nil || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
-		t.Errorf("uploaded %d octets, %v, sha256 %x, want %x", n, err, got.Sum(nil), want.Sum(nil))
+		t.Errorf("uploaded %d bytes, %v, sha256 %x, want %x", n, err, got.Sum(nil), want.Sum(nil))
 	}
 }
 
@@ -143,11 +143,11 @@ func echoHalfClosed(t *testing.T, namespace, host string) {
 	}
 	got, err := io.ReadAll(c)
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%d octets came back, %v; want the %d sent", len(got), err, len(want))
+		t.Errorf("%d bytes came back, %v; want the %d sent", len(got), err, len(want))
 	}
 }
 
-// manyConnections has a thousand connections open at once, half of them over IPv6; each gets its own octets back.
+// manyConnections has a thousand connections open at once, half of them over IPv6; each gets its own bytes back.
 func manyConnections(t *testing.T, namespace string) {
 	const count = 1000
 	conns := make([]*net.TCPConn, count)
@@ -174,7 +174,7 @@ func manyConnections(t *testing.T, namespace string) {
 			}
 			got, err := io.ReadAll(c)
 			if err == nil && !bytes.Equal(got, want) {
-				err = fmt.Errorf("%d octets came back, or others; want %d", len(got), len(want))
+				err = fmt.Errorf("%d bytes came back, or others; want %d", len(got), len(want))
 			}
 			failed <- err
 		}()
@@ -249,7 +249,7 @@ func TestServeSecondSignal(t *testing.T) {
 func TestServeInExistingNamespace(t *testing.T) {
 	n := newNamespace(t)
 	p := start(t, program(t, nil, "serve", "--netns", n.Name(), "--tun", "other7", "--mtu", "1400"))
-	p.awaitOut("^C ends it.")
+	p.awaitOut("Press ^C to stop.")
 	if mtu := deviceMTU(t, n, "other7"); mtu != "1400" {
 		t.Errorf("MTU %s, want 1400", mtu)
 	}
@@ -268,7 +268,7 @@ func TestServeInExistingNamespace(t *testing.T) {
 func TestServeTwoInOneNamespace(t *testing.T) {
 	first, namespace := serve(t)
 	second := start(t, program(t, nil, "serve", "--netns", namespace, "--tun", "mini1", "--address", "10.78.0.2/24", "--host-address", "10.78.0.1/24"))
-	second.awaitOut("^C ends it.")
+	second.awaitOut("Press ^C to stop.")
 	if status := first.signal(syscall.SIGTERM); status != 0 {
 		t.Errorf("the first: status %d, want 0", status)
 	}
@@ -294,7 +294,7 @@ func TestServeAfterKill(t *testing.T) {
 		t.Fatal("the namespace is gone without its daemon")
 	}
 	next := start(t, program(t, nil, "serve", "--netns", namespace))
-	next.awaitOut("^C ends it.")
+	next.awaitOut("Press ^C to stop.")
 	if status := next.signal(syscall.SIGTERM); status != 0 {
 		t.Errorf("status %d, want 0", status)
 	}
@@ -389,7 +389,7 @@ func TestServeTrace(t *testing.T) {
 	want := noiseBytes(t, 3, 1<<20)
 	cmd.Stdin = bytes.NewReader(want)
 	if r := finish(t, cmd); r.status != 0 || r.out != string(want) {
-		t.Errorf("status %d, %d octets came back; want the %d sent", r.status, len(r.out), len(want))
+		t.Errorf("status %d, %d bytes came back; want the %d sent", r.status, len(r.out), len(want))
 	}
 	if status := p.signal(syscall.SIGTERM); status != 0 {
 		t.Errorf("status %d", status)
@@ -415,7 +415,7 @@ func TestServeTrace(t *testing.T) {
 			largest = max(largest, n)
 		}
 		if largest <= 1500 {
-			t.Errorf("the largest frame %s has %d octets, want more than the MTU", direction, largest)
+			t.Errorf("the largest frame %s has %d bytes, want more than the MTU", direction, largest)
 		}
 	}
 }

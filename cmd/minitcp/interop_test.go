@@ -112,7 +112,7 @@ func serve(t *testing.T, args ...string) (p *process, namespace string) {
 	requirePrograms(t, interopPrograms)
 	namespace = newName()
 	p = start(t, program(t, nil, append([]string{"serve", "--netns", namespace}, args...)...))
-	p.awaitOut("^C ends it.")
+	p.awaitOut("Press ^C to stop.")
 	t.Cleanup(func() {
 		if namespaceExists(namespace) { // after a failure
 			exec.Command("ip", "netns", "delete", namespace).Run()
@@ -213,7 +213,7 @@ func readFile(t *testing.T, name string) string {
 	return string(b)
 }
 
-// noise is n octets that do not repeat themselves, different for every seed.
+// noise is n bytes that do not repeat themselves, different for every seed.
 func noise(seed byte, n int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{seed}), n)
 }

@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// listenList is the value of --listen, which may be given many times. The first time, it replaces the defaults.
+// listenList is the value of --listen, which may be repeated. The first use replaces the defaults.
 type listenList struct {
 	list  []listenSpec
 	given bool
 }
 
-// listenSpec is PORT=SERVICE.
+// listenSpec is a port and the service on it.
 type listenSpec struct {
 	port    uint16
-	service string // a key of services, or "files"
-	dir     string // files only
+	service string // a key of streams, httpService or filesService
+	dir     string // of filesService
 }
 
 func (s listenSpec) String() string {
@@ -35,7 +35,7 @@ func newListenList() listenList {
 	return listenList{list: []listenSpec{{7, "echo", ""}, {9, "discard", ""}, {13, "daytime", ""}, {19, "chargen", ""}, {80, "http", ""}}}
 }
 
-// Set adds PORT=SERVICE, or several with commas between them.
+// Set adds PORT=SERVICE, or several separated by commas.
 func (l *listenList) Set(s string) error {
 	for _, text := range splitListen(s) {
 		spec, err := parseListen(text)
@@ -46,14 +46,14 @@ func (l *listenList) Set(s string) error {
 			l.list, l.given = nil, true
 		}
 		if slices.ContainsFunc(l.list, func(other listenSpec) bool { return other.port == spec.port }) {
-			return usagef("port %d is in use by another --listen; give each service a port of its own", spec.port)
+			return usagef("port %d is used by another --listen; give each service its own port", spec.port)
 		}
 		l.list = append(l.list, spec)
 	}
 	return nil
 }
 
-// splitListen cuts at each comma that a port and = follow: a directory's name may have commas, too.
+// splitListen splits s at each comma that is followed by a port and =. A directory's name may contain other commas.
 func splitListen(s string) []string {
 	var list []string
 	for i, part := range strings.Split(s, ",") {
@@ -67,7 +67,7 @@ func splitListen(s string) []string {
 	return list
 }
 
-// String is the list with commas.
+// String returns the list, separated by commas.
 func (l *listenList) String() string {
 	var list []string
 	for _, s := range l.list {
@@ -76,10 +76,10 @@ func (l *listenList) String() string {
 	return strings.Join(list, ",")
 }
 
-// Type is for the help text.
+// Type returns the word for the value in the help text.
 func (l *listenList) Type() string { return "PORT=SERVICE" }
 
-// first is the lowest port of a service, 0 if nothing offers it.
+// first returns the lowest port of a service, 0 if it has none.
 func (l *listenList) first(service string) uint16 {
 	var found []listenSpec
 	for _, s := range l.list {
@@ -114,19 +114,19 @@ func parseListen(s string) (listenSpec, error) {
 
 func filesSpec(port uint16, dir string) (listenSpec, error) {
 	if dir == "" {
-		return listenSpec{}, usagef("the directory is missing; for instance: %d=files:/srv", port)
+		return listenSpec{}, usagef("missing directory; for instance: %d=files:/srv", port)
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return listenSpec{}, usagef("%q is not a directory; give one whose files are to be served", dir)
+		return listenSpec{}, usagef("%q is not a directory; name the directory to serve", dir)
 	}
 	return listenSpec{port, filesService, dir}, nil
 }
 
-// parsePort takes a number only.
+// parsePort parses a port number.
 func parsePort(s string) (uint16, error) {
 	port, err := strconv.ParseUint(s, 10, 16)
 	if err != nil || port == 0 {
-		return 0, usagef("%q is no port; choose one from 1 to 65535", s)
+		return 0, usagef("%q is not a port; choose one from 1 to 65535", s)
 	}
 	return uint16(port), nil
 }

@@ -9,19 +9,19 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// logFlags say what is logged, and how.
+// logFlags holds the flags of logging.
 type logFlags struct {
 	level  slog.Level
 	format logFormat
 }
 
-// register adds the flags.
+// register adds the flags to a flag set.
 func (f *logFlags) register(flags *pflag.FlagSet) {
-	flags.Var((*logLevel)(&f.level), "log-level", "least severity to log: debug, info, warn or error")
-	flags.Var(&f.format, "log-format", "text or json")
+	flags.Var((*logLevel)(&f.level), "log-level", "lowest level to log: debug, info, warn or error")
+	flags.Var(&f.format, "log-format", "format of the log: text or json")
 }
 
-// logger is what the flags ask for.
+// logger returns the logger that the flags describe.
 func (f *logFlags) logger(w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: f.level}
 	if f.format == formatJSON {
@@ -30,14 +30,14 @@ func (f *logFlags) logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// logLevel is a flag's value.
+// logLevel is the value of --log-level.
 type logLevel slog.Level
 
 var logLevels = map[string]slog.Level{
 	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 }
 
-// Set takes the level's name.
+// Set parses a level's name.
 func (l *logLevel) Set(s string) error {
 	level, ok := logLevels[s]
 	if !ok {
@@ -47,7 +47,7 @@ func (l *logLevel) Set(s string) error {
 	return nil
 }
 
-// String is the level's name.
+// String returns the level's name.
 func (l *logLevel) String() string {
 	for name, level := range logLevels {
 		if level == slog.Level(*l) {
@@ -57,10 +57,10 @@ func (l *logLevel) String() string {
 	return slog.Level(*l).String()
 }
 
-// Type is for the help text.
+// Type returns the word for the value in the help text.
 func (l *logLevel) Type() string { return "LEVEL" }
 
-// logFormat is a flag's value.
+// logFormat is the value of --log-format.
 type logFormat uint8
 
 const (
@@ -68,7 +68,7 @@ const (
 	formatJSON
 )
 
-// Set takes the format's name.
+// Set parses a format's name.
 func (f *logFormat) Set(s string) error {
 	switch s {
 	case "text":
@@ -81,7 +81,7 @@ func (f *logFormat) Set(s string) error {
 	return nil
 }
 
-// String is the format's name.
+// String returns the format's name.
 func (f *logFormat) String() string {
 	if *f == formatJSON {
 		return "json"
@@ -89,5 +89,5 @@ func (f *logFormat) String() string {
 	return "text"
 }
 
-// Type is for the help text.
+// Type returns the word for the value in the help text.
 func (f *logFormat) Type() string { return "FORMAT" }

@@ -19,10 +19,10 @@ import (
 	"minitcp/stack"
 )
 
-// maxWait is the largest -w, in seconds: 100 years.
+// maxWait is the largest value of -w: 100 years, in seconds.
 const maxWait = 100 * 365 * 24 * 60 * 60
 
-// ncOptions are what nc was told.
+// ncOptions holds the flags and arguments of nc.
 type ncOptions struct {
 	device  deviceFlags
 	listen  bool
@@ -30,17 +30,18 @@ type ncOptions struct {
 	seconds int    // -w
 	verbose bool   // -v
 
-	local, remote netip.AddrPort // remote is not valid with -l
+	local, remote netip.AddrPort // remote is the zero value with -l
 }
 
 func newNCCommand() *cobra.Command {
 	o := &ncOptions{}
 	cmd := &cobra.Command{
 		Use:   "nc [flags] HOST PORT\n  minitcp nc [flags] -l -p PORT",
-		Short: "Connect stdin and stdout to a peer over our TCP",
-		Long: `Nc makes a TUN with minitcp behind it, connects from there to a peer, or waits for one with -l, and copies stdin to
-it and what it sends to stdout. At the end of stdin the peer gets a FIN and may go on sending; nc ends after the peer's
-own FIN. On the other side of the TUN is this machine, as 10.77.0.1 and fd77::1, and what it routes for us.`,
+		Short: "Connect stdin and stdout to a peer over minitcp",
+		Long: `Nc creates a TUN device with minitcp on it. It connects from there to a peer, or with -l waits for one to connect. It
+sends stdin to the peer and writes the peer's data to stdout. At the end of stdin it sends a FIN; the peer may go on
+sending, and nc ends after the peer's FIN. On the other side of the TUN device is this machine, with the addresses
+10.77.0.1 and fd77::1, and every network for which it routes.`,
 		Args:    usageArgs(cobra.MaximumNArgs(2)),
 		PreRunE: func(_ *cobra.Command, args []string) error { return o.parse(args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,16 +58,16 @@ own FIN. On the other side of the TUN is this machine, as 10.77.0.1 and fd77::1,
 	return cmd
 }
 
-// register adds the flags.
+// register adds the flags to a flag set.
 func (o *ncOptions) register(flags *pflag.FlagSet) {
-	flags.BoolVarP(&o.listen, "listen", "l", false, "wait for a connection instead of making one")
-	flags.StringVarP(&o.port, "port", "p", "", "our own `PORT`: a number or a service's name")
-	flags.IntVarP(&o.seconds, "wait", "w", 0, "give up when there is no connection after so many `SECONDS`; 0: never, but a SYN without answer ends after 3 minutes")
-	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say on stderr when it waits and when it is connected")
+	flags.BoolVarP(&o.listen, "listen", "l", false, "wait for a connection instead of opening one")
+	flags.StringVarP(&o.port, "port", "p", "", "local `PORT`: a number or the name of a service")
+	flags.IntVarP(&o.seconds, "wait", "w", 0, "give up if there is no connection after this many `SECONDS`; 0 means no limit, except that an unanswered SYN times out after 3 minutes")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "report on stderr when waiting and when connected")
 	o.device.register(flags)
 }
 
-// parse completes the flags with the arguments: HOST PORT, or with -l also [HOST] PORT of our own.
+// parse parses the arguments: HOST PORT of the peer, or with -l the local [HOST] PORT.
 func (o *ncOptions) parse(args []string) error {
 	if err := o.device.check(); err != nil {
 		return err
@@ -78,7 +79,7 @@ func (o *ncOptions) parse(args []string) error {
 		return o.parseListen(args)
 	}
 	if len(args) != 2 {
-		return usagef("HOST and PORT are missing; for instance: minitcp nc 10.77.0.1 8080, or minitcp nc -l -p 8080")
+		return usagef("missing HOST and PORT; for instance: minitcp nc 10.77.0.1 8080, or minitcp nc -l -p 8080")
 	}
 	var ownPort uint16
 	if o.port != "" {
@@ -94,11 +95,11 @@ func (o *ncOptions) parse(args []string) error {
 	}
 	for _, a := range o.device.address.addresses() {
 		if a == host {
-			return usagef("HOST %v is minitcp's own address; the other side of the TUN is %s", host, o.device.hostAddresses.String())
+			return usagef("HOST %v is minitcp's own address; the other side of the TUN device is %s", host, o.device.hostAddresses.String())
 		}
 	}
 	if !slices.ContainsFunc(o.device.address.addresses(), func(a netip.Addr) bool { return a.Is4() == host.Is4() }) {
-		return usagef("HOST %v is of another family than %s; give an --address of the same family", host, o.device.address.String())
+		return usagef("HOST %v and %s are of different address families; give an --address of the same family", host, o.device.address.String())
 	}
 	port, err := lookupPort("PORT", args[1])
 	if err != nil {
@@ -114,7 +115,7 @@ func (o *ncOptions) parseListen(args []string) error {
 		text, name, args = args[len(args)-1], "PORT", args[:len(args)-1]
 	}
 	if text == "" || len(args) > 1 {
-		return usagef("-l waits on one port; for instance: minitcp nc -l -p 8080")
+		return usagef("-l needs one port; for instance: minitcp nc -l -p 8080")
 	}
 	port, err := lookupPort(name, text)
 	if err != nil {
@@ -127,7 +128,7 @@ func (o *ncOptions) parseListen(args []string) error {
 			return err
 		}
 		if !slices.Contains(o.device.address.addresses(), host) {
-			return usagef("HOST %v is not an address of minitcp; choose one of %s, or give it with --address", host, o.device.address.String())
+			return usagef("HOST %v is not an address of minitcp; choose one of %s, or add it with --address", host, o.device.address.String())
 		}
 		o.local = netip.AddrPortFrom(host, port)
 	}
@@ -137,28 +138,28 @@ func (o *ncOptions) parseListen(args []string) error {
 func parseHost(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.Zone() != "" {
-		return a, usagef("HOST %q is no IP address; names are not looked up, give an address such as 10.77.0.1", s)
+		return a, usagef("HOST %q is not an IP address; nc does not look up names: give an address such as 10.77.0.1", s)
 	}
 	if a.Unmap().IsUnspecified() || a.Unmap().IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
-		return a, usagef("HOST %v is not the address of one machine; give one such as 10.77.0.1", a)
+		return a, usagef("HOST %v is not a unicast address; give one such as 10.77.0.1", a)
 	}
 	return a.Unmap(), nil
 }
 
-// lookupPort takes a number or a name of the system's list of services.
+// lookupPort returns the port for a number or for a name of services(5).
 func lookupPort(what, s string) (uint16, error) {
 	if port, err := parsePort(s); err == nil {
 		return port, nil
 	}
 	port, err := net.LookupPort("tcp", s)
 	if err != nil || port == 0 {
-		return 0, usagef("%s %q is no port; give a number from 1 to 65535 or the name of a service", what, s)
+		return 0, usagef("%s %q is not a port; give a number from 1 to 65535 or the name of a service", what, s)
 	}
 	return uint16(port), nil
 }
 
-// goodbye is how long the peer may take to acknowledge our last words.
-const goodbye = 5 * time.Second
+// drainTimeout is the time that the peer has to acknowledge the last data and the FIN.
+const drainTimeout = 5 * time.Second
 
 func (o *ncOptions) run(std stdio) (err error) {
 	stop, release := onSignals()
@@ -169,7 +170,7 @@ func (o *ncOptions) run(std stdio) (err error) {
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
 	if isPrivate() {
-		fmt.Fprintf(std.err, "minitcp is alone in a private network namespace; enter it with: %ssh\n", o.device.prefix())
+		fmt.Fprintf(std.err, "minitcp runs in a private network namespace; enter it with: %ssh\n", o.device.prefix())
 	}
 	say := io.Discard
 	if o.verbose {
@@ -182,19 +183,19 @@ func (o *ncOptions) run(std stdio) (err error) {
 	fmt.Fprintf(say, "connected: %v to %v\n", c.LocalAddr(), c.RemoteAddr())
 	err = exchange(stop.soon, c, std)
 	c.Close()
-	ctx, cancel := context.WithTimeout(stop.now, goodbye)
+	ctx, cancel := context.WithTimeout(stop.now, drainTimeout)
 	defer cancel()
 	unfinished := n.stack.Shutdown(ctx)
 	if cause := n.stack.Err(); !errors.Is(cause, net.ErrClosed) {
-		return cause // the device's
+		return cause // the device's error
 	}
 	if unfinished != nil && err == nil {
-		err = errors.New("the peer did not acknowledge everything within 5 s")
+		err = errors.New("the peer did not acknowledge all data within 5 s")
 	}
 	return describe(err, stop)
 }
 
-// connection makes the connection, or waits for one.
+// connection opens the connection, or with -l waits for one.
 func (o *ncOptions) connection(ctx context.Context, s *stack.Stack, say io.Writer) (*stack.Conn, error) {
 	if o.seconds > 0 {
 		var cancel context.CancelFunc
@@ -217,7 +218,7 @@ func (o *ncOptions) connection(ctx context.Context, s *stack.Stack, say io.Write
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	c, err := l.AcceptTCP()
 	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("nobody has connected (%w)", ctx.Err())
+		err = fmt.Errorf("no peer has connected (%w)", ctx.Err())
 	}
 	return c, err
 }
@@ -230,7 +231,7 @@ func exchange(ctx context.Context, c *stack.Conn, std stdio) error {
 		if err == nil {
 			err = c.CloseWrite()
 			if errors.Is(err, syscall.ENOTCONN) {
-				err = nil // the receiving half knows why
+				err = nil // the receiving direction returns the cause
 			}
 		}
 		ends <- err
@@ -252,7 +253,7 @@ func exchange(ctx context.Context, c *stack.Conn, std stdio) error {
 	return nil
 }
 
-// describe says in the user's words what ended the connection.
+// describe adds advice to the error that ended the connection.
 func describe(err error, stop stopping) error {
 	advice := ""
 	switch {
@@ -261,15 +262,15 @@ func describe(err error, stop stopping) error {
 	case stop.soon.Err() != nil:
 		return errors.New("interrupted")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		advice = "; is somebody listening there?"
+		advice = "; check that a program is listening there"
 	case errors.Is(err, context.DeadlineExceeded):
-		advice = "; give it more time with -w"
+		advice = "; allow more time with -w"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		advice = "; the host behind the TUN needs a route there, and --address one of the same family"
+		advice = "; the host on the other side of the TUN device needs a route there, and minitcp an --address of that family"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		advice = "; choose one of --address"
+		advice = "; choose an address of --address"
 	case errors.Is(err, io.ErrClosedPipe), errors.Is(err, syscall.EPIPE):
-		advice = "; the other side has closed"
+		advice = "; the peer has closed the connection"
 	}
 	return fmt.Errorf("%w%s", err, advice)
 }

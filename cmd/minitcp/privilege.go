@@ -19,26 +19,26 @@ import (
 
 const (
 	tunDriver = "/dev/net/tun"
-	// privateMark is in the environment of the process that runs in private namespaces, so that it does not make more.
+	// privateMark is set in the environment of the process that runs in private namespaces, so that it does not create more.
 	privateMark = "MINITCP_PRIVATE_NAMESPACE"
 )
 
-// isPrivate reports whether this process is alone in a user and a network namespace that withPrivilege made.
+// isPrivate reports whether this process runs in a user and a network namespace that withPrivilege created for it.
 func isPrivate() bool { return os.Getenv(privateMark) != "" }
 
-// withPrivilege calls action if this process may make network devices. If it may not, the program is run once more in
-// a user namespace and a network namespace of its own, where it may, with the same arguments; see user_namespaces(7).
+// withPrivilege calls action if this process may create network devices. Otherwise it runs the program again, with the
+// same arguments, in a new user namespace and network namespace, where it may; see user_namespaces(7).
 func withPrivilege(action func() error) error {
 	switch {
 	case isPrivate():
-		// The terminal sends ^C to both processes, and the other one passes it on as SIGTERM.
+		// The terminal sends SIGINT to both processes, and the parent forwards it as SIGTERM.
 		signal.Ignore(syscall.SIGINT)
 		if err := loopbackUp(); err != nil {
 			return err
 		}
 		return action()
 	case mayConfigure() || !mayOpenDriver():
-		return action() // without the driver nothing helps; package tun knows what to say
+		return action() // without the driver, a namespace does not help; package tun returns the error
 	}
 	return inPrivateNamespace()
 }
@@ -51,6 +51,7 @@ func mayConfigure() bool {
 	return err == nil && data[0].Effective&(1<<unix.CAP_NET_ADMIN) != 0
 }
 
+// mayOpenDriver reports whether this process may open the TUN driver.
 func mayOpenDriver() bool {
 	f, err := os.OpenFile(tunDriver, os.O_RDWR, 0)
 	if err != nil {
@@ -60,9 +61,9 @@ func mayOpenDriver() bool {
 	return true
 }
 
-// inPrivateNamespace runs the program in new namespaces and ends as it ends.
+// inPrivateNamespace runs the program in new namespaces and returns its exit status as an error.
 func inPrivateNamespace() error {
-	runtime.LockOSThread() // the child's Pdeathsig is about this thread
+	runtime.LockOSThread() // the kernel sends the child Pdeathsig when this thread ends
 	defer runtime.UnlockOSThread()
 
 	child := exec.Command("/proc/self/exe", os.Args[1:]...)
@@ -83,20 +84,21 @@ func inPrivateNamespace() error {
 	}
 	go func() {
 		for range signals {
-			child.Process.Signal(syscall.SIGTERM) // fails when it has ended, which Wait will say
+			child.Process.Signal(syscall.SIGTERM) // fails after the child has ended; Wait reports that
 		}
 	}()
 	err := child.Wait()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
-			return fmt.Errorf("the process in the private namespace was ended by: %v", status.Signal())
+			return fmt.Errorf("a signal ended the process in the private namespace: %v", status.Signal())
 		}
 		return exitStatus(exit.ExitCode())
 	}
 	return err
 }
 
-// namespaceError says why there is no private namespace. The kernel's own answer does not tell.
+// namespaceError returns err, the failure to create a private namespace, with the setting that forbids it. The kernel's
+// error does not name the setting.
 func namespaceError(err error) error {
 	reason := ""
 	for _, setting := range []struct{ path, bad, advice string }{
@@ -106,39 +108,40 @@ func namespaceError(err error) error {
 		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
 	} {
 		if value, _ := os.ReadFile(setting.path); strings.TrimSpace(string(value)) == setting.bad {
-			reason = fmt.Sprintf("; %s is %s: run as root, or as root permit it with: %s", setting.path, setting.bad, setting.advice)
+			reason = fmt.Sprintf("; %s is %s: run as root, or permit it as root with: %s", setting.path, setting.bad, setting.advice)
 			break
 		}
 	}
 	if reason == "" {
 		reason = "; run as root, or with CAP_NET_ADMIN"
 	}
-	return fmt.Errorf("no right to make a network device, nor a user namespace to have it in (%w)%s", err, reason)
+	return fmt.Errorf("no permission to create a network device, nor a user namespace for it (%w)%s", err, reason)
 }
 
-// loopbackUp lets the private namespace talk to itself.
+// loopbackUp enables the private namespace's loopback device.
 func loopbackUp() error {
 	lo, err := netlink.LinkByName("lo")
 	if err == nil {
 		err = netlink.LinkSetUp(lo)
 	}
 	if err != nil {
-		return fmt.Errorf("no right to configure the private network namespace (%w); the system restricts user namespaces: run as root", err)
+		return fmt.Errorf("no permission to configure the private network namespace (%w); the system restricts user namespaces: run as root", err)
 	}
 	return nil
 }
 
-// checkNetNS refuses --netns to those who cannot have it.
+// checkNetNS returns an error for --netns without the privilege to use named network namespaces.
 func (f *deviceFlags) checkNetNS() error {
 	switch {
 	case f.netns == "":
 	case isPrivate(), !mayConfigure():
-		return fmt.Errorf("--netns %s: only root may use named network namespaces; run as root, or leave --netns out for a private one", f.netns)
+		return fmt.Errorf("--netns %s: only root may use named network namespaces; run as root, or omit --netns for a private one", f.netns)
 	}
 	return nil
 }
 
-// prefix is what goes before a command so that it runs where the device is; "" when it is here.
+// prefix returns the words to put before a command so that it runs in the device's network namespace, "" if that is the
+// process's own.
 func (f *deviceFlags) prefix() string {
 	switch {
 	case f.netns != "":

@@ -10,13 +10,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// stdio is where a command reads and writes.
+// stdio holds the standard streams of a command.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// run does what the arguments say and returns the exit status. What went wrong is one line on std.err.
+// run runs the command that args name and returns the exit status. It writes an error as one line to std.err.
 func run(args []string, std stdio) int {
 	root := newRootCommand()
 	root.SetArgs(args)
@@ -27,12 +27,13 @@ func run(args []string, std stdio) int {
 	return report(std.err, root.Execute())
 }
 
+// newRootCommand returns the command minitcp with its subcommands.
 func newRootCommand() *cobra.Command {
 	info, _ := debug.ReadBuildInfo()
 	root := &cobra.Command{
 		Use:   "minitcp",
 		Short: "TCP in user space, on a TUN device",
-		Long: "minitcp is a TCP in user space on a TUN device. Try: minitcp demo\n\n" +
+		Long: "minitcp runs TCP in user space on a TUN device. Try: minitcp demo\n\n" +
 			"The exit status is 0 for success, 2 for a mistake on the command line, 1 for everything else.",
 		Args:          usageArgs(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -55,7 +56,7 @@ func newRootCommand() *cobra.Command {
 	return root
 }
 
-// newHelpCommand returns a help command for which an unknown topic is a mistake on the command line. Cobra's own prints
+// newHelpCommand returns a help command that treats an unknown topic as a mistake on the command line. Cobra's own prints
 // the help of the whole program and exits with status 0.
 func newHelpCommand() *cobra.Command {
 	return &cobra.Command{
@@ -72,8 +73,8 @@ func newHelpCommand() *cobra.Command {
 	}
 }
 
-// addCompletion adds cobra's completion command, for which an unknown shell becomes a mistake on the command line. The
-// original prints its help and exits with status 0. It writes to the output that root has now.
+// addCompletion adds cobra's completion command, changed to treat an unknown shell as a mistake on the command line. The
+// original prints its help and exits with status 0. The command writes to root's output at the time of this call.
 func addCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	completion, _, err := root.Find([]string{"completion"})

@@ -18,7 +18,7 @@ import (
 	"minitcp/stack"
 )
 
-// serveOptions are what serve was told.
+// serveOptions holds the flags of serve.
 type serveOptions struct {
 	device deviceFlags
 	listen listenList
@@ -31,19 +31,19 @@ func newServeCommand() *cobra.Command {
 	o := &serveOptions{listen: newListenList()}
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Offer services over our TCP",
-		Long: `Serve makes a TUN with minitcp behind it, and offers services there until it gets SIGINT or SIGTERM:
+		Short: "Run a daemon with services on minitcp",
+		Long: `Serve creates a TUN device with minitcp on it and offers services there until it receives SIGINT or SIGTERM:
 
-  echo       sends back what it receives (RFC 862)
-  discard    throws it away (RFC 863)
-  daytime    says what time it is (RFC 867)
-  chargen    sends characters without end (RFC 864)
-  http       a page about the connection that it is fetched over
-  files:DIR  the files of a directory over HTTP, read-only, without names that begin with a dot; with --upload
-             it also takes uploads: curl -T FILE http://10.77.0.2:PORT/
+  echo       returns the data it receives (RFC 862)
+  discard    discards the data it receives (RFC 863)
+  daytime    sends the date and time (RFC 867)
+  chargen    sends an endless stream of characters (RFC 864)
+  http       serves a page about the connection that carries it
+  files:DIR  serves the files of a directory over HTTP, without names that begin with a dot; read-only unless
+             --upload allows uploads: curl -T FILE http://10.77.0.2:PORT/
 
-On SIGINT or SIGTERM, connections may finish for up to 5 seconds; a second signal ends at once. Without root, all this
-happens in a private network namespace, and serve says how to enter it.`,
+On SIGINT or SIGTERM, serve gives connections up to 5 seconds to finish; a second signal ends it at once. Without root,
+serve runs in a private network namespace and prints how to enter it.`,
 		Args:    usageArgs(cobra.NoArgs),
 		PreRunE: func(*cobra.Command, []string) error { return o.check() },
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,7 +57,7 @@ happens in a private network namespace, and serve says how to enter it.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.Var(&o.listen, "listen", "port and what to offer there; may be given many times, or with commas")
+	flags.Var(&o.listen, "listen", "port and its service; may be repeated, or a list separated by commas")
 	o.upload.register(flags)
 	o.device.register(flags)
 	o.trace.register(flags)
@@ -66,10 +66,10 @@ happens in a private network namespace, and serve says how to enter it.`,
 }
 
 const (
-	// finishTime is how long connections may take to finish after the first signal; serviceTime of it belongs to the
-	// services, and the rest to the FINs.
-	finishTime  = 5 * time.Second
-	serviceTime = 3 * time.Second
+	// shutdownTimeout is the time that connections have to finish after the first signal. The services have the first
+	// serviceTimeout of it to end their connections; the rest is for the exchange of FINs.
+	shutdownTimeout = 5 * time.Second
+	serviceTimeout  = 3 * time.Second
 )
 
 // check completes the flags after parsing and returns an error for those that contradict each other.
@@ -104,7 +104,7 @@ func (o *serveOptions) run(std stdio) (err error) {
 	defer endReleasing()
 	go releaseMemory(releasing)
 	for _, a := range o.device.unreachable() {
-		log.Warn("no --host-address is on its network: the host needs a route to it", "address", a.String(),
+		log.Warn("no --host-address is on this address's network; the host needs a route to it", "address", a.String(),
 			"try", o.device.prefix()+"ip route add "+a.String()+" dev "+n.device.Name())
 	}
 	o.printHints(std.out, n.device.Name())
@@ -121,20 +121,20 @@ func (o *serveOptions) run(std stdio) (err error) {
 		return err
 	}
 	log.Info("stopping", "connections", active(n.stack))
-	ctx, cancel := context.WithTimeout(stop.now, finishTime)
+	ctx, cancel := context.WithTimeout(stop.now, shutdownTimeout)
 	defer cancel()
 	s.shutdown(ctx)
 	if err := n.stack.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-		log.Warn("some connections did not end in time and were reset")
+		log.Warn("some connections did not finish in time and were reset")
 	} else if errors.Is(err, context.Canceled) {
-		return errors.New("a second signal came; open connections were reset")
+		return errors.New("interrupted by a second signal; open connections were reset")
 	} else if err != nil {
 		return err
 	}
 	return nil
 }
 
-// active counts the connections that are not over: in TIME-WAIT they are.
+// active returns the number of connections that are not in TIME-WAIT.
 func active(s *stack.Stack) int {
 	n := 0
 	for _, c := range s.Connections() {
@@ -145,16 +145,16 @@ func active(s *stack.Stack) int {
 	return n
 }
 
-// services are everything that is offered.
+// services holds the running servers.
 type services struct {
 	servers []server
 	closers []func() error
 
 	stopping atomic.Bool
-	failed   chan error // a listener has ended although nobody asked it to
+	failed   chan error // the error of a listener that ended before shutdown
 }
 
-// offer starts the services. Those it has started when it fails end with the stack.
+// offer starts the services. If it fails, the services already started end with the stack.
 func (o *serveOptions) offer(s *stack.Stack, log *slog.Logger) (*services, error) {
 	all := &services{failed: make(chan error, 1)}
 	var listeners []*stack.Listener
@@ -196,9 +196,9 @@ func (a *services) add(spec listenSpec, upload uploadFlags, log *slog.Logger) er
 	return nil
 }
 
-// fail reports why a listener has ended by itself.
+// fail reports the error of a listener that ended before shutdown.
 func (a *services) fail(s *stack.Stack, err error) {
-	if cause := s.Close(); cause != nil { // the device has failed, and took the listeners with it
+	if cause := s.Close(); cause != nil { // the device failed, which closed the listeners
 		err = cause
 	}
 	select {
@@ -207,10 +207,10 @@ func (a *services) fail(s *stack.Stack, err error) {
 	}
 }
 
-// shutdown lets every service finish, for serviceTime at the most.
+// shutdown gives every service up to serviceTimeout to finish.
 func (a *services) shutdown(ctx context.Context) {
 	a.stopping.Store(true)
-	ctx, cancel := context.WithTimeout(ctx, serviceTime)
+	ctx, cancel := context.WithTimeout(ctx, serviceTimeout)
 	defer cancel()
 	var all sync.WaitGroup
 	for _, s := range a.servers {

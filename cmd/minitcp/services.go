@@ -13,14 +13,14 @@ import (
 	"minitcp/stack"
 )
 
-// The services that are more than a stream of octets; see web.go and files.go.
+// Names of the services over HTTP; see web.go and files.go.
 const (
 	httpService  = "http"
 	filesService = "files"
 )
 
-// streams are the services of the old days. Each serves one connection, which its caller closes, and ends soon when the
-// read deadline has passed.
+// streams maps the names of the simple services to functions that serve one connection. The caller closes the connection.
+// A function returns soon after the read deadline has passed.
 var streams = map[string]func(c *stack.Conn) error{
 	"echo":    echo,
 	"discard": discard,
@@ -28,29 +28,29 @@ var streams = map[string]func(c *stack.Conn) error{
 	"chargen": chargen,
 }
 
-// echo sends back what it receives, to the peer's FIN (RFC 862).
+// echo returns the data it receives until the peer's FIN [RFC 862].
 func echo(c *stack.Conn) error {
 	_, err := c.WriteTo(c)
 	return err
 }
 
-// discard throws away what it receives, to the peer's FIN (RFC 863).
+// discard discards the data it receives until the peer's FIN [RFC 863].
 func discard(c *stack.Conn) error {
 	_, err := c.WriteTo(io.Discard)
 	return err
 }
 
-// daytime sends the time as a line and closes (RFC 867, which leaves the form open).
+// daytime sends the date and time as one line [RFC 867, which does not specify a format].
 func daytime(c *stack.Conn) error {
 	_, err := io.WriteString(c, time.Now().Format(time.RFC1123Z)+"\r\n")
 	return err
 }
 
-// chargen sends lines of 72 printable characters until the peer resets the connection (RFC 864), or the read deadline
-// passes. A peer that has sent its FIN may go on reading.
+// chargen sends lines of 72 printable characters until the peer resets the connection or the read deadline passes. A peer
+// that has sent its FIN may go on reading [RFC 864].
 func chargen(c *stack.Conn) error {
 	var stop atomic.Pointer[error]
-	go func() { // ends with the connection
+	go func() { // returns when the connection ends
 		if _, err := c.WriteTo(io.Discard); err != nil {
 			stop.Store(&err)
 		}
@@ -63,7 +63,7 @@ func chargen(c *stack.Conn) error {
 	return *stop.Load()
 }
 
-// chargenLines are the pattern of RFC 864, as often as there are characters: after that it repeats itself.
+// chargenLines is one period of the pattern of RFC 864: one line for each character.
 var chargenLines = func() []byte {
 	const first, count, width = ' ', 95, 72
 	var b []byte
@@ -76,7 +76,7 @@ var chargenLines = func() []byte {
 	return b
 }()
 
-// logEnd logs the end of a service's connection, at level debug: a busy daemon has thousands in a second.
+// logEnd logs the end of a service's connection at level debug, because a busy daemon has thousands a second.
 func logEnd(log *slog.Logger, c *stack.Conn, err error) {
 	info := c.Info()
 	attributes := []any{"remote", c.RemoteAddr().String(), "received", info.Received, "sent", info.Sent}
@@ -85,7 +85,7 @@ func logEnd(log *slog.Logger, c *stack.Conn, err error) {
 	}
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok {
-			err = op.Err // the addresses are there already
+			err = op.Err // without the addresses, which are logged already
 		}
 		attributes = append(attributes, "error", err.Error())
 	}

@@ -117,7 +117,7 @@ func TestEcho(t *testing.T) {
 		}()
 		got, err := io.ReadAll(c)
 		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%d octets came back, %v; want the %d sent", len(got), err, len(want))
+			t.Errorf("%d bytes came back, %v; want the %d sent", len(got), err, len(want))
 		}
 	})
 }
@@ -133,11 +133,11 @@ func TestDiscard(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := io.ReadAll(c); len(got) != 0 || err != nil {
-			t.Errorf("%d octets came back, %v", len(got), err)
+			t.Errorf("%d bytes came back, %v", len(got), err)
 		}
 		synctest.Wait()
 		if n := c.Info().InFlight; n != 0 {
-			t.Errorf("%d octets are not acknowledged", n)
+			t.Errorf("%d bytes are not acknowledged", n)
 		}
 	})
 }
@@ -227,7 +227,7 @@ func TestHTTP(t *testing.T) {
 		}
 		for _, want := range []string{
 			`(?m)^state +ESTABLISHED$`, `(?m)^minitcp's end +` + regexp.QuoteMeta(host) + `:80$`, `(?m)^round-trip time `,
-			`(?m)^path MTU +1500 octets$`, `(?m)^your receive window +\d+ octets$`, `(?m)^agreed on +timestamps, SACK, window scale`,
+			`(?m)^path MTU +1500 bytes$`, `(?m)^your receive window +\d+ bytes$`, `(?m)^negotiated options +timestamps, SACK, window scale`,
 		} {
 			if !regexp.MustCompile(want).MatchString(body) {
 				t.Errorf("no line like %s in\n%s", want, body)
@@ -545,7 +545,7 @@ func TestShutdown(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			ctx, cancel := context.WithTimeout(t.Context(), finishTime)
+			ctx, cancel := context.WithTimeout(t.Context(), shutdownTimeout)
 			defer cancel()
 			o.services.shutdown(ctx)
 			if err := o.server.Shutdown(ctx); err != nil {
@@ -569,11 +569,11 @@ func TestShutdown(t *testing.T) {
 		// What the echo had read comes back, if we take it in time. The rest of what we wrote is thrown away.
 		got, err := io.ReadAll(echoes)
 		if err != nil || len(got) < 1<<20 || !bytes.Equal(got, want[:len(got)]) {
-			t.Errorf("%d octets came back, %v", len(got), err)
+			t.Errorf("%d bytes came back, %v", len(got), err)
 		}
 		echoes.Close()
 		<-done
-		if took := time.Since(start); took >= finishTime {
+		if took := time.Since(start); took >= shutdownTimeout {
 			t.Errorf("the shutdown took %v, with peers that behave", took)
 		}
 		select {
@@ -596,7 +596,7 @@ func TestShutdownOfIdle(t *testing.T) {
 		}
 		synctest.Wait()
 		start := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), finishTime)
+		ctx, cancel := context.WithTimeout(t.Context(), shutdownTimeout)
 		defer cancel()
 		o.services.shutdown(ctx)
 		if n, err := idle.Read(make([]byte, 1)); n != 0 || err != io.EOF {
@@ -605,8 +605,8 @@ func TestShutdownOfIdle(t *testing.T) {
 		if err := o.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Shutdown: %v, want it to say that it gave up", err)
 		}
-		if took := time.Since(start); took != finishTime {
-			t.Errorf("the shutdown took %v, want %v", took, finishTime)
+		if took := time.Since(start); took != shutdownTimeout {
+			t.Errorf("the shutdown took %v, want %v", took, shutdownTimeout)
 		}
 		if n, err := upload.Read(make([]byte, 1)); n != 0 || err == nil {
 			t.Errorf("read %d, %v; want the end of the connection", n, err)
@@ -661,10 +661,10 @@ func TestShutdownOfIdleIsNoError(t *testing.T) {
 			defer c.Close()
 		}
 		time.Sleep(time.Second)
-		ctx, cancel := context.WithTimeout(t.Context(), finishTime)
+		ctx, cancel := context.WithTimeout(t.Context(), shutdownTimeout)
 		defer cancel()
 		o.services.shutdown(ctx)
-		time.Sleep(finishTime)
+		time.Sleep(shutdownTimeout)
 		synctest.Wait() // no other goroutine writes the log
 		lost := `error="i/o timeout"`
 		for line := range strings.Lines(o.log.String()) {

@@ -9,15 +9,16 @@ import (
 	"syscall"
 )
 
-// stopping says when to end.
+// stopping holds the contexts that end with the first and the second signal.
 type stopping struct {
-	soon context.Context // ends with the first signal: finish what you do
-	now  context.Context // ends with the second
+	soon context.Context // ends with the first signal, for an orderly end
+	now  context.Context // ends with the second signal, for an immediate end
 }
 
-// endSignals returns the signals that end the program. SIGINT is one even if it was ignored at the start: a shell without
-// job control starts a command with & that way. SIGHUP is not one if it was ignored at the start, as under nohup. In a
-// private namespace SIGINT is not one: the terminal sends it to the parent, too, which sends SIGTERM.
+// endSignals returns the signals that end the program. They include SIGINT even if it was ignored at the start, as in a
+// background command of a shell without job control. They do not include SIGHUP if it was ignored at the start, as under
+// nohup. In a private namespace they do not include SIGINT, which the terminal sends to the parent as well: the parent
+// sends SIGTERM.
 func endSignals() []os.Signal {
 	list := []os.Signal{syscall.SIGTERM}
 	if !isPrivate() {
@@ -29,7 +30,7 @@ func endSignals() []os.Signal {
 	return list
 }
 
-// onSignals returns contexts that the signals of endSignals end, from now until release is called.
+// onSignals returns contexts that end with the signals of endSignals. It handles the signals until release is called.
 func onSignals() (s stopping, release func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, endSignals()...)

@@ -17,13 +17,14 @@ import (
 
 // server offers a service on listeners.
 type server interface {
-	// serve accepts until shutdown or the listener's end, and returns why it ended: net.ErrClosed as a rule.
+	// serve accepts connections until shutdown or until the listener ends. It returns the listener's error, which is
+	// net.ErrClosed after shutdown.
 	serve(l *stack.Listener) error
-	// shutdown closes the listeners, lets the connections finish what they do, and waits for that until ctx ends.
+	// shutdown closes the listeners, lets the connections finish, and waits for them until ctx ends.
 	shutdown(ctx context.Context)
 }
 
-// streamServer offers one of streams.
+// streamServer runs a service of streams.
 type streamServer struct {
 	handle func(*stack.Conn) error
 	log    *slog.Logger
@@ -56,7 +57,7 @@ func (s *streamServer) serve(l *stack.Listener) error {
 			defer s.remove(c)
 			s.log.Debug("connection accepted", "remote", c.RemoteAddr().String())
 			err := s.handle(c)
-			leave(c)
+			closeGracefully(c)
 			if s.ended(err) {
 				err = nil
 			}
@@ -102,21 +103,21 @@ func (s *streamServer) remove(c *stack.Conn) {
 	s.idle.Done()
 }
 
-// farewell is how long a peer may take to send its FIN after ours.
-const farewell = 2 * time.Second
+// lingerTimeout is the time that a peer has to send its FIN after ours.
+const lingerTimeout = 2 * time.Second
 
-// leave sends the FIN and then throws away what the peer still sends: unread, it would make Close send a RST, which may
-// overtake what the service has written.
-func leave(c *stack.Conn) {
+// closeGracefully sends the FIN and then discards data until the peer's FIN. Close with unread data would send a RST, which may
+// destroy data that the service has written.
+func closeGracefully(c *stack.Conn) {
 	defer c.Close()
 	if c.CloseWrite() == nil {
-		c.SetReadDeadline(time.Now().Add(farewell))
+		c.SetReadDeadline(time.Now().Add(lingerTimeout))
 		c.WriteTo(io.Discard)
 	}
 }
 
-// finishing is how long what has been read may take to be written once the service ends.
-const finishing = 2 * time.Second
+// writeGrace is the time that a service has after shutdown to write the data it has read.
+const writeGrace = 2 * time.Second
 
 func (s *streamServer) shutdown(ctx context.Context) {
 	s.mu.Lock()
@@ -127,7 +128,7 @@ func (s *streamServer) shutdown(ctx context.Context) {
 	now := time.Now()
 	for c := range s.conns {
 		c.SetReadDeadline(now)
-		c.SetWriteDeadline(now.Add(finishing))
+		c.SetWriteDeadline(now.Add(writeGrace))
 	}
 	s.mu.Unlock()
 	done := make(chan struct{})

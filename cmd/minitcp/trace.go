@@ -16,22 +16,22 @@ import (
 	"minitcp/stack"
 )
 
-// traceFlag says where the segments are drawn.
+// traceFlag holds the flag of the ladder diagram.
 type traceFlag struct{ file string }
 
 func (f *traceFlag) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.file, "trace", "", "draw every segment as a ladder into this `FILE`; - means stdout")
+	flags.StringVar(&f.file, "trace", "", "draw every segment as a ladder diagram into `FILE`; - means stdout")
 }
 
-// tracing draws while a stack runs. A nil one draws nothing.
+// tracing draws a running stack's segments. A nil *tracing draws nothing.
 type tracing struct {
 	ladder *ladder.Ladder
-	file   *os.File // nil: stdout
+	file   *os.File // nil for stdout
 	stderr io.Writer
 	failed atomic.Bool // fail has reported the error
 }
 
-// open begins to draw, if that is wanted. Notices go to stderr.
+// open creates the file, if the flag is set. Warnings go to stderr.
 func (f *traceFlag) open(stdout, stderr io.Writer) (*tracing, error) {
 	if f.file == "" {
 		return nil, nil
@@ -40,7 +40,7 @@ func (f *traceFlag) open(stdout, stderr io.Writer) (*tracing, error) {
 	if f.file != "-" {
 		file, err := createPrivate(f.file)
 		if err != nil {
-			return nil, fmt.Errorf("--trace: %w; name a file that can be written, or - for stdout", err)
+			return nil, fmt.Errorf("--trace: %w; name a writable file, or - for stdout", err)
 		}
 		t.file, w = file, file
 	}
@@ -48,13 +48,13 @@ func (f *traceFlag) open(stdout, stderr io.Writer) (*tracing, error) {
 	return t, nil
 }
 
-// fail reports that the trace cannot be written any more. Traffic goes on.
+// fail reports a write error. The trace ends; traffic continues.
 func (t *tracing) fail(err error) {
 	t.failed.Store(true)
-	fmt.Fprintf(t.stderr, "minitcp: --trace: %v; the trace ends here, traffic goes on\n", err)
+	fmt.Fprintf(t.stderr, "minitcp: --trace: %v; the trace ends here; traffic continues\n", err)
 }
 
-// event is the stack's Config.Trace.
+// event returns the stack's Config.Trace, nil without a trace.
 func (t *tracing) event() func(*stack.TraceEvent) {
 	if t == nil {
 		return nil
@@ -62,7 +62,7 @@ func (t *tracing) event() func(*stack.TraceEvent) {
 	return t.ladder.Event
 }
 
-// close draws what is left. It must come after the stack's end.
+// close writes the segments that are still queued. It must be called after the stack has ended.
 func (t *tracing) close() error {
 	if t == nil {
 		return nil
@@ -80,7 +80,7 @@ func (t *tracing) close() error {
 	return nil
 }
 
-// wantsColour reports whether somebody looks at w who has not said no (see no-color.org).
+// wantsColour reports whether w is a terminal and NO_COLOR is not set (see no-color.org).
 func wantsColour(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(file.Fd()))

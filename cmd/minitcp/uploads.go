@@ -19,33 +19,33 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// uploadFlags say whether files: takes uploads, and how large one may be.
+// uploadFlags holds the flags of uploads.
 type uploadFlags struct {
 	allowed bool
-	limit   int // MB
+	limit   int // in MB
 }
 
 const (
 	defaultUploadLimit = 1000
 	maxUploadLimit     = 1_000_000
 
-	// uploadPause is the longest time without a byte of an upload, and uploadTime the longest time for all of it.
+	// uploadPause is the longest pause between two bytes of an upload, uploadTime the longest time for the whole upload.
 	uploadPause = 30 * time.Second
 	uploadTime  = time.Hour
 )
 
 func (f *uploadFlags) register(flags *pflag.FlagSet) {
-	flags.BoolVar(&f.allowed, "upload", false, "let files:DIR store what clients send with PUT, and replace files")
-	flags.IntVar(&f.limit, "upload-limit", defaultUploadLimit, "with --upload, size of the largest upload in `MB`")
+	flags.BoolVar(&f.allowed, "upload", false, "let clients of files:DIR create and replace files with PUT")
+	flags.IntVar(&f.limit, "upload-limit", defaultUploadLimit, "with --upload, the size of the largest upload in `MB`")
 }
 
 // check returns an error for flags that contradict each other or listen.
 func (f *uploadFlags) check(listen *listenList) error {
 	switch {
 	case f.allowed && listen.first(filesService) == 0:
-		return usagef("--upload: there is no directory to store uploads in; give one with --listen PORT=files:DIR")
+		return usagef("--upload: no directory to store uploads in; give one with --listen PORT=files:DIR")
 	case !f.allowed && f.limit != defaultUploadLimit:
-		return usagef("--upload-limit %d: uploads are not allowed; give --upload, too", f.limit)
+		return usagef("--upload-limit %d: has no effect without --upload; give both", f.limit)
 	case f.limit < 1 || f.limit > maxUploadLimit:
 		return usagef("--upload-limit %d: out of range; choose from 1 to %d MB", f.limit, maxUploadLimit)
 	}
@@ -59,7 +59,7 @@ type uploader struct {
 	log   *slog.Logger
 }
 
-// refusal is an error with the status and the text for the client.
+// refusal is an error with the status and the text of the HTTP response.
 type refusal struct {
 	status int
 	text   string
@@ -67,8 +67,8 @@ type refusal struct {
 
 func (e *refusal) Error() string { return e.text }
 
-// put stores the request's body under its path, replacing a regular file of that name. The file appears when all of it
-// has arrived, or not at all. Its directory must exist.
+// put stores the request's body under its path and replaces a regular file of that name. The file appears when the whole
+// body has arrived, or not at all. Its directory must exist.
 func (u *uploader) put(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	replaced, err := u.check(name, r.ContentLength)
@@ -81,10 +81,10 @@ func (u *uploader) put(w http.ResponseWriter, r *http.Request) {
 		})
 	}
 	if err != nil {
-		answer := u.refuse(name, err)
+		response := u.refuse(name, err)
 		u.log.Warn("upload failed", "name", name, "bytes", size, "error", err.Error())
-		w.Header().Set("Connection", "close") // the rest of the body is not read
-		http.Error(w, answer.text, answer.status)
+		w.Header().Set("Connection", "close") // because the rest of the body is not read
+		http.Error(w, response.text, response.status)
 		return
 	}
 	u.log.Info("upload stored", "name", name, "bytes", size)
@@ -95,10 +95,10 @@ func (u *uploader) put(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// check reports whether name is a file that the upload replaces, or why it cannot be stored.
+// check reports whether the upload replaces a file. It returns an error if the upload cannot be stored.
 func (u *uploader) check(name string, length int64) (replaces bool, err error) {
 	if !fs.ValidPath(name) || name == "." {
-		return false, &refusal{http.StatusBadRequest, "the path names no file: /" + name}
+		return false, &refusal{http.StatusBadRequest, "the path does not name a file: /" + name}
 	}
 	if isHidden(name) {
 		return false, &refusal{http.StatusForbidden, "a name that begins with a dot is not allowed: " + name}
@@ -106,7 +106,7 @@ func (u *uploader) check(name string, length int64) (replaces bool, err error) {
 	if length > u.limit {
 		return false, u.tooLarge()
 	}
-	// An upload neither follows nor replaces a symbolic link: one may lead to a hidden name.
+	// An upload neither follows nor replaces a symbolic link, because a link may lead to a hidden name.
 	for i, c := range name + "/" {
 		if c != '/' {
 			continue
@@ -120,13 +120,13 @@ func (u *uploader) check(name string, length int64) (replaces bool, err error) {
 		case info.Mode().Type() == fs.ModeSymlink:
 			return false, &refusal{http.StatusForbidden, "an upload does not follow the symbolic link " + name[:i]}
 		case i == len(name) && !info.Mode().IsRegular():
-			return false, &refusal{http.StatusConflict, "there is something other than a regular file: " + name}
+			return false, &refusal{http.StatusConflict, "not a regular file: " + name}
 		}
 	}
 	return true, nil
 }
 
-// refuse returns the answer to an upload that has failed with err.
+// refuse returns the response to an upload that failed with err.
 func (u *uploader) refuse(name string, err error) *refusal {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r
@@ -138,7 +138,7 @@ func (u *uploader) refuse(name string, err error) *refusal {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return &refusal{http.StatusConflict, "there is no directory for " + name}
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &refusal{http.StatusRequestTimeout, fmt.Sprintf("no byte came for %v, or not all of them within %v", uploadPause, uploadTime)}
+		return &refusal{http.StatusRequestTimeout, fmt.Sprintf("no data for %v, or not complete within %v", uploadPause, uploadTime)}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return &refusal{http.StatusInsufficientStorage, "the disk is full"}
 	}
@@ -146,10 +146,10 @@ func (u *uploader) refuse(name string, err error) *refusal {
 }
 
 func (u *uploader) tooLarge() *refusal {
-	return &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("an upload has at most %d bytes", u.limit)}
+	return &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("the upload is larger than %d bytes", u.limit)}
 }
 
-// store copies body to a hidden file beside the one named, and renames it when it is complete.
+// store copies body to a hidden file in the same directory, and renames the file when it is complete.
 func (u *uploader) store(name string, body io.Reader) (size int64, err error) {
 	partial := path.Join(path.Dir(name), ".minitcp-"+rand.Text())
 	f, err := u.root.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
@@ -167,7 +167,7 @@ func (u *uploader) store(name string, body io.Reader) (size int64, err error) {
 	return size, nil
 }
 
-// uploadBody reads a request's body within uploadPause for each read and until end for all of them.
+// uploadBody reads a request's body with a deadline: uploadPause for each read, and end for all of them.
 type uploadBody struct {
 	body    io.Reader
 	control *http.ResponseController

@@ -13,7 +13,7 @@ import (
 func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Say which minitcp this is",
+		Short: "Print the version of minitcp",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), cmd.Root().Version)
@@ -22,7 +22,7 @@ func newVersionCommand() *cobra.Command {
 	}
 }
 
-// versionLine describes the build. Info may be nil: a binary without module information.
+// versionLine describes the build. info is nil for a binary without module information.
 func versionLine(info *debug.BuildInfo) string {
 	version, revision, when, modified := "(devel)", "", "", ""
 	if info != nil {

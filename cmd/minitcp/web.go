@@ -21,16 +21,16 @@ import (
 	"minitcp/stack"
 )
 
-// webServer offers an http.Handler.
+// webServer runs an http.Handler on listeners.
 type webServer struct {
 	http *http.Server
 	log  *slog.Logger
 
 	mu     sync.Mutex
-	silent map[net.Conn]struct{} // connections that have not sent anything yet
+	silent map[net.Conn]struct{} // connections that have not sent a request yet
 }
 
-// connKey finds a request's connection in its context.
+// connKey is the key of a request's connection in its context.
 type connKey struct{}
 
 func newWebServer(handler http.Handler, log *slog.Logger) *webServer {
@@ -48,7 +48,7 @@ func newWebServer(handler http.Handler, log *slog.Logger) *webServer {
 	return s
 }
 
-// changed hears of every change in the life of a connection.
+// changed is the http.Server's ConnState.
 func (s *webServer) changed(c net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	if state == http.StateNew {
@@ -74,17 +74,16 @@ func (s *webServer) serve(l *stack.Listener) error {
 }
 
 func (s *webServer) shutdown(ctx context.Context) {
-	// Shutdown would wait 5 s for the first request of those who have not sent one.
+	// http.Server.Shutdown would wait 5 s for the first request of these connections.
 	s.mu.Lock()
 	for c := range s.silent {
 		c.Close()
 	}
 	s.mu.Unlock()
-	s.http.Shutdown(ctx) // what is left at ctx's end the stack closes
+	s.http.Shutdown(ctx) // the stack closes the connections that remain when ctx ends
 }
 
-// connPage answers with what is known about the connection the request came on: as a table for browsers, as text for
-// everybody else.
+// connPage serves a page about the connection that carries the request: as an HTML table for browsers, otherwise as text.
 func connPage(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/" {
 		http.NotFound(w, r)
@@ -92,7 +91,7 @@ func connPage(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET and HEAD are allowed here", http.StatusMethodNotAllowed)
+		http.Error(w, "method not allowed; use GET or HEAD", http.StatusMethodNotAllowed)
 		return
 	}
 	c := r.Context().Value(connKey{}).(*stack.Conn)
@@ -113,7 +112,7 @@ func connPage(w http.ResponseWriter, r *http.Request) {
 	table.Flush()
 }
 
-const pageTitle = "This page came over minitcp, a TCP in user space. Your connection, seen from its side:"
+const pageTitle = "minitcp, a TCP in user space, delivered this page. Its view of your connection:"
 
 var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>minitcp</title>
@@ -123,12 +122,13 @@ var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 {{end}}</table></html>
 `))
 
+// infoRow is a line of the page.
 type infoRow struct{ Name, Value string }
 
-// infoRows is a connection in words.
+// infoRows returns the lines that describe a connection.
 func infoRows(local, remote net.Addr, i conn.Info) []infoRow {
-	octets := func(n int64) string { return fmt.Sprintf("%d octets", n) }
-	threshold := octets(i.SlowStartThreshold)
+	bytes := func(n int64) string { return fmt.Sprintf("%d bytes", n) }
+	threshold := bytes(i.SlowStartThreshold)
 	if i.SlowStartThreshold == math.MaxInt64 {
 		threshold = "none yet"
 	}
@@ -136,23 +136,24 @@ func infoRows(local, remote net.Addr, i conn.Info) []infoRow {
 		{"state", i.State.String()},
 		{"minitcp's end", local.String()},
 		{"your end", remote.String()},
-		{"round-trip time", fmt.Sprintf("%v, varying by %v, at least %v", micro(i.RTT), micro(i.RTTVar), micro(i.MinRTT))},
+		{"round-trip time", fmt.Sprintf("%v, variation %v, minimum %v", micro(i.RTT), micro(i.RTTVar), micro(i.MinRTT))},
 		{"retransmission timeout", micro(i.RTO).String()},
-		{"maximum segment size", octets(int64(i.MSS))},
-		{"path MTU", octets(int64(i.PathMTU))},
-		{"congestion window", octets(i.CongestionWindow)},
+		{"maximum segment size", bytes(int64(i.MSS))},
+		{"path MTU", bytes(int64(i.PathMTU))},
+		{"congestion window", bytes(i.CongestionWindow)},
 		{"slow start threshold", threshold},
-		{"your receive window", octets(i.SendWindow)},
-		{"minitcp's receive window", octets(i.ReceiveWindow)},
-		{"in flight to you", octets(i.InFlight)},
-		{"received", octets(int64(i.Received))},
-		{"sent", octets(int64(i.Sent))},
-		{"segments sent again", fmt.Sprintf("%d, timeouts %d", i.Retransmitted, i.Timeouts)},
-		{"segments that came early", fmt.Sprint(i.OutOfOrder)},
-		{"agreed on", cmp.Or(agreed(i), "nothing")},
+		{"your receive window", bytes(i.SendWindow)},
+		{"minitcp's receive window", bytes(i.ReceiveWindow)},
+		{"in flight to you", bytes(i.InFlight)},
+		{"received", bytes(int64(i.Received))},
+		{"sent", bytes(int64(i.Sent))},
+		{"retransmitted segments", fmt.Sprintf("%d, timeouts %d", i.Retransmitted, i.Timeouts)},
+		{"segments out of order", fmt.Sprint(i.OutOfOrder)},
+		{"negotiated options", cmp.Or(agreed(i), "none")},
 	}
 }
 
+// agreed lists the TCP options in use.
 func agreed(i conn.Info) string {
 	var list []string
 	if i.Timestamps {

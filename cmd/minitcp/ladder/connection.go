@@ -11,45 +11,45 @@ import (
 	"minitcp/stack"
 )
 
-// connections finds what is known of a connection. It holds those of which something was drawn last; an older one that
-// comes back gets a new number.
+// connections holds the most recently drawn connections. A connection that was removed and is drawn again gets a new
+// number.
 type connections struct {
 	byEnds map[ends]*connection
 	recent list.List // of *connection, the most recent in front
-	count  int       // ever
+	count  int       // number of connections so far
 }
 
-// maxConnections bounds the memory: about 3 MB.
+// maxConnections bounds the memory to about 3 MB.
 const maxConnections = 1 << 14
 
 type ends struct{ local, remote netip.AddrPort }
 
-// Indexes of what is known of either side.
+// Indexes of connection.sides.
 const (
 	ours = iota
 	theirs
 )
 
-// connection is what must be known of a connection to draw its next segment.
+// connection holds the state that drawing its next segment needs.
 type connection struct {
 	ends
 	number     int
-	began      time.Duration // its first segment
-	latest     time.Duration
-	over       bool   // CLOSED or TIME-WAIT: a SYN begins another one
-	ours, peer string // states as last drawn
+	began      time.Duration // time of the first segment
+	latest     time.Duration // time of the last one drawn
+	over       bool          // in CLOSED or TIME-WAIT; a SYN begins a new connection
+	ours, peer string        // states as last drawn
 
-	// By sender.
-	sides [2]side
+	sides [2]side // by sender
 	place *list.Element
 }
 
+// side holds the numbers of one sender.
 type side struct {
 	isn      uint32
 	isnKnown bool
-	scale    uint8 // offered in its SYN
+	scale    uint8 // window scale of its SYN
 	scaled   bool
-	wasted   []uint32 // sequence numbers of segments that got lost or damaged
+	lost     []uint32 // sequence numbers of segments that were lost or damaged
 }
 
 func (cs *connections) init() {
@@ -57,16 +57,17 @@ func (cs *connections) init() {
 	cs.recent.Init()
 }
 
-// find returns the connection of a segment; known is false when it is a new one.
+// find returns the connection of a segment; known is false if it is new.
 func (cs *connections) find(v *stack.TraceEvent) (c *connection, known bool) {
 	c = cs.byEnds[ends{v.Local, v.Remote}]
-	// A SYN to a listener is no connection's yet: what was known is of an earlier incarnation.
+	// A SYN to a listener begins a new connection: c is an earlier one with the same addresses.
 	if c != nil && isOpening(&v.TCP) && (c.over || !v.Outgoing && v.Before == conn.Listen) {
 		cs.remove(c)
 	}
 	return cs.get(v.Local, v.Remote, v.Time)
 }
 
+// get returns the connection with these addresses, which it adds if it is not known.
 func (cs *connections) get(local, remote netip.AddrPort, now time.Duration) (c *connection, known bool) {
 	k := ends{local, remote}
 	if c := cs.byEnds[k]; c != nil {
@@ -88,11 +89,12 @@ func (cs *connections) remove(c *connection) {
 	delete(cs.byEnds, c.ends)
 }
 
+// isOpening reports whether a segment is the first of a connection.
 func isOpening(h *wire.TCP) bool {
 	return h.Flags.Has(wire.SYN) && h.Flags&(wire.ACK|wire.RST) == 0
 }
 
-// changed returns of the two states those that differ from what was drawn last.
+// changed returns the two states, "" for one that equals the state drawn last.
 func (c *connection) changed(ours, peer string) (string, string) {
 	c.over = ours == conn.Closed.String() || ours == conn.TimeWait.String()
 	if ours == c.ours {
@@ -108,14 +110,14 @@ func (c *connection) changed(ours, peer string) (string, string) {
 	return ours, peer
 }
 
-// clock writes a time since the first segment. What a batch of frames brings bears the time at which it was read, and
-// may be drawn after what was sent meanwhile: to the eye, time does not run backwards.
+// clock returns the text of the time since the first segment. Frames of a batch have the time at which the batch was read,
+// and may be drawn after segments that were sent later: the times drawn never decrease.
 func (c *connection) clock(now time.Duration) string {
 	c.latest = max(c.latest, now)
 	return clock(c.latest - c.began)
 }
 
-// learn takes from a segment what later ones are to be understood by.
+// learn records the initial sequence numbers and window scales that a segment reveals.
 func (c *connection) learn(v *stack.TraceEvent) {
 	from, to := &c.sides[theirs], &c.sides[ours]
 	if v.Outgoing {
@@ -134,20 +136,20 @@ func (c *connection) learn(v *stack.TraceEvent) {
 	}
 }
 
-// waste remembers a segment that took sequence numbers and did not get through.
-func (s *side) waste(seq uint32) {
+// markLost records that a segment which occupies sequence numbers was lost.
+func (s *side) markLost(seq uint32) {
 	const most = 64
-	if len(s.wasted) < most && !slices.Contains(s.wasted, seq) {
-		s.wasted = append(s.wasted, seq)
+	if len(s.lost) < most && !slices.Contains(s.lost, seq) {
+		s.lost = append(s.lost, seq)
 	}
 }
 
-// again reports whether a segment of that sequence number did not get through before, once.
-func (s *side) again(seq uint32) bool {
-	i := slices.Index(s.wasted, seq)
+// retransmitted reports whether a segment with that sequence number was lost before. It forgets the loss.
+func (s *side) retransmitted(seq uint32) bool {
+	i := slices.Index(s.lost, seq)
 	if i < 0 {
 		return false
 	}
-	s.wasted = slices.Delete(s.wasted, i, i+1)
+	s.lost = slices.Delete(s.lost, i, i+1)
 	return true
 }

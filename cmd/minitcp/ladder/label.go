@@ -9,39 +9,39 @@ import (
 	"minitcp/stack"
 )
 
-// segment is a line with an arrow, in words.
+// segment is the text of a line with an arrow.
 type segment struct {
 	time       string
-	ours, peer string   // states, "": unchanged
-	label      []string // the most important first; those at the end may be left out
-	must       int      // how many of them may not
+	ours, peer string   // states, "" if unchanged
+	label      []string // the most important first
+	must       int      // number of labels that must not be left out
 	note       string
 	outgoing   bool
-	fate       fate
+	outcome    outcome
 	kind       kind
 }
 
-// fate says how far the segment came.
-type fate uint8
+// outcome is the place that the segment reached.
+type outcome uint8
 
 const (
-	arrived  fate = iota
-	rejected      // thrown away by the receiver
-	wasted        // lost or damaged on the way
+	arrived  outcome = iota
+	rejected         // discarded by the receiver
+	lost             // lost or damaged on the way
 )
 
-// kind says what colour it has.
+// kind selects the colour of a segment.
 type kind uint8
 
 const (
 	plain kind = iota
 	opening
 	closing
-	trouble // again, early, or out of place
+	trouble // retransmitted, out of order or unacceptable
 	failure
 )
 
-// describe puts a segment into words, and learns from it.
+// describe returns the text of a segment and records its numbers.
 func (c *connection) describe(v *stack.TraceEvent) segment {
 	c.learn(v)
 	from, to := &c.sides[theirs], &c.sides[ours]
@@ -49,13 +49,13 @@ func (c *connection) describe(v *stack.TraceEvent) segment {
 		from, to = to, from
 	}
 	h := &v.TCP
-	s := segment{outgoing: v.Outgoing, note: v.Note, fate: fateOf(v)}
+	s := segment{outgoing: v.Outgoing, note: v.Note, outcome: outcomeOf(v)}
 	takesNumbers := v.Len > 0 || h.Flags&(wire.SYN|wire.FIN) != 0
 	switch {
-	case s.fate == wasted && takesNumbers:
-		from.waste(h.Seq)
-	case s.fate != wasted && takesNumbers && from.again(h.Seq) && s.note == "":
-		s.note = "retransmission" // the peer's: of ours the stack says so
+	case s.outcome == lost && takesNumbers:
+		from.markLost(h.Seq)
+	case s.outcome != lost && takesNumbers && from.retransmitted(h.Seq) && s.note == "":
+		s.note = "retransmission" // of the peer; the stack notes those of this side
 	}
 	s.kind = kindOf(&s, h)
 	if v.ECN == wire.CE && s.kind == plain {
@@ -80,7 +80,7 @@ func (c *connection) describe(v *stack.TraceEvent) segment {
 		s.add("CE")
 	}
 	s.must = len(s.label)
-	if !h.Flags.Has(wire.RST) { // its window says nothing
+	if !h.Flags.Has(wire.RST) { // the window of a RST has no meaning
 		s.add("win " + strconv.FormatInt(window(h, from, to), 10))
 	}
 	o := &h.Options
@@ -101,7 +101,7 @@ func (c *connection) describe(v *stack.TraceEvent) segment {
 
 func (s *segment) add(text string) { s.label = append(s.label, text) }
 
-// number is a sequence number of a side's, counted from its initial one if that is known.
+// number returns the text of a sequence number of a side, relative to the initial one if that is known.
 func number(name string, n uint32, of *side) string {
 	if of.isnKnown {
 		return name + " " + strconv.FormatUint(uint64(n-of.isn), 10)
@@ -112,7 +112,8 @@ func number(name string, n uint32, of *side) string {
 	return name + " raw " + strconv.FormatUint(uint64(n), 10)
 }
 
-// window is in octets if both sides were seen to agree on scaling, else as on the wire (RFC 7323 2.2).
+// window returns the window in bytes if both SYNs were seen to have a window scale, else the number in the header
+// [RFC 7323 2.2].
 func window(h *wire.TCP, from, to *side) int64 {
 	if from.scaled && to.scaled && !h.Flags.Has(wire.SYN) {
 		return int64(h.Window) << from.scale
@@ -120,19 +121,21 @@ func window(h *wire.TCP, from, to *side) int64 {
 	return int64(h.Window)
 }
 
-func fateOf(v *stack.TraceEvent) fate {
+// outcomeOf returns the outcome of a segment.
+func outcomeOf(v *stack.TraceEvent) outcome {
 	switch {
 	case !v.Dropped:
 		return arrived
 	case v.Outgoing, strings.HasPrefix(v.Note, "lost"), strings.HasPrefix(v.Note, "damaged"):
-		return wasted
+		return lost
 	}
 	return rejected
 }
 
+// kindOf returns the kind of a segment.
 func kindOf(s *segment, h *wire.TCP) kind {
 	switch {
-	case s.fate == wasted, h.Flags.Has(wire.RST):
+	case s.outcome == lost, h.Flags.Has(wire.RST):
 		return failure
 	case s.note != "" && s.note != "window update" && s.note != "keep-alive":
 		return trouble

@@ -10,21 +10,21 @@ import (
 	"minitcp/stack"
 )
 
-// Options say how to draw. The zero value is plain text in 100 columns.
+// Options are the options of New. The zero value draws plain text in 100 columns.
 type Options struct {
 	// Colour draws with ANSI escape codes.
 	Colour bool
-	// Width is how many columns a line has at the most. Default 100, at least 80.
+	// Width is the greatest width of a line in columns. Default 100, at least 80.
 	Width int
-	// LocalName and PeerName stand above the two lines. Default "minitcp" and "peer".
+	// LocalName and PeerName are the headings of the two lines. Default "minitcp" and "peer".
 	LocalName, PeerName string
 	// Failed, if not nil, is called when the writer fails, with the error that Close will return. Text drawn afterwards
-	// is lost. It is called once at most, by the goroutine that writes, and must not call Close or Wait.
+	// is discarded. It is called at most once, by the goroutine that writes, and must not call Close or Wait.
 	Failed func(error)
 }
 
-// Ladder draws connections. Its methods may be called from many goroutines at once, and never wait for the output:
-// lines wait for that in a queue, and those for which the queue has no room are counted, which is said in their place.
+// Ladder draws connections. Its methods are safe for concurrent use and, except Close and Wait, do not wait for the writer:
+// they queue lines. When the queue is full, lines are counted and dropped, and a line with their number takes their place.
 type Ladder struct {
 	opt Options
 	out *output
@@ -39,7 +39,7 @@ const (
 	minWidth     = 80
 )
 
-// New returns a Ladder that draws to w from a goroutine of its own, until Close.
+// New returns a Ladder that writes to w from its own goroutine until Close.
 func New(w io.Writer, opt Options) *Ladder {
 	if opt.Width == 0 {
 		opt.Width = defaultWidth
@@ -57,18 +57,18 @@ func New(w io.Writer, opt Options) *Ladder {
 	return l
 }
 
-// Close draws what is still queued and ends the goroutine. It returns the first error of the writer. What is drawn
-// afterwards is lost.
+// Close writes the queued lines and ends the goroutine. It returns the first error of the writer. Segments drawn later are
+// discarded.
 func (l *Ladder) Close() error { return l.out.close() }
 
-// Wait waits until what has been drawn so far is written, for who draws faster than any output and has the time. It returns
-// the first error of the writer.
+// Wait waits until all lines drawn so far are written, so that a caller that draws fast loses none. It returns the first
+// error of the writer.
 func (l *Ladder) Wait() error { return l.out.wait() }
 
-// Event draws a segment whose receiver's state nobody knows. It fits stack.Config.Trace.
+// Event draws a segment without the peer's state. It has the signature of stack.Config.Trace.
 func (l *Ladder) Event(v *stack.TraceEvent) { l.Draw(v, "") }
 
-// Draw draws a segment. peer is the peer's state after it, "" if that is not known.
+// Draw draws a segment. peer is the peer's state after the segment, "" if it is not known.
 func (l *Ladder) Draw(v *stack.TraceEvent, peer string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,28 +86,28 @@ func (l *Ladder) Draw(v *stack.TraceEvent, peer string) {
 	l.flush()
 }
 
-// beginning draws the states before the SYN that is v.
+// beginning draws the states before the SYN v.
 func (l *Ladder) beginning(c *connection, v *stack.TraceEvent, peer string) {
 	ours, theirs := v.Before.String(), ""
 	if v.Outgoing {
 		ours = conn.Closed.String()
 	} else if peer != "" {
-		theirs = conn.Closed.String() // who sends a SYN had no connection before
+		theirs = conn.Closed.String() // the sender of a SYN had no connection before
 	}
 	ours, theirs = c.changed(ours, theirs)
 	l.row.states(c.number, "ms", ours, theirs, "")
 }
 
-// Step is something that happened to a connection without a segment: a timer ran out, an application did something.
+// Step is a change of a connection without a segment, such as the expiry of a timer or a call of the application.
 type Step struct {
 	Time          time.Duration // since the stack was made
 	Local, Remote netip.AddrPort
-	State         conn.State // ours, after it
-	Peer          string     // the peer's, "" if that is not known
-	Text          string     // what happened, in a few words
+	State         conn.State // of this side, after the step
+	Peer          string     // state of the peer, "" if it is not known
+	Text          string     // short description
 }
 
-// Step draws it.
+// Step draws a step.
 func (l *Ladder) Step(s Step) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,7 +120,7 @@ func (l *Ladder) Step(s Step) {
 	l.flush()
 }
 
-// Again draws the heading of a connection once more, with the states it is in: for one whose beginning is far above.
+// Again draws the heading of a connection and its present states once more.
 func (l *Ladder) Again(local, remote netip.AddrPort) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,7 +131,7 @@ func (l *Ladder) Again(local, remote netip.AddrPort) {
 	}
 }
 
-// Title writes a line above the drawings that follow, after an empty one.
+// Title writes an empty line and a line in bold.
 func (l *Ladder) Title(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,7 +140,7 @@ func (l *Ladder) Title(line string) {
 	l.flush()
 }
 
-// Text writes a line between the drawings.
+// Text writes a line.
 func (l *Ladder) Text(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,8 +148,10 @@ func (l *Ladder) Text(line string) {
 	l.flush()
 }
 
+// heading draws the addresses of a connection.
 func (l *Ladder) heading(c *connection) {
 	l.row.heading(c.number, l.opt.LocalName+" "+c.local.String(), l.opt.PeerName+" "+c.remote.String())
 }
 
+// flush queues the lines drawn so far.
 func (l *Ladder) flush() { l.out.put(l.row.take()) }

@@ -7,16 +7,16 @@ import (
 	"sync"
 )
 
-// output writes lines to a writer that may be slow, without making anybody wait.
+// output writes lines to a writer that may be slow, from a goroutine of its own, so that callers do not wait.
 type output struct {
 	w     io.Writer
 	fail  func(error)   // called with the first error; may be nil
-	ready chan struct{} // holds a token when there is something to do
+	ready chan struct{} // holds a token when there are lines to write
 	ended chan struct{} // closed when the goroutine has ended
 
 	mu      sync.Mutex
 	pending []byte
-	dropped int  // lines there was no room for since pending was last taken
+	dropped int  // number of lines dropped since pending was last taken
 	busy    bool // lines are being written
 	closed  bool
 	err     error
@@ -24,7 +24,7 @@ type output struct {
 	written sync.Cond // busy or err has changed
 }
 
-// maxPending is how many octets of lines wait for the writer.
+// maxPending is the size of the queue in bytes.
 const maxPending = 1 << 20
 
 func newOutput(w io.Writer, fail func(error)) *output {
@@ -34,14 +34,14 @@ func newOutput(w io.Writer, fail func(error)) *output {
 	return o
 }
 
-// put queues whole lines, all or none of them.
+// put queues all of the given lines, or drops all of them.
 func (o *output) put(lines []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case o.closed, o.err != nil:
 		return
-	case o.dropped > 0, len(o.pending)+len(lines) > maxPending: // what came later does not overtake
+	case o.dropped > 0, len(o.pending)+len(lines) > maxPending: // later lines must not overtake the dropped ones
 		o.dropped += bytes.Count(lines, []byte{'\n'})
 	default:
 		o.pending = append(o.pending, lines...)
@@ -49,6 +49,7 @@ func (o *output) put(lines []byte) {
 	o.wake()
 }
 
+// wake has run look at the queue.
 func (o *output) wake() {
 	select {
 	case o.ready <- struct{}{}:
@@ -56,6 +57,7 @@ func (o *output) wake() {
 	}
 }
 
+// run writes the queued lines until close or an error.
 func (o *output) run() {
 	defer close(o.ended)
 	var lines []byte
@@ -97,6 +99,7 @@ func (o *output) wait() error {
 	return o.err
 }
 
+// close writes the queued lines, ends run and returns the first error of the writer.
 func (o *output) close() error {
 	o.mu.Lock()
 	o.closed = true

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// row lays out lines: a column for each thing they say, the one with the arrows as wide as there is room.
+// row formats lines in columns. The column of the arrows takes the space that the others leave.
 type row struct {
 	width  int
 	colour bool
@@ -15,15 +15,15 @@ type row struct {
 }
 
 const (
-	numberWidth = 4 // at least: "#1" and what follows it
+	numberWidth = 4 // minimum width of the number and the space after it
 	timeWidth   = 9
 	stateWidth  = 12 // SYN-RECEIVED
 
-	// besides is what a line has beside its number and its middle: spaces, time, states, rails.
-	besides = timeWidth + 2 + stateWidth + 1 + 1 + 1 + 1 + stateWidth
+	// fixedWidth is the width of the time, the states, the rails and the spaces of a line.
+	fixedWidth = timeWidth + 2 + stateWidth + 1 + 1 + 1 + 1 + stateWidth
 )
 
-// Styles are ANSI escape codes.
+// ANSI escape codes.
 const (
 	dim    = "\x1b[2m"
 	bold   = "\x1b[1m"
@@ -36,13 +36,14 @@ const (
 
 var styles = [...]string{plain: "", opening: green, closing: purple, trouble: yellow, failure: red}
 
-// take returns the lines since the last call; they are good until the next line.
+// take returns the lines since the last call. They are valid until the next line is drawn.
 func (r *row) take() []byte {
 	lines := r.lines
 	r.lines = r.lines[:0]
 	return lines
 }
 
+// put appends text in a style.
 func (r *row) put(style, text string) {
 	if !r.colour || style == "" || strings.TrimSpace(text) == "" {
 		r.lines = append(r.lines, text...)
@@ -51,7 +52,7 @@ func (r *row) put(style, text string) {
 	r.lines = append(append(append(r.lines, style...), text...), reset...)
 }
 
-// end ends the line, which has no white space at its end.
+// end ends the line, without white space before the line break.
 func (r *row) end() {
 	n := len(r.lines)
 	for n > 0 && r.lines[n-1] == ' ' {
@@ -60,16 +61,17 @@ func (r *row) end() {
 	r.lines = append(r.lines[:n], '\n')
 }
 
-// left writes everything up to the left rail and returns how much room there is between the rails.
+// left writes the columns up to the left rail. It returns the width between the rails.
 func (r *row) left(number int, time, state string) (middle int) {
 	n := fmt.Sprintf("%-*s", numberWidth, fmt.Sprintf("#%d ", number))
 	r.put(dim, n)
 	r.put(dim, fmt.Sprintf("%*s  ", timeWidth, time))
 	r.put(bold, fmt.Sprintf("%*s ", stateWidth, state))
 	r.put(dim, "|")
-	return r.width - besides - len(n)
+	return r.width - fixedWidth - len(n)
 }
 
+// right writes the right rail and the state behind it.
 func (r *row) right(state string) {
 	r.put(dim, "|")
 	if state != "" {
@@ -79,6 +81,7 @@ func (r *row) right(state string) {
 	r.end()
 }
 
+// states writes a line with states and, between the rails, text.
 func (r *row) states(number int, time, ours, peer, text string) {
 	middle := r.left(number, time, ours)
 	text = cut(text, middle)
@@ -89,6 +92,7 @@ func (r *row) states(number int, time, ours, peer, text string) {
 	r.right(peer)
 }
 
+// heading writes the names of the two ends.
 func (r *row) heading(number int, ours, peer string) {
 	r.end()
 	n := fmt.Sprintf("%-*s", numberWidth, fmt.Sprintf("#%d ", number))
@@ -106,7 +110,7 @@ func (r *row) heading(number int, ours, peer string) {
 	r.end()
 }
 
-// text is a line of its own. What is too long goes on in the next one, further in.
+// text writes a line of text. A long line is wrapped, and its rest indented.
 func (r *row) text(style, line string) {
 	const indent = "     "
 	for len(line) > r.width {
@@ -122,10 +126,10 @@ func (r *row) text(style, line string) {
 	r.end()
 }
 
-// segment draws an arrow with what it carries written into it, and a note behind that, or below where there is no room.
+// segment draws an arrow with the labels and the note in it. If there is no room for the note, it is written below.
 func (r *row) segment(number int, s *segment) {
 	middle := r.left(number, s.time, s.ours)
-	const ends = len("--- ") + len(" >") // the least an arrow needs beside its label
+	const ends = len("--- ") + len(" >") // minimum width of an arrow without its label
 	label := strings.Join(s.label[:s.must], " ")
 	for _, item := range s.label[s.must:] {
 		if longer := label + " " + item; len(longer)+ends <= middle {
@@ -133,7 +137,7 @@ func (r *row) segment(number int, s *segment) {
 		}
 	}
 	below := s.note
-	if room := middle - ends - len(label) - len(" ()"); s.note != "" && len(s.note) <= room && s.fate != wasted {
+	if room := middle - ends - len(label) - len(" ()"); s.note != "" && len(s.note) <= room && s.outcome != lost {
 		label += " (" + s.note + ")"
 		below = ""
 	}
@@ -145,12 +149,12 @@ func (r *row) segment(number int, s *segment) {
 	}
 }
 
-// arrow is as wide as the space between the rails.
+// arrow returns an arrow of the width between the rails.
 func arrow(s *segment, label string, middle int) string {
 	const start = "--- "
 	free := middle - len(start) - len(label) - 2 // for a space and the head
 	line := strings.Repeat("-", free)
-	if s.fate == wasted { // a third of the space, and the rest is empty
+	if s.outcome == lost { // a third of the width; the rest is blank
 		line = line[:min(free/3+1, free)]
 		gap := strings.Repeat(" ", free-len(line))
 		if s.outgoing {
@@ -161,13 +165,13 @@ func arrow(s *segment, label string, middle int) string {
 	switch {
 	case s.outgoing:
 		return start + label + " " + line + ">"
-	case s.fate == rejected:
+	case s.outcome == rejected:
 		return "X-- " + label + " " + line + "-"
 	}
 	return "<-- " + label + " " + line + "-"
 }
 
-// note writes below an arrow, at the end at which what it says happened.
+// note writes text below an arrow, indented from the left rail.
 func (r *row) note(number int, s *segment, text string) {
 	middle := r.left(number, "", "")
 	text = cut(text, middle-len("    "))
@@ -178,7 +182,7 @@ func (r *row) note(number int, s *segment, text string) {
 	r.right("")
 }
 
-// cut makes text fit, with a mark where something is missing.
+// cut shortens text to width, and marks the place with ~.
 func cut(text string, width int) string {
 	if utf8.RuneCountInString(text) <= width {
 		return text
@@ -186,7 +190,7 @@ func cut(text string, width int) string {
 	return string([]rune(text)[:width-1]) + "~"
 }
 
-// clock writes a time in milliseconds, or in seconds when there are too many of those.
+// clock returns the text of a duration in milliseconds, or in seconds from 100 s on.
 func clock(d time.Duration) string {
 	if ms := float64(d) / float64(time.Millisecond); ms < 99999 {
 		return fmt.Sprintf("%.3f", ms)
