@@ -42,7 +42,8 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	f.capture.register(flags)
 }
 
-// check completes the flags after parsing. It returns an error for flags that are out of range or contradict each other.
+// check completes the flags after parsing. It returns an error for flags that are out of range or contradict each
+// other.
 func (f *deviceFlags) check() error {
 	f.address.limitFamilies(&f.hostAddresses)
 	f.hostAddresses.limitFamilies(&f.address)
@@ -85,7 +86,8 @@ func checkNetworks(flag string, list *addressList, otherFlag string, other *addr
 	return nil
 }
 
-// unreachable returns the addresses of minitcp for which the host has no route yet: those on no network of --host-address.
+// unreachable returns the addresses of minitcp for which the host has no route yet: those on no network of
+// --host-address.
 func (f *deviceFlags) unreachable() []netip.Addr {
 	var list []netip.Addr
 	for _, a := range f.address.addresses() {
@@ -104,7 +106,7 @@ type node struct {
 	capture   *capturing // nil without --pcap
 }
 
-// open creates the namespace, the device, the capture and the stack of the flags. If it fails, it removes what it has
+// open creates the namespace, the device, the capture and the stack of the flags. If it fails, it removes everything it
 // created. Warnings go to stderr.
 func (f *deviceFlags) open(cfg stack.Config, stderr io.Writer) (*node, error) {
 	n := new(node)

@@ -56,8 +56,8 @@ func report(w io.Writer, err error) int {
 	return exitFailure
 }
 
-// joined returns the errors that errors.Join joined to make err. It returns err alone if err was not made by errors.Join,
-// and none if err is nil.
+// joined returns the errors that errors.Join joined to make err. It returns err alone if err was not made by
+// errors.Join, and none if err is nil.
 func joined(err error) []error {
 	if err == nil {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// fileHandler serves the regular files of a directory for GET and HEAD, and stores uploads with PUT if uploads is not nil.
-// It hides names that begin with a dot. Neither ".." nor a symbolic link leads out of the directory.
+// fileHandler serves the regular files of a directory for GET and HEAD, and stores uploads with PUT if uploads is not
+// nil. It hides names that begin with a dot. Neither ".." nor a symbolic link leads out of the directory.
 type fileHandler struct {
 	root    *os.Root
 	files   http.Handler
@@ -69,8 +69,8 @@ func isHidden(name string) bool {
 // visibleFiles is the fs.FS that package http serves.
 type visibleFiles struct{ h *fileHandler }
 
-// Open opens a regular file or a directory. It opens no other type: a FIFO would block the calling thread, and opening a
-// device may have side effects. For a path that leads out of the directory it returns fs.ErrPermission.
+// Open opens a regular file or a directory. It opens no other type: a FIFO would block the calling thread, and opening
+// a device may have side effects. For a path that leads out of the directory it returns fs.ErrPermission.
 func (v visibleFiles) Open(name string) (fs.File, error) {
 	fail := func(err error) (fs.File, error) { return nil, &fs.PathError{Op: "open", Path: name, Err: err} }
 	if isHidden(name) {

@@ -237,14 +237,14 @@ func TestServeCaptureDownload(t *testing.T) {
 				if err != nil || info.Size() > megabyte {
 					t.Errorf("%s has %d bytes, %v", name, info.Size(), err)
 				}
-				if i > 0 && info.Size() < megabyte-100_000 { // a superframe, with what is said about it
+				if i > 0 && info.Size() < megabyte-100_000 { // a superframe and its comment
 					t.Errorf("%s was ended with %d bytes, though there was room", name, info.Size())
 				}
 				files++
 				_, list := readIntact(t, name)
 				for _, c := range list {
 					if c.from.Port() != 8080 && c.to.Port() != 8080 || !c.from.Addr().Is4() {
-						t.Errorf("%v: %v to %v is not what was asked for", c, c.from, c.to)
+						t.Errorf("%v: %v to %v does not match the filter", c, c.from, c.to)
 					}
 					largest = max(largest, c.size)
 				}
@@ -272,7 +272,7 @@ func TestNCCapture(t *testing.T) {
 	l := listenIn(t, n)
 	defer l.Close()
 	port := l.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port()
-	// nc has nothing to say before the kernel has its ACK: what is there
+	// nc has no data to send before the kernel has its ACK: the data that is there
 	// earlier may take the ACK with it.
 	input, say := io.Pipe()
 	go func() {
@@ -310,7 +310,7 @@ func TestNCCapture(t *testing.T) {
 	checkLine(t, r.errOut, "--pcap", file+"/c", "name a writable file")
 }
 
-// The lesson, for those who want to see it in Wireshark.
+// TestDemoCapture checks the packets and comments of the demo's capture.
 func TestDemoCapture(t *testing.T) {
 	testenv.RequireDevice(t)
 	file := filepath.Join(t.TempDir(), "c")

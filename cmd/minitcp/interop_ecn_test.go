@@ -54,9 +54,9 @@ func (d *markingDevice) WriteFrame(parts [][]byte) error {
 
 // ecnBits counts what a stack's trace shows of ECN.
 type ecnBits struct {
-	ect, ce        [2]atomic.Int64 // of what came, of what left
+	ect, ce        [2]atomic.Int64 // of received and of sent packets
 	ece, cwr       [2]atomic.Int64
-	withoutReports atomic.Int64 // what came after a report and had none
+	withoutReports atomic.Int64 // data packets after a report, without CWR
 }
 
 func (b *ecnBits) event(v *stack.TraceEvent) {
@@ -129,8 +129,8 @@ func bothWays(t *testing.T, ours, kernels net.Conn, up, down []byte) {
 	}
 }
 
-// The kernel and minitcp agree on ECN, whoever asks, report each other's marks and heed the reports; and do without where
-// the kernel is set not to.
+// The kernel and minitcp negotiate ECN, whichever side requests it, report each other's marks and heed the reports; and
+// do without where the kernel is set not to.
 func TestECNWithKernel(t *testing.T) {
 	const (
 		kernelOff, kernelAsks, kernelAgreesOnly = "0", "1", "2" // of tcp_ecn
@@ -139,7 +139,7 @@ func TestECNWithKernel(t *testing.T) {
 		name   string
 		kernel string
 		mode   conn.ECNMode
-		dials  string // who does
+		dials  string // the side that does
 		agreed bool
 	}{
 		{"the kernel asks", kernelAsks, conn.ECNPassive, "kernel", true},

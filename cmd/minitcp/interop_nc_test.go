@@ -97,7 +97,7 @@ func accept(t *testing.T, l *net.TCPListener) *net.TCPConn {
 
 func portOf(l net.Listener) string { return fmt.Sprint(l.Addr().(*net.TCPAddr).Port) }
 
-// At the end of stdin the peer gets a FIN, and what it sends after that still arrives.
+// At the end of stdin the peer gets a FIN, and the data it sends after that still arrives.
 func TestNCHalfClose(t *testing.T) {
 	n := newNamespace(t)
 	l := listenIn(t, n)

@@ -15,13 +15,15 @@ import (
 	"minitcp/cmd/minitcp/internal/testenv"
 )
 
-// unprivileged is minitcp run by nobody, who finds /dev/net/tun with this mode: in a mount namespace with a /dev/net of its own.
+// unprivileged returns a command that runs minitcp as an unprivileged user, in a mount namespace in which /dev/net/tun
+// has this mode.
 func unprivileged(t *testing.T, mode string, args ...string) *exec.Cmd {
 	t.Helper()
-	return nobody(t, publicProgram(t), mode, `exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`, args...)
+	return runAs(t, publicProgram(t), mode, `exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`, args...)
 }
 
-func nobody(t *testing.T, self, mode, become string, args ...string) *exec.Cmd {
+// runAs returns a command that runs self after the shell code become, in a mount namespace with its own /dev/net/tun.
+func runAs(t *testing.T, self, mode, become string, args ...string) *exec.Cmd {
 	t.Helper()
 	const prepare = `set -e; mount -t tmpfs -o mode=755 none /dev/net; mknod /dev/net/tun c 10 200; chmod "$1" /dev/net/tun; shift; `
 	line := append([]string{"--mount", "sh", "-c", prepare + become, "sh", mode, self}, args...)
@@ -66,7 +68,7 @@ func publicProgram(t *testing.T) string {
 
 var enterPrivate = regexp.MustCompile(`nsenter -t (\d+) -U -n --preserve-credentials`)
 
-// Without root, serve works in a private namespace, and what it says to try does work there.
+// Without root, serve works in a private namespace, and so do the commands that it prints.
 func TestServeWithoutRoot(t *testing.T) {
 	cmd := unprivileged(t, "666", "serve")
 	p := start(t, cmd)
@@ -112,7 +114,7 @@ func TestWithoutPrivilege(t *testing.T) {
 		{"no right to the driver", unprivileged(t, "600", "serve"), []string{"/dev/net/tun", "no permission to open", "run as root", "chmod 666"}},
 		{"named namespace", unprivileged(t, "666", "serve", "--netns", "X"), []string{"--netns X", "only root", "omit --netns"}},
 		{"refused inside", unprivileged(t, "666", "nc", "--tun", "lo", "10.77.0.1", "1"), []string{"lo", "choose another name"}},
-		{"no user namespaces", nobody(t, publicProgram(t), "666", withoutUserNamespaces, "serve"),
+		{"no user namespaces", runAs(t, publicProgram(t), "666", withoutUserNamespaces, "serve"),
 			[]string{"max_user_namespaces", "run as root", "sysctl -w user.max_user_namespaces"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -186,8 +186,8 @@ func manyConnections(t *testing.T, namespace string) {
 	}
 }
 
-// awaitAccepted waits until services have so many connections, as --log-level debug says: one that nobody has accepted
-// would be reset at the end.
+// awaitAccepted waits until services have so many connections, as --log-level debug says: one that no service has
+// accepted would be reset at the end.
 func (p *process) awaitAccepted(n int) {
 	p.t.Helper()
 	until(p.t, "the services accept", func() bool { return strings.Count(p.err.String(), "connection accepted") >= n })
@@ -264,7 +264,8 @@ func TestServeInExistingNamespace(t *testing.T) {
 	}
 }
 
-// Two daemons in one namespace do not remove it from each other: it ends with the second, also where that did not make it.
+// Two daemons in one namespace do not remove it from each other: it ends with the second, also where that did not make
+// it.
 func TestServeTwoInOneNamespace(t *testing.T) {
 	first, namespace := serve(t)
 	second := start(t, program(t, nil, "serve", "--netns", namespace, "--tun", "mini1", "--address", "10.78.0.2/24", "--host-address", "10.78.0.1/24"))

@@ -70,13 +70,13 @@ func TestInterruptInBackground(t *testing.T) {
 	})
 	const dropAndRun = `exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c '` + background + `' sh "$@"`
 	t.Run("private", func(t *testing.T) {
-		p := startBackground(t, nobody(t, publicProgram(t), "666", dropAndRun, "serve"))
+		p := startBackground(t, runAs(t, publicProgram(t), "666", dropAndRun, "serve"))
 		p.awaitOut("Press ^C to stop.")
 		p.interruptBackground()
 	})
 	const hangUpIgnored = `trap "" HUP; ` + dropAndRun
 	t.Run("private nohup", func(t *testing.T) {
-		p := startBackground(t, nobody(t, publicProgram(t), "666", hangUpIgnored, "serve"))
+		p := startBackground(t, runAs(t, publicProgram(t), "666", hangUpIgnored, "serve"))
 		p.awaitOut("Press ^C to stop.")
 		if got, want := ignoredSignals(t, p.backgroundPID()), uint64(1)<<(syscall.SIGHUP-1); got&want == 0 {
 			t.Errorf("the ignored signals are %#x; want SIGHUP among them", got)

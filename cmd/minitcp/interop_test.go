@@ -76,7 +76,7 @@ func tool(t *testing.T, namespace string, line ...string) *exec.Cmd {
 	return exec.CommandContext(t.Context(), line[0], line[1:]...)
 }
 
-// process is a command that runs, and what it has written so far.
+// process is a running command with its output so far.
 type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -105,7 +105,8 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// serve starts minitcp serve, and returns when it serves. The namespace is the one it made, unless the arguments name one.
+// serve starts minitcp serve, and returns when it serves. The namespace is the one it made, unless the arguments name
+// one.
 func serve(t *testing.T, args ...string) (p *process, namespace string) {
 	t.Helper()
 	testenv.RequireDevice(t)

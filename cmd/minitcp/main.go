@@ -24,7 +24,8 @@ import (
 )
 
 func main() {
-	// Ignore SIGPIPE so that a closed stdout is an ordinary write error, and the device and the namespace are still removed.
+	// Ignore SIGPIPE so that a closed stdout is an ordinary write error, and the device and the namespace are still
+	// removed.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
 }

@@ -19,7 +19,8 @@ import (
 
 const (
 	tunDriver = "/dev/net/tun"
-	// privateMark is set in the environment of the process that runs in private namespaces, so that it does not create more.
+	// privateMark is set in the environment of the process that runs in private namespaces, so that it does not create
+	// more.
 	privateMark = "MINITCP_PRIVATE_NAMESPACE"
 )
 

@@ -56,8 +56,8 @@ func newRootCommand() *cobra.Command {
 	return root
 }
 
-// newHelpCommand returns a help command that treats an unknown topic as a mistake on the command line. Cobra's own prints
-// the help of the whole program and exits with status 0.
+// newHelpCommand returns a help command that treats an unknown topic as a mistake on the command line. Cobra's own
+// prints the help of the whole program and exits with status 0.
 func newHelpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
@@ -73,8 +73,8 @@ func newHelpCommand() *cobra.Command {
 	}
 }
 
-// addCompletion adds cobra's completion command, changed to treat an unknown shell as a mistake on the command line. The
-// original prints its help and exits with status 0. The command writes to root's output at the time of this call.
+// addCompletion adds cobra's completion command, changed to treat an unknown shell as a mistake on the command line.
+// The original prints its help and exits with status 0. The command writes to root's output at the time of this call.
 func addCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	completion, _, err := root.Find([]string{"completion"})

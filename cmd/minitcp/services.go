@@ -19,8 +19,8 @@ const (
 	filesService = "files"
 )
 
-// streams maps the names of the simple services to functions that serve one connection. The caller closes the connection.
-// A function returns soon after the read deadline has passed.
+// streams maps the names of the simple services to functions that serve one connection. The caller closes the
+// connection. A function returns soon after the read deadline has passed.
 var streams = map[string]func(c *stack.Conn) error{
 	"echo":    echo,
 	"discard": discard,
@@ -46,8 +46,8 @@ func daytime(c *stack.Conn) error {
 	return err
 }
 
-// chargen sends lines of 72 printable characters until the peer resets the connection or the read deadline passes. A peer
-// that has sent its FIN may go on reading [RFC 864].
+// chargen sends lines of 72 printable characters until the peer resets the connection or the read deadline passes. A
+// peer that has sent its FIN may go on reading [RFC 864].
 func chargen(c *stack.Conn) error {
 	var stop atomic.Pointer[error]
 	go func() { // returns when the connection ends

@@ -34,8 +34,8 @@ type offered struct {
 	log            bytes.Buffer
 }
 
-// offerServices starts services, with uploads of up to 1 MB if --upload is among them, in a bubble of testing/synctest: what they wait for costs no time, and when the test ends
-// no goroutine of theirs may be left.
+// offerServices starts services, with uploads of up to 1 MB if --upload is among them, in a bubble of testing/synctest:
+// their waiting takes no time, and when the test ends no goroutine of theirs may be left.
 func offerServices(t *testing.T, listen ...string) *offered {
 	t.Helper()
 	o := &offered{t: t}
@@ -146,7 +146,7 @@ func TestDaytime(t *testing.T) {
 	bothFamilies(t, func(t *testing.T, host string) {
 		c := offerServices(t, "13=daytime").dial(host + ":13")
 		defer c.Close()
-		if _, err := io.WriteString(c, "what is thrown away"); err != nil {
+		if _, err := io.WriteString(c, "discarded data"); err != nil {
 			t.Fatal(err)
 		}
 		got, err := io.ReadAll(c)
@@ -246,7 +246,7 @@ func TestHTTP(t *testing.T) {
 	})
 }
 
-// fileServer offers a directory, beside which there is a file that nobody may have.
+// fileServer offers a directory, beside which there is a file that is not served.
 func fileServer(t *testing.T, flags ...string) (o *offered, dir string) {
 	t.Helper()
 	above := t.TempDir()
@@ -532,14 +532,14 @@ func (d *breakable) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 	}
 }
 
-// Services finish what they do, and then their connections end with a FIN.
+// Services finish their work, and then their connections end with a FIN.
 func TestShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := offerServices(t, "7=echo", "9=discard", "19=chargen", "80=http")
 		echoes, discards, generates, web := o.dial("10.77.0.2:7"), o.dial("10.77.0.2:9"), o.dial("10.77.0.2:19"), o.dial("10.77.0.2:80")
 		want := bytes.Repeat([]byte("x"), 4<<20) // more than the buffers hold
 		go echoes.Write(want)
-		synctest.Wait() // until all who write wait for somebody to read
+		synctest.Wait() // until every writer is blocked
 
 		start := time.Now()
 		done := make(chan struct{})

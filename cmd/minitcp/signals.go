@@ -16,9 +16,9 @@ type stopping struct {
 }
 
 // endSignals returns the signals that end the program. They include SIGINT even if it was ignored at the start, as in a
-// background command of a shell without job control. They do not include SIGHUP if it was ignored at the start, as under
-// nohup. In a private namespace they do not include SIGINT, which the terminal sends to the parent as well: the parent
-// sends SIGTERM.
+// background command of a shell without job control. They do not include SIGHUP if it was ignored at the start, as
+// under nohup. In a private namespace they do not include SIGINT, which the terminal sends to the parent as well: the
+// parent sends SIGTERM.
 func endSignals() []os.Signal {
 	list := []os.Signal{syscall.SIGTERM}
 	if !isPrivate() {

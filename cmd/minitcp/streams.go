@@ -84,8 +84,8 @@ func (s *streamServer) add(c *stack.Conn) bool {
 	return true
 }
 
-// ended reports whether err is the read deadline by which shutdown ends a connection. A write deadline that passes is an
-// error: data that the service has read did not reach the peer.
+// ended reports whether err is the read deadline by which shutdown ends a connection. A write deadline that passes is
+// an error: data that the service has read did not reach the peer.
 func (s *streamServer) ended(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	if !ok || op.Op != "read" || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -106,8 +106,8 @@ func (s *streamServer) remove(c *stack.Conn) {
 // lingerTimeout is the time that a peer has to send its FIN after ours.
 const lingerTimeout = 2 * time.Second
 
-// closeGracefully sends the FIN and then discards data until the peer's FIN. Close with unread data would send a RST, which may
-// destroy data that the service has written.
+// closeGracefully sends the FIN and then discards data until the peer's FIN. Close with unread data would send a RST,
+// which may destroy data that the service has written.
 func closeGracefully(c *stack.Conn) {
 	defer c.Close()
 	if c.CloseWrite() == nil {

@@ -67,8 +67,8 @@ type refusal struct {
 
 func (e *refusal) Error() string { return e.text }
 
-// put stores the request's body under its path and replaces a regular file of that name. The file appears when the whole
-// body has arrived, or not at all. Its directory must exist.
+// put stores the request's body under its path and replaces a regular file of that name. The file appears when the
+// whole body has arrived, or not at all. Its directory must exist.
 func (u *uploader) put(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	replaced, err := u.check(name, r.ContentLength)

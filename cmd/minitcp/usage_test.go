@@ -21,7 +21,7 @@ func call(args ...string) result {
 	return result{status, out.String(), errOut.String()}
 }
 
-// Mistakes on the command line end it with status 2 and one line that says what is wrong and what would be right. None
+// Mistakes on the command line end it with status 2 and one line that names the problem and the remedy. None
 // of these gets as far as making anything.
 func TestUsage(t *testing.T) {
 	for _, test := range []struct {

@@ -83,7 +83,8 @@ func (s *webServer) shutdown(ctx context.Context) {
 	s.http.Shutdown(ctx) // the stack closes the connections that remain when ctx ends
 }
 
-// connPage serves a page about the connection that carries the request: as an HTML table for browsers, otherwise as text.
+// connPage serves a page about the connection that carries the request: as an HTML table for browsers, otherwise as
+// text.
 func connPage(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/" {
 		http.NotFound(w, r)

@@ -25,8 +25,8 @@ func (l *lab) kernelCounter(name string) (n uint64, err error) {
 	return tcpCounter(string(text), name)
 }
 
-// tcpCounter returns a TCP counter from the text of /proc/net/snmp, which has two lines for each protocol: the names and
-// the numbers.
+// tcpCounter returns a TCP counter from the text of /proc/net/snmp, which has two lines for each protocol: the names
+// and the numbers.
 func tcpCounter(text, name string) (uint64, error) {
 	var names []string
 	for line := range strings.Lines(text) {

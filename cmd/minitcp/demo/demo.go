@@ -1,9 +1,9 @@
 //go:build linux
 
 // Package demo demonstrates TCP on live connections between minitcp and the kernel, in a network namespace of its own.
-// A scene for each statement of the lesson makes something happen on a TUN (scenes.go, retransmit.go, release.go). Every
-// segment is drawn on a ladder together with both sides' states, of which the kernel's come from sock_diag(7). The
-// scenes check the recorded segments, and a summary lists each event as seen or not seen.
+// A scene for each statement of the lesson makes something happen on a TUN (scenes.go, retransmit.go, release.go).
+// Every segment is drawn on a ladder together with both sides' states, of which the kernel's come from sock_diag(7).
+// The scenes check the recorded segments, and a summary lists each event as seen or not seen.
 //
 // The files: demo, the order of events; lab, the equipment; link, a device that injects faults; history and watch, the
 // observed segments; sockdiag and counter, the kernel's view.
@@ -24,8 +24,8 @@ import (
 const Limit = 14 * time.Second
 
 // Run performs all scenes, draws them on w, and writes a summary. It returns an error if an event of the lesson was not
-// seen. tap, if not nil, is called with the frames of minitcp's stack. Errors of network namespaces and devices are those
-// of package tun.
+// seen. tap, if not nil, is called with the frames of minitcp's stack. Errors of network namespaces and devices are
+// those of package tun.
 func Run(ctx context.Context, w io.Writer, opt ladder.Options, tap func(*stack.Frame)) error {
 	ctx, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()

@@ -137,8 +137,8 @@ func (p trace) withoutTimeouts() (first trace) {
 	return first
 }
 
-// isExactly reports whether the trace consists of exactly these segments. It ignores ECE and CWR: a kernel configured for
-// ECN sets them in its SYN.
+// isExactly reports whether the trace consists of exactly these segments. It ignores ECE and CWR: a kernel configured
+// for ECN sets them in its SYN.
 func (p trace) isExactly(steps ...step) bool {
 	return slices.EqualFunc(p, steps, func(s segment, t step) bool {
 		return s.Outgoing == t.outgoing && s.TCP.Flags&^(wire.ECE|wire.CWR) == t.flags

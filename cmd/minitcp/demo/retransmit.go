@@ -30,8 +30,8 @@ func (l *lab) transfer(f fault) (p trace, intact bool, err error) {
 	return p, bytes.Equal(got, sent), nil
 }
 
-// repaired reports whether the first segment with data in one direction was dropped with a note that begins with reason,
-// and a later segment carried the same bytes and was not dropped.
+// repaired reports whether the first segment with data in one direction was dropped with a note that begins with
+// reason, and a later segment carried the same bytes and was not dropped.
 func (p trace) repaired(outgoing bool, reason string) bool {
 	first := -1
 	for i := range p {

@@ -14,7 +14,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// scene demonstrates one statement of a lesson on TCP. run makes it happen and records what it observed with expect. An
+// scene demonstrates one statement of a lesson on TCP. run makes it happen and records its observations with expect. An
 // error of run ends the demo.
 type scene struct {
 	name    string

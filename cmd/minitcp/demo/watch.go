@@ -45,8 +45,8 @@ func (l *lab) record(v segment) {
 	l.history.add(v)
 }
 
-// kernelStateAfter returns the kernel's state after a segment. The kernel may not have processed the segment yet, so for
-// one that must change the state it polls until the state has changed, up to a twentieth of patience.
+// kernelStateAfter returns the kernel's state after a segment. The kernel may not have processed the segment yet, so
+// for one that must change the state it polls until the state has changed, up to a twentieth of patience.
 func (l *lab) kernelStateAfter(c ends, past trace, v *segment) conn.State {
 	_, before := past.last()
 	for deadline := time.Now().Add(patience / 20); ; time.Sleep(50 * time.Microsecond) {

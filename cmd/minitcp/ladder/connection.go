@@ -110,8 +110,8 @@ func (c *connection) changed(ours, peer string) (string, string) {
 	return ours, peer
 }
 
-// clock returns the text of the time since the first segment. Frames of a batch have the time at which the batch was read,
-// and may be drawn after segments that were sent later: the times drawn never decrease.
+// clock returns the text of the time since the first segment. Frames of a batch have the time at which the batch was
+// read, and may be drawn after segments that were sent later: the times drawn never decrease.
 func (c *connection) clock(now time.Duration) string {
 	c.latest = max(c.latest, now)
 	return clock(c.latest - c.began)

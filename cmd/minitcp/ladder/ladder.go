@@ -23,8 +23,9 @@ type Options struct {
 	Failed func(error)
 }
 
-// Ladder draws connections. Its methods are safe for concurrent use and, except Close and Wait, do not wait for the writer:
-// they queue lines. When the queue is full, lines are counted and dropped, and a line with their number takes their place.
+// Ladder draws connections. Its methods are safe for concurrent use and, except Close and Wait, do not wait for the
+// writer: they queue lines. When the queue is full, lines are counted and dropped, and a line with their number takes
+// their place.
 type Ladder struct {
 	opt Options
 	out *output
@@ -57,12 +58,12 @@ func New(w io.Writer, opt Options) *Ladder {
 	return l
 }
 
-// Close writes the queued lines and ends the goroutine. It returns the first error of the writer. Segments drawn later are
-// discarded.
+// Close writes the queued lines and ends the goroutine. It returns the first error of the writer. Segments drawn later
+// are discarded.
 func (l *Ladder) Close() error { return l.out.close() }
 
-// Wait waits until all lines drawn so far are written, so that a caller that draws fast loses none. It returns the first
-// error of the writer.
+// Wait waits until all lines drawn so far are written, so that a caller that draws fast loses none. It returns the
+// first error of the writer.
 func (l *Ladder) Wait() error { return l.out.wait() }
 
 // Event draws a segment without the peer's state. It has the signature of stack.Config.Trace.

@@ -154,7 +154,7 @@ var drawings = []struct {
 			v.Note, v.Dropped = "no connection", true
 		})
 		a.out(0, wire.RST|wire.ACK, -ourISN, 1, 0, conn.Closed, unknown)
-		b := newActor(l, "10.77.0.2:82", client4) // the middle of a connection nobody knows
+		b := newActor(l, "10.77.0.2:82", client4) // a connection drawn from the middle
 		b.in(ms, wire.PSH|wire.ACK, 77, 88, 9, conn.Closed, func(v *stack.TraceEvent) {
 			unknown(v)
 			v.Note, v.Dropped = "no connection", true
@@ -193,7 +193,7 @@ var drawings = []struct {
 	}},
 }
 
-// draw returns what is drawn.
+// draw returns the drawing.
 func draw(t *testing.T, opt Options, f func(*Ladder)) string {
 	t.Helper()
 	var b bytes.Buffer

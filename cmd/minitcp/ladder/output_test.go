@@ -24,7 +24,8 @@ func (g *gate) Write(p []byte) (int, error) {
 	return g.Buffer.Write(p)
 }
 
-// A writer that does not take lines holds up nobody. What there is no room for is counted, and said to be missing.
+// A writer that blocks does not delay the caller. Lines for which the queue has no room are counted and reported
+// missing.
 func TestSlowWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
@@ -91,7 +92,7 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// The ladder forgets what has been silent for longest, and numbers it anew.
+// The ladder forgets the connection that was idle for the longest time, and gives it a new number later.
 func TestBoundedMemory(t *testing.T) {
 	var cs connections
 	cs.init()
@@ -112,7 +113,7 @@ func TestBoundedMemory(t *testing.T) {
 	}
 }
 
-// Who waits loses no line, however slow the writer; and a writer that fails keeps nobody waiting.
+// A caller of Wait loses no line, however slow the writer, and Wait returns when the writer fails.
 func TestWait(t *testing.T) {
 	var b bytes.Buffer
 	l := New(&b, Options{})
@@ -124,12 +125,12 @@ func TestWait(t *testing.T) {
 				t.Fatal(err)
 			}
 			if b.Len() < 64*i {
-				t.Fatalf("%d octets of %d lines", b.Len(), i)
+				t.Fatalf("%d bytes of %d lines", b.Len(), i)
 			}
 		}
 	}
 	if err := l.Close(); err != nil || b.Len() != 2*maxPending {
-		t.Errorf("%v, %d octets", err, b.Len())
+		t.Errorf("%v, %d bytes", err, b.Len())
 	}
 	broke := errors.New("broke")
 	l = New(broken{broke}, Options{})

@@ -24,8 +24,8 @@ func RequireDevice(t *testing.T) {
 	f.Close()
 }
 
-// NotTested ends a test that needs something this machine does not have. With CI=true in the environment the test fails,
-// because a skip would hide that nothing was tested. Otherwise it is skipped with a message.
+// NotTested ends a test that needs something this machine does not have. With CI=true in the environment the test
+// fails, because a skip would hide that nothing was tested. Otherwise it is skipped with a message.
 func NotTested(t *testing.T, missing string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
