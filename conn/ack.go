@@ -11,13 +11,15 @@ import (
 // ackState answers: when must what arrived be acknowledged?
 type ackState struct {
 	due    bool // at the next Transmit
-	octets int  // in-order octets since the last ACK was sent
 	note   Note
+	octets int32 // in-order bytes since the last ACK was sent
 	// duplicate is what has come twice and was not reported yet: the first block of the next ACK says so, a D-SACK
 	// (RFC 2883).
 	duplicate buffer.Range
-	recent    [4]seq.Offset // starts of the ranges out of order that changed last, most recent first, 0: none
 }
+
+// recent is the starts of the early intervals that changed last, most recent first, 0: none.
+type recent [4]seq.Offset
 
 // acknowledgeNow makes an ACK due at once.
 func (c *Conn) acknowledgeNow(note Note) {
@@ -32,12 +34,12 @@ func (c *Conn) acknowledgeNow(note Note) {
 // MUST-40).
 func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 	c.rcv.measureSegment(s)
-	c.ack.octets += n
-	if c.ack.octets >= 2*int(c.rcv.size) {
+	c.ack.octets += int32(n)
+	if c.ack.octets >= 2*c.rcv.size {
 		c.ack.due = true
 		return
 	}
-	c.timer.ack = min(c.timer.ack, now.Add(c.cfg.DelayedACK))
+	c.active.timer.ack = min(c.active.timer.ack, now.Add(c.cfg.DelayedACK))
 }
 
 // measureSegment derives the size of the peer's full segments, by which every second one is acknowledged, from a segment
@@ -59,7 +61,9 @@ func (r *receiveSpace) measureSegment(s *Segment) {
 // announce makes a segment that is sure to be sent carry our window, and counts its ACK as sent.
 func (c *Conn) announce(out *Outgoing) {
 	out.TCP.Window = c.announceWindow()
-	c.stamp.last = out.TCP.Options.TSVal
+	if c.active != nil {
+		c.active.stamp.last = out.TCP.Options.TSVal
+	}
 	c.acknowledged()
 }
 
@@ -69,21 +73,23 @@ func (c *Conn) acknowledged() {
 	c.ack.octets = 0
 	c.ack.note = NoteNone
 	c.ack.duplicate = buffer.Range{}
-	c.timer.ack = Never
+	if c.active != nil {
+		c.active.timer.ack = Never
+	}
 }
 
-// outOfOrder notes that [r.Start, r.End) now holds what came last, for the order of SACK blocks.
-func (a *ackState) outOfOrder(r buffer.Range) {
+// add notes that [r.Start, r.End) now holds what came last, for the order of SACK blocks.
+func (last *recent) add(r buffer.Range) {
 	// Forget entries the range has swallowed, then put it in front.
-	kept := [4]seq.Offset{r.Start}
+	kept := recent{r.Start}
 	n := 1
-	for _, o := range a.recent {
+	for _, o := range last {
 		if o != 0 && (o < r.Start || o >= r.End) && n < len(kept) {
 			kept[n] = o
 			n++
 		}
 	}
-	a.recent = kept
+	*last = kept
 }
 
 // duplicated notes that [start, end) has come again.
@@ -105,7 +111,10 @@ func (c *Conn) sackBlocks(o *wire.Options) {
 	if d := c.ack.duplicate; d.End > 0 {
 		c.sackBlock(o, d) // above the cumulative ACK, the block that holds it comes next: it changed last
 	}
-	for _, start := range c.ack.recent {
+	if len(ranges) == 0 {
+		return
+	}
+	for _, start := range c.active.recent {
 		if o.SACKCount == room {
 			return
 		}
@@ -124,8 +133,8 @@ func (c *Conn) sackBlock(o *wire.Options, r buffer.Range) {
 // in five seconds (RFC 5961 7). Each connection has its own: a limit that connections share tells an attacker who has one of
 // them about the others (CVE-2016-5696).
 type challengeLimit struct {
-	since Time
-	count int
+	since                  Time
+	challenges, duplicates uint16 // answers allowed since then
 }
 
 const (
@@ -137,13 +146,31 @@ const (
 	duplicateCount = 1000
 )
 
-// allow reports whether fewer than count answers have been allowed in the current interval, and counts one.
-func (l *challengeLimit) allow(now Time, count int) bool {
-	if l.count == 0 || now.Sub(l.since) >= challengeInterval {
-		l.since, l.count = now, 0
+// allow reports whether the current interval has room for another answer to a segment without data, and counts it.
+func (l *challengeLimit) allow(now Time) bool {
+	l.renew(now)
+	if l.challenges == challengeCount {
+		return false
 	}
-	l.count++
-	return l.count <= count
+	l.challenges++
+	return true
+}
+
+// allowDuplicate is allow for a segment with data.
+func (l *challengeLimit) allowDuplicate(now Time) bool {
+	l.renew(now)
+	if l.duplicates == duplicateCount {
+		return false
+	}
+	l.duplicates++
+	return true
+}
+
+// renew begins a new interval if the last is over.
+func (l *challengeLimit) renew(now Time) {
+	if l.challenges+l.duplicates == 0 || now.Sub(l.since) >= challengeInterval {
+		*l = challengeLimit{since: now}
+	}
 }
 
 // acknowledgeUnacceptable makes an ACK due that tells the peer where we are, in answer to a segment that is refused or was
@@ -151,9 +178,9 @@ func (l *challengeLimit) allow(now Time, count int) bool {
 func (c *Conn) acknowledgeUnacceptable(now Time, s *Segment) {
 	allowed := false
 	if len(s.Data) > 0 {
-		allowed = c.duplicates.allow(now, duplicateCount)
+		allowed = c.challenge.allowDuplicate(now)
 	} else {
-		allowed = c.challenge.allow(now, challengeCount)
+		allowed = c.challenge.allow(now)
 	}
 	if allowed {
 		c.acknowledgeNow(NoteDuplicateACK)
@@ -163,7 +190,7 @@ func (c *Conn) acknowledgeUnacceptable(now Time, s *Segment) {
 // challengeACK answers a segment that may be forged with an ACK: a peer that meant it will send a RST that fits
 // (RFC 5961 3.2, 4.2, 5.2).
 func (c *Conn) challengeACK(now Time) Verdict {
-	if c.challenge.allow(now, challengeCount) {
+	if c.challenge.allow(now) {
 		c.acknowledgeNow(NoteChallenge)
 	}
 	return VerdictChallenged

@@ -11,9 +11,6 @@ import (
 // the peer's FIN. After an abrupt end it returns the error of [Conn.Err] once all earlier data is read, and then [io.EOF],
 // also if Write has returned the error, as Linux does.
 func (c *Conn) Read(_ Time, p []byte) (int, error) {
-	if c.awake == nil {
-		return 0, c.dormant.readError()
-	}
 	b := &c.rcv.buf
 	if b.Readable() > 0 {
 		n := b.Read(c.cfg.Pool, p)
@@ -36,9 +33,6 @@ func (c *Conn) Read(_ Time, p []byte) (int, error) {
 // ReadBuffer is Read without a copy. If the next bytes lie in a [Segment]'s Buffer, it returns them and the buffer, which the
 // caller must release. Otherwise it returns nil, and the caller uses Read.
 func (c *Conn) ReadBuffer(Time) ([]byte, buffer.Borrowed) {
-	if c.awake == nil {
-		return nil, nil
-	}
 	data, memory := c.rcv.buf.ReadBuffer(c.cfg.Pool)
 	if memory != nil {
 		c.windowOpened()
@@ -49,7 +43,7 @@ func (c *Conn) ReadBuffer(Time) ([]byte, buffer.Borrowed) {
 // Write queues as much of p as the send buffer has room for and returns how much that was; 0 and [ErrWouldBlock] when
 // it is full. After CloseWrite it returns [ErrPipe]; after an abrupt end what [Conn.Err] says, and then [ErrPipe].
 func (c *Conn) Write(now Time, p []byte) (int, error) {
-	c.wake()
+	c.resume()
 	c.checkLimited(now)
 	c.snd.more = false
 	if err := c.writeError(); err != nil {
@@ -59,7 +53,7 @@ func (c *Conn) Write(now Time, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	c.chrono.refused = n < len(p)
+	c.active.chrono.refused = n < len(p)
 	if n <= 0 {
 		return 0, ErrWouldBlock
 	}
@@ -101,7 +95,6 @@ func (c *Conn) writeError() error {
 // CloseWrite closes our direction: a FIN follows the data already queued, and the peer's data keeps coming
 // (RFC 9293 3.6: half-close). Calling it again does nothing.
 func (c *Conn) CloseWrite(Time) error {
-	c.wake()
 	switch {
 	case c.state == Closed && c.err != 0:
 		return c.err
@@ -120,7 +113,6 @@ func (c *Conn) CloseWrite(Time) error {
 
 // CloseRead drops what has arrived and what will: Read returns [io.EOF] from now on. The peer is not told.
 func (c *Conn) CloseRead(Time) {
-	c.wake()
 	c.rcv.discard = true
 	c.rcv.buf.Skip(c.cfg.Pool, c.rcv.buf.Readable())
 	c.windowOpened()
@@ -141,7 +133,7 @@ func (c *Conn) Close(now Time, linger Linger) {
 	if c.orphan {
 		return
 	}
-	c.wake()
+	c.resume()
 	c.orphan = true
 	unread := c.rcv.buf.Readable() > 0
 	switch {
@@ -160,21 +152,20 @@ func (c *Conn) Close(now Time, linger Linger) {
 	}
 	_ = c.CloseWrite(now) // cannot fail: the state is not CLOSED
 	c.lingers = linger.Set
-	c.timer.orphan = now.Add(orphanSilence)
+	c.active.timer.orphan = now.Add(orphanSilence)
 	if linger.Set {
-		c.timer.orphan = now.Add(linger.Timeout)
+		c.active.timer.orphan = now.Add(linger.Timeout)
 	}
 	if c.state == FinWait2 {
 		c.armOrphan(now)
 	}
-	if c.snd.windowClosed() && c.timer.giveUp != Never {
-		c.timer.giveUp = min(c.timer.giveUp, now.Add(c.cfg.R2))
+	if c.snd.windowClosed() && c.active.timer.giveUp != Never {
+		c.active.timer.giveUp = min(c.active.timer.giveUp, now.Add(c.cfg.R2))
 	}
 }
 
 // Abort ends the connection at once, with a RST to the peer (RFC 9293 3.10.5).
 func (c *Conn) Abort(Time) {
-	c.wake()
 	switch c.state {
 	case Closed:
 	case TimeWait:
@@ -196,9 +187,9 @@ func (c *Conn) armOrphan(now Time) {
 	}
 	end := now.Add(c.cfg.FinWait2Timeout)
 	if c.lingers {
-		end = min(end, c.timer.orphan)
+		end = min(end, c.active.timer.orphan)
 	}
-	c.timer.orphan = end
+	c.active.timer.orphan = end
 }
 
 // orphanTimeout ends a connection after Close: in FIN-WAIT-2, after the linger time, and when memory is scarce and the
@@ -213,11 +204,11 @@ func (c *Conn) orphanTimeout(now Time) {
 	case c.lingers:
 		c.abort(ErrLingerTimeout)
 	case now < silent:
-		c.timer.orphan = silent
+		c.active.timer.orphan = silent
 	case c.cfg.Pages.Scarce():
 		c.abort(c.timeoutError())
 	default:
-		c.timer.orphan = now.Add(orphanSilence)
+		c.active.timer.orphan = now.Add(orphanSilence)
 	}
 }
 
@@ -241,9 +232,6 @@ const (
 
 // Ready returns the conditions that hold now.
 func (c *Conn) Ready() Ready {
-	if c.awake == nil {
-		return c.dormant.ready()
-	}
 	var r Ready
 	over := c.state == Closed
 	if over || c.rcv.buf.Readable() > 0 || c.rcv.finDone || c.rcv.discard {
@@ -258,7 +246,7 @@ func (c *Conn) Ready() Ready {
 	if c.rcv.urgent > c.rcv.buf.Start() {
 		r |= ReadyUrgent
 	}
-	if c.recovery.timeouts >= c.cfg.R1 {
+	if int(c.timeouts) >= c.cfg.R1 {
 		r |= ReadyTrouble
 	}
 	if over && !c.resetDue {

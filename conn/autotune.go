@@ -14,15 +14,13 @@ import (
 // for what is in flight by then. So a reader who keeps up lets the window grow, and one who does not, does not
 // (dynamic right-sizing; Linux's tcp_rcv_space_adjust).
 type receiveTuning struct {
-	fixed bool          // the application has set the size
-	begun bool          // a round trip is being watched
-	slow  bool          // in this one, much of what had arrived was left unread
-	stamp uint32        // what echoes this timestamp or a later one left after the round trip began
-	since Time          // when that was
-	from  seq.Offset    // what the application had read by then
-	read  int64         // octets it read in the round trip before
-	heard Time          // when data came last
-	rtt   time.Duration // how long one takes, as far as so watched; 0: none yet
+	begun bool       // a round trip is being watched
+	slow  bool       // in this one, much of what had arrived was left unread
+	stamp uint32     // what echoes this timestamp or a later one left after the round trip began
+	since Time       // when that was
+	from  seq.Offset // what the application had read by then
+	read  int64      // octets it read in the round trip before
+	heard Time       // when data came last
 }
 
 const (
@@ -38,8 +36,8 @@ const (
 
 // tuneReceive looks at data that has arrived.
 func (c *Conn) tuneReceive(now Time, s *Segment) {
-	t := &c.rcv.tuning
-	if t.fixed {
+	t := &c.active.tuning
+	if c.rcv.fixed {
 		return
 	}
 	if t.begun && now.Sub(t.heard) >= idleTime {
@@ -53,7 +51,7 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		return
 	default:
 		c.noteBulk(now, int(c.rcv.buf.Start()-t.from))
-		read := t.perRoundTrip(int64(c.rcv.buf.Start()-t.from), now)
+		read := c.perRoundTrip(int64(c.rcv.buf.Start()-t.from), now)
 		want := 2 * read
 		if more := min(read, 2*t.read) - t.read; t.read > 0 && more > 0 {
 			want += want / t.read * more // 4 times what was read, when that has doubled
@@ -70,21 +68,22 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 // perRoundTrip is how many of the octets read since the round trip began were read in the time one takes. Nothing says that
 // it has ended while nothing comes, so what looks longer than before is believed by and by, as the path may have become
 // longer; and not at all if the peer may have waited for the application to read.
-func (t *receiveTuning) perRoundTrip(octets int64, now Time) int64 {
+func (c *Conn) perRoundTrip(octets int64, now Time) int64 {
+	t, r := &c.active.tuning, &c.rcv
 	d := max(now.Sub(t.since), tick)
 	switch {
-	case t.rtt == 0 || d < t.rtt:
-		t.rtt = d
+	case r.rtt == 0 || d < r.rtt:
+		r.rtt = d
 	case !t.slow:
-		t.rtt += (d - t.rtt) / 8
+		r.rtt += (d - r.rtt) / 8
 	}
-	return octets * t.rtt.Microseconds() / d.Microseconds()
+	return octets * r.rtt.Microseconds() / d.Microseconds()
 }
 
 // roundTripped reports whether the segment left the peer after something we sent since the round trip began had arrived
 // there; without timestamps, whether so much time has passed.
 func (c *Conn) roundTripped(now Time, s *Segment) bool {
-	t := &c.rcv.tuning
+	t := &c.active.tuning
 	if o := &s.TCP.Options; c.timestamps && o.HasTimestamps && o.TSEcr != 0 {
 		return !seq.Less(o.TSEcr, t.stamp)
 	}
@@ -100,7 +99,7 @@ func (c *Conn) tuneSend() {
 	if c.snd.fixed {
 		return
 	}
-	want := 2 * min(c.cc.Window(), int64(c.cfg.MaxSendBuffer))
+	want := 2 * min(c.active.cc.Window(), int64(c.cfg.MaxSendBuffer))
 	c.snd.limit = int(min(max(want, int64(c.cfg.SendBuffer)), int64(c.cfg.MaxSendBuffer)))
 }
 
@@ -148,12 +147,10 @@ func (c *Conn) mayKeep(at seq.Offset, n int) bool {
 // SetReceiveBuffer sets the most unread octets to hold, 2048 to 1 GiB; the buffer does not size itself any more. The window
 // offered already stays offered (SHLD-14), and none larger than its field can say in the unit agreed on can be.
 func (c *Conn) SetReceiveBuffer(n int) {
-	c.wake()
-	c.rcv.limit, c.rcv.tuning.fixed = clampBuffer(n), true
+	c.rcv.limit, c.rcv.fixed = clampBuffer(n), true
 }
 
 // SetSendBuffer sets the most unacknowledged octets to hold, 2048 to 1 GiB; the buffer does not size itself any more.
 func (c *Conn) SetSendBuffer(n int) {
-	c.wake()
 	c.snd.limit, c.snd.fixed = clampBuffer(n), true
 }

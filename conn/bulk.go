@@ -57,7 +57,7 @@ func (c *Conn) endBulk() {
 
 // bulkShare returns limit, or the connection's share of bulkWindow if that is less.
 func (c *Conn) bulkShare(limit int) int {
-	if limit <= leastBulkWindow || c.rcv.tuning.fixed || !c.path.near {
+	if limit <= leastBulkWindow || c.rcv.fixed || !c.path.near {
 		return limit
 	}
 	if n := int(c.cfg.BulkReceivers.Load()); n > 1 {

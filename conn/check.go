@@ -7,11 +7,13 @@ import (
 // Check returns an error if the connection is in a condition it must never be in, whatever its peer and its application
 // do: between any two calls it must return nil. It is for tests, and changes nothing.
 func (c *Conn) Check() error {
-	if err := c.checkSleep(); err != nil {
-		return fmt.Errorf("%v: %w", c.state, err)
+	checks := []func() error{c.checkState, c.checkSend, c.checkReceive}
+	if c.active == nil {
+		checks = append(checks, c.checkIdle)
+	} else {
+		checks = append(checks, c.active.sent.check, c.checkController, c.checkECN, c.checkTimers)
 	}
-	c = c.woken()
-	for _, check := range []func() error{c.checkState, c.checkSend, c.checkReceive, c.checkECN, c.checkTimers} {
+	for _, check := range checks {
 		if err := check(); err != nil {
 			return fmt.Errorf("%v: %w", c.state, err)
 		}
@@ -41,26 +43,34 @@ func (c *Conn) checkState() error {
 	case TimeWait:
 		ok = ours && acked && theirs
 	}
-	switch {
-	case !ok:
+	if !ok {
 		return fmt.Errorf("our FIN queued %v, acknowledged %v, the peer's taken %v", ours, acked, theirs)
-	case c.state.synchronized() && c.cc == nil:
-		return fmt.Errorf("no congestion control")
-	case c.cc != nil && c.cc.Window() < 1:
-		return fmt.Errorf("congestion window %d", c.cc.Window())
 	}
 	return nil
 }
 
-// checkSleep: who sleeps is found, when woken, to have nothing to do.
-func (c *Conn) checkSleep() error {
+func (c *Conn) checkController() error {
 	switch {
-	case (c.awake == nil) != (c.dormant != nil):
-		return fmt.Errorf("awake %v, dormant %v", c.awake, c.dormant)
-	case c.awake == nil && !c.woken().quiescent():
-		return fmt.Errorf("sleeps, and there is something to do: %+v", c.dormant)
-	case c.awake == nil && c.dormant.keepAlive != c.woken().timer.earliest():
-		return fmt.Errorf("sleeps until %v, timers %v", c.dormant.keepAlive, c.woken().timer)
+	case c.state.synchronized() && c.active.cc == nil:
+		return fmt.Errorf("no congestion control")
+	case c.active.cc != nil && c.active.cc.Window() < 1:
+		return fmt.Errorf("congestion window %d", c.active.cc.Window())
+	}
+	return nil
+}
+
+// checkIdle reports data of an idle connection that only active describes. A FIN may be waiting for Transmit.
+func (c *Conn) checkIdle() error {
+	s, r := &c.snd, &c.rcv
+	switch {
+	case s.una != s.max || s.nxt != s.max || s.buf.Size() > 0:
+		return fmt.Errorf("idle, and data is unacknowledged: %+v", *s)
+	case r.buf.Readable() > 0 || len(r.buf.OutOfOrder()) > 0:
+		return fmt.Errorf("idle, and data is unread: %+v", *r)
+	case c.orphan && c.state != Closed && c.state != TimeWait:
+		return fmt.Errorf("idle, and the application has closed")
+	case c.keepAlive.Enable && c.state.synchronized() && c.state != TimeWait && c.keepAliveTimer == Never:
+		return fmt.Errorf("keep-alive is on and its timer does not run")
 	}
 	return nil
 }
@@ -76,11 +86,8 @@ func (c *Conn) checkSend() error {
 		return fmt.Errorf("send space: una %d, nxt %d, max %d, end %d", s.una, s.nxt, s.max, s.end())
 	case s.buf.Start() != start:
 		return fmt.Errorf("send buffer begins at %d, una is %d, end %d", s.buf.Start(), s.una, s.buf.End())
-	case s.urgent > s.buf.End() || s.small > s.max:
-		return fmt.Errorf("send space: urgent %d of %d, small %d of %d", s.urgent, s.buf.End(), s.small, s.max)
-	}
-	if err := c.sent.check(); err != nil {
-		return err
+	case s.urgent > s.buf.End() || c.active != nil && c.active.small > s.max:
+		return fmt.Errorf("send space: urgent %d of %d, a small segment in %+v", s.urgent, s.buf.End(), c.active)
 	}
 	return s.buf.Check()
 }
@@ -108,7 +115,7 @@ func (c *Conn) checkReceive() error {
 }
 
 func (c *Conn) checkECN() error {
-	e, r := &c.ecn, &c.recovery
+	e, r := &c.ecn, &c.active.recovery
 	switch {
 	case e.marked && !e.heeds(), e.cwr && !e.agreed():
 		return fmt.Errorf("ECN %+v, not agreed on", *e)
@@ -119,11 +126,11 @@ func (c *Conn) checkECN() error {
 }
 
 func (c *Conn) checkTimers() error {
-	t := &c.timer
+	t := &c.active.timer
 	over := c.state == Closed || c.state == TimeWait
 	switch {
-	case over && *t != noTimers:
-		return fmt.Errorf("timers run: %v", *t)
+	case over && (*t != noTimers || c.keepAliveTimer != Never):
+		return fmt.Errorf("timers run: %v, keep-alive %v", *t, c.keepAliveTimer)
 	case over:
 	case c.snd.una < c.snd.max && (t.retransmit == Never || t.giveUp == Never):
 		return fmt.Errorf("octets %d to %d are unacknowledged and no timer runs: %v", c.snd.una, c.snd.max, *t)
@@ -131,7 +138,7 @@ func (c *Conn) checkTimers() error {
 		return fmt.Errorf("%d octets will not be acknowledged", c.ack.octets)
 	case c.orphan && c.state == FinWait2 && t.orphan == Never:
 		return fmt.Errorf("waits for ever for a FIN nobody needs")
-	case c.keepAlive.Enable && c.state.synchronized() && t.keepAlive == Never:
+	case c.keepAlive.Enable && c.state.synchronized() && c.keepAliveTimer == Never:
 		return fmt.Errorf("keep-alive is on and its timer does not run")
 	}
 	return nil

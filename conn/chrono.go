@@ -8,7 +8,6 @@ import "time"
 type chrono struct {
 	on      account
 	since   Time
-	total   [accounts]time.Duration
 	refused bool // Write took less than it was given
 	window  bool // the peer's window is what holds the next segment back
 }
@@ -20,12 +19,12 @@ const (
 	onBusy
 	onWindow
 	onBuffer
-	accounts
+	accounts = iota - 1 // the time on nothing is not counted
 )
 
 // clockIn is called when there is nothing to send: what time is spent on from now until something happens.
 func (c *Conn) clockIn(now Time) {
-	h := &c.chrono
+	h := &c.active.chrono
 	on := onNothing
 	switch {
 	case c.snd.una >= c.snd.buf.End() || c.state == Closed:
@@ -37,16 +36,18 @@ func (c *Conn) clockIn(now Time) {
 		on = onBusy
 	}
 	if on != h.on {
-		h.total[h.on] += now.Sub(h.since)
+		if h.on != onNothing {
+			c.waited[h.on-1] += now.Sub(h.since)
+		}
 		h.on, h.since = on, now
 	}
 }
 
 // spent is the time on an account until now.
-func (h *chrono) spent(a account, now Time) time.Duration {
-	d := h.total[a]
-	if h.on == a {
-		d += now.Sub(h.since)
+func (c *Conn) spent(a account, now Time) time.Duration {
+	d := c.waited[a-1]
+	if c.active != nil && c.active.chrono.on == a {
+		d += now.Sub(c.active.chrono.since)
 	}
 	return d
 }

@@ -65,18 +65,17 @@ func (c *Conn) SetCongestionControl(a CongestionControl) {
 	if a == c.control || int(a) >= len(controlNames) {
 		return
 	}
-	c.wake()
 	c.control = a
-	if c.cc == nil {
+	if c.active == nil || c.active.cc == nil {
 		return
 	}
 	window := c.window()
-	c.cc = c.newController(window)
-	c.undo.armed = false
-	c.recovery.reducing = false
-	if c.recovery.phase == fastRecovery {
-		c.cc.OnLoss(cc.Loss{InFlight: window, Pipe: c.pipe()})
-		c.recovery.prr = prr{flight: max(1, c.pipe()+c.sent.lost), threshold: c.cc.Window()}
-		c.recovery.prr.limit(c, int64(c.fullSize()))
+	c.active.cc = c.newController(window)
+	c.active.undo.armed = false
+	c.active.recovery.reducing = false
+	if c.active.recovery.phase == fastRecovery {
+		c.active.cc.OnLoss(cc.Loss{InFlight: window, Pipe: c.pipe()})
+		c.active.recovery.prr = prr{flight: max(1, c.pipe()+c.active.sent.lost), threshold: c.active.cc.Window()}
+		c.active.recovery.prr.limit(c, int64(c.fullSize()))
 	}
 }

@@ -13,20 +13,30 @@ import (
 // when an [Embryo]'s handshake completes. It is data and functions; whoever drives it brings the clock, the lock and
 // the network. See the package comment for the contract.
 //
-// What it needs only while something happens is in awake, which a connection that has been idle for a while does without;
-// see dormant.go.
+// The fields outside active hold for the life of the connection.
 type Conn struct {
-	*awake             // nil: it sleeps
-	dormant   *dormant // what of awake is to be remembered while it sleeps
-	cfg       *Config
-	stats     Counts
-	path      path
-	userLimit time.Duration // user timeout, 0: none
-	keepAlive KeepAlive
-	lastSent  Time // when data last left; 0: none has
-	heard     Time // when the last acceptable segment came
-	heardData Time // when the last with data came
-	heardACK  Time // when the last came that acknowledged something
+	active *active // nil while the connection is idle; see idle.go
+	cfg    *Config
+	snd    sendSpace
+	rcv    receiveSpace
+	rtt    rttEstimator
+	stats  Counts
+	path   path
+
+	ack        ackState
+	challenge  challengeLimit
+	reordering reordering
+	delivery   delivery
+	restart    restart
+	waited     [accounts]time.Duration // time the sender has spent waiting, without the current account's; see chrono
+
+	userLimit      time.Duration // user timeout, 0: none
+	keepAlive      *KeepAlive    // the Config's until SetKeepAlive
+	keepAliveTimer Time          // when the connection may have been idle for long enough
+	lastSent       Time          // when data last left; 0: none has
+	heard          Time          // when the last acceptable segment came
+	heardData      Time          // when the last with data came
+	heardACK       Time          // when the last came that acknowledged something
 
 	tsRecentAt Time
 	tsRecent   uint32 // TS.Recent (RFC 7323 4.3)
@@ -40,17 +50,22 @@ type Conn struct {
 	softError   Error
 	control     CongestionControl
 	nagle       NagleMode
-	orphan      bool // the application has closed
-	lingers     bool // it has set a time by which the connection ends
-	errReported bool // the application has been told err
+	probes      uint8 // keep-alive probes sent since the peer was last heard
+	probeDue    bool  // one is to be sent
+	resetDue    bool  // a RST is to be sent although the state is CLOSED already
+	resetAck    bool  // the RST carries an ACK
+	resetSeq    uint32
+	timeouts    uint32 // retransmission timeouts of the same segment in a row
+	orphan      bool   // the application has closed
+	lingers     bool   // it has set a time by which the connection ends
+	errReported bool   // the application has been told err
 }
 
-// awake is the rest of it.
-type awake struct {
-	snd      sendSpace
-	rcv      receiveSpace
-	rtt      rttEstimator
+// active is the part of a connection's state that describes data in flight, unsent, unread or out of order, and the
+// window's growth.
+type active struct {
 	sent     sentQueue
+	timing   timing
 	rack     rack
 	rate     deliveryRate
 	pacer    pacer
@@ -59,20 +74,13 @@ type awake struct {
 	recovery recovery
 	undo     undo
 	cc       cc.Controller // nil before ESTABLISHED
-	ack      ackState
 	timer    timers
-	chrono   chrono
 	stamp    tsval
-	// The limits of ACKs in answer to segments that may be forged or are unacceptable: without data, and with data.
-	challenge, duplicates challengeLimit
-
-	probes   int  // keep-alive probes sent since the peer was last heard
-	roused   bool // the connection has slept and has exchanged no data since
-	probeDue bool // one is to be sent
-	resetDue bool // a RST is to be sent although the state is CLOSED already
-	resetAck bool // the RST carries an ACK
+	chrono   chrono
+	small    seq.Offset // one past the last segment sent that was not full
+	recent   recent
+	tuning   receiveTuning
 	synAgain bool // the SYN was sent again because another connection's ACK had come in answer
-	resetSeq uint32
 }
 
 // path is what is known of the way to the peer.
@@ -131,15 +139,16 @@ func (p *path) setPeerMSS(mss uint16) {
 // newConn returns a connection that has not chosen its first state yet.
 func newConn(now Time, cfg *Config, o Open) *Conn {
 	c := &Conn{
-		awake:     &awake{timer: noTimers},
-		cfg:       cfg,
-		path:      newPath(o),
-		tsOffset:  o.TSOffset,
-		nagle:     cfg.Nagle,
-		control:   cfg.CongestionControl,
-		userLimit: cfg.UserTimeout,
-		keepAlive: cfg.KeepAlive,
-		heard:     now,
+		active:         &active{timer: noTimers},
+		cfg:            cfg,
+		path:           newPath(o),
+		tsOffset:       o.TSOffset,
+		nagle:          cfg.Nagle,
+		control:        cfg.CongestionControl,
+		userLimit:      cfg.UserTimeout,
+		keepAlive:      &cfg.KeepAlive,
+		keepAliveTimer: Never,
+		heard:          now,
 	}
 	c.snd.iss = o.ISS
 	c.snd.limit = cfg.SendBuffer
@@ -174,17 +183,11 @@ func (c *Conn) Err() error {
 
 // ISS is our initial sequence number: the wire number of octet 0.
 func (c *Conn) ISS() uint32 {
-	if c.awake == nil {
-		return c.dormant.iss
-	}
 	return c.snd.iss
 }
 
 // IRS is the peer's, 0 while it is not known.
 func (c *Conn) IRS() uint32 {
-	if c.awake == nil {
-		return c.dormant.irs
-	}
 	return c.rcv.irs
 }
 
@@ -203,14 +206,14 @@ const timestampsLen = 12
 // establish enters ESTABLISHED: both sides' numbers are known. A close asked for meanwhile takes effect now.
 func (c *Conn) establish(now Time) {
 	c.setState(Established)
-	c.timer.retransmit, c.timer.giveUp = Never, Never
+	c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
 	window := cc.InitialWindow(c.fullSize())
-	if c.recovery.timeouts > 0 {
+	if c.timeouts > 0 {
 		window = int64(c.fullSize()) // the SYN was lost: begin with one segment (RFC 5681 3.1)
-		c.rtt.synLost(c.cfg)
+		c.rtt.afterSYNLoss()
+		c.timeouts = 0 // the SYN's timeouts say nothing about the data
 	}
-	c.cc = c.newController(window)
-	c.recovery = recovery{} // the SYN's timeouts say nothing about the data
+	c.active.cc = c.newController(window)
 	c.armKeepAlive(now)
 	if c.snd.finQueued {
 		c.setState(FinWait1)
@@ -229,13 +232,21 @@ func (c *Conn) close() {
 		c.setState(Closed)
 	}
 	c.endBulk()
-	c.timer = noTimers
+	c.stopTimers()
 	c.ack = ackState{}
 	c.snd.buf.Discard(c.cfg.Pool)
-	c.sent = sentQueue{}
 	c.rcv.buf.DiscardOutOfOrder(c.cfg.Pool) // the gap will not be filled
 	if c.orphan {
 		c.rcv.buf.Discard(c.cfg.Pool)
+	}
+}
+
+// stopTimers stops every timer, and forgets the data in flight that they are for.
+func (c *Conn) stopTimers() {
+	c.keepAliveTimer = Never
+	if c.active != nil {
+		c.active.timer = noTimers
+		c.active.sent = sentQueue{}
 	}
 }
 

@@ -37,7 +37,7 @@
 //	                           where it arrived; early.go: data beyond a gap; bulk.go: windows of many bulk receivers
 //	persist.go, keepalive.go   closed windows, idle peers
 //	timestamps.go              RFC 7323
-//	dormant.go                 what is left of a connection that has been idle for a while, until something happens
+//	idle.go                    an idle connection releases the state of transfers, and the next data makes it anew
 //	app.go                     what an application asks for
 //	listen.go, embryo.go       before
 //	remnant.go                 after

@@ -61,7 +61,7 @@ func (e *ecn) reduced() { e.cwr = e.agreed() }
 // in a round trip, whether marks or losses are the reason, in proportion to what arrives, as in loss recovery (RFC 9937).
 // Flight is what was unacknowledged before the ACK.
 func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *arrival) bool {
-	r, e := &c.recovery, &c.ecn
+	r, e := &c.active.recovery, &c.ecn
 	if r.reducing && r.phase == noRecovery {
 		if r.reducing = c.snd.una < r.marked; r.reducing {
 			r.prr.arrived(c, a)
@@ -77,7 +77,7 @@ func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *a
 			c.reduceForMark(now, flight, a)
 		}
 	case r.phase != noRecovery:
-		c.undo.congested = true // whatever becomes of the losses
+		c.active.undo.congested = true // whatever becomes of the losses
 	case ack > max(r.marked, r.end):
 		c.reduceForMark(now, flight, a)
 	}
@@ -86,23 +86,23 @@ func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *a
 
 // reduceForMark answers a mark.
 func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
-	r := &c.recovery
+	r := &c.active.recovery
 	c.stats.ECEReductions++
 	r.marked = c.snd.max
 	c.ecn.reduced()
-	c.undo.congested = true // what it would give back is no longer the last reduction
-	if full := int64(c.fullSize()); c.cc.Window() <= full {
+	c.active.undo.congested = true // what it would give back is no longer the last reduction
+	if full := int64(c.fullSize()); c.active.cc.Window() <= full {
 		// It cannot be less, so it is less often: nothing new before a retransmission timeout has passed (RFC 3168 6.1.2).
-		c.timer.slow = now.Add(c.rtt.timeout(c.cfg))
+		c.active.timer.slow = now.Add(c.rtt.timeout(c.cfg))
 		return
 	}
 	l := c.lossNow(now)
 	l.InFlight, l.ECN = flight, true
-	c.cc.OnLoss(l)
-	if c.cc.Models() || c.snd.una == r.marked {
+	c.active.cc.OnLoss(l)
+	if c.active.cc.Models() || c.snd.una == r.marked {
 		return // at once
 	}
 	r.reducing = true
-	r.prr = prr{flight: max(1, c.pipe()+a.octets), threshold: c.cc.Window()}
+	r.prr = prr{flight: max(1, c.pipe()+a.octets), threshold: c.active.cc.Window()}
 	r.prr.arrived(c, a)
 }

@@ -320,9 +320,9 @@ func TestLossAndMark(t *testing.T) {
 		o.burstEnds()
 		o.marked(9001)
 		o.wantReductions(7, 0)
-		end := int64(o.c.recovery.end)
+		end := int64(o.c.active.recovery.end)
 		o.marked(end) // the episode is over, and this is still of its round trip
-		if o.c.recovery.phase != noRecovery {
+		if o.c.active.recovery.phase != noRecovery {
 			t.Fatal("it is not over")
 		}
 		o.marked(end)
@@ -339,7 +339,7 @@ func TestLossAndMark(t *testing.T) {
 		o.burstEnds()
 		o.wantReductions(8, 1) // 8.5
 		o.marked(1001, 2001, 5001)
-		if o.c.recovery.phase != fastRecovery {
+		if o.c.active.recovery.phase != fastRecovery {
 			t.Fatal("the loss is not repaired")
 		}
 		o.wantReductions(8, 1)
@@ -348,7 +348,7 @@ func TestLossAndMark(t *testing.T) {
 		o.burstEnds()
 		o.ack(10001)
 		o.burstEnds()
-		if o.c.recovery.phase != noRecovery {
+		if o.c.active.recovery.phase != noRecovery {
 			t.Fatal("it does not end")
 		}
 		o.sleep(100 * ms)

@@ -103,25 +103,25 @@ func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
 	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
 		e.ecn.heard(f)
-		if e.challenge.allow(now, challengeCount) {
+		if e.challenge.allow(now) {
 			e.synAckDue = true // the SYN-ACK was lost
 		}
 		return VerdictDuplicate
 	}
 	// As in [Conn.checkTimestamp], a segment without timestamps is accepted.
 	if o := &s.TCP.Options; e.timestamps && o.HasTimestamps && !f.Has(wire.RST) && seq.Less(o.TSVal, e.tsRecent) {
-		e.ackDue = e.challenge.allow(now, challengeCount)
+		e.ackDue = e.challenge.allow(now)
 		return VerdictOldTimestamp
 	}
 	if at+s.length() < 1 || at >= 1+seq.Offset(synWindow(e.cfg)) || at < 1 && at+s.length() <= 1 {
 		if !f.Has(wire.RST) {
-			e.ackDue = e.challenge.allow(now, challengeCount)
+			e.ackDue = e.challenge.allow(now)
 		}
 		return VerdictOutOfWindow
 	}
 	if f.Has(wire.RST) {
 		if at != 1 {
-			e.ackDue = e.challenge.allow(now, challengeCount)
+			e.ackDue = e.challenge.allow(now)
 			return VerdictChallenged
 		}
 		e.state = EmbryoDead
@@ -129,7 +129,7 @@ func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 		return VerdictReset
 	}
 	if f.Has(wire.SYN) {
-		e.ackDue = e.challenge.allow(now, challengeCount)
+		e.ackDue = e.challenge.allow(now)
 		return VerdictChallenged
 	}
 	if !f.Has(wire.ACK) {
@@ -161,11 +161,11 @@ func (e *Embryo) Establish(now Time) *Conn {
 	c.timestamps, c.tsRecent, c.tsRecentAt = e.timestamps, e.tsRecent, e.tsRecentAt
 	c.sack = e.sack
 	c.ecn.ecnHandshake = e.ecn
-	c.recovery.timeouts = e.retransmits
+	c.timeouts = uint32(e.retransmits)
 	if e.retransmits == 0 {
-		c.rtt.start(e.sentAt, 1)
+		c.active.timing.start(e.sentAt, 1)
 	}
-	c.timer.retransmit, c.timer.giveUp = e.deadline, e.giveUp
+	c.active.timer.retransmit, c.active.timer.giveUp = e.deadline, e.giveUp
 	c.armRetransmit(now)
 	return c
 }

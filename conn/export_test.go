@@ -1,4 +1,4 @@
 package conn
 
-// Asleep is for tests outside of the package.
-func Asleep(c *Conn) bool { return c.awake == nil }
+// Idle reports, to tests outside the package, whether c is idle.
+func Idle(c *Conn) bool { return c.active == nil }

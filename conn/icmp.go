@@ -36,7 +36,7 @@ const (
 // ReceiveICMP takes an ICMP error. An error that does not quote data in flight is forged or late, and ignored
 // (RFC 5927 4.1).
 func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
-	if c.awake == nil || c.state == Closed || c.state == TimeWait {
+	if c.state == Closed || c.state == TimeWait {
 		return // nothing is in flight
 	}
 	at := seq.Unwrap(c.snd.iss, c.snd.una, e.Seq)
@@ -76,9 +76,9 @@ func (c *Conn) lowerMTU(now Time, mtu int) {
 	}
 	p.fragment = mtu < minMTU4
 	p.mtu = min(p.mtu, int32(max(mtu, minMTU4)))
-	if c.cc == nil {
+	if c.active == nil || c.active.cc == nil {
 		return
 	}
-	c.cc.SetMSS(c.fullSize())
+	c.active.cc.SetMSS(c.fullSize())
 	c.resize(now, c.fullSize()-max(0, int(p.mtu)-mtu))
 }

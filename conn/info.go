@@ -29,7 +29,7 @@ type Counts struct {
 // Acknowledged reports whether what was sent has been acknowledged, but perhaps for so little that its ACK may be delayed:
 // less than two segments.
 func (c *Conn) Acknowledged() bool {
-	return c.awake == nil || int64(c.snd.max-c.snd.una) < 2*int64(c.fullSize())
+	return int64(c.snd.max-c.snd.una) < 2*int64(c.fullSize())
 }
 
 // CAState is how the sender fares (tcpi_ca_state).
@@ -115,20 +115,18 @@ type Info struct {
 
 // Info returns a snapshot.
 func (c *Conn) Info(now Time) Info {
-	c = c.woken()
 	i := Info{
 		State:               c.state,
-		CAState:             c.caState(),
-		ReceiveRTT:          c.rcv.tuning.rtt,
+		ReceiveRTT:          c.rcv.rtt,
 		Backoff:             int(c.rtt.backoff),
 		AdvertisedMSS:       int(c.path.announcedMSS()),
-		Reordered:           c.rack.reordered,
+		Reordered:           c.reordering.reordered,
 		Acknowledged:        max(0, int64(min(c.snd.una, c.snd.buf.End()))-1),
 		SinceSent:           since(c.lastSent, now),
 		SinceReceived:       since(c.heardData, now),
 		SinceAcknowledged:   since(c.heardACK, now),
-		WindowLimited:       c.chrono.spent(onWindow, now),
-		BufferLimited:       c.chrono.spent(onBuffer, now),
+		WindowLimited:       c.spent(onWindow, now),
+		BufferLimited:       c.spent(onBuffer, now),
 		RTT:                 c.rtt.srtt,
 		RTTVar:              c.rtt.rttvar,
 		MinRTT:              c.rtt.minimum,
@@ -143,25 +141,25 @@ func (c *Conn) Info(now Time) Info {
 		Unread:              c.rcv.buf.Readable(),
 		SendBuffer:          c.snd.limit,
 		ReceiveBuffer:       c.rcv.limit,
-		ReadPerRoundTrip:    c.rcv.tuning.read,
 		Timestamps:          c.timestamps,
 		SACK:                c.sack,
 		ECN:                 c.ecn.agreed(),
 		SendScale:           c.snd.scale,
 		ReceiveScale:        c.rcv.scale,
-		ConsecutiveTimeouts: c.recovery.timeouts,
-		Probing:             c.probes,
-		Delivered:           c.rate.delivered,
-		DeliveryRate:        int64(c.rate.last),
-		DeliveryLimited:     c.rate.lastLimited,
+		ConsecutiveTimeouts: int(c.timeouts),
+		Probing:             int(c.probes),
+		Delivered:           c.delivery.octets,
+		DeliveryRate:        int64(c.delivery.rate),
+		DeliveryLimited:     c.delivery.limited,
 		Counts:              c.stats,
 	}
-	if c.cc != nil {
-		i.CongestionWindow = c.cc.Window()
-		if i.SlowStartThreshold = c.cc.SlowStartThreshold(); i.SlowStartThreshold >= cc.NoThreshold {
-			i.SlowStartThreshold = math.MaxInt64
-		}
-		i.PacingRate = int64(c.pacingRate())
+	if c.active != nil {
+		c.infoActive(&i)
+	} else {
+		i.CongestionWindow, i.SlowStartThreshold = c.restart.window, c.restart.threshold
+	}
+	if i.SlowStartThreshold >= cc.NoThreshold {
+		i.SlowStartThreshold = math.MaxInt64
 	}
 	for _, r := range c.rcv.buf.OutOfOrder() {
 		i.Early += int(r.Size())
@@ -169,28 +167,39 @@ func (c *Conn) Info(now Time) Info {
 	if c.softError != 0 {
 		i.SoftError = c.softError
 	}
-	i.Busy = c.chrono.spent(onBusy, now) + i.WindowLimited + i.BufferLimited
-	c.countSegments(&i)
+	i.Busy = c.spent(onBusy, now) + i.WindowLimited + i.BufferLimited
 	return i
+}
+
+// infoActive adds the fields of i that describe what active does.
+func (c *Conn) infoActive(i *Info) {
+	i.CAState = c.caState()
+	i.ReadPerRoundTrip = c.active.tuning.read
+	c.countSegments(i)
+	if c.active.cc == nil {
+		return
+	}
+	i.CongestionWindow, i.SlowStartThreshold = c.active.cc.Window(), c.active.cc.SlowStartThreshold()
+	i.PacingRate = int64(c.pacingRate())
 }
 
 // countSegments says in segments what is in flight.
 func (c *Conn) countSegments(i *Info) {
 	size := int64(max(1, i.MSS))
 	count := func(octets int64) int { return int((octets + size - 1) / size) }
-	i.Unacked, i.SACKed, i.Lost = count(i.InFlight), count(c.sent.sacked), count(c.sent.lost)
-	i.Resending = count(c.sent.resending)
+	i.Unacked, i.SACKed, i.Lost = count(i.InFlight), count(c.active.sent.sacked), count(c.active.sent.lost)
+	i.Resending = count(c.active.sent.resending)
 }
 
 func (c *Conn) caState() CAState {
-	switch r := &c.recovery; {
-	case r.phase == timeoutRecovery, r.timeouts > 0:
+	switch r := &c.active.recovery; {
+	case r.phase == timeoutRecovery, c.timeouts > 0:
 		return CALoss
 	case r.phase == fastRecovery:
 		return CARecovery
 	case r.reducing:
 		return CACWR
-	case c.sent.sacked > 0 || r.duplicates > 0:
+	case c.active.sent.sacked > 0 || r.duplicates > 0:
 		return CADisorder
 	}
 	return CAOpen

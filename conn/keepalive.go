@@ -3,19 +3,19 @@ package conn
 import "time"
 
 // KeepAlive is how an idle peer is probed.
-func (c *Conn) KeepAlive() KeepAlive { return c.keepAlive }
+func (c *Conn) KeepAlive() KeepAlive { return *c.keepAlive }
 
 // SetKeepAlive changes the probing of an idle peer from now on (MUST-24, MUST-27). Zero durations mean the defaults.
 func (c *Conn) SetKeepAlive(now Time, k KeepAlive) {
-	c.wake()
-	c.keepAlive = k.withDefaults()
-	c.timer.keepAlive = Never
+	k = k.withDefaults()
+	c.keepAlive = &k
+	c.keepAliveTimer = Never
 	c.armKeepAlive(now)
 }
 
 func (c *Conn) armKeepAlive(now Time) {
 	if c.keepAlive.Enable && c.state.synchronized() && c.state != TimeWait {
-		c.timer.keepAlive = now.Add(c.keepAlive.Idle)
+		c.keepAliveTimer = now.Add(c.keepAlive.Idle)
 	}
 }
 
@@ -25,19 +25,19 @@ func (c *Conn) keepAliveTimeout(now Time) {
 	idle := now.Sub(c.heard)
 	switch {
 	case !c.keepAlive.Enable, c.state == TimeWait:
-		c.timer.keepAlive = Never
+		c.keepAliveTimer = Never
 	case c.snd.una < c.snd.max, c.probes == 0 && idle < c.keepAlive.Idle:
 		// Data in flight is its own question (MUST-26).
-		c.timer.keepAlive = now.Add(max(c.keepAlive.Idle-idle, c.keepAlive.Interval))
+		c.keepAliveTimer = now.Add(max(c.keepAlive.Idle-idle, c.keepAlive.Interval))
 		if c.probes == 0 && idle < c.keepAlive.Idle {
-			c.timer.keepAlive = c.heard.Add(c.keepAlive.Idle)
+			c.keepAliveTimer = c.heard.Add(c.keepAlive.Idle)
 		}
-	case c.probes >= c.keepAlive.Count, c.probes > 0 && c.userLimit > 0 && idle >= c.keepAlive.Idle+c.userLimit:
+	case int(c.probes) >= c.keepAlive.Count, c.probes > 0 && c.userLimit > 0 && idle >= c.keepAlive.Idle+c.userLimit:
 		c.abort(c.timeoutError()) // the peer may be back without memory of us: the RST says so (RFC 9293 3.8.4)
 	default:
 		c.probes++
 		c.probeDue = true
-		c.timer.keepAlive = now.Add(c.keepAlive.Interval)
+		c.keepAliveTimer = now.Add(c.keepAlive.Interval)
 	}
 }
 
@@ -51,10 +51,9 @@ func (c *Conn) keepAliveDue() bool {
 // SetUserTimeout sets how long sent data may stay unacknowledged, or the peer's window closed, before the connection
 // ends with [ErrTimeout]; 0 returns to R2 (RFC 9293 3.9.1.1, MUST-21).
 func (c *Conn) SetUserTimeout(now Time, d time.Duration) {
-	c.wake()
 	c.userLimit = max(d, 0)
-	if c.timer.giveUp != Never {
-		c.timer.giveUp = Never
+	if c.active != nil && c.active.timer.giveUp != Never {
+		c.active.timer.giveUp = Never
 		c.armRetransmit(now)
 	}
 }

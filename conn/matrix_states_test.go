@@ -324,9 +324,9 @@ func (s *subject) receive(a *arriving) outcome {
 		}
 		_, o.urgent = s.c.Urgent()
 		o.sends = s.drain(s.c, a)
-		if s.c.timer.ack != Never {
+		if s.c.active.timer.ack != Never {
 			o.delayed = true
-			s.now = s.c.timer.ack
+			s.now = s.c.active.timer.ack
 			s.c.Advance(s.now)
 			o.sends = s.drain(s.c, a)
 		}

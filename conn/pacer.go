@@ -49,14 +49,14 @@ func (p *pacer) sent(n int64, rate cc.Rate) { p.next = p.next.Add(rate.Time(n)) 
 // pacingRate is how fast may be sent, 0: as fast as the window lets. Controllers that know windows only fill them in half
 // of a round trip in slow start and in five sixths of it later, which leaves them room to grow (as Linux does).
 func (c *Conn) pacingRate() cc.Rate {
-	if r := c.cc.PacingRate(); r != 0 {
+	if r := c.active.cc.PacingRate(); r != 0 {
 		return r
 	}
 	if c.cfg.Pacing == Disabled || c.path.near || c.rtt.minimum < minPacedRTT {
 		return 0
 	}
 	rate := cc.RateOf(max(c.window(), c.pipe()), c.rtt.srtt)
-	if c.cc.Window() < c.cc.SlowStartThreshold()/2 {
+	if c.active.cc.Window() < c.active.cc.SlowStartThreshold()/2 {
 		return rate.Times(2, 1)
 	}
 	return rate.Times(6, 5)
@@ -71,17 +71,17 @@ const smallWindow = 3
 // is spread, and an episode of recovery that begins while the pacer holds data back has little in flight to go on with.
 func (c *Conn) paceRoom(now Time, size int) int64 {
 	burst := int64(0)
-	if c.cc.PacingRate() == 0 {
+	if c.active.cc.PacingRate() == 0 {
 		burst = cc.InitialWindow(c.fullSize())
 		if c.window() <= smallWindow*burst {
 			burst *= 2
 		}
 	}
-	return c.pacer.room(now, c.pacingRate(), int64(size), burst, c.rtt.srtt)
+	return c.active.pacer.room(now, c.pacingRate(), int64(size), burst, c.rtt.srtt)
 }
 
 // holdBack arms the timer for when the pacer lets something go.
 func (c *Conn) holdBack() {
-	c.pacer.held = true
-	c.timer.pace = c.pacer.next
+	c.active.pacer.held = true
+	c.active.timer.pace = c.active.pacer.next
 }

@@ -122,7 +122,7 @@ func TestPacedRoundTrip(t *testing.T) {
 	if sent < 10_000 || sent > 12_000 {
 		t.Errorf("%d bytes at once, want 10000 and a tick's worth", sent)
 	}
-	for o.c.timer.pace != Never {
+	for o.c.active.timer.pace != Never {
 		o.now = o.c.Deadline()
 		o.c.Advance(o.now)
 		n := o.drain()

@@ -14,7 +14,7 @@ func (c *Conn) persistTimeout(now Time) {
 	if c.snd.una == c.snd.end() {
 		return
 	}
-	c.sent.forget()
+	c.active.sent.forget()
 	c.leaveRecovery()
 	c.snd.nxt = c.snd.una
 	if c.snd.windowClosed() {
@@ -29,6 +29,9 @@ func (c *Conn) persistTimeout(now Time) {
 // the connection stays open however long the peer keeps its window closed (MUST-37). Not so when nobody waits for the
 // data any more, or when the application set a limit. When the window has opened, what the probes spaced out goes at once.
 func (c *Conn) windowAnswered(now Time, wasClosed bool) {
+	if c.active == nil {
+		return // nothing waits for the window
+	}
 	if !c.snd.windowClosed() {
 		if wasClosed {
 			c.rtt.backoff = 0
@@ -37,13 +40,13 @@ func (c *Conn) windowAnswered(now Time, wasClosed bool) {
 		}
 		return
 	}
-	if c.timer.giveUp != Never && !c.orphan && c.userLimit == 0 {
+	if c.active.timer.giveUp != Never && !c.orphan && c.userLimit == 0 {
 		// Silence begins with the next probe, which may be further away than R2.
 		next := now
-		if c.timer.retransmit != Never {
-			next = max(now, c.timer.retransmit)
+		if c.active.timer.retransmit != Never {
+			next = max(now, c.active.timer.retransmit)
 		}
-		c.timer.giveUp = next.Add(c.cfg.R2)
+		c.active.timer.giveUp = next.Add(c.cfg.R2)
 	}
 }
 

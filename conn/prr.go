@@ -32,7 +32,7 @@ func (p *prr) arrived(c *Conn, a *arrival) {
 		}
 		more = min(more, p.threshold-pipe)
 	}
-	if p.out == 0 && !c.recovery.reducing {
+	if p.out == 0 && !c.active.recovery.reducing {
 		more = max(more, full) // the retransmission that begins it all
 	}
 	p.limit(c, max(0, more))

@@ -49,7 +49,7 @@ func TestProportionalRateReduction(t *testing.T) {
 			o := sackOne(t, Disabled)
 			p := prr{flight: 20_000, threshold: 1000 * c.threshold}
 			var got []int64
-			flying := &o.c.sent.flying
+			flying := &o.c.active.sent.flying
 			*flying = 20_000
 			for _, h := range c.acks {
 				*flying -= 1000 * (h.arrived + h.lost)

@@ -12,11 +12,14 @@ type rack struct {
 	newest  transmission  // the last of what has arrived, in place of RACK.xmit_ts and RACK.end_seq
 	rtt     time.Duration // its round trip
 	highest seq.Offset    // end of the highest octet that has arrived: RACK.fack
+	round   seq.Offset    // a D-SACK counts once per round trip, which ends when this is acknowledged; 0: none has
+}
 
-	reordered  bool       // segments have arrived in another order than they were sent in
-	multiplier uint8      // of the window for reordering, less one
-	persist    uint8      // episodes after which it falls back
-	round      seq.Offset // a D-SACK counts once per round trip, which ends when this is acknowledged; 0: none has
+// reordering is what is known of the path's changes of order.
+type reordering struct {
+	reordered  bool  // segments have arrived in another order than they were sent in
+	multiplier uint8 // of the window for reordering, less one
+	persist    uint8 // episodes after which it falls back
 }
 
 // maxMultiplier and reorderPersist: the window grows to the smoothed round trip at the most, and what made it grow is
@@ -26,32 +29,33 @@ const (
 	reorderPersist = 16
 )
 
-// update takes what an ACK says (RFC 8985 6.2, steps 1 to 3).
-func (r *rack) update(a *arrival) {
+// updateRACK takes what an ACK says (RFC 8985 6.2, steps 1 to 3).
+func (c *Conn) updateRACK(a *arrival) {
 	if a.octets == 0 {
 		return
 	}
+	r := &c.active.rack
 	if t := a.newest.transmission(); t.serial != 0 && (r.newest.serial == 0 || t.after(r.newest)) {
 		r.newest, r.rtt = t, a.now.Sub(a.newest.at)
 	}
 	if a.lowest < r.highest {
-		r.reordered = true
+		c.reordering.reordered = true
 	}
 	r.highest = max(r.highest, a.highest)
 }
 
-// duplicated takes a D-SACK: something was sent again for nothing, so the window was too short (step 4).
-func (r *rack) duplicated(una, nxt seq.Offset) {
-	if r.round != 0 && una < r.round {
+// widenReorderWindow takes a D-SACK: something was sent again for nothing, so the window was too short (step 4).
+func (c *Conn) widenReorderWindow(una, nxt seq.Offset) {
+	if r := &c.active.rack; r.round != 0 && una < r.round {
 		return
 	}
-	r.round = nxt
-	r.multiplier = min(r.multiplier+1, maxMultiplier)
-	r.persist = reorderPersist
+	c.active.rack.round = nxt
+	c.reordering.multiplier = min(c.reordering.multiplier+1, maxMultiplier)
+	c.reordering.persist = reorderPersist
 }
 
 // episodeOver is called when loss recovery ends.
-func (r *rack) episodeOver() {
+func (r *reordering) episodeOver() {
 	if r.persist > 0 {
 		if r.persist--; r.persist == 0 {
 			r.multiplier = 0
@@ -61,8 +65,8 @@ func (r *rack) episodeOver() {
 
 // reorderWindow is how much later than expected something may arrive: RACK.reo_wnd.
 func (c *Conn) reorderWindow() time.Duration {
-	r := &c.rack
-	if !r.reordered && (c.recovery.phase != noRecovery || c.sent.sacked > (duplicateThreshold-1)*int64(c.fullSize())) {
+	r := &c.reordering
+	if !r.reordered && (c.active.recovery.phase != noRecovery || c.active.sent.sacked > (duplicateThreshold-1)*int64(c.fullSize())) {
 		// Three segments after it have arrived, the last of them perhaps a short one (RFC 8985 6.2, step 4; RFC 6675 4).
 		return 0
 	}
@@ -71,26 +75,26 @@ func (c *Conn) reorderWindow() time.Duration {
 
 // detectLoss finds what has been lost by now, and arms the timer for what will have been (RFC 8985 6.2, step 5).
 func (c *Conn) detectLoss(now Time) (found bool) {
-	c.timer.reorder = Never
-	q := &c.sent
-	if q.sacked == 0 && c.recovery.phase == noRecovery || c.rack.newest.serial == 0 {
+	c.active.timer.reorder = Never
+	q := &c.active.sent
+	if q.sacked == 0 && c.active.recovery.phase == noRecovery || c.active.rack.newest.serial == 0 {
 		return false // all that has arrived came in order
 	}
-	patience := c.rack.rtt + c.reorderWindow()
-	q.overtake(c.rack.newest)
+	patience := c.active.rack.rtt + c.reorderWindow()
+	q.overtake(c.active.rack.newest)
 	for q.overtaken != nil && q.oldest.at.Add(patience) <= now {
 		c.lose(now, q.oldest)
 		found = true
 	}
 	if q.overtaken != nil {
-		c.timer.reorder = q.overtaken.at.Add(patience)
+		c.active.timer.reorder = q.overtaken.at.Add(patience)
 	}
 	return found
 }
 
 // reorderTimeout is what happens when something has not come although it had its time (RFC 8985 6.2).
 func (c *Conn) reorderTimeout(now Time) {
-	if phase := c.recovery.phase; c.detectLoss(now) && (phase == noRecovery || phase == resizing) {
+	if phase := c.active.recovery.phase; c.detectLoss(now) && (phase == noRecovery || phase == resizing) {
 		c.enterRecovery(now, 0)
 	}
 }

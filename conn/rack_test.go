@@ -58,7 +58,7 @@ func (r *racks) arrived(n int64, ranges ...int64) {
 func (r *racks) lost(want ...int64) {
 	r.t.Helper()
 	var got []int64
-	for _, rec := range r.c.sent.list[r.c.sent.head:] {
+	for _, rec := range r.c.active.sent.list[r.c.active.sent.head:] {
 		for o := rec.start; rec.fate == lost && o < rec.end; o += 1000 {
 			got = append(got, int64(o+999)/1000)
 		}
@@ -75,7 +75,7 @@ func (r *racks) waits(until time.Duration) {
 	if until != 0 {
 		want = r.start.Add(until)
 	}
-	if got := r.c.timer.reorder; got != want {
+	if got := r.c.active.timer.reorder; got != want {
 		r.t.Fatalf("at %v it waits until %v, want %v", r.now.Sub(r.start), got.Sub(r.start), until)
 	}
 }
@@ -186,7 +186,7 @@ func shortRetransmission(r *racks) {
 	r.drain()
 	r.at(110 * ms)
 	r.in(segment{flags: ack, seq: 1, ack: 4001, options: r.echo(wire.Options{}, 0)})
-	if got := r.c.rack.rtt; got != 100*ms {
+	if got := r.c.active.rack.rtt; got != 100*ms {
 		r.t.Errorf("the round trip is %v, want that of segment 4", got)
 	}
 }
@@ -195,7 +195,7 @@ func shortRetransmission(r *racks) {
 // than the smoothed one, and is forgotten after sixteen episodes without (RFC 8985 6.2, step 4).
 func TestReorderWindow(t *testing.T) {
 	r := newRacks(t, Disabled)
-	r.c.rack.reordered = true
+	r.c.reordering.reordered = true
 	want := func(quarters time.Duration) {
 		t.Helper()
 		if got := r.c.reorderWindow(); got != quarters*25*ms {
@@ -203,24 +203,24 @@ func TestReorderWindow(t *testing.T) {
 		}
 	}
 	want(1)
-	r.c.rack.duplicated(1, 10001)
+	r.c.widenReorderWindow(1, 10001)
 	want(2)
-	r.c.rack.duplicated(5001, 15001) // the same round trip
+	r.c.widenReorderWindow(5001, 15001) // the same round trip
 	want(2)
-	r.c.rack.duplicated(10001, 20001)
+	r.c.widenReorderWindow(10001, 20001)
 	want(3)
 	for range 15 {
-		r.c.rack.episodeOver()
+		r.c.reordering.episodeOver()
 	}
 	want(3)
-	r.c.rack.duplicated(20001, 30001)
+	r.c.widenReorderWindow(20001, 30001)
 	want(4)
-	r.c.rack.duplicated(30001, 40001)
+	r.c.widenReorderWindow(30001, 40001)
 	want(4) // all of the round trip
 	for range 15 {
-		r.c.rack.episodeOver()
+		r.c.reordering.episodeOver()
 	}
 	want(4)
-	r.c.rack.episodeOver()
+	r.c.reordering.episodeOver()
 	want(1)
 }

@@ -23,8 +23,8 @@ func (f *flight) send(at, n int64) {
 // acked: an ACK says that everything before a number has arrived. It is what Rate makes of it in segments per second.
 func (f *flight) acked(at, number int64) cc.Sample {
 	a := arrival{now: Time(at) * Time(ms), lowest: never, minRTT: 40 * ms}
-	f.c.sent.acknowledge(seq.Offset(1+1000*number), &a)
-	return f.c.rate.arrived(&a)
+	f.c.active.sent.acknowledge(seq.Offset(1+1000*number), &a)
+	return f.c.sampleRate(&a)
 }
 
 func (f *flight) want(at, number, rate int64) cc.Sample {
@@ -47,8 +47,8 @@ func TestDeliveryRate(t *testing.T) {
 				f.send(at, 1)
 			}
 			for at := int64(50); at < 500; at++ {
-				if f.acked(at, at-49); at > 150 && f.c.rate.last != 1_000_000 {
-					f.t.Fatalf("at %d ms %d octets per second", at, f.c.rate.last)
+				if f.acked(at, at-49); at > 150 && f.c.delivery.rate != 1_000_000 {
+					f.t.Fatalf("at %d ms %d octets per second", at, f.c.delivery.rate)
 				}
 				f.send(at, 1)
 			}
@@ -73,7 +73,7 @@ func TestDeliveryRate(t *testing.T) {
 		"what is known of the flight": func(f *flight) {
 			f.send(0, 2)
 			f.send(1, 3)
-			f.c.lose(1, f.c.sent.first())
+			f.c.lose(1, f.c.active.sent.first())
 			s := f.want(51, 5, 98)
 			if s.InFlight != 5000 || s.Lost != 2000 || s.Prior != 0 || s.Delivered != 5000 {
 				f.t.Errorf("%+v", s)
@@ -92,12 +92,12 @@ func TestDeliveryRate(t *testing.T) {
 				f.t.Error("not limited")
 			}
 			f.send(53, 1)
-			if s := f.acked(150, 5); s.Limited || f.c.rate.limited != 0 {
+			if s := f.acked(150, 5); s.Limited || f.c.active.rate.limited != 0 {
 				f.t.Errorf("still limited: %+v", s)
 			}
 		},
 	} {
-		t.Run(name, func(t *testing.T) { run(&flight{t: t, c: Conn{awake: &awake{cc: cc.NewReno(1000, 10_000)}}}) })
+		t.Run(name, func(t *testing.T) { run(&flight{t: t, c: Conn{active: &active{cc: cc.NewReno(1000, 10_000)}}}) })
 	}
 }
 

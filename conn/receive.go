@@ -15,7 +15,6 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	case SynSent:
 		return c.receiveSynSent(now, s)
 	}
-	c.wake()
 	at := seq.Unwrap(c.rcv.irs, c.rcv.nxt(), s.TCP.Seq)
 
 	if v := c.checkTimestamp(now, s); v != VerdictAccepted {
@@ -44,7 +43,7 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	c.stats.SegmentsReceived += n
 	if len(s.Data) > 0 {
 		c.stats.DataSegmentsReceived += n
-		c.heardData, c.roused = now, false
+		c.heardData = now
 	}
 	if v := c.receiveACK(now, s, at); v != VerdictAccepted {
 		return v
@@ -93,7 +92,7 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 			return VerdictAccepted
 		}
 		c.ecn.heard(s.TCP.Flags)
-		if c.challenge.allow(now, challengeCount) {
+		if c.challenge.allow(now) {
 			c.snd.nxt = 0
 		}
 		return VerdictDuplicate
@@ -153,7 +152,8 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	before, wasClosed := c.snd.window, c.snd.windowClosed()
 	c.updateSendWindow(at, ack, &s.TCP)
-	if c.snd.una < c.snd.max || ack > c.snd.una || s.TCP.Options.SACKCount > 0 || c.probe.end != 0 {
+	if c.snd.una < c.snd.max || ack > c.snd.una || s.TCP.Options.SACKCount > 0 || c.active != nil && c.active.probe.end != 0 {
+		c.resume()
 		c.takeACK(now, ack, s, before)
 	}
 	c.windowAnswered(now, wasClosed)
@@ -203,6 +203,7 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 		c.acknowledgeUnacceptable(now, s)
 		return VerdictDuplicate
 	}
+	c.resume()
 	if c.orphan {
 		c.abort(ErrAborted) // nobody will ever read it (RFC 9293 3.6.1, SHLD-3)
 		return VerdictAfterClose
@@ -246,7 +247,7 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 		c.acknowledgeUnacceptable(now, s)
 		return VerdictOutOfWindow
 	case placed != buffer.Range{}:
-		c.ack.outOfOrder(placed)
+		c.active.recent.add(placed)
 		c.stats.OutOfOrder++
 		c.acknowledgeNow(NoteDuplicateACK) // at once: the peer finds its loss by these (MAY-13, RFC 5681 4.2)
 		return VerdictOutOfOrder
@@ -298,7 +299,6 @@ func (c *Conn) receiveFIN(now Time) {
 func (c *Conn) enterTimeWait() {
 	c.setState(TimeWait)
 	c.endBulk()
-	c.timer = noTimers
+	c.stopTimers()
 	c.snd.buf.Discard(c.cfg.Pool)
-	c.sent = sentQueue{}
 }

@@ -14,7 +14,6 @@ type recovery struct {
 	phase    phase
 	end      seq.Offset // RecoveryPoint: highest octet sent when the last episode began
 	marked   seq.Offset // SND.MAX when the window was last reduced for a mark: what is before it says nothing new
-	timeouts int        // of the same segment in a row
 	reducing bool       // without an episode: the window comes down because of a mark (ECN)
 	frto     frto
 	fresh    int // segments of new data F-RTO may still send before anything lost
@@ -49,35 +48,35 @@ const (
 const duplicateThreshold = 3
 
 // pipe is how many octets are on their way: sent, neither arrived nor lost.
-func (c *Conn) pipe() int64 { return max(0, c.sent.flying-c.recovery.left) }
+func (c *Conn) pipe() int64 { return max(0, c.active.sent.flying-c.active.recovery.left) }
 
 // window is how many may be.
 func (c *Conn) window() int64 {
-	r := &c.recovery
-	if (r.phase == fastRecovery || r.phase == noRecovery && r.reducing) && !c.cc.Models() {
-		return c.recovery.prr.window
+	r := &c.active.recovery
+	if (r.phase == fastRecovery || r.phase == noRecovery && r.reducing) && !c.active.cc.Models() {
+		return c.active.recovery.prr.window
 	}
-	return c.cc.Window()
+	return c.active.cc.Window()
 }
 
 // takeACK takes an acceptable ACK: what has arrived, what has been lost, what follows from that.
 func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64) {
 	c.checkLimited(now)
 	a := c.newArrival(now, s)
-	before, unsent, flight := c.pipe(), c.cc.Window()-c.pipe(), int64(c.snd.nxt-c.snd.una)
-	c.rounds.full = c.rounds.full || c.snd.blocked || unsent <= 0
-	full := c.rounds.full || c.rounds.wasFull
-	limited := full || c.cc.Window() < c.cc.SlowStartThreshold() && 2*before >= c.cc.Window()
+	before, unsent, flight := c.pipe(), c.active.cc.Window()-c.pipe(), int64(c.snd.nxt-c.snd.una)
+	c.active.rounds.full = c.active.rounds.full || c.snd.blocked || unsent <= 0
+	full := c.active.rounds.full || c.active.rounds.wasFull
+	limited := full || c.active.cc.Window() < c.active.cc.SlowStartThreshold() && 2*before >= c.active.cc.Window()
 	if c.sack {
 		c.takeSACK(s, ack, &a)
 	}
 	if ack > c.snd.una {
 		c.advance(now, ack, s, &a)
 	}
-	sample := c.rate.arrived(&a)
-	round := c.rounds.passed(&a, c.rate.delivered)
+	sample := c.sampleRate(&a)
+	round := c.active.rounds.passed(&a, c.delivery.octets)
 	if c.sack {
-		c.rack.update(&a)
+		c.updateRACK(&a)
 		a.lost = c.detectLoss(now)
 	} else {
 		c.detectLossByDuplicates(now, s, ack, windowBefore, &a)
@@ -85,9 +84,9 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	c.probeAnswered(now, s, &a)
 	c.episode(now, s, &a)
 	ece := c.takeECE(now, ack, &s.TCP, flight, &a)
-	if a.octets > 0 && (c.cc.Models() || (a.advanced || c.rack.reordered) && c.mayGrow(ece)) {
-		c.cc.OnAck(cc.Ack{
-			Now: time.Duration(now), Acked: a.octets, Delivered: c.rate.delivered, InFlight: c.pipe(),
+	if a.octets > 0 && (c.active.cc.Models() || (a.advanced || c.reordering.reordered) && c.mayGrow(ece)) {
+		c.active.cc.OnAck(cc.Ack{
+			Now: time.Duration(now), Acked: a.octets, Delivered: c.delivery.octets, InFlight: c.pipe(),
 			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round, Sample: sample,
 		})
 	}
@@ -104,9 +103,9 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 //
 // Deviation: after a timeout the report is of before, and the window grows from one segment all the same, as on Linux.
 func (c *Conn) mayGrow(ece bool) bool {
-	switch c.recovery.phase {
+	switch c.active.recovery.phase {
 	case noRecovery, resizing:
-		return !ece && !c.recovery.reducing
+		return !ece && !c.active.recovery.reducing
 	case timeoutRecovery:
 		return true
 	}
@@ -117,12 +116,12 @@ func (c *Conn) mayGrow(ece bool) bool {
 func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	a.advanced = true
 	c.heardACK = now
-	c.sent.acknowledge(ack, a)
+	c.active.sent.acknowledge(ack, a)
 	c.measure(now, ack, s, a)
 	c.snd.una = ack
 	c.snd.nxt = max(c.snd.nxt, ack)
 	c.snd.buf.Acknowledge(c.cfg.Pool, ack)
-	c.recovery.timeouts = 0
+	c.timeouts = 0
 	c.softError = 0
 	// Deviation from Karn's algorithm: progress without a measurement keeps the backoff, but only up to four times the
 	// RTO. On a path that loses a fifth of all segments nothing sent once is ever measured, and a timeout of two
@@ -133,7 +132,7 @@ func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 // detectLossByDuplicates is loss detection for a peer without SACK. Three duplicate ACKs say that the oldest segment
 // was lost (RFC 5681 3.2), a partial ACK in the episode that the next one was (RFC 6582 3.2).
 func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, windowBefore int64, a *arrival) {
-	r := &c.recovery
+	r := &c.active.recovery
 	full := int64(c.fullSize())
 	switch {
 	case a.advanced:
@@ -148,7 +147,7 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 		}
 	case c.isDuplicate(s, ack, windowBefore):
 		r.duplicates++
-		arrived := c.sent.flying // at the most, however many of them a peer sends
+		arrived := c.active.sent.flying // at the most, however many of them a peer sends
 		if r.phase == timeoutRecovery {
 			// What is sent again makes duplicate ACKs where the first had arrived; only what is new then says something.
 			arrived = min(arrived, int64(c.snd.max-r.end))
@@ -170,7 +169,7 @@ func (c *Conn) isDuplicate(s *Segment, ack seq.Offset, windowBefore int64) bool 
 
 // loseFirst takes the oldest segment for lost.
 func (c *Conn) loseFirst(now Time, a *arrival) {
-	q := &c.sent
+	q := &c.active.sent
 	if q.empty() || q.first().fate != flying {
 		return
 	}
@@ -181,13 +180,13 @@ func (c *Conn) loseFirst(now Time, a *arrival) {
 
 // episode begins, goes on with, or ends loss recovery.
 func (c *Conn) episode(now Time, s *Segment, a *arrival) {
-	r := &c.recovery
+	r := &c.active.recovery
 	if c.spurious(s, a) {
 		c.undoEpisode(now)
 	}
 	switch {
 	case r.phase == noRecovery:
-		if c.sent.lost > 0 {
+		if c.active.sent.lost > 0 {
 			c.enterRecovery(now, a.octets)
 			r.prr.arrived(c, a)
 		}
@@ -207,19 +206,19 @@ func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 
 // enterRecovery begins an episode without a timeout. Arrived is what the ACK that showed the loss brought besides.
 func (c *Conn) enterRecovery(now Time, arrived int64) {
-	r := &c.recovery
+	r := &c.active.recovery
 	r.phase = fastRecovery
 	r.end = c.snd.max
 	c.beginUndo()
 	c.startTimestamp(now)
-	c.probe = tailProbe{}
-	c.timer.tailProbe = Never
-	if r.reducing && c.sent.losses[0].start < r.marked {
-		c.undo.congested = true // the window is coming down already, for a mark of the same round trip
+	c.active.probe = tailProbe{}
+	c.active.timer.tailProbe = Never
+	if r.reducing && c.active.sent.losses[0].start < r.marked {
+		c.active.undo.congested = true // the window is coming down already, for a mark of the same round trip
 	} else {
-		c.cc.OnLoss(c.lossNow(now))
+		c.active.cc.OnLoss(c.lossNow(now))
 		c.ecn.reduced()
-		r.prr = prr{flight: max(1, c.pipe()+c.sent.lost+arrived), threshold: c.cc.Window()}
+		r.prr = prr{flight: max(1, c.pipe()+c.active.sent.lost+arrived), threshold: c.active.cc.Window()}
 	}
 	r.reducing = false
 	r.prr.limit(c, int64(c.fullSize()))
@@ -229,13 +228,13 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 func (c *Conn) lossNow(now Time) cc.Loss {
 	return cc.Loss{
 		Now: time.Duration(now), InFlight: int64(c.snd.nxt - c.snd.una), Pipe: c.pipe(),
-		Full: c.rounds.full || c.rounds.wasFull || c.snd.blocked, Again: c.recovery.timeouts > 1,
+		Full: c.active.rounds.full || c.active.rounds.wasFull || c.snd.blocked, Again: c.timeouts > 1,
 	}
 }
 
 // leaveRecovery ends the episode.
 func (c *Conn) leaveRecovery() {
-	r := &c.recovery
+	r := &c.active.recovery
 	r.reducing = false
 	if r.phase == noRecovery {
 		return
@@ -244,17 +243,17 @@ func (c *Conn) leaveRecovery() {
 	r.phase = noRecovery
 	r.left, r.duplicates = 0, 0
 	r.fresh, r.frto = 0, frtoOff
-	c.timer.reorder = Never
+	c.active.timer.reorder = Never
 	if reduced {
-		c.rack.episodeOver()
-		c.cc.OnRecovered()
+		c.reordering.episodeOver()
+		c.active.cc.OnRecovered()
 	}
 }
 
 // detectSpuriousTimeout takes an ACK after a timeout. The first one that moves SND.UNA lets two new segments go before
 // anything else is sent again, and what the next one acknowledges shows whether the rest was lost (RFC 5682 3.1).
 func (c *Conn) detectSpuriousTimeout(a *arrival) {
-	switch r := &c.recovery; {
+	switch r := &c.active.recovery; {
 	case r.frto == frtoFirst && a.advanced:
 		r.frto, r.fresh = frtoProbes, frtoSegments
 	case r.frto == frtoProbes:
@@ -268,33 +267,33 @@ const frtoSegments = 2
 // retransmitTimeout is what happens when the retransmission timer runs out (RFC 6298 5.4 to 5.7, RFC 8985 6.3).
 func (c *Conn) retransmitTimeout(now Time) {
 	c.rtt.backoff = min(c.rtt.backoff+1, maxBackoff)
-	c.rtt.cancel(now)
+	c.active.timing.cancel(now)
 	if c.snd.una == c.snd.max || c.snd.windowClosed() && c.state.synchronized() {
 		c.persistTimeout(now)
 		return
 	}
 	c.stats.Timeouts++
-	r := &c.recovery
-	r.timeouts++
+	r := &c.active.recovery
+	c.timeouts++
 	if !c.state.synchronized() {
 		c.snd.nxt = 0 // the SYN again
 		c.armRetransmit(now)
 		return
 	}
-	q := &c.sent
+	q := &c.active.sent
 	if !q.empty() && q.first().fate == sacked {
 		c.renege(now)
 	}
 	if r.phase != timeoutRecovery {
 		c.beginUndo()
-		c.undo.timeout = true
+		c.active.undo.timeout = true
 	}
 	c.startTimestamp(now)
 	reduced := r.phase == fastRecovery // for what it did not repair
-	patience := c.rack.rtt + c.reorderWindow()
-	c.probe = tailProbe{}
-	c.timer.tailProbe, c.timer.reorder = Never, Never
-	c.timer.slow = Never
+	patience := c.active.rack.rtt + c.reorderWindow()
+	c.active.probe = tailProbe{}
+	c.active.timer.tailProbe, c.active.timer.reorder = Never, Never
+	c.active.timer.slow = Never
 	r.phase = timeoutRecovery
 	r.end = c.snd.max
 	r.reducing = false
@@ -308,7 +307,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	}
 	loss := c.lossNow(now)
 	loss.Again = loss.Again || reduced
-	c.cc.OnTimeout(loss)
+	c.active.cc.OnTimeout(loss)
 	if q.empty() {
 		c.snd.nxt = c.snd.una // a probe of a window that has opened since
 	}
@@ -325,10 +324,10 @@ func (a *arrival) rtt() time.Duration {
 
 // measure ends an RTT measurement the ACK finishes.
 func (c *Conn) measure(now Time, ack seq.Offset, s *Segment, a *arrival) {
-	if c.rtt.timed != 0 {
-		if ack >= c.rtt.timed {
-			c.rtt.sample(now.Sub(c.rtt.timedAt))
-			c.rtt.timed = 0
+	if c.active.timing.end != 0 {
+		if ack >= c.active.timing.end {
+			c.rtt.sample(now.Sub(c.active.timing.begun))
+			c.active.timing.end = 0
 		}
 		return
 	}
@@ -339,7 +338,7 @@ func (c *Conn) measure(now Time, ack seq.Offset, s *Segment, a *arrival) {
 
 // restartRetransmit starts the timer anew while something is unacknowledged, else stops it (RFC 6298 5.2, 5.3).
 func (c *Conn) restartRetransmit(now Time) {
-	c.timer.retransmit, c.timer.giveUp = Never, Never
+	c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
 	if c.snd.una < c.snd.max {
 		c.armRetransmit(now)
 	}
@@ -347,10 +346,10 @@ func (c *Conn) restartRetransmit(now Time) {
 
 // armRetransmit starts the timer if it is not running (RFC 6298 5.1), and with it the limit on silence.
 func (c *Conn) armRetransmit(now Time) {
-	if c.timer.retransmit == Never {
-		c.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
+	if c.active.timer.retransmit == Never {
+		c.active.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
 	}
-	if c.timer.giveUp == Never {
+	if c.active.timer.giveUp == Never {
 		limit := c.cfg.R2
 		if c.userLimit > 0 {
 			limit = c.userLimit
@@ -361,6 +360,6 @@ func (c *Conn) armRetransmit(now Time) {
 				limit = min(limit, c.userLimit)
 			}
 		}
-		c.timer.giveUp = now.Add(limit)
+		c.active.timer.giveUp = now.Add(limit)
 	}
 }

@@ -108,8 +108,8 @@ func TestOneLoss(t *testing.T) {
 	}
 	o.sleep(100 * time.Millisecond)
 	o.ack(15001)
-	if o.c.recovery.phase != noRecovery || o.c.stats.Retransmitted != 1 || o.c.stats.Timeouts != 0 {
-		t.Errorf("phase %v, %+v", o.c.recovery.phase, o.c.stats)
+	if o.c.active.recovery.phase != noRecovery || o.c.stats.Retransmitted != 1 || o.c.stats.Timeouts != 0 {
+		t.Errorf("phase %v, %+v", o.c.active.recovery.phase, o.c.stats)
 	}
 	if w := o.c.Info(o.now).CongestionWindow; w < 7000 || w > 10000 {
 		t.Errorf("window %d", w)
@@ -120,8 +120,8 @@ func TestOneLoss(t *testing.T) {
 func TestSeveralLosses(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 2001, 3001, 4001, 5001, 10001) // 1, 2001 and 4001 are lost
-	if o.c.sent.lost != 3000 {
-		t.Fatalf("%d octets are taken for lost", o.c.sent.lost)
+	if o.c.active.sent.lost != 3000 {
+		t.Fatalf("%d octets are taken for lost", o.c.active.sent.lost)
 	}
 	var got []int64
 	for o.c.Transmit(o.now, 1, &o.last) {
@@ -135,7 +135,7 @@ func TestSeveralLosses(t *testing.T) {
 	o.ack(1, 1001, 10001)
 	o.sleep(30 * time.Millisecond) // a quarter of the round trip, in case they only changed places
 	o.c.Advance(o.now)
-	if o.c.sent.first().fate != lost {
+	if o.c.active.sent.first().fate != lost {
 		o.ack(1, 1001, 10001)
 	}
 	o.c.Transmit(o.now, 1, &o.last)
@@ -205,7 +205,7 @@ func TestTailProbeOutcome(t *testing.T) {
 			o.wait(400 * time.Millisecond)
 			o.wantNumbers(1001)
 			o.sleep(100 * time.Millisecond)
-			before := o.c.cc.Window()
+			before := o.c.active.cc.Window()
 			if c.dsack {
 				o.ack(2001, 1001, 2001)
 			} else {
@@ -219,8 +219,8 @@ func TestTailProbeOutcome(t *testing.T) {
 			o.wantNumbers(2001)
 			o.sleep(100 * time.Millisecond)
 			o.ack(2005)
-			if reduced := o.c.cc.Window() < before; reduced != c.reduced {
-				t.Errorf("window %d, before %d", o.c.cc.Window(), before)
+			if reduced := o.c.active.cc.Window() < before; reduced != c.reduced {
+				t.Errorf("window %d, before %d", o.c.active.cc.Window(), before)
 			}
 		})
 	}
@@ -240,8 +240,8 @@ func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 	}
 	o.sleep(10 * time.Millisecond)
 	o.in(segment{flags: ack, seq: 1, ack: 1001, options: o.echo(wire.Options{}, 700*time.Millisecond)}) // the original's
-	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before || o.c.sent.lost != 0 || o.c.rtt.backoff != 0 {
-		t.Errorf("%d spurious, window %d of %d, %d lost", i.Spurious, i.CongestionWindow, before, o.c.sent.lost)
+	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before || o.c.active.sent.lost != 0 || o.c.rtt.backoff != 0 {
+		t.Errorf("%d spurious, window %d of %d, %d lost", i.Spurious, i.CongestionWindow, before, o.c.active.sent.lost)
 	}
 }
 
@@ -287,7 +287,7 @@ func TestTimestampOfRetransmissions(t *testing.T) {
 		all := stamps()
 		for _, end := range []int64{7001, 8001, 9001, 10001} {
 			o.sleep(5 * time.Millisecond)
-			o.c.rack.reordered = reordered // what a late original shows in mid-episode
+			o.c.reordering.reordered = reordered // what a late original shows in mid-episode
 			o.ack(1, 1001, 2001, 3001, end)
 			all = append(all, stamps()...)
 		}
@@ -310,11 +310,11 @@ func TestTimestampOfRetransmissions(t *testing.T) {
 // The TSVal stands still for a second at most. An echo of it measures a round trip only of data sent once.
 func TestTimestampHold(t *testing.T) {
 	o := tenSent(t, Enabled)
-	o.c.rack.reordered = true
+	o.c.reordering.reordered = true
 	o.ack(1, 1001, 5001)
 	o.wait(30 * time.Millisecond)
 	o.drain()
-	held := o.c.stamp.last
+	held := o.c.active.stamp.last
 	for _, c := range []struct {
 		after time.Duration
 		want  uint32
@@ -323,7 +323,7 @@ func TestTimestampHold(t *testing.T) {
 		if got := o.c.timestamp(o.now); got != c.want {
 			t.Errorf("TSVal %d, want %d", got-held, c.want-held)
 		}
-		o.c.stamp.last = o.c.timestamp(o.now)
+		o.c.active.stamp.last = o.c.timestamp(o.now)
 	}
 	s := Segment{TCP: wire.TCP{Options: wire.Options{HasTimestamps: true, TSEcr: held + 1105}}}
 	for _, c := range []struct {
@@ -353,7 +353,7 @@ func TestSpuriousTimeoutByFRTO(t *testing.T) {
 		t.Fatalf("sent %d, want something new", n)
 	}
 	o.ack(2001)
-	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before || o.c.recovery.phase != noRecovery {
+	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before || o.c.active.recovery.phase != noRecovery {
 		t.Errorf("%d spurious, window %d of %d", i.Spurious, i.CongestionWindow, before)
 	}
 }
@@ -399,7 +399,7 @@ func TestUndoByDSACK(t *testing.T) {
 	o.ack(1, 1001, 4001)
 	for o.c.Transmit(o.now, 1, &o.last) {
 	}
-	if o.c.recovery.phase != fastRecovery {
+	if o.c.active.recovery.phase != fastRecovery {
 		t.Fatal("no episode")
 	}
 	o.sleep(time.Millisecond)
@@ -409,8 +409,8 @@ func TestUndoByDSACK(t *testing.T) {
 	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before {
 		t.Errorf("%d spurious, window %d of %d", i.Spurious, i.CongestionWindow, before)
 	}
-	if o.c.rack.multiplier != 1 || !o.c.rack.reordered {
-		t.Errorf("multiplier %d", o.c.rack.multiplier)
+	if o.c.reordering.multiplier != 1 || !o.c.reordering.reordered {
+		t.Errorf("multiplier %d", o.c.reordering.multiplier)
 	}
 }
 
@@ -419,7 +419,7 @@ func TestReneging(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 10001)
 	o.ack(2001, 3001, 10001) // 2001 was reported before, and is now missing
-	if o.c.sent.first().fate != sacked {
+	if o.c.active.sent.first().fate != sacked {
 		t.Fatal("the test is wrong")
 	}
 	for range 200 {
@@ -451,8 +451,8 @@ func TestAbsurdSACKs(t *testing.T) {
 	} {
 		o := tenSent(t, Disabled)
 		o.ack(1, blocks...)
-		if o.c.sent.sacked != 0 || o.c.sent.lost != 0 || o.c.stats.Spurious != 0 {
-			t.Errorf("%s: %d sacked, %d lost", name, o.c.sent.sacked, o.c.sent.lost)
+		if o.c.active.sent.sacked != 0 || o.c.active.sent.lost != 0 || o.c.stats.Spurious != 0 {
+			t.Errorf("%s: %d sacked, %d lost", name, o.c.active.sent.sacked, o.c.active.sent.lost)
 		}
 	}
 }
@@ -522,7 +522,7 @@ func TestIdleRestart(t *testing.T) {
 		}
 		o.sleep(100 * time.Millisecond)
 		o.ack(15001)
-		before := o.c.cc.Window()
+		before := o.c.active.cc.Window()
 		if before <= 10000 {
 			t.Fatalf("the window has not grown: %d", before)
 		}
@@ -565,8 +565,8 @@ func TestRetransmissionOfTheEpisodeBefore(t *testing.T) {
 	o.ack(1, 11001, 12001, 1001, 10001) // one that was sent meanwhile, too
 	next(10001)
 	o.ack(10001, 11001, 12001) // the end of the episode
-	if o.c.recovery.phase != noRecovery || o.c.stats.Spurious != 0 {
-		t.Fatalf("phase %v, %d spurious", o.c.recovery.phase, o.c.stats.Spurious)
+	if o.c.active.recovery.phase != noRecovery || o.c.stats.Spurious != 0 {
+		t.Fatalf("phase %v, %d spurious", o.c.active.recovery.phase, o.c.stats.Spurious)
 	}
 	o.sleep(50 * time.Millisecond)
 	o.ack(10001, 13001, 14001, 11001, 12001) // one more
@@ -574,8 +574,8 @@ func TestRetransmissionOfTheEpisodeBefore(t *testing.T) {
 	next(12001)
 	o.sleep(20 * time.Millisecond)
 	o.ack(12001, 13001, 14001)
-	if o.c.recovery.phase != fastRecovery || o.c.stats.Spurious != 0 {
-		t.Errorf("phase %v, %d spurious", o.c.recovery.phase, o.c.stats.Spurious)
+	if o.c.active.recovery.phase != fastRecovery || o.c.stats.Spurious != 0 {
+		t.Errorf("phase %v, %d spurious", o.c.active.recovery.phase, o.c.stats.Spurious)
 	}
 }
 
@@ -584,18 +584,18 @@ func TestTimeoutInFastRecovery(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 5001)
 	o.drain()
-	threshold := o.c.cc.SlowStartThreshold()
-	if o.c.recovery.phase != fastRecovery {
-		t.Fatalf("phase %v", o.c.recovery.phase)
+	threshold := o.c.active.cc.SlowStartThreshold()
+	if o.c.active.recovery.phase != fastRecovery {
+		t.Fatalf("phase %v", o.c.active.recovery.phase)
 	}
 	for o.c.stats.Timeouts == 0 {
 		o.now = o.c.Deadline()
 		o.c.Advance(o.now)
 	}
-	if w, s := o.c.cc.Window(), o.c.cc.SlowStartThreshold(); w != 1000+o.c.pipe() || s != threshold {
+	if w, s := o.c.active.cc.Window(), o.c.active.cc.SlowStartThreshold(); w != 1000+o.c.pipe() || s != threshold {
 		t.Errorf("window %d with %d on their way, threshold %d, before %d", w, o.c.pipe(), s, threshold)
 	}
-	if n := o.drain(); n != 1000 || o.c.sent.first().fate != flying {
+	if n := o.drain(); n != 1000 || o.c.active.sent.first().fate != flying {
 		t.Errorf("%d octets were sent again", n)
 	}
 }
@@ -607,14 +607,14 @@ func TestReorderingBeforeRetransmission(t *testing.T) {
 	o.write(repeat(30000))
 	o.drain()
 	o.sleep(100 * time.Millisecond)
-	before := o.c.cc.Window()
+	before := o.c.active.cc.Window()
 	o.ack(1, 1001, 4001)
-	if o.c.recovery.phase != fastRecovery || o.c.cc.Window() >= before {
-		t.Fatalf("phase %v, window %d", o.c.recovery.phase, o.c.cc.Window())
+	if o.c.active.recovery.phase != fastRecovery || o.c.active.cc.Window() >= before {
+		t.Fatalf("phase %v, window %d", o.c.active.recovery.phase, o.c.active.cc.Window())
 	}
 	o.ack(4001)
-	if i := o.c.Info(o.now); o.c.recovery.phase != noRecovery || i.CongestionWindow < before || i.Spurious != 1 || i.Retransmitted != 0 {
-		t.Errorf("phase %v, window %d of %d, %+v", o.c.recovery.phase, i.CongestionWindow, before, i.Counts)
+	if i := o.c.Info(o.now); o.c.active.recovery.phase != noRecovery || i.CongestionWindow < before || i.Spurious != 1 || i.Retransmitted != 0 {
+		t.Errorf("phase %v, window %d of %d, %+v", o.c.active.recovery.phase, i.CongestionWindow, before, i.Counts)
 	}
 }
 
@@ -624,8 +624,8 @@ func TestDuplicateOfTheNetwork(t *testing.T) {
 	o.ack(1, 1001, 4001)
 	o.drain()
 	o.ack(1, 1001, 2001, 1001, 5001) // the second has come twice
-	if o.c.recovery.phase != fastRecovery || o.c.stats.Spurious != 0 {
-		t.Errorf("phase %v, %d spurious", o.c.recovery.phase, o.c.stats.Spurious)
+	if o.c.active.recovery.phase != fastRecovery || o.c.stats.Spurious != 0 {
+		t.Errorf("phase %v, %d spurious", o.c.active.recovery.phase, o.c.stats.Spurious)
 	}
 	o.sleep(100 * time.Millisecond)
 	o.ack(10001, 1, 1001) // and now the first

@@ -82,7 +82,7 @@ func (r *Remnant) Receive(now Time, s *Segment) Verdict {
 
 // acknowledge makes an ACK due in answer to a segment with the flags f, a few times in five seconds.
 func (r *Remnant) acknowledge(now Time, f wire.Flags) {
-	r.ackDue = r.challenge.allow(now, challengeCount)
+	r.ackDue = r.challenge.allow(now)
 	r.challenged = r.challenged || r.ackDue && f.Has(wire.SYN)
 }
 

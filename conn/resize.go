@@ -13,25 +13,25 @@ func (c *Conn) resize(now Time, largest int) {
 	if !c.loseLarge(seq.Offset(largest)) {
 		return
 	}
-	c.rtt.cancel(now)
-	c.timer.retransmit = Never
+	c.active.timing.cancel(now)
+	c.active.timer.retransmit = Never
 	c.armRetransmit(now)
-	r := &c.recovery
+	r := &c.active.recovery
 	if r.phase != noRecovery {
 		return // its end is the end of this, too
 	}
 	r.phase, r.end = resizing, c.snd.max
 	r.reducing = false
-	c.undo = undo{again: c.undo.again[:0]}
+	c.active.undo = undo{again: c.active.undo.again[:0]}
 	c.startTimestamp(now)
-	c.probe = tailProbe{}
-	c.timer.tailProbe = Never
+	c.active.probe = tailProbe{}
+	c.active.timer.tailProbe = Never
 }
 
 // loseLarge marks the segments in flight that hold more than largest data bytes as lost, and reports whether there was any.
 // The short last segment of a record may fit.
 func (c *Conn) loseLarge(largest seq.Offset) (found bool) {
-	q := &c.sent
+	q := &c.active.sent
 	for i := q.head; i < len(q.list); i++ {
 		q.visits++
 		r := q.list[i]

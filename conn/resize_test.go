@@ -25,18 +25,18 @@ func TestPacketTooBigResendsLargeSegments(t *testing.T) {
 				o.drain()
 				o.sleep(ms)
 			}
-			window, rate := o.c.window(), o.c.rate.lost
+			window, rate := o.c.window(), o.c.active.rate.lost
 			o.tooBig()
 			o.drainInto(t, []interval{{1, 701}, {701, 1001}, {1701, 2401}, {2401, 3101}, {3101, 3701}})
-			if o.c.window() < window || o.c.rate.lost != rate || o.c.sent.flying != 4000 || o.c.stats.Spurious != 0 {
-				t.Errorf("%v: window %d, was %d; %d bytes in flight", control, o.c.window(), window, o.c.sent.flying)
+			if o.c.window() < window || o.c.active.rate.lost != rate || o.c.active.sent.flying != 4000 || o.c.stats.Spurious != 0 {
+				t.Errorf("%v: window %d, was %d; %d bytes in flight", control, o.c.window(), window, o.c.active.sent.flying)
 			}
 			o.sleep(100 * ms)
 			o.ack(1701)
 			o.ack(4001)
 			o.nothing()
-			if o.c.recovery.phase != noRecovery || o.c.window() < window || o.c.stats.Timeouts != 0 || o.c.stats.Retransmitted != 5 {
-				t.Errorf("%v: phase %d, window %d, was %d, %+v", control, o.c.recovery.phase, o.c.window(), window, o.c.stats)
+			if o.c.active.recovery.phase != noRecovery || o.c.window() < window || o.c.stats.Timeouts != 0 || o.c.stats.Retransmitted != 5 {
+				t.Errorf("%v: phase %d, window %d, was %d, %+v", control, o.c.active.recovery.phase, o.c.window(), window, o.c.stats)
 			}
 			o.tooBig() // again
 			o.nothing()
@@ -62,8 +62,8 @@ func TestPacketTooBigWithFIN(t *testing.T) {
 		if fin := o.last.TCP.Flags.Has(wire.FIN); fin != (n == 2000) {
 			t.Errorf("%d bytes: the FIN is sent again: %v", n, fin)
 		}
-		if o.c.sent.flying != int64(n)+1 {
-			t.Errorf("%d bytes: %d in flight", n, o.c.sent.flying)
+		if o.c.active.sent.flying != int64(n)+1 {
+			t.Errorf("%d bytes: %d in flight", n, o.c.active.sent.flying)
 		}
 	}
 }
@@ -82,16 +82,16 @@ func TestCongestionWhileResizing(t *testing.T) {
 		o.tooBig()
 		o.drain()
 		o.sleep(100 * ms)
-		before := o.c.cc.Window()
+		before := o.c.active.cc.Window()
 		hear(o)
-		if o.c.cc.Window() >= before || o.c.recovery.phase == resizing {
-			t.Errorf("%s: window %d, was %d, phase %d", name, o.c.cc.Window(), before, o.c.recovery.phase)
+		if o.c.active.cc.Window() >= before || o.c.active.recovery.phase == resizing {
+			t.Errorf("%s: window %d, was %d, phase %d", name, o.c.active.cc.Window(), before, o.c.active.recovery.phase)
 		}
 		o.sleep(100 * time.Millisecond)
 		o.drain()
 		o.ack(int64(o.c.snd.nxt))
-		if o.c.recovery.phase != noRecovery {
-			t.Errorf("%s: phase %d in the end", name, o.c.recovery.phase)
+		if o.c.active.recovery.phase != noRecovery {
+			t.Errorf("%s: phase %d in the end", name, o.c.active.recovery.phase)
 		}
 	}
 }

@@ -10,17 +10,18 @@ import (
 type rttEstimator struct {
 	srtt, rttvar time.Duration // srtt 0: nothing measured yet
 	minimum      time.Duration // smallest sample so far, 0: none
-	first        time.Duration // timeout before the first measurement, 0: the Config's
 	backoff      uint8         // how often the timeout has been doubled since the last progress
 
-	// One segment at a time is timed: the ACK that covers octet timed-1 ends the measurement. A retransmission of
-	// that octet spoils it, since nobody can tell which copy was acknowledged (Karn's algorithm, MUST-18).
-	timed   seq.Offset // 0: none
-	timedAt Time
+	synLost bool // the SYN was lost, and nothing has been measured since the handshake
+	probed  bool // nothing has been measured since a probe for a lost tail
+}
 
+// timing is the measurement of one segment's round trip. The ACK that covers byte end-1 ends it. A retransmission of that
+// byte cancels it, because its ACK does not tell which copy has arrived (Karn's algorithm, MUST-18).
+type timing struct {
+	end   seq.Offset // 0: nothing is being measured
+	begun Time
 	again Time // when something was last sent again, 0: nothing was
-
-	probed bool // nothing has been measured since a probe for a lost tail
 }
 
 // granularity is G of RFC 6298: the tick of the driver's timers.
@@ -29,22 +30,22 @@ const granularity = time.Millisecond
 // maxBackoff is as often as the timeout is doubled; MaxRTO cuts in long before.
 const maxBackoff = 16
 
-// synLost is called when the handshake completes after a SYN was lost: without a measurement the data begins with a
+// afterSYNLoss is called when the handshake completes after a SYN was lost: without a measurement the data begins with a
 // timeout of 3 s, as the path may be that long (RFC 6298 5.7).
-func (r *rttEstimator) synLost(cfg *Config) {
+func (r *rttEstimator) afterSYNLoss() {
 	r.backoff = 0
-	r.first = max(cfg.InitialRTO, 3*time.Second)
+	r.synLost = true
 }
 
 // start begins a measurement that the ACK of end will finish, unless one is running.
-func (r *rttEstimator) start(now Time, end seq.Offset) {
-	if r.timed == 0 {
-		r.timed, r.timedAt = end, now
+func (t *timing) start(now Time, end seq.Offset) {
+	if t.end == 0 {
+		t.end, t.begun = end, now
 	}
 }
 
 // cancel spoils a running measurement: something from it on was sent again.
-func (r *rttEstimator) cancel(now Time) { r.timed, r.again = 0, now }
+func (t *timing) cancel(now Time) { t.end, t.again = 0, now }
 
 // sample takes a measured round trip (RFC 6298 2.2 and 2.3). Only a measurement ends the backoff: until one succeeds,
 // the timeout may be shorter than the path is long (the other half of Karn's algorithm).
@@ -70,8 +71,8 @@ func (r *rttEstimator) timeout(cfg *Config) time.Duration {
 	switch {
 	case r.srtt != 0:
 		rto = r.srtt + max(granularity, 4*r.rttvar, cfg.MinRTO)
-	case r.first != 0:
-		rto = r.first
+	case r.synLost:
+		rto = max(rto, 3*time.Second)
 	}
 	if rto > cfg.MaxRTO>>r.backoff {
 		return cfg.MaxRTO // also where doubling would overflow

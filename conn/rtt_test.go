@@ -59,12 +59,13 @@ func TestRTOBounds(t *testing.T) {
 
 // Only one segment is timed at a time, and a measurement ends the backoff.
 func TestMeasurement(t *testing.T) {
-	r := rttEstimator{backoff: 3}
-	r.start(0, 100)
-	r.start(5, 200)
-	if r.timed != 100 || r.timedAt != 0 {
-		t.Errorf("timed %d since %d", r.timed, r.timedAt)
+	var m timing
+	m.start(0, 100)
+	m.start(5, 200)
+	if m.end != 100 || m.begun != 0 {
+		t.Errorf("the ACK of byte %d is measured since %d", m.end, m.begun)
 	}
+	r := rttEstimator{backoff: 3}
 	r.sample(ms)
 	if r.backoff != 0 {
 		t.Errorf("backoff %d after a measurement", r.backoff)

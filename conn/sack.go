@@ -29,8 +29,8 @@ func (c *Conn) takeSACK(s *Segment, ack seq.Offset, a *arrival) {
 		if i == 1 && first.Size() > 0 && block.Start <= first.Start && first.End <= block.End {
 			c.takeDSACK(first, a)
 		}
-		if start, end := max(block.Start, una), min(block.End, c.snd.nxt); start < end && !c.sent.empty() {
-			c.sent.sack(start, end, a)
+		if start, end := max(block.Start, una), min(block.End, c.snd.nxt); start < end && !c.active.sent.empty() {
+			c.active.sent.sack(start, end, a)
 		}
 	}
 }
@@ -39,16 +39,16 @@ func (c *Conn) takeSACK(s *Segment, ack seq.Offset, a *arrival) {
 func (c *Conn) takeDSACK(block buffer.Range, a *arrival) {
 	a.repeated += block.Size()
 	c.stats.Duplicates++
-	if c.undo.again.Contains(block.Start, block.End) { // and not a copy the network made
+	if c.active.undo.again.Contains(block.Start, block.End) { // and not a copy the network made
 		a.needless += block.Size()
 	}
-	c.rack.duplicated(c.snd.una, c.snd.nxt)
+	c.widenReorderWindow(c.snd.una, c.snd.nxt)
 }
 
 // renege takes everything the peer has reported out of order for lost: it has thrown that away, as it may (RFC 2018 8).
 func (c *Conn) renege(now Time) {
-	for _, r := range c.sent.list[c.sent.head:] {
-		c.sent.visits++
+	for _, r := range c.active.sent.list[c.active.sent.head:] {
+		c.active.sent.visits++
 		if r.fate == sacked {
 			c.lose(now, r)
 		}

@@ -79,14 +79,14 @@ func (c *costly) give(number int64, blocks ...int64) {
 		s.TCP.Options.SACK[i/2] = wire.SACKBlock{Left: testISS + uint32(blocks[i]), Right: testISS + uint32(blocks[i+1])}
 		s.TCP.Options.SACKCount++
 	}
-	before := c.c.sent.visits
+	before := c.c.active.sent.visits
 	c.c.Receive(c.now, &s)
 	c.transmit()
-	n := c.c.sent.visits - before
+	n := c.c.active.sent.visits - before
 	c.acks++
 	c.total += n
 	c.most = max(c.most, n)
-	c.large = max(c.large, c.c.sent.len())
+	c.large = max(c.large, c.c.active.sent.len())
 	c.now = c.now.Add(10 * time.Microsecond)
 	if c.c.Deadline() <= c.now {
 		c.c.Advance(c.now)
@@ -142,7 +142,7 @@ func TestHostileSACKCost(t *testing.T) {
 			}},
 			{"forgets", func(c *costly, una, i int64) {
 				if i%1000 == 999 {
-					c.now = c.c.timer.retransmit
+					c.now = c.c.active.timer.retransmit
 					c.c.Advance(c.now)
 					c.transmit()
 				}
@@ -151,7 +151,7 @@ func TestHostileSACKCost(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s of %d", p.name, mss), func(t *testing.T) {
 				c := newCostly(t, mss)
-				sent := c.c.sent.len()
+				sent := c.c.active.sent.len()
 				for i := range int64(acks) {
 					p.give(c, int64(c.c.snd.una), i)
 				}

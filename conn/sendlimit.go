@@ -31,7 +31,7 @@ func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 		return 0, sendWhenWindow
 	}
 	congestion := c.window() - c.pipe()
-	if c.recovery.fresh > 0 {
+	if c.active.recovery.fresh > 0 {
 		congestion = max(congestion, int64(size))
 	}
 	if congestion < int64(size) && congestion < waiting && c.pipe() > 0 {
@@ -71,5 +71,5 @@ func (c *Conn) mustWait(n int64, size int) bool {
 	if n%int64(size) == 0 || s.finQueued || s.force || s.urgent > s.nxt || s.nxt < s.max {
 		return false
 	}
-	return s.more || c.nagle == Nagle && s.una < s.small
+	return s.more || c.nagle == Nagle && s.una < c.active.small
 }

@@ -41,25 +41,25 @@ func TestSendLimit(t *testing.T) {
 		{"no probe: it has opened", 5000, 0, 3000, 10000, 1, func(c *Conn) { c.snd.probe = true }, 1000, sendData},
 		{"Nagle, nothing in flight", 100, 0, 65535, 10000, 1, nagle, 100, sendData},
 		{"Nagle, a small one in flight", 200, 100, 65535, 10000, 1, nagle, 0, sendNothing},
-		{"Nagle, full ones in flight", 2100, 2000, 65535, 10000, 1, func(c *Conn) { c.nagle, c.snd.small = Nagle, 0 }, 100, sendData},
+		{"Nagle, full ones in flight", 2100, 2000, 65535, 10000, 1, func(c *Conn) { c.nagle, c.active.small = Nagle, 0 }, 100, sendData},
 		{"Nagle sends the whole ones", 2300, 100, 65535, 10000, 9000, nagle, 2000, sendData},
 		{"Nagle, but the end is known", 200, 100, 65535, 10000, 1, func(c *Conn) { nagle(c); c.snd.finQueued = true }, 100, sendData},
 		{"Nagle, but urgent", 200, 100, 65535, 10000, 1, func(c *Conn) { nagle(c); c.snd.urgent = 201 }, 100, sendData},
 		{"the FIN alone", 100, 100, 65535, 10000, 1, func(c *Conn) { c.snd.finQueued = true }, 0, sendData},
 		{"the FIN and a full window", 100, 100, 100, 10000, 1, func(c *Conn) { c.snd.finQueued = true }, 0, sendWhenWindow},
-		{"duplicate ACKs make room", 5000, 2000, 65535, 2500, 1, func(c *Conn) { c.recovery.left = 1000 }, 1000, sendData},
+		{"duplicate ACKs make room", 5000, 2000, 65535, 2500, 1, func(c *Conn) { c.active.recovery.left = 1000 }, 1000, sendData},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			conn := Conn{awake: new(awake)}
+			conn := Conn{active: new(active)}
 			s := &conn.snd
 			s.una, s.nxt, s.max = 1, 1+c.sent, 1+c.sent
 			s.buf = buffer.SendAt(1)
 			s.buf.Append(buffer.Heap{}, make([]byte, c.written))
 			if c.sent > 0 {
-				conn.sent.push(record{start: 1, end: 1 + c.sent})
+				conn.active.sent.push(record{start: 1, end: 1 + c.sent})
 			}
 			s.edge, s.largest = 1+seq.Offset(c.window), 65535
-			conn.cc = cc.NewReno(size, c.cwnd)
+			conn.active.cc = cc.NewReno(size, c.cwnd)
 			if c.change != nil {
 				c.change(&conn)
 			}
@@ -73,8 +73,8 @@ func TestSendLimit(t *testing.T) {
 // nagle: everything sent so far ended in a small segment.
 func nagle(c *Conn) {
 	c.nagle = Nagle
-	c.snd.small = c.snd.nxt
+	c.active.small = c.snd.nxt
 	if c.snd.nxt == 1 {
-		c.snd.small = 0
+		c.active.small = 0
 	}
 }

@@ -35,7 +35,7 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 		// Simultaneous open: both sides' SYNs crossed (MUST-10). The timer goes on, now for a SYN-ACK.
 		c.setState(SynReceived)
 		c.snd.nxt = 0
-		c.rtt.cancel(now)
+		c.active.timing.cancel(now)
 		return VerdictAccepted
 	}
 	c.snd.wl1, c.snd.wl2 = 0, 1
@@ -52,12 +52,12 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 // that the peer still has, in TIME-WAIT for example, and our RST ends that: the second SYN need not wait for the
 // retransmission timeout. The first has been answered, so the round trip of the second is measured.
 func (c *Conn) repeatSYN(now Time) {
-	if c.synAgain || c.snd.max == 0 || c.recovery.timeouts > 0 {
+	if c.active.synAgain || c.snd.max == 0 || c.timeouts > 0 {
 		return
 	}
-	c.synAgain = true
+	c.active.synAgain = true
 	c.snd.nxt = 0
-	c.rtt.cancel(now)
+	c.active.timing.cancel(now)
 }
 
 // acceptSYN takes the peer's initial sequence number, window and options from its SYN or SYN-ACK.
@@ -108,5 +108,5 @@ func (c *Conn) synHeader(now Time, out *Outgoing) {
 		out.TCP.Ack = seq.Wire(c.rcv.irs, 1)
 		c.rcv.acked = 1
 	}
-	out.TCP.Flags = c.ecn.offer(out.TCP.Flags, c.cfg.ECN, c.recovery.timeouts > 0)
+	out.TCP.Flags = c.ecn.offer(out.TCP.Flags, c.cfg.ECN, c.timeouts > 0)
 }

@@ -17,10 +17,10 @@ type tailProbe struct {
 // armProbe starts the timer for a probe, if there is something it could find out, the one before has been answered, and a
 // round trip has been measured since (RFC 8985 7.2, 7.3).
 func (c *Conn) armProbe(now Time) {
-	c.timer.tailProbe = Never
-	q := &c.sent
-	if !c.sack || c.recovery.phase != noRecovery || c.probe.end != 0 || q.flying == 0 || q.sacked > 0 ||
-		c.rtt.backoff > 0 || c.rtt.probed || c.timer.retransmit == Never || !c.state.synchronized() {
+	c.active.timer.tailProbe = Never
+	q := &c.active.sent
+	if !c.sack || c.active.recovery.phase != noRecovery || c.active.probe.end != 0 || q.flying == 0 || q.sacked > 0 ||
+		c.rtt.backoff > 0 || c.rtt.probed || c.active.timer.retransmit == Never || !c.state.synchronized() {
 		return
 	}
 	wait := time.Second
@@ -30,7 +30,7 @@ func (c *Conn) armProbe(now Time) {
 			wait += maxPeerDelay
 		}
 	}
-	c.timer.tailProbe = min(now.Add(wait), c.timer.retransmit)
+	c.active.timer.tailProbe = min(now.Add(wait), c.active.timer.retransmit)
 }
 
 // scheduling is how long a peer may be kept from answering by whatever else its processor does: on a path of
@@ -42,15 +42,15 @@ const maxPeerDelay = 200 * time.Millisecond
 
 // probeTimeout makes Transmit send the probe, and gives it its own time to be answered (RFC 8985 7.3).
 func (c *Conn) probeTimeout(now Time) {
-	c.timer.tailProbe = Never
-	c.probe.due = true
-	c.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
+	c.active.timer.tailProbe = Never
+	c.active.probe.due = true
+	c.active.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
 }
 
 // probeAnswered takes an ACK while a probe is out, and ends its episode when it is known whether it was needed
 // (RFC 8985 7.4).
 func (c *Conn) probeAnswered(now Time, s *Segment, a *arrival) {
-	p := &c.probe
+	p := &c.active.probe
 	switch {
 	case p.end == 0 || c.snd.una < p.end && a.repeated == 0:
 		return
@@ -58,14 +58,14 @@ func (c *Conn) probeAnswered(now Time, s *Segment, a *arrival) {
 		// Something new is acknowledged like anything else; and what came twice had not been lost.
 	case c.snd.una > p.end:
 		// The probe has repaired a loss before it was noticed. That is congestion all the same.
-		if c.recovery.phase == noRecovery {
-			c.undo.armed = false // what it would give back is no longer the last reduction
-			c.cc.OnLoss(c.lossNow(now))
+		if c.active.recovery.phase == noRecovery {
+			c.active.undo.armed = false // what it would give back is no longer the last reduction
+			c.active.cc.OnLoss(c.lossNow(now))
 			c.ecn.reduced()
-			c.cc.OnRecovered()
+			c.active.cc.OnRecovered()
 		}
 	case a.advanced || s.TCP.Options.SACKCount > 0:
 		return // the other copy may still be on its way
 	}
-	c.probe = tailProbe{}
+	c.active.probe = tailProbe{}
 }

@@ -16,70 +16,71 @@ type timers struct {
 	slow Time
 	// ack: a delayed ACK is due.
 	ack Time
-	// keepAlive: the connection may have been idle for long enough.
-	keepAlive Time
 	// orphan is when a connection that the application has closed may have to end (FIN-WAIT-2, linger, scarce memory).
 	orphan Time
-	// sleep: the connection may have been idle for so long that it goes to sleep.
-	sleep Time
+	// idle: the connection may have been idle for so long that active is not needed.
+	idle Time
 }
 
-var noTimers = timers{Never, Never, Never, Never, Never, Never, Never, Never, Never, Never}
+var noTimers = timers{Never, Never, Never, Never, Never, Never, Never, Never, Never}
 
 func (t *timers) earliest() Time {
-	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.pace, t.slow, t.ack, t.keepAlive, t.orphan, t.sleep)
+	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.pace, t.slow, t.ack, t.orphan, t.idle)
 }
 
 // Deadline is when Advance must be called at the latest; [Never] when nothing is due.
 func (c *Conn) Deadline() Time {
-	if c.awake == nil {
-		return c.dormant.keepAlive
+	if c.active == nil {
+		return c.keepAliveTimer
 	}
-	return c.timer.earliest()
+	return min(c.keepAliveTimer, c.active.timer.earliest())
 }
 
 // Advance tells the connection what time it is. Calling it early or twice is harmless.
 func (c *Conn) Advance(now Time) {
-	if now < c.Deadline() {
-		return
+	if c.active != nil && now >= c.active.timer.earliest() {
+		c.expire(now)
 	}
-	c.wake()
-	if now >= c.timer.pace {
-		c.timer.pace = Never // Transmit will see
+	if now >= c.keepAliveTimer {
+		c.keepAliveTimeout(now)
 	}
-	if now >= c.timer.slow {
-		c.timer.slow = Never
+}
+
+// expire runs the timers of active that have expired.
+func (c *Conn) expire(now Time) {
+	if now >= c.active.timer.pace {
+		c.active.timer.pace = Never // Transmit will see
 	}
-	if now >= c.timer.ack {
-		c.timer.ack = Never
+	if now >= c.active.timer.slow {
+		c.active.timer.slow = Never
+	}
+	if now >= c.active.timer.ack {
+		c.active.timer.ack = Never
 		c.ack.due = true
 	}
-	if now >= c.timer.giveUp {
+	if now >= c.active.timer.giveUp {
 		c.fail(c.timeoutError())
 		return
 	}
-	if now >= c.timer.orphan {
+	if now >= c.active.timer.orphan {
 		if c.orphanTimeout(now); c.state == Closed {
 			return
 		}
 	}
-	if now >= min(c.timer.reorder, c.timer.tailProbe, c.timer.retransmit) {
+	if now >= min(c.active.timer.reorder, c.active.timer.tailProbe, c.active.timer.retransmit) {
 		c.checkLimited(now)
 	}
-	if now >= c.timer.reorder {
+	if now >= c.active.timer.reorder {
 		c.reorderTimeout(now)
 	}
-	if now >= c.timer.tailProbe {
+	if now >= c.active.timer.tailProbe {
 		c.probeTimeout(now)
 	}
-	if now >= c.timer.retransmit {
-		c.timer.retransmit = Never
+	if now >= c.active.timer.retransmit {
+		c.active.timer.retransmit = Never
 		c.retransmitTimeout(now)
 	}
-	if now >= c.timer.keepAlive {
-		c.keepAliveTimeout(now)
-	}
-	if now >= c.timer.sleep {
-		c.sleepTimeout(now)
+	if now >= c.active.timer.idle {
+		c.idleTimeout(now)
 	}
 }

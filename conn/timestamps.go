@@ -55,11 +55,11 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 	if ms < 0 || time.Duration(ms)*time.Millisecond > now.Sub(0) {
 		return 0, false // not a value we ever sent
 	}
-	if c.stamp.holds && o.TSEcr == c.stamp.held {
+	if c.active.stamp.holds && o.TSEcr == c.active.stamp.held {
 		return a.rtt(), a.newest.end != 0 && !a.newest.again // Karn's algorithm: many segments carried it
 	}
-	old := c.rtt.again != 0 && seq.Less(o.TSEcr, c.clock(c.rtt.again))
-	if old && (a.repeated > 0 || !c.sack) && now.Sub(c.rtt.again) >= c.rtt.minimum {
+	old := c.active.timing.again != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.again))
+	if old && (a.repeated > 0 || !c.sack) && now.Sub(c.active.timing.again) >= c.rtt.minimum {
 		return 0, false
 	}
 	return max(time.Duration(ms), 1) * time.Millisecond, true
@@ -83,8 +83,12 @@ const maxTimestampHold = 1000
 // retransmission has overtaken, and each of these needs a retransmission too. Where a retransmission overtakes more than
 // one segment on average, recovery never ends.
 func (c *Conn) timestamp(now Time) uint32 {
-	v, t := c.clock(now), &c.stamp
-	if c.recovery.phase == noRecovery || !c.rack.reordered || v == t.last || v-t.last > maxTimestampHold {
+	v := c.clock(now)
+	if c.active == nil {
+		return v
+	}
+	t := &c.active.stamp
+	if c.active.recovery.phase == noRecovery || !c.reordering.reordered || v == t.last || v-t.last > maxTimestampHold {
 		return v
 	}
 	t.held, t.holds = t.last, true
@@ -93,4 +97,4 @@ func (c *Conn) timestamp(now Time) uint32 {
 
 // startTimestamp advances the TSVal at the beginning of an episode, whose retransmissions then differ from what was sent
 // before (RFC 3522 3.2).
-func (c *Conn) startTimestamp(now Time) { c.stamp.last = c.clock(now) }
+func (c *Conn) startTimestamp(now Time) { c.active.stamp.last = c.clock(now) }

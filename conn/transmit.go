@@ -12,12 +12,11 @@ import (
 //
 // What it builds counts as sent; nothing asks "is there something to send?" beforehand.
 func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
-	if c.awake == nil {
-		return false
-	}
 	if !c.transmit(now, limit, out) {
-		c.clockIn(now)
-		c.armSleep(now)
+		if c.active != nil {
+			c.clockIn(now)
+			c.armIdle(now)
+		}
 		return false
 	}
 	n := uint64(segments(out.Len, out.SegmentSize))
@@ -41,7 +40,13 @@ func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 	case TimeWait:
 		return c.transmitACK(now, out)
 	}
-	return c.probe.due && c.transmitProbe(now, out) || c.recovery.fresh > 0 && c.transmitFresh(now, limit, out) ||
+	if c.active == nil {
+		if c.snd.nxt == c.snd.end() {
+			return c.transmitACK(now, out)
+		}
+		c.resume()
+	}
+	return c.active.probe.due && c.transmitProbe(now, out) || c.active.recovery.fresh > 0 && c.transmitFresh(now, limit, out) ||
 		c.transmitLost(now, limit, out) || c.transmitNew(now, limit, out) || c.transmitACK(now, out)
 }
 
@@ -68,10 +73,10 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 		return false
 	}
 	c.synHeader(now, out)
-	if c.recovery.timeouts == 0 {
-		c.rtt.start(now, 1)
+	if c.timeouts == 0 {
+		c.active.timing.start(now, 1)
 	}
-	if c.recovery.timeouts > 0 || c.synAgain && c.state == SynSent {
+	if c.timeouts > 0 || c.active.synAgain && c.state == SynSent {
 		out.Note = NoteRetransmission
 		c.stats.Retransmitted++
 	}
@@ -87,8 +92,8 @@ func (c *Conn) transmitFresh(now Time, limit int, out *Outgoing) bool {
 	if c.transmitNew(now, limit, out) {
 		return true
 	}
-	r := &c.recovery
-	if c.timer.pace != Never {
+	r := &c.active.recovery
+	if c.active.timer.pace != Never {
 		return false
 	}
 	if r.fresh == frtoSegments {
@@ -100,8 +105,8 @@ func (c *Conn) transmitFresh(now Time, limit int, out *Outgoing) bool {
 
 // transmitLost sends again the first of what has been found lost.
 func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
-	q, s := &c.sent, &c.snd
-	if q.lost == 0 || c.recovery.fresh > 0 {
+	q, s := &c.active.sent, &c.snd
+	if q.lost == 0 || c.active.recovery.fresh > 0 {
 		return false
 	}
 	at := q.losses[0].start
@@ -132,10 +137,10 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	if data > size {
 		out.SegmentSize = int(size)
 	}
-	c.rtt.cancel(now)
+	c.active.timing.cancel(now)
 	c.emit(out, at, int(data))
 	out.Note = NoteRetransmission
-	if c.recovery.phase == fastRecovery {
+	if c.active.recovery.phase == fastRecovery {
 		out.Note = NoteFastRetransmission
 	}
 	c.resend(now, i, n, int(size))
@@ -149,12 +154,12 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 			c.resend(now, len(q.list)-1, 1, 1)
 		}
 	}
-	c.recovery.prr.out += n
-	c.pacer.sent(n, c.pacingRate())
-	c.undo.resent(c.stamp.last, at, n)
-	if at == s.una && c.recovery.phase == fastRecovery && c.timer.retransmit != Never {
+	c.active.recovery.prr.out += n
+	c.active.pacer.sent(n, c.pacingRate())
+	c.active.undo.resent(c.active.stamp.last, at, n)
+	if at == s.una && c.active.recovery.phase == fastRecovery && c.active.timer.retransmit != Never {
 		// The repair gets a whole timeout: what is left of the original's may be shorter than a round trip (as on Linux).
-		c.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
+		c.active.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
 	}
 	c.armRetransmit(now)
 	return true
@@ -163,8 +168,8 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 // transmitProbe sends the probe for a lost tail: something new if the peer's window lets it, though congestion control
 // would not, or else the last segment again (RFC 8985 7.3).
 func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
-	q, s := &c.sent, &c.snd
-	c.probe.due = false
+	q, s := &c.active.sent, &c.snd
+	c.active.probe.due = false
 	if q.empty() || s.windowClosed() {
 		return false
 	}
@@ -174,8 +179,8 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	out.Note = NoteTailProbe
 	if n := min(int(s.buf.End()-s.nxt), size); n > 0 && s.nxt+seq.Offset(n) <= s.edge {
 		c.transmitNext(now, out, n, size)
-		c.probe.end, c.probe.repeat = s.nxt, false
-		c.timer.tailProbe = Never // sending it has armed another, which is for when this one is answered
+		c.active.probe.end, c.active.probe.repeat = s.nxt, false
+		c.active.timer.tailProbe = Never // sending it has armed another, which is for when this one is answered
 		return true
 	}
 	i := len(q.list) - 1
@@ -189,11 +194,11 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	}
 	c.header(now, out, 0, start)
 	out.Note = NoteTailRetransmission
-	c.rtt.cancel(now)
+	c.active.timing.cancel(now)
 	n := q.list[i].size()
 	c.emit(out, start, int(min(n, int64(s.buf.End()-start))))
 	c.resend(now, i, n, size)
-	c.probe.end, c.probe.repeat = s.nxt, true
+	c.active.probe.end, c.active.probe.repeat = s.nxt, true
 	return true
 }
 
@@ -201,28 +206,28 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
 	if s.nxt >= s.end() && !s.probe {
-		c.pacer.held = c.pacer.held && c.sent.lost > 0
-		c.chrono.window = false
+		c.active.pacer.held = c.active.pacer.held && c.active.sent.lost > 0
+		c.active.chrono.window = false
 		return false
 	}
-	if c.timer.slow != Never {
+	if c.active.timer.slow != Never {
 		return false
 	}
 	if c.ecn.cwr && s.nxt == s.max {
 		limit = 0 // a segment by itself says so: of a superframe, only the first must
 	}
-	if c.sent.empty() && c.rate.limited != 0 {
-		c.cc.OnRestart(time.Duration(now))
+	if c.active.sent.empty() && c.active.rate.limited != 0 {
+		c.active.cc.OnRestart(time.Duration(now))
 	}
-	if c.sent.empty() && c.lastSent != 0 && now.Sub(c.lastSent) > c.rtt.timeout(c.cfg) {
-		c.cc.OnIdle()
+	if c.active.sent.empty() && c.lastSent != 0 && now.Sub(c.lastSent) > c.rtt.timeout(c.cfg) {
+		c.active.cc.OnIdle()
 		c.lastSent = now
 	}
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
 	n, verdict := c.sendLimit(size, limit, c.paceRoom(now, size))
-	c.chrono.window = verdict == sendWhenWindow
-	c.pacer.held = c.pacer.held && verdict == sendData
+	c.active.chrono.window = verdict == sendWhenWindow
+	c.active.pacer.held = c.active.pacer.held && verdict == sendData
 	switch verdict {
 	case sendNothing:
 		return false
@@ -255,17 +260,17 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	}
 	at := s.nxt
 	if s.una == s.max { // the timer may be running, as persist timer; from now on it is for this (RFC 6298 5.1)
-		c.timer.retransmit, c.timer.giveUp = Never, Never
+		c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
 	}
 	c.emit(out, at, n)
-	c.lastSent, c.roused = now, false
+	c.lastSent = now
 	s.nxt = at + seq.Offset(n) + finLen(out)
 	again := at < s.max
 	if again {
 		out.Note = NoteRetransmission
-		c.rtt.cancel(now)
+		c.active.timing.cancel(now)
 	} else if s.nxt > at {
-		c.rtt.start(now, s.nxt)
+		c.active.timing.start(now, s.nxt)
 		c.allowMarks(out)
 	}
 	if s.nxt > at {
@@ -273,11 +278,11 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	}
 	s.max = max(s.max, s.nxt)
 	if n%size != 0 {
-		s.small = s.nxt
+		c.active.small = s.nxt
 	}
-	c.recovery.prr.out += int64(n)
-	c.pacer.sent(int64(n), c.pacingRate())
-	c.recovery.fresh = max(0, c.recovery.fresh-segments(n, size))
+	c.active.recovery.prr.out += int64(n)
+	c.active.pacer.sent(int64(n), c.pacingRate())
+	c.active.recovery.fresh = max(0, c.active.recovery.fresh-segments(n, size))
 	c.armRetransmit(now)
 	c.armProbe(now)
 }

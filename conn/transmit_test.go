@@ -27,8 +27,8 @@ func TestTransmitFollowsItsLimit(t *testing.T) {
 		}
 		return int64(out.TCP.Seq - testISS), int64(out.Len)
 	}
-	for o.c.cc.Window() < 2<<20 || o.c.snd.una < o.c.snd.buf.End() {
-		o.c.Write(o.now, make([]byte, min(1<<20, max(0, 2<<20-o.c.cc.Window()))))
+	for o.c.active.cc.Window() < 2<<20 || o.c.snd.una < o.c.snd.buf.End() {
+		o.c.Write(o.now, make([]byte, min(1<<20, max(0, 2<<20-o.c.active.cc.Window()))))
 		end := int64(0)
 		for at, n := next(); n > 0; at, n = next() {
 			end = at + n

@@ -115,14 +115,14 @@ type number int64
 func (n *number) Add(change int64) int64 { *n += number(change); return int64(*n) }
 func (n *number) Load() int64            { return int64(*n) }
 
-// A connection counts as a bulk receiver until it has read little for some seconds, ends, or sleeps.
+// A connection counts as a bulk receiver until it has read little for some seconds, ends, or hibernates.
 func TestBulkReceiversAreCounted(t *testing.T) {
 	var count number
 	cfg := Config{BulkReceivers: &count}.WithDefaults()
 	for name, end := range map[string]func(*Conn){
 		"little is read":       func(c *Conn) { c.noteBulk(2e9+Time(bulkTime), bulkBytes-1) },
 		"the connection fails": func(c *Conn) { c.fail(ErrReset) },
-		"it sleeps":            func(c *Conn) { c.sleep(20e9) },
+		"it hibernates":        func(c *Conn) { c.hibernate(20e9) },
 		"TIME-WAIT": func(c *Conn) {
 			c.setState(FinWait1)
 			c.setState(FinWait2)
@@ -131,7 +131,7 @@ func TestBulkReceiversAreCounted(t *testing.T) {
 	} {
 		c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20, Near: true})
 		c.state = Established
-		c.cc = c.newController(10_000)
+		c.active.cc = c.newController(10_000)
 		for _, step := range []struct {
 			at   Time
 			n    int

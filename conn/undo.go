@@ -27,9 +27,9 @@ const maxAgain = 64
 
 // beginUndo is called when an episode begins.
 func (c *Conn) beginUndo() {
-	c.undo = undo{again: c.undo.again[:0], armed: true}
-	if c.sent.resending > 0 {
-		c.undo.note(c.sent.stamp)
+	c.active.undo = undo{again: c.active.undo.again[:0], armed: true}
+	if c.active.sent.resending > 0 {
+		c.active.undo.note(c.active.sent.stamp)
 	}
 }
 
@@ -54,12 +54,12 @@ func (u *undo) resent(stamp uint32, at seq.Offset, n int64) {
 
 // spurious reports whether the ACK proves that the episode was for nothing.
 func (c *Conn) spurious(s *Segment, a *arrival) bool {
-	u := &c.undo
+	u := &c.active.undo
 	if !u.armed {
 		return false
 	}
 	if !u.sent { // whatever was taken for lost has arrived before its turn to be sent again came
-		return c.recovery.phase == fastRecovery && c.sent.lost == 0
+		return c.active.recovery.phase == fastRecovery && c.active.sent.lost == 0
 	}
 	u.octets -= a.needless
 	switch {
@@ -68,9 +68,9 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 		return true
 	case a.needless > 0 && u.octets <= 0:
 		return true
-	case c.recovery.phase == timeoutRecovery && a.unlost:
+	case c.active.recovery.phase == timeoutRecovery && a.unlost:
 		// Unless it is all acknowledged at once: then it tells nothing (RFC 5682 2.1, step 2).
-		return c.snd.una < c.recovery.end || c.recovery.frto == frtoProbes
+		return c.snd.una < c.active.recovery.end || c.active.recovery.frto == frtoProbes
 	}
 	return false
 }
@@ -78,22 +78,22 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 // undoEpisode gives back what the episode took. The backoff goes when a round trip has been measured, which the ACK that
 // proves a timeout spurious mostly does: until then the timeout may still be shorter than the path (as RFC 4015 3.4 has it).
 func (c *Conn) undoEpisode(now Time) {
-	c.undo.armed = false
-	if !c.undo.congested {
-		c.cc.OnSpurious()
+	c.active.undo.armed = false
+	if !c.active.undo.congested {
+		c.active.cc.OnSpurious()
 		c.ecn.cwr = false
 	}
 	c.stats.Spurious++
-	if !c.undo.timeout {
-		c.rack.reordered = true // what was taken for lost had been overtaken
+	if !c.active.undo.timeout {
+		c.reordering.reordered = true // what was taken for lost had been overtaken
 	}
-	if c.recovery.phase == noRecovery {
+	if c.active.recovery.phase == noRecovery {
 		return
 	}
-	c.sent.fliesAgain()
+	c.active.sent.fliesAgain()
 	c.leaveRecovery()
-	if c.sent.sacked > 0 {
+	if c.active.sent.sacked > 0 {
 		// No tail probe runs. Loss detection gets another chance even if no ACK follows, without a timeout.
-		c.timer.reorder = now.Add(c.reorderWindow())
+		c.active.timer.reorder = now.Add(c.reorderWindow())
 	}
 }

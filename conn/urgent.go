@@ -28,9 +28,6 @@ func (c *Conn) receiveUrgent(s *Segment, at seq.Offset) {
 // Urgent reports whether urgent data is ahead of what Read will return next, and how many octets there are to its end
 // as far as is known (MUST-32, MUST-33).
 func (c *Conn) Urgent() (remaining int, pending bool) {
-	if c.awake == nil {
-		return 0, false
-	}
 	n := int(c.rcv.urgent - c.rcv.buf.Start())
 	return max(n, 0), n > 0
 }

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"math"
+	"time"
 
 	"minitcp/conn/buffer"
 	"minitcp/conn/seq"
@@ -26,7 +27,16 @@ const never seq.Offset = math.MaxInt64
 
 // sendSpace is what we send: RFC 9293's SND variables, unwrapped.
 type sendSpace struct {
-	iss uint32
+	iss   uint32
+	scale uint8 // Snd.Wind.Shift
+
+	fixed     bool // the application has set limit
+	more      bool // the application is about to write on
+	finQueued bool // the application wants no more sent after buf
+	blocked   bool // the congestion window, and nothing else, held Transmit back since the last ACK
+	force     bool // the override timer ran out: send a small segment anyway (RFC 9293 3.8.6.2.1)
+	probe     bool // the persist timer ran out: probe the closed window
+
 	una seq.Offset // oldest unacknowledged octet
 	nxt seq.Offset // next octet to send
 	max seq.Offset // one past the highest octet ever sent
@@ -36,18 +46,10 @@ type sendSpace struct {
 	wl2     seq.Offset
 	window  int64 // SND.WND as the last acceptable segment had it
 	largest int64 // largest window the peer ever offered (MAX.SND.WND)
-	scale   uint8 // Snd.Wind.Shift
 
-	buf       buffer.Send
-	urgent    seq.Offset // SND.UP: one past the last urgent octet, 0: none
-	small     seq.Offset // one past the last segment sent that was not full
-	limit     int        // most octets buf may hold
-	fixed     bool       // the application has set that
-	more      bool       // the application is about to write on
-	finQueued bool       // the application wants no more sent after buf
-	blocked   bool       // the congestion window, and nothing else, held Transmit back since the last ACK
-	force     bool       // the override timer ran out: send a small segment anyway (RFC 9293 3.8.6.2.1)
-	probe     bool       // the persist timer ran out: probe the closed window
+	buf    buffer.Send
+	urgent seq.Offset // SND.UP: one past the last urgent octet, 0: none
+	limit  int        // most octets buf may hold
 }
 
 // finAcked reports whether the peer has acknowledged our FIN.
@@ -74,19 +76,21 @@ func (s *sendSpace) next() seq.Offset {
 // receiveSpace is what we receive: RFC 9293's RCV variables, unwrapped.
 type receiveSpace struct {
 	irs     uint32
-	buf     buffer.Receive
-	edge    seq.Offset // first octet we have not offered room for; never moves back (SHLD-14)
-	limit   int        // most unread octets to hold
-	tuning  receiveTuning
-	size    int32      // bytes in the peer's full segments, for the delayed ACK
-	last    int32      // bytes in the last segment that came in order
-	scale   uint8      // Rcv.Wind.Shift
-	discard bool       // the application wants no more data
-	finDone bool       // the peer's FIN has come, and everything before it too
-	acked   seq.Offset // Last.ACK.sent
-	read    seq.Offset // how far the application had read by then
-	urgent  seq.Offset // RCV.UP, 0: none
-	finAt   seq.Offset // where the peer's FIN is, once it has come
+	size    int32 // bytes in the peer's full segments, for the delayed ACK
+	last    int32 // bytes in the last segment that came in order
+	scale   uint8 // Rcv.Wind.Shift
+	discard bool  // the application wants no more data
+	finDone bool  // the peer's FIN has come, and everything before it too
+	fixed   bool  // the application has set limit
+
+	buf    buffer.Receive
+	edge   seq.Offset    // first octet we have not offered room for; never moves back (SHLD-14)
+	limit  int           // most unread octets to hold
+	rtt    time.Duration // a round trip as receiveTuning has measured it; 0: not yet
+	acked  seq.Offset    // Last.ACK.sent
+	read   seq.Offset    // how far the application had read by then
+	urgent seq.Offset    // RCV.UP, 0: none
+	finAt  seq.Offset    // where the peer's FIN is, once it has come
 	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in Config.BulkReceivers.
 	bulkSince Time
 }

@@ -258,7 +258,7 @@ func TestWindowTakenBackToZero(t *testing.T) {
 	}
 	o.in(segment{flags: ack, seq: 1, ack: 1461})
 	o.nothing()
-	if timers := o.c.timer; timers.earliest() != timers.sleep {
+	if timers := o.c.active.timer; timers.earliest() != timers.idle {
 		t.Errorf("something is due though all is acknowledged: %v", timers)
 	}
 }

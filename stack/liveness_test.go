@@ -99,37 +99,6 @@ func TestKeepAliveIsOn(t *testing.T) {
 	})
 }
 
-// A connection that keep-alive wakes sleeps again a second after the answer, at both ends.
-func TestKeepAliveLeavesConnectionsAsleep(t *testing.T) {
-	within(t, func(t *testing.T) {
-		p := newPair(t, Config{})
-		c, s := p.connect(p.listen())
-		write(t, c, "x")
-		wantRead(t, s, "x")
-		awake, all := 0, 0
-		time.Sleep(time.Minute + 50*time.Millisecond)
-		for range 600 {
-			time.Sleep(100 * time.Millisecond)
-			quiet()
-			for _, end := range []*Conn{c, s} {
-				if all++; !end.asleep() {
-					awake++
-				}
-			}
-		}
-		if awake == 0 || awake > all/5 {
-			t.Errorf("connections were awake in %d of %d samples, want at most a fifth", awake, all)
-		}
-	})
-}
-
-// asleep reports whether c is dormant.
-func (c *Conn) asleep() bool {
-	c.entry.mu.Lock()
-	defer c.entry.mu.Unlock()
-	return c.tcp.Dormant()
-}
-
 // Shows: MUST-21.
 func TestUserTimeout(t *testing.T) {
 	within(t, func(t *testing.T) {

@@ -9,10 +9,10 @@ import (
 	"minitcp/conn/conntest"
 )
 
-// Two ends that say something now and then, over links of every kind. Most of the time both sleep; everything arrives, and
-// they come to an end.
-func TestPairsThatSleep(t *testing.T) {
-	slept := 0
+// Two ends that write now and then, over links of every kind, are idle most of the time. All data arrives, and both
+// directions close.
+func TestPairsThatHibernate(t *testing.T) {
+	idle := 0
 	for seed := range uint64(150) {
 		s := conntest.Draw(seed)
 		s.Link.Outages, s.Link.Changes = nil, nil // they are soon over
@@ -25,8 +25,8 @@ func TestPairsThatSleep(t *testing.T) {
 		app := func() func(*conntest.Pair, *conntest.End) {
 			next, piece, pause := conn.Time(0), 5000+r.IntN(20_000), 5+r.IntN(50)
 			return func(p *conntest.Pair, e *conntest.End) {
-				if conn.Asleep(e.Conn) {
-					slept++
+				if conn.Idle(e.Conn) {
+					idle++
 				}
 				switch {
 				case e.Conn.Ready()&conn.ReadyConnected == 0:
@@ -52,7 +52,7 @@ func TestPairsThatSleep(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 	}
-	if slept < 1000 {
-		t.Errorf("asleep %d times", slept)
+	if idle < 1000 {
+		t.Errorf("idle %d times", idle)
 	}
 }
