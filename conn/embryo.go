@@ -35,6 +35,7 @@ type Embryo struct {
 	resetDue  bool
 	resetSeq  uint32
 	challenge challengeLimit
+	held      *hold // nil unless it waits for a decision
 }
 
 // EmbryoState says what the driver must do with an Embryo.
@@ -83,9 +84,10 @@ func (e *Embryo) Deadline() Time { return min(e.deadline, e.giveUp) }
 // Advance sends the SYN-ACK again, or gives up (MUST-22, MUST-23).
 func (e *Embryo) Advance(now Time) {
 	switch {
+	case e.held != nil:
+		e.advanceHeld(now)
 	case now >= e.giveUp:
-		e.state = EmbryoDead
-		e.deadline, e.giveUp = Never, Never
+		e.end()
 	case now >= e.deadline:
 		e.deadline = Never
 		e.retransmits++
@@ -97,6 +99,9 @@ func (e *Embryo) Advance(now Time) {
 func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 	if e.state == EmbryoDead {
 		return VerdictIgnored
+	}
+	if e.held != nil {
+		return e.receiveHeld(now, s)
 	}
 	e.state = EmbryoWaiting // whatever an earlier segment made it
 	at := seq.Unwrap(e.irs, 1, s.TCP.Seq)
@@ -124,8 +129,7 @@ func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 			e.ackDue = e.challenge.allow(now)
 			return VerdictChallenged
 		}
-		e.state = EmbryoDead
-		e.deadline, e.giveUp = Never, Never
+		e.end()
 		return VerdictReset
 	}
 	if f.Has(wire.SYN) {
@@ -180,6 +184,12 @@ func (e *Embryo) Transmit(now Time, _ int, out *Outgoing) bool {
 		return true
 	case e.state == EmbryoDead:
 		return false
+	case e.held != nil:
+		if !e.held.probeDue {
+			return false
+		}
+		e.probe(out)
+		return true
 	case e.synAckDue:
 		e.synAckDue, e.ackDue = false, false
 		e.synAck(now, out)
