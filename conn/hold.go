@@ -103,3 +103,9 @@ func (e *Embryo) end() {
 	e.state = EmbryoDead
 	e.deadline, e.giveUp = Never, Never
 }
+
+// Silence ends the probes of a held Embryo.
+func (e *Embryo) Silence() {
+	e.held.probeAt, e.held.probeDue = Never, false
+	e.deadline = Never
+}

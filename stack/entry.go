@@ -28,6 +28,8 @@ type entry struct {
 	older    *entry                 // entryList's: the listener's list of embryos, or the stack's list of entries in TIME-WAIT
 	newer    *entry
 
+	request *ForwardRequest // of an embryo to a forwarded address
+
 	early *earlyNode // its place in the list of connections that hold early data; nil while it holds none
 
 	iss, irs     uint32 // for traces

@@ -115,6 +115,10 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 
 // echo answers an echo request with the same identifier, number and data (RFC 1122 3.2.2.6, RFC 4443 4.2).
 func (q *queue) echo(now conn.Time, reply uint8) {
+	if !q.stack.addresses.contains(q.ip.Dst) {
+		q.stack.totals.count(countICMPIgnored)
+		return
+	}
 	m := &q.icmp
 	m.Type, m.Code = reply, 0
 	q.sendICMP(now, m)

@@ -18,7 +18,7 @@ func (q *queue) input(now conn.Time, frame []byte) {
 	payload, err := wire.ParseIP(packet, &q.ip)
 	if err == wire.ErrFragment {
 		q.tap(now, nil)
-		if !q.acceptableAddresses() {
+		if !q.acceptableAddresses(q.stack.forwarder.Load().takes(q.ip.Dst)) {
 			return
 		}
 		if packet = s.reassemble(now, packet); packet == nil {
@@ -32,12 +32,16 @@ func (q *queue) input(now conn.Time, frame []byte) {
 		q.damaged(err)
 		return
 	}
+	if q.ip.HopLimit <= 1 && q.hopLimitExceeded(now, packet) {
+		return
+	}
 	if q.ip.Protocol == wire.ProtocolTCP {
 		q.inputTCP(now, payload)
 		return
 	}
 	q.tap(now, nil)
-	if !q.acceptableAddresses() {
+	forwarded := q.ip.Protocol != wire.ProtocolUDP && s.forwarder.Load().takes(q.ip.Dst)
+	if !q.acceptableAddresses(forwarded) {
 		return
 	}
 	switch {
@@ -45,9 +49,35 @@ func (q *queue) input(now conn.Time, frame []byte) {
 		q.inputICMP(now, payload)
 	case q.ip.Protocol == wire.ProtocolUDP:
 		q.inputUDP(now, packet, payload)
+	case !s.addresses.contains(q.ip.Dst):
+		s.totals.count(dropNotOurs)
 	default:
 		q.inputUnknown(now, packet)
 	}
+}
+
+// hopLimitExceeded answers a packet to a forwarded address whose TTL or hop limit ends here, as a router does, and reports
+// whether the packet was one [RFC 1812 5.3.1, RFC 4443 3.3].
+func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
+	s := q.stack
+	if s.addresses.contains(q.ip.Dst) || !s.forwarder.Load().takes(q.ip.Dst) {
+		return false
+	}
+	q.tap(now, nil)
+	if !q.acceptableAddresses(true) {
+		return true
+	}
+	s.totals.count(dropHopLimit)
+	from, ok := s.addresses.sourceFor(q.ip.Src)
+	if !ok {
+		return true
+	}
+	m := wire.ICMP{Type: wire.ICMPv6TimeExceeded, Body: quote(packet, q.ip.Is4())}
+	if q.ip.Is4() {
+		m.Type = wire.ICMPv4TimeExceeded
+	}
+	s.sendICMP(now, q.writer, q.number, from, q.ip.Src, &m)
+	return true
 }
 
 // damaged counts a packet that could not be parsed.
@@ -68,14 +98,14 @@ func (q *queue) checksumTrusted() bool {
 	return q.virtio.Flags&trusted != 0
 }
 
-// acceptableAddresses reports whether the packet is from one host and for this one, and counts what is not
-// (RFC 1122 3.2.1.3; RFC 9293 3.9.2.3, MUST-57, MUST-63).
-func (q *queue) acceptableAddresses() bool {
+// acceptableAddresses reports whether the packet is from one host, and for this one or, if forwarded is true, for another one.
+// It counts those that are not [RFC 1122 3.2.1.3; RFC 9293 3.9.2.3, MUST-57, MUST-63].
+func (q *queue) acceptableAddresses(forwarded bool) bool {
 	a := q.stack.addresses
 	switch src, dst := q.ip.Src, q.ip.Dst; {
 	case a.isGroup(dst):
 		q.stack.totals.count(dropGroupDestination)
-	case !a.contains(dst):
+	case !forwarded && !a.contains(dst), dst.IsLoopback(), dst.Is4In6():
 		q.stack.totals.count(dropNotOurs)
 	case a.isGroup(src), src.IsLoopback(), src.Is4In6(), a.contains(src):
 		q.stack.totals.count(dropBadSource)

@@ -56,7 +56,7 @@ func (q *queue) acceptableForTCP() bool {
 		q.stack.totals.count(dropLand)
 		return false
 	}
-	return q.acceptableAddresses()
+	return q.acceptableAddresses(q.stack.forwarder.Load().takes(q.ip.Dst))
 }
 
 // damagedSegment throws away a segment with a bad checksum, or with a header that cannot be. E is its connection, if
@@ -98,6 +98,16 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		return false
 	case *conn.Embryo:
 		verdict = q.receiveEmbryo(now, e, tcp)
+		if verdict == conn.VerdictReopen {
+			s.totals.countVerdict(verdict)
+			s.drop(e)
+			e.mu.Unlock()
+			q.receiveStray(now, e.key, nil)
+			return true
+		}
+		if e.request != nil && verdict == conn.VerdictDuplicate {
+			e.request.repeated(now, q.writer)
+		}
 	case *conn.Conn:
 		verdict = tcp.Receive(now, &q.segment)
 		// A connection that ends makes way at once, before the next segment of the batch.
@@ -105,7 +115,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		settleNow = state == conn.Closed || state == conn.TimeWait
 	case *conn.Remnant:
 		verdict = tcp.Receive(now, &q.segment)
-		if verdict == conn.VerdictReopen && s.listeners.find(q.ip.Dst, q.segment.TCP.DstPort) == nil {
+		if verdict == conn.VerdictReopen && !q.takesSYN() {
 			tcp.Refuse(now)
 			verdict = conn.VerdictChallenged
 		}
@@ -133,6 +143,11 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		c.serve()
 	}
 	return true
+}
+
+// takesSYN reports whether the segment at hand, a SYN, would open a connection.
+func (q *queue) takesSYN() bool {
+	return q.stack.listeners.find(q.ip.Dst, q.segment.TCP.DstPort) != nil || q.stack.forwarder.Load().takes(q.ip.Dst)
 }
 
 func (q *queue) traceVerdict(now conn.Time, e *entry, before conn.State, v conn.Verdict) {

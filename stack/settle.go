@@ -69,6 +69,11 @@ func (s *Stack) drop(e *entry) {
 		l.forget(e)
 	}
 	e.listener = weak.Pointer[Listener]{}
+	if r := e.request; r != nil {
+		e.request = nil
+		r.gone()
+		r.forwarder.leave(sourceOf(e.key.remote.netip()))
+	}
 	if _, ok := e.tcp.(*conn.Remnant); ok {
 		s.timeWaits.remove(e)
 	}

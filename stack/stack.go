@@ -32,6 +32,7 @@ type Stack struct {
 	dials     atomic.Uint32 // so far, to spread them over the queues
 	listeners listeners
 	udp       udpPorts
+	forwarder atomic.Pointer[Forwarder]
 	fragments fragments
 	ports     *ports
 

@@ -44,6 +44,13 @@ const (
 	countDatagramsSent
 	countFragmentsSent
 
+	countForwardRequests
+	countForwardAccepted
+	countForwardReset
+	countForwardUnreachable
+	countForwardDropped
+	countForwardAbandoned
+
 	countICMPReceived
 	countICMPSent
 	countICMPLimited
@@ -58,6 +65,8 @@ const (
 	dropStrayReset
 	dropICMP
 	dropUDPNoPort
+	dropForwardLimited
+	dropHopLimit
 	dropUDPBufferFull
 
 	counters
@@ -65,41 +74,49 @@ const (
 
 // Drops are counted under "dropped-", with wire.Error's names beside these.
 var counterNames = [counters]string{
-	countFramesReceived:    "frames-received",
-	countFramesSent:        "frames-sent",
-	countFrameErrors:       "frame-write-errors",
-	countSegmentsReceived:  "segments-received",
-	countSegmentsSent:      "segments-sent",
-	countOctetsReceived:    "octets-received",
-	countOctetsSent:        "octets-sent",
-	countRetransmissions:   "retransmissions",
-	countDialed:            "connections-dialed",
-	countAccepted:          "connections-accepted",
-	countSYNQueueFull:      "listen-syn-queue-full",
-	countAcceptQueueFull:   "listen-accept-queue-full",
-	countResetsSent:        "resets-sent",
-	countResetsLimited:     "resets-limited",
-	countReopened:          "time-wait-reopened",
-	countTimeWaitEvicted:   "time-wait-evicted",
-	countOrphansReset:      "orphans-reset",
-	countEarlyShed:         "early-data-shed",
-	countDatagramsReceived: "udp-received",
-	countDatagramsSent:     "udp-sent",
-	countFragmentsSent:     "fragments-sent",
-	countICMPReceived:      "icmp-received",
-	countICMPSent:          "icmp-sent",
-	countICMPLimited:       "icmp-limited",
-	countICMPIgnored:       "icmp-ignored",
-	dropNotOurs:            "dropped-not-ours",
-	dropGroupDestination:   "dropped-group-destination",
-	dropBadSource:          "dropped-bad-source",
-	dropLand:               "dropped-land",
-	dropSYNFIN:             "dropped-syn-fin",
-	dropNoFlags:            "dropped-no-flags",
-	dropStrayReset:         "dropped-stray-reset",
-	dropICMP:               "dropped-icmp",
-	dropUDPNoPort:          "dropped-udp-no-port",
-	dropUDPBufferFull:      "udp-receive-buffer-full",
+	countFramesReceived:     "frames-received",
+	countFramesSent:         "frames-sent",
+	countFrameErrors:        "frame-write-errors",
+	countSegmentsReceived:   "segments-received",
+	countSegmentsSent:       "segments-sent",
+	countOctetsReceived:     "octets-received",
+	countOctetsSent:         "octets-sent",
+	countRetransmissions:    "retransmissions",
+	countDialed:             "connections-dialed",
+	countAccepted:           "connections-accepted",
+	countSYNQueueFull:       "listen-syn-queue-full",
+	countAcceptQueueFull:    "listen-accept-queue-full",
+	countResetsSent:         "resets-sent",
+	countResetsLimited:      "resets-limited",
+	countReopened:           "time-wait-reopened",
+	countTimeWaitEvicted:    "time-wait-evicted",
+	countOrphansReset:       "orphans-reset",
+	countEarlyShed:          "early-data-shed",
+	countDatagramsReceived:  "udp-received",
+	countDatagramsSent:      "udp-sent",
+	countFragmentsSent:      "fragments-sent",
+	countForwardRequests:    "forward-requests",
+	countForwardAccepted:    "forward-accepted",
+	countForwardReset:       "forward-reset",
+	countForwardUnreachable: "forward-unreachable",
+	countForwardDropped:     "forward-dropped",
+	countForwardAbandoned:   "forward-abandoned",
+	countICMPReceived:       "icmp-received",
+	countICMPSent:           "icmp-sent",
+	countICMPLimited:        "icmp-limited",
+	countICMPIgnored:        "icmp-ignored",
+	dropNotOurs:             "dropped-not-ours",
+	dropGroupDestination:    "dropped-group-destination",
+	dropBadSource:           "dropped-bad-source",
+	dropLand:                "dropped-land",
+	dropSYNFIN:              "dropped-syn-fin",
+	dropNoFlags:             "dropped-no-flags",
+	dropStrayReset:          "dropped-stray-reset",
+	dropICMP:                "dropped-icmp",
+	dropUDPNoPort:           "dropped-udp-no-port",
+	dropForwardLimited:      "forward-limited",
+	dropHopLimit:            "dropped-hop-limit",
+	dropUDPBufferFull:       "udp-receive-buffer-full",
 }
 
 // totals are a stack's counters.
@@ -128,6 +145,7 @@ func (s *Stack) Stats() Stats {
 		stats["verdict-"+conn.Verdict(v).Name()] = s.totals.verdicts[v].Load()
 	}
 	s.fragments.stats(stats)
+	stats["forward-pending"] = uint64(s.forwarder.Load().waiting())
 	stats["connections"] = uint64(s.table.count.Load())
 	return stats
 }

@@ -11,12 +11,19 @@ func (q *queue) receiveStray(now conn.Time, k key, old *conn.Remnant) {
 	q.tap(now, nil)
 	h := &q.segment.TCP
 	l := q.stack.listeners.find(q.ip.Dst, h.DstPort)
+	var f *Forwarder
 	if l == nil {
-		q.refuse(now, conn.Closed)
-		return
+		if f = q.stack.forwarder.Load(); !f.takes(q.ip.Dst) {
+			q.refuse(now, conn.Closed)
+			return
+		}
 	}
 	switch conn.ReceiveListen(h.Flags) {
 	case conn.ListenOpen:
+		if f != nil {
+			q.forward(now, k, f, old)
+			return
+		}
 		q.open(now, k, l, old)
 	case conn.ListenReset:
 		q.refuse(now, conn.Listen)

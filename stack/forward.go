@@ -1,0 +1,426 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// ForwardConfig holds the settings of [Stack.ForwardTCP]. The zero value is ready for use.
+type ForwardConfig struct {
+	// Prefixes are the destinations whose connections are forwarded. Default: all addresses.
+	Prefixes []netip.Prefix
+	// MaxPending is the number of requests without a verdict, and MaxPendingPerSource that of requests from one source: an
+	// IPv4 address or an IPv6 network of 64 bits. A SYN beyond them is dropped and counted in Stats as forward-limited. The
+	// client repeats it. Defaults 16384 and 2048.
+	MaxPending          int
+	MaxPendingPerSource int
+	// MSS is an upper bound in bytes for the segments of forwarded connections, in both directions. 0 means the device's
+	// MTU.
+	MSS int
+}
+
+// Forwarder takes TCP connections to addresses that are not the stack's. See [Stack.ForwardTCP].
+type Forwarder struct {
+	stack  *Stack
+	cfg    ForwardConfig
+	handle func(*ForwardRequest)
+
+	mu      sync.Mutex
+	pending int
+	sources map[netip.Addr]int // pending, by source
+}
+
+// Unreachable is the reason that [ForwardRequest.Unreachable] gives the client.
+type Unreachable uint8
+
+const (
+	NetUnreachable  Unreachable = iota // Linux clients get ENETUNREACH.
+	HostUnreachable                    // Linux clients get EHOSTUNREACH.
+	PortUnreachable                    // Linux clients get ECONNREFUSED.
+	AdminProhibited                    // Linux clients get EHOSTUNREACH over IPv4, EACCES over IPv6.
+)
+
+// String returns the reason in words.
+func (u Unreachable) String() string {
+	names := [...]string{"net unreachable", "host unreachable", "port unreachable", "administratively prohibited"}
+	if int(u) < len(names) {
+		return names[u]
+	}
+	return fmt.Sprintf("unreachable(%d)", uint8(u))
+}
+
+// codes are the ICMP codes of the reasons [RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1].
+var unreachableCodes = [...]struct{ v4, v6 uint8 }{
+	NetUnreachable:  {wire.ICMPv4NetUnreachable, wire.ICMPv6NoRoute},
+	HostUnreachable: {wire.ICMPv4HostUnreachable, wire.ICMPv6AddressUnreachable},
+	PortUnreachable: {wire.ICMPv4PortUnreachable, wire.ICMPv6PortUnreachable},
+	AdminProhibited: {wire.ICMPv4AdminProhibited, wire.ICMPv6AdminProhibited},
+}
+
+// ForwardTCP makes the stack take TCP connections to the addresses of cfg.Prefixes, whatever their port. It calls handle with a
+// request for each new connection before anything is sent to the client. Listeners come before the forwarder, so that
+// connections to them are not forwarded.
+//
+// Handle is called on the goroutine that reads the device and must not block: to dial, start a goroutine. A request needs a few
+// hundred bytes and no goroutine until its verdict. A request whose SYN is repeated stays one request.
+//
+// A packet to a forwarded address whose TTL or hop limit ends here gets an ICMP Time Exceeded. A stack has one TCP forwarder at
+// a time: the error is for which errors.Is finds syscall.EADDRINUSE, or syscall.EINVAL, which names the setting, or what
+// [Stack.Err] returns.
+func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Forwarder, error) {
+	switch {
+	case handle == nil:
+		return nil, fmt.Errorf("stack: ForwardTCP: handle is nil: %w", syscall.EINVAL)
+	case cfg.MSS != 0 && cfg.MSS < leastForwardMSS:
+		return nil, fmt.Errorf("stack: ForwardTCP: an MSS of %d bytes is below %d: %w", cfg.MSS, leastForwardMSS, syscall.EINVAL)
+	}
+	for _, p := range cfg.Prefixes {
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return nil, fmt.Errorf("stack: ForwardTCP: %v is not a prefix of IPv4 or IPv6: %w", p, syscall.EINVAL)
+		}
+	}
+	if cfg.MaxPending <= 0 {
+		cfg.MaxPending = 16384
+	}
+	if cfg.MaxPendingPerSource <= 0 {
+		cfg.MaxPendingPerSource = 2048
+	}
+	f := &Forwarder{stack: s, cfg: cfg, handle: handle, sources: make(map[netip.Addr]int)}
+	if err := s.refusal(); err != nil {
+		return nil, err
+	}
+	if !s.forwarder.CompareAndSwap(nil, f) {
+		return nil, fmt.Errorf("stack: there is a TCP forwarder already: %w", syscall.EADDRINUSE)
+	}
+	return f, nil
+}
+
+// leastForwardMSS is the smallest MSS that can be set, as IPv6 links carry packets of 1280 bytes and IPv4's of 576.
+const leastForwardMSS = 536 - 40
+
+// Close stops forwarding new connections. Requests without a verdict may still get theirs.
+func (f *Forwarder) Close() error {
+	if !f.stack.forwarder.CompareAndSwap(f, nil) {
+		return fmt.Errorf("stack: the forwarder is closed: %w", syscall.EINVAL)
+	}
+	return nil
+}
+
+// takes reports whether connections to dst are forwarded. It may be called with nil.
+func (f *Forwarder) takes(dst netip.Addr) bool {
+	if f == nil {
+		return false
+	}
+	for _, p := range f.cfg.Prefixes {
+		if p.Contains(dst) {
+			return true
+		}
+	}
+	return len(f.cfg.Prefixes) == 0
+}
+
+// enter counts a request from source, or reports false if there are too many.
+func (f *Forwarder) enter(source netip.Addr) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.pending >= f.cfg.MaxPending || f.sources[source] >= f.cfg.MaxPendingPerSource {
+		return false
+	}
+	f.pending++
+	f.sources[source]++
+	return true
+}
+
+// waiting returns the number of requests that are pending. It may be called with nil.
+func (f *Forwarder) waiting() int {
+	if f == nil {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.pending
+}
+
+// leave undoes enter.
+func (f *Forwarder) leave(source netip.Addr) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pending--
+	if f.sources[source]--; f.sources[source] == 0 {
+		delete(f.sources, source)
+	}
+}
+
+// sourceOf returns what counts as one source: an IPv4 address, or the network of 64 bits of an IPv6 address.
+func sourceOf(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return a
+	}
+	p, _ := a.Prefix(64)
+	return p.Addr()
+}
+
+// ForwardRequest is a connection that a client wants to open through the stack. The application gives one verdict: Accept,
+// AcceptHandler, Reset, Unreachable or Drop. Its methods may be called on any goroutine. A request without a verdict stays until
+// the client gives up.
+type ForwardRequest struct {
+	stack     *Stack
+	forwarder *Forwarder
+	entry     *entry
+
+	// Guarded by the entry's lock.
+	verdict verdict
+	repeats int // SYNs after the verdict Unreachable
+	reason  Unreachable
+	ctx     context.Context // nil until Context is called
+	cancel  context.CancelCauseFunc
+	cause   error // the context's; nil while the request waits
+}
+
+type verdict uint8
+
+const (
+	noVerdict verdict = iota
+	accepted
+	reset
+	unreachable
+	dropped
+)
+
+var (
+	errVerdictGiven = errors.New("the request has got its verdict")
+	errClientGone   = fmt.Errorf("the client has given up the connection: %w", syscall.ECONNABORTED)
+)
+
+// Source returns the client's address and port.
+func (r *ForwardRequest) Source() netip.AddrPort { return r.entry.key.remoteAddr() }
+
+// Destination returns the address and port that the client connects to.
+func (r *ForwardRequest) Destination() netip.AddrPort { return r.entry.key.localAddr() }
+
+// Context returns a context that ends when the request does: when the client has given up, after the verdict, or when the stack
+// ends. The client has given up when it resets the connection, when it no longer has it, which is noticed within a second, or
+// when it does not repeat its SYN for longer than its retransmissions can take.
+func (r *ForwardRequest) Context() context.Context {
+	r.entry.mu.Lock()
+	defer r.entry.mu.Unlock()
+	if r.ctx == nil {
+		r.ctx, r.cancel = context.WithCancelCause(context.Background())
+		if r.cause != nil {
+			r.cancel(r.cause)
+		}
+	}
+	return r.ctx
+}
+
+// Accept answers the client's SYN and returns the connection. It does not wait for the client: Read does, and Write until the
+// send buffer is full. If the client has given up meanwhile, the error is a *net.OpError for which errors.Is finds
+// syscall.ECONNABORTED.
+func (r *ForwardRequest) Accept() (*Conn, error) { return r.accept(nil) }
+
+// AcceptHandler is Accept for a connection with a [Handler], as for [Stack.Handle].
+func (r *ForwardRequest) AcceptHandler(open func(*Conn) Handler) error {
+	if open == nil {
+		return r.opError(fmt.Errorf("AcceptHandler: open is nil: %w", syscall.EINVAL))
+	}
+	_, err := r.accept(open)
+	return err
+}
+
+func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
+	s, e := r.stack, r.entry
+	w := s.borrowWriter()
+	defer s.returnWriter(w)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	embryo, err := r.decide(accepted)
+	if err != nil {
+		return nil, r.opError(err)
+	}
+	now := s.clock.now()
+	embryo.Release(now)
+	s.settle(e, w) // sends the SYN-ACK
+	tcp := embryo.Establish(now)
+	c := newConn(s, e, tcp)
+	e.tcp, e.user, e.request = tcp, weakRef(c), nil
+	r.forwarder.leave(sourceOf(e.key.remote.netip()))
+	if open != nil {
+		c.served = &served{open: open}
+		e.user = strongRef(c)
+	}
+	s.born(e)
+	if err := s.refusal(); err != nil { // shut may have looked through the table already
+		s.drop(e)
+		return nil, r.opError(err)
+	}
+	s.totals.count(countForwardAccepted)
+	s.settle(e, w)
+	return c, nil
+}
+
+// Reset refuses the connection with a RST: the client gets ECONNREFUSED.
+func (r *ForwardRequest) Reset() error {
+	return r.refuse(reset, func(now conn.Time, w *writer) {
+		r.stack.totals.count(countForwardReset)
+		r.sendReset(now, w)
+		r.stack.drop(r.entry)
+	})
+}
+
+// Unreachable refuses the connection with an ICMP message, upon which Linux clients fail at once with the error of the reason.
+// Others note the reason and repeat the SYN: the first repetition gets the message once more, the next a RST.
+func (r *ForwardRequest) Unreachable(reason Unreachable) error {
+	if int(reason) >= len(unreachableCodes) {
+		return r.opError(fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
+	}
+	return r.refuse(unreachable, func(now conn.Time, w *writer) {
+		r.stack.totals.count(countForwardUnreachable)
+		r.reason = reason
+		r.sendUnreachable(now, w)
+	})
+}
+
+// Drop leaves the client without an answer, also when it repeats its SYN, until it has given up.
+func (r *ForwardRequest) Drop() error {
+	return r.refuse(dropped, func(conn.Time, *writer) { r.stack.totals.count(countForwardDropped) })
+}
+
+// refuse gives a verdict that makes no connection, and calls act with the entry's lock held.
+func (r *ForwardRequest) refuse(v verdict, act func(conn.Time, *writer)) error {
+	s, e := r.stack, r.entry
+	w := s.borrowWriter()
+	defer s.returnWriter(w)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	embryo, err := r.decide(v)
+	if err != nil {
+		return r.opError(err)
+	}
+	if v == dropped {
+		embryo.Silence()
+	}
+	act(s.clock.now(), w)
+	s.settle(e, w)
+	return nil
+}
+
+// decide notes the verdict and returns the client's Embryo. The entry's lock is held.
+func (r *ForwardRequest) decide(v verdict) (*conn.Embryo, error) {
+	switch {
+	case r.verdict != noVerdict:
+		return nil, errVerdictGiven
+	case r.cause != nil:
+		return nil, r.cause
+	}
+	r.verdict = v
+	r.end(errVerdictGiven)
+	return r.entry.tcp.(*conn.Embryo), nil
+}
+
+// end ends the request's context. The entry's lock is held.
+func (r *ForwardRequest) end(cause error) {
+	if r.cause != nil {
+		return
+	}
+	r.cause = cause
+	if r.cancel != nil {
+		r.cancel(cause)
+	}
+}
+
+// gone is called when the entry is dropped, or becomes a connection. The entry's lock is held.
+func (r *ForwardRequest) gone() {
+	if r.verdict == noVerdict && r.cause == nil {
+		cause := errClientGone
+		if err := r.stack.Err(); err != nil {
+			cause = err
+		}
+		r.stack.totals.count(countForwardAbandoned)
+		r.end(cause)
+	}
+}
+
+func (r *ForwardRequest) opError(err error) error {
+	return opError("accept", net.TCPAddrFromAddrPort(r.Destination()), net.TCPAddrFromAddrPort(r.Source()), err)
+}
+
+// repeated answers a repetition of the SYN after the verdict Unreachable. The entry's lock is held.
+func (r *ForwardRequest) repeated(now conn.Time, w *writer) {
+	if r.verdict != unreachable {
+		return
+	}
+	if r.repeats++; r.repeats == 1 {
+		r.sendUnreachable(now, w)
+		return
+	}
+	r.sendReset(now, w)
+	r.stack.drop(r.entry)
+}
+
+// sendReset answers the SYN with a RST.
+func (r *ForwardRequest) sendReset(now conn.Time, w *writer) {
+	e := r.entry
+	conn.Reset(&wire.TCP{Flags: wire.SYN, Seq: e.irs}, 0, &w.out)
+	w.ip = wire.IP{Src: e.key.local.netip(), Dst: e.key.remote.netip(), Protocol: wire.ProtocolTCP, HopLimit: e.hopLimit}
+	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.localPort(), e.key.remotePort()
+	r.stack.writeSegment(w, e.queue, conn.Closed)
+	r.stack.traceOut(now, e, w, conn.SynReceived)
+}
+
+// sendUnreachable answers the SYN with an ICMP message that quotes its headers.
+func (r *ForwardRequest) sendUnreachable(now conn.Time, w *writer) {
+	e := r.entry
+	from, to := e.key.local.netip(), e.key.remote.netip()
+	var b [wire.IPv6HeaderLen + 20]byte
+	ip := wire.IP{Src: to, Dst: from, Protocol: wire.ProtocolTCP, HopLimit: 64}
+	ipLen := wire.PutIP(b[:], &ip, 20)
+	syn := wire.TCP{SrcPort: e.key.remotePort(), DstPort: e.key.localPort(), Seq: e.irs, Flags: wire.SYN}
+	n := ipLen + wire.PutTCP(b[ipLen:], &syn)
+	m := wire.ICMP{Type: wire.ICMPv6Unreachable, Code: unreachableCodes[r.reason].v6, Body: b[:n]}
+	if to.Is4() {
+		m.Type, m.Code = wire.ICMPv4Unreachable, unreachableCodes[r.reason].v4
+	}
+	r.stack.sendICMP(now, w, e.queue, from, to, &m)
+}
+
+// forward makes a request of a SYN to a forwarded address.
+func (q *queue) forward(now conn.Time, k key, f *Forwarder, old *conn.Remnant) {
+	s := q.stack
+	source := sourceOf(q.ip.Src)
+	if !f.enter(source) {
+		q.dropStray(now, conn.Listen, dropForwardLimited)
+		return
+	}
+	e := s.newEntry(k, q.number)
+	o := s.openFor(now, e)
+	if old != nil {
+		o.ISS = old.ISN(o.ISS)
+	}
+	if f.cfg.MSS != 0 {
+		o.MTU = min(o.MTU, f.cfg.MSS+o.IPHeader+20)
+	}
+	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
+	r := &ForwardRequest{stack: s, forwarder: f, entry: e}
+	e.mu.Lock()
+	embryo := conn.NewEmbryo(now, &s.cfg.Conn, o, &q.segment.TCP)
+	embryo.Hold(now)
+	e.tcp, e.request = embryo, r
+	if !s.table.insert(e) {
+		e.mu.Unlock()
+		f.leave(source)
+		return // an application has dialed from this very port meanwhile; the SYN will come again
+	}
+	s.totals.count(countForwardRequests)
+	q.traceIn(now, e, conn.Listen, "", false)
+	s.settle(e, q.writer) // arms the timer
+	e.mu.Unlock()
+	f.handle(r)
+}
