@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"weak"
@@ -16,7 +17,8 @@ type entry struct {
 
 	timer timerNode // wheel's
 
-	mu sync.Mutex
+	mu     sync.Mutex
+	wanted atomic.Int32 // goroutines in lockInput
 	// tcp is a *conn.Embryo, *conn.Conn or *conn.Remnant, one after another; nil once the entry has been dropped and
 	// for ever after.
 	tcp machine
@@ -42,6 +44,29 @@ type entry struct {
 	trafficClass uint8
 	near         bool  // the peer is near; see Config.Near
 	queue        uint8 // on which the last segment came, and those of ours leave; but see Stack.lane
+}
+
+// lockInput locks e for a goroutine that reads the device, with the packets of other connections behind it: a Write of much
+// data yields to it. The goroutine unlocks e.mu.
+func (e *entry) lockInput() {
+	if e.mu.TryLock() {
+		return
+	}
+	e.wanted.Add(1)
+	e.mu.Lock()
+	e.wanted.Add(-1)
+}
+
+// yield lets a goroutine in lockInput have the lock, which the caller holds. Unlock and Lock alone would not: a mutex prefers
+// the goroutine that runs, and one that waits gets it for certain after 1 ms only. Gosched runs the goroutine that Unlock has
+// made ready.
+func (e *entry) yield() {
+	if e.wanted.Load() == 0 {
+		return
+	}
+	e.mu.Unlock()
+	runtime.Gosched()
+	e.mu.Lock()
 }
 
 // machine is what an embryo, a connection and what remains of one have in common.

@@ -206,8 +206,7 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 		case err == nil && n == len(p):
 			return n, nil
 		case err == nil:
-			e.mu.Unlock() // let those in who bring ACKs
-			e.mu.Lock()
+			e.yield()
 		case err == conn.ErrWouldBlock:
 			c.wait(&c.wr)
 		default:

@@ -127,7 +127,7 @@ func (q *queue) later(e *entry) {
 
 func (q *queue) settle() {
 	for i, e := range q.unsettled {
-		e.mu.Lock()
+		e.lockInput()
 		e.unsettled = false
 		c := e.user.get()
 		if handled := c != nil && c.served != nil; handled {

@@ -86,7 +86,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 // receive gives the segment to e's connection, and reports false if there is none any more.
 func (q *queue) receive(now conn.Time, e *entry) bool {
 	s := q.stack
-	e.mu.Lock()
+	e.lockInput()
 	q.tap(now, e)
 	e.queue = q.number
 	before := e.state()
