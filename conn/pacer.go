@@ -40,7 +40,7 @@ func (p *pacer) room(now Time, rate cc.Rate, size, burst int64, srtt time.Durati
 	if ahead >= tick {
 		return 0
 	}
-	return max(2*size, rate.Octets(tick-ahead))
+	return max(2*size, rate.Bytes(tick-ahead))
 }
 
 // sent charges n bytes.

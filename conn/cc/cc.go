@@ -1,106 +1,110 @@
-// Package cc holds congestion control: how many octets a connection may have in flight, and how fast they may leave.
+// Package cc holds congestion control: the number of bytes that a connection may have in flight, and the rate at which
+// they may leave.
 //
-// A [Controller] is told what happened and says how large the window is. It does not decide what is lost, what to send
-// again or when to send; those are questions of package conn. It knows no clock: times are since an epoch of the
-// driver's, and come with each event.
+// A [Controller] receives events and returns a window and a rate. Package conn detects losses, and decides which
+// segment to send and when. A controller has no clock: each event carries the time since an epoch that the driver has
+// chosen.
 package cc
 
 import "time"
 
-// Controller decides the congestion window of one connection (RFC 5681), and may decide the rate. Sizes are in octets.
+// Controller decides the congestion window of one connection (RFC 5681), and may decide its rate. Sizes are in bytes.
 type Controller interface {
-	// Window is how many octets may be in flight. At least one segment.
+	// Window returns the number of bytes that may be in flight, at least one segment.
 	Window() int64
-	// SlowStartThreshold is the window at which slow start ends.
+	// SlowStartThreshold returns the window at which slow start ends.
 	SlowStartThreshold() int64
-	// PacingRate is how fast may be sent; 0: however fast fills the window in a round trip.
+	// PacingRate returns the rate at which data may leave. 0 means the rate that fills the window in a round trip.
 	PacingRate() Rate
-	// Models reports whether the controller goes by a model of the path. Then Window holds in loss recovery too, where it
-	// is otherwise brought down in proportion to what arrives (RFC 9937), and OnAck tells of everything that arrives.
+	// Models reports whether the controller is based on a model of the path. If so, Window applies during loss recovery
+	// as well, and OnAck is called for every delivery. Otherwise conn reduces the window during recovery in proportion to
+	// deliveries (RFC 9937).
 	Models() bool
 
-	// OnAck: data was delivered, and no episode of fast recovery is under way, unless the controller models.
+	// OnAck is called when data has been delivered. A controller without a model gets no call during fast recovery.
 	OnAck(Ack)
-	// OnLost: something that was sent is taken for lost. It comes before the OnLoss or OnTimeout it may lead to.
+	// OnLost is called for each transmission that is declared lost, before the OnLoss or OnTimeout that it may cause.
 	OnLost(Lost)
-	// OnLoss: congestion was noticed while ACKs keep coming; an episode begins, but for a mark, which is one by itself.
+	// OnLoss is called when congestion is detected while ACKs keep coming. An episode of recovery begins, unless the
+	// cause is an ECN mark.
 	OnLoss(Loss)
-	// OnTimeout: the retransmission timer ran out.
+	// OnTimeout is called when the retransmission timer expires.
 	OnTimeout(Loss)
-	// OnRecovered: the episode that an OnLoss or OnTimeout began is over.
+	// OnRecovered is called at the end of the episode that an OnLoss or OnTimeout has begun.
 	OnRecovered()
-	// OnSpurious: what the last OnLoss or OnTimeout told has turned out to be wrong.
+	// OnSpurious is called when the cause of the last OnLoss or OnTimeout turns out to be wrong.
 	OnSpurious()
-	// OnRestart: the application had left the path empty, and now something is sent.
+	// OnRestart is called before a segment is sent if the path was empty because the application had sent nothing.
 	OnRestart(now time.Duration)
-	// OnIdle: nothing has been sent for longer than a retransmission timeout, and now something is. What the window was
-	// says nothing about the path any more (RFC 5681 4.1).
+	// OnIdle is called before a segment is sent if nothing has been sent for longer than a retransmission timeout. The
+	// old window no longer describes the path (RFC 5681 4.1).
 	OnIdle()
-	// Resume: of a connection that had been idle for so long that its controller was let go, this is the new one. The
-	// threshold is the last one's, after its OnIdle.
+	// Resume is called on the new controller of a connection whose old one was released while the connection was idle.
+	// The threshold is that of the old controller after its OnIdle.
 	Resume(threshold int64)
-	// SetMSS: the size of a full segment is now mss.
+	// SetMSS sets the size of a full segment.
 	SetMSS(mss int)
 }
 
-// Ack describes an ACK that said something was delivered.
+// Ack describes an ACK that has delivered data.
 type Ack struct {
-	// Now is when it arrived.
+	// Now is the time of its arrival.
 	Now time.Duration
-	// Acked is how many octets it was the first to acknowledge, in order or by SACK, and Delivered is how many have been
-	// since the connection began.
+	// Acked is the number of bytes that it is the first to acknowledge, in order or by SACK. Delivered is the number of
+	// bytes delivered since the connection began.
 	Acked, Delivered int64
-	// InFlight is how many octets are on their way now.
+	// InFlight is the number of bytes now in flight.
 	InFlight int64
-	// Limited says that the window, not the application or the receiver, had been holding the sender back. A window
-	// nobody filled proves nothing about the path and must not grow (RFC 7661). In slow start a window half full will do.
+	// Limited is whether the window has limited the sender, not the application or the receiver. A window that was not
+	// full gives no information about the path and must not grow (RFC 7661). In slow start, half a window is enough.
 	Limited bool
-	// Full says that it was really full at some time in this round trip or the last.
+	// Full is whether the window was really full at some time in this round trip or the last.
 	Full bool
-	// Paced says that what is sent is spread over the round trip.
+	// Paced is whether the sender spreads its segments over the round trip.
 	Paced bool
-	// RTT is the round trip it measured; 0: none.
+	// RTT is the round-trip time measured with this ACK, 0 if there is none.
 	RTT time.Duration
-	// SRTT is the smoothed round-trip time; 0: nothing was measured yet.
+	// SRTT is the smoothed round-trip time, 0 before the first measurement.
 	SRTT time.Duration
-	// Round says that something sent after the last Ack with Round is acknowledged now: a round trip has passed.
+	// Round is whether this ACK begins a round trip: it acknowledges data sent after the last Ack with Round.
 	Round bool
-	// Sample is what it measured of the path.
+	// Sample is the measurement of the path.
 	Sample Sample
 }
 
-// Lost describes something that was sent and is taken for lost.
+// Lost describes a transmission that is declared lost.
 type Lost struct {
-	// Now is when it was found.
+	// Now is the time of detection.
 	Now time.Duration
-	// Size is how many octets it is.
+	// Size is its size in bytes.
 	Size int64
-	// Delivered is how many octets have been since the connection began.
+	// Delivered is the number of bytes delivered since the connection began.
 	Delivered int64
-	// InFlight was in flight when it had been sent, itself included. Since then so many octets were Lost, with it.
+	// InFlight is the number of bytes that were in flight when it was sent, itself included. Lost is the number of bytes
+	// declared lost since then, itself included.
 	InFlight, Lost int64
-	// Limited says that the application had left the path empty before it was sent.
+	// Limited is whether the application had left the path empty before it was sent.
 	Limited bool
 }
 
-// Loss describes the moment congestion was noticed.
+// Loss describes the moment at which congestion is detected.
 type Loss struct {
-	// Now is when that was.
+	// Now is the time of detection.
 	Now time.Duration
-	// InFlight is how many octets were sent and not acknowledged: FlightSize of RFC 5681.
+	// InFlight is the number of bytes sent and not acknowledged: FlightSize of RFC 5681.
 	InFlight int64
-	// Pipe is how many of them are on their way still, as far as is known.
+	// Pipe is the estimate of the bytes among them that are still on the path.
 	Pipe int64
-	// Full says that the window was full at some time in the last two round trips. One that was not had proved nothing
-	// about the path, and its size is no measure of what it bears (RFC 7661 4.4).
+	// Full is whether the window was full at some time in the last two round trips. The size of a window that was not
+	// full is no measure of the path's capacity (RFC 7661 4.4).
 	Full bool
-	// Again says that the window has been reduced for this already: the same segment was lost before.
+	// Again is whether the window has already been reduced for this loss: the same segment was lost before.
 	Again bool
-	// ECN says that a router marked a packet instead of dropping it (RFC 3168). That comes once in a round trip.
+	// ECN is whether the cause is an ECN mark, not a loss (RFC 3168). There is at most one such event in a round trip.
 	ECN bool
 }
 
-// lossBased is what controllers that know a window and nothing else have in common.
+// lossBased holds the methods that are common to controllers without a model of the path.
 type lossBased struct{}
 
 // PacingRate implements [Controller].
@@ -109,22 +113,22 @@ func (lossBased) PacingRate() Rate { return 0 }
 // Models implements [Controller].
 func (lossBased) Models() bool { return false }
 
-// OnLost implements [Controller]: a window comes down once per episode, however much was lost.
+// OnLost implements [Controller]. It does nothing: the window is reduced once in an episode, however much is lost.
 func (lossBased) OnLost(Lost) {}
 
-// OnRecovered implements [Controller]: the window is where the episode was to bring it.
+// OnRecovered implements [Controller]. It does nothing: the reduction at the beginning of the episode was final.
 func (lossBased) OnRecovered() {}
 
-// OnRestart implements [Controller]: an ACK clock needs a longer pause to be lost.
+// OnRestart implements [Controller]. It does nothing: the ACK clock survives a short pause.
 func (lossBased) OnRestart(time.Duration) {}
 
-// MaxWindow is the largest window and rate that a controller computes: far above any useful one, far below overflow.
+// MaxWindow is the largest window and rate that a controller computes, far above any useful one and far below overflow.
 const MaxWindow = 1 << 38
 
 // NoThreshold is the slow start threshold of a connection that has none.
 const NoThreshold int64 = MaxWindow
 
-// InitialWindow is ten segments, or 14600 octets when that is less but at least two segments (RFC 6928 2).
+// InitialWindow returns ten segments, or 14600 bytes if that is less, but at least two segments (RFC 6928 2).
 func InitialWindow(mss int) int64 {
 	return min(10*int64(mss), max(2*int64(mss), 14600))
 }

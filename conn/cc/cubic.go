@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Cubic is the congestion control of RFC 9438: after a loss the window returns to where the loss was along a cubic
-// curve of time, slowly near that place and fast beyond it, and never slower than Reno would. Slow start ends early by
-// HyStart++ (RFC 9406). All in integers, so that it does the same on every processor.
+// Cubic is the congestion control of RFC 9438. After a loss the window grows along a cubic function of time, slowly
+// near the size at which the loss occurred and fast beyond it, and never more slowly than Reno's. HyStart++ ends slow
+// start early (RFC 9406). The arithmetic is in integers, with the same results on every processor.
 type Cubic struct {
 	lossBased
 
@@ -16,37 +16,37 @@ type Cubic struct {
 	ssthresh int64
 	hystart  hystart
 
-	// The curve: wMax + C*mss*(t-k)^3 octets, t since the epoch began.
+	// The curve is wMax + C*mss*(t-k)^3 bytes, with t from the beginning of the epoch.
 	wMax   int64
 	k      time.Duration
-	epoch  time.Duration // when congestion avoidance began or went on; 0: it has not
+	epoch  time.Duration // beginning of congestion avoidance, moved on by idle times; 0 before it
 	prior  int64         // window before the last reduction: cwnd_prior
-	last   time.Duration // when the ACK before came
-	credit int64         // octets that have not yet made the window grow by a whole segment
-	reno   int64         // W_est: the window Reno would have, in fractions: an ACK moves it by less than an octet
+	last   time.Duration // arrival of the last ACK
+	credit int64         // growth of less than a segment, in bytes, not yet added to the window
+	reno   int64         // W_est, the window that Reno would have, in units of 1/fractions byte
 
 	before undo
 }
 
-// undo is what a reduction that was for nothing gives back (RFC 9438 4.9).
+// undo is the state before a reduction, which a spurious one restores (RFC 9438 4.9).
 type undo struct {
 	valid                         bool
 	window, ssthresh, wMax, prior int64
 	k, epoch                      time.Duration
 	credit, reno                  int64
-	over                          bool // of hystart
+	over                          bool // hystart.over
 }
 
 const (
-	// beta_cubic is 0.7, C is 0.4 (RFC 9438 4.1.2, 5), and alpha_cubic 3*(1-0.7)/(1+0.7) = 9/17 (4.3).
+	// beta_cubic is 0.7, C is 0.4 (RFC 9438 4.1.2, 5), alpha_cubic is 3*(1-0.7)/(1+0.7) = 9/17 (4.3).
 	betaNum, betaDen   = 7, 10
 	alphaNum, alphaDen = 9, 17
 
-	// fractions of an octet W_est is counted in.
+	// fractions is the number of units of W_est in a byte: an ACK moves W_est by less than a byte.
 	fractions = 1 << 10
 )
 
-// NewCubic returns a controller for segments of mss octets that begins with the given window, usually [InitialWindow].
+// NewCubic returns a controller for segments of mss bytes with the given initial window, usually [InitialWindow].
 func NewCubic(mss int, window int64) *Cubic {
 	return &Cubic{mss: int64(mss), window: window, ssthresh: MaxWindow, hystart: newHystart()}
 }
@@ -77,7 +77,7 @@ func (c *Cubic) OnAck(a Ack) {
 		}
 	}
 	if !a.Limited {
-		// A window nobody fills proves nothing. The epoch moves on, so that time without data is no growth
+		// A window that is not full gives no information. The epoch moves on, so that time without data adds no growth
 		// (RFC 9438 5.8).
 		if c.epoch != 0 {
 			c.epoch += idle
@@ -87,7 +87,7 @@ func (c *Cubic) OnAck(a Ack) {
 	c.avoid(a, acked)
 }
 
-// avoid is congestion avoidance (RFC 9438 4.2 to 4.5).
+// avoid grows the window in congestion avoidance (RFC 9438 4.2 to 4.5).
 func (c *Cubic) avoid(a Ack, acked int64) {
 	if c.epoch == 0 {
 		c.begin(a.Now)
@@ -99,7 +99,7 @@ func (c *Cubic) avoid(a Ack, acked int64) {
 		c.credit = 0
 		return
 	}
-	// Where the curve will be a round trip from now, but no more than half the window more.
+	// The target is the curve's value a round trip from now, at most one and a half windows.
 	target := min(max(c.curve(t+a.SRTT), c.window), c.window+c.window/2)
 	c.credit += MulDiv(target-c.window, acked, c.window)
 	if c.credit >= c.mss {
@@ -122,8 +122,8 @@ func (c *Cubic) begin(now time.Duration) {
 	c.k = inflection(c.wMax-c.window, c.mss)
 }
 
-// estimate moves W_est: slower than Reno's segment per window as the reductions are smaller, until it is back at where
-// the last one was (RFC 9438 4.3).
+// estimate grows W_est. It grows by less than Reno's one segment per window, because the reductions are smaller than
+// Reno's, until it has reached the window of the last reduction (RFC 9438 4.3).
 func (c *Cubic) estimate(acked int64) {
 	grow := MulDiv(c.mss*fractions*alphaNum, acked, c.window*alphaDen)
 	if c.reno >= c.prior*fractions {
@@ -132,19 +132,19 @@ func (c *Cubic) estimate(acked int64) {
 	c.reno = min(c.reno+grow, MaxWindow*fractions)
 }
 
-// The curve is computed in units of 1/1024 s.
+// unit is the unit of time in which the curve is computed.
 const unit = time.Second / 1024
 
-// curve is W_cubic(t), at least one segment.
+// curve returns W_cubic(t), at least one segment.
 func (c *Cubic) curve(t time.Duration) int64 {
 	d := int64((t - c.k) / unit)
-	const far = 1 << 17 // two minutes from the middle the window is beyond any bound
+	const far = 1 << 17 // two minutes from K the window is beyond any bound
 	d = max(-far, min(d, far))
 	cube := (d * d >> 4) * d >> 16 // 2^-10 cubic seconds
 	return max(c.mss, min(c.wMax+MulDiv(cube, 2*c.mss, 5<<10), MaxWindow))
 }
 
-// inflection is K: the time the curve takes over a distance, (distance/(C*mss))^(1/3).
+// inflection returns K, the time in which the curve grows by distance: (distance/(C*mss))^(1/3).
 func inflection(distance, mss int64) time.Duration {
 	hi, lo := bits.Mul64(uint64(distance)*5, 1<<30)
 	den := uint64(2 * mss)
@@ -155,7 +155,7 @@ func inflection(distance, mss int64) time.Duration {
 	return time.Duration(cubeRoot(cube)) * unit
 }
 
-// cubeRoot is the largest r whose cube is not more than x.
+// cubeRoot returns the largest r whose cube is at most x.
 func cubeRoot(x uint64) uint64 {
 	var r uint64
 	for bit := uint64(1) << 20; bit > 0; bit >>= 1 {
@@ -166,43 +166,27 @@ func cubeRoot(x uint64) uint64 {
 	return r
 }
 
-// MulDiv returns a*b/den for positive b and den. Where the result would exceed MaxWindow, it returns MaxWindow.
-func MulDiv(a, b, den int64) int64 {
-	negative := a < 0
-	if negative {
-		a = -a
-	}
-	hi, lo := bits.Mul64(uint64(a), uint64(b))
-	if den <= 0 || hi >= uint64(den) {
-		return MaxWindow
-	}
-	q, _ := bits.Div64(hi, lo, uint64(den))
-	q = min(q, MaxWindow)
-	if negative {
-		return -int64(q)
-	}
-	return int64(q)
-}
-
-// OnLoss implements [Controller]: multiplicative decrease and fast convergence (RFC 9438 4.6, 4.7).
+// OnLoss implements [Controller] by multiplicative decrease and fast convergence (RFC 9438 4.6, 4.7).
 func (c *Cubic) OnLoss(l Loss) {
 	window := c.window
 	c.reduce(l)
 	c.window = c.ssthresh
 	if l.ECN {
-		c.window = min(c.window, window) // the least threshold is more than the least window
+		c.window = min(c.window, window) // the smallest threshold exceeds the smallest window
 	}
 }
 
-// OnTimeout implements [Controller] (RFC 9438 4.8): one segment, beside what is not taken for lost (RFC 8985 6.3).
+// OnTimeout implements [Controller]. The window allows one segment in addition to those not declared lost (RFC 9438
+// 4.8, RFC 8985 6.3).
 func (c *Cubic) OnTimeout(l Loss) {
 	if !l.Again {
 		c.reduce(l)
-		c.wMax = 0 // the next epoch begins at its middle: K is 0
+		c.wMax = 0 // K of the next epoch is 0
 	}
 	c.window = min(l.Pipe+c.mss, MaxWindow)
 }
 
+// reduce sets the threshold and the curve's origin after congestion.
 func (c *Cubic) reduce(l Loss) {
 	c.before = undo{true, c.window, c.ssthresh, c.wMax, c.prior, c.k, c.epoch, c.credit, c.reno, c.hystart.over}
 	c.hystart.end()
@@ -211,16 +195,16 @@ func (c *Cubic) reduce(l Loss) {
 	}
 	c.prior = c.window
 	if c.window < c.wMax {
-		c.wMax = c.window * (betaDen + betaNum) / (2 * betaDen) // make room for a newcomer
+		c.wMax = c.window * (betaDen + betaNum) / (2 * betaDen) // fast convergence: another flow may be new
 	} else {
 		c.wMax = c.window
 	}
 	num, den := int64(betaNum), int64(betaDen)
 	if l.ECN {
-		num, den = 85, 100 // ABE: a mark comes from a short queue (RFC 8511 3.1)
+		num, den = 85, 100 // ABE: queues that mark are short (RFC 8511 3.1)
 	}
-	// Of the window and not of what is in flight, which RFC 9438 4.6 permits where a window nobody fills does not grow, and
-	// does not count here (RFC 7661).
+	// The base is the window, not the bytes in flight. RFC 9438 4.6 permits that if a window that is not full does not
+	// grow, as here (RFC 7661).
 	c.ssthresh = max(c.window*num/den, 2*c.mss)
 	c.epoch = 0
 }
@@ -238,17 +222,18 @@ func (c *Cubic) OnSpurious() {
 	b.valid = false
 }
 
-// OnIdle implements [Controller]: the initial window, and slow start up to near where it was; the curve begins anew.
+// OnIdle implements [Controller]. Slow start begins again with the initial window and ends at three quarters of the old
+// one. A new curve follows.
 func (c *Cubic) OnIdle() {
 	c.ssthresh = max(c.ssthresh, c.window*3/4)
 	c.window = min(c.window, InitialWindow(int(c.mss)))
 	c.epoch = 0
 }
 
-// Resume implements [Controller]: the curve begins where slow start ends.
+// Resume implements [Controller]. The curve begins at the end of slow start.
 func (c *Cubic) Resume(threshold int64) {
 	c.ssthresh = threshold
-	c.hystart.over = threshold < MaxWindow // what had ended slow start has found the threshold
+	c.hystart.over = threshold < MaxWindow // slow start has already found the threshold
 }
 
 // SetMSS implements [Controller].

@@ -38,7 +38,7 @@ func TestCurve(t *testing.T) {
 	}
 }
 
-// run acknowledges full windows, one per round trip, for a time.
+// run acknowledges full windows, one in a round trip, for a time.
 func (c *Cubic) run(now *time.Duration, rtt, d time.Duration) {
 	for end := *now + d; *now < end; *now += rtt {
 		for left := c.window; left > 0; left -= 2 * c.mss {
@@ -47,7 +47,7 @@ func (c *Cubic) run(now *time.Duration, rtt, d time.Duration) {
 	}
 }
 
-// A mark takes a seventh (RFC 8511 3.1), and gives nothing to a window below the least threshold.
+// An ECN mark reduces the window to 0.85 (RFC 8511 3.1), and does not raise a window below the smallest threshold.
 func TestCubicMark(t *testing.T) {
 	for _, c := range []struct{ window, want, threshold int64 }{{20_000, 17_000, 17_000}, {1_500, 1_500, 2_000}} {
 		cubic := NewCubic(1000, c.window)
@@ -58,7 +58,7 @@ func TestCubicMark(t *testing.T) {
 	}
 }
 
-// On a path of 100 ms the window is back where the loss was after K, hardly moves around there, and then grows fast.
+// On a path of 100 ms the window reaches its old size after K, hardly grows near it, and grows fast afterwards.
 //
 // Shows: MAY-18.
 func TestCubicShape(t *testing.T) {
@@ -89,7 +89,7 @@ func TestCubicFastConvergence(t *testing.T) {
 	const mss = 1000
 	c := NewCubic(mss, 100*mss)
 	c.OnLoss(Loss{InFlight: c.window, Full: true})
-	c.OnLoss(Loss{InFlight: c.window, Full: true}) // before it was back at 100: 70 makes way
+	c.OnLoss(Loss{InFlight: c.window, Full: true}) // below the last maximum of 100: fast convergence
 	if c.wMax != 70*mss*17/20 {
 		t.Errorf("wMax is %d", c.wMax)
 	}
@@ -114,14 +114,14 @@ func TestCubicTimeoutAndUndo(t *testing.T) {
 		t.Errorf("undone: window %d, threshold %d", c.window, c.ssthresh)
 	}
 	c.window = 5 * mss
-	c.OnSpurious() // not twice
+	c.OnSpurious() // has no effect a second time
 	if c.window != 5*mss {
 		t.Errorf("undone twice: window %d", c.window)
 	}
 }
 
-// A window nobody filled is no measure of the path when something is lost: what was in flight is, but no less than what
-// may be sent to a path nobody knows (RFC 7661 4.4).
+// If a loss occurs while the window is not full, the bytes in flight are the base of the reduction, at least the
+// initial window (RFC 7661 4.4).
 func TestCubicUnusedWindow(t *testing.T) {
 	const mss = 1000
 	for _, c := range []struct {
@@ -135,12 +135,12 @@ func TestCubicUnusedWindow(t *testing.T) {
 			t.Errorf("%d in flight, full %v: window %d, wMax %d; want %d, %d", c.inFlight, c.full, u.window, u.wMax, c.window, c.wMax)
 		}
 		if u.OnSpurious(); u.window != 100*mss {
-			t.Errorf("window %d is given back", u.window)
+			t.Errorf("window %d after OnSpurious", u.window)
 		}
 	}
 }
 
-// A window nobody fills does not grow, nor does time spent so.
+// A window that is not full does not grow, and the time so spent adds no growth later.
 func TestCubicApplicationLimited(t *testing.T) {
 	const mss = 1000
 	c := NewCubic(mss, 100*mss)
@@ -188,14 +188,13 @@ func TestHystart(t *testing.T) {
 	if c.window != w+10*mss {
 		t.Errorf("window %d, want %d: slow start goes on", c.window, w+10*mss)
 	}
-	rounds(c, 10, 50*time.Millisecond) // a true one: over after five rounds
+	rounds(c, 10, 50*time.Millisecond) // confirmed: slow start ends after five rounds
 	if c.ssthresh == MaxWindow || c.window < c.ssthresh {
 		t.Errorf("slow start has not ended: window %d, threshold %d", c.window, c.ssthresh)
 	}
 }
 
-// A queue that each round makes longer by less than an alarm takes ends slow start when the round trip has become four times
-// as long.
+// A queue that grows in each round by less than the threshold ends slow start once the RTT is four times its minimum.
 func TestHystartSlowQueue(t *testing.T) {
 	const mss = 1000
 	c := NewCubic(mss, 10*mss)
@@ -245,7 +244,7 @@ func FuzzCubic(f *testing.F) {
 	})
 }
 
-// A sender that paces looks for the queue within a round trip, too.
+// A sender that paces detects a queue within a round.
 func TestHystartWithin(t *testing.T) {
 	const mss = 1000
 	type rounds func(long time.Duration, n int, apart time.Duration)
@@ -255,7 +254,7 @@ func TestHystartWithin(t *testing.T) {
 		window int64 // segments
 		slow   bool  // conservative slow start
 	}{
-		// From 80 it grows until the eighth long time, not at all in the round trip that is to tell, and then by a quarter of 40.
+		// From 80 it grows until the eighth long sample, not at all in the round that confirms, and then by a quarter of 40.
 		{"the end of a round trip is long, twice", func(round rounds) {
 			round(46*time.Millisecond, 20, time.Millisecond)
 			round(46*time.Millisecond, 20, time.Millisecond)
@@ -288,7 +287,7 @@ func TestHystartWithin(t *testing.T) {
 	} {
 		h := NewCubic(mss, 10*mss)
 		now := time.Second
-		// A round trip of forty segments, the last n of which took long.
+		// A round of forty segments, of which the last n have a long RTT.
 		round := func(long time.Duration, n int, apart time.Duration) {
 			for i := range 40 {
 				rtt := 40 * time.Millisecond
@@ -313,7 +312,7 @@ func TestHystartWithin(t *testing.T) {
 	}
 }
 
-// A loss that was none does not leave slow start without its brake.
+// After a spurious loss, hystart is active again.
 func TestHystartSpurious(t *testing.T) {
 	const mss = 1000
 	c := NewCubic(mss, 100*mss)

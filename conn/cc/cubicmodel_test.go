@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// cubicModel is RFC 9438 as it is written, in floating point and in segments; times in seconds.
+// cubicModel is RFC 9438 as written, in floating point, with windows in segments and times in seconds.
 type cubicModel struct {
 	cwnd, wMax, prior, wEst, k, epoch float64
 	begun                             bool
@@ -52,8 +52,8 @@ func (m *cubicModel) ack(now, rtt, acked float64) {
 	m.cwnd += (target - m.cwnd) / m.cwnd * acked
 }
 
-// Windows in congestion avoidance, round trip by round trip, beside those of the RFC's formulas. A row is a path: losses
-// come when so many round trips have passed.
+// In congestion avoidance the window equals that of the RFC's formulas after every round trip. A row is a path with
+// losses after the given numbers of round trips.
 func TestCubicModel(t *testing.T) {
 	for _, c := range []struct {
 		name                      string
@@ -64,7 +64,7 @@ func TestCubicModel(t *testing.T) {
 		friendly, concave, convex bool
 	}{
 		{"short path: Reno's window", 20, time.Millisecond, []int{0}, 300, true, false, false},
-		{"more segments than a segment has octets", 2000, time.Millisecond, []int{0}, 100, true, false, false},
+		{"more segments than a segment has bytes", 2000, time.Millisecond, []int{0}, 100, true, false, false},
 		{"Reno at first, and then the curve", 40, 30 * time.Millisecond, []int{0}, 600, true, false, true},
 		{"to the loss and beyond it", 1000, 100 * time.Millisecond, []int{0}, 160, false, true, true},
 		{"a loss at the plateau", 1000, 100 * time.Millisecond, []int{0, 100}, 200, false, true, true},

@@ -2,34 +2,34 @@ package cc
 
 import "time"
 
-// hystart answers: has slow start gone far enough? A round trip whose shortest time is longer than the last one's by an
-// eighth says that a queue grows. Then the window grows more slowly for a few rounds (conservative slow start); if the
-// time falls again the alarm was false, else slow start ends (RFC 9406 4.2).
+// hystart is HyStart++, which ends slow start before losses do. If the minimum RTT of a round exceeds that of the
+// last round by an eighth, a queue is growing. Then the window grows more slowly for a few rounds, in conservative
+// slow start. If the RTT falls again, the alarm was false; otherwise slow start ends (RFC 9406 4.2).
 //
-// That is a round trip late: the queue has had one to grow in. A sender that paces need not wait for it, since the times
-// that grow within a round trip are not of its own bursts; see [hystart.within].
+// That detects the queue a round trip late. A sender that paces can detect it within the round, because its own
+// bursts do not lengthen the RTT; see [hystart.within].
 type hystart struct {
-	lastMin, thisMin time.Duration // shortest of the last round and of this one, noRTT: none
-	shortest         time.Duration // of all
-	samples          int           // in this round
-	base             time.Duration // cssBaselineMinRtt; 0: ordinary slow start
-	rounds           int           // of conservative slow start so far
-	over             bool          // slow start has ended once: what follows a timeout is the ordinary one
+	lastMin, thisMin time.Duration // minimum RTT of the last round and of this one; noRTT if there is none
+	shortest         time.Duration // minimum RTT of all rounds
+	samples          int           // RTT samples in this round
+	base             time.Duration // cssBaselineMinRtt; 0 in ordinary slow start
+	rounds           int           // rounds of conservative slow start so far
+	over             bool          // slow start has ended once; after a timeout it runs without HyStart++
 
-	long  int           // samples in a row that were long
-	since time.Duration // when the first of them came
-	late  bool          // in this round there were enough of them
+	long  int           // long samples in a row
+	since time.Duration // time of the first of them
+	late  bool          // this round had enough of them
 	hold  hold
-	held  bool // conservative slow start has begun for this, and goes on while it is so
+	held  bool // conservative slow start began because of long samples, and lasts as long as they do
 }
 
-// hold is how far it is with an alarm from within a round trip.
+// hold is the state of an alarm raised within a round.
 type hold uint8
 
 const (
-	growing  hold = iota // none
-	alarmed              // in this round trip
-	checking             // in the one before: is it so in this one, too, at the same window?
+	growing  hold = iota // no alarm
+	alarmed              // alarm in this round
+	checking             // alarm in the last round; this round, at the same window, confirms it or not
 )
 
 const (
@@ -39,22 +39,22 @@ const (
 	maxRTTThreshold = 16 * time.Millisecond
 	rttDivisor      = 8
 	rttSamples      = 8
-	// longQueue is by how much a round trip may have become longer in all. Deviation: RFC 9406 looks at two rounds only, and
-	// many flows that begin together where round trips are short lengthen each by less than it looks for, for ever.
+	// longQueue is the factor by which the RTT may grow over all rounds. Deviation: RFC 9406 compares two rounds only.
+	// Many flows that begin together on a short path lengthen each round by less than its threshold, without end.
 	longQueue = 4
 
 	cssDivisor = 4
 	cssRounds  = 5
 
-	// Of the times within a round trip, half of the difference will do: they are many. LongTime keeps one delay, after
-	// which what it has kept back arrives together, from being taken for a queue.
+	// withinDivisor halves the threshold for samples within a round, because they are many. longTime is the shortest time
+	// over which they must be long: after a single delay on the path, the delayed ACKs arrive together.
 	withinDivisor = 2 * rttDivisor
 	longTime      = time.Millisecond
 )
 
 func newHystart() hystart { return hystart{lastMin: noRTT, thisMin: noRTT, shortest: noRTT} }
 
-// onAck takes an ACK in slow start and reports whether that is to end.
+// onAck processes an ACK in slow start and reports whether slow start ends.
 func (h *hystart) onAck(a Ack) bool {
 	if h.over {
 		return false
@@ -96,22 +96,22 @@ func (h *hystart) onAck(a Ack) bool {
 	return false
 }
 
-// threshold is by how much longer than last a round trip must be: RttThresh.
+// threshold returns RttThresh, the growth of the RTT over last that raises an alarm.
 func threshold(last, divisor time.Duration) time.Duration {
 	return max(minRTTThreshold, min(last/divisor, maxRTTThreshold))
 }
 
-// within looks for a queue before the round trip is over: eight samples in a row that are longer than the last one's
-// shortest by a sixteenth. Then the window stays until the next round trip is over; if it was so in that, too, slow start
-// becomes the conservative one, else it goes on as it was. To end it here would leave a sender that finds a queue others
-// have made far behind them.
+// within detects a queue before the round is over: eight samples in a row that exceed the last round's minimum by a
+// sixteenth. Then the window stays the same until the end of the next round. If that round has as many long samples,
+// conservative slow start begins; otherwise slow start goes on. Slow start does not end at once, because a sender that
+// meets a queue of other flows would stay far behind them.
 //
-// Deviation: RFC 9406 looks at the shortest of a round trip only, because without pacing most others wait behind the
-// sender's own bursts.
+// Deviation: RFC 9406 uses only the minimum of a round, because without pacing most segments wait behind the sender's
+// own bursts.
 func (h *hystart) within(a Ack) {
 	short := h.lastMin
 	if h.held {
-		short = h.base // of before there was a queue
+		short = h.base // from before the queue
 	}
 	if short == noRTT || a.RTT < short+threshold(short, withinDivisor) {
 		h.long = 0
@@ -129,7 +129,7 @@ func (h *hystart) within(a Ack) {
 	}
 }
 
-// nextHold begins a round trip.
+// nextHold moves the alarm on at the beginning of a round.
 func (h *hystart) nextHold() {
 	switch {
 	case h.held && !h.late:
@@ -145,8 +145,8 @@ func (h *hystart) nextHold() {
 	h.late, h.long = false, 0
 }
 
-// growth is by how much the window may grow for acked octets. The RFC's limit for one ACK, L, is for senders that do not
-// pace.
+// growth returns the growth of the window for acked bytes. The RFC's limit for one ACK, L, is meant for senders that
+// do not pace.
 func (h *hystart) growth(acked int64) int64 {
 	switch {
 	case h.hold != growing:
@@ -157,7 +157,7 @@ func (h *hystart) growth(acked int64) int64 {
 	return acked
 }
 
-// end: slow start is over, and later ones need no help: their threshold is known.
+// end ends slow start. Later slow starts end at the threshold, and need no hystart.
 func (h *hystart) end() {
 	h.over = true
 	h.base, h.hold, h.held = 0, growing, false

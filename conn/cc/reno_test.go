@@ -10,7 +10,7 @@ func reno(window, ssthresh int64) *Reno {
 	return r
 }
 
-// full acknowledges n octets of a window that was in use.
+// full acknowledges n bytes of a window that was full.
 func full(n int64) Ack { return Ack{Acked: n, Limited: true} }
 
 func TestInitialWindow(t *testing.T) {
@@ -52,20 +52,20 @@ func TestReno(t *testing.T) {
 				r.OnAck(full(mss))
 			}
 		}, 10_000, 5_000},
-		{"nor twice for the same octets", reno(10_000, 5_000), func(r *Reno) {
+		{"nor twice for the same bytes", reno(10_000, 5_000), func(r *Reno) {
 			for range 11 {
 				r.OnAck(full(mss))
 			}
 		}, 11_000, 5_000},
-		{"by octets, whatever the number of ACKs", reno(10_000, 5_000), func(r *Reno) {
+		{"by bytes, whatever the number of ACKs", reno(10_000, 5_000), func(r *Reno) {
 			for range 100 {
 				r.OnAck(full(100))
 			}
 		}, 11_000, 5_000},
-		{"a window nobody fills does not grow", reno(10_000, MaxWindow), func(r *Reno) {
+		{"a window that is not full does not grow", reno(10_000, MaxWindow), func(r *Reno) {
 			r.OnAck(Ack{Acked: 5000})
 		}, 10_000, MaxWindow},
-		{"a loss halves what was in flight", reno(20_000, MaxWindow), func(r *Reno) {
+		{"a loss halves the bytes in flight", reno(20_000, MaxWindow), func(r *Reno) {
 			r.OnLoss(Loss{InFlight: 16_000})
 		}, 8_000, 8_000},
 		{"to no less than two segments", reno(2_000, MaxWindow), func(r *Reno) {
@@ -108,7 +108,7 @@ func TestReno(t *testing.T) {
 	}
 }
 
-// However much is acknowledged, the window neither overflows nor shrinks by it.
+// The window neither overflows nor shrinks, however many bytes are acknowledged.
 func TestRenoDoesNotOverflow(t *testing.T) {
 	r := NewReno(mss, 10*mss)
 	for range 1000 {

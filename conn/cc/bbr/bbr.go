@@ -1,7 +1,7 @@
-// Package bbr implements BBR version 3, a congestion controller that models the path (draft-ietf-ccwg-bbr-06). It measures
-// the rate at which the path delivers and its shortest round-trip time, sends at that rate, and keeps at most about twice
-// their product in flight. From time to time it probes for more bandwidth and for a shorter round trip. It tolerates the
-// loss of up to 2 % of the segments; a higher loss rate limits the bytes in flight.
+// Package bbr implements BBR version 3, a congestion controller that models the path (draft-ietf-ccwg-bbr-06). It
+// measures the path's delivery rate and minimum RTT, sends at that rate, and keeps at most about twice their product
+// in flight. From time to time it probes for more bandwidth and for a shorter RTT. It tolerates the loss of up to 2 %
+// of the segments. A higher loss rate limits the bytes in flight.
 //
 //	bbr.go       the controller, and the order of steps for each event
 //	model.go     measurements: bandwidth, aggregation of ACKs, rounds, and whether the pipe is full
@@ -22,16 +22,16 @@ import (
 // Controller is the BBR state of one connection. It implements [cc.Controller].
 type Controller struct {
 	mss     int64
-	initial int64 // window to begin with
+	initial int64 // initial window
 	sack    bool
 	random  uint64
 
 	window int64
 	rate   cc.Rate
-	prior  int64 // last window that neither loss recovery nor ProbeRTT had made smaller
+	prior  int64 // last window outside of loss recovery and ProbeRTT
 
 	now       time.Duration
-	delivered int64 // octets, since the connection began
+	delivered int64 // bytes since the connection began
 
 	state      state
 	rounds     rounds
@@ -42,19 +42,19 @@ type Controller struct {
 	bounds     bounds
 	rtt        rttFilter
 	recovering bool // an episode of loss recovery is under way
-	restarting bool // after an idle time
+	restarting bool // after an idle period
 	drainStart int64
 	undo       undo
 }
 
 // Config configures a Controller.
 type Config struct {
-	// MSS is the size of a full segment, Window the initial window.
+	// MSS is the size of a full segment in bytes, Window the initial window in bytes.
 	MSS    int
 	Window int64
-	// NoSACK says that the peer does not tell what arrives out of order: then any loss is too much.
+	// NoSACK is whether the peer sends no SACK blocks. Then any loss counts as too much.
 	NoSACK bool
-	// Seed makes the waiting times random: a number that others cannot guess.
+	// Seed is the seed of the random waiting times. Others must not be able to guess it.
 	Seed uint64
 }
 
@@ -73,7 +73,7 @@ func New(cfg Config) *Controller {
 // Window implements [cc.Controller].
 func (b *Controller) Window() int64 { return b.window }
 
-// SlowStartThreshold implements [cc.Controller]: there is none.
+// SlowStartThreshold implements [cc.Controller]. There is none.
 func (b *Controller) SlowStartThreshold() int64 { return cc.MaxWindow }
 
 // PacingRate implements [cc.Controller].
@@ -120,7 +120,7 @@ func (b *Controller) OnLoss(l cc.Loss) {
 	b.recovering = true
 }
 
-// OnTimeout implements [cc.Controller]: one segment beside what is on its way, and then up again (5.6.4.4).
+// OnTimeout implements [cc.Controller]. The window allows one segment in addition to those in flight (5.6.4.4).
 func (b *Controller) OnTimeout(l cc.Loss) {
 	b.now = l.Now
 	b.save()
@@ -135,7 +135,7 @@ func (b *Controller) OnRecovered() {
 	b.restoreWindow()
 }
 
-// OnRestart implements [cc.Controller]: what is sent fills an empty path at the path's rate (5.4.1).
+// OnRestart implements [cc.Controller]. The path is empty, and is filled at its own rate (5.4.1).
 func (b *Controller) OnRestart(now time.Duration) {
 	b.now = now
 	b.restarting = true
@@ -148,10 +148,10 @@ func (b *Controller) OnRestart(now time.Duration) {
 	}
 }
 
-// OnIdle implements [cc.Controller]: the model does not wear out, and pacing needs no ACKs to keep time.
+// OnIdle implements [cc.Controller]. It does nothing: the model stays valid, and pacing needs no ACK clock.
 func (b *Controller) OnIdle() {}
 
-// Resume implements [cc.Controller]: the path is measured anew.
+// Resume implements [cc.Controller]. It does nothing: the new controller measures the path again.
 func (b *Controller) Resume(int64) {}
 
 // SetMSS implements [cc.Controller].
@@ -160,7 +160,7 @@ func (b *Controller) SetMSS(mss int) {
 	b.window = max(b.window, b.mss)
 }
 
-// draw is the next random number (splitmix64).
+// draw returns the next random number (splitmix64).
 func (b *Controller) draw() uint64 {
 	b.random += 0x9e3779b97f4a7c15
 	z := b.random

@@ -7,26 +7,26 @@ import (
 	"minitcp/conn/cc"
 )
 
-// path is a path and a sender that fills it as its BBR wants: round trips of 40 ms, in which ten ACKs tell what the
-// path has delivered. Segments have 1000 octets.
+// path is a path with a sender that BBR controls. Ten ACKs arrive in each round trip of 40 ms. Segments have 1000
+// bytes.
 type path struct {
 	t *testing.T
 	*Controller
 	now       time.Duration
 	rtt       time.Duration
-	rate      cc.Rate // of delivery
+	rate      cc.Rate // delivery rate
 	inFlight  int64
 	delivered int64
 	lost      int64
-	full      bool // the window is
-	limited   bool // the application does not send enough
-	stale     bool // the round trip is never as short as before; else ProbeRTT is not needed
+	full      bool // the window is full
+	limited   bool // the application limits the rate
+	stale     bool // no RTT is as short as the minimum, so that ProbeRTT is due
 }
 
 const (
 	mbit = cc.Rate(125_000)
 	rtt0 = 40 * time.Millisecond
-	bdp  = 500_000 // of 100 Mbit/s
+	bdp  = 500_000 // at 100 Mbit/s
 )
 
 func newPath(t *testing.T) *path {
@@ -35,15 +35,15 @@ func newPath(t *testing.T) *path {
 	}
 }
 
-// ack delivers what the path delivers in a tenth of a round trip.
+// ack acknowledges the deliveries of a tenth of a round trip.
 func (p *path) ack() {
 	p.now += p.rtt / 10
 	if !p.stale {
 		p.Controller.rtt.probeAt = p.now
 	}
-	n := p.rate.Octets(p.rtt / 10)
+	n := p.rate.Bytes(p.rtt / 10)
 	p.delivered += n
-	flight := p.rate.Octets(p.rtt)
+	flight := p.rate.Bytes(p.rtt)
 	p.OnAck(cc.Ack{
 		Now: p.now, Acked: n, Delivered: p.delivered, InFlight: p.inFlight, RTT: p.rtt, SRTT: p.rtt, Full: p.full,
 		Sample: cc.Sample{
@@ -53,7 +53,7 @@ func (p *path) ack() {
 	})
 }
 
-// round goes on for n round trips at the rate, with so much in flight.
+// round runs n round trips at a delivery rate, with inFlight bytes in flight.
 func (p *path) round(n int, rate cc.Rate, inFlight int64) {
 	p.rate, p.inFlight = rate, inFlight
 	for range 10 * n {
@@ -61,7 +61,7 @@ func (p *path) round(n int, rate cc.Rate, inFlight int64) {
 	}
 }
 
-// until goes on until BBR is in the state, for a time at the most.
+// until runs until BBR is in state s. It fails the test after limit.
 func (p *path) until(s state, inFlight int64, limit time.Duration) {
 	p.t.Helper()
 	p.inFlight = inFlight
@@ -73,7 +73,7 @@ func (p *path) until(s state, inFlight int64, limit time.Duration) {
 	}
 }
 
-// lose takes so many segments, of so much in flight, for lost.
+// lose declares segments lost, with inFlight bytes in flight.
 func (p *path) lose(segments int, inFlight int64) {
 	for range segments {
 		p.lost += 1000
@@ -88,16 +88,16 @@ func (p *path) want(s state) {
 	}
 }
 
-// paces expects the rate to be so many hundredths of the path's, less the margin of one.
-func (p *path) paces(hundredths int64, of cc.Rate) {
+// paces expects the pacing rate to be a percentage of a rate, less the margin of 1 %.
+func (p *path) paces(percent int64, of cc.Rate) {
 	p.t.Helper()
-	want := of.Times(hundredths, 100).Times(99, 100)
+	want := of.Times(percent, 100).Times(99, 100)
 	if got := p.PacingRate(); got < want.Times(995, 1000) || got > want.Times(1005, 1000) {
-		p.t.Errorf("paces at %d, want %d: %d hundredths of %d", got, want, hundredths, of)
+		p.t.Errorf("paces at %d, want %d: %d %% of %d", got, want, percent, of)
 	}
 }
 
-// windows expects the window to be near n.
+// windows expects a window within 5 % of n.
 func (p *path) windows(n int64) {
 	p.t.Helper()
 	if w := p.Window(); w < n-n/20 || w > n+n/20 {
@@ -105,7 +105,7 @@ func (p *path) windows(n int64) {
 	}
 }
 
-// cruising is a path of 100 Mbit/s that BBR knows, in Cruise.
+// cruising returns a path of 100 Mbit/s that BBR has measured, in Cruise.
 func cruising(t *testing.T) *path {
 	t.Helper()
 	p := newPath(t)
@@ -115,7 +115,7 @@ func cruising(t *testing.T) *path {
 	return p
 }
 
-// probing is in Up.
+// probing returns a path in Up.
 func probing(t *testing.T) *path {
 	t.Helper()
 	p := cruising(t)
@@ -123,11 +123,11 @@ func probing(t *testing.T) *path {
 	return p
 }
 
-// Startup paces 2.77 times as fast as the path delivers, until that no longer grows by a quarter for three round trips.
+// Startup paces at 2.77 times the delivery rate, until that has not grown by a quarter for three rounds.
 func TestStartup(t *testing.T) {
 	p := newPath(t)
 	for rate := 4 * mbit; rate < 100*mbit; rate *= 2 {
-		p.round(1, rate, rate.Octets(rtt0))
+		p.round(1, rate, rate.Bytes(rtt0))
 		p.want(startup)
 		p.paces(277, rate)
 	}
@@ -140,14 +140,14 @@ func TestStartup(t *testing.T) {
 	p.want(drain)
 	p.inFlight = bdp
 	p.ack()
-	p.want(cruise) // for which nothing is queued any more
+	p.want(cruise) // the queue is gone
 	p.paces(100, 100*mbit)
 	if w := p.Window(); w < 2*bdp || w > 3*bdp {
-		t.Errorf("window %d: twice what fits the path, and what came at once", w)
+		t.Errorf("window %d, want twice the product and the aggregated bytes", w)
 	}
 }
 
-// It does not end when the application is what keeps the rate from growing.
+// Startup does not end while the application limits the rate.
 func TestStartupLimited(t *testing.T) {
 	p := newPath(t)
 	p.limited = true
@@ -156,11 +156,11 @@ func TestStartupLimited(t *testing.T) {
 	p.limited = false
 	p.round(4, 10*mbit, 50_000)
 	if p.state == startup {
-		t.Error("it goes on for ever")
+		t.Error("Startup does not end")
 	}
 }
 
-// Drain ends after three round trips even if the queue is another's.
+// Drain ends after three rounds even if the queue is that of other flows.
 func TestDrainEnds(t *testing.T) {
 	p := newPath(t)
 	p.until(drain, bdp, time.Second)
@@ -173,8 +173,8 @@ func TestDrainEnds(t *testing.T) {
 	}
 }
 
-// In Startup more than two in a hundred lost in a round trip of fast recovery, in six places, say that the pipe is full;
-// fewer, or once, do not.
+// In Startup, at least six losses and more than 2 % in a round of fast recovery show that the pipe is full. Fewer
+// losses, or losses outside of fast recovery, do not.
 func TestStartupLoss(t *testing.T) {
 	for _, c := range []struct {
 		name       string
@@ -183,16 +183,16 @@ func TestStartupLoss(t *testing.T) {
 		sack       bool
 		ends       bool
 	}{
-		{"one in a hundred", 5, true, true, false},
-		{"three in a hundred", 15, true, true, false},
-		{"four in a hundred", 20, true, true, true},
+		{"1 %", 5, true, true, false},
+		{"3 %", 15, true, true, false},
+		{"4 %", 20, true, true, true},
 		{"before fast recovery", 20, false, true, false},
 		{"any without SACK", 1, true, false, true},
 	} {
 		p := newPath(t)
 		p.sack = c.sack
 		for rate := 5 * mbit; rate < 100*mbit; rate *= 2 {
-			p.round(1, rate, rate.Octets(rtt0))
+			p.round(1, rate, rate.Bytes(rtt0))
 		}
 		p.round(1, 100*mbit, bdp)
 		p.lose(c.lost, bdp)
@@ -211,14 +211,14 @@ func TestStartupLoss(t *testing.T) {
 			p.OnSpurious()
 			p.want(startup)
 			if p.bounds.longTerm != cc.MaxWindow {
-				t.Errorf("%s: after it was taken back, the limit is %d", c.name, p.bounds.longTerm)
+				t.Errorf("%s: after OnSpurious the limit is %d", c.name, p.bounds.longTerm)
 			}
 		}
 	}
 }
 
-// A cycle: Down until nothing is queued, Cruise for two to three seconds, Refill for a round trip, Up until the rate does
-// not grow.
+// A cycle has Down until the queue is gone, Cruise for two to three seconds, Refill for a round, and Up until the
+// rate no longer grows.
 func TestCycle(t *testing.T) {
 	p := cruising(t)
 	p.paces(100, 100*mbit)
@@ -243,11 +243,11 @@ func TestCycle(t *testing.T) {
 	p.until(cruise, bdp/2, p.rtt)
 }
 
-// More bandwidth is found by Up, which goes on as long as it grows; less is believed after two cycles.
+// Up finds more bandwidth, and lasts as long as the rate grows. A lower bandwidth takes two cycles to be accepted.
 func TestBandwidthChanges(t *testing.T) {
 	p := probing(t)
 	for rate := 125 * mbit; rate < 400*mbit; rate = rate.Times(5, 4) + 1 {
-		p.round(1, rate, rate.Octets(rtt0))
+		p.round(1, rate, rate.Bytes(rtt0))
 		p.want(up)
 		p.paces(125, rate)
 	}
@@ -257,7 +257,7 @@ func TestBandwidthChanges(t *testing.T) {
 	for range 2 {
 		p.until(cruise, 1000, time.Second)
 		if p.bandwidth.max() != high {
-			t.Fatalf("%d believed at once", p.bandwidth.max())
+			t.Fatalf("bandwidth %d is accepted at once", p.bandwidth.max())
 		}
 		p.until(up, 1000, 4*time.Second)
 		p.until(down, 1000, time.Second)
@@ -266,7 +266,7 @@ func TestBandwidthChanges(t *testing.T) {
 	p.paces(100, 50*mbit)
 }
 
-// With a short path, where Reno's window would have grown by what fits it sooner, the cycle is that long.
+// On a short path, the cycle lasts as long as Reno's window takes to grow by the product.
 func TestBesideReno(t *testing.T) {
 	p := newPath(t)
 	p.round(10, 2*mbit, 10_000)
@@ -278,8 +278,8 @@ func TestBesideReno(t *testing.T) {
 	}
 }
 
-// A probe that loses more than two in a hundred sets the long-term limit and ends; the limit holds in Cruise with some
-// room for others; the next probe stops when it comes to the limit, and if that goes well another follows and goes on.
+// A probe that loses more than 2 % sets the long-term limit and ends. Cruise leaves some of the limit to others. The
+// next probe stops at the limit. If it succeeds, another follows and exceeds the limit.
 func TestLongTermLimit(t *testing.T) {
 	p := probing(t)
 	const inFlight = 5 * bdp / 4 // 625 segments: twelve may be lost, and seven more by chance
@@ -289,9 +289,9 @@ func TestLongTermLimit(t *testing.T) {
 	p.lose(1, inFlight)
 	p.want(down)
 	if l := p.bounds.longTerm; l < inFlight-1000 || l > inFlight {
-		t.Errorf("limit %d, want that of before the last loss, %d", l, inFlight)
+		t.Errorf("limit %d, want that before the last loss, %d", l, inFlight)
 	}
-	p.lose(20, inFlight) // of the same probe: no other answer
+	p.lose(20, inFlight) // of the same probe: no other consequence
 	if l := p.bounds.longTerm; l < inFlight-1000 {
 		t.Errorf("limit %d after more of the same", l)
 	}
@@ -310,28 +310,28 @@ func TestLongTermLimit(t *testing.T) {
 	p.full = true
 	before := p.bounds.longTerm
 	for range 4 {
-		p.window = p.bounds.longTerm // full, and that is the limit
+		p.window = p.bounds.longTerm // the window is full and at the limit
 		p.round(1, 100*mbit, inFlight)
 	}
 	p.want(up)
 	if grown := p.bounds.longTerm - before; grown < 7_000 || grown > 20_000 {
-		t.Errorf("the limit has grown by %d octets, want 1, 2, 4 and 8 segments", grown)
+		t.Errorf("the limit has grown by %d bytes, want 1, 2, 4 and 8 segments", grown)
 	}
 }
 
-// Beyond the limit of what is borne, a round trip's loss in Cruise brings down rate and window to what was delivered, by
-// three in ten at the most; until the next probe.
+// In Cruise, a round with more than the tolerated loss reduces rate and window to the bytes delivered, by at most 30 %,
+// until the next probe.
 func TestShortTermLimit(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		lost      int
 		delivered cc.Rate
-		want      int64 // hundredths of the rate
+		want      int64 // percentage of the rate
 	}{
-		{"one in a hundred is borne", 5, 95 * mbit, 100},
-		{"three in a hundred is chance", 15, 95 * mbit, 100},
-		{"five in a hundred", 25, 88 * mbit, 91}, // 88 are delivered of 90.6
-		{"half of it", 250, 50 * mbit, 70},
+		{"1 % is tolerated", 5, 95 * mbit, 100},
+		{"3 % may be chance", 15, 95 * mbit, 100},
+		{"5 %", 25, 88 * mbit, 91}, // 88 are delivered of 90.6
+		{"50 %", 250, 50 * mbit, 70},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := cruising(t)
@@ -349,7 +349,7 @@ func TestShortTermLimit(t *testing.T) {
 	}
 }
 
-// A mark is answered like too much loss; in Startup it ends that.
+// An ECN mark has the effect of too much loss. In Startup it ends Startup.
 func TestMark(t *testing.T) {
 	p := cruising(t)
 	for range 2 {
@@ -372,12 +372,11 @@ func TestMark(t *testing.T) {
 	p.OnLoss(cc.Loss{Now: p.now, InFlight: bdp, ECN: true})
 	p.ack()
 	if p.state == startup {
-		t.Error("Startup goes on")
+		t.Error("Startup does not end after a mark")
 	}
 }
 
-// When the round trip has not been shorter for five seconds, half of what fits the path is in flight for 200 ms and a
-// round trip.
+// After five seconds without a shorter RTT, half of the product is in flight for 200 ms and a round.
 func TestProbeRTT(t *testing.T) {
 	p := cruising(t)
 	p.stale = true
@@ -393,23 +392,23 @@ func TestProbeRTT(t *testing.T) {
 	}
 	p.windows(bdp / 2)
 	start := p.now
-	p.round(2, 100*mbit, bdp) // still draining
+	p.round(2, 100*mbit, bdp) // the queue has not drained yet
 	p.want(probeRTT)
 	drained := p.now
 	p.until(cruise, bdp/2, time.Second)
 	if took := p.now - drained; took < 200*time.Millisecond || took > 300*time.Millisecond {
-		t.Errorf("%v, of them %v drained", p.now-start, took)
+		t.Errorf("ProbeRTT took %v, and %v after the queue had drained", p.now-start, took)
 	}
 	p.round(2, 100*mbit, bdp)
 	p.paces(100, 100*mbit)
 	p.windows(2*bdp + p.aggregate.extra())
 }
 
-// A probe that ProbeRTT cuts short is the last of its cycle: where a queue makes round trips so long that no Up ends by
-// itself, the filter forgets a rate after two of them.
+// A probe that ProbeRTT cuts short ends its cycle. If a queue makes the RTT so long that no Up ends by itself, the
+// filter loses an old rate after two probes.
 func TestProbeRTTCutsProbe(t *testing.T) {
 	p := cruising(t)
-	p.stale, p.rtt = true, time.Second // a queue stands
+	p.stale, p.rtt = true, time.Second // there is a queue
 	for cut := range 2 {
 		if p.bandwidth.max() < 99*mbit {
 			t.Fatalf("the filter has forgotten the rate after %d probes", cut)
@@ -448,7 +447,7 @@ func TestProbeRTTKeepsBandwidth(t *testing.T) {
 	}
 }
 
-// A path that has become longer is believed to be after ten seconds.
+// The minimum RTT follows a longer path after ten seconds.
 func TestLongerPath(t *testing.T) {
 	p := cruising(t)
 	p.rtt, p.stale = 80*time.Millisecond, true
@@ -466,7 +465,7 @@ func TestLongerPath(t *testing.T) {
 	}
 }
 
-// After a timeout there is one segment beside what is on its way; when all is repaired the window is what it was.
+// After a timeout the window allows one segment in addition to those in flight. After recovery it has its old size.
 func TestTimeout(t *testing.T) {
 	p := cruising(t)
 	before := p.Window()
@@ -484,7 +483,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// What a spurious loss took is given back, and a probe it ended begins again.
+// OnSpurious restores the limits, and begins a probe again that the loss had ended.
 func TestSpurious(t *testing.T) {
 	p := probing(t)
 	p.round(1, 100*mbit, bdp)
@@ -500,11 +499,11 @@ func TestSpurious(t *testing.T) {
 	if p.bounds.longTerm != cc.MaxWindow || p.bounds.inFlight != cc.MaxWindow {
 		t.Errorf("limits %d, %d", p.bounds.longTerm, p.bounds.inFlight)
 	}
-	p.OnSpurious() // not twice
+	p.OnSpurious() // has no effect a second time
 	p.want(refill)
 }
 
-// After the application had left the path empty it is filled at its rate, whatever the state, and there is no ProbeRTT.
+// After the application has left the path empty, BBR fills it at its rate in any state, without ProbeRTT.
 func TestRestart(t *testing.T) {
 	p := probing(t)
 	p.ack()
@@ -514,11 +513,11 @@ func TestRestart(t *testing.T) {
 	p.paces(100, 100*mbit)
 	p.ack()
 	if p.state == probeRTT {
-		t.Error("ProbeRTT: the path was empty")
+		t.Error("in ProbeRTT although the path was empty")
 	}
 }
 
-// Where ACKs come for much at once the window is larger by that.
+// The window is larger by the bytes that ACKs aggregate.
 func TestAggregation(t *testing.T) {
 	p := cruising(t)
 	smooth := p.Window()
@@ -533,12 +532,12 @@ func TestAggregation(t *testing.T) {
 	}
 }
 
-// The loss became too much within what was sent together (5.5.10.2).
+// The loss may become too high within a record (5.5.10.2).
 func TestInFlightAtLoss(t *testing.T) {
 	for _, c := range []struct{ size, inFlight, lost, want int64 }{
 		{50_000, 1_000_000, 50_000, 969_387}, // (0.02*950000 - 0) / 0.98 into it
 		{50_000, 1_000_000, 65_000, 954_081}, // 15000 before
-		{50_000, 1_000_000, 90_000, 950_000}, // too much before
+		{50_000, 1_000_000, 90_000, 950_000}, // too high before
 		{1000, 1000, 1000, 0},
 	} {
 		if got := inFlightAtLoss(&cc.Lost{Size: c.size, InFlight: c.inFlight, Lost: c.lost}); got != c.want {
@@ -547,7 +546,7 @@ func TestInFlightAtLoss(t *testing.T) {
 	}
 }
 
-// Two connections do not probe in step.
+// Connections with different seeds probe at different times.
 func TestWaits(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	for seed := range uint64(20) {
@@ -559,11 +558,11 @@ func TestWaits(t *testing.T) {
 		seen[b.cycle.wait] = true
 	}
 	if len(seen) < 19 {
-		t.Errorf("%d different ones of 20", len(seen))
+		t.Errorf("%d different waiting times of 20", len(seen))
 	}
 }
 
-// No input makes the window overflow, fall below a segment, or the arithmetic fail.
+// No input makes the window overflow or fall below a segment.
 func FuzzController(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 10, 11}, uint16(1448))
 	f.Fuzz(func(t *testing.T, p []byte, mss uint16) {

@@ -6,40 +6,42 @@ import (
 	"minitcp/conn/cc"
 )
 
-// bounds is what loss tells: how much in flight is too much for long (inflight_longterm, learned by probing), and for
-// now (bw_shortterm and inflight_shortterm, until the next probe) (5.5.10).
+// bounds are the limits that follow from loss: the long-term one, which probing finds (inflight_longterm), and the
+// short-term ones, which hold until the next probe (bw_shortterm, inflight_shortterm) (5.5.10).
 type bounds struct {
-	longTerm  int64 // octets in flight
-	bandwidth cc.Rate
-	inFlight  int64
+	longTerm  int64   // inflight_longterm, in bytes
+	bandwidth cc.Rate // bw_shortterm
+	inFlight  int64   // inflight_shortterm, in bytes
 
-	// The most of a round trip in which something is lost: rate of delivery, and octets delivered.
+	// Maxima of the current round: delivery rate, and bytes delivered.
 	rateLatest     cc.Rate
 	inFlightLatest int64
-	roundEnd       int64 // of that round trip
-	roundOver      bool  // the ACK at hand ends it
+	roundEnd       int64 // value of delivered at which the round ends
+	roundOver      bool  // the current ACK ends the round
 	lossInRound    bool
 	markInRound    bool
-	events         int // losses in it
+	events         int // losses in Startup's round
 }
 
-// Loss is borne up to 2 in 100. The short-term limits come down to 0.7 at once at the most; 0.15 of the long-term limit is
-// left to others.
+// A loss rate of 2 % is tolerated. One reduction brings the short-term limits to at least 0.7 of their values. 0.15
+// of the long-term limit is left to other flows.
 const (
 	lossNum, lossDen      = 2, 100
 	beta             gain = 70
 	headroomGain     gain = 15
-	// toleranceGain makes of what was delivered what was sent by a rate one in a hundred below it, of which two were lost.
+	// toleranceGain adds to the bytes delivered the tolerated loss of 2 % and the pacing margin of 1 %.
 	toleranceGain gain = 103
 )
 
+// resetShortTerm removes the short-term limits.
 func (l *bounds) resetShortTerm() { l.bandwidth, l.inFlight = cc.MaxWindow, cc.MaxWindow }
 
+// resetLatest begins a round without measurements.
 func (l *bounds) resetLatest() {
 	l.lossInRound, l.markInRound, l.rateLatest, l.inFlightLatest = false, false, 0, 0
 }
 
-// latest follows the round trip.
+// latest adds an ACK to the measurements of the round.
 func (b *Controller) latest(a *cc.Ack) {
 	l, s := &b.bounds, &a.Sample
 	l.roundOver = false
@@ -54,14 +56,14 @@ func (b *Controller) latest(a *cc.Ack) {
 	}
 }
 
-// nextLatest begins with what the ACK says when a round trip is over.
+// nextLatest starts the measurements of the next round with the ACK that begins it.
 func (b *Controller) nextLatest(a *cc.Ack) {
 	if l := &b.bounds; l.roundOver {
 		l.rateLatest, l.inFlightLatest = a.Sample.Rate(), a.Sample.Delivered
 	}
 }
 
-// noteLoss: congestion in this round trip.
+// noteLoss records congestion in this round.
 func (b *Controller) noteLoss() {
 	if !b.bounds.lossInRound {
 		b.bounds.roundEnd = b.delivered
@@ -69,13 +71,13 @@ func (b *Controller) noteLoss() {
 	b.bounds.lossInRound = true
 }
 
-// adaptShortTerm answers, at the end of a round trip with marks or too many losses, with the limits for now: what was
-// delivered in it. Not while probing, which asks for loss (5.5.10.3).
+// adaptShortTerm sets the short-term limits to the deliveries of a round that had ECN marks or too many losses. While
+// BBR probes for bandwidth it does not, because probing causes loss (5.5.10.3).
 //
-// Deviation: the draft answers any loss, with what was delivered. That is always less than what was sent, which is less
-// than what was delivered in the round trip before by the margin the rate keeps, so where one in a hundred is lost for no
-// reason the rate would be halved by the end of each cycle. But so much is to be borne, and so here it is not counted, nor
-// is the margin.
+// Deviation: the draft reduces the limits after any loss, to the bytes delivered. These are fewer than the bytes sent
+// by the loss rate, and the bytes sent are fewer than those delivered in the round before by the pacing margin. With
+// 1 % of random loss the rate would fall to half by the end of each cycle. Therefore the limits here allow for the
+// tolerated loss and for the margin.
 func (b *Controller) adaptShortTerm(a *cc.Ack) {
 	l := &b.bounds
 	if !l.roundOver {
@@ -99,20 +101,19 @@ func (b *Controller) adaptShortTerm(a *cc.Ack) {
 	l.lossInRound, l.markInRound = false, false
 }
 
-// tooHigh reports whether of what was in flight too much was lost.
+// tooHigh reports whether too many of the bytes in flight were lost.
 //
-// Deviation: by two standard deviations of the number of segments that are lost when as many are as is borne. The draft
-// compares with that number itself, which with 300 segments in flight, of which one in a hundred is lost at random, is
-// exceeded in every twentieth round trip.
+// Deviation: the limit is the tolerated number of segments and two standard deviations. The draft's limit is the
+// tolerated number itself. With 300 segments in flight and 1 % of random loss, every twentieth round would exceed it.
 func (b *Controller) tooHigh(lost, inFlight int64) bool {
-	borne := cc.MulDiv(max(inFlight, 0), lossNum, lossDen)
-	if lost <= borne {
+	tolerated := cc.MulDiv(max(inFlight, 0), lossNum, lossDen)
+	if lost <= tolerated {
 		return false
 	}
-	return !b.sack || lost-borne > b.mss*squareRoot(4*borne/b.mss)
+	return !b.sack || lost-tolerated > b.mss*squareRoot(4*tolerated/b.mss)
 }
 
-// squareRoot is the largest r whose square is not more than n.
+// squareRoot returns the largest r whose square is at most n.
 func squareRoot(n int64) (r int64) {
 	for bit := int64(1) << (bits.Len64(uint64(n)) / 2); bit > 0; bit >>= 1 {
 		if try := r | bit; try*try <= n {
@@ -122,7 +123,7 @@ func squareRoot(n int64) (r int64) {
 	return r
 }
 
-// inFlightTooHigh makes what was in flight the long-term limit, and ends the probe (5.5.10.2).
+// inFlightTooHigh sets the long-term limit to inFlight and ends the probe (5.5.10.2).
 func (b *Controller) inFlightTooHigh(inFlight int64, limited bool) {
 	b.cycle.tooHigh = true
 	b.cycle.probed = false
@@ -135,8 +136,8 @@ func (b *Controller) inFlightTooHigh(inFlight int64, limited bool) {
 	}
 }
 
-// inFlightAtLoss is what was in flight when the loss became too much, which may have been in the midst of what was sent
-// together.
+// inFlightAtLoss returns the bytes in flight at which the loss became too high. That may be within a record of several
+// segments.
 func inFlightAtLoss(l *cc.Lost) int64 {
 	before := min(max(0, l.InFlight-l.Size), cc.MaxWindow)
 	lostBefore := min(max(0, l.Lost-l.Size), cc.MaxWindow)
@@ -144,8 +145,8 @@ func inFlightAtLoss(l *cc.Lost) int64 {
 	return before + max(0, prefix)
 }
 
-// raiseLongTerm: what is delivered without too much loss may be in flight; probing, the limit grows by 1, 2, 4, 8...
-// segments in a round trip (5.3.3.9).
+// raiseLongTerm raises the long-term limit to the bytes in flight at a delivery without too much loss. During a probe
+// the limit grows by 1, 2, 4, 8... segments in a round (5.3.3.9).
 func (b *Controller) raiseLongTerm(a *cc.Ack) {
 	l, s := &b.bounds, &a.Sample
 	if l.longTerm == cc.MaxWindow || s.Delivered == 0 || b.tooHigh(s.Lost, s.InFlight) {
@@ -167,13 +168,14 @@ func (b *Controller) raiseLongTerm(a *cc.Ack) {
 	}
 }
 
+// raiseSlope doubles the growth of the long-term limit for the next round of a probe.
 func (b *Controller) raiseSlope() {
 	c := &b.cycle
 	c.perSegment = max(b.window>>c.upRounds, b.mss)
 	c.upRounds = min(c.upRounds+1, 30)
 }
 
-// headroom is the long-term limit less what is left to others.
+// headroom returns the long-term limit less the part left to other flows.
 func (b *Controller) headroom() int64 {
 	l := b.bounds.longTerm
 	if l == cc.MaxWindow {
@@ -182,10 +184,10 @@ func (b *Controller) headroom() int64 {
 	return max(l-max(b.mss, headroomGain.of(l)), 4*b.mss)
 }
 
-// marked answers a mark of a router, once in a round trip: to one that was asked for with the long-term limit or the end
-// of Startup, to another with the short-term ones.
+// marked processes an ECN mark, at most once in a round. In Startup it ends Startup, during a probe it sets the
+// long-term limit, and otherwise it leads to the short-term limits.
 //
-// The draft leaves marks to experiments, but demands that they count as congestion (3.7).
+// The draft leaves the response to experiments, and requires that marks count as congestion (3.7).
 func (b *Controller) marked(l cc.Loss) {
 	b.noteLoss()
 	b.bounds.markInRound = true
@@ -197,7 +199,7 @@ func (b *Controller) marked(l cc.Loss) {
 	}
 }
 
-// undo is what a loss that was none gives back (5.5.11).
+// undo is the state before an episode, which a spurious loss restores (5.5.11).
 type undo struct {
 	saved              bool
 	left               bool // the loss ended state
@@ -206,7 +208,7 @@ type undo struct {
 	inFlight, longTerm int64
 }
 
-// save remembers what there was before an episode.
+// save records the state before an episode.
 func (b *Controller) save() {
 	if b.undo.saved {
 		return

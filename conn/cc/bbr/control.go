@@ -6,7 +6,7 @@ import (
 	"minitcp/conn/cc"
 )
 
-// control makes the rate and the window from the model (5.6).
+// control derives the rate and the window from the model (5.6).
 func (b *Controller) control(a *cc.Ack) {
 	if b.rate == 0 && a.SRTT > 0 {
 		b.rate = cc.RateOf(pacingGain[startup].of(b.initial), a.SRTT)
@@ -15,8 +15,8 @@ func (b *Controller) control(a *cc.Ack) {
 	b.setWindow(a)
 }
 
-// setRate: one in a hundred slower than the model says, so that queues shrink on the whole. Before the pipe has been full
-// the rate does not come down: what was measured may be the application's (5.6.2).
+// setRate sets the rate to 1 % less than the model's times g, so that queues shrink on average. Before the pipe is
+// full the rate does not fall, because the application may have limited the measured one (5.6.2).
 func (b *Controller) setRate(g gain) {
 	rate := g.ofRate(b.bw()).Times(99, 100)
 	if rate > b.rate || b.full.reached && rate > 0 {
@@ -24,13 +24,13 @@ func (b *Controller) setRate(g gain) {
 	}
 }
 
-// quantum is what may leave together: a millisecond's worth (5.6.3).
+// quantum returns the number of bytes that may leave at once, those of a millisecond (5.6.3).
 func (b *Controller) quantum() int64 {
-	return max(min(b.rate.Octets(time.Millisecond), 64<<10), 2*b.mss)
+	return max(min(b.rate.Bytes(time.Millisecond), 64<<10), 2*b.mss)
 }
 
-// quantized is a number of octets in flight, or what it takes to keep both hosts busy: one quantum each on the way out,
-// under way, and gathered by the receiver (5.5.8).
+// quantized returns n bytes in flight, raised to the minimum that keeps both hosts busy: one quantum each in the
+// sender, on the path, and in the receiver (5.5.8).
 func (b *Controller) quantized(n int64) int64 {
 	n = max(n, 3*b.quantum(), 4*b.mss)
 	if b.state == up {
@@ -39,10 +39,10 @@ func (b *Controller) quantized(n int64) int64 {
 	return min(n, cc.MaxWindow)
 }
 
-// inFlight is what is in flight at a rate.
+// inFlight returns the bytes in flight at a rate with a gain, quantized.
 func (b *Controller) inFlight(rate cc.Rate, g gain) int64 { return b.quantized(b.product(rate, g)) }
 
-// setWindow moves the window to where the model wants it: up by what was delivered, down at once (5.6.4).
+// setWindow moves the window to the model's. It grows by the bytes delivered and falls at once (5.6.4).
 func (b *Controller) setWindow(a *cc.Ack) {
 	most := b.quantized(min(b.product(b.bw(), windowGain[b.state])+b.aggregate.extra(), cc.MaxWindow))
 	switch {
@@ -58,7 +58,7 @@ func (b *Controller) setWindow(a *cc.Ack) {
 	b.boundWindow()
 }
 
-// boundWindow applies the limits (5.6.4.7).
+// boundWindow applies the limits of bounds (5.6.4.7).
 func (b *Controller) boundWindow() {
 	most := b.bounds.inFlight
 	switch b.state {
@@ -70,7 +70,7 @@ func (b *Controller) boundWindow() {
 	b.window = min(b.window, max(most, 4*b.mss), cc.MaxWindow)
 }
 
-// saveWindow remembers the window before something makes it smaller for a while.
+// saveWindow records the window before a temporary reduction.
 func (b *Controller) saveWindow() {
 	if b.recovering || b.state == probeRTT {
 		b.prior = max(b.prior, b.window)
@@ -79,4 +79,5 @@ func (b *Controller) saveWindow() {
 	b.prior = b.window
 }
 
+// restoreWindow ends a temporary reduction of the window.
 func (b *Controller) restoreWindow() { b.window = max(b.window, b.prior) }

@@ -6,31 +6,32 @@ import (
 	"minitcp/conn/cc"
 )
 
-// rounds counts round trips by what is delivered (5.5.1).
+// rounds counts round trips. A round ends with the delivery of a record that was sent after its beginning (5.5.1).
 type rounds struct {
 	count int64
-	end   int64 // what is sent when so much has been delivered belongs to the next
-	start bool  // the ACK at hand begins one
+	end   int64 // value of delivered at the beginning of the round
+	start bool  // the current ACK begins a round
 }
 
-// begin makes what is sent from now on the next round trip.
+// beginRound begins a round now.
 func (b *Controller) beginRound() { b.rounds.end = b.delivered }
 
-// bandwidthFilter is the highest rate of delivery in this cycle of probing and the last (5.5.2 to 5.5.6).
+// bandwidthFilter holds the maximum delivery rates of the last probing cycle and of this one (5.5.2 to 5.5.6).
 type bandwidthFilter struct {
 	last, this cc.Rate
 }
 
+// max returns the maximum of both.
 func (f *bandwidthFilter) max() cc.Rate { return max(f.last, f.this) }
 
-// advance begins a cycle. It does nothing if nothing was measured in the current one.
+// advance begins a cycle. It does nothing if the current one has no measurement.
 func (f *bandwidthFilter) advance() {
 	if f.this != 0 {
 		f.last, f.this = f.this, 0
 	}
 }
 
-// measure takes the sample of an ACK into the model.
+// measure adds the sample of an ACK to the model.
 func (b *Controller) measure(a *cc.Ack) {
 	b.rounds.start = false
 	if s := &a.Sample; s.Delivered > 0 && s.Prior >= b.rounds.end {
@@ -45,39 +46,43 @@ func (b *Controller) measure(a *cc.Ack) {
 	}
 }
 
-// limited reports whether the application or ProbeRTT, not the path, may have set the rate of a sample.
+// limited reports whether the application or ProbeRTT, not the path, may have limited the rate of a sample.
 func (b *Controller) limited(s *cc.Sample) bool { return s.Limited || b.rtt.spoiled(s) }
 
-// bw is the rate that is thought to be right: the path's, and no more than recent loss lets (BBR.bw).
+// bw returns the path's rate, at most the limit that recent loss has set (BBR.bw).
 func (b *Controller) bw() cc.Rate { return min(b.bandwidth.max(), b.bounds.bandwidth) }
 
-// bdp is what is in flight at that rate when no queue stands.
+// bdp returns the bytes in flight at that rate without a queue.
 func (b *Controller) bdp() int64 { return b.product(b.bw(), unity) }
 
-// product is a rate times the round trip times a gain; the initial window while nothing is known.
+// product returns rate times the minimum RTT times g, or the initial window before the first measurement.
 func (b *Controller) product(rate cc.Rate, g gain) int64 {
 	if b.rtt.min == noRTT {
 		return b.initial
 	}
-	return g.of(rate.Octets(b.rtt.min))
+	return g.of(rate.Bytes(b.rtt.min))
 }
 
-// aggregation is how much more than expected is acknowledged at once: receivers, links and superframes gather
-// segments or their ACKs, and the window must be larger by that if the path is not to run dry meanwhile (5.5.9).
+// aggregation measures the excess of acknowledged bytes over the expected ones. Receivers, links and superframes
+// aggregate segments and ACKs. The window must be larger by the excess, or the path is idle until the next ACK
+// (5.5.9).
 type aggregation struct {
-	since time.Duration // when counting began
-	acked int64         // octets since
-	most  [2]int64      // excess in the last few round trips and in those at hand
-	round int64         // when those began
+	since time.Duration // beginning of the count
+	acked int64         // bytes acknowledged since
+	most  [2]int64      // excess in the last few rounds and in the current ones
+	round int64         // first of the current rounds
 }
 
+// begin restarts the count.
 func (g *aggregation) begin(now time.Duration) { g.since, g.acked = now, 0 }
 
+// extra returns the excess to add to the window.
 func (g *aggregation) extra() int64 { return max(g.most[0], g.most[1]) }
 
-// aggregationRounds is half of the round trips an excess is remembered for.
+// aggregationRounds is half of the number of rounds for which an excess counts.
 const aggregationRounds = 5
 
+// aggregated adds an ACK to the measurement of aggregation.
 func (b *Controller) aggregated(a *cc.Ack) {
 	g := &b.aggregate
 	rounds := int64(1)
@@ -88,7 +93,7 @@ func (b *Controller) aggregated(a *cc.Ack) {
 		g.round = b.rounds.count
 		g.most[0], g.most[1] = g.most[1], 0
 	}
-	expected := b.bw().Octets(a.Now - g.since)
+	expected := b.bw().Bytes(a.Now - g.since)
 	if g.acked <= expected {
 		g.begin(a.Now)
 		expected = 0
@@ -97,19 +102,20 @@ func (b *Controller) aggregated(a *cc.Ack) {
 	g.most[1] = max(g.most[1], min(g.acked-expected, b.window))
 }
 
-// fullPipe looks for the moment when sending faster does not make more arrive (5.3.1.2).
+// fullPipe detects that the delivery rate no longer grows with the sending rate (5.3.1.2).
 type fullPipe struct {
-	base   cc.Rate // to be exceeded by a quarter
-	rounds int     // in which it was not
-	now    bool    // three of them: the pipe is full
-	// reached: it has been, once.
+	base   cc.Rate // rate that a sample must exceed by a quarter
+	rounds int     // rounds without such a sample
+	now    bool    // three such rounds have passed
+	// reached is whether the pipe has been full once.
 	reached bool
 }
 
+// restart begins the detection again.
 func (f *fullPipe) restart(base cc.Rate) { f.base, f.rounds, f.now = base, 0, false }
 
-// checkFullPipe takes every sample and not, as the draft has it, only the first of a round trip: one ACK that comes late
-// says little about the round trip.
+// checkFullPipe uses every sample. The draft uses only the first of a round, but a single late ACK is not
+// representative of the round.
 func (b *Controller) checkFullPipe(a *cc.Ack) {
 	f := &b.full
 	rate := a.Sample.Rate()
@@ -128,12 +134,13 @@ func (b *Controller) checkFullPipe(a *cc.Ack) {
 	f.reached = f.reached || f.now
 }
 
-// gain is a factor in hundredths.
+// gain is a factor in percent.
 type gain int64
 
 const unity gain = 100
 
-// of is n times the gain, saturating.
+// of returns n times the gain, saturating.
 func (g gain) of(n int64) int64 { return cc.MulDiv(n, int64(g), int64(unity)) }
 
+// ofRate returns r times the gain, saturating.
 func (g gain) ofRate(r cc.Rate) cc.Rate { return cc.Rate(g.of(int64(r))) }

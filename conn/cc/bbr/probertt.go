@@ -7,19 +7,20 @@ import (
 	"minitcp/conn/cc"
 )
 
-// rttFilter is the shortest round trip of ten seconds, and what it takes to have one: when five have not brought a shorter
-// one, little is kept in flight for a while, so that queues drain, everybody's at the same time (5.3.4).
+// rttFilter holds the minimum RTT of the last ten seconds. After five seconds without a new minimum, ProbeRTT keeps
+// few bytes in flight for a short time. Flows that share the path do so at the same time, and the queue drains
+// (5.3.4).
 type rttFilter struct {
-	min   time.Duration // noRTT: none yet
+	min   time.Duration // noRTT before the first measurement
 	minAt time.Duration
 
-	probe   time.Duration // shortest since
+	probe   time.Duration // minimum since probeAt
 	probeAt time.Duration
-	expired bool // that is too long ago
+	expired bool // probeAt is too long ago
 
-	done      time.Duration // when ProbeRTT may end; 0: too much is in flight still
+	done      time.Duration // earliest end of ProbeRTT; 0 while too many bytes are in flight
 	roundDone bool
-	// What is sent from the first of these deliveries to the second tells nothing about the bandwidth.
+	// Values of delivered between which records were sent in ProbeRTT. Their samples do not measure the bandwidth.
 	from, to int64
 }
 
@@ -32,12 +33,12 @@ const (
 	probeRTTLength   = 200 * time.Millisecond
 )
 
-// spoiled reports whether a sample is of what was sent in ProbeRTT.
+// spoiled reports whether a sample is that of a record sent in ProbeRTT.
 func (r *rttFilter) spoiled(s *cc.Sample) bool {
 	return r.to > 0 && r.from <= s.Prior && s.Prior <= r.to
 }
 
-// checkRTT takes a round trip, and goes through ProbeRTT.
+// checkRTT adds an RTT sample, and enters, continues and leaves ProbeRTT.
 func (b *Controller) checkRTT(a *cc.Ack) {
 	r := &b.rtt
 	if r.min == noRTT {
@@ -61,6 +62,7 @@ func (b *Controller) checkRTT(a *cc.Ack) {
 	}
 }
 
+// beginProbeRTT enters ProbeRTT.
 func (b *Controller) beginProbeRTT() {
 	b.saveWindow()
 	if b.state == refill || b.state == up {
@@ -71,6 +73,7 @@ func (b *Controller) beginProbeRTT() {
 	b.state = probeRTT
 }
 
+// probeRTT continues ProbeRTT.
 func (b *Controller) probeRTT(a *cc.Ack) {
 	r := &b.rtt
 	r.to = b.delivered + a.InFlight
@@ -87,8 +90,8 @@ func (b *Controller) probeRTT(a *cc.Ack) {
 	}
 }
 
-// checkProbeRTTDone ends ProbeRTT when it has lasted long enough. The next probe for bandwidth is a cycle away, but what
-// Down is for is done.
+// checkProbeRTTDone leaves ProbeRTT once it has lasted long enough. A new cycle begins in Cruise, because the queue has
+// already drained, which is the purpose of Down.
 func (b *Controller) checkProbeRTTDone() {
 	r := &b.rtt
 	if r.done == 0 || b.now <= r.done {
@@ -105,7 +108,7 @@ func (b *Controller) checkProbeRTTDone() {
 	b.state = cruise
 }
 
-// probeRTTWindow is what is kept in flight in ProbeRTT: half of the product.
+// probeRTTWindow returns the window in ProbeRTT, half of the product.
 func (b *Controller) probeRTTWindow() int64 {
 	return max(b.product(b.bw(), windowGain[probeRTT]), 4*b.mss)
 }
