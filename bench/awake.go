@@ -7,9 +7,9 @@ import (
 	"os"
 )
 
-// stayAwake keeps idle CPUs from sleeping for as long as the file it returns is open (Linux, Documentation/power/
-// pm_qos_interface.rst). What a ping takes is otherwise mostly the waking up, above all in a virtual machine, where it
-// is up to the host, and differs from one minute to the next. It returns nil where the kernel does not let it.
+// stayAwake keeps idle CPUs from sleeping while the file that it returns is open (Linux, Documentation/power/
+// pm_qos_interface.rst). Otherwise most of the time of a ping is the wake-up of a CPU, which in a virtual machine
+// depends on the host and varies from minute to minute. It returns nil if the kernel refuses.
 func stayAwake() *os.File {
 	f, err := os.OpenFile("/dev/cpu_dma_latency", os.O_WRONLY, 0)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"minitcp/bench/subject"
 )
 
-// environment is what figures depend on.
+// environment describes the machine and the software, on which the figures depend.
 type environment struct {
 	Date              string `json:"date"` // UTC
 	Kernel            string `json:"kernel"`
@@ -28,7 +28,7 @@ type environment struct {
 	Commit            string `json:"commit"`
 	GVisor            string `json:"gvisor"`
 	CongestionControl string `json:"congestionControl"` // of the kernel's sockets
-	Awake             bool   `json:"awake"`             // idle CPUs were kept from sleeping
+	Awake             bool   `json:"awake"`             // whether idle CPUs were kept from sleeping
 }
 
 const unknown = "unknown"
@@ -74,7 +74,7 @@ func cpuModel() string {
 	return runtime.GOARCH
 }
 
-// commit asks git, which knows it under `go run` too.
+// commit returns the commit from git, because the build information has none under `go run`.
 func commit() string {
 	id, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {

@@ -18,37 +18,37 @@ import (
 	"minitcp/bench/subject"
 )
 
-// options are what the command line says.
+// options are the values of the flags.
 type options struct {
 	plan
 	what                 *catalogue
 	list, json, markdown bool
 }
 
-// catalogue is what a command can measure.
+// catalogue holds the workloads and targets of a command.
 type catalogue struct {
-	command   string // the first argument; "": none
+	command   string // first argument; "" for none
 	workloads []workload
 	all       []subject.Target
-	targets   string // of these, if none are given; "": all
-	reads     int    // octets of bulk data that a goroutine reads at once, if not given
-	// table is what is made of the results; it goes to a place of that name in the README.
+	targets   string // default of the flag -targets; "" for all
+	reads     int    // default of the flag -reads
+	// table makes a table of the results. Its place in the README has a name.
 	table func([]report.Row) *report.Table
-	aim   func([]report.Row, []*workload) // sets the rows' aims; nil: there are none
+	aim   func([]report.Row, []*workload) // sets the aims of the rows; nil for none
 	place string
 }
 
-// comparison is what is measured if no command is given.
+// comparison is the catalogue without a command.
 var comparison = &catalogue{workloads: workloads, all: subject.Targets, reads: subject.MaxReads, table: report.NewTable, place: tableName}
 
 const usageText = `usage: go run ./bench [flags]
-       go run ./bench growth [flags], for what more connections cost; see growth -help
+       go run ./bench growth [flags], for the cost of more connections and for fairness; see growth -help
        go run ./bench memory [flags], for very many idle connections; see memory -help
        go run ./bench daemon [flags], for the memory of the daemon; see daemon -help
        go run ./bench links [flags], for emulated links; see links -help
 
-Measures minitcp beside gVisor, the kernel and the least a TUN costs, in network namespaces it makes and removes. The
-table goes to stdout, progress to stderr. It needs root and the same machine for nothing else meanwhile.
+Compares minitcp with gVisor, with the kernel and with the least that a TUN costs, in network namespaces that it makes
+and removes. The table goes to stdout, progress to stderr. It needs root, and a machine that does nothing else meanwhile.
 
 `
 
@@ -56,11 +56,11 @@ const (
 	maxRounds      = 100
 	minDuration    = 50 * time.Millisecond
 	maxDuration    = time.Minute
-	maxConnections = 200000 // of 28,232 ephemeral ports for each of subject.HoldPorts
-	mostActive     = 1000   // connections besides the idle ones, and other files
+	maxConnections = 200000 // subject.HoldPorts times 28,232 ephemeral ports, less a margin
+	mostActive     = 1000   // connections other than the idle ones, and other files
 )
 
-// parse reads the command line. What is wrong with it is told on stderr too.
+// parse reads the command line. It writes errors to stderr as well.
 func parse(what *catalogue, arguments []string, stderr io.Writer) (o options, err error) {
 	o.what = what
 	flags := flag.NewFlagSet(strings.TrimSpace("bench "+what.command), flag.ContinueOnError)
@@ -71,22 +71,22 @@ func parse(what *catalogue, arguments []string, stderr io.Writer) (o options, er
 	}
 	var names, targets string
 	var quick, verify bool
-	flags.StringVar(&names, "workloads", "", "comma-separated `names`, all if not given; see -list")
-	flags.StringVar(&targets, "targets", what.targets, "comma-separated `names`, all if not given; see -list")
-	flags.IntVar(&o.rounds, "rounds", 5, fmt.Sprintf("how often each is measured, 1 to %d", maxRounds))
-	flags.DurationVar(&o.duration, "duration", 2*time.Second, fmt.Sprintf("of each measurement, %v to %v", minDuration, maxDuration))
-	flags.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, fmt.Sprintf("before each measurement, up to %v", maxDuration))
-	flags.IntVar(&o.connections, "connections", 10000, fmt.Sprintf("idle ones, for the memory of each, 1 to %d", maxConnections))
-	flags.DurationVar(&o.rest, "rest", subject.Rest, fmt.Sprintf("for which those have been idle when it is measured, up to %v", maxDuration))
-	flags.IntVar(&o.reads, "reads", what.reads, fmt.Sprintf("`octets` of bulk data that a goroutine of the target's reads at once, 1 to %d", subject.MaxReads))
+	flags.StringVar(&names, "workloads", "", "comma-separated `names`, by default all; see -list")
+	flags.StringVar(&targets, "targets", what.targets, "comma-separated `names`, by default all; see -list")
+	flags.IntVar(&o.rounds, "rounds", 5, fmt.Sprintf("number of measurements of each, 1 to %d", maxRounds))
+	flags.DurationVar(&o.duration, "duration", 2*time.Second, fmt.Sprintf("time of each measurement, %v to %v", minDuration, maxDuration))
+	flags.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, fmt.Sprintf("time before each measurement, up to %v", maxDuration))
+	flags.IntVar(&o.connections, "connections", 10000, fmt.Sprintf("number of idle connections for the memory of one, 1 to %d", maxConnections))
+	flags.DurationVar(&o.rest, "rest", subject.Rest, fmt.Sprintf("time without traffic before their memory is measured, up to %v", maxDuration))
+	flags.IntVar(&o.reads, "reads", what.reads, fmt.Sprintf("`bytes` of bulk data that a goroutine of the target reads at once, 1 to %d", subject.MaxReads))
 	flags.BoolVar(&quick, "quick", false, "less than two minutes: -rounds 3 -duration 150ms -warmup 120ms -connections 2000 -rest 0, unless given")
-	flags.BoolVar(&o.list, "list", false, "tell what can be measured, and end")
-	flags.BoolVar(&o.json, "json", false, "write JSON, with every sample, in place of the table")
+	flags.BoolVar(&o.list, "list", false, "list the workloads and targets, and exit")
+	flags.BoolVar(&o.json, "json", false, "write JSON with every sample in place of the table")
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
-	flags.StringVar(&o.profiles, "profile", "", "write profiles of the process under test, of CPU time and of allocations, into this `directory`")
-	flags.BoolVar(&verify, "verify", false, "compare every octet of bulk data, not only samples; the figures are lower then")
+	flags.StringVar(&o.profiles, "profile", "", "`directory` for profiles of CPU time and of allocations of the process under test")
+	flags.BoolVar(&verify, "verify", false, "compare every byte of bulk data, not only samples; this lowers the figures")
 	if err := flags.Parse(arguments); err != nil {
-		return o, err // told already
+		return o, err // Parse has written it
 	}
 	if quick {
 		o.quicken(flags)
@@ -100,7 +100,7 @@ func parse(what *catalogue, arguments []string, stderr io.Writer) (o options, er
 	return o, err
 }
 
-// quicken makes everything that was not given small.
+// quicken makes the flags small that are not given.
 func (o *options) quicken(flags *flag.FlagSet) {
 	given := make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -174,7 +174,7 @@ func (what *catalogue) chooseTargets(names string) (chosen []subject.Target, err
 	return chosen, err
 }
 
-// choose returns the names that are listed, or all if none are.
+// choose returns the names of a comma-separated list, or all for an empty one.
 func choose(what, names string, all []string) ([]string, error) {
 	if names == "" {
 		return all, nil
@@ -188,7 +188,7 @@ func choose(what, names string, all []string) ([]string, error) {
 	return picked, nil
 }
 
-// list tells what can be measured.
+// list writes the workloads and targets.
 func (what *catalogue) list(w io.Writer) {
 	fmt.Fprintln(w, "workloads:")
 	for _, x := range what.workloads {
@@ -200,7 +200,7 @@ func (what *catalogue) list(w io.Writer) {
 	}
 }
 
-// files is how many of them the client may need, in this process.
+// files returns how many files the client may need in this process.
 func (w *workload) files(connections int) int {
 	if w.kind == load.Idle {
 		return connections + mostActive
@@ -212,7 +212,7 @@ func (w *workload) files(connections int) int {
 // connections apart by their ports alone, and the kernel needs a file for each connection.
 func (w *workload) has(target subject.Target) error {
 	if target.Name == report.Floor && w.idle > 0 || target.Few && w.kind == load.Talk {
-		return errors.New("it has no such service")
+		return errors.New("the target does not have the service")
 	}
 	if !target.Veth {
 		return nil
@@ -220,7 +220,7 @@ func (w *workload) has(target subject.Target) error {
 	return allowFiles(w.idle + mostActive)
 }
 
-// need says what is missing to measure, such as root.
+// need returns an error for a missing permission, such as root.
 func (p *plan) need() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("network namespaces and devices need root: run as root")

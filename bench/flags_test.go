@@ -18,14 +18,14 @@ func TestParse(t *testing.T) {
 	}
 	p = parsed(t, "-quick", "-rounds", "7", "-targets", "floor,minitcp", "-workloads", "rr")
 	if p.rounds != 7 || p.duration != 150*time.Millisecond || p.connections != 2000 {
-		t.Errorf("quick, but for the rounds: %+v", p)
+		t.Errorf("quick, except for the rounds: %+v", p)
 	}
 	if len(p.targets) != 2 || p.targets[0].Name != "minitcp" || len(p.workloads) != 1 || p.workloads[0].name != "rr" {
 		t.Errorf("chosen: %+v", p)
 	}
 }
 
-// The quick run stays below two minutes, twice slower machines included.
+// The quick run stays below two minutes.
 func TestQuick(t *testing.T) {
 	if d := parsed(t, "-quick").estimate(); d > 110*time.Second {
 		t.Errorf("-quick takes %v", d)

@@ -12,8 +12,8 @@ import (
 	"minitcp/bench/subject"
 )
 
-// growth is the catalogue of what more connections cost, and of what they do to each other: the same work done by 1 to
-// 512 connections or beside 1000 to 100,000 idle ones, and pings beside bulk.
+// growth is the catalogue for the cost of more connections and for fairness among them: the same work on 1 to 512
+// connections or beside 1000 to 100,000 idle ones, and pings beside bulk.
 var growth = &catalogue{
 	command:   "growth",
 	workloads: growthWorkloads(),
@@ -108,16 +108,16 @@ func first(rows []report.Row, r *report.Row) *report.Row {
 // family is a workload's name without the last number.
 func family(name string) string { return strings.TrimRight(name, "0123456789k") }
 
-// leastJain is what is wanted of Jain's index among a number of bulk connections, close to gVisor's when that was first
-// measured.
+// leastJain is the least Jain's index that is wanted among a number of bulk connections, close to gVisor's at the first
+// measurement.
 var leastJain = map[int]float64{64: 0.8, 512: 0.35}
 
 // aim sets the aims of our rows:
 //
 //   - CPU time for a byte of bulk grows with the number of connections no more than the kernel's does in the same run;
-//   - 64 and 512 bulk connections share what they receive;
-//   - a ping on a connection that has just sent bulk takes no longer than gVisor's in the same run, the first as well as
-//     the slowest in a hundred.
+//   - 64 and 512 bulk connections share the data evenly;
+//   - a ping on a connection that has just sent bulk takes no longer than gVisor's in the same run, the first as well
+//     as the slowest in a hundred.
 func aim(rows []report.Row, workloads []*workload) {
 	find := func(workload, target string) *report.Row {
 		i := slices.IndexFunc(rows, func(r report.Row) bool { return r.Workload == workload && r.Target == target && r.Value.N > 0 })

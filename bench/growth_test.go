@@ -67,8 +67,8 @@ ping+up512 minitcp: first ≤ 170 ms, p99 ≤ 169 ms MISSED`
 	}
 }
 
-// Idle connections beside the others are counted on both sides, and may exceed the number of ports of one address. The floor
-// is left out.
+// Idle connections beside the others are counted on both sides, and may exceed the number of ports of one address.
+// The floor is left out.
 func TestBeside(t *testing.T) {
 	requireKernel(t)
 	p := parsedFor(t, growth, "-rounds", "1", "-duration", "50ms", "-warmup", "0", "-targets", "minitcp,minitcp-inline,kernel,floor", "-workloads", "rr8,rr64+1k")

@@ -24,13 +24,13 @@ const linksCommand = "links"
 
 const linksUsage = `usage: go run ./bench links [flags]
 
-Measures minitcp beside gVisor and the kernel, each with every congestion control it has, over emulated links with a
-rate, a delay, a queue, loss and reordering, in network namespaces it makes and removes. The table goes to stdout,
-progress to stderr. It needs root and the same machine for nothing else meanwhile.
+Compares minitcp with gVisor and the kernel, each with every congestion control it has, over emulated links with a
+rate, a delay, a queue, loss and reordering, in network namespaces that it makes and removes. The table goes to stdout,
+progress to stderr. It needs root, and a machine that does nothing else meanwhile.
 
 `
 
-// linksOptions are what the command line says after linksCommand.
+// linksOptions are the values of the flags after linksCommand.
 type linksOptions struct {
 	links.Plan
 	list, json, markdown bool
@@ -56,7 +56,7 @@ func runLinks(arguments []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// parseLinks reads the command line. What is wrong with it is told on stderr too.
+// parseLinks reads the command line. It writes errors to stderr as well.
 func parseLinks(arguments []string, stderr io.Writer) (o linksOptions, err error) {
 	flags := flag.NewFlagSet("bench links", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -66,17 +66,17 @@ func parseLinks(arguments []string, stderr io.Writer) (o linksOptions, err error
 	}
 	var names, targets, trace string
 	var quick bool
-	flags.StringVar(&trace, "trace", "", "`file` with the line of the row cellular, in place of a generated one, in mahimahi's format: a line for each packet of 1500 bytes, with the millisecond at which it may be sent")
-	flags.StringVar(&names, "rows", "", "comma-separated `names`, all if not given; see -list")
-	flags.StringVar(&targets, "targets", "", "comma-separated `names`, all if not given; see -list")
-	flags.IntVar(&o.Rounds, "rounds", 5, fmt.Sprintf("how often each is measured, 1 to %d", maxRounds))
-	flags.IntVar(&o.AtOnce, "at-once", min(runtime.NumCPU(), links.MostAtOnce), fmt.Sprintf("measurements at a time, 1 to %d, each with a link of its own; those that are heavy are alone", links.MostAtOnce))
+	flags.StringVar(&trace, "trace", "", "`file` with the trace of the row cellular, in place of a generated one, in mahimahi's format: a line for each packet of 1500 bytes, with the millisecond at which it may be sent")
+	flags.StringVar(&names, "rows", "", "comma-separated `names`, by default all; see -list")
+	flags.StringVar(&targets, "targets", "", "comma-separated `names`, by default all; see -list")
+	flags.IntVar(&o.Rounds, "rounds", 5, fmt.Sprintf("number of measurements of each, 1 to %d", maxRounds))
+	flags.IntVar(&o.AtOnce, "at-once", min(runtime.NumCPU(), links.MostAtOnce), fmt.Sprintf("number of measurements at a time, 1 to %d, each with a link of its own; heavy ones are made alone", links.MostAtOnce))
 	flags.BoolVar(&quick, "quick", false, "less than two minutes: one round, and a fraction of the time for each measurement")
-	flags.BoolVar(&o.list, "list", false, "tell what can be measured, and end")
-	flags.BoolVar(&o.json, "json", false, "write JSON, with every sample, in place of the table")
+	flags.BoolVar(&o.list, "list", false, "list the rows and targets, and exit")
+	flags.BoolVar(&o.json, "json", false, "write JSON with every sample in place of the table")
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
 	if err := flags.Parse(arguments); err != nil {
-		return o, err // told already
+		return o, err // Parse has written it
 	}
 	o.Scale = 1
 	if quick {
@@ -91,7 +91,7 @@ func parseLinks(arguments []string, stderr io.Writer) (o linksOptions, err error
 	return o, err
 }
 
-// readTrace reads the file of the flag -trace, of which "" is none.
+// readTrace reads the file of the flag -trace; "" is none.
 func (o *linksOptions) readTrace(file string) error {
 	if file == "" {
 		return nil
@@ -107,7 +107,7 @@ func (o *linksOptions) readTrace(file string) error {
 	return nil
 }
 
-// quicken makes the rounds few, unless given, and each short.
+// quicken shortens each measurement, and makes one round unless -rounds is given.
 func (o *linksOptions) quicken(flags *flag.FlagSet) {
 	o.Scale = links.QuickScale
 	given := false
@@ -142,7 +142,7 @@ func (o *linksOptions) check(flags *flag.FlagSet, names, targets string) error {
 	return nil
 }
 
-// listLinks tells what can be measured.
+// listLinks writes the rows and targets.
 func listLinks(w io.Writer) {
 	fmt.Fprintln(w, "rows:")
 	links.List(w)
@@ -157,7 +157,7 @@ func (o *linksOptions) measureAll(stdout, stderr io.Writer) error {
 		return errors.New("network namespaces and devices need root: run as root")
 	}
 	if o.markdown {
-		if err := fillReadme(linksName, nil); err != nil { // better now than later
+		if err := fillReadme(linksName, nil); err != nil { // an error is better now than later
 			return err
 		}
 	}

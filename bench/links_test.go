@@ -56,7 +56,7 @@ func TestLinksList(t *testing.T) {
 	}
 }
 
-// Every kind of row on a real link, for a moment: what is measured is not looked at, but everybody's data was the right one.
+// Every kind of row runs on a real link for a moment. The figures are not checked; the data is.
 func TestLinks(t *testing.T) {
 	requireKernel(t)
 	o, err := parseLinks(strings.Fields("-rounds 1 -rows floor100,loss1,slowstart,against,cellular,responses,receive10 -targets minitcp-cubic,kernel-cubic"), io.Discard)

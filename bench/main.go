@@ -1,14 +1,15 @@
 //go:build linux
 
-// Command bench measures minitcp beside gVisor, the kernel and the least a TUN costs. README.md says what and how.
+// Command bench compares minitcp with gVisor, with the kernel and with the least that a TUN costs. README.md
+// describes the workloads, the targets and the method.
 //
 //	main, flags       the command line
 //	plan              rounds, targets in turn
 //	measure, site     one measurement, and its network
-//	workloads         what is measured, and how it is verified;  growth: the same with more connections
+//	workloads         the workloads, and how they are verified;  growth: the same with more connections
 //	output, environment, awake
 //	load/             the client;  subject/: the process under test;  report/: statistics and tables
-//	pattern/          the data both ends know
+//	pattern/          the bulk data, which both ends know;  latency/, fairness/: how it is measured
 //	daemon            the command line for the memory of the daemon, which is in daemon/
 //	memory            the command line for very many idle connections, which are in memory/
 //	links             the command line for emulated links, which are in links/ and emulator/
@@ -54,7 +55,8 @@ func main() {
 	os.Exit(run(comparison, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run returns the exit status: 0; 1 when something could not be measured; 2 for a mistake on the command line.
+// run runs a command of the catalogue and returns the exit status: 0; 1 if a measurement failed; 2 for an error on the
+// command line.
 func run(what *catalogue, arguments []string, stdout, stderr io.Writer) int {
 	o, err := parse(what, arguments, stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -76,7 +78,7 @@ func run(what *catalogue, arguments []string, stdout, stderr io.Writer) int {
 
 var errInterrupted = errors.New("interrupted; everything is removed")
 
-// untilSignal is a context that ends when somebody wants the program to.
+// untilSignal returns a context that ends with the first signal to stop.
 func untilSignal() (context.Context, func()) {
 	signalled, release := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -92,7 +94,7 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.markdown {
-		if err := fillReadme(o.what.place, nil); err != nil { // better now than later
+		if err := fillReadme(o.what.place, nil); err != nil { // an error is better now than later
 			return err
 		}
 	}
@@ -124,7 +126,7 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 	return err
 }
 
-// allowFiles lets this process have so many sockets. The child inherits the limit.
+// allowFiles raises the limit of open files for a number of sockets. Child processes inherit it.
 func allowFiles(sockets int) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -136,7 +138,7 @@ func allowFiles(sockets int) error {
 	}
 	limit.Cur, limit.Max = need, max(limit.Max, need)
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("%d connections need as many files, and so many are not allowed: %w", sockets, err)
+		return fmt.Errorf("the limit of open files cannot be raised to %d: %w", sockets, err)
 	}
 	return nil
 }

@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// requireKernel ends the test where it cannot make namespaces and devices: as a failure in CI, where that would hide
-// that nothing was tested, and as a skip that says so elsewhere.
+// requireKernel ends the test if it cannot make namespaces and devices: as a failure in CI, where a skip would hide
+// that nothing was tested, and as a skip elsewhere.
 func requireKernel(t *testing.T) {
 	t.Helper()
 	missing := ""
@@ -49,7 +49,7 @@ func requireKernel(t *testing.T) {
 	}
 }
 
-// parsed is a plan from the command line.
+// parsed returns the plan of a command line.
 func parsed(t *testing.T, arguments ...string) *plan {
 	t.Helper()
 	return parsedFor(t, comparison, arguments...)
@@ -64,7 +64,7 @@ func parsedFor(t *testing.T, what *catalogue, arguments ...string) *plan {
 	return &o.plan
 }
 
-// childless fails the test if a process under test is left.
+// childless fails the test if a child process is left.
 func childless(t *testing.T) {
 	t.Helper()
 	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
@@ -110,7 +110,7 @@ func TestEveryTarget(t *testing.T) {
 	childless(t)
 }
 
-// An interrupt ends a measurement that is under way, and leaves nothing.
+// An interrupt ends a measurement in progress, and leaves nothing behind.
 func TestInterrupt(t *testing.T) {
 	requireKernel(t)
 	for _, workload := range []string{"up", "down", "rr", "rr64", "crr", "crr32"} {
@@ -126,7 +126,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// A target that fails is told, and does not keep others from being measured.
+// A target that fails is reported, and the others are measured.
 func TestFailingTarget(t *testing.T) {
 	requireKernel(t)
 	p := parsed(t, "-rounds", "2", "-duration", "100ms", "-warmup", "0", "-workloads", "rr", "-targets", "minitcp")

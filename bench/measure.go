@@ -15,12 +15,12 @@ import (
 	"minitcp/bench/subject"
 )
 
-// patience is how much longer than planned a measurement may take before it is given up.
+// patience is the time beyond the planned one after which a measurement fails.
 const patience = time.Minute
 
-// measure makes one measurement, in a network and with a process of its own.
+// measure makes one measurement in a network, and with a process, of its own.
 func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, round int) ([]report.Sample, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 2*w.warmup(p.warmup)+p.duration+p.rest+patience, errors.New("it takes too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*w.warmup(p.warmup)+p.duration+p.rest+patience, errors.New("the measurement takes too long"))
 	defer cancel()
 	network, err := newSite(target.Veth)
 	if err != nil {
@@ -42,7 +42,7 @@ func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, 
 	return samples, err
 }
 
-// measurement is one on its way.
+// measurement is one in progress.
 type measurement struct {
 	*plan
 	*workload
@@ -51,7 +51,7 @@ type measurement struct {
 	process *subject.Process
 	network *site
 	crew    *load.Crew
-	bulk    *load.Crew       // beside crew; nil if there is none
+	bulk    *load.Crew       // beside crew; nil for none
 	idle    *load.Bystanders // likewise
 }
 
@@ -71,7 +71,7 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 		if err != nil {
 			return nil, m.blame(err)
 		}
-		defer m.idle.Stop() // unless they have ended
+		defer m.idle.Stop() // again, if it was not stopped below
 	}
 	defer context.AfterFunc(ctx, func() { m.process.Kill() })() // it may not reply
 	if m.bulkFlows > 0 {
@@ -126,7 +126,7 @@ func (m *measurement) startBulk(ctx context.Context) error {
 	return err
 }
 
-// blame adds what the target has to say to what the client suffered.
+// blame adds the failure of the target, if there is one, to an error of the client.
 func (m *measurement) blame(err error) error {
 	if _, targetErr := m.process.Usage(); targetErr != nil && targetErr.Error() != err.Error() {
 		return fmt.Errorf("%w; %w", err, targetErr)
@@ -134,7 +134,7 @@ func (m *measurement) blame(err error) error {
 	return err
 }
 
-// speed measures for the time that was asked for, after the connections have found theirs.
+// speed measures for the duration of the plan, after the warm-up.
 func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
 	if err := m.wait(ctx, m.workload.warmup(m.plan.warmup)); err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
 		return nil, err
 	}
 	s := report.Sample{Workload: m.name, Target: m.target, Round: m.round}
-	for ok := false; !ok; { // more than once when nothing happened at all, until the client gives up
+	for ok := false; !ok; { // again if no work was done, until the client gives up
 		if err := m.wait(ctx, m.duration); err != nil {
 			return nil, err
 		}
@@ -176,7 +176,7 @@ func (m *measurement) speed(ctx context.Context) ([]report.Sample, error) {
 }
 
 // watch begins to observe how several bulk connections share what their receivers read. The function that it returns
-// ends that; it returns nil where there is nothing to observe.
+// ends the observation; it returns nil if there is nothing to observe.
 func (m *measurement) watch() (end func() (*report.Fairness, error), err error) {
 	none := func() (*report.Fairness, error) { return nil, nil }
 	if !m.isBulk() || m.workload.connections < 2 {
@@ -201,7 +201,7 @@ func (m *measurement) watch() (end func() (*report.Fairness, error), err error) 
 	}, nil
 }
 
-// profile is the file for a profile of this measurement.
+// profile returns the name of the file for a profile of this measurement.
 func (m *measurement) profile(kind string) string {
 	return filepath.Join(m.profiles, fmt.Sprintf("%s-%s-%d.%s.pprof", m.target, m.name, m.round, kind))
 }
@@ -219,7 +219,7 @@ func wait(ctx context.Context, d time.Duration, crew *load.Crew) error {
 		if err := crew.Err(); err != nil {
 			return err
 		}
-		return errors.New("the client has ended before its time")
+		return errors.New("the client ended too early")
 	}
 }
 
@@ -231,7 +231,7 @@ func (m *measurement) point() (p point, err error) {
 	return p, err
 }
 
-// memory measures what the process has grown by, per connection, when they have been idle for a while.
+// memory measures the growth of the process per connection, after the connections have been idle for a while.
 func (m *measurement) memory(ctx context.Context, before subject.Memory, connections int) ([]report.Sample, error) {
 	if err := m.wait(ctx, m.rest); err != nil {
 		return nil, err

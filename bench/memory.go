@@ -20,13 +20,13 @@ const memoryCommand = "memory"
 
 const memoryUsage = `usage: go run ./bench memory [flags]
 
-Opens very many idle connections between two of minitcp's stacks in this process, and measures the memory of each, and how
-64 others that play ping-pong fare beside them. The table goes to stdout, progress to stderr. It needs neither root nor a
-network, and for each million connections about 12 GB of memory.
+Opens very many idle connections between two of minitcp's stacks in this process, and measures the memory of each, and the
+rate and latency of 64 others with ping-pong beside them. The table goes to stdout, progress to stderr. It needs neither
+root nor a network, and about 12 GB of memory for each million connections.
 
 `
 
-// memoryOptions are what the command line says after memoryCommand.
+// memoryOptions are the values of the flags after memoryCommand.
 type memoryOptions struct {
 	connections int
 	duration    time.Duration
@@ -50,7 +50,7 @@ func runMemory(arguments []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// parseMemory reads the command line. What is wrong with it is told on stderr too.
+// parseMemory reads the command line. It writes errors to stderr as well.
 func parseMemory(arguments []string, stderr io.Writer) (o memoryOptions, err error) {
 	flags := flag.NewFlagSet("bench memory", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -58,12 +58,12 @@ func parseMemory(arguments []string, stderr io.Writer) (o memoryOptions, err err
 		fmt.Fprint(stderr, memoryUsage)
 		flags.PrintDefaults()
 	}
-	flags.IntVar(&o.connections, "connections", 1_000_000, fmt.Sprintf("idle ones in the end, 1 to %d", memory.MaxConnections))
-	flags.DurationVar(&o.duration, "duration", 5*time.Second, fmt.Sprintf("of each game of ping-pong, %v to %v", minDuration, maxDuration))
-	flags.DurationVar(&o.rest, "rest", subject.Rest, fmt.Sprintf("for which they have been idle when their memory is measured, up to %v", maxDuration))
+	flags.IntVar(&o.connections, "connections", 1_000_000, fmt.Sprintf("number of idle connections in the last step, 1 to %d", memory.MaxConnections))
+	flags.DurationVar(&o.duration, "duration", 5*time.Second, fmt.Sprintf("time of ping-pong in each step, %v to %v", minDuration, maxDuration))
+	flags.DurationVar(&o.rest, "rest", subject.Rest, fmt.Sprintf("time without traffic before their memory is measured, up to %v", maxDuration))
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
 	if err := flags.Parse(arguments); err != nil {
-		return o, err // told already
+		return o, err // Parse has written it
 	}
 	switch {
 	case flags.NArg() > 0:
@@ -83,7 +83,7 @@ func parseMemory(arguments []string, stderr io.Writer) (o memoryOptions, err err
 
 func (o *memoryOptions) measure(stdout, stderr io.Writer) error {
 	if o.markdown {
-		if err := fillReadme(memoryName, nil); err != nil { // better now than later
+		if err := fillReadme(memoryName, nil); err != nil { // an error is better now than later
 			return err
 		}
 	}
@@ -95,7 +95,7 @@ func (o *memoryOptions) measure(stdout, stderr io.Writer) error {
 		return err
 	}
 	t := memoryTable(r.Steps)
-	footnote := fmt.Sprintf("An accepted connection with a goroutine that waits in Read takes %s octets more.\n", report.Digits(r.Goroutine))
+	footnote := fmt.Sprintf("An accepted connection with a goroutine that waits in Read takes %s bytes more.\n", report.Digits(r.Goroutine))
 	fmt.Fprintf(stdout, "%s\n\n", e)
 	if err := t.WriteText(stdout); err != nil {
 		return err
@@ -118,16 +118,16 @@ func memoryTable(steps []memory.Step) *report.Table {
 	t.Lines = append(t.Lines, []string{
 		"idle connections", "heap, an end", "resident, an end", "ping-pongs", "CPU", "median", "one in 1000", "collections", "longest pause",
 	})
-	octets := func(v float64) string {
+	each := func(v float64) string {
 		if v == 0 {
 			return "–"
 		}
-		return report.Digits(v) + " octets"
+		return report.Digits(v) + " bytes"
 	}
 	for _, s := range steps {
 		b := s.Busy
 		t.Lines = append(t.Lines, []string{
-			fmt.Sprint(s.Connections), octets(s.Heap), octets(s.Resident), report.Digits(b.Rate/1000) + " k/s",
+			fmt.Sprint(s.Connections), each(s.Heap), each(s.Resident), report.Digits(b.Rate/1000) + " k/s",
 			report.Digits(b.CPU.Seconds()) + " s/1000",
 			fmt.Sprint(b.Usual.Round(time.Microsecond)), fmt.Sprint(b.Rare.Round(time.Microsecond)), fmt.Sprint(b.Collections),
 			fmt.Sprint(b.Pause.Round(time.Microsecond)),

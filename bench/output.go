@@ -12,13 +12,14 @@ import (
 	"minitcp/bench/report"
 )
 
-// readme is where -markdown puts the tables, from the repository's top, each between marks of its name.
+// readme is the file, from the top of the repository, that -markdown puts tables into: each between marks with its
+// name.
 const (
 	readme                                                   = "bench/README.md"
 	tableName, growthName, linksName, memoryName, daemonName = "bench", "growth", "links", "memory", "daemon"
 )
 
-// results are what a run gives.
+// results are the outcome of a run.
 type results struct {
 	Environment environment     `json:"environment"`
 	Settings    settings        `json:"settings"`
@@ -61,14 +62,14 @@ func (r *results) fill() error {
 }
 
 func (p *plan) String() string {
-	return fmt.Sprintf("%d rounds, %v each after %v, reads of up to %d octets, %d idle connections", p.rounds, p.duration, p.warmup, p.reads, p.connections)
+	return fmt.Sprintf("%d rounds, %v each after %v, reads of up to %d bytes, %d idle connections", p.rounds, p.duration, p.warmup, p.reads, p.connections)
 }
 
-// fillReadme puts text into its place; nil only makes sure that there is a place.
+// fillReadme puts text into the place of that name; nil only checks that the place exists.
 func fillReadme(name string, text []byte) error {
 	document, err := os.ReadFile(readme)
 	if err != nil {
-		return fmt.Errorf("-markdown wants to be run in the repository's top directory: %w", err)
+		return fmt.Errorf("-markdown must be run in the top directory of the repository: %w", err)
 	}
 	filled, err := report.Fill(document, name, text)
 	if err != nil {

@@ -55,7 +55,7 @@ func TestWriteJSON(t *testing.T) {
 	}
 }
 
-// The README has a place for the table, and only that is changed.
+// The README has a place for the table, and the rest does not change.
 func TestFillReadme(t *testing.T) {
 	document, err := os.ReadFile(filepath.Base(readme))
 	if err != nil {

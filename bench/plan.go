@@ -15,23 +15,23 @@ import (
 	"minitcp/bench/subject"
 )
 
-// plan is what is to be measured.
+// plan is a choice of workloads and targets, and how they are measured.
 type plan struct {
 	workloads        []*workload
 	targets          []subject.Target
 	rounds           int
 	duration, warmup time.Duration // of each measurement
-	connections      int           // idle ones
-	rest             time.Duration // for which those have been idle when their memory is measured
-	profiles         string        // the directory for profiles of the process under test; "": none
-	care             pattern.Care  // with which bulk data is compared
-	reads            int           // octets that a goroutine reads of it at once
+	connections      int           // number of idle ones
+	rest             time.Duration // time that those are idle before their memory is measured
+	profiles         string        // directory for profiles of the process under test; "" for none
+	care             pattern.Care  // of the comparison of bulk data
+	reads            int           // most bytes of bulk data that a goroutine reads at once
 }
 
-// overhead is about what a measurement takes beyond its time: namespaces, a process, verification.
+// overhead is the approximate time of a measurement beyond its duration: for namespaces, a process, and verification.
 const overhead = 300 * time.Millisecond
 
-// estimate is about how long all of it takes.
+// estimate returns the approximate time of the plan.
 func (p *plan) estimate() time.Duration {
 	round := time.Duration(len(p.workloads)) * (p.duration + overhead)
 	for _, w := range p.workloads {
@@ -43,12 +43,12 @@ func (p *plan) estimate() time.Duration {
 	return time.Duration(p.rounds*len(p.targets)) * round
 }
 
-// run measures everything: in each round each workload, and in each workload the targets in turn. A target that fails in
-// a workload is not tried in it again. It returns an error only when it was told to stop.
+// run measures each workload in each round, and each target in turn for each workload. A target that fails in a
+// workload is left out of it in later rounds. The error is the cause of the end of ctx.
 func (p *plan) run(ctx context.Context, progress io.Writer) (samples []report.Sample, err error) {
 	total := p.rounds * len(p.workloads) * len(p.targets)
 	fmt.Fprintf(progress, "%d measurements, about %v\n", total, p.estimate().Round(time.Second))
-	done := make(map[string]bool) // failed, or left out
+	done := make(map[string]bool) // workloads and targets that failed or are left out
 	n := 0
 	for round := range p.rounds {
 		for _, w := range p.workloads {
@@ -79,13 +79,13 @@ func (p *plan) run(ctx context.Context, progress io.Writer) (samples []report.Sa
 	return samples, nil
 }
 
-// order is the targets' order in a round: each time another begins.
+// order returns the targets in the order of a round. Each round begins with another one.
 func (p *plan) order(round int) []subject.Target {
 	first := round % len(p.targets)
 	return append(append([]subject.Target(nil), p.targets[first:]...), p.targets[:first]...)
 }
 
-// failures are the samples of a measurement that failed: one for each of the workload's rows.
+// failures returns the samples of a measurement that failed: one for each row of the workload.
 func failures(w *workload, target string, round int, err error) (samples []report.Sample) {
 	for _, row := range w.rows() {
 		samples = append(samples, report.Sample{Workload: row.Name, Target: target, Round: round, Error: strings.ReplaceAll(err.Error(), "\n", "; ")})
@@ -93,7 +93,7 @@ func failures(w *workload, target string, round int, err error) (samples []repor
 	return samples
 }
 
-// tell is one measurement in a few words.
+// tell returns one measurement as a short text.
 func tell(w *workload, samples []report.Sample) (text string) {
 	for i, s := range samples {
 		if s.Error != "" {
@@ -107,7 +107,7 @@ func tell(w *workload, samples []report.Sample) (text string) {
 	return text
 }
 
-// results are the table's rows.
+// results returns the rows of the table.
 func (p *plan) results(samples []report.Sample) []report.Row {
 	var rows []report.Workload
 	for _, w := range p.workloads {

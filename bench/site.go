@@ -14,10 +14,10 @@ import (
 	"minitcp/tun"
 )
 
-// site is the network of one measurement. It is gone with its namespaces, which have no names, and with them when this
-// process ends, however that may be.
+// site is the network of one measurement. Its namespaces have no names, so that the kernel removes them with this
+// process, even after SIGKILL.
 type site struct {
-	client, server *tun.Namespace // the same, but for the kernel's target
+	client, server *tun.Namespace // the same one unless the target is reached over a veth pair
 }
 
 // newSite makes the namespaces for a target.
@@ -56,7 +56,7 @@ func (s *site) close() error {
 
 const clientEnd, serverEnd = "client0", "server0"
 
-// connect joins the namespaces by a veth pair, of Linux's usual settings and the MTU the TUNs have.
+// connect joins the namespaces by a veth pair with Linux's defaults, and the MTU of the TUNs.
 func (s *site) connect() error {
 	var server netns.NsHandle
 	if err := s.server.Do(func() (err error) { server, err = netns.Get(); return err }); err != nil {

@@ -17,7 +17,7 @@ type workload struct {
 	name        string
 	summary     string // one line
 	kind        load.Kind
-	connections int       // 0: the number of idle ones in the plan
+	connections int       // 0 for the number of idle ones in the plan
 	idle        int       // number of idle connections besides these
 	bulk        load.Kind // direction of the bulk connections besides these
 	bulkFlows   int       // number of those
@@ -25,7 +25,7 @@ type workload struct {
 
 const idleName, idleHeapName = "idle", "idle-heap"
 
-// workloads are all there are, in the order of the table.
+// workloads are those of the comparison in the order of the table.
 var workloads = []workload{
 	{name: "up", summary: "bulk to the target, one connection", kind: load.Upload, connections: 1},
 	{name: "up8", summary: "bulk to the target, 8 connections", kind: load.Upload, connections: 8},
@@ -38,9 +38,9 @@ var workloads = []workload{
 	{name: idleName, summary: "memory per idle connection, resident and in Go's heap", kind: load.Idle, connections: 0},
 }
 
-// warmup is for how long a workload runs before it is measured, of which one connection needs d. Very many that begin bulk
-// together each find a queue, take it for the path's limit, and then raise their windows by a segment in a round trip: for
-// seconds their superframes are small. That is the start, and not what they cost.
+// warmup returns how long a workload runs before it is measured, given the time that one connection needs. Many bulk
+// connections need longer. They begin together, find a queue each, take it for the limit of the path, and then raise
+// their windows by a segment per round trip, so that their superframes are small for seconds.
 func (w *workload) warmup(d time.Duration) time.Duration {
 	if w.isBulk() {
 		return d * time.Duration(1+w.connections/64)
@@ -50,7 +50,7 @@ func (w *workload) warmup(d time.Duration) time.Duration {
 
 func (w *workload) isBulk() bool { return w.kind == load.Upload || w.kind == load.Download }
 
-// rows are those a workload has in the table.
+// rows returns the rows of a workload in the table.
 func (w *workload) rows() []report.Workload {
 	row := report.Workload{Name: w.name, Against: report.References}
 	switch w.kind {
@@ -62,7 +62,7 @@ func (w *workload) rows() []report.Workload {
 		row.Unit, row.Against = "ms", nil
 	case load.Idle:
 		row.Unit = "bytes"
-		row.Against = []string{report.Best} // what the kernel keeps, and the floor does not, is in no process
+		row.Against = []string{report.Best} // the memory of the kernel's sockets is in no process
 		heap := row
 		heap.Name = idleHeapName
 		return []report.Workload{row, heap}
@@ -70,7 +70,7 @@ func (w *workload) rows() []report.Workload {
 	return []report.Workload{row}
 }
 
-// point is how far a measurement has got: what was done, and what it took.
+// point is the state of a measurement at an instant: the work done and the CPU time used until then.
 type point struct {
 	received, transactions int64           // by the client
 	times, firsts          *latency.Counts // of those transactions, and of first pings
@@ -79,13 +79,13 @@ type point struct {
 	subject                subject.Usage
 }
 
-// value is a workload's figures between two points, in the units of its row. Not ok: nothing has happened.
+// value returns the figures of a workload between two points in the units of its row. It is not ok if no work was done.
 func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, ok bool) {
 	seconds := b.time.Sub(a.time).Seconds()
 	var work float64 // GB, or thousands of transactions
 	switch w.kind {
 	case load.Upload:
-		// Counted where it arrives, by that side's clock.
+		// Work is counted where data arrives, by the clock of that side.
 		work = float64(b.subject.In-a.subject.In) / 1e9
 		value = 8 * work / (b.subject.Time - a.subject.Time).Seconds()
 	case load.Download:
@@ -117,7 +117,7 @@ func (w *workload) latency(a, b *point) *report.Latency {
 // us returns d in microseconds.
 func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// verify compares what the client says it did with what the target says, both from beginning to end.
+// verify compares the counts of the client with those of the target, both from beginning to end.
 func (w *workload) verify(c load.Total, s subject.Usage) error {
 	same := func(what string, client, server int64) error {
 		if client != server {
@@ -135,7 +135,7 @@ func (w *workload) verify(c load.Total, s subject.Usage) error {
 		return same("bytes from the target", c.Received, s.Out)
 	}
 	if w.kind != load.Upload {
-		return same("bytes sent and come back", c.Sent, c.Received)
+		return same("bytes sent and returned", c.Sent, c.Received)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func find(t *testing.T, name string) *workload {
 	return nil
 }
 
-// Bulk counts where it arrives, by that side's clock.
+// Bulk is counted where it arrives, by the clock of that side.
 func TestValue(t *testing.T) {
 	start := time.Now()
 	a := point{received: 1e9, transactions: 5000, time: start, clientCPU: time.Second,
@@ -45,7 +45,7 @@ func TestValue(t *testing.T) {
 		}
 		still := point{time: b.time, received: a.received, transactions: a.transactions, subject: subject.Usage{Time: b.subject.Time, In: a.subject.In}}
 		if value, _, _, ok := find(t, test.workload).value(&a, &still); ok {
-			t.Errorf("%s: where nothing happened the figure is %v", test.workload, value)
+			t.Errorf("%s: without work the value is %v", test.workload, value)
 		}
 	}
 }
@@ -80,7 +80,7 @@ func TestVerify(t *testing.T) {
 		{"down", load.Total{Connections: 1, Sent: 1, Received: 10}, subject.Usage{Accepted: 1, In: 1, Out: 10}, ""},
 		{"down", load.Total{Connections: 1, Sent: 1, Received: 10}, subject.Usage{Accepted: 1, In: 1, Out: 11}, "bytes from the target"},
 		{"rr", load.Total{Connections: 1, Sent: 128, Received: 128, Transactions: 2}, subject.Usage{Accepted: 1, In: 128, Out: 64}, ""},
-		{"rr", load.Total{Connections: 1, Sent: 128, Received: 64, Transactions: 1}, subject.Usage{Accepted: 1, In: 128, Out: 64}, "bytes sent and come back"},
+		{"rr", load.Total{Connections: 1, Sent: 128, Received: 64, Transactions: 1}, subject.Usage{Accepted: 1, In: 128, Out: 64}, "bytes sent and returned"},
 		{"crr32", load.Total{Connections: 5, Sent: 5, Received: 5, Transactions: 5}, subject.Usage{Accepted: 6, In: 5}, "connections"},
 		{"idle", load.Total{Connections: 5, Sent: 5, Received: 5, Transactions: 5}, subject.Usage{Accepted: 5, In: 5, Out: 5}, ""},
 	} {
@@ -94,7 +94,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// A crowd is let find its windows.
+// Many bulk connections warm up longer.
 func TestWarmup(t *testing.T) {
 	for _, test := range []struct {
 		workload *workload
@@ -110,7 +110,7 @@ func TestWarmup(t *testing.T) {
 	}
 }
 
-// In each round another target is first, and all of them come.
+// Each round begins with another target and has all of them.
 func TestOrder(t *testing.T) {
 	p := plan{targets: []subject.Target{{Name: "a"}, {Name: "b"}, {Name: "c"}}}
 	got := ""

@@ -78,7 +78,8 @@ func Build(ctx context.Context, directory string) (string, error) {
 	return program, nil
 }
 
-// Measure runs the program in a network namespace of its own. Each phase of traffic lasts for duration, and rest follows.
+// Measure runs the program in a network namespace of its own. Each phase of traffic lasts for duration, and rest
+// follows.
 func Measure(ctx context.Context, program string, duration, rest time.Duration, progress io.Writer) (steps []Step, err error) {
 	where, err := tun.NewNamespace("")
 	if err != nil {

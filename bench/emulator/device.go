@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// MTU of the link: also the size of its largest packet, for its TUNs have no offloads, so that the kernel cuts
+	// MTU is that of the link, and the size of its largest packet: its TUNs have no offloads, so that the kernel cuts
 	// superframes and completes checksums.
 	MTU = 1500
 
 	deviceName  = "link0"
-	queueLength = 20000 // frames: a burst waits in the link's queue, not in the device's
+	queueLength = 20000 // frames, so that a burst waits in the queue of the link and not in that of the device
 )
 
 // Open makes a TUN in the namespace of the calling thread, with an address, and returns its descriptor.

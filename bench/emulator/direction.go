@@ -7,55 +7,55 @@ import (
 
 // Config describes one way of a link. The zero value loses, delays and limits nothing.
 type Config struct {
-	// Rate of IP packets in bits per second; 0: no limit.
+	// Rate is that of IP packets in bits per second; 0 for no limit.
 	Rate int64
 	// Trace takes the place of Rate if it is not empty.
 	Trace Trace
-	// Delay is from the end of a packet's sending to its arrival.
+	// Delay is the time from the end of the sending of a packet to its arrival.
 	Delay time.Duration
-	// QueuePackets is how many packets may wait besides the one being sent; QueueTime is how long a packet may have to
-	// wait. What comes in beyond either is dropped. 0: no limit.
+	// QueuePackets is the most packets that may wait besides the one in transmission, and QueueTime the longest time
+	// that a packet may have to wait. A packet beyond either is dropped. 0 for no limit.
 	QueuePackets int
 	QueueTime    time.Duration
-	// Loss is the part of the packets, 0 to 1, that is sent and does not arrive.
+	// Loss is the part of the packets, 0 to 1, that are sent and do not arrive.
 	Loss float64
-	// Reorder is the part, 0 to 1, that arrives later by ReorderBy than it should.
+	// Reorder is the part of the packets, 0 to 1, that are late by ReorderBy.
 	Reorder   float64
 	ReorderBy time.Duration
-	// Jitter is the most by which each packet is late besides, evenly spread; packets overtake one another.
+	// Jitter is the most that each packet is late besides, evenly distributed. Packets overtake one another.
 	Jitter time.Duration
-	// Seed decides about the faults: the same for the same number of packet.
+	// Seed determines the faults: the same for packets with the same number.
 	Seed uint64
 }
 
 // Stats counts packets.
 type Stats struct {
 	Sent      int64 // onto the line
-	Dropped   int64 // for want of room in the queue
+	Dropped   int64 // because the queue was full
 	Lost      int64
 	Reordered int64
 }
 
-// Direction is one way of a link. Times are since any epoch and never decrease.
+// Direction is one way of a link. Times have any epoch and never decrease.
 type Direction struct {
 	Stats
 	cfg     Config
 	random  *rand.Rand
 	played  played
 	free    time.Duration   // when the line has sent all packets
-	begins  []time.Duration // of those that wait: when their sending begins
+	begins  []time.Duration // when the sending of each waiting packet begins
 	transit transit
 }
 
-// NewDirection returns a direction with nothing on it.
+// NewDirection returns an empty direction.
 func NewDirection(cfg Config) *Direction {
 	return &Direction{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0)), played: played{trace: cfg.Trace, next: -1}}
 }
 
-// Arrive takes a packet at the near end. False: it is dropped. The packet is kept until Take returns it, unless
-// it is lost on the way; then release gets it.
+// Arrive takes a packet at the near end, and returns false if it is dropped. The packet is kept until Take returns
+// it, or is given to release if it is lost on the way.
 func (d *Direction) Arrive(now time.Duration, packet []byte, release func([]byte)) bool {
-	// Always as many, so that what happens to a packet does not depend on what happened to others.
+	// The same number of random values for each packet, so that its fate does not depend on that of others.
 	lost, late, jitter := d.random.Float64(), d.random.Float64(), d.random.Float64()
 
 	wait := d.Wait(now)
@@ -98,7 +98,7 @@ func (d *Direction) time(bytes int) time.Duration {
 	return time.Duration(int64(bytes) * 8 * int64(time.Second) / d.cfg.Rate)
 }
 
-// Capacity returns how many bytes the line could have sent until now; 0: there is no limit.
+// Capacity returns how many bytes the line could have sent until now; 0 for no limit.
 func (d *Direction) Capacity(now time.Duration) int64 {
 	if len(d.cfg.Trace) > 0 {
 		return int64(d.cfg.Trace.from(now)) * MTU
@@ -106,10 +106,10 @@ func (d *Direction) Capacity(now time.Duration) int64 {
 	return int64(float64(d.cfg.Rate) / 8 * now.Seconds())
 }
 
-// Wait is how long a packet that arrived now would have to wait.
+// Wait returns how long a packet that arrived now would wait.
 func (d *Direction) Wait(now time.Duration) time.Duration { return max(0, d.free-now) }
 
-// waiting is how many packets are in the queue.
+// waiting returns the number of packets in the queue.
 func (d *Direction) waiting(now time.Duration) int {
 	begun := 0
 	for begun < len(d.begins) && d.begins[begun] <= now {
@@ -119,7 +119,7 @@ func (d *Direction) waiting(now time.Duration) int {
 	return len(d.begins)
 }
 
-// Next is when the next packet reaches the far end. False: none is on its way.
+// Next returns when the next packet reaches the far end, and false if none is on its way.
 func (d *Direction) Next() (at time.Duration, ok bool) {
 	if len(d.transit.packets) == 0 {
 		return 0, false
@@ -127,7 +127,7 @@ func (d *Direction) Next() (at time.Duration, ok bool) {
 	return d.transit.packets[0].at, true
 }
 
-// Take returns the next packet that has reached the far end; nil if there is none.
+// Take returns the next packet that has reached the far end, and nil if there is none.
 func (d *Direction) Take(now time.Duration) []byte {
 	if at, ok := d.Next(); !ok || at > now {
 		return nil

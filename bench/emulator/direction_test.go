@@ -10,7 +10,8 @@ import (
 
 const ms = time.Millisecond
 
-// play sends packets of 1000 bytes, each named by its number, at the given times, and returns when each arrived; 0: it did not.
+// play sends packets of 1000 bytes, each named by its number, at the given times, and returns
+// when each arrived, 0 if it did not.
 func play(t *testing.T, d *Direction, at ...time.Duration) []time.Duration {
 	t.Helper()
 	arrived := make([]time.Duration, len(at))
@@ -19,7 +20,7 @@ func play(t *testing.T, d *Direction, at ...time.Duration) []time.Duration {
 			next, ok := d.Next()
 			if !ok || next > until {
 				if p := d.Take(until); p != nil {
-					t.Errorf("Take gave a packet that Next had not said")
+					t.Errorf("Take returned a packet before the time of Next")
 				}
 				return
 			}
@@ -62,7 +63,7 @@ func TestDirection(t *testing.T) {
 	}
 }
 
-// steady sends so many packets, one each millisecond.
+// steady returns the times of n packets, one each millisecond.
 func steady(n int) (at []time.Duration) {
 	for i := range n {
 		at = append(at, time.Duration(i+1)*ms)
@@ -117,7 +118,7 @@ func TestReordering(t *testing.T) {
 	}
 }
 
-// What a line carries in a second is its rate, whatever the sizes of the packets.
+// A line carries its rate in a second, with packets of any sizes.
 func TestRate(t *testing.T) {
 	d := NewDirection(Config{Rate: 100e6, QueueTime: 10 * ms})
 	bytes := 0

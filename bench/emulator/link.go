@@ -13,15 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Link moves packets between two TUNs. One thread does all of it, if it may before others: a packet that is read late has
-// arrived late, and the line has been idle meanwhile.
+// Link moves packets between two TUNs. One thread does all the work, with priority over others if permitted, because
+// a packet that is read late has arrived late.
 type Link struct {
 	ends [2]end
 	wake *os.File // closed to end
 	done chan struct{}
 	err  error
 
-	mu    sync.Mutex // around the directions, for those who ask
+	mu    sync.Mutex // guards the directions and pings
 	pings []time.Duration
 	ping  time.Duration // when the next is due
 	epoch time.Time
@@ -36,11 +36,11 @@ type end struct {
 }
 
 const (
-	batch        = 64 // packets read before those that are due are written
+	batch        = 64 // most packets that are read before due packets are written
 	pingInterval = 5 * time.Millisecond
 )
 
-// Start joins two TUNs, of which it owns the descriptors from then on.
+// Start joins two TUNs and takes over their descriptors.
 func Start(near, far int, there, back Config) (*Link, error) {
 	stop, wake, err := os.Pipe()
 	if err != nil {
@@ -52,7 +52,7 @@ func Start(near, far int, there, back Config) (*Link, error) {
 	go func() {
 		defer close(l.done)
 		defer stop.Close()
-		runtime.LockOSThread() // and never unlock it: the thread goes, with its timer slack
+		runtime.LockOSThread() // without an unlock, so that the thread ends with its timer slack
 		unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 		l.err = l.run(int32(stop.Fd()))
 		unix.Close(near)
@@ -61,7 +61,7 @@ func Start(near, far int, there, back Config) (*Link, error) {
 	return l, nil
 }
 
-// run moves packets until the stop descriptor says something.
+// run moves packets until the stop descriptor has an event.
 func (l *Link) run(stop int32) error {
 	for {
 		more := false
@@ -98,7 +98,7 @@ func (l *Link) run(stop int32) error {
 
 func (l *Link) now() time.Duration { return time.Since(l.epoch) }
 
-// read takes packets in. Full: there may be more.
+// read reads packets. It returns true if there may be more.
 func (l *Link) read(e *end) (full bool, err error) {
 	for range batch {
 		packet := l.buffer()
@@ -123,7 +123,7 @@ func (l *Link) read(e *end) (full bool, err error) {
 	return true, nil
 }
 
-// deliver writes what has arrived, and returns how long it is until the next does.
+// deliver writes packets that have arrived, and returns the time until the next one does.
 func (l *Link) deliver() (time.Duration, error) {
 	now := l.now()
 	if now >= l.ping {
@@ -136,7 +136,7 @@ func (l *Link) deliver() (time.Duration, error) {
 		for packet := from.away.Take(now); packet != nil; packet = from.away.Take(now) {
 			_, err := unix.Write(to.fd, packet)
 			l.release(packet)
-			if err != nil && err != unix.EINVAL { // EINVAL: no IP
+			if err != nil && err != unix.EINVAL { // EINVAL: not an IP packet
 				return 0, fmt.Errorf("an end of the link: %w", err)
 			}
 		}
@@ -147,10 +147,10 @@ func (l *Link) deliver() (time.Duration, error) {
 	return max(0, next-l.now()), nil
 }
 
-// ping is how long a small packet takes that arrives now.
+// ping returns the one-way time of a small packet that arrives now.
 func (d *Direction) ping(now time.Duration) time.Duration { return d.Wait(now) + d.cfg.Delay }
 
-// buffer returns room for a packet; release takes it back.
+// buffer returns memory for a packet, and release takes it back.
 func (l *Link) buffer() []byte {
 	if n := len(l.spare); n > 0 {
 		b := l.spare[n-1]
@@ -162,10 +162,10 @@ func (l *Link) buffer() []byte {
 
 func (l *Link) release(packet []byte) { l.spare = append(l.spare, packet[:cap(packet)]) }
 
-// Report is what has happened on a link.
+// Report counts the traffic of a link.
 type Report struct {
 	There, Back     Stats
-	Segments, Again int64 // with data, from the near end: all, and those sent before
+	Segments, Again int64 // with data, from the near end: all, and those that were sent before
 	// Ping and LatePing are the median and the 95th percentile of the round trips that a small packet would have had since
 	// the last report.
 	Ping, LatePing time.Duration
@@ -173,7 +173,7 @@ type Report struct {
 	CapacityThere, CapacityBack int64
 }
 
-// Report returns what has happened so far.
+// Report returns the counts so far.
 func (l *Link) Report() Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -189,7 +189,7 @@ func (l *Link) Report() Report {
 	return r
 }
 
-// Stop ends the link, and closes its ends. The error is why it ended by itself, if it did.
+// Stop ends the link and closes its ends. The error is the one that ended it earlier, if there is one.
 func (l *Link) Stop() error {
 	l.wake.Close()
 	<-l.done

@@ -2,16 +2,16 @@ package emulator
 
 import "encoding/binary"
 
-// Observer counts the segments of TCP over IPv4 that carry data, and those that do so again.
+// Observer counts the TCP segments over IPv4 with data, and those whose data was sent before.
 type Observer struct {
 	Segments, Again int64
-	next            map[flow]uint32 // the highest sequence number sent, and one
+	next            map[flow]uint32 // highest sequence number that was sent, plus one
 }
 
-// flow is addresses and ports, as they are in the packet.
+// flow holds addresses and ports as in the packet.
 type flow [12]byte
 
-// See looks at a packet that is about to be sent over the link.
+// See counts a packet that enters the link.
 func (o *Observer) See(packet []byte) {
 	const tcp, minIP, minTCP = 6, 20, 20
 	if len(packet) < minIP+minTCP || packet[0]>>4 != 4 || packet[9] != tcp {

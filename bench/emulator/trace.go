@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Trace lists the instants at which a line sends MTU bytes, in the order of time, as mahimahi's traces do. Its last instant
-// is its length, after which it begins again. Bytes of several packets share an instant; room that no packet uses is
-// lost.
+// Trace lists the instants at which a line sends MTU bytes, in the order of time, as mahimahi's traces do. Its last
+// instant is its length, after which it begins again. Bytes of several packets share an instant; room that no packet
+// uses is lost.
 type Trace []time.Duration
 
 // TraceStep is how long each of the rates of TraceOf lasts.
@@ -85,7 +85,7 @@ func (t Trace) from(now time.Duration) int {
 // played is a Trace with the part of it that packets have used.
 type played struct {
 	trace Trace
-	next  int // number of the latest instant that a packet uses; -1: none
+	next  int // number of the latest instant that a packet uses; -1 for none
 	left  int // bytes that it has room for
 }
 

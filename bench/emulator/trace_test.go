@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A trace sends MTU bytes at each of its instants, shares one among small packets, loses the room that no packet uses, and
-// begins again.
+// A trace sends MTU bytes at each of its instants, shares one among small packets, loses the room that no packet
+// uses, and begins again.
 func TestTraceDirection(t *testing.T) {
 	trace := Trace{2 * ms, 3 * ms, 10 * ms}
 	type packet struct {

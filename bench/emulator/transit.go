@@ -2,7 +2,7 @@ package emulator
 
 import "time"
 
-// transit holds packets by when they arrive, those of the same time in the order they came: a binary heap.
+// transit is a binary heap of packets by time of arrival, and by order of entry at the same time.
 type transit struct {
 	packets []underway
 	count   uint64
@@ -32,7 +32,7 @@ func (t *transit) push(at time.Duration, packet []byte) {
 	}
 }
 
-// pop takes the first out; there must be one.
+// pop removes and returns the first packet. There must be one.
 func (t *transit) pop() []byte {
 	p := t.packets
 	first, last := p[0].packet, len(p)-1

@@ -1,5 +1,5 @@
-// Package fairness measures how evenly connections share what they receive together, and how long one of them receives
-// nothing.
+// Package fairness measures how evenly connections share the data that they receive together, and how long one of them
+// receives nothing.
 package fairness
 
 import (

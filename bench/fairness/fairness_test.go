@@ -8,7 +8,8 @@ import (
 
 const ms = time.Millisecond
 
-// Jain's index is the mean of the windows' indices, and a pause is the longest of any flow, also one that has not ended.
+// Jain's index is the mean of the windows' indices, and a pause is the longest of any flow, also one that has not
+// ended.
 func TestTally(t *testing.T) {
 	type sample struct {
 		at     time.Duration

@@ -22,7 +22,7 @@ type Histogram struct{ counts [buckets]atomic.Int64 }
 // Record counts d. A negative duration counts as zero.
 func (h *Histogram) Record(d time.Duration) { h.counts[bucket(d)].Add(1) }
 
-// Counts returns a copy of what was counted so far.
+// Counts returns a copy of the counts so far.
 func (h *Histogram) Counts() *Counts {
 	c := new(Counts)
 	for i := range h.counts {

@@ -17,8 +17,8 @@ const (
 	headers   = 28
 )
 
-// floor measures the link with datagrams: how many arrive when more are sent than it takes. Pings are not held up by
-// them, for they are counted only before that.
+// floor measures the link with datagrams: the rate at which they arrive when the rate of sending exceeds the link's.
+// The ping is measured before.
 func (m *measurement) floor(ctx context.Context, s *Sample, warmup, duration time.Duration) error {
 	peer, err := m.listen()
 	if err != nil {
@@ -86,7 +86,7 @@ func (m *measurement) listen() (peer *net.UDPConn, err error) {
 	return peer, nil
 }
 
-// ping is the time of one round trip, in milliseconds.
+// ping returns the time of one round trip in milliseconds.
 func ping(socket *net.UDPConn) (float64, error) {
 	start := time.Now()
 	if err := socket.SetReadDeadline(start.Add(5 * time.Second)); err != nil {
@@ -101,7 +101,7 @@ func ping(socket *net.UDPConn) (float64, error) {
 	return time.Since(start).Seconds() * 1e3, nil
 }
 
-// flood sends a fifth more than the link takes, until the socket is closed.
+// flood sends a fifth more than the rate of the link until the socket is closed.
 func (m *measurement) flood(socket *net.UDPConn) {
 	packet := make([]byte, datagram)
 	tick := time.NewTicker(2 * time.Millisecond)

@@ -23,13 +23,13 @@ type Sample struct {
 	Value float64 `json:"value"` // in the row's unit
 	// Goodput is of each flow, in Mbit/s, while it was measured.
 	Goodput []float64 `json:"goodput"`
-	// Again is the part of the segments with data, in percent, that had been sent before; Segments is how many there
-	// were of both. They are counted on the link from the beginning to the end of the measurement. Zero: nothing but
-	// acknowledgments comes from the target.
+	// Again is the part of the segments with data, in percent, that had been sent before, and Segments the number of all.
+	// They are counted on the link from the beginning to the end of the measurement. Both are 0 if the target sends only
+	// acknowledgments.
 	Again    float64 `json:"again"`
 	Segments int64   `json:"segments"`
-	// Timeouts are the target's retransmission timeouts, Spurious the episodes of recovery it has taken back; -1: it
-	// cannot tell.
+	// Timeouts is the number of retransmission timeouts of the target, and Spurious the number of episodes of recovery
+	// that it has undone; -1 if it does not count them.
 	Timeouts int64 `json:"timeouts"`
 	Spurious int64 `json:"spurious"`
 	// P50 and P95 are the median and the 95th percentile, in milliseconds, of the time that a ping would have taken, or
@@ -40,10 +40,10 @@ type Sample struct {
 	Error string         `json:"error,omitempty"`
 }
 
-// patience is how much longer than planned a measurement may take before it is given up.
+// patience is the time beyond the planned one after which a measurement fails.
 const patience = 30 * time.Second
 
-// measurement is one on its way.
+// measurement is one in progress.
 type measurement struct {
 	row       *row
 	entry     *entry
@@ -52,11 +52,11 @@ type measurement struct {
 	crews     []*load.Crew                // by flow
 }
 
-// take makes one measurement, in a network and with processes of its own.
+// take makes one measurement in a network, and with processes, of its own.
 func (r *row) take(ctx context.Context, e *entry, round int, scale func(time.Duration) time.Duration) (s Sample, err error) {
 	s = Sample{Row: r.name, Entry: e.name, Round: round}
 	warmup, duration := scale(r.warmup), scale(r.duration)
-	ctx, cancel := context.WithTimeoutCause(ctx, warmup+duration+patience, errors.New("it takes too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, warmup+duration+patience, errors.New("the measurement takes too long"))
 	defer cancel()
 	there, back := r.path.ways(uint64(round) + 1)
 	if r.upload {
@@ -74,7 +74,7 @@ func (r *row) take(ctx context.Context, e *entry, round int, scale func(time.Dur
 	return s, errors.Join(err, m.end())
 }
 
-// run starts what takes part, and takes the figures.
+// run starts the processes and connections, and measures.
 func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.Duration) error {
 	defer context.AfterFunc(ctx, func() { m.abort(context.Cause(ctx)) })()
 	for _, name := range m.entry.flows {
@@ -109,7 +109,7 @@ func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.
 	if err := m.wait(ctx, warmup); err != nil {
 		return err
 	}
-	before, times := m.network.link.Report(), m.crews[0].Times() // pings begin
+	before, times := m.network.link.Report(), m.crews[0].Times() // resets the pings
 	begin, err := m.received()
 	if err != nil {
 		return err
@@ -168,19 +168,19 @@ func (r *row) value(s *Sample, again int64, capacity float64) float64 {
 	return sum
 }
 
-// received is how far each flow has got.
-func (m *measurement) received() (octets []int64, err error) {
+// received returns the bytes that each flow has received.
+func (m *measurement) received() (bytes []int64, err error) {
 	if m.row.upload { // one flow
 		u, err := m.processes[m.entry.flows[0]].Usage()
 		return []int64{u.In}, err
 	}
 	for _, c := range m.crews {
-		octets = append(octets, c.Received())
+		bytes = append(bytes, c.Received())
 	}
-	return octets, nil
+	return bytes, nil
 }
 
-// recovery asks the first flow's target what it knows.
+// recovery sets the counts of loss recovery from the target of the first flow.
 func (m *measurement) recovery(s *Sample) error {
 	for _, name := range slices.Compact(slices.Clone(m.entry.flows)) {
 		u, err := m.processes[name].Usage()
@@ -197,7 +197,7 @@ func (m *measurement) recovery(s *Sample) error {
 	return nil
 }
 
-// wait lets time pass, unless everything ends.
+// wait returns after d, or with an error when ctx ends or a crew fails.
 func (m *measurement) wait(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
@@ -223,7 +223,7 @@ func (m *measurement) abort(err error) {
 	}
 }
 
-// end ends everything without waiting for what is still on its way, which on a bad link takes long.
+// end ends everything without waiting for data in flight, which takes long on a bad link.
 func (m *measurement) end() error {
 	over := errors.New("over")
 	var errs []error

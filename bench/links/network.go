@@ -16,9 +16,9 @@ import (
 	"minitcp/tun"
 )
 
-// network is two namespaces with a link between them. The targets are in the near one, each behind a device of its own,
-// from which the kernel forwards to the link; the peers, which are the kernel's, are in the far one. It is gone with its
-// namespaces, which have no names, and with them when this process ends, however that may be.
+// network is two namespaces with a link between them. The targets are in the near one, each behind a device of its
+// own, from which the kernel forwards to the link. The peers, which are the kernel's, are in the far one. The
+// namespaces have no names, so that the kernel removes them with this process, even after SIGKILL.
 type network struct {
 	near, far *tun.Namespace
 	link      *emulator.Link
@@ -29,7 +29,7 @@ var (
 	farAddress  = netip.MustParsePrefix("10.78.0.2/24")
 )
 
-// newNetwork makes it. There is the way to the peers.
+// newNetwork makes a network. The direction there leads to the peers.
 func newNetwork(there, back emulator.Config) (n *network, err error) {
 	n = new(network)
 	defer func() {
@@ -68,7 +68,7 @@ func (n *network) close() error {
 	return errors.Join(errs...)
 }
 
-// setUpNear prepares the near namespace, in which the thread is, and opens the link's end there.
+// setUpNear prepares the near namespace, which must be that of the thread, and opens the end of the link there.
 func setUpNear() (fd int, err error) {
 	if err := tune(); err != nil {
 		return -1, err
@@ -90,7 +90,7 @@ func setUpNear() (fd int, err error) {
 	return emulator.Open(nearAddress)
 }
 
-// setUpFar is the same for the far one, where everything is behind the link.
+// setUpFar does the same in the far namespace, where the default route leads over the link.
 func setUpFar() (fd int, err error) {
 	if err := tune(); err != nil {
 		return -1, err
@@ -105,8 +105,8 @@ func setUpFar() (fd int, err error) {
 	return fd, nil
 }
 
-// tune gives the namespace's sockets room for what is on its way on the longest link, which Linux's defaults, made for
-// less memory, do not: the receiver's window is to be the limit, and the link.
+// tune lets the sockets of the namespace buffer the data in flight on the longest link, for which Linux's defaults
+// are too small. The buffers of the peer must not limit a transfer.
 func tune() error {
 	return errors.Join(
 		set("net/ipv4/tcp_rmem", "4096 131072 67108864"),
@@ -114,7 +114,7 @@ func tune() error {
 	)
 }
 
-// set sets one of the parameters that a namespace has of its own.
+// set sets a parameter of the namespace.
 func set(name, value string) error {
 	return os.WriteFile("/proc/sys/"+name, []byte(value), 0o644)
 }

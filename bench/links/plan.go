@@ -16,27 +16,27 @@ import (
 	"minitcp/bench/report"
 )
 
-// Plan is what is to be measured. Choose must have been called.
+// Plan is a choice of rows and targets, and how they are measured. Choose must have been called.
 type Plan struct {
 	Rounds int
-	// Scale is of the time that each measurement takes.
+	// Scale is the factor for the time of each measurement.
 	Scale float64
-	// AtOnce is how many measurements are made at a time, 1 to MostAtOnce, if they are light.
+	// AtOnce is the number of light measurements at a time, 1 to MostAtOnce.
 	AtOnce int
-	// Trace takes the place of the generated one in the row cellular; empty: none does.
+	// Trace takes the place of the generated one in the row cellular unless it is empty.
 	Trace emulator.Trace
 	rows  []row
 }
 
 const (
-	// MostAtOnce is how many light measurements may be made at a time. There should be a CPU for each: with one more they
-	// were seen to lose a twentieth to one another.
+	// MostAtOnce is the limit of light measurements at a time. There should be a CPU for each, because otherwise they slow
+	// each other down.
 	MostAtOnce = 3
 	// QuickScale is the scale of a run in less than two minutes.
 	QuickScale = 0.2
 )
 
-// RowNames are all there are, in the order of the table.
+// RowNames returns the names of all rows in the order of the table.
 func RowNames() (names []string) {
 	for _, r := range rows() {
 		names = append(names, r.name)
@@ -44,7 +44,7 @@ func RowNames() (names []string) {
 	return names
 }
 
-// List tells of each row.
+// List writes the name and summary of each row.
 func List(w io.Writer) {
 	for _, r := range rows() {
 		fmt.Fprintf(w, "  %-14s  %s\n", r.name, r.summary)
@@ -65,7 +65,7 @@ func (p *Plan) Choose(names, targets []string) {
 	}
 }
 
-// String is how it was measured.
+// String describes how the plan is measured.
 func (p *Plan) String() string {
 	s := fmt.Sprintf("%d rounds, of what takes long at most %d; up to %d measurements at once", p.Rounds, mostLong, p.AtOnce)
 	if p.Scale != 1 {
@@ -74,12 +74,12 @@ func (p *Plan) String() string {
 	return s
 }
 
-// overhead is about what a measurement takes beyond its time.
+// overhead is the approximate time of a measurement beyond its duration.
 const overhead = 300 * time.Millisecond
 
 func (p *Plan) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) * p.Scale) }
 
-// estimate is about how long all of it takes.
+// estimate returns the approximate time of the plan.
 func (p *Plan) estimate() (total time.Duration) {
 	for i := range p.rows {
 		r := &p.rows[i]
@@ -89,7 +89,7 @@ func (p *Plan) estimate() (total time.Duration) {
 	return total
 }
 
-// roundsOf is how often a row is measured.
+// roundsOf returns the number of rounds of a row.
 func (p *Plan) roundsOf(r *row) int {
 	if r.most == 0 {
 		return p.Rounds
@@ -97,7 +97,7 @@ func (p *Plan) roundsOf(r *row) int {
 	return min(p.Rounds, r.most)
 }
 
-// weight is how much of the machine a measurement gets.
+// weight returns the part of the machine that a measurement of a row gets, of maxWeight.
 func (p *Plan) weight(r *row) int { return max(r.weight, maxWeight/p.AtOnce) }
 
 func (p *Plan) measurements() (n int) {
@@ -107,12 +107,12 @@ func (p *Plan) measurements() (n int) {
 	return n
 }
 
-// Run measures everything: in each round each row, and in each row the entries in turn, beginning with another each
-// round. Some are measured at once, each with a link of its own, as many as the machine can bear. What fails in a row is
-// not tried in it again. It returns an error only when it was told to stop.
+// Run measures each row in each round, and the entries of each row in turn, beginning with another one in each round.
+// Several light measurements are made at a time, each with a link of its own. An entry that fails in a row is left
+// out of it in later rounds. The error is the cause of the end of ctx.
 func (p *Plan) Run(ctx context.Context, progress io.Writer) (samples []Sample, err error) {
-	// A thread that comes back from a system call wants a P, and the links' must not wait for one that somebody has whom
-	// the kernel is not running.
+	// A thread needs a P after a system call, and the threads of the links must not wait for one of a thread that is not
+	// running.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(32))
 	total := p.measurements()
 	fmt.Fprintf(progress, "%d measurements, about %v\n", total, p.estimate().Round(time.Second))
@@ -170,7 +170,7 @@ func (p *Plan) Run(ctx context.Context, progress io.Writer) (samples []Sample, e
 	return samples, nil
 }
 
-// tell is a measurement in a few words.
+// tell returns a measurement as a short text.
 func (r *row) tell(s *Sample) string {
 	if s.Error != "" {
 		return "FAILED: " + s.Error
@@ -186,7 +186,7 @@ func (r *row) tell(s *Sample) string {
 	return text
 }
 
-// shares are of the machine: those who want some wait until there are enough.
+// shares are the free parts of the machine. A measurement waits until there are enough.
 type shares struct {
 	mu   sync.Mutex
 	cond *sync.Cond

@@ -11,26 +11,26 @@ import (
 	"minitcp/conn/conntest"
 )
 
-// path is a link as a row has it. Rates and delays are the same both ways; faults are on the way of the data.
+// path is the link of a row. Rates and delays are the same in both directions; faults are in that of the data.
 type path struct {
 	rate         int64 // bits per second
 	rtt          time.Duration
-	queueTime    time.Duration // at the most to wait; 0: a round trip
-	queuePackets int           // if this is given, in place of a time
+	queueTime    time.Duration // longest wait; 0 for a round trip
+	queuePackets int           // takes the place of queueTime if it is not 0
 	loss         float64
 	reorder      float64 // part of the packets that come a quarter of a round trip late
-	// trace returns the times of sending that take the place of rate on the way of the data; nil: there is a rate.
+	// trace returns the trace that takes the place of rate in the direction of the data; nil for none.
 	trace func(seed uint64) emulator.Trace
 }
 
-// ways are the link's two directions. Where the data flows is there.
+// ways returns the two directions of the link. The data flows there.
 func (p *path) ways(seed uint64) (there, back emulator.Config) {
 	there = emulator.Config{Rate: p.rate, Delay: p.rtt / 2, QueuePackets: p.queuePackets, QueueTime: p.queueTime}
 	if p.queueTime == 0 && p.queuePackets == 0 {
 		there.QueueTime = p.rtt
 	}
 	back = there
-	back.QueuePackets, back.QueueTime = 0, time.Second // the faults are to be those of the way there
+	back.QueuePackets, back.QueueTime = 0, time.Second // faults are in the direction of the data only
 	if p.trace != nil {
 		there.Trace = p.trace(seed)
 	}
@@ -38,16 +38,16 @@ func (p *path) ways(seed uint64) (there, back emulator.Config) {
 	return there, back
 }
 
-// measure is what a row's figure is.
+// measure is the kind of figure of a row.
 type measure uint8
 
 const (
 	goodput       measure = iota // Mbit/s of data that reaches the receiving application
-	retransmitted                // segments sent again until the end
+	retransmitted                // segments that were sent again until the end
 	fairness                     // Jain's index of the flows' goodput
 	share                        // percent of the goodput that goes to the first flow
 	floorRate                    // Mbit/s of datagrams, IP headers included: no TCP
-	use                          // percent of what the line could carry that reaches the receiving application as data
+	use                          // percent of the capacity of the line that reaches the receiving application as data
 	late                         // milliseconds that 95 of 100 responses do not exceed
 )
 
@@ -59,15 +59,15 @@ type row struct {
 	path          path
 	measure       measure
 	upload        bool // the kernel sends, the target receives
-	clients       int  // that fetch responses on connections of their own; 0: bulk
-	// warmup passes before the measuring, which takes duration.
+	clients       int  // number of clients that fetch responses; 0 for bulk
+	// warmup is the time before the measurement, and duration that of the measurement.
 	warmup, duration time.Duration
 	entries          []entry
-	weight           int // of maxWeight, how much of the machine it takes
-	most             int // rounds, of what takes long; 0: all
+	weight           int // part of the machine that a measurement takes, of maxWeight
+	most             int // limit of rounds for a long measurement; 0 for none
 }
 
-// entry is a line of a row: a flow to each of the targets, at once.
+// entry is a line of a row: simultaneous flows, one to each of the targets.
 type entry struct {
 	name  string
 	flows []string
@@ -80,7 +80,7 @@ const (
 	base = 40 * time.Millisecond
 )
 
-// rows are all there are, in the order of the table.
+// rows returns all rows in the order of the table.
 func rows() []row {
 	alone := func(name, summary string, p path) row {
 		return row{name: name, summary: summary, path: p, warmup: 2 * time.Second, duration: 5 * time.Second, entries: each(1, ""), weight: 2}
@@ -105,7 +105,7 @@ func rows() []row {
 		return row{name: name, summary: summary, path: path{rate: rate, rtt: base}, measure: floorRate, warmup: time.Second, duration: time.Second,
 			entries: []entry{{name: "datagrams"}}, weight: weight}
 	}
-	cellular := row{name: "cellular", summary: "a rate that varies as a cellular network's, 8 Mbit/s in the mean, 50 ms, a queue of 4 s at that rate: part that is in use, and delays",
+	cellular := row{name: "cellular", summary: "a rate that varies as a cellular network's, 8 Mbit/s in the mean, 50 ms, a queue of 4 s at that rate: use of the line, and delays",
 		path:    path{rtt: 50 * time.Millisecond, queuePackets: 4 * cellularMean / emulator.MTU, trace: cellularTrace},
 		measure: use, warmup: 3 * time.Second, duration: cellularTime - 3*time.Second, weight: 2, most: mostLong,
 		entries: pick(1, "minitcp-bbr", "kernel-bbr", "minitcp-cubic", "kernel-cubic")}
@@ -144,7 +144,7 @@ func cellularTrace(seed uint64) emulator.Trace {
 	return emulator.TraceOf(conntest.Cellular(seed, cellularMean, cellularTime))
 }
 
-// each is an entry of so many flows for each target whose name begins so.
+// each returns an entry with a number of flows for each target with a prefix in its name.
 func each(flows int, prefix string) (entries []entry) {
 	for _, t := range subject.Paths {
 		if strings.HasPrefix(t.Name, prefix) {
@@ -154,7 +154,7 @@ func each(flows int, prefix string) (entries []entry) {
 	return entries
 }
 
-// pick is an entry of so many flows for each of these targets.
+// pick returns an entry with a number of flows for each of the targets.
 func pick(flows int, targets ...string) (entries []entry) {
 	for _, t := range targets {
 		e := entry{name: t}

@@ -9,19 +9,19 @@ import (
 	"minitcp/bench/report"
 )
 
-// Line is an entry's result in a row.
+// Line is the result of an entry in a row.
 type Line struct {
 	Row    string             `json:"row"`
 	Entry  string             `json:"target"`
 	Unit   string             `json:"unit"`
 	Value  report.Summary     `json:"value"`
-	Ratios map[string]float64 `json:"ratios"` // the median by that of each of the references
-	// Goodput is the median of what all flows together had, in Mbit/s.
+	Ratios map[string]float64 `json:"ratios"` // median divided by that of each of the references
+	// Goodput is the median of the sum of all flows, in Mbit/s.
 	Goodput  float64 `json:"goodput"`
-	Again    float64 `json:"again"`    // median, percent; -1: none
-	Timeouts float64 `json:"timeouts"` // median; -1: not known
+	Again    float64 `json:"again"`    // median, percent; -1 without data
+	Timeouts float64 `json:"timeouts"` // median; -1 if it is not known
 	Most     int64   `json:"mostTimeouts"`
-	Spurious float64 `json:"spurious"` // median; -1: not known
+	Spurious float64 `json:"spurious"` // median; -1 if it is not known
 	P50      float64 `json:"p50"`      // median of the rounds, milliseconds
 	P95      float64 `json:"p95"`      // likewise
 	Error    string  `json:"error,omitempty"`
@@ -95,7 +95,7 @@ func compare(lines []Line) {
 	}
 }
 
-// Table is the lines' text, the first that of their columns.
+// Table returns the table of the lines.
 func Table(lines []Line) *report.Table {
 	t := &report.Table{Words: []int{0, 1, 4}}
 	header := []string{"row", "target", "median", "min–max", "unit"}

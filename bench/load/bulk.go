@@ -14,7 +14,7 @@ import (
 
 var errEnded = errors.New("the server ended the stream too early")
 
-// upload sends the pattern until it is time to stop, and waits until the server, which has seen the end, closes.
+// upload sends the pattern until the crew stops, ends its stream, and waits until the server closes.
 func (c *Crew) upload(ready func()) error {
 	fd, err := c.dial(subject.PortSink)
 	if err != nil {
@@ -41,7 +41,7 @@ func (c *Crew) upload(ready func()) error {
 	return err
 }
 
-// download receives the pattern, asks the server to stop when it is time, and reads to the end.
+// download receives the pattern, asks the server to stop when the crew stops, and reads to the end.
 func (c *Crew) download(ready func()) error {
 	fd, err := c.dial(subject.PortSource)
 	if err != nil {

@@ -23,8 +23,8 @@ import (
 	"minitcp/tun"
 )
 
-// Bystanders are idle connections beside those that are measured. They are held by processes of their own, as many as it
-// takes: one may not have so many files.
+// Bystanders are idle connections beside those that are measured. Processes of their own hold them, several if the
+// limit of open files requires it.
 type Bystanders struct{ processes []*bystander }
 
 type bystander struct {
@@ -34,14 +34,14 @@ type bystander struct {
 	errors  subject.Tail
 }
 
-// BystandersCommand is the first argument of such a process. It is not for people.
+// BystandersCommand is the first argument of such a process. It is internal to this program.
 const BystandersCommand = "bystanders"
 
-// otherFiles are those of a process besides its connections, and then some.
+// otherFiles is the most files that a process has open besides its connections.
 const otherFiles = 100
 
-// StartBystanders opens a number of connections to the server, from the kernel's sockets in a namespace, and returns when
-// all are there. When ctx ends they do.
+// StartBystanders opens a number of connections to the server from the kernel's sockets in a namespace, and returns
+// when all are established. They end with ctx.
 func StartBystanders(ctx context.Context, where *tun.Namespace, server netip.Addr, connections int) (*Bystanders, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -50,14 +50,14 @@ func StartBystanders(ctx context.Context, where *tun.Namespace, server netip.Add
 	return startBystanders(ctx, where, server, connections, max(1, int(min(limit.Cur, 1<<20))-otherFiles))
 }
 
-// startBystanders is StartBystanders with so many connections in each process.
+// startBystanders is StartBystanders with a limit for the connections in each process.
 func startBystanders(ctx context.Context, where *tun.Namespace, server netip.Addr, connections, each int) (*Bystanders, error) {
 	b := &Bystanders{}
 	for left := connections; left > 0; left -= each {
 		p, err := startBystander(ctx, where, server, min(left, each))
 		if err == nil {
 			b.processes = append(b.processes, p)
-			_, err = p.say() // it is ready
+			_, err = p.next() // written when it is ready
 		}
 		if err != nil {
 			b.Stop()
@@ -90,17 +90,17 @@ func startBystander(ctx context.Context, where *tun.Namespace, server netip.Addr
 	})
 }
 
-// say is the next that the process has to say.
-func (p *bystander) say() (t Total, err error) {
+// next returns the next line that the process writes.
+func (p *bystander) next() (t Total, err error) {
 	line, err := p.out.ReadBytes('\n')
 	if err != nil {
-		p.wait() // until then not all that it said need have come
-		return t, fmt.Errorf("idle connections: the process that has them ended: %s", p.errors.String())
+		p.wait() // so that all of its errors have been read
+		return t, fmt.Errorf("idle connections: their process ended: %s", p.errors.String())
 	}
 	return t, json.Unmarshal(line, &t)
 }
 
-// wait waits for the process, which has ended or is about to.
+// wait waits for the end of the process, and makes it end.
 func (p *bystander) wait() error {
 	p.in.Close()
 	if p.command.ProcessState != nil {
@@ -109,13 +109,13 @@ func (p *bystander) wait() error {
 	return p.command.Wait()
 }
 
-// Stop ends the connections, and waits for that.
+// Stop ends the connections and waits for their end.
 func (b *Bystanders) Stop() (total Total, err error) {
 	for _, p := range b.processes {
 		p.in.Close()
 	}
 	for _, p := range b.processes {
-		t, sayErr := p.say()
+		t, sayErr := p.next()
 		total = total.Add(t)
 		err = errors.Join(err, sayErr, p.wait())
 	}
@@ -123,9 +123,10 @@ func (b *Bystanders) Stop() (total Total, err error) {
 	return total, err
 }
 
-// BystandersMain is the process that has the connections, given an address and how many. It returns the exit status.
+// BystandersMain is the main function of a process with idle connections, given an address and a number. It returns
+// the exit status.
 func BystandersMain(arguments []string) int {
-	signal.Ignore(syscall.SIGINT, syscall.SIGHUP) // the terminal's; the parent closes the pipe when it is time
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP) // sent by the terminal; the parent closes the pipe instead
 	if err := bystanders(arguments); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -135,7 +136,7 @@ func BystandersMain(arguments []string) int {
 
 func bystanders(arguments []string) error {
 	if len(arguments) != 2 {
-		return errors.New("an address and a number of connections are wanted")
+		return errors.New("the arguments must be an address and a number of connections")
 	}
 	server, err := netip.ParseAddr(arguments[0])
 	if err != nil {
@@ -146,14 +147,14 @@ func bystanders(arguments []string) error {
 		return err
 	}
 	crew := Start(Idle, nil, server, connections, pattern.Sampled)
-	say := json.NewEncoder(os.Stdout)
+	out := json.NewEncoder(os.Stdout)
 	if err := crew.Ready(); err == nil {
-		say.Encode(Total{})
-		io.Copy(io.Discard, os.Stdin) // until the parent has had enough, or has ended
+		out.Encode(Total{})
+		io.Copy(io.Discard, os.Stdin) // until the parent closes its end of the pipe, or exits
 	}
 	total, err := crew.Stop()
 	if err == nil {
-		err = say.Encode(total)
+		err = out.Encode(total)
 	}
 	return err
 }

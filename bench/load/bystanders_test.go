@@ -22,14 +22,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Bystanders are as many as were asked for, in several processes, and say what they did when they are stopped; why they
-// cannot be had is told.
+// Bystanders are spread over several processes, which report their totals when they are stopped. A connection that is
+// refused is an error.
 func TestBystanders(t *testing.T) {
 	loopback := netip.MustParseAddr("127.0.0.1")
 	ns := network(t, subject.PortHold, reply(func(b []byte) []byte { return b }))
 	_, err := startBystanders(t.Context(), ns, loopback, 2, 2)
 	if err == nil || !strings.Contains(err.Error(), "refused") {
-		t.Errorf("the second's port, on which nobody listens: %v", err)
+		t.Errorf("the second's port, without a listener: %v", err)
 	}
 	for i := 1; i < subject.HoldPorts; i++ {
 		serve(t, ns, subject.PortHold+i, reply(func(b []byte) []byte { return b }))

@@ -11,7 +11,7 @@ import (
 	"minitcp/bench/subject"
 )
 
-// connect connects, exchanges a byte and resets, one connection after the other.
+// connect connects, exchanges a byte and resets the connection, again and again.
 func (c *Crew) connect(ready func()) error {
 	ready()
 	var ping, answer [1]byte
@@ -41,13 +41,13 @@ func (c *Crew) connect(ready func()) error {
 
 // attempt is one connection of connectMany.
 type attempt struct {
-	fd    int // -1: none
+	fd    int // -1 for none
 	ping  byte
 	sent  bool
 	start time.Time // of the call of connect
 }
 
-// connectMany does so with a number of connections at any time.
+// connectMany does so with a number of connections at a time.
 func (c *Crew) connectMany(ready func(), connections int) error {
 	poll, err := newPoller(connections)
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *Crew) connectMany(ready func(), connections int) error {
 	return nil
 }
 
-// begin sends a SYN. What happens next is an event.
+// begin starts an attempt. An event follows.
 func (c *Crew) begin(a *attempt, poll *poller, number int) error {
 	fd, err := c.socket(unix.SOCK_NONBLOCK)
 	if err != nil {
@@ -112,7 +112,7 @@ func (c *Crew) begin(a *attempt, poll *poller, number int) error {
 	return poll.add(fd, number, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLET)
 }
 
-// advance takes an attempt a step further and reports whether it was the last.
+// advance takes the next step of an attempt and reports whether it was the last.
 func (c *Crew) advance(a *attempt, events uint32) (done bool, err error) {
 	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		number, err := unix.GetsockoptInt(a.fd, unix.SOL_SOCKET, unix.SO_ERROR)

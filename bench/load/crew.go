@@ -1,9 +1,9 @@
 //go:build linux
 
 // Package load is the client of the benchmark: the kernel's TCP in a network namespace, used with plain system calls on
-// threads of its own, so that it costs as little as a client can and the same for every target.
+// threads of its own. It costs little, and the same for every target.
 //
-//	crew      workers that begin, are counted, and end together
+//	crew      workers that begin and end together
 //	socket    the system calls
 //	bulk      up, down;  pingpong: rr;  connect: crr;  talk: bulk and pings on one connection;  respond: short responses
 //	idle      idle connections;  bystanders: idle ones in processes of their own
@@ -25,7 +25,7 @@ import (
 	"minitcp/tun"
 )
 
-// Kind is what the connections do.
+// Kind is the work of the connections.
 type Kind uint8
 
 const (
@@ -34,11 +34,11 @@ const (
 	PingPong             // send 64 bytes, wait for them to come back, again and again
 	Connect              // connect, send a byte, wait for it to come back, reset
 	Idle                 // connect, send a byte, wait for it to come back, keep the connection
-	Talk                 // send bulk and receive it back, then do as PingPong for a while, again and again
+	Talk                 // connect, send bulk, receive bulk, do as PingPong for a while, reset
 	Fetch                // connect, send a byte, receive a response, reset
 )
 
-// stall is how long a crew may get nowhere before it gives up.
+// stall is the time without progress after which a crew fails.
 const stall = 10 * time.Second
 
 // Total is the work of a crew from beginning to end.
@@ -53,7 +53,7 @@ func (t Total) Add(u Total) Total {
 	return Total{t.Connections + u.Connections, t.Sent + u.Sent, t.Received + u.Received, t.Transactions + u.Transactions}
 }
 
-// Crew is a number of connections doing the same.
+// Crew is a number of connections with the same work.
 type Crew struct {
 	server netip.Addr
 	care   pattern.Care
@@ -62,11 +62,11 @@ type Crew struct {
 	firsts latency.Histogram // of the first ping after bulk
 	flows  fairness.Flows    // of a download
 
-	stop    atomic.Bool // finish what has begun
+	stop    atomic.Bool // finish the work in progress
 	done    chan struct{}
-	ready   sync.WaitGroup // workers that are not where they can be measured
+	ready   sync.WaitGroup // workers whose connections are not established
 	release chan struct{}  // closed with stop
-	resting atomic.Bool    // nothing is to happen: the connections are idle, as they should be
+	resting atomic.Bool    // no progress is expected: the connections are idle
 
 	mu      sync.Mutex
 	sockets map[int]struct{}
@@ -74,8 +74,8 @@ type Crew struct {
 	aborted bool
 }
 
-// Start lets a number of connections to the server begin, from the kernel's sockets in a namespace. What bulk brings is
-// compared with care. Stop must follow.
+// Start starts a number of connections to the server from the kernel's sockets in a namespace. Bulk data is compared
+// with care. Stop must follow.
 func Start(kind Kind, where *tun.Namespace, server netip.Addr, connections int, care pattern.Care) *Crew {
 	c := &Crew{server: server, care: care, done: make(chan struct{}), release: make(chan struct{}), sockets: make(map[int]struct{})}
 	work, workers := c.worker(kind, connections)
@@ -98,7 +98,8 @@ func Start(kind Kind, where *tun.Namespace, server netip.Addr, connections int, 
 	return c
 }
 
-// worker returns what one thread is to do, which calls ready when the connections are there, and how many threads.
+// worker returns the function of one thread, which calls ready when its connections are established, and the number of
+// threads.
 func (c *Crew) worker(kind Kind, connections int) (work func(ready func()) error, workers int) {
 	switch kind {
 	case Upload:
@@ -122,19 +123,19 @@ func (c *Crew) worker(kind Kind, connections int) (work func(ready func()) error
 	case Idle:
 		return func(ready func()) error { return c.idle(ready, connections) }, 1
 	}
-	panic("load: no such kind")
+	panic("load: unknown kind")
 }
 
-// Ready waits until all connections are there, or the crew has failed.
+// Ready waits until all connections are established or the crew has failed.
 func (c *Crew) Ready() error {
 	c.ready.Wait()
 	return c.Err()
 }
 
-// Ended is closed when all connections have ended, for whatever reason.
+// Ended returns a channel that is closed when all connections have ended.
 func (c *Crew) Ended() <-chan struct{} { return c.done }
 
-// Err is why the crew gave up, if it has.
+// Err returns the reason of the failure of the crew, if it has failed.
 func (c *Crew) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -153,7 +154,7 @@ func (c *Crew) Times() *latency.Counts { return c.times.Counts() }
 // Firsts returns how long the first ping after bulk took.
 func (c *Crew) Firsts() *latency.Counts { return c.firsts.Counts() }
 
-// Watch begins to observe how the connections of a download share what they receive.
+// Watch begins to observe how the connections of a download share the data.
 func (c *Crew) Watch() *fairness.Watch { return c.flows.Watch() }
 
 // transacted counts a transaction that began at start, and returns the time.
@@ -164,7 +165,7 @@ func (c *Crew) transacted(start time.Time) time.Time {
 	return now
 }
 
-// Stop lets the connections finish in good order, and waits for that.
+// Stop lets the connections finish, and waits for their end.
 func (c *Crew) Stop() (Total, error) {
 	if !c.stop.Swap(true) {
 		close(c.release)
@@ -174,7 +175,7 @@ func (c *Crew) Stop() (Total, error) {
 	return Total{t.connections.Load(), t.sent.Load(), t.received.Load(), t.transactions.Load()}, c.Err()
 }
 
-// Abort ends all connections at once. The error, unless there was one before, becomes the crew's.
+// Abort ends all connections at once. The error becomes that of the crew unless it has one.
 func (c *Crew) Abort(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -183,14 +184,14 @@ func (c *Crew) Abort(err error) {
 	}
 	c.aborted = true
 	for fd := range c.sockets {
-		unix.Shutdown(fd, unix.SHUT_RDWR) // ends system calls that wait
+		unix.Shutdown(fd, unix.SHUT_RDWR) // ends blocked system calls
 	}
 	if !c.stop.Swap(true) {
 		close(c.release)
 	}
 }
 
-// watch gives up when nothing happens.
+// watch ends the crew if it makes no progress.
 func (c *Crew) watch() {
 	tick := time.NewTicker(stall)
 	defer tick.Stop()
@@ -203,7 +204,7 @@ func (c *Crew) watch() {
 		t := &c.total
 		now := t.connections.Load() + t.sent.Load() + t.received.Load()
 		if now == last && !c.resting.Load() {
-			c.Abort(fmt.Errorf("the client got nowhere for %v", stall))
+			c.Abort(fmt.Errorf("the client made no progress for %v", stall))
 		}
 		last = now
 	}

@@ -17,7 +17,7 @@ import (
 	"minitcp/tun"
 )
 
-// network makes a namespace in which server answers the connections to a port of the loopback device.
+// network makes a namespace in which server serves the connections to a port of the loopback device.
 func network(t *testing.T, port int, server func(net.Conn)) *tun.Namespace {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -35,7 +35,7 @@ func network(t *testing.T, port int, server func(net.Conn)) *tun.Namespace {
 	return ns
 }
 
-// serve is network in a namespace that there is.
+// serve does as network in a namespace that exists.
 func serve(t *testing.T, ns *tun.Namespace, port int, server func(net.Conn)) {
 	t.Helper()
 	var l net.Listener
@@ -57,7 +57,7 @@ func serve(t *testing.T, ns *tun.Namespace, port int, server func(net.Conn)) {
 	}()
 }
 
-// reply answers every read with what change makes of it.
+// reply returns a server that sends the changed bytes of each read.
 func reply(change func([]byte) []byte) func(net.Conn) {
 	return func(c net.Conn) {
 		b := make([]byte, 1000)
@@ -76,7 +76,7 @@ func flip(b []byte) []byte {
 	return b
 }
 
-// A server that does not do what it should is an error, not a fast one.
+// A server that breaks the rules of its service is an error, not a fast server.
 func TestBrokenServers(t *testing.T) {
 	for _, test := range []struct {
 		name        string
@@ -90,11 +90,11 @@ func TestBrokenServers(t *testing.T) {
 		{"wrong echo to many", PingPong, 3, subject.PortEcho, reply(flip), "got back"},
 		{"no echo", PingPong, 1, subject.PortEcho, func(net.Conn) {}, ""},
 		{"short echo", PingPong, 2, subject.PortEcho, func(c net.Conn) { io.CopyN(c, c, 63) }, ""},
-		{"wrong octet", Connect, 1, subject.PortEcho, reply(flip), "got back"},
-		{"wrong octet to many", Connect, 3, subject.PortEcho, reply(flip), "got back"},
-		{"nobody there", Connect, 2, subject.PortSink, func(net.Conn) {}, "connection refused"},
-		{"nobody there for one", Idle, 2, subject.PortSink, func(net.Conn) {}, "connection refused"},
-		{"wrong octet while idle", Idle, 2, subject.PortHold, reply(flip), "got back"},
+		{"wrong byte", Connect, 1, subject.PortEcho, reply(flip), "got back"},
+		{"wrong byte to many", Connect, 3, subject.PortEcho, reply(flip), "got back"},
+		{"no listener", Connect, 2, subject.PortSink, func(net.Conn) {}, "connection refused"},
+		{"no listener for one", Idle, 2, subject.PortSink, func(net.Conn) {}, "connection refused"},
+		{"wrong byte while idle", Idle, 2, subject.PortHold, reply(flip), "got back"},
 		{"wrong data", Download, 1, subject.PortSource, func(c net.Conn) { c.Write(pattern.At(1)) }, "byte 0 of the stream"},
 		{"too little data", Download, 2, subject.PortSource, func(c net.Conn) { c.Write(pattern.At(0)[:1000]) }, "ended the stream too early"},
 		{"wrong bulk after bulk", Talk, 1, subject.PortTalk, func(c net.Conn) { io.CopyN(io.Discard, c, subject.TalkBulk); c.Write(pattern.At(1)) }, "byte 0 of the stream"},
@@ -102,12 +102,12 @@ func TestBrokenServers(t *testing.T) {
 		{"no bulk", Talk, 1, subject.PortTalk, func(c net.Conn) { io.CopyN(io.Discard, c, 1) }, ""},
 		{"a short response", Fetch, 1, subject.PortResponse, func(c net.Conn) { c.Read(make([]byte, 1)); c.Write(pattern.At(0)[:49_999]) }, "after 49999 bytes of 50000"},
 		{"a wrong response", Fetch, 1, subject.PortResponse, func(c net.Conn) { c.Read(make([]byte, 1)); c.Write(pattern.At(1)[:50_000]) }, "of the stream"},
-		{"a sink that speaks", Upload, 1, subject.PortSink, func(c net.Conn) { c.Write([]byte("x")); io.Copy(io.Discard, c) }, "the sink has sent something"},
-		{"a sink that leaves", Upload, 1, subject.PortSink, func(net.Conn) {}, ""},
+		{"a sink that sends", Upload, 1, subject.PortSink, func(c net.Conn) { c.Write([]byte("x")); io.Copy(io.Discard, c) }, "the sink has sent something"},
+		{"a sink that closes", Upload, 1, subject.PortSink, func(net.Conn) {}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := Start(test.kind, network(t, test.port, test.server), netip.MustParseAddr("127.0.0.1"), test.connections, pattern.Sampled)
-			if test.name != "a sink that speaks" { // which is found out in the end
+			if test.name != "a sink that sends" { // it is detected at the end
 				<-c.Ended()
 			}
 			if _, err := c.Stop(); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -155,12 +155,12 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-// What a crew counts is what it did.
+// A crew counts its work.
 func TestTotals(t *testing.T) {
 	for _, test := range []struct {
 		kind        Kind
 		connections int
-		octets      int64 // of each transaction
+		bytes       int64 // of each transaction
 	}{{PingPong, 1, pingLength}, {PingPong, 5, pingLength}, {Connect, 1, 1}, {Connect, 5, 1}} {
 		ns := network(t, subject.PortEcho, reply(func(b []byte) []byte { return b }))
 		c := Start(test.kind, ns, netip.MustParseAddr("127.0.0.1"), test.connections, pattern.Sampled)
@@ -169,7 +169,7 @@ func TestTotals(t *testing.T) {
 		}
 		total, err := c.Stop()
 		n := total.Transactions
-		want := Total{Connections: int64(test.connections), Sent: n * test.octets, Received: n * test.octets, Transactions: n}
+		want := Total{Connections: int64(test.connections), Sent: n * test.bytes, Received: n * test.bytes, Transactions: n}
 		if test.kind == Connect {
 			want.Connections = n
 		}

@@ -4,7 +4,7 @@ package load
 
 import "minitcp/bench/subject"
 
-// idle opens connections, makes sure that each is served, and keeps them until it is time to stop.
+// idle opens connections, exchanges a byte on each, and keeps them until the crew stops.
 func (c *Crew) idle(ready func(), connections int) error {
 	fds := make([]int, 0, connections)
 	defer func() {

@@ -110,7 +110,7 @@ func (c *Crew) send(p *ping) error {
 	return nil
 }
 
-// receive reads what is there and reports whether the ping is back.
+// receive reads the bytes that have arrived and reports whether the ping is complete.
 func (c *Crew) receive(p *ping) (bool, error) {
 	n, err := read(p.fd, p.in[p.received:])
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller waits for many sockets at once. The number a socket was added with is in the Fd of its events.
+// poller waits for many sockets at once. Fd of an event is the number that the socket was added with.
 type poller struct {
 	fd     int
 	events []unix.EpollEvent

@@ -10,8 +10,8 @@ import (
 	"minitcp/bench/subject"
 )
 
-// fetch connects, asks for a response and reads it to its end, one connection after the other. The time of a transaction
-// is from the sending of the request to the last byte of the response.
+// fetch connects, asks for a response and reads it to its end, one connection after the other. The time of a
+// transaction is from the sending of the request to the last byte of the response.
 func (c *Crew) fetch(ready func()) error {
 	ready()
 	buffer := make([]byte, pattern.Period)

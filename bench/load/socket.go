@@ -10,7 +10,7 @@ import (
 	"minitcp/bench/subject"
 )
 
-// socket makes a socket that close resets.
+// socket makes a socket whose connection is reset by close.
 func (c *Crew) socket(flags int) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|flags, 0)
 	if err != nil {
@@ -31,18 +31,19 @@ func (c *Crew) socket(flags int) (int, error) {
 }
 
 func configure(fd int) error {
-	// A namespace's default may not be set to what its machine does not allow everybody; a socket's may, by root.
+	// The default of a namespace can only be set to an algorithm that every user may have, but root can set any on a
+	// socket.
 	if err := unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, subject.CongestionControl); err != nil {
 		return fmt.Errorf("the kernel has no congestion control %q: %w", subject.CongestionControl, err)
 	}
-	// No FIN, and no TIME-WAIT that would outlive the measurement.
+	// A reset leaves no connection in TIME-WAIT, which would outlast the measurement.
 	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return fmt.Errorf("SO_LINGER: %w", err)
 	}
 	return nil
 }
 
-// close closes what socket made.
+// close closes a socket of the function socket.
 func (c *Crew) close(fd int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,7 +51,7 @@ func (c *Crew) close(fd int) {
 	unix.Close(fd)
 }
 
-// dial connects to a port of the server and waits for that.
+// dial connects to a port of the server and waits until the connection is established.
 func (c *Crew) dial(port int) (fd int, err error) {
 	fd, err = c.socket(0)
 	if err != nil {
@@ -64,7 +65,7 @@ func (c *Crew) dial(port int) (fd int, err error) {
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return -1, fmt.Errorf("TCP_NODELAY: %w", err)
 	}
-	if err := unix.Connect(fd, c.address(port)); err != nil { // EINTR: SA_RESTART, for as long as there is no timeout
+	if err := unix.Connect(fd, c.address(port)); err != nil { // no EINTR: SA_RESTART applies without a timeout
 		return -1, fmt.Errorf("connect: %w", err)
 	}
 	c.total.connections.Add(1)
@@ -75,7 +76,7 @@ func (c *Crew) address(port int) *unix.SockaddrInet4 {
 	return &unix.SockaddrInet4{Addr: c.server.As4(), Port: port}
 }
 
-// write and read are the system calls, begun again after a signal, as Go's scheduler sends them.
+// write and read repeat the system call after a signal, which Go's scheduler sends.
 func write(fd int, b []byte) (int, error) {
 	for {
 		n, err := unix.Write(fd, b)
@@ -89,11 +90,11 @@ func write(fd int, b []byte) (int, error) {
 	}
 }
 
-// writeAll is for what is so little that the kernel takes all of it.
+// writeAll writes few bytes, all of which the kernel has room for.
 func writeAll(fd int, b []byte) error {
 	n, err := write(fd, b)
 	if err == nil && n < len(b) {
-		err = fmt.Errorf("write: %d octets of %d", n, len(b))
+		err = fmt.Errorf("write: %d bytes of %d", n, len(b))
 	}
 	return err
 }

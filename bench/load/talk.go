@@ -16,8 +16,8 @@ const (
 	leastPings = 10
 )
 
-// talk opens a connection, sends bulk and then receives bulk there, and sends pings, one connection after the other. The
-// first ping shows whether a connection that has just sent bulk is held back.
+// talk opens a connection, sends bulk and then receives bulk there, and sends pings, one connection after the other.
+// The first ping shows whether a connection that has just sent bulk is held back.
 func (c *Crew) talk(ready func()) error {
 	ready()
 	buffer := make([]byte, pattern.Period)

@@ -13,19 +13,19 @@ import (
 	"minitcp/bench/subject"
 )
 
-// Busy is what connections that play ping-pong notice.
+// Busy is the rate, cost and latency of connections with ping-pong.
 type Busy struct {
-	Rate        float64       // ping-pongs of 64 octets, a second
-	CPU         time.Duration // of this process for a thousand of them, both ends and the garbage collector included
-	Usual, Rare time.Duration // round trip: the median, and what one in a thousand exceeds
+	Rate        float64       // ping-pongs of 64 bytes per second
+	CPU         time.Duration // of this process for a thousand of them, including both ends and the garbage collector
+	Usual, Rare time.Duration // round trip: the median, and the time that one in a thousand exceeds
 	Collections int           // of garbage
-	Pause       time.Duration // longest of the collector's, to the next higher bound of Go's histogram; 0: none
+	Pause       time.Duration // longest one of the garbage collector, rounded up to a bound of Go's histogram; 0 for none
 }
 
-// players is how many connections play.
+// players is the number of connections with ping-pong.
 const players = 64
 
-// play lets them play for a time.
+// play runs ping-pong on them for a time.
 func (n *network) play(ctx context.Context, d time.Duration) (b Busy, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -50,7 +50,7 @@ func (n *network) play(ctx context.Context, d time.Duration) (b Busy, err error)
 	return b, nil
 }
 
-// player plays until a time, at least once, and says how long each round trip took.
+// player runs ping-pong until a time, at least once, and returns how long each round trip took.
 func (n *network) player(ctx context.Context, until time.Time) (times []time.Duration, err error) {
 	c, err := n.dial(ctx, echoPort)
 	if err != nil {
@@ -60,7 +60,7 @@ func (n *network) player(ctx context.Context, until time.Time) (times []time.Dur
 	defer context.AfterFunc(ctx, func() { c.SetDeadline(time.Now()) })()
 	times = make([]time.Duration, 0, 1<<16)
 	var ping [64]byte
-	for now := time.Now(); len(times) == 0 || now.Before(until); { // opening them all may have taken the whole time
+	for now := time.Now(); len(times) == 0 || now.Before(until); { // opening all connections may have taken the whole time
 		if _, err := c.Write(ping[:]); err != nil {
 			return times, err
 		}
@@ -82,7 +82,7 @@ func pauses() *metrics.Float64Histogram {
 	return sample[0].Value.Float64Histogram()
 }
 
-// longest is the upper bound of the highest bucket in which something is new.
+// longest returns the upper bound of the highest bucket with a new entry.
 func longest(before, after *metrics.Float64Histogram) time.Duration {
 	for i := len(after.Counts) - 1; i >= 0; i-- {
 		if after.Counts[i] > before.Counts[i] {

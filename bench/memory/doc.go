@@ -1,8 +1,8 @@
-// Package memory measures what very many idle connections cost a process: memory, and what Go's garbage collector then
-// does to those that are busy. Both ends are minitcp's, in this process, joined in memory, so that neither a kernel's
-// memory nor its ports are in the way.
+// Package memory measures the cost of very many idle connections in a process: their memory, and the effect of Go's
+// garbage collector on busy connections. Both ends are minitcp's, in this process, joined in memory, so that neither
+// the memory of a kernel nor its ports are a limit.
 //
-//	plan      steps, and what is measured in each
+//	plan      the steps, and the figures of each
 //	network   two stacks, and connections between them
-//	busy      connections that are not idle, and what they notice
+//	busy      connections that are not idle
 package memory

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	echoPort  = 7 // of those that are busy
+	echoPort  = 7 // of the busy connections
 	firstPort = 1000
-	perPort   = 25000 // idle connections to a port: a client has 28,232 ports of its own
+	perPort   = 25000 // idle connections to a port, of which a client has 28,232
 	dialers   = 8
 )
 
@@ -26,11 +26,11 @@ var (
 // network is a server and a client.
 type network struct {
 	server, client *stack.Stack
-	ports          int           // that are listened on
+	ports          int           // number of ports with a listener
 	held           []io.Closer   // the client's idle connections
 	accepted       []*stack.Conn // the server's, guarded by mu
 	mu             sync.Mutex
-	failed         error // the first that went wrong on the server
+	failed         error // the first failure of the server
 }
 
 func newNetwork() (*network, error) {
@@ -76,10 +76,10 @@ func (n *network) listen(port int, serve func(*stack.Conn)) error {
 	return nil
 }
 
-// hold returns an octet, and keeps the connection.
+// hold returns a byte, and keeps the connection.
 func (n *network) hold(c *stack.Conn) {
 	n.mu.Lock()
-	n.accepted = append(n.accepted, c) // before the client has its octet, and goes on
+	n.accepted = append(n.accepted, c) // before the client receives its byte and continues
 	n.mu.Unlock()
 	if err := exchange(c, false); err != nil {
 		n.mu.Lock()
@@ -90,14 +90,14 @@ func (n *network) hold(c *stack.Conn) {
 	}
 }
 
-// kept are the connections that the server holds.
+// kept returns the connections that the server holds.
 func (n *network) kept() []*stack.Conn {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.accepted
 }
 
-// exchange passes one octet each way.
+// exchange passes one byte in each direction.
 func exchange(c *stack.Conn, first bool) (err error) {
 	var one [1]byte
 	if first {
@@ -112,7 +112,7 @@ func exchange(c *stack.Conn, first bool) (err error) {
 	return err
 }
 
-// grow opens idle connections until there are so many.
+// grow opens idle connections until there are n.
 func (n *network) grow(ctx context.Context, connections int) error {
 	for ; n.ports*perPort < connections; n.ports++ {
 		if err := n.listen(firstPort+n.ports, n.hold); err != nil {
@@ -153,7 +153,7 @@ func (n *network) dial(ctx context.Context, port int) (*stack.Conn, error) {
 	return n.client.DialTCP(ctx, netip.AddrPort{}, netip.AddrPortFrom(serverAddress.Addr(), uint16(port)))
 }
 
-// watch lets a goroutine wait in Read for each of the connections. When it returns all of them are about to.
+// watch starts a goroutine that waits in Read for each of the connections. All of them have started when it returns.
 func watch(kept []*stack.Conn) {
 	var begun sync.WaitGroup
 	begun.Add(len(kept))

@@ -9,26 +9,25 @@ import (
 	"minitcp/bench/subject"
 )
 
-// Step is the figures with a number of idle connections.
+// Step has the figures with a number of idle connections.
 type Step struct {
 	Connections int
-	// Heap and Resident are octets by which the process has grown for each end of each connection.
+	// Heap and Resident are the bytes that the process has grown by for each end of each connection.
 	Heap, Resident float64
 	Busy           Busy
 }
 
-// Result is all of it.
+// Result has all figures.
 type Result struct {
 	Steps []Step
-	// Goroutine is how many octets of heap and stacks more an accepted connection takes with a goroutine that waits in
-	// Read.
+	// Goroutine is the number of bytes of heap and stacks that a goroutine waiting in Read adds to an accepted connection.
 	Goroutine float64
 }
 
-// MaxConnections is the most there can be.
+// MaxConnections is the limit of connections.
 const MaxConnections = 4_000_000
 
-// Steps are those on the way to a number of connections.
+// Steps returns the steps up to a number of connections.
 func Steps(connections int) (steps []int) {
 	steps = append(steps, 0)
 	for _, part := range []int{100, 10} {
@@ -39,14 +38,14 @@ func Steps(connections int) (steps []int) {
 	return append(steps, connections)
 }
 
-// Measure opens idle connections step by step, lets them rest, and in each step lets others play for a time.
+// Measure opens idle connections step by step, waits for rest, and runs ping-pong on others for a time in each step.
 func Measure(ctx context.Context, steps []int, rest, play time.Duration, progress io.Writer) (r Result, err error) {
 	n, err := newNetwork()
 	if err != nil {
 		return r, err
 	}
 	defer n.close()
-	if _, err := n.play(ctx, play/4); err != nil { // what is made once is there
+	if _, err := n.play(ctx, play/4); err != nil { // so that memory that is allocated once is there
 		return r, err
 	}
 	empty, err := subject.OwnMemory()
@@ -77,16 +76,16 @@ func Measure(ctx context.Context, steps []int, rest, play time.Duration, progres
 		if s.Busy, err = n.play(ctx, play); err != nil {
 			return r, err
 		}
-		fmt.Fprintf(progress, "%d connections, opened in %v: %.0f octets of heap for each end\n", connections, took.Round(time.Millisecond), s.Heap)
+		fmt.Fprintf(progress, "%d connections, opened in %v: %.0f bytes of heap for each end\n", connections, took.Round(time.Millisecond), s.Heap)
 		r.Steps = append(r.Steps, s)
 	}
 	r.Goroutine, err = n.goroutines()
 	return r, err
 }
 
-func each(octets int64, ends int) float64 { return max(0, float64(octets)) / float64(ends) }
+func each(bytes int64, ends int) float64 { return max(0, float64(bytes)) / float64(ends) }
 
-// goroutines is what watching costs.
+// goroutines returns the cost of a goroutine that waits in Read.
 func (n *network) goroutines() (float64, error) {
 	kept := n.kept()
 	if len(kept) == 0 {

@@ -1,5 +1,5 @@
-// Package pattern is the data of the bulk workloads. Both ends know it, so that a byte that is wrong, missing or in the
-// wrong place is noticed.
+// Package pattern is the data of the bulk workloads. Both ends know it, so that a wrong, missing or misplaced byte is
+// detected.
 package pattern
 
 import (
@@ -16,12 +16,12 @@ const Period = 256 << 10
 const (
 	// Thorough is the number of bytes at the beginning of a connection that are always compared one by one.
 	Thorough = 4 * Period
-	// sample is how many bytes are compared at the beginning and the end of each piece after that: enough to notice
-	// that a piece is out of place, and too few to be seen in a measurement.
+	// sample is the number of bytes that are compared at the beginning and the end of each piece after that: enough to
+	// detect a misplaced piece, and too few to affect a measurement.
 	sample = 64
 )
 
-// bytes holds the pattern twice, so that a whole period can be had from every position.
+// twice holds the pattern twice, so that a whole period can be had from every position.
 var twice = func() []byte {
 	b := make([]byte, 2*Period)
 	rand.NewChaCha8([32]byte{1}).Read(b[:Period])
@@ -29,18 +29,18 @@ var twice = func() []byte {
 	return b
 }()
 
-// At returns a period of the stream, beginning at an offset that is not negative. It must not be changed.
+// At returns a period of the stream from an offset that is not negative. The caller must not change it.
 func At(offset int64) []byte {
 	i := int(offset % Period)
 	return twice[i : i+Period]
 }
 
-// Care is how carefully what arrives is compared.
+// Care determines how much of the received data is compared.
 type Care uint8
 
 const (
 	Sampled Care = iota // the first Thorough bytes, then both ends of each piece
-	Every               // every byte, which takes about as long as to copy it
+	Every               // every byte, which takes about as long as a copy
 )
 
 var careNames = [...]string{Sampled: "sampled", Every: "every"}
@@ -56,7 +56,7 @@ func ParseCare(name string) (Care, error) {
 	return Care(i), nil
 }
 
-// Check says whether b is what the stream has at offset.
+// Check returns an error if b differs from the stream at offset.
 func (c Care) Check(b []byte, offset int64) error {
 	if c == Sampled && offset >= Thorough && len(b) > 2*sample {
 		if err := compare(b[:sample], offset); err != nil {

@@ -22,7 +22,7 @@ func TestCheck(t *testing.T) {
 			}
 		}
 	}
-	// At the beginning of a stream every byte counts, also in pieces longer than the pattern.
+	// At the beginning of a stream every byte is compared, also in pieces longer than the pattern.
 	b := slices.Concat(At(0), At(0))
 	if err := check(b, 0); err != nil {
 		t.Error(err)
@@ -33,7 +33,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// With every care an byte counts wherever it is.
+// With the care Every, each byte is compared.
 func TestEvery(t *testing.T) {
 	const offset = 7 * Thorough
 	b := slices.Clone(At(offset))

@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// Fill returns the document with text between the marks of that name, in place of what was there. Each mark is there
-// once, on a line of its own; they do not show in Markdown.
+// Fill returns the document with text in place of the lines between the marks of that name. Each mark must occur
+// once, on a line of its own. Marks are invisible in rendered Markdown.
 func Fill(document []byte, name string, text []byte) ([]byte, error) {
 	begin, end := mark(name, "begin"), mark(name, "end")
 	for _, m := range [][]byte{begin, end} {
 		if n := bytes.Count(document, m); n != 1 {
-			return nil, fmt.Errorf("the mark %q is there %d times, not once", bytes.TrimSpace(m), n)
+			return nil, fmt.Errorf("the mark %q occurs %d times, not once", bytes.TrimSpace(m), n)
 		}
 	}
 	before, rest, _ := bytes.Cut(document, begin)

@@ -12,17 +12,17 @@ type Sample struct {
 	Workload string  `json:"workload"`
 	Target   string  `json:"target"`
 	Round    int     `json:"round"`
-	Value    float64 `json:"value"`   // in the workload's unit
-	CPU      float64 `json:"cpu"`     // of the process under test, in the workload's CPU unit
-	BothCPU  float64 `json:"bothCPU"` // of the client as well
+	Value    float64 `json:"value"`   // in the unit of the workload
+	CPU      float64 `json:"cpu"`     // of the process under test, in the CPU unit of the workload
+	BothCPU  float64 `json:"bothCPU"` // of the process under test and the client
 	// Latency is the distribution of the time of a transaction, nil for bulk and memory.
 	Latency *Latency `json:"latency,omitempty"`
-	// Fairness is how connections shared what they received, nil if that was not observed.
+	// Fairness is nil if it was not observed.
 	Fairness *Fairness `json:"fairness,omitempty"`
 	Error    string    `json:"error,omitempty"` // reason of a failure; all figures are 0 then
 }
 
-// Fairness is how connections shared what they received together.
+// Fairness describes how connections shared the data that they received together.
 type Fairness struct {
 	Jain  float64 `json:"jain"`  // index of windows of 100 ms
 	Pause float64 `json:"pause"` // microseconds in which one of them received nothing, at the longest
@@ -35,16 +35,16 @@ type Latency struct {
 	Max float64 `json:"max"`
 }
 
-// Workload is what a row's figures mean.
+// Workload describes the figures of a row.
 type Workload struct {
 	Name    string
 	Unit    string
-	CPUUnit string // "": CPU time means nothing here
-	// Against are those of the References it makes sense to compare with.
+	CPUUnit string // "" if CPU time has no meaning
+	// Against are the References that a comparison makes sense with.
 	Against []string
 }
 
-// References are the targets that others are compared with: the columns of ratios.
+// References are the targets that others are compared with, each in a column of ratios.
 var References = []string{Floor, Shipped, Best, Kernel}
 
 // The names of the References.
@@ -64,12 +64,12 @@ type Row struct {
 	// Fairness has the median of the rounds' Jain, and the longest Pause.
 	Fairness *Fairness `json:"fairness,omitempty"`
 	Aims     []Aim     `json:"aims,omitempty"`
-	// Ratios are the median by that of each of the References; those that were not measured are not there.
+	// Ratios are the median divided by that of each of the References, without those that were not measured.
 	Ratios map[string]float64 `json:"ratios"`
-	Error  string             `json:"error,omitempty"` // the first
+	Error  string             `json:"error,omitempty"` // the first one
 }
 
-// Rows summarizes samples, by workload and target in the given orders. What has no sample has no row.
+// Rows summarizes samples by workload and target, in the given orders. There is no row without a sample.
 func Rows(samples []Sample, workloads []Workload, targets []string) (rows []Row) {
 	for _, w := range workloads {
 		first := len(rows)
@@ -143,7 +143,7 @@ func summarizeFairness(all []Fairness) *Fairness {
 	return f
 }
 
-// compare fills in the ratios of one workload's rows.
+// compare sets the ratios of the rows of one workload.
 func compare(rows []Row, against []string) {
 	for _, name := range against {
 		i := slices.IndexFunc(rows, func(r Row) bool { return r.Target == name && r.Value.N > 0 })

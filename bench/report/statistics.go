@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Summary is what is told of a number of measurements of the same.
+// Summary describes a number of measurements of the same thing.
 type Summary struct {
 	N           int     `json:"n"`
 	Median      float64 `json:"median"`
@@ -15,7 +15,7 @@ type Summary struct {
 	HighQuarter float64 `json:"q3"` // third quartile
 }
 
-// Summarize summarizes values, in any order. Without any it is all zeros.
+// Summarize summarizes values in any order. The summary of no values is zero.
 func Summarize(values []float64) Summary {
 	if len(values) == 0 {
 		return Summary{}
@@ -34,7 +34,7 @@ func quantile(v []float64, q float64) float64 {
 	return v[i] + (at-float64(i))*(v[i+1]-v[i])
 }
 
-// Ratio is a by b, and 0 when b says nothing.
+// Ratio returns a divided by b, and 0 if that is not a number or b is 0.
 func Ratio(a, b float64) float64 {
 	if b == 0 || math.IsNaN(a/b) {
 		return 0

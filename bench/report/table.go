@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// header names the columns.
+// header returns the names of the columns.
 func header() []string {
 	h := []string{"workload", "target", "median", "min–max", "unit"}
 	for _, name := range References {
@@ -22,7 +22,7 @@ func header() []string {
 // LatencyHeader names the columns of [Latency.Cells].
 var LatencyHeader = []string{"p50", "p99", "max"}
 
-// Cells returns the distribution as text, of which nil has none.
+// Cells returns the distribution as text: a dash in each column if l is nil.
 func (l *Latency) Cells() []string {
 	if l == nil {
 		return []string{nothing, nothing, nothing}
@@ -33,7 +33,7 @@ func (l *Latency) Cells() []string {
 // nothing is the text of a cell without a figure.
 const nothing = "–"
 
-// Time writes a number of microseconds in the unit that suits it.
+// Time returns a number of microseconds as text, in µs, ms or s.
 func Time(us float64) string {
 	switch {
 	case us < 1e3:
@@ -44,7 +44,7 @@ func Time(us float64) string {
 	return Digits(us/1e6) + " s"
 }
 
-// cells are a row as text.
+// cells returns a row as text.
 func (r *Row) cells() []string {
 	if r.Value.N == 0 {
 		return append([]string{r.Workload, r.Target, "failed"}, make([]string, len(header())-3)...)
@@ -68,7 +68,7 @@ func (r *Row) cells() []string {
 	return append(c, r.Latency.Cells()...)
 }
 
-// Digits writes a number that is not negative with three digits that count, or all those before the point.
+// Digits returns a number that is not negative with three significant digits, or with all digits before the point.
 func Digits(v float64) string {
 	if v <= 0 || math.IsInf(v, 0) || math.IsNaN(v) {
 		return fmt.Sprintf("%.0f", v)
@@ -77,13 +77,13 @@ func Digits(v float64) string {
 	return fmt.Sprintf("%.*f", max(0, decimals), v)
 }
 
-// Table is text in columns. The first line is that of their names.
+// Table is text in columns. The first line has their names.
 type Table struct {
 	Lines [][]string
-	Words []int // the columns that hold words; the others hold numbers, which are aligned to the right
+	Words []int // indices of the columns with words; the others have numbers, aligned to the right
 }
 
-// NewTable is the table of rows.
+// NewTable returns the table of rows.
 func NewTable(rows []Row) *Table {
 	t := &Table{Lines: [][]string{header()}, Words: []int{0, 1, 4}}
 	for i := range rows {
@@ -92,7 +92,7 @@ func NewTable(rows []Row) *Table {
 	return t
 }
 
-// WriteText writes the table for a terminal, an empty line wherever the first column changes.
+// WriteText writes the table for a terminal, with an empty line wherever the first column changes.
 func (t *Table) WriteText(w io.Writer) error {
 	widths := make([]int, len(t.Lines[0]))
 	for _, line := range t.Lines {
@@ -124,7 +124,7 @@ func pad(s string, width int, word bool) string {
 	return spaces + s
 }
 
-// WriteMarkdown writes the table as one of GitHub's Markdown.
+// WriteMarkdown writes the table in GitHub's Markdown.
 func (t *Table) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
 	for i, cells := range t.Lines {

@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// counters are what a server has done since it began. Each has a cache line: the services run on many threads.
+// counters count the work of a server since it began. Each has a cache line, because the services run on many threads.
 type counters struct {
 	accepted counter
-	in, out  counter // octets
+	in, out  counter // bytes
 	failure  atomic.Pointer[string]
 }
 
@@ -25,28 +25,28 @@ type counter struct {
 	_ [56]byte
 }
 
-// fail records the first thing that went wrong.
+// fail records a failure, if it is the first.
 func (c *counters) fail(format string, arguments ...any) {
 	text := fmt.Sprintf(format, arguments...)
 	c.failure.CompareAndSwap(nil, &text)
 }
 
-// Usage is what a process under test has done and used since it began.
+// Usage is the work of a process under test, and the CPU time that it used, since it began.
 type Usage struct {
-	Time     time.Duration // of the process's clock
+	Time     time.Duration // by the clock of the process
 	CPU      time.Duration // user and system time of all threads
 	Accepted int64         // connections
-	In, Out  int64         // octets of data
-	// Timeouts and Spurious are how often a retransmission timer of a source ran out, and how often an episode of loss
-	// recovery was found to be needless; -1: the target cannot tell.
+	In, Out  int64         // bytes of data
+	// Timeouts is the number of retransmission timeouts of sources, and Spurious the number of episodes of loss recovery
+	// that were undone as needless; -1 if the target does not count them.
 	Timeouts, Spurious int64
-	Failure            string // the first thing that went wrong, such as data that was not what it should be
+	Failure            string // the first failure, such as wrong data
 }
 
-// Memory is what a process under test occupies, after the garbage was collected.
+// Memory is the memory of a process under test after a garbage collection.
 type Memory struct {
-	RSS  int64 // octets of resident memory
-	Heap int64 // octets of Go's heap in use, and of stacks
+	RSS  int64 // bytes of resident memory
+	Heap int64 // bytes of Go's heap in use, and of stacks
 }
 
 var begin = time.Now()
@@ -59,7 +59,7 @@ func (c *counters) usage() Usage {
 	return u
 }
 
-// CPUTime is the user and system time of this process so far.
+// CPUTime returns the user and system time of this process so far.
 func CPUTime() time.Duration {
 	var r unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
@@ -68,13 +68,13 @@ func CPUTime() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// Rest is for how long connections must have done nothing to be called idle, for every target alike: a little longer than
-// minitcp's take to go to sleep.
+// Rest is the time without traffic after which connections count as idle, for every target alike. It is a little
+// longer than the time after which minitcp's become dormant.
 const Rest = 12 * time.Second
 
-// OwnMemory collects the garbage of this process and says what it occupies.
+// OwnMemory collects the garbage of this process and returns its memory.
 func OwnMemory() (Memory, error) {
-	runtime.GC() // twice: what a sync.Pool holds survives the first
+	runtime.GC() // twice, because a sync.Pool keeps its objects for one collection
 	runtime.GC()
 	debug.FreeOSMemory()
 	var m runtime.MemStats

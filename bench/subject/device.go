@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openTUN makes a TUN without package tun, for targets that bring their own way of reading and writing, and returns its
-// blocking descriptor.
+// openTUN makes a TUN without package tun, for targets that read and write in their own way, and returns its blocking
+// descriptor.
 func openTUN(flags uint16) (fd int, err error) {
 	fd, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -37,10 +37,12 @@ func openTUN(flags uint16) (fd int, err error) {
 	return fd, nil
 }
 
-// queueLength is how many frames the kernel keeps for those targets that bring their own device, as package tun's default.
+// queueLength is the length of the kernel's queue, in frames, for targets without package tun. It is that package's
+// default.
 const queueLength = 10000
 
-// configureTUN gives the TUN its MTU and the client's address, and brings it up. queueLen 0 leaves the kernel's.
+// configureTUN sets the MTU and the client's address of the TUN, and brings it up. A queueLen of 0 keeps the kernel's
+// default.
 func configureTUN(queueLen int) error {
 	link, err := netlink.LinkByName(deviceName)
 	if err != nil {

@@ -1,13 +1,14 @@
 // Package subject is the process under test: a server on one of the TCPs that are compared. The benchmark runs it as a
-// child, so that what it uses of CPU and memory can be told from what the client uses, and asks it for figures on its
-// standard input; at the end of that it exits.
+// child, so that its CPU time and memory are apart from the client's. The child reads requests for figures from its
+// standard input, and exits at the end of it.
 //
-// All targets but the floor run the same four services, written against net.Conn as a Go program would be.
+// All targets except for the floor and minitcp-inline run the same services, written against net.Conn as a Go program
+// would be.
 //
-//	targets    what there is to compare
-//	main       the child's side of the pipe; process: the parent's
-//	services   sink, source, echo, hold; counters: what is asked for
-//	minitcp, gvisor, shipped, kernel, floor…   a target each; link: gVisor at its best, on our device
+//	targets    the TCPs that are compared
+//	main       the child's end of the pipe; process: the parent's
+//	services   sink, source, echo and others; counters: the figures
+//	minitcp, gvisor, shipped, kernel, floor…   one target each; link: the device of gVisor at its best
 //	paths      the targets at the end of emulated links
 //	device     a TUN for targets that do not use package tun
 package subject

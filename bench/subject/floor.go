@@ -13,42 +13,42 @@ import (
 	"minitcp/bench/pattern"
 )
 
-// floor answers on a TUN with as little work as it can: what it takes is what the device and the kernel's side take,
+// floor replies on a TUN with as little work as possible. Its cost is that of the device and of the kernel behind it,
 // and no TCP can be faster with one thread on the same device.
 //
-// It has no congestion control, no timers, no retransmission, no reassembly, no options but MSS and window scale, no
-// checks of addresses and checksums, no buffers, no locks, no goroutines that wait, and no socket interface: a service
-// is a few lines in the loop that reads. Data is not copied to an application. It relies on one client with one address,
-// and on nothing being lost: see revive.
+// It has no congestion control, timers, retransmission, reassembly, buffers, locks, blocked goroutines or socket
+// interface, no options except for MSS and window scale, and does not check addresses or checksums. A service is a
+// few lines in the loop that reads, and data is not copied to an application. It relies on one client with one
+// address, and on a path that loses nothing: see revive.
 type floor struct {
 	counters *counters
 	care     pattern.Care
 	fd       int
-	frameLen int64              // octets of data in one frame
-	conns    [1 << 16]floorConn // by the client's port
-	sources  []uint16           // those of conns that were ever asked for data
+	frameLen int64              // bytes of data in one frame
+	conns    [1 << 16]floorConn // by port of the client
+	sources  []uint16           // those of conns that have sent data
 	head     [virtioLength + maxHeaders]byte
 	vector   [2]unix.Iovec
 }
 
-// floorConn is a connection. Positions count octets of data from its beginning; our initial sequence number is 0.
+// floorConn is a connection. Positions count bytes of data from its beginning; our initial sequence number is 0.
 type floorConn struct {
 	in, out, acked int64
-	most, before   int64  // of out, and what acked was when revive looked last
-	window         int64  // that the client offers
+	most, before   int64  // most of out so far, and acked at the latest call of revive
+	window         int64  // offered by the client
 	irs            uint32 // the client's initial sequence number
-	port           uint16 // ours: which service; 0: there is no connection
+	port           uint16 // ours, which selects the service; 0 without a connection
 	shift          uint8  // of window
 	ended          bool   // our FIN was sent
-	stopped        bool   // the source was told to
-	quiet          bool   // the last superframe was not acknowledged: every second one is
+	stopped        bool   // the client has stopped the source
+	quiet          bool   // the latest superframe was not acknowledged, because every second one is
 }
 
 const (
 	segment = mtu - 40
-	// superframe is how much data the client's kernel puts into one frame: as many whole segments as fit into an IP packet.
+	// superframe is the data in the largest frame of the client's kernel: as many whole segments as fit into an IP packet.
 	superframe = (maxPacket - 40) / segment * segment
-	// bigFrame is how much we do, where the kernel can receive it (BIG TCP).
+	// bigFrame is the data in our largest frame, if the kernel can receive it (BIG TCP).
 	bigFrame = pattern.Period / segment * segment
 )
 
@@ -65,7 +65,7 @@ func startFloor(s *services) error {
 		return err
 	}
 	f := &floor{counters: &s.counters, care: s.care, fd: fd, frameLen: superframe}
-	// Does the kernel know such frames, and find memory for one? This one is no packet.
+	// The kernel refuses this frame with another error if it does not take frames of this size or has no memory for one.
 	if _, err := unix.Write(fd, make([]byte, virtioLength+bigFrame)); link.Attrs().GSOIPv4MaxSize > 0 && err == unix.EINVAL {
 		f.frameLen = bigFrame
 	}
@@ -117,7 +117,7 @@ func (f *floor) receive(a *arrival) {
 	}
 	c.acked += int64(int32(a.ack - c.seq(c.acked)))
 	c.window = int64(a.window) << c.shift
-	if a.seq != c.ack() { // not next; what is missing will come again
+	if a.seq != c.ack() { // not next in sequence; the missing data will come again
 		f.send(a.source, c, flagACK, nil)
 		return
 	}
@@ -128,7 +128,7 @@ func (f *floor) receive(a *arrival) {
 		f.push(a.source, c)
 	}
 	if a.flags&flagFIN != 0 {
-		c.in++ // a FIN has a number too
+		c.in++ // a FIN has a sequence number
 		flags := byte(flagACK)
 		if !c.ended {
 			c.ended, flags = true, flagACK|flagFIN
@@ -137,7 +137,7 @@ func (f *floor) receive(a *arrival) {
 	}
 }
 
-// service does with data that arrived in order what the services do.
+// service serves data that arrived in order.
 func (f *floor) service(source uint16, c *floorConn, data []byte) {
 	f.counters.in.Add(int64(len(data)))
 	offset := c.in
@@ -153,15 +153,15 @@ func (f *floor) service(source uint16, c *floorConn, data []byte) {
 		}
 	case PortSource:
 		c.stopped = true
-	default: // echo; hold is an echo nobody uses twice
+	default: // echo; the client of hold uses it once
 		f.counters.out.Add(int64(len(data)))
 		f.send(source, c, flagACK|flagPSH, data)
 		c.out += int64(len(data))
 	}
 }
 
-// push sends what the client's window allows: superframes, and something smaller only when nothing is under way, whose
-// acknowledgement would bring a larger window. Once stopped it only sends again what is missing, and then the FIN.
+// push sends the data that the client's window permits: superframes, and less only if nothing is in flight whose
+// acknowledgment would bring a larger window. After a stop it sends missing data again, and then the FIN.
 func (f *floor) push(source uint16, c *floorConn) {
 	for !c.stopped || c.out < c.most {
 		room := c.window - (c.out - c.acked)
@@ -180,7 +180,7 @@ func (f *floor) push(source uint16, c *floorConn) {
 	}
 }
 
-// sendData sends the next n octets, and counts those that were never sent before.
+// sendData sends the next n bytes, and counts those that were not sent before.
 func (f *floor) sendData(source uint16, c *floorConn, n int64) {
 	f.send(source, c, flagACK|flagPSH, pattern.At(c.out)[:n])
 	c.out += n
@@ -188,13 +188,13 @@ func (f *floor) sendData(source uint16, c *floorConn, n int64) {
 	c.most = max(c.most, c.out)
 }
 
-// seq is the sequence number of a position in what we send.
+// seq returns the sequence number of a position in the data that we send.
 func (c *floorConn) seq(position int64) uint32 { return uint32(1 + position) }
 
-// ack is the sequence number we expect next.
+// ack returns the next sequence number that we expect.
 func (c *floorConn) ack() uint32 { return c.irs + 1 + uint32(c.in) }
 
-// failed ends the process: there is nothing the floor could do about a frame that was not taken.
+// failed ends the process, because the floor cannot send a frame again that the device refused.
 func (f *floor) failed(err error) {
 	fmt.Fprintln(os.Stderr, "the floor's frame was refused:", err)
 	os.Exit(1)

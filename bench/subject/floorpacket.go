@@ -17,10 +17,10 @@ const (
 	maxHeaders = ipLength + tcpLength + 8 // the options of a SYN
 
 	checksumOffset = 16 // in a TCP header
-	ourShift       = 10 // of the window, which is as large as can be: nothing is kept here
+	ourShift       = 10 // of the window, which is the largest there is, because no data is kept
 )
 
-// arrival is what the floor wants to know of a segment.
+// arrival holds the fields of a segment that the floor uses.
 type arrival struct {
 	source, destination uint16
 	seq, ack            uint32
@@ -49,7 +49,7 @@ func (a *arrival) parse(packet []byte) bool {
 	return true
 }
 
-// windowScale finds that option among others, each but the first two kinds with its length.
+// windowScale returns the shift of that option. Each option has a length except for the first two kinds.
 func windowScale(options []byte) uint8 {
 	const end, noOperation, scale = 0, 1, 3
 	for len(options) > 1 && options[0] != end {
@@ -76,19 +76,19 @@ func (f *floor) sendSYN(to uint16, c *floorConn) {
 func (f *floor) send(to uint16, c *floorConn, flags byte, data []byte) {
 	seq := c.seq(c.out)
 	if c.ended && flags&flagFIN == 0 {
-		seq++ // behind the FIN
+		seq++ // after the FIN
 	}
 	f.frame(to, c, flags, seq, 0, data)
 }
 
-// frame writes one frame: headers into the one buffer there is, then a gathered write.
+// frame writes one frame: headers in the only buffer, then a gathered write.
 func (f *floor) frame(to uint16, c *floorConn, flags byte, seq uint32, options int, data []byte) {
 	order, native := binary.BigEndian, binary.NativeEndian
 	length := tcpLength + options + len(data)
 
 	h := f.head[:virtioLength]
 	clear(h)
-	h[0] = unix.VIRTIO_NET_HDR_F_NEEDS_CSUM // which nobody ever computes
+	h[0] = unix.VIRTIO_NET_HDR_F_NEEDS_CSUM // and no program computes it
 	native.PutUint16(h[2:], uint16(ipLength+tcpLength+options))
 	native.PutUint16(h[6:], ipLength)
 	native.PutUint16(h[8:], checksumOffset)
@@ -101,7 +101,7 @@ func (f *floor) frame(to uint16, c *floorConn, flags byte, seq uint32, options i
 	src, dst := ServerAddress.Addr().As4(), ClientAddress.Addr().As4()
 	total := uint32(ipLength + length)
 	if total > maxPacket {
-		total = 0 // BIG TCP: the frame's length is the packet's
+		total = 0 // BIG TCP: the length of the frame is that of the packet
 	}
 	order.PutUint32(ip, 0x45<<24|total)
 	order.PutUint32(ip[4:], 0x4000) // do not fragment
@@ -128,7 +128,7 @@ func (f *floor) frame(to uint16, c *floorConn, flags byte, seq uint32, options i
 		f.vector[1].SetLen(len(data))
 		vectors = 2
 	}
-	// It never blocks, so that the scheduler need not hear of it.
+	// It never blocks, so that the scheduler need not be informed.
 	_, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(f.fd), uintptr(unsafe.Pointer(&f.vector[0])), vectors)
 	if errno != 0 {
 		f.failed(errno)

@@ -14,7 +14,7 @@ func TestWindowScale(t *testing.T) {
 		{[]byte{2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 10}, 10},
 		{[]byte{2, 4, 5, 180, 0, 3, 3, 7}, 0}, // behind the end
 		{[]byte{3, 3}, 0},
-		{[]byte{9, 0, 9, 0, 3, 3, 5}, 5}, // lengths that cannot be
+		{[]byte{9, 0, 9, 0, 3, 3, 5}, 5}, // impossible lengths
 		{[]byte{9, 200, 3, 3, 5}, 0},
 	} {
 		if got := windowScale(test.options); got != test.want {
@@ -36,19 +36,19 @@ func TestArrival(t *testing.T) {
 	}
 	for n := range packet[:40] {
 		if a.parse(packet[:n]) {
-			t.Errorf("%d octets were taken", n)
+			t.Errorf("%d bytes were taken", n)
 		}
 	}
 	for _, change := range []struct{ at, to byte }{{0, 0x60}, {9, 17}, {32, 0x40}, {32, 0xf0}} {
 		b := append([]byte(nil), packet...)
 		b[change.at] = change.to
 		if a.parse(b) {
-			t.Errorf("taken with octet %d as %#x", change.at, change.to)
+			t.Errorf("taken with byte %d as %#x", change.at, change.to)
 		}
 	}
 }
 
-// The kernel's checksum of a ping is right when all its 16-bit words sum to 0xffff.
+// The checksum of a ping is right if all its 16-bit words sum to 0xffff.
 func TestEchoRequest(t *testing.T) {
 	packet := echoRequest()[virtioLength:]
 	for _, part := range [][]byte{packet[:ipLength], packet[ipLength:]} {

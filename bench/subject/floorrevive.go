@@ -9,13 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Seldom, above all on a busy machine, the kernel drops a frame it has no memory for, and the floor would wait for ever for
-// what that was to bring. So that a measurement is not lost with the frame, the floor is made to look several times a second
-// for sources that have got nowhere. Its only thread sits in a read, which may not cost more for this: what wakes it is
-// an answer of the client's kernel to a ping.
+// Rarely, above all on a busy machine, the kernel drops a frame for lack of memory, and the floor would wait for ever
+// for the acknowledgment. Several times a second it therefore looks for sources without progress. Its only thread
+// blocks in a read, whose cost must not rise for this: the reply of the client's kernel to a ping wakes it.
 const heartbeat = 200 * time.Millisecond
 
-// ping asks the client's kernel for an answer, again and again.
+// ping sends echo requests to the client's kernel, again and again.
 func (f *floor) ping() {
 	packet := echoRequest()
 	for range time.Tick(heartbeat) {
@@ -41,13 +40,13 @@ func echoRequest() []byte {
 	return packet
 }
 
-// revive lets the sources that got nowhere since the last time go back to what was acknowledged; one whose window is
-// closed asks what has become of that.
+// revive makes the sources without progress since its latest call go back to the acknowledged position. A source with a
+// closed window sends a probe.
 func (f *floor) revive() {
 	for _, source := range f.sources {
 		c := &f.conns[source]
 		if c.port != PortSource || c.acked > c.out {
-			continue // gone, or all is said and done
+			continue // there is no connection, or it is complete
 		}
 		if c.acked == c.before {
 			c.out, c.ended = c.acked, false

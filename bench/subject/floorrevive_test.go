@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A source that got nowhere between two looks sends again what was not acknowledged, and counts nothing twice; with its
-// window closed it sends one segment.
+// A source without progress between two calls sends unacknowledged data again, and counts nothing twice. With a
+// closed window it sends one segment.
 func TestRevive(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		window  int64
 		stopped bool
-		want    []uint32 // sequence numbers of what is sent
+		want    []uint32 // sequence numbers of the frames
 	}{
 		{"open", superframe + segment, false, []uint32{1001}},
 		{"closed", 0, false, []uint32{1001}},
-		{"stopped", superframe + segment, true, []uint32{1001, 1001 + superframe}}, // and the FIN behind it
+		{"stopped", superframe + segment, true, []uint32{1001, 1001 + superframe}}, // and the FIN after it
 		{"stopped, little room", 2 * segment, true, []uint32{1001}},                // no FIN before everything
 		{"stopped and closed", 0, true, []uint32{1001}},
 	} {
@@ -43,12 +43,12 @@ func TestRevive(t *testing.T) {
 			t.Errorf("%s: sent from %d, want %d", test.name, got, test.want)
 		}
 		if n := f.counters.out.Load(); n != 0 {
-			t.Errorf("%s: %d octets were counted twice", test.name, n)
+			t.Errorf("%s: %d bytes were counted twice", test.name, n)
 		}
 	}
 }
 
-// sequenceNumbers are those of the frames in a socket.
+// sequenceNumbers returns those of the frames in a socket.
 func sequenceNumbers(t *testing.T, fd int) (all []uint32) {
 	t.Helper()
 	frame := make([]byte, virtioLength+maxPacket)
@@ -61,7 +61,7 @@ func sequenceNumbers(t *testing.T, fd int) (all []uint32) {
 			t.Fatal(err)
 		}
 		if n < virtioLength+ipLength+tcpLength {
-			t.Fatalf("a frame of %d octets", n)
+			t.Fatalf("a frame of %d bytes", n)
 		}
 		all = append(all, binary.BigEndian.Uint32(frame[virtioLength+ipLength+4:]))
 	}

@@ -15,12 +15,13 @@ import (
 
 const nic = 1
 
-// startBest is gVisor as fast as we could make it, and its usual listener. What was tried, one by one against the rest:
+// startBest starts gVisor as fast as we could make it, with its usual listener. Each choice was measured against its
+// opposite:
 //
-//   - Reno, for the window of gVisor's CUBIC stays small here: it measures round trips in milliseconds, and its HyStart
-//     ends slow start at some 100 segments, two superframes;
-//   - send buffers of at most 2 MiB, for 8 MiB and all of it in flight is more than the CPU's cache holds;
-//   - receive buffers that begin at 4 MiB, and may grow to 8: a window that has no time to grow does not matter then.
+//   - Reno, because the window of gVisor's CUBIC stays small here. It measures round trips in milliseconds, and its
+//     HyStart ends slow start at some 100 segments, which are two superframes.
+//   - Send buffers of at most 2 MiB, because 8 MiB in flight exceed the CPU's cache.
+//   - Receive buffers that begin at 4 MiB and may grow to 8 MiB, so that the window need not grow first.
 func startBest(s *services) error {
 	l, err := newLink()
 	if err != nil {
@@ -43,8 +44,8 @@ func startBest(s *services) error {
 	return listen(s, g)
 }
 
-// startGvisorWith is gVisor for links where packets are lost and late: with the congestion control that is asked for, and
-// buffers that can hold what is on its way there.
+// startGvisorWith starts gVisor for links with loss and delay: with a given congestion control, and buffers that can
+// hold all data in flight.
 func startGvisorWith(s *services, control string) error {
 	l, err := newLink()
 	if err != nil {
@@ -69,7 +70,7 @@ func startGvisorWith(s *services, control string) error {
 	return listen(s, g)
 }
 
-// listen is the usual listener, on each port.
+// listen starts the usual listener on each port.
 func listen(s *services, g *stack.Stack) error {
 	for _, port := range ports {
 		address := tcpip.FullAddress{NIC: nic, Addr: serverAddress(), Port: port}
@@ -82,7 +83,7 @@ func listen(s *services, g *stack.Stack) error {
 	return nil
 }
 
-// setTCP sets what is to hold for all of a stack's connections.
+// setTCP sets options of all connections of a stack.
 func setTCP(g *stack.Stack, options ...tcpip.SettableTransportProtocolOption) error {
 	for _, o := range options {
 		if err := g.SetTransportProtocolOption(tcp.ProtocolNumber, o); err != nil {
@@ -92,7 +93,7 @@ func setTCP(g *stack.Stack, options ...tcpip.SettableTransportProtocolOption) er
 	return nil
 }
 
-// attach puts a stack on a link, with the server's address and a route to everywhere.
+// attach connects a stack to a link, with the server's address and a default route.
 func attach(g *stack.Stack, link stack.LinkEndpoint) error {
 	if err := g.CreateNIC(nic, link); err != nil {
 		return fmt.Errorf("gVisor refuses the link: %s", err)

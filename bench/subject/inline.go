@@ -13,7 +13,7 @@ import (
 	"minitcp/stack"
 )
 
-// startInline serves with Handlers in place of goroutines.
+// startInline starts services with Handlers in place of goroutines.
 func startInline(s *services) error {
 	tcp, err := newStack(conn.CUBIC)
 	if err != nil {
@@ -44,13 +44,13 @@ type inline struct {
 	flow   *fairness.Flow // of a sink
 }
 
-// sourceEnded takes the place of PortSource when the client has had enough.
+// sourceEnded takes the place of PortSource when the client has stopped the source.
 const sourceEnded = 0
 
 // Received serves the data that arrived. Of an echo, the data for which there is no room waits in the connection.
 func (h *inline) Received(c *stack.Conn, data []byte) int {
 	taken := len(data)
-	h.in.Add(int64(taken)) // before the reply, after which the client asks for the count
+	h.in.Add(int64(taken)) // before the reply, after which the client may request the count
 	switch h.port {
 	case PortSink:
 		if wrong := h.care.Check(data, h.offset); wrong != nil {
@@ -74,7 +74,7 @@ func (h *inline) Received(c *stack.Conn, data []byte) int {
 	return taken
 }
 
-// Writable goes on with the source.
+// Writable continues the source.
 func (h *inline) Writable(c *stack.Conn) {
 	for h.port == PortSource {
 		p := pattern.At(h.offset)
@@ -91,7 +91,7 @@ func (h *inline) Writable(c *stack.Conn) {
 	}
 }
 
-// Ended lets go. The client resets connections of the echo, and checks what it got.
+// Ended closes the connection. The client resets connections of the echo, and compares the data.
 func (h *inline) Ended(c *stack.Conn, err error) {
 	if !errors.Is(err, io.EOF) && h.port == PortSink {
 		h.fail("sink: %v", err)

@@ -15,16 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CongestionControl is what every socket of the kernel's uses, the client's too. The kernel's default may be another,
-// such as BBR, which would measure its pacing.
+// CongestionControl is the congestion control of every socket of the kernel, including the client's. The kernel's
+// default may be another, such as BBR, whose pacing would be measured.
 const CongestionControl = "cubic"
 
-// startKernel serves on the address of the veth pair's end that is in this namespace.
+// startKernel serves on the address of the end of the veth pair in this namespace.
 func startKernel(s *services) error { return startKernelAt(s, ServerAddress.Addr(), CongestionControl) }
 
 func startKernelAt(s *services, address netip.Addr, control string) error {
 	config := net.ListenConfig{
-		KeepAlive: -1, // as the others: none
+		KeepAlive: -1, // none, as in the other targets
 		Control: func(_, _ string, raw syscall.RawConn) (err error) {
 			failed := raw.Control(func(fd uintptr) {
 				err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, control)
@@ -46,8 +46,8 @@ func startKernelAt(s *services, address netip.Addr, control string) error {
 	return nil
 }
 
-// kernelRecoveries counts for all sockets of the namespace (Linux, net/ipv4/proc.c): lines of names, each with one of
-// numbers after it.
+// kernelRecoveries returns counts of all sockets of the namespace. The file has lines of names, each with a line of
+// numbers after it (Linux, net/ipv4/proc.c).
 func kernelRecoveries() (timeouts, spurious int64) {
 	text, err := os.ReadFile("/proc/self/net/netstat")
 	if err != nil {

@@ -25,10 +25,10 @@ import (
 // The device has one queue. With one for each CPU, as minitcp has, bulk on one connection was slower and eight uploads
 // were faster.
 //
-// It is fdbased (gVisor's own, which takes superframes from packet sockets only) in what matters: frames are read into
-// gVisor's pooled memory and written from it, without a copy in this process. In place of its poll(2) it waits by Go's
-// poller, as minitcp does: a goroutine that waits in a system call keeps its P for a while, which with many small frames
-// took a quarter of the transactions.
+// It works as gVisor's own fdbased, which takes superframes from packet sockets only: frames are read into gVisor's
+// pooled memory and written from it, without a copy in this process. In place of poll(2) it waits in Go's poller, as
+// minitcp does, because a goroutine that waits in a system call keeps its P for a while, which costs transactions
+// with many small frames.
 type link struct {
 	file       *os.File // owns fd
 	fd         int
@@ -38,10 +38,10 @@ type link struct {
 const (
 	virtioLength = 10
 	maxPacket    = 65535
-	headerRoom   = 128  // octets, as in fdbased: the headers are in a piece of their own
-	worthACopy   = 4096 // octets: more data keeps the 64 KiB it was read into
+	headerRoom   = 128  // bytes, as in fdbased: the headers are in memory of their own
+	worthACopy   = 4096 // bytes: more data keeps the 64 KiB it was read into
 	dataRoom     = 1 << 16
-	ackLength    = 52 // octets of a packet without data, but with a timestamp
+	ackLength    = 52 // bytes of a packet without data, but with a timestamp
 	maxAsked     = 64 // times an empty queue is asked, as package tun does
 )
 
@@ -56,7 +56,7 @@ func newLink() (*link, error) {
 	return &link{file: os.NewFile(uintptr(fd), deviceName), fd: fd}, configureTUN(queueLength)
 }
 
-// Attach begins to read, when the stack is ready.
+// Attach begins to read.
 func (l *link) Attach(dispatcher stack.NetworkDispatcher) {
 	l.dispatcher = dispatcher
 	if dispatcher != nil {
@@ -67,7 +67,7 @@ func (l *link) Attach(dispatcher stack.NetworkDispatcher) {
 	}
 }
 
-// read hands frames to the stack.
+// read gives frames to the stack.
 func (l *link) read() error {
 	raw, err := l.file.SyscallConn()
 	if err != nil {
@@ -87,9 +87,9 @@ func (l *link) read() error {
 	}
 }
 
-// reader reads a frame into memory that gVisor can have.
+// reader reads a frame into memory that gVisor may keep.
 type reader struct {
-	skipped    [virtioLength]byte // says nothing that gVisor would want to know
+	skipped    [virtioLength]byte // gVisor has no use for it
 	head, data *buffer.View
 	vector     [3]unix.Iovec
 	receive    func(uintptr) bool
@@ -116,8 +116,8 @@ func (r *reader) renewData() {
 	r.vector[2] = rawfile.IovecFromBytes(r.data.AsSlice())
 }
 
-// next waits for a frame. After one with little data, which is likely to be answered and the answer to be answered, it
-// asks again some times before it parks, as package tun always does. In bulk that would be at the cost of the sender.
+// next waits for a frame. After one with little data, which is probably part of a dialogue, it polls some times
+// before it parks, as package tun always does. With bulk, polling would take CPU time from the sender.
 func (r *reader) next(raw syscall.RawConn) error {
 	r.asked = maxAsked
 	if r.n > virtioLength+ackLength && r.n <= virtioLength+worthACopy {
@@ -132,7 +132,7 @@ func (r *reader) next(raw syscall.RawConn) error {
 	return nil
 }
 
-// take takes a frame without blocking. False: there is none, call again when there may be.
+// take takes a frame without blocking. It returns false if there is none.
 func (r *reader) take(fd uintptr) bool {
 	for {
 		n, _, errno := unix.Syscall(unix.SYS_READV, fd, uintptr(unsafe.Pointer(&r.vector[0])), uintptr(len(r.vector)))
@@ -150,7 +150,7 @@ func (r *reader) take(fd uintptr) bool {
 	}
 }
 
-// pull returns the packet, and takes new memory in place of what it keeps.
+// pull returns the packet, and replaces the memory that the packet keeps.
 func (r *reader) pull() buffer.Buffer {
 	length := r.n - virtioLength
 	r.head.CapLength(min(length, headerRoom))
@@ -173,7 +173,7 @@ func appendView(b *buffer.Buffer, v *buffer.View) {
 	}
 }
 
-// WritePackets writes each packet as one frame, gathered from where gVisor has it.
+// WritePackets writes each packet as one frame, gathered from gVisor's memory.
 func (l *link) WritePackets(packets stack.PacketBufferList) (int, tcpip.Error) {
 	for i, pkt := range packets.AsSlice() {
 		var head [virtioLength]byte
@@ -196,7 +196,7 @@ func (l *link) WritePackets(packets stack.PacketBufferList) (int, tcpip.Error) {
 	return packets.Len(), nil
 }
 
-// header is the virtio_net_hdr of a packet (Linux, include/uapi/linux/virtio_net.h).
+// header returns the virtio_net_hdr of a packet (Linux, include/uapi/linux/virtio_net.h).
 func (l *link) header(h *[virtioLength]byte, pkt *stack.PacketBuffer) {
 	o := &pkt.GSOOptions
 	if o.Type == stack.GSONone {
@@ -215,18 +215,18 @@ func (l *link) header(h *[virtioLength]byte, pkt *stack.PacketBuffer) {
 	}
 }
 
-// GSOMaxSize is that of the largest packet: an IP packet's largest.
+// GSOMaxSize returns the size of the largest IP packet.
 func (l *link) GSOMaxSize() uint32 { return maxPacket }
 
-// SupportedGSO says that the device cuts superframes, or rather that the kernel need not.
+// SupportedGSO reports that the device takes superframes.
 func (l *link) SupportedGSO() stack.SupportedGSO { return stack.HostGSOSupported }
 
-// Capabilities says that the checksums of what arrives are right.
+// Capabilities reports that received checksums are right.
 func (l *link) Capabilities() stack.LinkEndpointCapabilities {
 	return stack.CapabilityRXChecksumOffload
 }
 
-// What else gVisor asks of a link.
+// The remaining methods of a gVisor link.
 
 func (l *link) MTU() uint32                             { return mtu }
 func (l *link) SetMTU(uint32)                           {}

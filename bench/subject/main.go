@@ -17,29 +17,29 @@ import (
 	"minitcp/bench/pattern"
 )
 
-// Command is the first argument of a process under test. It is not for people.
+// Command is the first argument of a process under test. It is internal to this program.
 const Command = "subject"
 
-// What the parent says, one line each. Every line is answered with one line of JSON.
+// The requests of the parent, one line each. The reply to each is one line of JSON.
 const (
 	sayUsage    = "usage"
 	sayMemory   = "memory"
-	sayProfile  = "profile"  // and a file's name
-	sayProfiled = "profiled" // and another's
-	sayWatch    = "watch"    // how sinks share, until
-	sayWatched  = "watched"  // this
+	sayProfile  = "profile"  // and the name of a file
+	sayProfiled = "profiled" // and the name of a file
+	sayWatch    = "watch"    // begins to observe how sinks share
+	sayWatched  = "watched"  // ends that
 	done        = "{}"
 )
 
-// MaxReads is the most octets a target's sink reads at once.
+// MaxReads is the most bytes that a sink reads at once.
 const MaxReads = pattern.Period
 
-// Main is the process under test, given the name of its target, a [pattern.Care], and how many octets its sinks read at
-// once. It returns the exit status.
+// Main is the main function of the process under test, given the name of its target, a [pattern.Care], and the number
+// of bytes that its sinks read at once. It returns the exit status.
 func Main(arguments []string) int {
-	signal.Ignore(syscall.SIGINT, syscall.SIGHUP) // the terminal's; the parent closes the pipe when it is time
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP) // sent by the terminal; the parent closes the pipe instead
 	if len(arguments) != 3 {
-		fmt.Fprintln(os.Stderr, "the name of a target, a care and a number of octets are wanted")
+		fmt.Fprintln(os.Stderr, "the arguments must be the name of a target, a care and a number of bytes")
 		return 2
 	}
 	target, ok := Find(arguments[0])
@@ -54,7 +54,7 @@ func Main(arguments []string) int {
 	}
 	reads, err := strconv.Atoi(arguments[2])
 	if err != nil || reads < 1 || reads > MaxReads {
-		fmt.Fprintf(os.Stderr, "%q is no number of octets from 1 to %d\n", arguments[2], MaxReads)
+		fmt.Fprintf(os.Stderr, "%q is no number of bytes from 1 to %d\n", arguments[2], MaxReads)
 		return 2
 	}
 	s := &services{care: care, reads: reads}
@@ -72,7 +72,7 @@ func Main(arguments []string) int {
 		}
 		fmt.Println(answer)
 	}
-	return 0 // and the device is gone with the process
+	return 0 // the kernel removes the device with the process
 }
 
 func (s *services) answer(line string) (string, error) {
@@ -104,7 +104,7 @@ func (s *services) answer(line string) (string, error) {
 		pprof.StopCPUProfile()
 		return done, writeAllocations(argument)
 	}
-	return "", fmt.Errorf("%q is nothing one can ask a target", line)
+	return "", fmt.Errorf("%q is no request to a target", line)
 }
 
 // writeAllocations writes the profile of all allocations so far.

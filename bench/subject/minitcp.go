@@ -24,7 +24,7 @@ func startMinitcpWith(s *services, control conn.CongestionControl) error {
 	return serveStack(s, tcp)
 }
 
-// startWrapped puts the stack on a device that is not ours and can do nothing for us.
+// startWrapped starts the stack on a foreign device without offloads.
 func startWrapped(s *services) error {
 	fd, err := openTUN(0)
 	if err != nil {
@@ -64,7 +64,7 @@ func serveStack(s *services, tcp *stack.Stack) error {
 	return nil
 }
 
-// newStack is the stack of the daemon, with its defaults.
+// newStack returns the stack of the daemon with its defaults.
 func newStack(control conn.CongestionControl) (*stack.Stack, error) {
 	device, err := tun.Open(tun.Config{
 		Name: deviceName, MTU: mtu, HostAddresses: []netip.Prefix{ClientAddress},

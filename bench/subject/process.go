@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	answerTime = 20 * time.Second // that a target may take to begin or to answer
-	endTime    = 5 * time.Second  // that it may take to exit
+	answerTime = 20 * time.Second // in which a target must start or reply
+	endTime    = 5 * time.Second  // in which it must exit
 )
 
 // Process is a process under test, seen from its parent.
@@ -32,8 +32,9 @@ type Process struct {
 	errors  Tail
 }
 
-// Start runs a target in a child of this program, which must call [Main] for it, and waits until it serves. It is in
-// the network namespace of the calling thread. What its sinks get, of 1 to MaxReads octets at once, is compared with care.
+// Start runs a target in a child of this program, which must call [Main] for it, and waits until it serves. The child
+// is in the network namespace of the calling thread. Its sinks read 1 to MaxReads bytes at once and compare them with
+// care.
 func Start(target string, care pattern.Care, reads int) (*Process, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -58,7 +59,7 @@ func Start(target string, care pattern.Care, reads int) (*Process, error) {
 	return p, nil
 }
 
-// Usage asks for what the process has done and used so far. It is an error if something went wrong there.
+// Usage returns the work of the process and its CPU time so far. A failure of the process is an error.
 func (p *Process) Usage() (u Usage, err error) {
 	if err := p.ask(sayUsage, &u); err != nil {
 		return u, err
@@ -69,21 +70,21 @@ func (p *Process) Usage() (u Usage, err error) {
 	return u, nil
 }
 
-// Memory makes the process collect its garbage and asks what is left.
+// Memory makes the process collect its garbage, and returns its memory.
 func (p *Process) Memory() (m Memory, err error) { return m, p.ask(sayMemory, &m) }
 
 // StartProfile makes the process write a CPU profile to a file, until StopProfile.
 func (p *Process) StartProfile(file string) error { return p.ask(sayProfile+" "+file, &struct{}{}) }
 
-// StopProfile ends what StartProfile began, and writes to a file what the process has allocated since it began.
+// StopProfile ends the CPU profile, and makes the process write a profile of all its allocations to a file.
 func (p *Process) StopProfile(allocations string) error {
 	return p.ask(sayProfiled+" "+allocations, &struct{}{})
 }
 
-// Watch makes the process observe how its sinks share what they receive, until Watched.
+// Watch makes the process observe how its sinks share the data, until Watched.
 func (p *Process) Watch() error { return p.ask(sayWatch, &struct{}{}) }
 
-// Watched ends what Watch began. Of a target that does not count its sinks' connections, the result has no flows.
+// Watched ends the observation. The result has no flows if the target does not count the connections of its sinks.
 func (p *Process) Watched() (r fairness.Result, err error) { return r, p.ask(sayWatched, &r) }
 
 func (p *Process) ask(line string, answer any) error {
@@ -97,7 +98,7 @@ func (p *Process) read(answer any) error {
 	late := time.AfterFunc(answerTime, func() { p.command.Process.Kill() })
 	line, err := p.out.ReadBytes('\n')
 	if !late.Stop() {
-		return p.explain(fmt.Errorf("no answer within %v", answerTime))
+		return p.explain(fmt.Errorf("no reply within %v", answerTime))
 	}
 	if err != nil {
 		return p.explain(err)
@@ -105,7 +106,7 @@ func (p *Process) read(answer any) error {
 	return json.Unmarshal(line, answer)
 }
 
-// explain adds what a process that has ended, or is about to, said last.
+// explain adds the last output of a process that has ended or is about to end.
 func (p *Process) explain(err error) error {
 	p.in.Close()
 	p.wait()
@@ -115,10 +116,10 @@ func (p *Process) explain(err error) error {
 	return fmt.Errorf("the process under test ended: %w", err)
 }
 
-// Kill ends the process at once; it may be called while others wait for an answer. Stop must follow.
+// Kill ends the process at once. It may be called while another call waits for a reply. Stop must follow.
 func (p *Process) Kill() { p.command.Process.Kill() }
 
-// Stop ends the process, and waits for its end. Stopping again does nothing.
+// Stop ends the process and waits for its end. Another call does nothing.
 func (p *Process) Stop() error {
 	p.in.Close()
 	return p.wait()
@@ -137,7 +138,7 @@ func (p *Process) wait() error {
 	return err
 }
 
-// Tail keeps the last of what a process says.
+// Tail keeps the end of the output of a process.
 type Tail struct {
 	mu   sync.Mutex
 	text []byte
@@ -154,7 +155,7 @@ func (t *Tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// String is that.
+// String returns the output that is kept.
 func (t *Tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 const (
 	PortSink   = 5001 // reads and checks the pattern until the end, then closes
 	PortSource = 5002 // writes the pattern until a byte arrives, then ends the stream
-	PortEcho   = 5003 // returns what it receives, a little at a time
+	PortEcho   = 5003 // returns the data that it receives, a little at a time
 	PortHold   = 5004 // returns one byte, then keeps the connection without a call that waits on it
 
 	PortTalk     = PortHold + HoldPorts // reads TalkBulk bytes of the pattern, writes as many, then does as PortEcho
@@ -29,10 +29,11 @@ const (
 	TalkBulk       = 2 << 20 // bytes of bulk in each direction before the pings of PortTalk
 )
 
-// HoldPorts is how many ports from PortHold on are alike: a client has some 28,000 connections to each.
+// HoldPorts is the number of ports, from PortHold on, with the same service: a client can have some 28,000
+// connections to each.
 const HoldPorts = 8
 
-// ports are those to listen on.
+// ports are all ports of the services.
 var ports = func() []uint16 {
 	all := []uint16{PortSink, PortSource, PortEcho, PortTalk, PortResponse}
 	for i := range uint16(HoldPorts) {
@@ -41,27 +42,27 @@ var ports = func() []uint16 {
 	return all
 }()
 
-// services are what runs on a target's connections.
+// services serve the connections of a target.
 type services struct {
 	counters
-	care  pattern.Care   // with which a sink compares
-	reads int            // bytes that it reads at once
+	care  pattern.Care   // of the comparison in a sink
+	reads int            // most bytes that it reads at once
 	flows fairness.Flows // of the sinks
 	watch *fairness.Watch
 
 	mu      sync.Mutex
 	held    []net.Conn
-	sources []net.Conn // if there is a recovery
+	sources []net.Conn // kept if recovery is not nil
 
-	// What a target knows of its loss recovery: of one connection, or of all. Either or both may be nil.
+	// Counts of loss recovery, of one connection or of all. Either or both may be nil.
 	recovery   func(net.Conn) (timeouts, spurious int64)
 	recoveries func() (timeouts, spurious int64)
 }
 
-// unknown is a count that a target does not have.
+// unknown stands for a count that a target does not have.
 const unknown = -1
 
-// usage is the counters', with what is known of loss recovery.
+// usage returns the counters with those of loss recovery.
 func (s *services) usage() Usage {
 	u := s.counters.usage()
 	u.Timeouts, u.Spurious = unknown, unknown
@@ -81,7 +82,7 @@ func (s *services) usage() Usage {
 	return u
 }
 
-// accept serves the connections of a listener, for good.
+// accept serves the connections of a listener until it fails.
 func (s *services) accept(l net.Listener, port uint16) {
 	for {
 		c, err := l.Accept()
@@ -155,7 +156,7 @@ func (s *services) source(c net.Conn) {
 		n, _ := c.Read(one[:])
 		s.in.Add(int64(n))
 		stop.Store(true)
-		io.Copy(io.Discard, c) // until the client has everything
+		io.Copy(io.Discard, c) // until the client has all data
 	}()
 	for offset := int64(0); !stop.Load(); {
 		n, err := c.Write(pattern.At(offset))
@@ -218,7 +219,7 @@ func (s *services) talk(c net.Conn) {
 	s.echo(c, buffer[:256])
 }
 
-// echo ends with any error: the client resets connections, and compares what it receives.
+// echo ends with any error: the client resets connections, and compares the data.
 func (s *services) echo(c net.Conn, buffer []byte) {
 	defer c.Close()
 	for {

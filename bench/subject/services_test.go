@@ -22,7 +22,7 @@ type halfPipe struct {
 func (h halfPipe) Write(b []byte) (int, error) { return h.out.Write(b) }
 func (h halfPipe) CloseWrite() error           { return h.out.Close() }
 
-// serveOne serves one connection, whose client is a function, and returns what is counted when both are done.
+// serveOne serves one connection with a function as its client, and returns the counts when both are done.
 func serveOne(t *testing.T, port uint16, client func(to net.Conn, from io.Reader)) Usage {
 	t.Helper()
 	s := &services{reads: MaxReads}
@@ -45,7 +45,7 @@ func TestSink(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		data    []byte
-		failure string // what it says; "": nothing
+		failure string // part of its text; "" for none
 	}{
 		{"the pattern", slices.Concat(pattern.At(0), pattern.At(0)[:77]), ""},
 		{"a wrong byte", wrong, "sink: byte 1000 of the stream"},
@@ -91,7 +91,7 @@ func TestEchoAndHold(t *testing.T) {
 	}
 }
 
-// What the parent may ask is answered in JSON, and nothing else is.
+// The reply to a known request is JSON. Another request is an error.
 func TestAnswer(t *testing.T) {
 	s := &services{reads: MaxReads}
 	s.in.Add(5)

@@ -17,8 +17,8 @@ import (
 )
 
 // startShipped sets gVisor up as tun2socks v2 does on Linux (its core/option, core/tcp.go and core/device/tun): one
-// packet of the MTU's size per system call, every checksum computed, Reno, SACK and RACK, receive buffers of fixed size,
-// no Nagle, a forwarder that takes connections to any address, and keep-alives.
+// packet of the MTU's size per system call, every checksum computed, Reno, SACK and RACK, receive buffers of fixed
+// size, no Nagle, a forwarder that takes connections to any address, and keep-alives.
 func startShipped(s *services) error {
 	fd, err := openTUN(0)
 	if err != nil {
@@ -59,7 +59,7 @@ func startShipped(s *services) error {
 	return nil
 }
 
-// forward takes one connection.
+// forward accepts one connection.
 func (s *services) forward(r *tcp.ForwarderRequest) {
 	var queue waiter.Queue
 	port := r.ID().LocalPort

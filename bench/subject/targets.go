@@ -9,7 +9,7 @@ import (
 	"minitcp/bench/report"
 )
 
-// Where a target is in its network: the server's address, and the kernel's side of the device.
+// The addresses of a target: the server's, and the one of the kernel's side of the device.
 var (
 	ServerAddress = netip.MustParsePrefix("10.77.0.2/24")
 	ClientAddress = netip.MustParsePrefix("10.77.0.1/24")
@@ -24,20 +24,20 @@ const (
 type Target struct {
 	Name    string
 	Summary string // one line
-	// Veth says that the client reaches it over a veth pair, which is made beforehand. The others make a TUN.
+	// Veth marks a target that the client reaches over a veth pair, made before it starts. The others make a TUN.
 	Veth bool
 	// Few marks a target that serves only the sink, the source, the echo and idle connections.
 	Few bool
-	// Address is where a target of Paths serves.
+	// Address is the address of a target of Paths.
 	Address netip.Addr
-	// start begins to serve, in the namespace the process is in.
+	// start begins to serve in the namespace of the process.
 	start func(*services) error
 }
 
-// Targets are all there are, in the order of the table.
+// Targets are those of the comparison in the order of the table.
 var Targets = []Target{
 	{Name: "minitcp", start: startMinitcp,
-		Summary: "this repository's stack on tun.Open, as configured by default"},
+		Summary: "this repository's stack on tun.Open, with its defaults"},
 	{Name: "minitcp-inline", start: startInline, Few: true,
 		Summary: "the same with a stack.Handler for each connection in place of a goroutine"},
 	{Name: "minitcp-wrapped", start: startWrapped,
@@ -45,11 +45,11 @@ var Targets = []Target{
 	{Name: report.Shipped, start: startShipped,
 		Summary: "gVisor as tun2socks ships it: fdbased endpoint on a TUN without offloads, Reno, 1 MiB buffers"},
 	{Name: report.Best, start: startBest,
-		Summary: "gVisor as fast as it can be: superframes both ways, checksums trusted, no copy in the link, buffers that fit"},
+		Summary: "gVisor as fast as we could make it: superframes both ways, checksums trusted, no copy in the link, buffers that fit"},
 	{Name: report.Kernel, start: startKernel, Veth: true,
 		Summary: "Linux's own TCP over a veth pair between two namespaces, CUBIC, served through package net"},
 	{Name: report.Floor, start: startFloor, Few: true,
-		Summary: "one thread that answers on the TUN with as little work as possible; not a TCP"},
+		Summary: "one thread that replies on the TUN with as little work as possible; not a TCP"},
 }
 
 // Find returns the target of that name.
