@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -84,7 +83,7 @@ func logEnd(log *slog.Logger, c *stack.Conn, err error) {
 		attributes = append(attributes, "retransmitted", info.Retransmitted)
 	}
 	if err != nil {
-		if op, ok := errors.AsType[*net.OpError](err); ok {
+		if op := innerOp(err); op != nil {
 			err = op.Err // without the addresses, which are logged already
 		}
 		attributes = append(attributes, "error", err.Error())

@@ -87,13 +87,22 @@ func (s *streamServer) add(c *stack.Conn) bool {
 // ended reports whether err is the read deadline by which shutdown ends a connection. A write deadline that passes is
 // an error: data that the service has read did not reach the peer.
 func (s *streamServer) ended(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	if !ok || op.Op != "read" || !errors.Is(err, os.ErrDeadlineExceeded) {
+	op := innerOp(err)
+	if op == nil || op.Op == "write" || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stopping
+}
+
+// innerOp returns the innermost *net.OpError of err, or nil. An error of WriteTo has two if a Write failed, and one if
+// its own reading did.
+func innerOp(err error) (op *net.OpError) {
+	for inner, ok := errors.AsType[*net.OpError](err); ok; inner, ok = errors.AsType[*net.OpError](inner.Err) {
+		op = inner
+	}
+	return op
 }
 
 func (s *streamServer) remove(c *stack.Conn) {
