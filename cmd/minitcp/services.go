@@ -5,7 +5,6 @@ package main
 import (
 	"io"
 	"log/slog"
-	"net"
 	"sync/atomic"
 	"time"
 
