@@ -7,10 +7,10 @@ import (
 	"minitcp/conn/seq"
 )
 
-// none is later than every offset: no page is needed.
+// none is beyond every offset. As the first byte in use, it means that no page is needed.
 const none = seq.Offset(math.MaxInt64)
 
-// check is whether all of the intervals have their pages, and no page lies wholly before from.
+// check returns an error unless all ranges have their pages, and no page lies wholly before from.
 func (s *span) check(from seq.Offset, in ...Range) error {
 	for _, i := range in {
 		if i.Size() == 0 {
@@ -18,7 +18,7 @@ func (s *span) check(from seq.Offset, in ...Range) error {
 		}
 		for n := int64(i.Start) >> pageShift; n <= int64(i.End-1)>>pageShift; n++ {
 			if n < s.first || n >= s.next || s.ring[n&int64(len(s.ring)-1)] == nil {
-				return fmt.Errorf("page %d is missing of %v", n, in)
+				return fmt.Errorf("slot %d of %v has no page", n, in)
 			}
 		}
 	}
@@ -36,7 +36,7 @@ func (s *span) check(from seq.Offset, in ...Range) error {
 		held--
 		low := n &^ int64(page.Size()>>pageShift-1)
 		if high := low + int64(page.Size()>>pageShift); low < s.first || high > s.next || seq.Offset(high<<pageShift) <= from {
-			return fmt.Errorf("page %d to %d is held, from %d to %d, none before %d is needed", low, high, s.first, s.next, from)
+			return fmt.Errorf("page in slots %d to %d is outside of slots %d to %d, or before byte %d", low, high, s.first, s.next, from)
 		}
 	}
 	if held != 0 {
@@ -45,6 +45,7 @@ func (s *span) check(from seq.Offset, in ...Range) error {
 	return nil
 }
 
+// Check returns an error if the buffer's pages are not those that its bytes need.
 func (b *Send) Check() error {
 	if b.Size() == 0 {
 		return b.span.check(none)
@@ -52,11 +53,11 @@ func (b *Send) Check() error {
 	return b.span.check(b.start, Range{b.start, b.end})
 }
 
-// check is whether what is adopted is in order and unread, and the rest in pages.
+// Check returns an error unless borrowed memory is in order and unread, and all other bytes are in pages or pieces.
 func (b *Receive) Check() error {
 	if b.start == b.next && len(b.OutOfOrder()) == 0 {
 		if b.external.first() != nil {
-			return fmt.Errorf("a loan is kept for nothing")
+			return fmt.Errorf("borrowed memory is kept although the buffer is empty")
 		}
 		return b.span.check(none)
 	}
@@ -72,7 +73,7 @@ func (b *Receive) Check() error {
 	}
 	for _, s := range b.external.unread() {
 		if len(s.data) == 0 || s.end() <= at || s.start < at && at != b.start || s.end() > b.next {
-			return fmt.Errorf("adopted [%d, %d), from %d on to %d", s.start, s.end(), at, b.next)
+			return fmt.Errorf("borrowed [%d, %d) is not within %d to %d", s.start, s.end(), at, b.next)
 		}
 		copied = append(copied, Range{at, max(at, s.start)})
 		at = s.end()
@@ -80,10 +81,13 @@ func (b *Receive) Check() error {
 	return b.span.check(b.start, append(copied, Range{at, b.next})...)
 }
 
-// checkOutOfOrder compares the early data's pieces and counts with its ranges.
+// checkOutOfOrder compares pieces and counts with the ranges.
 func (b *Receive) checkOutOfOrder() error {
 	if b.outOfOrder == nil {
 		return nil
+	}
+	if n := len(b.OutOfOrder()); n > maxRanges {
+		return fmt.Errorf("%d ranges out of order, more than %d", n, maxRanges)
 	}
 	pieces, bytes := b.outOfOrder.pieces, 0
 	for _, r := range b.OutOfOrder() {
@@ -91,7 +95,7 @@ func (b *Receive) checkOutOfOrder() error {
 			continue
 		}
 		if len(pieces) == 0 || pieces[0].start != r.Start || len(pieces[0].data) != int(r.Size()) {
-			return fmt.Errorf("early data %v has no piece of its size", r)
+			return fmt.Errorf("range %v out of order has no piece of its size", r)
 		}
 		bytes += len(pieces[0].data)
 		pieces = pieces[1:]
@@ -101,7 +105,7 @@ func (b *Receive) checkOutOfOrder() error {
 		slots = b.span.count(int64(b.next)>>pageShift, b.span.next)
 	}
 	if e := b.outOfOrder; len(pieces) > 0 || bytes != e.bytes || slots != e.slots {
-		return fmt.Errorf("early data: %d pieces too many; %d bytes of %d, %d slots of %d", len(pieces), e.bytes, bytes, e.slots, slots)
+		return fmt.Errorf("out of order: %d pieces without a range; counted %d bytes, want %d; counted %d slots, want %d", len(pieces), e.bytes, bytes, e.slots, slots)
 	}
 	return nil
 }

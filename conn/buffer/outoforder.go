@@ -7,42 +7,43 @@ import (
 	"minitcp/conn/seq"
 )
 
-// Early data is data that arrived beyond a gap. The peer chooses how it is spread, so its memory is counted by the pages
-// and records it keeps in use, not by its bytes: one byte in a page of its own costs the page.
+// Data out of order has arrived beyond a gap. The peer chooses its places, so its memory is counted by the pages and
+// records that it keeps in use, not by its bytes: a single byte in a page of its own costs the page.
 //
-// A range of fewer than leastInPages bytes is kept in a piece of its own size; a larger one is kept in pages, at its place
-// in the stream. A range that grows to that size moves into pages.
+// A range of fewer than leastInPages bytes is kept in a piece of its own size; a larger one is kept in pages, at its
+// place in the stream. A range that grows to that size moves into pages.
 
 const (
-	// maxRanges is the most ranges of early data that a connection keeps. A segment that would need one more is dropped,
-	// and the peer sends it again. It bounds the memory that an arrival moves to 64 KiB of ranges and 128 KiB of pieces.
+	// maxRanges is the largest number of ranges that a connection keeps. A segment that needs another one is dropped, and
+	// the peer retransmits it. The limit bounds the memory that one insertion moves to 64 KiB of ranges and 128 KiB of
+	// pieces.
 	maxRanges = 4096
-	// leastInPages is the size in bytes from which on a range is kept in pages: at least an eighth of each is in use.
+	// leastInPages is the size in bytes from which a range is kept in pages, so that at least an eighth of each is used.
 	leastInPages = PageSize / 8
-	// maxIdleRanges is the capacity for ranges that a connection without early data keeps.
+	// maxIdleRanges is the largest capacity for ranges that a connection without data out of order keeps.
 	maxIdleRanges = 16
 
-	rangeMemory = 16 // of a range, in bytes
-	pieceMemory = 32 // of a piece, without its data
+	rangeMemory = 16 // size of a range in bytes
+	pieceMemory = 32 // size of a piece in bytes, without its data
 )
 
-// piece is a range of early data that is too small for a page.
+// piece is the data of a range that is too small for a page.
 type piece struct {
 	start seq.Offset
 	data  []byte
 }
 
-// outOfOrder is the data of a connection that arrived beyond a gap.
+// outOfOrder describes the data of a connection that lies beyond a gap.
 type outOfOrder struct {
 	ranges  RangeSet
 	pieces  []piece // the ranges of fewer than leastInPages bytes, in order
-	bytes   int     // in pieces
-	slots   int     // of the span that have pages, from the one that holds the first missing byte on
-	charged int     // bytes counted by Pages.Charge
-	looks   int64   // ranges and pieces that searches have looked at, for tests
+	bytes   int     // bytes in pieces
+	slots   int     // slots of the span that have a page, from that of the first missing byte on
+	charged int     // bytes counted by Pool.Charge
+	looks   int64   // ranges and pieces that searches have examined, for tests
 }
 
-// ahead is the ranges of early data.
+// OutOfOrder returns the ranges of data beyond a gap. The result is valid until the next change of the buffer.
 func (b *Receive) OutOfOrder() RangeSet {
 	if b.outOfOrder == nil {
 		return nil
@@ -50,7 +51,8 @@ func (b *Receive) OutOfOrder() RangeSet {
 	return b.outOfOrder.ranges
 }
 
-// insertOutOfOrder stores p at o, beyond next. It returns the range that p is now in, or false if there is no room for another.
+// insertOutOfOrder stores p at o, beyond next. It returns the range that p is now part of, or false if p needs
+// another range and there are already maxRanges.
 func (b *Receive) insertOutOfOrder(pool Pool, o seq.Offset, p []byte) (Range, bool) {
 	if b.outOfOrder == nil {
 		b.outOfOrder = new(outOfOrder)
@@ -80,7 +82,7 @@ func (b *Receive) insertOutOfOrder(pool Pool, o seq.Offset, p []byte) (Range, bo
 	return merged, true
 }
 
-// fill stores p, which begins at next, and with it the early data that it makes contiguous.
+// fill stores p, which begins at next, and makes the data readable that follows p without a gap.
 func (b *Receive) fill(pool Pool, p []byte) {
 	e, end := b.outOfOrder, b.next+seq.Offset(len(p))
 	_, n, looks := e.ranges.touching(b.next, end)
@@ -111,7 +113,7 @@ func (b *Receive) moveToPages(pool Pool, start, end seq.Offset) {
 	e.pieces = slices.Delete(e.pieces, i, j)
 }
 
-// shed discards all early data.
+// DiscardOutOfOrder discards all data beyond a gap.
 func (b *Receive) DiscardOutOfOrder(pool Pool) {
 	if e := b.outOfOrder; e != nil {
 		e.forget()
@@ -128,7 +130,7 @@ func (b *Receive) DiscardOutOfOrder(pool Pool) {
 	}
 }
 
-// OutOfOrderMemory is the memory in bytes that early data keeps in use, 0 while there is none.
+// OutOfOrderMemory returns the memory in bytes that data out of order keeps in use: whole pages, and records.
 func (b *Receive) OutOfOrderMemory() int {
 	if b.outOfOrder == nil {
 		return 0
@@ -150,7 +152,7 @@ func (e *outOfOrder) piecesWithin(start, end seq.Offset) (i, j int) {
 	return i, i + j
 }
 
-// mergePieces makes one piece of p, which begins at o, and of the pieces in the range that p becomes part of.
+// mergePieces replaces the pieces in merged, and p, which begins at o, by one piece.
 func (e *outOfOrder) mergePieces(merged Range, o seq.Offset, p []byte) {
 	i, j := e.piecesWithin(merged.Start, merged.End)
 	data := make([]byte, merged.Size())
@@ -162,7 +164,7 @@ func (e *outOfOrder) mergePieces(merged Range, o seq.Offset, p []byte) {
 	e.pieces = slices.Replace(e.pieces, i, j, piece{merged.Start, data})
 }
 
-// forget empties the description of early data.
+// forget removes all ranges and pieces.
 func (e *outOfOrder) forget() {
 	if e.ranges = e.ranges[:0]; cap(e.ranges) > maxIdleRanges {
 		e.ranges = nil
@@ -170,7 +172,7 @@ func (e *outOfOrder) forget() {
 	e.pieces, e.bytes, e.slots = nil, 0, 0
 }
 
-// charge counts the memory of ranges and pieces with that of the pages.
+// charge reports changes of the memory of ranges and pieces to the pool.
 func (e *outOfOrder) charge(pool Pool) {
 	n := 0
 	if len(e.ranges) > 0 {

@@ -10,8 +10,8 @@ import (
 	"minitcp/conn/seq"
 )
 
-// Data out of order costs about as much memory as it has bytes, however it is spread: single bytes in different pages do
-// not keep the pages.
+// Data out of order costs about as much memory as it has bytes, however it is spread: single bytes in different pages
+// do not keep the pages.
 func TestOutOfOrderMemory(t *testing.T) {
 	for _, c := range []struct {
 		name                string
@@ -49,14 +49,14 @@ func TestOutOfOrderMemory(t *testing.T) {
 			}
 			b.DiscardOutOfOrder(&pool)
 			if got := pool.memory(); got != 0 || b.OutOfOrderMemory() != 0 || b.End() != 1 {
-				t.Errorf("%s, %s: %d bytes in use after all was shed", c.name, order, got)
+				t.Errorf("%s, %s: %d bytes in use after DiscardOutOfOrder", c.name, order, got)
 			}
 		}
 	}
 }
 
-// The receive buffer returns the stream whatever the sizes of its pieces, in any order, with repetitions that overlap, and
-// with all data out of order discarded now and then. Its count of memory is right after every step.
+// The receive buffer returns the stream whatever the sizes of its pieces, in any order, with repetitions that
+// overlap, and with all data out of order discarded now and then. Its count of memory is right after every step.
 func TestOutOfOrderMovesIntoPages(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 1))
 	for range 30 {
@@ -89,7 +89,7 @@ func TestOutOfOrderMovesIntoPages(t *testing.T) {
 	}
 }
 
-// A segment that would need one range too many is dropped; one that joins ranges, or has arrived already, is taken.
+// A segment that needs one range too many is refused. One that joins ranges, or has already arrived, is stored.
 func TestTooManyRanges(t *testing.T) {
 	var pool counter
 	b := ReceiveAt(1)
@@ -111,7 +111,7 @@ func TestTooManyRanges(t *testing.T) {
 		t.Errorf("next %d and %d ranges, want 3 and %d", b.Next(), len(b.OutOfOrder()), maxRanges-2)
 	}
 	if b.Discard(&pool); pool.memory() != 0 {
-		t.Errorf("%d bytes kept", pool.memory())
+		t.Errorf("%d bytes are in use after Discard", pool.memory())
 	}
 }
 

@@ -51,7 +51,7 @@ func TestRangesetHolding(t *testing.T) {
 	}
 }
 
-// Against a model that has one bool for each octet.
+// Random additions equal those of a model with one bool for each byte.
 func TestRangesetRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {

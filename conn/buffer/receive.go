@@ -2,8 +2,8 @@ package buffer
 
 import "minitcp/conn/seq"
 
-// Receive holds data that has arrived: the bytes from start to next are in order and unread, those in outOfOrder lie beyond
-// a gap. All are in span, except for chunks of borrowed memory and small pieces of data out of order.
+// Receive holds data that has arrived: the bytes from start to next are in order and unread, those in outOfOrder lie
+// beyond a gap. All are in span, except for chunks of borrowed memory and small pieces of data out of order.
 type Receive struct {
 	span       span
 	external   *external   // nil until memory is borrowed
@@ -32,8 +32,8 @@ func (b *Receive) End() seq.Offset {
 	return b.next
 }
 
-// Insert copies p to its place at o, where o+len(p) > Next. If p is out of order, Insert returns the range of data out of
-// order that p is now part of, otherwise an empty range. It returns false if p was not stored.
+// Insert copies p to its place at o, where o+len(p) > Next. If p is out of order, Insert returns the range of data
+// out of order that p is now part of, otherwise an empty range. It returns false if p was not stored.
 func (b *Receive) Insert(pool Pool, o seq.Offset, p []byte) (r Range, ok bool) {
 	if o < b.next {
 		p = p[b.next-o:]
@@ -51,8 +51,8 @@ func (b *Receive) Insert(pool Pool, o seq.Offset, p []byte) (r Range, ok bool) {
 	return Range{}, true
 }
 
-// Retain keeps p in the memory that it lies in, in place of a copy, and reports whether it does. It does not if o is not
-// Next, and not while there is data out of order, which p may overlap.
+// Retain keeps p in the memory that it lies in, in place of a copy, and reports whether it does. It does not if o is
+// not Next, and not while there is data out of order, which p may overlap.
 func (b *Receive) Retain(o seq.Offset, p []byte, memory Borrowed) bool {
 	if o != b.next || len(b.OutOfOrder()) > 0 {
 		return false
@@ -84,8 +84,8 @@ func (b *Receive) Read(pool Pool, p []byte) (n int) {
 	return n
 }
 
-// ReadBuffer returns the next bytes and their memory if the memory is borrowed, nil if it is not. The caller must release
-// the memory.
+// ReadBuffer returns the next bytes and their memory if the memory is borrowed, nil if it is not. The caller must
+// release the memory.
 func (b *Receive) ReadBuffer(pool Pool) ([]byte, Borrowed) {
 	c := b.external.first()
 	if c == nil || c.start > b.start {

@@ -41,7 +41,7 @@ func TestReceive(t *testing.T) {
 					}
 				}
 				if ok && (placed == Range{}) != (from <= next) {
-					t.Fatalf("%d to %d at %d: early %v", from, to, next, placed)
+					t.Fatalf("%d to %d at %d: placed in %v", from, to, next, placed)
 				}
 			}
 			for arrived[next] {

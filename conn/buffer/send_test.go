@@ -8,7 +8,7 @@ import (
 	"minitcp/conn/seq"
 )
 
-// The send buffer returns any range of what has been written and not acknowledged, and holds no more pages than it needs.
+// The send buffer returns any range of the bytes written and not acknowledged, and holds no more pages than it needs.
 func TestSend(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for range 50 {
