@@ -113,24 +113,11 @@ func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 		}
 		return VerdictDuplicate
 	}
-	// As in [Conn.checkTimestamp], a segment without timestamps is accepted.
-	if o := &s.TCP.Options; e.timestamps && o.HasTimestamps && !f.Has(wire.RST) && seq.Less(o.TSVal, e.tsRecent) {
-		e.ackDue = e.challenge.allow(now)
-		return VerdictOldTimestamp
-	}
-	if at+s.length() < 1 || at >= 1+seq.Offset(synWindow(e.cfg)) || at < 1 && at+s.length() <= 1 {
-		if !f.Has(wire.RST) {
-			e.ackDue = e.challenge.allow(now)
-		}
-		return VerdictOutOfWindow
+	if v := e.check(now, s, at); v != VerdictAccepted {
+		return v
 	}
 	if f.Has(wire.RST) {
-		if at != 1 {
-			e.ackDue = e.challenge.allow(now)
-			return VerdictChallenged
-		}
-		e.end()
-		return VerdictReset
+		return e.receiveReset(now, at)
 	}
 	if f.Has(wire.SYN) {
 		e.ackDue = e.challenge.allow(now)
@@ -145,6 +132,33 @@ func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 	}
 	e.state = EmbryoReady
 	return VerdictAccepted
+}
+
+// check is the first step: the timestamp and the sequence number must be acceptable. As in [Conn.checkTimestamp], a segment
+// without timestamps is.
+func (e *Embryo) check(now Time, s *Segment, at seq.Offset) Verdict {
+	reset := s.TCP.Flags.Has(wire.RST)
+	if o := &s.TCP.Options; e.timestamps && o.HasTimestamps && !reset && seq.Less(o.TSVal, e.tsRecent) {
+		e.ackDue = e.challenge.allow(now)
+		return VerdictOldTimestamp
+	}
+	if end := at + s.length(); end < 1 || at >= 1+seq.Offset(synWindow(e.cfg)) || at < 1 && end <= 1 {
+		if !reset {
+			e.ackDue = e.challenge.allow(now)
+		}
+		return VerdictOutOfWindow
+	}
+	return VerdictAccepted
+}
+
+// receiveReset is the second step: a RST at exactly RCV.NXT returns the listener to LISTEN (RFC 5961 3.2).
+func (e *Embryo) receiveReset(now Time, at seq.Offset) Verdict {
+	if at != 1 {
+		e.ackDue = e.challenge.allow(now)
+		return VerdictChallenged
+	}
+	e.end()
+	return VerdictReset
 }
 
 // Establish makes the connection, in SYN-RECEIVED; give it the segment that made the Embryo ready.

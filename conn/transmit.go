@@ -46,8 +46,19 @@ func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 		}
 		c.resume()
 	}
-	return c.active.probe.due && c.transmitProbe(now, out) || c.active.recovery.fresh > 0 && c.transmitFresh(now, limit, out) ||
-		c.transmitLost(now, limit, out) || c.transmitNew(now, limit, out) || c.transmitACK(now, out)
+	if c.active.probe.due && c.transmitProbe(now, out) { // RFC 8985 7.3
+		return true
+	}
+	if c.active.recovery.fresh > 0 && c.transmitFresh(now, limit, out) { // F-RTO: new data before lost data (RFC 5682 2.1)
+		return true
+	}
+	if c.transmitLost(now, limit, out) { // lost data before new data (RFC 6675 5, NextSeg)
+		return true
+	}
+	if c.transmitNew(now, limit, out) { // RFC 9293 3.8.6.2.1
+		return true
+	}
+	return c.transmitACK(now, out) // only if no segment with data carries the ACK (RFC 9293 3.8.6.3)
 }
 
 // buildReset makes the one RST of an aborted connection. It has no window and no options.
@@ -103,9 +114,9 @@ func (c *Conn) transmitFresh(now Time, limit int, out *Outgoing) bool {
 	return false
 }
 
-// transmitLost sends again the first of what has been found lost.
+// transmitLost sends again the first of the data that is taken for lost.
 func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
-	q, s := &c.active.sent, &c.snd
+	q := &c.active.sent
 	if q.lost == 0 || c.active.recovery.fresh > 0 {
 		return false
 	}
@@ -114,26 +125,49 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	size := int64(c.roomBeside(out))
 	i := q.find(at)
 	q.joinLosses(i, size)
-	whole := q.list[i].size()
-	n := min(whole, int64(s.edge-at))
+	n := c.lostLimit(now, q.list[i], size, int64(limit))
 	if n <= 0 {
-		return false // beyond a window that shrank; the timer will see to it
-	}
-	budget := c.window() - c.pipe()
-	if budget < min(n, size) && c.pipe() > 0 {
-		s.blocked = true
 		return false
+	}
+	c.retransmit(now, out, i, n, size)
+	c.active.recovery.prr.out += n
+	c.active.pacer.sent(n, c.pacingRate())
+	c.active.undo.resent(c.active.stamp.last, at, n)
+	if at == c.snd.una && c.active.recovery.phase == fastRecovery && c.active.timer.retransmit != Never {
+		// The repair gets a whole timeout: what is left of the original's may be shorter than a round trip (as on Linux).
+		c.active.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
+	}
+	c.armRetransmit(now)
+	return true
+}
+
+// lostLimit returns the number of bytes of r, which is lost, that may be sent now in segments of size, and at most limit.
+func (c *Conn) lostLimit(now Time, r *record, size, limit int64) int64 {
+	n := min(r.size(), int64(c.snd.edge-r.start))
+	if n <= 0 {
+		return 0 // beyond a window that shrank: the retransmission timer probes it
+	}
+	congestion := c.window() - c.pipe()
+	if congestion < min(n, size) && c.pipe() > 0 {
+		c.snd.blocked = true
+		return 0
 	}
 	pace := c.paceRoom(now, int(size))
 	if pace <= 0 {
 		c.holdBack()
-		return false
+		return 0
 	}
-	n = min(n, max(budget, size), max(int64(limit), size), max(pace, size))
-	if n > size && n < whole {
+	n = min(n, max(congestion, size), max(limit, size), max(pace, size))
+	if n > size && n < r.size() {
 		n -= n % size
 	}
-	data := min(n, int64(s.buf.End()-at))
+	return n
+}
+
+// retransmit sends the first n bytes of record i, which is lost, in segments of size.
+func (c *Conn) retransmit(now Time, out *Outgoing, i int, n, size int64) {
+	at := c.active.sent.list[i].start
+	data := min(n, int64(c.snd.buf.End()-at)) // the record may end with the FIN
 	if data > size {
 		out.SegmentSize = int(size)
 	}
@@ -144,25 +178,22 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 		out.Note = NoteFastRetransmission
 	}
 	c.resend(now, i, n, int(size))
-	if int64(finLen(out)) > n-data { // the FIN, which is not part of record i, rides along
-		switch {
-		case s.nxt == s.buf.End(): // for the first time
-			c.pushSent(now, record{start: s.nxt, end: s.nxt + 1, segment: 1})
-			s.nxt++
-			s.max = max(s.max, s.nxt)
-		case q.lost > 0 && q.losses[len(q.losses)-1].start == s.buf.End(): // and need not be sent by itself
-			c.resend(now, len(q.list)-1, 1, 1)
-		}
+	if int64(finLen(out)) > n-data {
+		c.retransmitFIN(now)
 	}
-	c.active.recovery.prr.out += n
-	c.active.pacer.sent(n, c.pacingRate())
-	c.active.undo.resent(c.active.stamp.last, at, n)
-	if at == s.una && c.active.recovery.phase == fastRecovery && c.active.timer.retransmit != Never {
-		// The repair gets a whole timeout: what is left of the original's may be shorter than a round trip (as on Linux).
-		c.active.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
+}
+
+// retransmitFIN records a FIN that is sent behind data that was lost, of whose record it is no part.
+func (c *Conn) retransmitFIN(now Time) {
+	q, s := &c.active.sent, &c.snd
+	switch {
+	case s.nxt == s.buf.End(): // sent for the first time
+		c.pushSent(now, record{start: s.nxt, end: s.nxt + 1, segment: 1})
+		s.nxt++
+		s.max = max(s.max, s.nxt)
+	case q.lost > 0 && q.losses[len(q.losses)-1].start == s.buf.End(): // lost, and repaired by this
+		c.resend(now, len(q.list)-1, 1, 1)
 	}
-	c.armRetransmit(now)
-	return true
 }
 
 // transmitProbe sends the probe for a lost tail: something new if the peer's window lets it, though congestion control
