@@ -10,7 +10,7 @@ import (
 // Read moves data that arrived in order to p. It returns 0 and [ErrWouldBlock] when there is none yet, [io.EOF] after
 // the peer's FIN. After an abrupt end it returns the error of [Conn.Err] once all earlier data is read, and then [io.EOF],
 // also if Write has returned the error, as Linux does.
-func (c *Conn) Read(_ Time, p []byte) (int, error) {
+func (c *Conn) Read(p []byte) (int, error) {
 	b := &c.rcv.buf
 	if b.Readable() > 0 {
 		n := b.Read(c.cfg.Pool, p)
@@ -32,7 +32,7 @@ func (c *Conn) Read(_ Time, p []byte) (int, error) {
 
 // ReadBuffer is Read without a copy. If the next bytes lie in a [Segment]'s Buffer, it returns them and the buffer, which the
 // caller must release. Otherwise it returns nil, and the caller uses Read.
-func (c *Conn) ReadBuffer(Time) ([]byte, buffer.Borrowed) {
+func (c *Conn) ReadBuffer() ([]byte, buffer.Borrowed) {
 	data, memory := c.rcv.buf.ReadBuffer(c.cfg.Pool)
 	if memory != nil {
 		c.windowOpened()
@@ -94,7 +94,7 @@ func (c *Conn) writeError() error {
 
 // CloseWrite closes our direction: a FIN follows the data already queued, and the peer's data keeps coming
 // (RFC 9293 3.6: half-close). Calling it again does nothing.
-func (c *Conn) CloseWrite(Time) error {
+func (c *Conn) CloseWrite() error {
 	switch {
 	case c.state == Closed && c.err != 0:
 		return c.err
@@ -112,7 +112,7 @@ func (c *Conn) CloseWrite(Time) error {
 }
 
 // CloseRead drops what has arrived and what will: Read returns [io.EOF] from now on. The peer is not told.
-func (c *Conn) CloseRead(Time) {
+func (c *Conn) CloseRead() {
 	c.rcv.discard = true
 	c.rcv.buf.Skip(c.cfg.Pool, c.rcv.buf.Readable())
 	c.windowOpened()
@@ -150,7 +150,7 @@ func (c *Conn) Close(now Time, linger Linger) {
 		c.abort(ErrClosed)
 		return
 	}
-	_ = c.CloseWrite(now) // cannot fail: the state is not CLOSED
+	_ = c.CloseWrite() // cannot fail: the state is not CLOSED
 	c.lingers = linger.Set
 	c.active.timer.orphan = now.Add(orphanSilence)
 	if linger.Set {
@@ -165,7 +165,7 @@ func (c *Conn) Close(now Time, linger Linger) {
 }
 
 // Abort ends the connection at once, with a RST to the peer (RFC 9293 3.10.5).
-func (c *Conn) Abort(Time) {
+func (c *Conn) Abort() {
 	switch c.state {
 	case Closed:
 	case TimeWait:

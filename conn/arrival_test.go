@@ -103,7 +103,7 @@ func TestSYNInTimeWait(t *testing.T) {
 				return stamped(v)
 			}
 			o := opened(t, c.cfg, testOpen(), options(100))
-			_ = o.c.CloseWrite(o.now)
+			_ = o.c.CloseWrite()
 			o.want(segment{flags: fin, seq: 1, ack: 1})
 			o.in(segment{flags: fin, seq: 1, ack: 2, options: options(200)})
 			o.want(segment{flags: ack, seq: 2, ack: 2})

@@ -29,7 +29,7 @@ func download(t *testing.T, cfg conn.Config, delay, d time.Duration, rate int) (
 				room = min(room, int(float64(rate)*min(p.Now.Sub(last), 50*time.Millisecond).Seconds()))
 			}
 			last = p.Now
-			n, err := e.Conn.Read(p.Now, buffer[:max(0, room)])
+			n, err := e.Conn.Read(buffer[:max(0, room)])
 			if n == 0 || err != nil {
 				return
 			}
@@ -96,7 +96,7 @@ func stream(cfg conn.Config, delay time.Duration, rate int) (p *conntest.Pair, r
 	}
 	p.B.App = func(p *conntest.Pair, e *conntest.End) {
 		for {
-			n, err := e.Conn.Read(p.Now, buffer)
+			n, err := e.Conn.Read(buffer)
 			if n == 0 || err != nil {
 				return
 			}
@@ -215,7 +215,7 @@ func TestScarceMemory(t *testing.T) {
 		if time.Duration(p.Now)%(200*time.Millisecond) < 100*time.Millisecond {
 			return // it reads half of the time
 		}
-		n, _ := e.Conn.Read(p.Now, buffer)
+		n, _ := e.Conn.Read(buffer)
 		read += n
 	}
 	p.Dial(p.A)

@@ -21,17 +21,17 @@ func TestRetainedMemoryIsReleasedOnce(t *testing.T) {
 		before, after func(*one)
 		received, end int // calls of Release when Receive has returned, and in the end
 	}{
-		{"read", nil, func(o *one) { _, _ = o.c.Read(o.now, make([]byte, 100)) }, 0, 1},
-		{"read in part", nil, func(o *one) { _, _ = o.c.Read(o.now, make([]byte, 9)) }, 0, 0},
+		{"read", nil, func(o *one) { _, _ = o.c.Read(make([]byte, 100)) }, 0, 1},
+		{"read in part", nil, func(o *one) { _, _ = o.c.Read(make([]byte, 9)) }, 0, 0},
 		{"taken", nil, func(o *one) {
-			if got, memory := o.c.ReadBuffer(o.now); string(got) != string(data) || memory == nil {
+			if got, memory := o.c.ReadBuffer(); string(got) != string(data) || memory == nil {
 				t.Errorf("ReadBuffer returns %q", got)
 			}
 		}, 0, 0},
-		{"reading side closed before", func(o *one) { o.c.CloseRead(o.now) }, nil, 1, 1},
-		{"reading side closed after", nil, func(o *one) { o.c.CloseRead(o.now) }, 0, 1},
+		{"reading side closed before", func(o *one) { o.c.CloseRead() }, nil, 1, 1},
+		{"reading side closed after", nil, func(o *one) { o.c.CloseRead() }, 0, 1},
 		{"closed with unread data", nil, func(o *one) { o.c.Close(o.now, Linger{}) }, 0, 1},
-		{"aborted", nil, func(o *one) { o.c.Close(o.now, Linger{}); o.c.Abort(o.now) }, 0, 1},
+		{"aborted", nil, func(o *one) { o.c.Close(o.now, Linger{}); o.c.Abort() }, 0, 1},
 	} {
 		o := established(t, Config{})
 		if c.before != nil {
@@ -60,7 +60,7 @@ func TestMemoryNotRetained(t *testing.T) {
 		t.Error("data out of order is retained in place")
 	}
 	o.in(segment{flags: ack, seq: 1, ack: 1, data: "0123456789"})
-	if n, _ := o.c.Read(o.now, make([]byte, 100)); n != 14 || memory.released != 0 {
+	if n, _ := o.c.Read(make([]byte, 100)); n != 14 || memory.released != 0 {
 		t.Errorf("%d bytes read, released %d times", n, memory.released)
 	}
 }

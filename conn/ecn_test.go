@@ -121,9 +121,9 @@ func TestECT(t *testing.T) {
 		t.Errorf("new data is %v", o.last.ECN)
 	}
 	o.in(segment{flags: ack, seq: 201, ack: 7003})
-	_ = o.c.CloseWrite(o.now)
+	_ = o.c.CloseWrite()
 	unmarkable("a FIN")
-	o.c.Abort(o.now)
+	o.c.Abort()
 	unmarkable("a RST")
 }
 

@@ -177,7 +177,7 @@ func (p *play) run() {
 	if p.c == nil {
 		return
 	}
-	p.c.Abort(p.now)
+	p.c.Abort()
 	p.c.Close(p.now, conn.Linger{})
 	p.monitor.Called()
 	p.settle()
@@ -462,7 +462,7 @@ func (p *play) call(op byte) {
 	switch op {
 	case opRead:
 		b := make([]byte, int(p.byte())*20)
-		n, err := c.Read(p.now, b)
+		n, err := c.Read(b)
 		for _, got := range b[:n] {
 			if got != octet(p.read) {
 				p.t.Fatalf("octet %d read is wrong", p.read)
@@ -482,17 +482,17 @@ func (p *play) call(op byte) {
 	case opUrgent:
 		p.write(c.WriteUrgent(p.now, pattern(p.wrote, int(p.byte()))))
 	case opCloseWrite:
-		_ = c.CloseWrite(p.now)
+		_ = c.CloseWrite()
 		if n, err := c.Write(p.now, []byte{0}); n != 0 || err == nil {
 			p.t.Fatalf("after CloseWrite, Write: %d, %v", n, err)
 		}
 	case opCloseRead:
-		c.CloseRead(p.now)
+		c.CloseRead()
 	case opClose:
 		l := p.byte()
 		c.Close(p.now, conn.Linger{Set: l&1 != 0, Timeout: time.Duration(l>>1) * time.Second})
 	case opAbort:
-		c.Abort(p.now)
+		c.Abort()
 	case opSettings:
 		p.setting(p.byte())
 	case opICMP:

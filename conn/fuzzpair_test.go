@@ -118,15 +118,15 @@ func (in *input) app(p *conntest.Pair, e *conntest.End) {
 	case 5:
 		switch n / 100 {
 		case 20:
-			e.Conn.CloseRead(p.Now)
+			e.Conn.CloseRead()
 		case 21:
-			_ = e.Conn.CloseWrite(p.Now)
+			_ = e.Conn.CloseWrite()
 		case 22:
 			e.Conn.Close(p.Now, conn.Linger{})
 		case 23:
 			e.Conn.Close(p.Now, conn.Linger{Set: true, Timeout: time.Second})
 		case 24:
-			e.Conn.Abort(p.Now)
+			e.Conn.Abort()
 		case 25:
 			e.Conn.SetReceiveBuffer(2048)
 		case 26:

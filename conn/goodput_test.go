@@ -40,7 +40,7 @@ func newBulkOver(seed uint64, a conn.CongestionControl, link conntest.Link) *bul
 	}
 	b.pair.B.App = func(p *conntest.Pair, e *conntest.End) {
 		for {
-			n, err := e.Conn.Read(p.Now, buffer)
+			n, err := e.Conn.Read(buffer)
 			if b.received += n; err != nil {
 				return
 			}

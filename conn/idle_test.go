@@ -165,7 +165,7 @@ func (w *twins) read() {
 	w.t.Helper()
 	n := w.both("Read", func(c *Conn) any {
 		b := make([]byte, 1<<16)
-		n, err := c.Read(w.now, b)
+		n, err := c.Read(b)
 		if n > 0 && !bytes.Equal(b[:n], w.owed[:n]) {
 			w.t.Fatalf("reads %.20q", b[:n])
 		}
@@ -325,7 +325,7 @@ func TestIdleCalls(t *testing.T) {
 	n := testing.AllocsPerRun(100, func() {
 		var one [1]byte
 		var out Outgoing
-		if n, err := w.c.Read(w.now, one[:]); n != 0 || err != ErrWouldBlock {
+		if n, err := w.c.Read(one[:]); n != 0 || err != ErrWouldBlock {
 			t.Errorf("Read: %d, %v", n, err)
 		}
 		w.c.Advance(w.now)
@@ -339,7 +339,7 @@ func TestIdleCalls(t *testing.T) {
 	}
 	w.receive(w.segment(fin, nil))
 	w.next++
-	if _, err := w.c.Read(w.now, make([]byte, 1)); err != io.EOF || w.c.active != nil {
+	if _, err := w.c.Read(make([]byte, 1)); err != io.EOF || w.c.active != nil {
 		t.Errorf("Read: %v, active %v", err, w.c.active)
 	}
 }

@@ -164,7 +164,7 @@ func windowClosedSubject(t *testing.T) *subject {
 
 func finWait1Subject(t *testing.T) *subject {
 	s := talking(t)
-	_ = s.c.CloseWrite(s.now)
+	_ = s.c.CloseWrite()
 	s.want(segment{flags: fin, seq: 31, ack: 21})
 	return s.seen()
 }
@@ -197,7 +197,7 @@ func closingSubject(t *testing.T) *subject {
 
 func lastAckSubject(t *testing.T) *subject {
 	s := closeWaitSubject(t)
-	_ = s.c.CloseWrite(s.now)
+	_ = s.c.CloseWrite()
 	s.want(segment{flags: fin, seq: 31, ack: 22})
 	return s.seen()
 }

@@ -50,7 +50,7 @@ func TestAnnouncedMSS(t *testing.T) {
 
 	o := opened(t, modern, testOpen(), wire.Options{MSS: 1460})
 	o.write("data")
-	_ = o.c.CloseWrite(o.now)
+	_ = o.c.CloseWrite()
 	n := 0
 	for end := o.now.Add(time.Minute); o.now < end; o.now = o.c.Deadline() {
 		o.c.Advance(o.now)

@@ -161,7 +161,7 @@ func (o *one) write(s string) {
 func (o *one) read(want string, wantErr error) {
 	o.t.Helper()
 	b := make([]byte, 100000)
-	n, err := o.c.Read(o.now, b)
+	n, err := o.c.Read(b)
 	if string(b[:n]) != want || err != wantErr {
 		o.t.Fatalf("Read: %.20q, %v; want %.20q, %v", b[:n], err, want, wantErr)
 	}
@@ -185,7 +185,7 @@ func TestActiveOpenAndFourWayRelease(t *testing.T) {
 		t.Error("no PSH on the last data (MUST-61)")
 	}
 	o.in(segment{flags: ack, seq: 1, ack: 6})
-	if err := o.c.CloseWrite(o.now); err != nil {
+	if err := o.c.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
 	o.state(FinWait1)
@@ -229,7 +229,7 @@ func TestPassiveRelease(t *testing.T) {
 
 func TestSimultaneousClose(t *testing.T) {
 	o := established(t, Config{})
-	_ = o.c.CloseWrite(o.now)
+	_ = o.c.CloseWrite()
 	o.want(segment{flags: fin, seq: 1, ack: 1})
 	o.in(segment{flags: fin, seq: 1, ack: 1})
 	o.state(Closing)
@@ -486,7 +486,7 @@ func TestAbortAndClose(t *testing.T) {
 	t.Run("abort", func(t *testing.T) {
 		o := established(t, Config{})
 		o.write("never sent")
-		o.c.Abort(o.now)
+		o.c.Abort()
 		o.want(segment{flags: rst | ack, seq: 1, ack: 1})
 		o.nothing()
 		o.read("", ErrAborted)
@@ -545,7 +545,7 @@ func TestAbortAndClose(t *testing.T) {
 	})
 	t.Run("half-closed is no orphan", func(t *testing.T) {
 		o := established(t, Config{})
-		_ = o.c.CloseWrite(o.now)
+		_ = o.c.CloseWrite()
 		o.want(segment{flags: fin, seq: 1, ack: 1})
 		o.in(segment{flags: ack, seq: 1, ack: 2})
 		o.wait(24 * time.Hour)
@@ -688,7 +688,7 @@ func TestICMP(t *testing.T) {
 			}
 		}
 		wantAlive(Established)
-		_ = o.c.CloseWrite(o.now)
+		_ = o.c.CloseWrite()
 		o.want(segment{flags: fin, seq: 1461, ack: 1})
 		wantAlive(FinWait1)
 		o.in(segment{flags: fin, seq: 1, ack: 1})
@@ -893,7 +893,7 @@ func TestTimestampsMissing(t *testing.T) {
 	})
 	t.Run("after the FINs", func(t *testing.T) {
 		o := open(t)
-		_ = o.c.CloseWrite(o.now)
+		_ = o.c.CloseWrite()
 		o.want(segment{flags: fin, seq: 1, ack: 1})
 		o.in(segment{flags: ack, seq: 1, ack: 2})
 		o.state(FinWait2)
@@ -912,7 +912,7 @@ func TestTimestampsMissing(t *testing.T) {
 func TestRemnant(t *testing.T) {
 	remnant := func() (*one, *Remnant) {
 		o := established(t, Config{})
-		_ = o.c.CloseWrite(o.now)
+		_ = o.c.CloseWrite()
 		o.want(segment{flags: fin, seq: 1, ack: 1})
 		o.in(segment{flags: fin, seq: 1, ack: 2})
 		o.want(segment{flags: ack, seq: 2, ack: 2})
@@ -991,7 +991,7 @@ func TestNoAllocationPerSegment(t *testing.T) {
 	round := func() {
 		seg.TCP.Seq, seg.TCP.Ack = testIRS+at, testISS+at
 		o.c.Receive(o.now, &seg)
-		if n, err := o.c.Read(o.now, buf); n != 1460 || err != nil {
+		if n, err := o.c.Read(buf); n != 1460 || err != nil {
 			t.Fatal(n, err)
 		}
 		if n, err := o.c.Write(o.now, buf); n != 1460 || err != nil {

@@ -95,12 +95,12 @@ func TestAbort(t *testing.T) {
 		p.Dial(p.A)
 		run(t, p, time.Minute)
 		before := p.Packets
-		p.A.Conn.Abort(p.Now)
+		p.A.Conn.Abort()
 		p.A.Monitor.Called()
 		p.Settle(p.A)
 		want := 1
 		if both {
-			p.B.Conn.Abort(p.Now)
+			p.B.Conn.Abort()
 			p.B.Monitor.Called()
 			p.Settle(p.B)
 			want = 2

@@ -53,7 +53,7 @@ func TestPacketTooBigWithFIN(t *testing.T) {
 	} {
 		o := sackOne(t, Disabled)
 		_, _ = o.c.Write(o.now, []byte(repeat(n)))
-		_ = o.c.CloseWrite(o.now)
+		_ = o.c.CloseWrite()
 		for o.c.Transmit(o.now, superframe, &o.last) {
 		}
 		o.tooBig()

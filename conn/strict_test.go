@@ -110,7 +110,7 @@ func TestWindowUpdateWhileDataIsHeldBack(t *testing.T) {
 	b := make([]byte, 1500)
 	updates := 0
 	for range 5 {
-		n, _ := o.c.Read(o.now, b)
+		n, _ := o.c.Read(b)
 		if n != len(b) {
 			t.Fatal(n)
 		}
@@ -256,7 +256,7 @@ func TestUnacceptableAnswersAreLimited(t *testing.T) {
 	}
 	remnant := func(t *testing.T) machine {
 		o := established(t, Config{})
-		_ = o.c.CloseWrite(o.now)
+		_ = o.c.CloseWrite()
 		o.want(segment{flags: fin, seq: 1, ack: 1})
 		o.in(segment{flags: fin, seq: 1, ack: 2})
 		o.want(segment{flags: ack, seq: 2, ack: 2})

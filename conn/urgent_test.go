@@ -43,13 +43,13 @@ func TestLongUrgentData(t *testing.T) {
 		t.Errorf("%d octets are urgent, want %d", known, n)
 	}
 	buf := make([]byte, n-1)
-	if m, _ := p.c.Read(p.now, buf); m != n-1 {
+	if m, _ := p.c.Read(buf); m != n-1 {
 		t.Fatal(m)
 	}
 	if remaining, pending := p.c.Urgent(); remaining != 1 || !pending {
 		t.Errorf("%d octets remain (%v), want 1", remaining, pending)
 	}
-	_, _ = p.c.Read(p.now, buf[:1])
+	_, _ = p.c.Read(buf[:1])
 	if remaining, pending := p.c.Urgent(); remaining != 0 || pending || p.c.Ready()&ReadyUrgent != 0 {
 		t.Errorf("after the last, %d octets remain (%v)", remaining, pending)
 	}

@@ -170,7 +170,7 @@ func (c *Conn) waitConnected(ctx context.Context) error {
 		return c.ended() // by the end of the stack
 	case c.tcp.Ready()&conn.ReadyConnected == 0:
 		c.letGo()
-		c.tcp.Abort(c.stack.clock.now())
+		c.tcp.Abort()
 		c.settle()
 		return contextError(ctx.Err())
 	case c.tcp.State() == conn.Closed && c.tcp.Err() != nil:

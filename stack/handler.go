@@ -237,7 +237,7 @@ func (c *Conn) callReceived(data []byte, memory buffer.Borrowed, b []byte) {
 // readError discards the data that can still be read, in b, and returns the error after it.
 func (c *Conn) readError(b []byte) error {
 	for {
-		if _, err := c.tcp.Read(c.stack.clock.now(), b); err != nil {
+		if _, err := c.tcp.Read(b); err != nil {
 			return err
 		}
 	}

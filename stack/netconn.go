@@ -124,7 +124,6 @@ func (c *Conn) next(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 
 // tryNext is next without waiting: then the error is conn.ErrWouldBlock. The entry's lock is held.
 func (c *Conn) tryNext(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
-	now := c.stack.clock.now()
 	if v := c.served; v != nil && len(v.rest) > 0 {
 		data, memory := v.takeRest()
 		if take {
@@ -139,11 +138,11 @@ func (c *Conn) tryNext(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 		return p[:n], nil, nil
 	}
 	if take {
-		if data, memory := c.tcp.ReadBuffer(now); memory != nil {
+		if data, memory := c.tcp.ReadBuffer(); memory != nil {
 			return data, memory, nil
 		}
 	}
-	n, err := c.tcp.Read(now, p)
+	n, err := c.tcp.Read(p)
 	return p[:n], nil, err
 }
 
@@ -290,7 +289,7 @@ func (c *Conn) letGo() {
 // CloseWrite sends a FIN after what was written; the peer may go on sending.
 func (c *Conn) CloseWrite() error {
 	return c.control("close", func(now conn.Time) error {
-		if c.tcp.CloseWrite(now) != nil {
+		if c.tcp.CloseWrite() != nil {
 			return os.NewSyscallError("shutdown", syscall.ENOTCONN)
 		}
 		return nil
@@ -299,7 +298,7 @@ func (c *Conn) CloseWrite() error {
 
 // CloseRead makes Read return [io.EOF] from now on; what arrives is thrown away. The peer is not told.
 func (c *Conn) CloseRead() error {
-	return c.control("close", func(now conn.Time) error { c.tcp.CloseRead(now); return nil })
+	return c.control("close", func(now conn.Time) error { c.tcp.CloseRead(); return nil })
 }
 
 // control makes a call on the connection and settles it.

@@ -73,7 +73,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 		before = e.state()
 		q.tap(now, e)
 		if tcp, ok := e.tcp.(*conn.Conn); ok && err != wire.ErrTCPChecksum && s.cfg.ResetOnBadHeader {
-			tcp.Abort(now)
+			tcp.Abort()
 			c = e.user.get()
 			defer s.settle(e, q.writer)
 		}

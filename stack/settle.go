@@ -120,7 +120,7 @@ func (s *Stack) orphaned(e *entry) {
 		return
 	}
 	s.totals.count(countOrphansReset)
-	tcp.Abort(s.clock.now())
+	tcp.Abort()
 	w := s.borrowWriter()
 	s.settle(e, w)
 	s.returnWriter(w)

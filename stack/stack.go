@@ -157,7 +157,7 @@ func (s *Stack) shut() {
 			c.letGo()
 		}
 		if tcp, ok := e.tcp.(*conn.Conn); ok {
-			tcp.Abort(s.clock.now())
+			tcp.Abort()
 			s.settle(e, w)
 		}
 		s.drop(e)

@@ -37,7 +37,7 @@ func (a *application) write(p *Pair, e *End) {
 		return
 	}
 	e.HalfClose = true
-	if err := e.Conn.CloseWrite(p.Now); err != nil {
+	if err := e.Conn.CloseWrite(); err != nil {
 		p.fail(fmt.Errorf("%s: CloseWrite: %w", e.Name, err))
 	}
 }

@@ -62,7 +62,7 @@ func Transfer(p *Pair, e *End) {
 	}
 	if e.Sent == len(e.ToSend) && !e.HalfClose {
 		e.HalfClose = true
-		if err := c.CloseWrite(p.Now); err != nil {
+		if err := c.CloseWrite(); err != nil {
 			p.fail(fmt.Errorf("%s: CloseWrite: %w", e.Name, err))
 		}
 	}
@@ -88,7 +88,7 @@ func (e *End) Read(p *Pair, n int) bool {
 	if len(e.buf) < n {
 		e.buf = make([]byte, n)
 	}
-	got, err := e.Conn.Read(p.Now, e.buf[:n])
+	got, err := e.Conn.Read(e.buf[:n])
 	if at := len(e.Received); at+got > len(e.peer.ToSend) || !bytes.Equal(e.buf[:got], e.peer.ToSend[at:at+got]) {
 		p.fail(fmt.Errorf("%s: reads what was not sent, at octet %d or after it", e.Name, at))
 	}

@@ -29,7 +29,7 @@ func (c readCall) try(h *host, _ *attempt) (outcome, bool) {
 		return failure(e)
 	}
 	buffer := make([]byte, min(c.count, int64(u.tcp.Info(h.now).Unread)+1))
-	n, err := u.tcp.Read(h.now, buffer)
+	n, err := u.tcp.Read(buffer)
 	h.settle(u.flow)
 	switch name := errnoOf(err); {
 	case name == "EAGAIN" && !u.nonblocking && !c.nonblocking:

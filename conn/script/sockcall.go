@@ -127,10 +127,10 @@ func (c shutdownCall) try(h *host, _ *attempt) (outcome, bool) {
 		return failure("ENOTCONN")
 	}
 	if c.how != "SHUT_WR" {
-		u.tcp.CloseRead(h.now)
+		u.tcp.CloseRead()
 	}
 	if c.how != "SHUT_RD" {
-		if name := errnoOf(u.tcp.CloseWrite(h.now)); name != "" {
+		if name := errnoOf(u.tcp.CloseWrite()); name != "" {
 			return failure(name)
 		}
 	}
