@@ -1,9 +1,9 @@
 // Package seq converts between the sequence numbers on the wire, which are 32 bits long and wrap, and offsets, which
-// are 64 bits long and do not (RFC 9293 3.4). Numbers are unwrapped once, where a segment enters; inside, plain < is
-// right everywhere.
+// are 64 bits long and do not (RFC 9293 3.4). Numbers are unwrapped once, when a segment arrives; after that, plain <
+// is right everywhere.
 package seq
 
-// Offset is a position in one direction's sequence space, unwrapped to 64 bits: 0 is the SYN, 1 the first octet of
+// Offset is a position in one direction's sequence space, unwrapped to 64 bits: 0 is the SYN, 1 the first byte of
 // data. A number from before the SYN, as an old duplicate may carry, is negative.
 type Offset int64
 

@@ -6,20 +6,20 @@ import (
 	"net/netip"
 )
 
-// Sum adds the octets of b, taken as 16-bit numbers in network order, to initial: a ones' complement sum that Fold
-// brings to 16 bits (RFC 1071 1). An odd octet at the end counts as if a zero followed it, so only the last of several
-// pieces may be of odd length; ChecksumGather takes any.
+// Sum returns the ones' complement sum of initial and of the 16-bit numbers in network order in b, which Fold brings to
+// 16 bits (RFC 1071 1). An odd byte at the end counts as if a zero followed it, so only the last of several pieces may
+// have an odd length. ChecksumGather takes pieces of any length.
 func Sum(b []byte, initial uint32) uint32 {
 	sum, carry := bits.Add32(initial, uint32(sum16(b)), 0)
 	return sum + carry
 }
 
-// sum16 is the ones' complement sum of b, folded. It is 0 only if every octet is.
+// sum16 returns the folded ones' complement sum of b. It is 0 only if every byte is.
 //
-// A sum over larger words folds to the sum over 16-bit words, and the order of octets within a word does not matter
-// but for exchanging the octets of the result (RFC 1071 2 (B) and (C)). So it adds 8 octets at once, in the order
-// most processors read them, with the carry of one addition going into the next. Two chains of additions side by side
-// are half again as fast as one, because neither waits for the other.
+// A sum over larger words folds to the sum over 16-bit words, and the byte order only exchanges the bytes of the result
+// (RFC 1071 2 (B) and (C)). Therefore sum16 adds 8 bytes at once, in the order in which most processors read them, and
+// passes the carry of one addition to the next. Two chains of additions are half again as fast as one, because neither
+// waits for the other.
 func sum16(b []byte) uint16 {
 	var s, t, c uint64
 	for len(b) >= 64 {
@@ -62,21 +62,22 @@ func sum16(b []byte) uint16 {
 	return bits.ReverseBytes16(Fold(uint32(s)))
 }
 
-// Fold brings a sum to 16 bits. It does not complement it: in this form the sum of the pseudo-header is what a device
-// that finishes checksums wants in the checksum field.
+// Fold returns a sum in 16 bits, not complemented. In this form, the sum of the pseudo-header is the value of the
+// checksum field for a device that completes checksums.
 func Fold(sum uint32) uint16 {
 	sum = sum>>16 + sum&0xffff
 	sum = sum>>16 + sum&0xffff
 	return uint16(sum)
 }
 
-// PseudoHeaderSum sums the pseudo-header that TCP and ICMPv6 include in their checksums: addresses, protocol, and the
-// length in octets of header and data (RFC 9293 3.1, RFC 8200 8.1). It is the initial for Sum and ChecksumGather.
+// PseudoHeaderSum returns the sum of the pseudo-header that TCP and ICMPv6 include in their checksums: addresses,
+// protocol, and the length in bytes of header and data (RFC 9293 3.1, RFC 8200 8.1). It is the initial value for Sum
+// and ChecksumGather.
 func PseudoHeaderSum(src, dst netip.Addr, p Protocol, length int) uint32 {
 	return addressSum(src) + addressSum(dst) + uint32(p) + uint32(length)>>16 + uint32(length)&0xffff
 }
 
-// addressSum is below 2^17, so that PseudoHeaderSum cannot overflow.
+// addressSum returns the sum of both addresses. It is below 2^17, so that PseudoHeaderSum cannot overflow.
 func addressSum(a netip.Addr) uint32 {
 	if a.Is4() {
 		b := a.As4()
@@ -86,14 +87,14 @@ func addressSum(a netip.Addr) uint32 {
 	return uint32(sum16(b[:]))
 }
 
-// ChecksumGather returns the checksum of the parts, one after the other, with initial added: complemented, ready for
-// the header. Parts may be of any length.
+// ChecksumGather returns the checksum of initial and the parts, one after the other, complemented as in the header.
+// Parts may have any length.
 func ChecksumGather(initial uint32, parts [][]byte) uint16 {
 	sum := initial
 	odd := false
 	for _, part := range parts {
 		s := sum16(part)
-		if odd { // its octets are the other ones of each pair
+		if odd { // its bytes have the other place in each pair
 			s = bits.ReverseBytes16(s)
 		}
 		var carry uint32

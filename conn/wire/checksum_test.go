@@ -17,7 +17,7 @@ func TestSumLengthsAndAlignments(t *testing.T) {
 		for from := range 9 {
 			for to := from; to <= len(b); to++ {
 				if got, want := Fold(Sum(b[from:to], 0)), naive(b[from:to]); got != want {
-					t.Fatalf("octets %d to %d: %#x, want %#x", from, to, got, want)
+					t.Fatalf("bytes %d to %d: %#x, want %#x", from, to, got, want)
 				}
 			}
 		}

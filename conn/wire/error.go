@@ -1,15 +1,16 @@
 package wire
 
-// Error says what is wrong with a packet. Errors are small comparable constants, so that they can be counted.
+// Error is the reason why a packet cannot be parsed. Errors are small comparable constants, so that they can be
+// counted.
 type Error uint8
 
 const (
 	_ Error = iota
-	// ErrTruncated: there are fewer octets than the shortest header has.
+	// ErrTruncated: the packet is shorter than the shortest header.
 	ErrTruncated
 	// ErrIPVersion: the packet is neither IPv4 nor IPv6.
 	ErrIPVersion
-	// ErrIPv4HeaderLength: the header length is below 20 octets or runs past the packet.
+	// ErrIPv4HeaderLength: the header length is below 20 bytes or runs past the packet.
 	ErrIPv4HeaderLength
 	// ErrIPv4TotalLength: the total length is 0, shorter than the header, or more than arrived.
 	ErrIPv4TotalLength
@@ -21,11 +22,11 @@ const (
 	ErrNotFragment
 	// ErrIPv6PayloadLength: the payload length is more than arrived, or 0 although there must be a payload.
 	ErrIPv6PayloadLength
-	// ErrIPv6Jumbogram: the packet claims to be longer than 65,535 octets (RFC 2675).
+	// ErrIPv6Jumbogram: the packet claims to be longer than 65,535 bytes (RFC 2675).
 	ErrIPv6Jumbogram
 	// ErrIPv6Extension: an extension header runs past the packet, is out of place, or routes the packet further.
 	ErrIPv6Extension
-	// ErrIPv6Option: an option that is not known says to discard the packet when that is so (RFC 8200 4.2).
+	// ErrIPv6Option: the type of an unknown option demands that the packet be discarded (RFC 8200 4.2).
 	ErrIPv6Option
 	// ErrTCPDataOffset: the data offset is below 5 words or runs past the segment.
 	ErrTCPDataOffset
@@ -35,9 +36,10 @@ const (
 	ErrTCPChecksum
 	// ErrUDPLength: the length is below 8 bytes or runs past the packet.
 	ErrUDPLength
-	// ErrUDPChecksum: the datagram is damaged, or has no checksum in IPv6. ParseUDP leaves this to VerifyUDP and its caller.
+	// ErrUDPChecksum: the datagram is damaged, or has no checksum in IPv6. ParseUDP leaves this to VerifyUDP and its
+	// caller.
 	ErrUDPChecksum
-	// ErrICMPTruncated: the message is shorter than 8 octets.
+	// ErrICMPTruncated: the message is shorter than 8 bytes.
 	ErrICMPTruncated
 	// ErrICMPChecksum: the message is damaged.
 	ErrICMPChecksum
@@ -58,7 +60,7 @@ var errorTexts = [errorCount]struct{ name, text string }{
 	ErrIPv6PayloadLength: {"ipv6-payload-length", "ipv6: payload length is 0 or runs past the packet"},
 	ErrIPv6Jumbogram:     {"ipv6-jumbogram", "ipv6: packet is a jumbogram"},
 	ErrIPv6Extension:     {"ipv6-extension", "ipv6: extension header is malformed, misplaced or routes the packet on"},
-	ErrIPv6Option:        {"ipv6-option", "ipv6: an unknown option says to discard the packet"},
+	ErrIPv6Option:        {"ipv6-option", "ipv6: an unknown option demands that the packet be discarded"},
 	ErrTCPDataOffset:     {"tcp-data-offset", "tcp: data offset is below 5 or runs past the segment"},
 	ErrTCPOptionLength:   {"tcp-option-length", "tcp: option length is wrong or runs past the header"},
 	ErrTCPChecksum:       {"tcp-checksum", "tcp: checksum is wrong"},
@@ -69,7 +71,7 @@ var errorTexts = [errorCount]struct{ name, text string }{
 	ErrVirtioHeader:      {"virtio-header", "virtio: frame is shorter than its header"},
 }
 
-// Error says in words what is wrong.
+// Error implements error.
 func (e Error) Error() string {
 	if e > 0 && int(e) < errorCount {
 		return errorTexts[e].text
@@ -85,7 +87,7 @@ func (e Error) Name() string {
 	return "unknown"
 }
 
-// Errors returns every Error there is, in order, for those who list counters. It makes a new slice each time.
+// Errors returns all Errors in order, for lists of counters. The slice is the caller's.
 func Errors() []Error {
 	all := make([]Error, 0, errorCount-1)
 	for e := Error(1); int(e) < errorCount; e++ {

@@ -11,10 +11,10 @@ type Fragment struct {
 
 const ipv6FragmentHeaderLen = 8
 
-// ParseFragment reads the packet in front of b, for which [ParseIP] returned [ErrFragment]. It fills ip as ParseIP does.
-// Header is what a reassembled packet begins with: the IPv4 header, or the IPv6 header and the extension headers before the
-// fragment header. Data is the fragment's part of the rest. In IPv6, ip.Protocol is the header that data begins with if
-// f.Offset is 0, which may be an extension header.
+// ParseFragment reads the packet in front of b, for which [ParseIP] returned [ErrFragment]. It fills ip as ParseIP
+// does. Header is what a reassembled packet begins with: the IPv4 header, or the IPv6 header and the extension
+// headers before the fragment header. Data is the fragment's part of the rest. In IPv6, ip.Protocol is the header
+// that data begins with if f.Offset is 0, which may be an extension header.
 func ParseFragment(b []byte, ip *IP) (f Fragment, header, data []byte, err error) {
 	if _, err := ParseIP(b, ip); err != ErrFragment {
 		if err == nil {
@@ -40,9 +40,9 @@ func ParseFragment(b []byte, ip *IP) (f Fragment, header, data []byte, err error
 	return f, header, b[ip.HeaderLen : IPv6HeaderLen+int(binary.BigEndian.Uint16(b[4:]))], nil
 }
 
-// Unfragment changes a header that [ParseFragment] returned to that of a whole packet with dataLen bytes after the header.
-// Next is the protocol ParseFragment found for the fragment with offset 0. Header and data together must not be longer than
-// an IP packet can be: 65,535 bytes, plus the 40 of the fixed header in IPv6.
+// Unfragment changes a header that [ParseFragment] returned to that of a whole packet with dataLen bytes after the
+// header. Next is the protocol ParseFragment found for the fragment with offset 0. Header and data together must not
+// be longer than an IP packet can be: 65,535 bytes, plus the 40 of the fixed header in IPv6.
 func Unfragment(header []byte, next Protocol, dataLen int) {
 	if header[0]>>4 == 4 {
 		binary.BigEndian.PutUint16(header[2:], uint16(len(header)+dataLen))

@@ -7,9 +7,9 @@ import "encoding/binary"
 type ICMP struct {
 	Type, Code uint8
 	ID, Seq    uint16 // echo and echo reply
-	MTU        uint32 // octets: ICMPv4FragmentationNeeded, 0 from routers before RFC 1191; ICMPv6TooBig
-	Pointer    uint32 // parameter problem: the octet where it is
-	Body       []byte // echo data, or as much as there is of the datagram that an error is about
+	MTU        uint32 // in bytes, of ICMPv4FragmentationNeeded (0 from routers before RFC 1191) and ICMPv6TooBig
+	Pointer    uint32 // of a parameter problem: the offset of the faulty byte
+	Body       []byte // echo data, or the beginning of the datagram that caused an error
 }
 
 const icmpHeaderLen = 8
@@ -62,7 +62,7 @@ const (
 	ICMPv6UnknownOption     = 2
 )
 
-// rest says what the four octets after type, code and checksum hold.
+// rest is the meaning of the four bytes after type, code and checksum.
 type rest uint8
 
 const (
@@ -97,7 +97,7 @@ func restOf(p Protocol, kind, code uint8) rest {
 	return restUnused
 }
 
-// ParseICMP reads the ICMP message b, the payload of the packet ip, into m. Ip.Protocol says which ICMP it is:
+// ParseICMP reads the ICMP message b, the payload of the packet ip, into m. The version of ICMP is that of ip.Protocol:
 // ProtocolICMPv6, or else the one for IPv4. Errors are ErrICMPTruncated and ErrICMPChecksum; then m is zero.
 func ParseICMP(ip *IP, b []byte, m *ICMP) error {
 	*m = ICMP{}
@@ -125,11 +125,11 @@ func ParseICMP(ip *IP, b []byte, m *ICMP) error {
 }
 
 // PutICMP writes m to the front of b, with the checksum for a packet between ip's addresses, and returns its length:
-// 8+len(m.Body). Ip.Protocol says which ICMP it is, as for ParseICMP. M.Body may lie in b.
+// 8+len(m.Body). The version of ICMP is that of ip.Protocol, as for ParseICMP. The body may lie in b.
 func PutICMP(b []byte, ip *IP, m *ICMP) int {
 	n := icmpHeaderLen + len(m.Body)
 	b = b[:n]
-	copy(b[icmpHeaderLen:], m.Body) // first: it may be where the header goes
+	copy(b[icmpHeaderLen:], m.Body) // first, because it may lie in the header's place
 	b[0], b[1] = m.Type, m.Code
 	clear(b[2:icmpHeaderLen])
 	switch restOf(ip.Protocol, m.Type, m.Code) {
@@ -149,7 +149,7 @@ func PutICMP(b []byte, ip *IP, m *ICMP) int {
 	return n
 }
 
-// icmpInitial is what the checksum starts from: only ICMPv6's has a pseudo-header (RFC 4443 2.3).
+// icmpInitial returns the initial value of the checksum. Only that of ICMPv6 has a pseudo-header (RFC 4443 2.3).
 func icmpInitial(ip *IP, length int) uint32 {
 	if ip.Protocol != ProtocolICMPv6 {
 		return 0
@@ -157,9 +157,9 @@ func icmpInitial(ip *IP, length int) uint32 {
 	return PseudoHeaderSum(ip.Src, ip.Dst, ProtocolICMPv6, length)
 }
 
-// ParseQuoted reads the packet that an ICMP error quotes: its IP header into ip, the ports of TCP and UDP, and the sequence
-// number of TCP. They are 0 for other protocols. 8 bytes after the IP header suffice [RFC 792]. The packet may be cut short,
-// and routers have changed it on the way, so checksums and lengths are not verified.
+// ParseQuoted reads the packet that an ICMP error quotes: its IP header into ip, the ports of TCP and UDP, and the
+// sequence number of TCP. They are 0 for other protocols. 8 bytes after the IP header suffice (RFC 792). The packet
+// may be cut short, and routers have changed it on the way, so checksums and lengths are not verified.
 //
 // Errors are ErrTruncated, ErrIPVersion, ErrIPv4HeaderLength, ErrIPv6Extension if the end comes within the extension
 // headers, and ErrFragment for a fragment that is not the first.

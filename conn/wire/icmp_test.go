@@ -5,12 +5,12 @@ import (
 	"testing"
 )
 
-// What an ICMP error quotes may be cut after 8 octets of TCP, has passed routers, and is not to be trusted.
+// The packet that an ICMP error quotes may be cut after 8 bytes of TCP, and routers may have changed it.
 func TestParseQuoted(t *testing.T) {
 	tcp := make([]byte, 20)
 	PutTCP(tcp, &TCP{SrcPort: 1234, DstPort: 80, Seq: 0xdeadbeef})
 	v4 := make([]byte, 40)
-	PutIPv4(v4, &IP{Src: addr4a, Dst: addr4b, Protocol: ProtocolTCP, HopLimit: 9}, 1480) // longer than what is quoted
+	PutIPv4(v4, &IP{Src: addr4a, Dst: addr4b, Protocol: ProtocolTCP, HopLimit: 9}, 1480) // longer than the quoted part
 	copy(v4[20:], tcp)
 	v4[8]--                                                     // a router's work; the checksum is wrong now
 	options := append(append([]byte{}, v4[:20]...), 1, 1, 1, 1) // with options
@@ -29,8 +29,8 @@ func TestParseQuoted(t *testing.T) {
 		ports bool
 	}{
 		{"whole", v4, nil, true},
-		{"8 octets of TCP", v4[:28], nil, true},
-		{"7 octets", v4[:27], ErrTruncated, false},
+		{"8 bytes of TCP", v4[:28], nil, true},
+		{"7 bytes", v4[:27], ErrTruncated, false},
 		{"half an IP header", v4[:19], ErrTruncated, false},
 		{"nothing", nil, ErrTruncated, false},
 		{"options", options, nil, true},
@@ -41,8 +41,8 @@ func TestParseQuoted(t *testing.T) {
 		{"UDP", udp, nil, false},
 		{"version 0", make([]byte, 28), ErrIPVersion, false},
 		{"IPv6", packet6(ProtocolTCP, tcp), nil, true},
-		{"IPv6, 8 octets", packet6(ProtocolTCP, tcp)[:48], nil, true},
-		{"IPv6, 7 octets", packet6(ProtocolTCP, tcp)[:47], ErrTruncated, false},
+		{"IPv6, 8 bytes", packet6(ProtocolTCP, tcp)[:48], nil, true},
+		{"IPv6, 7 bytes", packet6(ProtocolTCP, tcp)[:47], ErrTruncated, false},
 		{"IPv6, half a header", packet6(ProtocolTCP, tcp)[:39], ErrTruncated, false},
 		{"IPv6 extensions", packet6(0, []byte{44, 0, 1, 4, 0, 0, 0, 0}, []byte{6, 0, 0, 1, 0, 0, 0, 0}, tcp), nil, true},
 		{"IPv6 extension cut", packet6(0, []byte{44, 1, 1, 4, 0, 0, 0, 0}), ErrIPv6Extension, false},
@@ -62,7 +62,7 @@ func TestParseQuoted(t *testing.T) {
 	}
 }
 
-// ICMP: the four octets whose meaning depends on the type, both ways.
+// ICMP: the four bytes whose meaning depends on the type, both ways.
 func TestICMPRest(t *testing.T) {
 	v4 := IP{Src: addr4a, Dst: addr4b, Protocol: ProtocolICMP}
 	v6 := IP{Src: addr6a, Dst: addr6b, Protocol: ProtocolICMPv6}
@@ -96,7 +96,7 @@ func TestICMPRest(t *testing.T) {
 		}
 		for cut := range icmpHeaderLen {
 			if err := ParseICMP(c.ip, b[:cut], &m); err != ErrICMPTruncated {
-				t.Errorf("%d octets: %v", cut, err)
+				t.Errorf("%d bytes: %v", cut, err)
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 // Protocol is the number of the protocol an IP packet carries, as assigned by IANA.
 type Protocol uint8
 
-// The protocols this package has to do with. ProtocolNone is IPv6's "no next header" (RFC 8200 4.7).
+// Protocols that this package handles. ProtocolNone is IPv6's "no next header" (RFC 8200 4.7).
 const (
 	ProtocolICMP   Protocol = 1
 	ProtocolTCP    Protocol = 6
@@ -34,16 +34,16 @@ func (p Protocol) String() string {
 	return "protocol " + strconv.Itoa(int(p))
 }
 
-// IP is what matters of an IP header of either version, IPv6 extension headers included.
+// IP holds the fields of an IP header of either version that this package uses, with those of IPv6 extension headers.
 type IP struct {
 	Src, Dst     netip.Addr // both of one family, without a zone
 	Protocol     Protocol   // of the payload, after any extension headers
 	HopLimit     uint8      // IPv4's time to live
 	TrafficClass uint8      // DSCP<<2 | [ECN]
-	HeaderLen    int        // set by ParseIP: octets before the payload, options and extension headers included
+	HeaderLen    int        // set by ParseIP: bytes before the payload, options and extension headers included
 
 	// MayFragment clears DF in an IPv4 packet that is written. ID must then differ from that of other packets between
-	// the same addresses that may be under way (RFC 6864 4.3). Parsing does not set them.
+	// the same addresses that may be in flight (RFC 6864 4.3). ParseIP does not set them.
 	MayFragment bool
 	ID          uint16
 }
@@ -56,8 +56,8 @@ func (ip *IP) Is4() bool { return ip.Src.Is4() }
 // is verified. With an error, the payload is nil and ip is filled as far as the packet could be read: completely up to
 // the point where it stops making sense, which for ErrFragment is everything.
 //
-// A protocol that is not known is no error. The authentication header (RFC 4302) counts as one: nobody here could
-// verify it.
+// An unknown protocol is not an error. The authentication header (RFC 4302) counts as an unknown protocol, because this
+// package cannot verify it.
 func ParseIP(b []byte, ip *IP) (payload []byte, err error) {
 	*ip = IP{}
 	if len(b) == 0 {

@@ -20,7 +20,8 @@ func TestIPv6Chains(t *testing.T) {
 	padded := func(next Protocol, options ...byte) []byte { // an options header
 		return append([]byte{byte(next), 0}, append(options, make([]byte, 6-len(options))...)...)
 	}
-	atomic := func(next Protocol) []byte { return []byte{byte(next), 99, 0, 0x06, 1, 2, 3, 4} } // reserved bits are ignored
+	// Reserved bits are ignored.
+	atomic := func(next Protocol) []byte { return []byte{byte(next), 99, 0, 0x06, 1, 2, 3, 4} }
 	long := make([]byte, 8+255*8)
 	long[0], long[1] = byte(ProtocolTCP), 255
 	for _, c := range []struct {
@@ -75,7 +76,7 @@ func TestTruncation(t *testing.T) {
 		for n := range b {
 			var ip IP
 			if _, err := ParseIP(b[:n], &ip); err == nil {
-				t.Errorf("%d octets of %d are a packet", n, len(b))
+				t.Errorf("%d bytes of %d are a packet", n, len(b))
 			}
 		}
 	}
@@ -83,7 +84,7 @@ func TestTruncation(t *testing.T) {
 	for n := range len(segment) - len("hello") {
 		var h TCP
 		if _, err := ParseTCP(segment[:n], &h); err == nil {
-			t.Errorf("%d octets are a TCP header", n)
+			t.Errorf("%d bytes are a TCP header", n)
 		}
 	}
 }

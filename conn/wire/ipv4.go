@@ -5,10 +5,10 @@ import (
 	"net/netip"
 )
 
-// IPv4HeaderLen is the length in octets of an IPv4 header without options, as PutIPv4 writes it.
+// IPv4HeaderLen is the length in bytes of an IPv4 header without options, as PutIPv4 writes it.
 const IPv4HeaderLen = 20
 
-// The fragment field: three flags and an offset in units of 8 octets (RFC 791 3.1).
+// The fragment field: three flags and an offset in units of 8 bytes (RFC 791 3.1).
 const (
 	ipv4DontFragment  = 1 << 14
 	ipv4MoreFragments = 1 << 13
@@ -33,8 +33,8 @@ func parseIPv4(b []byte, ip *IP) ([]byte, error) {
 	return b[ip.HeaderLen:total], nil
 }
 
-// readIPv4 fills ip and returns the fragment field, without a look at the checksum and the total length: what an ICMP
-// message quotes is cut short, and routers have changed it on the way.
+// readIPv4 fills ip and returns the fragment field. It does not verify the checksum and the total length, because the
+// packet that an ICMP message quotes is cut short and changed by routers.
 func readIPv4(b []byte, ip *IP) (fragment uint16, err error) {
 	if len(b) < IPv4HeaderLen {
 		return 0, ErrTruncated
@@ -51,9 +51,9 @@ func readIPv4(b []byte, ip *IP) (fragment uint16, err error) {
 	return binary.BigEndian.Uint16(b[6:]), nil
 }
 
-// PutIPv4 writes an IPv4 header of 20 bytes in front of b, for a payload of payloadLen bytes, and fills in the checksum.
-// Unless ip.MayFragment is set, DF is set and the identification is 0 (RFC 6864 4.1). The length is 0 when the payload is
-// larger than 65,515 bytes, as Linux writes it in superframes larger than a packet (BIG TCP).
+// PutIPv4 writes an IPv4 header of 20 bytes in front of b, for a payload of payloadLen bytes, and fills in the
+// checksum. Unless ip.MayFragment is set, DF is set and the identification is 0 (RFC 6864 4.1). The length is 0 when
+// the payload is larger than 65,515 bytes, as Linux writes it in superframes larger than a packet (BIG TCP).
 func PutIPv4(b []byte, ip *IP, payloadLen int) {
 	total := IPv4HeaderLen + payloadLen
 	if total > 0xffff {

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// IPv6HeaderLen is the length in octets of an IPv6 header without extension headers, as PutIPv6 writes it.
+// IPv6HeaderLen is the length in bytes of an IPv6 header without extension headers, as PutIPv6 writes it.
 const IPv6HeaderLen = 40
 
 // Extension headers (RFC 8200 4).
@@ -17,7 +17,7 @@ const (
 )
 
 // Options of the hop-by-hop and destination options headers (RFC 8200 4.2, RFC 2675 2). The two highest bits of an
-// option's type say what to do with the packet if the option is not known; 0 is to skip it.
+// option's type hold the treatment of the packet if the option is unknown. 0 means that the option is skipped.
 const (
 	ipv6Pad1         = 0
 	ipv6JumboPayload = 0xc2
@@ -30,7 +30,7 @@ func parseIPv6(b []byte, ip *IP) ([]byte, error) {
 	}
 	length := int(binary.BigEndian.Uint16(b[4:]))
 	if length == 0 && ip.Protocol == ipv6HopByHop {
-		// The true length is in an option, if this is a jumbogram; or else this header is in no payload.
+		// The length is that in an option of a jumbogram, or the next header is missing.
 		if err := checkExtension(ipv6HopByHop, b[IPv6HeaderLen:], IPv6HeaderLen); err == ErrIPv6Jumbogram {
 			return nil, err
 		}
@@ -74,7 +74,7 @@ func extensionLen(p Protocol, b []byte) int {
 		return 0
 	}
 	n := 8
-	if p != ipv6Fragment { // whose second octet is reserved
+	if p != ipv6Fragment { // whose second byte is reserved
 		n += int(b[1]) * 8
 	}
 	if n > len(b) {
@@ -83,15 +83,15 @@ func extensionLen(p Protocol, b []byte) int {
 	return n
 }
 
-// skipExtension moves ip past the extension header in front of b, which is one and is complete.
+// skipExtension moves ip past the extension header in front of b, which must be complete.
 func skipExtension(b []byte, ip *IP) {
 	n := extensionLen(ip.Protocol, b)
 	ip.Protocol = Protocol(b[0])
 	ip.HeaderLen += n
 }
 
-// checkExtension looks whether the extension header p in front of b, which begins at octet at of its packet, lets the
-// packet be delivered here.
+// checkExtension returns an error if the extension header p in front of b, which begins at byte at of its packet,
+// forbids delivery to this host.
 func checkExtension(p Protocol, b []byte, at int) error {
 	n := extensionLen(p, b)
 	if n == 0 {
@@ -106,11 +106,11 @@ func checkExtension(p Protocol, b []byte, at int) error {
 	case ipv6DestinationOptions:
 		return checkIPv6Options(b[2:n])
 	case ipv6Routing:
-		if b[3] != 0 { // segments left: this is not the last stop, and we do not forward
+		if b[3] != 0 { // segments left: this host is not the destination, and does not forward
 			return ErrIPv6Extension
 		}
 	case ipv6Fragment:
-		// Neither an offset nor more to come: an atomic fragment is a whole packet (RFC 6946).
+		// With offset 0 and without the M flag, this is an atomic fragment, a whole packet (RFC 6946).
 		if binary.BigEndian.Uint16(b[2:])&^0x6 != 0 {
 			return ErrFragment
 		}
@@ -118,7 +118,7 @@ func checkExtension(p Protocol, b []byte, at int) error {
 	return nil
 }
 
-// checkIPv6Options looks through the options in b, up to the first that forbids delivery.
+// checkIPv6Options returns an error if one of the options in b forbids delivery.
 func checkIPv6Options(b []byte) error {
 	for len(b) > 0 {
 		if b[0] == ipv6Pad1 {
@@ -139,11 +139,11 @@ func checkIPv6Options(b []byte) error {
 	return nil
 }
 
-// PutIPv6 writes an IPv6 header of 40 octets in front of b, for a payload of payloadLen octets, at most 65,535. The
-// flow label is 0.
+// PutIPv6 writes an IPv6 header of 40 bytes in front of b, for a payload of payloadLen bytes, at most 65,535. The flow
+// label is 0.
 func PutIPv6(b []byte, ip *IP, payloadLen int) {
 	if payloadLen > 0xffff {
-		panic("wire: IPv6 payload is longer than 65535 octets")
+		panic("wire: IPv6 payload is longer than 65535 bytes")
 	}
 	b = b[:IPv6HeaderLen]
 	binary.BigEndian.PutUint32(b, 6<<28|uint32(ip.TrafficClass)<<20)

@@ -2,19 +2,20 @@ package wire
 
 import "encoding/binary"
 
-// SACKBlock is a range of sequence numbers that arrived out of order: from Left up to but without Right (RFC 2018 3).
+// SACKBlock is a range of sequence numbers that arrived out of order, from Left up to, not including, Right (RFC 2018
+// 3).
 type SACKBlock struct{ Left, Right uint32 }
 
-// Options are the options of a TCP header that are understood. The zero value is none.
+// Options holds the options of a TCP header that this package knows. The zero value has none.
 type Options struct {
-	MSS            uint16 // the largest segment the sender will take, in octets (RFC 9293 3.7.1); 0: absent
+	MSS            uint16 // largest segment that the sender accepts, in bytes (RFC 9293 3.7.1); 0 if absent
 	HasWindowScale bool
 	WindowScale    uint8 // a shift, 0 to 14 (RFC 7323 2.2)
 	SACKPermitted  bool
 	HasTimestamps  bool
 	TSVal, TSEcr   uint32       // RFC 7323 3.2
-	SACKCount      uint8        // how many of SACK are in use
-	SACK           [4]SACKBlock // in the order of the option
+	SACKCount      uint8        // number of blocks in SACK
+	SACK           [4]SACKBlock // in the option's order
 }
 
 // Option kinds.
@@ -34,8 +35,8 @@ const (
 	sackBlockLen   = 8
 )
 
-// parse reads the options in b, at any alignment (MUST-64), skips those it does not know (MUST-6), and reports whether
-// every length was in order (MUST-7). Of an option that comes twice the last counts.
+// parse reads the options in b, at any alignment (MUST-64), skips unknown ones (MUST-6), and reports whether every
+// length is valid (MUST-7). If an option occurs twice, the last one counts.
 func (o *Options) parse(b []byte) bool {
 	for len(b) > 0 {
 		switch b[0] {
@@ -57,19 +58,19 @@ func (o *Options) parse(b []byte) bool {
 	return true
 }
 
-// parseOne reads what follows an option's kind and length, and reports whether its length is right for its kind.
+// parseOne reads the value of an option, and reports whether its length is right for its kind.
 func (o *Options) parseOne(kind byte, v []byte) bool {
 	switch kind {
 	case optionMSS:
 		if len(v) != 2 {
 			return false
 		}
-		o.MSS = binary.BigEndian.Uint16(v) // 0 says nothing, and reads as absent
+		o.MSS = binary.BigEndian.Uint16(v) // 0 is no size, and reads as absent
 	case optionWindowScale:
 		if len(v) != 1 {
 			return false
 		}
-		// A shift above 14 must be taken for 14 (RFC 7323 2.3).
+		// A shift above 14 counts as 14 (RFC 7323 2.3).
 		o.HasWindowScale, o.WindowScale = true, min(v[0], maxWindowScale)
 	case optionSACKPermitted:
 		if len(v) != 0 {
@@ -97,7 +98,7 @@ func (o *Options) parseOne(kind byte, v []byte) bool {
 	return true
 }
 
-// Len returns how many octets the options take in a header: a multiple of 4, at most 40.
+// Len returns the length of the options in a header in bytes, a multiple of 4, at most 40.
 func (o *Options) Len() int {
 	n := o.fixedLen()
 	if blocks := o.sackBlocks(n); blocks > 0 {
@@ -106,7 +107,7 @@ func (o *Options) Len() int {
 	return n
 }
 
-// fixedLen is Len without the SACK option.
+// fixedLen returns Len without the SACK option.
 func (o *Options) fixedLen() int {
 	n := 0
 	if o.MSS != 0 {
@@ -114,7 +115,7 @@ func (o *Options) fixedLen() int {
 	}
 	switch {
 	case o.HasTimestamps:
-		n += 12 // with SACK-permitted, if that is there, in the place of two NOPs
+		n += 12 // SACK-permitted, if present, takes the place of two NOPs
 	case o.SACKPermitted:
 		n += 4
 	}
@@ -124,14 +125,14 @@ func (o *Options) fixedLen() int {
 	return n
 }
 
-// sackBlocks is how many SACK blocks fit after n octets of other options: the first ones, which are those that matter
-// most (RFC 2018 4).
+// sackBlocks returns the number of SACK blocks that fit after n bytes of other options. The first ones are sent,
+// which are the most important (RFC 2018 4).
 func (o *Options) sackBlocks(n int) int {
 	return min(int(o.SACKCount), len(o.SACK), (maxOptionsLen-n-4)/sackBlockLen)
 }
 
-// put writes the options to b, which is Len octets long. NOPs before an option bring its numbers to a boundary of 4
-// octets, so there is no padding to be zeroed at the end (MUST-69).
+// put writes the options to b, which is Len bytes long. NOPs before an option align its numbers to 4 bytes, so that
+// there is no padding at the end (MUST-69).
 func (o *Options) put(b []byte) {
 	blocks := o.sackBlocks(o.fixedLen())
 	if o.MSS != 0 {

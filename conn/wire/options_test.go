@@ -29,7 +29,7 @@ func combinations(f func(o Options)) {
 }
 
 // Whatever options a segment has, they are well formed: every one but End of List and No-Operation has its length, they
-// fill the header to a multiple of four octets and no more than sixty, and what follows the last is zero.
+// fill the header to a multiple of four bytes and no more than sixty, and the bytes after the last option are zero.
 //
 // Shows: MUST-4, MUST-68, MUST-69.
 func TestOptionsWellFormed(t *testing.T) {
@@ -41,7 +41,7 @@ func TestOptionsWellFormed(t *testing.T) {
 		}
 		n := PutTCP(b, &TCP{Options: o})
 		if n != int(b[12]>>4)*4 || n > 60 || n != 20+o.Len() {
-			t.Fatalf("%+v: a header of %d octets says %d", o, n, int(b[12]>>4)*4)
+			t.Fatalf("%+v: a header of %d bytes has the data offset %d", o, n, int(b[12]>>4)*4)
 		}
 		seen := make(map[byte]bool)
 		for list := b[20:n]; len(list) > 0; {

@@ -39,7 +39,7 @@ func (f Flags) String() string {
 	return string(b)
 }
 
-// Short returns a letter for each bit that is set, in the way of tcpdump, where ACK is a dot: "S.", "P.", "none".
+// Short returns a letter for each bit that is set, as tcpdump prints them, with a dot for ACK: "S.", "P.", "none".
 func (f Flags) Short() string {
 	const letters = "FSRP.UEW"
 	var b [8]byte
@@ -63,19 +63,19 @@ type TCP struct {
 	Flags            Flags
 	Window           uint16 // as on the wire, not scaled
 	Urgent           uint16 // an offset from Seq
-	HeaderLen        int    // set by ParseTCP: octets, 20 to 60
+	HeaderLen        int    // set by ParseTCP: length in bytes, 20 to 60
 	Options          Options
 }
 
-// tcpHeaderLen is the length in octets of a TCP header without options.
+// tcpHeaderLen is the length in bytes of a TCP header without options.
 const tcpHeaderLen = 20
 
-// ParseTCP reads the TCP header in front of b into h and returns the data after it. It does not look at the checksum;
+// ParseTCP reads the TCP header in front of b into h and returns the data after it. It does not verify the checksum;
 // VerifyTCP does. Reserved bits are ignored.
 //
-// With ErrTruncated, b is shorter than 20 octets and h is zero. With ErrTCPDataOffset and ErrTCPOptionLength the fixed
-// part of the header is in h, so that the connection can be found, and there are no options in it. Data is nil with
-// every error but ErrTCPOptionLength.
+// With ErrTruncated, b is shorter than 20 bytes and h is zero. With ErrTCPDataOffset and ErrTCPOptionLength, h holds
+// the fixed part of the header, with which the connection can be found, and no options. Data is nil with every error
+// except ErrTCPOptionLength.
 func ParseTCP(b []byte, h *TCP) (data []byte, err error) {
 	*h = TCP{}
 	if len(b) < tcpHeaderLen {
@@ -101,8 +101,8 @@ func ParseTCP(b []byte, h *TCP) (data []byte, err error) {
 	return b[n:], nil
 }
 
-// PutTCP writes h and its options in front of b and returns how long they are: 20+h.Options.Len(), whatever HeaderLen
-// says. The checksum field is left 0, to be filled when the data is known.
+// PutTCP writes h and its options in front of b and returns their length, 20+h.Options.Len(). It ignores HeaderLen. The
+// checksum field is 0; the caller fills it in when the data is known.
 func PutTCP(b []byte, h *TCP) int {
 	n := tcpHeaderLen + h.Options.Len()
 	b = b[:n]

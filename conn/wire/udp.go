@@ -14,8 +14,9 @@ type UDP struct {
 	Length           int // of header and data in bytes
 }
 
-// ParseUDP reads the UDP header in front of b into h and returns the datagram's data. Bytes after the length that the header
-// states are dropped. The checksum is not verified: see [VerifyUDP]. The error is ErrTruncated or ErrUDPLength.
+// ParseUDP reads the UDP header in front of b into h and returns the datagram's data. Bytes after the length that the
+// header states are dropped. The checksum is not verified: see [VerifyUDP]. The error is ErrTruncated or
+// ErrUDPLength.
 func ParseUDP(b []byte, h *UDP) (data []byte, err error) {
 	*h = UDP{}
 	if len(b) < UDPHeaderLen {
@@ -30,8 +31,8 @@ func ParseUDP(b []byte, h *UDP) (data []byte, err error) {
 	return b[UDPHeaderLen:h.Length], nil
 }
 
-// VerifyUDP reports whether the checksum of the datagram b, header and data, is right. A checksum of 0 means that the sender
-// made none, which IPv4 allows and IPv6 does not [RFC 1122 4.1.3.4, RFC 8200 8.1].
+// VerifyUDP reports whether the checksum of the datagram b, header and data, is right. A checksum of 0 means that the
+// sender made none, which IPv4 allows and IPv6 does not [RFC 1122 4.1.3.4, RFC 8200 8.1].
 func VerifyUDP(src, dst netip.Addr, b []byte) bool {
 	if b[6] == 0 && b[7] == 0 {
 		return src.Is4()

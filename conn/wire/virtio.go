@@ -2,42 +2,42 @@ package wire
 
 import "encoding/binary"
 
-// VirtioHeaderLen is the length in octets of a VirtioHeader.
+// VirtioHeaderLen is the length in bytes of a VirtioHeader.
 const VirtioHeaderLen = 10
 
-// VirtioHeader is struct virtio_net_hdr, which a TUN device puts before every packet to say what is left to do with it
-// (VIRTIO 1.2, 5.1.6; here all in the machine's own byte order).
+// VirtioHeader is struct virtio_net_hdr, which precedes every packet of a TUN device and describes the offloaded work
+// (VIRTIO 1.2, 5.1.6). All fields are in the machine's byte order.
 type VirtioHeader struct {
 	Flags          uint8  // VirtioNeedsChecksum, VirtioDataValid
 	GSOType        uint8  // GSONone and so on, perhaps with GSOECN
-	HeaderLen      uint16 // octets before the data of a superframe: a hint, not to be relied on
-	GSOSize        uint16 // octets of data in each packet a superframe is to be cut into
-	ChecksumStart  uint16 // octets into the packet where checksumming starts
-	ChecksumOffset uint16 // octets after ChecksumStart where the checksum goes
+	HeaderLen      uint16 // bytes before the data of a superframe (GSO packet): a hint that may be wrong
+	GSOSize        uint16 // bytes of data in each packet of a superframe
+	ChecksumStart  uint16 // offset in bytes of the first byte that the checksum covers
+	ChecksumOffset uint16 // offset in bytes of the checksum field from ChecksumStart
 }
 
 // Bits of VirtioHeader.Flags.
 const (
-	// VirtioNeedsChecksum: the checksum field holds the folded sum of the pseudo-header; the rest is to be added, and
-	// the whole complemented, by whoever puts the packet on a wire.
+	// VirtioNeedsChecksum: the checksum field holds the folded sum of the pseudo-header. The device that puts the packet
+	// on a wire adds the rest and complements the sum.
 	VirtioNeedsChecksum = 1
 	// VirtioDataValid: the checksum has been verified.
 	VirtioDataValid = 2
 )
 
-// Values of VirtioHeader.GSOType: what a superframe is to be cut into.
+// Values of VirtioHeader.GSOType, the kind of packets in a superframe.
 const (
 	GSONone  = 0
 	GSOTCPv4 = 1
 	GSOUDP   = 3
 	GSOTCPv6 = 4
 	GSOUDPL4 = 5
-	// GSOECN is a bit beside the others: CWR belongs to the first of the packets only (RFC 3168 6.1.2).
+	// GSOECN is a bit in addition to the others: only the first packet carries CWR (RFC 3168 6.1.2).
 	GSOECN = 0x80
 )
 
-// ParseVirtio reads the header in front of b into h. The packet is what follows it. The error is ErrVirtioHeader if b is
-// shorter than the header; whether the numbers in it fit the packet is not looked at.
+// ParseVirtio reads the header in front of b into h. The packet follows it. The error is ErrVirtioHeader if b is
+// shorter than the header. ParseVirtio does not check whether the fields fit the packet.
 func ParseVirtio(b []byte, h *VirtioHeader) error {
 	if len(b) < VirtioHeaderLen {
 		*h = VirtioHeader{}
@@ -52,7 +52,7 @@ func ParseVirtio(b []byte, h *VirtioHeader) error {
 	return nil
 }
 
-// PutVirtio writes h to the first VirtioHeaderLen octets of b.
+// PutVirtio writes h to the first VirtioHeaderLen bytes of b.
 func PutVirtio(b []byte, h *VirtioHeader) {
 	b = b[:VirtioHeaderLen]
 	b[0] = h.Flags

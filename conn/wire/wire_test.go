@@ -79,7 +79,7 @@ func TestTCPRoundTripAndDamage(t *testing.T) {
 		for bit := range 8 {
 			b[i] ^= 1 << bit
 			if VerifyTCP(&ip, b) {
-				t.Errorf("damage in octet %d bit %d is not found", i, bit)
+				t.Errorf("damage in byte %d bit %d is not found", i, bit)
 			}
 			b[i] ^= 1 << bit
 		}
