@@ -29,8 +29,6 @@ func (q *sentQueue) sack(start, end seq.Offset, a *arrival) {
 		if r.fate == sacked {
 			continue
 		}
-		if r.start < start || end < r.end {
-		}
 		if from, to := r.within(start, end); from < to {
 			i = q.arrived(i, from, to, a)
 		}

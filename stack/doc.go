@@ -7,14 +7,23 @@
 //
 //	lock the entry
 //	one call of Receive, Read, Write, Close, Advance, …
-//	settle: drain Transmit into frames, arm the timer for Deadline, wake those who wait for what Ready now says
+//	settle: drain Transmit into frames, arm the timer for Deadline, wake the calls that Ready now permits
 //	unlock
 //
-// Nothing blocks while it holds a lock, and no packet changes goroutine: frames are read, parsed and answered on the
-// goroutine that reads the device; an application's data leaves on the application's own.
+// No packet changes goroutine: frames are read, parsed and answered on the goroutine that reads the device; an application's
+// data leaves on the application's own, and what a call may not send at once on the timer's.
 //
-// The locks, in the order in which they may be taken: an entry's, then a listener's, then a shard of the table, the
-// wheel, the list of early data, the list of entries in TIME-WAIT, or a peer's. Two entries are never locked at once.
+// # Locks
+//
+// An entry's lock guards its connection. It is held during one call of package conn, with the copy of up to 64 KiB from or to
+// the application, and during the settling that follows: Config.Trace, Config.Tap and the device's WriteFrame are called with
+// it held, so that the frames of a connection leave in order. None of the three may block. Settling sends at most 16 frames
+// while the lock is held once. A goroutine never waits for an application with a lock held, and never has two entries locked.
+//
+// The other locks are held for a few operations in memory each. A goroutine with an entry's lock may take any one of them: a
+// listener's, the one of the registry of listeners (to look up a port), a shard of the table, a wheel's, a forwarder's, and
+// those of the lists of early data and of entries in TIME-WAIT. A goroutine with one of these takes no other, except that
+// resizing the table locks all of its shards, in the order of their numbers.
 //
 // Who wants no goroutine for each connection gives them a [Handler], which is called where the packets are read.
 //

@@ -125,19 +125,23 @@ func (q *queue) later(e *entry) {
 	}
 }
 
+// settle settles the entries on the list, and empties it.
 func (q *queue) settle() {
-	for i, e := range q.unsettled {
+	rest := q.unsettled[:0]
+	for _, e := range q.unsettled {
 		e.lockInput()
 		e.unsettled = false
-		c := e.user.get()
-		if handled := c != nil && c.served != nil; handled {
+		if c := e.user.get(); c != nil && c.served != nil {
 			e.mu.Unlock()
-			c.serve() // and settle: what it answers carries the ACK
-		} else {
-			q.stack.settle(e, q.writer)
-			e.mu.Unlock()
+			c.serve() // and settle: the Handler's data carries the ACK
+			continue
 		}
-		q.unsettled[i] = nil
+		if q.stack.settleBurst(e, q.writer) {
+			rest = append(rest, e)
+		}
+		e.mu.Unlock()
 	}
+	q.stack.settleAll(rest, q.writer)
+	clear(q.unsettled)
 	q.unsettled = q.unsettled[:0]
 }

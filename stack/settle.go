@@ -6,28 +6,52 @@ import (
 	"minitcp/conn"
 )
 
+// burst is the number of frames that an entry sends while it is locked once. The goroutine of its queue may wait for the
+// lock, and the entries of that queue with it.
+const burst = 16
+
 // settle does what a call on e's connection has made necessary: it sends what there is to send, moves the entry on when
-// its connection enters TIME-WAIT or ends, wakes who waits, and arms the timer. It is called with e.mu held after every
-// call on a connection: at the end of a batch of frames, by the application, by the timer, by ICMP.
-//
-// It looks at the clock itself. What called it may have done so long before, a batch of frames is read before the first of
-// them is handled, and meanwhile others may have sent: timestamps that run backwards make the peer drop the segment
-// (RFC 7323 5.3).
+// its connection enters TIME-WAIT or ends, wakes blocked calls, and arms the timer. It is called with e.mu held after every
+// call on a connection: by the application, by the timer, by ICMP. When more than a burst can be sent, the timer sends the
+// rest, from the next tick on.
 func (s *Stack) settle(e *entry, w *writer) {
+	if s.settleBurst(e, w) {
+		s.wheels[e.timer.wheel].arm(e, s.clock.now())
+	}
+}
+
+// settleAll settles entries, which are not locked, in turn until none of them can send more. It overwrites the list.
+func (s *Stack) settleAll(list []*entry, w *writer) {
+	for len(list) > 0 {
+		more := list[:0]
+		for _, e := range list {
+			e.mu.Lock()
+			e.yield()
+			if s.settleBurst(e, w) {
+				more = append(more, e)
+			}
+			e.mu.Unlock()
+		}
+		list = more
+	}
+}
+
+// settleBurst is settle for callers that settle e again if there may be more to send, which it reports.
+//
+// It reads the clock itself. Its caller may have read it long before, a batch of frames is read before the first of them is
+// handled, and other goroutines may have sent since: timestamps that run backwards make the peer drop the segment
+// (RFC 7323 5.3).
+func (s *Stack) settleBurst(e *entry, w *writer) (more bool) {
 	if e.tcp == nil {
-		return
+		return false
 	}
 	now := s.clock.now()
-	before := e.state()
-	for e.tcp.Transmit(now, s.limit.of(now, e), &w.out) {
-		s.send(now, e, w, before)
-		before = e.state()
-	}
+	more = s.sendBurst(now, e, w)
 	switch tcp := e.tcp.(type) {
 	case *conn.Embryo:
 		if tcp.State() == conn.EmbryoDead {
 			s.drop(e)
-			return
+			return false
 		}
 	case *conn.Conn:
 		ready := tcp.Ready()
@@ -36,19 +60,34 @@ func (s *Stack) settle(e *entry, w *writer) {
 			user.wake(ready)
 		}
 		switch {
+		case more:
 		case ready&conn.ReadyClosed != 0:
 			s.drop(e)
-			return
+			return false
 		case tcp.State() == conn.TimeWait:
 			s.retire(now, e, tcp)
 		}
 	case *conn.Remnant:
 		if tcp.Expired(now) || !s.timeWaits.contains(e) {
 			s.drop(e)
-			return
+			return false
 		}
 	}
 	s.wheels[e.timer.wheel].arm(e, e.tcp.Deadline())
+	return more
+}
+
+// sendBurst sends up to burst frames, and reports whether there may be more to send.
+func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {
+	before := e.state()
+	for range burst {
+		if !e.tcp.Transmit(now, s.limit.of(now, e), &w.out) {
+			return false
+		}
+		s.send(now, e, w, before)
+		before = e.state()
+	}
+	return true
 }
 
 // retire keeps of a connection only what TIME-WAIT needs. An application that still reads has the connection itself.
@@ -131,6 +170,7 @@ func (s *Stack) orphaned(e *entry) {
 func (s *Stack) fire(now conn.Time, due []*entry) {
 	w := s.borrowWriter()
 	var served []*Conn
+	rest := due[:0]
 	for _, e := range due {
 		e.mu.Lock()
 		if c := e.user.get(); c != nil && c.served != nil {
@@ -138,10 +178,13 @@ func (s *Stack) fire(now conn.Time, due []*entry) {
 		}
 		if e.tcp != nil {
 			e.tcp.Advance(now)
-			s.settle(e, w)
+			if s.settleBurst(e, w) {
+				rest = append(rest, e)
+			}
 		}
 		e.mu.Unlock()
 	}
+	s.settleAll(rest, w)
 	s.returnWriter(w)
 	for _, c := range served {
 		c.serve()
