@@ -82,10 +82,8 @@ func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Fo
 	case cfg.MSS != 0 && cfg.MSS < leastForwardMSS:
 		return nil, fmt.Errorf("stack: ForwardTCP: an MSS of %d bytes is below %d: %w", cfg.MSS, leastForwardMSS, syscall.EINVAL)
 	}
-	for _, p := range cfg.Prefixes {
-		if !p.IsValid() || p.Addr().Is4In6() {
-			return nil, fmt.Errorf("stack: ForwardTCP: %v is not a prefix of IPv4 or IPv6: %w", p, syscall.EINVAL)
-		}
+	if err := checkForwardPrefixes(cfg.Prefixes); err != nil {
+		return nil, fmt.Errorf("stack: ForwardTCP: %w", err)
 	}
 	if cfg.MaxPending <= 0 {
 		cfg.MaxPending = 16384
@@ -115,17 +113,7 @@ func (f *Forwarder) Close() error {
 }
 
 // takes reports whether connections to dst are forwarded. It may be called with nil.
-func (f *Forwarder) takes(dst netip.Addr) bool {
-	if f == nil {
-		return false
-	}
-	for _, p := range f.cfg.Prefixes {
-		if p.Contains(dst) {
-			return true
-		}
-	}
-	return len(f.cfg.Prefixes) == 0
-}
+func (f *Forwarder) takes(dst netip.Addr) bool { return f != nil && covers(f.cfg.Prefixes, dst) }
 
 // enter counts a request from source, or reports false if there are too many.
 func (f *Forwarder) enter(source netip.Addr) bool {
@@ -377,18 +365,25 @@ func (r *ForwardRequest) sendReset(now conn.Time, w *writer) {
 
 // sendUnreachable answers the SYN with an ICMP message that quotes its headers.
 func (r *ForwardRequest) sendUnreachable(now conn.Time, w *writer) {
-	e := r.entry
-	from, to := e.key.local.netip(), e.key.remote.netip()
-	var b [wire.IPv6HeaderLen + 20]byte
-	ip := wire.IP{Src: to, Dst: from, Protocol: wire.ProtocolTCP, HopLimit: 64}
-	ipLen := wire.PutIP(b[:], &ip, 20)
-	syn := wire.TCP{SrcPort: e.key.remotePort(), DstPort: e.key.localPort(), Seq: e.irs, Flags: wire.SYN}
-	n := ipLen + wire.PutTCP(b[ipLen:], &syn)
-	m := wire.ICMP{Type: wire.ICMPv6Unreachable, Code: unreachableCodes[r.reason].v6, Body: b[:n]}
-	if to.Is4() {
-		m.Type, m.Code = wire.ICMPv4Unreachable, unreachableCodes[r.reason].v4
+	k := &r.entry.key
+	var syn [20]byte
+	wire.PutTCP(syn[:], &wire.TCP{SrcPort: k.remotePort(), DstPort: k.localPort(), Seq: r.entry.irs, Flags: wire.SYN})
+	ip := wire.IP{Src: k.remote.netip(), Dst: k.local.netip(), Protocol: wire.ProtocolTCP}
+	r.stack.sendUnreachable(now, w, r.entry.queue, r.reason, &ip, syn[:])
+}
+
+// sendUnreachable sends the source of a packet, of which it quotes the header and the start of the payload, an ICMP message from
+// its destination.
+func (s *Stack) sendUnreachable(now conn.Time, w *writer, queue uint8, reason Unreachable, ip *wire.IP, payload []byte) {
+	b := make([]byte, wire.IPv6HeaderLen+len(payload))
+	ip.HopLimit = s.cfg.HopLimit
+	ipLen := wire.PutIP(b, ip, len(payload))
+	n := ipLen + copy(b[ipLen:], payload)
+	m := wire.ICMP{Type: wire.ICMPv6Unreachable, Code: unreachableCodes[reason].v6, Body: b[:n]}
+	if ip.Is4() {
+		m.Type, m.Code = wire.ICMPv4Unreachable, unreachableCodes[reason].v4
 	}
-	r.stack.sendICMP(now, w, e.queue, from, to, &m)
+	s.sendICMP(now, w, queue, ip.Dst, ip.Src, &m)
 }
 
 // forward makes a request of a SYN to a forwarded address.

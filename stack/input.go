@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"net/netip"
+
 	"minitcp/conn"
 	"minitcp/conn/wire"
 )
@@ -18,7 +20,7 @@ func (q *queue) input(now conn.Time, frame []byte) {
 	payload, err := wire.ParseIP(packet, &q.ip)
 	if err == wire.ErrFragment {
 		q.tap(now, nil)
-		if !q.acceptableAddresses(q.stack.forwarder.Load().takes(q.ip.Dst)) {
+		if !q.acceptableAddresses(s.forwards(q.ip.Dst)) {
 			return
 		}
 		if packet = s.reassemble(now, packet); packet == nil {
@@ -40,8 +42,7 @@ func (q *queue) input(now conn.Time, frame []byte) {
 		return
 	}
 	q.tap(now, nil)
-	forwarded := q.ip.Protocol != wire.ProtocolUDP && s.forwarder.Load().takes(q.ip.Dst)
-	if !q.acceptableAddresses(forwarded) {
+	if !q.acceptableAddresses(s.forwards(q.ip.Dst)) {
 		return
 	}
 	switch {
@@ -56,11 +57,16 @@ func (q *queue) input(now conn.Time, frame []byte) {
 	}
 }
 
+// forwards reports whether packets to dst may be forwarded.
+func (s *Stack) forwards(dst netip.Addr) bool {
+	return s.forwarder.Load().takes(dst) || s.udpForwarder.Load().takes(dst)
+}
+
 // hopLimitExceeded answers a packet to a forwarded address whose TTL or hop limit ends here, as a router does, and reports
 // whether the packet was one [RFC 1812 5.3.1, RFC 4443 3.3].
 func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
 	s := q.stack
-	if s.addresses.contains(q.ip.Dst) || !s.forwarder.Load().takes(q.ip.Dst) {
+	if s.addresses.contains(q.ip.Dst) || !s.forwards(q.ip.Dst) {
 		return false
 	}
 	q.tap(now, nil)

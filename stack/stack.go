@@ -22,19 +22,20 @@ type Stack struct {
 	clock     clock
 	addresses *ownAddresses
 
-	lanes     []lane   // the device's queues
-	wheels    []*wheel // one for each
-	table     *table
-	abandoned abandoned
-	near      []netip.Prefix // addresses of peers that are near
-	early     earlyList      // connections that hold early data
-	timeWaits timeWaits
-	dials     atomic.Uint32 // so far, to spread them over the queues
-	listeners listeners
-	udp       udpPorts
-	forwarder atomic.Pointer[Forwarder]
-	fragments fragments
-	ports     *ports
+	lanes        []lane   // the device's queues
+	wheels       []*wheel // one for each
+	table        *table
+	abandoned    abandoned
+	near         []netip.Prefix // addresses of peers that are near
+	early        earlyList      // connections that hold early data
+	timeWaits    timeWaits
+	dials        atomic.Uint32 // so far, to spread them over the queues
+	listeners    listeners
+	udp          udpPorts
+	forwarder    atomic.Pointer[Forwarder]
+	udpForwarder atomic.Pointer[UDPForwarder]
+	fragments    fragments
+	ports        *ports
 
 	totals     totals
 	icmpLimit  *replyLimit
@@ -145,6 +146,9 @@ func (s *Stack) shut() {
 	}
 	for _, c := range s.udp.all() {
 		c.close(s.end.cause)
+	}
+	if f := s.udpForwarder.Swap(nil); f != nil {
+		f.end(s.end.cause)
 	}
 	s.fragments.close()
 	w := s.borrowWriter()

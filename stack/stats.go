@@ -50,6 +50,10 @@ const (
 	countForwardUnreachable
 	countForwardDropped
 	countForwardAbandoned
+	countFlows
+	countFlowsExpired
+	countFlowsEvicted
+	countFlowsFiltered
 
 	countICMPReceived
 	countICMPSent
@@ -100,6 +104,10 @@ var counterNames = [counters]string{
 	countForwardReset:       "forward-reset",
 	countForwardUnreachable: "forward-unreachable",
 	countForwardDropped:     "forward-dropped",
+	countFlows:              "udp-flows-opened",
+	countFlowsExpired:       "udp-flows-expired",
+	countFlowsEvicted:       "udp-flows-evicted",
+	countFlowsFiltered:      "udp-flows-filtered",
 	countForwardAbandoned:   "forward-abandoned",
 	countICMPReceived:       "icmp-received",
 	countICMPSent:           "icmp-sent",
@@ -145,6 +153,7 @@ func (s *Stack) Stats() Stats {
 		stats["verdict-"+conn.Verdict(v).Name()] = s.totals.verdicts[v].Load()
 	}
 	s.fragments.stats(stats)
+	stats["udp-flows"] = uint64(s.udpForwarder.Load().count())
 	stats["forward-pending"] = uint64(s.forwarder.Load().waiting())
 	stats["connections"] = uint64(s.table.count.Load())
 	return stats

@@ -45,7 +45,9 @@ func (p *pair) dialUDP(remote netip.AddrPort) *UDPConn {
 	return c
 }
 
-func wantDatagram(t *testing.T, c *UDPConn, want string) netip.AddrPort {
+func wantDatagram(t *testing.T, c interface {
+	ReadFromUDPAddrPort([]byte) (int, netip.AddrPort, error)
+}, want string) netip.AddrPort {
 	t.Helper()
 	b := make([]byte, len(want)+1)
 	n, from, err := c.ReadFromUDPAddrPort(b)

@@ -14,7 +14,6 @@ import (
 // inputUDP takes a UDP packet for one of the stack's addresses. The device may have joined datagrams of one flow (UDP
 // segmentation offload); they are cut here.
 func (q *queue) inputUDP(now conn.Time, packet, payload []byte) {
-	s := q.stack
 	var h wire.UDP
 	data, err := wire.ParseUDP(payload, &h)
 	if err != nil {
@@ -26,16 +25,50 @@ func (q *queue) inputUDP(now conn.Time, packet, payload []byte) {
 		return
 	}
 	d := queuedDatagram{remote: netip.AddrPortFrom(q.ip.Src, h.SrcPort), local: q.ip.Dst, ecn: q.ip.ECN()}
-	c := s.udp.find(netip.AddrPortFrom(q.ip.Dst, h.DstPort), d.remote)
+	c, flow := q.findUDP(now, packet, netip.AddrPortFrom(q.ip.Dst, h.DstPort), &d)
 	if c == nil {
-		s.totals.count(dropUDPNoPort)
-		q.inputUnknown(now, packet)
 		return
 	}
 	size := len(data)
 	if q.virtio.GSOType&^wire.GSOECN == wire.GSOUDPL4 && q.virtio.GSOSize > 0 {
 		size = int(q.virtio.GSOSize)
 	}
+	c.deliverAll(d, data, size)
+	if flow != nil {
+		flow.forwarder.handle(flow)
+	}
+}
+
+// findUDP returns the socket for the packet at hand, which holds d and is for to, and the flow that begins with it, if one does.
+// It returns nil after it has answered or counted a packet for which there is no socket.
+func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queuedDatagram) (*udpSocket, *UDPFlow) {
+	s := q.stack
+	if c := s.udp.find(to, d.remote); c != nil {
+		return &c.udpSocket, nil
+	}
+	if f := s.udpForwarder.Load(); f.takes(to.Addr()) {
+		flow, isNew := f.flow(now, d.remote, to)
+		if flow == nil { // the forwarder has ended
+			return nil, nil
+		}
+		d.local, d.remote = d.remote.Addr(), to // as the client's socket sees it
+		if !isNew {
+			return &flow.udpSocket, nil
+		}
+		s.totals.count(countFlows)
+		return &flow.udpSocket, flow
+	}
+	if !s.addresses.contains(to.Addr()) {
+		s.totals.count(dropNotOurs)
+		return nil, nil
+	}
+	s.totals.count(dropUDPNoPort)
+	q.inputUnknown(now, packet)
+	return nil, nil
+}
+
+// deliverAll cuts data into datagrams of size bytes, the last of which may be shorter, and delivers them.
+func (c *udpSocket) deliverAll(d queuedDatagram, data []byte, size int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -49,7 +82,7 @@ func (q *queue) inputUDP(now conn.Time, packet, payload []byte) {
 }
 
 // deliver adds a datagram to the queue of c, whose lock is held, if there is room.
-func (c *UDPConn) deliver(d queuedDatagram) {
+func (c *udpSocket) deliver(d queuedDatagram) {
 	t := &c.stack.totals
 	t.count(countDatagramsReceived)
 	if c.closed != nil || c.queue.bytes+len(d.data)+udpOverhead > c.limit {
@@ -99,7 +132,7 @@ func leastMTU(is4 bool) int {
 }
 
 // mtu returns the largest packet, in bytes, that c sends whole. The lock is held.
-func (c *UDPConn) mtu() int {
+func (c *udpSocket) mtu() int {
 	if c.pathMTU != 0 {
 		return c.pathMTU
 	}
@@ -107,7 +140,7 @@ func (c *UDPConn) mtu() int {
 }
 
 // sendDatagram sends d, whose Remote is set.
-func (c *UDPConn) sendDatagram(d *Datagram) error {
+func (c *udpSocket) sendDatagram(d *Datagram) error {
 	o, err := c.outgoing(d)
 	if err != nil {
 		return err
@@ -127,8 +160,8 @@ type outgoingUDP struct {
 }
 
 // outgoing returns what to send d with, or the error of the call.
-func (c *UDPConn) outgoing(d *Datagram) (o outgoingUDP, err error) {
-	from, err := c.sourceOf(d)
+func (c *udpSocket) outgoing(d *Datagram) (o outgoingUDP, err error) {
+	from, to, err := c.owner.route(d.Local, d.Remote)
 	if err != nil {
 		return o, err
 	}
@@ -144,33 +177,9 @@ func (c *UDPConn) outgoing(d *Datagram) (o outgoingUDP, err error) {
 		c.pending = nil
 		return o, err
 	}
-	o = outgoingUDP{local: from, remote: d.Remote, mtu: c.mtu(), fragment: !c.dontFragment, hopLimit: c.hopLimit}
+	o = outgoingUDP{local: from, remote: to, mtu: c.mtu(), fragment: !c.dontFragment, hopLimit: c.hopLimit}
 	o.trafficClass = c.trafficClass | uint8(d.ECN)
 	return o, nil
-}
-
-// sourceOf returns the address and port that d is sent from.
-func (c *UDPConn) sourceOf(d *Datagram) (netip.AddrPort, error) {
-	if c.remote.IsValid() && !d.Local.IsValid() {
-		return c.binds[0], nil
-	}
-	for _, b := range c.binds {
-		if b.Addr().Is4() != d.Remote.Addr().Is4() {
-			continue
-		}
-		from := b
-		if d.Local.IsValid() {
-			from = netip.AddrPortFrom(d.Local.Unmap(), b.Port())
-			if !b.Addr().IsUnspecified() && b.Addr() != from.Addr() {
-				return from, syscall.EADDRNOTAVAIL
-			}
-		}
-		return c.stack.source(from, d.Remote)
-	}
-	if !d.Remote.Addr().IsValid() {
-		return netip.AddrPort{}, syscall.EDESTADDRREQ
-	}
-	return netip.AddrPort{}, syscall.EAFNOSUPPORT
 }
 
 // maxUDP returns the largest number of bytes of data in a datagram.

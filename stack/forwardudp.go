@@ -1,0 +1,401 @@
+package stack
+
+import (
+	"container/list"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// NATBehavior is the part of a datagram's remote end that mapping or filtering depends on [RFC 4787 4.1, 5].
+type NATBehavior uint8
+
+const (
+	EndpointIndependent NATBehavior = iota
+	AddressDependent
+	AddressAndPortDependent
+)
+
+// String returns the name that RFC 4787 gives the behavior.
+func (b NATBehavior) String() string {
+	names := [...]string{"endpoint-independent", "address-dependent", "address and port-dependent"}
+	if int(b) < len(names) {
+		return names[b]
+	}
+	return fmt.Sprintf("NAT behavior %d", uint8(b))
+}
+
+// ForwardUDPConfig holds the settings of [Stack.ForwardUDP]. The zero value is ready for use.
+type ForwardUDPConfig struct {
+	// Prefixes are the destinations whose datagrams are forwarded. Default: all addresses.
+	Prefixes []netip.Prefix
+	// Mapping decides which datagrams of a client's port are one flow. By default all of them are, whatever their destination,
+	// which games, telephony and connections that migrate depend on [RFC 4787 REQ-1].
+	Mapping NATBehavior
+	// Filtering decides from which remote ends datagrams reach the client: by default from all, otherwise from those the
+	// client has sent a datagram to, of which a flow remembers the last 128 [RFC 4787 REQ-8].
+	Filtering NATBehavior
+	// Timeout is the time after which a flow without datagrams ends, default 5 minutes [RFC 4787 REQ-5]. DNSTimeout is the
+	// same after an answer from port 53, default 30 seconds.
+	Timeout, DNSTimeout time.Duration
+	// MaxFlows is the number of flows, default 16384, and MaxFlowsPerSource the number of those of one source, an IPv4 address
+	// or an IPv6 network of 64 bits, default 4096. A new flow beyond them ends the flow that has been idle for the longest
+	// time: of all, or of the source.
+	MaxFlows          int
+	MaxFlowsPerSource int
+}
+
+// UDPForwarder takes datagrams to addresses that are not the stack's. See [Stack.ForwardUDP].
+type UDPForwarder struct {
+	stack  *Stack
+	cfg    ForwardUDPConfig
+	handle func(*UDPFlow)
+
+	mu      sync.Mutex
+	closed  bool
+	flows   map[flowKey]*UDPFlow
+	sources map[netip.Addr]*list.List // of flows, from the one idle for the longest time
+	idle    list.List                 // flows that end after Timeout, from the one idle for the longest time
+	dns     list.List                 // flows that end after DNSTimeout, likewise
+	timer   *time.Timer
+	at      conn.Time // when the timer fires; conn.Never: it is not set
+}
+
+// flowKey names a flow: the client's end, and as much of the remote end as the mapping depends on.
+type flowKey struct{ client, remote netip.AddrPort }
+
+// UDPFlow stands for a client's socket. Reads return the datagrams that the client sends, with their destinations. Writes go to
+// the client, with the address given as their source. It implements [net.PacketConn]; its methods may be called from many
+// goroutines at once.
+//
+// A flow ends when the application closes it, when it has been idle, when there are too many, and with the forwarder. Calls then
+// return [net.ErrClosed].
+type UDPFlow struct {
+	udpSocket
+	forwarder *UDPForwarder
+	key       flowKey
+
+	// Guarded by the forwarder's lock.
+	last     conn.Time        // the last datagram in either direction
+	contacts []netip.AddrPort // remote ends that the client has sent to; unused with endpoint-independent filtering
+	timeouts *list.List       // idle or dns
+	place    *list.Element    // in it; nil when the flow has ended
+	bySource *list.Element
+}
+
+// maxContacts is the number of remote ends that a flow remembers.
+const maxContacts = 128
+
+// ForwardUDP makes the stack take datagrams to the addresses of cfg.Prefixes, whatever their port. It calls handle for each new
+// flow, whose first datagram is ready to be read. Sockets come before the forwarder. Handle is called on the goroutine that
+// reads the device and must not block.
+//
+// A stack has one UDP forwarder at a time: the error is one for which errors.Is finds syscall.EADDRINUSE, or syscall.EINVAL, or
+// what [Stack.Err] returns.
+func (s *Stack) ForwardUDP(cfg ForwardUDPConfig, handle func(*UDPFlow)) (*UDPForwarder, error) {
+	if handle == nil {
+		return nil, fmt.Errorf("stack: ForwardUDP: handle is nil: %w", syscall.EINVAL)
+	}
+	if err := checkForwardPrefixes(cfg.Prefixes); err != nil {
+		return nil, fmt.Errorf("stack: ForwardUDP: %w", err)
+	}
+	for _, b := range []NATBehavior{cfg.Mapping, cfg.Filtering} {
+		if b > AddressAndPortDependent {
+			return nil, fmt.Errorf("stack: ForwardUDP: unknown %v: %w", b, syscall.EINVAL)
+		}
+	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = 5 * time.Minute
+	}
+	if cfg.DNSTimeout <= 0 {
+		cfg.DNSTimeout = 30 * time.Second
+	}
+	if cfg.MaxFlows <= 0 {
+		cfg.MaxFlows = 16384
+	}
+	if cfg.MaxFlowsPerSource <= 0 {
+		cfg.MaxFlowsPerSource = 4096
+	}
+	if err := s.refusal(); err != nil {
+		return nil, err
+	}
+	f := &UDPForwarder{stack: s, cfg: cfg, handle: handle, flows: make(map[flowKey]*UDPFlow), sources: make(map[netip.Addr]*list.List), at: conn.Never}
+	if !s.udpForwarder.CompareAndSwap(nil, f) {
+		return nil, fmt.Errorf("stack: there is a UDP forwarder already: %w", syscall.EADDRINUSE)
+	}
+	return f, nil
+}
+
+// checkForwardPrefixes returns an error that names the first prefix that cannot be forwarded.
+func checkForwardPrefixes(prefixes []netip.Prefix) error {
+	for _, p := range prefixes {
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return fmt.Errorf("%v is not a prefix of IPv4 or IPv6: %w", p, syscall.EINVAL)
+		}
+	}
+	return nil
+}
+
+// covers reports whether a is in one of the prefixes, or there are none.
+func covers(prefixes []netip.Prefix, a netip.Addr) bool {
+	return len(prefixes) == 0 || slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// takes reports whether datagrams to dst are forwarded. It may be called with nil.
+func (f *UDPForwarder) takes(dst netip.Addr) bool { return f != nil && covers(f.cfg.Prefixes, dst) }
+
+// Close stops forwarding and ends all flows.
+func (f *UDPForwarder) Close() error {
+	if !f.stack.udpForwarder.CompareAndSwap(f, nil) {
+		return fmt.Errorf("stack: the UDP forwarder is closed: %w", syscall.EINVAL)
+	}
+	f.end(net.ErrClosed)
+	return nil
+}
+
+// end ends all flows with a cause. No flow begins afterwards.
+func (f *UDPForwarder) end(cause error) {
+	f.mu.Lock()
+	f.closed = true
+	var ended []*UDPFlow
+	for _, flow := range f.flows {
+		ended = append(ended, flow)
+		f.remove(flow)
+	}
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+	f.mu.Unlock()
+	for _, flow := range ended {
+		flow.close(cause)
+	}
+}
+
+// count returns the number of flows. It may be called with nil.
+func (f *UDPForwarder) count() int {
+	if f == nil {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.flows)
+}
+
+// reduce returns as much of a remote end as b depends on.
+func reduce(b NATBehavior, remote netip.AddrPort) netip.AddrPort {
+	switch b {
+	case AddressDependent:
+		return netip.AddrPortFrom(remote.Addr(), 0)
+	case AddressAndPortDependent:
+		return remote
+	}
+	return netip.AddrPort{}
+}
+
+// flow returns the flow for a datagram from client to remote, which may be new. It is nil when the forwarder has ended.
+func (f *UDPForwarder) flow(now conn.Time, client, remote netip.AddrPort) (flow *UDPFlow, isNew bool) {
+	k := flowKey{client, reduce(f.cfg.Mapping, remote)}
+	f.mu.Lock()
+	flow = f.flows[k]
+	var ended *UDPFlow
+	if flow == nil && !f.closed {
+		ended = f.makeRoom(client)
+		flow, isNew = f.add(k), true
+	}
+	if flow != nil {
+		f.note(now, flow, &f.idle)
+		flow.contact(remote)
+	}
+	f.mu.Unlock()
+	if ended != nil {
+		f.stack.totals.count(countFlowsEvicted)
+		ended.close(net.ErrClosed)
+	}
+	return flow, isNew
+}
+
+// makeRoom removes the flow that ends for a new one of the client's, if one must. The lock is held, here and below.
+func (f *UDPForwarder) makeRoom(client netip.AddrPort) *UDPFlow {
+	var oldest *list.Element
+	if l := f.sources[sourceOf(client.Addr())]; l != nil && l.Len() >= f.cfg.MaxFlowsPerSource {
+		oldest = l.Front()
+	} else if len(f.flows) >= f.cfg.MaxFlows {
+		a, b := f.idle.Front(), f.dns.Front()
+		if oldest = a; a == nil || b != nil && b.Value.(*UDPFlow).last < a.Value.(*UDPFlow).last {
+			oldest = b
+		}
+	}
+	if oldest == nil {
+		return nil
+	}
+	flow := oldest.Value.(*UDPFlow)
+	f.remove(flow)
+	return flow
+}
+
+func (f *UDPForwarder) add(k flowKey) *UDPFlow {
+	flow := &UDPFlow{forwarder: f, key: k}
+	flow.addr = k.client
+	flow.init(f.stack, flow)
+	f.flows[k] = flow
+	flow.timeouts = &f.idle
+	flow.place = f.idle.PushBack(flow)
+	source := sourceOf(k.client.Addr())
+	l := f.sources[source]
+	if l == nil {
+		l = list.New()
+		f.sources[source] = l
+	}
+	flow.bySource = l.PushBack(flow)
+	return flow
+}
+
+// remove takes a flow out of all lists.
+func (f *UDPForwarder) remove(flow *UDPFlow) {
+	if flow.place == nil {
+		return
+	}
+	delete(f.flows, flow.key)
+	flow.timeouts.Remove(flow.place)
+	flow.place = nil
+	source := sourceOf(flow.key.client.Addr())
+	l := f.sources[source]
+	if l.Remove(flow.bySource); l.Len() == 0 {
+		delete(f.sources, source)
+	}
+}
+
+// note records a datagram of the flow, which from now on ends after the time of the list given.
+func (f *UDPForwarder) note(now conn.Time, flow *UDPFlow, timeouts *list.List) {
+	flow.last = now
+	f.sources[sourceOf(flow.key.client.Addr())].MoveToBack(flow.bySource)
+	if flow.timeouts == timeouts {
+		timeouts.MoveToBack(flow.place)
+	} else {
+		flow.timeouts.Remove(flow.place)
+		flow.timeouts, flow.place = timeouts, timeouts.PushBack(flow)
+	}
+	if timeouts == &f.dns && now.Add(f.cfg.DNSTimeout) < f.at || f.at == conn.Never {
+		f.arm(now)
+	}
+}
+
+// arm sets the timer for the flow that ends next, if there is one.
+func (f *UDPForwarder) arm(now conn.Time) {
+	next := conn.Never
+	if e := f.idle.Front(); e != nil {
+		next = e.Value.(*UDPFlow).last.Add(f.cfg.Timeout)
+	}
+	if e := f.dns.Front(); e != nil {
+		next = min(next, e.Value.(*UDPFlow).last.Add(f.cfg.DNSTimeout))
+	}
+	f.at = next
+	switch left := next.Sub(now); {
+	case next == conn.Never || f.closed:
+	case f.timer == nil:
+		f.timer = time.AfterFunc(left, f.expire)
+	default:
+		f.timer.Reset(left)
+	}
+}
+
+// expire is the timer's function: it ends flows that have been idle.
+func (f *UDPForwarder) expire() {
+	now := f.stack.clock.now()
+	var ended []*UDPFlow
+	f.mu.Lock()
+	for _, l := range []struct {
+		list    *list.List
+		timeout time.Duration
+	}{{&f.idle, f.cfg.Timeout}, {&f.dns, f.cfg.DNSTimeout}} {
+		for e := l.list.Front(); e != nil && e.Value.(*UDPFlow).last.Add(l.timeout) <= now; e = l.list.Front() {
+			flow := e.Value.(*UDPFlow)
+			f.remove(flow)
+			ended = append(ended, flow)
+		}
+	}
+	f.arm(now)
+	f.mu.Unlock()
+	for _, flow := range ended {
+		f.stack.totals.count(countFlowsExpired)
+		flow.close(net.ErrClosed)
+	}
+}
+
+// contact remembers that the client has sent to remote. The forwarder's lock is held.
+func (c *UDPFlow) contact(remote netip.AddrPort) {
+	b := c.forwarder.cfg.Filtering
+	if b == EndpointIndependent {
+		return
+	}
+	remote = reduce(b, remote)
+	if i := slices.Index(c.contacts, remote); i >= 0 {
+		c.contacts = slices.Delete(c.contacts, i, i+1)
+	} else if len(c.contacts) == maxContacts {
+		c.contacts = slices.Delete(c.contacts, 0, 1)
+	}
+	c.contacts = append(c.contacts, remote)
+}
+
+// route implements udpOwner. It refuses datagrams that the filtering keeps from the client.
+func (c *UDPFlow) route(_ netip.Addr, from netip.AddrPort) (_, to netip.AddrPort, err error) {
+	f := c.forwarder
+	to = c.key.client
+	switch {
+	case from.Addr().Is4() != to.Addr().Is4():
+		return from, to, syscall.EAFNOSUPPORT
+	case !from.Addr().IsValid(), f.stack.addresses.isGroup(from.Addr()):
+		return from, to, syscall.EADDRNOTAVAIL
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if b := f.cfg.Filtering; b != EndpointIndependent && !slices.Contains(c.contacts, reduce(b, from)) {
+		f.stack.totals.count(countFlowsFiltered)
+		return from, to, syscall.EPERM
+	}
+	if c.place == nil {
+		return from, to, net.ErrClosed
+	}
+	timeouts := &f.idle
+	if from.Port() == dnsPort {
+		timeouts = &f.dns
+	}
+	f.note(f.stack.clock.now(), c, timeouts)
+	return from, to, nil
+}
+
+const dnsPort = 53
+
+// forget implements udpOwner.
+func (c *UDPFlow) forget() {
+	c.forwarder.mu.Lock()
+	defer c.forwarder.mu.Unlock()
+	c.forwarder.remove(c)
+}
+
+// SendUnreachable sends the client an ICMP message: its datagram to destination did not arrive, for the reason given. Linux
+// clients with a connected socket get the error of the reason.
+func (c *UDPFlow) SendUnreachable(destination netip.AddrPort, reason Unreachable) error {
+	destination = unmapped(destination)
+	client := c.key.client
+	switch {
+	case int(reason) >= len(unreachableCodes):
+		return c.opError("write", nil, fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
+	case destination.Addr().Is4() != client.Addr().Is4():
+		return c.opError("write", nil, syscall.EAFNOSUPPORT)
+	}
+	var datagram [wire.UDPHeaderLen]byte
+	wire.PutUDP(datagram[:], client.Port(), destination.Port(), 0)
+	s := c.stack
+	w := s.borrowWriter()
+	defer s.returnWriter(w)
+	s.sendUnreachable(s.clock.now(), w, 0, reason, &wire.IP{Src: client.Addr(), Dst: destination.Addr(), Protocol: wire.ProtocolUDP}, datagram[:])
+	return nil
+}
