@@ -2,9 +2,9 @@ package conn
 
 import "time"
 
-// Connections that receive bulk data over a near path (see [Open]) share 4 MiB of receive window, about the size of a cache. On such a
-// path what a window permits waits in the device's queue and in memory, not on the way, so a larger sum makes each byte
-// cost more and does not make the path faster. A window that the application has set is not reduced.
+// Connections that receive bulk data over a near path (see [Open]) share 4 MiB of receive window, about the size of a cache.
+// On such a path the data that a window permits waits in the device's queue and in memory, not on the way, so a larger sum
+// makes each byte cost more and does not make the path faster. A window that the application has set is not reduced.
 
 // Counter is a number that the connections of one [Config] share. The *atomic.Int64 of package sync/atomic is one.
 type Counter interface {
