@@ -394,6 +394,36 @@ func TestZeroWindowProbe(t *testing.T) {
 	o.want(segment{flags: ack, seq: 2, ack: 1, data: "ello"})
 }
 
+// An ACK without data that begins before RCV.NXT counts while the peer's window has shrunk below SND.MAX, and only then: the
+// peer numbers its segments from the edge of our window, which has shrunk below its own SND.MAX.
+func TestBothWindowsShrank(t *testing.T) {
+	for _, shrunk := range []bool{true, false} {
+		o := established(t, Config{})
+		o.write(string(make([]byte, 3*1460)))
+		for o.c.Transmit(o.now, 1, &o.last) {
+		}
+		o.in(segment{flags: wire.ACK, seq: 1, ack: 1, data: "hello"})
+		o.read("hello", nil)
+		inFlight := int64(3 * 1460)
+		if shrunk {
+			o.in(segment{flags: wire.ACK, seq: 6, ack: 1461, window: 100})
+			inFlight -= 1460
+		}
+		if got := o.c.Info(o.now).InFlight; got != inFlight {
+			t.Fatalf("%d bytes in flight, want %d", got, inFlight)
+		}
+		if v := o.in(segment{flags: wire.ACK, seq: 3, ack: 3*1460 + 1}); v != VerdictDuplicate {
+			t.Errorf("the verdict is %v", v)
+		}
+		if shrunk {
+			inFlight = 0
+		}
+		if got := o.c.Info(o.now).InFlight; got != inFlight {
+			t.Errorf("the window has shrunk: %v; %d bytes in flight after the ACK, want %d", shrunk, got, inFlight)
+		}
+	}
+}
+
 // Both ends probe each other's closed window, and both take the octet: what the peer sends is then one octet behind, but says
 // that it took ours.
 func TestCrossedProbes(t *testing.T) {
