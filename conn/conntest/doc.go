@@ -5,6 +5,7 @@
 //	end.go         End: one of them, its application and its driver
 //	link.go        Link: what a network does to packets; fate.go: to one of them; pipe.go, codel.go: in a queue
 //	box.go         Box: a middlebox or hostile peer between them
+//	reboot.go      Reboot: the loss of everything an end knows
 //	rates.go       rates that vary, as those of a cellular network
 //	carry.go       how they get from one end to the other; flight.go: those on their way; event.go: who is told of it
 //	scenario.go    Scenario: a link and connections over it, drawn from a seed; simulation.go, application.go: how it is played

@@ -169,13 +169,19 @@ func (p *Pair) Settle(e *End) {
 
 // receive gives a segment to the end it is for, whatever that is now.
 func (p *Pair) receive(k *packet) {
+	p.reboot()
+	k.to = p.current(k.to)
 	e, s := k.to, &k.seg
 	p.Link.Box.change(p, k)
 	before, verdict := e.State(), conn.VerdictIgnored
 	m := e.machine()
 	switch {
 	case m != nil:
-		e.Monitor.Received(s)
+		if k.from == e.peer || s.TCP.Flags.Has(wire.RST) {
+			e.Monitor.Received(s)
+		} else { // of another incarnation: its window is another's
+			e.Monitor.Called()
+		}
 		e.Pages.offer(s)
 		if verdict = m.Receive(p.Now, s); e.Conn == nil && e.Embryo.State() == conn.EmbryoReady {
 			e.Conn, e.Embryo = e.Embryo.Establish(p.Now), nil
@@ -184,7 +190,11 @@ func (p *Pair) receive(k *packet) {
 		}
 		e.Pages.offered(s)
 		e.took(k, verdict)
-		if verdict == conn.VerdictOldTimestamp && p.Link.inOrder() && p.Fate == nil {
+		if p.reopens(e, verdict) {
+			p.receive(k)
+			return
+		}
+		if verdict == conn.VerdictOldTimestamp && k.from == e.peer && p.Link.inOrder() && p.Fate == nil {
 			p.check(fmt.Errorf("TSVal %d is too old for PAWS, on a link that keeps the order: %v", s.TCP.Options.TSVal, k.note), e)
 		}
 	case e.Listening && !e.over && s.TCP.Flags&(wire.SYN|wire.ACK|wire.RST|wire.FIN) == wire.SYN:

@@ -51,6 +51,11 @@ func (l *Link) inOrder() bool {
 	return l.Jitter == 0 && len(l.Changes) == 0 && l.Duplication == 0 && l.Reordering == 0 && l.ACKThinning == 0
 }
 
+// lossless reports whether every packet arrives.
+func (l *Link) lossless() bool {
+	return l.Loss == 0 && l.ACKLoss == 0 && l.Corruption == 0 && l.Burst.Begin == 0 && len(l.Outages) == 0 && l.Queue == 0 && l.Periodic.Of == 0
+}
+
 // Change is a new route.
 type Change struct {
 	At    time.Duration // from when on

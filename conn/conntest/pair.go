@@ -24,6 +24,8 @@ type Pair struct {
 	// Trace is told of everything that leaves an end, arrives, or gets lost. Nil: nobody is.
 	Trace func(*Event)
 
+	rebooting *rebooting // nil: no end does
+
 	dialAt conn.Time // when A does; Never: it is told to, or has
 	flying flight
 	rng    *rand.Rand
@@ -96,7 +98,7 @@ func (p *Pair) applications() {
 
 // next is when something is due.
 func (p *Pair) next() conn.Time {
-	next := min(p.dialAt, p.flying.next())
+	next := min(p.dialAt, p.flying.next(), p.rebooting.next(p.Now))
 	for _, e := range []*End{p.A, p.B} {
 		if m := e.machine(); m != nil {
 			next = min(next, m.Deadline())
@@ -111,6 +113,7 @@ func (p *Pair) next() conn.Time {
 // advance does what is due at an instant.
 func (p *Pair) advance(now conn.Time) {
 	p.Now = max(p.Now, now)
+	p.reboot()
 	if p.dialAt <= p.Now {
 		p.dialAt = conn.Never
 		p.Dial(p.A)

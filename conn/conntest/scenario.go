@@ -17,6 +17,7 @@ type Scenario struct {
 	MTU    int
 	Header int // octets of IP header
 	Flows  []Flow
+	Reboot Reboot
 }
 
 // Flow is one of the connections.
@@ -58,8 +59,11 @@ func Draw(seed uint64) Scenario {
 		}
 	}
 	s.Link.Box = d.box()
-	if d.one(100) {
+	switch {
+	case d.one(100):
 		d.holes(&s)
+	case !s.Link.Box.on() && d.one(20):
+		d.reboot(&s)
 	}
 	return s
 }
@@ -73,6 +77,14 @@ func (d *lots) holes(s *Scenario) {
 	s.Link.Periodic = Periodic{At: at, To: at + 2*s.Link.Delay, Of: 2 + d.IntN(6)}
 	s.Flows = s.Flows[:1]
 	s.Flows[0] = Flow{Controller: s.Flows[0].Controller, Up: Side{Octets: 3_000_000 + d.IntN(3_000_000)}, Down: Side{Octets: d.IntN(3000)}}
+}
+
+// reboot makes an end of a scenario with one connection lose its state.
+func (d *lots) reboot(s *Scenario) {
+	s.Flows = s.Flows[:1]
+	s.Reboot = Reboot{At: pick(d, d.upTo(200*ms), d.upTo(500*ms), d.upTo(2*time.Second), d.upTo(65*time.Second)), Of: pick(d, "a", "b")}
+	s.Reboot.Down = pick(d, ms, d.upTo(time.Second), d.upTo(10*time.Second))
+	s.Config.KeepAlive = rebootKeepAlive
 }
 
 // box draws odd and hostile peers. It is drawn last: everything else of a scenario is as it was without.
@@ -248,6 +260,9 @@ func (s Scenario) String() string {
 		if f.feature == conn.Disabled {
 			fmt.Fprintf(&b, " no-%s", f.name)
 		}
+	}
+	if s.Reboot.Of != "" {
+		add("reboot", fmt.Sprintf("%+v", s.Reboot))
 	}
 	add("nagle", c.Nagle == conn.Nagle)
 	add("ecn", c.ECN)

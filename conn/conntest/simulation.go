@@ -1,7 +1,7 @@
 package conntest
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -13,23 +13,12 @@ import (
 // the number of its flow.
 func (s Scenario) Run(trace func(flow int, v *Event)) error {
 	var g Group
-	for i, f := range s.Flows {
-		cfg := s.Config
-		cfg.CongestionControl = f.Controller
-		link := s.Link
-		link.Delay += f.Delay
-		p := NewPair(s.Seed+uint64(i)<<32, cfg, link)
-		for _, e := range []*End{p.A, p.B} {
-			e.Open.MTU, e.Open.IPHeader = s.MTU, s.Header
-			e.Monitor = Monitor{MTU: s.MTU, IPHeader: s.Header}
-		}
-		p.A.ToSend, p.B.ToSend = fill(s.Seed, f.Up.Octets), fill(s.Seed+1, f.Down.Octets)
-		p.A.App = (&application{Side: f.Up, theirs: f.Down, dials: true}).run
-		p.B.App = (&application{Side: f.Down, theirs: f.Up}).run
+	for i := range s.Flows {
+		p := s.pair(i)
 		if trace != nil {
 			p.Trace = func(v *Event) { trace(i, v) }
 		}
-		p.DialAt(conn.Time(f.Start))
+		p.DialAt(conn.Time(s.Flows[i].Start))
 		g = append(g, p)
 	}
 	g.Share()
@@ -37,11 +26,57 @@ func (s Scenario) Run(trace func(flow int, v *Event)) error {
 		return err
 	}
 	for i, p := range g {
-		if err := errors.Join(p.Finished(), p.A.needless(&p.Link), p.B.needless(&p.Link), p.A.idleTimeouts(p), p.B.idleTimeouts(p)); err != nil {
+		if err := p.played(); err != nil {
 			return fmt.Errorf("flow %d: at %v: %w", i, time.Duration(p.Now), err)
 		}
 	}
 	return nil
+}
+
+// played returns the first rule that the pair has broken by its end.
+func (p *Pair) played() error {
+	if err := cmp.Or(p.err, p.rebooting.check(), p.Finished()); err != nil {
+		return err
+	}
+	return cmp.Or(p.A.needless(&p.Link), p.B.needless(&p.Link), p.A.idleTimeouts(p), p.B.idleTimeouts(p))
+}
+
+// pair returns the ends of a flow and the link between them.
+func (s *Scenario) pair(i int) *Pair {
+	f, cfg, link := s.Flows[i], s.Config, s.Link
+	cfg.CongestionControl = f.Controller
+	link.Delay += f.Delay
+	first := cfg
+	if s.Reboot.Of != "" {
+		first.R2 = rebootR2
+	}
+	p := NewPair(s.Seed+uint64(i)<<32, first, link)
+	s.furnish(p.A, f.Up, f.Down, s.Seed)
+	s.furnish(p.B, f.Down, f.Up, s.Seed+1)
+	if s.Reboot.Of == "" {
+		return p
+	}
+	p.rebooting = &rebooting{Reboot: s.Reboot, successor: func(old *End) *End {
+		// No number of the earlier incarnation is in the window of the new one.
+		n := newEnd(old.Name, cfg, old.Open.ISS+1<<31)
+		n.Open.TSOffset = p.rng.Uint32()
+		n.Listening = old.Listening
+		if old == p.A {
+			s.furnish(n, f.Up, f.Down, s.Seed+2)
+		} else {
+			s.furnish(n, f.Down, f.Up, s.Seed+3)
+		}
+		return n
+	}}
+	return p
+}
+
+// furnish gives an end its place in the network, its application and its data.
+func (s *Scenario) furnish(e *End, side, theirs Side, seed uint64) {
+	e.Open.MTU, e.Open.IPHeader = s.MTU, s.Header
+	e.Monitor = Monitor{MTU: s.MTU, IPHeader: s.Header}
+	e.ToSend = fill(seed, side.Octets)
+	e.App = (&application{Side: side, theirs: theirs, dials: !e.Listening}).run
 }
 
 // fill returns n octets that are not like each other.

@@ -87,6 +87,8 @@ func (p *Pair) patience(e *End, i *conn.Info) string {
 		return "nothing to send"
 	case e.peer.Conn != nil && e.peer.Conn.Info(p.Now).Unread > 0:
 		return "the peer's application is not reading"
+	case p.rebooting != nil && e == p.rebooting.survivor:
+		return "the peer has rebooted"
 	case p.Link.Box.shrinks(e.peer, p.Now) != nil:
 		return "the peer's window has shrunk"
 	case e.peer.Pages.Exhausted():
