@@ -230,13 +230,13 @@ func TestDrawings(t *testing.T) {
 // An arrow is as wide as the space between the rails, even if its label leaves no room for a line.
 func TestArrowWidth(t *testing.T) {
 	const middle = 20
-	for _, fate := range []fate{arrived, rejected, wasted} {
+	for _, o := range []outcome{arrived, rejected, lost} {
 		for _, outgoing := range []bool{true, false} {
 			for n := range middle - len("---  >") + 1 {
 				label := strings.Repeat("x", n)
-				got := arrow(&segment{fate: fate, outgoing: outgoing}, label, middle)
+				got := arrow(&segment{outcome: o, outgoing: outgoing}, label, middle)
 				if len(got) != middle || !strings.Contains(got, label) {
-					t.Errorf("fate %d, outgoing %v: %q is %d wide, want %d", fate, outgoing, got, len(got), middle)
+					t.Errorf("outcome %d, outgoing %v: %q is %d wide, want %d", o, outgoing, got, len(got), middle)
 				}
 			}
 		}
