@@ -74,9 +74,8 @@ func (r *row) take(ctx context.Context, e *entry, round int, scale func(time.Dur
 	return s, errors.Join(err, m.end())
 }
 
-// run starts the processes and connections, and measures.
-func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.Duration) error {
-	defer context.AfterFunc(ctx, func() { m.abort(context.Cause(ctx)) })()
+// start starts the processes and connections, and waits until they are established.
+func (m *measurement) start() error {
 	for _, name := range m.entry.flows {
 		if m.processes[name] != nil {
 			continue
@@ -105,6 +104,15 @@ func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.
 		if err := c.Ready(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// run measures a TCP.
+func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.Duration) error {
+	defer context.AfterFunc(ctx, func() { m.abort(context.Cause(ctx)) })()
+	if err := m.start(); err != nil {
+		return err
 	}
 	if err := m.wait(ctx, warmup); err != nil {
 		return err

@@ -84,6 +84,18 @@ idle      floor          50.0  50.0–50.0  bytes         –                 �
 	}
 }
 
+// A table whose lines differ in the first column has no empty lines.
+func TestWriteTextUngrouped(t *testing.T) {
+	var b strings.Builder
+	table := Table{Lines: [][]string{{"after", "MB"}, {"start", "14"}, {"up", "9"}}, Words: []int{0}}
+	if err := table.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.String(), "after  MB\nstart  14\nup      9\n"; got != want {
+		t.Errorf("the table is\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestWriteMarkdown(t *testing.T) {
 	var b strings.Builder
 	if err := NewTable(rows()[:2]).WriteMarkdown(&b); err != nil {

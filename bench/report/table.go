@@ -92,7 +92,7 @@ func NewTable(rows []Row) *Table {
 	return t
 }
 
-// WriteText writes the table for a terminal, with an empty line wherever the first column changes.
+// WriteText writes the table for a terminal, with an empty line wherever the first column changes if it groups lines.
 func (t *Table) WriteText(w io.Writer) error {
 	widths := make([]int, len(t.Lines[0]))
 	for _, line := range t.Lines {
@@ -102,7 +102,7 @@ func (t *Table) WriteText(w io.Writer) error {
 	}
 	var b strings.Builder
 	for i, line := range t.Lines {
-		if i > 0 && line[0] != t.Lines[i-1][0] {
+		if i > 0 && line[0] != t.Lines[i-1][0] && t.grouped() {
 			b.WriteByte('\n')
 		}
 		padded := make([]string, len(line))
@@ -114,6 +114,16 @@ func (t *Table) WriteText(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// grouped reports whether several lines have the same first column.
+func (t *Table) grouped() bool {
+	for i, line := range t.Lines[1:] {
+		if line[0] == t.Lines[i][0] {
+			return true
+		}
+	}
+	return false
 }
 
 func pad(s string, width int, word bool) string {
