@@ -23,6 +23,20 @@ const CongestionControl = "cubic"
 func startKernel(s *services) error { return startKernelAt(s, ServerAddress.Addr(), CongestionControl) }
 
 func startKernelAt(s *services, address netip.Addr, control string) error {
+	for _, port := range ports {
+		l, err := listenKernel(netip.AddrPortFrom(address, port), control)
+		if err != nil {
+			return err
+		}
+		go s.accept(l, port)
+	}
+	s.recoveries = kernelRecoveries
+	return nil
+}
+
+// listenKernel returns a listener of the kernel's TCP whose connections have the congestion control, which they inherit
+// from the socket of the listener.
+func listenKernel(address netip.AddrPort, control string) (net.Listener, error) {
 	config := net.ListenConfig{
 		KeepAlive: -1, // none, as in the other targets
 		Control: func(_, _ string, raw syscall.RawConn) (err error) {
@@ -35,15 +49,7 @@ func startKernelAt(s *services, address netip.Addr, control string) error {
 			return failed
 		},
 	}
-	for _, port := range ports {
-		l, err := config.Listen(context.Background(), "tcp4", netip.AddrPortFrom(address, port).String())
-		if err != nil {
-			return err
-		}
-		go s.accept(l, port)
-	}
-	s.recoveries = kernelRecoveries
-	return nil
+	return config.Listen(context.Background(), "tcp4", address.String())
 }
 
 // kernelRecoveries returns counts of all sockets of the namespace. The file has lines of names, each with a line of
