@@ -205,7 +205,7 @@ func (c *Conn) orphanTimeout(now Time) {
 		c.abort(ErrLingerTimeout)
 	case now < silent:
 		c.active.timer.orphan = silent
-	case c.cfg.Pages.Scarce():
+	case c.cfg.Pressure.Level() >= buffer.Scarce:
 		c.abort(c.timeoutError())
 	default:
 		c.active.timer.orphan = now.Add(orphanSilence)

@@ -3,6 +3,7 @@ package conn
 import (
 	"time"
 
+	"minitcp/conn/buffer"
 	"minitcp/conn/seq"
 )
 
@@ -110,7 +111,7 @@ func (c *Conn) receiveLimit() int { return c.within(c.bulkShare(c.rcv.limit)) }
 func (c *Conn) sendBufferLimit() int {
 	limit := c.snd.limit
 	if limit > leastShare && !c.snd.fixed && c.path.near {
-		limit = min(limit, max(c.cfg.Pages.Share(), leastShare))
+		limit = min(limit, max(c.cfg.Pressure.Share(), leastShare))
 	}
 	return c.within(limit)
 }
@@ -120,28 +121,28 @@ func (c *Conn) sendRoom() int { return c.sendBufferLimit() - c.snd.buf.Size() }
 
 // within is the limit, or less when memory is scarce.
 func (c *Conn) within(limit int) int {
-	if limit > scarceBuffer && c.cfg.Pages.Scarce() {
+	if limit > scarceBuffer && c.cfg.Pressure.Level() >= buffer.Scarce {
 		return scarceBuffer
 	}
 	return limit
 }
 
-// mayKeep reports whether there is memory for n bytes at the given place. Early data is not kept while memory is scarce, or
-// while that of the connection keeps more than twice its window in use: the peer sends it again. The window has promised
-// room for data in order: it is kept until memory is exhausted, and from then on up to the 64 KiB that every connection may
-// hold, so that each goes on.
+// mayKeep reports whether there is memory for n bytes at the given position. Data out of order is dropped while memory is
+// scarce, or while such data of this connection takes more than twice its window, and the peer retransmits it. Data in order
+// has room in the advertised window. It is kept until memory is exhausted, and then up to the 64 KiB that every connection
+// may hold, so that each makes progress.
 //
-// Deviation: early data that is dropped here is not reported in a SACK block; RFC 2018 8 has the newest segment reported
-// even so. The sender would take it for delivered, and repeat it after a timeout only.
+// Deviation: RFC 2018 8 requires a SACK block for the newest segment even if its data is dropped. There is none here. The
+// sender would take the data for delivered, and retransmit it only after a timeout.
 func (c *Conn) mayKeep(at seq.Offset, n int) bool {
-	b, pages := &c.rcv.buf, c.cfg.Pages
+	b, level := &c.rcv.buf, c.cfg.Pressure.Level()
 	if at > b.Next() && b.OutOfOrderMemory() > 2*int(c.rcv.edge-b.Next())+scarceBuffer {
 		return false
 	}
-	if !pages.Scarce() {
+	if level < buffer.Scarce {
 		return true
 	}
-	return at <= b.Next() && (b.Readable()+n <= scarceBuffer || b.Readable() == 0 || !pages.Exhausted())
+	return at <= b.Next() && (b.Readable()+n <= scarceBuffer || b.Readable() == 0 || level < buffer.Exhausted)
 }
 
 // SetReceiveBuffer sets the most unread octets to hold, 2048 to 1 GiB; the buffer does not size itself any more. The window

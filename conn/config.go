@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"math"
 	"time"
 
 	"minitcp/conn/buffer"
@@ -75,8 +74,8 @@ type Config struct {
 
 	// Pool allocates the memory of the buffers. Default: the garbage collector.
 	Pool buffer.Pool
-	// Pages limits that memory. Default: nothing does.
-	Pages Pages
+	// Pressure limits that memory. Default: there is no limit.
+	Pressure buffer.Pressure
 	// BulkReceivers counts the connections that receive bulk data, for all connections of a stack. While n > 1 of them do so
 	// over a near path, the receive window of each is at most 4 MiB/n, and 128 KiB at least: 512 KiB for 8, 128 KiB for 32
 	// and more. Default: none, the windows do not depend on each other.
@@ -148,8 +147,8 @@ func (cfg Config) WithDefaults() Config {
 	if cfg.Pool == nil {
 		cfg.Pool = buffer.Heap{}
 	}
-	if cfg.Pages == nil {
-		cfg.Pages = heapPages{}
+	if cfg.Pressure == nil {
+		cfg.Pressure = buffer.Heap{}
 	}
 	if cfg.BulkReceivers == nil {
 		cfg.BulkReceivers = noCounter{}
@@ -175,23 +174,3 @@ func defaultBuffers(size, largest *int, first int) {
 }
 
 func clampBuffer(n int) int { return min(max(n, minBuffer), maxBuffer) }
-
-// Pages is what a driver knows of the memory that all its connections use.
-type Pages interface {
-	// Scarce reports that windows should not grow: buffers do not exceed 64 KiB, except for data they hold and windows
-	// they have offered already, and data that arrives early is not kept.
-	Scarce() bool
-	// Exhausted says that promises cannot be kept either: a connection keeps what arrives in order only while it has no
-	// more than 64 KiB unread. When it is true, Scarce is, too.
-	Exhausted() bool
-	// Share returns the number of bytes that a send buffer should hold at most where the path is near. It is less the more
-	// is lent.
-	Share() int
-}
-
-// heapPages leaves it all to the garbage collector.
-type heapPages struct{}
-
-func (heapPages) Scarce() bool    { return false }
-func (heapPages) Exhausted() bool { return false }
-func (heapPages) Share() int      { return math.MaxInt }

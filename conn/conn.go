@@ -101,7 +101,7 @@ type Open struct {
 	IPHeader int    // octets of IP header: 20 for IPv4, 40 for IPv6
 	// Near says that the path holds next to no data and is as fast as memory, as to a peer on the same machine: data in
 	// flight waits at one of its ends. What the connection sends is not paced, unless by BBR. Its send buffer may hold what
-	// Pages.Share returns, and bulk receivers share their windows; see Config.BulkReceivers.
+	// Pressure.Share returns, and bulk receivers share their windows; see Config.BulkReceivers.
 	Near bool
 }
 

@@ -33,8 +33,8 @@
 //	chrono.go, info.go         what the sender waits for; what there is to be told (tcp_info)
 //	ecn.go, ecnhandshake.go    congestion without loss: marks made, reported and answered (RFC 3168, RFC 8511)
 //	rtt.go, round.go           the retransmission timeout (RFC 6298); round trips
-//	autotune.go, pages.go      how large buffers should be; where their memory comes from; adopted.go: data that stays
-//	                           where it arrived; early.go: data beyond a gap; bulk.go: windows of many bulk receivers
+//	autotune.go, early.go      sizes of the buffers, which are in package buffer; data beyond a gap; bulk.go: windows of many
+//	                           bulk receivers
 //	persist.go, keepalive.go   closed windows, idle peers
 //	timestamps.go              RFC 7323
 //	idle.go                    an idle connection releases the state of transfers, and the next data makes it anew

@@ -134,7 +134,7 @@ func newPlay(t *testing.T, in []byte) *play {
 		ECN:         conn.ECNMode(mode >> 1 & 3 % 3),
 		WindowScale: conn.Feature(features >> 2 & 1), Nagle: conn.NagleMode(features >> 3 & 1),
 		KeepAlive: conn.KeepAlive{Enable: features&0x10 != 0}, UserTimeout: time.Duration(features>>5&1) * 30 * time.Second,
-		ReceiveBuffer: 2048 << (buffers & 7), SendBuffer: 2048 << (buffers >> 3 & 7), Pool: &p.pages, Pages: &p.pages,
+		ReceiveBuffer: 2048 << (buffers & 7), SendBuffer: 2048 << (buffers >> 3 & 7), Pool: &p.pages, Pressure: &p.pages,
 	}.WithDefaults()
 	p.mostBuffer = p.cfg.ReceiveBuffer
 	p.open = conn.Open{ISS: playISS, TSOffset: 77, MTU: []int{1500, 576, 9000, 65535}[path&3], IPHeader: 20 + 20*int(path>>2&1)}

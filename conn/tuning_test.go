@@ -101,9 +101,9 @@ func TestTuningForgets(t *testing.T) {
 	x.want(1<<20, 1<<20)
 }
 
-// sharing is Pages that others hold much of.
+// sharing is a Pressure with a given share.
 type sharing struct {
-	heapPages
+	buffer.Heap
 	share int
 }
 
@@ -183,7 +183,7 @@ func TestBulkReceiversShareAWindow(t *testing.T) {
 // A send buffer takes no more than its share where the path holds nothing, unless the application wants it to.
 func TestSendBufferShares(t *testing.T) {
 	pages := &sharing{share: 300_000}
-	cfg := Config{SendBuffer: 1 << 20, Pages: pages}.WithDefaults()
+	cfg := Config{SendBuffer: 1 << 20, Pressure: pages}.WithDefaults()
 	c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20})
 	want := func(n int) {
 		t.Helper()

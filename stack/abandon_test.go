@@ -83,7 +83,7 @@ func TestAbandonedConn(t *testing.T) {
 
 func wantNothingHeld(t *testing.T, s *Stack) {
 	t.Helper()
-	pool := s.cfg.Conn.Pages.(*pagePool)
+	pool := s.cfg.Conn.Pool.(*pagePool)
 	if n, bytes := pool.lent.Load(), pool.bytes.Load(); n != 0 || bytes != 0 {
 		t.Errorf("%d pages and %d bytes are in use, want none", n, bytes)
 	}
@@ -111,7 +111,7 @@ func TestAbandonedAfterTheEnd(t *testing.T) {
 					quiet()
 					end(client, server)
 				})
-				if n := p.b.cfg.Conn.Pages.(*pagePool).lent.Load(); n == 0 {
+				if n := p.b.cfg.Conn.Pool.(*pagePool).lent.Load(); n == 0 {
 					t.Error("no memory is in use for unread data")
 				}
 				collect(t, p.b, 1)

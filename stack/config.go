@@ -128,7 +128,7 @@ func (cfg Config) withDefaults() (Config, error) {
 			cfg.Memory = 512 << 20
 		}
 		pool := newPagePool(cfg.Memory)
-		cfg.Conn.Pool, cfg.Conn.Pages = pool, pool
+		cfg.Conn.Pool, cfg.Conn.Pressure = pool, pool
 	}
 	if cfg.Conn.BulkReceivers == nil {
 		cfg.Conn.BulkReceivers = new(bulkCount)

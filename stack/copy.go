@@ -3,6 +3,8 @@ package stack
 import (
 	"io"
 	"sync"
+
+	"minitcp/conn/buffer"
 )
 
 // copyBuffers lend maxCopy octets. bulkBuffers lend as many as fill a superframe of those larger than a packet, to a copy
@@ -61,7 +63,7 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 func (c *Conn) takesMore() bool {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
-	return c.stack.limit.of(c.stack.clock.now(), c.entry) > superframe && !c.stack.cfg.Conn.Pages.Scarce()
+	return c.stack.limit.of(c.stack.clock.now(), c.entry) > superframe && c.stack.cfg.Conn.Pressure.Level() < buffer.Scarce
 }
 
 // WriteTo writes the data of the connection to w until the peer's FIN. [io.Copy] uses it. Bulk data is written from where it

@@ -118,7 +118,7 @@ func (l *earlyList) exceeded() bool {
 		return false
 	}
 	allowed := l.pool.limit * buffer.PageSize / 4
-	if l.pool.Scarce() {
+	if l.pool.Level() >= buffer.Scarce {
 		allowed /= 4
 	}
 	return total > allowed

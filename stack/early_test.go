@@ -78,7 +78,7 @@ func besideHoarders(t *testing.T, h hoarding) (o outcome) {
 				who.send(p, 10+i*h.stride, data)
 			}
 			quiet()
-			if early := p.b.early.total.Load(); early > limit+4<<20 || pool.Scarce() {
+			if early := p.b.early.total.Load(); early > limit+4<<20 || pool.Level() >= buffer.Scarce {
 				t.Fatalf("%v: early data takes %d bytes, %d are in use of %d", h, early, pool.used()*buffer.PageSize, budget)
 			}
 		}

@@ -49,7 +49,7 @@ func TestMemoryIsShared(t *testing.T) {
 			quiet()
 			bounded(int64(i + 1))
 		}
-		if !pool.Exhausted() {
+		if pool.Level() != buffer.Exhausted {
 			t.Fatalf("%d pages are lent, and there is memory left", pool.lent.Load())
 		}
 		c, s := p.connect(l)
@@ -97,21 +97,22 @@ func TestPagePoolShare(t *testing.T) {
 	}
 }
 
-// What is counted is what is lent, and the last quarter is for what has been promised.
+// The pool counts the pages in use. Memory is scarce from three quarters of the budget on.
 func TestPagePool(t *testing.T) {
+	levels := [...]buffer.Level{6: buffer.Scarce, 7: buffer.Scarce, 8: buffer.Exhausted, 9: buffer.Exhausted}
 	p := newPagePool(8 * buffer.PageSize)
 	var lent []*buffer.Page
 	for n := 1; n <= 9; n++ {
 		lent = append(lent, p.Get(buffer.PageSize))
-		if p.Scarce() != (n >= 6) || p.Exhausted() != (n >= 8) {
-			t.Errorf("of 8 pages %d are lent: scarce %v, exhausted %v", n, p.Scarce(), p.Exhausted())
+		if want := levels[n]; p.Level() != want {
+			t.Errorf("of 8 pages %d are lent: level %v, want %v", n, p.Level(), want)
 		}
 	}
 	for _, page := range lent {
 		p.Put(page)
 	}
 	p.Put(p.Get(buffer.LargePage))
-	if p.Scarce() || p.Exhausted() || p.lent.Load() != 0 {
+	if p.Level() != buffer.NoPressure || p.lent.Load() != 0 {
 		t.Errorf("with all given back %d are lent", p.lent.Load())
 	}
 }

@@ -55,13 +55,20 @@ func (p *pagePool) Charge(change int) { p.bytes.Add(int64(change)) }
 // used is the memory in use, in small pages.
 func (p *pagePool) used() int64 { return p.lent.Load() + p.bytes.Load()/buffer.PageSize }
 
-// Scarce is true from three quarters of the budget on: the last quarter is for data that windows have promised room for.
-func (p *pagePool) Scarce() bool { return p.used() >= p.limit-p.limit/4 }
+// Level implements [buffer.Pressure]. Memory is scarce from three quarters of the budget on. The last quarter is for
+// data for which windows have already been advertised.
+func (p *pagePool) Level() buffer.Level {
+	switch used := p.used(); {
+	case used >= p.limit:
+		return buffer.Exhausted
+	case used >= p.limit-p.limit/4:
+		return buffer.Scarce
+	}
+	return buffer.NoPressure
+}
 
-func (p *pagePool) Exhausted() bool { return p.used() >= p.limit }
-
-// Share is half of what is left of an eighth of the budget. So n buffers that each hold their share take n/(n+2) of that
-// eighth together (a dynamic threshold, as switches have it for the queues of their ports).
+// Share implements [buffer.Pressure]. It returns half of the unused part of an eighth of the budget. Together, n
+// buffers that each hold their share take n/(n+2) of that eighth: a dynamic threshold, as in the queues of a switch.
 func (p *pagePool) Share() int {
 	return int(max(0, p.limit/8-p.used())) / 2 * buffer.PageSize
 }

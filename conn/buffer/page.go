@@ -6,6 +6,7 @@
 // memory, see [Borrowed]. [RangeSet] is a set of positions.
 //
 //	page.go        pages, their pool, and the map from positions to pages
+//	pressure.go    memory pressure
 //	send.go        Send
 //	receive.go     Receive
 //	outoforder.go  data beyond a gap, and the memory that it costs
@@ -57,7 +58,7 @@ type Pool interface {
 	Charge(change int)
 }
 
-// Heap is a [Pool] that leaves everything to the garbage collector.
+// Heap is a [Pool] that leaves everything to the garbage collector, and a [Pressure] without limits.
 type Heap struct{}
 
 // Get implements [Pool].

@@ -29,16 +29,21 @@ func (b *Bulk) Add(change int64) int64 { *b += Bulk(change); return int64(*b) }
 // Load implements [conn.Counter].
 func (b *Bulk) Load() int64 { return int64(*b) }
 
-// Scarce implements [conn.Pages].
-func (p *Pages) Scarce() bool { return p.Limit > 0 && p.Lent >= p.Limit*3/4 }
+// Level implements [buffer.Pressure].
+func (p *Pages) Level() buffer.Level {
+	switch {
+	case p.Limit > 0 && p.Lent >= p.Limit:
+		return buffer.Exhausted
+	case p.Limit > 0 && p.Lent >= p.Limit*3/4:
+		return buffer.Scarce
+	}
+	return buffer.NoPressure
+}
 
 // Charge implements [buffer.Pool].
 func (p *Pages) Charge(change int) { p.Small += change }
 
-// Exhausted implements [conn.Pages].
-func (p *Pages) Exhausted() bool { return p.Limit > 0 && p.Lent >= p.Limit }
-
-// Share implements [conn.Pages].
+// Share implements [buffer.Pressure].
 func (p *Pages) Share() int { return math.MaxInt }
 
 // Get implements [buffer.Pool].

@@ -48,7 +48,7 @@ func newEnd(name string, cfg conn.Config, iss uint32) *End {
 	e := &End{Name: name, Open: conn.Open{ISS: iss, TSOffset: iss, MTU: 1500, IPHeader: 20}}
 	e.Monitor = Monitor{MTU: e.Open.MTU, IPHeader: e.Open.IPHeader}
 	e.pipe, e.Wake = new(pipe), conn.Never
-	cfg.Pool, cfg.Pages, cfg.BulkReceivers = &e.Pages, &e.Pages, &e.Bulk
+	cfg.Pool, cfg.Pressure, cfg.BulkReceivers = &e.Pages, &e.Pages, &e.Bulk
 	e.Config = cfg.WithDefaults()
 	return e
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/buffer"
 )
 
 // stall watches for how long an end that has something to send makes no progress.
@@ -91,7 +92,7 @@ func (p *Pair) patience(e *End, i *conn.Info) string {
 		return "the peer has rebooted"
 	case p.Link.Box.shrinks(e.peer, p.Now) != nil:
 		return "the peer's window has shrunk"
-	case e.peer.Pages.Exhausted():
+	case e.peer.Pages.Level() == buffer.Exhausted:
 		return "the peer has no memory"
 	}
 	return ""
