@@ -40,6 +40,20 @@ func (c *Conn) ReadBuffer() ([]byte, buffer.Borrowed) {
 	return data, memory
 }
 
+// Unread puts p back, which are the last bytes that Read or ReadBuffer has returned: they are unread again, so that the window
+// closes and they count as memory in use. If memory is not nil, p lies in it, and the connection takes over the caller's share.
+// After Close or CloseRead p is discarded.
+func (c *Conn) Unread(p []byte, memory buffer.Borrowed) {
+	if c.orphan || c.rcv.discard {
+		if memory != nil {
+			memory.Release()
+		}
+		return
+	}
+	c.resume()
+	c.rcv.buf.Unread(c.cfg.Pool, p, memory)
+}
+
 // Write queues as much of p as the send buffer has room for and returns how much that was; 0 and [ErrWouldBlock] when
 // it is full. After CloseWrite it returns [ErrPipe]; after an abrupt end what [Conn.Err] says, and then [ErrPipe].
 func (c *Conn) Write(now Time, p []byte) (int, error) {

@@ -1,6 +1,10 @@
 package buffer
 
-import "minitcp/conn/seq"
+import (
+	"slices"
+
+	"minitcp/conn/seq"
+)
 
 // Borrowed is memory of the driver that a connection reads from in place of a copy. Its owners change as follows.
 //
@@ -59,6 +63,24 @@ func (e *external) push(c chunk) {
 	}
 	e.list = append(e.list, c)
 }
+
+// pushFirst puts a chunk before the others.
+func (e *external) pushFirst(c chunk) {
+	if e.head == 0 {
+		e.list = slices.Insert(e.list, 0, c)
+		return
+	}
+	e.head--
+	e.list[e.head] = c
+}
+
+// ownPage is a page of the buffer's own pool as Borrowed.
+type ownPage struct {
+	pool Pool
+	page *Page
+}
+
+func (o *ownPage) Release() { o.pool.Put(o.page) }
 
 // pop removes and returns the first chunk. Its memory is the caller's to release.
 func (e *external) pop() (c chunk) {

@@ -97,6 +97,32 @@ func (b *Receive) ReadBuffer(pool Pool) ([]byte, Borrowed) {
 	return data, memory
 }
 
+// Unread puts p back, which are the last bytes that have been read: they are the next ones again. If memory is not nil, p lies
+// in it, and the buffer takes over the caller's share. Otherwise Unread copies p to pages.
+func (b *Receive) Unread(pool Pool, p []byte, memory Borrowed) {
+	if b.external == nil {
+		b.external = new(external)
+	}
+	if memory != nil {
+		b.start -= seq.Offset(len(p))
+		b.external.pushFirst(chunk{b.start, p, memory})
+		return
+	}
+	if c := b.external.first(); c != nil && c.start < b.start { // the end of p is still there
+		n := min(len(p), int(b.start-c.start))
+		b.start -= seq.Offset(n)
+		p = p[:len(p)-n]
+	}
+	for len(p) > 0 {
+		last := (len(p) - 1) / PageSize * PageSize
+		page := pool.Get(PageSize)
+		n := copy(page.octets, p[last:])
+		b.start -= seq.Offset(n)
+		b.external.pushFirst(chunk{b.start, page.octets[:n], &ownPage{pool, page}})
+		p = p[:last]
+	}
+}
+
 // Skip discards the first n readable bytes.
 func (b *Receive) Skip(pool Pool, n int) {
 	b.start += seq.Offset(n)

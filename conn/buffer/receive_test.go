@@ -56,7 +56,12 @@ func TestReceive(t *testing.T) {
 						t.Fatalf("ReadBuffer returns %d wrong bytes at %d", len(taken), read)
 					}
 					read += len(taken)
-					l.Release()
+					if back := r.IntN(len(taken)) * r.IntN(2); back > 0 {
+						read -= back
+						b.Unread(&pool, taken[len(taken)-back:], l)
+					} else {
+						l.Release()
+					}
 				}
 			}
 			p := make([]byte, r.IntN(3000))
@@ -65,6 +70,14 @@ func TestReceive(t *testing.T) {
 				t.Fatalf("read %d bytes at %d, or wrong ones", n, read)
 			}
 			read += n
+			if n > 0 && r.IntN(3) == 0 {
+				back := 1 + r.IntN(n)
+				read -= back
+				b.Unread(&pool, p[n-back:n], nil)
+				if pool.lent == 0 && shares == 0 {
+					t.Fatalf("%d bytes that were put back count for nothing", back)
+				}
+			}
 			if err := b.Check(); err != nil {
 				t.Fatal(err)
 			}
