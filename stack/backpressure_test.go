@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"minitcp/conn/buffer"
 )
 
 // bouncer is the shortest Handler that echoes.
@@ -173,3 +175,70 @@ type writableCounter struct{ calls atomic.Int64 }
 func (*writableCounter) Received(_ *Conn, p []byte) int { return len(p) }
 func (h *writableCounter) Writable(*Conn)               { h.calls.Add(1) }
 func (*writableCounter) Ended(c *Conn, _ error)         { c.Close() }
+
+// refuser takes nothing.
+type refuser struct{}
+
+func (refuser) Received(*Conn, []byte) int { return 0 }
+func (refuser) Writable(*Conn)             {}
+func (refuser) Ended(c *Conn, _ error)     { c.Close() }
+
+// The bytes that Received does not take count as memory of Config.Memory, be they few or many, and come back with the end.
+func TestHandlerMemoryIsCounted(t *testing.T) {
+	for _, size := range []int{1, 1000, 50_000, 500_000} {
+		within(t, func(t *testing.T) {
+			p := newPair(t, Config{})
+			p.serve(refuser{})
+			c := p.dial()
+			write(t, c, string(make([]byte, size)))
+			time.Sleep(time.Second)
+			pool := p.b.cfg.Conn.Pool.(*pagePool)
+			if held := pool.used() * buffer.PageSize; held < int64(size) {
+				t.Errorf("%d bytes of memory are in use for %d bytes that were not taken", held, size)
+			}
+			if info := p.b.Connections()[0].Info; info.Unread != size {
+				t.Errorf("%d bytes are in the receive buffer, want %d", info.Unread, size)
+			}
+			c.SetLinger(0)
+			c.Close()
+			quiet()
+			wantNothingHeld(t, p.b)
+		})
+	}
+}
+
+// sluggish is a Handler that blocks in Received, although it must not.
+type sluggish struct{ inside chan struct{} }
+
+func (h sluggish) Received(_ *Conn, data []byte) int {
+	h.inside <- struct{}{}
+	time.Sleep(time.Minute)
+	return len(data)
+}
+func (sluggish) Writable(*Conn)         {}
+func (sluggish) Ended(c *Conn, _ error) { c.Close() }
+
+// The timers of other connections run while a Handler is slow.
+func TestSlowHandlerLeavesTimersAlone(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		h := sluggish{make(chan struct{}, 1)}
+		if _, err := p.b.Handle("tcp", ":81", func(*Conn) Handler { return h }); err != nil {
+			t.Fatal(err)
+		}
+		_, other := p.connect(p.listen())
+		served, err := p.a.Dial("tcp", "10.77.0.2:81")
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, served, "x")
+		<-h.inside
+		write(t, other, "is not acknowledged, because the goroutine that reads is in the Handler")
+		time.Sleep(10 * time.Second)
+		if n := other.Info().Retransmitted; n < 3 {
+			t.Errorf("%d retransmissions in 10 s, want at least 3", n)
+		}
+		time.Sleep(time.Minute)
+		served.Close()
+	})
+}

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -26,14 +25,15 @@ type Handler interface {
 	// Received takes the next bytes that arrived and returns the number it took, 0 to len(data). If that is less than
 	// len(data), the connection pauses: the other bytes stay with it, and its receive window closes when the receive
 	// buffer is full. Received is called with them again after the next Writable or [Conn.Resume]. Data is valid only
-	// during the call.
+	// during the call. If the connection is read or closed during the call, all of data counts as taken.
 	Received(c *Conn, data []byte) int
 	// Writable reports that there is room again after TryWrite took less than it was given.
 	Writable(c *Conn)
 	// Ended reports that nothing more will be received. Err is io.EOF after the peer's FIN, or the error that ended the
 	// connection, as Read returns it. An error ends a paused connection at once, without the bytes that wait. No call
-	// but Writable follows. Ended is not called after the handler has closed the connection. The handler must close the
-	// connection.
+	// but Writable follows. Ended is called once for each connection whose Handler was made, with [net.ErrClosed] for one
+	// that [Stack.Shutdown] or [Stack.Close] closes, but not after the application has closed the connection itself.
+	// The handler must close the connection.
 	Ended(c *Conn, err error)
 }
 
@@ -51,32 +51,17 @@ func (s *Stack) Handle(network, address string, open func(*Conn) Handler) (*List
 // served is the state of a Conn that has a Handler. The entry's lock guards it.
 type served struct {
 	open    func(*Conn) Handler
-	handler Handler         // nil before open has been called
-	rest    []byte          // data read from the connection that Received has not taken
-	memory  buffer.Borrowed // memory that rest is in; nil if rest is a copy
-	paused  bool            // Received has not taken all of its data
-	ended   bool            // Ended has been called, or the application has closed the connection
-	short   bool            // TryWrite took less than it was given
-	failed  error           // the error that ended the connection, if TryWrite has returned it
-	busy    bool            // a goroutine is in serve, and looks for more calls before it leaves
+	handler Handler // nil before open has been called
+	paused  bool    // Received has not taken all of its data
+	ended   bool    // Ended has been called, or the application has closed the connection
+	short   bool    // TryWrite took less than it was given
+	failed  error   // the error that ended the connection, if TryWrite has returned it
+	read    bool    // data has been read since Received was called last
+	busy    bool    // a goroutine is in serve, and looks for more calls before it leaves
 }
 
 // callsAtOnce is the largest number of calls of a Handler that are made while other connections wait.
 const callsAtOnce = 16
-
-// takeRest returns the data that Received has not taken, and the memory it lies in if that is borrowed.
-func (v *served) takeRest() ([]byte, buffer.Borrowed) {
-	data, memory := v.rest, v.memory
-	v.rest, v.memory = nil, nil
-	return data, memory
-}
-
-// dropRest forgets the data that Received has not taken.
-func (v *served) dropRest() {
-	if _, memory := v.takeRest(); memory != nil {
-		memory.Release()
-	}
-}
 
 // Resume makes a connection go on whose Handler has not taken all data: Received is called again. It does not block, and
 // the Handler's methods are not called before it returns. It does nothing on a connection that has no Handler.
@@ -171,7 +156,6 @@ func (c *Conn) callHandler(b []byte) bool {
 	var err error
 	switch {
 	case v.ended && c.closed:
-		v.dropRest()
 		return false
 	case v.handler == nil:
 		mu.Unlock()
@@ -179,7 +163,7 @@ func (c *Conn) callHandler(b []byte) bool {
 		mu.Lock()
 		v.handler = h
 		return true
-	case c.closed: // by the end of the stack
+	case c.closed: // by Shutdown or the end of the stack
 		err = c.ended()
 	case v.ended:
 	case !v.paused:
@@ -192,10 +176,9 @@ func (c *Conn) callHandler(b []byte) bool {
 	}
 	switch {
 	case len(data) > 0:
-		c.callReceived(data, memory, b)
+		c.callReceived(data, memory)
 	case err != nil && err != conn.ErrWouldBlock:
 		v.ended = true
-		v.dropRest()
 		mu.Unlock()
 		v.handler.Ended(c, c.opError("read", err))
 		mu.Lock()
@@ -210,11 +193,11 @@ func (c *Conn) callHandler(b []byte) bool {
 	return true
 }
 
-// callReceived calls Received, and keeps the data that it does not take. B is the buffer that data is in if it is
-// neither lent nor kept from an earlier call.
-func (c *Conn) callReceived(data []byte, memory buffer.Borrowed, b []byte) {
+// callReceived calls Received with data that has been read, and puts the bytes that it does not take back into the receive
+// buffer, where they count as memory in use. Memory is what data is borrowed in, nil if it is a copy.
+func (c *Conn) callReceived(data []byte, memory buffer.Borrowed) {
 	v, mu := c.served, &c.entry.mu
-	v.paused = true // Resume undoes it, also during the call
+	v.paused, v.read = true, false // Resume undoes the pause, also during the call
 	mu.Unlock()
 	n := v.handler.Received(c, data)
 	mu.Lock()
@@ -223,12 +206,8 @@ func (c *Conn) callReceived(data []byte, memory buffer.Borrowed, b []byte) {
 	}
 	v.paused = v.paused && n < len(data)
 	switch {
-	case n < len(data) && !v.ended:
-		rest := data[n:]
-		if &data[0] == &b[0] {
-			rest = bytes.Clone(rest)
-		}
-		v.rest, v.memory = rest, memory
+	case n < len(data) && !v.ended && !c.closed && !v.read:
+		c.tcp.Unread(data[n:], memory)
 	case memory != nil:
 		memory.Release()
 	}

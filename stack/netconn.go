@@ -124,18 +124,8 @@ func (c *Conn) next(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 
 // tryNext is next without waiting: then the error is conn.ErrWouldBlock. The entry's lock is held.
 func (c *Conn) tryNext(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
-	if v := c.served; v != nil && len(v.rest) > 0 {
-		data, memory := v.takeRest()
-		if take {
-			return data, memory, nil
-		}
-		n := copy(p, data)
-		if n < len(data) {
-			v.rest, v.memory = data[n:], memory
-		} else if memory != nil {
-			memory.Release()
-		}
-		return p[:n], nil, nil
+	if c.served != nil {
+		c.served.read = true
 	}
 	if take {
 		if data, memory := c.tcp.ReadBuffer(); memory != nil {
@@ -255,15 +245,19 @@ func (c *Conn) Close() error {
 	if c.closed {
 		return c.opError("close", c.ended())
 	}
-	c.letGo()
 	if c.served != nil {
 		c.served.ended = true // no call is made any more
-		c.served.dropRest()
 	}
+	c.release()
+	return nil
+}
+
+// release is Close of a connection that is open. The entry's lock is held.
+func (c *Conn) release() {
+	c.letGo()
 	c.tcp.Close(c.stack.clock.now(), c.linger)
 	c.settle()
-	c.stack.orphaned(e)
-	return nil
+	c.stack.orphaned(c.entry)
 }
 
 // abort closes the connection with a RST.

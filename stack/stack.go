@@ -186,15 +186,15 @@ func (s *Stack) Shutdown(ctx context.Context) error {
 	for e := range s.table.all() {
 		e.mu.Lock()
 		c := e.user.get()
-		if tcp, ok := e.tcp.(*conn.Conn); ok && c == nil && e.user.isSet() { // forgotten; the finalizer has not run yet
+		if c != nil {
+			c.release()
+		} else if tcp, ok := e.tcp.(*conn.Conn); ok && e.user.isSet() { // forgotten; the finalizer has not run yet
 			tcp.Close(s.clock.now(), conn.Linger{})
 			s.settle(e, w)
 			s.orphaned(e)
 		}
 		e.mu.Unlock()
-		if c != nil {
-			c.Close() // fails if the application has done it meanwhile
-		}
+		c.serve()
 	}
 	var err error
 	for s.live.Load() > 0 && err == nil {

@@ -116,9 +116,9 @@ func (b *Receive) Unread(pool Pool, p []byte, memory Borrowed) {
 	for len(p) > 0 {
 		last := (len(p) - 1) / PageSize * PageSize
 		page := pool.Get(PageSize)
-		n := copy(page.octets, p[last:])
+		n := copy(page.bytes, p[last:])
 		b.start -= seq.Offset(n)
-		b.external.pushFirst(chunk{b.start, page.octets[:n], &ownPage{pool, page}})
+		b.external.pushFirst(chunk{b.start, page.bytes[:n], &ownPage{pool, page}})
 		p = p[:last]
 	}
 }
