@@ -97,8 +97,8 @@ func (b *Receive) ReadBuffer(pool Pool) ([]byte, Borrowed) {
 	return data, memory
 }
 
-// Unread puts p back, which are the last bytes that have been read: they are the next ones again. If memory is not nil, p lies
-// in it, and the buffer takes over the caller's share. Otherwise Unread copies p to pages.
+// Unread puts p back, which are the last bytes that have been read: they are the next ones again. If memory is not nil,
+// p lies in it, and the buffer takes over the caller's share. Otherwise Unread copies p to pages.
 func (b *Receive) Unread(pool Pool, p []byte, memory Borrowed) {
 	if b.external == nil {
 		b.external = new(external)
