@@ -69,7 +69,7 @@ type Config struct {
 	// trip takes less than a millisecond and which is never the bottleneck. The stack looks at it once for each connection,
 	// when it begins. What is sent to a near peer is not paced, unless by BBR. Over IPv4 it leaves in superframes larger than
 	// 64 KiB (BIG TCP) if the device takes them. Buffers stay smaller when there are many connections: a send buffer holds at
-	// most half of what is free of an eighth of Memory, or 128 KiB, and bulk receivers share 4 MiB of window (see
+	// most half of the unused part of 8 MiB, or 128 KiB if that is more, and bulk receivers share 4 MiB of window (see
 	// [conn.Config]). A wrong entry makes a connection slower, but breaks nothing.
 	//
 	// Default (nil): those that the device names if it is a [NearReporter], as *tun.Device does, else none. A list that is

@@ -80,8 +80,11 @@ func TestMemoryIsShared(t *testing.T) {
 	})
 }
 
-// However many take their share, together they take no more than an eighth of the budget.
+// However many buffers take their share, together they take at most an eighth of the budget, and 8 MiB.
 func TestPagePoolShare(t *testing.T) {
+	if share := newPagePool(512 << 20).Share(); share != 4<<20 {
+		t.Errorf("with a budget of 512 MiB the share is %d bytes, want 4 MiB", share)
+	}
 	p := newPagePool(800 * buffer.PageSize)
 	for _, want := range []int{50, 25, 12, 6, 3, 2, 1} {
 		if share := p.Share(); share != want*buffer.PageSize {

@@ -67,8 +67,13 @@ func (p *pagePool) Level() buffer.Level {
 	return buffer.NoPressure
 }
 
-// Share implements [buffer.Pressure]. It returns half of the unused part of an eighth of the budget. Together, n
-// buffers that each hold their share take n/(n+2) of that eighth: a dynamic threshold, as in the queues of a switch.
+// sharedPages is the number of small pages that the send buffers of near connections share: 8 MiB, some times the size
+// of a cache. With 64 MiB, 64 connections that send bulk data got very unequal parts, and were no faster together.
+const sharedPages = 8 << 20 / buffer.PageSize
+
+// Share implements [buffer.Pressure]. It returns half of the unused part of sharedPages, or of an eighth of the budget if
+// that is less. Together, n buffers that each hold their share take n/(n+2) of it: a dynamic threshold, as in the queues
+// of a switch.
 func (p *pagePool) Share() int {
-	return int(max(0, p.limit/8-p.used())) / 2 * buffer.PageSize
+	return int(max(0, min(p.limit/8, sharedPages)-p.used())) / 2 * buffer.PageSize
 }
