@@ -99,7 +99,7 @@ func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
 	l := c.lossNow(now)
 	l.InFlight, l.ECN = flight, true
 	c.active.cc.OnLoss(l)
-	if c.active.cc.Models() || c.snd.una == r.marked {
+	if c.active.cc.ModelBased() || c.snd.una == r.marked {
 		return // at once
 	}
 	r.reducing = true

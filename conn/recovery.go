@@ -53,7 +53,7 @@ func (c *Conn) pipe() int64 { return max(0, c.active.sent.flying-c.active.recove
 // window is how many may be.
 func (c *Conn) window() int64 {
 	r := &c.active.recovery
-	if (r.phase == fastRecovery || r.phase == noRecovery && r.reducing) && !c.active.cc.Models() {
+	if (r.phase == fastRecovery || r.phase == noRecovery && r.reducing) && !c.active.cc.ModelBased() {
 		return c.active.recovery.prr.window
 	}
 	return c.active.cc.Window()
@@ -84,7 +84,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	c.probeAnswered(now, s, &a)
 	c.episode(now, s, &a)
 	ece := c.takeECE(now, ack, &s.TCP, flight, &a)
-	if a.octets > 0 && (c.active.cc.Models() || (a.advanced || c.reordering.reordered) && c.mayGrow(ece)) {
+	if a.octets > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.reordered) && c.mayGrow(ece)) {
 		c.active.cc.OnAck(cc.Ack{
 			Now: time.Duration(now), Acked: a.octets, Delivered: c.delivery.octets, InFlight: c.pipe(),
 			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round, Sample: sample,

@@ -16,10 +16,10 @@ type Controller interface {
 	SlowStartThreshold() int64
 	// PacingRate returns the rate at which data may leave. 0 means the rate that fills the window in a round trip.
 	PacingRate() Rate
-	// Models reports whether the controller is based on a model of the path. If so, Window applies during loss recovery
-	// as well, and OnAck is called for every delivery. Otherwise conn reduces the window during recovery in proportion to
-	// deliveries (RFC 9937).
-	Models() bool
+	// ModelBased reports whether the controller is based on a model of the path. If so, Window applies during loss
+	// recovery as well, and OnAck is called for every delivery. Otherwise conn reduces the window during recovery in
+	// proportion to deliveries (RFC 9937).
+	ModelBased() bool
 
 	// OnAck is called when data has been delivered. A controller without a model gets no call during fast recovery.
 	OnAck(Ack)
@@ -110,8 +110,8 @@ type lossBased struct{}
 // PacingRate implements [Controller].
 func (lossBased) PacingRate() Rate { return 0 }
 
-// Models implements [Controller].
-func (lossBased) Models() bool { return false }
+// ModelBased implements [Controller].
+func (lossBased) ModelBased() bool { return false }
 
 // OnLost implements [Controller]. It does nothing: the window is reduced once in an episode, however much is lost.
 func (lossBased) OnLost(Lost) {}

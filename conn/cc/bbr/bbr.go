@@ -79,8 +79,8 @@ func (b *Controller) SlowStartThreshold() int64 { return cc.MaxWindow }
 // PacingRate implements [cc.Controller].
 func (b *Controller) PacingRate() cc.Rate { return b.rate }
 
-// Models implements [cc.Controller].
-func (b *Controller) Models() bool { return true }
+// ModelBased implements [cc.Controller].
+func (b *Controller) ModelBased() bool { return true }
 
 // OnAck implements [cc.Controller] (5.2.3).
 func (b *Controller) OnAck(a cc.Ack) {
