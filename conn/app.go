@@ -244,6 +244,22 @@ const (
 	ReadyClosed
 )
 
+var readyNames = [...]string{"read", "write", "connected", "urgent", "trouble", "closed"}
+
+// String returns the names of the conditions with a "|" between them, such as "read|write", or "none".
+func (r Ready) String() string {
+	text := ""
+	for i, name := range readyNames {
+		if r&(1<<i) != 0 {
+			text += "|" + name
+		}
+	}
+	if text == "" {
+		return "none"
+	}
+	return text[1:]
+}
+
 // Ready returns the conditions that hold now.
 func (c *Conn) Ready() Ready {
 	var r Ready

@@ -7,7 +7,8 @@ import (
 )
 
 // Config holds TCP's settings. One Config may serve many connections; they only read it. The zero value of every field
-// means its default, put in by [Config.WithDefaults], which must have been called before the Config is used.
+// means its default. [Config.WithDefaults] puts the defaults in. [Dial] and [NewEmbryo] call it on a copy of a Config that does
+// not come from it, one for each connection.
 type Config struct {
 	// ReceiveBuffer is the most octets held for an application that does not read, and so the largest receive window, in
 	// the beginning. Default 1 MiB, at least 2048, at most 1 GiB.
@@ -80,6 +81,8 @@ type Config struct {
 	// over a near path, the receive window of each is at most 4 MiB/n, and 128 KiB at least: 512 KiB for 8, 128 KiB for 32
 	// and more. Default: none, the windows do not depend on each other.
 	BulkReceivers Counter
+
+	complete bool // WithDefaults has made this Config
 }
 
 // Feature says whether something is done; an option: whether it is offered and accepted in the handshake.
@@ -91,6 +94,11 @@ const (
 	Disabled
 )
 
+var featureNames = [...]string{Enabled: "enabled", Disabled: "disabled"}
+
+// String returns "enabled" or "disabled".
+func (f Feature) String() string { return nameOf(featureNames[:], f) }
+
 // NagleMode says whether a small segment waits while data is unacknowledged (RFC 9293 3.7.4, SHLD-7, MUST-17).
 type NagleMode uint8
 
@@ -100,6 +108,11 @@ const (
 	// Nagle holds a segment smaller than the MSS until everything sent is acknowledged.
 	Nagle
 )
+
+var nagleNames = [...]string{NoDelay: "no delay", Nagle: "Nagle"}
+
+// String returns "no delay" or "Nagle".
+func (m NagleMode) String() string { return nameOf(nagleNames[:], m) }
 
 // KeepAlive is the probing of an idle peer (RFC 9293 3.8.4).
 type KeepAlive struct {
@@ -131,6 +144,7 @@ const (
 
 // WithDefaults returns the Config with every unset field at its default and every other within its range.
 func (cfg Config) WithDefaults() Config {
+	cfg.complete = true
 	defaultBuffers(&cfg.ReceiveBuffer, &cfg.MaxReceiveBuffer, defaultReceiveBuffer)
 	defaultBuffers(&cfg.SendBuffer, &cfg.MaxSendBuffer, defaultSendBuffer)
 	setDefault(&cfg.DelayedACK, 40*time.Millisecond)
@@ -154,6 +168,15 @@ func (cfg Config) WithDefaults() Config {
 		cfg.BulkReceivers = noCounter{}
 	}
 	return cfg
+}
+
+// completed returns cfg, or a copy with defaults if WithDefaults has not made it.
+func (cfg *Config) completed() *Config {
+	if cfg.complete {
+		return cfg
+	}
+	c := cfg.WithDefaults()
+	return &c
 }
 
 func setDefault[T int | time.Duration](v *T, d T) {

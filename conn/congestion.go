@@ -22,12 +22,7 @@ const (
 var controlNames = [...]string{CUBIC: "cubic", Reno: "reno", BBR: "bbr"}
 
 // String is the name Linux has for it: "cubic", "reno" or "bbr".
-func (a CongestionControl) String() string {
-	if int(a) < len(controlNames) {
-		return controlNames[a]
-	}
-	return "unknown"
-}
+func (a CongestionControl) String() string { return nameOf(controlNames[:], a) }
 
 // MarshalText implements encoding.TextMarshaler with the names of String.
 func (a CongestionControl) MarshalText() ([]byte, error) { return []byte(a.String()), nil }

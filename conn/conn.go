@@ -158,8 +158,9 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 	return c
 }
 
-// Dial begins an active OPEN: the first Transmit sends the SYN (RFC 9293 3.10.1). The Config must have its defaults.
+// Dial begins an active OPEN: the first Transmit sends the SYN (RFC 9293 3.10.1).
 func Dial(now Time, cfg *Config, o Open) *Conn {
+	cfg = cfg.completed()
 	c := newConn(now, cfg, o)
 	c.setState(SynSent)
 	c.timestamps = cfg.Timestamps == Enabled

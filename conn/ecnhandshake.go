@@ -23,12 +23,7 @@ const (
 var ecnModeNames = [...]string{ECNPassive: "passive", ECNActive: "active", ECNDisabled: "disabled"}
 
 // String is "passive", "active" or "disabled".
-func (m ECNMode) String() string {
-	if int(m) < len(ecnModeNames) {
-		return ecnModeNames[m]
-	}
-	return "unknown"
-}
+func (m ECNMode) String() string { return nameOf(ecnModeNames[:], m) }
 
 // MarshalText implements encoding.TextMarshaler with the names of String.
 func (m ECNMode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }

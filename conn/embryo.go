@@ -51,9 +51,15 @@ const (
 	EmbryoDead
 )
 
+var embryoStateNames = [...]string{EmbryoWaiting: "waiting", EmbryoReady: "ready", EmbryoDead: "dead"}
+
+// String returns "waiting", "ready" or "dead".
+func (s EmbryoState) String() string { return nameOf(embryoStateNames[:], s) }
+
 // NewEmbryo answers a SYN that reached a listener (RFC 9293 3.10.7.2). Data in the SYN is left for the peer to send
 // again: it has not been shown yet that the peer is where it says it is.
 func NewEmbryo(now Time, cfg *Config, o Open, syn *wire.TCP) *Embryo {
+	cfg = cfg.completed()
 	e := &Embryo{cfg: cfg, open: o, path: newPath(o), irs: syn.Seq, window: syn.Window, synAckDue: true}
 	e.path.setPeerMSS(syn.Options.MSS)
 	if cfg.WindowScale == Enabled && syn.Options.HasWindowScale {

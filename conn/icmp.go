@@ -14,6 +14,11 @@ const (
 	ICMPTooBig
 )
 
+var icmpKindNames = [...]string{ICMPSoft: "soft", ICMPHard: "hard", ICMPTooBig: "too big"}
+
+// String returns "soft", "hard" or "too big".
+func (k ICMPKind) String() string { return nameOf(icmpKindNames[:], k) }
+
 // ICMPError is an ICMP error message about a segment of ours.
 type ICMPError struct {
 	Kind ICMPKind

@@ -47,12 +47,7 @@ const (
 var caStateNames = [...]string{"open", "disorder", "CWR", "recovery", "loss"}
 
 // String is Linux's name for it.
-func (s CAState) String() string {
-	if int(s) < len(caStateNames) {
-		return caStateNames[s]
-	}
-	return "unknown"
-}
+func (s CAState) String() string { return nameOf(caStateNames[:], s) }
 
 // Info is a snapshot of a connection for people and metrics. Sizes are in octets, unless they are said to be in segments.
 // In brackets, the members of Linux's struct tcp_info that mean the same, without their tcpi_.

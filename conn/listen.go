@@ -18,6 +18,17 @@ const (
 	ListenDrop
 )
 
+var listenActionNames = [...]string{
+	ListenOpen:       "open",
+	ListenReset:      "reset",
+	ListenDropReset:  "drop a RST",
+	ListenDropSYNFIN: "drop a SYN with FIN",
+	ListenDrop:       "drop",
+}
+
+// String returns a short description, such as "open" or "drop a RST".
+func (a ListenAction) String() string { return nameOf(listenActionNames[:], a) }
+
 // ReceiveListen is SEGMENT ARRIVES in LISTEN, in the RFC's order: RST, ACK, SYN, other (RFC 9293 3.10.7.2).
 func ReceiveListen(f wire.Flags) ListenAction {
 	switch {

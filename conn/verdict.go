@@ -49,12 +49,7 @@ var verdictNames = [...]string{
 const Verdicts = len(verdictNames)
 
 // Name is a stable counter name, such as "out-of-order".
-func (v Verdict) Name() string {
-	if int(v) < len(verdictNames) {
-		return verdictNames[v]
-	}
-	return "unknown"
-}
+func (v Verdict) Name() string { return nameOf(verdictNames[:], v) }
 
 // String is the name with spaces, for people.
 func (v Verdict) String() string {
