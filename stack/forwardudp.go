@@ -243,7 +243,7 @@ func (f *UDPForwarder) makeRoom(client netip.AddrPort) *UDPFlow {
 func (f *UDPForwarder) add(k flowKey) *UDPFlow {
 	flow := &UDPFlow{forwarder: f, key: k}
 	flow.addr = k.client
-	flow.init(f.stack, flow)
+	flow.init(f.stack, "udp", flow)
 	f.flows[k] = flow
 	flow.timeouts = &f.idle
 	flow.place = f.idle.PushBack(flow)
@@ -344,7 +344,7 @@ func (c *UDPFlow) contact(remote netip.AddrPort) {
 	c.contacts = append(c.contacts, remote)
 }
 
-// route implements udpOwner. It refuses datagrams that the filtering keeps from the client.
+// route implements datagramOwner. It refuses datagrams that the filtering keeps from the client.
 func (c *UDPFlow) route(_ netip.Addr, from netip.AddrPort) (_, to netip.AddrPort, err error) {
 	f := c.forwarder
 	to = c.key.client
@@ -373,7 +373,7 @@ func (c *UDPFlow) route(_ netip.Addr, from netip.AddrPort) (_, to netip.AddrPort
 
 const dnsPort = 53
 
-// forget implements udpOwner.
+// forget implements datagramOwner.
 func (c *UDPFlow) forget() {
 	c.forwarder.mu.Lock()
 	defer c.forwarder.mu.Unlock()

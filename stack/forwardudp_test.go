@@ -241,7 +241,7 @@ func TestUDPFlowLimits(t *testing.T) {
 
 // An idle flow takes at most 4 KiB.
 func TestUDPFlowMemory(t *testing.T) {
-	var q udpQueue
+	var q datagramQueue
 	for range 3 {
 		q.push(queuedDatagram{data: make([]byte, 1400)})
 	}

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"net/netip"
+	"syscall"
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
@@ -16,19 +17,21 @@ func (q *queue) inputICMP(now conn.Time, payload []byte) {
 	}
 	s.totals.count(countICMPReceived)
 	if q.ip.Is4() {
-		q.inputICMPv4(now)
+		q.inputICMPv4(now, payload)
 	} else {
-		q.inputICMPv6(now)
+		q.inputICMPv6(now, payload)
 	}
 }
 
 // inputICMPv4 sorts by RFC 1122 4.2.3.9 and RFC 9293 3.9.2.2: what may pass is soft, what will not is hard.
-func (q *queue) inputICMPv4(now conn.Time) {
+func (q *queue) inputICMPv4(now conn.Time, payload []byte) {
 	m := &q.icmp
 	soft := func(err conn.Error) { q.icmpError(now, conn.ICMPError{Kind: conn.ICMPSoft, Err: err}) }
 	switch m.Type {
 	case wire.ICMPv4Echo:
 		q.echo(now, wire.ICMPv4EchoReply)
+	case wire.ICMPv4EchoReply:
+		q.echoReply(payload)
 	case wire.ICMPv4Unreachable:
 		switch m.Code {
 		case wire.ICMPv4ProtocolUnreachable:
@@ -50,12 +53,14 @@ func (q *queue) inputICMPv4(now conn.Time) {
 }
 
 // inputICMPv6 sorts by RFC 4443 and RFC 5461 4.
-func (q *queue) inputICMPv6(now conn.Time) {
+func (q *queue) inputICMPv6(now conn.Time, payload []byte) {
 	m := &q.icmp
 	soft := func(err conn.Error) { q.icmpError(now, conn.ICMPError{Kind: conn.ICMPSoft, Err: err}) }
 	switch m.Type {
 	case wire.ICMPv6Echo:
 		q.echo(now, wire.ICMPv6EchoReply)
+	case wire.ICMPv6EchoReply:
+		q.echoReply(payload)
 	case wire.ICMPv6TooBig:
 		q.icmpError(now, conn.ICMPError{Kind: conn.ICMPTooBig, MTU: int(m.MTU)})
 	case wire.ICMPv6Unreachable:
@@ -91,6 +96,9 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 		return
 	case quoted.Protocol == wire.ProtocolUDP:
 		s.icmpErrorUDP(netip.AddrPortFrom(quoted.Src, localPort), netip.AddrPortFrom(quoted.Dst, remotePort), e)
+		return
+	case quoted.Protocol == wire.ProtocolICMP, quoted.Protocol == wire.ProtocolICMPv6:
+		s.icmpErrorPing(quoted.Src, quoted.Dst, localPort, e)
 		return
 	case quoted.Protocol != wire.ProtocolTCP:
 		s.totals.count(dropICMP)
@@ -173,14 +181,29 @@ func (s *Stack) sendICMP(now conn.Time, w *writer, queue uint8, from, to netip.A
 	if w.ip.Is4() {
 		w.ip.Protocol = wire.ProtocolICMP
 	}
+	s.writeICMP(w, queue, m, s.mtu, true)
+}
+
+// writeICMP sends the message between the addresses in w.ip. If it does not fit the MTU it leaves in fragments, or the error is
+// syscall.EMSGSIZE.
+func (s *Stack) writeICMP(w *writer, queue uint8, m *wire.ICMP, mtu int, fragment bool) error {
 	n := icmpHeaderLen + len(m.Body)
 	if cap(w.body) < n {
 		w.body = make([]byte, n)
 	}
 	n = wire.PutICMP(w.body[:n], &w.ip, m)
-	ipLen := wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, n)
-	s.writePacket(w, queue, ipLen, w.body[:n])
+	ipLen := ipHeaderLen(w.ip.Is4())
 	s.totals.count(countICMPSent)
+	if ipLen+n <= mtu {
+		wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, n)
+		s.writePacket(w, queue, ipLen, w.body[:n])
+		return nil
+	}
+	if n > maxPacket-wire.IPv4HeaderLen || !fragment {
+		return syscall.EMSGSIZE
+	}
+	s.writeFragments(w, ipLen, w.body[:n], mtu)
+	return nil
 }
 
 // nextHeaderOffset is where in an IPv6 packet the field is that names the protocol after its headers.

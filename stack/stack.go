@@ -32,6 +32,7 @@ type Stack struct {
 	dials        atomic.Uint32 // so far, to spread them over the queues
 	listeners    listeners
 	udp          udpPorts
+	pings        pingSockets
 	forwarder    atomic.Pointer[Forwarder]
 	udpForwarder atomic.Pointer[UDPForwarder]
 	fragments    fragments
@@ -145,6 +146,9 @@ func (s *Stack) shut() {
 		l.close(s.end.cause)
 	}
 	for _, c := range s.udp.all() {
+		c.close(s.end.cause)
+	}
+	for _, c := range s.pings.all() {
 		c.close(s.end.cause)
 	}
 	if f := s.udpForwarder.Swap(nil); f != nil {

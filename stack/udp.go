@@ -21,7 +21,7 @@ type UDPConn struct {
 func newUDPConn(s *Stack, binds []binding, remote netip.AddrPort) *UDPConn {
 	c := &UDPConn{binds: binds}
 	c.addr = binds[len(binds)-1] // of both families the IPv6 wildcard is shown, as for the kernel's sockets
-	c.init(s, c)
+	c.init(s, "udp", c)
 	c.remote = remote
 	return c
 }
@@ -31,10 +31,10 @@ func (c *UDPConn) key() key {
 	return makeKey(c.binds[0].Addr(), c.remote.Addr(), c.binds[0].Port(), c.remote.Port())
 }
 
-// forget implements udpOwner.
+// forget implements datagramOwner.
 func (c *UDPConn) forget() { c.stack.udp.remove(c) }
 
-// route implements udpOwner.
+// route implements datagramOwner.
 func (c *UDPConn) route(local netip.Addr, to netip.AddrPort) (from, _ netip.AddrPort, err error) {
 	if c.remote.IsValid() && !local.IsValid() {
 		return c.binds[0], to, nil

@@ -358,7 +358,7 @@ func TestUDPReceiveBuffer(t *testing.T) {
 		p := newPair(t, Config{})
 		server := p.listenUDP(netip.MustParseAddrPort("10.77.0.2:53"))
 		client := p.dialUDP(netip.MustParseAddrPort("10.77.0.2:53"))
-		if err := server.SetReadBuffer(10 * (100 + udpOverhead)); err != nil {
+		if err := server.SetReadBuffer(10 * (100 + datagramOverhead)); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 25 {
@@ -644,7 +644,7 @@ func TestUDPConcurrency(t *testing.T) {
 // The queue delivers what was pushed, in order, whatever the sizes, and an empty one holds no pages.
 func TestUDPQueue(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	var q udpQueue
+	var q datagramQueue
 	var want [][]byte
 	for range 20_000 {
 		if random.IntN(100) < 50 {
@@ -671,7 +671,7 @@ func TestUDPQueue(t *testing.T) {
 		}
 		bytes := 0
 		for _, w := range want {
-			bytes += len(w) + udpOverhead
+			bytes += len(w) + datagramOverhead
 		}
 		if q.count != len(want) || q.bytes != bytes || q.count == 0 && (q.last != nil || len(q.ring) > leastRing) {
 			t.Fatalf("%d datagrams of %d bytes, want %d of %d", q.count, q.bytes, len(want), bytes)

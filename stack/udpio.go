@@ -68,7 +68,7 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queu
 }
 
 // deliverAll cuts data into datagrams of size bytes, the last of which may be shorter, and delivers them.
-func (c *udpSocket) deliverAll(d queuedDatagram, data []byte, size int) {
+func (c *datagramSocket) deliverAll(d queuedDatagram, data []byte, size int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -82,10 +82,10 @@ func (c *udpSocket) deliverAll(d queuedDatagram, data []byte, size int) {
 }
 
 // deliver adds a datagram to the queue of c, whose lock is held, if there is room.
-func (c *udpSocket) deliver(d queuedDatagram) {
+func (c *datagramSocket) deliver(d queuedDatagram) {
 	t := &c.stack.totals
 	t.count(countDatagramsReceived)
-	if c.closed != nil || c.queue.bytes+len(d.data)+udpOverhead > c.limit {
+	if c.closed != nil || c.queue.bytes+len(d.data)+datagramOverhead > c.limit {
 		t.count(dropUDPBufferFull)
 		return
 	}
@@ -100,6 +100,11 @@ func (s *Stack) icmpErrorUDP(local, remote netip.AddrPort, e conn.ICMPError) {
 		s.totals.count(dropICMP)
 		return
 	}
+	c.fail(e)
+}
+
+// fail takes an ICMP error about a datagram of the connected socket c.
+func (c *datagramSocket) fail(e conn.ICMPError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e.Kind != conn.ICMPTooBig {
@@ -110,7 +115,7 @@ func (s *Stack) icmpErrorUDP(local, remote netip.AddrPort, e conn.ICMPError) {
 		c.rd.wake()
 		return
 	}
-	least := leastMTU(remote.Addr().Is4())
+	least := leastMTU(c.remote.Addr().Is4())
 	mtu := max(e.MTU, least)
 	if now := c.mtu(); mtu >= now {
 		return
@@ -132,7 +137,7 @@ func leastMTU(is4 bool) int {
 }
 
 // mtu returns the largest packet, in bytes, that c sends whole. The lock is held.
-func (c *udpSocket) mtu() int {
+func (c *datagramSocket) mtu() int {
 	if c.pathMTU != 0 {
 		return c.pathMTU
 	}
@@ -140,7 +145,7 @@ func (c *udpSocket) mtu() int {
 }
 
 // sendDatagram sends d, whose Remote is set.
-func (c *udpSocket) sendDatagram(d *Datagram) error {
+func (c *datagramSocket) sendDatagram(d *Datagram) error {
 	o, err := c.outgoing(d)
 	if err != nil {
 		return err
@@ -150,8 +155,8 @@ func (c *udpSocket) sendDatagram(d *Datagram) error {
 	return c.stack.writeUDP(w, o, d.Buffer[:d.N])
 }
 
-// outgoingUDP is what a datagram is sent with.
-type outgoingUDP struct {
+// outgoingDatagram is what a datagram is sent with.
+type outgoingDatagram struct {
 	local, remote netip.AddrPort
 	mtu           int
 	fragment      bool
@@ -160,7 +165,7 @@ type outgoingUDP struct {
 }
 
 // outgoing returns what to send d with, or the error of the call.
-func (c *udpSocket) outgoing(d *Datagram) (o outgoingUDP, err error) {
+func (c *datagramSocket) outgoing(d *Datagram) (o outgoingDatagram, err error) {
 	from, to, err := c.owner.route(d.Local, d.Remote)
 	if err != nil {
 		return o, err
@@ -177,7 +182,7 @@ func (c *udpSocket) outgoing(d *Datagram) (o outgoingUDP, err error) {
 		c.pending = nil
 		return o, err
 	}
-	o = outgoingUDP{local: from, remote: to, mtu: c.mtu(), fragment: !c.dontFragment, hopLimit: c.hopLimit}
+	o = outgoingDatagram{local: from, remote: to, mtu: c.mtu(), fragment: !c.dontFragment, hopLimit: c.hopLimit}
 	o.trafficClass = c.trafficClass | uint8(d.ECN)
 	return o, nil
 }
@@ -191,15 +196,12 @@ func maxUDP(is4 bool) int {
 }
 
 // writeUDP sends a datagram, in fragments if it must.
-func (s *Stack) writeUDP(w *writer, o outgoingUDP, data []byte) error {
+func (s *Stack) writeUDP(w *writer, o outgoingDatagram, data []byte) error {
 	is4 := o.local.Addr().Is4()
 	w.ip = wire.IP{
 		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: wire.ProtocolUDP, HopLimit: o.hopLimit, TrafficClass: o.trafficClass,
 	}
-	ipLen := wire.IPv6HeaderLen
-	if is4 {
-		ipLen = wire.IPv4HeaderLen
-	}
+	ipLen := ipHeaderLen(is4)
 	whole := ipLen+wire.UDPHeaderLen+len(data) <= o.mtu
 	if len(data) > maxUDP(is4) || !whole && !o.fragment {
 		return syscall.EMSGSIZE
@@ -231,7 +233,7 @@ func (s *Stack) writeUDP(w *writer, o outgoingUDP, data []byte) error {
 }
 
 // queueOf returns the device's queue for a flow: datagrams of one flow leave in order.
-func (s *Stack) queueOf(o outgoingUDP) uint8 {
+func (s *Stack) queueOf(o outgoingDatagram) uint8 {
 	return uint8((uint32(o.local.Port()) ^ uint32(o.remote.Port())) % uint32(len(s.lanes)))
 }
 

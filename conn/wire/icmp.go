@@ -158,8 +158,9 @@ func icmpInitial(ip *IP, length int) uint32 {
 }
 
 // ParseQuoted reads the packet that an ICMP error quotes: its IP header into ip, the ports of TCP and UDP, and the
-// sequence number of TCP. They are 0 for other protocols. 8 bytes after the IP header suffice (RFC 792). The packet
-// may be cut short, and routers have changed it on the way, so checksums and lengths are not verified.
+// sequence number of TCP. Of an ICMP echo request, srcPort is the identifier. All are 0 for other protocols. 8 bytes
+// after the IP header suffice (RFC 792). The packet may be cut short, and routers have changed it on the way, so
+// checksums and lengths are not verified.
 //
 // Errors are ErrTruncated, ErrIPVersion, ErrIPv4HeaderLength, ErrIPv6Extension if the end comes within the extension
 // headers, and ErrFragment for a fragment that is not the first.
@@ -176,14 +177,25 @@ func ParseQuoted(b []byte, ip *IP) (srcPort, dstPort uint16, seq uint32, err err
 	default:
 		err = ErrIPVersion
 	}
-	if err != nil || ip.Protocol != ProtocolTCP && ip.Protocol != ProtocolUDP {
+	if err != nil {
 		return 0, 0, 0, err
+	}
+	switch ip.Protocol {
+	case ProtocolTCP, ProtocolUDP, ProtocolICMP, ProtocolICMPv6:
+	default:
+		return 0, 0, 0, nil
 	}
 	b = b[ip.HeaderLen:]
 	if len(b) < 8 {
 		return 0, 0, 0, ErrTruncated
 	}
-	if ip.Protocol == ProtocolTCP {
+	switch ip.Protocol {
+	case ProtocolICMP, ProtocolICMPv6:
+		if b[0] == ICMPv4Echo || b[0] == ICMPv6Echo {
+			srcPort = binary.BigEndian.Uint16(b[4:])
+		}
+		return srcPort, 0, 0, nil
+	case ProtocolTCP:
 		seq = binary.BigEndian.Uint32(b[4:])
 	}
 	return binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]), seq, nil

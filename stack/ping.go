@@ -1,0 +1,255 @@
+package stack
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// PingConn is a ping socket, as Linux gives them to processes without privileges. It sends ICMP and ICMPv6 echo requests and
+// receives the replies to them. Each message begins with its ICMP header of 8 bytes. The identifier in it is the socket's: Write
+// and WriteTo put it there, together with the checksum.
+//
+// It implements [net.Conn] and [net.PacketConn]. Its methods may be called from many goroutines at once.
+type PingConn struct {
+	datagramSocket
+	id uint16
+}
+
+// ListenPing returns a ping socket that may send to any address. The local address is one of the stack's, or the unspecified
+// address of a family. Its errors are those of [Stack.ListenUDP].
+func (s *Stack) ListenPing(local netip.Addr) (*PingConn, error) {
+	local = local.Unmap().WithZone("")
+	c, err := s.bindPing(local, netip.Addr{})
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: "ping", Addr: &net.IPAddr{IP: local.AsSlice()}, Err: err}
+	}
+	return c, nil
+}
+
+// DialPing returns a ping socket that sends to remote and receives from it alone. A local address that is not valid or
+// unspecified is chosen by the stack. Its errors are those of [Stack.DialUDP].
+func (s *Stack) DialPing(local, remote netip.Addr) (*PingConn, error) {
+	local, remote = local.Unmap().WithZone(""), remote.Unmap().WithZone("")
+	fail := func(err error) (*PingConn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "ping", Addr: &net.IPAddr{IP: remote.AsSlice()}, Err: err}
+	}
+	from, err := s.source(netip.AddrPortFrom(local, 0), netip.AddrPortFrom(remote, 1))
+	if err != nil {
+		return fail(os.NewSyscallError("connect", err))
+	}
+	c, err := s.bindPing(from.Addr(), remote)
+	if err != nil {
+		return fail(err)
+	}
+	return c, nil
+}
+
+// bindPing registers a ping socket under an identifier that is free.
+func (s *Stack) bindPing(local, remote netip.Addr) (*PingConn, error) {
+	if !local.IsValid() || !local.IsUnspecified() && !s.addresses.contains(local) || !s.addresses.hasFamily(local.Is4()) {
+		return nil, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
+	}
+	c := &PingConn{}
+	c.addr = netip.AddrPortFrom(local, 0)
+	c.init(s, "ping", c)
+	if remote.IsValid() {
+		c.remote = netip.AddrPortFrom(remote, 0)
+	}
+	if !s.pings.add(c, s.ports.next()) {
+		return nil, os.NewSyscallError("bind", syscall.EADDRINUSE)
+	}
+	if err := s.refusal(); err != nil { // shut may have looked at the sockets already
+		c.close(err)
+		return nil, err
+	}
+	return c, nil
+}
+
+// pingSockets finds the ping socket that an echo reply is for. Its zero value has none.
+type pingSockets struct {
+	mu   sync.RWMutex
+	byID map[pingID]*PingConn
+}
+
+type pingID struct {
+	is4 bool
+	id  uint16
+}
+
+// add registers c under the first free identifier from one on, or reports false if there is none.
+func (p *pingSockets) add(c *PingConn, from uint16) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byID == nil {
+		p.byID = make(map[pingID]*PingConn)
+	}
+	for i := range 1 << 16 {
+		k := pingID{c.addr.Addr().Is4(), from + uint16(i)}
+		if p.byID[k] == nil {
+			p.byID[k], c.id = c, k.id
+			return true
+		}
+	}
+	return false
+}
+
+// find returns the socket for an echo reply to local from remote, nil if there is none.
+func (p *pingSockets) find(local, remote netip.Addr, id uint16) *PingConn {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	c := p.byID[pingID{local.Is4(), id}]
+	if c == nil || c.addr.Addr() != local && !c.addr.Addr().IsUnspecified() || c.remote.IsValid() && c.remote.Addr() != remote {
+		return nil
+	}
+	return c
+}
+
+func (p *pingSockets) all() []*PingConn {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	list := make([]*PingConn, 0, len(p.byID))
+	for _, c := range p.byID {
+		list = append(list, c)
+	}
+	return list
+}
+
+// forget implements datagramOwner.
+func (c *PingConn) forget() {
+	p := &c.stack.pings
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if k := (pingID{c.addr.Addr().Is4(), c.id}); p.byID[k] == c {
+		delete(p.byID, k)
+	}
+}
+
+// route implements datagramOwner.
+func (c *PingConn) route(_ netip.Addr, to netip.AddrPort) (from, _ netip.AddrPort, err error) {
+	switch {
+	case !to.Addr().IsValid():
+		return from, to, syscall.EDESTADDRREQ
+	}
+	from, err = c.stack.source(c.addr, netip.AddrPortFrom(to.Addr(), 1))
+	return from, to, err
+}
+
+// RemoteAddr returns the address the socket is connected to, a *net.IPAddr, or nil.
+func (c *PingConn) RemoteAddr() net.Addr {
+	if !c.remote.IsValid() {
+		return nil
+	}
+	return c.netAddr(c.remote)
+}
+
+// ReadFrom reads an echo reply and returns its sender, a *net.IPAddr.
+func (c *PingConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	d, n, _, err := c.receive("recvfrom", p)
+	if err != nil {
+		return n, nil, err
+	}
+	return n, c.netAddr(d.remote), nil
+}
+
+// Write sends an echo request on a connected socket. It does not block. Errors are those of [UDPConn.Write], and
+// syscall.EINVAL if p is no echo request of the socket's family.
+func (c *PingConn) Write(p []byte) (int, error) {
+	if !c.remote.IsValid() {
+		return 0, c.opError("write", nil, os.NewSyscallError("write", syscall.EDESTADDRREQ))
+	}
+	return c.send("write", p, c.remote)
+}
+
+// WriteTo sends an echo request to addr, a *net.IPAddr or a *net.UDPAddr, whose port is not used.
+func (c *PingConn) WriteTo(p []byte, addr net.Addr) (int, error) {
+	if c.remote.IsValid() {
+		return 0, c.opError("write", addr, net.ErrWriteToConnected)
+	}
+	var ip net.IP
+	switch a := addr.(type) {
+	case *net.IPAddr:
+		ip = a.IP
+	case *net.UDPAddr:
+		ip = a.IP
+	}
+	to, ok := netip.AddrFromSlice(ip)
+	if !ok {
+		return 0, c.opError("write", addr, os.NewSyscallError("sendto", syscall.EINVAL))
+	}
+	return c.send("sendto", p, netip.AddrPortFrom(to.Unmap(), 0))
+}
+
+func (c *PingConn) send(call string, p []byte, to netip.AddrPort) (int, error) {
+	err := c.sendEcho(p, to)
+	if e, ok := err.(syscall.Errno); ok {
+		err = os.NewSyscallError(call, e)
+	}
+	if err != nil {
+		return 0, c.opError("write", c.netAddr(to), err)
+	}
+	return len(p), nil
+}
+
+func (c *PingConn) sendEcho(p []byte, to netip.AddrPort) error {
+	echo := uint8(wire.ICMPv6Echo)
+	if c.addr.Addr().Is4() {
+		echo = wire.ICMPv4Echo
+	}
+	if to.Addr().Is4() != c.addr.Addr().Is4() {
+		return syscall.EAFNOSUPPORT
+	}
+	if len(p) < icmpHeaderLen || p[0] != echo || p[1] != 0 {
+		return fmt.Errorf("not an echo request of the socket's family: %w", syscall.EINVAL)
+	}
+	o, err := c.outgoing(&Datagram{Remote: to})
+	if err != nil {
+		return err
+	}
+	m := wire.ICMP{Type: echo, ID: c.id, Seq: uint16(p[6])<<8 | uint16(p[7]), Body: p[icmpHeaderLen:]}
+	w := c.stack.borrowWriter()
+	defer c.stack.returnWriter(w)
+	w.ip = wire.IP{
+		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: wire.ProtocolICMPv6, HopLimit: o.hopLimit, TrafficClass: o.trafficClass,
+	}
+	if w.ip.Is4() {
+		w.ip.Protocol = wire.ProtocolICMP
+	}
+	return c.stack.writeICMP(w, 0, &m, o.mtu, o.fragment)
+}
+
+func ipHeaderLen(is4 bool) int {
+	if is4 {
+		return wire.IPv4HeaderLen
+	}
+	return wire.IPv6HeaderLen
+}
+
+// echoReply gives the echo reply at hand, whose ICMP message is payload, to the socket that it is for.
+func (q *queue) echoReply(payload []byte) {
+	s := q.stack
+	c := s.pings.find(q.ip.Dst, q.ip.Src, q.icmp.ID)
+	if c == nil {
+		s.totals.count(countICMPIgnored)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deliver(queuedDatagram{data: payload, remote: netip.AddrPortFrom(q.ip.Src, 0), local: q.ip.Dst, ecn: q.ip.ECN()})
+}
+
+// icmpErrorPing gives an ICMP error about an echo request to the connected socket that has sent it.
+func (s *Stack) icmpErrorPing(local, remote netip.Addr, id uint16, e conn.ICMPError) {
+	c := s.pings.find(local, remote, id)
+	if c == nil || !c.remote.IsValid() {
+		s.totals.count(dropICMP)
+		return
+	}
+	c.fail(e)
+}
