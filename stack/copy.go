@@ -35,7 +35,7 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 		whole := len(*b) - len(*b)%mss // or each Write would end in a small segment, though more follows
 		m, err := r.Read((*b)[:whole])
 		if m > 0 {
-			written, err := c.write((*b)[:m], c.tcp.WriteMore, c.tcp.Write)
+			written, err := c.write((*b)[:m])
 			n += int64(written)
 			if err != nil {
 				return n, asNet("write", err)

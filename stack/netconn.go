@@ -146,25 +146,15 @@ func (c *Conn) passOn() {
 // Write sends p, and waits until all of it has been taken into the send buffer. What concurrent calls write does not
 // mix. Should it fail on the way it says how much had been taken.
 func (c *Conn) Write(p []byte) (int, error) {
-	n, err := c.write(p, c.tcp.WriteMore, c.tcp.Write)
-	return n, c.opError("write", err)
-}
-
-// WriteUrgent is Write, and makes the last octet of p the end of urgent data: the peer is told how far ahead that is
-// (RFC 9293 3.8.5). For new protocols see RFC 6093: it should not be used.
-func (c *Conn) WriteUrgent(p []byte) (int, error) {
-	n, err := c.write(p, c.tcp.WriteUrgent, c.tcp.WriteUrgent)
+	n, err := c.write(p)
 	return n, c.opError("write", err)
 }
 
 // maxCopy is how much is copied under the lock at a time, about a superframe, so that ACKs need not wait for long.
 const maxCopy = 64 << 10
 
-// taker is how package conn takes octets.
-type taker func(now conn.Time, p []byte) (int, error)
-
-// write writes p in pieces, the last one with last.
-func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
+// write writes p in pieces.
+func (c *Conn) write(p []byte) (n int, err error) {
 	e := c.entry
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -180,9 +170,9 @@ func (c *Conn) write(p []byte, piece, last taker) (n int, err error) {
 		if err := c.mayUse(&c.wr); err != nil {
 			return n, c.endWrite(n, err)
 		}
-		part, take := p[n:], last
+		part, take := p[n:], c.tcp.Write
 		if len(part) > maxCopy {
-			part, take = part[:maxCopy], piece
+			part, take = part[:maxCopy], c.tcp.WriteMore
 		}
 		m, err := take(c.stack.clock.now(), part)
 		n += m

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"errors"
 	"net"
 	"syscall"
 	"time"
@@ -72,8 +71,6 @@ func (c *Conn) SetUserTimeout(d time.Duration) error {
 	return c.set(func(now conn.Time) { c.tcp.SetUserTimeout(now, d) })
 }
 
-var errTrafficClass = errors.New("a DSCP is a number from 0 to 63")
-
 // SetCongestionControl changes the algorithm for how much may be in flight. What is in flight stays there; the new one
 // begins with the window of the old one.
 func (c *Conn) SetCongestionControl(a conn.CongestionControl) error {
@@ -83,7 +80,7 @@ func (c *Conn) SetCongestionControl(a conn.CongestionControl) error {
 // SetTrafficClass sets the DSCP, 0 to 63, of the packets of the connection (RFC 9293 3.9.1.8; RFC 2474).
 func (c *Conn) SetTrafficClass(dscp int) error {
 	if dscp < 0 || dscp > 63 {
-		return c.opError("set", errTrafficClass)
+		return c.opError("set", syscall.EINVAL)
 	}
 	return c.set(func(conn.Time) { c.entry.trafficClass = uint8(dscp << 2) })
 }
@@ -98,14 +95,6 @@ func (c *Conn) SetHopLimit(hops int) error {
 
 func (c *Conn) set(change func(now conn.Time)) error {
 	return c.control("set", func(now conn.Time) error { change(now); return nil })
-}
-
-// Urgent reports whether urgent data is ahead of what Read returns next, and how many octets there are to its end
-// (RFC 9293 3.8.5, MUST-32, MUST-33).
-func (c *Conn) Urgent() (remaining int, pending bool) {
-	c.entry.mu.Lock()
-	defer c.entry.mu.Unlock()
-	return c.tcp.Urgent()
 }
 
 // Info is a snapshot of the connection, also after it has ended.

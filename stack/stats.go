@@ -1,8 +1,6 @@
 package stack
 
 import (
-	"maps"
-	"slices"
 	"sync/atomic"
 
 	"minitcp/conn"
@@ -12,9 +10,6 @@ import (
 // Stats are totals since the stack was made, and a few current values, by name. The names do not change from version
 // to version; what never happened is there with 0.
 type Stats map[string]uint64
-
-// Names returns the names in alphabetical order.
-func (s Stats) Names() []string { return slices.Sorted(maps.Keys(s)) }
 
 // counter is one of the stack's own counters.
 type counter uint8
