@@ -1,21 +1,43 @@
-// Package conn is TCP: one connection as pure data and functions. It has no clock, lock, goroutine, randomness or I/O;
-// whoever drives it brings them.
+// Package conn implements one TCP connection as pure data and functions. It has no clock, lock, goroutine, randomness or
+// I/O. Its caller, the driver, supplies the time, random numbers and the network; package stack is one, and the Example
+// is another in 50 lines.
 //
 // # The contract
 //
-// Four kinds of call:
+// A connection is in one of three stages, each with a type of its own. All have Receive, Transmit, Advance, Deadline,
+// ISS and IRS.
 //
-//	in    Receive(now, segment)      a segment arrived
-//	      ReceiveICMP(now, error)    an ICMP error about one of ours arrived
-//	      Advance(now)               time passed; harmless if early
-//	app   Read, Write, CloseWrite, Close, Abort    none blocks
-//	out   Transmit(now, limit, out)  call until it says false; a limit above the MSS asks for superframes
-//	ask   Deadline, Ready, State, Info
+//	Embryo     a listener's handshake in SYN-RECEIVED. The driver asks ReceiveListen about a segment for a listener,
+//	           and makes an Embryo of a SYN with NewEmbryo. When Embryo.State is EmbryoReady, it calls Establish and
+//	           gives the Conn the same segment; when it is EmbryoDead, it drops the Embryo. Hold
+//	           delays the SYN-ACK while the driver decides whether to accept; Release and Silence end that.
+//	Conn       from Dial or Establish on. When its State is TimeWait, the driver replaces it with Conn.Remnant. When
+//	           Ready has ReadyClosed, it drops it; Err is the cause.
+//	Remnant    TIME-WAIT. The driver drops it when Expired reports true. If Receive returns VerdictReopen, the segment is
+//	           a SYN for a new connection: with a listener, the driver replaces the Remnant with an Embryo, whose ISS is
+//	           Remnant.ISN of the one from ISN; without one, it calls Refuse.
 //
-// After any in or app call: drain Transmit, re-arm Deadline, compare Ready's bits. Nothing else.
+// The driver makes these calls, one at a time for each connection. None blocks.
 //
-// Three types share a connection's life. A SYN that reaches a listener makes an [Embryo]; when its handshake completes
-// it becomes a [Conn], as an active [Dial] is from the start; and in TIME-WAIT a [Remnant] is all that is kept.
+//	in     Receive(now, segment)     for each segment. Segment.Buffer offers the memory of the data: if the connection
+//	                                 has set Segment.Retained, the driver must not reuse the memory before Release,
+//	                                 which may be called before Receive returns (see buffer.Borrowed)
+//	       ReceiveICMP(now, error)   for an ICMP error that quotes a segment of the connection
+//	       Advance(now)              when Deadline has passed; a call too early has no effect
+//	app    Read, ReadBuffer, Write, WriteMore, WriteUrgent, CloseRead, CloseWrite, Close, Abort
+//	                                 for the application. After WriteMore, a Write must follow, which may be empty.
+//	                                 Read and Write return ErrWouldBlock when the application must wait for Ready
+//	       Set...                    for options that change during the connection
+//	       DiscardOutOfOrder         when OutOfOrderMemory is too large for the driver
+//	out    Transmit(now, limit, out) until it returns false. A limit above the MSS permits GSO packets of that many bytes
+//	ask    Deadline, Ready, State, Info, Err, Acknowledged, Arrived, Urgent
+//
+// After each call of the groups in and app, the driver calls Transmit until it returns false, sets its timer to Deadline,
+// and wakes the application if Ready has changed. After Read this matters as well: it may open the window.
+//
+// For a segment that belongs to no connection and no listener, [Reset] returns the RST to send. [ISN] returns the initial
+// sequence number and the timestamp offset of a new connection. One [Config] serves many connections; it must come from
+// [Config.WithDefaults].
 //
 // # Reading order
 //
