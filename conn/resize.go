@@ -30,6 +30,9 @@ func (c *Conn) resize(now Time, largest int) {
 
 // loseLarge marks the segments in flight that hold more than largest data bytes as lost, and reports whether there was any.
 // The short last segment of a record may fit.
+//
+// It walks all records. A connection's path MTU only falls, and never below minMTU4, so forged messages cause at most one walk
+// for each byte of the difference: 949 where the MTU is 1500.
 func (c *Conn) loseLarge(largest seq.Offset) (found bool) {
 	q := &c.active.sent
 	for i := q.head; i < len(q.list); i++ {
