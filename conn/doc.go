@@ -36,8 +36,8 @@
 // and wakes the application if Ready has changed. After Read this matters as well: it may open the window.
 //
 // For a segment that belongs to no connection and no listener, [Reset] returns the RST to send. [ISN] returns the initial
-// sequence number and the timestamp offset of a new connection. One [Config] serves many connections; it must come from
-// [Config.WithDefaults].
+// sequence number and the timestamp offset of a new connection. One [Config] serves many connections, which only read it.
+// Calling [Config.WithDefaults] once saves a copy for each.
 //
 // # Reading order
 //
