@@ -32,12 +32,12 @@
 //	out    Transmit(now, limit, out) until it returns false. A limit above the MSS permits GSO packets of that many bytes
 //	ask    Deadline, Ready, State, Info, Err, Acknowledged, Arrived, Urgent
 //
-// After each call of the groups in and app, the driver calls Transmit until it returns false, sets its timer to Deadline,
-// and wakes the application if Ready has changed. After Read this matters as well: it may open the window.
+// After each call of the groups in and app, the driver calls Transmit until it returns false, sets its timer to
+// Deadline, and wakes the application if Ready has changed. After Read this matters as well: it may open the window.
 //
-// For a segment that belongs to no connection and no listener, [Reset] returns the RST to send. [ISN] returns the initial
-// sequence number and the timestamp offset of a new connection. One [Config] serves many connections, which only read it.
-// Calling [Config.WithDefaults] once saves a copy for each.
+// For a segment that belongs to no connection and no listener, [Reset] returns the RST to send. [ISN] returns the
+// initial sequence number and the timestamp offset of a new connection. One [Config] serves many connections, which
+// only read it. Calling [Config.WithDefaults] once saves a copy for each.
 //
 // # Reading order
 //
