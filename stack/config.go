@@ -76,6 +76,9 @@ type Config struct {
 	// empty and not nil says that no peer is near. New returns an error for a prefix that is not valid, and for one of IPv4
 	// in IPv6 form.
 	Near []netip.Prefix
+	// Nameservers are the servers that DialContext asks for the addresses of host names, over the stack. Default: none, and host
+	// names are refused. See [Stack.Resolver].
+	Nameservers []netip.AddrPort
 	// Trace, if set, is called for every segment that arrives or leaves, on the goroutine that handles it and while the
 	// connection is locked. It must not block, call the stack, or keep the event.
 	Trace func(*TraceEvent)

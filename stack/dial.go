@@ -11,7 +11,8 @@ import (
 )
 
 // Dial connects to an address. Network is "tcp", "tcp4" or "tcp6", for which the net.Conn is a [*Conn], or "udp", "udp4" or
-// "udp6", for which it is a [*UDPConn]. Address is "host:port" with a literal IP address.
+// "udp6", for which it is a [*UDPConn]. Address is "host:port". The host is a literal IP address, or a name if Config.Nameservers has servers: then the
+// connection is the first that succeeds to one of the name's addresses, tried as RFC 8305 describes.
 //
 // Errors are *net.OpError; errors.Is finds syscall.ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL
 // and what [Stack.Err] returns.
@@ -22,6 +23,11 @@ func (s *Stack) Dial(network, address string) (net.Conn, error) {
 // DialContext is Dial, given up when ctx ends: then errors.Is finds [context.Canceled], or [context.DeadlineExceeded]
 // and [os.ErrDeadlineExceeded].
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.resolver != nil && (isUDP(network) || network == "tcp" || network == "tcp4" || network == "tcp6") {
+		if host, port, ok := hostName(ctx, network, address); ok {
+			return s.dialName(ctx, network, host, port)
+		}
+	}
 	if isUDP(network) {
 		return s.dialUDPContext(ctx, network, address)
 	}

@@ -6,8 +6,21 @@ import (
 	"net/netip"
 )
 
+// hostName returns the host and the port of "host:port" if the host is a name.
+func hostName(ctx context.Context, network, address string) (host string, port uint16, ok bool) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return "", 0, false
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return "", 0, false
+	}
+	n, err := net.DefaultResolver.LookupPort(ctx, network, service)
+	return host, uint16(n), err == nil
+}
+
 // parseAddress reads "host:port". The host is a literal IP address, or empty, which gives an AddrPort whose address is
-// not valid. There is no resolver here: whoever has one gives it to DialContext's caller.
+// not valid.
 func parseAddress(ctx context.Context, network, address string) (netip.AddrPort, error) {
 	switch network {
 	case "tcp", "tcp4", "tcp6":
@@ -27,7 +40,7 @@ func parseAddress(ctx context.Context, network, address string) (netip.AddrPort,
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		return netip.AddrPort{}, &net.DNSError{Err: "not an IP address, and the stack has no resolver", Name: host, IsNotFound: true}
+		return netip.AddrPort{}, &net.DNSError{Err: "not an IP address, and the stack has no name server", Name: host, IsNotFound: true}
 	}
 	addr = addr.Unmap().WithZone("") // there is one device: a zone says nothing
 	if network == "tcp4" && !addr.Is4() || network == "tcp6" && addr.Is4() {

@@ -35,6 +35,7 @@ type Stack struct {
 	pings        pingSockets
 	forwarder    atomic.Pointer[Forwarder]
 	udpForwarder atomic.Pointer[UDPForwarder]
+	resolver     *net.Resolver // nil without Config.Nameservers
 	fragments    fragments
 	ports        *ports
 
@@ -100,6 +101,9 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		return nil, err
 	}
 	s.early.pool, _ = cfg.Conn.Pool.(*pagePool)
+	if len(cfg.Nameservers) > 0 {
+		s.resolver = s.Resolver(cfg.Nameservers...)
+	}
 	for range s.lanes {
 		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
 	}
