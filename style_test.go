@@ -100,9 +100,15 @@ func styleFindings(t *testing.T, root string) (found []finding) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == "testdata" || path != root && strings.HasPrefix(d.Name(), ".")):
+		case d.IsDir() && path != root && strings.HasPrefix(d.Name(), "."):
 			return fs.SkipDir
 		case d.IsDir() || path == "style_test.go":
+			return nil
+		case strings.HasSuffix(path, ".pkt"):
+			list, err := scriptFindings(path)
+			found = append(found, list...)
+			return err
+		case strings.Contains(path, "testdata"):
 			return nil
 		case strings.HasSuffix(path, ".go"):
 			list, err := goFindings(path)
@@ -154,6 +160,19 @@ func goFindings(path string) (found []finding, err error) {
 	})
 	slices.SortStableFunc(found, func(a, b finding) int { return cmp.Compare(a.line, b.line) })
 	return found, nil
+}
+
+// scriptFindings returns the findings in the comments of a packetdrill script, which begin with "//".
+func scriptFindings(path string) (found []finding, err error) {
+	text, err := os.ReadFile(path)
+	for i, line := range strings.Split(string(text), "\n") {
+		_, comment, _ := strings.Cut(line, "//")
+		found = append(found, textFindings(path, i+1, comment)...)
+		if n := utf8.RuneCountInString(line); comment != "" && n > maxCommentLine {
+			found = append(found, finding{path, i + 1, fmt.Sprintf("line of comment with %d characters, want at most %d", n, maxCommentLine), line})
+		}
+	}
+	return found, err
 }
 
 // textFindings returns the findings in a text that begins at a line of a file. A quote may extend over several lines.
