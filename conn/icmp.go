@@ -62,6 +62,13 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 	}
 }
 
+// LowerMTU makes the connection send packets of at most mtu bytes, if they may be larger now: the device's MTU has fallen.
+func (c *Conn) LowerMTU(now Time, mtu int) {
+	if c.state != Closed && c.state != TimeWait {
+		c.lowerMTU(now, mtu)
+	}
+}
+
 // lowerMTU takes a smaller path MTU and sends segments that were too large again, in pieces that fit. Mtu is the size that
 // the router reported, 0 if it reported none (RFC 1191 5).
 //

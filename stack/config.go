@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"minitcp/conn"
-	"minitcp/conn/wire"
 )
 
 // Config says how a stack is to be. Addresses must be set; every other field's zero value is its default.
@@ -94,9 +93,8 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, errNoAddresses
 	}
 	for _, p := range cfg.Addresses {
-		a := p.Addr()
-		if !p.IsValid() || a.Is4In6() || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() || wire.NamesNetwork(p) {
-			return cfg, fmt.Errorf("stack: %v cannot be an address of the stack", p)
+		if err := checkAddress(p); err != nil {
+			return cfg, err
 		}
 	}
 	if cfg.HopLimit == 0 {
@@ -169,13 +167,13 @@ func changeKeepAlive(k conn.KeepAlive, config net.KeepAliveConfig) conn.KeepAliv
 }
 
 // checkMTU is about what IP demands of a link (RFC 8200 5, RFC 791 3.2).
-func (s *Stack) checkMTU() error {
+func checkMTU(mtu int, own *ownAddresses) error {
 	least := 576
-	if s.addresses.hasFamily(false) {
+	if own.hasFamily(false) {
 		least = 1280
 	}
-	if s.mtu < least {
-		return fmt.Errorf("stack: the device's MTU is %d; it must be at least %d", s.mtu, least)
+	if mtu < least {
+		return fmt.Errorf("stack: the device's MTU is %d; it must be at least %d", mtu, least)
 	}
 	return nil
 }

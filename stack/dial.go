@@ -84,20 +84,20 @@ func (s *Stack) open(ctx context.Context, local, remote netip.AddrPort) (*Conn, 
 func (s *Stack) source(local, remote netip.AddrPort) (netip.AddrPort, error) {
 	to := remote.Addr()
 	switch {
-	case !to.IsValid(), s.addresses.isGroup(to), to.IsLoopback(), remote.Port() == 0:
+	case !to.IsValid(), s.own().isGroup(to), to.IsLoopback(), remote.Port() == 0:
 		return local, syscall.ENETUNREACH
-	case s.addresses.contains(to):
-		return local, syscall.ENETUNREACH // frames do not turn round: the device leads away from here
+	case s.withoutDevice() && !s.own().contains(to):
+		return local, syscall.ENETUNREACH
 	}
 	from := local.Addr()
 	if !from.IsValid() || from.IsUnspecified() {
-		chosen, ok := s.addresses.sourceFor(to)
+		chosen, ok := s.own().sourceFor(to)
 		if !ok {
 			return local, syscall.ENETUNREACH
 		}
 		return netip.AddrPortFrom(chosen, local.Port()), nil
 	}
-	if !s.addresses.contains(from) || from.Is4() != to.Is4() {
+	if !s.own().contains(from) || from.Is4() != to.Is4() {
 		return local, syscall.EADDRNOTAVAIL
 	}
 	return local, nil
@@ -109,7 +109,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	s.abandoned.close()
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()), s.laneOf(s.dials.Add(1)))
+	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()), s.laneOf(remote.Addr(), s.dials.Add(1)))
 	e.mu.Lock() // whoever finds it in the table waits until it is complete
 	defer e.mu.Unlock()
 	if err := s.reserve(e, local, remote); err != nil {
@@ -132,14 +132,19 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	return c, nil
 }
 
-// laneOf returns the queue of the nth active OPEN. The arithmetic is unsigned: an int of 32 bits would be negative from
+// laneOf returns the queue of the nth active OPEN, which is to an address. The arithmetic is unsigned: an int of 32 bits would be negative from
 // the 2^31st on.
-func (s *Stack) laneOf(n uint32) uint8 { return uint8(n % uint32(len(s.lanes))) }
+func (s *Stack) laneOf(to netip.Addr, n uint32) uint8 {
+	if s.own().contains(to) {
+		return s.loop.number
+	}
+	return uint8(n % uint32(s.loop.number))
+}
 
 // reserve puts e into the table under a port nobody uses towards remote.
 func (s *Stack) reserve(e *entry, local, remote netip.AddrPort) error {
 	if local.Port() != 0 {
-		if s.table.insert(e) {
+		if local != remote && s.table.insert(e) {
 			return nil
 		}
 		return os.NewSyscallError("connect", syscall.EADDRINUSE)
@@ -147,7 +152,7 @@ func (s *Stack) reserve(e *entry, local, remote netip.AddrPort) error {
 	offset := s.ports.offset(local.Addr(), remote)
 	for range s.ports.count() {
 		port := s.ports.candidate(offset)
-		if s.listeners.usesPort(port) {
+		if s.listeners.usesPort(port) || netip.AddrPortFrom(local.Addr(), port) == remote {
 			continue
 		}
 		e.key = makeKey(local.Addr(), remote.Addr(), port, remote.Port())

@@ -60,6 +60,7 @@ func (s *Stack) shutWhenDone() {
 	<-s.end.done
 	s.shut()
 	s.device.Close()
+	s.loop.close()
 }
 
 // deviceError is the error of a device that has failed for good. It has no methods Timeout and Temporary: a server that

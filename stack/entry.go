@@ -77,7 +77,7 @@ type machine interface {
 }
 
 func (s *Stack) newEntry(k key, queue uint8) *entry {
-	e := &entry{key: k, hopLimit: s.cfg.HopLimit, queue: queue, near: s.isNear(k.remote)}
+	e := &entry{key: k, hopLimit: s.cfg.HopLimit, queue: queue, near: queue != s.loop.number && s.isNear(k.remote)}
 	e.timer.wheel = queue
 	e.timer.at.Store(noTick)
 	return e

@@ -351,7 +351,7 @@ func (c *UDPFlow) route(_ netip.Addr, from netip.AddrPort) (_, to netip.AddrPort
 	switch {
 	case from.Addr().Is4() != to.Addr().Is4():
 		return from, to, syscall.EAFNOSUPPORT
-	case !from.Addr().IsValid(), f.stack.addresses.isGroup(from.Addr()):
+	case !from.Addr().IsValid(), f.stack.own().isGroup(from.Addr()):
 		return from, to, syscall.EADDRNOTAVAIL
 	}
 	f.mu.Lock()

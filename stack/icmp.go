@@ -123,7 +123,7 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 
 // echo answers an echo request with the same identifier, number and data (RFC 1122 3.2.2.6, RFC 4443 4.2).
 func (q *queue) echo(now conn.Time, reply uint8) {
-	if !q.stack.addresses.contains(q.ip.Dst) {
+	if !q.stack.own().contains(q.ip.Dst) {
 		q.stack.totals.count(countICMPIgnored)
 		return
 	}
@@ -181,7 +181,7 @@ func (s *Stack) sendICMP(now conn.Time, w *writer, queue uint8, from, to netip.A
 	if w.ip.Is4() {
 		w.ip.Protocol = wire.ProtocolICMP
 	}
-	s.writeICMP(w, queue, m, s.mtu, true)
+	s.writeICMP(w, queue, m, int(s.mtu.Load()), true)
 }
 
 // writeICMP sends the message between the addresses in w.ip. If it does not fit the MTU it leaves in fragments, or the error is
@@ -202,7 +202,7 @@ func (s *Stack) writeICMP(w *writer, queue uint8, m *wire.ICMP, mtu int, fragmen
 	if n > maxPacket-wire.IPv4HeaderLen || !fragment {
 		return syscall.EMSGSIZE
 	}
-	s.writeFragments(w, ipLen, w.body[:n], mtu)
+	s.writeFragments(w, queue, ipLen, w.body[:n], mtu)
 	return nil
 }
 

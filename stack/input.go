@@ -50,7 +50,7 @@ func (q *queue) input(now conn.Time, frame []byte) {
 		q.inputICMP(now, payload)
 	case q.ip.Protocol == wire.ProtocolUDP:
 		q.inputUDP(now, packet, payload)
-	case !s.addresses.contains(q.ip.Dst):
+	case !s.own().contains(q.ip.Dst):
 		s.totals.count(dropNotOurs)
 	default:
 		q.inputUnknown(now, packet)
@@ -66,7 +66,7 @@ func (s *Stack) forwards(dst netip.Addr) bool {
 // whether the packet was one [RFC 1812 5.3.1, RFC 4443 3.3].
 func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
 	s := q.stack
-	if s.addresses.contains(q.ip.Dst) || !s.forwards(q.ip.Dst) {
+	if s.own().contains(q.ip.Dst) || !s.forwards(q.ip.Dst) {
 		return false
 	}
 	q.tap(now, nil)
@@ -74,7 +74,7 @@ func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
 		return true
 	}
 	s.totals.count(dropHopLimit)
-	from, ok := s.addresses.sourceFor(q.ip.Src)
+	from, ok := s.own().sourceFor(q.ip.Src)
 	if !ok {
 		return true
 	}
@@ -107,13 +107,13 @@ func (q *queue) checksumTrusted() bool {
 // acceptableAddresses reports whether the packet is from one host, and for this one or, if forwarded is true, for another one.
 // It counts those that are not [RFC 1122 3.2.1.3; RFC 9293 3.9.2.3, MUST-57, MUST-63].
 func (q *queue) acceptableAddresses(forwarded bool) bool {
-	a := q.stack.addresses
+	a := q.stack.own()
 	switch src, dst := q.ip.Src, q.ip.Dst; {
 	case a.isGroup(dst):
 		q.stack.totals.count(dropGroupDestination)
 	case !forwarded && !a.contains(dst), dst.IsLoopback(), dst.Is4In6():
 		q.stack.totals.count(dropNotOurs)
-	case a.isGroup(src), src.IsLoopback(), src.Is4In6(), a.contains(src):
+	case a.isGroup(src), src.IsLoopback(), src.Is4In6(), a.contains(src) && q.number != q.stack.loop.number:
 		q.stack.totals.count(dropBadSource)
 	default:
 		return true

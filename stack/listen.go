@@ -170,7 +170,7 @@ func (s *Stack) bindings(network string, local netip.AddrPort) ([]binding, error
 			return []binding{netip.AddrPortFrom(wildcard(network == "tcp4"), port)}, nil
 		}
 	}
-	if !s.addresses.contains(addr) {
+	if !s.own().contains(addr) {
 		return nil, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
 	}
 	return []binding{local}, nil

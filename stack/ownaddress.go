@@ -2,10 +2,116 @@ package stack
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
+	"slices"
+	"syscall"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
 )
 
-// ownAddresses answers what an address is to this stack. It never changes.
+// own returns the stack's addresses as they are now.
+func (s *Stack) own() *ownAddresses { return s.addresses.Load() }
+
+// Addresses returns the stack's addresses, each with the length of its network's prefix.
+func (s *Stack) Addresses() []netip.Prefix { return slices.Clone(s.own().prefixes) }
+
+// AddAddress adds an address, given with the length of its network's prefix. The device must bring packets for it; that is up to
+// the caller. The error is one for which errors.Is finds syscall.EEXIST or syscall.EINVAL, or what [Stack.Err] returns.
+func (s *Stack) AddAddress(p netip.Prefix) error {
+	if err := checkAddress(p); err != nil {
+		return err
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if err := s.refusal(); err != nil {
+		return err
+	}
+	now := s.own()
+	if now.contains(p.Addr()) {
+		return fmt.Errorf("stack: %v is an address of the stack already: %w", p.Addr(), syscall.EEXIST)
+	}
+	changed := newOwnAddresses(append(slices.Clip(now.prefixes), p))
+	if err := checkMTU(int(s.mtu.Load()), changed); err != nil {
+		return fmt.Errorf("%w: %w", err, syscall.EINVAL)
+	}
+	s.addresses.Store(changed)
+	return nil
+}
+
+// RemoveAddress removes an address. Connections from it are reset, and calls on them return syscall.ECONNABORTED. Listeners and
+// sockets that are bound to it stay, and receive nothing while it is removed. The error is one for which errors.Is finds
+// syscall.EADDRNOTAVAIL.
+func (s *Stack) RemoveAddress(a netip.Addr) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	now := s.own()
+	if !now.contains(a) {
+		return fmt.Errorf("stack: %v is not an address of the stack: %w", a, syscall.EADDRNOTAVAIL)
+	}
+	rest := slices.DeleteFunc(slices.Clone(now.prefixes), func(p netip.Prefix) bool { return p.Addr() == a })
+	s.addresses.Store(newOwnAddresses(rest))
+	removed := addressOf(a)
+	w := s.borrowWriter()
+	defer s.returnWriter(w)
+	for e := range s.table.all() {
+		if e.key.local != removed {
+			continue
+		}
+		e.mu.Lock()
+		c := e.user.get()
+		switch tcp := e.tcp.(type) {
+		case *conn.Conn:
+			tcp.Abort()
+			s.settle(e, w)
+		case nil:
+		default:
+			s.drop(e)
+		}
+		e.mu.Unlock()
+		c.serve()
+	}
+	return nil
+}
+
+// SetMTU changes the size of the largest IP packet, in bytes, that the stack sends, after that of the device has changed. The
+// segments of connections become smaller when it falls. When it rises, new connections use it. The error is one for which
+// errors.Is finds syscall.EINVAL.
+func (s *Stack) SetMTU(mtu int) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	mtu = min(mtu, maxPacket)
+	if err := checkMTU(mtu, s.own()); err != nil {
+		return fmt.Errorf("%w: %w", err, syscall.EINVAL)
+	}
+	before := s.mtu.Swap(int32(mtu))
+	if int32(mtu) >= before {
+		return nil
+	}
+	w := s.borrowWriter()
+	defer s.returnWriter(w)
+	for e := range s.table.all() {
+		e.mu.Lock()
+		if tcp, ok := e.tcp.(*conn.Conn); ok {
+			tcp.LowerMTU(s.clock.now(), mtu)
+			s.settle(e, w)
+		}
+		e.mu.Unlock()
+	}
+	return nil
+}
+
+// checkAddress returns an error if p cannot be an address of a stack.
+func checkAddress(p netip.Prefix) error {
+	a := p.Addr()
+	if !p.IsValid() || a.Is4In6() || a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() || wire.NamesNetwork(p) {
+		return fmt.Errorf("stack: %v cannot be an address of the stack: %w", p, syscall.EINVAL)
+	}
+	return nil
+}
+
+// ownAddresses is the stack's addresses and networks at one time. It never changes: see [Stack.AddAddress].
 type ownAddresses struct {
 	prefixes   []netip.Prefix
 	own        map[netip.Addr]bool

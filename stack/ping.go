@@ -53,7 +53,7 @@ func (s *Stack) DialPing(local, remote netip.Addr) (*PingConn, error) {
 
 // bindPing registers a ping socket under an identifier that is free.
 func (s *Stack) bindPing(local, remote netip.Addr) (*PingConn, error) {
-	if !local.IsValid() || !local.IsUnspecified() && !s.addresses.contains(local) || !s.addresses.hasFamily(local.Is4()) {
+	if !local.IsValid() || !local.IsUnspecified() && !s.own().contains(local) || !s.own().hasFamily(local.Is4()) {
 		return nil, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
 	}
 	c := &PingConn{}
@@ -221,7 +221,7 @@ func (c *PingConn) sendEcho(p []byte, to netip.AddrPort) error {
 	if w.ip.Is4() {
 		w.ip.Protocol = wire.ProtocolICMP
 	}
-	return c.stack.writeICMP(w, 0, &m, o.mtu, o.fragment)
+	return c.stack.writeICMP(w, c.stack.queueOf(&o), &m, o.mtu, o.fragment)
 }
 
 func ipHeaderLen(is4 bool) int {

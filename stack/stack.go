@@ -18,11 +18,13 @@ type Stack struct {
 	device    Device
 	offload   bool // the device cuts superframes and fills in checksums
 	limit     *frameLimit
-	mtu       int
+	mtu       atomic.Int32 // of the device in bytes
 	clock     clock
-	addresses *ownAddresses
+	addresses atomic.Pointer[ownAddresses]
+	changing  sync.Mutex // of addresses and the MTU
 
-	lanes        []lane   // the device's queues
+	lanes        []lane // the device's queues, and behind them loop
+	loop         loop
 	wheels       []*wheel // one for each
 	table        *table
 	abandoned    abandoned
@@ -56,12 +58,15 @@ type Stack struct {
 	closing  sync.Once
 }
 
-// New starts a stack on a device, which it closes in the end. The device's MTU must be at least 576, and 1280 with an
+// New starts a stack on a device, which it closes in the end. Without a device, nil, the stack reaches its own addresses only. The device's MTU must be at least 576, and 1280 with an
 // IPv6 address (RFC 8200 5).
 func New(dev Device, cfg Config) (*Stack, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
+	}
+	if dev == nil {
+		dev = newNoDevice()
 	}
 	lanes, err := lanesOf(dev)
 	if err != nil {
@@ -77,10 +82,8 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		device:    dev,
 		offload:   offloads(dev),
 		limit:     newFrameLimit(dev, cfg.Tap != nil),
-		mtu:       min(dev.MTU(), maxPacket),
 		clock:     newClock(),
 		lanes:     lanes,
-		addresses: newOwnAddresses(cfg.Addresses),
 		table:     newTable(randomSeed()),
 		timeWaits: timeWaits{limit: cfg.MaxTimeWait},
 		listeners: listeners{
@@ -97,9 +100,14 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		idle:       make(chan struct{}, 1),
 		end:        end{done: make(chan struct{})},
 	}
-	if err := s.checkMTU(); err != nil {
+	s.addresses.Store(newOwnAddresses(cfg.Addresses))
+	mtu := min(dev.MTU(), maxPacket)
+	if err := checkMTU(mtu, s.own()); err != nil {
 		return nil, err
 	}
+	s.mtu.Store(int32(mtu))
+	s.loop.stack, s.loop.number = s, uint8(len(lanes))
+	s.lanes = append(s.lanes, &s.loop)
 	s.early.pool, _ = cfg.Conn.Pool.(*pagePool)
 	if len(cfg.Nameservers) > 0 {
 		s.resolver = s.Resolver(cfg.Nameservers...)
@@ -107,7 +115,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	for range s.lanes {
 		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
 	}
-	for i := range s.lanes {
+	for i := range lanes {
 		q := newQueue(s, uint8(i))
 		s.running.Go(q.run)
 	}

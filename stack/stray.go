@@ -105,7 +105,7 @@ func (s *Stack) dropEmbryo(e *entry) {
 // openFor returns what package conn needs to know of a new connection, which is e's.
 func (s *Stack) openFor(now conn.Time, e *entry) conn.Open {
 	k := &e.key
-	o := conn.Open{MTU: s.mtu, IPHeader: wire.IPv6HeaderLen, Near: e.near}
+	o := conn.Open{MTU: int(s.mtu.Load()), IPHeader: wire.IPv6HeaderLen, Near: e.near}
 	if k.remote.is4() {
 		o.IPHeader = wire.IPv4HeaderLen
 	}

@@ -58,7 +58,7 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queu
 		s.totals.count(countFlows)
 		return &flow.udpSocket, flow
 	}
-	if !s.addresses.contains(to.Addr()) {
+	if !s.own().contains(to.Addr()) {
 		s.totals.count(dropNotOurs)
 		return nil, nil
 	}
@@ -141,7 +141,7 @@ func (c *datagramSocket) mtu() int {
 	if c.pathMTU != 0 {
 		return c.pathMTU
 	}
-	return c.stack.mtu
+	return int(c.stack.mtu.Load())
 }
 
 // sendDatagram sends d, whose Remote is set.
@@ -214,7 +214,7 @@ func (s *Stack) writeUDP(w *writer, o outgoingDatagram, data []byte) error {
 	s.totals.count(countDatagramsSent)
 	if !whole {
 		wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
-		s.writeFragments(w, ipLen, append(append(w.body[:0], header...), data...), o.mtu)
+		s.writeFragments(w, s.queueOf(&o), ipLen, append(append(w.body[:0], header...), data...), o.mtu)
 		return nil
 	}
 	wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, len(header)+len(data))
@@ -228,18 +228,21 @@ func (s *Stack) writeUDP(w *writer, o outgoingDatagram, data []byte) error {
 	}
 	wire.PutVirtio(w.headers[:], &h)
 	w.parts = append(w.parts[:0], w.headers[:at+wire.UDPHeaderLen], data)
-	s.writeFrame(w, s.queueOf(o), conn.Closed)
+	s.writeFrame(w, s.queueOf(&o), conn.Closed)
 	return nil
 }
 
-// queueOf returns the device's queue for a flow: datagrams of one flow leave in order.
-func (s *Stack) queueOf(o outgoingDatagram) uint8 {
-	return uint8((uint32(o.local.Port()) ^ uint32(o.remote.Port())) % uint32(len(s.lanes)))
+// queueOf returns the queue for a flow: datagrams of one flow leave in order.
+func (s *Stack) queueOf(o *outgoingDatagram) uint8 {
+	if s.own().contains(o.remote.Addr()) {
+		return s.loop.number
+	}
+	return uint8((uint32(o.local.Port()) ^ uint32(o.remote.Port())) % uint32(s.loop.number))
 }
 
 // writeFragments sends the packet with the header in w.ip and the payload given in fragments of at most mtu bytes
 // [RFC 791 3.2, RFC 8200 4.5]. The identification is random [RFC 6864, RFC 7739].
-func (s *Stack) writeFragments(w *writer, ipLen int, payload []byte, mtu int) {
+func (s *Stack) writeFragments(w *writer, queue uint8, ipLen int, payload []byte, mtu int) {
 	w.body = payload
 	is4 := ipLen == wire.IPv4HeaderLen
 	f := wire.Fragment{ID: rand.Uint32()}
@@ -262,7 +265,7 @@ func (s *Stack) writeFragments(w *writer, ipLen int, payload []byte, mtu int) {
 			wire.PutFragmentIPv6(header[ipLen:], f, next)
 		}
 		w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen+extra], payload[f.Offset:f.Offset+n])
-		s.writeFrame(w, 0, conn.Closed)
+		s.writeFrame(w, queue, conn.Closed)
 		s.totals.count(countFragmentsSent)
 	}
 }
