@@ -8,25 +8,28 @@ import (
 	"minitcp/conn"
 )
 
-// args reads the arguments of a call. The first thing that is not as it should be stays in problem.
+// args reads the arguments of a call. problem describes the first invalid argument.
 type args struct {
 	name    string
 	list    []value
 	problem string
 }
 
+// fail records a problem if it is the first.
 func (a *args) fail(format string, x ...any) {
 	if a.problem == "" {
 		a.problem = fmt.Sprintf(format, x...)
 	}
 }
 
+// count checks the number of arguments.
 func (a *args) count(n int) {
 	if len(a.list) != n {
-		a.fail("%d arguments instead of %d", len(a.list), n)
+		a.fail("%d arguments, want %d", len(a.list), n)
 	}
 }
 
+// at returns argument i.
 func (a *args) at(i int) value {
 	if i >= len(a.list) {
 		a.fail("too few arguments")
@@ -35,27 +38,28 @@ func (a *args) at(i int) value {
 	return a.list[i]
 }
 
+// number returns argument i, which must be a number.
 func (a *args) number(i int) int64 {
 	v := a.at(i)
 	if v.kind != valueNumber {
-		a.fail("%s where a number should be", v)
+		a.fail("expected a number, found %s", v)
 	}
 	return v.number
 }
 
-// names are the flags that are set.
+// names is a set of flags.
 type names []string
 
 func (n names) has(name string) bool { return slices.Contains(n, name) }
 
-// flags is argument i, which must be 0 or some of the names.
+// flags returns argument i, which must be 0 or a combination of the known names.
 func (a *args) flags(i int, known ...string) names {
 	v := a.at(i)
 	if v.kind == valueNumber && v.number == 0 {
 		return nil
 	}
 	if v.kind != valueNames {
-		a.fail("%s where flags should be", v)
+		a.fail("expected flags, found %s", v)
 		return nil
 	}
 	for _, n := range v.names {
@@ -66,7 +70,7 @@ func (a *args) flags(i int, known ...string) names {
 	return v.names
 }
 
-// oneOf is argument i, which must be one of the names.
+// oneOf returns argument i, which must be one of the known names.
 func (a *args) oneOf(i int, known ...string) string {
 	v := a.at(i)
 	if v.kind != valueNames || len(v.names) != 1 || !slices.Contains(known, v.names[0]) {
@@ -83,7 +87,7 @@ func (a *args) socket(fd int64) operation {
 	}
 	kind := a.flags(1, "SOCK_STREAM", "SOCK_NONBLOCK", "SOCK_CLOEXEC")
 	if !kind.has("SOCK_STREAM") {
-		a.fail("a socket that is not a SOCK_STREAM")
+		a.fail("the type is not SOCK_STREAM")
 	}
 	if v := a.at(2); !v.is("IPPROTO_TCP") && !(v.kind == valueNumber && v.number == 0) {
 		a.fail("%s", v)
@@ -91,22 +95,23 @@ func (a *args) socket(fd int64) operation {
 	return socketCall{fd: fd, nonblocking: kind.has("SOCK_NONBLOCK")}
 }
 
-// maxWrite is the most octets in one call.
+// maxWrite is the maximum number of bytes in one call.
 const maxWrite = 4 << 20
 
+// size returns argument i, which must be a number of bytes.
 func (a *args) size(i int) int64 {
 	n := a.number(i)
 	if n < 0 || n > maxWrite {
-		a.fail("%d octets", n)
+		a.fail("%d bytes", n)
 		return 0
 	}
 	return n
 }
 
-// anything is an argument that makes no difference.
+// anything checks that argument i, which has no effect, is "...".
 func (a *args) anything(i int) {
 	if v := a.at(i); v.kind != valueEllipsis {
-		a.fail("%s where ... should be", v)
+		a.fail("expected ..., found %s", v)
 	}
 }
 
@@ -159,12 +164,12 @@ func (a *args) poll() operation {
 	c := pollCall{timeout: time.Duration(a.number(2)) * time.Millisecond}
 	list := a.at(0)
 	if list.kind != valueList || int64(len(list.list)) != a.number(1) {
-		a.fail("a list of descriptors that is not as long as it says")
+		a.fail("the number of descriptors differs from the length of the list")
 	}
 	for _, v := range list.list {
 		fd, ok := v.field("fd")
 		if !ok || fd.kind != valueNumber {
-			a.fail("an element without fd")
+			a.fail("an element has no fd")
 			break
 		}
 		e := pollEntry{fd: fd.number}
@@ -182,7 +187,7 @@ func (a *args) pollEvents(v value) (bits pollBits) {
 		return 0
 	}
 	if v.kind != valueNames {
-		a.fail("%s where events should be", v)
+		a.fail("expected events, found %s", v)
 	}
 	for _, name := range v.names {
 		i := slices.Index(pollNames[:], name)
@@ -195,7 +200,7 @@ func (a *args) pollEvents(v value) (bits pollBits) {
 	return bits
 }
 
-// optionName is a socket option with its level, which must be the right one.
+// optionName returns the name of a socket option and checks its level.
 func (a *args) optionName(known []string) string {
 	level, name := a.at(1), a.at(2)
 	for _, k := range known {
@@ -223,14 +228,14 @@ func (a *args) setsockopt() operation {
 		on, ok1 := v.field("onoff")
 		seconds, ok2 := v.field("linger")
 		if !ok1 || !ok2 || on.kind != valueNumber || seconds.kind != valueNumber || seconds.number < 0 || seconds.number > maxTime {
-			a.fail("SO_LINGER without {onoff=…, linger=…}")
+			a.fail("expected {onoff=…, linger=…}")
 		}
 		c.linger = conn.Linger{Set: on.number != 0, Timeout: time.Duration(seconds.number) * time.Second}
 		return c
 	}
 	if c.name == "TCP_CONGESTION" {
 		if v.kind != valueString || c.congestion.UnmarshalText([]byte(v.names[0])) != nil {
-			a.fail("a congestion control that is not \"cubic\", \"reno\" or \"bbr\"")
+			a.fail("expected the congestion control \"cubic\", \"reno\" or \"bbr\"")
 		}
 		return c
 	}

@@ -7,10 +7,10 @@ import (
 	"minitcp/conn"
 )
 
-// assertion is what is said between %{ and }%: comparisons that must all hold.
+// assertion is the code between %{ and }%: comparisons that must all hold.
 type assertion struct{ comparisons []comparison }
 
-// comparison is two values with an operator between them.
+// comparison compares two values.
 type comparison struct {
 	line        int
 	left, right operand
@@ -25,13 +25,14 @@ type operand struct {
 
 var operators = []string{"==", "!=", "<=", ">=", "<", ">"}
 
-// parseAssertion reads "assert A == B and C > D, anything", one or more of them on lines of their own or with ; between.
+// parseAssertion parses one or more statements "assert A == B and C > D, message", separated by line ends or
+// semicolons.
 func parseAssertion(t token) (action, *Error) {
 	a := &assertion{}
 	line := t.line
 	for _, text := range strings.SplitAfter(t.text, "\n") {
 		for statement := range strings.SplitSeq(text, ";") {
-			statement = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(statement), `\`)) // the line goes on
+			statement = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(statement), `\`)) // a continued line
 			if statement == "" {
 				continue
 			}
@@ -44,17 +45,18 @@ func parseAssertion(t token) (action, *Error) {
 		line++
 	}
 	if len(a.comparisons) == 0 {
-		return nil, errorf(t.line, "code without an assertion")
+		return nil, errorf(t.line, "the code has no assertion")
 	}
 	return a, nil
 }
 
+// parseStatement parses a single assert statement.
 func parseStatement(s string, line int) ([]comparison, *Error) {
 	rest, ok := strings.CutPrefix(s, "assert")
-	if !ok || rest == "" || isNameOctet(rest[0]) {
+	if !ok || rest == "" || isNameByte(rest[0]) {
 		return nil, errorf(line, "the code %q", shorten(s))
 	}
-	rest, _, _ = strings.Cut(rest, ",") // what it would print
+	rest, _, _ = strings.Cut(rest, ",") // without the message
 	rest = strings.TrimSpace(rest)
 	if strings.HasPrefix(rest, "(") && strings.HasSuffix(rest, ")") && strings.Count(rest, "(") == 1 {
 		rest = rest[1 : len(rest)-1]
@@ -73,7 +75,7 @@ func parseStatement(s string, line int) ([]comparison, *Error) {
 	return list, nil
 }
 
-// parseComparisons reads "A == B", or a chain: "A <= B < C" is "A <= B and B < C". Nothing comes of what is neither.
+// parseComparisons parses "A == B", or a chain: "A <= B < C" means "A <= B and B < C". It returns nil for other text.
 func parseComparisons(s string) (list []comparison) {
 	left, ok := operand{}, false
 	for operator := ""; ; {
@@ -97,7 +99,7 @@ func parseComparisons(s string) (list []comparison) {
 	}
 }
 
-// firstOperator is where the first operator is, -1: there is none.
+// firstOperator returns the offset of the first operator in s, or -1.
 func firstOperator(s string) (at int, operator string) {
 	at = -1
 	for _, o := range operators { // longer ones first
@@ -108,7 +110,7 @@ func firstOperator(s string) (at int, operator string) {
 	return at, operator
 }
 
-// constants are names of numbers, as Linux has them.
+// constants are the values of constants of Linux.
 var constants = []struct {
 	name  string
 	value int64
@@ -120,6 +122,7 @@ var constants = []struct {
 	{"TCPI_OPT_ECN", 8},
 }
 
+// parseOperand parses a number, a constant or a variable.
 func parseOperand(s string) (operand, bool) {
 	s = strings.TrimSpace(s)
 	if n, ok := parseNumber(s); ok && n < 1<<62 {
@@ -138,8 +141,8 @@ func parseOperand(s string) (operand, bool) {
 	return operand{}, false
 }
 
-// variables are the members of Linux's struct tcp_info that package conn knows too. Windows that Linux counts in
-// segments are divided by the size of a full one.
+// variables are the members of Linux's struct tcp_info that package conn has as well. Windows that Linux counts in
+// segments are divided by the MSS.
 var variables = []struct {
 	name string
 	of   func(i *conn.Info) int64
@@ -200,15 +203,15 @@ func infoThreshold(i *conn.Info) int64 {
 	return min(inSegments(i, i.SlowStartThreshold), unset)
 }
 
-func inSegments(i *conn.Info, octets int64) int64 { return octets / int64(max(1, i.MSS)) }
+func inSegments(i *conn.Info, n int64) int64 { return n / int64(max(1, i.MSS)) }
 
-// linuxStates are Linux's numbers for the states, in the order of [conn.State].
+// linuxStates are Linux's numbers of the states, in the order of [conn.State].
 var linuxStates = [...]int64{
 	conn.Closed: 7, conn.Listen: 10, conn.SynSent: 2, conn.SynReceived: 3, conn.Established: 1, conn.FinWait1: 4,
 	conn.FinWait2: 5, conn.CloseWait: 8, conn.Closing: 11, conn.LastAck: 9, conn.TimeWait: 6,
 }
 
-// valueOf is the operand's value for the connection on the flow, the last there was if it has ended.
+// valueOf returns the operand's value for the last connection of the flow, open or not.
 func (o operand) valueOf(f *flow, now conn.Time) int64 {
 	if o.name == "" {
 		return o.number
@@ -238,6 +241,7 @@ func (o operand) String() string {
 	return o.name
 }
 
+// holds reports whether the comparison is true.
 func (c *comparison) holds(f *flow, now conn.Time) bool {
 	l, r := c.left.valueOf(f, now), c.right.valueOf(f, now)
 	switch c.operator {

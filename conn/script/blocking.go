@@ -6,15 +6,15 @@ import (
 	"minitcp/conn"
 )
 
-// waiting is a call that has not returned.
+// waiting is a call that blocks.
 type waiting struct {
 	e *event
 	c *call
 	attempt
-	until conn.Time // when it must
+	until conn.Time // when it must return
 }
 
-// call makes a system call. One that blocks is tried again after everything that happens.
+// call performs a system call. A call that blocks is tried again after every event and timer.
 func (r *runner) call(e *event, c *call, until conn.Time) *fault {
 	w := &waiting{e: e, c: c, until: until}
 	r.h.note(e.text)
@@ -32,7 +32,7 @@ func (r *runner) call(e *event, c *call, until conn.Time) *fault {
 	return r.retry()
 }
 
-// retry tries the calls that wait until none returns.
+// retry tries the blocked calls until none of them returns.
 func (r *runner) retry() *fault {
 	for i := 0; i < len(r.waiting); i++ {
 		w := r.waiting[i]
@@ -45,12 +45,12 @@ func (r *runner) retry() *fault {
 		if f := r.returned(w, o); f != nil {
 			return f
 		}
-		i = -1 // it may have made room for another
+		i = -1 // the call may have unblocked another
 	}
 	return nil
 }
 
-// returned compares what a call has returned with what it should have, and when.
+// returned compares the result of a call, and the time of its return, with the expected ones.
 func (r *runner) returned(w *waiting, o outcome) *fault {
 	f := faultf(w.e, "%s", w.c.name)
 	c := w.c
@@ -62,19 +62,20 @@ func (r *runner) returned(w *waiting, o outcome) *fault {
 		f.reason = c.name + ": " + o.fault
 		return f
 	case !c.anyResult && (o.result != c.result || c.errno != "" && o.errno != c.errno):
-		f.reason = "the result of " + c.name
+		f.reason = "the result of " + c.name + " differs"
 		f.expected, f.seen = resultText(c.result, c.errno), resultText(o.result, o.errno)
 		return f
 	}
 	tolerance := r.s.settings.tolerance
 	if w.e.at.blocks && (r.h.now < w.until.Add(-tolerance) || r.h.now > w.until.Add(tolerance)) {
-		f.reason = "when " + c.name + " returns"
+		f.reason = c.name + " returned at the wrong time"
 		f.expected, f.seen = seconds(w.until), seconds(r.h.now)
 		return f
 	}
 	return nil
 }
 
+// resultText formats a result with the name of its error.
 func resultText(n int64, errno string) string {
 	if errno == "" {
 		return fmt.Sprint(n)
@@ -82,7 +83,7 @@ func resultText(n int64, errno string) string {
 	return fmt.Sprintf("%d %s", n, errno)
 }
 
-// pollDeadline is when the first poll gives up.
+// pollDeadline returns the time at which the first blocked poll times out.
 func (r *runner) pollDeadline() conn.Time {
 	d := conn.Never
 	for _, w := range r.waiting {

@@ -1,32 +1,32 @@
 package script
 
-// call is a system call with the result it must have.
+// call is a system call with its expected result.
 type call struct {
 	name      string
 	op        operation
 	result    int64
-	errno     string // after a result of -1; "": any
-	anyResult bool   // = ?
+	errno     string // expected with the result -1; "" means any
+	anyResult bool   // result written as ?
 }
 
-// operation does the work of a system call. Try begins it, and is called again and again while it would block, with the
-// same attempt.
+// operation performs a system call. The first call of try begins it. While it blocks, try is called again with the same
+// attempt.
 type operation interface {
 	try(h *host, a *attempt) (outcome, bool)
 }
 
-// attempt is what a call that blocks has done so far.
+// attempt is the progress of a call that blocks.
 type attempt struct {
 	begun bool
-	done  int64 // octets
+	done  int64 // bytes
 }
 
-// outcome is what a call returned.
+// outcome is the result of a call.
 type outcome struct {
 	result      int64
-	errno       string // of a result of -1
-	fault       string // what is wrong beside the result
-	unsupported string // why it could not be done at all
+	errno       string // with the result -1
+	fault       string // failure other than the result
+	unsupported string // reason for which the call was not performed
 }
 
 func failure(errno string) (outcome, bool) { return outcome{result: -1, errno: errno}, true }
@@ -34,7 +34,7 @@ func success(n int64) (outcome, bool)      { return outcome{result: n}, true }
 
 var blocked = outcome{}
 
-// call takes a system call: name(arguments) = result ERRNO (text).
+// call parses a system call: name(arguments) = result ERRNO (text).
 func (p *parser) call() (action, *Error) {
 	name := p.take()
 	if err := p.expect("("); err != nil {
@@ -67,7 +67,7 @@ func (p *parser) call() (action, *Error) {
 			c.errno = "EAGAIN"
 		}
 	}
-	if p.took("(") { // the error's text
+	if p.took("(") { // the text of the error
 		for !p.took(")") {
 			if p.take().kind == tokenEnd {
 				return nil, p.unexpected(`")"`)
@@ -82,7 +82,7 @@ func (p *parser) call() (action, *Error) {
 	return c, nil
 }
 
-// newOperation makes the operation of a call, or says why there is none.
+// newOperation returns the operation of a call, or the reason for which the call is not supported.
 func newOperation(name string, arguments []value, result int64) (operation, string) {
 	a := args{list: arguments, name: name}
 	var op operation
@@ -127,7 +127,7 @@ func newOperation(name string, arguments []value, result int64) (operation, stri
 	case "getsockopt":
 		op = a.getsockopt()
 	default:
-		return nil, "this system call"
+		return nil, "the system call is not supported"
 	}
 	return op, a.problem
 }

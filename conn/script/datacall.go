@@ -6,7 +6,7 @@ import (
 	"minitcp/conn"
 )
 
-// openSocket is the socket with a connection that a call is about, or why there is none.
+// openSocket returns the socket of a descriptor, which must have a connection, or the name of the error.
 func (h *host) openSocket(fd int64) (*socket, string) {
 	u := h.find(fd)
 	switch {
@@ -30,18 +30,18 @@ func (c readCall) try(h *host, _ *attempt) (outcome, bool) {
 	}
 	buffer := make([]byte, min(c.count, int64(u.tcp.Info(h.now).Unread)+1))
 	n, err := u.tcp.Read(buffer)
-	h.settle(u.flow)
+	h.flush(u.flow)
 	switch name := errnoOf(err); {
 	case name == "EAGAIN" && !u.nonblocking && !c.nonblocking:
 		return blocked, false
-	case name != "": // of io.EOF there is none
-		u.errTaken = true
+	case name != "": // io.EOF has the name ""
+		u.errorReported = true
 		return failure(name)
 	}
 	first := u.tcp.IRS() + 1 + u.read
 	u.read += uint32(n)
 	if i := misplaced(buffer[:n], first); i >= 0 {
-		return outcome{result: int64(n), fault: fmt.Sprintf("octet %d that was read is not the one that belongs there", i)}, true
+		return outcome{result: int64(n), fault: fmt.Sprintf("byte %d of the data read is wrong", i)}, true
 	}
 	return success(int64(n))
 }
@@ -51,7 +51,7 @@ type writeCall struct {
 	nonblocking, urgent bool
 }
 
-// maxCopy is how much is written at a time, as in package stack.
+// maxCopy is the maximum number of bytes per Write call, as in package stack.
 const maxCopy = 64 << 10
 
 func (c writeCall) try(h *host, a *attempt) (outcome, bool) {
@@ -67,7 +67,7 @@ func (c writeCall) try(h *host, a *attempt) (outcome, bool) {
 		n, take := c.count-a.done, u.tcp.Write
 		switch {
 		case c.urgent:
-			take = u.tcp.WriteUrgent // in one piece, as it is where it ends that is urgent
+			take = u.tcp.WriteUrgent // in one call, as the end of the data is urgent
 		case n > maxCopy:
 			n, take = maxCopy, u.tcp.WriteMore
 		}
@@ -76,14 +76,14 @@ func (c writeCall) try(h *host, a *attempt) (outcome, bool) {
 		took, err := take(h.now, part)
 		a.done += int64(took)
 		u.wrote += uint32(took)
-		h.settle(u.flow)
+		h.flush(u.flow)
 		name := errnoOf(err)
 		switch {
 		case name == "" && a.done >= c.count:
 			return success(a.done)
 		case name == "":
 		case name != "EAGAIN" && a.done == 0:
-			u.errTaken = true
+			u.errorReported = true
 			return failure(name)
 		case name == "EAGAIN" && !u.nonblocking && !c.nonblocking:
 			return blocked, false
@@ -91,8 +91,8 @@ func (c writeCall) try(h *host, a *attempt) (outcome, bool) {
 			if a.done == 0 {
 				return failure(name)
 			}
-			_, _ = u.tcp.Write(h.now, nil) // nothing waits for more any longer
-			h.settle(u.flow)
+			_, _ = u.tcp.Write(h.now, nil) // ends the series of WriteMore
+			h.flush(u.flow)
 			return success(a.done)
 		}
 	}

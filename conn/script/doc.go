@@ -1,6 +1,6 @@
-// Package script runs scripts in packetdrill's language against package conn: segments that arrive, segments that must
-// leave, system calls and their results, each at its time. There is no clock and no network: time is an integer, the
-// host is a few sockets over [conn.Conn], and a script of minutes runs in microseconds.
+// Package script runs packetdrill scripts against package conn. A script lists segments that arrive, segments that must
+// be sent, and system calls with their results, each at its time. There is no clock and no network: time is an integer,
+// the host is a few sockets over [conn.Conn], and a script of minutes runs in microseconds.
 //
 //	0    socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 //	+0   bind(3, ..., ...) = 0
@@ -10,52 +10,51 @@
 //	+.1  < . 1:1(0) ack 1 win 65535
 //	+0   accept(3, ..., ...) = 4
 //
-// # What is taken
+// # The language
 //
 // Comments: //, /* */, and # to the end of the line. Option lines before the first event: --ip_version, --mtu,
-// --tolerance_usecs, --tcp_ts_tick_usecs; those that only name addresses and ports are accepted and do nothing.
+// --tolerance_usecs, --tcp_ts_tick_usecs. Options that name addresses and ports are accepted and ignored.
 //
-// Shell commands are never run. Of those with which scripts set up Linux, the meaning is taken: a call of defaults.sh
-// makes the defaults Linux's (Nagle, the window scale of its tcp_rmem, SO_RCVBUF and SO_SNDBUF doubled, a tolerance of
-// 4 ms, PSH not compared); sysctl and set_sysctls.py set the parameters that there are here, and may name those that make
-// no difference.
+// Shell commands are never run. Some commands that configure Linux are interpreted. A call of defaults.sh selects
+// Linux's defaults: Nagle's algorithm, the window scale of its tcp_rmem, SO_RCVBUF and SO_SNDBUF doubled, a tolerance
+// of 4 ms, and PSH not compared. The commands sysctl and set_sysctls.py set the parameters that package conn has.
+// Parameters without an effect here are accepted.
 //
-// Times: absolute, relative (+), any (*), ranges (a~b, +a~+b), and a...b, +a...b for a call that blocks until b. Time is
-// exact unless --tolerance_usecs says otherwise. What a + is relative to is the event before it.
+// Times: absolute, relative to the event before (+), any (*), ranges (a~b, +a~+b), and a...b, +a...b for a call that
+// blocks until b. Times are exact unless --tolerance_usecs or defaults.sh sets a tolerance.
 //
 // Segments: the ECN field of the IP header as [noecn], [ect0], [ect1], [ect01] (one or the other) or [ce], flags of
-// "SFRP.UEW" or "-" for none, sequence numbers, ack, win, urg and options. Those that leave must be as written: the ECN
-// field if it is given, flags, numbers, ack, the window if it is given, and the options in their order with every NOP;
-// <...> is any options, and none written is none. Sequence numbers of ours count from the SYN as written, the peer's are
-// taken as they are. Timestamps: the first "val" of ours is what the script calls it; later ones are compared if
-// --tcp_ts_tick_usecs says how long the script thinks a tick is. "ecr" of ours is compared, that of the peer is
-// translated. A segment longer than ours may stand for several that left at the same instant, in order and without a gap.
-// The octets of data are compared too: each is a function of its sequence number. Any segment nobody expects is a
-// failure, at the next that is expected or at the end.
+// "SFRP.UEW" or "-" for none, sequence numbers, ack, win, urg and options. A sent segment is compared with the script:
+// the ECN field if given, flags, numbers, ack, the window if given, and the options in their order with every NOP.
+// <...> matches any options; a segment without a list must have none. Our sequence numbers count from that of our SYN
+// in the script; the peer's are used unchanged. The first "val" of our timestamps defines the script's origin; later
+// ones are compared if --tcp_ts_tick_usecs gives the length of the script's tick. Our "ecr" is compared, the peer's is
+// translated. A segment of the script may match several that were sent at the same instant, in order and without a gap.
+// The bytes of data are compared too: each is a function of its sequence number. A segment that the script does not
+// expect fails the script at the next expected segment, or at the end.
 //
-// Two forms of options are this package's own, so that scripts can send what is unknown or wrong: "option 77 0xabcd" is
-// an option of kind 77 with two octets, and "raw 0x0200" is octets as they are. The options of a segment that arrives are
+// Two forms of options are extensions, with which scripts send unknown or invalid options: "option 77 0xabcd" is an
+// option of kind 77 with two bytes, and "raw 0x0200" is two bytes as they are. The options of an arriving segment are
 // padded with zeros.
 //
 // ICMP: "< icmp unreachable frag_needed mtu 1400 [1:1001(1000)]" and its like, also icmpv6.
 //
 // System calls: socket, bind, listen, accept, accept4, connect, read, recv, recvfrom, write, send, sendto, shutdown,
-// close, poll, fcntl, ioctl (SIOCINQ, SIOCOUTQ), setsockopt and getsockopt with the options package conn has. Their
-// defaults are package conn's, not Linux's, unless the script calls defaults.sh: TCP_NODELAY is set, and SO_RCVBUF is not
-// doubled.
+// close, poll, fcntl, ioctl (SIOCINQ, SIOCOUTQ), setsockopt and getsockopt with the options that package conn has. The
+// defaults are package conn's unless the script calls defaults.sh: TCP_NODELAY is set, and SO_RCVBUF is not doubled.
 //
 // Assertions: %{ assert tcpi_state == TCP_ESTABLISHED and tcpi_rto >= 200000, tcpi_rto }%, with comparisons joined by
-// "and" or chained (1 <= x <= 2); see [Script.Run] for the connection they are about.
+// "and" or chained (1 <= x <= 2); see [Script.Run] for the connection that they inspect.
 //
-// All else is reported as unsupported, with the line of the first such thing, and nothing is run.
+// If a script contains anything else, it is not run, and the first unsupported line is reported.
 //
-// # What fails of scripts written for Linux
+// # Scripts written for Linux
 //
-// Of others' scripts that are about what the RFCs leave open, some fail, for these reasons:
+// Some scripts written for Linux fail, because the RFCs leave the behaviour open:
 //
-//   - Linux acknowledges each of the first segments of a connection at once ("quick ACKs"); minitcp delays the first
-//     ACK already, by 40 ms or until the second full segment, as RFC 9293 3.8.6.3 says.
-//   - Linux accounts memory by the buffers it allocates, not by octets: how much a write takes before it blocks, and when
-//     one is woken, differs.
-//   - The window scale, where the script has no defaults.sh to say what it follows from.
+//   - Linux acknowledges each of the first segments of a connection at once ("quick ACKs"). minitcp delays the first
+//     ACK by 40 ms or until the second full segment (RFC 9293 3.8.6.3).
+//   - Linux charges the memory of whole buffers, not bytes of data, to a socket. A write accepts a different number of
+//     bytes before it blocks, and is woken at a different time.
+//   - The window scale differs if the script does not call defaults.sh.
 package script

@@ -2,32 +2,32 @@ package script
 
 import "minitcp/conn/wire"
 
-// codepoint is what a script says of the ECN field of a segment's IP header.
+// codepoint is the ECN field of a segment's IP header in a script.
 type codepoint uint8
 
 const (
-	ecnUnsaid codepoint = iota // of a segment that leaves it may be any, one that arrives is Not-ECT
+	ecnAny codepoint = iota // not given: matches any sent segment, and is Not-ECT in an arriving one
 	ecnNotECT
 	ecnECT0
 	ecnECT1
-	ecnECT // one or the other
+	ecnECT // ECT(0) or ECT(1)
 	ecnCE
 )
 
 var codepointNames = [...]string{ecnNotECT: "noecn", ecnECT0: "ect0", ecnECT1: "ect1", ecnECT: "ect01", ecnCE: "ce"}
 
-// String is the prefix as a script has it, with a space after it, or "".
+// String returns the prefix of a segment in a script, with a space after it, or "".
 func (c codepoint) String() string {
-	if c == ecnUnsaid {
+	if c == ecnAny {
 		return ""
 	}
 	return "[" + codepointNames[c] + "] "
 }
 
-// codepoint takes a name between brackets, if there is one.
+// codepoint parses an optional name in brackets.
 func (p *parser) codepoint() (codepoint, *Error) {
 	if !p.took("[") {
-		return ecnUnsaid, nil
+		return ecnAny, nil
 	}
 	t := p.take()
 	for c, name := range codepointNames {
@@ -35,10 +35,10 @@ func (p *parser) codepoint() (codepoint, *Error) {
 			return codepoint(c), p.expect("]")
 		}
 	}
-	return ecnUnsaid, errorf(t.line, "the field %q of the IP header", shorten(t.text))
+	return ecnAny, errorf(t.line, "the field %q of the IP header", shorten(t.text))
 }
 
-// wire is the codepoint a segment arrives with.
+// wire returns the codepoint of an arriving segment.
 func (c codepoint) wire() wire.ECN {
 	switch c {
 	case ecnECT0:
@@ -51,7 +51,7 @@ func (c codepoint) wire() wire.ECN {
 	return wire.NotECT
 }
 
-// codepointOf is the codepoint of a segment that left.
+// codepointOf returns the codepoint of a sent segment.
 func codepointOf(e wire.ECN) codepoint {
 	switch e {
 	case wire.ECT0:
@@ -64,7 +64,7 @@ func codepointOf(e wire.ECN) codepoint {
 	return ecnNotECT
 }
 
-// matches reports whether a segment may leave with got.
+// matches reports whether c permits a sent segment with the codepoint got.
 func (c codepoint) matches(got codepoint) bool {
-	return c == ecnUnsaid || c == got || c == ecnECT && (got == ecnECT0 || got == ecnECT1)
+	return c == ecnAny || c == got || c == ecnECT && (got == ecnECT0 || got == ecnECT1)
 }

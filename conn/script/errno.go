@@ -2,7 +2,7 @@ package script
 
 import "minitcp/conn"
 
-// errnos are the names of errors and Linux's numbers for them.
+// errnos are the names and numbers of Linux's errors.
 var errnos = []struct {
 	name   string
 	number int64
@@ -12,7 +12,7 @@ var errnos = []struct {
 	{"ETIMEDOUT", 110}, {"ECONNREFUSED", 111}, {"EHOSTUNREACH", 113}, {"EALREADY", 114}, {"EINPROGRESS", 115},
 }
 
-// errnoOf is the name of what a call of package conn returned, as package stack maps it; "" for no error.
+// errnoOf returns the name of an error of package conn, as package stack maps it, or "" for no error.
 func errnoOf(err error) string {
 	e, _ := err.(conn.Error)
 	switch e {
@@ -42,7 +42,7 @@ func errnoOf(err error) string {
 	return err.Error()
 }
 
-// errnoNumber is Linux's number, 0 for "".
+// errnoNumber returns Linux's number of an error, or 0 for an unknown name.
 func errnoNumber(name string) int64 {
 	for _, e := range errnos {
 		if e.name == name {

@@ -22,17 +22,18 @@ type value struct {
 	kind   valueKind
 	number int64
 	names  []string
-	list   []value  // of a list, a struct or a call
-	fields []string // names of a struct's list
+	list   []value  // elements of a list, a struct or a call
+	fields []string // names of a struct's elements
 }
 
-// maxDepth is how deep values may lie in each other.
+// maxDepth is the maximum nesting of values.
 const maxDepth = 8
 
+// value parses an argument.
 func (p *parser) value(depth int) (v value, err *Error) {
 	t := p.peek()
 	if depth > maxDepth {
-		return v, errorf(t.line, "values that lie too deep in each other")
+		return v, errorf(t.line, "values are nested too deeply")
 	}
 	switch {
 	case t.kind == tokenEllipsis:
@@ -57,6 +58,7 @@ func (p *parser) value(depth int) (v value, err *Error) {
 	return v, err
 }
 
+// numberValue parses a number with an optional sign.
 func (p *parser) numberValue() (value, *Error) {
 	sign := int64(1)
 	if p.took("-") {
@@ -66,13 +68,13 @@ func (p *parser) numberValue() (value, *Error) {
 	return value{kind: valueNumber, number: sign * int64(n)}, err
 }
 
-// namesValue takes constants joined by |, or a call such as htons(80).
+// namesValue parses constants joined by |, or a call such as htons(80).
 func (p *parser) namesValue(depth int) (v value, err *Error) {
 	v.kind = valueNames
 	for {
 		t := p.take()
 		if t.kind != tokenWord && t.kind != tokenNumber {
-			return v, errorf(t.line, "%q where a name should be", shorten(t.text))
+			return v, errorf(t.line, "expected a name, found %q", shorten(t.text))
 		}
 		v.names = append(v.names, t.text)
 		if p.took("(") {
@@ -86,7 +88,7 @@ func (p *parser) namesValue(depth int) (v value, err *Error) {
 	}
 }
 
-// values takes what is left of a list with commas, up to its end. Those with a name and = before them have it in fields.
+// values parses the elements of a list up to the token end. fields has the names of elements such as fd=3.
 func (p *parser) values(end string, depth int) (list []value, fields []string, err *Error) {
 	for !p.took(end) {
 		if len(list) > 0 && !p.took(",") {
@@ -118,12 +120,12 @@ func (v value) String() string {
 	return "a value"
 }
 
-// is reports whether the value is this one name.
+// is reports whether the value is the single name.
 func (v value) is(name string) bool {
 	return v.kind == valueNames && len(v.names) == 1 && v.names[0] == name
 }
 
-// field returns the value of that name in a struct.
+// field returns the named element of a struct.
 func (v value) field(name string) (value, bool) {
 	for i, f := range v.fields {
 		if f == name && v.kind == valueStruct {
@@ -133,7 +135,7 @@ func (v value) field(name string) (value, bool) {
 	return value{}, false
 }
 
-// single is the number in [n], or n itself.
+// single returns n for the number n and for the list [n].
 func (v value) single() (int64, bool) {
 	if v.kind == valueList && len(v.list) == 1 {
 		v = v.list[0]

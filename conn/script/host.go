@@ -7,40 +7,40 @@ import (
 	"minitcp/conn/wire"
 )
 
-// host is what lies around package conn in place of a stack: connections by the order in which they began, and sockets.
-// It treats the connections as package stack does.
+// host drives the connections of package conn in place of package stack. It has connections, in the order in which they
+// began, and sockets.
 type host struct {
 	now     conn.Time
 	s       *settings
 	flows   []*flow
-	current *flow // the one the script's segments belong to
-	fresh   bool  // listen was called: the next SYN begins another flow
+	current *flow // the flow of the script's segments
+	fresh   bool  // whether the next SYN begins another flow, after a listen
 	sockets []*socket
-	sent    []*sent // not yet expected by the script
+	sent    []*sent // segments that the script has not expected yet
 	log     []logged
 	out     conn.Outgoing
 	header  [60]byte
 }
 
-// machine is what an embryo, a connection and what remains of one have in common.
-type machine interface {
+// endpoint is the common interface of a handshake, a connection and one in TIME-WAIT.
+type endpoint interface {
 	Advance(now conn.Time)
 	Transmit(now conn.Time, limit int, out *conn.Outgoing) bool
 	Deadline() conn.Time
 }
 
-// flow is a pair of addresses and ports, whether or not there is a connection on it.
+// flow is a pair of addresses and ports, with or without a connection.
 type flow struct {
-	tcp  machine    // *conn.Embryo, *conn.Conn, *conn.Remnant, or nil
-	last *conn.Conn // the last connection there was, for assertions
+	tcp  endpoint   // *conn.Embryo, *conn.Conn, *conn.Remnant, or nil
+	last *conn.Conn // the last connection, open or not, for assertions
 
-	listener *socket // of an embryo
+	listener *socket // of a handshake
 
-	incarnation int // how many connections there have been
+	incarnation int // number of connections so far
 	numbers     numbering
 }
 
-// sent is a segment of ours.
+// sent is a segment that the host sent.
 type sent struct {
 	at          conn.Time
 	flow        *flow
@@ -51,11 +51,11 @@ type sent struct {
 	data        []byte
 }
 
-// epoch is when scripts begin: not at 0, which could hide a timer that was never set.
+// epoch is the time at which scripts begin. It is not 0, which could hide a timer that was never set.
 const epoch = conn.Time(1000e9)
 
-// Our initial sequence numbers and timestamps are shortly before they wrap around, so that every script of some length
-// sees it happen.
+// The host's sequence numbers and timestamps begin shortly before they wrap around, so that every long script covers
+// the wrap.
 const (
 	initialSequence  = 1<<32 - 512
 	timestampsOffset = 1<<32 - 1000e3 - 250
@@ -63,6 +63,7 @@ const (
 
 func newHost(s *settings) *host { return &host{now: epoch, s: s} }
 
+// open returns the parameters of a new connection.
 func (h *host) open() conn.Open {
 	o := conn.Open{ISS: initialSequence, TSOffset: timestampsOffset, MTU: h.s.mtu, IPHeader: wire.IPv4HeaderLen}
 	if h.s.ipv6 {
@@ -71,7 +72,8 @@ func (h *host) open() conn.Open {
 	return o
 }
 
-// openFor is open for a socket with a limit on its segments, which shows as a smaller MTU does.
+// openFor returns the parameters of a new connection of a socket. A limit on its segments has the effect of a smaller
+// MTU.
 func (h *host) openFor(u *socket) conn.Open {
 	o := h.open()
 	if u.options.maxSegment > 0 {
@@ -82,6 +84,7 @@ func (h *host) openFor(u *socket) conn.Open {
 
 const tcpHeaderLen = 20
 
+// newFlow adds a flow and makes it the current one.
 func (h *host) newFlow() *flow {
 	f := &flow{}
 	h.flows = append(h.flows, f)
@@ -90,7 +93,7 @@ func (h *host) newFlow() *flow {
 	return f
 }
 
-// deadline is when the first timer runs out.
+// deadline returns the time at which the first timer expires.
 func (h *host) deadline() conn.Time {
 	d := conn.Never
 	for _, f := range h.flows {
@@ -106,22 +109,22 @@ func (h *host) fire() {
 	for _, f := range h.flows {
 		if f.tcp != nil && f.tcp.Deadline() <= h.now {
 			f.tcp.Advance(h.now)
-			h.settle(f)
+			h.flush(f)
 		}
 	}
 }
 
-// receive takes the octets of a segment for the flow, from a packet with that codepoint.
+// receive processes a segment of a flow, from a packet with the codepoint e.
 func (h *host) receive(f *flow, segment []byte, e wire.ECN) {
 	s := conn.Segment{ECN: e}
 	data, err := wire.ParseTCP(segment, &s.TCP)
 	if err != nil {
-		return // as damaged as one with a wrong checksum
+		return // dropped like a segment with a wrong checksum
 	}
 	s.Data = data
 	switch tcp := f.tcp.(type) {
 	case nil:
-		h.stray(f, &s, nil)
+		h.noConnection(f, &s, nil)
 	case *conn.Embryo:
 		h.receiveEmbryo(f, tcp, &s)
 	case *conn.Conn:
@@ -135,12 +138,13 @@ func (h *host) receive(f *flow, segment []byte, e wire.ECN) {
 			break
 		}
 		f.tcp = nil
-		h.stray(f, &s, tcp)
+		h.noConnection(f, &s, tcp)
 	}
-	h.settle(f)
+	h.flush(f)
 }
 
-// receiveEmbryo makes a connection of the embryo when its handshake is complete and there is room for one.
+// receiveEmbryo processes a segment of a handshake. If the handshake is complete and the accept queue has room, the
+// connection is established.
 func (h *host) receiveEmbryo(f *flow, e *conn.Embryo, s *conn.Segment) {
 	e.Receive(h.now, s)
 	if e.State() != conn.EmbryoReady || len(f.listener.queue) >= f.listener.backlog {
@@ -155,10 +159,11 @@ func (h *host) receiveEmbryo(f *flow, e *conn.Embryo, s *conn.Segment) {
 	tcp.Receive(h.now, s)
 }
 
-// stray takes a segment for which there is no connection: CLOSED and LISTEN (RFC 9293 3.10.7.1 and 3.10.7.2).
-func (h *host) stray(f *flow, s *conn.Segment, old *conn.Remnant) {
+// noConnection processes a segment that belongs to no connection (RFC 9293 3.10.7.1, 3.10.7.2). old is the connection
+// in TIME-WAIT that the segment replaces, or nil.
+func (h *host) noConnection(f *flow, s *conn.Segment, old *conn.Remnant) {
 	l := h.listener()
-	action := conn.ListenReset // as CLOSED has it
+	action := conn.ListenReset // in CLOSED
 	if l != nil {
 		action = conn.ReceiveListen(s.TCP.Flags)
 	}
@@ -177,7 +182,7 @@ func (h *host) stray(f *flow, s *conn.Segment, old *conn.Remnant) {
 	}
 }
 
-// listener is the socket that listens, the last if there are several.
+// listener returns the last socket that listens, or nil.
 func (h *host) listener() (l *socket) {
 	for _, u := range h.sockets {
 		if u.listening {
@@ -187,16 +192,16 @@ func (h *host) listener() (l *socket) {
 	return l
 }
 
-// receiveICMP takes an ICMP error about the flow.
+// receiveICMP processes an ICMP error about a flow.
 func (h *host) receiveICMP(f *flow, e conn.ICMPError) {
 	if tcp, ok := f.tcp.(*conn.Conn); ok {
 		tcp.ReceiveICMP(h.now, e)
-		h.settle(f)
+		h.flush(f)
 	}
 }
 
-// settle sends what is to be sent and moves the flow on when its connection has ended or entered TIME-WAIT.
-func (h *host) settle(f *flow) {
+// flush sends pending segments. It replaces a connection that has entered TIME-WAIT, and removes one that has ended.
+func (h *host) flush(f *flow) {
 	if f.tcp == nil {
 		return
 	}
@@ -222,8 +227,7 @@ func (h *host) settle(f *flow) {
 	}
 }
 
-// send keeps what is in h.out for the script to expect. Its header is written and read again: what the script sees is
-// what would be on the wire.
+// send queues the segment in h.out for the script. The script sees the encoded header, as it would be on the wire.
 func (h *host) send(f *flow) {
 	n := wire.PutTCP(h.header[:], &h.out.TCP)
 	s := sent{at: h.now, flow: f, incarnation: f.incarnation, tcp: h.out.TCP, ecn: h.out.ECN}
@@ -235,16 +239,17 @@ func (h *host) send(f *flow) {
 	h.log = append(h.log, logged{at: h.now, sent: &s})
 }
 
-// logged is a line of the exchange: a segment of ours, or something else.
+// logged is a line of the log: a sent segment, or a text.
 type logged struct {
 	at   conn.Time
 	text string
 	sent *sent
 }
 
+// note adds a text to the log.
 func (h *host) note(text string) { h.log = append(h.log, logged{at: h.now, text: text}) }
 
-// tail is the last lines of the exchange.
+// tail returns the last lines of the log.
 func (h *host) tail(lines int) (tail []string) {
 	for _, l := range h.log[max(0, len(h.log)-lines):] {
 		text := l.text
@@ -259,13 +264,13 @@ func (h *host) tail(lines int) (tail []string) {
 	return tail
 }
 
-// begin is the beginning of a connection of ours.
+// begin starts the numbering of a new connection.
 func (f *flow) begin(iss uint32) {
 	f.incarnation++
 	f.numbers = numbering{iss: iss}
 }
 
-// state is the connection's state, CLOSED if there is none.
+// state returns the connection's state, CLOSED without a connection.
 func (f *flow) state() conn.State {
 	switch tcp := f.tcp.(type) {
 	case *conn.Embryo:

@@ -2,15 +2,15 @@ package script
 
 import "minitcp/conn"
 
-// icmpArrival is an ICMP error about a segment of ours.
+// icmpArrival is an ICMP error about a sent segment.
 type icmpArrival struct {
 	ipv6    bool
-	ignored bool // a message TCP has nothing to do with
+	ignored bool // whether TCP ignores the message
 	err     conn.ICMPError
-	quoted  uint32 // sequence number as in the script
+	quoted  uint32 // sequence number of the script
 }
 
-// icmp takes an ICMP message: "icmp unreachable frag_needed mtu 1400 [1:1001(1000)]".
+// icmp parses an ICMP message: "icmp unreachable frag_needed mtu 1400 [1:1001(1000)]".
 func (p *parser) icmp() (action, *Error) {
 	first := p.take()
 	kind := p.take().text
@@ -36,22 +36,22 @@ func (p *parser) icmp() (action, *Error) {
 	if err := p.expect("]"); err != nil {
 		return nil, err
 	}
-	if !m.sort(kind, code) {
+	if !m.classify(kind, code) {
 		return nil, errorf(first.line, "the ICMP message %s %s", shorten(kind), shorten(code))
 	}
 	return m, nil
 }
 
-// sort says what the message means for a connection, as package stack does (RFC 9293 3.9.2.2, RFC 5461 4), and reports
-// whether there is such a message.
-func (m *icmpArrival) sort(kind, code string) bool {
+// classify sets the meaning of the message for a connection, as package stack does, and reports whether the message is
+// known (RFC 9293 3.9.2.2; RFC 5461 4).
+func (m *icmpArrival) classify(kind, code string) bool {
 	is := func(k conn.ICMPKind, err conn.Error) bool {
 		m.err.Kind, m.err.Err = k, err
 		return true
 	}
 	switch kind {
 	case "unreachable":
-		return m.sortUnreachable(code)
+		return m.classifyUnreachable(code)
 	case "packet_too_big":
 		m.ipv6 = true
 		return is(conn.ICMPTooBig, 0)
@@ -70,7 +70,7 @@ func (m *icmpArrival) sort(kind, code string) bool {
 	return false
 }
 
-func (m *icmpArrival) sortUnreachable(code string) bool {
+func (m *icmpArrival) classifyUnreachable(code string) bool {
 	m.err.Kind = conn.ICMPSoft
 	switch code {
 	case "protocol_unreachable":

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Error says what in a script is not understood or not supported, and where.
+// Error is a syntax error or an unsupported construct in a script.
 type Error struct {
 	Line   int // from 1
 	Reason string
@@ -28,10 +28,10 @@ const (
 	tokenCode                  // %{ ... }%
 	tokenOption                // --name or --name=value
 	tokenEllipsis              // ...
-	tokenPunctuation           // one octet
+	tokenPunctuation           // one byte
 )
 
-// token is a piece of a script: what is between from and to.
+// token is the text of a script from offset from to offset to.
 type token struct {
 	kind     tokenKind
 	text     string // without the quotes
@@ -39,20 +39,20 @@ type token struct {
 	from, to int
 }
 
-// maxScript is more than anybody writes.
+// maxScript is the maximum size of a script in bytes.
 const maxScript = 1 << 20
 
-// lexer cuts a script into tokens.
+// lexer splits a script into tokens.
 type lexer struct {
 	src  string
 	at   int
 	line int
 }
 
-// lex returns the tokens of src, or those before the first that is none, with a tokenEnd after them.
+// lex returns the tokens of src followed by a tokenEnd. On an error they are the tokens before it.
 func lex(src string) ([]token, *Error) {
 	if len(src) > maxScript {
-		return []token{{line: 1}}, errorf(1, "the script has more than %d octets", maxScript)
+		return []token{{line: 1}}, errorf(1, "the script has more than %d bytes", maxScript)
 	}
 	l := lexer{src: src, line: 1}
 	var tokens []token
@@ -68,6 +68,7 @@ func lex(src string) ([]token, *Error) {
 	}
 }
 
+// next returns the next token.
 func (l *lexer) next() (token, *Error) {
 	if err := l.skipSpace(); err != nil {
 		return token{}, err
@@ -81,7 +82,7 @@ func (l *lexer) next() (token, *Error) {
 	case rest[0] == '`' || rest[0] == '"':
 		end := strings.Index(rest[1:], rest[:1])
 		if end < 0 {
-			return t, errorf(l.line, "a %s without its end", rest[:1])
+			return t, errorf(l.line, "a %s is not closed", rest[:1])
 		}
 		t.kind, n, t.text = tokenString, end+2, rest[1:end+1]
 		if rest[0] == '`' {
@@ -90,7 +91,7 @@ func (l *lexer) next() (token, *Error) {
 	case strings.HasPrefix(rest, "%{"):
 		end := strings.Index(rest, "}%")
 		if end < 0 {
-			return t, errorf(l.line, "a %%{ without its }%%")
+			return t, errorf(l.line, "%%{ without }%%")
 		}
 		t.kind, n, t.text = tokenCode, end+2, rest[2:end]
 	case strings.HasPrefix(rest, "..."):
@@ -98,7 +99,7 @@ func (l *lexer) next() (token, *Error) {
 	case strings.HasPrefix(rest, "--") && len(rest) > 2 && isLetter(rest[2]):
 		t.kind, n = tokenOption, spanOf(rest, func(c byte) bool { return c > ' ' })
 	case isLetter(rest[0]):
-		t.kind, n = tokenWord, spanOf(rest, isNameOctet)
+		t.kind, n = tokenWord, spanOf(rest, isNameByte)
 	case isDigit(rest[0]), rest[0] == '.' && len(rest) > 1 && isDigit(rest[1]):
 		t.kind, n = tokenNumber, numberLen(rest)
 	default:
@@ -115,7 +116,7 @@ func (l *lexer) next() (token, *Error) {
 	return t, nil
 }
 
-// advance moves over n octets and counts their lines.
+// advance skips n bytes and counts the line ends in them.
 func (l *lexer) advance(n int) {
 	for i := range n {
 		if l.src[l.at+i] == '\n' {
@@ -125,7 +126,7 @@ func (l *lexer) advance(n int) {
 	l.at += n
 }
 
-// skipSpace moves over white space and comments.
+// skipSpace skips white space and comments.
 func (l *lexer) skipSpace() *Error {
 	for l.at < len(l.src) {
 		rest := l.src[l.at:]
@@ -137,7 +138,7 @@ func (l *lexer) skipSpace() *Error {
 		case strings.HasPrefix(rest, "/*"):
 			end := strings.Index(rest[2:], "*/")
 			if end < 0 {
-				return errorf(l.line, "a /* without its */")
+				return errorf(l.line, "/* without */")
 			}
 			l.advance(end + 4)
 		default:
@@ -147,10 +148,10 @@ func (l *lexer) skipSpace() *Error {
 	return nil
 }
 
-// numberLen is the length of the number s begins with. Of "0...1" it is the 0.
+// numberLen returns the length of the number at the beginning of s. In "0...1" the number is 0.
 func numberLen(s string) int {
 	if strings.HasPrefix(s, "0x") {
-		return 2 + spanOf(s[2:], isNameOctet)
+		return 2 + spanOf(s[2:], isNameByte)
 	}
 	n := spanOf(s, isDigit)
 	if n+1 < len(s) && s[n] == '.' && isDigit(s[n+1]) {
@@ -160,11 +161,11 @@ func numberLen(s string) int {
 	return n
 }
 
-func isDigit(c byte) bool     { return '0' <= c && c <= '9' }
-func isLetter(c byte) bool    { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' }
-func isNameOctet(c byte) bool { return isLetter(c) || isDigit(c) }
+func isDigit(c byte) bool    { return '0' <= c && c <= '9' }
+func isLetter(c byte) bool   { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' }
+func isNameByte(c byte) bool { return isLetter(c) || isDigit(c) }
 
-// spanOf is how many octets at the beginning of s are as in says.
+// spanOf returns the length of the longest prefix of s whose bytes all satisfy in.
 func spanOf(s string, in func(byte) bool) int {
 	for i := range len(s) {
 		if !in(s[i]) {

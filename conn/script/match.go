@@ -9,7 +9,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// encode is the segment's octets. Numbers that are ours are as the script has them, and translated.
+// encode returns the encoded segment. It translates our numbers from those of the script.
 func (p *packet) encode(n *numbering) []byte {
 	h := wire.TCP{Seq: p.seq, Flags: p.flags, Window: p.window, Urgent: p.urgent, Ack: p.ack}
 	if p.flags.Has(wire.ACK) {
@@ -44,13 +44,13 @@ func (p *packet) encode(n *numbering) []byte {
 	return b
 }
 
-// script is the segment as a script would have it.
+// script returns the segment with the numbers of the script.
 func (s *sent) script() *packet {
 	p := &packet{
 		flags: s.tcp.Flags, seq: s.tcp.Seq, length: len(s.data), ack: s.tcp.Ack, window: s.tcp.Window, hasWindow: true,
 		urgent: s.tcp.Urgent, options: slices.Clone(s.options),
 	}
-	if s.ecn != wire.NotECT { // most are, and nobody who reads about something else wants to read it
+	if s.ecn != wire.NotECT { // Not-ECT is omitted for readability
 		p.ecn = codepointOf(s.ecn)
 	}
 	n := &s.flow.numbers
@@ -59,14 +59,14 @@ func (s *sent) script() *packet {
 		for i := range p.options {
 			if o := &p.options[i]; o.kind == kindTimestamps && n.stamped {
 				o.numbers = slices.Clone(o.numbers)
-				o.numbers[0] = o.numbers[0] - n.stamp + n.scriptWord
+				o.numbers[0] = o.numbers[0] - n.stamp + n.scriptStamp
 			}
 		}
 	}
 	return p
 }
 
-// departure waits for a segment of ours and compares it with the one the script expects.
+// departure waits for the next sent segment and compares it with the one that the script expects.
 func (r *runner) departure(e *event, d *departure, from, to conn.Time) *fault {
 	tolerance := r.s.settings.tolerance
 	late := to
@@ -87,7 +87,7 @@ func (r *runner) departure(e *event, d *departure, from, to conn.Time) *fault {
 	f := &fault{line: e.line, expected: d.String(), seen: got.String()}
 	switch {
 	case s.at < from.Add(-tolerance) || s.at > late:
-		f.reason = fmt.Sprintf("a segment was sent at %s, not at %s", seconds(s.at), timeText(from, to, e.at))
+		f.reason = fmt.Sprintf("a segment was sent at %s, want %s", seconds(s.at), timeText(from, to, e.at))
 		return f
 	case s.flow != r.h.current:
 		f.reason = "a segment was sent on an earlier connection"
@@ -107,6 +107,7 @@ func (r *runner) departure(e *event, d *departure, from, to conn.Time) *fault {
 	return nil
 }
 
+// timeText formats the range of times of an event.
 func timeText(from, to conn.Time, at timing) string {
 	switch {
 	case at.kind == timeAny:
@@ -117,7 +118,8 @@ func timeText(from, to conn.Time, at timing) string {
 	return seconds(from) + " to " + seconds(to)
 }
 
-// missing is the fault of a segment that was not sent in time. It looks on for when it would have been.
+// missing returns the fault for a segment that was not sent in time. It runs further timers, and shows the next
+// segment.
 func (r *runner) missing(e *event, d *departure, late conn.Time) *fault {
 	f := faultf(e, "no segment was sent")
 	f.expected, f.seen = d.String(), "nothing"
@@ -139,18 +141,18 @@ func (r *runner) missing(e *event, d *departure, late conn.Time) *fault {
 	return f
 }
 
-// takeSent takes the next segment of ours. If a longer one is expected, those that follow it without a gap are part of
-// it.
+// takeSent removes and returns the next sent segment. If d is longer, the segments that follow it without a gap are
+// appended.
 func (r *runner) takeSent(d *departure) *sent {
 	sent := &r.h.sent
-	s := *(*sent)[0] // a copy: it may grow
+	s := *(*sent)[0] // a copy, as segments may be appended
 	*sent = (*sent)[1:]
-	const may = wire.PSH | wire.FIN // of what follows
-	const first = wire.CWR          // of what does not
+	const lastOnly = wire.PSH | wire.FIN // flags of the last segment alone
+	const firstOnly = wire.CWR           // flags of the first segment alone
 	for len(*sent) > 0 && len(s.data) > 0 && len(s.data) < d.length {
 		next := (*sent)[0]
 		if next.at != s.at || next.flow != s.flow || next.tcp.Seq != s.tcp.Seq+uint32(len(s.data)) ||
-			next.tcp.Flags&^may != s.tcp.Flags&^may&^first || next.ecn != s.ecn || s.tcp.Flags.Has(wire.FIN) || next.tcp.Ack != s.tcp.Ack {
+			next.tcp.Flags&^lastOnly != s.tcp.Flags&^lastOnly&^firstOnly || next.ecn != s.ecn || s.tcp.Flags.Has(wire.FIN) || next.tcp.Ack != s.tcp.Ack {
 			break
 		}
 		s.data = slices.Concat(s.data, next.data)
@@ -161,7 +163,7 @@ func (r *runner) takeSent(d *departure) *sent {
 	return &s
 }
 
-// compare says what differs, "" if nothing does.
+// compare describes the first difference between d and s, or returns "".
 func (r *runner) compare(d *departure, s *sent) string {
 	n := &s.flow.numbers
 	same := s.incarnation == s.flow.incarnation
@@ -170,54 +172,54 @@ func (r *runner) compare(d *departure, s *sent) string {
 	}
 	got := s.script()
 	switch {
-	case got.flags != d.flags && !(r.s.settings.asLinux && (got.flags^d.flags) == wire.PSH): // which is the sender's affair
-		return "the flags"
+	case got.flags != d.flags && !(r.s.settings.asLinux && (got.flags^d.flags) == wire.PSH): // senders choose PSH freely
+		return "the flags differ"
 	case got.seq != d.seq:
-		return "the sequence number"
+		return "the sequence number differs"
 	case got.length != d.length:
-		return "the length"
+		return "the length differs"
 	case got.ack != d.ack:
-		return "the acknowledgment number"
+		return "the acknowledgment number differs"
 	case d.hasWindow && got.window != d.window:
-		return "the window"
+		return "the window differs"
 	case got.urgent != d.urgent:
-		return "the urgent pointer"
+		return "the urgent pointer differs"
 	case !d.ecn.matches(codepointOf(s.ecn)):
-		return "the ECN field"
+		return "the ECN field differs"
 	}
 	first := s.tcp.Seq
 	if s.tcp.Flags.Has(wire.SYN) {
 		first++
 	}
 	if i := misplaced(s.data, first); i >= 0 {
-		return fmt.Sprintf("octet %d of the data is not the one that belongs there", i)
+		return fmt.Sprintf("byte %d of the data is wrong", i)
 	}
 	if d.anyOptions {
 		if o := &s.tcp.Options; o.HasTimestamps && !n.stamped {
-			n.learnStamp(0, o.TSVal, s.at) // it has no name, so the script can only count from it
+			n.learnStamp(0, o.TSVal, s.at) // the origin, as the script gives no number
 		}
 		return ""
 	}
 	if len(d.options) != len(s.options) {
-		return "the options"
+		return "the options differ"
 	}
 	for i, want := range d.options {
 		o := s.options[i]
 		if want.kind == kindTimestamps && o.kind == kindTimestamps && len(o.numbers) == 2 {
 			if !r.sameStamp(n, want.numbers, o.numbers, s.at) {
-				return "the timestamps"
+				return "the timestamps differ"
 			}
 			continue
 		}
-		if o.kind != want.kind || o.raw || want.raw || o.octets != want.octets || !slices.Equal(o.numbers, want.numbers) {
-			return "the options"
+		if o.kind != want.kind || o.raw || want.raw || o.bytes != want.bytes || !slices.Equal(o.numbers, want.numbers) {
+			return "the options differ"
 		}
 	}
 	return ""
 }
 
-// sameStamp compares timestamps: the first of ours is called what the script calls it, and the others are compared if
-// it says how long a tick is.
+// sameStamp reports whether timestamps match. The first of ours defines the script's origin. Later ones are compared
+// only if the length of the script's tick is known.
 func (r *runner) sameStamp(n *numbering, want, got []uint32, at conn.Time) bool {
 	if want[1] != got[1] {
 		return false
@@ -227,7 +229,7 @@ func (r *runner) sameStamp(n *numbering, want, got []uint32, at conn.Time) bool 
 	if tick == 0 {
 		return true
 	}
-	elapsed := time.Duration(want[0]-n.scriptWord) * tick
+	elapsed := time.Duration(want[0]-n.scriptStamp) * tick
 	ours := time.Duration(got[0]-n.stamp) * time.Millisecond
 	return (elapsed - ours).Abs() <= max(r.s.settings.tolerance, max(tick, time.Millisecond)-1)
 }

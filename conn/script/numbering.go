@@ -2,33 +2,33 @@ package script
 
 import "minitcp/conn"
 
-// numbering translates between the script's numbers for one of our connections and those on the wire.
+// numbering translates the host's numbers on one connection between the script and the wire.
 type numbering struct {
-	iss       uint32 // ours
-	scriptISS uint32 // what the script calls it
-	known     bool   // the script has said
+	iss       uint32 // on the wire
+	scriptISS uint32 // in the script
+	known     bool   // whether scriptISS is set
 
-	stamped    bool // a timestamp of ours has been seen
-	stamp      uint32
-	scriptWord uint32 // what the script calls it
-	stampedAt  conn.Time
-	stamps     [][2]uint32 // the script's and ours, for echoes
+	stamped     bool // whether the host has sent a timestamp
+	stamp       uint32
+	scriptStamp uint32 // the same timestamp in the script
+	stampedAt   conn.Time
+	stamps      [][2]uint32 // pairs of a timestamp in the script and on the wire, for echoes
 }
 
 func (n *numbering) toScript(ours uint32) uint32 { return ours - n.iss + n.scriptISS }
 func (n *numbering) fromScript(s uint32) uint32  { return s - n.scriptISS + n.iss }
 
-// learn takes what the script calls our initial sequence number, if it has not said so before.
+// learn sets the script's number of the initial sequence number, once.
 func (n *numbering) learn(script uint32) {
 	if !n.known {
 		n.scriptISS, n.known = script, true
 	}
 }
 
-// learnStamp takes what the script calls a timestamp of ours.
+// learnStamp records the script's number of a timestamp.
 func (n *numbering) learnStamp(script, ours uint32, at conn.Time) {
 	if !n.stamped {
-		n.stamped, n.stamp, n.scriptWord, n.stampedAt = true, ours, script, at
+		n.stamped, n.stamp, n.scriptStamp, n.stampedAt = true, ours, script, at
 	}
 	for i := range n.stamps {
 		if n.stamps[i][0] == script {
@@ -39,8 +39,8 @@ func (n *numbering) learnStamp(script, ours uint32, at conn.Time) {
 	n.stamps = append(n.stamps, [2]uint32{script, ours})
 }
 
-// stampFromScript is the timestamp of ours the script means: one it has named, or else as far from the first as it
-// says.
+// stampFromScript returns the timestamp on the wire for one in the script: a recorded one, or else one at the same
+// distance from the first.
 func (n *numbering) stampFromScript(s uint32) uint32 {
 	for _, p := range n.stamps {
 		if p[0] == s {
@@ -50,5 +50,5 @@ func (n *numbering) stampFromScript(s uint32) uint32 {
 	if !n.stamped {
 		return s
 	}
-	return s - n.scriptWord + n.stamp
+	return s - n.scriptStamp + n.stamp
 }

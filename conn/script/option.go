@@ -21,14 +21,14 @@ const (
 // option is one TCP option as a script writes it.
 type option struct {
 	kind    byte
-	numbers []uint32 // MSS; shift; edges of blocks; TSval and TSecr
-	octets  string   // of an option of no kind above, after its length
-	raw     bool     // octets are all there is, and need not be an option
+	numbers []uint32 // MSS; shift; edges of SACK blocks; TSval and TSecr
+	bytes   string   // value of an option of another kind
+	raw     bool     // whether bytes is the whole encoding, which may be invalid
 }
 
-const maxOptions = 40 // octets in a header
+const maxOptions = 40 // bytes in a header
 
-// options takes a list of options, after its <.
+// options parses a list of options, after its <.
 func (p *parser) options() (list []option, anyOptions bool, err *Error) {
 	line := p.peek().line
 	if p.peek().kind == tokenEllipsis {
@@ -45,12 +45,13 @@ func (p *parser) options() (list []option, anyOptions bool, err *Error) {
 		}
 		list = append(list, o)
 		if len(encodeOptions(list)) > maxOptions {
-			return nil, false, errorf(line, "more than %d octets of options", maxOptions)
+			return nil, false, errorf(line, "more than %d bytes of options", maxOptions)
 		}
 	}
 	return list, false, nil
 }
 
+// option parses an option.
 func (p *parser) option() (option, *Error) {
 	t := p.take()
 	var err *Error
@@ -95,31 +96,31 @@ func (p *parser) option() (option, *Error) {
 	case "option":
 		o.kind = byte(number(255, "an option's kind"))
 		if err == nil && o.kind <= kindTimestamps && o.kind != 6 && o.kind != 7 {
-			return o, errorf(t.line, "option %d, which has a name", o.kind)
+			return o, errorf(t.line, "option %d must be written by its name", o.kind)
 		}
 		if err == nil && strings.HasPrefix(p.peek().text, "0x") {
-			o.octets, err = p.octets()
+			o.bytes, err = p.bytes()
 		}
 	case "raw":
 		o.raw = true
-		o.octets, err = p.octets()
+		o.bytes, err = p.bytes()
 	default:
 		return o, errorf(t.line, "the TCP option %q", shorten(t.text))
 	}
 	return o, err
 }
 
-// octets takes an even number of hexadecimal digits after 0x.
-func (p *parser) octets() (string, *Error) {
+// bytes parses an even number of hexadecimal digits after 0x.
+func (p *parser) bytes() (string, *Error) {
 	digits, ok := strings.CutPrefix(p.peek().text, "0x")
 	if !ok || len(digits)%2 != 0 || len(digits) > 2*maxOptions || p.peek().kind != tokenNumber {
-		return "", p.unexpected("octets, such as 0x0aff")
+		return "", p.unexpected("bytes, such as 0x0aff")
 	}
 	var b []byte
 	for i := 0; i < len(digits); i += 2 {
 		n, err := strconv.ParseUint(digits[i:i+2], 16, 8)
 		if err != nil {
-			return "", p.unexpected("octets, such as 0x0aff")
+			return "", p.unexpected("bytes, such as 0x0aff")
 		}
 		b = append(b, byte(n))
 	}
@@ -127,14 +128,14 @@ func (p *parser) octets() (string, *Error) {
 	return string(b), nil
 }
 
-// encodeOptions is the options as they are in a header, without padding.
+// encodeOptions returns the encoded options without padding.
 func encodeOptions(list []option) []byte {
 	var b []byte
 	for i := range list {
 		o := &list[i]
 		switch {
 		case o.raw:
-			b = append(b, o.octets...)
+			b = append(b, o.bytes...)
 			continue
 		case o.kind == kindEnd, o.kind == kindNOP:
 			b = append(b, o.kind)
@@ -152,14 +153,15 @@ func encodeOptions(list []option) []byte {
 				b = binary.BigEndian.AppendUint32(b, n)
 			}
 		default:
-			b = append(b, o.octets...)
+			b = append(b, o.bytes...)
 		}
 		b[start+1] = byte(len(b) - start)
 	}
 	return b
 }
 
-// decodeOptions reads the options of a header of ours. What cannot be read comes back raw, and will equal nothing.
+// decodeOptions parses the options of a sent header. An invalid rest is returned as a raw option, which matches
+// nothing.
 func decodeOptions(b []byte) []option {
 	var list []option
 	for len(b) > 0 {
@@ -170,7 +172,7 @@ func decodeOptions(b []byte) []option {
 			continue
 		}
 		if len(b) < 2 || b[1] < 2 || int(b[1]) > len(b) {
-			return append(list, option{raw: true, octets: string(b)})
+			return append(list, option{raw: true, bytes: string(b)})
 		}
 		value := b[2:b[1]]
 		b = b[b[1]:]
@@ -184,7 +186,7 @@ func decodeOptions(b []byte) []option {
 				o.numbers = append(o.numbers, binary.BigEndian.Uint32(value))
 			}
 		default:
-			o.octets = string(value)
+			o.bytes = string(value)
 		}
 		list = append(list, o)
 	}
@@ -194,7 +196,7 @@ func decodeOptions(b []byte) []option {
 func (o option) String() string {
 	switch {
 	case o.raw:
-		return fmt.Sprintf("raw 0x%x", o.octets)
+		return fmt.Sprintf("raw 0x%x", o.bytes)
 	case o.kind == kindEnd:
 		return "eol"
 	case o.kind == kindNOP:
@@ -203,9 +205,9 @@ func (o option) String() string {
 		return fmt.Sprintf("mss %d", o.numbers[0])
 	case o.kind == kindWindowScale && len(o.numbers) == 1:
 		return fmt.Sprintf("wscale %d", o.numbers[0])
-	case o.kind == kindSACKPermitted && o.octets == "":
+	case o.kind == kindSACKPermitted && o.bytes == "":
 		return "sackOK"
-	case o.kind == kindSACK && o.octets == "":
+	case o.kind == kindSACK && o.bytes == "":
 		s := "sack"
 		for i := 0; i+1 < len(o.numbers); i += 2 {
 			s += fmt.Sprintf(" %d:%d", o.numbers[i], o.numbers[i+1])
@@ -214,10 +216,10 @@ func (o option) String() string {
 	case o.kind == kindTimestamps && len(o.numbers) == 2:
 		return fmt.Sprintf("TS val %d ecr %d", o.numbers[0], o.numbers[1])
 	}
-	return fmt.Sprintf("option %d 0x%x", o.kind, o.octets)
+	return fmt.Sprintf("option %d 0x%x", o.kind, o.bytes)
 }
 
-// formatOptions is the list as a script would have it, with a space in front, "" when it is empty.
+// formatOptions returns the list in the syntax of a script, with a space before it, or "" for no options.
 func formatOptions(list []option) string {
 	if len(list) == 0 {
 		return ""

@@ -21,10 +21,10 @@ type packet struct {
 	options    []option
 }
 
-// arrival is a segment the peer sends.
+// arrival is a segment from the peer.
 type arrival struct{ packet }
 
-// departure is a segment we must send.
+// departure is a segment that the host must send.
 type departure struct{ packet }
 
 func (p *packet) String() string {
@@ -46,10 +46,10 @@ func (p *packet) String() string {
 	return b.String()
 }
 
-// flagLetters are those of the control bits, from the lowest.
+// flagLetters are the letters of the control bits, from the lowest bit.
 const flagLetters = "FSRP.UEW"
 
-// flagsText is the letters of the bits that are set, the dot at the end, or - for none.
+// flagsText returns the letters of the bits that are set, with the dot of ACK at the end, or "-" for none.
 func flagsText(f wire.Flags) string {
 	var b []byte
 	for i := range len(flagLetters) {
@@ -66,13 +66,13 @@ func flagsText(f wire.Flags) string {
 	return string(b)
 }
 
-// packet takes a segment, or an ICMP message that arrives.
+// packet parses a segment, or an ICMP message that arrives.
 func (p *parser) packet() (action, *Error) {
 	arrives := p.take().text == "<"
 	switch t := p.peek(); {
 	case t.text == "icmp" || t.text == "icmpv6":
 		if !arrives {
-			return nil, errorf(t.line, "an ICMP message that leaves")
+			return nil, errorf(t.line, "sent ICMP messages")
 		}
 		return p.icmp()
 	case t.text == "(":
@@ -91,21 +91,21 @@ func (p *parser) packet() (action, *Error) {
 	}
 	line := p.tokens[p.i-1].line
 	if k.ecn == ecnECT {
-		return nil, errorf(line, "a segment that arrives with one or the other ECT")
+		return nil, errorf(line, "ect01 in an arriving segment")
 	}
 	if k.anyOptions {
-		return nil, errorf(line, "a segment that arrives with any options")
+		return nil, errorf(line, "<...> in an arriving segment")
 	}
 	if k.length > maxSegment {
-		return nil, errorf(line, "a segment that arrives with more than %d octets", maxSegment)
+		return nil, errorf(line, "an arriving segment has more than %d bytes", maxSegment)
 	}
 	if !k.hasWindow && !k.flags.Has(wire.RST) {
-		return nil, errorf(line, "a segment that arrives without a window")
+		return nil, errorf(line, "an arriving segment has no window")
 	}
 	return &arrival{k}, nil
 }
 
-// segment takes what comes after < or >.
+// segment parses a segment after < or >.
 func (p *parser) segment() (k packet, err *Error) {
 	if k.ecn, err = p.codepoint(); err != nil {
 		return k, err
@@ -143,7 +143,7 @@ func (p *parser) segment() (k packet, err *Error) {
 	return k, err
 }
 
-// flags takes the letters of the control bits, and the dot for ACK after them, or - for none.
+// flags parses the letters of the control bits followed by the dot of ACK, or "-" for none.
 func (p *parser) flags() (f wire.Flags, err *Error) {
 	if p.took("-") {
 		return 0, nil
@@ -163,7 +163,7 @@ func (p *parser) flags() (f wire.Flags, err *Error) {
 	if p.took(".") {
 		f |= wire.ACK
 		taken++
-		// What follows the dot without a space belongs to it: ".E".
+		// Letters after the dot without a space, as in ".E", belong to the flags.
 		if t := p.peek(); t.kind == tokenWord && t.from == p.tokens[p.i-1].to {
 			return 0, errorf(t.line, "flags after the dot")
 		}
@@ -174,10 +174,10 @@ func (p *parser) flags() (f wire.Flags, err *Error) {
 	return f, nil
 }
 
-// maxSegment is the most data in one packet.
+// maxSegment is the maximum number of bytes of data in one packet.
 const maxSegment = 65535 - wire.IPv4HeaderLen - 60
 
-// sequence takes first:last(length).
+// sequence parses first:last(length).
 func (p *parser) sequence() (first uint32, length int, err *Error) {
 	line := p.peek().line
 	a, err := p.number(1<<32-1, "a sequence number")
@@ -198,7 +198,7 @@ func (p *parser) sequence() (first uint32, length int, err *Error) {
 		err = p.expect(")")
 	}
 	if err == nil && uint32(a+n) != uint32(b) {
-		err = errorf(line, "%d:%d is not %d octets", a, b, n)
+		err = errorf(line, "%d:%d is not %d bytes", a, b, n)
 	}
 	return uint32(a), int(n), err
 }

@@ -6,42 +6,42 @@ import (
 	"time"
 )
 
-// Script is a script that has been understood: everything in it is supported.
+// Script is a parsed script. Everything in it is supported.
 type Script struct {
 	settings settings
 	events   []event
 }
 
-// event is one thing that happens, or must happen.
+// event is an action with its time.
 type event struct {
 	line int
-	text string // as written
+	text string // source text, with single spaces
 	at   timing
 	do   action
 }
 
-// action is an *arrival, a *departure, an *icmpArrival, a *call, an *assertion, or nil: a shell command without effect.
+// action is an *arrival, *departure, *icmpArrival, *call or *assertion, or nil for a shell command without effect.
 type action interface{}
 
-// parser goes through the tokens of a script.
+// parser reads the tokens of a script.
 type parser struct {
 	src    string
 	tokens []token
 	i      int
 }
 
-// Parse reads a script. The error is about the first thing that is not supported, whether it is beyond this package or
-// beyond anybody.
+// Parse parses a script. The error is at the first construct that is invalid or not supported.
 func Parse(src string) (*Script, *Error) {
 	tokens, lexError := lex(src)
 	p := &parser{src: src, tokens: tokens}
 	s, err := p.script()
 	if lexError != nil && (err == nil || p.peek().kind == tokenEnd) {
-		return nil, lexError // all before it was understood
+		return nil, lexError // the tokens before it are valid
 	}
 	return s, err
 }
 
+// script parses the whole script.
 func (p *parser) script() (*Script, *Error) {
 	s := &Script{settings: defaultSettings()}
 	for p.peek().kind != tokenEnd {
@@ -52,7 +52,7 @@ func (p *parser) script() (*Script, *Error) {
 	return s, nil
 }
 
-// item reads an option, a shell command or an event.
+// item parses an option, a shell command or an event.
 func (p *parser) item(s *Script) *Error {
 	begun := len(s.events) > 0
 	switch t := p.peek(); {
@@ -68,6 +68,7 @@ func (p *parser) item(s *Script) *Error {
 	return err
 }
 
+// event parses an event with its time.
 func (p *parser) event(s *Script) (event, *Error) {
 	first := p.peek()
 	e := event{line: first.line}
@@ -95,23 +96,25 @@ func (p *parser) event(s *Script) (event, *Error) {
 	return e, e.check()
 }
 
-// check is about times that make sense for one kind of event only.
+// check returns an error if the kind of time does not fit the kind of event.
 func (e *event) check() *Error {
 	_, leaves := e.do.(*departure)
 	_, call := e.do.(*call)
 	switch {
 	case e.at.kind == timeAny && !leaves, e.at.ranged && !leaves:
-		return errorf(e.line, "only a segment that leaves may do so at any time")
+		return errorf(e.line, "only a sent segment can have any time or a range")
 	case e.at.blocks && !call:
 		return errorf(e.line, "only a system call can block")
 	case (e.at.ranged || e.at.blocks) && e.at.to < e.at.from:
-		return errorf(e.line, "the time runs backwards")
+		return errorf(e.line, "the range ends before it begins")
 	}
 	return nil
 }
 
+// peek returns the next token without consuming it.
 func (p *parser) peek() token { return p.tokens[p.i] }
 
+// take consumes the next token and returns it.
 func (p *parser) take() token {
 	t := p.tokens[p.i]
 	if t.kind != tokenEnd {
@@ -120,7 +123,7 @@ func (p *parser) take() token {
 	return t
 }
 
-// took takes the next token if it is text.
+// took consumes the next token if it equals text, and reports whether it did.
 func (p *parser) took(text string) bool {
 	t := p.peek()
 	if t.text != text || t.kind == tokenString || t.kind == tokenEnd {
@@ -130,6 +133,7 @@ func (p *parser) took(text string) bool {
 	return true
 }
 
+// expect consumes the next token, which must equal text.
 func (p *parser) expect(text string) *Error {
 	if !p.took(text) {
 		return p.unexpected(strconv.Quote(text))
@@ -137,15 +141,16 @@ func (p *parser) expect(text string) *Error {
 	return nil
 }
 
+// unexpected returns the error for a token other than the wanted one.
 func (p *parser) unexpected(wanted string) *Error {
 	t := p.peek()
 	if t.kind == tokenEnd {
-		return errorf(t.line, "the script ends where %s should be", wanted)
+		return errorf(t.line, "expected %s, found the end of the script", wanted)
 	}
-	return errorf(t.line, "%q where %s should be", shorten(t.text), wanted)
+	return errorf(t.line, "expected %s, found %q", wanted, shorten(t.text))
 }
 
-// number takes an unsigned number of at most limit.
+// number parses an unsigned number of at most limit.
 func (p *parser) number(limit uint64, what string) (uint64, *Error) {
 	t := p.peek()
 	n, ok := parseNumber(t.text)
@@ -156,7 +161,7 @@ func (p *parser) number(limit uint64, what string) (uint64, *Error) {
 	return n, nil
 }
 
-// parseNumber reads a decimal number, or a hexadecimal one after 0x.
+// parseNumber parses a decimal number, or a hexadecimal one after 0x.
 func parseNumber(s string) (uint64, bool) {
 	base := 10
 	if digits, ok := strings.CutPrefix(s, "0x"); ok {
@@ -166,7 +171,7 @@ func parseNumber(s string) (uint64, bool) {
 	return n, err == nil
 }
 
-// shorten makes of a text what fits into a message.
+// shorten returns s on one line with at most 60 bytes.
 func shorten(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
 	if len(s) > 60 {
@@ -179,18 +184,19 @@ type timeKind uint8
 
 const (
 	timeAbsolute timeKind = iota
-	timeRelative          // to the event before
+	timeRelative          // relative to the event before
 	timeAny
 )
 
-// timing says when an event happens, or may.
+// timing is the time of an event, or the range in which it may happen.
 type timing struct {
 	kind     timeKind
 	from, to time.Duration
-	ranged   bool // any time from from until to
+	ranged   bool // any time between from and to
 	blocks   bool // a call that returns at to
 }
 
+// timing parses the time of an event.
 func (p *parser) timing() (timing, *Error) {
 	if p.took("*") {
 		return timing{kind: timeAny}, nil
@@ -213,15 +219,16 @@ func (p *parser) timing() (timing, *Error) {
 		return t, nil
 	}
 	if p.took("+") && t.kind != timeRelative {
-		return t, errorf(p.peek().line, "a time from absolute to relative")
+		return t, errorf(p.peek().line, "a range from an absolute to a relative time")
 	}
 	t.to, err = p.time()
 	return t, err
 }
 
-// maxTime is far longer than any timer of TCP.
+// maxTime is the largest time in seconds, far above all timers of TCP.
 const maxTime = 1e7
 
+// time parses a time in seconds.
 func (p *parser) time() (time.Duration, *Error) {
 	t := p.peek()
 	if t.kind != tokenNumber || strings.HasPrefix(t.text, "0x") {

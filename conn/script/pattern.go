@@ -1,19 +1,20 @@
 package script
 
-// The octet with sequence number n is always the same, whoever sends it and however often, so that any that is out of
-// place shows.
-func octetAt(n uint32) byte { return byte(n ^ n>>8 ^ n>>16 ^ n>>24) }
+// byteAt returns the byte with the sequence number n. It is a function of n in both directions, so that a byte in the
+// wrong place is detected.
+func byteAt(n uint32) byte { return byte(n ^ n>>8 ^ n>>16 ^ n>>24) }
 
+// fill sets p to the bytes from the sequence number first on.
 func fill(p []byte, first uint32) {
 	for i := range p {
-		p[i] = octetAt(first + uint32(i))
+		p[i] = byteAt(first + uint32(i))
 	}
 }
 
-// misplaced is the first octet that is not what belongs there, -1 if all do.
+// misplaced returns the index of the first byte of p that is not the one of its sequence number, or -1.
 func misplaced(p []byte, first uint32) int {
 	for i := range p {
-		if p[i] != octetAt(first+uint32(i)) {
+		if p[i] != byteAt(first+uint32(i)) {
 			return i
 		}
 	}

@@ -43,7 +43,7 @@ type pollEntry struct {
 
 type pollCall struct {
 	entries []pollEntry
-	timeout time.Duration // negative: none
+	timeout time.Duration // no limit if negative
 }
 
 func (c pollCall) try(h *host, a *attempt) (outcome, bool) {
@@ -59,7 +59,7 @@ func (c pollCall) try(h *host, a *attempt) (outcome, bool) {
 			n++
 		}
 		if got != e.want && fault == "" {
-			fault = fmt.Sprintf("the events of descriptor %d are %v, not %v", e.fd, got, e.want)
+			fault = fmt.Sprintf("the events of descriptor %d are %v, want %v", e.fd, got, e.want)
 		}
 	}
 	if n == 0 && (c.timeout < 0 || h.now < conn.Time(a.done).Add(c.timeout)) {
@@ -68,7 +68,7 @@ func (c pollCall) try(h *host, a *attempt) (outcome, bool) {
 	return outcome{result: n, fault: fault}, true
 }
 
-// until is when it returns although nothing has happened.
+// until returns the time at which the call times out.
 func (c pollCall) until(a *attempt) conn.Time {
 	if c.timeout < 0 {
 		return conn.Never
@@ -76,6 +76,7 @@ func (c pollCall) until(a *attempt) conn.Time {
 	return conn.Time(a.done).Add(c.timeout)
 }
 
+// pollOne returns the events of a descriptor.
 func (h *host) pollOne(fd int64) (b pollBits) {
 	u := h.find(fd)
 	switch {
@@ -105,7 +106,7 @@ func (h *host) pollOne(fd int64) (b pollBits) {
 	case conn.Closed:
 		b |= pollReadHangup | pollHangup
 	}
-	if u.tcp.Err() != nil && !u.errTaken {
+	if u.tcp.Err() != nil && !u.errorReported {
 		b |= pollError
 	}
 	return b

@@ -2,7 +2,7 @@ package script
 
 import "fmt"
 
-// Outcome is how a script ended.
+// Outcome is the outcome of a script.
 type Outcome uint8
 
 const (
@@ -21,18 +21,18 @@ func (o Outcome) String() string {
 	return "unsupported"
 }
 
-// Result is how a script ended, and why.
+// Result is the outcome of a script with its reason.
 type Result struct {
 	Outcome Outcome
-	Line    int    // where it did not pass
-	Reason  string // "" when it passed
-	// Expected and Seen are what the script says and what happened instead, where that can be put like this.
+	Line    int    // line of the failure, from 1
+	Reason  string // "" for a script that passed
+	// Expected and Seen describe the expected and the actual event. They are "" if the failure is of another kind.
 	Expected, Seen string
-	// Tail is the last of what happened before a failure, a line each.
+	// Tail is the log of the last events before a failure.
 	Tail []string
 }
 
-// Run reads and runs a script.
+// Run parses and runs a script.
 func Run(text string) Result {
 	s, err := Parse(text)
 	if err != nil {
@@ -50,7 +50,7 @@ func (r *Result) String() string {
 		s += fmt.Sprintf("\n\texpected  %s\n\tseen      %s", r.Expected, r.Seen)
 	}
 	if len(r.Tail) > 0 {
-		s += "\n\tThe end of the exchange:"
+		s += "\n\tthe last events:"
 		for _, line := range r.Tail {
 			s += "\n\t| " + line
 		}

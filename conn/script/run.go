@@ -8,23 +8,23 @@ import (
 	"minitcp/conn/wire"
 )
 
-// runner goes through a script's events.
+// runner runs a script's events.
 type runner struct {
 	s       *Script
 	h       *host
-	before  conn.Time // when the event before happened, for relative times
+	before  conn.Time // time of the previous event, the base of relative times
 	waiting []*waiting
 	steps   int
 }
 
-// maxSteps bounds how often timers run out, lest a script of months takes as long.
+// maxSteps limits the number of timer expirations, and so the run time of a script of months.
 const maxSteps = 200000
 
-// tailLength is how many lines of the exchange a failure shows.
+// tailLength is the number of log lines that a failure shows.
 const tailLength = 16
 
-// Run runs the script. Assertions are about the connection whose segments the script writes: the last that connect
-// began or that a SYN began after listen.
+// Run runs the script and returns its result. Assertions inspect the connection of the script's segments: the last one
+// that a connect call, or a SYN after a listen call, began.
 func (s *Script) Run() Result {
 	r := &runner{s: s, h: newHost(&s.settings), before: epoch}
 	for i := range s.events {
@@ -35,7 +35,7 @@ func (s *Script) Run() Result {
 	return r.result(r.end())
 }
 
-// fault is why a script did not pass.
+// fault is the reason for which a script did not pass.
 type fault struct {
 	line           int
 	reason         string
@@ -60,7 +60,7 @@ func (r *runner) result(f *fault) Result {
 	return result
 }
 
-// end is after the last event.
+// end waits for the blocked calls after the last event, and checks that no unexpected segment was sent.
 func (r *runner) end() *fault {
 	for len(r.waiting) > 0 {
 		w := r.waiting[0]
@@ -73,14 +73,14 @@ func (r *runner) end() *fault {
 	}
 	if len(r.h.sent) > 0 {
 		last := &r.s.events[len(r.s.events)-1]
-		f := faultf(last, "a segment was sent at %s that the script does not expect", seconds(r.h.sent[0].at))
+		f := faultf(last, "the script does not expect the segment sent at %s", seconds(r.h.sent[0].at))
 		f.expected, f.seen = "nothing", r.h.sent[0].script().String()
 		return f
 	}
 	return nil
 }
 
-// event waits until an event's time and makes it happen, or sees whether it has.
+// event waits for an event's time and performs the event, or compares a sent segment with it.
 func (r *runner) event(e *event) *fault {
 	from, to := r.window(e)
 	if d, ok := e.do.(*departure); ok {
@@ -112,7 +112,7 @@ func (r *runner) event(e *event) *fault {
 	return r.retry()
 }
 
-// window is from when to when an event may happen.
+// window returns the first and the last time at which an event may happen.
 func (r *runner) window(e *event) (from, to conn.Time) {
 	base := epoch
 	switch e.at.kind {
@@ -129,7 +129,7 @@ func (r *runner) window(e *event) (from, to conn.Time) {
 	return from, to
 }
 
-// advance lets time pass until t, with the timers that run out on the way.
+// advance moves the time to t and runs the timers that expire on the way.
 func (r *runner) advance(t conn.Time) *fault {
 	for r.h.now < t || r.h.deadline() <= t {
 		next := min(t, max(r.h.now, min(r.h.deadline(), r.pollDeadline())))
@@ -148,18 +148,18 @@ func (r *runner) advance(t conn.Time) *fault {
 	return nil
 }
 
-// step goes on to the time t and runs the timers that are due.
+// step sets the time to t and runs the timers that are due.
 func (r *runner) step(t conn.Time) *fault {
 	r.steps++
 	if r.steps > maxSteps {
-		return &fault{line: r.s.events[0].line, reason: "more timers than one can wait for", unsupported: true}
+		return &fault{line: r.s.events[0].line, reason: "too many timer expirations", unsupported: true}
 	}
 	r.h.now = t
 	r.h.fire()
 	return r.retry()
 }
 
-// arrival builds the segment and hands it to the host.
+// arrival encodes a segment and passes it to the host.
 func (r *runner) arrival(a *arrival) {
 	h := r.h
 	opens := a.flags.Has(wire.SYN) && !a.flags.Has(wire.ACK)
@@ -169,11 +169,12 @@ func (r *runner) arrival(a *arrival) {
 	h.receive(h.current, a.encode(&h.current.numbers), a.ecn.wire())
 }
 
+// assertion returns the fault of the first comparison that does not hold, or nil.
 func (r *runner) assertion(a *assertion) *fault {
 	for i := range a.comparisons {
 		c := &a.comparisons[i]
 		if !c.holds(r.h.current, r.h.now) {
-			f := &fault{line: c.line, reason: "an assertion", expected: c.String()}
+			f := &fault{line: c.line, reason: "the assertion fails", expected: c.String()}
 			f.seen = fmt.Sprintf("%d and %d", c.left.valueOf(r.h.current, r.h.now), c.right.valueOf(r.h.current, r.h.now))
 			return f
 		}
@@ -181,7 +182,7 @@ func (r *runner) assertion(a *assertion) *fault {
 	return nil
 }
 
-// seconds is the time since the script began.
+// seconds formats the time since the start of the script.
 func seconds(t conn.Time) string {
 	d := t.Sub(epoch)
 	return fmt.Sprintf("%d.%06d", d/time.Second, d%time.Second/time.Microsecond)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// opened is a script up to a connection, 12 lines; what is tested comes after.
+// opened is the beginning of a script, with a connection and a write. The tests append line 12.
 const opened = `0    socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 +0   bind(3, ..., ...) = 0
 +0   listen(3, 1) = 0
@@ -19,7 +19,7 @@ const opened = `0    socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 +0   write(4, ..., 1976) = 1976
 `
 
-// A script that is wrong about anything fails, in the line and for the reason that it should.
+// A script with one wrong expectation fails with the right line and reason.
 func TestRunFails(t *testing.T) {
 	const reply = "+0 > P. 989:2965(1976) ack 1 <nop,nop,TS val 700 ecr 300>\n"
 	if r := Run(opened + reply); r.Outcome != Passed {
@@ -39,18 +39,18 @@ func TestRunFails(t *testing.T) {
 		{"no options", "+0 > P. 989:2965(1976) ack 1", 12, "the options"},
 		{"order of options", "+0 > P. 989:2965(1976) ack 1 <TS val 700 ecr 300,nop,nop>", 12, "the options"},
 		{"echo", "+0 > P. 989:2965(1976) ack 1 <nop,nop,TS val 700 ecr 301>", 12, "the timestamps"},
-		{"too early", "+.1 > P. 989:2965(1976) ack 1 <...>", 12, "a segment was sent at 0.200000, not at 0.300000"},
-		{"before the range", "+.1~+.3 > P. 989:2965(1976) ack 1 <...>", 12, "a segment was sent at 0.200000, not at 0.300000 to 0.500000"},
+		{"too early", "+.1 > P. 989:2965(1976) ack 1 <...>", 12, "a segment was sent at 0.200000, want 0.300000"},
+		{"before the range", "+.1~+.3 > P. 989:2965(1976) ack 1 <...>", 12, "a segment was sent at 0.200000, want 0.300000 to 0.500000"},
 		{"too late", reply + "+.1 > P. 1977:2965(988) ack 1 <...>", 13, "no segment was sent until 0.300000"},
 		{"never", reply + "+0 < . 1:1(0) ack 2965 win 65535 <nop,nop,TS val 300 ecr 700>\n* > . 1:1(0) ack 1", 14, "no segment was sent"},
-		{"not expected", "", 11, "a segment was sent at 0.200000 that the script does not expect"},
+		{"not expected", "", 11, "the script does not expect the segment sent at 0.200000"},
 		{"result", reply + "+0 write(4, ..., 10) = 9", 13, "the result of write"},
 		{"errno", reply + "+0 shutdown(4, SHUT_WR) = 0\n+0 write(4, ..., 10) = -1 EINVAL", 14, "the result of write"},
 		{"blocks", reply + "+0 read(4, ..., 10) = 10", 13, "read blocks"},
-		{"returns early", reply + "+0...0.2 read(4, ..., 10) = 1\n+.1 < P. 1:2(1) ack 2965 win 65535 <nop,nop,TS val 300 ecr 700>", 13, "when read returns"},
+		{"returns early", reply + "+0...0.2 read(4, ..., 10) = 1\n+.1 < P. 1:2(1) ack 2965 win 65535 <nop,nop,TS val 300 ecr 700>", 13, "read returned at the wrong time"},
 		{"returns late", reply + "+0...0.1 read(4, ..., 10) = 1\n+.2 < P. 1:2(1) ack 2965 win 65535 <nop,nop,TS val 300 ecr 700>", 13, "read has not returned at 0.300000"},
 		{"does not return", reply + "+0...0.1 read(4, ..., 10) = 1", 13, "read has not returned"},
-		{"assertion", reply + "+0 %{ assert tcpi_state == 1\nassert tcpi_state == TCP_CLOSE, tcpi_state }%", 14, "an assertion"},
+		{"assertion", reply + "+0 %{ assert tcpi_state == 1\nassert tcpi_state == TCP_CLOSE, tcpi_state }%", 14, "the assertion fails"},
 		{"option's value", reply + "+0 getsockopt(4, SOL_SOCKET, SO_ERROR, [ECONNRESET], [4]) = 0", 13, "getsockopt: SO_ERROR is 0"},
 		{"descriptor in use", reply + "+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 4", 13, "the descriptor is in use"},
 		{"no descriptor", reply + "+0 write(9, ..., 10) = 10", 13, "the result of write"},
@@ -62,24 +62,24 @@ func TestRunFails(t *testing.T) {
 				t.Errorf("%s\nwant a failure in line %d: %s", &r, c.line, c.reason)
 			}
 			if len(r.Tail) == 0 {
-				t.Error("nothing of the exchange is shown")
+				t.Error("Tail is empty")
 			}
 		})
 	}
 }
 
-// A tick that is given makes the timestamps of ours be compared.
+// With --tcp_ts_tick_usecs our timestamps are compared.
 func TestTimestampTick(t *testing.T) {
 	const wrong = "+0 > P. 989:2965(1976) ack 1 <nop,nop,TS val 777 ecr 300>\n"
 	if r := Run(opened + wrong); r.Outcome != Passed {
 		t.Errorf("without a tick: %s", &r)
 	}
-	if r := Run("--tcp_ts_tick_usecs=1000\n" + opened + wrong); r.Outcome != Failed || r.Reason != "the timestamps" {
+	if r := Run("--tcp_ts_tick_usecs=1000\n" + opened + wrong); r.Outcome != Failed || r.Reason != "the timestamps differ" {
 		t.Errorf("with a tick: %s", &r)
 	}
 }
 
-// The tolerance is for both directions.
+// A segment may be early or late by the tolerance.
 func TestTolerance(t *testing.T) {
 	for _, c := range []struct {
 		at   string
@@ -94,7 +94,7 @@ func TestTolerance(t *testing.T) {
 	}
 }
 
-// What is not supported is said before anything is run, with the first line that needs it.
+// An unsupported script is not run. The error is at the first unsupported line.
 func TestUnsupported(t *testing.T) {
 	for _, c := range []struct {
 		text   string
@@ -110,35 +110,35 @@ func TestUnsupported(t *testing.T) {
 		{"--ip_version=ipv5\n", 1, "ipv5"},
 		{"0 > S 0:0(0) <mss 1460\n0 `true`", 2, "a comma between options"},
 		{"0 < S 0:0(0) win 1 <mss 1460,FO abcd>", 1, `the TCP option "FO"`},
-		{"0 < S 0:0(0) <mss 1460>", 1, "without a window"},
-		{"0 < S 0:0(0) win 1 <...>", 1, "any options"},
+		{"0 < S 0:0(0) <mss 1460>", 1, "has no window"},
+		{"0 < S 0:0(0) win 1 <...>", 1, "<...> in an arriving segment"},
 		{"0 < (tos 0x2) . 1:1(0) ack 1 win 1", 1, "fields of the IP header"},
 		{"0 < [ttl 1] . 1:1(0) ack 1 win 1", 1, `the field "ttl" of the IP header`},
-		{"0 < [ect01] . 1:1(0) ack 1 win 1", 1, "one or the other ECT"},
-		{"0 < [ce . 1:1(0) ack 1 win 1", 1, `"." where "]" should be`},
+		{"0 < [ect01] . 1:1(0) ack 1 win 1", 1, "ect01 in an arriving segment"},
+		{"0 < [ce . 1:1(0) ack 1 win 1", 1, `expected "]", found "."`},
 		{"`sysctl -q net.ipv4.tcp_ecn=3`\n", 1, "tcp_ecn=3"},
-		{"0 setsockopt(3, SOL_TCP, TCP_CONGESTION, \"vegas\", 5) = 0", 1, "setsockopt: a congestion control"},
+		{"0 setsockopt(3, SOL_TCP, TCP_CONGESTION, \"vegas\", 5) = 0", 1, "setsockopt: expected the congestion control"},
 		{"0 < 10 > 20 . 1:1(0) ack 1 win 1", 1, "ports of a segment"},
 		{"0 < udp (100)", 1, `a packet of "udp"`},
-		{"0 < S 0:1(2) win 1", 1, "0:1 is not 2 octets"},
+		{"0 < S 0:1(2) win 1", 1, "0:1 is not 2 bytes"},
 		{"0 < A 0:0(0) win 1", 1, `the flags "A"`},
-		{"0 > icmp unreachable port_unreachable [1:1(0)]", 1, "an ICMP message that leaves"},
+		{"0 > icmp unreachable port_unreachable [1:1(0)]", 1, "sent ICMP messages"},
 		{"0 < icmp redirect [1:1(0)]", 1, "the ICMP message redirect"},
-		{"\n\n0 epoll_create(1) = 5", 3, "epoll_create: this system call"},
+		{"\n\n0 epoll_create(1) = 5", 3, "epoll_create: the system call is not supported"},
 		{"0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3", 1, "socket: SOCK_DGRAM"},
 		{"0 setsockopt(3, SOL_TCP, TCP_CORK, [1], 4) = 0", 1, "setsockopt: TCP_CORK"},
 		{"0 sendto(3, ..., 10, MSG_FASTOPEN, ..., ...) = 10", 1, "sendto: MSG_FASTOPEN"},
-		{"0 write(3, ..., 99999999) = 1", 1, "write: 99999999 octets"},
+		{"0 write(3, ..., 99999999) = 1", 1, "write: 99999999 bytes"},
 		{"0 accept(3, ..., ...) = -1 EMAGIC", 1, "the error EMAGIC"},
 		{"0 %{ print(tcpi_state) }%", 1, `the code "print(tcpi_state)"`},
 		{"0 %{\nassert tcpi_state == 1\nassert tcpi_magic == 1 }%", 3, `the code "assert tcpi_magic == 1"`},
 		{"0 %{ assert tcpi_state == 1 or tcpi_state == 2 }%", 1, "the code"},
-		{"* < . 1:1(0) ack 1 win 1", 1, "only a segment that leaves may do so at any time"},
+		{"* < . 1:1(0) ack 1 win 1", 1, "only a sent segment can have any time or a range"},
 		{"0...1 > . 1:1(0) ack 1", 1, "only a system call can block"},
-		{"0 close(3) = 0\n0 /* never ends", 2, "a /* without its */"},
+		{"0 close(3) = 0\n0 /* never ends", 2, "/* without */"},
 		{"0 `true`\n0 /* never ends", 1, "a shell command"},
 		{"0 close(3 = 0", 1, "a comma or )"},
-		{"what is this", 1, `"what" where a time should be`},
+		{"nonsense", 1, `expected a time, found "nonsense"`},
 	} {
 		r := Run(c.text)
 		if r.Outcome != Unsupported || r.Line != c.line || !strings.Contains(r.Reason, c.reason) {
@@ -147,7 +147,7 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// The ECN field of what leaves is compared, if the script says one.
+// The ECN field of a sent segment is compared if the script gives one.
 func TestECNField(t *testing.T) {
 	const setUp = "`sysctl -q net.ipv4.tcp_ecn=1`\n" + `0    socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 +0   bind(3, ..., ...) = 0
@@ -162,13 +162,13 @@ func TestECNField(t *testing.T) {
 		"": Passed, "[ect0] ": Passed, "[ect01] ": Passed, "[ect1] ": Failed, "[noecn] ": Failed, "[ce] ": Failed,
 	} {
 		r := Run(setUp + "+0 > " + prefix + "P. 1:1001(1000) ack 1\n")
-		if r.Outcome != outcome || outcome == Failed && (r.Reason != "the ECN field" || r.Seen != "[ect0] P. 1:1001(1000) ack 1 win 65535") {
+		if r.Outcome != outcome || outcome == Failed && (r.Reason != "the ECN field differs" || r.Seen != "[ect0] P. 1:1001(1000) ack 1 win 65535") {
 			t.Errorf("%q: %s", prefix, &r)
 		}
 	}
 }
 
-// What can only be seen in the run is not a pass either.
+// A call that is found to be unsupported during the run makes the script unsupported.
 func TestUnsupportedLate(t *testing.T) {
 	r := Run(opened + "+0 > P. 989:2965(1976) ack 1 <...>\n+0 setsockopt(4, SOL_TCP, TCP_MAXSEG, [500], 4) = 0\n")
 	if r.Outcome != Unsupported || r.Line != 13 {
@@ -176,7 +176,7 @@ func TestUnsupportedLate(t *testing.T) {
 	}
 }
 
-// A segment is written as it can be read.
+// String returns the syntax that Parse reads.
 func TestPacketString(t *testing.T) {
 	for _, text := range []string{
 		"S 0:0(0) win 65535 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>",
@@ -192,12 +192,12 @@ func TestPacketString(t *testing.T) {
 			continue
 		}
 		if got := s.events[0].do.(*arrival).String(); got != text {
-			t.Errorf("%s became %s", text, got)
+			t.Errorf("String = %q, want %q", got, text)
 		}
 	}
 }
 
-// Scripts for Linux: their shell commands are understood, not run.
+// The shell commands of scripts for Linux are interpreted.
 func TestLinux(t *testing.T) {
 	open := func(setup, offered, answered string) string {
 		return setup + "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n0 bind(3, ..., ...) = 0\n0 listen(3, 1) = 0\n" +
@@ -207,14 +207,14 @@ func TestLinux(t *testing.T) {
 	const all = "mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7"
 	for _, c := range []struct{ name, script string }{
 		{"the window scale follows from tcp_rmem", open("`../common/defaults.sh`\n", "mss 1460,nop,wscale 7", "mss 1460,nop,wscale 8")},
-		{"without the script it is ours", open("", "mss 1460,nop,wscale 7", "mss 1460,nop,wscale 7")},
+		{"the window scale without defaults.sh is conn's", open("", "mss 1460,nop,wscale 7", "mss 1460,nop,wscale 7")},
 		{"no SACK", open("`./defaults.sh\nsysctl -q net.ipv4.tcp_sack=0 # off`\n", "mss 1460,sackOK,nop,nop,nop,wscale 7", "mss 1460,nop,wscale 8")},
-		{"no timestamps, another way", open("`./set_sysctls.py /proc/sys/net/ipv4/tcp_timestamps=0 /proc/sys/net/ipv4/tcp_min_tso_segs=4`\n",
+		{"no timestamps, by set_sysctls.py", open("`./set_sysctls.py /proc/sys/net/ipv4/tcp_timestamps=0 /proc/sys/net/ipv4/tcp_min_tso_segs=4`\n",
 			all, "mss 1460,nop,nop,sackOK,nop,wscale 7")},
-		{"a limit of three", open("`sysctl -q net.ipv4.tcp_rmem=\"4096 10000 600000\"`\n", "mss 1460,nop,wscale 7", "mss 1460,nop,wscale 7")},
+		{"the maximum of three values", open("`sysctl -q net.ipv4.tcp_rmem=\"4096 10000 600000\"`\n", "mss 1460,nop,wscale 7", "mss 1460,nop,wscale 7")},
 		{"buffers are doubled", open("`./defaults.sh`\n", "mss 1460", "mss 1460") +
 			"+0 setsockopt(4, SOL_SOCKET, SO_SNDBUF, [21000], 4) = 0\n+0 getsockopt(4, SOL_SOCKET, SO_SNDBUF, [42000], [4]) = 0\n"},
-		{"PSH is the sender's affair", open("`./defaults.sh`\n", "mss 1460", "mss 1460") +
+		{"PSH is not compared", open("`./defaults.sh`\n", "mss 1460", "mss 1460") +
 			"+0 write(4, ..., 10) = 10\n+0 > . 1:11(10) ack 1\n`/tmp/sysctl_restore_${PPID}.sh`\n"},
 		{"a chain of comparisons", open("", "mss 1460", "mss 1460") + "+0 %{ assert 1000 <= tcpi_snd_mss < 1461, tcpi_snd_mss;\\\n assert 1 == 1 }%\n"},
 	} {
@@ -223,9 +223,9 @@ func TestLinux(t *testing.T) {
 		}
 	}
 	if r := Run(open("", "mss 1460", "mss 1460") + "+0 %{ assert 1000 <= tcpi_snd_mss < 1460 }%\n"); r.Outcome != Failed {
-		t.Errorf("1460 < 1460: %s", &r)
+		t.Errorf("assert 1460 < 1460: %s", &r)
 	}
 	if r := Run(open("", "mss 1460", "mss 1460") + "+0 write(4, ..., 10) = 10\n+0 > . 1:11(10) ack 1\n"); r.Outcome != Failed {
-		t.Errorf("PSH does not matter: %s", &r)
+		t.Errorf("a missing PSH: %s, want a failure", &r)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Every script in testdata says what it shows, and passes.
+// Every script in testdata begins with a comment that describes it, and passes.
 func TestScripts(t *testing.T) {
 	n := 0
 	err := filepath.WalkDir("testdata", func(path string, d fs.DirEntry, err error) error {
@@ -21,7 +21,7 @@ func TestScripts(t *testing.T) {
 			return err
 		}
 		if !strings.HasPrefix(string(text), "// ") {
-			t.Errorf("%s does not say what it shows", path)
+			t.Errorf("%s has no comment at its beginning", path)
 		}
 		name, _ := filepath.Rel("testdata", path)
 		t.Run(filepath.ToSlash(name), func(t *testing.T) {
@@ -35,11 +35,11 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n < 60 {
-		t.Errorf("there are only %d scripts", n)
+		t.Errorf("%d scripts, want at least 60", n)
 	}
 }
 
-// Whatever the text, it is understood or not, and what is understood runs to an end.
+// Parse and Run return for every text, and two runs of a script have the same result.
 func FuzzParse(f *testing.F) {
 	err := filepath.WalkDir("testdata", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".pkt") {
@@ -56,13 +56,13 @@ func FuzzParse(f *testing.F) {
 		s, err := Parse(text)
 		if err != nil {
 			if err.Line < 1 || err.Line > 1+strings.Count(text, "\n") || err.Reason == "" {
-				t.Errorf("a strange error: %v", err)
+				t.Errorf("the error has a wrong line or no reason: %v", err)
 			}
 			return
 		}
 		first := s.Run()
 		if again := s.Run(); again.String() != first.String() {
-			t.Errorf("it ended with\n%s\nand the second time with\n%s", &first, &again)
+			t.Errorf("the first run ended with\n%s\nand the second with\n%s", &first, &again)
 		}
 	})
 }

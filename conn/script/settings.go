@@ -8,25 +8,24 @@ import (
 	"minitcp/conn"
 )
 
-// settings are what the option lines say.
+// settings are the values of option lines and shell commands.
 type settings struct {
 	ipv6      bool
 	mtu       int
 	tolerance time.Duration
-	tick      time.Duration // of our timestamp clock, as the script has it; 0: not compared
-	asLinux   bool          // the script is about Linux: see [settings.linux]
-	config    conn.Config   // of every socket, before setsockopt
+	tick      time.Duration // tick of our timestamps in the script; 0 means not compared
+	asLinux   bool          // whether defaults.sh was called; see [settings.linux]
+	config    conn.Config   // of every socket before setsockopt
 }
 
 func defaultSettings() settings {
 	return settings{mtu: 1500, config: conn.Config{
 		ReceiveBuffer: 1 << 20, SendBuffer: 1 << 20,
-		Pacing: conn.Disabled, // scripts tell when what they do lets something go, not when a pacer would
+		Pacing: conn.Disabled, // scripts expect segments at the time of their cause
 	}}
 }
 
-// option takes an option line. Those that cannot make a difference here do nothing: addresses, ports and what concerns
-// real devices.
+// option parses an option line. Options for addresses, ports and devices have no effect.
 func (s *settings) option(t token) *Error {
 	name, value, _ := strings.Cut(t.text, "=")
 	n, err := strconv.Atoi(value)

@@ -9,24 +9,23 @@ import (
 	"minitcp/conn"
 )
 
-// Scripts for Linux set the machine up with shell commands. None is run; of those that set TCP's parameters, the meaning
-// is taken, so far as there is one here.
+// Scripts for Linux configure the host with shell commands. No command is run. Commands that set TCP's parameters are
+// interpreted if package conn has the parameter.
 
-// defaultsScript is what nearly all scripts for Linux begin with. It makes the parameters those of a Linux nobody has
-// tuned, and says which: so the script is about Linux's defaults, not ours.
+// defaultsScript is the shell script that most scripts for Linux call first. It restores Linux's default parameters.
 const defaultsScript = "defaults.sh"
 
-// linux makes the defaults those of Linux, as far as scripts see them.
+// linux selects Linux's defaults where scripts depend on them.
 func (s *settings) linux() {
 	s.asLinux = true
 	s.config.Nagle = conn.Nagle
-	s.config.ReceiveBuffer = 15728640 // of tcp_rmem as defaults.sh sets it, for the window scale that follows from it
+	s.config.ReceiveBuffer = 15728640 // defaults.sh's tcp_rmem, which determines the window scale
 	if s.tolerance == 0 {
 		s.tolerance = 4 * time.Millisecond // packetdrill's own
 	}
 }
 
-// bufferSize is what SO_RCVBUF or SO_SNDBUF of n makes: Linux doubles it.
+// bufferSize returns the buffer size for an SO_RCVBUF or SO_SNDBUF of n. Linux doubles it.
 func (s *settings) bufferSize(n int) int {
 	if s.asLinux {
 		return 2 * n
@@ -34,7 +33,7 @@ func (s *settings) bufferSize(n int) int {
 	return n
 }
 
-// shell takes a command line, or several. Once events have begun, only what changes nothing is taken.
+// shell interprets command lines. After the first event, only commands without effect are accepted.
 func (s *settings) shell(t token, begun bool) *Error {
 	text := strings.Trim(t.text, "`")
 	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == ';' }) {
@@ -50,7 +49,7 @@ func (s *settings) shell(t token, begun bool) *Error {
 	return nil
 }
 
-// shellWords splits at white space that is not quoted, and takes the quotes away.
+// shellWords splits a line at unquoted white space and removes the quotes.
 func shellWords(line string) (words []string) {
 	var quote rune
 	split := func(r rune) bool {
@@ -70,6 +69,7 @@ func shellWords(line string) (words []string) {
 	return words
 }
 
+// command interprets a command and reports whether it is supported.
 func (s *settings) command(words []string, begun bool) bool {
 	switch name := words[0][strings.LastIndexByte(words[0], '/')+1:]; {
 	case name == defaultsScript && len(words) == 1 && !begun:
@@ -94,20 +94,20 @@ func (s *settings) command(words []string, begun bool) bool {
 	return false
 }
 
-// indifferent are parameters about devices, routes and accounting: whatever their value, a script sees no difference here.
+// indifferent are parameters of devices, routes and accounting. They have no effect here.
 var indifferent = []string{
 	"tcp_tso_win_divisor", "tcp_min_tso_segs", "tcp_tso_rtt_log", "tcp_no_metrics_save", "tcp_autocorking",
 	"tcp_moderate_rcvbuf", "tcp_mem", "tcp_max_orphans", "tcp_max_tw_buckets", "tcp_min_snd_mss", "tcp_syncookies",
 	"tcp_tw_reuse", "tcp_pacing_ss_ratio", "tcp_pacing_ca_ratio", "tcp_limit_output_bytes", "tcp_notsent_lowat",
 }
 
-// fixed are parameters that can be given as they always are here: RACK and TLP, D-SACK, F-RTO, restart after idle.
+// fixed are parameters that are accepted only with the value that package conn always uses.
 var fixed = []string{
 	"tcp_recovery=1", "tcp_early_retrans=3", "tcp_dsack=1", "tcp_frto=2", "tcp_slow_start_after_idle=1",
 	"tcp_mtu_probing=0", "tcp_fastopen=0", "tcp_thin_linear_timeouts=0", "tcp_reordering=3",
 }
 
-// parameter takes net.ipv4.key=value.
+// parameter sets net.ipv4.key to value and reports whether that is supported.
 func (s *settings) parameter(key, value string, begun bool) bool {
 	if slices.Contains(indifferent, key) || slices.Contains(fixed, key+"="+value) {
 		return true
@@ -115,7 +115,7 @@ func (s *settings) parameter(key, value string, begun bool) bool {
 	if begun {
 		return false
 	}
-	n, err := strconv.Atoi(value[strings.LastIndexByte(value, ' ')+1:]) // the limit, where there are three
+	n, err := strconv.Atoi(value[strings.LastIndexByte(value, ' ')+1:]) // the maximum of three values
 	feature := conn.Enabled
 	if n == 0 {
 		feature = conn.Disabled

@@ -19,7 +19,7 @@ func (c socketCall) try(h *host, _ *attempt) (outcome, bool) {
 	return success(c.fd)
 }
 
-// bindCall does nothing: there is only one host on either side.
+// bindCall has no effect, as each side has a single host.
 type bindCall struct{ fd int64 }
 
 func (c bindCall) try(h *host, _ *attempt) (outcome, bool) {
@@ -66,7 +66,7 @@ func (c acceptCall) try(h *host, _ *attempt) (outcome, bool) {
 	case len(l.queue) == 0:
 		return blocked, false
 	case c.newFD < 0:
-		return outcome{fault: "there is a connection"}, true
+		return outcome{fault: "accept found a connection"}, true
 	case h.find(c.newFD) != nil:
 		return outcome{fault: "the descriptor is in use"}, true
 	}
@@ -92,7 +92,7 @@ func (c connectCall) try(h *host, a *attempt) (outcome, bool) {
 		u.tcp = conn.Dial(h.now, u.config(), o)
 		u.flow.tcp, u.flow.last = u.tcp, u.tcp
 		u.flow.begin(o.ISS)
-		h.settle(u.flow)
+		h.flush(u.flow)
 		if u.nonblocking {
 			return failure("EINPROGRESS")
 		}
@@ -134,7 +134,7 @@ func (c shutdownCall) try(h *host, _ *attempt) (outcome, bool) {
 			return failure(name)
 		}
 	}
-	h.settle(u.flow)
+	h.flush(u.flow)
 	return success(0)
 }
 

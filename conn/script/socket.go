@@ -6,7 +6,7 @@ import (
 	"minitcp/conn"
 )
 
-// socket is what a file descriptor of the script leads to.
+// socket is the socket of a file descriptor in the script.
 type socket struct {
 	s           *settings
 	fd          int64
@@ -15,18 +15,18 @@ type socket struct {
 
 	listening bool
 	backlog   int
-	queue     []*socket // to be accepted
+	queue     []*socket // accept queue
 
-	flow      *flow
-	tcp       *conn.Conn // nil before connect
-	connected bool       // connect or accept has said so
-	errTaken  bool       // SO_ERROR or connect has told how the connection ended
-	read      uint32     // octets
-	wrote     uint32
+	flow          *flow
+	tcp           *conn.Conn // nil before connect
+	connected     bool       // whether connect or accept succeeded
+	errorReported bool       // whether the application has received the connection's error
+	read          uint32     // bytes
+	wrote         uint32
 }
 
-// socketOptions are what setsockopt changes. The zero value is the script's defaults; an accepted socket begins with its
-// listener's.
+// socketOptions are the options that setsockopt changes. The zero value means the script's defaults. An accepted socket
+// inherits its listener's.
 type socketOptions struct {
 	receiveBuffer, sendBuffer int
 	keepAlive                 conn.KeepAlive
@@ -37,7 +37,7 @@ type socketOptions struct {
 	congestion                *conn.CongestionControl
 }
 
-// config is the configuration of a new connection.
+// config returns the configuration of a new connection.
 func (u *socket) config() *conn.Config {
 	o, c := &u.options, u.s.config
 	if o.receiveBuffer > 0 {
@@ -60,7 +60,7 @@ func (u *socket) config() *conn.Config {
 	return &c
 }
 
-// changed tells the socket's connection, if it has one, about its options.
+// changed applies the options to the socket's connection, if it has one.
 func (u *socket) changed(h *host) {
 	if u.tcp == nil {
 		return
@@ -80,20 +80,20 @@ func (u *socket) changed(h *host) {
 	if o.sendBuffer > 0 {
 		u.tcp.SetSendBuffer(o.sendBuffer)
 	}
-	h.settle(u.flow)
+	h.flush(u.flow)
 }
 
-// takeError is how the socket's connection ended, once; "" if it has not.
+// takeError returns the name of the error that ended the connection, once, and otherwise "".
 func (u *socket) takeError() string {
-	if u.tcp == nil || u.errTaken {
+	if u.tcp == nil || u.errorReported {
 		return ""
 	}
 	name := errnoOf(u.tcp.Err())
-	u.errTaken = name != ""
+	u.errorReported = name != ""
 	return name
 }
 
-// find is the socket with the descriptor, nil if there is none.
+// find returns the socket of a descriptor, or nil.
 func (h *host) find(fd int64) *socket {
 	for _, u := range h.sockets {
 		if u.fd == fd {
@@ -103,7 +103,7 @@ func (h *host) find(fd int64) *socket {
 	return nil
 }
 
-// close lets go of a socket.
+// close closes a socket.
 func (h *host) close(u *socket) {
 	for i := range h.sockets {
 		if h.sockets[i] == u {
@@ -116,11 +116,11 @@ func (h *host) close(u *socket) {
 	}
 	if u.tcp != nil {
 		u.tcp.Close(h.now, u.options.linger)
-		h.settle(u.flow)
+		h.flush(u.flow)
 	}
 }
 
-// stopListening forgets unfinished handshakes and resets connections nobody has accepted.
+// stopListening drops the incomplete handshakes of a listener and resets the connections in its accept queue.
 func (h *host) stopListening(l *socket) {
 	l.listening = false
 	for _, f := range h.flows {
@@ -130,7 +130,7 @@ func (h *host) stopListening(l *socket) {
 	}
 	for _, u := range l.queue {
 		u.tcp.Close(h.now, conn.Linger{Set: true})
-		h.settle(u.flow)
+		h.flush(u.flow)
 	}
 	l.queue = nil
 }

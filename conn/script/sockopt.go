@@ -31,7 +31,7 @@ func (c setCall) try(h *host, _ *attempt) (outcome, bool) {
 		return success(0)
 	case "TCP_MAXSEG", "TCP_LINGER2":
 		if u.tcp != nil {
-			return outcome{unsupported: c.name + " of a connection that has begun"}, true
+			return outcome{unsupported: c.name + " is not supported after connect or accept"}, true
 		}
 		if c.name == "TCP_MAXSEG" {
 			o.maxSegment = n
@@ -68,7 +68,7 @@ func (c setCall) try(h *host, _ *attempt) (outcome, bool) {
 	return success(0)
 }
 
-// minMaxSegment is the least TCP_MAXSEG Linux takes.
+// minMaxSegment is the smallest TCP_MAXSEG that Linux accepts.
 const minMaxSegment = 88
 
 type getCall struct {
@@ -88,6 +88,7 @@ func (c getCall) try(h *host, _ *attempt) (outcome, bool) {
 	return success(0)
 }
 
+// get returns the value of a socket option.
 func (u *socket) get(name string) int64 {
 	config := u.config()
 	switch name {
