@@ -55,7 +55,7 @@ func watchRuns(p *pair) *runs {
 	return r
 }
 
-// settle sends one burst while the entry is locked. The timer sends the rest without another call, in order.
+// flush sends one burst while the entry is locked. The timer sends the rest without another call, in order.
 func TestSettleSendsABurst(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPairOn(t, stacktest.Config{Offload: stacktest.Plain}, Config{}, Config{})
@@ -68,7 +68,7 @@ func TestSettleSendsABurst(t *testing.T) {
 		if n, err := c.tcp.Write(p.a.clock.now(), data); n != len(data) || err != nil {
 			t.Errorf("Write: %d, %v", n, err)
 		}
-		c.settle()
+		c.afterCall()
 		r.mu.Lock()
 		if !slices.Equal(r.lengths, []int{16}) {
 			t.Errorf("%d segments leave at once, want 16", r.lengths)
@@ -85,7 +85,7 @@ func TestSettleSendsABurst(t *testing.T) {
 	})
 }
 
-// Entries that are settled together send a burst each, in turn, and nothing twice.
+// Entries that are flushed together send a burst each, in turn, and nothing twice.
 func TestBurstsInTurn(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPairOn(t, stacktest.Config{Offload: stacktest.Plain}, Config{}, Config{})
@@ -101,7 +101,7 @@ func TestBurstsInTurn(t *testing.T) {
 			list = append(list, c.entry)
 		}
 		w := p.a.borrowWriter()
-		p.a.settleAll(list, w)
+		p.a.flushAll(list, w)
 		p.a.returnWriter(w)
 		r.mu.Lock()
 		if want := []int{16, 16, 16, 16, 11, 11}; !slices.Equal(r.lengths, want) || r.late > 0 {

@@ -128,7 +128,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 		return nil, err
 	}
 	s.totals.count(countDialed)
-	s.settle(e, w)
+	s.flush(e, w)
 	return c, nil
 }
 
@@ -182,7 +182,7 @@ func (c *Conn) waitConnected(ctx context.Context) error {
 	case c.tcp.Ready()&conn.ReadyConnected == 0:
 		c.letGo()
 		c.tcp.Abort()
-		c.settle()
+		c.afterCall()
 		return contextError(ctx.Err())
 	case c.tcp.State() == conn.Closed && c.tcp.Err() != nil:
 		c.letGo()

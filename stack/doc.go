@@ -7,7 +7,7 @@
 //
 //	lock the entry
 //	one call of Receive, Read, Write, Close, Advance, …
-//	settle: drain Transmit into frames, arm the timer for Deadline, wake the calls that Ready now permits
+//	flush: drain Transmit into frames, arm the timer for Deadline, wake the calls that Ready now permits
 //	unlock
 //
 // No packet changes goroutine: frames are read, parsed and answered on the goroutine that reads the device; an application's
@@ -29,7 +29,7 @@
 //
 // A stack runs until [Stack.Close], [Stack.Shutdown] or the end of its device; [Stack.Done] and [Stack.Err] report the end.
 //
-// To read it, begin with settle.go, then input.go and receive.go (what arrives), output.go and big.go (what leaves), frames.go
+// To read it, begin with flush.go, then input.go and receive.go (what arrives), output.go and big.go (what leaves), frames.go
 // and pages.go (memory), early.go (data beyond a gap), timewait.go (entries in TIME-WAIT), netconn.go and half.go (the application), handler.go (one without
 // goroutines), dial.go and listener.go (how connections begin), stray.go and limit.go (segments without a connection),
 // abandon.go (connections without Close), near.go (peers on this machine), end.go (how the stack ends).

@@ -235,7 +235,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	}
 	now := s.clock.now()
 	embryo.Release(now)
-	s.settle(e, w) // sends the SYN-ACK
+	s.flush(e, w) // sends the SYN-ACK
 	tcp := embryo.Establish(now)
 	c := newConn(s, e, tcp)
 	e.tcp, e.user, e.request = tcp, weakRef(c), nil
@@ -250,7 +250,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 		return nil, r.opError(err)
 	}
 	s.totals.count(countForwardAccepted)
-	s.settle(e, w)
+	s.flush(e, w)
 	return c, nil
 }
 
@@ -296,7 +296,7 @@ func (r *ForwardRequest) refuse(v verdict, act func(conn.Time, *writer)) error {
 		embryo.Silence()
 	}
 	act(s.clock.now(), w)
-	s.settle(e, w)
+	s.flush(e, w)
 	return nil
 }
 
@@ -415,7 +415,7 @@ func (q *queue) forward(now conn.Time, k key, f *Forwarder, old *conn.Remnant) {
 	}
 	s.totals.count(countForwardRequests)
 	q.traceIn(now, e, conn.Listen, "", false)
-	s.settle(e, q.writer) // arms the timer
+	s.flush(e, q.writer) // arms the timer
 	e.mu.Unlock()
 	f.handle(r)
 }

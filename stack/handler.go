@@ -112,7 +112,7 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 		err = nil
 	}
 	if n > 0 {
-		c.settle()
+		c.afterCall()
 	}
 	if c.served != nil {
 		c.served.short = n < len(p) && err == nil
@@ -123,7 +123,7 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 	return n, err
 }
 
-// serve makes the calls of c's Handler that are due, if it has one, and settles. After callsAtOnce calls it leaves the
+// serve makes the calls of c's Handler that are due, if it has one, and flushes. After callsAtOnce calls it leaves the
 // others to the timer, so that a Handler that always has more to do does not keep the goroutine. A connection that has
 // ended receives nothing more, so its calls are bounded. The entry's lock is not held.
 func (c *Conn) serve() {
@@ -145,7 +145,7 @@ func (c *Conn) serve() {
 			defer c.requeue()
 		}
 	}
-	c.settle()
+	c.afterCall()
 }
 
 // callHandler makes the next call, and reports whether there was one. The entry's lock is held, but not during the call.

@@ -115,7 +115,7 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 	if tcp, ok := found.tcp.(*conn.Conn); ok {
 		e.Seq = seq
 		tcp.ReceiveICMP(now, e)
-		s.settle(found, q.writer)
+		s.flush(found, q.writer)
 	}
 	found.mu.Unlock()
 	c.serve()

@@ -57,13 +57,13 @@ func (c *Conn) mayUse(h *half) error {
 	return nil
 }
 
-// settle settles the entry after a call on the connection. The entry's lock is held.
-func (c *Conn) settle() {
+// afterCall flushes the entry after a call on the connection. The entry's lock is held.
+func (c *Conn) afterCall() {
 	if c.entry.tcp == nil {
 		return
 	}
 	w := c.stack.borrowWriter()
-	c.stack.settle(c.entry, w)
+	c.stack.flush(c.entry, w)
 	c.stack.returnWriter(w)
 }
 
@@ -114,7 +114,7 @@ func (c *Conn) next(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 		}
 		data, memory, err := c.tryNext(p, take)
 		if err != conn.ErrWouldBlock {
-			c.settle()
+			c.afterCall()
 			c.passOn()
 			return data, memory, err
 		}
@@ -178,7 +178,7 @@ func (c *Conn) write(p []byte) (n int, err error) {
 		n += m
 		held += m
 		if held >= frame || held > 0 && (err != nil || n == len(p)) {
-			c.settle()
+			c.afterCall()
 			held = 0
 		}
 		switch {
@@ -198,7 +198,7 @@ func (c *Conn) write(p []byte) (n int, err error) {
 func (c *Conn) endWrite(n int, err error) error {
 	if n > 0 {
 		c.tcp.Write(c.stack.clock.now(), nil)
-		c.settle()
+		c.afterCall()
 	}
 	return err
 }
@@ -246,7 +246,7 @@ func (c *Conn) Close() error {
 func (c *Conn) release() {
 	c.letGo()
 	c.tcp.Close(c.stack.clock.now(), c.linger)
-	c.settle()
+	c.afterCall()
 	c.stack.orphaned(c.entry)
 }
 
@@ -257,7 +257,7 @@ func (c *Conn) abort() {
 	defer e.mu.Unlock()
 	c.letGo()
 	c.tcp.Close(c.stack.clock.now(), conn.Linger{Set: true})
-	c.settle()
+	c.afterCall()
 }
 
 // letGo makes every call on the connection fail from now on.
@@ -285,7 +285,7 @@ func (c *Conn) CloseRead() error {
 	return c.control("close", func(now conn.Time) error { c.tcp.CloseRead(); return nil })
 }
 
-// control makes a call on the connection and settles it.
+// control makes a call on the connection and flushes it.
 func (c *Conn) control(op string, call func(now conn.Time) error) error {
 	e := c.entry
 	e.mu.Lock()
@@ -294,7 +294,7 @@ func (c *Conn) control(op string, call func(now conn.Time) error) error {
 		return c.opError(op, c.ended())
 	}
 	err := call(c.stack.clock.now())
-	c.settle()
+	c.afterCall()
 	c.passOn() // also when the entry is gone
 	return c.opError(op, err)
 }

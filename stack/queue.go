@@ -25,7 +25,7 @@ type queue struct {
 	frame   []byte
 	tapped  bool // Tap has seen it
 
-	unsettled []*entry // given something in this batch, not settled yet
+	unsettled []*entry // given something in this batch, not flushed yet
 }
 
 // batch is how many frames are taken at once. What one batch brings a connection is acknowledged together
@@ -112,12 +112,12 @@ func (q *queue) receiveBatch(n int) {
 			kept.kept()
 		}
 	}
-	q.settle()
+	q.flushPending()
 	s.shedEarly(now)
 	s.abandoned.close()
 }
 
-// later puts e, whose mu is held, on the list of entries to settle when the batch has been handled.
+// later puts e, whose mu is held, on the list of entries to flush when the batch has been handled.
 func (q *queue) later(e *entry) {
 	if !e.unsettled {
 		e.unsettled = true
@@ -125,23 +125,23 @@ func (q *queue) later(e *entry) {
 	}
 }
 
-// settle settles the entries on the list, and empties it.
-func (q *queue) settle() {
+// flushPending flushes the entries on the list, and empties it.
+func (q *queue) flushPending() {
 	rest := q.unsettled[:0]
 	for _, e := range q.unsettled {
 		e.lockInput()
 		e.unsettled = false
 		if c := e.user.get(); c != nil && c.served != nil {
 			e.mu.Unlock()
-			c.serve() // and settle: the Handler's data carries the ACK
+			c.serve() // and flush: the Handler's data carries the ACK
 			continue
 		}
-		if q.stack.settleBurst(e, q.writer) {
+		if q.stack.flushBurst(e, q.writer) {
 			rest = append(rest, e)
 		}
 		e.mu.Unlock()
 	}
-	q.stack.settleAll(rest, q.writer)
+	q.stack.flushAll(rest, q.writer)
 	clear(q.unsettled)
 	q.unsettled = q.unsettled[:0]
 }

@@ -75,7 +75,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 		if tcp, ok := e.tcp.(*conn.Conn); ok && err != wire.ErrTCPChecksum && s.cfg.ResetOnBadHeader {
 			tcp.Abort()
 			c = e.user.get()
-			defer s.settle(e, q.writer)
+			defer s.flush(e, q.writer)
 		}
 	}
 	if s.cfg.Trace != nil {
@@ -91,7 +91,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	e.queue = q.number
 	before := e.state()
 	var verdict conn.Verdict
-	settleNow := true
+	flushNow := true
 	switch tcp := e.tcp.(type) {
 	case nil:
 		e.mu.Unlock()
@@ -112,7 +112,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		verdict = tcp.Receive(now, &q.segment)
 		// A connection that ends makes way at once, before the next segment of the batch.
 		state := tcp.State()
-		settleNow = state == conn.Closed || state == conn.TimeWait
+		flushNow = state == conn.Closed || state == conn.TimeWait
 	case *conn.Remnant:
 		verdict = tcp.Receive(now, &q.segment)
 		if verdict == conn.VerdictReopen && !q.takesSYN() {
@@ -132,14 +132,14 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	if s.cfg.Trace != nil {
 		q.traceVerdict(now, e, before, verdict)
 	}
-	c := e.user.get() // settle may take it away
-	if settleNow {
-		s.settle(e, q.writer)
+	c := e.user.get() // flush may take it away
+	if flushNow {
+		s.flush(e, q.writer)
 	} else {
 		q.later(e)
 	}
 	e.mu.Unlock()
-	if settleNow {
+	if flushNow {
 		c.serve()
 	}
 	return true

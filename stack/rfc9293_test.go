@@ -569,7 +569,7 @@ func TestUrgentData(t *testing.T) {
 		}
 		c.entry.mu.Lock()
 		n, err := c.tcp.WriteUrgent(p.a.clock.now(), []byte("stop!"))
-		c.settle()
+		c.afterCall()
 		c.entry.mu.Unlock()
 		if n != 5 || err != nil {
 			t.Fatal(n, err)

@@ -178,7 +178,7 @@ func (s *Stack) shut() {
 		}
 		if tcp, ok := e.tcp.(*conn.Conn); ok {
 			tcp.Abort()
-			s.settle(e, w)
+			s.flush(e, w)
 		}
 		s.drop(e)
 		e.mu.Unlock()
@@ -206,7 +206,7 @@ func (s *Stack) Shutdown(ctx context.Context) error {
 			c.release()
 		} else if tcp, ok := e.tcp.(*conn.Conn); ok && e.user.isSet() { // forgotten; the finalizer has not run yet
 			tcp.Close(s.clock.now(), conn.Linger{})
-			s.settle(e, w)
+			s.flush(e, w)
 			s.orphaned(e)
 		}
 		e.mu.Unlock()

@@ -84,7 +84,7 @@ func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.Remnant) {
 		return
 	}
 	q.traceIn(now, e, conn.Listen, "", false)
-	s.settle(e, q.writer)
+	s.flush(e, q.writer)
 	e.mu.Unlock()
 
 	if oldest != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // enterTimeWait puts n entries whose connections are in TIME-WAIT into a, one for each remote address from first on, and
-// settles them. All of them have the state of one connection that has entered TIME-WAIT before.
+// flushes them. All of them have the state of one connection that has entered TIME-WAIT before.
 func (p *pair) enterTimeWait(l *Listener, first, n int) {
 	p.t.Helper()
 	c, s := p.connect(l)
@@ -28,7 +28,7 @@ func (p *pair) enterTimeWait(l *Listener, first, n int) {
 		if !p.a.table.insert(e) {
 			p.t.Fatalf("the key of entry %d is in use", i)
 		}
-		p.a.settle(e, w)
+		p.a.flush(e, w)
 		e.mu.Unlock()
 	}
 }

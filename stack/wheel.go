@@ -15,7 +15,7 @@ import (
 // down level by level as time passes.
 //
 // Arming is a comparison when the node is armed for an earlier tick already, which for a busy connection is almost
-// always: the node then fires early, finds nothing due, and is armed again by settle.
+// always: the node then fires early, finds nothing due, and is armed again by flush.
 type wheel struct {
 	clock clock
 	fire  func(now conn.Time, due []*entry) // called without the lock, by one goroutine at a time

@@ -77,9 +77,9 @@ func (g *gvisor) deliver(packet []byte) {
 	g.port.deliver(protocol, p)
 }
 
-// settle returns when the stack's goroutines have nothing left to do: they pause only then. Twice, for the first to pause
+// waitIdle returns when the stack's goroutines have nothing left to do: they pause only then. Twice, for the first to pause
 // may have been given work by the last.
-func (g *gvisor) settle() {
+func (g *gvisor) waitIdle() {
 	for range 2 {
 		g.stack.Pause()
 		g.stack.Resume()

@@ -139,7 +139,7 @@ func newGvisSubject(t *testing.T) *gvisSubject {
 				e.Abort()
 			}
 		}
-		s.g.settle()
+		s.g.waitIdle()
 	})
 	return s
 }
@@ -171,7 +171,7 @@ func (s *gvisSubject) connect() {
 	if _, ok := err.(*tcpip.ErrConnectStarted); !ok {
 		s.t.Fatal(err)
 	}
-	s.g.settle()
+	s.g.waitIdle()
 }
 
 func (s *gvisSubject) closeWrite() {
@@ -184,12 +184,12 @@ func (s *gvisSubject) closeWrite() {
 	if err := s.endpoint.Shutdown(tcpip.ShutdownWrite); err != nil {
 		s.t.Fatal(err)
 	}
-	s.g.settle()
+	s.g.waitIdle()
 }
 
 func (s *gvisSubject) deliver(p []byte) {
 	s.g.deliver(bytes.Clone(p))
-	s.g.settle()
+	s.g.waitIdle()
 }
 
 func (s *gvisSubject) wait(d time.Duration) {
@@ -201,7 +201,7 @@ func (s *gvisSubject) wait(d time.Duration) {
 		}
 		s.g.clock.set(at)
 		s.g.clock.run()
-		s.g.settle()
+		s.g.waitIdle()
 	}
 	s.g.clock.set(end)
 }

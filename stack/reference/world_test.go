@@ -173,7 +173,7 @@ func (w *world) step() (any bool) {
 	if w.g.clock.run() {
 		any = true
 	}
-	w.g.settle()
+	w.g.waitIdle()
 	for _, p := range w.toMini.arrived(now) {
 		w.device.Inject(append(make([]byte, wire.VirtioHeaderLen), p.octets...))
 		any = true

@@ -10,24 +10,24 @@ import (
 // lock, and the entries of that queue with it.
 const burst = 16
 
-// settle does what a call on e's connection has made necessary: it sends what there is to send, moves the entry on when
+// flush does what a call on e's connection has made necessary: it sends what there is to send, moves the entry on when
 // its connection enters TIME-WAIT or ends, wakes blocked calls, and arms the timer. It is called with e.mu held after every
 // call on a connection: by the application, by the timer, by ICMP. When more than a burst can be sent, the timer sends the
 // rest, from the next tick on.
-func (s *Stack) settle(e *entry, w *writer) {
-	if s.settleBurst(e, w) {
+func (s *Stack) flush(e *entry, w *writer) {
+	if s.flushBurst(e, w) {
 		s.wheels[e.timer.wheel].arm(e, s.clock.now())
 	}
 }
 
-// settleAll settles entries, which are not locked, in turn until none of them can send more. It overwrites the list.
-func (s *Stack) settleAll(list []*entry, w *writer) {
+// flushAll flushes entries, which are not locked, in turn until none of them can send more. It overwrites the list.
+func (s *Stack) flushAll(list []*entry, w *writer) {
 	for len(list) > 0 {
 		more := list[:0]
 		for _, e := range list {
 			e.mu.Lock()
 			e.yield()
-			if s.settleBurst(e, w) {
+			if s.flushBurst(e, w) {
 				more = append(more, e)
 			}
 			e.mu.Unlock()
@@ -36,12 +36,12 @@ func (s *Stack) settleAll(list []*entry, w *writer) {
 	}
 }
 
-// settleBurst is settle for callers that settle e again if there may be more to send, which it reports.
+// flushBurst is flush for callers that flush e again if there may be more to send, which it reports.
 //
 // It reads the clock itself. Its caller may have read it long before, a batch of frames is read before the first of them is
 // handled, and other goroutines may have sent since: timestamps that run backwards make the peer drop the segment
 // (RFC 7323 5.3).
-func (s *Stack) settleBurst(e *entry, w *writer) (more bool) {
+func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	if e.tcp == nil {
 		return false
 	}
@@ -161,7 +161,7 @@ func (s *Stack) orphaned(e *entry) {
 	s.totals.count(countOrphansReset)
 	tcp.Abort()
 	w := s.borrowWriter()
-	s.settle(e, w)
+	s.flush(e, w)
 	s.returnWriter(w)
 }
 
@@ -178,13 +178,13 @@ func (s *Stack) fire(now conn.Time, due []*entry) {
 		}
 		if e.tcp != nil {
 			e.tcp.Advance(now)
-			if s.settleBurst(e, w) {
+			if s.flushBurst(e, w) {
 				rest = append(rest, e)
 			}
 		}
 		e.mu.Unlock()
 	}
-	s.settleAll(rest, w)
+	s.flushAll(rest, w)
 	s.returnWriter(w)
 	for _, c := range served {
 		c.serve()
