@@ -25,7 +25,7 @@ type queue struct {
 	frame   []byte
 	tapped  bool // Tap has seen it
 
-	unsettled []*entry // given something in this batch, not flushed yet
+	pending []*entry // given something in this batch, not flushed yet
 }
 
 // batch is how many frames are taken at once. What one batch brings a connection is acknowledged together
@@ -35,13 +35,13 @@ const batch = 32
 func newQueue(s *Stack, number uint8) *queue {
 	q := &queue{stack: s, number: number, writer: newWriter(), memory: make([]*frame, batch), frames: make([][]byte, batch), sizes: make([]int, batch)}
 	for i := range q.frames {
-		q.renew(i)
+		q.replaceBuffer(i)
 	}
 	return q
 }
 
-// renew has frame i read into other memory.
-func (q *queue) renew(i int) {
+// replaceBuffer has frame i read into other memory.
+func (q *queue) replaceBuffer(i int) {
 	q.memory[i] = q.stack.frames.get()
 	q.frames[i] = q.memory[i].memory[:]
 }
@@ -108,7 +108,7 @@ func (q *queue) receiveBatch(n int) {
 		q.tap(now, nil) // what was thrown away
 		if q.segment.Retained {
 			kept := q.memory[i]
-			q.renew(i)
+			q.replaceBuffer(i)
 			kept.kept()
 		}
 	}
@@ -117,20 +117,20 @@ func (q *queue) receiveBatch(n int) {
 	s.abandoned.close()
 }
 
-// later puts e, whose mu is held, on the list of entries to flush when the batch has been handled.
-func (q *queue) later(e *entry) {
-	if !e.unsettled {
-		e.unsettled = true
-		q.unsettled = append(q.unsettled, e)
+// deferFlush puts e, whose mu is held, on the list of entries to flush when the batch has been handled.
+func (q *queue) deferFlush(e *entry) {
+	if !e.pending {
+		e.pending = true
+		q.pending = append(q.pending, e)
 	}
 }
 
 // flushPending flushes the entries on the list, and empties it.
 func (q *queue) flushPending() {
-	rest := q.unsettled[:0]
-	for _, e := range q.unsettled {
+	rest := q.pending[:0]
+	for _, e := range q.pending {
 		e.lockInput()
-		e.unsettled = false
+		e.pending = false
 		if c := e.user.get(); c != nil && c.served != nil {
 			e.mu.Unlock()
 			c.serve() // and flush: the Handler's data carries the ACK
@@ -142,6 +142,6 @@ func (q *queue) flushPending() {
 		e.mu.Unlock()
 	}
 	q.stack.flushAll(rest, q.writer)
-	clear(q.unsettled)
-	q.unsettled = q.unsettled[:0]
+	clear(q.pending)
+	q.pending = q.pending[:0]
 }

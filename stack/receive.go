@@ -136,7 +136,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	if flushNow {
 		s.flush(e, q.writer)
 	} else {
-		q.later(e)
+		q.deferFlush(e)
 	}
 	e.mu.Unlock()
 	if flushNow {
