@@ -123,7 +123,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	e.tcp, e.user = tcp, weakRef(c)
 	s.born(e)
 	if err := s.refusal(); err != nil { // shut or Shutdown may have looked through the table already
-		c.letGo()
+		c.markClosed()
 		s.drop(e)
 		return nil, err
 	}
@@ -180,12 +180,12 @@ func (c *Conn) waitConnected(ctx context.Context) error {
 	case c.closed:
 		return c.ended() // by the end of the stack
 	case c.tcp.Ready()&conn.ReadyConnected == 0:
-		c.letGo()
+		c.markClosed()
 		c.tcp.Abort()
 		c.afterCall()
 		return contextError(ctx.Err())
 	case c.tcp.State() == conn.Closed && c.tcp.Err() != nil:
-		c.letGo()
+		c.markClosed()
 		return asNet("connect", c.tcp.Err())
 	}
 	return nil

@@ -109,13 +109,13 @@ func (c *Conn) next(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 	defer e.mu.Unlock()
 	for {
 		if err := c.mayUse(&c.rd); err != nil {
-			c.passOn()
+			c.wakeNext()
 			return nil, nil, err
 		}
 		data, memory, err := c.tryNext(p, take)
 		if err != conn.ErrWouldBlock {
 			c.afterCall()
-			c.passOn()
+			c.wakeNext()
 			return data, memory, err
 		}
 		c.wait(&c.rd)
@@ -136,8 +136,8 @@ func (c *Conn) tryNext(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 	return p[:n], nil, err
 }
 
-// passOn wakes the next who waits, if there is something left for it.
-func (c *Conn) passOn() {
+// wakeNext wakes the next who waits, if there is something left for it.
+func (c *Conn) wakeNext() {
 	if c.rd.waits != nil || c.wr.waits != nil {
 		c.wake(c.tcp.Ready())
 	}
@@ -158,10 +158,10 @@ func (c *Conn) write(p []byte) (n int, err error) {
 	e := c.entry
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := c.takeTurn(); err != nil {
+	if err := c.lockWrite(); err != nil {
 		return 0, err
 	}
-	defer c.giveTurn()
+	defer c.unlockWrite()
 	frame := maxCopy
 	if len(p) > maxCopy {
 		frame = max(frame, c.stack.limit.of(c.stack.clock.now(), e))
@@ -170,11 +170,11 @@ func (c *Conn) write(p []byte) (n int, err error) {
 		if err := c.mayUse(&c.wr); err != nil {
 			return n, c.endWrite(n, err)
 		}
-		part, take := p[n:], c.tcp.Write
+		part, write := p[n:], c.tcp.Write
 		if len(part) > maxCopy {
-			part, take = part[:maxCopy], c.tcp.WriteMore
+			part, write = part[:maxCopy], c.tcp.WriteMore
 		}
-		m, err := take(c.stack.clock.now(), part)
+		m, err := write(c.stack.clock.now(), part)
 		n += m
 		held += m
 		if held >= frame || held > 0 && (err != nil || n == len(p)) {
@@ -203,8 +203,8 @@ func (c *Conn) endWrite(n int, err error) error {
 	return err
 }
 
-// takeTurn waits until no other Write is under way.
-func (c *Conn) takeTurn() error {
+// lockWrite waits until no other Write is under way.
+func (c *Conn) lockWrite() error {
 	for {
 		if err := c.mayUse(&c.wr); err != nil {
 			return err
@@ -217,7 +217,7 @@ func (c *Conn) takeTurn() error {
 	}
 }
 
-func (c *Conn) giveTurn() {
+func (c *Conn) unlockWrite() {
 	c.writing = false
 	c.wr.nextTurn()
 	if c.served != nil && c.served.short {
@@ -238,13 +238,13 @@ func (c *Conn) Close() error {
 	if c.served != nil {
 		c.served.ended = true // no call is made any more
 	}
-	c.release()
+	c.closeLocked()
 	return nil
 }
 
-// release is Close of a connection that is open. The entry's lock is held.
-func (c *Conn) release() {
-	c.letGo()
+// closeLocked is Close of a connection that is open. The entry's lock is held.
+func (c *Conn) closeLocked() {
+	c.markClosed()
 	c.tcp.Close(c.stack.clock.now(), c.linger)
 	c.afterCall()
 	c.stack.orphaned(c.entry)
@@ -255,13 +255,13 @@ func (c *Conn) abort() {
 	e := c.entry
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c.letGo()
+	c.markClosed()
 	c.tcp.Close(c.stack.clock.now(), conn.Linger{Set: true})
 	c.afterCall()
 }
 
-// letGo makes every call on the connection fail from now on.
-func (c *Conn) letGo() {
+// markClosed makes every call on the connection fail from now on.
+func (c *Conn) markClosed() {
 	c.closed = true
 	c.ignore()
 	c.rd.stop()
@@ -295,7 +295,7 @@ func (c *Conn) control(op string, call func(now conn.Time) error) error {
 	}
 	err := call(c.stack.clock.now())
 	c.afterCall()
-	c.passOn() // also when the entry is gone
+	c.wakeNext() // also when the entry is gone
 	return c.opError(op, err)
 }
 

@@ -174,7 +174,7 @@ func (s *Stack) shut() {
 		c := e.user.get()
 		if c != nil {
 			c.cut = true
-			c.letGo()
+			c.markClosed()
 		}
 		if tcp, ok := e.tcp.(*conn.Conn); ok {
 			tcp.Abort()
@@ -203,7 +203,7 @@ func (s *Stack) Shutdown(ctx context.Context) error {
 		e.mu.Lock()
 		c := e.user.get()
 		if c != nil {
-			c.release()
+			c.closeLocked()
 		} else if tcp, ok := e.tcp.(*conn.Conn); ok && e.user.isSet() { // forgotten; the finalizer has not run yet
 			tcp.Close(s.clock.now(), conn.Linger{})
 			s.flush(e, w)
