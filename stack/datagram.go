@@ -19,7 +19,7 @@ type datagramSocket struct {
 	remote  netip.AddrPort // of a connected socket; else not valid
 
 	mu           sync.Mutex
-	rd, wr       waits
+	rd, wr       waitQueue
 	queue        datagramQueue
 	limit        int   // of queue.bytes
 	pending      error // an ICMP error that the next call returns
@@ -94,7 +94,7 @@ func (c *datagramSocket) SetReadDeadline(t time.Time) error { return c.setDeadli
 // SetWriteDeadline makes calls that write fail from t on; the zero time means never. A write never blocks.
 func (c *datagramSocket) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.wr) }
 
-func (c *datagramSocket) setDeadlines(t time.Time, directions ...*waits) error {
+func (c *datagramSocket) setDeadlines(t time.Time, directions ...*waitQueue) error {
 	return c.set(func() {
 		for _, d := range directions {
 			d.deadline.set(t)

@@ -12,7 +12,7 @@ type deadline struct {
 	mu      *sync.Mutex
 	at      time.Time     // with a monotonic reading, so that a step of the wall clock does not move it; zero: none
 	passed  bool          // calls fail at once
-	stops   *waits        // nil: a listener's
+	stops   *waitQueue    // nil: a listener's
 	channel chan struct{} // nil until somebody asks for it
 	timer   *time.Timer
 }
@@ -68,7 +68,7 @@ func (d *deadline) pass() {
 		close(d.channel)
 	}
 	if d.stops != nil {
-		d.stops.all()
+		d.stops.broadcast()
 	}
 }
 

@@ -38,7 +38,7 @@ type entry struct {
 	irsKnown     bool
 	established  bool   // counted among the stack's live connections
 	orphan       bool   // counted among the stack's orphans
-	pending    bool   // in its queue's list of entries to flush
+	pending      bool   // in its queue's list of entries to flush
 	ipID         uint16 // packets sent that routers may fragment; with hash, the next one's identification
 	hopLimit     uint8
 	trafficClass uint8

@@ -101,7 +101,7 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 	if err := c.mayUse(&c.wr); err != nil {
 		return 0, err
 	}
-	if c.writing { // the data of concurrent calls does not mix; giveTurn makes Writable follow
+	if c.writing { // the data of concurrent calls does not mix; unlockWrite makes Writable follow
 		if c.served != nil {
 			c.served.short = len(p) > 0
 		}

@@ -28,7 +28,7 @@ type Conn struct {
 	served *served // by a Handler; nil: it is not
 
 	// The rest is guarded by entry.mu.
-	rd, wr  half
+	rd, wr  direction
 	linger  conn.Linger
 	writing bool
 	closed  bool
@@ -47,7 +47,7 @@ func (c *Conn) attached() bool { return c.entry.user.isSet() }
 var errDeadline = os.ErrDeadlineExceeded
 
 // mayUse is why calls on the half fail before they begin, nil if they do not.
-func (c *Conn) mayUse(h *half) error {
+func (c *Conn) mayUse(h *direction) error {
 	switch {
 	case c.closed:
 		return c.ended()
@@ -138,7 +138,7 @@ func (c *Conn) tryNext(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 
 // wakeNext wakes the next who waits, if there is something left for it.
 func (c *Conn) wakeNext() {
-	if c.rd.waits != nil || c.wr.waits != nil {
+	if c.rd.waitQueue != nil || c.wr.waitQueue != nil {
 		c.wake(c.tcp.Ready())
 	}
 }
@@ -213,13 +213,13 @@ func (c *Conn) lockWrite() error {
 			c.writing = true
 			return nil
 		}
-		c.waitTurn()
+		c.waitWriteLock()
 	}
 }
 
 func (c *Conn) unlockWrite() {
 	c.writing = false
-	c.wr.nextTurn()
+	c.wr.wakeWriter()
 	if c.served != nil && c.served.short {
 		c.requeue()
 	}
@@ -315,13 +315,13 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.
 // SetWriteDeadline is SetDeadline for Write. A Write that fails may have sent a part of its data.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, nil, &c.wr) }
 
-func (c *Conn) setDeadlines(t time.Time, halves ...*half) error {
+func (c *Conn) setDeadlines(t time.Time, directions ...*direction) error {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
 	if c.closed {
 		return opError("set", nil, c.LocalAddr(), c.ended()) // so does package net
 	}
-	for _, h := range halves {
+	for _, h := range directions {
 		if h != nil {
 			c.setDeadline(h, t)
 		}

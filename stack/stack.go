@@ -46,7 +46,7 @@ type Stack struct {
 	resetLimit *replyLimit
 	writers    sync.Pool
 	frames     *framePool
-	waits      sync.Pool
+	waitQueues sync.Pool
 
 	running sync.WaitGroup // the goroutines of the queues and of shutWhenDone
 	live    atomic.Int64   // connections that are neither embryos nor in TIME-WAIT
@@ -96,7 +96,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		resetLimit: newReplyLimit(10 * cfg.ICMPRate),
 		writers:    sync.Pool{New: func() any { return newWriter() }},
 		frames:     newFramePool(cfg.Conn.Pool),
-		waits:      sync.Pool{New: func() any { return new(waits) }},
+		waitQueues: sync.Pool{New: func() any { return new(waitQueue) }},
 		idle:       make(chan struct{}, 1),
 		end:        end{done: make(chan struct{})},
 	}

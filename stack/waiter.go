@@ -26,7 +26,7 @@ func (w *waiter) wake() {
 	}
 }
 
-func (w *waiter) all() {
+func (w *waiter) broadcast() {
 	if w.waiting > 0 {
 		w.cond.Broadcast()
 	}
