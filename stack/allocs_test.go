@@ -216,7 +216,7 @@ func TestNoAllocations(t *testing.T) {
 	})
 	t.Run("handler answers", func(t *testing.T) {
 		l := newLone(t, Config{})
-		l.c.served = &served{handler: answer{}}
+		l.c.handling = &handlerState{handler: answer{}}
 		frame := packet(segmentSpec{flags: wire.ACK | wire.PSH, data: data})
 		sent := l.d.sent
 		wantNoAllocs(t, "answer", func() {

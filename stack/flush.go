@@ -169,12 +169,12 @@ func (s *Stack) orphaned(e *entry) {
 // dealt with, so that a slow Handler does not delay the timers of other connections that are due with its own.
 func (s *Stack) fire(now conn.Time, due []*entry) {
 	w := s.borrowWriter()
-	var served []*Conn
+	var handled []*Conn
 	rest := due[:0]
 	for _, e := range due {
 		e.mu.Lock()
-		if c := e.user.get(); c != nil && c.served != nil {
-			served = append(served, c)
+		if c := e.user.get(); c != nil && c.handling != nil {
+			handled = append(handled, c)
 		}
 		if e.tcp != nil {
 			e.tcp.Advance(now)
@@ -186,7 +186,7 @@ func (s *Stack) fire(now conn.Time, due []*entry) {
 	}
 	s.flushAll(rest, w)
 	s.returnWriter(w)
-	for _, c := range served {
+	for _, c := range handled {
 		c.serve()
 	}
 	s.abandoned.close()

@@ -241,7 +241,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	e.tcp, e.user, e.request = tcp, weakRef(c), nil
 	r.forwarder.leave(sourceOf(e.key.remote.netip()))
 	if open != nil {
-		c.served = &served{open: open}
+		c.handling = &handlerState{open: open}
 		e.user = strongRef(c)
 	}
 	s.born(e)

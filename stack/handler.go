@@ -48,16 +48,16 @@ func (s *Stack) Handle(network, address string, open func(*Conn) Handler) (*List
 	return s.listen(network, address, open)
 }
 
-// served is the state of a Conn that has a Handler. The entry's lock guards it.
-type served struct {
-	open    func(*Conn) Handler
-	handler Handler // nil before open has been called
-	paused  bool    // Received has not taken all of its data
-	ended   bool    // Ended has been called, or the application has closed the connection
-	short   bool    // TryWrite took less than it was given
-	failed  error   // the error that ended the connection, if TryWrite has returned it
-	read    bool    // data has been read since Received was called last
-	busy    bool    // a goroutine is in serve, and looks for more calls before it leaves
+// handlerState is the state of a Conn that has a Handler. The entry's lock guards it.
+type handlerState struct {
+	open      func(*Conn) Handler
+	handler   Handler // nil before open has been called
+	paused    bool    // Received has not taken all of its data
+	ended     bool    // Ended has been called, or the application has closed the connection
+	wantWrite bool    // TryWrite took less than it was given
+	failed    error   // the error that ended the connection, if TryWrite has returned it
+	read      bool    // data has been read since Received was called last
+	busy      bool    // a goroutine is in serve, and looks for more calls before it leaves
 }
 
 // callsAtOnce is the largest number of calls of a Handler that are made while other connections wait.
@@ -68,7 +68,7 @@ const callsAtOnce = 16
 func (c *Conn) Resume() {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
-	if v := c.served; v != nil && v.paused {
+	if v := c.handling; v != nil && v.paused {
 		v.paused = false
 		c.requeue()
 	}
@@ -77,7 +77,7 @@ func (c *Conn) Resume() {
 // requeue has serve called soon, by the timer while the entry belongs to c. The entry's lock is held.
 func (c *Conn) requeue() {
 	e := c.entry
-	if c.served.busy {
+	if c.handling.busy {
 		return
 	}
 	if c.attached() && e.tcp != nil {
@@ -102,8 +102,8 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 		return 0, err
 	}
 	if c.writing { // the data of concurrent calls does not mix; unlockWrite makes Writable follow
-		if c.served != nil {
-			c.served.short = len(p) > 0
+		if c.handling != nil {
+			c.handling.wantWrite = len(p) > 0
 		}
 		return 0, nil
 	}
@@ -114,10 +114,10 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 	if n > 0 {
 		c.afterCall()
 	}
-	if c.served != nil {
-		c.served.short = n < len(p) && err == nil
+	if c.handling != nil {
+		c.handling.wantWrite = n < len(p) && err == nil
 		if err != nil && err != conn.ErrPipe {
-			c.served.failed = err
+			c.handling.failed = err
 		}
 	}
 	return n, err
@@ -127,12 +127,12 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 // others to the timer, so that a Handler that always has more to do does not keep the goroutine. A connection that has
 // ended receives nothing more, so its calls are bounded. The entry's lock is not held.
 func (c *Conn) serve() {
-	if c == nil || c.served == nil {
+	if c == nil || c.handling == nil {
 		return
 	}
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
-	if v := c.served; !v.busy {
+	if v := c.handling; !v.busy {
 		v.busy = true
 		more := true
 		b := copyBuffers.Get().(*[]byte)
@@ -150,7 +150,7 @@ func (c *Conn) serve() {
 
 // callHandler makes the next call, and reports whether there was one. The entry's lock is held, but not during the call.
 func (c *Conn) callHandler(b []byte) bool {
-	v, mu := c.served, &c.entry.mu
+	v, mu := c.handling, &c.entry.mu
 	var data []byte
 	var memory buffer.Borrowed
 	var err error
@@ -182,8 +182,8 @@ func (c *Conn) callHandler(b []byte) bool {
 		mu.Unlock()
 		v.handler.Ended(c, c.opError("read", err))
 		mu.Lock()
-	case v.short && !c.closed && !c.writing && c.tcp.Ready()&conn.ReadyWrite != 0:
-		v.short, v.paused = false, false
+	case v.wantWrite && !c.closed && !c.writing && c.tcp.Ready()&conn.ReadyWrite != 0:
+		v.wantWrite, v.paused = false, false
 		mu.Unlock()
 		v.handler.Writable(c)
 		mu.Lock()
@@ -196,7 +196,7 @@ func (c *Conn) callHandler(b []byte) bool {
 // callReceived calls Received with data that has been read, and puts the bytes that it does not take back into the receive
 // buffer, where they count as memory in use. Memory is what data is borrowed in, nil if it is a copy.
 func (c *Conn) callReceived(data []byte, memory buffer.Borrowed) {
-	v, mu := c.served, &c.entry.mu
+	v, mu := c.handling, &c.entry.mu
 	v.paused, v.read = true, false // Resume undoes the pause, also during the call
 	mu.Unlock()
 	n := v.handler.Received(c, data)

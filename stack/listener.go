@@ -179,7 +179,7 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 	l.embryos.remove(e)
 	c := establish(l.control)
 	if l.open != nil {
-		c.served = &served{open: l.open}
+		c.handling = &handlerState{open: l.open}
 		e.user = strongRef(c)
 		return true
 	}

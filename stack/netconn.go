@@ -25,7 +25,7 @@ type Conn struct {
 	entry *entry
 	tcp   *conn.Conn // outlives the entry's use of it: what has arrived can be read after TIME-WAIT has begun
 
-	served *served // by a Handler; nil: it is not
+	handling *handlerState // by a Handler; nil: it is not
 
 	// The rest is guarded by entry.mu.
 	rd, wr  direction
@@ -124,8 +124,8 @@ func (c *Conn) next(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 
 // tryNext is next without waiting: then the error is conn.ErrWouldBlock. The entry's lock is held.
 func (c *Conn) tryNext(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
-	if c.served != nil {
-		c.served.read = true
+	if c.handling != nil {
+		c.handling.read = true
 	}
 	if take {
 		if data, memory := c.tcp.ReadBuffer(); memory != nil {
@@ -220,7 +220,7 @@ func (c *Conn) lockWrite() error {
 func (c *Conn) unlockWrite() {
 	c.writing = false
 	c.wr.wakeWriter()
-	if c.served != nil && c.served.short {
+	if c.handling != nil && c.handling.wantWrite {
 		c.requeue()
 	}
 }
@@ -235,8 +235,8 @@ func (c *Conn) Close() error {
 	if c.closed {
 		return c.opError("close", c.ended())
 	}
-	if c.served != nil {
-		c.served.ended = true // no call is made any more
+	if c.handling != nil {
+		c.handling.ended = true // no call is made any more
 	}
 	c.closeLocked()
 	return nil

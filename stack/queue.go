@@ -131,7 +131,7 @@ func (q *queue) flushPending() {
 	for _, e := range q.pending {
 		e.lockInput()
 		e.pending = false
-		if c := e.user.get(); c != nil && c.served != nil {
+		if c := e.user.get(); c != nil && c.handling != nil {
 			e.mu.Unlock()
 			c.serve() // and flush: the Handler's data carries the ACK
 			continue
