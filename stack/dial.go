@@ -121,7 +121,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	c := newConn(s, e, tcp)
 	e.iss = o.ISS
 	e.tcp, e.user = tcp, weakRef(c)
-	s.born(e)
+	s.trackLive(e)
 	if err := s.refusal(); err != nil { // shut or Shutdown may have looked through the table already
 		c.markClosed()
 		s.drop(e)

@@ -36,7 +36,7 @@ type entry struct {
 
 	iss, irs     uint32 // for traces
 	irsKnown     bool
-	established  bool   // counted among the stack's live connections
+	counted      bool   // counted among the stack's live connections
 	orphan       bool   // counted among the stack's orphans
 	pending      bool   // in its queue's list of entries to flush
 	ipID         uint16 // packets sent that routers may fragment; with hash, the next one's identification

@@ -95,7 +95,7 @@ func (s *Stack) retire(now conn.Time, e *entry, tcp *conn.Conn) {
 	e.tcp = tcp.Remnant(now)
 	s.early.remove(e)
 	e.user = ref[Conn]{}
-	s.buried(e)
+	s.untrackLive(e)
 	s.remember(now, e)
 }
 
@@ -121,24 +121,24 @@ func (s *Stack) drop(e *entry) {
 	e.user = ref[Conn]{}
 	s.wheels[e.timer.wheel].disarm(e)
 	s.table.remove(e)
-	s.buried(e)
+	s.untrackLive(e)
 }
 
-// born counts e among the connections Shutdown waits for, buried takes it out again.
-func (s *Stack) born(e *entry) {
-	e.established = true
+// trackLive counts e among the connections Shutdown waits for, buried takes it out again.
+func (s *Stack) trackLive(e *entry) {
+	e.counted = true
 	s.live.Add(1)
 }
 
-func (s *Stack) buried(e *entry) {
+func (s *Stack) untrackLive(e *entry) {
 	if e.orphan {
 		e.orphan = false
 		s.orphans.Add(-1)
 	}
-	if !e.established {
+	if !e.counted {
 		return
 	}
-	e.established = false
+	e.counted = false
 	if s.live.Add(-1) == 0 {
 		select {
 		case s.idle <- struct{}{}:

@@ -244,7 +244,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 		c.handling = &handlerState{open: open}
 		e.user = strongRef(c)
 	}
-	s.born(e)
+	s.trackLive(e)
 	if err := s.refusal(); err != nil { // shut may have looked through the table already
 		s.drop(e)
 		return nil, r.opError(err)

@@ -183,7 +183,7 @@ func (q *queue) receiveEmbryo(now conn.Time, e *entry, embryo *conn.Embryo) conn
 	}
 	tcp := c.tcp
 	e.tcp, e.listener = tcp, weak.Pointer[Listener]{}
-	q.stack.born(e)
+	q.stack.trackLive(e)
 	q.stack.totals.count(countAccepted)
 	return tcp.Receive(now, &q.segment)
 }

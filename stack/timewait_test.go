@@ -24,7 +24,7 @@ func (p *pair) enterTimeWait(l *Listener, first, n int) {
 		e := p.a.newEntry(testKey(first+i), 0)
 		e.mu.Lock()
 		e.tcp = c.tcp
-		p.a.born(e)
+		p.a.trackLive(e)
 		if !p.a.table.insert(e) {
 			p.t.Fatalf("the key of entry %d is in use", i)
 		}
