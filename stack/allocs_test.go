@@ -81,7 +81,7 @@ func (l *lone) establish(t testing.TB, more wire.Flags) {
 func (l *lone) forget() {
 	for e := range l.s.table.all() {
 		e.mu.Lock()
-		l.s.drop(e)
+		l.s.remove(e)
 		e.mu.Unlock()
 	}
 	for len(l.listener.accepted) > 0 {

@@ -124,7 +124,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	s.trackLive(e)
 	if err := s.refusal(); err != nil { // shut or Shutdown may have looked through the table already
 		c.markClosed()
-		s.drop(e)
+		s.remove(e)
 		return nil, err
 	}
 	s.totals.count(countDialed)

@@ -50,7 +50,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	switch tcp := e.tcp.(type) {
 	case *conn.Embryo:
 		if tcp.State() == conn.EmbryoDead {
-			s.drop(e)
+			s.remove(e)
 			return false
 		}
 	case *conn.Conn:
@@ -62,14 +62,14 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 		switch {
 		case more:
 		case ready&conn.ReadyClosed != 0:
-			s.drop(e)
+			s.remove(e)
 			return false
 		case tcp.State() == conn.TimeWait:
-			s.retire(now, e, tcp)
+			s.enterTimeWait(now, e, tcp)
 		}
 	case *conn.Remnant:
 		if tcp.Expired(now) || !s.timeWaits.contains(e) {
-			s.drop(e)
+			s.remove(e)
 			return false
 		}
 	}
@@ -90,8 +90,8 @@ func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {
 	return true
 }
 
-// retire keeps of a connection only what TIME-WAIT needs. An application that still reads has the connection itself.
-func (s *Stack) retire(now conn.Time, e *entry, tcp *conn.Conn) {
+// enterTimeWait keeps of a connection only what TIME-WAIT needs. An application that still reads has the connection itself.
+func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
 	e.tcp = tcp.Remnant(now)
 	s.early.remove(e)
 	e.user = ref[Conn]{}
@@ -99,8 +99,8 @@ func (s *Stack) retire(now conn.Time, e *entry, tcp *conn.Conn) {
 	s.remember(now, e)
 }
 
-// drop forgets e, whose mu is held: its 4-tuple is free again.
-func (s *Stack) drop(e *entry) {
+// remove forgets e, whose mu is held: its 4-tuple is free again.
+func (s *Stack) remove(e *entry) {
 	if e.tcp == nil {
 		return
 	}

@@ -246,7 +246,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	}
 	s.trackLive(e)
 	if err := s.refusal(); err != nil { // shut may have looked through the table already
-		s.drop(e)
+		s.remove(e)
 		return nil, r.opError(err)
 	}
 	s.totals.count(countForwardAccepted)
@@ -259,7 +259,7 @@ func (r *ForwardRequest) Reset() error {
 	return r.refuse(reset, func(now conn.Time, w *writer) {
 		r.stack.totals.count(countForwardReset)
 		r.sendReset(now, w)
-		r.stack.drop(r.entry)
+		r.stack.remove(r.entry)
 	})
 }
 
@@ -350,7 +350,7 @@ func (r *ForwardRequest) repeated(now conn.Time, w *writer) {
 		return
 	}
 	r.sendReset(now, w)
-	r.stack.drop(r.entry)
+	r.stack.remove(r.entry)
 }
 
 // sendReset answers the SYN with a RST.

@@ -100,7 +100,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		verdict = q.receiveEmbryo(now, e, tcp)
 		if verdict == conn.VerdictReopen {
 			s.totals.countVerdict(verdict)
-			s.drop(e)
+			s.remove(e)
 			e.mu.Unlock()
 			q.receiveStray(now, e.key, nil)
 			return true
@@ -122,7 +122,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		if verdict == conn.VerdictReopen {
 			s.totals.countVerdict(verdict)
 			s.totals.count(countReopened)
-			s.drop(e)
+			s.remove(e)
 			e.mu.Unlock()
 			q.receiveStray(now, e.key, tcp)
 			return true

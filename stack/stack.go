@@ -180,7 +180,7 @@ func (s *Stack) shut() {
 			tcp.Abort()
 			s.flush(e, w)
 		}
-		s.drop(e)
+		s.remove(e)
 		e.mu.Unlock()
 		c.serve()
 	}

@@ -78,7 +78,7 @@ func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.Remnant) {
 	}
 	oldest, ok := l.enqueue(e)
 	if !ok {
-		s.drop(e) // closed meanwhile
+		s.remove(e) // closed meanwhile
 		e.mu.Unlock()
 		q.refuse(now, conn.Closed)
 		return
@@ -98,7 +98,7 @@ func (s *Stack) dropEmbryo(e *entry) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, ok := e.tcp.(*conn.Embryo); ok {
-		s.drop(e)
+		s.remove(e)
 	}
 }
 

@@ -96,7 +96,7 @@ func TestReopenedLeavesTimeWaits(t *testing.T) {
 			k := testKey(i)
 			e := p.a.table.find(&k)
 			e.mu.Lock()
-			p.a.drop(e)
+			p.a.remove(e)
 			e.mu.Unlock()
 		}
 		if n := p.a.timeWaits.list.count; n != 1 {
