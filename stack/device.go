@@ -79,8 +79,8 @@ type MultiQueue interface {
 	WriteQueue(queue int, parts [][]byte) error
 }
 
-// lane is the half of a Device that moves the frames of one queue.
-type lane interface {
+// queueIO is the half of a Device that moves the frames of one queue.
+type queueIO interface {
 	ReadBatch(frames [][]byte, sizes []int) (int, error)
 	WriteFrame(parts [][]byte) error
 }
@@ -88,34 +88,34 @@ type lane interface {
 // maxQueues is the number of queues that entry.queue can distinguish.
 const maxQueues = 256
 
-// lanesOf returns the device's queues: the device itself if it has one.
-func lanesOf(d Device) ([]lane, error) {
+// queuesOf returns the device's queues: the device itself if it has one.
+func queuesOf(d Device) ([]queueIO, error) {
 	m, ok := d.(MultiQueue)
 	if !ok || m.Queues() == 1 {
-		return []lane{d}, nil
+		return []queueIO{d}, nil
 	}
 	n := m.Queues()
 	if n < 1 || n > maxQueues {
 		return nil, fmt.Errorf("stack: the device has %d queues; it must have 1 to %d", n, maxQueues)
 	}
-	list := make([]lane, n)
+	list := make([]queueIO, n)
 	for i := range list {
-		list[i] = &nth{m, i}
+		list[i] = &deviceQueue{m, i}
 	}
 	return list, nil
 }
 
-// nth is one queue of several.
-type nth struct {
+// deviceQueue is one queue of several.
+type deviceQueue struct {
 	device MultiQueue
 	queue  int
 }
 
-func (n *nth) ReadBatch(frames [][]byte, sizes []int) (int, error) {
+func (n *deviceQueue) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 	return n.device.ReadQueue(n.queue, frames, sizes)
 }
 
-func (n *nth) WriteFrame(parts [][]byte) error { return n.device.WriteQueue(n.queue, parts) }
+func (n *deviceQueue) WriteFrame(parts [][]byte) error { return n.device.WriteQueue(n.queue, parts) }
 
 // offloads reports whether the device takes superframes and partial checksums.
 func offloads(d Device) bool {

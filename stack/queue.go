@@ -50,7 +50,7 @@ func (q *queue) replaceBuffer(i int) {
 func (q *queue) run() {
 	s := q.stack
 	for {
-		n, err := s.lanes[q.number].ReadBatch(q.frames, q.sizes)
+		n, err := s.queues[q.number].ReadBatch(q.frames, q.sizes)
 		if broken := q.checkBatch(n); broken != nil {
 			s.fail("read", broken)
 			return
