@@ -21,7 +21,7 @@ type entry struct {
 	wanted atomic.Int32 // goroutines in lockInput
 	// tcp is a *conn.Embryo, *conn.Conn or *conn.Remnant, one after another; nil once the entry has been dropped and
 	// for ever after.
-	tcp machine
+	tcp endpoint
 	// user is the application's end. It is not set before the handshake completes, and after the connection has ended or the
 	// application has closed it. It is set once.
 	user ref[Conn]
@@ -69,8 +69,8 @@ func (e *entry) yield() {
 	e.mu.Lock()
 }
 
-// machine is what an embryo, a connection and what remains of one have in common.
-type machine interface {
+// endpoint is what an embryo, a connection and what remains of one have in common.
+type endpoint interface {
 	Advance(now conn.Time)
 	Transmit(now conn.Time, limit int, out *conn.Outgoing) bool
 	Deadline() conn.Time
