@@ -391,7 +391,7 @@ func (q *queue) forward(now conn.Time, k key, f *Forwarder, old *conn.Remnant) {
 	s := q.stack
 	source := sourceOf(q.ip.Src)
 	if !f.enter(source) {
-		q.dropStray(now, conn.Listen, dropForwardLimited)
+		q.dropNoConnection(now, conn.Listen, dropForwardLimited)
 		return
 	}
 	e := s.newEntry(k, q.number)

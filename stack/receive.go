@@ -45,7 +45,7 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 		}
 		e = s.table.find(&k) // it ended between the look-up and the lock
 	}
-	q.receiveStray(now, k, nil)
+	q.receiveNoConnection(now, k, nil)
 }
 
 // acceptableForTCP is acceptableAddresses, and knows the land attack: a segment that claims to be from where it is
@@ -102,7 +102,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 			s.totals.countVerdict(verdict)
 			s.remove(e)
 			e.mu.Unlock()
-			q.receiveStray(now, e.key, nil)
+			q.receiveNoConnection(now, e.key, nil)
 			return true
 		}
 		if e.request != nil && verdict == conn.VerdictDuplicate {
@@ -124,7 +124,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 			s.totals.count(countReopened)
 			s.remove(e)
 			e.mu.Unlock()
-			q.receiveStray(now, e.key, tcp)
+			q.receiveNoConnection(now, e.key, tcp)
 			return true
 		}
 	}

@@ -5,9 +5,9 @@ import (
 	"minitcp/conn/wire"
 )
 
-// receiveStray takes a segment for which there is no connection: SEGMENT ARRIVES of RFC 9293 3.10.7.1 (CLOSED) and
+// receiveNoConnection takes a segment for which there is no connection: SEGMENT ARRIVES of RFC 9293 3.10.7.1 (CLOSED) and
 // 3.10.7.2 (LISTEN). Old is what remains of the connection's earlier incarnation if the segment ended its TIME-WAIT.
-func (q *queue) receiveStray(now conn.Time, k key, old *conn.Remnant) {
+func (q *queue) receiveNoConnection(now conn.Time, k key, old *conn.Remnant) {
 	q.tap(now, nil)
 	h := &q.segment.TCP
 	l := q.stack.listeners.find(q.ip.Dst, h.DstPort)
@@ -28,16 +28,16 @@ func (q *queue) receiveStray(now conn.Time, k key, old *conn.Remnant) {
 	case conn.ListenReset:
 		q.refuse(now, conn.Listen)
 	case conn.ListenDropReset:
-		q.dropStray(now, conn.Listen, dropStrayReset)
+		q.dropNoConnection(now, conn.Listen, dropStrayReset)
 	case conn.ListenDropSYNFIN:
-		q.dropStray(now, conn.Listen, dropSYNFIN)
+		q.dropNoConnection(now, conn.Listen, dropSYNFIN)
 	case conn.ListenDrop:
-		q.dropStray(now, conn.Listen, dropNoFlags)
+		q.dropNoConnection(now, conn.Listen, dropNoFlags)
 	}
 }
 
-// dropStray throws the segment away.
-func (q *queue) dropStray(now conn.Time, state conn.State, why counter) {
+// dropNoConnection throws the segment away.
+func (q *queue) dropNoConnection(now conn.Time, state conn.State, why counter) {
 	q.stack.totals.count(why)
 	q.traceIn(now, nil, state, counterNames[why], true)
 }
@@ -46,7 +46,7 @@ func (q *queue) dropStray(now conn.Time, state conn.State, why counter) {
 func (q *queue) refuse(now conn.Time, state conn.State) {
 	s, w := q.stack, q.writer
 	if !conn.Reset(&q.segment.TCP, len(q.segment.Data), &w.out) {
-		q.dropStray(now, state, dropStrayReset)
+		q.dropNoConnection(now, state, dropStrayReset)
 		return
 	}
 	q.traceIn(now, nil, state, "no connection", true)
