@@ -81,7 +81,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {
 	before := e.state()
 	for range burst {
-		if !e.tcp.Transmit(now, s.limit.of(now, e), &w.out) {
+		if !e.tcp.Transmit(now, s.frameLimit.of(now, e), &w.out) {
 			return false
 		}
 		s.send(now, e, w, before)

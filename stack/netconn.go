@@ -164,7 +164,7 @@ func (c *Conn) write(p []byte) (n int, err error) {
 	defer c.unlockWrite()
 	frame := maxCopy
 	if len(p) > maxCopy {
-		frame = max(frame, c.stack.limit.of(c.stack.clock.now(), e))
+		frame = max(frame, c.stack.frameLimit.of(c.stack.clock.now(), e))
 	}
 	for held := 0; ; { // octets taken, and not yet sent though they may be
 		if err := c.mayUse(&c.wr); err != nil {

@@ -42,8 +42,8 @@ type Stack struct {
 	ports        *ports
 
 	totals     totals
-	icmpLimit  *replyLimit
-	resetLimit *replyLimit
+	icmpLimit  *rateLimit
+	resetLimit *rateLimit
 	writers    sync.Pool
 	frames     *framePool
 	waitQueues sync.Pool
@@ -92,8 +92,8 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		},
 		udp:        newUDPPorts(),
 		ports:      newPorts(cfg.EphemeralPorts[0], cfg.EphemeralPorts[1], cfg.Secret),
-		icmpLimit:  newReplyLimit(cfg.ICMPRate),
-		resetLimit: newReplyLimit(10 * cfg.ICMPRate),
+		icmpLimit:  newRateLimit(cfg.ICMPRate),
+		resetLimit: newRateLimit(10 * cfg.ICMPRate),
 		writers:    sync.Pool{New: func() any { return newWriter() }},
 		frames:     newFramePool(cfg.Conn.Pool),
 		waitQueues: sync.Pool{New: func() any { return new(waitQueue) }},

@@ -107,7 +107,7 @@ func TestReadFromAsksForMore(t *testing.T) {
 		within(t, func(t *testing.T) {
 			p := newPair(t, Config{Near: prefixes("10.77.0.0/24")})
 			client, server := p.connect(p.listen())
-			p.a.limit.big = c.big
+			p.a.frameLimit.big = c.big
 			source := &greedy{gives: []int{1 << 20, 1 << 20, 100, 1 << 20, 0}}
 			go func() {
 				client.ReadFrom(source)

@@ -25,7 +25,7 @@ func network6(i int) netip.Addr {
 // Each destination gets three quarters to all of a tenth of a second's replies at once, in all about as many as are allowed.
 func TestReplyLimit(t *testing.T) {
 	for _, perSecond := range []int{1, 9, 1000, 1e9} {
-		l := newReplyLimit(perSecond)
+		l := newRateLimit(perSecond)
 		if perSecond == 1e9 {
 			if l.budget != 1e8 {
 				t.Errorf("the budget is %d, want 1e8", l.budget)
@@ -59,7 +59,7 @@ func TestReplyLimit(t *testing.T) {
 // Addresses of one IPv6 network are one destination.
 func TestReplyLimitIsByDestination(t *testing.T) {
 	for _, address := range []func(int) netip.Addr{host4, network6} {
-		l := newReplyLimit(1000)
+		l := newRateLimit(1000)
 		now := conn.Time(time.Hour)
 		for range 10 * int(l.budget) {
 			l.allow(now, address(0))
@@ -73,7 +73,7 @@ func TestReplyLimitIsByDestination(t *testing.T) {
 			t.Error("replies beyond the limit")
 		}
 	}
-	l := newReplyLimit(1000)
+	l := newRateLimit(1000)
 	for l.allow(0, network6(1)) {
 	}
 	if neighbour := network6(1).Next(); l.allow(0, neighbour) {

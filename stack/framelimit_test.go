@@ -71,11 +71,11 @@ func TestFrameLimit(t *testing.T) {
 // A frame that the device refuses begins a pause.
 func TestRefusedFrame(t *testing.T) {
 	l := newLone(t, Config{Near: prefixes("10.77.0.0/16")})
-	l.s.limit.big = 256 << 10
+	l.s.frameLimit.big = 256 << 10
 	e := l.s.newEntry(makeKey(addressesB[0].Addr(), addressesA[0].Addr(), 1, 2), 0)
 	limit := func(want int) {
 		t.Helper()
-		if got := l.s.limit.of(l.s.clock.now(), e); got != want {
+		if got := l.s.frameLimit.of(l.s.clock.now(), e); got != want {
 			t.Errorf("the limit is %d, want %d", got, want)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"minitcp/conn"
 )
 
-// replyLimit rations replies to packets that belong to no connection: RSTs, and ICMP messages. Each destination, an IPv4
+// rateLimit rations replies to packets that belong to no connection: RSTs, and ICMP messages. Each destination, an IPv4
 // address or an IPv6 network of 64 bits, has a budget of its own.
 //
 // A budget that all destinations share tells one of them about the replies to the others: an attacker who sends segments with
@@ -20,7 +20,7 @@ import (
 // refused when all four have reached the limit. So one destination is refused for the replies to others only if those share
 // all of its counts and use them up. Key, limit and length are random and new in each period of about a tenth of a second,
 // so that a collision that was found is of no use afterwards.
-type replyLimit struct {
+type rateLimit struct {
 	budget uint32    // replies to one destination in a period, at most
 	period conn.Time // its mean length
 
@@ -39,15 +39,15 @@ const (
 	limitPeriod = conn.Time(100 * time.Millisecond)
 )
 
-// newReplyLimit returns a limit of perSecond replies per second to each destination.
-func newReplyLimit(perSecond int) *replyLimit {
+// newRateLimit returns a limit of perSecond replies per second to each destination.
+func newRateLimit(perSecond int) *rateLimit {
 	each := conn.Time(max(1, int64(time.Second)/int64(perSecond)))
 	period := max(limitPeriod, each)
-	return &replyLimit{budget: uint32(min(int64(period/each), 1<<31)), period: period, ends: -1}
+	return &rateLimit{budget: uint32(min(int64(period/each), 1<<31)), period: period, ends: -1}
 }
 
 // allow reports whether a reply may be sent to a destination, and counts it.
-func (l *replyLimit) allow(now conn.Time, to netip.Addr) bool {
+func (l *rateLimit) allow(now conn.Time, to netip.Addr) bool {
 	a := addressOf(to)
 	if !a.is4() {
 		a.lo = 0
@@ -76,7 +76,7 @@ func (l *replyLimit) allow(now conn.Time, to netip.Addr) bool {
 }
 
 // begin begins a period, with a limit of three quarters to all of the budget.
-func (l *replyLimit) begin(now conn.Time) {
+func (l *rateLimit) begin(now conn.Time) {
 	l.counts = [limitRows][limitColumns]uint32{}
 	l.seed = randomSeed()
 	l.limit = l.budget - rand.Uint32N(l.budget/4+1)
