@@ -32,7 +32,7 @@ type entry struct {
 
 	request *ForwardRequest // of an embryo to a forwarded address
 
-	early *earlyNode // its place in the list of connections that hold early data; nil while it holds none
+	outOfOrder *outOfOrderNode // its place in the list of connections that hold early data; nil while it holds none
 
 	iss, irs     uint32 // for traces
 	irsKnown     bool

@@ -55,7 +55,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 		}
 	case *conn.Conn:
 		ready := tcp.Ready()
-		s.early.note(now, e, tcp)
+		s.outOfOrder.note(now, e, tcp)
 		if user := e.user.get(); user != nil {
 			user.wake(ready)
 		}
@@ -93,7 +93,7 @@ func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {
 // enterTimeWait keeps of a connection only what TIME-WAIT needs. An application that still reads has the connection itself.
 func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
 	e.tcp = tcp.Remnant(now)
-	s.early.remove(e)
+	s.outOfOrder.remove(e)
 	e.user = ref[Conn]{}
 	s.untrackLive(e)
 	s.remember(now, e)
@@ -117,7 +117,7 @@ func (s *Stack) remove(e *entry) {
 		s.timeWaits.remove(e)
 	}
 	e.tcp = nil
-	s.early.remove(e)
+	s.outOfOrder.remove(e)
 	e.user = ref[Conn]{}
 	s.wheels[e.timer.wheel].disarm(e)
 	s.table.remove(e)

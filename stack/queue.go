@@ -113,7 +113,7 @@ func (q *queue) receiveBatch(n int) {
 		}
 	}
 	q.flushPending()
-	s.shedEarly(now)
+	s.shedOutOfOrder(now)
 	s.abandoned.close()
 }
 

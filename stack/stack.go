@@ -29,7 +29,7 @@ type Stack struct {
 	table        *table
 	abandoned    abandoned
 	near         []netip.Prefix // addresses of peers that are near
-	early        earlyList      // connections that hold early data
+	outOfOrder   outOfOrderList // connections that hold early data
 	timeWaits    timeWaits
 	dials        atomic.Uint32 // so far, to spread them over the queues
 	listeners    listeners

@@ -33,7 +33,7 @@ const (
 	countReopened
 	countTimeWaitEvicted
 	countOrphansReset
-	countEarlyShed
+	countOutOfOrderShed
 
 	countDatagramsReceived
 	countDatagramsSent
@@ -90,7 +90,7 @@ var counterNames = [counters]string{
 	countReopened:           "time-wait-reopened",
 	countTimeWaitEvicted:    "time-wait-evicted",
 	countOrphansReset:       "orphans-reset",
-	countEarlyShed:          "early-data-shed",
+	countOutOfOrderShed:     "early-data-shed",
 	countDatagramsReceived:  "udp-received",
 	countDatagramsSent:      "udp-sent",
 	countFragmentsSent:      "fragments-sent",

@@ -9,7 +9,7 @@ import (
 	"minitcp/conn/buffer"
 )
 
-// earlyList lists the connections that hold early data, which arrived beyond a gap, so that the one to discard first is
+// outOfOrderList lists the connections that hold early data, which arrived beyond a gap, so that the one to discard first is
 // found at once. A peer that sends such data and never fills the gap keeps memory in use for as long as the connection
 // lasts.
 //
@@ -17,24 +17,24 @@ import (
 // When it takes more, that of the worst connection is discarded: the one with the greatest product of the memory and the
 // square of the time for which it has held that much. The square spares a fast connection that has just lost a segment:
 // it may hold a thousand times as much, but for a few round trips only.
-type earlyList struct {
+type outOfOrderList struct {
 	pool  *pagePool // nil: the memory is another's, and nothing is listed
 	_     [56]byte
 	total atomic.Int64 // bytes that early data keeps in use; alone on its line of cache
 	_     [56]byte
 	mu    sync.Mutex
 	// classes holds the connections by the bit length of their memory, each in the order in which they came in.
-	classes [40]struct{ first, last *earlyNode }
+	classes [40]struct{ first, last *outOfOrderNode }
 }
 
-// earlyNode is the place of a connection in the list. The entry's lock guards memory and arrived, the list's the rest.
-type earlyNode struct {
+// outOfOrderNode is the place of a connection in the list. The entry's lock guards memory and arrived, the list's the rest.
+type outOfOrderNode struct {
 	entry       *entry
 	memory      int64     // bytes in use
 	arrived     uint64    // bytes that had arrived in order at since
 	since       conn.Time // when it came into its class, or when as much had arrived in order as it held early
 	class       int
-	older, next *earlyNode
+	older, next *outOfOrderNode
 }
 
 // maxShed is the most connections whose early data is discarded after a batch of frames: twice as many as the batch can
@@ -42,8 +42,8 @@ type earlyNode struct {
 const maxShed = 2 * batch
 
 // note brings the list up to date after a call on e's connection. E's lock is held.
-func (l *earlyList) note(now conn.Time, e *entry, tcp *conn.Conn) {
-	memory, n := int64(tcp.OutOfOrderMemory()), e.early
+func (l *outOfOrderList) note(now conn.Time, e *entry, tcp *conn.Conn) {
+	memory, n := int64(tcp.OutOfOrderMemory()), e.outOfOrder
 	if memory == 0 || l.pool == nil {
 		if n != nil {
 			l.remove(e)
@@ -51,8 +51,8 @@ func (l *earlyList) note(now conn.Time, e *entry, tcp *conn.Conn) {
 		return
 	}
 	if n == nil {
-		n = &earlyNode{entry: e}
-		e.early = n
+		n = &outOfOrderNode{entry: e}
+		e.outOfOrder = n
 	}
 	l.total.Add(memory - n.memory)
 	n.memory = memory
@@ -69,12 +69,12 @@ func (l *earlyList) note(now conn.Time, e *entry, tcp *conn.Conn) {
 }
 
 // remove takes e, which holds no early data any more, from the list. E's lock is held.
-func (l *earlyList) remove(e *entry) {
-	n := e.early
+func (l *outOfOrderList) remove(e *entry) {
+	n := e.outOfOrder
 	if n == nil {
 		return
 	}
-	e.early = nil
+	e.outOfOrder = nil
 	l.total.Add(-n.memory)
 	l.mu.Lock()
 	l.unlink(n)
@@ -82,7 +82,7 @@ func (l *earlyList) remove(e *entry) {
 }
 
 // link puts n at the end of its class.
-func (l *earlyList) link(n *earlyNode) {
+func (l *outOfOrderList) link(n *outOfOrderNode) {
 	c := &l.classes[n.class]
 	n.older, n.next = c.last, nil
 	if c.last != nil {
@@ -94,7 +94,7 @@ func (l *earlyList) link(n *earlyNode) {
 }
 
 // unlink takes n from its class, if it is in one.
-func (l *earlyList) unlink(n *earlyNode) {
+func (l *outOfOrderList) unlink(n *outOfOrderNode) {
 	if n.class == 0 {
 		return
 	}
@@ -112,7 +112,7 @@ func (l *earlyList) unlink(n *earlyNode) {
 }
 
 // exceeded reports whether early data takes more memory than it may.
-func (l *earlyList) exceeded() bool {
+func (l *outOfOrderList) exceeded() bool {
 	total := l.total.Load()
 	if total == 0 {
 		return false
@@ -125,7 +125,7 @@ func (l *earlyList) exceeded() bool {
 }
 
 // worst returns the entry whose early data is the next to be discarded, nil if there is none.
-func (l *earlyList) worst(now conn.Time) (e *entry) {
+func (l *outOfOrderList) worst(now conn.Time) (e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	most := -1.0
@@ -140,18 +140,18 @@ func (l *earlyList) worst(now conn.Time) (e *entry) {
 	return e
 }
 
-// shedEarly discards the early data of the worst connections until the others' takes no more than it may. No lock is held.
-func (s *Stack) shedEarly(now conn.Time) {
-	for n := 0; n < maxShed && s.early.exceeded(); n++ {
-		e := s.early.worst(now)
+// shedOutOfOrder discards the early data of the worst connections until the others' takes no more than it may. No lock is held.
+func (s *Stack) shedOutOfOrder(now conn.Time) {
+	for n := 0; n < maxShed && s.outOfOrder.exceeded(); n++ {
+		e := s.outOfOrder.worst(now)
 		if e == nil {
 			return
 		}
 		e.mu.Lock()
-		if tcp, ok := e.tcp.(*conn.Conn); ok && e.early != nil {
+		if tcp, ok := e.tcp.(*conn.Conn); ok && e.outOfOrder != nil {
 			tcp.DiscardOutOfOrder()
-			s.early.note(now, e, tcp)
-			s.totals.count(countEarlyShed)
+			s.outOfOrder.note(now, e, tcp)
+			s.totals.count(countOutOfOrderShed)
 		}
 		e.mu.Unlock()
 	}

@@ -78,7 +78,7 @@ func besideHoarders(t *testing.T, h hoarding) (o outcome) {
 				who.send(p, 10+i*h.stride, data)
 			}
 			quiet()
-			if early := p.b.early.total.Load(); early > limit+4<<20 || pool.Level() >= buffer.Scarce {
+			if early := p.b.outOfOrder.total.Load(); early > limit+4<<20 || pool.Level() >= buffer.Scarce {
 				t.Fatalf("%v: early data takes %d bytes, %d are in use of %d", h, early, pool.used()*buffer.PageSize, budget)
 			}
 		}
@@ -108,7 +108,7 @@ func besideHoarders(t *testing.T, h hoarding) (o outcome) {
 			t.Fatalf("%v: %v, or wrong bytes", h, err)
 		}
 		quiet()
-		most = max(most, p.b.early.total.Load())
+		most = max(most, p.b.outOfOrder.total.Load())
 	}
 	i := server.Info()
 	o = outcome{window: i.ReceiveWindow, took: time.Since(begin), repeated: int(client.Info().Resent) - lost}
@@ -138,7 +138,7 @@ func TestHonestBesideHoarders(t *testing.T) {
 func TestWorstEarlyData(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
-		l, list := p.listen(), &p.b.early
+		l, list := p.listen(), &p.b.outOfOrder
 		var h []*hoarder
 		for i := range 4 {
 			h = append(h, newHoarder(p, l, i))
