@@ -102,7 +102,7 @@ func (s *Stack) writeSegment(w *writer, queue uint8, state conn.State) {
 	s.writeFrame(w, queue, state)
 
 	s.totals.add(countSegmentsSent, segments(out.Len, out.SegmentSize))
-	s.totals.add(countOctetsSent, out.Len)
+	s.totals.add(countBytesSent, out.Len)
 	switch {
 	case out.TCP.Flags.Has(wire.RST):
 		s.totals.count(countResetsSent)

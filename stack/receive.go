@@ -38,7 +38,7 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 		q.segment.SegmentSize = int(q.virtio.GSOSize)
 	}
 	s.totals.add(countSegmentsReceived, segments(len(data), q.segment.SegmentSize))
-	s.totals.add(countOctetsReceived, len(data))
+	s.totals.add(countBytesReceived, len(data))
 	for e != nil {
 		if q.receive(now, e) {
 			return

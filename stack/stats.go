@@ -20,8 +20,8 @@ const (
 	countFrameErrors
 	countSegmentsReceived
 	countSegmentsSent
-	countOctetsReceived
-	countOctetsSent
+	countBytesReceived
+	countBytesSent
 	countRetransmissions
 
 	countDialed
@@ -78,8 +78,8 @@ var counterNames = [counters]string{
 	countFrameErrors:        "frame-write-errors",
 	countSegmentsReceived:   "segments-received",
 	countSegmentsSent:       "segments-sent",
-	countOctetsReceived:     "octets-received",
-	countOctetsSent:         "octets-sent",
+	countBytesReceived:      "octets-received",
+	countBytesSent:          "octets-sent",
 	countRetransmissions:    "retransmissions",
 	countDialed:             "connections-dialed",
 	countAccepted:           "connections-accepted",

@@ -177,7 +177,7 @@ func TestZeroWindow(t *testing.T) {
 					offers = w.toGvis
 				}
 				do(t, "SetReadBuffer", to.SetReadBuffer(64<<10))
-				data := octets(1<<20, 7)
+				data := randomBytes(1<<20, 7)
 				wrote := make(chan error, 1)
 				go func() {
 					_, err := from.Write(data)

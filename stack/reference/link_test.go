@@ -33,8 +33,8 @@ const (
 
 // packet is on its way until at.
 type packet struct {
-	at     time.Duration
-	octets []byte
+	at    time.Duration
+	bytes []byte
 }
 
 // direction is one of the two halves of a link. Its dice are its own, so that what happens to its packets depends on the

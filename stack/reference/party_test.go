@@ -24,7 +24,7 @@ type party interface {
 	CloseWrite() error
 	Abort() error // Close with a RST
 	State() conn.State
-	SetReadBuffer(octets int) error
+	SetReadBuffer(size int) error
 	Name() string
 }
 
@@ -129,9 +129,9 @@ func (p *gvisParty) Abort() error {
 	return p.Close()
 }
 
-func (p *gvisParty) SetReadBuffer(octets int) error {
+func (p *gvisParty) SetReadBuffer(size int) error {
 	return p.do(func() tcpip.Error {
-		p.endpoint.SocketOptions().SetReceiveBufferSize(int64(octets), true)
+		p.endpoint.SocketOptions().SetReceiveBufferSize(int64(size), true)
 		return nil
 	})
 }

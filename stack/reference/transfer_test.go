@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// octets returns n octets no two seeds share.
-func octets(n int, seed uint64) []byte {
+// randomBytes returns n randomBytes no two seeds share.
+func randomBytes(n int, seed uint64) []byte {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b)
 	return b
@@ -98,7 +98,7 @@ func TestTransfer(t *testing.T) {
 func transfer(t *testing.T, r role, f family, link impairment, seed uint64) {
 	run(t, settings{impairment: link, seed: seed}, func(w *world) {
 		client, server := w.connect(r, f)
-		exchange(w, client, server, octets(1<<20, 2*seed), octets(1<<20, 2*seed+1))
+		exchange(w, client, server, randomBytes(1<<20, 2*seed), randomBytes(1<<20, 2*seed+1))
 		client.Close()
 		server.Close()
 		w.wantNothingLeft()

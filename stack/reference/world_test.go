@@ -167,7 +167,7 @@ func (w *world) step() (any bool) {
 	now := w.now()
 	w.g.clock.set(now)
 	for _, p := range w.toGvis.arrived(now) {
-		w.g.deliver(p.octets)
+		w.g.deliver(p.bytes)
 		any = true
 	}
 	if w.g.clock.run() {
@@ -175,7 +175,7 @@ func (w *world) step() (any bool) {
 	}
 	w.g.waitIdle()
 	for _, p := range w.toMini.arrived(now) {
-		w.device.Inject(append(make([]byte, wire.VirtioHeaderLen), p.octets...))
+		w.device.Inject(append(make([]byte, wire.VirtioHeaderLen), p.bytes...))
 		any = true
 	}
 	w.mu.Lock()

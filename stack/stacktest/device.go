@@ -49,8 +49,8 @@ type Device struct {
 
 // frame is a frame's memory, used again when it has been read.
 type frame struct {
-	octets [wire.VirtioHeaderLen + 65535]byte
-	size   int
+	bytes [wire.VirtioHeaderLen + 65535]byte
+	size  int
 }
 
 var frames = sync.Pool{New: func() any { return new(frame) }}
@@ -152,7 +152,7 @@ func (d *Device) ReadQueue(queue int, to [][]byte, sizes []int) (int, error) {
 }
 
 func (f *frame) take(to []byte) int {
-	n := copy(to, f.octets[:f.size])
+	n := copy(to, f.bytes[:f.size])
 	frames.Put(f)
 	return n
 }
@@ -181,7 +181,7 @@ func (d *Device) WriteFrame(parts [][]byte) error {
 	f := frames.Get().(*frame)
 	f.size = 0
 	for _, p := range parts {
-		n := copy(f.octets[f.size:], p)
+		n := copy(f.bytes[f.size:], p)
 		f.size += n
 		if n < len(p) {
 			frames.Put(f)
@@ -189,13 +189,13 @@ func (d *Device) WriteFrame(parts [][]byte) error {
 			return errTooBig
 		}
 	}
-	if !d.fits(f.octets[:f.size]) {
+	if !d.fits(f.bytes[:f.size]) {
 		frames.Put(f)
 		d.tooBig.Add(1)
 		return errTooBig
 	}
 	d.sent.Add(1)
-	if hook := d.hook.Load(); hook != nil && (*hook)(f.octets[:f.size]) == Drop {
+	if hook := d.hook.Load(); hook != nil && (*hook)(f.bytes[:f.size]) == Drop {
 		frames.Put(f)
 		d.hooked.Add(1)
 		return nil
@@ -233,7 +233,7 @@ func (d *Device) put(f *frame) {
 // Inject makes the device read a copy of b as if it had come from the other one.
 func (d *Device) Inject(b []byte) {
 	f := frames.Get().(*frame)
-	f.size = copy(f.octets[:], b)
+	f.size = copy(f.bytes[:], b)
 	d.put(f)
 }
 
