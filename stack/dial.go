@@ -109,7 +109,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	s.abandoned.close()
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()), s.laneOf(remote.Addr(), s.dials.Add(1)))
+	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()), s.queueFor(remote.Addr(), s.dials.Add(1)))
 	e.mu.Lock() // whoever finds it in the table waits until it is complete
 	defer e.mu.Unlock()
 	if err := s.reserve(e, local, remote); err != nil {
@@ -132,9 +132,9 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	return c, nil
 }
 
-// laneOf returns the queue of the nth active OPEN, which is to an address. The arithmetic is unsigned: an int of 32 bits would be negative from
+// queueFor returns the queue of the nth active OPEN, which is to an address. The arithmetic is unsigned: an int of 32 bits would be negative from
 // the 2^31st on.
-func (s *Stack) laneOf(to netip.Addr, n uint32) uint8 {
+func (s *Stack) queueFor(to netip.Addr, n uint32) uint8 {
 	if s.own().contains(to) {
 		return s.loop.number
 	}

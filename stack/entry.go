@@ -43,7 +43,7 @@ type entry struct {
 	hopLimit     uint8
 	trafficClass uint8
 	near         bool  // the peer is near; see Config.Near
-	queue        uint8 // on which the last segment came, and those of ours leave; but see Stack.lane
+	queue        uint8 // on which the last segment came, and those of ours leave; but see Stack.queueIO
 }
 
 // lockInput locks e for a goroutine that reads the device, with the packets of other connections behind it: a Write of much

@@ -124,7 +124,7 @@ func (s *Stack) remove(e *entry) {
 	s.untrackLive(e)
 }
 
-// trackLive counts e among the connections Shutdown waits for, buried takes it out again.
+// trackLive counts e among the connections Shutdown waits for, untrackLive takes it out again.
 func (s *Stack) trackLive(e *entry) {
 	e.counted = true
 	s.live.Add(1)

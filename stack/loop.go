@@ -23,7 +23,7 @@ type loop struct {
 // maxLooped is the number of frames that wait. Those beyond it are lost, as on any network.
 const maxLooped = 1024
 
-// WriteFrame implements lane.
+// WriteFrame implements queueIO.
 func (l *loop) WriteFrame(parts [][]byte) error {
 	l.start.Do(l.run)
 	f := l.stack.frames.get()
@@ -56,7 +56,7 @@ func (l *loop) run() {
 	}
 }
 
-// ReadBatch implements lane.
+// ReadBatch implements queueIO.
 func (l *loop) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +81,7 @@ func (l *loop) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	l.ready.all()
+	l.ready.broadcast()
 }
 
 // noDevice is the device of a stack without one. Nothing arrives, and what is sent is lost.

@@ -64,10 +64,10 @@ func (s *Stack) RemoveAddress(a netip.Addr) error {
 		switch tcp := e.tcp.(type) {
 		case *conn.Conn:
 			tcp.Abort()
-			s.settle(e, w)
+			s.flush(e, w)
 		case nil:
 		default:
-			s.drop(e)
+			s.remove(e)
 		}
 		e.mu.Unlock()
 		c.serve()
@@ -95,7 +95,7 @@ func (s *Stack) SetMTU(mtu int) error {
 		e.mu.Lock()
 		if tcp, ok := e.tcp.(*conn.Conn); ok {
 			tcp.LowerMTU(s.clock.now(), mtu)
-			s.settle(e, w)
+			s.flush(e, w)
 		}
 		e.mu.Unlock()
 	}

@@ -14,16 +14,16 @@ import (
 
 // Stack is many TCP connections on one device.
 type Stack struct {
-	cfg       Config
-	device    Device
-	offload   bool // the device cuts superframes and fills in checksums
-	limit     *frameLimit
-	mtu       atomic.Int32 // of the device in bytes
-	clock     clock
-	addresses atomic.Pointer[ownAddresses]
-	changing  sync.Mutex // of addresses and the MTU
+	cfg        Config
+	device     Device
+	offload    bool // the device cuts superframes and fills in checksums
+	frameLimit *frameLimit
+	mtu        atomic.Int32 // of the device in bytes
+	clock      clock
+	addresses  atomic.Pointer[ownAddresses]
+	changing   sync.Mutex // of addresses and the MTU
 
-	lanes        []lane // the device's queues, and behind them loop
+	queues       []queueIO // the device's queues, and behind them loop
 	loop         loop
 	wheels       []*wheel // one for each
 	table        *table
@@ -68,7 +68,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	if dev == nil {
 		dev = newNoDevice()
 	}
-	lanes, err := lanesOf(dev)
+	queues, err := queuesOf(dev)
 	if err != nil {
 		return nil, err
 	}
@@ -77,15 +77,15 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		return nil, err
 	}
 	s := &Stack{
-		cfg:       cfg,
-		near:      near,
-		device:    dev,
-		offload:   offloads(dev),
-		limit:     newFrameLimit(dev, cfg.Tap != nil),
-		clock:     newClock(),
-		lanes:     lanes,
-		table:     newTable(randomSeed()),
-		timeWaits: timeWaits{limit: cfg.MaxTimeWait},
+		cfg:        cfg,
+		near:       near,
+		device:     dev,
+		offload:    offloads(dev),
+		frameLimit: newFrameLimit(dev, cfg.Tap != nil),
+		clock:      newClock(),
+		queues:     queues,
+		table:      newTable(randomSeed()),
+		timeWaits:  timeWaits{limit: cfg.MaxTimeWait},
 		listeners: listeners{
 			byAddr: make(map[binding]ref[Listener]),
 			ports:  make(map[uint16]int),
@@ -106,16 +106,16 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		return nil, err
 	}
 	s.mtu.Store(int32(mtu))
-	s.loop.stack, s.loop.number = s, uint8(len(lanes))
-	s.lanes = append(s.lanes, &s.loop)
-	s.early.pool, _ = cfg.Conn.Pool.(*pagePool)
+	s.loop.stack, s.loop.number = s, uint8(len(queues))
+	s.queues = append(s.queues, &s.loop)
+	s.outOfOrder.pool, _ = cfg.Conn.Pool.(*pagePool)
 	if len(cfg.Nameservers) > 0 {
 		s.resolver = s.Resolver(cfg.Nameservers...)
 	}
-	for range s.lanes {
+	for range s.queues {
 		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
 	}
-	for i := range lanes {
+	for i := range queues {
 		q := newQueue(s, uint8(i))
 		s.running.Go(q.run)
 	}
