@@ -16,6 +16,8 @@ import (
 //   - [NearReporter]: the device knows which addresses are on its other side. Without it, no peer is near unless
 //     [Config.Near] lists it.
 //   - [MultiQueue]: the device has several queues. Without it, one goroutine reads all frames with ReadBatch.
+//   - [Pusher]: the device hands over what arrives on goroutines of its owner, and takes what connections send when it has
+//     room. Without it, a goroutine of the stack reads the device, and WriteFrame is called at any time.
 //
 // What the stack reads does not depend on them: frames may be superframes, and may lack the transport checksum if their
 // header has VIRTIO_NET_HDR_F_NEEDS_CSUM.
@@ -91,7 +93,7 @@ const maxQueues = 256
 // queuesOf returns the device's queues: the device itself if it has one.
 func queuesOf(d Device) ([]queueIO, error) {
 	m, ok := d.(MultiQueue)
-	if !ok || m.Queues() == 1 {
+	if _, pushes := d.(Pusher); !ok || pushes || m.Queues() == 1 {
 		return []queueIO{d}, nil
 	}
 	n := m.Queues()

@@ -38,11 +38,13 @@ type entry struct {
 	irsKnown     bool
 	counted      bool   // counted among the stack's live connections
 	orphan       bool   // counted among the stack's orphans
+	place        uint32 // waitList's
 	pending      bool   // in its queue's list of entries to flush
 	ipID         uint16 // packets sent that routers may fragment; with hash, the next one's identification
 	hopLimit     uint8
 	trafficClass uint8
 	near         bool  // the peer is near; see Config.Near
+	held         bool  // waits for a Pusher; see Link
 	queue        uint8 // on which the last segment came, and those of ours leave; but see Stack.queueIO
 }
 

@@ -47,9 +47,10 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	}
 	now := s.clock.now()
 	more = s.sendBurst(now, e, w)
+	unfinished := more || e.held
 	switch tcp := e.tcp.(type) {
 	case *conn.Embryo:
-		if tcp.State() == conn.EmbryoDead {
+		if tcp.State() == conn.EmbryoDead && !e.held {
 			s.remove(e)
 			return false
 		}
@@ -60,7 +61,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 			user.wake(ready)
 		}
 		switch {
-		case more:
+		case unfinished:
 		case ready&conn.ReadyClosed != 0:
 			s.remove(e)
 			return false
@@ -73,19 +74,36 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 			return false
 		}
 	}
-	s.wheels[e.timer.wheel].arm(e, e.tcp.Deadline())
+	if !e.held { // else Link.Transmit arms it
+		s.wheels[e.timer.wheel].arm(e, e.tcp.Deadline())
+	}
 	return more
 }
 
-// sendBurst sends up to burst frames, and reports whether there may be more to send.
+// sendBurst sends up to burst frames, and reports whether there may be more to send. If the device has no room, e is held
+// and there is nothing more to send until [Link.Transmit].
 func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {
 	before := e.state()
 	for range burst {
-		if !e.tcp.Transmit(now, s.frameLimit.of(now, e), &w.out) {
+		limit := s.frameLimit.of(now, e)
+		switch {
+		case w.turn > 0:
+			limit = min(limit, w.turn)
+		case s.link != nil && e.queue != s.loop.number:
+			var ok bool
+			if limit, ok = s.link.room(e, limit); !ok {
+				return false
+			}
+		}
+		if !e.tcp.Transmit(now, limit, &w.out) {
 			return false
 		}
 		s.send(now, e, w, before)
 		before = e.state()
+		if w.turn > 0 {
+			s.link.hold(e)
+			return false
+		}
 	}
 	return true
 }
@@ -115,6 +133,9 @@ func (s *Stack) remove(e *entry) {
 	}
 	if _, ok := e.tcp.(*conn.Remnant); ok {
 		s.timeWaits.remove(e)
+	}
+	if e.held {
+		s.link.release(e)
 	}
 	e.tcp = nil
 	s.outOfOrder.remove(e)

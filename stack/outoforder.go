@@ -7,6 +7,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/buffer"
+	"minitcp/stack/internal/gso"
 )
 
 // outOfOrderList lists the connections that hold early data, which arrived beyond a gap, so that the one to discard first is
@@ -39,7 +40,7 @@ type outOfOrderNode struct {
 
 // maxShed is the most connections whose early data is discarded after a batch of frames: twice as many as the batch can
 // have given early data.
-const maxShed = 2 * batch
+const maxShed = 2 * max(batch, gso.MaxBatch)
 
 // note brings the list up to date after a call on e's connection. E's lock is held.
 func (l *outOfOrderList) note(now conn.Time, e *entry, tcp *conn.Conn) {

@@ -19,6 +19,7 @@ type writer struct {
 	body    []byte // an ICMP message
 	event   TraceEvent
 	frame   Frame // for Tap
+	turn    int   // Link.Transmit's: the most bytes of data in the one frame to send; 0 for other writers
 }
 
 const maxTCPHeader = 60

@@ -98,23 +98,38 @@ func (q *queue) lent(i, j int) bool {
 // receiveBatch handles the first n frames. They get one time, that of their being read: how long it takes to handle
 // them is no part of the round trip.
 func (q *queue) receiveBatch(n int) {
-	s := q.stack
-	now := s.clock.now()
+	now := q.stack.clock.now()
 	for i := range n {
-		q.frame, q.tapped = q.frames[i][:q.sizes[i]], false
-		q.memory[i].lend()
-		q.segment.Buffer, q.segment.Retained = q.memory[i], false
-		q.input(now, q.frame)
-		q.tap(now, nil) // what was thrown away
-		if q.segment.Retained {
-			kept := q.memory[i]
-			q.replaceBuffer(i)
-			kept.kept()
-		}
+		q.receiveFrame(now, q.frames[i][:q.sizes[i]], i)
 	}
+	q.endBatch(now)
+}
+
+// notLent is the place of a frame in memory that connections may not keep.
+const notLent = -1
+
+// receiveFrame handles one frame, which is in memory i of the queue's.
+func (q *queue) receiveFrame(now conn.Time, frame []byte, i int) {
+	q.frame, q.tapped = frame, false
+	q.segment.Buffer, q.segment.Retained = nil, false
+	if i != notLent {
+		q.memory[i].lend()
+		q.segment.Buffer = q.memory[i]
+	}
+	q.input(now, frame)
+	q.tap(now, nil) // what was thrown away
+	if q.segment.Retained {
+		kept := q.memory[i]
+		q.replaceBuffer(i)
+		kept.kept()
+	}
+}
+
+// endBatch ends a batch of frames that were read at a time.
+func (q *queue) endBatch(now conn.Time) {
 	q.flushPending()
-	s.shedOutOfOrder(now)
-	s.abandoned.close()
+	q.stack.shedOutOfOrder(now)
+	q.stack.abandoned.close()
 }
 
 // deferFlush puts e, whose mu is held, on the list of entries to flush when the batch has been handled.

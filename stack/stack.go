@@ -23,6 +23,7 @@ type Stack struct {
 	addresses  atomic.Pointer[ownAddresses]
 	changing   sync.Mutex // of addresses and the MTU
 
+	link         *Link     // of a Pusher; nil for other devices
 	queues       []queueIO // the device's queues, and behind them loop
 	loop         loop
 	wheels       []*wheel // one for each
@@ -115,11 +116,16 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	for range s.queues {
 		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
 	}
+	s.link = newLink(s, dev)
+	s.running.Go(s.shutWhenDone)
+	if s.link != nil {
+		s.link.device.Attach(s.link)
+		return s, nil
+	}
 	for i := range queues {
 		q := newQueue(s, uint8(i))
 		s.running.Go(q.run)
 	}
-	s.running.Go(s.shutWhenDone)
 	return s, nil
 }
 

@@ -1,0 +1,153 @@
+package stack
+
+import (
+	"os"
+	"sync"
+
+	"minitcp/conn/wire"
+	"minitcp/stack/internal/gso"
+)
+
+// Pusher is a [Device] that hands over what arrives itself, where the goroutine of the stack reads other devices. It also
+// holds connections back: what they would send stays with them, and is made into frames when the device takes them.
+//
+// A Pusher has one queue.
+type Pusher interface {
+	// Attach gives the device the stack's Link. New calls it before it returns, and never calls ReadBatch.
+	Attach(link *Link)
+	// Room returns the number of bytes of data that the next frame of a connection may hold. If it returns 0, the
+	// connection waits until the device calls [Link.Transmit]. The device must call it after Room has begun to return more
+	// than 0, until it returns false. Room is called with locks held and must not block or call the Link.
+	//
+	// WriteFrame is called for connections after Room has returned more than 0, though perhaps when it would return 0 again;
+	// and at any time for other packets: UDP, ICMP, and RSTs that belong to no connection.
+	Room() int
+}
+
+// Link is the stack's end of a [Pusher].
+type Link struct {
+	stack  *Stack
+	device Pusher
+	queues sync.Pool // of *linkQueue
+
+	transmitting sync.Mutex
+	writer       *writer
+
+	waiting waitList
+}
+
+// linkQueue is a queue that handles a batch of Receive.
+type linkQueue struct {
+	queue
+	joiner gso.Joiner
+}
+
+// newLink returns the device's Link, nil if it is no Pusher.
+func newLink(s *Stack, d Device) *Link {
+	p, ok := d.(Pusher)
+	if !ok {
+		return nil
+	}
+	l := &Link{stack: s, device: p, writer: newWriter()}
+	l.queues.New = func() any {
+		q := &linkQueue{queue: queue{stack: s, writer: newWriter(), memory: make([]*frame, 1), frames: make([][]byte, 1)}}
+		q.replaceBuffer(0)
+		return q
+	}
+	return l
+}
+
+// Receive takes packets that have arrived, as one batch: packet i is packets[i][offset:], an IP packet with complete checksums.
+// Segments of one flow that follow each other are joined before they are handled. All of that happens on the calling
+// goroutine; several may call it at once. Receive does not block. It may overwrite packets, with the bytes before the offset,
+// and keeps none of them. After the end of the stack its error is [os.ErrClosed].
+func (l *Link) Receive(packets [][]byte, offset int) error {
+	s := l.stack
+	if s.Err() != nil {
+		return os.ErrClosed
+	}
+	q := l.queues.Get().(*linkQueue)
+	for len(packets) > 0 {
+		n := min(len(packets), gso.MaxBatch)
+		q.receivePackets(packets[:n], offset)
+		packets = packets[n:]
+	}
+	l.queues.Put(q)
+	if s.Err() != nil {
+		s.shut() // connections that began meanwhile
+	}
+	return nil
+}
+
+// receivePackets handles a batch of at most gso.MaxBatch packets.
+func (q *linkQueue) receivePackets(packets [][]byte, offset int) {
+	now := q.stack.clock.now()
+	for i := range q.joiner.Load(packets, offset) {
+		p := q.joiner.Single(i)
+		memory := q.frames[0]
+		switch {
+		case p == nil:
+			q.receiveFrame(now, memory[:q.joiner.Join(i, memory)], 0)
+		case offset >= wire.VirtioHeaderLen:
+			clear(p[offset-wire.VirtioHeaderLen : offset])
+			q.receiveFrame(now, p[offset-wire.VirtioHeaderLen:], notLent)
+		default:
+			clear(memory[:wire.VirtioHeaderLen])
+			n := copy(memory[wire.VirtioHeaderLen:], p[offset:])
+			q.receiveFrame(now, memory[:wire.VirtioHeaderLen+n], 0)
+		}
+	}
+	q.joiner.Unload()
+	q.endBatch(now)
+}
+
+// hold makes e, whose mu is held, wait for the next Transmit.
+func (l *Link) hold(e *entry) {
+	e.held = true
+	l.waiting.push(e)
+}
+
+// room returns how many bytes of data the next frame of e may hold, at most limit, and whether e may send one now. If not, e
+// waits. The entry's lock is held.
+func (l *Link) room(e *entry, limit int) (int, bool) {
+	if e.held {
+		return 0, false
+	}
+	room := l.device.Room()
+	if room == 0 {
+		l.hold(e)
+		if room = l.device.Room(); room == 0 {
+			return 0, false
+		}
+		l.release(e) // the device may have looked at the list before e was on it
+	}
+	return min(limit, room), true
+}
+
+// release takes e, whose mu is held, off the list.
+func (l *Link) release(e *entry) {
+	if e.held {
+		e.held = false
+		l.waiting.remove(e)
+	}
+}
+
+// Transmit has the connection that has waited longest send a frame with at most limit bytes of data, or with one segment
+// if that is more: it calls WriteFrame, at most once. It reports whether a connection waited. If the connection has more to
+// send, it waits again, behind the others.
+func (l *Link) Transmit(limit int) bool {
+	l.transmitting.Lock()
+	defer l.transmitting.Unlock()
+	e := l.waiting.pop()
+	if e == nil {
+		return false
+	}
+	e.lockInput()
+	defer e.mu.Unlock()
+	if e.held {
+		e.held = false
+		l.writer.turn = limit
+		l.stack.flushBurst(e, l.writer)
+	}
+	return true
+}

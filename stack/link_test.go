@@ -1,0 +1,375 @@
+package stack
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"minitcp/conn/wire"
+)
+
+// pushDevice is a Pusher that records the frames it gets.
+type pushDevice struct {
+	link *Link
+	room atomic.Int64
+
+	mu     sync.Mutex
+	frames [][]byte
+}
+
+func (d *pushDevice) Attach(l *Link) { d.link = l }
+func (d *pushDevice) Room() int      { return int(d.room.Load()) }
+func (d *pushDevice) Offloads() bool { return true }
+func (d *pushDevice) MTU() int       { return 1500 }
+func (d *pushDevice) Close() error   { return nil }
+func (d *pushDevice) ReadBatch([][]byte, []int) (int, error) {
+	panic("ReadBatch of a Pusher was called")
+}
+func (d *pushDevice) WriteFrame(parts [][]byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.frames = append(d.frames, bytes.Join(parts, nil))
+	return nil
+}
+
+// take returns the TCP segments of the frames since the last call.
+func (d *pushDevice) take(t *testing.T) (list []pushed) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, f := range d.frames {
+		var p pushed
+		payload, err := wire.ParseIP(f[wire.VirtioHeaderLen:], &p.ip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.data, err = wire.ParseTCP(payload, &p.tcp); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+	d.frames = nil
+	return list
+}
+
+type pushed struct {
+	ip   wire.IP
+	tcp  wire.TCP
+	data []byte
+}
+
+func newPushed(t *testing.T, cfg Config) (*Stack, *pushDevice) {
+	t.Helper()
+	d := &pushDevice{}
+	cfg.Addresses = addressesB
+	s, err := New(d, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return s, d
+}
+
+// receive gives the stack a segment from a peer's port.
+func (d *pushDevice) receive(t *testing.T, s ...segmentSpec) {
+	t.Helper()
+	var packets [][]byte
+	for _, s := range s {
+		packets = append(packets, append(make([]byte, 6), packet(s)...)) // 16 bytes before the IP packet
+	}
+	if err := d.link.Receive(packets, 6+wire.VirtioHeaderLen); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// accept opens a connection from a peer's port while the device has room, and returns it with its sequence number.
+func (d *pushDevice) accept(t *testing.T, l *Listener, port uint16) (*Conn, uint32) {
+	t.Helper()
+	src := netip.AddrPortFrom(netip.MustParseAddr("10.77.0.1"), port)
+	d.room.Store(1 << 20)
+	d.receive(t, segmentSpec{src: src, flags: wire.SYN, options: []byte{2, 4, 5, 180}})
+	sent := d.take(t)
+	if len(sent) != 1 {
+		t.Fatalf("%d frames answered the SYN, want 1", len(sent))
+	}
+	iss := sent[0].tcp.Seq
+	d.receive(t, segmentSpec{src: src, flags: wire.ACK, seq: 1, ack: iss + 1})
+	c, err := l.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.take(t)
+	return c, iss + 1
+}
+
+func (s *Stack) waitingEntries() int {
+	s.link.waiting.mu.Lock()
+	defer s.link.waiting.mu.Unlock()
+	return s.link.waiting.count
+}
+
+// TestPushHeld checks that connections send nothing while the device has no room, and then in turn, one frame a call.
+func TestPushHeld(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{})
+		l, err := s.ListenTCP("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var conns []*Conn
+		for port := range uint16(3) {
+			c, _ := d.accept(t, l, 1000+port)
+			conns = append(conns, c)
+		}
+		d.room.Store(0)
+		for _, c := range conns {
+			write(t, c, string(make([]byte, 3000)))
+		}
+		if sent := d.take(t); len(sent) != 0 {
+			t.Fatalf("%d frames were sent without room, want none", len(sent))
+		}
+		var order []uint16
+		for range 6 {
+			if !d.link.Transmit(1460) {
+				t.Fatal("Transmit: nothing waits")
+			}
+			for _, p := range d.take(t) {
+				order = append(order, p.tcp.DstPort-1000)
+				if len(p.data) > 1460 {
+					t.Errorf("%d bytes in a frame, want at most 1460", len(p.data))
+				}
+			}
+		}
+		if got, want := fmt.Sprint(order), "[0 1 2 0 1 2]"; got != want {
+			t.Errorf("connections sent in the order %s, want %s", got, want)
+		}
+		for d.link.Transmit(1 << 20) {
+		}
+		n := 0
+		for _, p := range d.take(t) {
+			n += len(p.data)
+		}
+		if want := 3 * (3000 - 2*1460); n != want {
+			t.Errorf("%d bytes were sent at the end, want %d", n, want)
+		}
+	})
+}
+
+// TestPushRoomReturns checks that a connection which finds no room, and then some before the device can have seen that it
+// waits, sends.
+func TestPushRoomReturns(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{})
+		l, err := s.ListenTCP("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := d.accept(t, l, 1000)
+		s.link.device = &lateRoom{pushDevice: d}
+		write(t, c, "late")
+		if sent := d.take(t); len(sent) != 1 || string(sent[0].data) != "late" {
+			t.Errorf("%d frames were sent, want 1", len(sent))
+		}
+		if n := s.waitingEntries(); n != 0 {
+			t.Errorf("%d connections wait, want none", n)
+		}
+	})
+}
+
+// lateRoom has room from the second question on.
+type lateRoom struct {
+	*pushDevice
+	asked int
+}
+
+func (d *lateRoom) Room() int {
+	d.asked++
+	if d.asked == 1 {
+		return 0
+	}
+	return 1460
+}
+
+// TestPushFlood checks that handshakes that make way for others do not stay on the list.
+func TestPushFlood(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{Backlog: 16})
+		l, err := s.ListenTCP("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		for port := range uint16(1000) {
+			d.receive(t, segmentSpec{src: netip.AddrPortFrom(netip.MustParseAddr("10.77.0.1"), 1000+port), flags: wire.SYN})
+		}
+		if n := s.waitingEntries(); n != 16 {
+			t.Errorf("%d handshakes wait, want 16", n)
+		}
+		if n := cap(s.link.waiting.list); n > 64 {
+			t.Errorf("the list has %d places for 16 handshakes", n)
+		}
+		var ports []uint16
+		for d.link.Transmit(1460) {
+			for _, p := range d.take(t) {
+				ports = append(ports, p.tcp.DstPort)
+			}
+		}
+		if len(ports) != 16 || ports[0] != 1984 {
+			t.Errorf("SYN-ACKs to %v, want those to the 16 last ports", ports)
+		}
+	})
+}
+
+// TestPushReset checks that the RST of a connection that waits is sent, after which the connection is gone.
+func TestPushReset(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{})
+		l, err := s.ListenTCP("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := d.accept(t, l, 1000)
+		d.room.Store(0)
+		c.SetLinger(0)
+		c.Close()
+		if n := s.table.count.Load(); n != 1 {
+			t.Errorf("%d connections before the RST was sent, want 1", n)
+		}
+		for d.link.Transmit(1460) {
+		}
+		if sent := d.take(t); len(sent) != 1 || !sent[0].tcp.Flags.Has(wire.RST) {
+			t.Errorf("%d frames were sent, want a RST", len(sent))
+		}
+		if n := s.table.count.Load(); n != 0 {
+			t.Errorf("%d connections after the RST, want none", n)
+		}
+	})
+}
+
+// TestPushReceive checks that segments of one batch are joined, and reach the application in order.
+func TestPushReceive(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{})
+		l, err := s.ListenTCP("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, seq := d.accept(t, l, 1000)
+		src := netip.MustParseAddrPort("10.77.0.1:1000")
+		data := bytes.Repeat([]byte("0123456789"), 6000)
+		var list []segmentSpec
+		for at := 0; at < len(data); at += 1000 {
+			list = append(list, segmentSpec{src: src, flags: wire.ACK, seq: 1 + uint32(at), ack: seq, data: data[at : at+1000]})
+		}
+		before := s.Stats()
+		d.receive(t, list...)
+		got := make([]byte, len(data))
+		if n, err := c.Read(got); n != len(data) || err != nil || !bytes.Equal(got, data) {
+			t.Errorf("Read: %d bytes, %v, or other bytes than those sent", n, err)
+		}
+		stats := s.Stats()
+		if n := stats["frames-received"] - before["frames-received"]; n != 1 {
+			t.Errorf("the segments came in %d frames, want 1", n)
+		}
+		if n := stats["segments-received"] - before["segments-received"]; n != 60 {
+			t.Errorf("%d segments were counted, want 60", n)
+		}
+	})
+}
+
+// TestPushEnd checks that a Pusher's calls after the end of the stack do nothing, and that the end waits for none of them.
+func TestPushEnd(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{})
+		l, err := s.ListenTCP("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := d.accept(t, l, 1000)
+		d.room.Store(0)
+		write(t, c, "never sent")
+		var running sync.WaitGroup
+		running.Go(func() {
+			_, err := c.Read(make([]byte, 1))
+			if !errors.Is(err, net.ErrClosed) {
+				t.Errorf("Read: %v, want net.ErrClosed", err)
+			}
+		})
+		synctest.Wait()
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		running.Wait()
+		if err := d.link.Receive([][]byte{packet(segmentSpec{flags: wire.SYN})}, wire.VirtioHeaderLen); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("Receive after the end: %v, want os.ErrClosed", err)
+		}
+		if d.link.Transmit(1460) {
+			t.Error("Transmit after the end: a connection waits")
+		}
+	})
+}
+
+// TestPushTimer checks that a connection that waits arms no timer, and does when it has sent.
+func TestPushTimer(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{})
+		l, err := s.ListenTCP("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := d.accept(t, l, 1000)
+		c.SetKeepAlive(false)
+		d.room.Store(0)
+		s.wheels[0].disarm(c.entry)
+		write(t, c, "x")
+		if at := c.entry.timer.at.Load(); at != noTick {
+			t.Errorf("the timer of a connection that waits is armed for tick %d", at)
+		}
+		for d.link.Transmit(1460) {
+		}
+		if c.entry.timer.at.Load() == noTick {
+			t.Error("no retransmission timer runs after the segment was sent")
+		}
+	})
+}
+
+func TestWaitList(t *testing.T) {
+	var l waitList
+	var entries [200]entry
+	var want []*entry
+	for i := range entries {
+		l.push(&entries[i])
+		if i%3 == 0 {
+			l.remove(&entries[i])
+			l.remove(&entries[i]) // does nothing
+			continue
+		}
+		want = append(want, &entries[i])
+		if i%10 == 1 {
+			if got := l.pop(); got != want[0] {
+				t.Fatalf("pop after %d entries: not the oldest", i)
+			}
+			l.remove(want[0]) // does nothing
+			want = want[1:]
+		}
+	}
+	for i, e := range want {
+		if got := l.pop(); got != e {
+			t.Fatalf("entry %d of %d is another one", i, len(want))
+		}
+	}
+	if e := l.pop(); e != nil || l.count != 0 {
+		t.Errorf("an empty list has an entry, or counts %d", l.count)
+	}
+}
