@@ -1,0 +1,186 @@
+package wgnet
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"golang.zx2c4.com/wireguard/tun"
+
+	"minitcp/stack"
+)
+
+// Net is the program's end of a tunnel. After the Close of its device the errors of its methods wrap [net.ErrClosed].
+type Net struct {
+	stack    *stack.Stack
+	resolver *net.Resolver
+}
+
+// leastIPv6 is the smallest MTU in bytes of a link that carries IPv6 [RFC 8200 5].
+const leastIPv6 = 1280
+
+// dnsPort is the port of name servers.
+const dnsPort = 53
+
+// CreateNetTUN returns a Net with the local addresses given, and its device. Names are looked up at the DNS servers, through
+// the tunnel; without any, only addresses can be dialed. The MTU is the size in bytes of the largest packet in the tunnel. It
+// must be at least 576, and 1280 with an IPv6 address.
+//
+// The device must be closed, which ends the Net. WireGuard's device closes it.
+func CreateNetTUN(localAddresses, dnsServers []netip.Addr, mtu int) (tun.Device, *Net, error) {
+	var cfg stack.Config
+	for _, a := range localAddresses {
+		if !a.IsValid() {
+			return nil, nil, fmt.Errorf("wgnet: a local address is not valid")
+		}
+		a = a.Unmap().WithZone("")
+		if a.Is6() && mtu < leastIPv6 {
+			return nil, nil, fmt.Errorf("wgnet: an MTU of %d bytes is too small for the IPv6 address %v, which needs %d", mtu, a, leastIPv6)
+		}
+		cfg.Addresses = append(cfg.Addresses, netip.PrefixFrom(a, a.BitLen()))
+	}
+	var servers []netip.AddrPort
+	for _, a := range dnsServers {
+		if !a.IsValid() {
+			return nil, nil, fmt.Errorf("wgnet: the address of a DNS server is not valid")
+		}
+		servers = append(servers, netip.AddrPortFrom(a, dnsPort))
+	}
+	cfg.Nameservers = servers
+	d := newDevice(mtu)
+	s, err := stack.New(d, cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("wgnet: %w", err)
+	}
+	return newNetTUN(d, s), &Net{s, s.Resolver(servers...)}, nil
+}
+
+// Stack returns the stack, for what Net has no methods for: forwarders, handlers without goroutines, statistics.
+func (n *Net) Stack() *stack.Stack { return n.stack }
+
+// Dial is DialContext without a context.
+func (n *Net) Dial(network, address string) (net.Conn, error) {
+	return n.DialContext(context.Background(), network, address)
+}
+
+// DialContext connects to an address as [net.Dialer.DialContext] does. Besides the networks of [stack.Stack.DialContext],
+// there are "ping", "ping4" and "ping6", whose addresses have no port.
+func (n *Net) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	family, isPing := strings.CutPrefix(network, "ping")
+	if !isPing {
+		return n.stack.DialContext(ctx, network, address)
+	}
+	if family != "" && family != "4" && family != "6" {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
+	}
+	addresses, err := n.resolver.LookupNetIP(ctx, "ip"+family, address)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	var first error
+	for _, a := range addresses {
+		c, err := n.stack.DialPing(netip.Addr{}, a)
+		if err == nil {
+			return &PingConn{c}, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+// DialTCP is DialContextTCP without a context.
+func (n *Net) DialTCP(addr *net.TCPAddr) (*stack.Conn, error) {
+	return n.DialContextTCP(context.Background(), addr)
+}
+
+// DialTCPAddrPort is DialTCP.
+func (n *Net) DialTCPAddrPort(addr netip.AddrPort) (*stack.Conn, error) {
+	return n.DialContextTCPAddrPort(context.Background(), addr)
+}
+
+// DialContextTCP connects to a TCP address.
+func (n *Net) DialContextTCP(ctx context.Context, addr *net.TCPAddr) (*stack.Conn, error) {
+	return n.DialContextTCPAddrPort(ctx, tcpAddrPort(addr))
+}
+
+// DialContextTCPAddrPort is DialContextTCP.
+func (n *Net) DialContextTCPAddrPort(ctx context.Context, addr netip.AddrPort) (*stack.Conn, error) {
+	return n.stack.DialTCP(ctx, netip.AddrPort{}, addr)
+}
+
+// ListenTCP listens at a TCP address. Without an IP address it listens at all addresses of the Net, and with port 0 at a free
+// port.
+func (n *Net) ListenTCP(addr *net.TCPAddr) (*stack.Listener, error) {
+	return n.ListenTCPAddrPort(tcpAddrPort(addr))
+}
+
+// ListenTCPAddrPort is ListenTCP.
+func (n *Net) ListenTCPAddrPort(addr netip.AddrPort) (*stack.Listener, error) {
+	return n.stack.ListenTCP("tcp", listenAddress(addr))
+}
+
+// DialUDP returns a UDP socket that is connected to raddr. A local address of nil is chosen by the stack. If raddr is nil, it is
+// ListenUDP.
+func (n *Net) DialUDP(laddr, raddr *net.UDPAddr) (*stack.UDPConn, error) {
+	return n.DialUDPAddrPort(udpAddrPort(laddr), udpAddrPort(raddr))
+}
+
+// DialUDPAddrPort is DialUDP.
+func (n *Net) DialUDPAddrPort(laddr, raddr netip.AddrPort) (*stack.UDPConn, error) {
+	if !raddr.IsValid() && raddr.Port() == 0 {
+		return n.ListenUDPAddrPort(laddr)
+	}
+	return n.stack.DialUDP(laddr, raddr)
+}
+
+// ListenUDP returns a UDP socket for datagrams to a local address, with the conventions of ListenTCP.
+func (n *Net) ListenUDP(laddr *net.UDPAddr) (*stack.UDPConn, error) {
+	return n.ListenUDPAddrPort(udpAddrPort(laddr))
+}
+
+// ListenUDPAddrPort is ListenUDP.
+func (n *Net) ListenUDPAddrPort(laddr netip.AddrPort) (*stack.UDPConn, error) {
+	return n.stack.ListenUDP("udp", listenAddress(laddr))
+}
+
+// LookupHost is LookupContextHost without a context.
+func (n *Net) LookupHost(host string) ([]string, error) {
+	return n.LookupContextHost(context.Background(), host)
+}
+
+// LookupContextHost returns the addresses of a host, from the DNS servers of the Net.
+func (n *Net) LookupContextHost(ctx context.Context, host string) ([]string, error) {
+	return n.resolver.LookupHost(ctx, host)
+}
+
+func tcpAddrPort(a *net.TCPAddr) netip.AddrPort {
+	if a == nil {
+		return netip.AddrPort{}
+	}
+	return addrPort(a.IP, a.Port)
+}
+
+func udpAddrPort(a *net.UDPAddr) netip.AddrPort {
+	if a == nil {
+		return netip.AddrPort{}
+	}
+	return addrPort(a.IP, a.Port)
+}
+
+// addrPort returns an address without a zone. It is not valid if ip is nil.
+func addrPort(ip net.IP, port int) netip.AddrPort {
+	a, _ := netip.AddrFromSlice(ip)
+	return netip.AddrPortFrom(a.Unmap(), uint16(port))
+}
+
+// listenAddress returns addr as package net writes it: without an IP address if that is not valid.
+func listenAddress(addr netip.AddrPort) string {
+	if !addr.Addr().IsValid() {
+		return fmt.Sprintf(":%d", addr.Port())
+	}
+	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()).String()
+}
