@@ -50,8 +50,8 @@ type Conn struct {
 	softError   Error
 	control     CongestionControl
 	nagle       NagleMode
-	probes      uint8 // keep-alive probes sent since the peer was last heard
-	probeDue    bool  // one is to be sent
+	keepAliveProbes      uint8 // keep-alive probes sent since the peer was last heard
+	keepAliveDue    bool  // one is to be sent
 	resetDue    bool  // a RST is to be sent although the state is CLOSED already
 	resetAck    bool  // the RST carries an ACK
 	resetSeq    uint32
@@ -70,7 +70,7 @@ type active struct {
 	rate     deliveryRate
 	pacer    pacer
 	rounds   rounds
-	probe    tailProbe
+	tailProbe    tailProbe
 	recovery recovery
 	undo     undo
 	cc       cc.Controller // nil before ESTABLISHED

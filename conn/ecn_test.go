@@ -108,7 +108,7 @@ func TestECT(t *testing.T) {
 		t.Fatalf("note %v", o.last.Note)
 	}
 	o.in(segment{flags: ack, seq: 201, ack: 7002})
-	for !o.c.probeDue {
+	for !o.c.keepAliveDue {
 		next()
 	}
 	unmarkable("a keep-alive probe")

@@ -208,7 +208,7 @@ func (e *Embryo) Transmit(now Time, _ int, out *Outgoing) bool {
 		if !e.held.probeDue {
 			return false
 		}
-		e.probe(out)
+		e.transmitHoldProbe(out)
 		return true
 	case e.synAckDue:
 		e.synAckDue, e.ackDue = false, false

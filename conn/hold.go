@@ -22,8 +22,8 @@ const (
 	// patienceFactor is the number of intervals between SYNs after which the peer has given up. It doubles its timeout with
 	// each retransmission, one of which may be lost.
 	patienceFactor = 7
-	// probeInterval is the time between two probes of the peer.
-	probeInterval = 700 * time.Millisecond
+	// holdProbeInterval is the time between two probes of the peer.
+	holdProbeInterval = 700 * time.Millisecond
 )
 
 // Hold makes the Embryo wait for a decision before it answers the SYN: Release answers it. The driver drops the Embryo to
@@ -34,7 +34,7 @@ const (
 // connection. To notice the last, it is sent a segment without flags every 700 ms. A peer in SYN-SENT ignores such a segment
 // [RFC 9293 3.10.7.3], while one that has no connection answers with a RST [RFC 9293 3.10.7.1].
 func (e *Embryo) Hold(now Time) {
-	e.held = &hold{syn: now, probeAt: now.Add(probeInterval)}
+	e.held = &hold{syn: now, probeAt: now.Add(holdProbeInterval)}
 	e.synAckDue = false
 	e.deadline, e.giveUp = e.held.probeAt, now.Add(leastPatience)
 }
@@ -56,7 +56,7 @@ func (e *Embryo) advanceHeld(now Time) {
 		e.end()
 	case now >= e.held.probeAt:
 		e.held.probeDue = true
-		e.held.probeAt = now.Add(probeInterval)
+		e.held.probeAt = now.Add(holdProbeInterval)
 		e.deadline = e.held.probeAt
 	}
 }
@@ -90,8 +90,8 @@ func (e *Embryo) receiveHeld(now Time, s *Segment) Verdict {
 	return VerdictDuplicate
 }
 
-// probe builds the segment that a peer without the connection answers.
-func (e *Embryo) probe(out *Outgoing) {
+// transmitHoldProbe builds the segment that a peer without the connection answers.
+func (e *Embryo) transmitHoldProbe(out *Outgoing) {
 	e.held.probeDue = false
 	out.reset(0)
 	out.TCP.Seq = e.open.ISS

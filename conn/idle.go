@@ -65,7 +65,7 @@ func (c *Conn) hibernate(now Time) {
 // quiescent reports whether nothing is in flight, unsent, unread or out of order, and no timer runs but that of keep-alive.
 func (c *Conn) quiescent() bool {
 	s, r, a := &c.snd, &c.rcv, c.active
-	if s.una != s.max || s.nxt != s.max || s.end() != s.max || s.probe || s.force || s.more {
+	if s.una != s.max || s.nxt != s.max || s.end() != s.max || s.windowProbe || s.force || s.more {
 		return false
 	}
 	if r.buf.Readable() > 0 || len(r.buf.OutOfOrder()) > 0 || r.acked != r.nxt() || r.urgent > r.buf.Start() ||
@@ -77,7 +77,7 @@ func (c *Conn) quiescent() bool {
 	default:
 		return false
 	}
-	if c.orphan || a.probe != (tailProbe{}) || a.recovery.phase != noRecovery || a.recovery.reducing || c.timeouts > 0 {
+	if c.orphan || a.tailProbe != (tailProbe{}) || a.recovery.phase != noRecovery || a.recovery.reducing || c.timeouts > 0 {
 		return false
 	}
 	t := a.timer

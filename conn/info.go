@@ -101,7 +101,7 @@ type Info struct {
 	Busy, WindowLimited, BufferLimited time.Duration
 
 	ConsecutiveTimeouts int // of the same segment (retransmits)
-	Probing             int // probes that were not answered yet (probes)
+	KeepAliveProbes             int // probes that were not answered yet (probes)
 
 	SoftError error // what ICMP last said, nil: nothing (SHLD-25)
 
@@ -142,7 +142,7 @@ func (c *Conn) Info(now Time) Info {
 		SendScale:           c.snd.scale,
 		ReceiveScale:        c.rcv.scale,
 		ConsecutiveTimeouts: int(c.timeouts),
-		Probing:             int(c.probes),
+		KeepAliveProbes:             int(c.keepAliveProbes),
 		Delivered:           c.delivery.octets,
 		DeliveryRate:        int64(c.delivery.rate),
 		DeliveryLimited:     c.delivery.limited,

@@ -26,25 +26,25 @@ func (c *Conn) keepAliveTimeout(now Time) {
 	switch {
 	case !c.keepAlive.Enable, c.state == TimeWait:
 		c.keepAliveTimer = Never
-	case c.snd.una < c.snd.max, c.probes == 0 && idle < c.keepAlive.Idle:
+	case c.snd.una < c.snd.max, c.keepAliveProbes == 0 && idle < c.keepAlive.Idle:
 		// Data in flight is its own question (MUST-26).
 		c.keepAliveTimer = now.Add(max(c.keepAlive.Idle-idle, c.keepAlive.Interval))
-		if c.probes == 0 && idle < c.keepAlive.Idle {
+		if c.keepAliveProbes == 0 && idle < c.keepAlive.Idle {
 			c.keepAliveTimer = c.heard.Add(c.keepAlive.Idle)
 		}
-	case int(c.probes) >= c.keepAlive.Count, c.probes > 0 && c.userLimit > 0 && idle >= c.keepAlive.Idle+c.userLimit:
+	case int(c.keepAliveProbes) >= c.keepAlive.Count, c.keepAliveProbes > 0 && c.userLimit > 0 && idle >= c.keepAlive.Idle+c.userLimit:
 		c.abort(c.timeoutError()) // the peer may be back without memory of us: the RST says so (RFC 9293 3.8.4)
 	default:
-		c.probes++
-		c.probeDue = true
+		c.keepAliveProbes++
+		c.keepAliveDue = true
 		c.keepAliveTimer = now.Add(c.keepAlive.Interval)
 	}
 }
 
-// keepAliveDue reports, once, that a probe is to be sent.
-func (c *Conn) keepAliveDue() bool {
-	due := c.probeDue
-	c.probeDue = false
+// takeKeepAlive reports, once, that a probe is to be sent.
+func (c *Conn) takeKeepAlive() bool {
+	due := c.keepAliveDue
+	c.keepAliveDue = false
 	return due
 }
 

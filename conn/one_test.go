@@ -137,7 +137,7 @@ func (o *one) wait(d time.Duration) {
 		if o.now == end {
 			break
 		}
-		if o.c.active != nil && (o.c.ack.due || o.c.snd.probe || o.c.probeDue || o.c.resetDue || o.c.timeouts > 0) {
+		if o.c.active != nil && (o.c.ack.due || o.c.snd.windowProbe || o.c.keepAliveDue || o.c.resetDue || o.c.timeouts > 0) {
 			break // the test says what must be sent before more time passes
 		}
 	}

@@ -18,7 +18,7 @@ func (c *Conn) persistTimeout(now Time) {
 	c.leaveRecovery()
 	c.snd.nxt = c.snd.una
 	if c.snd.windowClosed() {
-		c.snd.probe = true
+		c.snd.windowProbe = true
 	} else {
 		c.snd.force = true
 	}
@@ -35,7 +35,7 @@ func (c *Conn) windowAnswered(now Time, wasClosed bool) {
 	if !c.snd.windowClosed() {
 		if wasClosed {
 			c.rtt.backoff = 0
-			c.snd.probe = false
+			c.snd.windowProbe = false
 			c.restartRetransmit(now)
 		}
 		return

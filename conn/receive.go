@@ -38,7 +38,7 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 		}
 	}
 	c.heard = now
-	c.probes = 0
+	c.keepAliveProbes = 0
 	n := uint64(segments(len(s.Data), s.SegmentSize))
 	c.stats.SegmentsReceived += n
 	if len(s.Data) > 0 {
@@ -152,7 +152,7 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	before, wasClosed := c.snd.window, c.snd.windowClosed()
 	c.updateSendWindow(at, ack, &s.TCP)
-	if c.snd.una < c.snd.max || ack > c.snd.una || s.TCP.Options.SACKCount > 0 || c.active != nil && c.active.probe.end != 0 {
+	if c.snd.una < c.snd.max || ack > c.snd.una || s.TCP.Options.SACKCount > 0 || c.active != nil && c.active.tailProbe.end != 0 {
 		c.resume()
 		c.takeACK(now, ack, s, before)
 	}

@@ -41,7 +41,7 @@ type frto uint8
 const (
 	frtoOff    frto = iota
 	frtoFirst       // step 2: only the first segment is sent again; its ACK is awaited
-	frtoProbes      // step 3: new data is sent; its ACK decides
+	frtoNewData      // step 3: new data is sent; its ACK decides
 )
 
 // duplicateThreshold is how many duplicate ACKs, or segments' worth of SACKs, make a loss (RFC 5681 3.2, RFC 6675 2).
@@ -81,7 +81,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	} else {
 		c.detectLossByDuplicates(now, s, ack, windowBefore, &a)
 	}
-	c.probeAnswered(now, s, &a)
+	c.tailProbeAnswered(now, s, &a)
 	c.episode(now, s, &a)
 	ece := c.takeECE(now, ack, &s.TCP, flight, &a)
 	if a.octets > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.reordered) && c.mayGrow(ece)) {
@@ -94,7 +94,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	if a.advanced {
 		c.tuneSend()
 		c.restartRetransmit(now)
-		c.armProbe(now)
+		c.armTailProbe(now)
 	}
 }
 
@@ -211,7 +211,7 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 	r.end = c.snd.max
 	c.beginUndo()
 	c.startTimestamp(now)
-	c.active.probe = tailProbe{}
+	c.active.tailProbe = tailProbe{}
 	c.active.timer.tailProbe = Never
 	if r.reducing && c.active.sent.losses[0].start < r.marked {
 		c.active.undo.congested = true // the window is coming down already, for a mark of the same round trip
@@ -255,8 +255,8 @@ func (c *Conn) leaveRecovery() {
 func (c *Conn) detectSpuriousTimeout(a *arrival) {
 	switch r := &c.active.recovery; {
 	case r.frto == frtoFirst && a.advanced:
-		r.frto, r.fresh = frtoProbes, frtoSegments
-	case r.frto == frtoProbes:
+		r.frto, r.fresh = frtoNewData, frtoSegments
+	case r.frto == frtoNewData:
 		r.fresh = 0
 	}
 }
@@ -291,7 +291,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	c.startTimestamp(now)
 	reduced := r.phase == fastRecovery // for what it did not repair
 	patience := c.active.rack.rtt + c.reorderWindow()
-	c.active.probe = tailProbe{}
+	c.active.tailProbe = tailProbe{}
 	c.active.timer.tailProbe, c.active.timer.reorder = Never, Never
 	c.active.timer.slow = Never
 	r.phase = timeoutRecovery

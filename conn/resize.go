@@ -24,7 +24,7 @@ func (c *Conn) resize(now Time, largest int) {
 	r.reducing = false
 	c.active.undo = undo{again: c.active.undo.again[:0]}
 	c.startTimestamp(now)
-	c.active.probe = tailProbe{}
+	c.active.tailProbe = tailProbe{}
 	c.active.timer.tailProbe = Never
 }
 

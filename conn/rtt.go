@@ -13,7 +13,7 @@ type rttEstimator struct {
 	backoff      uint8         // how often the timeout has been doubled since the last progress
 
 	synLost bool // the SYN was lost, and nothing has been measured since the handshake
-	probed  bool // nothing has been measured since a probe for a lost tail
+	tailProbed  bool // nothing has been measured since a probe for a lost tail
 }
 
 // timing is the measurement of one segment's round trip. The ACK that covers byte end-1 ends it. A retransmission of that
@@ -51,7 +51,7 @@ func (t *timing) cancel(now Time) { t.end, t.again = 0, now }
 // the timeout may be shorter than the path is long (the other half of Karn's algorithm).
 func (r *rttEstimator) sample(d time.Duration) {
 	d = max(d, 1)
-	r.backoff, r.probed = 0, false
+	r.backoff, r.tailProbed = 0, false
 	if r.minimum == 0 || d < r.minimum {
 		r.minimum = d
 	}

@@ -5,7 +5,7 @@ type sendVerdict uint8
 
 const (
 	sendData       sendVerdict = iota // that many octets, and the FIN if it is next
-	sendProbe                         // one octet, or the FIN, into a closed window
+	sendWindowProbe                         // one octet, or the FIN, into a closed window
 	sendNothing                       // wait for an ACK or for the application
 	sendWhenWindow                    // wait for the peer's window
 	sendWhenPaced                     // wait for the pacer
@@ -18,8 +18,8 @@ func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 	s := &c.snd
 	waiting := int64(s.buf.End() - s.nxt) // data not sent
 	room := int64(s.edge - s.nxt)         // what the peer's window leaves
-	if s.probe && room <= 0 {
-		return 0, sendProbe
+	if s.windowProbe && room <= 0 {
+		return 0, sendWindowProbe
 	}
 	if waiting <= 0 { // only the FIN is left
 		if room <= 0 {

@@ -14,13 +14,13 @@ type tailProbe struct {
 	due    bool       // Transmit is to send it
 }
 
-// armProbe starts the timer for a probe, if there is something it could find out, the one before has been answered, and a
+// armTailProbe starts the timer for a probe, if there is something it could find out, the one before has been answered, and a
 // round trip has been measured since (RFC 8985 7.2, 7.3).
-func (c *Conn) armProbe(now Time) {
+func (c *Conn) armTailProbe(now Time) {
 	c.active.timer.tailProbe = Never
 	q := &c.active.sent
-	if !c.sack || c.active.recovery.phase != noRecovery || c.active.probe.end != 0 || q.flying == 0 || q.sacked > 0 ||
-		c.rtt.backoff > 0 || c.rtt.probed || c.active.timer.retransmit == Never || !c.state.synchronized() {
+	if !c.sack || c.active.recovery.phase != noRecovery || c.active.tailProbe.end != 0 || q.flying == 0 || q.sacked > 0 ||
+		c.rtt.backoff > 0 || c.rtt.tailProbed || c.active.timer.retransmit == Never || !c.state.synchronized() {
 		return
 	}
 	wait := time.Second
@@ -40,17 +40,17 @@ const scheduling = 5 * time.Millisecond
 // maxPeerDelay is how long the peer may keep back the ACK of a single segment (TLP.max_ack_delay).
 const maxPeerDelay = 200 * time.Millisecond
 
-// probeTimeout makes Transmit send the probe, and gives it its own time to be answered (RFC 8985 7.3).
-func (c *Conn) probeTimeout(now Time) {
+// tailProbeTimeout makes Transmit send the probe, and gives it its own time to be answered (RFC 8985 7.3).
+func (c *Conn) tailProbeTimeout(now Time) {
 	c.active.timer.tailProbe = Never
-	c.active.probe.due = true
+	c.active.tailProbe.due = true
 	c.active.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
 }
 
-// probeAnswered takes an ACK while a probe is out, and ends its episode when it is known whether it was needed
+// tailProbeAnswered takes an ACK while a probe is out, and ends its episode when it is known whether it was needed
 // (RFC 8985 7.4).
-func (c *Conn) probeAnswered(now Time, s *Segment, a *arrival) {
-	p := &c.active.probe
+func (c *Conn) tailProbeAnswered(now Time, s *Segment, a *arrival) {
+	p := &c.active.tailProbe
 	switch {
 	case p.end == 0 || c.snd.una < p.end && a.repeated == 0:
 		return
@@ -67,5 +67,5 @@ func (c *Conn) probeAnswered(now Time, s *Segment, a *arrival) {
 	case a.advanced || s.TCP.Options.SACKCount > 0:
 		return // the other copy may still be on its way
 	}
-	c.active.probe = tailProbe{}
+	c.active.tailProbe = tailProbe{}
 }

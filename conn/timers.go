@@ -74,7 +74,7 @@ func (c *Conn) expire(now Time) {
 		c.reorderTimeout(now)
 	}
 	if now >= c.active.timer.tailProbe {
-		c.probeTimeout(now)
+		c.tailProbeTimeout(now)
 	}
 	if now >= c.active.timer.retransmit {
 		c.active.timer.retransmit = Never

@@ -46,7 +46,7 @@ func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 		}
 		c.resume()
 	}
-	if c.active.probe.due && c.transmitProbe(now, out) { // RFC 8985 7.3
+	if c.active.tailProbe.due && c.transmitTailProbe(now, out) { // RFC 8985 7.3
 		return true
 	}
 	if c.active.recovery.fresh > 0 && c.transmitFresh(now, limit, out) { // F-RTO: new data before lost data (RFC 5682 2.1)
@@ -196,21 +196,21 @@ func (c *Conn) retransmitFIN(now Time) {
 	}
 }
 
-// transmitProbe sends the probe for a lost tail: something new if the peer's window lets it, though congestion control
+// transmitTailProbe sends the probe for a lost tail: something new if the peer's window lets it, though congestion control
 // would not, or else the last segment again (RFC 8985 7.3).
-func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
+func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 	q, s := &c.active.sent, &c.snd
-	c.active.probe.due = false
+	c.active.tailProbe.due = false
 	if q.empty() || s.windowClosed() {
 		return false
 	}
-	c.rtt.probed = true
+	c.rtt.tailProbed = true
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
 	out.Note = NoteTailProbe
 	if n := min(int(s.buf.End()-s.nxt), size); n > 0 && s.nxt+seq.Offset(n) <= s.edge {
 		c.transmitNext(now, out, n, size)
-		c.active.probe.end, c.active.probe.repeat = s.nxt, false
+		c.active.tailProbe.end, c.active.tailProbe.repeat = s.nxt, false
 		c.active.timer.tailProbe = Never // sending it has armed another, which is for when this one is answered
 		return true
 	}
@@ -229,14 +229,14 @@ func (c *Conn) transmitProbe(now Time, out *Outgoing) bool {
 	n := q.list[i].size()
 	c.emit(out, start, int(min(n, int64(s.buf.End()-start))))
 	c.resend(now, i, n, size)
-	c.active.probe.end, c.active.probe.repeat = s.nxt, true
+	c.active.tailProbe.end, c.active.tailProbe.repeat = s.nxt, true
 	return true
 }
 
 // transmitNew sends what comes next at SND.NXT: new data, data again after a timeout, a FIN, or a probe.
 func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
-	if s.nxt >= s.end() && !s.probe {
+	if s.nxt >= s.end() && !s.windowProbe {
 		c.active.pacer.held = c.active.pacer.held && c.active.sent.lost > 0
 		c.active.chrono.window = false
 		return false
@@ -270,8 +270,8 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 			c.armRetransmit(now) // as persist timer
 		}
 		return false
-	case sendProbe:
-		s.probe = false
+	case sendWindowProbe:
+		s.windowProbe = false
 		n = min(1, int(s.buf.End()-s.nxt))
 		c.emitAt(out, s.nxt, n)
 		out.Note = NoteWindowProbe
@@ -315,7 +315,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	c.active.pacer.sent(int64(n), c.pacingRate())
 	c.active.recovery.fresh = max(0, c.active.recovery.fresh-segments(n, size))
 	c.armRetransmit(now)
-	c.armProbe(now)
+	c.armTailProbe(now)
 }
 
 // roomBeside is how many data octets fit into one segment next to out's options (MUST-16).
@@ -373,7 +373,7 @@ func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
 		out.Note = c.ack.note
 		c.announce(out)
 		return true
-	case c.keepAliveDue():
+	case c.takeKeepAlive():
 		// An old sequence number and no data: anything alive answers with an ACK (RFC 9293 3.8.4, SHLD-12).
 		c.header(now, out, 0, c.snd.una-1)
 		out.Note = NoteKeepAlive

@@ -70,7 +70,7 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 		return true
 	case c.active.recovery.phase == timeoutRecovery && a.unlost:
 		// Unless it is all acknowledged at once: then it tells nothing (RFC 5682 2.1, step 2).
-		return c.snd.una < c.active.recovery.end || c.active.recovery.frto == frtoProbes
+		return c.snd.una < c.active.recovery.end || c.active.recovery.frto == frtoNewData
 	}
 	return false
 }

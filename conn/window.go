@@ -35,7 +35,7 @@ type sendSpace struct {
 	finQueued bool // the application wants no more sent after buf
 	blocked   bool // the congestion window, and nothing else, held Transmit back since the last ACK
 	force     bool // the override timer ran out: send a small segment anyway (RFC 9293 3.8.6.2.1)
-	probe     bool // the persist timer ran out: probe the closed window
+	windowProbe     bool // the persist timer ran out: probe the closed window
 
 	una seq.Offset // oldest unacknowledged octet
 	nxt seq.Offset // next octet to send

@@ -150,7 +150,7 @@ var variables = []struct {
 	{"tcpi_state", nil}, // see valueOf
 	{"tcpi_ca_state", func(i *conn.Info) int64 { return int64(i.CAState) }},
 	{"tcpi_retransmits", func(i *conn.Info) int64 { return int64(i.ConsecutiveTimeouts) }},
-	{"tcpi_probes", func(i *conn.Info) int64 { return int64(i.Probing) }},
+	{"tcpi_probes", func(i *conn.Info) int64 { return int64(i.KeepAliveProbes) }},
 	{"tcpi_backoff", func(i *conn.Info) int64 { return int64(i.Backoff) }},
 	{"tcpi_options", infoOptions},
 	{"tcpi_snd_wscale", func(i *conn.Info) int64 { return int64(i.SendScale) }},
