@@ -7,7 +7,7 @@ import (
 )
 
 // Config holds TCP's settings. One Config may serve many connections; they only read it. The zero value of every field
-// means its default. [Config.WithDefaults] puts the defaults in. [Dial] and [NewEmbryo] call it on a copy of a Config that does
+// means its default. [Config.WithDefaults] puts the defaults in. [Dial] and [NewHandshake] call it on a copy of a Config that does
 // not come from it, one for each connection.
 type Config struct {
 	// ReceiveBuffer is the most octets held for an application that does not read, and so the largest receive window, in

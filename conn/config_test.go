@@ -16,7 +16,7 @@ func TestConfigWithoutDefaults(t *testing.T) {
 		if !c.Transmit(1e9, 1, &out) || out.TCP.Window != 65535 || c.Deadline() != 2e9 {
 			t.Errorf("the SYN has a window of %d, and is sent again at %v", out.TCP.Window, c.Deadline())
 		}
-		e := NewEmbryo(1e9, cfg, testOpen(), &syn)
+		e := NewHandshake(1e9, cfg, testOpen(), &syn)
 		if !e.Transmit(1e9, 1, &out) || out.TCP.Window != 65535 || e.Deadline() != 2e9 {
 			t.Errorf("the SYN-ACK has a window of %d, and is sent again at %v", out.TCP.Window, e.Deadline())
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // Conn is one TCP connection from the moment it has a state of its own: SYN-SENT of an active OPEN, or SYN-RECEIVED
-// when an [Embryo]'s handshake completes. It is data and functions; whoever drives it brings the clock, the lock and
+// when an [Handshake]'s handshake completes. It is data and functions; whoever drives it brings the clock, the lock and
 // the network. See the package comment for the contract.
 //
 // The fields outside active hold for the life of the connection.

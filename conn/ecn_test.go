@@ -502,7 +502,7 @@ func TestECEFlood(t *testing.T) {
 // (RFC 3168 6.1.2).
 func TestMarkOfASingleSegment(t *testing.T) {
 	o := dialOne(t, Config{ECN: ECNPassive, CongestionControl: Reno})
-	e := NewEmbryo(o.now, &o.cfg, testOpen(), &wire.TCP{Flags: syn | ece | cwr, Seq: testIRS, Window: 65535, Options: wire.Options{MSS: 1000}})
+	e := NewHandshake(o.now, &o.cfg, testOpen(), &wire.TCP{Flags: syn | ece | cwr, Seq: testIRS, Window: 65535, Options: wire.Options{MSS: 1000}})
 	e.Transmit(o.now, 1, &o.last)
 	o.now = e.Deadline()
 	e.Advance(o.now) // the SYN-ACK was lost: the window begins at one segment

@@ -33,7 +33,7 @@ func TestECNHandshake(t *testing.T) {
 				t.Errorf("%s: after the SYN-ACK ECN is %v", name, got)
 			}
 
-			e := NewEmbryo(1e9, &cfg, testOpen(), &wire.TCP{Flags: syn | bits, Seq: testIRS, Window: 9000})
+			e := NewHandshake(1e9, &cfg, testOpen(), &wire.TCP{Flags: syn | bits, Seq: testIRS, Window: 9000})
 			agrees := mode != ECNDisabled && bits == ece|cwr
 			for range 2 { // also when it is sent again
 				e.Transmit(1e9, 1, &out)
@@ -75,7 +75,7 @@ func TestECNFallback(t *testing.T) {
 // The same from the other side: a peer that asks a second time without ECN gets an answer without.
 func TestECNFallbackOfThePeer(t *testing.T) {
 	cfg := plain(Config{}).WithDefaults()
-	e := NewEmbryo(1e9, &cfg, testOpen(), &wire.TCP{Flags: syn | ece | cwr, Seq: testIRS, Window: 9000})
+	e := NewHandshake(1e9, &cfg, testOpen(), &wire.TCP{Flags: syn | ece | cwr, Seq: testIRS, Window: 9000})
 	var out Outgoing
 	for _, want := range []wire.Flags{syn | ack | ece, syn | ack, syn | ack} {
 		if e.Transmit(2e9, 1, &out); out.TCP.Flags != want {

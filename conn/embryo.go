@@ -6,16 +6,16 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Embryo is a connection in SYN-RECEIVED of a passive OPEN: it has answered a SYN and waits for the ACK. It is small,
+// Handshake is a connection in SYN-RECEIVED of a passive OPEN: it has answered a SYN and waits for the ACK. It is small,
 // for anybody can make a listener hold many of them. When it is dropped the listener is simply back in LISTEN (MUST-11).
-type Embryo struct {
+type Handshake struct {
 	cfg   *Config
 	open  Open
 	path  path
-	state EmbryoState
+	state HandshakeState
 
 	irs         uint32
-	window      uint16 // the peer's, from its SYN
+	peerWindow      uint16 // the peer's, from its SYN
 	sendScale   uint8
 	scale       uint8 // ours; 0 when scaling was not agreed on
 	scaled      bool
@@ -38,29 +38,29 @@ type Embryo struct {
 	held      *hold // nil unless it waits for a decision
 }
 
-// EmbryoState says what the driver must do with an Embryo.
-type EmbryoState uint8
+// HandshakeState says what the driver must do with an Embryo.
+type HandshakeState uint8
 
 const (
-	// EmbryoWaiting: keep it, transmit, mind its deadline.
-	EmbryoWaiting EmbryoState = iota
-	// EmbryoReady: the segment just received completes the handshake. Call Establish and give it that segment, or, if
+	// HandshakeWaiting: keep it, transmit, mind its deadline.
+	HandshakeWaiting HandshakeState = iota
+	// HandshakeReady: the segment just received completes the handshake. Call Establish and give it that segment, or, if
 	// there is no room for another connection, do nothing: the Embryo waits for the next one, as if this had been lost.
-	EmbryoReady
-	// EmbryoDead: forget it, after transmitting.
-	EmbryoDead
+	HandshakeReady
+	// HandshakeDead: forget it, after transmitting.
+	HandshakeDead
 )
 
-var embryoStateNames = [...]string{EmbryoWaiting: "waiting", EmbryoReady: "ready", EmbryoDead: "dead"}
+var handshakeStateNames = [...]string{HandshakeWaiting: "waiting", HandshakeReady: "ready", HandshakeDead: "dead"}
 
 // String returns "waiting", "ready" or "dead".
-func (s EmbryoState) String() string { return nameOf(embryoStateNames[:], s) }
+func (s HandshakeState) String() string { return nameOf(handshakeStateNames[:], s) }
 
-// NewEmbryo answers a SYN that reached a listener (RFC 9293 3.10.7.2). Data in the SYN is left for the peer to send
+// NewHandshake answers a SYN that reached a listener (RFC 9293 3.10.7.2). Data in the SYN is left for the peer to send
 // again: it has not been shown yet that the peer is where it says it is.
-func NewEmbryo(now Time, cfg *Config, o Open, syn *wire.TCP) *Embryo {
+func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 	cfg = cfg.completed()
-	e := &Embryo{cfg: cfg, open: o, path: newPath(o), irs: syn.Seq, window: syn.Window, synAckDue: true}
+	e := &Handshake{cfg: cfg, open: o, path: newPath(o), irs: syn.Seq, peerWindow: syn.Window, synAckDue: true}
 	e.path.setPeerMSS(syn.Options.MSS)
 	if cfg.WindowScale == Enabled && syn.Options.HasWindowScale {
 		e.scaled = true
@@ -78,17 +78,17 @@ func NewEmbryo(now Time, cfg *Config, o Open, syn *wire.TCP) *Embryo {
 }
 
 // State says what to do with it.
-func (e *Embryo) State() EmbryoState { return e.state }
+func (e *Handshake) State() HandshakeState { return e.state }
 
 // ISS and IRS are the two initial sequence numbers.
-func (e *Embryo) ISS() uint32 { return e.open.ISS }
-func (e *Embryo) IRS() uint32 { return e.irs }
+func (e *Handshake) ISS() uint32 { return e.open.ISS }
+func (e *Handshake) IRS() uint32 { return e.irs }
 
 // Deadline is when Advance must be called at the latest.
-func (e *Embryo) Deadline() Time { return min(e.deadline, e.giveUp) }
+func (e *Handshake) Deadline() Time { return min(e.deadline, e.giveUp) }
 
 // Advance sends the SYN-ACK again, or gives up (MUST-22, MUST-23).
-func (e *Embryo) Advance(now Time) {
+func (e *Handshake) Advance(now Time) {
 	switch {
 	case e.held != nil:
 		e.advanceHeld(now)
@@ -102,14 +102,14 @@ func (e *Embryo) Advance(now Time) {
 }
 
 // Receive takes a segment from the peer (RFC 9293 3.10.7.4 for SYN-RECEIVED).
-func (e *Embryo) Receive(now Time, s *Segment) Verdict {
-	if e.state == EmbryoDead {
+func (e *Handshake) Receive(now Time, s *Segment) Verdict {
+	if e.state == HandshakeDead {
 		return VerdictIgnored
 	}
 	if e.held != nil {
 		return e.receiveHeld(now, s)
 	}
-	e.state = EmbryoWaiting // whatever an earlier segment made it
+	e.state = HandshakeWaiting // whatever an earlier segment made it
 	at := seq.Unwrap(e.irs, 1, s.TCP.Seq)
 	f := s.TCP.Flags
 	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
@@ -136,13 +136,13 @@ func (e *Embryo) Receive(now Time, s *Segment) Verdict {
 		e.resetDue, e.resetSeq = true, s.TCP.Ack
 		return VerdictBadACK
 	}
-	e.state = EmbryoReady
+	e.state = HandshakeReady
 	return VerdictAccepted
 }
 
 // check is the first step: the timestamp and the sequence number must be acceptable. As in [Conn.checkTimestamp], a segment
 // without timestamps is.
-func (e *Embryo) check(now Time, s *Segment, at seq.Offset) Verdict {
+func (e *Handshake) check(now Time, s *Segment, at seq.Offset) Verdict {
 	reset := s.TCP.Flags.Has(wire.RST)
 	if o := &s.TCP.Options; e.timestamps && o.HasTimestamps && !reset && seq.Less(o.TSVal, e.tsRecent) {
 		e.ackDue = e.challenge.allow(now)
@@ -158,7 +158,7 @@ func (e *Embryo) check(now Time, s *Segment, at seq.Offset) Verdict {
 }
 
 // receiveReset is the second step: a RST at exactly RCV.NXT returns the listener to LISTEN (RFC 5961 3.2).
-func (e *Embryo) receiveReset(now Time, at seq.Offset) Verdict {
+func (e *Handshake) receiveReset(now Time, at seq.Offset) Verdict {
 	if at != 1 {
 		e.ackDue = e.challenge.allow(now)
 		return VerdictChallenged
@@ -168,15 +168,15 @@ func (e *Embryo) receiveReset(now Time, at seq.Offset) Verdict {
 }
 
 // Establish makes the connection, in SYN-RECEIVED; give it the segment that made the Embryo ready.
-func (e *Embryo) Establish(now Time) *Conn {
+func (e *Handshake) Establish(now Time) *Conn {
 	c := newConn(now, e.cfg, e.open)
 	c.setState(SynReceived)
 	c.path = e.path
 	c.snd.nxt, c.snd.max = 1, 1
 	c.snd.scale, c.rcv.scale = e.sendScale, e.scale
-	c.snd.window = int64(e.window)
+	c.snd.window = int64(e.peerWindow)
 	c.snd.largest = c.snd.window
-	c.snd.edge = 1 + seq.Offset(e.window)
+	c.snd.edge = 1 + seq.Offset(e.peerWindow)
 	c.rcv.irs = e.irs
 	c.rcv.buf = buffer.ReceiveAt(1)
 	c.rcv.edge = 1 + seq.Offset(synWindow(e.cfg))
@@ -195,14 +195,14 @@ func (e *Embryo) Establish(now Time) *Conn {
 }
 
 // Transmit builds the next segment: see [Conn.Transmit].
-func (e *Embryo) Transmit(now Time, _ int, out *Outgoing) bool {
+func (e *Handshake) Transmit(now Time, _ int, out *Outgoing) bool {
 	switch {
 	case e.resetDue:
 		e.resetDue = false
 		out.reset(wire.RST)
 		out.TCP.Seq = e.resetSeq
 		return true
-	case e.state == EmbryoDead:
+	case e.state == HandshakeDead:
 		return false
 	case e.held != nil:
 		if !e.held.probeDue {
@@ -226,7 +226,7 @@ func (e *Embryo) Transmit(now Time, _ int, out *Outgoing) bool {
 	return false
 }
 
-func (e *Embryo) synAck(now Time, out *Outgoing) {
+func (e *Handshake) synAck(now Time, out *Outgoing) {
 	out.reset(e.ecn.offer(wire.SYN|wire.ACK, e.cfg.ECN, false))
 	out.TCP.Seq, out.TCP.Ack = e.open.ISS, e.irs+1
 	out.TCP.Window = uint16(synWindow(e.cfg))
@@ -244,7 +244,7 @@ func (e *Embryo) synAck(now Time, out *Outgoing) {
 	e.deadline = now.Add(rtt.timeout(e.cfg))
 }
 
-func (e *Embryo) stamp(now Time, o *wire.Options) {
+func (e *Handshake) stamp(now Time, o *wire.Options) {
 	if e.timestamps {
 		o.HasTimestamps, o.TSVal, o.TSEcr = true, timestampClock(now, e.open.TSOffset), e.tsRecent
 	}

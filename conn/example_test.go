@@ -36,7 +36,7 @@ func Example() {
 
 	client := conn.Dial(now, &cfg, open)
 	syn := drain(now, client)[0]
-	embryo := conn.NewEmbryo(now, &cfg, open, &syn.TCP) // after conn.ReceiveListen has returned ListenOpen
+	embryo := conn.NewHandshake(now, &cfg, open, &syn.TCP) // after conn.ReceiveListen has returned ListenOpen
 	var server *conn.Conn
 
 	toClient, toServer := drain(now, embryo), []conn.Segment(nil)
@@ -56,7 +56,7 @@ func Example() {
 		}
 		toClient = nil
 		for _, s := range toServer {
-			if server == nil && embryo.Receive(now, &s) == conn.VerdictAccepted && embryo.State() == conn.EmbryoReady {
+			if server == nil && embryo.Receive(now, &s) == conn.VerdictAccepted && embryo.State() == conn.HandshakeReady {
 				server = embryo.Establish(now)
 			}
 			if server != nil {

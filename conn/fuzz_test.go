@@ -108,7 +108,7 @@ type play struct {
 	pages conntest.Pages
 	limit int
 
-	embryo  *conn.Embryo
+	embryo  *conn.Handshake
 	c       *conn.Conn
 	remnant *conn.Remnant
 	monitor conntest.Monitor
@@ -152,7 +152,7 @@ func newPlay(t *testing.T, in []byte) *play {
 	} else {
 		s := p.segment(wire.SYN|wire.Flags(mode>>3&1)*(wire.ECE|wire.CWR), 0, 0, 0)
 		p.monitor.Received(s)
-		p.embryo = conn.NewEmbryo(p.now, &p.cfg, p.open, &s.TCP)
+		p.embryo = conn.NewHandshake(p.now, &p.cfg, p.open, &s.TCP)
 	}
 	p.settle()
 	return p
@@ -187,7 +187,7 @@ func (p *play) run() {
 }
 
 func (p *play) over() bool {
-	return p.c != nil && p.c.State() == conn.Closed && !p.unsettled || p.embryo != nil && p.embryo.State() == conn.EmbryoDead
+	return p.c != nil && p.c.State() == conn.Closed && !p.unsettled || p.embryo != nil && p.embryo.State() == conn.HandshakeDead
 }
 
 // near turns an octet into a distance: small ones to both sides, a few large.
@@ -336,7 +336,7 @@ func (p *play) receive(s *conn.Segment) {
 		}
 		p.in = nil
 	}
-	if p.c == nil && p.embryo.State() == conn.EmbryoReady {
+	if p.c == nil && p.embryo.State() == conn.HandshakeReady {
 		p.c, p.embryo = p.embryo.Establish(p.now), nil
 		p.check()
 		p.c.Receive(p.now, s)

@@ -56,14 +56,14 @@ func TestOptionNegotiation(t *testing.T) {
 		check("active", c)
 
 		peer.Flags = syn
-		e := NewEmbryo(1e9, &cfg, testOpen(), &peer)
+		e := NewHandshake(1e9, &cfg, testOpen(), &peer)
 		e.Transmit(1e9, 1, &out)
 		if got := offers(&out.TCP.Options); got != both || out.TCP.Options.MSS != 1460 {
 			t.Errorf("SYN-ACK offers %v, MSS %d; want %v", got, out.TCP.Options.MSS, both)
 		}
 		last := Segment{TCP: wire.TCP{Flags: ack, Seq: testIRS + 1, Ack: testISS + 1, Window: 1000}}
 		last.TCP.Options = wire.Options{HasTimestamps: both.timestamps, TSVal: 10}
-		if e.Receive(1e9, &last); e.State() != EmbryoReady {
+		if e.Receive(1e9, &last); e.State() != HandshakeReady {
 			t.Fatal("no handshake")
 		}
 		check("passive", e.Establish(1e9))
@@ -127,7 +127,7 @@ func TestISNFollowsTheClock(t *testing.T) {
 func TestEmbryoRetransmits(t *testing.T) {
 	cfg := Config{}.WithDefaults()
 	start := Time(1e9)
-	e := NewEmbryo(start, &cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
+	e := NewHandshake(start, &cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
 	var out Outgoing
 	want := start
 	for i := range 8 {
@@ -143,7 +143,7 @@ func TestEmbryoRetransmits(t *testing.T) {
 		}
 		e.Advance(want)
 	}
-	if e.State() != EmbryoDead || e.Transmit(want, 1, &out) || e.Deadline() != Never {
+	if e.State() != HandshakeDead || e.Transmit(want, 1, &out) || e.Deadline() != Never {
 		t.Errorf("after 3 minutes: state %d", e.State())
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// hold is the state of an [Embryo] that does not answer the SYN yet: whether there will be a connection is not decided.
+// hold is the state of an [Handshake] that does not answer the SYN yet: whether there will be a connection is not decided.
 type hold struct {
 	syn      Time          // when the SYN, or its last repetition, arrived
 	interval time.Duration // between the last two of them, 0 while there was one
@@ -29,28 +29,28 @@ const (
 // Hold makes the Embryo wait for a decision before it answers the SYN: Release answers it. The driver drops the Embryo to
 // decide otherwise.
 //
-// While it is held, a repetition of the SYN is noted and not answered. The Embryo becomes [EmbryoDead] when the peer resets the
+// While it is held, a repetition of the SYN is noted and not answered. The Embryo becomes [HandshakeDead] when the peer resets the
 // connection, when it does not repeat the SYN for longer than its retransmissions can take, and when it no longer has the
 // connection. To notice the last, it is sent a segment without flags every 700 ms. A peer in SYN-SENT ignores such a segment
 // [RFC 9293 3.10.7.3], while one that has no connection answers with a RST [RFC 9293 3.10.7.1].
-func (e *Embryo) Hold(now Time) {
+func (e *Handshake) Hold(now Time) {
 	e.held = &hold{syn: now, probeAt: now.Add(holdProbeInterval)}
 	e.synAckDue = false
 	e.deadline, e.giveUp = e.held.probeAt, now.Add(leastPatience)
 }
 
 // Held reports whether the Embryo waits for a decision.
-func (e *Embryo) Held() bool { return e.held != nil }
+func (e *Handshake) Held() bool { return e.held != nil }
 
 // Release ends Hold: the SYN is answered with the next Transmit.
-func (e *Embryo) Release(now Time) {
+func (e *Handshake) Release(now Time) {
 	e.held = nil
 	e.synAckDue = true
 	e.deadline, e.giveUp = Never, now.Add(e.cfg.SYNTimeout)
 }
 
 // advanceHeld is Advance while the Embryo is held.
-func (e *Embryo) advanceHeld(now Time) {
+func (e *Handshake) advanceHeld(now Time) {
 	switch {
 	case now >= e.giveUp:
 		e.end()
@@ -62,7 +62,7 @@ func (e *Embryo) advanceHeld(now Time) {
 }
 
 // receiveHeld is Receive while the Embryo is held.
-func (e *Embryo) receiveHeld(now Time, s *Segment) Verdict {
+func (e *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
 	at := seq.Unwrap(e.irs, 1, s.TCP.Seq)
 	switch {
@@ -85,13 +85,13 @@ func (e *Embryo) receiveHeld(now Time, s *Segment) Verdict {
 	if e.timestamps && s.TCP.Options.HasTimestamps {
 		e.tsRecent, e.tsRecentAt = s.TCP.Options.TSVal, now
 	}
-	e.window = s.TCP.Window
+	e.peerWindow = s.TCP.Window
 	e.ecn.heard(f)
 	return VerdictDuplicate
 }
 
 // transmitHoldProbe builds the segment that a peer without the connection answers.
-func (e *Embryo) transmitHoldProbe(out *Outgoing) {
+func (e *Handshake) transmitHoldProbe(out *Outgoing) {
 	e.held.probeDue = false
 	out.reset(0)
 	out.TCP.Seq = e.open.ISS
@@ -99,13 +99,13 @@ func (e *Embryo) transmitHoldProbe(out *Outgoing) {
 }
 
 // end makes the Embryo dead.
-func (e *Embryo) end() {
-	e.state = EmbryoDead
+func (e *Handshake) end() {
+	e.state = HandshakeDead
 	e.deadline, e.giveUp = Never, Never
 }
 
 // Silence ends the probes of a held Embryo.
-func (e *Embryo) Silence() {
+func (e *Handshake) Silence() {
 	e.held.probeAt, e.held.probeDue = Never, false
 	e.deadline = Never
 }

@@ -8,16 +8,16 @@ import (
 )
 
 // heldEmbryo returns an Embryo held since second 1, whose peer's initial sequence number is 1000, and its configuration.
-func heldEmbryo(options wire.Options) *Embryo {
+func heldEmbryo(options wire.Options) *Handshake {
 	cfg := Config{}.WithDefaults()
 	syn := wire.TCP{Flags: wire.SYN, Seq: 1000, Window: 500, Options: options}
-	e := NewEmbryo(Time(time.Second), &cfg, Open{ISS: 7000, MTU: 1500, IPHeader: 20}, &syn)
+	e := NewHandshake(Time(time.Second), &cfg, Open{ISS: 7000, MTU: 1500, IPHeader: 20}, &syn)
 	e.Hold(Time(time.Second))
 	return e
 }
 
 // sentBy returns the segments that e sends at now, after it has advanced.
-func sentBy(e *Embryo, now Time) (sent []wire.TCP) {
+func sentBy(e *Handshake, now Time) (sent []wire.TCP) {
 	var out Outgoing
 	e.Advance(now)
 	for e.Transmit(now, 0, &out) {
@@ -42,7 +42,7 @@ func TestHeldEmbryoProbes(t *testing.T) {
 			t.Fatalf("probe %d: %+v", i, got)
 		}
 	}
-	if got := sentBy(e, second.Add(7*time.Second)); got != nil || e.State() != EmbryoDead {
+	if got := sentBy(e, second.Add(7*time.Second)); got != nil || e.State() != HandshakeDead {
 		t.Errorf("7 s after the only SYN: %v, sent %+v", e.State(), got)
 	}
 }
@@ -61,7 +61,7 @@ func TestHeldEmbryoPatience(t *testing.T) {
 		for _, s := range at[1:] {
 			now := Time((1 + s) * float64(time.Second))
 			sentBy(e, now-1)
-			if e.State() == EmbryoDead {
+			if e.State() == HandshakeDead {
 				t.Fatalf("%s: dead before the SYN at %v s", name, s)
 			}
 			syn := Segment{TCP: wire.TCP{Flags: wire.SYN, Seq: 1000, Window: 600}}
@@ -72,11 +72,11 @@ func TestHeldEmbryoPatience(t *testing.T) {
 		}
 		end := Time((1 + last + max(7, 7*interval)) * float64(time.Second))
 		sentBy(e, end-1)
-		if e.State() == EmbryoDead {
+		if e.State() == HandshakeDead {
 			t.Errorf("%s: dead too early", name)
 		}
 		sentBy(e, end)
-		if e.State() != EmbryoDead {
+		if e.State() != HandshakeDead {
 			t.Errorf("%s: not dead at %v", name, end)
 		}
 	}
@@ -102,7 +102,7 @@ func TestHeldEmbryoReceives(t *testing.T) {
 	} {
 		e := heldEmbryo(wire.Options{})
 		now := Time(2 * time.Second)
-		if v := e.Receive(now, &Segment{TCP: c.tcp}); v != c.verdict || (e.State() == EmbryoDead) != c.dead {
+		if v := e.Receive(now, &Segment{TCP: c.tcp}); v != c.verdict || (e.State() == HandshakeDead) != c.dead {
 			t.Errorf("%s: %v, %v; want %v", c.name, v, e.State(), c.verdict)
 		}
 		if e.Transmit(now, 0, new(Outgoing)) {

@@ -40,11 +40,11 @@ func newTwins(t *testing.T, cfg Config) *twins {
 	begin := w.now
 	w.now = begin.Add(5 * time.Millisecond)
 	for _, c := range []**Conn{&w.c, &w.twin} {
-		e := NewEmbryo(begin, &w.cfg, testOpen(), &syn)
+		e := NewHandshake(begin, &w.cfg, testOpen(), &syn)
 		var out Outgoing
 		e.Transmit(begin, 1, &out)
 		s := w.segment(wire.ACK, nil)
-		if e.Receive(w.now, &s); e.State() != EmbryoReady {
+		if e.Receive(w.now, &s); e.State() != HandshakeReady {
 			t.Fatal("no handshake")
 		}
 		*c = e.Establish(w.now)

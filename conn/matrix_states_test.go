@@ -13,7 +13,7 @@ import (
 // is driven through the functions the driver uses, in the same order.
 type subject struct {
 	*one
-	embryo  *Embryo
+	embryo  *Handshake
 	remnant *Remnant
 	listen  bool // in LISTEN; with no form at all it is CLOSED
 	tcb     tcb
@@ -119,7 +119,7 @@ func synSentSubject(t *testing.T) *subject {
 
 func embryoSubject(t *testing.T) *subject {
 	s := &subject{one: newOne(t, Config{})}
-	s.embryo = NewEmbryo(s.now, &s.cfg, testOpen(), &wire.TCP{Flags: syn, Seq: testIRS, Window: maxWindowField})
+	s.embryo = NewHandshake(s.now, &s.cfg, testOpen(), &wire.TCP{Flags: syn, Seq: testIRS, Window: maxWindowField})
 	s.embryo.Transmit(s.now, 1, &s.last)
 	s.tcb = tcb{state: SynReceived, passive: true, nxt: 1, maxWindow: maxWindowField, rcvNxt: 1, rcvUp: 65536}
 	return s
@@ -305,12 +305,12 @@ func (s *subject) receive(a *arriving) outcome {
 		o.sends = s.drain(s.remnant, a)
 	case s.embryo != nil:
 		v := s.embryo.Receive(s.now, segment)
-		if s.embryo.State() == EmbryoReady {
+		if s.embryo.State() == HandshakeReady {
 			s.c, s.embryo = s.embryo.Establish(s.now), nil
 			return s.receive(a)
 		}
 		o.verdict, o.next = v.String(), SynReceived.String()
-		if s.embryo.State() == EmbryoDead {
+		if s.embryo.State() == HandshakeDead {
 			o.next = Listen.String()
 		}
 		o.sends = s.drain(s.embryo, a)
@@ -335,7 +335,7 @@ func (s *subject) receive(a *arriving) outcome {
 		o.verdict, o.next = "dropped", Listen.String()
 		switch ReceiveListen(a.flags) {
 		case ListenOpen:
-			s.embryo = NewEmbryo(s.now, &s.cfg, testOpen(), &segment.TCP)
+			s.embryo = NewHandshake(s.now, &s.cfg, testOpen(), &segment.TCP)
 			o.verdict, o.next = "opens", SynReceived.String()
 			o.sends = s.drain(s.embryo, a)
 		case ListenReset:

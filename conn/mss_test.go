@@ -42,7 +42,7 @@ func TestAnnouncedMSS(t *testing.T) {
 		if got := o.last.TCP.Options.MSS; got != c.want {
 			t.Errorf("MTU %d: crossing SYN-ACK with MSS %d, want %d", c.mtu, got, c.want)
 		}
-		e := NewEmbryo(o.now, &o.cfg, open, &wire.TCP{Flags: syn, Seq: testIRS, Window: 65535})
+		e := NewHandshake(o.now, &o.cfg, open, &wire.TCP{Flags: syn, Seq: testIRS, Window: 65535})
 		if e.Transmit(o.now, 1, &o.last); o.last.TCP.Options.MSS != c.want {
 			t.Errorf("MTU %d: SYN-ACK with MSS %d, want %d", c.mtu, o.last.TCP.Options.MSS, c.want)
 		}

@@ -3,7 +3,7 @@ package conn
 // State is a connection state of RFC 9293 3.3.2.
 type State uint8
 
-// The states. A [Conn] is never in Listen: a listener is the driver's, and a SYN that reaches it becomes an [Embryo].
+// The states. A [Conn] is never in Listen: a listener is the driver's, and a SYN that reaches it becomes an [Handshake].
 const (
 	Closed State = iota
 	Listen

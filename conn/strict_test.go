@@ -14,11 +14,11 @@ import (
 func TestEmbryoWithoutTimestamps(t *testing.T) {
 	cfg := Config{}.WithDefaults()
 	syn := wire.TCP{Seq: testIRS, Flags: wire.SYN, Window: 1000, Options: wire.Options{HasTimestamps: true, TSVal: 5}}
-	e := NewEmbryo(0, &cfg, testOpen(), &syn)
+	e := NewHandshake(0, &cfg, testOpen(), &syn)
 	var out Outgoing
 	e.Transmit(0, 1, &out)
 	s := Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + 1, Flags: ack}}
-	if v := e.Receive(0, &s); v != VerdictAccepted || e.State() != EmbryoReady {
+	if v := e.Receive(0, &s); v != VerdictAccepted || e.State() != HandshakeReady {
 		t.Fatalf("verdict %v, state %d", v, e.State())
 	}
 	c := e.Establish(0)
@@ -33,19 +33,19 @@ func TestEmbryoWithoutTimestamps(t *testing.T) {
 // An Embryo that was ready, and not made a connection for lack of room, is judged by its next segment alone.
 func TestEmbryoNotTaken(t *testing.T) {
 	cfg := Config{}.WithDefaults()
-	e := NewEmbryo(0, &cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
+	e := NewHandshake(0, &cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
 	var out Outgoing
 	e.Transmit(0, 1, &out)
 	s := Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + 1, Flags: ack}}
-	if e.Receive(0, &s); e.State() != EmbryoReady {
+	if e.Receive(0, &s); e.State() != HandshakeReady {
 		t.Fatal(e.State())
 	}
 	bad := s
 	bad.TCP.Ack++
-	if v := e.Receive(0, &bad); v != VerdictBadACK || e.State() != EmbryoWaiting {
+	if v := e.Receive(0, &bad); v != VerdictBadACK || e.State() != HandshakeWaiting {
 		t.Errorf("a bad ACK: %v, state %d", v, e.State())
 	}
-	if e.Receive(0, &s); e.State() != EmbryoReady {
+	if e.Receive(0, &s); e.State() != HandshakeReady {
 		t.Error("the right ACK again is not accepted")
 	}
 }
@@ -250,7 +250,7 @@ func TestUnacceptableAnswersAreLimited(t *testing.T) {
 	}
 	embryo := func(t *testing.T) machine {
 		o := newOne(t, Config{})
-		e := NewEmbryo(o.now, &o.cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
+		e := NewHandshake(o.now, &o.cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
 		e.Transmit(o.now, 1, &o.last)
 		return e
 	}

@@ -102,13 +102,13 @@ func TestSYNRetransmission(t *testing.T) {
 	})
 	t.Run("SYN-ACK", func(t *testing.T) {
 		o := newOne(t, Config{})
-		e := NewEmbryo(o.now, &o.cfg, testOpen(), &wire.TCP{Flags: syn, Seq: testIRS, Window: 65535})
+		e := NewHandshake(o.now, &o.cfg, testOpen(), &wire.TCP{Flags: syn, Seq: testIRS, Window: 65535})
 		begin := o.now
 		e.Transmit(o.now, 1, &o.last)
 		for n := 1; ; n++ {
 			o.now = e.Deadline()
 			e.Advance(o.now)
-			if e.State() == EmbryoDead {
+			if e.State() == HandshakeDead {
 				break
 			}
 			if !e.Transmit(o.now, 1, &o.last) || o.last.TCP.Flags != syn|ack || e.Transmit(o.now, 1, &o.last) {

@@ -88,7 +88,7 @@ func (s *Stack) newEntry(k key, queue uint8) *entry {
 // state is the connection's state, CLOSED when it is gone.
 func (e *entry) state() conn.State {
 	switch tcp := e.tcp.(type) {
-	case *conn.Embryo:
+	case *conn.Handshake:
 		return conn.SynReceived
 	case *conn.Conn:
 		return tcp.State()

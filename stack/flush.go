@@ -49,8 +49,8 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	more = s.sendBurst(now, e, w)
 	unfinished := more || e.held
 	switch tcp := e.tcp.(type) {
-	case *conn.Embryo:
-		if tcp.State() == conn.EmbryoDead && !e.held {
+	case *conn.Handshake:
+		if tcp.State() == conn.HandshakeDead && !e.held {
 			s.remove(e)
 			return false
 		}
@@ -68,7 +68,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 		case tcp.State() == conn.TimeWait:
 			s.enterTimeWait(now, e, tcp)
 		}
-	case *conn.Remnant:
+	case *conn.TimeWaitConn:
 		if tcp.Expired(now) || !s.timeWaits.contains(e) {
 			s.remove(e)
 			return false
@@ -110,7 +110,7 @@ func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {
 
 // enterTimeWait keeps of a connection only what TIME-WAIT needs. An application that still reads has the connection itself.
 func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
-	e.tcp = tcp.Remnant(now)
+	e.tcp = tcp.TimeWait(now)
 	s.outOfOrder.remove(e)
 	e.user = ref[Conn]{}
 	s.untrackLive(e)
@@ -131,7 +131,7 @@ func (s *Stack) remove(e *entry) {
 		r.gone()
 		r.forwarder.leave(sourceOf(e.key.remote.netip()))
 	}
-	if _, ok := e.tcp.(*conn.Remnant); ok {
+	if _, ok := e.tcp.(*conn.TimeWaitConn); ok {
 		s.timeWaits.remove(e)
 	}
 	if e.held {

@@ -301,7 +301,7 @@ func (r *ForwardRequest) refuse(v verdict, act func(conn.Time, *writer)) error {
 }
 
 // decide notes the verdict and returns the client's Embryo. The entry's lock is held.
-func (r *ForwardRequest) decide(v verdict) (*conn.Embryo, error) {
+func (r *ForwardRequest) decide(v verdict) (*conn.Handshake, error) {
 	switch {
 	case r.verdict != noVerdict:
 		return nil, errVerdictGiven
@@ -310,7 +310,7 @@ func (r *ForwardRequest) decide(v verdict) (*conn.Embryo, error) {
 	}
 	r.verdict = v
 	r.end(errVerdictGiven)
-	return r.entry.tcp.(*conn.Embryo), nil
+	return r.entry.tcp.(*conn.Handshake), nil
 }
 
 // end ends the request's context. The entry's lock is held.
@@ -405,7 +405,7 @@ func (q *queue) forward(now conn.Time, k key, f *Forwarder, old *conn.Remnant) {
 	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
 	r := &ForwardRequest{stack: s, forwarder: f, entry: e}
 	e.mu.Lock()
-	embryo := conn.NewEmbryo(now, &s.cfg.Conn, o, &q.segment.TCP)
+	embryo := conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
 	embryo.Hold(now)
 	e.tcp, e.request = embryo, r
 	if !s.table.insert(e) {

@@ -7,7 +7,7 @@ import (
 
 // receiveNoConnection takes a segment for which there is no connection: SEGMENT ARRIVES of RFC 9293 3.10.7.1 (CLOSED) and
 // 3.10.7.2 (LISTEN). Old is what remains of the connection's earlier incarnation if the segment ended its TIME-WAIT.
-func (q *queue) receiveNoConnection(now conn.Time, k key, old *conn.Remnant) {
+func (q *queue) receiveNoConnection(now conn.Time, k key, old *conn.TimeWaitConn) {
 	q.tap(now, nil)
 	h := &q.segment.TCP
 	l := q.stack.listeners.find(q.ip.Dst, h.DstPort)
@@ -62,7 +62,7 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 
 // open answers a SYN to a listener with an embryo. The oldest one makes way if there are too many: of those who only
 // send SYNs, none stays for long, while who answers the SYN-ACK is through in a round trip.
-func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.Remnant) {
+func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.TimeWaitConn) {
 	s := q.stack
 	e := s.newEntry(k, q.number)
 	o := s.openFor(now, e)
@@ -71,7 +71,7 @@ func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.Remnant) {
 	}
 	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
 	e.mu.Lock()
-	e.tcp = conn.NewEmbryo(now, &s.cfg.Conn, o, &q.segment.TCP)
+	e.tcp = conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
 	if !s.table.insert(e) {
 		e.mu.Unlock()
 		return // an application has dialed from this very port meanwhile; the SYN will come again
@@ -97,7 +97,7 @@ func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.Remnant) {
 func (s *Stack) dropEmbryo(e *entry) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, ok := e.tcp.(*conn.Embryo); ok {
+	if _, ok := e.tcp.(*conn.Handshake); ok {
 		s.remove(e)
 	}
 }

@@ -96,7 +96,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	case nil:
 		e.mu.Unlock()
 		return false
-	case *conn.Embryo:
+	case *conn.Handshake:
 		verdict = q.receiveEmbryo(now, e, tcp)
 		if verdict == conn.VerdictReopen {
 			s.totals.countVerdict(verdict)
@@ -162,9 +162,9 @@ func (q *queue) traceVerdict(now conn.Time, e *entry, before conn.State, v conn.
 }
 
 // receiveEmbryo gives the segment to an embryo, and makes it a connection when the handshake is complete.
-func (q *queue) receiveEmbryo(now conn.Time, e *entry, embryo *conn.Embryo) conn.Verdict {
+func (q *queue) receiveEmbryo(now conn.Time, e *entry, embryo *conn.Handshake) conn.Verdict {
 	verdict := embryo.Receive(now, &q.segment)
-	if embryo.State() != conn.EmbryoReady {
+	if embryo.State() != conn.HandshakeReady {
 		return verdict
 	}
 	var c *Conn

@@ -18,7 +18,7 @@ type End struct {
 	Open      conn.Open
 	Listening bool // takes one connection
 
-	Embryo  *conn.Embryo
+	Embryo  *conn.Handshake
 	Conn    *conn.Conn // kept after the end, for what it tells
 	Remnant *conn.Remnant
 	Pages   Pages
@@ -161,7 +161,7 @@ func (p *Pair) Settle(e *End) {
 		e.Remnant = e.Conn.Remnant(p.Now)
 	case e.Conn != nil:
 		e.over = e.Conn.Ready()&conn.ReadyClosed != 0
-	case e.Embryo != nil && e.Embryo.State() == conn.EmbryoDead:
+	case e.Embryo != nil && e.Embryo.State() == conn.HandshakeDead:
 		e.Embryo = nil // and the listener is back in LISTEN
 		e.Monitor = Monitor{MTU: e.Open.MTU, IPHeader: e.Open.IPHeader}
 	}
@@ -183,7 +183,7 @@ func (p *Pair) receive(k *packet) {
 			e.Monitor.Called()
 		}
 		e.Pages.offer(s)
-		if verdict = m.Receive(p.Now, s); e.Conn == nil && e.Embryo.State() == conn.EmbryoReady {
+		if verdict = m.Receive(p.Now, s); e.Conn == nil && e.Embryo.State() == conn.HandshakeReady {
 			e.Conn, e.Embryo = e.Embryo.Establish(p.Now), nil
 			p.check(e.Conn.Check(), e)
 			verdict = e.Conn.Receive(p.Now, s)
@@ -200,7 +200,7 @@ func (p *Pair) receive(k *packet) {
 	case e.Listening && !e.over && s.TCP.Flags&(wire.SYN|wire.ACK|wire.RST|wire.FIN) == wire.SYN:
 		verdict = conn.VerdictAccepted
 		e.Monitor.Received(s)
-		e.Embryo = conn.NewEmbryo(p.Now, &e.Config, e.Open, &s.TCP)
+		e.Embryo = conn.NewHandshake(p.Now, &e.Config, e.Open, &s.TCP)
 	}
 	if p.Trace != nil {
 		p.Trace(&Event{Now: p.Now, From: k.from, To: e, Arrived: true, Segment: s, Note: k.note, Copied: k.copied, Verdict: verdict, Before: before, After: e.State()})

@@ -31,7 +31,7 @@ type endpoint interface {
 
 // flow is a pair of addresses and ports, with or without a connection.
 type flow struct {
-	tcp  endpoint   // *conn.Embryo, *conn.Conn, *conn.Remnant, or nil
+	tcp  endpoint   // *conn.Handshake, *conn.Conn, *conn.Remnant, or nil
 	last *conn.Conn // the last connection, open or not, for assertions
 
 	listener *socket // of a handshake
@@ -125,7 +125,7 @@ func (h *host) receive(f *flow, segment []byte, e wire.ECN) {
 	switch tcp := f.tcp.(type) {
 	case nil:
 		h.noConnection(f, &s, nil)
-	case *conn.Embryo:
+	case *conn.Handshake:
 		h.receiveEmbryo(f, tcp, &s)
 	case *conn.Conn:
 		tcp.Receive(h.now, &s)
@@ -145,9 +145,9 @@ func (h *host) receive(f *flow, segment []byte, e wire.ECN) {
 
 // receiveEmbryo processes a segment of a handshake. If the handshake is complete and the accept queue has room, the
 // connection is established.
-func (h *host) receiveEmbryo(f *flow, e *conn.Embryo, s *conn.Segment) {
+func (h *host) receiveEmbryo(f *flow, e *conn.Handshake, s *conn.Segment) {
 	e.Receive(h.now, s)
-	if e.State() != conn.EmbryoReady || len(f.listener.queue) >= f.listener.backlog {
+	if e.State() != conn.HandshakeReady || len(f.listener.queue) >= f.listener.backlog {
 		return
 	}
 	tcp := e.Establish(h.now)
@@ -174,7 +174,7 @@ func (h *host) noConnection(f *flow, s *conn.Segment, old *conn.Remnant) {
 			o.ISS = old.ISN(o.ISS)
 		}
 		f.begin(o.ISS)
-		f.tcp, f.listener = conn.NewEmbryo(h.now, l.config(), o, &s.TCP), l
+		f.tcp, f.listener = conn.NewHandshake(h.now, l.config(), o, &s.TCP), l
 	case conn.ListenReset:
 		if conn.Reset(&s.TCP, len(s.Data), &h.out) {
 			h.send(f)
@@ -209,8 +209,8 @@ func (h *host) flush(f *flow) {
 		h.send(f)
 	}
 	switch tcp := f.tcp.(type) {
-	case *conn.Embryo:
-		if tcp.State() == conn.EmbryoDead {
+	case *conn.Handshake:
+		if tcp.State() == conn.HandshakeDead {
 			f.tcp, f.listener = nil, nil
 		}
 	case *conn.Conn:
@@ -273,7 +273,7 @@ func (f *flow) begin(iss uint32) {
 // state returns the connection's state, CLOSED without a connection.
 func (f *flow) state() conn.State {
 	switch tcp := f.tcp.(type) {
-	case *conn.Embryo:
+	case *conn.Handshake:
 		return conn.SynReceived
 	case *conn.Conn:
 		return tcp.State()
