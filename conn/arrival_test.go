@@ -107,7 +107,7 @@ func TestSYNInTimeWait(t *testing.T) {
 			o.want(segment{flags: fin, seq: 1, ack: 1})
 			o.in(segment{flags: fin, seq: 1, ack: 2, options: options(200)})
 			o.want(segment{flags: ack, seq: 2, ack: 2})
-			r := o.c.Remnant(o.now)
+			r := o.c.TimeWait(o.now)
 			o.now = o.now.Add(time.Second)
 			s := Segment{TCP: wire.TCP{Flags: c.flags, Seq: testIRS + c.at, Options: options(c.stamp)}}
 			if v := r.Receive(o.now, &s); v != c.want {

@@ -171,7 +171,7 @@ func Dial(now Time, cfg *Config, o Open) *Conn {
 	return c
 }
 
-// State is the connection's state. In TIME-WAIT take the [Conn.Remnant] and let the Conn go.
+// State is the connection's state. In TIME-WAIT take the [Conn.TimeWait] and let the Conn go.
 func (c *Conn) State() State { return c.state }
 
 // Err is why the connection ended, nil while it lives and after a graceful release.

@@ -110,7 +110,7 @@ type play struct {
 
 	embryo  *conn.Handshake
 	c       *conn.Conn
-	remnant *conn.Remnant
+	remnant *conn.TimeWaitConn
 	monitor conntest.Monitor
 
 	// The peer.
@@ -372,7 +372,7 @@ func (p *play) settle() {
 		p.t.Fatalf("%v: stalls with %d octets in flight and %d unsent, deadline %v", i.State, i.InFlight, i.Unsent, p.c.Deadline())
 	}
 	if i.State == conn.TimeWait {
-		p.remnant = p.c.Remnant(p.now)
+		p.remnant = p.c.TimeWait(p.now)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 type subject struct {
 	*one
 	embryo  *Handshake
-	remnant *Remnant
+	remnant *TimeWaitConn
 	listen  bool // in LISTEN; with no form at all it is CLOSED
 	tcb     tcb
 }
@@ -207,7 +207,7 @@ func timeWaitSubject(t *testing.T) *subject {
 	s.in(segment{flags: fin, seq: 21, ack: 32})
 	s.want(segment{flags: ack, seq: 32, ack: 22})
 	s.seen()
-	s.remnant = s.c.Remnant(s.now)
+	s.remnant = s.c.TimeWait(s.now)
 	s.now = s.now.Add(s.cfg.TimeWait / 2) // so that waiting anew can be seen
 	return s
 }

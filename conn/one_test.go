@@ -198,7 +198,7 @@ func TestActiveOpenAndFourWayRelease(t *testing.T) {
 	o.want(segment{flags: ack, seq: 7, ack: 6})
 	o.read("rest", nil)
 	o.read("", errEOF)
-	r := o.c.Remnant(o.now)
+	r := o.c.TimeWait(o.now)
 	if r.Expired(o.now.Add(59*time.Second)) || !r.Expired(o.now.Add(60*time.Second)) {
 		t.Error("TIME-WAIT does not last 60 s")
 	}
@@ -930,7 +930,7 @@ func TestTimestampsMissing(t *testing.T) {
 		o.in(segment{flags: fin, seq: 1, ack: 2})
 		o.state(TimeWait)
 		o.want(segment{flags: ack, seq: 2, ack: 2})
-		r := o.c.Remnant(o.now)
+		r := o.c.TimeWait(o.now)
 		fin := Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + 2, Flags: fin}}
 		if v := r.Receive(o.now, &fin); v != VerdictDuplicate || !r.Transmit(o.now, 1, &o.last) {
 			t.Errorf("the FIN again: verdict %v, want an ACK", v)
@@ -940,15 +940,15 @@ func TestTimestampsMissing(t *testing.T) {
 
 // Shows: MAY-2.
 func TestRemnant(t *testing.T) {
-	remnant := func() (*one, *Remnant) {
+	remnant := func() (*one, *TimeWaitConn) {
 		o := established(t, Config{})
 		_ = o.c.CloseWrite()
 		o.want(segment{flags: fin, seq: 1, ack: 1})
 		o.in(segment{flags: fin, seq: 1, ack: 2})
 		o.want(segment{flags: ack, seq: 2, ack: 2})
-		return o, o.c.Remnant(o.now)
+		return o, o.c.TimeWait(o.now)
 	}
-	receive := func(o *one, r *Remnant, f wire.Flags, at, ack uint32) Verdict {
+	receive := func(o *one, r *TimeWaitConn, f wire.Flags, at, ack uint32) Verdict {
 		return r.Receive(o.now, &Segment{TCP: wire.TCP{Flags: f, Seq: testIRS + at, Ack: testISS + ack}})
 	}
 	o, r := remnant()

@@ -295,7 +295,7 @@ func (c *Conn) receiveFIN(now Time) {
 	}
 }
 
-// enterTimeWait leaves only the last ACK to be sent; what remains to be guarded goes into a [Remnant].
+// enterTimeWait leaves only the last ACK to be sent; what remains to be guarded goes into a [TimeWaitConn].
 func (c *Conn) enterTimeWait() {
 	c.setState(TimeWait)
 	c.endBulk()

@@ -5,9 +5,9 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Remnant is what is left of a connection in TIME-WAIT: enough to acknowledge a FIN that comes again and to keep old
+// TimeWaitConn is what is left of a connection in TIME-WAIT: enough to acknowledge a FIN that comes again and to keep old
 // segments from being taken for a new connection's (RFC 9293 3.6, MUST-13).
-type Remnant struct {
+type TimeWaitConn struct {
 	cfg        *Config
 	iss, irs   uint32
 	nxt        uint32 // SND.NXT
@@ -24,10 +24,10 @@ type Remnant struct {
 	challenged bool // a SYN has been answered with an ACK
 }
 
-// Remnant returns the small form of a connection in TIME-WAIT. The Conn is then good for nothing but reading what has
+// TimeWait returns the small form of a connection in TIME-WAIT. The Conn is then good for nothing but reading what has
 // arrived. Transmit must have been drained.
-func (c *Conn) Remnant(now Time) *Remnant {
-	return &Remnant{
+func (c *Conn) TimeWait(now Time) *TimeWaitConn {
+	return &TimeWaitConn{
 		cfg: c.cfg, iss: c.snd.iss, irs: c.rcv.irs,
 		nxt:    seq.Wire(c.snd.iss, c.snd.max),
 		rcvNxt: seq.Wire(c.rcv.irs, c.rcv.nxt()),
@@ -38,14 +38,14 @@ func (c *Conn) Remnant(now Time) *Remnant {
 }
 
 // Deadline is when TIME-WAIT ends.
-func (r *Remnant) Deadline() Time { return r.deadline }
+func (r *TimeWaitConn) Deadline() Time { return r.deadline }
 
 // Expired reports whether it has ended.
-func (r *Remnant) Expired(now Time) bool { return now >= r.deadline }
+func (r *TimeWaitConn) Expired(now Time) bool { return now >= r.deadline }
 
 // ISS and IRS are the two initial sequence numbers.
-func (r *Remnant) ISS() uint32 { return r.iss }
-func (r *Remnant) IRS() uint32 { return r.irs }
+func (r *TimeWaitConn) ISS() uint32 { return r.iss }
+func (r *TimeWaitConn) IRS() uint32 { return r.irs }
 
 // Receive takes a segment (RFC 9293 3.10.7.4 for TIME-WAIT). A retransmitted FIN, and only that, starts the 2 MSL anew.
 // VerdictReopen means that the segment is a SYN that cannot belong to the old connection: if there is a listener for it,
@@ -55,7 +55,7 @@ func (r *Remnant) IRS() uint32 { return r.irs }
 // A RST is ignored, since it must not end TIME-WAIT early (RFC 1337), with one exception: after a SYN that was answered with
 // an ACK, a RST at exactly RCV.NXT ends TIME-WAIT. A peer that has rebooted and uses its port again answers the ACK with it,
 // and its next SYN opens a connection.
-func (r *Remnant) Receive(now Time, s *Segment) Verdict {
+func (r *TimeWaitConn) Receive(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
 	switch {
 	case f.Has(wire.RST):
@@ -81,18 +81,18 @@ func (r *Remnant) Receive(now Time, s *Segment) Verdict {
 }
 
 // acknowledge makes an ACK due in answer to a segment with the flags f, a few times in five seconds.
-func (r *Remnant) acknowledge(now Time, f wire.Flags) {
+func (r *TimeWaitConn) acknowledge(now Time, f wire.Flags) {
 	r.ackDue = r.challenge.allow(now)
 	r.challenged = r.challenged || r.ackDue && f.Has(wire.SYN)
 }
 
 // Refuse is for a driver that has no listener for the SYN of a VerdictReopen. TIME-WAIT goes on, or anybody could end it
 // with a SYN to a port that is not listened on (RFC 9293 3.6.1: a SYN must not end it for nothing).
-func (r *Remnant) Refuse(now Time) { r.acknowledge(now, wire.SYN) }
+func (r *TimeWaitConn) Refuse(now Time) { r.acknowledge(now, wire.SYN) }
 
 // newer reports whether a SYN is of a new incarnation: by its timestamp, or else by its number (RFC 6191 2,
 // RFC 9293 3.6.1, MAY-2, SHLD-4).
-func (r *Remnant) newer(now Time, h *wire.TCP) bool {
+func (r *TimeWaitConn) newer(now Time, h *wire.TCP) bool {
 	if r.timestamps && h.Options.HasTimestamps {
 		if h.Options.TSVal != r.tsRecent {
 			return seq.Less(r.tsRecent, h.Options.TSVal) || now.Sub(r.tsRecentAt) >= tsRecentValid
@@ -102,7 +102,7 @@ func (r *Remnant) newer(now Time, h *wire.TCP) bool {
 }
 
 // ISN moves iss beyond every number the old incarnation used (RFC 9293 3.6.1).
-func (r *Remnant) ISN(iss uint32) uint32 {
+func (r *TimeWaitConn) ISN(iss uint32) uint32 {
 	if least := r.nxt + maxWindowField + 2; seq.Less(iss, least) {
 		return least
 	}
@@ -110,7 +110,7 @@ func (r *Remnant) ISN(iss uint32) uint32 {
 }
 
 // Transmit builds the next segment: see [Conn.Transmit].
-func (r *Remnant) Transmit(now Time, _ int, out *Outgoing) bool {
+func (r *TimeWaitConn) Transmit(now Time, _ int, out *Outgoing) bool {
 	if !r.ackDue {
 		return false
 	}
@@ -127,4 +127,4 @@ func (r *Remnant) Transmit(now Time, _ int, out *Outgoing) bool {
 }
 
 // Advance does nothing: the driver asks Expired.
-func (r *Remnant) Advance(Time) {}
+func (r *TimeWaitConn) Advance(Time) {}

@@ -260,7 +260,7 @@ func TestUnacceptableAnswersAreLimited(t *testing.T) {
 		o.want(segment{flags: fin, seq: 1, ack: 1})
 		o.in(segment{flags: fin, seq: 1, ack: 2})
 		o.want(segment{flags: ack, seq: 2, ack: 2})
-		return o.c.Remnant(o.now)
+		return o.c.TimeWait(o.now)
 	}
 	for _, c := range []struct {
 		name string

@@ -92,7 +92,7 @@ func (e *entry) state() conn.State {
 		return conn.SynReceived
 	case *conn.Conn:
 		return tcp.State()
-	case *conn.Remnant:
+	case *conn.TimeWaitConn:
 		return conn.TimeWait
 	}
 	return conn.Closed

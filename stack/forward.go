@@ -387,7 +387,7 @@ func (s *Stack) sendUnreachable(now conn.Time, w *writer, queue uint8, reason Un
 }
 
 // forward makes a request of a SYN to a forwarded address.
-func (q *queue) forward(now conn.Time, k key, f *Forwarder, old *conn.Remnant) {
+func (q *queue) forward(now conn.Time, k key, f *Forwarder, old *conn.TimeWaitConn) {
 	s := q.stack
 	source := sourceOf(q.ip.Src)
 	if !f.enter(source) {

@@ -113,7 +113,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		// A connection that ends makes way at once, before the next segment of the batch.
 		state := tcp.State()
 		flushNow = state == conn.Closed || state == conn.TimeWait
-	case *conn.Remnant:
+	case *conn.TimeWaitConn:
 		verdict = tcp.Receive(now, &q.segment)
 		if verdict == conn.VerdictReopen && !q.takesSYN() {
 			tcp.Refuse(now)

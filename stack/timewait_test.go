@@ -107,7 +107,7 @@ func TestReopenedLeavesTimeWaits(t *testing.T) {
 
 // A connection in TIME-WAIT takes at most 320 bytes besides its bucket.
 func TestTimeWaitIsSmall(t *testing.T) {
-	size := unsafe.Sizeof(entry{}) + unsafe.Sizeof(conn.Remnant{})
+	size := unsafe.Sizeof(entry{}) + unsafe.Sizeof(conn.TimeWaitConn{})
 	t.Logf("%d bytes", size)
 	if size > 320 {
 		t.Errorf("a connection in TIME-WAIT takes %d bytes, want at most 320", size)

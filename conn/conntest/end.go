@@ -20,7 +20,7 @@ type End struct {
 
 	Embryo  *conn.Handshake
 	Conn    *conn.Conn // kept after the end, for what it tells
-	Remnant *conn.Remnant
+	Remnant *conn.TimeWaitConn
 	Pages   Pages
 	Bulk    Bulk
 	Monitor Monitor
@@ -158,7 +158,7 @@ func (p *Pair) Settle(e *End) {
 	case e.Remnant != nil:
 		e.over = e.Remnant.Expired(p.Now)
 	case e.Conn != nil && e.Conn.State() == conn.TimeWait:
-		e.Remnant = e.Conn.Remnant(p.Now)
+		e.Remnant = e.Conn.TimeWait(p.Now)
 	case e.Conn != nil:
 		e.over = e.Conn.Ready()&conn.ReadyClosed != 0
 	case e.Embryo != nil && e.Embryo.State() == conn.HandshakeDead:

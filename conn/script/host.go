@@ -31,7 +31,7 @@ type endpoint interface {
 
 // flow is a pair of addresses and ports, with or without a connection.
 type flow struct {
-	tcp  endpoint   // *conn.Handshake, *conn.Conn, *conn.Remnant, or nil
+	tcp  endpoint   // *conn.Handshake, *conn.Conn, *conn.TimeWaitConn, or nil
 	last *conn.Conn // the last connection, open or not, for assertions
 
 	listener *socket // of a handshake
@@ -129,7 +129,7 @@ func (h *host) receive(f *flow, segment []byte, e wire.ECN) {
 		h.receiveEmbryo(f, tcp, &s)
 	case *conn.Conn:
 		tcp.Receive(h.now, &s)
-	case *conn.Remnant:
+	case *conn.TimeWaitConn:
 		if tcp.Receive(h.now, &s) != conn.VerdictReopen {
 			break
 		}
@@ -161,7 +161,7 @@ func (h *host) receiveEmbryo(f *flow, e *conn.Handshake, s *conn.Segment) {
 
 // noConnection processes a segment that belongs to no connection (RFC 9293 3.10.7.1, 3.10.7.2). old is the connection
 // in TIME-WAIT that the segment replaces, or nil.
-func (h *host) noConnection(f *flow, s *conn.Segment, old *conn.Remnant) {
+func (h *host) noConnection(f *flow, s *conn.Segment, old *conn.TimeWaitConn) {
 	l := h.listener()
 	action := conn.ListenReset // in CLOSED
 	if l != nil {
@@ -218,9 +218,9 @@ func (h *host) flush(f *flow) {
 		case tcp.Ready()&conn.ReadyClosed != 0:
 			f.tcp = nil
 		case tcp.State() == conn.TimeWait:
-			f.tcp = tcp.Remnant(h.now)
+			f.tcp = tcp.TimeWait(h.now)
 		}
-	case *conn.Remnant:
+	case *conn.TimeWaitConn:
 		if tcp.Expired(h.now) {
 			f.tcp = nil
 		}
@@ -277,7 +277,7 @@ func (f *flow) state() conn.State {
 		return conn.SynReceived
 	case *conn.Conn:
 		return tcp.State()
-	case *conn.Remnant:
+	case *conn.TimeWaitConn:
 		return conn.TimeWait
 	}
 	return conn.Closed
