@@ -212,7 +212,7 @@ func (c *Conn) armOrphan(now Time) {
 // Deviation: memory that is scarce makes R2 shorter than 100 s (RFC 9293 3.8.3, SHLD-11). The application has let go of the
 // connection, and others need the memory that its data takes.
 func (c *Conn) orphanTimeout(now Time) {
-	switch silent := c.heardACK.Add(orphanSilence); {
+	switch silent := c.lastACKReceived.Add(orphanSilence); {
 	case c.state == FinWait2:
 		c.close() // a later segment finds no connection, and is answered with a RST
 	case c.lingers:

@@ -21,7 +21,7 @@ type receiveTuning struct {
 	since Time       // when that was
 	from  seq.Offset // what the application had read by then
 	read  int64      // octets it read in the round trip before
-	heard Time       // when data came last
+	lastData Time       // when data came last
 }
 
 const (
@@ -41,10 +41,10 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 	if c.rcv.fixed {
 		return
 	}
-	if t.begun && now.Sub(t.heard) >= idleTime {
+	if t.begun && now.Sub(t.lastData) >= idleTime {
 		c.rcv.limit, t.begun, t.read = c.cfg.ReceiveBuffer, false, 0
 	}
-	t.heard = now
+	t.lastData = now
 	t.slow = t.slow || c.rcv.buf.Readable() > c.rcv.limit/2
 	switch {
 	case !t.begun:

@@ -34,9 +34,9 @@ type Conn struct {
 	keepAlive      *KeepAlive    // the Config's until SetKeepAlive
 	keepAliveTimer Time          // when the connection may have been idle for long enough
 	lastSent       Time          // when data last left; 0: none has
-	heard          Time          // when the last acceptable segment came
-	heardData      Time          // when the last with data came
-	heardACK       Time          // when the last came that acknowledged something
+	lastReceived          Time          // when the last acceptable segment came
+	lastDataReceived      Time          // when the last with data came
+	lastACKReceived       Time          // when the last came that acknowledged something
 
 	tsRecentAt Time
 	tsRecent   uint32 // TS.Recent (RFC 7323 4.3)
@@ -148,7 +148,7 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 		userLimit:      cfg.UserTimeout,
 		keepAlive:      &cfg.KeepAlive,
 		keepAliveTimer: Never,
-		heard:          now,
+		lastReceived:          now,
 	}
 	c.snd.iss = o.ISS
 	c.snd.limit = cfg.SendBuffer
@@ -290,7 +290,7 @@ const maxWindowField = 65535
 // header puts what every segment after the SYN carries into out: numbers, timestamps, SACK blocks. What it changes is
 // out alone, which may not be sent after all; the window belongs to [Conn.announce].
 func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) {
-	if c.ecn.marked {
+	if c.ecn.echoCE {
 		flags |= wire.ECE
 	}
 	out.reset(flags | wire.ACK)

@@ -10,7 +10,7 @@ import (
 type ecn struct {
 	ecnHandshake
 
-	marked bool // the peer is to be told of a mark: ECE is on everything until it says CWR
+	echoCE bool // the peer is to be told of a mark: ECE is on everything until it says CWR
 
 	cwr bool // the peer is to be told, with the next new data, that the window has been reduced
 }
@@ -18,22 +18,22 @@ type ecn struct {
 // takeMark takes the codepoint of a segment with data that is new. A mark is reported at once: the peer's window may be so
 // small that nothing more would come meanwhile.
 func (c *Conn) takeMark(s *Segment) {
-	if s.ECN != wire.CE || !c.ecn.heeds() {
+	if s.ECN != wire.CE || !c.ecn.mustEcho() {
 		return
 	}
 	c.stats.CEReceived++
-	if !c.ecn.marked {
-		c.ecn.marked = true
+	if !c.ecn.echoCE {
+		c.ecn.echoCE = true
 		c.acknowledgeNow(NoteNone)
 	}
 }
 
 // takeCWR ends the report of marks: the peer has heard. A mark of the very same segment is another one.
 func (c *Conn) takeCWR(s *Segment) {
-	if !s.TCP.Flags.Has(wire.CWR) || !c.ecn.heeds() {
+	if !s.TCP.Flags.Has(wire.CWR) || !c.ecn.mustEcho() {
 		return
 	}
-	c.ecn.marked = false
+	c.ecn.echoCE = false
 	if len(s.Data) > 0 {
 		c.acknowledgeNow(NoteNone) // as in takeMark
 	}

@@ -41,7 +41,7 @@ func (m *ECNMode) UnmarshalText(text []byte) error {
 
 // ecnHandshake is what has been said of ECN in SYNs and SYN-ACKs: of those that were sent and of those that came, has one
 // set it up, has one not?
-type ecnHandshake struct{ sentSetup, sentPlain, heardSetup, heardPlain bool }
+type ecnHandshake struct{ sentSetup, sentPlain, receivedSetup, receivedPlain bool }
 
 // ecnSetup reports whether a SYN or SYN-ACK sets up ECN. A SYN-ACK with CWR does not: there are hosts that send back
 // whatever bits they get (RFC 3168 6.1.1).
@@ -52,12 +52,12 @@ func ecnSetup(f wire.Flags) bool {
 	return f.Has(wire.ECE | wire.CWR)
 }
 
-// heard takes the flags of a SYN or SYN-ACK that came.
-func (e *ecnHandshake) heard(f wire.Flags) {
+// received takes the flags of a SYN or SYN-ACK that came.
+func (e *ecnHandshake) received(f wire.Flags) {
 	if ecnSetup(f) {
-		e.heardSetup = true
+		e.receivedSetup = true
 	} else {
-		e.heardPlain = true
+		e.receivedPlain = true
 	}
 }
 
@@ -66,7 +66,7 @@ func (e *ecnHandshake) heard(f wire.Flags) {
 func (e *ecnHandshake) offer(f wire.Flags, mode ECNMode, again bool) wire.Flags {
 	switch {
 	case f.Has(wire.ACK):
-		if mode != ECNDisabled && e.heardSetup && !e.heardPlain && !e.sentPlain {
+		if mode != ECNDisabled && e.receivedSetup && !e.receivedPlain && !e.sentPlain {
 			f |= wire.ECE
 		}
 	case mode == ECNActive && !again:
@@ -82,9 +82,9 @@ func (e *ecnHandshake) offer(f wire.Flags, mode ECNMode, again bool) wire.Flags 
 
 // agreed reports whether what we send may be marked: neither side has ever been in doubt (RFC 3168 6.1.1).
 func (e *ecnHandshake) agreed() bool {
-	return e.sentSetup && e.heardSetup && !e.sentPlain && !e.heardPlain
+	return e.sentSetup && e.receivedSetup && !e.sentPlain && !e.receivedPlain
 }
 
-// heeds reports whether the peer may believe that we agreed. Then its packets may be marked, and it must be told
+// mustEcho reports whether the peer may believe that we agreed. Then its packets may be marked, and it must be told
 // (RFC 3168 6.1.1).
-func (e *ecnHandshake) heeds() bool { return e.sentSetup && e.heardSetup }
+func (e *ecnHandshake) mustEcho() bool { return e.sentSetup && e.receivedSetup }

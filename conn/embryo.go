@@ -71,7 +71,7 @@ func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 		e.timestamps, e.tsRecent, e.tsRecentAt = true, syn.Options.TSVal, now
 	}
 	e.sack = cfg.SACK == Enabled && syn.Options.SACKPermitted
-	e.ecn.heard(syn.Flags)
+	e.ecn.received(syn.Flags)
 	e.deadline = Never
 	e.giveUp = now.Add(cfg.SYNTimeout)
 	return e
@@ -113,7 +113,7 @@ func (e *Handshake) Receive(now Time, s *Segment) Verdict {
 	at := seq.Unwrap(e.irs, 1, s.TCP.Seq)
 	f := s.TCP.Flags
 	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
-		e.ecn.heard(f)
+		e.ecn.received(f)
 		if e.challenge.allow(now) {
 			e.synAckDue = true // the SYN-ACK was lost
 		}

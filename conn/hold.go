@@ -86,7 +86,7 @@ func (e *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 		e.tsRecent, e.tsRecentAt = s.TCP.Options.TSVal, now
 	}
 	e.peerWindow = s.TCP.Window
-	e.ecn.heard(f)
+	e.ecn.received(f)
 	return VerdictDuplicate
 }
 

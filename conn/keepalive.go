@@ -22,7 +22,7 @@ func (c *Conn) armKeepAlive(now Time) {
 // keepAliveTimeout runs when the peer may have been silent for too long. The timer is not moved by every segment that
 // arrives; it looks here when the last one came.
 func (c *Conn) keepAliveTimeout(now Time) {
-	idle := now.Sub(c.heard)
+	idle := now.Sub(c.lastReceived)
 	switch {
 	case !c.keepAlive.Enable, c.state == TimeWait:
 		c.keepAliveTimer = Never
@@ -30,7 +30,7 @@ func (c *Conn) keepAliveTimeout(now Time) {
 		// Data in flight is its own question (MUST-26).
 		c.keepAliveTimer = now.Add(max(c.keepAlive.Idle-idle, c.keepAlive.Interval))
 		if c.keepAliveProbes == 0 && idle < c.keepAlive.Idle {
-			c.keepAliveTimer = c.heard.Add(c.keepAlive.Idle)
+			c.keepAliveTimer = c.lastReceived.Add(c.keepAlive.Idle)
 		}
 	case int(c.keepAliveProbes) >= c.keepAlive.Count, c.keepAliveProbes > 0 && c.userLimit > 0 && idle >= c.keepAlive.Idle+c.userLimit:
 		c.abort(c.timeoutError()) // the peer may be back without memory of us: the RST says so (RFC 9293 3.8.4)

@@ -37,13 +37,13 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 			return c.challengeACK(now)
 		}
 	}
-	c.heard = now
+	c.lastReceived = now
 	c.keepAliveProbes = 0
 	n := uint64(segments(len(s.Data), s.SegmentSize))
 	c.stats.SegmentsReceived += n
 	if len(s.Data) > 0 {
 		c.stats.DataSegmentsReceived += n
-		c.heardData = now
+		c.lastDataReceived = now
 	}
 	if v := c.receiveACK(now, s, at); v != VerdictAccepted {
 		return v
@@ -91,7 +91,7 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 		if s.TCP.Flags.Has(wire.ACK) {
 			return VerdictAccepted
 		}
-		c.ecn.heard(s.TCP.Flags)
+		c.ecn.received(s.TCP.Flags)
 		if c.challenge.allow(now) {
 			c.snd.nxt = 0
 		}
@@ -140,7 +140,7 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 			return VerdictBadACK
 		}
 		if s.TCP.Flags.Has(wire.SYN) {
-			c.ecn.heard(s.TCP.Flags)
+			c.ecn.received(s.TCP.Flags)
 		}
 		c.snd.wl1, c.snd.wl2 = at, ack
 		c.establish(now)

@@ -115,7 +115,7 @@ func (c *Conn) mayGrow(ece bool) bool {
 // advance moves SND.UNA.
 func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	a.advanced = true
-	c.heardACK = now
+	c.lastACKReceived = now
 	c.active.sent.acknowledge(ack, a)
 	c.measure(now, ack, s, a)
 	c.snd.una = ack

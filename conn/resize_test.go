@@ -74,7 +74,7 @@ func TestCongestionWhileResizing(t *testing.T) {
 	for name, hear := range map[string]func(*one){
 		"loss": lose,
 		"mark": func(o *one) {
-			o.c.ecn.ecnHandshake = ecnHandshake{sentSetup: true, heardSetup: true}
+			o.c.ecn.ecnHandshake = ecnHandshake{sentSetup: true, receivedSetup: true}
 			o.in(segment{flags: ack | wire.ECE, seq: 1, ack: 701})
 		},
 	} {

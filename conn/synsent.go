@@ -30,7 +30,7 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 		return VerdictIgnored
 	}
 	c.acceptSYN(now, &s.TCP)
-	c.heard = now
+	c.lastReceived = now
 	if !f.Has(wire.ACK) {
 		// Simultaneous open: both sides' SYNs crossed (MUST-10). The timer goes on, now for a SYN-ACK.
 		c.setState(SynReceived)
@@ -74,7 +74,7 @@ func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 		c.tsRecent, c.tsRecentAt = o.TSVal, now
 	}
 	c.sack = c.sack && o.SACKPermitted
-	c.ecn.heard(h.Flags)
+	c.ecn.received(h.Flags)
 	if c.cfg.WindowScale == Enabled && o.HasWindowScale {
 		c.snd.scale = o.WindowScale
 	} else {
