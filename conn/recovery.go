@@ -16,13 +16,13 @@ type recovery struct {
 	marked   seq.Offset // SND.MAX when the window was last reduced for a mark: what is before it says nothing new
 	reducing bool       // without an episode: the window comes down because of a mark (ECN)
 	frto     frto
-	fresh    int // segments of new data F-RTO may still send before anything lost
+	frtoNewSegments    int // segments of new data F-RTO may still send before anything lost
 
 	prr prr
 
 	// Without SACK: duplicate ACKs since SND.UNA moved, and the octets they say have arrived.
 	duplicates int
-	left       int64
+	leftNetwork       int64
 }
 
 // phase is the kind of episode.
@@ -48,7 +48,7 @@ const (
 const duplicateThreshold = 3
 
 // pipe is how many octets are on their way: sent, neither arrived nor lost.
-func (c *Conn) pipe() int64 { return max(0, c.active.sent.flying-c.active.recovery.left) }
+func (c *Conn) pipe() int64 { return max(0, c.active.sent.flying-c.active.recovery.leftNetwork) }
 
 // window is how many may be.
 func (c *Conn) window() int64 {
@@ -139,11 +139,11 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 		r.duplicates = 0
 		if r.phase == fastRecovery && c.snd.una < r.end {
 			// Of what it acknowledged, one segment was the retransmission; the others had left the network before.
-			r.left = max(0, r.left-max(0, a.octets-full))
+			r.leftNetwork = max(0, r.leftNetwork-max(0, a.octets-full))
 			a.octets = min(a.octets, full)
 			c.loseFirst(now, a)
 		} else {
-			r.left = 0
+			r.leftNetwork = 0
 		}
 	case c.isDuplicate(s, ack, windowBefore):
 		r.duplicates++
@@ -152,7 +152,7 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 			// What is sent again makes duplicate ACKs where the first had arrived; only what is new then says something.
 			arrived = min(arrived, int64(c.snd.max-r.end))
 		}
-		r.left = min(r.left+full, arrived)
+		r.leftNetwork = min(r.leftNetwork+full, arrived)
 		a.octets = 0 // for congestion control; PRR counts duplicates by left
 		// Not for what was sent before the last episode: its retransmissions make duplicate ACKs too (RFC 6582 3.2).
 		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una >= r.end {
@@ -241,8 +241,8 @@ func (c *Conn) leaveRecovery() {
 	}
 	reduced := r.phase != resizing
 	r.phase = noRecovery
-	r.left, r.duplicates = 0, 0
-	r.fresh, r.frto = 0, frtoOff
+	r.leftNetwork, r.duplicates = 0, 0
+	r.frtoNewSegments, r.frto = 0, frtoOff
 	c.active.timer.reorder = Never
 	if reduced {
 		c.reordering.episodeOver()
@@ -255,9 +255,9 @@ func (c *Conn) leaveRecovery() {
 func (c *Conn) detectSpuriousTimeout(a *arrival) {
 	switch r := &c.active.recovery; {
 	case r.frto == frtoFirst && a.advanced:
-		r.frto, r.fresh = frtoNewData, frtoSegments
+		r.frto, r.frtoNewSegments = frtoNewData, frtoSegments
 	case r.frto == frtoNewData:
-		r.fresh = 0
+		r.frtoNewSegments = 0
 	}
 }
 
@@ -298,7 +298,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	r.end = c.snd.max
 	r.reducing = false
 	c.ecn.reduced()
-	r.left, r.duplicates, r.fresh, r.frto = 0, 0, 0, frtoFirst
+	r.leftNetwork, r.duplicates, r.frtoNewSegments, r.frto = 0, 0, 0, frtoFirst
 	for q.oldest != nil && (!c.sack || q.oldest.at.Add(patience) <= now) {
 		c.lose(now, q.oldest)
 	}

@@ -31,7 +31,7 @@ func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 		return 0, sendWhenWindow
 	}
 	congestion := c.window() - c.pipe()
-	if c.active.recovery.fresh > 0 {
+	if c.active.recovery.frtoNewSegments > 0 {
 		congestion = max(congestion, int64(size))
 	}
 	if congestion < int64(size) && congestion < waiting && c.pipe() > 0 {

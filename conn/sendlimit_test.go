@@ -47,7 +47,7 @@ func TestSendLimit(t *testing.T) {
 		{"Nagle, but urgent", 200, 100, 65535, 10000, 1, func(c *Conn) { nagle(c); c.snd.urgent = 201 }, 100, sendData},
 		{"the FIN alone", 100, 100, 65535, 10000, 1, func(c *Conn) { c.snd.finQueued = true }, 0, sendData},
 		{"the FIN and a full window", 100, 100, 100, 10000, 1, func(c *Conn) { c.snd.finQueued = true }, 0, sendWhenWindow},
-		{"duplicate ACKs make room", 5000, 2000, 65535, 2500, 1, func(c *Conn) { c.active.recovery.left = 1000 }, 1000, sendData},
+		{"duplicate ACKs make room", 5000, 2000, 65535, 2500, 1, func(c *Conn) { c.active.recovery.leftNetwork = 1000 }, 1000, sendData},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn := Conn{active: new(active)}

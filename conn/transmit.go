@@ -49,7 +49,7 @@ func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 	if c.active.tailProbe.due && c.transmitTailProbe(now, out) { // RFC 8985 7.3
 		return true
 	}
-	if c.active.recovery.fresh > 0 && c.transmitFresh(now, limit, out) { // F-RTO: new data before lost data (RFC 5682 2.1)
+	if c.active.recovery.frtoNewSegments > 0 && c.transmitFRTO(now, limit, out) { // F-RTO: new data before lost data (RFC 5682 2.1)
 		return true
 	}
 	if c.transmitLost(now, limit, out) { // lost data before new data (RFC 6675 5, NextSeg)
@@ -97,9 +97,9 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 	return true
 }
 
-// transmitFresh sends new data for F-RTO. When there is none that may be sent, whether the application, Nagle or the peer's
+// transmitFRTO sends new data for F-RTO. When there is none that may be sent, whether the application, Nagle or the peer's
 // window is the reason, recovery goes on as usual (RFC 5682 2.1, step 2b). Only the pacer is waited for.
-func (c *Conn) transmitFresh(now Time, limit int, out *Outgoing) bool {
+func (c *Conn) transmitFRTO(now Time, limit int, out *Outgoing) bool {
 	if c.transmitNew(now, limit, out) {
 		return true
 	}
@@ -107,17 +107,17 @@ func (c *Conn) transmitFresh(now Time, limit int, out *Outgoing) bool {
 	if c.active.timer.pace != Never {
 		return false
 	}
-	if r.fresh == frtoSegments {
+	if r.frtoNewSegments == frtoSegments {
 		r.frto = frtoOff // none was sent whose ACK could show anything
 	}
-	r.fresh = 0
+	r.frtoNewSegments = 0
 	return false
 }
 
 // transmitLost sends again the first of the data that is taken for lost.
 func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	q := &c.active.sent
-	if q.lost == 0 || c.active.recovery.fresh > 0 {
+	if q.lost == 0 || c.active.recovery.frtoNewSegments > 0 {
 		return false
 	}
 	at := q.losses[0].start
@@ -313,7 +313,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	}
 	c.active.recovery.prr.out += int64(n)
 	c.active.pacer.sent(int64(n), c.pacingRate())
-	c.active.recovery.fresh = max(0, c.active.recovery.fresh-segments(n, size))
+	c.active.recovery.frtoNewSegments = max(0, c.active.recovery.frtoNewSegments-segments(n, size))
 	c.armRetransmit(now)
 	c.armTailProbe(now)
 }
