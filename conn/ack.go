@@ -12,7 +12,7 @@ import (
 type ackState struct {
 	due    bool // at the next Transmit
 	note   Note
-	octets int32 // in-order bytes since the last ACK was sent
+	bytes int32 // in-order bytes since the last ACK was sent
 	// duplicate is what has come twice and was not reported yet: the first block of the next ACK says so, a D-SACK
 	// (RFC 2883).
 	duplicate buffer.Range
@@ -34,8 +34,8 @@ func (c *Conn) acknowledgeNow(note Note) {
 // MUST-40).
 func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 	c.rcv.measureSegment(s)
-	c.ack.octets += int32(n)
-	if c.ack.octets >= 2*c.rcv.size {
+	c.ack.bytes += int32(n)
+	if c.ack.bytes >= 2*c.rcv.size {
 		c.ack.due = true
 		return
 	}
@@ -70,7 +70,7 @@ func (c *Conn) announce(out *Outgoing) {
 // acknowledged is called when a segment with an ACK has been built.
 func (c *Conn) acknowledged() {
 	c.ack.due = false
-	c.ack.octets = 0
+	c.ack.bytes = 0
 	c.ack.note = NoteNone
 	c.ack.duplicate = buffer.Range{}
 	if c.active != nil {

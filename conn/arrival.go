@@ -9,16 +9,16 @@ import (
 // arrival gathers what one ACK, with its SACK blocks, says for the first time.
 type arrival struct {
 	now      Time
-	octets   int64 // that arrived
+	bytes   int64 // that arrived
 	advanced bool  // SND.UNA has moved
 	lost     bool  // loss detection has found something
-	repeated int64 // octets the peer has received twice (D-SACK, RFC 2883)
-	needless int64 // of these, what the last episode has sent again
+	duplicated int64 // octets the peer has received twice (D-SACK, RFC 2883)
+	spurious int64 // of these, what the last episode has sent again
 
 	newest  record     // of the records, the one sent last; empty: nobody can tell which
 	highest seq.Offset // end of the highest
 	lowest  seq.Offset // end of the lowest that was sent only once, never: there is none
-	unlost  bool       // something was taken for lost, and has arrived although it was not sent again
+	falselyLost  bool       // something was taken for lost, and has arrived although it was not sent again
 
 	echo   uint32 // the timestamp echoed, to tell an original from its retransmission
 	echoes bool
@@ -36,11 +36,11 @@ func (c *Conn) newArrival(now Time, s *Segment) arrival {
 
 // add takes a record that has arrived, or a part of one.
 func (a *arrival) add(r *record) {
-	a.octets += r.size()
+	a.bytes += r.size()
 	a.highest = max(a.highest, r.end)
 	if !r.again {
 		a.lowest = min(a.lowest, r.end)
-		a.unlost = a.unlost || r.fate == lost
+		a.falselyLost = a.falselyLost || r.fate == lost
 	}
 	if !a.ambiguous(r) && (a.newest.end == 0 || r.transmission().after(a.newest.transmission())) {
 		a.newest = *r

@@ -134,8 +134,8 @@ func (c *Conn) checkTimers() error {
 	case over:
 	case c.snd.una < c.snd.max && (t.retransmit == Never || t.giveUp == Never):
 		return fmt.Errorf("octets %d to %d are unacknowledged and no timer runs: %v", c.snd.una, c.snd.max, *t)
-	case c.ack.octets > 0 && !c.ack.due && t.ack == Never:
-		return fmt.Errorf("%d octets will not be acknowledged", c.ack.octets)
+	case c.ack.bytes > 0 && !c.ack.due && t.ack == Never:
+		return fmt.Errorf("%d octets will not be acknowledged", c.ack.bytes)
 	case c.orphan && c.state == FinWait2 && t.orphan == Never:
 		return fmt.Errorf("waits for ever for a FIN nobody needs")
 	case c.keepAlive.Enable && c.state.synchronized() && c.keepAliveTimer == Never:

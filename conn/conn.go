@@ -80,7 +80,7 @@ type active struct {
 	small    seq.Offset // one past the last segment sent that was not full
 	recent   recent
 	tuning   receiveTuning
-	synAgain bool // the SYN was sent again because another connection's ACK had come in answer
+	synRepeated bool // the SYN was sent again because another connection's ACK had come in answer
 }
 
 // path is what is known of the way to the peer.

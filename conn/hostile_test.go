@@ -197,7 +197,7 @@ func (h *hostile) run(limit time.Duration) time.Duration {
 			h.check()
 		}
 		w, una := h.c.active.cc.Window(), int64(h.c.snd.una)-1
-		if bound := cc.InitialWindow(1000) + max(una, h.c.delivery.octets); w > bound {
+		if bound := cc.InitialWindow(1000) + max(una, h.c.delivery.bytes); w > bound {
 			h.t.Fatalf("the window is %d after %d octets: more than %d", w, una, bound)
 		}
 		if una > 0 {
@@ -344,7 +344,7 @@ func TestRenegingAgainAndAgain(t *testing.T) {
 func TestDSACKsOfWhatWasSentOnce(t *testing.T) {
 	twice := func(h *hostile, r reply) []reply {
 		first := seq.Offset(max(r.ack-1000, 1))
-		if r.ack > 1000 && !h.c.active.undo.again.Contains(first, seq.Offset(r.ack)) && len(r.blocks) < 3 {
+		if r.ack > 1000 && !h.c.active.undo.retransmitted.Contains(first, seq.Offset(r.ack)) && len(r.blocks) < 3 {
 			r.blocks = append([]buffer.Range{between(first, seq.Offset(r.ack))}, r.blocks...)
 		}
 		return []reply{r}

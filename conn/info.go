@@ -143,7 +143,7 @@ func (c *Conn) Info(now Time) Info {
 		ReceiveScale:        c.rcv.scale,
 		ConsecutiveTimeouts: int(c.timeouts),
 		KeepAliveProbes:             int(c.keepAliveProbes),
-		Delivered:           c.delivery.octets,
+		Delivered:           c.delivery.bytes,
 		DeliveryRate:        int64(c.delivery.rate),
 		DeliveryLimited:     c.delivery.limited,
 		Counts:              c.stats,

@@ -31,7 +31,7 @@ const (
 
 // updateRACK takes what an ACK says (RFC 8985 6.2, steps 1 to 3).
 func (c *Conn) updateRACK(a *arrival) {
-	if a.octets == 0 {
+	if a.bytes == 0 {
 		return
 	}
 	r := &c.active.rack

@@ -19,7 +19,7 @@ type deliveryRate struct {
 
 // delivery is the total and the rate of what has arrived.
 type delivery struct {
-	octets  int64   // known to have arrived: C.delivered
+	bytes  int64   // known to have arrived: C.delivered
 	rate    cc.Rate // the last that tells about the path, or a higher one that does not
 	limited bool    // the application, not the path, had set that
 }
@@ -32,7 +32,7 @@ func (c *Conn) recordSent(r *record, now Time, first bool, inFlight int64) {
 		d.deliveredAt, d.sentAt = now, now
 	}
 	r.at = now
-	r.delivered, r.deliveredAt, r.firstSent = c.delivery.octets, d.deliveredAt, d.sentAt
+	r.delivered, r.deliveredAt, r.firstSent = c.delivery.bytes, d.deliveredAt, d.sentAt
 	r.inFlight, r.lostBefore = uint32(inFlight), uint32(d.lost)
 	r.limited = d.limited != 0
 }
@@ -40,12 +40,12 @@ func (c *Conn) recordSent(r *record, now Time, first bool, inFlight int64) {
 // sampleRate takes what an ACK says and returns the sample it makes.
 func (c *Conn) sampleRate(a *arrival) cc.Sample {
 	d, delivered := &c.active.rate, &c.delivery
-	if a.octets == 0 {
+	if a.bytes == 0 {
 		return cc.Sample{}
 	}
-	delivered.octets += a.octets
+	delivered.bytes += a.bytes
 	d.deliveredAt = a.now
-	if delivered.octets > d.limited {
+	if delivered.bytes > d.limited {
 		d.limited = 0 // the bubble has left the path
 	}
 	r := &a.newest
@@ -54,7 +54,7 @@ func (c *Conn) sampleRate(a *arrival) cc.Sample {
 	}
 	d.sentAt = r.at
 	s := cc.Sample{
-		Delivered: delivered.octets - r.delivered,
+		Delivered: delivered.bytes - r.delivered,
 		Interval:  max(r.at.Sub(r.firstSent), a.now.Sub(r.deliveredAt)),
 		Prior:     r.delivered,
 		InFlight:  int64(r.inFlight),
@@ -80,7 +80,7 @@ func (c *Conn) checkLimited(now Time) {
 	}
 }
 
-func (c *Conn) markLimited() { c.active.rate.limited = max(1, c.delivery.octets+c.pipe()) }
+func (c *Conn) markLimited() { c.active.rate.limited = max(1, c.delivery.bytes+c.pipe()) }
 
 // lose takes r, which is in flight, for lost.
 func (c *Conn) lose(now Time, r *record) {
@@ -88,7 +88,7 @@ func (c *Conn) lose(now Time, r *record) {
 	d.lost += r.size()
 	c.active.sent.lose(r)
 	c.active.cc.OnLost(cc.Lost{
-		Now: time.Duration(now), Size: r.size(), Delivered: c.delivery.octets,
+		Now: time.Duration(now), Size: r.size(), Delivered: c.delivery.bytes,
 		InFlight: int64(r.inFlight), Lost: int64(uint32(d.lost) - r.lostBefore), Limited: r.limited,
 	})
 }

@@ -74,7 +74,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 		c.advance(now, ack, s, &a)
 	}
 	sample := c.sampleRate(&a)
-	round := c.active.rounds.passed(&a, c.delivery.octets)
+	round := c.active.rounds.passed(&a, c.delivery.bytes)
 	if c.sack {
 		c.updateRACK(&a)
 		a.lost = c.detectLoss(now)
@@ -84,9 +84,9 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	c.tailProbeAnswered(now, s, &a)
 	c.episode(now, s, &a)
 	ece := c.takeECE(now, ack, &s.TCP, flight, &a)
-	if a.octets > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.reordered) && c.mayGrow(ece)) {
+	if a.bytes > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.reordered) && c.mayGrow(ece)) {
 		c.active.cc.OnAck(cc.Ack{
-			Now: time.Duration(now), Acked: a.octets, Delivered: c.delivery.octets, InFlight: c.pipe(),
+			Now: time.Duration(now), Acked: a.bytes, Delivered: c.delivery.bytes, InFlight: c.pipe(),
 			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round, Sample: sample,
 		})
 	}
@@ -139,8 +139,8 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 		r.duplicates = 0
 		if r.phase == fastRecovery && c.snd.una < r.end {
 			// Of what it acknowledged, one segment was the retransmission; the others had left the network before.
-			r.leftNetwork = max(0, r.leftNetwork-max(0, a.octets-full))
-			a.octets = min(a.octets, full)
+			r.leftNetwork = max(0, r.leftNetwork-max(0, a.bytes-full))
+			a.bytes = min(a.bytes, full)
 			c.loseFirst(now, a)
 		} else {
 			r.leftNetwork = 0
@@ -153,7 +153,7 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 			arrived = min(arrived, int64(c.snd.max-r.end))
 		}
 		r.leftNetwork = min(r.leftNetwork+full, arrived)
-		a.octets = 0 // for congestion control; PRR counts duplicates by left
+		a.bytes = 0 // for congestion control; PRR counts duplicates by left
 		// Not for what was sent before the last episode: its retransmissions make duplicate ACKs too (RFC 6582 3.2).
 		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una >= r.end {
 			c.loseFirst(now, a)
@@ -187,7 +187,7 @@ func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 	switch {
 	case r.phase == noRecovery:
 		if c.active.sent.lost > 0 {
-			c.enterRecovery(now, a.octets)
+			c.enterRecovery(now, a.bytes)
 			r.prr.arrived(c, a)
 		}
 	case c.snd.una >= r.end:
@@ -196,7 +196,7 @@ func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 		r.prr.arrived(c, a)
 	case r.phase == resizing:
 		if a.lost {
-			c.enterRecovery(now, a.octets)
+			c.enterRecovery(now, a.bytes)
 			r.prr.arrived(c, a)
 		}
 	default:

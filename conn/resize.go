@@ -22,7 +22,7 @@ func (c *Conn) resize(now Time, largest int) {
 	}
 	r.phase, r.end = resizing, c.snd.max
 	r.reducing = false
-	c.active.undo = undo{again: c.active.undo.again[:0]}
+	c.active.undo = undo{retransmitted: c.active.undo.retransmitted[:0]}
 	c.startTimestamp(now)
 	c.active.tailProbe = tailProbe{}
 	c.active.timer.tailProbe = Never

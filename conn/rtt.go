@@ -21,7 +21,7 @@ type rttEstimator struct {
 type timing struct {
 	end   seq.Offset // 0: nothing is being measured
 	begun Time
-	again Time // when something was last sent again, 0: nothing was
+	lastRetransmission Time // when something was last sent again, 0: nothing was
 }
 
 // granularity is G of RFC 6298: the tick of the driver's timers.
@@ -45,7 +45,7 @@ func (t *timing) start(now Time, end seq.Offset) {
 }
 
 // cancel spoils a running measurement: something from it on was sent again.
-func (t *timing) cancel(now Time) { t.end, t.again = 0, now }
+func (t *timing) cancel(now Time) { t.end, t.lastRetransmission = 0, now }
 
 // sample takes a measured round trip (RFC 6298 2.2 and 2.3). Only a measurement ends the backoff: until one succeeds,
 // the timeout may be shorter than the path is long (the other half of Karn's algorithm).

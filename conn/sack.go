@@ -37,10 +37,10 @@ func (c *Conn) takeSACK(s *Segment, ack seq.Offset, a *arrival) {
 
 // takeDSACK learns that the peer has got the block twice.
 func (c *Conn) takeDSACK(block buffer.Range, a *arrival) {
-	a.repeated += block.Size()
+	a.duplicated += block.Size()
 	c.stats.Duplicates++
-	if c.active.undo.again.Contains(block.Start, block.End) { // and not a copy the network made
-		a.needless += block.Size()
+	if c.active.undo.retransmitted.Contains(block.Start, block.End) { // and not a copy the network made
+		a.spurious += block.Size()
 	}
 	c.widenReorderWindow(c.snd.una, c.snd.nxt)
 }

@@ -42,15 +42,15 @@ func TestSentQueueModel(t *testing.T) {
 				end := start + 1 + seq.Offset(r.IntN(int(nxt-start)))
 				var a arrival
 				q.sack(start, end, &a)
-				if want := arrived(start, end); a.octets != want {
-					t.Fatalf("seed %d: SACK of %d to %d brought %d octets, want %d", seed, start, end, a.octets, want)
+				if want := arrived(start, end); a.bytes != want {
+					t.Fatalf("seed %d: SACK of %d to %d brought %d octets, want %d", seed, start, end, a.bytes, want)
 				}
 			case 3:
 				ack := una + seq.Offset(r.IntN(int(nxt-una)+1))
 				var a arrival
 				q.acknowledge(ack, &a)
-				if want := arrived(una, ack); a.octets != want {
-					t.Fatalf("seed %d: ACK of %d brought %d octets, want %d", seed, ack, a.octets, want)
+				if want := arrived(una, ack); a.bytes != want {
+					t.Fatalf("seed %d: ACK of %d brought %d octets, want %d", seed, ack, a.bytes, want)
 				}
 				model = model[ack-una:]
 				una = ack
@@ -125,8 +125,8 @@ func TestSentQueueSize(t *testing.T) {
 	}
 	var a arrival
 	q.acknowledge(41001, &a)
-	if !q.empty() || cap(q.list) > maxIdleRecords || q.flying != 0 || a.octets != 41000 {
-		t.Errorf("%d records, room for %d, %d octets flying, %d arrived", len(q.list), cap(q.list), q.flying, a.octets)
+	if !q.empty() || cap(q.list) > maxIdleRecords || q.flying != 0 || a.bytes != 41000 {
+		t.Errorf("%d records, room for %d, %d octets flying, %d arrived", len(q.list), cap(q.list), q.flying, a.bytes)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestSACKOfWholeSegments(t *testing.T) {
 		q.push(record{start: 1, end: 3501, segment: 1000})
 		var a arrival
 		q.sack(c.start, c.end, &a)
-		if a.octets != int64(c.want) || q.sacked != int64(c.want) || q.len() != c.records || q.check() != nil {
+		if a.bytes != int64(c.want) || q.sacked != int64(c.want) || q.len() != c.records || q.check() != nil {
 			t.Errorf("SACK of %d to %d: %d bytes, %d records, want %d, %d; %v", c.start, c.end, q.sacked, q.len(), c.want, c.records, q.check())
 		}
 	}
@@ -165,13 +165,13 @@ func TestSACKWithTooManyRecords(t *testing.T) {
 	}
 	var a arrival
 	q.sack(2, 3, &a)
-	if q.len() != maxRecords || q.sacked != 0 || a.octets != 0 {
+	if q.len() != maxRecords || q.sacked != 0 || a.bytes != 0 {
 		t.Errorf("%d records, %d bytes have arrived", q.len(), q.sacked)
 	}
 	q.sack(4, 7, &a) // a whole record
 	q.sack(7, 8, &a) // a part of the next one, which joins it
 	q.sack(3, 4, &a) // and of the one before
-	if q.len() != maxRecords || q.sacked != 5 || a.octets != 5 {
+	if q.len() != maxRecords || q.sacked != 5 || a.bytes != 5 {
 		t.Errorf("%d records, %d bytes have arrived, want 5", q.len(), q.sacked)
 	}
 	for _, r := range q.list {

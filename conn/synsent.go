@@ -52,10 +52,10 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 // that the peer still has, in TIME-WAIT for example, and our RST ends that: the second SYN need not wait for the
 // retransmission timeout. The first has been answered, so the round trip of the second is measured.
 func (c *Conn) repeatSYN(now Time) {
-	if c.active.synAgain || c.snd.max == 0 || c.timeouts > 0 {
+	if c.active.synRepeated || c.snd.max == 0 || c.timeouts > 0 {
 		return
 	}
-	c.active.synAgain = true
+	c.active.synRepeated = true
 	c.snd.nxt = 0
 	c.active.timing.cancel(now)
 }

@@ -52,9 +52,9 @@ func (c *Conn) tailProbeTimeout(now Time) {
 func (c *Conn) tailProbeAnswered(now Time, s *Segment, a *arrival) {
 	p := &c.active.tailProbe
 	switch {
-	case p.end == 0 || c.snd.una < p.end && a.repeated == 0:
+	case p.end == 0 || c.snd.una < p.end && a.duplicated == 0:
 		return
-	case !p.repeat, a.repeated > 0:
+	case !p.repeat, a.duplicated > 0:
 		// Something new is acknowledged like anything else; and what came twice had not been lost.
 	case c.snd.una > p.end:
 		// The probe has repaired a loss before it was noticed. That is congestion all the same.

@@ -58,8 +58,8 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 	if c.active.stamp.holds && o.TSEcr == c.active.stamp.held {
 		return a.rtt(), a.newest.end != 0 && !a.newest.again // Karn's algorithm: many segments carried it
 	}
-	old := c.active.timing.again != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.again))
-	if old && (a.repeated > 0 || !c.sack) && now.Sub(c.active.timing.again) >= c.rtt.minimum {
+	old := c.active.timing.lastRetransmission != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.lastRetransmission))
+	if old && (a.duplicated > 0 || !c.sack) && now.Sub(c.active.timing.lastRetransmission) >= c.rtt.minimum {
 		return 0, false
 	}
 	return max(time.Duration(ms), 1) * time.Millisecond, true

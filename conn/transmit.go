@@ -87,7 +87,7 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 	if c.timeouts == 0 {
 		c.active.timing.start(now, 1)
 	}
-	if c.timeouts > 0 || c.active.synAgain && c.state == SynSent {
+	if c.timeouts > 0 || c.active.synRepeated && c.state == SynSent {
 		out.Note = NoteRetransmission
 		c.stats.Retransmitted++
 	}

@@ -10,9 +10,9 @@ import (
 // twice (D-SACK, RFC 3708), or, after a timeout, it acknowledges what was in flight before and has not been sent again
 // (F-RTO, RFC 5682).
 type undo struct {
-	again   buffer.RangeSet // what the episode has sent again, as far as it remembers
+	retransmitted   buffer.RangeSet // what the episode has sent again, as far as it remembers
 	armed   bool
-	octets  int64      // sent again and not yet known to have been for nothing
+	unproven  int64      // sent again and not yet known to have been for nothing
 	first   seq.Offset // of the first retransmission
 	stamp   uint32     // its TSVal, or the least of those sent before the episode that were in flight when it began
 	stamped bool       // stamp is set
@@ -22,12 +22,12 @@ type undo struct {
 	congested bool
 }
 
-// maxAgain is how many stretches are remembered. D-SACKs for more of them prove nothing.
-const maxAgain = 64
+// maxUndoRanges is how many stretches are remembered. D-SACKs for more of them prove nothing.
+const maxUndoRanges = 64
 
 // beginUndo is called when an episode begins.
 func (c *Conn) beginUndo() {
-	c.active.undo = undo{again: c.active.undo.again[:0], armed: true}
+	c.active.undo = undo{retransmitted: c.active.undo.retransmitted[:0], armed: true}
 	if c.active.sent.resending > 0 {
 		c.active.undo.note(c.active.sent.stamp)
 	}
@@ -46,9 +46,9 @@ func (u *undo) resent(stamp uint32, at seq.Offset, n int64) {
 		u.sent, u.first = true, at
 		u.note(stamp)
 	}
-	u.octets += n
-	if len(u.again) < maxAgain {
-		u.again.Add(at, at+seq.Offset(n))
+	u.unproven += n
+	if len(u.retransmitted) < maxUndoRanges {
+		u.retransmitted.Add(at, at+seq.Offset(n))
 	}
 }
 
@@ -61,14 +61,14 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	if !u.sent { // whatever was taken for lost has arrived before its turn to be sent again came
 		return c.active.recovery.phase == fastRecovery && c.active.sent.lost == 0
 	}
-	u.octets -= a.needless
+	u.unproven -= a.spurious
 	switch {
 	case a.advanced && c.snd.una > u.first && a.echoes && seq.Less(a.echo, u.stamp):
 		// It takes the place of the first retransmission, and comes from before any that could have filled a gap.
 		return true
-	case a.needless > 0 && u.octets <= 0:
+	case a.spurious > 0 && u.unproven <= 0:
 		return true
-	case c.active.recovery.phase == timeoutRecovery && a.unlost:
+	case c.active.recovery.phase == timeoutRecovery && a.falselyLost:
 		// Unless it is all acknowledged at once: then it tells nothing (RFC 5682 2.1, step 2).
 		return c.snd.una < c.active.recovery.end || c.active.recovery.frto == frtoNewData
 	}
