@@ -14,7 +14,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	b := &c.rcv.buf
 	if b.Readable() > 0 {
 		n := b.Read(c.cfg.Pool, p)
-		c.windowOpened()
+		c.considerWindowUpdate()
 		return n, nil
 	}
 	switch {
@@ -35,7 +35,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 func (c *Conn) ReadBuffer() ([]byte, buffer.Borrowed) {
 	data, memory := c.rcv.buf.ReadBuffer(c.cfg.Pool)
 	if memory != nil {
-		c.windowOpened()
+		c.considerWindowUpdate()
 	}
 	return data, memory
 }
@@ -67,7 +67,7 @@ func (c *Conn) Write(now Time, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	c.active.chrono.refused = n < len(p)
+	c.active.chrono.writeRefused = n < len(p)
 	if n <= 0 {
 		return 0, ErrWouldBlock
 	}
@@ -129,7 +129,7 @@ func (c *Conn) CloseWrite() error {
 func (c *Conn) CloseRead() {
 	c.rcv.discard = true
 	c.rcv.buf.Skip(c.cfg.Pool, c.rcv.buf.Readable())
-	c.windowOpened()
+	c.considerWindowUpdate()
 }
 
 // Linger says what Close does about data that is not acknowledged yet. The zero value sends it in the background for

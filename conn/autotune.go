@@ -42,10 +42,10 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		return
 	}
 	if t.begun && now.Sub(t.lastData) >= idleTime {
-		c.rcv.limit, t.begun, t.read = c.cfg.ReceiveBuffer, false, 0
+		c.rcv.bufferLimit, t.begun, t.read = c.cfg.ReceiveBuffer, false, 0
 	}
 	t.lastData = now
-	t.slow = t.slow || c.rcv.buf.Readable() > c.rcv.limit/2
+	t.slow = t.slow || c.rcv.buf.Readable() > c.rcv.bufferLimit/2
 	switch {
 	case !t.begun:
 	case !c.roundTripped(now, s):
@@ -57,8 +57,8 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		if more := min(read, 2*t.read) - t.read; t.read > 0 && more > 0 {
 			want += want / t.read * more // 4 times what was read, when that has doubled
 		}
-		if want > int64(c.rcv.limit) {
-			c.rcv.limit = int(min(want, int64(c.cfg.MaxReceiveBuffer)))
+		if want > int64(c.rcv.bufferLimit) {
+			c.rcv.bufferLimit = int(min(want, int64(c.cfg.MaxReceiveBuffer)))
 		}
 		t.read = read
 	}
@@ -101,15 +101,15 @@ func (c *Conn) tuneSend() {
 		return
 	}
 	want := 2 * min(c.active.cc.Window(), int64(c.cfg.MaxSendBuffer))
-	c.snd.limit = int(min(max(want, int64(c.cfg.SendBuffer)), int64(c.cfg.MaxSendBuffer)))
+	c.snd.bufferLimit = int(min(max(want, int64(c.cfg.SendBuffer)), int64(c.cfg.MaxSendBuffer)))
 }
 
 // receiveLimit is the most unread octets to hold now.
-func (c *Conn) receiveLimit() int { return c.within(c.bulkShare(c.rcv.limit)) }
+func (c *Conn) receiveLimit() int { return c.within(c.bulkShare(c.rcv.bufferLimit)) }
 
 // sendBufferLimit is the most unacknowledged octets to hold now.
 func (c *Conn) sendBufferLimit() int {
-	limit := c.snd.limit
+	limit := c.snd.bufferLimit
 	if limit > leastShare && !c.snd.fixed && c.path.near {
 		limit = min(limit, max(c.cfg.Pressure.Share(), leastShare))
 	}
@@ -148,10 +148,10 @@ func (c *Conn) mayKeep(at seq.Offset, n int) bool {
 // SetReceiveBuffer sets the most unread octets to hold, 2048 to 1 GiB; the buffer does not size itself any more. The window
 // offered already stays offered (SHLD-14), and none larger than its field can say in the unit agreed on can be.
 func (c *Conn) SetReceiveBuffer(n int) {
-	c.rcv.limit, c.rcv.fixed = clampBuffer(n), true
+	c.rcv.bufferLimit, c.rcv.fixed = clampBuffer(n), true
 }
 
 // SetSendBuffer sets the most unacknowledged octets to hold, 2048 to 1 GiB; the buffer does not size itself any more.
 func (c *Conn) SetSendBuffer(n int) {
-	c.snd.limit, c.snd.fixed = clampBuffer(n), true
+	c.snd.bufferLimit, c.snd.fixed = clampBuffer(n), true
 }

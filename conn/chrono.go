@@ -8,8 +8,8 @@ import "time"
 type chrono struct {
 	on      account
 	since   Time
-	refused bool // Write took less than it was given
-	window  bool // the peer's window is what holds the next segment back
+	writeRefused bool // Write took less than it was given
+	windowLimited  bool // the peer's window is what holds the next segment back
 }
 
 type account uint8
@@ -28,9 +28,9 @@ func (c *Conn) clockIn(now Time) {
 	on := onNothing
 	switch {
 	case c.snd.una >= c.snd.buf.End() || c.state == Closed:
-	case h.window:
+	case h.windowLimited:
 		on = onWindow
-	case h.refused && c.snd.nxt >= c.snd.buf.End():
+	case h.writeRefused && c.snd.nxt >= c.snd.buf.End():
 		on = onBuffer
 	default:
 		on = onBusy

@@ -41,7 +41,7 @@ func (a *CongestionControl) UnmarshalText(text []byte) error {
 // newController returns the connection's controller, beginning with a window.
 func (c *Conn) newController(window int64) cc.Controller {
 	mss := c.fullSize()
-	switch c.control {
+	switch c.algorithm {
 	case Reno:
 		return cc.NewReno(mss, window)
 	case BBR:
@@ -52,25 +52,25 @@ func (c *Conn) newController(window int64) cc.Controller {
 }
 
 // CongestionControl is the algorithm in use.
-func (c *Conn) CongestionControl() CongestionControl { return c.control }
+func (c *Conn) CongestionControl() CongestionControl { return c.algorithm }
 
 // SetCongestionControl changes the algorithm. The new one begins with the window of the old one and knows nothing else;
 // what loss recovery would have given back to the old one is not given back.
 func (c *Conn) SetCongestionControl(a CongestionControl) {
-	if a == c.control || int(a) >= len(controlNames) {
+	if a == c.algorithm || int(a) >= len(controlNames) {
 		return
 	}
-	c.control = a
+	c.algorithm = a
 	if c.active == nil || c.active.cc == nil {
 		return
 	}
-	window := c.window()
+	window := c.congestionWindow()
 	c.active.cc = c.newController(window)
 	c.active.undo.armed = false
 	c.active.recovery.reducing = false
 	if c.active.recovery.phase == fastRecovery {
 		c.active.cc.OnLoss(cc.Loss{InFlight: window, Pipe: c.pipe()})
 		c.active.recovery.prr = prr{flight: max(1, c.pipe()+c.active.sent.lost), threshold: c.active.cc.Window()}
-		c.active.recovery.prr.limit(c, int64(c.fullSize()))
+		c.active.recovery.prr.setWindow(c, int64(c.fullSize()))
 	}
 }

@@ -48,7 +48,7 @@ type Conn struct {
 	state       State
 	err         Error // why it ended, 0: it has not, or in good order
 	softError   Error
-	control     CongestionControl
+	algorithm     CongestionControl
 	nagle       NagleMode
 	keepAliveProbes      uint8 // keep-alive probes sent since the peer was last heard
 	keepAliveDue    bool  // one is to be sent
@@ -144,16 +144,16 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 		path:           newPath(o),
 		tsOffset:       o.TSOffset,
 		nagle:          cfg.Nagle,
-		control:        cfg.CongestionControl,
+		algorithm:        cfg.CongestionControl,
 		userLimit:      cfg.UserTimeout,
 		keepAlive:      &cfg.KeepAlive,
 		keepAliveTimer: Never,
 		lastReceived:          now,
 	}
 	c.snd.iss = o.ISS
-	c.snd.limit = cfg.SendBuffer
+	c.snd.bufferLimit = cfg.SendBuffer
 	c.snd.buf = buffer.SendAt(1)
-	c.rcv.limit = cfg.ReceiveBuffer
+	c.rcv.bufferLimit = cfg.ReceiveBuffer
 	c.rcv.finAt = never
 	return c
 }

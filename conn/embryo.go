@@ -10,7 +10,7 @@ import (
 // for anybody can make a listener hold many of them. When it is dropped the listener is simply back in LISTEN (MUST-11).
 type Handshake struct {
 	cfg   *Config
-	open  Open
+	params  Open
 	path  path
 	state HandshakeState
 
@@ -60,7 +60,7 @@ func (s HandshakeState) String() string { return nameOf(handshakeStateNames[:], 
 // again: it has not been shown yet that the peer is where it says it is.
 func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 	cfg = cfg.completed()
-	e := &Handshake{cfg: cfg, open: o, path: newPath(o), irs: syn.Seq, peerWindow: syn.Window, synAckDue: true}
+	e := &Handshake{cfg: cfg, params: o, path: newPath(o), irs: syn.Seq, peerWindow: syn.Window, synAckDue: true}
 	e.path.setPeerMSS(syn.Options.MSS)
 	if cfg.WindowScale == Enabled && syn.Options.HasWindowScale {
 		e.scaled = true
@@ -81,7 +81,7 @@ func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 func (e *Handshake) State() HandshakeState { return e.state }
 
 // ISS and IRS are the two initial sequence numbers.
-func (e *Handshake) ISS() uint32 { return e.open.ISS }
+func (e *Handshake) ISS() uint32 { return e.params.ISS }
 func (e *Handshake) IRS() uint32 { return e.irs }
 
 // Deadline is when Advance must be called at the latest.
@@ -132,7 +132,7 @@ func (e *Handshake) Receive(now Time, s *Segment) Verdict {
 	if !f.Has(wire.ACK) {
 		return VerdictBadACK
 	}
-	if s.TCP.Ack != e.open.ISS+1 {
+	if s.TCP.Ack != e.params.ISS+1 {
 		e.resetDue, e.resetSeq = true, s.TCP.Ack
 		return VerdictBadACK
 	}
@@ -169,7 +169,7 @@ func (e *Handshake) receiveReset(now Time, at seq.Offset) Verdict {
 
 // Establish makes the connection, in SYN-RECEIVED; give it the segment that made the Embryo ready.
 func (e *Handshake) Establish(now Time) *Conn {
-	c := newConn(now, e.cfg, e.open)
+	c := newConn(now, e.cfg, e.params)
 	c.setState(SynReceived)
 	c.path = e.path
 	c.snd.nxt, c.snd.max = 1, 1
@@ -217,7 +217,7 @@ func (e *Handshake) Transmit(now Time, _ int, out *Outgoing) bool {
 	case e.ackDue:
 		e.ackDue = false
 		out.reset(wire.ACK)
-		out.TCP.Seq, out.TCP.Ack = e.open.ISS+1, e.irs+1
+		out.TCP.Seq, out.TCP.Ack = e.params.ISS+1, e.irs+1
 		out.TCP.Window = uint16(synWindow(e.cfg) >> e.scale)
 		e.stamp(now, &out.TCP.Options)
 		out.Note = NoteChallenge
@@ -228,7 +228,7 @@ func (e *Handshake) Transmit(now Time, _ int, out *Outgoing) bool {
 
 func (e *Handshake) synAck(now Time, out *Outgoing) {
 	out.reset(e.ecn.offer(wire.SYN|wire.ACK, e.cfg.ECN, false))
-	out.TCP.Seq, out.TCP.Ack = e.open.ISS, e.irs+1
+	out.TCP.Seq, out.TCP.Ack = e.params.ISS, e.irs+1
 	out.TCP.Window = uint16(synWindow(e.cfg))
 	o := &out.TCP.Options
 	o.MSS = e.path.announcedMSS()
@@ -246,6 +246,6 @@ func (e *Handshake) synAck(now Time, out *Outgoing) {
 
 func (e *Handshake) stamp(now Time, o *wire.Options) {
 	if e.timestamps {
-		o.HasTimestamps, o.TSVal, o.TSEcr = true, timestampClock(now, e.open.TSOffset), e.tsRecent
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, timestampClock(now, e.params.TSOffset), e.tsRecent
 	}
 }

@@ -68,7 +68,7 @@ func (e *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 	switch {
 	case f.Has(wire.RST):
 		// The peer aborts, or it has no connection and answers a probe. Both name a number that only it knows.
-		if !f.Has(wire.ACK) && at == 1 || f.Has(wire.ACK) && s.TCP.Ack == e.open.ISS {
+		if !f.Has(wire.ACK) && at == 1 || f.Has(wire.ACK) && s.TCP.Ack == e.params.ISS {
 			e.end()
 			return VerdictReset
 		}
@@ -94,7 +94,7 @@ func (e *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 func (e *Handshake) transmitHoldProbe(out *Outgoing) {
 	e.held.probeDue = false
 	out.reset(0)
-	out.TCP.Seq = e.open.ISS
+	out.TCP.Seq = e.params.ISS
 	out.Note = NoteKeepAlive
 }
 

@@ -233,7 +233,7 @@ func (h *hostile) most() (most int64) {
 // the times at which the pacer is asked make of it.
 func noLarger(t *testing.T, honest, other *hostile) {
 	t.Helper()
-	if honest.c.control == BBR { // whose cycle depends on the instant: run's bound and its largest window must do
+	if honest.c.algorithm == BBR { // whose cycle depends on the instant: run's bound and its largest window must do
 		if a, b := honest.most(), other.most(); b > a+a/4 {
 			t.Errorf("the window is %d, with an honest peer %d", b, a)
 		}

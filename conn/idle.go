@@ -55,10 +55,10 @@ func (c *Conn) hibernate(now Time) {
 	c.snd.buf = buffer.SendAt(c.snd.buf.End())
 	c.rcv.buf = buffer.ReceiveAt(c.rcv.buf.Next())
 	if !c.snd.fixed {
-		c.snd.limit = c.cfg.SendBuffer
+		c.snd.bufferLimit = c.cfg.SendBuffer
 	}
 	if !c.rcv.fixed {
-		c.rcv.limit = c.cfg.ReceiveBuffer
+		c.rcv.bufferLimit = c.cfg.ReceiveBuffer
 	}
 }
 

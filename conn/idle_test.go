@@ -280,7 +280,7 @@ func TestIdleBuffers(t *testing.T) {
 			t.Errorf("buffers of %d and %d, want %d and %d", i.ReceiveBuffer, i.SendBuffer, receive, send)
 		}
 	}
-	w.c.rcv.limit, w.c.snd.limit = 200_000, 300_000
+	w.c.rcv.bufferLimit, w.c.snd.bufferLimit = 200_000, 300_000
 	w.c.hibernate(w.now)
 	sizes(100_000, 50_000)
 	w.c.SetReceiveBuffer(5000)

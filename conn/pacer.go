@@ -55,7 +55,7 @@ func (c *Conn) pacingRate() cc.Rate {
 	if c.cfg.Pacing == Disabled || c.path.near || c.rtt.minimum < minPacedRTT {
 		return 0
 	}
-	rate := cc.RateOf(max(c.window(), c.pipe()), c.rtt.srtt)
+	rate := cc.RateOf(max(c.congestionWindow(), c.pipe()), c.rtt.srtt)
 	if c.active.cc.Window() < c.active.cc.SlowStartThreshold()/2 {
 		return rate.Times(2, 1)
 	}
@@ -73,7 +73,7 @@ func (c *Conn) paceRoom(now Time, size int) int64 {
 	burst := int64(0)
 	if c.active.cc.PacingRate() == 0 {
 		burst = cc.InitialWindow(c.fullSize())
-		if c.window() <= smallWindow*burst {
+		if c.congestionWindow() <= smallWindow*burst {
 			burst *= 2
 		}
 	}

@@ -25,10 +25,10 @@ func (c *Conn) persistTimeout(now Time) {
 	c.armRetransmit(now)
 }
 
-// windowAnswered is called for every acceptable ACK. While the window is closed, an answer to a probe is proof of life:
+// persistACK is called for every acceptable ACK. While the window is closed, an answer to a probe is proof of life:
 // the connection stays open however long the peer keeps its window closed (MUST-37). Not so when nobody waits for the
 // data any more, or when the application set a limit. When the window has opened, what the probes spaced out goes at once.
-func (c *Conn) windowAnswered(now Time, wasClosed bool) {
+func (c *Conn) persistACK(now Time, wasClosed bool) {
 	if c.active == nil {
 		return // nothing waits for the window
 	}

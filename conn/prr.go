@@ -7,7 +7,7 @@ type prr struct {
 	threshold int64 // ssthresh: where the window is to end
 	delivered int64 // octets that have arrived since
 	out       int64 // octets sent since
-	window    int64 // what may be in flight now
+	cwnd    int64 // what may be in flight now
 }
 
 // arrived is called for every ACK of the episode.
@@ -35,7 +35,7 @@ func (p *prr) arrived(c *Conn, a *arrival) {
 	if p.out == 0 && !c.active.recovery.reducing {
 		more = max(more, full) // the retransmission that begins it all
 	}
-	p.limit(c, max(0, more))
+	p.setWindow(c, max(0, more))
 }
 
-func (p *prr) limit(c *Conn, more int64) { p.window = c.pipe() + more }
+func (p *prr) setWindow(c *Conn, more int64) { p.cwnd = c.pipe() + more }

@@ -54,7 +54,7 @@ func TestProportionalRateReduction(t *testing.T) {
 			for _, h := range c.acks {
 				*flying -= 1000 * (h.arrived + h.lost)
 				p.arrived(o.c, &arrival{bytes: 1000 * h.arrived, advanced: h.moves, lost: h.lost > 0})
-				n := max(0, p.window-*flying) / 1000
+				n := max(0, p.cwnd-*flying) / 1000
 				got = append(got, n)
 				*flying += 1000 * n
 				p.out += 1000 * n

@@ -75,7 +75,7 @@ func (c *Conn) sampleRate(a *arrival) cc.Sample {
 // timer (draft-ietf-ccwg-bbr-06 4.1.2.4).
 func (c *Conn) checkLimited(now Time) {
 	if s := &c.snd; c.active.cc != nil && !s.more && int(s.buf.End()-s.nxt) < c.fullSize() && c.active.sent.lost == 0 &&
-		c.pipe() < c.window() && c.active.pacer.next < now.Add(tick) {
+		c.pipe() < c.congestionWindow() && c.active.pacer.next < now.Add(tick) {
 		c.markLimited()
 	}
 }

@@ -156,7 +156,7 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 		c.resume()
 		c.takeACK(now, ack, s, before)
 	}
-	c.windowAnswered(now, wasClosed)
+	c.persistACK(now, wasClosed)
 	// Whether our FIN is acknowledged is decided here, once, for every state that waits for it.
 	if c.snd.finAcked() {
 		c.finAcknowledged(now)

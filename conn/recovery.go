@@ -50,11 +50,11 @@ const duplicateThreshold = 3
 // pipe is how many octets are on their way: sent, neither arrived nor lost.
 func (c *Conn) pipe() int64 { return max(0, c.active.sent.flying-c.active.recovery.leftNetwork) }
 
-// window is how many may be.
-func (c *Conn) window() int64 {
+// congestionWindow is how many may be.
+func (c *Conn) congestionWindow() int64 {
 	r := &c.active.recovery
 	if (r.phase == fastRecovery || r.phase == noRecovery && r.reducing) && !c.active.cc.ModelBased() {
-		return c.active.recovery.prr.window
+		return c.active.recovery.prr.cwnd
 	}
 	return c.active.cc.Window()
 }
@@ -221,7 +221,7 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 		r.prr = prr{flight: max(1, c.pipe()+c.active.sent.lost+arrived), threshold: c.active.cc.Window()}
 	}
 	r.reducing = false
-	r.prr.limit(c, int64(c.fullSize()))
+	r.prr.setWindow(c, int64(c.fullSize()))
 }
 
 // lossNow tells congestion control about FlightSize (RFC 5681 2).

@@ -25,18 +25,18 @@ func TestPacketTooBigResendsLargeSegments(t *testing.T) {
 				o.drain()
 				o.sleep(ms)
 			}
-			window, rate := o.c.window(), o.c.active.rate.lost
+			window, rate := o.c.congestionWindow(), o.c.active.rate.lost
 			o.tooBig()
 			o.drainInto(t, []interval{{1, 701}, {701, 1001}, {1701, 2401}, {2401, 3101}, {3101, 3701}})
-			if o.c.window() < window || o.c.active.rate.lost != rate || o.c.active.sent.flying != 4000 || o.c.stats.Spurious != 0 {
-				t.Errorf("%v: window %d, was %d; %d bytes in flight", control, o.c.window(), window, o.c.active.sent.flying)
+			if o.c.congestionWindow() < window || o.c.active.rate.lost != rate || o.c.active.sent.flying != 4000 || o.c.stats.Spurious != 0 {
+				t.Errorf("%v: window %d, was %d; %d bytes in flight", control, o.c.congestionWindow(), window, o.c.active.sent.flying)
 			}
 			o.sleep(100 * ms)
 			o.ack(1701)
 			o.ack(4001)
 			o.nothing()
-			if o.c.active.recovery.phase != noRecovery || o.c.window() < window || o.c.stats.Timeouts != 0 || o.c.stats.Retransmitted != 5 {
-				t.Errorf("%v: phase %d, window %d, was %d, %+v", control, o.c.active.recovery.phase, o.c.window(), window, o.c.stats)
+			if o.c.active.recovery.phase != noRecovery || o.c.congestionWindow() < window || o.c.stats.Timeouts != 0 || o.c.stats.Retransmitted != 5 {
+				t.Errorf("%v: phase %d, window %d, was %d, %+v", control, o.c.active.recovery.phase, o.c.congestionWindow(), window, o.c.stats)
 			}
 			o.tooBig() // again
 			o.nothing()

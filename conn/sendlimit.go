@@ -30,7 +30,7 @@ func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 	if room <= 0 {
 		return 0, sendWhenWindow
 	}
-	congestion := c.window() - c.pipe()
+	congestion := c.congestionWindow() - c.pipe()
 	if c.active.recovery.frtoNewSegments > 0 {
 		congestion = max(congestion, int64(size))
 	}

@@ -147,7 +147,7 @@ func (c *Conn) lostLimit(now Time, r *record, size, limit int64) int64 {
 	if n <= 0 {
 		return 0 // beyond a window that shrank: the retransmission timer probes it
 	}
-	congestion := c.window() - c.pipe()
+	congestion := c.congestionWindow() - c.pipe()
 	if congestion < min(n, size) && c.pipe() > 0 {
 		c.snd.blocked = true
 		return 0
@@ -238,7 +238,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
 	if s.nxt >= s.end() && !s.windowProbe {
 		c.active.pacer.held = c.active.pacer.held && c.active.sent.lost > 0
-		c.active.chrono.window = false
+		c.active.chrono.windowLimited = false
 		return false
 	}
 	if c.active.timer.slow != Never {
@@ -257,7 +257,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
 	n, verdict := c.sendLimit(size, limit, c.paceRoom(now, size))
-	c.active.chrono.window = verdict == sendWhenWindow
+	c.active.chrono.windowLimited = verdict == sendWhenWindow
 	c.active.pacer.held = c.active.pacer.held && verdict == sendData
 	switch verdict {
 	case sendNothing:

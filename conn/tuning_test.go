@@ -29,7 +29,7 @@ func (x *tuningTest) rounds(n int, rtt time.Duration, supply, percent int) {
 	const parts = 10
 	b := &x.c.rcv.buf
 	for range n * parts {
-		octets := min(supply, x.c.rcv.limit-b.Readable()) / parts
+		octets := min(supply, x.c.rcv.bufferLimit-b.Readable()) / parts
 		left := x.c.clock(x.now)
 		sent := x.c.clock(x.now.Add(-rtt)) // what the peer had heard from us when it sent this
 		b.Retain(b.Next(), zeros[:octets], static{})
@@ -50,7 +50,7 @@ func (static) Release() {}
 
 func (x *tuningTest) want(least, most int) {
 	x.t.Helper()
-	if n := x.c.rcv.limit; n < least || n > most {
+	if n := x.c.rcv.bufferLimit; n < least || n > most {
 		x.t.Errorf("at %v the buffer is %d octets, want %d to %d", time.Duration(x.now), n, least, most)
 	}
 }

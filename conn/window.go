@@ -49,7 +49,7 @@ type sendSpace struct {
 
 	buf    buffer.Send
 	urgent seq.Offset // SND.UP: one past the last urgent octet, 0: none
-	limit  int        // most octets buf may hold
+	bufferLimit  int        // most octets buf may hold
 }
 
 // finAcked reports whether the peer has acknowledged our FIN.
@@ -85,7 +85,7 @@ type receiveSpace struct {
 
 	buf    buffer.Receive
 	edge   seq.Offset    // first octet we have not offered room for; never moves back (SHLD-14)
-	limit  int           // most unread octets to hold
+	bufferLimit  int           // most unread octets to hold
 	rtt    time.Duration // a round trip as receiveTuning has measured it; 0: not yet
 	acked  seq.Offset    // Last.ACK.sent
 	read   seq.Offset    // how far the application had read by then
@@ -112,8 +112,8 @@ func windowScale(n int) uint8 {
 	return scale
 }
 
-// offer is where the window's edge could be moved to, with what is read and unread now.
-func (c *Conn) offer() seq.Offset {
+// offeredEdge is where the window's edge could be moved to, with what is read and unread now.
+func (c *Conn) offeredEdge() seq.Offset {
 	r := &c.rcv
 	room := c.receiveLimit() - r.buf.Readable()
 	room = max(0, min(room, maxWindowField<<r.scale))
@@ -126,7 +126,7 @@ func (c *Conn) offer() seq.Offset {
 func (c *Conn) announceWindow() uint16 {
 	r := &c.rcv
 	unit := int64(1) << r.scale
-	if edge := c.offer(); int64(edge-r.edge) >= c.usefulWindow() {
+	if edge := c.offeredEdge(); int64(edge-r.edge) >= c.usefulWindow() {
 		r.edge = max(r.edge, edge-(edge-r.nxt())%seq.Offset(unit)) // no further than the field can say
 	}
 	// Rounded up: rounding down would move the edge back by up to 2^scale-1 octets (RFC 7323 2.4). But segments of fewer
@@ -145,17 +145,17 @@ func (c *Conn) announceWindow() uint16 {
 
 // usefulWindow is the least by which the edge may move: a full segment or half of the buffer.
 func (c *Conn) usefulWindow() int64 {
-	return int64(max(1, min(c.rcv.limit/2, c.fullSize())))
+	return int64(max(1, min(c.rcv.bufferLimit/2, c.fullSize())))
 }
 
-// windowOpened is called when the application has read: it makes an ACK due when the peer ought to know, because the
+// considerWindowUpdate is called when the application has read: it makes an ACK due when the peer ought to know, because the
 // window was as good as closed, or because a quarter of the buffer has become free since it was last told.
-func (c *Conn) windowOpened() {
+func (c *Conn) considerWindowUpdate() {
 	if !c.state.mayReceive() {
 		return
 	}
 	r := &c.rcv
-	gain := int64(c.offer() - r.edge)
+	gain := int64(c.offeredEdge() - r.edge)
 	wasClosed := int64(r.edge-r.nxt()) < c.usefulWindow()
 	if gain >= c.usefulWindow() && (wasClosed || int64(r.buf.Start()-r.read) >= int64(c.receiveLimit()/4)) {
 		c.ack.due = true
