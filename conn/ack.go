@@ -35,7 +35,7 @@ func (c *Conn) acknowledgeNow(note Note) {
 func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 	c.rcv.measureSegment(s)
 	c.ack.bytes += int32(n)
-	if c.ack.bytes >= 2*c.rcv.size {
+	if c.ack.bytes >= 2*c.rcv.segmentSize {
 		c.ack.due = true
 		return
 	}
@@ -50,12 +50,12 @@ func (r *receiveSpace) measureSegment(s *Segment) {
 	size := int32(s.size())
 	small := size < full && s.TCP.Flags.Has(wire.PSH) && len(s.Data) < 2*int(size)
 	if len(s.Data) >= 2*int(size) {
-		r.last = size // a superframe of at least two full segments
+		r.lastSize = size // a superframe of at least two full segments
 	}
-	if size > r.size || size == r.last && !small {
-		r.size = max(size, minSendMSS)
+	if size > r.segmentSize || size == r.lastSize && !small {
+		r.segmentSize = max(size, minSendMSS)
 	}
-	r.last = size
+	r.lastSize = size
 }
 
 // announce makes a segment that is sure to be sent carry our window, and counts its ACK as sent.

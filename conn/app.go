@@ -59,7 +59,7 @@ func (c *Conn) Unread(p []byte, memory buffer.Borrowed) {
 func (c *Conn) Write(now Time, p []byte) (int, error) {
 	c.resume()
 	c.checkLimited(now)
-	c.snd.more = false
+	c.snd.moreFollows = false
 	if err := c.writeError(); err != nil {
 		return 0, err
 	}
@@ -79,7 +79,7 @@ func (c *Conn) Write(now Time, p []byte) (int, error) {
 // for the rest of it. A Write must follow, if only of no octets.
 func (c *Conn) WriteMore(now Time, p []byte) (int, error) {
 	n, err := c.Write(now, p)
-	c.snd.more = true
+	c.snd.moreFollows = true
 	return n, err
 }
 

@@ -16,7 +16,7 @@ import (
 // (dynamic right-sizing; Linux's tcp_rcv_space_adjust).
 type receiveTuning struct {
 	begun bool       // a round trip is being watched
-	slow  bool       // in this one, much of what had arrived was left unread
+	slowReader  bool       // in this one, much of what had arrived was left unread
 	stamp uint32     // what echoes this timestamp or a later one left after the round trip began
 	since Time       // when that was
 	from  seq.Offset // what the application had read by then
@@ -45,7 +45,7 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		c.rcv.bufferLimit, t.begun, t.read = c.cfg.ReceiveBuffer, false, 0
 	}
 	t.lastData = now
-	t.slow = t.slow || c.rcv.buf.Readable() > c.rcv.bufferLimit/2
+	t.slowReader = t.slowReader || c.rcv.buf.Readable() > c.rcv.bufferLimit/2
 	switch {
 	case !t.begun:
 	case !c.roundTripped(now, s):
@@ -62,7 +62,7 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		}
 		t.read = read
 	}
-	t.begun, t.slow, t.since, t.from = true, false, now, c.rcv.buf.Start()
+	t.begun, t.slowReader, t.since, t.from = true, false, now, c.rcv.buf.Start()
 	t.stamp = c.clock(now) + 1 // the next tick's: what carries this one may have left before
 }
 
@@ -75,7 +75,7 @@ func (c *Conn) perRoundTrip(octets int64, now Time) int64 {
 	switch {
 	case r.rtt == 0 || d < r.rtt:
 		r.rtt = d
-	case !t.slow:
+	case !t.slowReader:
 		r.rtt += (d - r.rtt) / 8
 	}
 	return octets * r.rtt.Microseconds() / d.Microseconds()

@@ -22,8 +22,8 @@ const (
 	accounts = iota - 1 // the time on nothing is not counted
 )
 
-// clockIn is called when there is nothing to send: what time is spent on from now until something happens.
-func (c *Conn) clockIn(now Time) {
+// accountTime is called when there is nothing to send: what time is spent on from now until something happens.
+func (c *Conn) accountTime(now Time) {
 	h := &c.active.chrono
 	on := onNothing
 	switch {
@@ -43,8 +43,8 @@ func (c *Conn) clockIn(now Time) {
 	}
 }
 
-// spent is the time on an account until now.
-func (c *Conn) spent(a account, now Time) time.Duration {
+// timeSpent is the time on an account until now.
+func (c *Conn) timeSpent(a account, now Time) time.Duration {
 	d := c.waited[a-1]
 	if c.active != nil && c.active.chrono.on == a {
 		d += now.Sub(c.active.chrono.since)

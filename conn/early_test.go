@@ -62,7 +62,7 @@ func TestEarlyMemoryIsBounded(t *testing.T) {
 			for at := spread - 1; at < window; at += spread {
 				early(o, at, data)
 			}
-			if n := o.c.Info(o.now).Early; n == 0 && spread < window {
+			if n := o.c.Info(o.now).OutOfOrderBytes; n == 0 && spread < window {
 				t.Errorf("window %d, one segment in %d bytes: none is kept", window, spread)
 			}
 			if most := 2*window + scarceBuffer + 4*buffer.PageSize; pool.memory > most {

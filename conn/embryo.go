@@ -180,8 +180,8 @@ func (e *Handshake) Establish(now Time) *Conn {
 	c.rcv.irs = e.irs
 	c.rcv.buf = buffer.ReceiveAt(1)
 	c.rcv.edge = 1 + seq.Offset(synWindow(e.cfg))
-	c.rcv.acked = 1
-	c.rcv.size = minSendMSS
+	c.rcv.lastACK = 1
+	c.rcv.segmentSize = minSendMSS
 	c.timestamps, c.tsRecent, c.tsRecentAt = e.timestamps, e.tsRecent, e.tsRecentAt
 	c.sack = e.sack
 	c.ecn.ecnHandshake = e.ecn

@@ -43,7 +43,7 @@ func (c *Conn) resume() {
 
 // hibernate releases active. The connection must be quiescent.
 func (c *Conn) hibernate(now Time) {
-	c.clockIn(now)
+	c.accountTime(now)
 	c.endBulk()
 	control := c.active.cc
 	control.OnIdle()
@@ -65,10 +65,10 @@ func (c *Conn) hibernate(now Time) {
 // quiescent reports whether nothing is in flight, unsent, unread or out of order, and no timer runs but that of keep-alive.
 func (c *Conn) quiescent() bool {
 	s, r, a := &c.snd, &c.rcv, c.active
-	if s.una != s.max || s.nxt != s.max || s.end() != s.max || s.windowProbe || s.force || s.more {
+	if s.una != s.max || s.nxt != s.max || s.end() != s.max || s.windowProbe || s.overrideSWS || s.moreFollows {
 		return false
 	}
-	if r.buf.Readable() > 0 || len(r.buf.OutOfOrder()) > 0 || r.acked != r.nxt() || r.urgent > r.buf.Start() ||
+	if r.buf.Readable() > 0 || len(r.buf.OutOfOrder()) > 0 || r.lastACK != r.nxt() || r.urgent > r.buf.Start() ||
 		!r.finDone && r.finAt != never || c.ack.due {
 		return false
 	}

@@ -76,7 +76,7 @@ type Info struct {
 	ReceiveWindow      int64 // what we last offered and is unused (rcv_wnd)
 	Unsent             int   // written, not yet sent (notsent_bytes)
 	Unread             int   // received, not yet read
-	Early              int   // received beyond a gap
+	OutOfOrderBytes              int   // received beyond a gap
 	SendBuffer         int   // most octets to hold until they are acknowledged, at the moment
 	ReceiveBuffer      int   // most octets to hold until they are read, at the moment
 	ReadPerRoundTrip   int64 // octets the application read in a round trip, when last measured (rcv_space)
@@ -120,8 +120,8 @@ func (c *Conn) Info(now Time) Info {
 		SinceSent:           since(c.lastSent, now),
 		SinceReceived:       since(c.lastDataReceived, now),
 		SinceAcknowledged:   since(c.lastACKReceived, now),
-		WindowLimited:       c.spent(onWindow, now),
-		BufferLimited:       c.spent(onBuffer, now),
+		WindowLimited:       c.timeSpent(onWindow, now),
+		BufferLimited:       c.timeSpent(onBuffer, now),
 		RTT:                 c.rtt.srtt,
 		RTTVar:              c.rtt.rttvar,
 		MinRTT:              c.rtt.minimum,
@@ -157,12 +157,12 @@ func (c *Conn) Info(now Time) Info {
 		i.SlowStartThreshold = math.MaxInt64
 	}
 	for _, r := range c.rcv.buf.OutOfOrder() {
-		i.Early += int(r.Size())
+		i.OutOfOrderBytes += int(r.Size())
 	}
 	if c.softError != 0 {
 		i.SoftError = c.softError
 	}
-	i.Busy = c.spent(onBusy, now) + i.WindowLimited + i.BufferLimited
+	i.Busy = c.timeSpent(onBusy, now) + i.WindowLimited + i.BufferLimited
 	return i
 }
 

@@ -10,7 +10,7 @@ import (
 // milliseconds, so a tick's worth leaves ahead of time.
 type pacer struct {
 	next Time // end of what was sent, at the pacing rate; as long before now as the bucket takes to fill that far
-	held bool // a segment waits for the timer
+	waiting bool // a segment waits for the timer
 }
 
 const (
@@ -32,7 +32,7 @@ func (p *pacer) room(now Time, rate cc.Rate, size, burst int64, srtt time.Durati
 		return unpaced
 	}
 	gathered := rate.Time(burst)
-	if p.held {
+	if p.waiting {
 		gathered = max(gathered, 2*tick, srtt/4) // the time by which a timer is late, but not a long sleep
 	}
 	p.next = min(max(p.next, now.Add(-gathered)), now.Add(maxHold))
@@ -82,6 +82,6 @@ func (c *Conn) paceRoom(now Time, size int) int64 {
 
 // holdBack arms the timer for when the pacer lets something go.
 func (c *Conn) holdBack() {
-	c.active.pacer.held = true
+	c.active.pacer.waiting = true
 	c.active.timer.pace = c.active.pacer.next
 }

@@ -24,7 +24,7 @@ func (p *pacing) at(when time.Duration, want int64) {
 	for {
 		n := p.p.room(p.now, p.rate, 1000, p.burst, 40*time.Millisecond)
 		if n == 0 {
-			p.p.held = true
+			p.p.waiting = true
 			break
 		}
 		n = min(n, 64000)
@@ -39,7 +39,7 @@ func (p *pacing) at(when time.Duration, want int64) {
 }
 
 // rests: the sender has had nothing more to send.
-func (p *pacing) rests() { p.p.held = false }
+func (p *pacing) rests() { p.p.waiting = false }
 
 func TestPacer(t *testing.T) {
 	for _, c := range []struct {

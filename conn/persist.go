@@ -20,7 +20,7 @@ func (c *Conn) persistTimeout(now Time) {
 	if c.snd.windowClosed() {
 		c.snd.windowProbe = true
 	} else {
-		c.snd.force = true
+		c.snd.overrideSWS = true
 	}
 	c.armRetransmit(now)
 }

@@ -12,7 +12,7 @@ type rack struct {
 	newest  transmission  // the last of what has arrived, in place of RACK.xmit_ts and RACK.end_seq
 	rtt     time.Duration // its round trip
 	highest seq.Offset    // end of the highest octet that has arrived: RACK.fack
-	round   seq.Offset    // a D-SACK counts once per round trip, which ends when this is acknowledged; 0: none has
+	dsackRound   seq.Offset    // a D-SACK counts once per round trip, which ends when this is acknowledged; 0: none has
 }
 
 // reordering is what is known of the path's changes of order.
@@ -46,10 +46,10 @@ func (c *Conn) updateRACK(a *arrival) {
 
 // widenReorderWindow takes a D-SACK: something was sent again for nothing, so the window was too short (step 4).
 func (c *Conn) widenReorderWindow(una, nxt seq.Offset) {
-	if r := &c.active.rack; r.round != 0 && una < r.round {
+	if r := &c.active.rack; r.dsackRound != 0 && una < r.dsackRound {
 		return
 	}
-	c.active.rack.round = nxt
+	c.active.rack.dsackRound = nxt
 	c.reordering.multiplier = min(c.reordering.multiplier+1, maxMultiplier)
 	c.reordering.persist = reorderPersist
 }

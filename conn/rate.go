@@ -74,7 +74,7 @@ func (c *Conn) sampleRate(a *arrival) cc.Sample {
 // but the lack of data keeps it from sending. It is to be called before something ends that moment: a Write, an ACK, a
 // timer (draft-ietf-ccwg-bbr-06 4.1.2.4).
 func (c *Conn) checkLimited(now Time) {
-	if s := &c.snd; c.active.cc != nil && !s.more && int(s.buf.End()-s.nxt) < c.fullSize() && c.active.sent.lost == 0 &&
+	if s := &c.snd; c.active.cc != nil && !s.moreFollows && int(s.buf.End()-s.nxt) < c.fullSize() && c.active.sent.lost == 0 &&
 		c.pipe() < c.congestionWindow() && c.active.pacer.next < now.Add(tick) {
 		c.markLimited()
 	}

@@ -293,7 +293,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	patience := c.active.rack.rtt + c.reorderWindow()
 	c.active.tailProbe = tailProbe{}
 	c.active.timer.tailProbe, c.active.timer.reorder = Never, Never
-	c.active.timer.slow = Never
+	c.active.timer.ecnPause = Never
 	r.phase = timeoutRecovery
 	r.end = c.snd.max
 	r.reducing = false

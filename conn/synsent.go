@@ -65,7 +65,7 @@ func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 	c.rcv.irs = h.Seq
 	c.rcv.buf = buffer.ReceiveAt(1)
 	c.rcv.edge = 1 + seq.Offset(synWindow(c.cfg))
-	c.rcv.size = minSendMSS
+	c.rcv.segmentSize = minSendMSS
 
 	o := &h.Options
 	c.path.setPeerMSS(o.MSS)
@@ -106,7 +106,7 @@ func (c *Conn) synHeader(now Time, out *Outgoing) {
 	if c.state == SynReceived {
 		out.TCP.Flags |= wire.ACK
 		out.TCP.Ack = seq.Wire(c.rcv.irs, 1)
-		c.rcv.acked = 1
+		c.rcv.lastACK = 1
 	}
 	out.TCP.Flags = c.ecn.offer(out.TCP.Flags, c.cfg.ECN, c.timeouts > 0)
 }

@@ -12,8 +12,8 @@ type timers struct {
 	tailProbe Time
 	// pace: the pacer lets something go that is held back.
 	pace Time
-	// slow: a window of one segment was too much for the path, and now it may be tried again.
-	slow Time
+	// ecnPause: a window of one segment was too much for the path, and now it may be tried again.
+	ecnPause Time
 	// ack: a delayed ACK is due.
 	ack Time
 	// orphan is when a connection that the application has closed may have to end (FIN-WAIT-2, linger, scarce memory).
@@ -25,7 +25,7 @@ type timers struct {
 var noTimers = timers{Never, Never, Never, Never, Never, Never, Never, Never, Never}
 
 func (t *timers) earliest() Time {
-	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.pace, t.slow, t.ack, t.orphan, t.idle)
+	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.pace, t.ecnPause, t.ack, t.orphan, t.idle)
 }
 
 // Deadline is when Advance must be called at the latest; [Never] when nothing is due.
@@ -51,8 +51,8 @@ func (c *Conn) expire(now Time) {
 	if now >= c.active.timer.pace {
 		c.active.timer.pace = Never // Transmit will see
 	}
-	if now >= c.active.timer.slow {
-		c.active.timer.slow = Never
+	if now >= c.active.timer.ecnPause {
+		c.active.timer.ecnPause = Never
 	}
 	if now >= c.active.timer.ack {
 		c.active.timer.ack = Never

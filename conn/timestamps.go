@@ -30,7 +30,7 @@ func (c *Conn) checkTimestamp(now Time, s *Segment) Verdict {
 // updateTimestamp records the timestamp to echo: that of the segment that holds the byte last acknowledged, so that the
 // measured time includes delayed ACKs and tells retransmissions apart (RFC 7323 4.3).
 func (c *Conn) updateTimestamp(now Time, s *Segment, at seq.Offset) {
-	if !c.timestamps || !s.TCP.Options.HasTimestamps || at > c.rcv.acked {
+	if !c.timestamps || !s.TCP.Options.HasTimestamps || at > c.rcv.lastACK {
 		return
 	}
 	v := s.TCP.Options.TSVal
@@ -55,7 +55,7 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 	if ms < 0 || time.Duration(ms)*time.Millisecond > now.Sub(0) {
 		return 0, false // not a value we ever sent
 	}
-	if c.active.stamp.holds && o.TSEcr == c.active.stamp.held {
+	if c.active.stamp.frozen && o.TSEcr == c.active.stamp.frozenAt {
 		return a.rtt(), a.newest.end != 0 && !a.newest.again // Karn's algorithm: many segments carried it
 	}
 	old := c.active.timing.lastRetransmission != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.lastRetransmission))
@@ -68,8 +68,8 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 // tsval is the TSVal of the segments sent. It never decreases.
 type tsval struct {
 	last  uint32 // TSVal of the last segment sent
-	held  uint32 // last value at which it stood still
-	holds bool   // it has stood still
+	frozenAt  uint32 // last value at which it stood still
+	frozen bool   // it has stood still
 }
 
 // maxTimestampHold is the longest time in milliseconds the TSVal stands still: the slowest clock RFC 7323 4.1 permits
@@ -91,7 +91,7 @@ func (c *Conn) timestamp(now Time) uint32 {
 	if c.active.recovery.phase == noRecovery || !c.reordering.reordered || v == t.last || v-t.last > maxTimestampHold {
 		return v
 	}
-	t.held, t.holds = t.last, true
+	t.frozenAt, t.frozen = t.last, true
 	return t.last
 }
 

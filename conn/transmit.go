@@ -14,7 +14,7 @@ import (
 func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
 	if !c.transmit(now, limit, out) {
 		if c.active != nil {
-			c.clockIn(now)
+			c.accountTime(now)
 			c.armIdle(now)
 		}
 		return false
@@ -237,11 +237,11 @@ func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
 	if s.nxt >= s.end() && !s.windowProbe {
-		c.active.pacer.held = c.active.pacer.held && c.active.sent.lost > 0
+		c.active.pacer.waiting = c.active.pacer.waiting && c.active.sent.lost > 0
 		c.active.chrono.windowLimited = false
 		return false
 	}
-	if c.active.timer.slow != Never {
+	if c.active.timer.ecnPause != Never {
 		return false
 	}
 	if c.ecn.cwr && s.nxt == s.max {
@@ -258,7 +258,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	size := c.roomBeside(out)
 	n, verdict := c.sendLimit(size, limit, c.paceRoom(now, size))
 	c.active.chrono.windowLimited = verdict == sendWhenWindow
-	c.active.pacer.held = c.active.pacer.held && verdict == sendData
+	c.active.pacer.waiting = c.active.pacer.waiting && verdict == sendData
 	switch verdict {
 	case sendNothing:
 		return false
@@ -278,7 +278,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 		s.max = max(s.max, s.nxt+seq.Offset(n)+finLen(out))
 		return true
 	}
-	s.force = false
+	s.overrideSWS = false
 	c.transmitNext(now, out, n, size)
 	return true
 }

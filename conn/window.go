@@ -31,10 +31,10 @@ type sendSpace struct {
 	scale uint8 // Snd.Wind.Shift
 
 	fixed     bool // the application has set limit
-	more      bool // the application is about to write on
+	moreFollows      bool // the application is about to write on
 	finQueued bool // the application wants no more sent after buf
 	blocked   bool // the congestion window, and nothing else, held Transmit back since the last ACK
-	force     bool // the override timer ran out: send a small segment anyway (RFC 9293 3.8.6.2.1)
+	overrideSWS     bool // the override timer ran out: send a small segment anyway (RFC 9293 3.8.6.2.1)
 	windowProbe     bool // the persist timer ran out: probe the closed window
 
 	una seq.Offset // oldest unacknowledged octet
@@ -76,8 +76,8 @@ func (s *sendSpace) next() seq.Offset {
 // receiveSpace is what we receive: RFC 9293's RCV variables, unwrapped.
 type receiveSpace struct {
 	irs     uint32
-	size    int32 // bytes in the peer's full segments, for the delayed ACK
-	last    int32 // bytes in the last segment that came in order
+	segmentSize    int32 // bytes in the peer's full segments, for the delayed ACK
+	lastSize    int32 // bytes in the last segment that came in order
 	scale   uint8 // Rcv.Wind.Shift
 	discard bool  // the application wants no more data
 	finDone bool  // the peer's FIN has come, and everything before it too
@@ -87,8 +87,8 @@ type receiveSpace struct {
 	edge   seq.Offset    // first octet we have not offered room for; never moves back (SHLD-14)
 	bufferLimit  int           // most unread octets to hold
 	rtt    time.Duration // a round trip as receiveTuning has measured it; 0: not yet
-	acked  seq.Offset    // Last.ACK.sent
-	read   seq.Offset    // how far the application had read by then
+	lastACK  seq.Offset    // Last.ACK.sent
+	readAtLastACK   seq.Offset    // how far the application had read by then
 	urgent seq.Offset    // RCV.UP, 0: none
 	finAt  seq.Offset    // where the peer's FIN is, once it has come
 	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in Config.BulkReceivers.
@@ -138,8 +138,8 @@ func (c *Conn) announceWindow() uint16 {
 	} else {
 		field = min(open>>r.scale, maxWindowField)
 	}
-	r.acked = r.nxt()
-	r.read = r.buf.Start()
+	r.lastACK = r.nxt()
+	r.readAtLastACK = r.buf.Start()
 	return uint16(field)
 }
 
@@ -157,7 +157,7 @@ func (c *Conn) considerWindowUpdate() {
 	r := &c.rcv
 	gain := int64(c.offeredEdge() - r.edge)
 	wasClosed := int64(r.edge-r.nxt()) < c.usefulWindow()
-	if gain >= c.usefulWindow() && (wasClosed || int64(r.buf.Start()-r.read) >= int64(c.receiveLimit()/4)) {
+	if gain >= c.usefulWindow() && (wasClosed || int64(r.buf.Start()-r.readAtLastACK) >= int64(c.receiveLimit()/4)) {
 		c.ack.due = true
 		c.ack.note = NoteWindowUpdate
 	}

@@ -32,7 +32,7 @@ func TestWindowIsUnsigned(t *testing.T) {
 		t.Errorf("of a window of 65535 octets only %d are used", o.c.Info(o.now).InFlight)
 	}
 	o = established(t, Config{})
-	if v := o.in(segment{flags: ack, seq: 60000, ack: 1, data: "x"}); v != VerdictOutOfOrder || o.c.Info(o.now).Early != 1 {
+	if v := o.in(segment{flags: ack, seq: 60000, ack: 1, data: "x"}); v != VerdictOutOfOrder || o.c.Info(o.now).OutOfOrderBytes != 1 {
 		t.Errorf("inside a window of 65535 octets, octet 60000 is %v", v)
 	}
 }

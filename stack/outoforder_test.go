@@ -210,7 +210,7 @@ func TestEarlyDataIsShedWhileScarce(t *testing.T) {
 		pool.lent.Add(192)
 		small.send(p, 10, make([]byte, 100))
 		wantCount(t, p.b, "early-data-shed", 1)
-		if a, b := large.conn.Info().Early, small.conn.Info().Early; a != 0 || b != 100 {
+		if a, b := large.conn.Info().OutOfOrderBytes, small.conn.Info().OutOfOrderBytes; a != 0 || b != 100 {
 			t.Errorf("%d and %d bytes are kept, want 0 and 100", a, b)
 		}
 		pool.lent.Add(-192)
