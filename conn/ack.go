@@ -10,8 +10,8 @@ import (
 
 // ackState answers: when must what arrived be acknowledged?
 type ackState struct {
-	due    bool // at the next Transmit
-	note   Note
+	due   bool // at the next Transmit
+	note  Note
 	bytes int32 // in-order bytes since the last ACK was sent
 	// duplicate is what has come twice and was not reported yet: the first block of the next ACK says so, a D-SACK
 	// (RFC 2883).

@@ -8,17 +8,17 @@ import (
 
 // arrival gathers what one ACK, with its SACK blocks, says for the first time.
 type arrival struct {
-	now      Time
-	bytes   int64 // that arrived
-	advanced bool  // SND.UNA has moved
-	lost     bool  // loss detection has found something
+	now        Time
+	bytes      int64 // that arrived
+	advanced   bool  // SND.UNA has moved
+	lost       bool  // loss detection has found something
 	duplicated int64 // octets the peer has received twice (D-SACK, RFC 2883)
-	spurious int64 // of these, what the last episode has sent again
+	spurious   int64 // of these, what the last episode has sent again
 
-	newest  record     // of the records, the one sent last; empty: nobody can tell which
-	highest seq.Offset // end of the highest
-	lowest  seq.Offset // end of the lowest that was sent only once, never: there is none
-	falselyLost  bool       // something was taken for lost, and has arrived although it was not sent again
+	newest      record     // of the records, the one sent last; empty: nobody can tell which
+	highest     seq.Offset // end of the highest
+	lowest      seq.Offset // end of the lowest that was sent only once, never: there is none
+	falselyLost bool       // something was taken for lost, and has arrived although it was not sent again
 
 	echo   uint32 // the timestamp echoed, to tell an original from its retransmission
 	echoes bool

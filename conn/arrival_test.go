@@ -156,7 +156,7 @@ func TestTimeWaitBeginsAnew(t *testing.T) {
 //
 // Shows: MUST-11.
 func TestResetInSynReceived(t *testing.T) {
-	passive, active := embryoSubject(t), crossedSubject(t)
+	passive, active := handshakeSubject(t), crossedSubject(t)
 	if o := passive.receive(&arriving{flags: rst, at: 1}); o.next != "LISTEN" || o.sends != "" {
 		t.Errorf("passive: %+v", o)
 	}

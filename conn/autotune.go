@@ -15,13 +15,13 @@ import (
 // for what is in flight by then. So a reader who keeps up lets the window grow, and one who does not, does not
 // (dynamic right-sizing; Linux's tcp_rcv_space_adjust).
 type receiveTuning struct {
-	begun bool       // a round trip is being watched
-	slowReader  bool       // in this one, much of what had arrived was left unread
-	stamp uint32     // what echoes this timestamp or a later one left after the round trip began
-	since Time       // when that was
-	from  seq.Offset // what the application had read by then
-	read  int64      // octets it read in the round trip before
-	lastData Time       // when data came last
+	begun      bool       // a round trip is being watched
+	slowReader bool       // in this one, much of what had arrived was left unread
+	stamp      uint32     // what echoes this timestamp or a later one left after the round trip began
+	since      Time       // when that was
+	from       seq.Offset // what the application had read by then
+	read       int64      // octets it read in the round trip before
+	lastData   Time       // when data came last
 }
 
 const (

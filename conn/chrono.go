@@ -6,10 +6,10 @@ import "time"
 // tcp_chrono: on busy while something is unacknowledged, on window while besides the peer's window is too small for what
 // is to be sent, on buffer while all that was written has been sent and the application waits for room to write more.
 type chrono struct {
-	on      account
-	since   Time
-	writeRefused bool // Write took less than it was given
-	windowLimited  bool // the peer's window is what holds the next segment back
+	on            account
+	since         Time
+	writeRefused  bool // Write took less than it was given
+	windowLimited bool // the peer's window is what holds the next segment back
 }
 
 type account uint8

@@ -30,13 +30,13 @@ type Conn struct {
 	restart    restart
 	waited     [accounts]time.Duration // time the sender has spent waiting, without the current account's; see chrono
 
-	userLimit      time.Duration // user timeout, 0: none
-	keepAlive      *KeepAlive    // the Config's until SetKeepAlive
-	keepAliveTimer Time          // when the connection may have been idle for long enough
-	lastSent       Time          // when data last left; 0: none has
-	lastReceived          Time          // when the last acceptable segment came
-	lastDataReceived      Time          // when the last with data came
-	lastACKReceived       Time          // when the last came that acknowledged something
+	userLimit        time.Duration // user timeout, 0: none
+	keepAlive        *KeepAlive    // the Config's until SetKeepAlive
+	keepAliveTimer   Time          // when the connection may have been idle for long enough
+	lastSent         Time          // when data last left; 0: none has
+	lastReceived     Time          // when the last acceptable segment came
+	lastDataReceived Time          // when the last with data came
+	lastACKReceived  Time          // when the last came that acknowledged something
 
 	tsRecentAt Time
 	tsRecent   uint32 // TS.Recent (RFC 7323 4.3)
@@ -45,41 +45,41 @@ type Conn struct {
 	sack       bool
 	ecn        ecn
 
-	state       State
-	err         Error // why it ended, 0: it has not, or in good order
-	softError   Error
-	algorithm     CongestionControl
-	nagle       NagleMode
-	keepAliveProbes      uint8 // keep-alive probes sent since the peer was last heard
+	state           State
+	err             Error // why it ended, 0: it has not, or in good order
+	softError       Error
+	algorithm       CongestionControl
+	nagle           NagleMode
+	keepAliveProbes uint8 // keep-alive probes sent since the peer was last heard
 	keepAliveDue    bool  // one is to be sent
-	resetDue    bool  // a RST is to be sent although the state is CLOSED already
-	resetAck    bool  // the RST carries an ACK
-	resetSeq    uint32
-	timeouts    uint32 // retransmission timeouts of the same segment in a row
-	orphan      bool   // the application has closed
-	lingers     bool   // it has set a time by which the connection ends
-	errReported bool   // the application has been told err
+	resetDue        bool  // a RST is to be sent although the state is CLOSED already
+	resetAck        bool  // the RST carries an ACK
+	resetSeq        uint32
+	timeouts        uint32 // retransmission timeouts of the same segment in a row
+	orphan          bool   // the application has closed
+	lingers         bool   // it has set a time by which the connection ends
+	errReported     bool   // the application has been told err
 }
 
 // active is the part of a connection's state that describes data in flight, unsent, unread or out of order, and the
 // window's growth.
 type active struct {
-	sent     sentQueue
-	timing   timing
-	rack     rack
-	rate     deliveryRate
-	pacer    pacer
-	rounds   rounds
-	tailProbe    tailProbe
-	recovery recovery
-	undo     undo
-	cc       cc.Controller // nil before ESTABLISHED
-	timer    timers
-	stamp    tsval
-	chrono   chrono
-	small    seq.Offset // one past the last segment sent that was not full
-	recent   recent
-	tuning   receiveTuning
+	sent        sentQueue
+	timing      timing
+	rack        rack
+	rate        deliveryRate
+	pacer       pacer
+	rounds      rounds
+	tailProbe   tailProbe
+	recovery    recovery
+	undo        undo
+	cc          cc.Controller // nil before ESTABLISHED
+	timer       timers
+	stamp       tsval
+	chrono      chrono
+	small       seq.Offset // one past the last segment sent that was not full
+	recent      recent
+	tuning      receiveTuning
 	synRepeated bool // the SYN was sent again because another connection's ACK had come in answer
 }
 
@@ -144,11 +144,11 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 		path:           newPath(o),
 		tsOffset:       o.TSOffset,
 		nagle:          cfg.Nagle,
-		algorithm:        cfg.CongestionControl,
+		algorithm:      cfg.CongestionControl,
 		userLimit:      cfg.UserTimeout,
 		keepAlive:      &cfg.KeepAlive,
 		keepAliveTimer: Never,
-		lastReceived:          now,
+		lastReceived:   now,
 	}
 	c.snd.iss = o.ISS
 	c.snd.bufferLimit = cfg.SendBuffer

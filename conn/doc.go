@@ -7,15 +7,15 @@
 // A connection is in one of three stages, each with a type of its own. All have Receive, Transmit, Advance, Deadline,
 // ISS and IRS.
 //
-//	Embryo     a listener's handshake in SYN-RECEIVED. The driver asks ReceiveListen about a segment for a listener,
-//	           and makes an Embryo of a SYN with NewEmbryo. When Embryo.State is EmbryoReady, it calls Establish and
-//	           gives the Conn the same segment; when it is EmbryoDead, it drops the Embryo. Hold
+//	Handshake     a listener's handshake in SYN-RECEIVED. The driver asks ReceiveListen about a segment for a listener,
+//	           and makes a Handshake of a SYN with NewHandshake. When Handshake.State is HandshakeReady, it calls Establish and
+//	           gives the Conn the same segment; when it is HandshakeDead, it drops the Handshake. Hold
 //	           delays the SYN-ACK while the driver decides whether to accept; Release and Silence end that.
-//	Conn       from Dial or Establish on. When its State is TimeWait, the driver replaces it with Conn.Remnant. When
+//	Conn       from Dial or Establish on. When its State is TimeWait, the driver replaces it with Conn.TimeWait. When
 //	           Ready has ReadyClosed, it drops it; Err is the cause.
-//	Remnant    TIME-WAIT. The driver drops it when Expired reports true. If Receive returns VerdictReopen, the segment is
-//	           a SYN for a new connection: with a listener, the driver replaces the Remnant with an Embryo, whose ISS is
-//	           Remnant.ISN of the one from ISN; without one, it calls Refuse.
+//	TimeWaitConn    TIME-WAIT. The driver drops it when Expired reports true. If Receive returns VerdictReopen, the segment is
+//	           a SYN for a new connection: with a listener, the driver replaces the TimeWaitConn with a Handshake, whose ISS is
+//	           TimeWaitConn.ISN of the one from ISN; without one, it calls Refuse.
 //
 // The driver makes these calls, one at a time for each connection. None blocks.
 //
@@ -61,7 +61,7 @@
 //	timestamps.go              RFC 7323
 //	idle.go                    an idle connection releases the state of transfers, and the next data makes it anew
 //	app.go                     what an application asks for
-//	listen.go, embryo.go       before
+//	listen.go, handshake.go       before
 //	remnant.go                 after
 //	check.go                   what holds between any two calls, for tests; see conntest
 //

@@ -9,7 +9,7 @@ import (
 	"minitcp/conn"
 )
 
-// endpoint is a stage of a connection: an Embryo, a Conn, or a Remnant.
+// endpoint is a stage of a connection: a Handshake, a Conn, or a TimeWaitConn.
 type endpoint interface {
 	Receive(conn.Time, *conn.Segment) conn.Verdict
 	Transmit(conn.Time, int, *conn.Outgoing) bool
@@ -28,7 +28,7 @@ func drain(now conn.Time, m endpoint) (sent []conn.Segment) {
 }
 
 // A driver of two connections, joined by a link with a delay of 10 ms: handshake, data, and release of one direction. The
-// link loses nothing, so the example leaves out the Embryo's timer, which retransmits the SYN-ACK.
+// link loses nothing, so the example leaves out the Handshake's timer, which retransmits the SYN-ACK.
 func Example() {
 	cfg := conn.Config{}.WithDefaults()
 	open := conn.Open{ISS: 1000, MTU: 1500, IPHeader: 20} // a real driver takes ISS and TSOffset from conn.ISN
@@ -36,10 +36,10 @@ func Example() {
 
 	client := conn.Dial(now, &cfg, open)
 	syn := drain(now, client)[0]
-	embryo := conn.NewHandshake(now, &cfg, open, &syn.TCP) // after conn.ReceiveListen has returned ListenOpen
+	handshake := conn.NewHandshake(now, &cfg, open, &syn.TCP) // after conn.ReceiveListen has returned ListenOpen
 	var server *conn.Conn
 
-	toClient, toServer := drain(now, embryo), []conn.Segment(nil)
+	toClient, toServer := drain(now, handshake), []conn.Segment(nil)
 	for len(toClient)+len(toServer) > 0 || client.Deadline() != conn.Never {
 		now = now.Add(10 * time.Millisecond)
 		for client.Deadline() <= now {
@@ -56,8 +56,8 @@ func Example() {
 		}
 		toClient = nil
 		for _, s := range toServer {
-			if server == nil && embryo.Receive(now, &s) == conn.VerdictAccepted && embryo.State() == conn.HandshakeReady {
-				server = embryo.Establish(now)
+			if server == nil && handshake.Receive(now, &s) == conn.VerdictAccepted && handshake.State() == conn.HandshakeReady {
+				server = handshake.Establish(now)
 			}
 			if server != nil {
 				server.Receive(now, &s)

@@ -108,10 +108,10 @@ type play struct {
 	pages conntest.Pages
 	limit int
 
-	embryo  *conn.Handshake
-	c       *conn.Conn
-	remnant *conn.TimeWaitConn
-	monitor conntest.Monitor
+	handshake *conn.Handshake
+	c         *conn.Conn
+	remnant   *conn.TimeWaitConn
+	monitor   conntest.Monitor
 
 	// The peer.
 	options wire.Options // of its SYN
@@ -152,7 +152,7 @@ func newPlay(t *testing.T, in []byte) *play {
 	} else {
 		s := p.segment(wire.SYN|wire.Flags(mode>>3&1)*(wire.ECE|wire.CWR), 0, 0, 0)
 		p.monitor.Received(s)
-		p.embryo = conn.NewHandshake(p.now, &p.cfg, p.open, &s.TCP)
+		p.handshake = conn.NewHandshake(p.now, &p.cfg, p.open, &s.TCP)
 	}
 	p.settle()
 	return p
@@ -187,7 +187,7 @@ func (p *play) run() {
 }
 
 func (p *play) over() bool {
-	return p.c != nil && p.c.State() == conn.Closed && !p.unsettled || p.embryo != nil && p.embryo.State() == conn.HandshakeDead
+	return p.c != nil && p.c.State() == conn.Closed && !p.unsettled || p.handshake != nil && p.handshake.State() == conn.HandshakeDead
 }
 
 // near turns an octet into a distance: small ones to both sides, a few large.
@@ -336,8 +336,8 @@ func (p *play) receive(s *conn.Segment) {
 		}
 		p.in = nil
 	}
-	if p.c == nil && p.embryo.State() == conn.HandshakeReady {
-		p.c, p.embryo = p.embryo.Establish(p.now), nil
+	if p.c == nil && p.handshake.State() == conn.HandshakeReady {
+		p.c, p.handshake = p.handshake.Establish(p.now), nil
 		p.check()
 		p.c.Receive(p.now, s)
 		if p.c.State() < conn.Established && p.c.State() != conn.Closed {
@@ -424,7 +424,7 @@ func (p *play) machine() machine {
 	case p.c != nil:
 		return p.c
 	}
-	return p.embryo
+	return p.handshake
 }
 
 // advance goes to a deadline, which must then be another.

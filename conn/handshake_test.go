@@ -124,7 +124,7 @@ func TestISNFollowsTheClock(t *testing.T) {
 // The SYN-ACK is sent again with doubling timeouts, at once when the SYN comes again, and not for ever (MUST-23).
 //
 // Shows: MUST-22, MUST-23.
-func TestEmbryoRetransmits(t *testing.T) {
+func TestHandshakeRetransmits(t *testing.T) {
 	cfg := Config{}.WithDefaults()
 	start := Time(1e9)
 	e := NewHandshake(start, &cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})

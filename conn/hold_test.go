@@ -7,8 +7,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// heldEmbryo returns an Embryo held since second 1, whose peer's initial sequence number is 1000, and its configuration.
-func heldEmbryo(options wire.Options) *Handshake {
+// heldHandshake returns a Handshake held since second 1, whose peer's initial sequence number is 1000, and its configuration.
+func heldHandshake(options wire.Options) *Handshake {
 	cfg := Config{}.WithDefaults()
 	syn := wire.TCP{Flags: wire.SYN, Seq: 1000, Window: 500, Options: options}
 	e := NewHandshake(Time(time.Second), &cfg, Open{ISS: 7000, MTU: 1500, IPHeader: 20}, &syn)
@@ -26,9 +26,9 @@ func sentBy(e *Handshake, now Time) (sent []wire.TCP) {
 	return sent
 }
 
-// While it is held an Embryo sends nothing but a segment without flags every 700 ms.
-func TestHeldEmbryoProbes(t *testing.T) {
-	e := heldEmbryo(wire.Options{})
+// While it is held a Handshake sends nothing but a segment without flags every 700 ms.
+func TestHeldHandshakeProbes(t *testing.T) {
+	e := heldHandshake(wire.Options{})
 	second := Time(time.Second)
 	if got := sentBy(e, second); got != nil {
 		t.Fatalf("the SYN is answered: %+v", got)
@@ -47,8 +47,8 @@ func TestHeldEmbryoProbes(t *testing.T) {
 	}
 }
 
-// The peer's SYNs, at the times of systems in use, keep a held Embryo until the peer has given up.
-func TestHeldEmbryoPatience(t *testing.T) {
+// The peer's SYNs, at the times of systems in use, keep a held Handshake until the peer has given up.
+func TestHeldHandshakePatience(t *testing.T) {
 	for name, at := range map[string][]float64{
 		"Linux":                  {0, 1, 3, 7, 15, 31, 63},
 		"3 s at first":           {0, 3, 9, 21},
@@ -56,7 +56,7 @@ func TestHeldEmbryoPatience(t *testing.T) {
 		"the first ones lost":    {0, 3, 7},
 		"macOS, linear at first": {0, 1, 2, 3, 4, 5, 7, 11, 19, 35},
 	} {
-		e := heldEmbryo(wire.Options{})
+		e := heldHandshake(wire.Options{})
 		last, interval := 0.0, 0.0
 		for _, s := range at[1:] {
 			now := Time((1 + s) * float64(time.Second))
@@ -82,8 +82,8 @@ func TestHeldEmbryoPatience(t *testing.T) {
 	}
 }
 
-// What a peer may answer to a probe, or send of its own accord, while the Embryo is held.
-func TestHeldEmbryoReceives(t *testing.T) {
+// What a peer may answer to a probe, or send of its own accord, while the Handshake is held.
+func TestHeldHandshakeReceives(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		tcp     wire.TCP
@@ -100,7 +100,7 @@ func TestHeldEmbryoReceives(t *testing.T) {
 		{"no flags", wire.TCP{Seq: 1001}, VerdictIgnored, false},
 		{"a FIN", wire.TCP{Flags: wire.FIN, Seq: 1001}, VerdictIgnored, false},
 	} {
-		e := heldEmbryo(wire.Options{})
+		e := heldHandshake(wire.Options{})
 		now := Time(2 * time.Second)
 		if v := e.Receive(now, &Segment{TCP: c.tcp}); v != c.verdict || (e.State() == HandshakeDead) != c.dead {
 			t.Errorf("%s: %v, %v; want %v", c.name, v, e.State(), c.verdict)
@@ -112,11 +112,11 @@ func TestHeldEmbryoReceives(t *testing.T) {
 }
 
 // A decision that comes late honours the SYN's options, and answers with the timestamp of its last repetition.
-func TestReleaseEmbryo(t *testing.T) {
+func TestReleaseHandshake(t *testing.T) {
 	options := wire.Options{
 		MSS: 1300, HasWindowScale: true, WindowScale: 9, SACKPermitted: true, HasTimestamps: true, TSVal: 50,
 	}
-	e := heldEmbryo(options)
+	e := heldHandshake(options)
 	now := Time(4 * time.Second)
 	options.TSVal = 80
 	e.Receive(now, &Segment{TCP: wire.TCP{Flags: wire.SYN, Seq: 1000, Window: 700, Options: options}})

@@ -76,7 +76,7 @@ type Info struct {
 	ReceiveWindow      int64 // what we last offered and is unused (rcv_wnd)
 	Unsent             int   // written, not yet sent (notsent_bytes)
 	Unread             int   // received, not yet read
-	OutOfOrderBytes              int   // received beyond a gap
+	OutOfOrderBytes    int   // received beyond a gap
 	SendBuffer         int   // most octets to hold until they are acknowledged, at the moment
 	ReceiveBuffer      int   // most octets to hold until they are read, at the moment
 	ReadPerRoundTrip   int64 // octets the application read in a round trip, when last measured (rcv_space)
@@ -101,7 +101,7 @@ type Info struct {
 	Busy, WindowLimited, BufferLimited time.Duration
 
 	ConsecutiveTimeouts int // of the same segment (retransmits)
-	KeepAliveProbes             int // probes that were not answered yet (probes)
+	KeepAliveProbes     int // probes that were not answered yet (probes)
 
 	SoftError error // what ICMP last said, nil: nothing (SHLD-25)
 
@@ -142,7 +142,7 @@ func (c *Conn) Info(now Time) Info {
 		SendScale:           c.snd.scale,
 		ReceiveScale:        c.rcv.scale,
 		ConsecutiveTimeouts: int(c.timeouts),
-		KeepAliveProbes:             int(c.keepAliveProbes),
+		KeepAliveProbes:     int(c.keepAliveProbes),
 		Delivered:           c.delivery.bytes,
 		DeliveryRate:        int64(c.delivery.rate),
 		DeliveryLimited:     c.delivery.limited,

@@ -6,7 +6,7 @@ import "minitcp/conn/wire"
 type ListenAction uint8
 
 const (
-	// ListenOpen: a SYN; make an [Embryo] of it.
+	// ListenOpen: a SYN; make an [Handshake] of it.
 	ListenOpen ListenAction = iota
 	// ListenReset: it acknowledges what was never sent; answer with [Reset].
 	ListenReset

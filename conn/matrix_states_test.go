@@ -13,10 +13,10 @@ import (
 // is driven through the functions the driver uses, in the same order.
 type subject struct {
 	*one
-	embryo  *Handshake
-	remnant *TimeWaitConn
-	listen  bool // in LISTEN; with no form at all it is CLOSED
-	tcb     tcb
+	handshake *Handshake
+	remnant   *TimeWaitConn
+	listen    bool // in LISTEN; with no form at all it is CLOSED
+	tcb       tcb
 }
 
 // tcb is RFC 9293's view of the subject before the segment: the variables of 3.3.1, as offsets.
@@ -81,7 +81,7 @@ var matrixGroups = []matrixGroup{
 	{"CLOSED", "there is no connection", closedSubject, anywhere, inFlight},
 	{"LISTEN", "", listenSubject, anywhere, inFlight},
 	{"SYN-SENT", "our SYN is sent", synSentSubject, anywhere, inFlight},
-	{"SYN-RECEIVED, passive", "from LISTEN; our SYN-ACK is sent", embryoSubject,
+	{"SYN-RECEIVED, passive", "from LISTEN; our SYN-ACK is sent", handshakeSubject,
 		[]place{placeLeft, placeIRS, placeEdge, placeInside, placeRight}, inFlight},
 	{"SYN-RECEIVED, active", "from SYN-SENT, by a simultaneous open; our SYN-ACK is sent", crossedSubject,
 		[]place{placeLeft, placeIRS, placeEdge, placeInside, placeRight}, inFlight},
@@ -117,10 +117,10 @@ func synSentSubject(t *testing.T) *subject {
 	return s
 }
 
-func embryoSubject(t *testing.T) *subject {
+func handshakeSubject(t *testing.T) *subject {
 	s := &subject{one: newOne(t, Config{})}
-	s.embryo = NewHandshake(s.now, &s.cfg, testOpen(), &wire.TCP{Flags: syn, Seq: testIRS, Window: maxWindowField})
-	s.embryo.Transmit(s.now, 1, &s.last)
+	s.handshake = NewHandshake(s.now, &s.cfg, testOpen(), &wire.TCP{Flags: syn, Seq: testIRS, Window: maxWindowField})
+	s.handshake.Transmit(s.now, 1, &s.last)
 	s.tcb = tcb{state: SynReceived, passive: true, nxt: 1, maxWindow: maxWindowField, rcvNxt: 1, rcvUp: 65536}
 	return s
 }
@@ -303,17 +303,17 @@ func (s *subject) receive(a *arriving) outcome {
 		}
 		o.anew = s.remnant.Deadline() > deadline
 		o.sends = s.drain(s.remnant, a)
-	case s.embryo != nil:
-		v := s.embryo.Receive(s.now, segment)
-		if s.embryo.State() == HandshakeReady {
-			s.c, s.embryo = s.embryo.Establish(s.now), nil
+	case s.handshake != nil:
+		v := s.handshake.Receive(s.now, segment)
+		if s.handshake.State() == HandshakeReady {
+			s.c, s.handshake = s.handshake.Establish(s.now), nil
 			return s.receive(a)
 		}
 		o.verdict, o.next = v.String(), SynReceived.String()
-		if s.embryo.State() == HandshakeDead {
+		if s.handshake.State() == HandshakeDead {
 			o.next = Listen.String()
 		}
-		o.sends = s.drain(s.embryo, a)
+		o.sends = s.drain(s.handshake, a)
 	case s.c != nil:
 		una, unread := s.c.snd.una, s.c.rcv.buf.Readable()
 		o.verdict = s.c.Receive(s.now, segment).String()
@@ -335,9 +335,9 @@ func (s *subject) receive(a *arriving) outcome {
 		o.verdict, o.next = "dropped", Listen.String()
 		switch ReceiveListen(a.flags) {
 		case ListenOpen:
-			s.embryo = NewHandshake(s.now, &s.cfg, testOpen(), &segment.TCP)
+			s.handshake = NewHandshake(s.now, &s.cfg, testOpen(), &segment.TCP)
 			o.verdict, o.next = "opens", SynReceived.String()
-			o.sends = s.drain(s.embryo, a)
+			o.sends = s.drain(s.handshake, a)
 		case ListenReset:
 			o.verdict = "bad ack"
 			o.sends = s.reset(a, segment)

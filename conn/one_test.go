@@ -939,7 +939,7 @@ func TestTimestampsMissing(t *testing.T) {
 }
 
 // Shows: MAY-2.
-func TestRemnant(t *testing.T) {
+func TestTimeWaitConn(t *testing.T) {
 	remnant := func() (*one, *TimeWaitConn) {
 		o := established(t, Config{})
 		_ = o.c.CloseWrite()

@@ -9,7 +9,7 @@ import (
 // pacer spreads segments over time. It is a token bucket that fills at the pacing rate. The driver's timers tick in
 // milliseconds, so a tick's worth leaves ahead of time.
 type pacer struct {
-	next Time // end of what was sent, at the pacing rate; as long before now as the bucket takes to fill that far
+	next    Time // end of what was sent, at the pacing rate; as long before now as the bucket takes to fill that far
 	waiting bool // a segment waits for the timer
 }
 

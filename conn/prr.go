@@ -7,7 +7,7 @@ type prr struct {
 	threshold int64 // ssthresh: where the window is to end
 	delivered int64 // octets that have arrived since
 	out       int64 // octets sent since
-	cwnd    int64 // what may be in flight now
+	cwnd      int64 // what may be in flight now
 }
 
 // arrived is called for every ACK of the episode.

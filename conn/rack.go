@@ -9,10 +9,10 @@ import (
 // rack answers: what has been lost? What was sent before something that has arrived, and by longer than the path may
 // have changed their order (RFC 8985 6).
 type rack struct {
-	newest  transmission  // the last of what has arrived, in place of RACK.xmit_ts and RACK.end_seq
-	rtt     time.Duration // its round trip
-	highest seq.Offset    // end of the highest octet that has arrived: RACK.fack
-	dsackRound   seq.Offset    // a D-SACK counts once per round trip, which ends when this is acknowledged; 0: none has
+	newest     transmission  // the last of what has arrived, in place of RACK.xmit_ts and RACK.end_seq
+	rtt        time.Duration // its round trip
+	highest    seq.Offset    // end of the highest octet that has arrived: RACK.fack
+	dsackRound seq.Offset    // a D-SACK counts once per round trip, which ends when this is acknowledged; 0: none has
 }
 
 // reordering is what is known of the path's changes of order.

@@ -19,7 +19,7 @@ type deliveryRate struct {
 
 // delivery is the total and the rate of what has arrived.
 type delivery struct {
-	bytes  int64   // known to have arrived: C.delivered
+	bytes   int64   // known to have arrived: C.delivered
 	rate    cc.Rate // the last that tells about the path, or a higher one that does not
 	limited bool    // the application, not the path, had set that
 }

@@ -117,7 +117,7 @@ func (c *Conn) receiveReset(now Time, at seq.Offset) Verdict {
 	}
 	switch c.state {
 	case SynReceived:
-		c.fail(ErrRefused) // of an active OPEN: a passive one is still an Embryo (MUST-11)
+		c.fail(ErrRefused) // of an active OPEN: a passive one is still a Handshake (MUST-11)
 	case Closing, LastAck:
 		c.close() // everything was exchanged
 	case CloseWait:

@@ -11,18 +11,18 @@ import (
 // first loss found and ends when everything sent before is acknowledged. What is lost is rack's question, or, for a peer
 // without SACK, that of three duplicate ACKs.
 type recovery struct {
-	phase    phase
-	end      seq.Offset // RecoveryPoint: highest octet sent when the last episode began
-	marked   seq.Offset // SND.MAX when the window was last reduced for a mark: what is before it says nothing new
-	reducing bool       // without an episode: the window comes down because of a mark (ECN)
-	frto     frto
-	frtoNewSegments    int // segments of new data F-RTO may still send before anything lost
+	phase           phase
+	end             seq.Offset // RecoveryPoint: highest octet sent when the last episode began
+	marked          seq.Offset // SND.MAX when the window was last reduced for a mark: what is before it says nothing new
+	reducing        bool       // without an episode: the window comes down because of a mark (ECN)
+	frto            frto
+	frtoNewSegments int // segments of new data F-RTO may still send before anything lost
 
 	prr prr
 
 	// Without SACK: duplicate ACKs since SND.UNA moved, and the octets they say have arrived.
-	duplicates int
-	leftNetwork       int64
+	duplicates  int
+	leftNetwork int64
 }
 
 // phase is the kind of episode.
@@ -39,8 +39,8 @@ const (
 type frto uint8
 
 const (
-	frtoOff    frto = iota
-	frtoFirst       // step 2: only the first segment is sent again; its ACK is awaited
+	frtoOff     frto = iota
+	frtoFirst        // step 2: only the first segment is sent again; its ACK is awaited
 	frtoNewData      // step 3: new data is sent; its ACK decides
 )
 

@@ -12,15 +12,15 @@ type rttEstimator struct {
 	minimum      time.Duration // smallest sample so far, 0: none
 	backoff      uint8         // how often the timeout has been doubled since the last progress
 
-	synLost bool // the SYN was lost, and nothing has been measured since the handshake
-	tailProbed  bool // nothing has been measured since a probe for a lost tail
+	synLost    bool // the SYN was lost, and nothing has been measured since the handshake
+	tailProbed bool // nothing has been measured since a probe for a lost tail
 }
 
 // timing is the measurement of one segment's round trip. The ACK that covers byte end-1 ends it. A retransmission of that
 // byte cancels it, because its ACK does not tell which copy has arrived (Karn's algorithm, MUST-18).
 type timing struct {
-	end   seq.Offset // 0: nothing is being measured
-	begun Time
+	end                seq.Offset // 0: nothing is being measured
+	begun              Time
 	lastRetransmission Time // when something was last sent again, 0: nothing was
 }
 

@@ -4,11 +4,11 @@ package conn
 type sendVerdict uint8
 
 const (
-	sendData       sendVerdict = iota // that many octets, and the FIN if it is next
-	sendWindowProbe                         // one octet, or the FIN, into a closed window
-	sendNothing                       // wait for an ACK or for the application
-	sendWhenWindow                    // wait for the peer's window
-	sendWhenPaced                     // wait for the pacer
+	sendData        sendVerdict = iota // that many octets, and the FIN if it is next
+	sendWindowProbe                    // one octet, or the FIN, into a closed window
+	sendNothing                        // wait for an ACK or for the application
+	sendWhenWindow                     // wait for the peer's window
+	sendWhenPaced                      // wait for the pacer
 )
 
 // sendLimit answers: how many octets may go out at SND.NXT, in segments of size, at most limit in all? The congestion

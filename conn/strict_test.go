@@ -9,9 +9,9 @@ import (
 
 // Rules that are easily broken in a corner where transfers still work.
 
-// TestEmbryoWithoutTimestamps completes a handshake whose final ACK lacks the timestamps that both ends agreed on, as
+// TestHandshakeWithoutTimestamps completes a handshake whose final ACK lacks the timestamps that both ends agreed on, as
 // clients with old kernels behind a firewall send it.
-func TestEmbryoWithoutTimestamps(t *testing.T) {
+func TestHandshakeWithoutTimestamps(t *testing.T) {
 	cfg := Config{}.WithDefaults()
 	syn := wire.TCP{Seq: testIRS, Flags: wire.SYN, Window: 1000, Options: wire.Options{HasTimestamps: true, TSVal: 5}}
 	e := NewHandshake(0, &cfg, testOpen(), &syn)
@@ -30,8 +30,8 @@ func TestEmbryoWithoutTimestamps(t *testing.T) {
 	}
 }
 
-// An Embryo that was ready, and not made a connection for lack of room, is judged by its next segment alone.
-func TestEmbryoNotTaken(t *testing.T) {
+// A Handshake that was ready, and not made a connection for lack of room, is judged by its next segment alone.
+func TestHandshakeNotTaken(t *testing.T) {
 	cfg := Config{}.WithDefaults()
 	e := NewHandshake(0, &cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
 	var out Outgoing
@@ -248,7 +248,7 @@ func TestUnacceptableAnswersAreLimited(t *testing.T) {
 		o.want(segment{flags: syn | ack, ack: 1})
 		return o.c
 	}
-	embryo := func(t *testing.T) machine {
+	handshake := func(t *testing.T) machine {
 		o := newOne(t, Config{})
 		e := NewHandshake(o.now, &o.cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
 		e.Transmit(o.now, 1, &o.last)
@@ -274,8 +274,8 @@ func TestUnacceptableAnswersAreLimited(t *testing.T) {
 		{"early FIN", afterData, relative(fin, 9, 1, ""), challengeCount},
 		{"empty segment outside the window", afterData, relative(ack, 0, 1, ""), challengeCount},
 		{"SYN-RECEIVED, the SYN again", crossed, relative(syn, 0, 0, ""), challengeCount},
-		{"Embryo, the SYN again", embryo, relative(syn, 0, 0, ""), challengeCount},
-		{"Embryo, FIN outside the window", embryo, relative(fin, 90000, 1, ""), challengeCount},
+		{"Handshake, the SYN again", handshake, relative(syn, 0, 0, ""), challengeCount},
+		{"Handshake, FIN outside the window", handshake, relative(fin, 90000, 1, ""), challengeCount},
 		{"TIME-WAIT, the FIN again", remnant, relative(fin, 1, 2, ""), challengeCount},
 		{"TIME-WAIT, data", remnant, relative(ack, 1, 2, "abc"), challengeCount},
 	} {

@@ -67,9 +67,9 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 
 // tsval is the TSVal of the segments sent. It never decreases.
 type tsval struct {
-	last  uint32 // TSVal of the last segment sent
-	frozenAt  uint32 // last value at which it stood still
-	frozen bool   // it has stood still
+	last     uint32 // TSVal of the last segment sent
+	frozenAt uint32 // last value at which it stood still
+	frozen   bool   // it has stood still
 }
 
 // maxTimestampHold is the longest time in milliseconds the TSVal stands still: the slowest clock RFC 7323 4.1 permits

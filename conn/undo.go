@@ -10,14 +10,14 @@ import (
 // twice (D-SACK, RFC 3708), or, after a timeout, it acknowledges what was in flight before and has not been sent again
 // (F-RTO, RFC 5682).
 type undo struct {
-	retransmitted   buffer.RangeSet // what the episode has sent again, as far as it remembers
-	armed   bool
-	unproven  int64      // sent again and not yet known to have been for nothing
-	first   seq.Offset // of the first retransmission
-	stamp   uint32     // its TSVal, or the least of those sent before the episode that were in flight when it began
-	stamped bool       // stamp is set
-	sent    bool       // there was one
-	timeout bool       // the episode began with a timeout
+	retransmitted buffer.RangeSet // what the episode has sent again, as far as it remembers
+	armed         bool
+	unproven      int64      // sent again and not yet known to have been for nothing
+	first         seq.Offset // of the first retransmission
+	stamp         uint32     // its TSVal, or the least of those sent before the episode that were in flight when it began
+	stamped       bool       // stamp is set
+	sent          bool       // there was one
+	timeout       bool       // the episode began with a timeout
 	// congested: a router has said that there was congestion, whether or not anything was lost. The window stays.
 	congested bool
 }

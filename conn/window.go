@@ -30,12 +30,12 @@ type sendSpace struct {
 	iss   uint32
 	scale uint8 // Snd.Wind.Shift
 
-	fixed     bool // the application has set limit
-	moreFollows      bool // the application is about to write on
-	finQueued bool // the application wants no more sent after buf
-	blocked   bool // the congestion window, and nothing else, held Transmit back since the last ACK
-	overrideSWS     bool // the override timer ran out: send a small segment anyway (RFC 9293 3.8.6.2.1)
-	windowProbe     bool // the persist timer ran out: probe the closed window
+	fixed       bool // the application has set limit
+	moreFollows bool // the application is about to write on
+	finQueued   bool // the application wants no more sent after buf
+	blocked     bool // the congestion window, and nothing else, held Transmit back since the last ACK
+	overrideSWS bool // the override timer ran out: send a small segment anyway (RFC 9293 3.8.6.2.1)
+	windowProbe bool // the persist timer ran out: probe the closed window
 
 	una seq.Offset // oldest unacknowledged octet
 	nxt seq.Offset // next octet to send
@@ -47,9 +47,9 @@ type sendSpace struct {
 	window  int64 // SND.WND as the last acceptable segment had it
 	largest int64 // largest window the peer ever offered (MAX.SND.WND)
 
-	buf    buffer.Send
-	urgent seq.Offset // SND.UP: one past the last urgent octet, 0: none
-	bufferLimit  int        // most octets buf may hold
+	buf         buffer.Send
+	urgent      seq.Offset // SND.UP: one past the last urgent octet, 0: none
+	bufferLimit int        // most octets buf may hold
 }
 
 // finAcked reports whether the peer has acknowledged our FIN.
@@ -75,22 +75,22 @@ func (s *sendSpace) next() seq.Offset {
 
 // receiveSpace is what we receive: RFC 9293's RCV variables, unwrapped.
 type receiveSpace struct {
-	irs     uint32
-	segmentSize    int32 // bytes in the peer's full segments, for the delayed ACK
+	irs         uint32
+	segmentSize int32 // bytes in the peer's full segments, for the delayed ACK
 	lastSize    int32 // bytes in the last segment that came in order
-	scale   uint8 // Rcv.Wind.Shift
-	discard bool  // the application wants no more data
-	finDone bool  // the peer's FIN has come, and everything before it too
-	fixed   bool  // the application has set limit
+	scale       uint8 // Rcv.Wind.Shift
+	discard     bool  // the application wants no more data
+	finDone     bool  // the peer's FIN has come, and everything before it too
+	fixed       bool  // the application has set limit
 
-	buf    buffer.Receive
-	edge   seq.Offset    // first octet we have not offered room for; never moves back (SHLD-14)
-	bufferLimit  int           // most unread octets to hold
-	rtt    time.Duration // a round trip as receiveTuning has measured it; 0: not yet
-	lastACK  seq.Offset    // Last.ACK.sent
-	readAtLastACK   seq.Offset    // how far the application had read by then
-	urgent seq.Offset    // RCV.UP, 0: none
-	finAt  seq.Offset    // where the peer's FIN is, once it has come
+	buf           buffer.Receive
+	edge          seq.Offset    // first octet we have not offered room for; never moves back (SHLD-14)
+	bufferLimit   int           // most unread octets to hold
+	rtt           time.Duration // a round trip as receiveTuning has measured it; 0: not yet
+	lastACK       seq.Offset    // Last.ACK.sent
+	readAtLastACK seq.Offset    // how far the application had read by then
+	urgent        seq.Offset    // RCV.UP, 0: none
+	finAt         seq.Offset    // where the peer's FIN is, once it has come
 	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in Config.BulkReceivers.
 	bulkSince Time
 }

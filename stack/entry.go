@@ -19,7 +19,7 @@ type entry struct {
 
 	mu     sync.Mutex
 	wanted atomic.Int32 // goroutines in lockInput
-	// tcp is a *conn.Embryo, *conn.Conn or *conn.Remnant, one after another; nil once the entry has been dropped and
+	// tcp is a *conn.Handshake, *conn.Conn or *conn.TimeWaitConn, one after another; nil once the entry has been dropped and
 	// for ever after.
 	tcp endpoint
 	// user is the application's end. It is not set before the handshake completes, and after the connection has ended or the

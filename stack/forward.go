@@ -300,7 +300,7 @@ func (r *ForwardRequest) refuse(v verdict, act func(conn.Time, *writer)) error {
 	return nil
 }
 
-// decide notes the verdict and returns the client's Embryo. The entry's lock is held.
+// decide notes the verdict and returns the client's Handshake. The entry's lock is held.
 func (r *ForwardRequest) decide(v verdict) (*conn.Handshake, error) {
 	switch {
 	case r.verdict != noVerdict:

@@ -96,7 +96,7 @@ func (b *Box) change(p *Pair, k *packet) {
 
 // sacks reports whether e has a connection on which SACK has been agreed on.
 func (e *End) sacks() bool {
-	return e.Conn != nil && !e.over && e.Remnant == nil && e.Conn.Info(0).SACK
+	return e.Conn != nil && !e.over && e.TimeWait == nil && e.Conn.Info(0).SACK
 }
 
 // invent puts invented SACK blocks into an ACK for m's end: random pieces, single bytes with gaps between them, numbers
@@ -138,7 +138,7 @@ func (b *Box) invent(r *rand.Rand, m *Monitor, h *wire.TCP) {
 // forge gives e a forged ICMP error that quotes something in flight. In SYN-SENT and SYN-RECEIVED, an error may end the
 // attempt; there is none then.
 func (b *Box) forge(p *Pair, e *End, r *rand.Rand) {
-	if e.Conn == nil || e.over || e.Remnant != nil || e.Conn.State() < conn.Established {
+	if e.Conn == nil || e.over || e.TimeWait != nil || e.Conn.State() < conn.Established {
 		return
 	}
 	i := e.Conn.Info(p.Now)

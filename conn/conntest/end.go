@@ -10,7 +10,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// End is one end of a Pair. Its connection is first an Embryo, if it listens, then a Conn, then a Remnant; what is not
+// End is one end of a Pair. Its connection is first a Handshake, if it listens, then a Conn, then a TimeWaitConn; what is not
 // there is nil.
 type End struct {
 	Name      string
@@ -18,12 +18,12 @@ type End struct {
 	Open      conn.Open
 	Listening bool // takes one connection
 
-	Embryo  *conn.Handshake
-	Conn    *conn.Conn // kept after the end, for what it tells
-	Remnant *conn.TimeWaitConn
-	Pages   Pages
-	Bulk    Bulk
-	Monitor Monitor
+	Handshake *conn.Handshake
+	Conn      *conn.Conn // kept after the end, for what it tells
+	TimeWait  *conn.TimeWaitConn
+	Pages     Pages
+	Bulk      Bulk
+	Monitor   Monitor
 
 	// App is the application, called before each step once there is a Conn. Nil is [Transfer].
 	App func(*Pair, *End)
@@ -114,12 +114,12 @@ type machine interface {
 func (e *End) machine() machine {
 	switch {
 	case e.over:
-	case e.Remnant != nil:
-		return e.Remnant
+	case e.TimeWait != nil:
+		return e.TimeWait
 	case e.Conn != nil:
 		return e.Conn
-	case e.Embryo != nil:
-		return e.Embryo
+	case e.Handshake != nil:
+		return e.Handshake
 	}
 	return nil
 }
@@ -155,14 +155,14 @@ func (p *Pair) Settle(e *End) {
 	e.Monitor.Drained()
 	switch {
 	case e.over:
-	case e.Remnant != nil:
-		e.over = e.Remnant.Expired(p.Now)
+	case e.TimeWait != nil:
+		e.over = e.TimeWait.Expired(p.Now)
 	case e.Conn != nil && e.Conn.State() == conn.TimeWait:
-		e.Remnant = e.Conn.TimeWait(p.Now)
+		e.TimeWait = e.Conn.TimeWait(p.Now)
 	case e.Conn != nil:
 		e.over = e.Conn.Ready()&conn.ReadyClosed != 0
-	case e.Embryo != nil && e.Embryo.State() == conn.HandshakeDead:
-		e.Embryo = nil // and the listener is back in LISTEN
+	case e.Handshake != nil && e.Handshake.State() == conn.HandshakeDead:
+		e.Handshake = nil // and the listener is back in LISTEN
 		e.Monitor = Monitor{MTU: e.Open.MTU, IPHeader: e.Open.IPHeader}
 	}
 }
@@ -183,8 +183,8 @@ func (p *Pair) receive(k *packet) {
 			e.Monitor.Called()
 		}
 		e.Pages.offer(s)
-		if verdict = m.Receive(p.Now, s); e.Conn == nil && e.Embryo.State() == conn.HandshakeReady {
-			e.Conn, e.Embryo = e.Embryo.Establish(p.Now), nil
+		if verdict = m.Receive(p.Now, s); e.Conn == nil && e.Handshake.State() == conn.HandshakeReady {
+			e.Conn, e.Handshake = e.Handshake.Establish(p.Now), nil
 			p.check(e.Conn.Check(), e)
 			verdict = e.Conn.Receive(p.Now, s)
 		}
@@ -200,7 +200,7 @@ func (p *Pair) receive(k *packet) {
 	case e.Listening && !e.over && s.TCP.Flags&(wire.SYN|wire.ACK|wire.RST|wire.FIN) == wire.SYN:
 		verdict = conn.VerdictAccepted
 		e.Monitor.Received(s)
-		e.Embryo = conn.NewHandshake(p.Now, &e.Config, e.Open, &s.TCP)
+		e.Handshake = conn.NewHandshake(p.Now, &e.Config, e.Open, &s.TCP)
 	}
 	if p.Trace != nil {
 		p.Trace(&Event{Now: p.Now, From: k.from, To: e, Arrived: true, Segment: s, Note: k.note, Copied: k.copied, Verdict: verdict, Before: before, After: e.State()})

@@ -21,13 +21,13 @@ type Event struct {
 // State is where e's connection stands, whatever of it there is.
 func (e *End) State() conn.State {
 	switch {
-	case e.Remnant != nil && !e.over:
+	case e.TimeWait != nil && !e.over:
 		return conn.TimeWait
 	case e.over:
 		return conn.Closed
 	case e.Conn != nil:
 		return e.Conn.State()
-	case e.Embryo != nil:
+	case e.Handshake != nil:
 		return conn.SynReceived
 	case e.Listening:
 		return conn.Listen

@@ -83,8 +83,8 @@ func (p *Pair) reboot() {
 func (p *Pair) succeed(e *End) *End {
 	n := p.rebooting.successor(e)
 	n.pipe, n.peer = e.pipe, e.peer
-	if e.Remnant != nil {
-		n.Open.ISS = e.Remnant.ISN(n.Open.ISS)
+	if e.TimeWait != nil {
+		n.Open.ISS = e.TimeWait.ISN(n.Open.ISS)
 	}
 	if e == p.A {
 		p.A = n

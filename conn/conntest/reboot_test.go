@@ -28,7 +28,7 @@ func TestReboots(t *testing.T) {
 		switch survivor := p.rebooting.survivor; {
 		case errors.Is(survivor.Conn.Err(), conn.ErrReset):
 			reset++
-		case survivor.Remnant != nil:
+		case survivor.TimeWait != nil:
 			timeWait++
 		}
 	}

@@ -31,7 +31,7 @@ const lookAgain = 50 * time.Millisecond
 // watch is called before time goes on to the next instant at which something happens.
 func (p *Pair) watch(next conn.Time) {
 	for _, e := range []*End{p.A, p.B} {
-		if e.Conn == nil || e.over || e.Remnant != nil || next < e.stall.check {
+		if e.Conn == nil || e.over || e.TimeWait != nil || next < e.stall.check {
 			continue
 		}
 		e.stall.check = p.Now.Add(lookAgain)

@@ -126,7 +126,7 @@ func (h *host) receive(f *flow, segment []byte, e wire.ECN) {
 	case nil:
 		h.noConnection(f, &s, nil)
 	case *conn.Handshake:
-		h.receiveEmbryo(f, tcp, &s)
+		h.receiveHandshake(f, tcp, &s)
 	case *conn.Conn:
 		tcp.Receive(h.now, &s)
 	case *conn.TimeWaitConn:
@@ -143,9 +143,9 @@ func (h *host) receive(f *flow, segment []byte, e wire.ECN) {
 	h.flush(f)
 }
 
-// receiveEmbryo processes a segment of a handshake. If the handshake is complete and the accept queue has room, the
+// receiveHandshake processes a segment of a handshake. If the handshake is complete and the accept queue has room, the
 // connection is established.
-func (h *host) receiveEmbryo(f *flow, e *conn.Handshake, s *conn.Segment) {
+func (h *host) receiveHandshake(f *flow, e *conn.Handshake, s *conn.Segment) {
 	e.Receive(h.now, s)
 	if e.State() != conn.HandshakeReady || len(f.listener.queue) >= f.listener.backlog {
 		return
