@@ -166,7 +166,7 @@ func TestBuffersShrinkWhenIdle(t *testing.T) {
 	p.Now = p.Now.Add(time.Minute)
 	p.A.Monitor.Called()
 	p.A.Conn.Write(p.Now, make([]byte, 1000))
-	p.Settle(p.A)
+	p.Flush(p.A)
 	if err := p.Run(time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestScarceMemory(t *testing.T) {
 		}
 	}
 	p.B.App = func(p *conntest.Pair, e *conntest.End) {
-		most = max(most, e.Pages.Lent)
+		most = max(most, e.Pages.Used)
 		if time.Duration(p.Now)%(200*time.Millisecond) < 100*time.Millisecond {
 			return // it reads half of the time
 		}

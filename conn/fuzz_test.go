@@ -181,8 +181,8 @@ func (p *play) run() {
 	p.c.Close(p.now, conn.Linger{})
 	p.monitor.Called()
 	p.settle()
-	if p.pages.Lent != 0 || p.c.Deadline() != conn.Never || p.c.Ready()&conn.ReadyClosed == 0 {
-		p.t.Fatalf("after the end: %d pages, deadline %v, ready %b", p.pages.Lent, p.c.Deadline(), p.c.Ready())
+	if p.pages.Used != 0 || p.c.Deadline() != conn.Never || p.c.Ready()&conn.ReadyClosed == 0 {
+		p.t.Fatalf("after the end: %d pages, deadline %v, ready %b", p.pages.Used, p.c.Deadline(), p.c.Ready())
 	}
 }
 

@@ -51,8 +51,8 @@ func FuzzPair(f *testing.F) {
 			for e.Read(p, 10_000) {
 			}
 			e.Conn.Close(p.Now, conn.Linger{})
-			if e.Pages.Lent != 0 || e.Conn.Deadline() != conn.Never {
-				t.Fatalf("%s ends with %d pages and deadline %v", e.Name, e.Pages.Lent, e.Conn.Deadline())
+			if e.Pages.Used != 0 || e.Conn.Deadline() != conn.Never {
+				t.Fatalf("%s ends with %d pages and deadline %v", e.Name, e.Pages.Used, e.Conn.Deadline())
 			}
 		}
 		if err := p.Prefixes(); err != nil {

@@ -97,12 +97,12 @@ func TestAbort(t *testing.T) {
 		before := p.Packets
 		p.A.Conn.Abort()
 		p.A.Monitor.Called()
-		p.Settle(p.A)
+		p.Flush(p.A)
 		want := 1
 		if both {
 			p.B.Conn.Abort()
 			p.B.Monitor.Called()
-			p.Settle(p.B)
+			p.Flush(p.B)
 			want = 2
 		}
 		run(t, p, time.Minute)
@@ -144,7 +144,7 @@ func TestPairNoticesDamage(t *testing.T) {
 		t.Error("a wrong octet is not noticed")
 	}
 	p.B.Received[500] ^= 1
-	p.B.Pages.Lent++
+	p.B.Pages.Used++
 	if err := p.Finished(); err == nil {
 		t.Error("a page kept is not noticed")
 	}

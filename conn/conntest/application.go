@@ -6,34 +6,35 @@ import (
 	"minitcp/conn"
 )
 
-// application does what a Side says, and closes when it has sent all.
+// application sends and reads as its Side describes, and half-closes when all data is sent.
 type application struct {
 	Side
-	theirs  Side // the peer's
-	dials   bool
-	began   conn.Time // when the connection was there
-	sipped  conn.Time
-	started bool
+	peer        Side // the peer's Side
+	dials       bool
+	connectedAt conn.Time // time of the first call with a connection
+	nextRead    conn.Time
+	started     bool
 }
 
+// run is the [End.App] of the application.
 func (a *application) run(p *Pair, e *End) {
 	c := e.Conn
 	if c.Ready()&conn.ReadyConnected == 0 || c.Err() != nil {
 		return
 	}
 	if !a.started {
-		a.started, a.began, a.sipped = true, p.Now, p.Now
+		a.started, a.connectedAt, a.nextRead = true, p.Now, p.Now
 	}
 	a.read(p, e)
 	a.write(p, e)
 }
 
-// write writes what may be by now.
+// write sends the data that is permitted by now.
 func (a *application) write(p *Pair, e *End) {
-	may := min(a.allowed(p, e), a.Octets)
+	may := min(a.writable(p, e), a.Bytes)
 	for e.Sent < may && e.Write(p, may-e.Sent) > 0 {
 	}
-	if e.Sent < a.Octets || e.HalfClose {
+	if e.Sent < a.Bytes || e.HalfClose {
 		return
 	}
 	e.HalfClose = true
@@ -42,44 +43,44 @@ func (a *application) write(p *Pair, e *End) {
 	}
 }
 
-// allowed is how much may have been written by now.
-func (a *application) allowed(p *Pair, e *End) int {
+// writable returns the number of bytes that may have been written by now.
+func (a *application) writable(p *Pair, e *End) int {
 	switch {
 	case a.Turns:
-		turn := len(e.Received) / max(1, a.theirs.Piece)
+		turn := len(e.Received) / max(1, a.peer.WriteSize)
 		if a.dials {
 			turn++
 		}
-		return turn * a.Piece
-	case a.Piece > 0:
-		turn := p.Now.Sub(a.began) / a.Pause
-		if int(turn)*a.Piece < a.Octets {
-			e.wake(a.began.Add((turn + 1) * a.Pause))
+		return turn * a.WriteSize
+	case a.WriteSize > 0:
+		turn := p.Now.Sub(a.connectedAt) / a.WriteInterval
+		if int(turn)*a.WriteSize < a.Bytes {
+			e.wake(a.connectedAt.Add((turn + 1) * a.WriteInterval))
 		}
-		return int(turn+1) * a.Piece
+		return int(turn+1) * a.WriteSize
 	}
-	return a.Octets
+	return a.Bytes
 }
 
-// read reads what may be by now.
+// read reads the data that may be read by now.
 func (a *application) read(p *Pair, e *End) {
-	switch begin := a.began.Add(a.Rest); {
+	switch begin := a.connectedAt.Add(a.ReadDelay); {
 	case p.Now < begin:
 		e.wake(begin)
-	case a.Every == 0:
+	case a.ReadInterval == 0:
 		for e.Read(p, 1+p.rng.IntN(20000)) {
 		}
 	case e.ReadError != nil:
-	case p.Now < a.sipped:
-		e.wake(a.sipped)
+	case p.Now < a.nextRead:
+		e.wake(a.nextRead)
 	default:
-		e.Read(p, a.Sip)
-		a.sipped = p.Now.Add(a.Every)
+		e.Read(p, a.ReadSize)
+		a.nextRead = p.Now.Add(a.ReadInterval)
 		if e.ReadError == nil {
-			e.wake(a.sipped)
+			e.wake(a.nextRead)
 		}
 	}
 }
 
-// wake has the application called at a time, at the latest.
+// wake schedules a call of the application no later than t.
 func (e *End) wake(t conn.Time) { e.Wake = min(e.Wake, t) }

@@ -11,28 +11,28 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Box is a middlebox, or an odd or hostile peer: it changes headers of segments at the end of their way, and forges ICMP
-// errors. Its zero value changes nothing. It leaves SYNs as they are. Probabilities are from 0 to 1.
+// Box is a middlebox, or an unusual or hostile peer. It changes headers of segments as they arrive, and forges ICMP
+// errors. Its zero value changes nothing. SYNs are never changed. Probabilities are from 0 to 1.
 type Box struct {
-	// Strip is the probability that a segment loses its timestamps.
+	// Strip is the probability that the timestamps of a segment are removed.
 	Strip   float64
-	StripOf string        // name of the end whose segments lose them; "" is both
-	StripAt time.Duration // time of the first
+	StripOf string        // name of the end whose segments are changed, or "" for both
+	StripAt time.Duration // time from which segments are changed
 
 	Shrinks  []Shrink
-	ShrinkOf string // name of the end whose windows shrink; "" is both
+	ShrinkOf string // name of the end whose windows shrink, or "" for both
 
-	// SACK is the probability that an ACK gets invented SACK blocks. The ACK's own blocks make room for them.
+	// SACK is the probability that SACK blocks of an ACK are replaced by invented ones.
 	SACK   float64
-	SACKOf string // name of the end whose ACKs get them; "" is both
+	SACKOf string // name of the end whose ACKs are changed, or "" for both
 
-	// ICMP is the probability that a forged ICMP error arrives together with a segment. It quotes a number in flight.
+	// ICMP is the probability that a forged ICMP error, which quotes a number in flight, arrives with a segment.
 	ICMP float64
-	// MTU is what a forged Packet Too Big reports; negative is a random size up to its absolute value.
+	// MTU is the size in bytes in a forged Packet Too Big. A negative MTU means a random size up to its absolute value.
 	MTU int
 }
 
-// Shrink is a time during which no window field is larger than Field.
+// Shrink is a period during which no window field exceeds Field.
 type Shrink struct {
 	From, To time.Duration
 	Field    uint16
@@ -41,7 +41,7 @@ type Shrink struct {
 // on reports whether the box changes anything.
 func (b *Box) on() bool { return b.Strip > 0 || len(b.Shrinks) > 0 || b.SACK > 0 || b.ICMP > 0 }
 
-// String is the parts that are on; "" if none is.
+// String lists the active parts of the box, or returns "".
 func (b Box) String() string {
 	var parts []string
 	if b.Strip > 0 {
@@ -59,7 +59,7 @@ func (b Box) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// shrinks returns the shrink in force for e's windows; nil is none.
+// shrinks returns the Shrink that applies to e's windows, or nil.
 func (b *Box) shrinks(e *End, now conn.Time) *Shrink {
 	for i := range b.Shrinks {
 		s := &b.Shrinks[i]
@@ -70,10 +70,10 @@ func (b *Box) shrinks(e *End, now conn.Time) *Shrink {
 	return nil
 }
 
-// of reports whether a name selects an end.
+// of reports whether a name in a Box selects the end e.
 func of(name string, e *End) bool { return name == "" || name == e.Name }
 
-// change applies the box to a segment that arrives.
+// change applies the box to an arriving segment.
 func (b *Box) change(p *Pair, k *packet) {
 	h := &k.seg.TCP
 	if !b.on() || h.Flags.Has(wire.SYN) || h.Flags.Has(wire.RST) {
@@ -94,40 +94,40 @@ func (b *Box) change(p *Pair, k *packet) {
 	}
 }
 
-// sacks reports whether e has a connection on which SACK has been agreed on.
+// sacks reports whether e has a connection that uses SACK.
 func (e *End) sacks() bool {
 	return e.Conn != nil && !e.over && e.TimeWait == nil && e.Conn.Info(0).SACK
 }
 
-// invent puts invented SACK blocks into an ACK for m's end: random pieces, single bytes with gaps between them, numbers
-// never sent, numbers already acknowledged.
+// invent replaces SACK blocks of an ACK to m's end by random ranges, single bytes with gaps, unsent numbers,
+// acknowledged numbers or arbitrary numbers.
 func (b *Box) invent(r *rand.Rand, m *Monitor, h *wire.TCP) {
 	o := &h.Options
-	most := len(o.SACK)
+	limit := len(o.SACK)
 	if o.HasTimestamps {
-		most--
+		limit--
 	}
 	ack := seq.Unwrap(m.iss, m.Next, h.Ack)
 	flight := max(1, int64(m.Next-ack))
 	kind := r.IntN(5)
 	at := ack + seq.Offset(r.Int64N(flight))
-	for n := range 1 + r.IntN(most) {
+	for n := range 1 + r.IntN(limit) {
 		left, right := at, at+1
 		switch kind {
-		case 0: // pieces of what is in flight
+		case 0: // ranges of the data in flight
 			left = ack + seq.Offset(r.Int64N(flight))
 			right = left + 1 + seq.Offset(r.Int64N(flight))
 			right = min(right, max(m.Next, left+1))
 		case 1: // every other byte
 			left = at + seq.Offset(2*n)
 			right = left + 1
-		case 2: // beyond SND.NXT
+		case 2: // above SND.NXT
 			left = m.Next + seq.Offset(r.Int64N(100_000))
 			right = left + 1 + seq.Offset(r.Int64N(3000))
 		case 3: // a D-SACK
 			right = ack - seq.Offset(r.Int64N(3000))
 			left = right - 1 - seq.Offset(r.Int64N(3000))
-		case 4: // nonsense
+		case 4: // arbitrary numbers
 			left, right = seq.Offset(r.Uint32()), seq.Offset(r.Uint32())
 		}
 		o.SACK[n] = wire.SACKBlock{Left: seq.Wire(m.iss, left), Right: seq.Wire(m.iss, right)}
@@ -135,8 +135,8 @@ func (b *Box) invent(r *rand.Rand, m *Monitor, h *wire.TCP) {
 	}
 }
 
-// forge gives e a forged ICMP error that quotes something in flight. In SYN-SENT and SYN-RECEIVED, an error may end the
-// attempt; there is none then.
+// forge delivers a forged ICMP error to e that quotes a number in flight. Before ESTABLISHED it does nothing, because
+// an error may end a connection attempt.
 func (b *Box) forge(p *Pair, e *End, r *rand.Rand) {
 	if e.Conn == nil || e.over || e.TimeWait != nil || e.Conn.State() < conn.Established {
 		return
@@ -145,7 +145,7 @@ func (b *Box) forge(p *Pair, e *End, r *rand.Rand) {
 	if i.InFlight == 0 {
 		return
 	}
-	x := conn.ICMPError{Kind: pick(&lots{r}, conn.ICMPSoft, conn.ICMPHard, conn.ICMPTooBig), Err: conn.ErrRefused}
+	x := conn.ICMPError{Kind: pick(&generator{r}, conn.ICMPSoft, conn.ICMPHard, conn.ICMPTooBig), Err: conn.ErrRefused}
 	x.Seq = seq.Wire(e.Monitor.iss, e.Monitor.Next-1-seq.Offset(r.Int64N(i.InFlight)))
 	if x.MTU = b.MTU; b.MTU < 0 {
 		x.MTU = r.IntN(-b.MTU)
@@ -153,10 +153,10 @@ func (b *Box) forge(p *Pair, e *End, r *rand.Rand) {
 	e.Monitor.Called()
 	e.Conn.ReceiveICMP(p.Now, x)
 	p.check(e.Conn.Check(), e)
-	if i := e.Conn.Info(p.Now); i.MSS < min(int(e.Conn.Info(p.Now).AdvertisedMSS), smallestPacket-e.Open.IPHeader-20-12) {
+	if i := e.Conn.Info(p.Now); i.MSS < min(int(e.Conn.Info(p.Now).AdvertisedMSS), minPathMTU-e.Open.IPHeader-20-12) {
 		p.check(fmt.Errorf("a forged ICMP error makes segments of %d bytes", i.MSS), e)
 	}
 }
 
-// smallestPacket is the least path MTU that an ICMP error may set: Linux's min_pmtu.
-const smallestPacket = 552
+// minPathMTU is the smallest path MTU in bytes that an ICMP error may set, Linux's min_pmtu.
+const minPathMTU = 552

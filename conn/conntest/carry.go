@@ -8,26 +8,26 @@ import (
 	"minitcp/conn/wire"
 )
 
-// send puts a segment on the link.
+// send transmits a segment, cut into segments of the MSS if the link does so.
 func (p *Pair) send(e *End, out *conn.Outgoing) {
 	data := bytes.Join(out.Data, nil)
 	if size := out.SegmentSize; p.Link.Cut && size > 0 && len(data) > size {
 		h := out.TCP
 		h.Flags &^= wire.FIN | wire.PSH
 		for ; len(data) > size; data = data[size:] {
-			p.fly(packet{from: e, note: out.Note, seg: conn.Segment{TCP: h, Data: data[:size], ECN: out.ECN}})
+			p.transmit(packet{from: e, note: out.Note, seg: conn.Segment{TCP: h, Data: data[:size], ECN: out.ECN}})
 			h.Seq += uint32(size)
-			h.Flags &^= wire.CWR // the first says it for all
+			h.Flags &^= wire.CWR // only on the first segment
 		}
 		h.Flags = out.TCP.Flags &^ wire.CWR
-		p.fly(packet{from: e, note: out.Note, seg: conn.Segment{TCP: h, Data: data, ECN: out.ECN}})
+		p.transmit(packet{from: e, note: out.Note, seg: conn.Segment{TCP: h, Data: data, ECN: out.ECN}})
 		return
 	}
-	p.fly(packet{from: e, note: out.Note, seg: conn.Segment{TCP: out.TCP, Data: data, SegmentSize: out.SegmentSize, ECN: out.ECN}})
+	p.transmit(packet{from: e, note: out.Note, seg: conn.Segment{TCP: out.TCP, Data: data, SegmentSize: out.SegmentSize, ECN: out.ECN}})
 }
 
-// fly decides what becomes of a packet.
-func (p *Pair) fly(k packet) {
+// transmit passes a packet through the queue and the loss model of the link.
+func (p *Pair) transmit(k packet) {
 	p.Packets++
 	e := k.from
 	k.to = e.peer
@@ -48,7 +48,7 @@ func (p *Pair) fly(k packet) {
 	case fate.Copies == 0:
 		d.lost = "lost"
 	}
-	p.sent(&k, d.lost)
+	p.traceSent(&k, d.lost)
 	if d.lost != "" {
 		return
 	}
@@ -61,23 +61,23 @@ func (p *Pair) fly(k packet) {
 		if p.Link.Jitter > 0 {
 			k.at = k.at.Add(time.Duration(p.rng.Int64N(int64(p.Link.Jitter))))
 		}
-		k.copied, k.twin = i > 0, fate.Copies > 1
-		p.launch(k, pure)
+		k.copied, k.duplicated = i > 0, fate.Copies > 1
+		p.schedule(k, pure)
 	}
 }
 
-// periodic reports whether a packet is one of those that the link loses periodically.
+// periodic reports whether Link.Periodic loses the packet.
 func (p *Pair) periodic(k *packet) bool {
 	l := &p.Link.Periodic
 	if l.Of == 0 || len(k.seg.Data) == 0 || p.Now < conn.Time(l.At) || p.Now >= conn.Time(l.To) {
 		return false
 	}
-	k.from.counted++
-	return k.from.counted%l.Of == 0
+	k.from.periodic++
+	return k.from.periodic%l.Of == 0
 }
 
-// launch puts a packet in flight. One that only acknowledges may have to wait, and take another's place.
-func (p *Pair) launch(k packet, pure bool) {
+// schedule puts a packet in flight. With ACK thinning, a pure ACK is delayed and replaces an earlier one.
+func (p *Pair) schedule(k packet, pure bool) {
 	k.order = p.Packets
 	if t := conn.Time(p.Link.ACKThinning); t > 0 && pure {
 		k.at += t - k.at%t
@@ -86,21 +86,21 @@ func (p *Pair) launch(k packet, pure bool) {
 		}
 		k.from.thinned = &k
 	}
-	p.flying.push(&k)
+	p.inFlight.push(&k)
 }
 
-// deliver hands over the packets that have arrived, in the order in which they did.
+// deliver delivers the packets that have arrived, in the order of arrival.
 func (p *Pair) deliver() {
-	for p.flying.next() <= p.Now {
-		k := p.flying.pop()
+	for p.inFlight.next() <= p.Now {
+		k := p.inFlight.pop()
 		if k.from.thinned == k {
 			k.from.thinned = nil
 		}
 		switch {
 		case k.replaced:
-			p.arrived(k, "lost: thinned out", conn.VerdictIgnored)
+			p.traceArrived(k, "lost: thinned out", conn.VerdictIgnored)
 		case k.damage:
-			p.arrived(k, "damaged", conn.VerdictIgnored)
+			p.traceArrived(k, "damaged", conn.VerdictIgnored)
 		default:
 			p.receive(k)
 		}

@@ -9,29 +9,29 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Every probability of a link does what it says, to the packets it is about, in the share it says.
+// Each feature of a link affects the right packets with the right probability.
 func TestProbabilities(t *testing.T) {
 	const n = 20_000
 	for name, c := range map[string]struct {
 		link  Link
-		pure  bool // only acknowledge
+		pure  bool // without data
 		share func(*tally) float64
 		want  float64
 	}{
-		"loss":                 {Link{Loss: 0.1}, false, func(c *tally) float64 { return c.lost }, 0.1},
-		"duplication":          {Link{Duplication: 0.1}, false, func(c *tally) float64 { return c.copied }, 0.1},
-		"corruption":           {Link{Corruption: 0.1}, false, func(c *tally) float64 { return c.damaged }, 0.1},
-		"marks":                {Link{Marking: 0.1}, false, func(c *tally) float64 { return c.marked }, 0.1},
-		"reordering":           {Link{Reordering: 0.1, ReorderingDelay: ms}, false, func(c *tally) float64 { return c.late }, 0.1},
-		"ACK loss":             {Link{ACKLoss: 0.1}, true, func(c *tally) float64 { return c.lost }, 0.1},
-		"ACK loss, not data":   {Link{ACKLoss: 0.1}, false, func(c *tally) float64 { return c.lost }, 0},
-		"jitter":               {Link{Jitter: 10 * time.Microsecond}, false, func(c *tally) float64 { return c.late }, 1},
-		"outage":               {Link{Outages: []Outage{{0, 5000 * time.Microsecond}}}, false, func(c *tally) float64 { return c.lost }, 0.25},
-		"ACK thinning":         {Link{ACKThinning: 5 * time.Microsecond}, true, func(c *tally) float64 { return c.lost }, 0.8},
-		"thinning of data":     {Link{ACKThinning: 5 * time.Microsecond}, false, func(c *tally) float64 { return c.lost }, 0},
-		"nothing":              {Link{}, true, func(c *tally) float64 { return c.lost + c.copied + c.damaged + c.marked + c.late }, 0},
-		"a full queue":         {Link{Rate: 500_000_000, Queue: 100_000}, false, func(c *tally) float64 { return c.lost }, 0.5},
-		"a route of two steps": {Link{Changes: []Change{{10 * ms, ms}}}, false, func(c *tally) float64 { return c.late }, 0.5},
+		"loss":                   {Link{Loss: 0.1}, false, func(c *tally) float64 { return c.lost }, 0.1},
+		"duplication":            {Link{Duplication: 0.1}, false, func(c *tally) float64 { return c.copied }, 0.1},
+		"corruption":             {Link{Corruption: 0.1}, false, func(c *tally) float64 { return c.damaged }, 0.1},
+		"marks":                  {Link{Marking: 0.1}, false, func(c *tally) float64 { return c.marked }, 0.1},
+		"reordering":             {Link{Reordering: 0.1, ReorderingDelay: ms}, false, func(c *tally) float64 { return c.late }, 0.1},
+		"ACK loss":               {Link{ACKLoss: 0.1}, true, func(c *tally) float64 { return c.lost }, 0.1},
+		"ACK loss, not data":     {Link{ACKLoss: 0.1}, false, func(c *tally) float64 { return c.lost }, 0},
+		"jitter":                 {Link{Jitter: 10 * time.Microsecond}, false, func(c *tally) float64 { return c.late }, 1},
+		"outage":                 {Link{Outages: []Outage{{0, 5000 * time.Microsecond}}}, false, func(c *tally) float64 { return c.lost }, 0.25},
+		"ACK thinning":           {Link{ACKThinning: 5 * time.Microsecond}, true, func(c *tally) float64 { return c.lost }, 0.8},
+		"ACK thinning, not data": {Link{ACKThinning: 5 * time.Microsecond}, false, func(c *tally) float64 { return c.lost }, 0},
+		"nothing":                {Link{}, true, func(c *tally) float64 { return c.lost + c.copied + c.damaged + c.marked + c.late }, 0},
+		"a full queue":           {Link{Rate: 500_000_000, Queue: 100_000}, false, func(c *tally) float64 { return c.lost }, 0.5},
+		"a route change":         {Link{Changes: []Change{{10 * ms, ms}}}, false, func(c *tally) float64 { return c.late }, 0.5},
 	} {
 		got := c.share(carryMany(t, c.link, n, c.pure)) / n
 		if math.Abs(got-c.want) > 0.012 {
@@ -40,10 +40,10 @@ func TestProbabilities(t *testing.T) {
 	}
 }
 
-// tally is what became of packets.
+// tally counts the fates of packets.
 type tally struct{ lost, copied, damaged, marked, late float64 }
 
-// carryMany sends a packet of 1000 octets, or an ACK, each microsecond.
+// carryMany sends n packets, one per microsecond, each with 1000 bytes or, if pure, without data.
 func carryMany(t *testing.T, l Link, n int, pure bool) *tally {
 	t.Helper()
 	p := NewPair(3, conn.Config{}, l)
@@ -51,7 +51,7 @@ func carryMany(t *testing.T, l Link, n int, pure bool) *tally {
 	arrived := make([]int, n)
 	p.Trace = func(v *Event) {
 		switch {
-		case v.From != p.A: // a RST: there is no connection
+		case v.From != p.A: // a RST, as there is no connection
 		case v.Lost == "damaged":
 			c.damaged++
 		case v.Lost != "":
@@ -61,7 +61,7 @@ func carryMany(t *testing.T, l Link, n int, pure bool) *tally {
 			if arrived[i]++; arrived[i] > 1 {
 				c.copied++
 				if !v.Copied {
-					t.Fatalf("packet %d is said to be the first again", i)
+					t.Fatalf("packet %d: the second copy has Copied == false", i)
 				}
 			}
 			if v.Segment.ECN == wire.CE {
@@ -79,11 +79,11 @@ func carryMany(t *testing.T, l Link, n int, pure bool) *tally {
 		if !pure {
 			k.seg.Data = make([]byte, 960)
 		}
-		p.fly(k)
-		p.deliver() // what takes no time
+		p.transmit(k)
+		p.deliver() // packets without delay
 	}
-	for p.flying.next() != conn.Never {
-		p.Now = p.flying.next()
+	for p.inFlight.next() != conn.Never {
+		p.Now = p.inFlight.next()
 		p.deliver()
 	}
 	return c

@@ -7,24 +7,24 @@ import (
 	"minitcp/conn"
 )
 
-// codel decides which packets leave a queue too late (RFC 8289 5). Where the queue is first in, first out, and its line's
-// rate is known, so is a packet's sojourn time when it comes: the decisions are made then, in the order of departure.
+// codel is the CoDel algorithm (RFC 8289 5). The queue is first in, first out and its rate is known, so that the
+// sojourn time of a packet is known on arrival. The decisions are made then, in the order of departure.
 type codel struct {
-	firstAbove conn.Time // when the sojourn time will have been above the target for an interval; 0: it is not above
-	next       conn.Time // of the next signal
+	firstAbove conn.Time // end of the interval above the target; 0 while below it
+	next       conn.Time // time of the next signal
 	dropping   bool
-	count      int // signals since dropping began
-	last       int // count when it began
+	count      int // signals since the start of dropping
+	lastCount  int // count at the start of dropping
 }
 
-// The parameters RFC 8289 4.2 and 4.3 recommend.
+// The recommended parameters (RFC 8289 4.2, 4.3).
 const (
 	codelTarget   = 5 * time.Millisecond
 	codelInterval = 100 * time.Millisecond
 )
 
-// signals reports whether the packet that leaves the queue now, after waiting so long, is to be dropped or marked. A wait
-// below the target is always good; so is that for a single packet on a slow line, which the target must not be below.
+// signals reports whether the packet that leaves the queue now, after the given wait, is dropped or marked. A wait
+// below the target is never too long. The target is at least the transmission time of one packet.
 func (c *codel) signals(now conn.Time, waited, target time.Duration) bool {
 	late := c.late(now, waited, target)
 	switch {
@@ -32,23 +32,23 @@ func (c *codel) signals(now conn.Time, waited, target time.Duration) bool {
 		c.dropping = false
 	case c.dropping && now >= c.next:
 		c.count++
-		c.next = c.control(c.next)
+		c.next = c.after(c.next)
 		return true
 	case !c.dropping && late:
 		c.dropping = true
-		delta := c.count - c.last
+		delta := c.count - c.lastCount
 		c.count = 1
 		if delta > 1 && now.Sub(c.next) < 16*codelInterval {
-			c.count = delta // it was too slow the last time
+			c.count = delta // continues at the rate of the last time
 		}
-		c.last = c.count
-		c.next = c.control(now)
+		c.lastCount = c.count
+		c.next = c.after(now)
 		return true
 	}
 	return false
 }
 
-// late reports whether packets have waited too long for an interval.
+// late reports whether the wait has been above the target for an interval.
 func (c *codel) late(now conn.Time, waited, target time.Duration) bool {
 	switch {
 	case waited < target:
@@ -61,7 +61,7 @@ func (c *codel) late(now conn.Time, waited, target time.Duration) bool {
 	return false
 }
 
-// control is when the next signal follows one at t.
-func (c *codel) control(t conn.Time) conn.Time {
+// after returns the time of the signal that follows one at t.
+func (c *codel) after(t conn.Time) conn.Time {
 	return t.Add(time.Duration(float64(codelInterval) / math.Sqrt(float64(c.count))))
 }

@@ -1,19 +1,19 @@
-// Package conntest drives connections of package conn in tests: in virtual time, with everything random from a seed, so
-// that what happened once happens again.
+// Package conntest runs simulations of connections of package conn in tests. Time is virtual and all random values come
+// from a seed, so that every run can be repeated.
 //
-//	pair.go        Pair: two ends joined by a link; group.go: Group: pairs that share one
-//	end.go         End: one of them, its application and its driver
-//	link.go        Link: what a network does to packets; fate.go: to one of them; pipe.go, codel.go: in a queue
-//	box.go         Box: a middlebox or hostile peer between them
-//	reboot.go      Reboot: the loss of everything an end knows
-//	rates.go       rates that vary, as those of a cellular network
-//	carry.go       how they get from one end to the other; flight.go: those on their way; event.go: who is told of it
-//	scenario.go    Scenario: a link and connections over it, drawn from a seed; simulation.go, application.go: how it is played
+//	pair.go        Pair: two ends joined by a link; group.go: Group: pairs with a common clock and queue
+//	end.go         End: one end with its application and driver
+//	link.go        Link: a network path; fate.go: loss and damage of a packet; pipe.go, codel.go: queues
+//	box.go         Box: a middlebox or hostile peer on the path
+//	reboot.go      Reboot: an end that loses its state
+//	rates.go       variable rates, as those of a cellular network
+//	carry.go       transport of packets; flight.go: packets in flight; event.go: trace events
+//	scenario.go    Scenario: a link and connections drawn from a seed; simulation.go, application.go: its run
 //
-// What must be true of every step:
+// After every step these rules are checked:
 //
-//	monitor.go     Monitor: of everything an end sends; monitorecn.go: of what it says of marks
-//	stall.go       there is progress, or a reason why not; timers run out for losses only
-//	twice.go       little is sent again that had arrived
-//	pages.go       Pages: memory is given back
+//	monitor.go     Monitor: the segments that an end sends obey TCP; monitorecn.go: and ECN
+//	progress.go    an end with data to send makes progress, and timeouts occur for losses only
+//	repeats.go     little data is received more than once
+//	pages.go       Pages: all memory is released
 package conntest

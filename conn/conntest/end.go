@@ -10,49 +10,50 @@ import (
 	"minitcp/conn/wire"
 )
 
-// End is one end of a Pair. Its connection is first a Handshake, if it listens, then a Conn, then a TimeWaitConn; what is not
-// there is nil.
+// End is one end of a [Pair]. Its connection is a Handshake, if it listens, then a Conn, then a TimeWaitConn. Absent
+// ones are nil.
 type End struct {
 	Name      string
 	Config    conn.Config
 	Open      conn.Open
-	Listening bool // takes one connection
+	Listening bool // whether it accepts one connection
 
 	Handshake *conn.Handshake
-	Conn      *conn.Conn // kept after the end, for what it tells
+	Conn      *conn.Conn // kept after the end of the connection for inspection
 	TimeWait  *conn.TimeWaitConn
 	Pages     Pages
 	Bulk      Bulk
 	Monitor   Monitor
 
-	// App is the application, called before each step once there is a Conn. Nil is [Transfer].
+	// App is the application. It is called before each step while there is a Conn. Nil means [Transfer].
 	App func(*Pair, *End)
 
 	ToSend    []byte
-	Sent      int // of ToSend
+	Sent      int // bytes of ToSend that were written
 	HalfClose bool
 	Received  []byte
-	ReadError error // what ended reading: io.EOF, usually
+	ReadError error // error that ended reading, usually io.EOF
 
-	// Wake is when the application wants to be called at the latest. Each call begins with Never.
+	// Wake is the time of the next call of App, unless another event causes one earlier. It is Never at the start of each
+	// call.
 	Wake conn.Time
 
-	peer    *End
-	over    bool // nothing is left that could receive or send
-	pipe    *pipe
-	thinned *packet // the last acknowledgment that waits
-	buf     []byte
-	calls   int
-	stall   stall
-	twice   twice
-	counted int // segments with data sent during Link.Periodic
-	lost    int // octets of data it has sent that never arrive
+	peer      *End
+	over      bool // whether the connection is gone, TIME-WAIT included
+	pipe      *pipe
+	thinned   *packet // last ACK delayed by ACK thinning
+	buf       []byte
+	calls     int
+	progress  progress
+	repeats   repeats
+	periodic  int // segments with data sent during Link.Periodic
+	lostBytes int // bytes of data sent and lost
 }
 
 // Idle is an application that does nothing.
 func Idle(*Pair, *End) {}
 
-// Transfer is an application that writes ToSend, half-closes, and reads until something ends that.
+// Transfer is an application that writes ToSend, half-closes, and reads until the end of file or an error.
 func Transfer(p *Pair, e *End) {
 	c := e.Conn
 	if c.Ready()&conn.ReadyConnected == 0 || c.Err() != nil {
@@ -70,7 +71,7 @@ func Transfer(p *Pair, e *End) {
 	}
 }
 
-// Write writes up to n more octets of ToSend and returns how many were taken.
+// Write writes up to n more bytes of ToSend and returns the number of bytes accepted.
 func (e *End) Write(p *Pair, n int) int {
 	n, err := e.Conn.Write(p.Now, e.ToSend[e.Sent:min(e.Sent+n, len(e.ToSend))])
 	if n > 0 && err != nil {
@@ -80,7 +81,7 @@ func (e *End) Write(p *Pair, n int) int {
 	return n
 }
 
-// Read reads up to n octets, and reports whether there were any.
+// Read reads up to n bytes, and reports whether it read any.
 func (e *End) Read(p *Pair, n int) bool {
 	if e.ReadError != nil {
 		return false
@@ -90,7 +91,7 @@ func (e *End) Read(p *Pair, n int) bool {
 	}
 	got, err := e.Conn.Read(e.buf[:n])
 	if at := len(e.Received); at+got > len(e.peer.ToSend) || !bytes.Equal(e.buf[:got], e.peer.ToSend[at:at+got]) {
-		p.fail(fmt.Errorf("%s: reads what was not sent, at octet %d or after it", e.Name, at))
+		p.fail(fmt.Errorf("%s: Read returned wrong data at byte %d or after it", e.Name, at))
 	}
 	e.Received = append(e.Received, e.buf[:got]...)
 	switch {
@@ -102,8 +103,8 @@ func (e *End) Read(p *Pair, n int) bool {
 	return got > 0
 }
 
-// machine is what the three stages of a connection have in common.
-type machine interface {
+// endpoint is the common interface of a handshake, a connection and one in TIME-WAIT.
+type endpoint interface {
 	Receive(conn.Time, *conn.Segment) conn.Verdict
 	Transmit(conn.Time, int, *conn.Outgoing) bool
 	Deadline() conn.Time
@@ -111,7 +112,8 @@ type machine interface {
 	IRS() uint32
 }
 
-func (e *End) machine() machine {
+// endpoint returns the present stage of e's connection, or nil.
+func (e *End) endpoint() endpoint {
 	switch {
 	case e.over:
 	case e.TimeWait != nil:
@@ -124,29 +126,29 @@ func (e *End) machine() machine {
 	return nil
 }
 
-// turn reports whether the connection's invariants are checked after this call. A check looks at every page and every range
-// of early data, so when there are many it is done for some calls only.
-func (e *End) turn() bool {
+// checksNow reports whether the invariants of the connection are checked after this call. A check visits every page and
+// every range out of order, so with many pages it is done after some calls only.
+func (e *End) checksNow() bool {
 	const large = 256 // pages: 2 MiB
 	e.calls++
-	n := e.Pages.Lent + e.Pages.Small/64
+	n := e.Pages.Used + e.Pages.Charged/64
 	return n < large || e.calls%(n/16) == 0
 }
 
-// Settle is the driver's part after a call on e's connection: transmit all there is, and move on to the next stage.
-func (p *Pair) Settle(e *End) {
+// Flush transmits all segments of e's connection and moves it to its next stage, as a driver does after every call.
+func (p *Pair) Flush(e *End) {
 	limit := max(p.Link.Superframes, 1)
 	var out conn.Outgoing
 	for n := 0; ; n++ {
-		if e.Conn != nil && e.turn() {
+		if e.Conn != nil && e.checksNow() {
 			p.check(e.Conn.Check(), e)
 		}
-		m := e.machine()
+		m := e.endpoint()
 		if m == nil || !m.Transmit(p.Now, limit, &out) {
 			break
 		}
 		if n > 100_000 {
-			p.check(fmt.Errorf("transmits without end: %+v", out.TCP), e)
+			p.check(fmt.Errorf("more than 100,000 segments in one Flush: %+v", out.TCP), e)
 			return
 		}
 		p.check(e.Monitor.Sent(limit, m.IRS(), &out), e)
@@ -162,40 +164,40 @@ func (p *Pair) Settle(e *End) {
 	case e.Conn != nil:
 		e.over = e.Conn.Ready()&conn.ReadyClosed != 0
 	case e.Handshake != nil && e.Handshake.State() == conn.HandshakeDead:
-		e.Handshake = nil // and the listener is back in LISTEN
+		e.Handshake = nil // the listener is in LISTEN again
 		e.Monitor = Monitor{MTU: e.Open.MTU, IPHeader: e.Open.IPHeader}
 	}
 }
 
-// receive gives a segment to the end it is for, whatever that is now.
+// receive delivers a segment to the present stage of the receiving end.
 func (p *Pair) receive(k *packet) {
 	p.reboot()
 	k.to = p.current(k.to)
 	e, s := k.to, &k.seg
 	p.Link.Box.change(p, k)
 	before, verdict := e.State(), conn.VerdictIgnored
-	m := e.machine()
+	m := e.endpoint()
 	switch {
 	case m != nil:
 		if k.from == e.peer || s.TCP.Flags.Has(wire.RST) {
 			e.Monitor.Received(s)
-		} else { // of another incarnation: its window is another's
+		} else { // from an earlier incarnation, with another window
 			e.Monitor.Called()
 		}
-		e.Pages.offer(s)
+		e.Pages.lend(s)
 		if verdict = m.Receive(p.Now, s); e.Conn == nil && e.Handshake.State() == conn.HandshakeReady {
 			e.Conn, e.Handshake = e.Handshake.Establish(p.Now), nil
 			p.check(e.Conn.Check(), e)
 			verdict = e.Conn.Receive(p.Now, s)
 		}
-		e.Pages.offered(s)
-		e.took(k, verdict)
+		e.Pages.countRetained(s)
+		e.countRepeats(k, verdict)
 		if p.reopens(e, verdict) {
 			p.receive(k)
 			return
 		}
-		if verdict == conn.VerdictOldTimestamp && k.from == e.peer && p.Link.inOrder() && p.Fate == nil {
-			p.check(fmt.Errorf("TSVal %d is too old for PAWS, on a link that keeps the order: %v", s.TCP.Options.TSVal, k.note), e)
+		if verdict == conn.VerdictOldTimestamp && k.from == e.peer && p.Link.keepsOrder() && p.Fate == nil {
+			p.check(fmt.Errorf("PAWS dropped TSVal %d on a link without reordering: %v", s.TCP.Options.TSVal, k.note), e)
 		}
 	case e.Listening && !e.over && s.TCP.Flags&(wire.SYN|wire.ACK|wire.RST|wire.FIN) == wire.SYN:
 		verdict = conn.VerdictAccepted
@@ -207,15 +209,15 @@ func (p *Pair) receive(k *packet) {
 	}
 	var out conn.Outgoing
 	switch {
-	case e.machine() != nil || m != nil:
-		p.Settle(e)
+	case e.endpoint() != nil || m != nil:
+		p.Flush(e)
 	case conn.Reset(&s.TCP, len(s.Data), &out):
 		p.send(e, &out)
 	}
 }
 
-// finish returns what e's end leaves to be desired.
-func (p *Pair) finish(e, peer *End) error {
+// checkEnd returns an error unless e ended in good order, with all data received and all memory released.
+func (p *Pair) checkEnd(e, peer *End) error {
 	if e.Conn == nil {
 		return fmt.Errorf("%s: no connection", e.Name)
 	}
@@ -229,13 +231,13 @@ func (p *Pair) finish(e, peer *End) error {
 	case e.ReadError != io.EOF:
 		return fmt.Errorf("%s: reading ended with %v", e.Name, e.ReadError)
 	case len(e.Received) != len(peer.ToSend):
-		return fmt.Errorf("%s received %d octets of %d", e.Name, len(e.Received), len(peer.ToSend))
+		return fmt.Errorf("%s received %d bytes, want %d", e.Name, len(e.Received), len(peer.ToSend))
 	case e.Conn.Deadline() != conn.Never:
 		return fmt.Errorf("%s: a timer is still running", e.Name)
 	case e.Bulk != 0:
 		return fmt.Errorf("%s still counts %d bulk receivers", e.Name, e.Bulk)
-	case e.Pages.Lent != 0 || e.Pages.Borrowed != 0 || e.Pages.Small != 0:
-		return fmt.Errorf("%s keeps %d pages, %d borrowed buffers and %d bytes", e.Name, e.Pages.Lent, e.Pages.Borrowed, e.Pages.Small)
+	case e.Pages.Used != 0 || e.Pages.Borrowed != 0 || e.Pages.Charged != 0:
+		return fmt.Errorf("%s keeps %d pages, %d borrowed buffers and %d bytes", e.Name, e.Pages.Used, e.Pages.Borrowed, e.Pages.Charged)
 	}
 	return nil
 }

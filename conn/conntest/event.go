@@ -2,23 +2,23 @@ package conntest
 
 import "minitcp/conn"
 
-// Event is something that happens to a segment, for who wants to see it.
+// Event is the departure, arrival or loss of a segment, for [Pair.Trace].
 type Event struct {
 	Now      conn.Time
 	From, To *End
-	Arrived  bool // else it has just left
+	Arrived  bool // false for a departure
 	Segment  *conn.Segment
-	Note     conn.Note // why it was sent
-	// Lost is why it never arrives, or arrives in vain, beginning with "lost" or "damaged"; empty: neither.
+	Note     conn.Note // reason for sending
+	// Lost is the reason for which the segment is lost or dropped, beginning with "lost" or "damaged". It is "" otherwise.
 	Lost    string
-	Copied  bool         // the network has made it of another
-	Verdict conn.Verdict // what its receiver has made of it
-	// Before is the state of the end it leaves or arrives at, before it, and After that after it. After leaving, they are the
-	// same.
+	Copied  bool         // whether the network duplicated it
+	Verdict conn.Verdict // the receiver's verdict
+	// Before and After are the states of the sender at departure, which are equal, or of the receiver before and after the
+	// arrival.
 	Before, After conn.State
 }
 
-// State is where e's connection stands, whatever of it there is.
+// State returns the state of e's connection.
 func (e *End) State() conn.State {
 	switch {
 	case e.TimeWait != nil && !e.over:
@@ -35,10 +35,10 @@ func (e *End) State() conn.State {
 	return conn.Closed
 }
 
-// sent tells of a packet that leaves, or gets lost.
-func (p *Pair) sent(k *packet, lost string) {
+// traceSent reports the departure or loss of a packet.
+func (p *Pair) traceSent(k *packet, lost string) {
 	if lost != "" {
-		k.from.loses(k)
+		k.from.countLoss(k)
 	}
 	if p.Trace != nil {
 		s := k.from.State()
@@ -46,10 +46,10 @@ func (p *Pair) sent(k *packet, lost string) {
 	}
 }
 
-// arrived tells of a packet that has come to the end of its way.
-func (p *Pair) arrived(k *packet, lost string, v conn.Verdict) {
+// traceArrived reports the arrival of a packet that is not delivered.
+func (p *Pair) traceArrived(k *packet, lost string, v conn.Verdict) {
 	if lost != "" {
-		k.from.loses(k)
+		k.from.countLoss(k)
 	}
 	if p.Trace != nil {
 		s := k.to.State()
@@ -57,5 +57,7 @@ func (p *Pair) arrived(k *packet, lost string, v conn.Verdict) {
 	}
 }
 
-// loses counts a packet of e's that never arrives, at least as one segment.
-func (e *End) loses(k *packet) { e.lost += max(len(k.seg.Data), e.Open.MTU-e.Open.IPHeader-40) }
+// countLoss counts a lost packet of e, as one full segment at least.
+func (e *End) countLoss(k *packet) {
+	e.lostBytes += max(len(k.seg.Data), e.Open.MTU-e.Open.IPHeader-40)
+}

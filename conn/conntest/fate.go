@@ -7,16 +7,16 @@ import (
 	"minitcp/conn"
 )
 
-// Fate is what becomes of one packet.
+// Fate is the treatment of one packet by the link.
 type Fate struct {
-	Copies int           // that are delivered: 0 is loss
-	Damage bool          // they arrive damaged
-	Mark   bool          // they arrive with CE, if their sender permits (ECT)
-	Delay  time.Duration // on top of the link's own
+	Copies int           // number delivered; 0 means lost
+	Damage bool          // damaged on arrival
+	Mark   bool          // CE on arrival if the packet has ECT
+	Delay  time.Duration // in addition to the link's
 }
 
-// fate returns what a link's probabilities make of a packet that is sent now; pure: it only acknowledges. Nothing is drawn for what the link
-// does not do, so that what it does is the same whatever else links could do.
+// fate draws the fate of a packet that is sent now. A pure packet is an ACK without data. No random value is drawn for
+// a feature that the link does not use, so that new features do not change old scenarios.
 func (p *pipe) fate(l *Link, now conn.Time, r *rand.Rand, pure bool) Fate {
 	f := Fate{Copies: 1}
 	if r.Float64() < l.Loss {
@@ -41,15 +41,15 @@ func (p *pipe) fate(l *Link, now conn.Time, r *rand.Rand, pure bool) Fate {
 	return f
 }
 
-// maxBurst is the silence that ends a bad time: else it would wait for who sends a packet in two minutes.
-const maxBurst = time.Second
+// maxBurstGap is the time without packets after which a burst of losses ends.
+const maxBurstGap = time.Second
 
-// inBurst reports whether a burst takes the packet.
+// inBurst reports whether the packet is lost in a burst.
 func (p *pipe) inBurst(b *Burst, now conn.Time, r *rand.Rand) bool {
 	if b.Begin == 0 {
 		return false
 	}
-	p.bad = p.bad && now.Sub(p.last) < maxBurst
+	p.bad = p.bad && now.Sub(p.last) < maxBurstGap
 	p.last = now
 	if p.bad {
 		p.bad = r.Float64() >= b.End

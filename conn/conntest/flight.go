@@ -2,27 +2,27 @@ package conntest
 
 import "minitcp/conn"
 
-// packet is on its way.
+// packet is a packet in flight.
 type packet struct {
-	at       conn.Time
-	order    int // of departure, among those that arrive at one instant
-	from, to *End
-	seg      conn.Segment
-	note     conn.Note
-	damage   bool
-	copied   bool // the network made it of another
-	twin     bool // there is another like it
-	replaced bool // an acknowledgment whose place a later one has taken
+	at         conn.Time
+	order      int // order of departure, for packets that arrive at the same time
+	from, to   *End
+	seg        conn.Segment
+	note       conn.Note
+	damage     bool
+	copied     bool // a copy made by the network
+	duplicated bool // one of several copies
+	replaced   bool // an ACK replaced by a later one
 }
 
-// flight is the packets that are on their way, the next to arrive first: a heap.
-type flight []*packet
+// packetHeap is a heap of the packets in flight, with the next to arrive first.
+type packetHeap []*packet
 
-func (f flight) before(i, j int) bool {
+func (f packetHeap) before(i, j int) bool {
 	return f[i].at < f[j].at || f[i].at == f[j].at && f[i].order < f[j].order
 }
 
-func (f *flight) push(k *packet) {
+func (f *packetHeap) push(k *packet) {
 	*f = append(*f, k)
 	h := *f
 	for i := len(h) - 1; i > 0 && h.before(i, (i-1)/2); i = (i - 1) / 2 {
@@ -30,7 +30,7 @@ func (f *flight) push(k *packet) {
 	}
 }
 
-func (f *flight) pop() *packet {
+func (f *packetHeap) pop() *packet {
 	h := *f
 	k, n := h[0], len(h)-1
 	h[0], h[n] = h[n], nil
@@ -51,8 +51,8 @@ func (f *flight) pop() *packet {
 	}
 }
 
-// next is when the next packet arrives.
-func (f flight) next() conn.Time {
+// next returns the time of the next arrival.
+func (f packetHeap) next() conn.Time {
 	if len(f) == 0 {
 		return conn.Never
 	}

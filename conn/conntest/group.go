@@ -7,18 +7,19 @@ import (
 	"minitcp/conn"
 )
 
-// Group is pairs whose time is one.
+// Group is a set of pairs with a common clock.
 type Group []*Pair
 
-// Share has all pairs' packets go through one queue in each direction, and one line: those of the first. Each has its own
-// delay and fates, as connections to different places have. The links' rates, queues and disciplines should be the same.
+// Share makes all pairs use one queue and line in each direction, those of the first pair. Each pair keeps its own
+// delay and loss, as connections to different places do. The rates, queues and disciplines of the links should be
+// equal.
 func (g Group) Share() {
 	for _, p := range g {
 		p.A.pipe, p.B.pipe = g[0].A.pipe, g[0].B.pipe
 	}
 }
 
-// Step is [Pair.Step] for all of them.
+// Step is [Pair.Step] for all pairs of the group.
 func (g Group) Step() bool {
 	next := conn.Never
 	for _, p := range g {
@@ -35,7 +36,7 @@ func (g Group) Step() bool {
 	return g.err() == nil
 }
 
-// err is the first broken rule.
+// err returns the first broken rule.
 func (g Group) err() error {
 	for _, p := range g {
 		if p.err != nil {
@@ -45,12 +46,12 @@ func (g Group) err() error {
 	return nil
 }
 
-// Run is [Pair.Run] for all of them.
+// Run is [Pair.Run] for all pairs of the group.
 func (g Group) Run(d time.Duration) error {
 	end := g[0].Now.Add(d)
 	for n := 0; g[0].Now < end && g.Step(); n++ {
 		if n > 5_000_000 {
-			g[0].fail(errors.New("no end in sight"))
+			g[0].fail(errors.New("more than 5,000,000 steps"))
 		}
 	}
 	return g.err()

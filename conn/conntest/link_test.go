@@ -8,7 +8,8 @@ import (
 	"minitcp/conn"
 )
 
-// A link of 1000 octets in a second: packets leave one after the other, and a full queue loses them.
+// A link of 1000 bytes per second transmits packets one after the other and drops those that arrive while its queue is
+// full.
 func TestPipe(t *testing.T) {
 	l := Link{Rate: 1000, Queue: 2000}
 	var p pipe
@@ -23,7 +24,7 @@ func TestPipe(t *testing.T) {
 	}
 }
 
-// A line whose rate varies sends a packet at every rate that its time touches, and its queue holds bytes, not time.
+// A packet on a line of variable rate is transmitted at each rate of its time, and the queue is limited in bytes.
 func TestRates(t *testing.T) {
 	l := Link{Rates: []int{1000, 10_000}, Queue: 2000}
 	var p pipe
@@ -35,12 +36,12 @@ func TestRates(t *testing.T) {
 	}
 	pair := Pair{Now: conn.Time(200 * ms)}
 	if got := pair.QueueDelay(&End{pipe: &p}); got != 180*ms {
-		t.Errorf("a packet would wait for %v, want 180ms", got)
+		t.Errorf("QueueDelay = %v, want 180ms", got)
 	}
 }
 
-// CoDel leaves a queue alone that is above its target for less than an interval; then it drops, more and more often, the
-// intervals divided by the square roots of 1, 2, 3…; and it ends when the queue is short.
+// CoDel does not drop packets of a queue that is above its target for less than an interval. Then it drops at intervals
+// that are divided by the square roots of 1, 2, 3…, until the queue is short.
 func TestCoDel(t *testing.T) {
 	var c codel
 	var dropped []time.Duration
@@ -52,7 +53,7 @@ func TestCoDel(t *testing.T) {
 	for now := ms; now < 99*ms; now += ms {
 		at(now, 50*ms)
 	}
-	at(99*ms, 4*ms) // the queue was short for a moment
+	at(99*ms, 4*ms) // the queue is short once
 	for now := 100 * ms; now <= 450*ms; now += ms {
 		at(now, 50*ms)
 	}
@@ -68,17 +69,17 @@ func TestCoDel(t *testing.T) {
 	at(451*ms, ms)
 	at(600*ms, 50*ms)
 	if len(dropped) != len(want) || c.dropping {
-		t.Errorf("goes on: %v, %+v", dropped, c)
+		t.Errorf("CoDel still drops: %v, %+v", dropped, c)
 	}
 }
 
-// What may be marked leaves CoDel's queue with a mark, at the time at which it would have left.
+// CoDel marks packets with ECT and does not drop them.
 func TestCoDelMarks(t *testing.T) {
 	l := Link{Rate: 1_000_000, Discipline: CoDel}
 	for _, ect := range []bool{false, true} {
 		var p pipe
 		marked, lost := 0, 0
-		for i := range 300 { // 1.5 ms of line a millisecond
+		for i := range 300 { // 1.5 ms of transmission per millisecond
 			d := p.depart(&l, conn.Time(i)*conn.Time(ms), 1500, ect)
 			if d.mark {
 				marked++
@@ -88,12 +89,12 @@ func TestCoDelMarks(t *testing.T) {
 			}
 		}
 		if ect != (marked > 0) || ect == (lost > 0) {
-			t.Errorf("ECT %v: %d marked, %d lost", ect, marked, lost)
+			t.Errorf("ECT %v: %d marked, %d lost, want only the former with ECT and only the latter without", ect, marked, lost)
 		}
 	}
 }
 
-// In bursts, packets are lost one after the other, and on the whole as many as the model says.
+// Losses of a Burst are consecutive, and as many as the model predicts.
 func TestBurst(t *testing.T) {
 	l := Link{Burst: Burst{Begin: 0.01, End: 0.2, Loss: 0.9}}
 	r := rand.New(rand.NewPCG(1, 1))
@@ -110,7 +111,7 @@ func TestBurst(t *testing.T) {
 		}
 		last = now
 	}
-	// It is bad 0.01/(0.01+0.2) of the time.
+	// A burst is in progress 0.01/(0.01+0.2) of the time.
 	if share := float64(lost) / n; share < 0.040 || share > 0.046 {
 		t.Errorf("%.4f of the packets are lost", share)
 	}
@@ -118,14 +119,14 @@ func TestBurst(t *testing.T) {
 		p.fate(&l, 0, r, false)
 	}
 	if p.fate(&l, conn.Time(2*time.Second), r, false); p.bad {
-		t.Error("a burst outlives a long silence") // but for one in a hundred, of which the seed is none
+		t.Error("a burst continues after two seconds without packets") // a new burst has a probability of 0.01
 	}
 	if after := float64(pairs) / float64(lost); after < 0.70 || after > 0.75 {
 		t.Errorf("after a lost packet, the next is lost with %.2f", after)
 	}
 }
 
-// Routes change and links fail when they are to.
+// Routes change and links fail at the configured times.
 func TestChangesAndOutages(t *testing.T) {
 	l := Link{Delay: ms, Changes: []Change{{10 * ms, 5 * ms}, {20 * ms, 2 * ms}}, Outages: []Outage{{3 * ms, 4 * ms}}}
 	for _, c := range []struct {

@@ -8,64 +8,64 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Monitor watches the segments one end of a connection receives and sends, from its SYN on, and says when one it sends
-// breaks a rule. It knows nothing but the segments. The zero value, with MTU and IPHeader set, is ready.
+// Monitor checks the segments that one end of a connection sends against the rules of TCP. It knows only the segments
+// that the end has received and sent. A Monitor with MTU and IPHeader set is ready for use.
 type Monitor struct {
 	MTU, IPHeader int
 
 	iss, irs           uint32
 	issKnown, irsKnown bool
-	early              []wire.TCP // received while it was not known which SYN would be taken
+	pending            []wire.TCP // segments received before the peer's SYN was accepted
 
-	// Of what the end sends, as offsets.
-	Next seq.Offset // one past the highest octet sent
-	Ack  seq.Offset // its last acknowledgment number
-	Edge seq.Offset // where the window it offered ends
+	// Of the segments sent, as offsets.
+	Next seq.Offset // offset after the highest byte sent
+	Ack  seq.Offset // last acknowledgment number
+	Edge seq.Offset // right edge of the offered window
 
-	offered    seq.Offset // where the largest window its peer offered ends
-	scale      uint8      // of its windows
+	offered    seq.Offset // right edge of the peer's largest window
+	scale      uint8      // window scale of the end
 	peerScale  uint8
 	peerMSS    int
-	timestamps [2]bool // has each SYN had them: ours, the peer's
+	timestamps [2]bool // option in the end's SYN and in the peer's
 	scaled     [2]bool
 
 	ecn monitorECN
 
 	tsval   uint32 // TSVal of the last segment sent
-	stamped bool   // tsval is set
+	stamped bool   // whether tsval is set
 
-	reset bool // all it received since it last sent is RSTs
-	other bool // there has been another reason to send
+	onlyResets  bool // whether only RSTs were received since the last Drained
+	otherReason bool // whether there was another reason to send since then
 }
 
-// Received notes a segment that is given to the end.
+// Received records a segment that the end receives.
 func (m *Monitor) Received(s *conn.Segment) {
 	h := &s.TCP
 	if h.Flags.Has(wire.RST) {
-		m.reset = true
+		m.onlyResets = true
 		return
 	}
-	m.other = true
+	m.otherReason = true
 	m.ecn.received(s)
 	if m.irsKnown {
-		m.ecn.heard = m.ecn.heard || h.Flags.Has(wire.SYN) && h.Seq == m.irs && setsUp(h.Flags)
+		m.ecn.peerOffered = m.ecn.peerOffered || h.Flags.Has(wire.SYN) && h.Seq == m.irs && offersECN(h.Flags)
 		m.receivedWindow(h)
 	} else {
-		m.early = append(m.early, *h)
+		m.pending = append(m.pending, *h)
 	}
 }
 
-// learn is called when the end has taken a SYN: it knows the peer's initial sequence number. Of several SYNs with that it is
-// the first that acknowledges nothing but ours.
+// learn is called when the end has accepted a SYN and knows the peer's initial sequence number. Of several such SYNs,
+// the options are those of the first that acknowledges nothing but the end's SYN.
 func (m *Monitor) learn(irs uint32) {
 	m.irsKnown, m.irs = true, irs
 	taken := false
-	for i := range m.early {
-		h := &m.early[i]
+	for i := range m.pending {
+		h := &m.pending[i]
 		if !h.Flags.Has(wire.SYN) || h.Seq != irs {
 			continue
 		}
-		m.ecn.heard = m.ecn.heard || setsUp(h.Flags) // one may come after the other
+		m.ecn.peerOffered = m.ecn.peerOffered || offersECN(h.Flags) // ECN may be in a later copy
 		if !taken && (!h.Flags.Has(wire.ACK) || h.Ack == m.iss+1) {
 			taken = true
 			m.timestamps[1], m.scaled[1] = h.Options.HasTimestamps, h.Options.HasWindowScale
@@ -74,11 +74,11 @@ func (m *Monitor) learn(irs uint32) {
 	}
 }
 
-// receivedWindow notes where the window a segment offers ends.
+// receivedWindow records the right edge of a received window.
 func (m *Monitor) receivedWindow(h *wire.TCP) {
 	ack := seq.Unwrap(m.iss, m.Next, h.Ack)
 	if !h.Flags.Has(wire.ACK) {
-		ack = 1 // a SYN's window begins after ours
+		ack = 1 // the window of a SYN begins after the end's SYN
 	}
 	scale := uint8(0)
 	if m.scaled[0] && m.scaled[1] && !h.Flags.Has(wire.SYN) {
@@ -87,23 +87,25 @@ func (m *Monitor) receivedWindow(h *wire.TCP) {
 	m.offered = max(m.offered, ack+seq.Offset(h.Window)<<scale)
 }
 
-// Called notes that the end has had another reason to send than a segment.
-func (m *Monitor) Called() { m.other = true }
+// Called records that the end has a reason to send other than a received segment.
+func (m *Monitor) Called() { m.otherReason = true }
 
-// Drained notes that everything that was to be sent has been.
-func (m *Monitor) Drained() { m.reset, m.other = false, false }
+// Drained records that the end has sent all pending segments.
+func (m *Monitor) Drained() { m.onlyResets, m.otherReason = false, false }
 
-// ISS and IRS are the initial sequence numbers, as far as they have been seen.
+// ISS returns the initial sequence number of the end, or 0.
 func (m *Monitor) ISS() uint32 { return m.iss }
+
+// IRS returns the initial sequence number of the peer, or 0.
 func (m *Monitor) IRS() uint32 { return m.irs }
 
-// At is the offset of the first octet of data in a segment the end has sent.
+// At returns the offset of the first byte of data of a sent segment.
 func (m *Monitor) At(out *conn.Outgoing) seq.Offset {
 	return seq.Unwrap(m.iss, m.Next, out.TCP.Seq)
 }
 
-// Sent returns what is wrong with a segment the end sends when it was asked for at most limit octets. Irs is what it
-// takes for its peer's initial sequence number.
+// Sent returns the rule that a sent segment breaks, or nil. limit is the argument of Transmit, and irs the peer's
+// initial sequence number as the end has it.
 func (m *Monitor) Sent(limit int, irs uint32, out *conn.Outgoing) error {
 	if out.TCP.Flags&(wire.ACK|wire.RST) == wire.ACK && !m.irsKnown {
 		m.learn(irs)
@@ -113,10 +115,10 @@ func (m *Monitor) Sent(limit int, irs uint32, out *conn.Outgoing) error {
 		m.timestamps[0], m.scaled[0] = out.TCP.Options.HasTimestamps, out.TCP.Options.HasWindowScale
 	}
 	if m.issKnown && m.irsKnown {
-		for i := range m.early {
-			m.receivedWindow(&m.early[i])
+		for i := range m.pending {
+			m.receivedWindow(&m.pending[i])
 		}
-		m.early = nil
+		m.pending = nil
 	}
 	err := m.sent(limit, out)
 	if err != nil {
@@ -126,10 +128,11 @@ func (m *Monitor) Sent(limit int, irs uint32, out *conn.Outgoing) error {
 	return nil
 }
 
-// maxBack is the number of milliseconds by which a TSVal is less than the one before, if it is: a minute. What seems to be
-// more is a pause of weeks, in which the clock has gone half around (RFC 7323 5.5).
-const maxBack = 60_000
+// maxDecrease is the largest difference in milliseconds that counts as a decrease of TSVal: a minute. A larger one is
+// an idle period of weeks in which the clock wrapped (RFC 7323 5.5).
+const maxDecrease = 60_000
 
+// sent checks a segment and records its numbers.
 func (m *Monitor) sent(limit int, out *conn.Outgoing) error {
 	h := &out.TCP
 	n := 0
@@ -140,22 +143,22 @@ func (m *Monitor) sent(limit int, out *conn.Outgoing) error {
 		return err
 	}
 	if h.Options.HasTimestamps {
-		if back := m.tsval - h.Options.TSVal; m.stamped && 0 < back && back < maxBack {
+		if back := m.tsval - h.Options.TSVal; m.stamped && 0 < back && back < maxDecrease {
 			return fmt.Errorf("TSVal %d after %d", h.Options.TSVal, m.tsval)
 		}
 		m.tsval, m.stamped = h.Options.TSVal, true
 	}
 	switch {
 	case n != out.Len:
-		return fmt.Errorf("%d octets in pieces", n)
+		return fmt.Errorf("%d bytes of data, Len is %d", n, out.Len)
 	case h.Flags.Has(wire.URG) && h.Urgent == 0:
-		return fmt.Errorf("URG and no pointer")
+		return fmt.Errorf("URG with urgent pointer 0")
 	case h.Flags.Has(wire.RST):
 		if n > 0 || h.Flags&(wire.SYN|wire.FIN) != 0 {
-			return fmt.Errorf("a RST with more")
+			return fmt.Errorf("a RST with data, SYN or FIN")
 		}
-		if m.reset && !m.other {
-			return fmt.Errorf("a RST answers a RST")
+		if m.onlyResets && !m.otherReason {
+			return fmt.Errorf("a RST in reply to a RST")
 		}
 		return nil
 	case h.Flags.Has(wire.SYN):
@@ -163,61 +166,64 @@ func (m *Monitor) sent(limit int, out *conn.Outgoing) error {
 	case !h.Flags.Has(wire.ACK):
 		return fmt.Errorf("no ACK")
 	case h.Options.HasTimestamps != (m.timestamps[0] && m.timestamps[1]):
-		return fmt.Errorf("timestamps %v, in the SYNs %v", h.Options.HasTimestamps, m.timestamps)
+		return fmt.Errorf("timestamps: %v, in the SYNs: %v", h.Options.HasTimestamps, m.timestamps)
 	}
 	if err := m.checkSize(limit, out); err != nil {
 		return err
 	}
-	if err := m.checkPlace(out); err != nil {
+	if err := m.checkRange(out); err != nil {
 		return err
 	}
 	return m.checkAck(h)
 }
 
+// sentSYN checks a SYN or SYN-ACK.
 func (m *Monitor) sentSYN(out *conn.Outgoing) error {
 	h := &out.TCP
 	switch {
 	case m.iss != h.Seq:
-		return fmt.Errorf("another initial sequence number than %d", m.iss)
+		return fmt.Errorf("a SYN with another initial sequence number than %d", m.iss)
 	case out.Len > 0 || h.Flags.Has(wire.FIN):
-		return fmt.Errorf("a SYN with more")
+		return fmt.Errorf("a SYN with data or FIN")
 	case h.Flags.Has(wire.ACK) != m.irsKnown:
-		return fmt.Errorf("a SYN has ACK when the peer's has come")
+		return fmt.Errorf("ACK of a SYN: %v, peer's SYN received: %v", h.Flags.Has(wire.ACK), m.irsKnown)
 	case int(h.Options.MSS) != m.MTU-m.IPHeader-20:
 		return fmt.Errorf("MSS %d of MTU %d (MUST-67)", h.Options.MSS, m.MTU)
 	}
-	m.timestamps[0], m.scaled[0] = h.Options.HasTimestamps, h.Options.HasWindowScale // a SYN-ACK after a SYN may have less
+	// A SYN-ACK may have fewer options than the SYN before it.
+	m.timestamps[0], m.scaled[0] = h.Options.HasTimestamps, h.Options.HasWindowScale
 	m.scale = h.Options.WindowScale
 	m.Next = max(m.Next, 1)
 	m.Edge = max(m.Edge, 1+seq.Offset(h.Window))
 	return nil
 }
 
-// checkSize holds the segment against Eff.snd.MSS (RFC 9293 3.7.1, MUST-16) and the limit asked for.
+// checkSize checks the size of a segment against Eff.snd.MSS and the limit of Transmit (RFC 9293 3.7.1, MUST-16).
 func (m *Monitor) checkSize(limit int, out *conn.Outgoing) error {
 	mss := 536
 	if m.IPHeader >= 40 {
 		mss = 1220
 	}
 	if m.peerMSS > 0 {
-		mss = max(m.peerMSS, 88) // less is not believed
+		mss = max(m.peerMSS, 88) // smaller values are raised; see MUST-16
 	}
 	mss = min(mss, m.MTU-m.IPHeader-20) - out.TCP.Options.Len()
 	single := out.Len
 	if out.SegmentSize > 0 && out.Len > out.SegmentSize {
 		single = out.SegmentSize
 		if out.Len > limit {
-			return fmt.Errorf("a superframe above the limit %d", limit)
+			return fmt.Errorf("a GSO packet above the limit %d", limit)
 		}
 	}
 	if single > mss {
-		return fmt.Errorf("%d octets in one segment of at most %d", single, mss)
+		return fmt.Errorf("a segment of %d bytes, want at most %d", single, mss)
 	}
 	return nil
 }
 
-// checkPlace holds the segment against the peer's window: only a probe goes beyond every window there was.
-func (m *Monitor) checkPlace(out *conn.Outgoing) error {
+// checkRange checks that a segment has no gap before it and is inside the peer's window. Only a window probe may exceed
+// the largest window so far.
+func (m *Monitor) checkRange(out *conn.Outgoing) error {
 	at := m.At(out)
 	end := at + seq.Offset(out.Len)
 	if out.TCP.Flags.Has(wire.FIN) {
@@ -225,16 +231,17 @@ func (m *Monitor) checkPlace(out *conn.Outgoing) error {
 	}
 	switch {
 	case at < 0 || at > m.Next:
-		return fmt.Errorf("begins at %d, but the highest octet sent is %d", at, m.Next)
+		return fmt.Errorf("begins at %d, above SND.NXT %d", at, m.Next)
 	case end > m.offered && end > at && !(out.Note == conn.NoteWindowProbe && end == at+1):
-		return fmt.Errorf("ends at %d, beyond every window: %d", end, m.offered)
+		return fmt.Errorf("ends at %d, above the largest window edge %d", end, m.offered)
 	}
 	m.Next = max(m.Next, end)
 	return nil
 }
 
-// checkAck: neither the acknowledgment number nor the window's edge moves back (RFC 9293 3.8.6, SHLD-14); but a window
-// that is a multiple of 2^scale cannot end on every octet (RFC 7323 2.4).
+// checkAck checks that neither the acknowledgment number nor the right edge of the window decreases (RFC 9293 3.8.6,
+// SHLD-14). A scaled window is a multiple of 2^scale, so its edge may decrease by less than that (RFC 7323 2.4). SACK
+// blocks must be inside the window.
 func (m *Monitor) checkAck(h *wire.TCP) error {
 	ack := seq.Unwrap(m.irs, m.Ack, h.Ack)
 	scale := uint8(0)
@@ -244,9 +251,9 @@ func (m *Monitor) checkAck(h *wire.TCP) error {
 	edge := ack + seq.Offset(h.Window)<<scale
 	switch {
 	case ack < m.Ack:
-		return fmt.Errorf("acknowledged %d before", m.Ack)
+		return fmt.Errorf("acknowledgment number below %d", m.Ack)
 	case edge+1<<scale <= m.Edge:
-		return fmt.Errorf("offered up to %d before, now %d", m.Edge, edge)
+		return fmt.Errorf("right edge of the window moved from %d to %d", m.Edge, edge)
 	}
 	m.Ack, m.Edge = ack, max(m.Edge, edge)
 	for i, s := range h.Options.SACK[:h.Options.SACKCount] {

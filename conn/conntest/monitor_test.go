@@ -7,8 +7,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// established is a monitor that has seen a handshake: our numbers begin at 1000, the peer's at 2000, its window is 5000
-// and its MSS 1000; ours is 3000.
+// established returns a monitor after a handshake. Our sequence numbers begin at 1000 and our window is 3000. The
+// peer's sequence numbers begin at 2000, its window is 5000 and its MSS 1000.
 func established(t *testing.T) *Monitor {
 	m := &Monitor{MTU: 1500, IPHeader: 20}
 	for _, s := range []conn.Outgoing{
@@ -24,7 +24,7 @@ func established(t *testing.T) *Monitor {
 	return m
 }
 
-// Every rule can be broken.
+// The monitor reports each broken rule of TCP.
 func TestMonitor(t *testing.T) {
 	data := func(n int) ([][]byte, int) { return [][]byte{make([]byte, n)}, n }
 	segment := func(flags wire.Flags, seq, ack uint32, window uint16, n int) conn.Outgoing {
@@ -47,16 +47,16 @@ func TestMonitor(t *testing.T) {
 		ok   bool
 	}{
 		{"a full segment", full, true},
-		{"a superframe", change(segment(wire.ACK, 1, 1, 3000, 4000), func(out *conn.Outgoing) { out.SegmentSize = 1000 }), true},
-		{"a superframe above the limit", change(segment(wire.ACK, 1, 1, 3000, 4001), func(out *conn.Outgoing) { out.SegmentSize = 1000 }), false},
+		{"a GSO packet", change(segment(wire.ACK, 1, 1, 3000, 4000), func(out *conn.Outgoing) { out.SegmentSize = 1000 }), true},
+		{"a GSO packet above the limit", change(segment(wire.ACK, 1, 1, 3000, 4001), func(out *conn.Outgoing) { out.SegmentSize = 1000 }), false},
 		{"more than the MSS", segment(wire.ACK, 1, 1, 3000, 1001), false},
-		{"with options more than the MSS", change(full, func(out *conn.Outgoing) { out.TCP.Options.SACKPermitted = true }), false},
-		{"another length than it says", change(full, func(out *conn.Outgoing) { out.Len-- }), false},
+		{"more than the MSS with options", change(full, func(out *conn.Outgoing) { out.TCP.Options.SACKPermitted = true }), false},
+		{"Len differs from the data", change(full, func(out *conn.Outgoing) { out.Len-- }), false},
 		{"no ACK", segment(0, 1, 1, 3000, 10), false},
-		{"timestamps nobody agreed on", change(full, func(out *conn.Outgoing) { out.TCP.Options.HasTimestamps = true; out.Data, out.Len = nil, 0 }), false},
+		{"timestamps that were not negotiated", change(full, func(out *conn.Outgoing) { out.TCP.Options.HasTimestamps = true; out.Data, out.Len = nil, 0 }), false},
 		{"a gap", segment(wire.ACK, 2, 1, 3000, 10), false},
-		{"an acknowledgment taken back", segment(wire.ACK, 1, 0, 3001, 0), false},
-		{"a window taken back", segment(wire.ACK, 1, 1, 2999, 0), false},
+		{"a decreasing acknowledgment number", segment(wire.ACK, 1, 0, 3001, 0), false},
+		{"a window that shrinks", segment(wire.ACK, 1, 1, 2999, 0), false},
 		{"a window used up", segment(wire.ACK, 1, 3001, 0, 0), true},
 		{"URG without a pointer", segment(wire.ACK|wire.URG, 1, 1, 3000, 10), false},
 		{"a SYN with data", segment(wire.SYN|wire.ACK, 0, 1, 3000, 1), false},
@@ -65,7 +65,7 @@ func TestMonitor(t *testing.T) {
 		{"a RST with data", segment(wire.RST, 1, 0, 0, 1), false},
 		{"a SACK block across the ACK", sack(segment(wire.ACK, 1, 100, 3000, 0), wire.SACKBlock{Left: 2050, Right: 2150}), false},
 		{"a D-SACK", sack(segment(wire.ACK, 1, 100, 3000, 0), wire.SACKBlock{Left: 2050, Right: 2100}), true},
-		{"a D-SACK of before the first octet", sack(segment(wire.ACK, 1, 100, 3000, 0), wire.SACKBlock{Left: 1999, Right: 2001}), false},
+		{"a D-SACK below the first byte", sack(segment(wire.ACK, 1, 100, 3000, 0), wire.SACKBlock{Left: 1999, Right: 2001}), false},
 		{"a SACK block beyond the window", sack(segment(wire.ACK, 1, 1, 3000, 0), wire.SACKBlock{Left: 5000, Right: 5002}), false},
 		{"a D-SACK in second place", sack(segment(wire.ACK, 1, 100, 3000, 0), wire.SACKBlock{Left: 2150, Right: 2160},
 			wire.SACKBlock{Left: 2050, Right: 2100}), false},
@@ -88,7 +88,7 @@ func TestMonitorWindow(t *testing.T) {
 	}
 	beyond := conn.Outgoing{TCP: wire.TCP{Flags: wire.ACK, Seq: 6001, Ack: 2001, Window: 3000}, Data: [][]byte{{1}}, Len: 1}
 	if err := m.Sent(1, 2000, &beyond); err == nil {
-		t.Error("beyond the window")
+		t.Error("no error for data beyond the window")
 	}
 	beyond.Note = conn.NoteWindowProbe
 	if err := m.Sent(1, 2000, &beyond); err != nil {
@@ -101,7 +101,7 @@ func TestMonitorResets(t *testing.T) {
 	rst := conn.Outgoing{TCP: wire.TCP{Flags: wire.RST, Seq: 1001}}
 	m.Received(&conn.Segment{TCP: wire.TCP{Flags: wire.RST, Seq: 2001}})
 	if err := m.Sent(1, 2000, &rst); err == nil {
-		t.Error("a RST answers a RST")
+		t.Error("no error for a RST in reply to a RST")
 	}
 	m.Called()
 	if err := m.Sent(1, 2000, &rst); err != nil {
@@ -109,12 +109,12 @@ func TestMonitorResets(t *testing.T) {
 	}
 }
 
-// Every rule of ECN can be broken, too.
+// The monitor reports each broken rule of ECN.
 func TestMonitorECN(t *testing.T) {
 	const ece, cwr = wire.ECE, wire.CWR
 	for _, c := range []struct {
 		name        string
-		syn, synAck wire.Flags // what they say besides
+		syn, synAck wire.Flags // additional flags
 		e           wire.ECN   // of the peer's data
 		out         conn.Outgoing
 		ok          bool
@@ -122,21 +122,21 @@ func TestMonitorECN(t *testing.T) {
 		{"new data", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10}, true},
 		{"CWR", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10, TCP: wire.TCP{Flags: cwr}}, true},
 		{"ECE", ece | cwr, ece, wire.CE, conn.Outgoing{TCP: wire.TCP{Flags: ece}}, true},
-		{"nothing asked for", 0, 0, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10}, false},
-		{"nothing agreed on", ece | cwr, 0, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10}, false},
-		{"bits sent back", ece | cwr, ece | cwr, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10}, false},
+		{"ECT without an offer", 0, 0, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10}, false},
+		{"ECT after a refusal", ece | cwr, 0, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10}, false},
+		{"ECT after reflected flags", ece | cwr, ece | cwr, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10}, false},
 		{"an ACK", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0}, false},
 		{"a probe", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, Len: 1, Note: conn.NoteWindowProbe}, false},
-		{"an experiment", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT1, Len: 10}, false},
-		{"a mark", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.CE, Len: 10}, false},
+		{"ECT(1)", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT1, Len: 10}, false},
+		{"CE", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.CE, Len: 10}, false},
 		{"CWR without data", ece | cwr, ece, 0, conn.Outgoing{TCP: wire.TCP{Flags: cwr}}, false},
-		{"CWR on a superframe", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10, SegmentSize: 5, TCP: wire.TCP{Flags: cwr}}, false},
-		{"ECE for nothing", ece | cwr, ece, wire.ECT0, conn.Outgoing{TCP: wire.TCP{Flags: ece}}, false},
-		{"ECE without an agreement", 0, 0, wire.CE, conn.Outgoing{TCP: wire.TCP{Flags: ece}}, false},
+		{"CWR on a GSO packet", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, Len: 10, SegmentSize: 5, TCP: wire.TCP{Flags: cwr}}, false},
+		{"ECE without a mark", ece | cwr, ece, wire.ECT0, conn.Outgoing{TCP: wire.TCP{Flags: ece}}, false},
+		{"ECE without ECN", 0, 0, wire.CE, conn.Outgoing{TCP: wire.TCP{Flags: ece}}, false},
 		{"ECE alone in a SYN", ece, 0, 0, conn.Outgoing{}, false},
-		{"a SYN that may be marked", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, TCP: wire.TCP{Flags: wire.SYN}}, false},
-		{"a SYN that comes back to ECN", 0, 0, 0, conn.Outgoing{TCP: wire.TCP{Flags: wire.SYN | ece | cwr}}, false},
-		{"a SYN-ACK to who has not asked", ece | cwr, 0, 0, conn.Outgoing{TCP: wire.TCP{Flags: wire.SYN | wire.ACK | ece}}, false},
+		{"a SYN with ECT", ece | cwr, ece, 0, conn.Outgoing{ECN: wire.ECT0, TCP: wire.TCP{Flags: wire.SYN}}, false},
+		{"a SYN with ECN after one without", 0, 0, 0, conn.Outgoing{TCP: wire.TCP{Flags: wire.SYN | ece | cwr}}, false},
+		{"a SYN-ACK with ECN for a SYN without", ece | cwr, 0, 0, conn.Outgoing{TCP: wire.TCP{Flags: wire.SYN | wire.ACK | ece}}, false},
 	} {
 		m := &Monitor{MTU: 1500, IPHeader: 20}
 		syn := conn.Outgoing{TCP: wire.TCP{Flags: wire.SYN | c.syn, Seq: 1000, Window: 3000, Options: wire.Options{MSS: 1460}}}

@@ -9,7 +9,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// An end that leaves what it has sent alone for three timeouts is found out, and one whose peer does not read is not.
+// The check of progress reports an end that does not retransmit for three RTOs, unless the application of its peer does
+// not read.
 func TestStall(t *testing.T) {
 	for _, reads := range []bool{true, false} {
 		p := NewPair(1, conn.Config{ReceiveBuffer: 4096}, Link{Delay: ms, Superframes: 1})
@@ -23,68 +24,67 @@ func TestStall(t *testing.T) {
 				t.Fatal(p.err)
 			}
 		}
-		for range 100 { // nothing is done when it is due
+		for range 100 { // timers do not run
 			p.Now = p.Now.Add(50 * ms)
 			p.watch(p.Now.Add(50 * ms))
 		}
-		if stalls := p.err != nil && strings.Contains(p.err.Error(), "a: stalls"); stalls != reads {
-			t.Errorf("the peer reads: %v; %v", reads, p.err)
+		if stalls := p.err != nil && strings.Contains(p.err.Error(), "a: no progress"); stalls != reads {
+			t.Errorf("the peer reads: %v: error %v", reads, p.err)
 		}
 	}
 }
 
-// What arrives again without a reason is counted, but for probes and what the network has copied; and it may be as much as
-// was lost.
+// Repeated bytes are counted, except for probes and copies made by the network. They are allowed up to the bytes lost.
 func TestNeedless(t *testing.T) {
 	p := NewPair(1, conn.Config{}, Link{})
 	e := p.A
 	e.Monitor.irsKnown, e.Monitor.Edge = true, 1_000_000
 	k := packet{from: p.B, to: e}
 	k.seg.TCP.Seq, k.seg.Data = 1, make([]byte, 1000)
-	e.took(&k, conn.VerdictAccepted)
-	if e.twice.again != 0 {
-		t.Fatalf("%d octets again", e.twice.again)
+	e.countRepeats(&k, conn.VerdictAccepted)
+	if e.repeats.count != 0 {
+		t.Fatalf("%d repeated bytes, want 0", e.repeats.count)
 	}
 	for range 10 {
-		e.took(&k, conn.VerdictNoMemory)
+		e.countRepeats(&k, conn.VerdictNoMemory)
 		for _, note := range []conn.Note{conn.NoteTailProbe, conn.NoteTailRetransmission, conn.NoteWindowProbe} {
 			probe := k
 			probe.note = note
-			e.took(&probe, conn.VerdictDuplicate)
+			e.countRepeats(&probe, conn.VerdictDuplicate)
 		}
 		copied := k
-		copied.twin = true
-		e.took(&copied, conn.VerdictDuplicate)
+		copied.duplicated = true
+		e.countRepeats(&copied, conn.VerdictDuplicate)
 	}
-	if e.twice.again != 0 {
-		t.Fatalf("%d octets again", e.twice.again)
+	if e.repeats.count != 0 {
+		t.Fatalf("%d repeated bytes, want 0", e.repeats.count)
 	}
-	for range 18 { // of which 12 segments' worth is always borne
-		e.took(&k, conn.VerdictDuplicate)
+	for range 18 { // 12 segments are always allowed
+		e.countRepeats(&k, conn.VerdictDuplicate)
 	}
-	if err := e.needless(&p.Link); err == nil || e.twice.again != 18_000 {
-		t.Errorf("%v, %d again", err, e.twice.again)
+	if err := e.checkRepeats(&p.Link); err == nil || e.repeats.count != 18_000 {
+		t.Errorf("error %v, %d repeated bytes, want an error and 18000", err, e.repeats.count)
 	}
-	p.B.lost = 2000
-	if err := e.needless(&p.Link); err != nil {
+	p.B.lostBytes = 2000
+	if err := e.checkRepeats(&p.Link); err != nil {
 		t.Error(err)
 	}
 }
 
-// What was read is compared with what was sent, octet by octet, and the end is looked at closely.
+// Finished and Read report wrong data and an incomplete end.
 func TestFinished(t *testing.T) {
 	for name, plant := range map[string]func(*Pair){
-		"nothing":                 func(p *Pair) {},
-		"b received 999 octets":   func(p *Pair) { p.B.Received = p.B.Received[:999] },
-		"received what was not":   func(p *Pair) { p.B.Received[7]++ },
-		"b keeps 1 pages":         func(p *Pair) { p.B.Pages.Lent = 1 },
-		"b: reading ended with":   func(p *Pair) { p.B.ReadError = nil },
-		"a ends in ":              func(p *Pair) { p.A.over = false },
-		"reads what was not sent": func(p *Pair) { p.A.ToSend[10]++ },
+		"nothing":                  func(p *Pair) {},
+		"b received 999 bytes":     func(p *Pair) { p.B.Received = p.B.Received[:999] },
+		"received data differs":    func(p *Pair) { p.B.Received[7]++ },
+		"b keeps 1 pages":          func(p *Pair) { p.B.Pages.Used = 1 },
+		"b: reading ended with":    func(p *Pair) { p.B.ReadError = nil },
+		"a ends in ":               func(p *Pair) { p.A.over = false },
+		"Read returned wrong data": func(p *Pair) { p.A.ToSend[10]++ },
 	} {
 		p := NewPair(1, conn.Config{}, Link{Delay: ms, Superframes: 1})
 		p.A.ToSend = fill(1, 1000)
-		if name == "reads what was not sent" {
+		if name == "Read returned wrong data" {
 			p.B.App = func(p *Pair, e *End) { // after A has sent it
 				if e.Conn.Info(p.Now).Unread > 0 && len(e.Received) == 0 {
 					plant(p)
@@ -104,7 +104,7 @@ func TestFinished(t *testing.T) {
 	}
 }
 
-// A segment that PAWS drops breaks a rule on a link that keeps the order, and none on one that does not.
+// A segment that PAWS drops breaks a rule on a link without reordering, and none on a link with it.
 func TestOldTimestamp(t *testing.T) {
 	for _, reordering := range []float64{0, 0.1} {
 		p := NewPair(1, conn.Config{}, Link{Delay: ms, Reordering: reordering, Superframes: 1})
@@ -128,7 +128,7 @@ func TestOldTimestamp(t *testing.T) {
 	}
 }
 
-// An end whose timer runs out more often than segments are lost breaks a rule.
+// An end with more timeouts than lost segments breaks a rule.
 func TestIdleTimeouts(t *testing.T) {
 	p := NewPair(1, conn.Config{}, Link{Delay: ms, Superframes: 1})
 	p.Dial(p.A)
@@ -139,11 +139,11 @@ func TestIdleTimeouts(t *testing.T) {
 	p.Link.Outages = []Outage{{0, time.Hour}}
 	for p.A.Conn.Info(p.Now).Timeouts < 6 && p.Step() {
 	}
-	if err := p.A.idleTimeouts(p); err != nil {
-		t.Errorf("every timeout loses a segment: %v", err)
+	if err := p.A.checkTimeouts(p); err != nil {
+		t.Errorf("one lost segment per timeout: %v", err)
 	}
-	p.A.lost = 0
-	if err := p.A.idleTimeouts(p); err == nil || !strings.Contains(err.Error(), "a: 6 timeouts, where 0 segments") {
-		t.Errorf("no segment was lost: %v", err)
+	p.A.lostBytes = 0
+	if err := p.A.checkTimeouts(p); err == nil || !strings.Contains(err.Error(), "a: 6 timeouts, where 0 segments") {
+		t.Errorf("no lost segment: error %v", err)
 	}
 }

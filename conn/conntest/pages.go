@@ -8,16 +8,17 @@ import (
 	"minitcp/conn/buffer"
 )
 
-// Pages lends memory and counts it. A page that comes back is overwritten, so that whoever still uses it is found out.
+// Pages is a [buffer.Pool] and [buffer.Pressure] that counts memory. A returned page is overwritten, so that a later
+// use is detected.
 type Pages struct {
-	Lent     int // pages not given back; a large one counts as what it replaces
-	Small    int // bytes charged besides pages
-	Borrowed int // memory of segments that is still in use
-	// Limit is how many may be lent before memory is exhausted; it is scarce when three quarters of them are. 0: as many
-	// as one likes.
+	Used     int // pages in use; a large page counts as the small pages that it replaces
+	Charged  int // bytes charged in addition to pages
+	Borrowed int // retained segment buffers
+	// Limit is the number of pages at which memory is exhausted. It is scarce at three quarters of Limit. 0 means no
+	// limit.
 	Limit        int
-	small, large []*buffer.Page // to lend again
-	offers       int
+	small, large []*buffer.Page // free pages
+	segments     int
 }
 
 // Bulk is a [conn.Counter] of bulk receivers.
@@ -32,23 +33,23 @@ func (b *Bulk) Load() int64 { return int64(*b) }
 // Level implements [buffer.Pressure].
 func (p *Pages) Level() buffer.Level {
 	switch {
-	case p.Limit > 0 && p.Lent >= p.Limit:
+	case p.Limit > 0 && p.Used >= p.Limit:
 		return buffer.Exhausted
-	case p.Limit > 0 && p.Lent >= p.Limit*3/4:
+	case p.Limit > 0 && p.Used >= p.Limit*3/4:
 		return buffer.Scarce
 	}
 	return buffer.NoPressure
 }
 
 // Charge implements [buffer.Pool].
-func (p *Pages) Charge(change int) { p.Small += change }
+func (p *Pages) Charge(change int) { p.Charged += change }
 
 // Share implements [buffer.Pressure].
 func (p *Pages) Share() int { return math.MaxInt }
 
 // Get implements [buffer.Pool].
 func (p *Pages) Get(size int) *buffer.Page {
-	p.Lent += size / buffer.PageSize
+	p.Used += size / buffer.PageSize
 	free := p.freeOf(size)
 	if n := len(*free); n > 0 {
 		page := (*free)[n-1]
@@ -60,12 +61,13 @@ func (p *Pages) Get(size int) *buffer.Page {
 
 // Put implements [buffer.Pool].
 func (p *Pages) Put(page *buffer.Page) {
-	p.Lent -= page.Size() / buffer.PageSize
+	p.Used -= page.Size() / buffer.PageSize
 	page.Clear(0xdb)
 	free := p.freeOf(page.Size())
 	*free = append(*free, page)
 }
 
+// freeOf returns the free list of pages of a size.
 func (p *Pages) freeOf(size int) *[]*buffer.Page {
 	if size == buffer.LargePage {
 		return &p.large
@@ -73,7 +75,7 @@ func (p *Pages) freeOf(size int) *[]*buffer.Page {
 	return &p.small
 }
 
-// borrowed is the memory of a segment that arrived. It is overwritten when it is released, as pages are.
+// borrowed is the buffer of an arriving segment. It is overwritten when it is released, as pages are.
 type borrowed struct {
 	pages *Pages
 	data  []byte
@@ -87,17 +89,17 @@ func (l *borrowed) Release() {
 	}
 }
 
-// offer lends a copy of the segment's data, every other time.
-func (p *Pages) offer(s *conn.Segment) {
-	if p.offers++; p.offers%2 == 0 || len(s.Data) == 0 {
+// lend passes the data of every other segment in a buffer that the connection may retain.
+func (p *Pages) lend(s *conn.Segment) {
+	if p.segments++; p.segments%2 == 0 || len(s.Data) == 0 {
 		return
 	}
 	l := &borrowed{pages: p, data: bytes.Clone(s.Data)}
 	s.Data, s.Buffer = l.data, l
 }
 
-// offered counts what has been kept.
-func (p *Pages) offered(s *conn.Segment) {
+// countRetained counts the buffer of a segment if the connection retained it.
+func (p *Pages) countRetained(s *conn.Segment) {
 	if s.Retained {
 		p.Borrowed++
 	}

@@ -10,34 +10,36 @@ import (
 	"minitcp/conn"
 )
 
-// Pair is two ends joined by a link, each driven as package conn wants it. After every call it looks whether the
-// connection and what it sends keep the rules; the first that is broken ends the run.
+// Pair is two ends joined by a link, driven by the contract of package conn. After every call the invariants of the
+// connection and the segments that it sends are checked. The first broken rule ends the run.
 type Pair struct {
 	Now  conn.Time
 	A, B *End
 	Link Link
-	// Fate decides the fate of each packet that an end sends. If it is nil, Link's probabilities do.
+	// Fate returns the fate of each packet that an end sends. Nil means the link's probabilities.
 	Fate func(*End) Fate
-	// Packets is how many have been sent.
+	// Packets is the number of packets sent.
 	Packets int
 
-	// Trace is told of everything that leaves an end, arrives, or gets lost. Nil: nobody is.
+	// Trace is called for the departure, arrival or loss of every segment if it is not nil.
 	Trace func(*Event)
 
-	rebooting *rebooting // nil: no end does
+	rebooting *rebooting // nil if no end reboots
 
-	dialAt conn.Time // when A does; Never: it is told to, or has
-	flying flight
-	rng    *rand.Rand
-	// boxRand is what Link.Box draws from, so that a link without a box is as it was.
+	dialAt   conn.Time // time at which A dials, or Never
+	inFlight packetHeap
+	rng      *rand.Rand
+	// boxRand is the source of random values for Link.Box. It is separate so that a box does not change the rest of a
+	// scenario.
 	boxRand *rand.Rand
 	err     error
 }
 
-// NewPair returns two ends with one configuration. A will dial, B listens. What is random comes from the seed.
+// NewPair returns two ends with the same configuration. A will dial and B listens. All random values come from the
+// seed.
 func NewPair(seed uint64, cfg conn.Config, link Link) *Pair {
 	p := &Pair{Link: link, dialAt: conn.Never, rng: rand.New(rand.NewPCG(seed, 1)), boxRand: rand.New(rand.NewPCG(seed, 5))}
-	p.A = newEnd("a", cfg, 0xfffffff0) // wraps soon
+	p.A = newEnd("a", cfg, 0xfffffff0) // wraps around after 16 bytes
 	p.B = newEnd("b", cfg, 77)
 	p.B.Listening = true
 	p.A.peer, p.B.peer = p.B, p.A
@@ -53,33 +55,35 @@ func newEnd(name string, cfg conn.Config, iss uint32) *End {
 	return e
 }
 
-// Dial begins an active OPEN at e.
+// Dial starts an active open at e.
 func (p *Pair) Dial(e *End) {
 	e.Monitor.Called()
 	e.Conn = conn.Dial(p.Now, &e.Config, e.Open)
-	p.Settle(e)
+	p.Flush(e)
 }
 
-// DialAt lets A do that later.
+// DialAt makes A dial at t.
 func (p *Pair) DialAt(t conn.Time) { p.dialAt = t }
 
+// fail records the first broken rule.
 func (p *Pair) fail(err error) {
 	if p.err == nil {
 		p.err = fmt.Errorf("at %v: %w", time.Duration(p.Now), err)
 	}
 }
 
+// check records an error of e, if it is not nil, as a broken rule.
 func (p *Pair) check(err error, e *End) {
 	if err != nil {
 		p.fail(fmt.Errorf("%s: %w", e.Name, err))
 	}
 }
 
-// Step lets the applications run and then does what is due at the next instant at which something is. It reports
-// whether there was one: false is the end, or a broken rule.
+// Step calls the applications, moves the time to the next event, and processes all events of that time. It reports
+// false if there is no further event or a rule is broken.
 func (p *Pair) Step() bool { return Group{p}.Step() }
 
-// applications lets them run.
+// applications calls the applications of both ends.
 func (p *Pair) applications() {
 	for _, e := range []*End{p.A, p.B} {
 		if e.Conn == nil {
@@ -92,15 +96,15 @@ func (p *Pair) applications() {
 		e.Monitor.Called()
 		e.Wake = conn.Never
 		app(p, e)
-		p.Settle(e)
+		p.Flush(e)
 	}
 }
 
-// next is when something is due.
+// next returns the time of the next event.
 func (p *Pair) next() conn.Time {
-	next := min(p.dialAt, p.flying.next(), p.rebooting.next(p.Now))
+	next := min(p.dialAt, p.inFlight.next(), p.rebooting.next(p.Now))
 	for _, e := range []*End{p.A, p.B} {
-		if m := e.machine(); m != nil {
+		if m := e.endpoint(); m != nil {
 			next = min(next, m.Deadline())
 		}
 		if e.Conn != nil {
@@ -110,7 +114,7 @@ func (p *Pair) next() conn.Time {
 	return next
 }
 
-// advance does what is due at an instant.
+// advance moves the time to now and processes the events that are due.
 func (p *Pair) advance(now conn.Time) {
 	p.Now = max(p.Now, now)
 	p.reboot()
@@ -120,22 +124,22 @@ func (p *Pair) advance(now conn.Time) {
 	}
 	p.deliver()
 	for _, e := range []*End{p.A, p.B} {
-		if m := e.machine(); m != nil && m.Deadline() <= p.Now {
+		if m := e.endpoint(); m != nil && m.Deadline() <= p.Now {
 			e.Monitor.Called()
 			m.Advance(p.Now)
-			p.Settle(e)
-			if m := e.machine(); m != nil && m.Deadline() <= p.Now {
-				p.check(errors.New("the deadline does not move"), e)
+			p.Flush(e)
+			if m := e.endpoint(); m != nil && m.Deadline() <= p.Now {
+				p.check(errors.New("the deadline is not after Advance's time"), e)
 			}
 		}
 	}
 }
 
-// Run takes steps for a time, or until nothing is left to happen, and returns the first broken rule.
+// Run steps for a duration or until there is no further event, and returns the first broken rule.
 func (p *Pair) Run(d time.Duration) error { return Group{p}.Run(d) }
 
-// Finished returns nil if both ends have released the connection in good order, everything either sent was received by
-// the other, and no memory is held.
+// Finished returns nil if both ends have closed the connection without an error, have received all data, and hold no
+// memory.
 func (p *Pair) Finished() error {
 	if p.err != nil {
 		return p.err
@@ -143,16 +147,16 @@ func (p *Pair) Finished() error {
 	if err := p.Prefixes(); err != nil {
 		return err
 	}
-	if err := p.finish(p.A, p.B); err != nil {
+	if err := p.checkEnd(p.A, p.B); err != nil {
 		return err
 	}
-	return p.finish(p.B, p.A)
+	return p.checkEnd(p.B, p.A)
 }
 
-// Prefixes returns an error if an end has received anything but what the other sent.
+// Prefixes returns an error unless the data received by each end is a prefix of the data sent by the other.
 func (p *Pair) Prefixes() error {
 	if !bytes.HasPrefix(p.A.ToSend, p.B.Received) || !bytes.HasPrefix(p.B.ToSend, p.A.Received) {
-		return errors.New("received what was not sent")
+		return errors.New("received data differs from sent data")
 	}
 	return nil
 }

@@ -6,25 +6,25 @@ import (
 	"minitcp/conn"
 )
 
-// pipe is one direction of a link: a queue before a line of a certain rate. Several connections may share one.
+// pipe is one direction of a link: a queue before a line of limited rate. Several connections may share it.
 type pipe struct {
-	free  conn.Time // when the last packet will have been sent
+	free  conn.Time // end of the transmission of the last packet
 	codel codel
-	bad   bool      // a burst of losses is going on
-	last  conn.Time // when the last packet came, if there are bursts
+	bad   bool      // whether a burst of losses is in progress
+	last  conn.Time // time of the last packet, for bursts
 }
 
-// Discipline is how a queue is kept short.
+// Discipline is a queue discipline.
 type Discipline uint8
 
 const (
-	// DropTail lets it become full, and takes nothing more then.
+	// DropTail drops packets that arrive while the queue is full.
 	DropTail Discipline = iota
-	// CoDel drops from it what is too much for too long (RFC 8289), or marks it where that may be.
+	// CoDel also drops, or marks with CE, packets of a queue that stays too long (RFC 8289).
 	CoDel
 )
 
-// String is its usual name.
+// String returns the usual name of the discipline.
 func (d Discipline) String() string {
 	if d == CoDel {
 		return "CoDel"
@@ -32,14 +32,14 @@ func (d Discipline) String() string {
 	return "drop-tail"
 }
 
-// departure is what becomes of a packet at the queue.
+// departure is the treatment of a packet by the queue.
 type departure struct {
-	at   conn.Time // when it has been sent
-	mark bool      // it leaves with CE
-	lost string    // why it does not; empty: it does
+	at   conn.Time // end of its transmission
+	mark bool      // whether it is marked with CE
+	lost string    // reason for dropping it, or ""
 }
 
-// depart sends a packet of n octets that is handed over now; ect: it may be marked.
+// depart enqueues a packet of n bytes that arrives now. ect reports whether it may be marked with CE.
 func (p *pipe) depart(l *Link, now conn.Time, n int, ect bool) departure {
 	if l.Rate <= 0 && len(l.Rates) == 0 {
 		return departure{at: now}

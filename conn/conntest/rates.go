@@ -8,12 +8,12 @@ import (
 	"minitcp/conn"
 )
 
-// rateStep is how long each of a Link's Rates lasts.
+// rateStep is the duration of each of a Link's Rates.
 const rateStep = 100 * time.Millisecond
 
-// Cellular returns rates that vary as those of a cellular network do, in bytes per second: a walk on a logarithmic scale
-// that returns to the mean, with a fade now and then in which a tenth to a third remains for up to two seconds. They last
-// for the given time. The seed determines them.
+// Cellular returns rates in bytes per second that vary as those of a cellular network do, for the duration d. They are
+// a mean-reverting random walk on a logarithmic scale. Now and then the rate fades to between a tenth and a third for
+// up to two seconds. The seed determines the rates.
 func Cellular(seed uint64, mean int, d time.Duration) []int {
 	r := rand.New(rand.NewPCG(seed, 4))
 	rates := make([]int, d/rateStep)
@@ -41,7 +41,7 @@ func (l *Link) rate(at conn.Time) (rate int, until conn.Time) {
 	return l.Rates[int(step)%len(l.Rates)], (step + 1) * conn.Time(rateStep)
 }
 
-// sent returns when n bytes have been sent whose sending begins at an instant.
+// sent returns the end of the transmission of n bytes that begins at start.
 func (l *Link) sent(start conn.Time, n int) conn.Time {
 	for {
 		rate, until := l.rate(start)
@@ -54,8 +54,8 @@ func (l *Link) sent(start conn.Time, n int) conn.Time {
 	}
 }
 
-// waiting returns how many bytes the line sends between two instants: of a queue that is empty at the second, those that
-// wait at the first.
+// waiting returns the number of bytes that the line transmits between two times. If the queue is empty at the second,
+// they are the length of the queue at the first.
 func (l *Link) waiting(from, to conn.Time) (n int64) {
 	for from < to {
 		rate, until := l.rate(from)

@@ -8,26 +8,26 @@ import (
 	"minitcp/conn"
 )
 
-// Reboot is the loss of everything an end knows, in mid-connection. Its successor has the same address and port and another
-// initial sequence number: it dials or listens, as the end did. When the other end's connection is over, that has a successor
-// as well, and the two transfer data of their own. The zero value is none.
+// Reboot makes an end lose its state during a connection. The end's successor has the same address and port and another
+// initial sequence number, and dials or listens as the end did. When the other end's connection is over, it is replaced
+// as well, and the two successors transfer data of their own. The zero value means no reboot.
 type Reboot struct {
-	At   time.Duration // of the loss; if a handshake is not complete then, once it is
+	At   time.Duration // time of the reboot, or of the end of the handshake if that is later
 	Of   string        // name of the end
-	Down time.Duration // time for which nothing passes then
+	Down time.Duration // duration of the outage that follows
 }
 
 const (
-	// rebootR2 is R2 of the connection that a reboot ends. Its keep-alive is rebootKeepAlive.
+	// rebootR2 is the R2 of a connection whose end reboots. Its keep-alive is rebootKeepAlive.
 	rebootR2 = 100 * time.Second
-	// longestHalfOpen is the longest that the connection of the other end may outlive a reboot: R2, or the keep-alive's time,
-	// or 2 MSL.
-	longestHalfOpen = 2 * time.Minute
-	// longestChallenge is the same where nothing is lost and the successor dials: its SYN is answered with an ACK, that with
-	// a RST, which ends the connection, even in TIME-WAIT.
-	longestChallenge = 2 * time.Second
-	// mostHalfOpen is the most packets that are sent meanwhile, besides one for each that was in flight.
-	mostHalfOpen = 100
+	// maxHalfOpen is the maximum time for which the connection of the other end outlives a reboot: R2, the time of
+	// keep-alive, or 2 MSL.
+	maxHalfOpen = 2 * time.Minute
+	// maxHalfOpenLossless is the maximum if the link is lossless and the successor dials. Its SYN is answered with an ACK,
+	// and its RST in reply ends the connection, even in TIME-WAIT.
+	maxHalfOpenLossless = 2 * time.Second
+	// maxHalfOpenPackets is the maximum number of packets sent in that time, in addition to one for each in flight.
+	maxHalfOpenPackets = 100
 )
 
 var rebootKeepAlive = conn.KeepAlive{Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 9}
@@ -35,16 +35,16 @@ var rebootKeepAlive = conn.KeepAlive{Enable: true, Idle: 30 * time.Second, Inter
 // rebooting is the state of a Reboot.
 type rebooting struct {
 	Reboot
-	successor func(*End) *End // makes the end that takes an end's place
+	successor func(*End) *End // returns the successor of an end
 
-	survivor *End // the end that has not lost its state; nil: before the reboot
-	replaced bool // it has a successor
+	survivor *End // end that keeps its state, or nil before the reboot
+	replaced bool // whether the survivor has a successor
 	at, over conn.Time
 	lossless bool
-	packets  int // sent and in flight when it happened, and sent until the survivor's connection was over
+	packets  int // first the packets sent and in flight at the reboot, then those sent until over
 }
 
-// next returns the time at which reboot has something to do; Never: there is none, or a handshake must be complete first.
+// next returns the time of the next replacement. It is Never if there is none, or if the handshake must complete first.
 func (r *rebooting) next(now conn.Time) conn.Time {
 	switch {
 	case r == nil:
@@ -56,7 +56,7 @@ func (r *rebooting) next(now conn.Time) conn.Time {
 	return conn.Never
 }
 
-// reboot makes the successors that are due.
+// reboot replaces the ends whose time has come.
 func (p *Pair) reboot() {
 	r := p.rebooting
 	if r == nil {
@@ -67,20 +67,20 @@ func (p *Pair) reboot() {
 		if r.Of == p.B.Name {
 			end, survivor = p.B, p.A
 		}
-		r.survivor, r.at, r.packets = survivor, p.Now, p.Packets+len(p.flying)
+		r.survivor, r.at, r.packets = survivor, p.Now, p.Packets+len(p.inFlight)
 		r.lossless = p.Link.lossless()
 		p.Link.Outages = append(p.Link.Outages[:len(p.Link.Outages):len(p.Link.Outages)], Outage{time.Duration(p.Now), time.Duration(p.Now) + r.Down})
-		p.succeed(end).peer = survivor
+		p.replace(end).peer = survivor
 	}
 	if r.survivor != nil && !r.replaced && r.survivor.over {
 		r.replaced, r.over, r.packets = true, p.Now, p.Packets-r.packets
-		p.succeed(r.survivor)
+		p.replace(r.survivor)
 		p.A.peer, p.B.peer = p.B, p.A
 	}
 }
 
-// succeed puts an end's successor in its place.
-func (p *Pair) succeed(e *End) *End {
+// replace replaces an end by its successor and returns that.
+func (p *Pair) replace(e *End) *End {
 	n := p.rebooting.successor(e)
 	n.pipe, n.peer = e.pipe, e.peer
 	if e.TimeWait != nil {
@@ -95,7 +95,7 @@ func (p *Pair) succeed(e *End) *End {
 	return n
 }
 
-// current returns the end that has e's place now.
+// current returns e or its successor.
 func (p *Pair) current(e *End) *End {
 	if e.Name == p.A.Name {
 		return p.A
@@ -103,7 +103,7 @@ func (p *Pair) current(e *End) *End {
 	return p.B
 }
 
-// reopens makes way for a SYN that ends e's TIME-WAIT, and reports whether it does.
+// reopens replaces e if a SYN ends its TIME-WAIT, and reports whether it did.
 func (p *Pair) reopens(e *End, v conn.Verdict) bool {
 	if p.rebooting == nil || v != conn.VerdictReopen {
 		return false
@@ -113,7 +113,8 @@ func (p *Pair) reopens(e *End, v conn.Verdict) bool {
 	return p.current(e) != e
 }
 
-// check returns an error if the connection of the end that did not reboot is not over, or was over late or after many packets.
+// check returns an error if the connection of the end that did not reboot is still open, or ended too late or after too
+// many packets.
 func (r *rebooting) check() error {
 	switch {
 	case r == nil:
@@ -126,12 +127,12 @@ func (r *rebooting) check() error {
 	r.survivor.Conn.Close(r.over, conn.Linger{})
 	pages, late := &r.survivor.Pages, r.over.Sub(r.at)-r.Down
 	switch {
-	case late > longestHalfOpen, late > longestChallenge && r.Of == "a" && r.lossless:
+	case late > maxHalfOpen, late > maxHalfOpenLossless && r.Of == "a" && r.lossless:
 		return fmt.Errorf("%s: the connection ends %v after the peer's reboot", r.survivor.Name, late)
-	case r.packets > mostHalfOpen:
+	case r.packets > maxHalfOpenPackets:
 		return fmt.Errorf("%s: the connection ends %d packets after the peer's reboot", r.survivor.Name, r.packets)
-	case pages.Lent != 0 || pages.Borrowed != 0 || pages.Small != 0:
-		return fmt.Errorf("%s keeps %d pages, %d borrowed buffers and %d bytes", r.survivor.Name, pages.Lent, pages.Borrowed, pages.Small)
+	case pages.Used != 0 || pages.Borrowed != 0 || pages.Charged != 0:
+		return fmt.Errorf("%s keeps %d pages, %d borrowed buffers and %d bytes", r.survivor.Name, pages.Used, pages.Borrowed, pages.Charged)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"minitcp/conn"
 )
 
-// The scenarios with reboots end connections in every way there is: with a RST, in TIME-WAIT, and after a good end.
+// Scenarios with reboots end connections with a RST, in TIME-WAIT, and after a complete close.
 func TestReboots(t *testing.T) {
 	var scenarios, reset, timeWait int
 	for seed := uint64(0); scenarios < 60; seed++ {
@@ -22,7 +22,7 @@ func TestReboots(t *testing.T) {
 		if err := p.Run(maxScenario); err != nil {
 			t.Errorf("%v\n%v", err, s)
 		}
-		if err := p.played(); err != nil {
+		if err := p.result(); err != nil {
 			t.Errorf("%v\n%v", err, s)
 		}
 		switch survivor := p.rebooting.survivor; {
@@ -33,11 +33,11 @@ func TestReboots(t *testing.T) {
 		}
 	}
 	if reset < 10 || timeWait < 5 {
-		t.Errorf("of %d connections, a RST ends %d, and %d are in TIME-WAIT", scenarios, reset, timeWait)
+		t.Errorf("of %d connections %d were reset and %d were in TIME-WAIT, want at least 10 and 5", scenarios, reset, timeWait)
 	}
 }
 
-// A connection that outlives its peer's reboot, or ends late or after many packets, breaks a rule.
+// A connection that stays open after its peer's reboot, or ends too late or after too many packets, breaks a rule.
 func TestHalfOpen(t *testing.T) {
 	for want, plant := range map[string]func(*rebooting){
 		"":                          func(*rebooting) {},
@@ -46,10 +46,10 @@ func TestHalfOpen(t *testing.T) {
 		"b: the connection ends 2m1s after the peer's reboot":        func(r *rebooting) { r.over = r.at.Add(r.Down + 121*time.Second) },
 		"b: the connection ends 3s after the peer's reboot":          func(r *rebooting) { r.over = r.at.Add(r.Down + 3*time.Second) },
 		"b: the connection ends 101 packets after the peer's reboot": func(r *rebooting) { r.packets = 101 },
-		"b keeps 1 pages, 0 borrowed buffers and 0 bytes":            func(r *rebooting) { r.survivor.Pages.Lent++ },
+		"b keeps 1 pages, 0 borrowed buffers and 0 bytes":            func(r *rebooting) { r.survivor.Pages.Used++ },
 	} {
 		s := Scenario{MTU: 1500, Header: 20, Link: Link{Delay: 10 * ms, Superframes: 1}, Reboot: Reboot{At: 35 * ms, Of: "a", Down: ms},
-			Flows: []Flow{{Up: Side{Octets: 100_000}}}}
+			Flows: []Flow{{Up: Side{Bytes: 100_000}}}}
 		p := s.pair(0)
 		p.DialAt(0)
 		if err := p.Run(maxScenario); err != nil {

@@ -9,41 +9,42 @@ import (
 	"minitcp/conn"
 )
 
-// Scenario is everything a simulation is made of: a link, and connections that share it. [Draw] makes one of a seed.
+// Scenario is the input of a simulation: a link and the connections that share it. [Draw] derives one from a seed.
 type Scenario struct {
 	Seed   uint64
 	Link   Link
-	Config conn.Config // of every end, but for the controller
+	Config conn.Config // of every end, except for the congestion control
 	MTU    int
-	Header int // octets of IP header
+	Header int // bytes of the IP header
 	Flows  []Flow
 	Reboot Reboot
 }
 
-// Flow is one of the connections.
+// Flow is one connection of a [Scenario].
 type Flow struct {
-	Start      time.Duration // when it dials
-	Delay      time.Duration // on top of the link's
+	Start      time.Duration // time of the dial
+	Delay      time.Duration // in addition to the link's
 	Controller conn.CongestionControl
-	Up, Down   Side // the one who dials sends up
+	Up, Down   Side // data of the end that dials, and of the other
 }
 
-// Side is what an application does.
+// Side describes the application of one end.
 type Side struct {
-	Octets int // to send, in all
-	// Piece is how much is written at once; 0: all. The next follows after Pause; if Turns, when the peer's next piece has
-	// come.
-	Piece int
-	Pause time.Duration
-	Turns bool
-	// Rest is for how long after the connection's start nothing is read; then all is, or, every Every, up to Sip octets.
-	Rest, Every time.Duration
-	Sip         int
+	Bytes int // bytes to send
+	// WriteSize is the number of bytes per write, or 0 for a single write of all data. The next write follows after
+	// WriteInterval or, with Turns, after the peer's next write has arrived.
+	WriteSize     int
+	WriteInterval time.Duration
+	Turns         bool
+	// ReadDelay is the time from the connection's start to the first read. Then all data is read at once, or with a
+	// ReadInterval, up to ReadSize bytes per interval.
+	ReadDelay, ReadInterval time.Duration
+	ReadSize                int
 }
 
-// Draw makes a scenario of a seed: always the same of the same.
+// Draw returns the scenario of a seed.
 func Draw(seed uint64) Scenario {
-	d := &lots{rand.New(rand.NewPCG(seed, 3))}
+	d := &generator{rand.New(rand.NewPCG(seed, 3))}
 	s := Scenario{Seed: seed, MTU: pick(d, 1500, 1500, 1500, 1500, 576, 1280, 9000), Header: pick(d, 20, 20, 40)}
 	s.Config = d.config()
 	s.Link = d.link()
@@ -54,8 +55,8 @@ func Draw(seed uint64) Scenario {
 	for i := range flows {
 		s.Flows = append(s.Flows, d.flow(flows))
 		if i > 0 {
-			s.Flows[i].Start = d.upTo(2 * time.Second)
-			s.Flows[i].Delay = pick(d, 0, 0, d.upTo(50*time.Millisecond))
+			s.Flows[i].Start = d.duration(2 * time.Second)
+			s.Flows[i].Delay = pick(d, 0, 0, d.duration(50*time.Millisecond))
 		}
 	}
 	s.Link.Box = d.box()
@@ -68,37 +69,38 @@ func Draw(seed uint64) Scenario {
 	return s
 }
 
-// holes makes a scenario one long, fat path whose periods of loss leave hundreds to thousands of holes in a window.
-func (d *lots) holes(s *Scenario) {
+// holes gives a scenario a long, fast path with periodic loss, which leaves hundreds to thousands of gaps in one
+// window.
+func (d *generator) holes(s *Scenario) {
 	s.Config.WindowScale, s.Config.SACK = conn.Enabled, conn.Enabled
 	s.Config.ReceiveBuffer, s.Config.SendBuffer = 8<<20, 8<<20
-	s.Link = Link{Delay: 100*ms + d.upTo(200*ms), Superframes: 65000, Cut: true, Box: s.Link.Box}
-	at := 16 * s.Link.Delay // the window has grown for seven round trips
+	s.Link = Link{Delay: 100*ms + d.duration(200*ms), Superframes: 65000, Cut: true, Box: s.Link.Box}
+	at := 16 * s.Link.Delay // after seven round trips of slow start
 	s.Link.Periodic = Periodic{At: at, To: at + 2*s.Link.Delay, Of: 2 + d.IntN(6)}
 	s.Flows = s.Flows[:1]
-	s.Flows[0] = Flow{Controller: s.Flows[0].Controller, Up: Side{Octets: 3_000_000 + d.IntN(3_000_000)}, Down: Side{Octets: d.IntN(3000)}}
+	s.Flows[0] = Flow{Controller: s.Flows[0].Controller, Up: Side{Bytes: 3_000_000 + d.IntN(3_000_000)}, Down: Side{Bytes: d.IntN(3000)}}
 }
 
-// reboot makes an end of a scenario with one connection lose its state.
-func (d *lots) reboot(s *Scenario) {
+// reboot reduces a scenario to one connection whose end reboots.
+func (d *generator) reboot(s *Scenario) {
 	s.Flows = s.Flows[:1]
-	s.Reboot = Reboot{At: pick(d, d.upTo(200*ms), d.upTo(500*ms), d.upTo(2*time.Second), d.upTo(65*time.Second)), Of: pick(d, "a", "b")}
-	s.Reboot.Down = pick(d, ms, d.upTo(time.Second), d.upTo(10*time.Second))
+	s.Reboot = Reboot{At: pick(d, d.duration(200*ms), d.duration(500*ms), d.duration(2*time.Second), d.duration(65*time.Second)), Of: pick(d, "a", "b")}
+	s.Reboot.Down = pick(d, ms, d.duration(time.Second), d.duration(10*time.Second))
 	s.Config.KeepAlive = rebootKeepAlive
 }
 
-// box draws odd and hostile peers. It is drawn last: everything else of a scenario is as it was without.
-func (d *lots) box() Box {
+// box draws a Box. It is drawn after the link and the flows, so that it does not change them.
+func (d *generator) box() Box {
 	var b Box
 	whose := func() string { return pick(d, "", "a", "b") }
 	switch d.IntN(16) {
 	case 0:
-		b.Strip, b.StripOf, b.StripAt = pick(d, 1, 1, d.probability(1)), whose(), sometimes(d, 2, d.upTo(time.Second))
+		b.Strip, b.StripOf, b.StripAt = pick(d, 1, 1, d.probability(1)), whose(), sometimes(d, 2, d.duration(time.Second))
 	case 1:
 		b.ShrinkOf = whose()
 		for range 1 + d.IntN(3) {
-			from := d.upTo(2 * time.Second)
-			b.Shrinks = append(b.Shrinks, Shrink{from, from + pick(d, d.upTo(300*ms), d.upTo(5*time.Second)), uint16(pick(d, 0, 1, d.IntN(20), d.IntN(200), d.IntN(5000)))})
+			from := d.duration(2 * time.Second)
+			b.Shrinks = append(b.Shrinks, Shrink{from, from + pick(d, d.duration(300*ms), d.duration(5*time.Second)), uint16(pick(d, 0, 1, d.IntN(20), d.IntN(200), d.IntN(5000)))})
 		}
 	case 2:
 		b.SACK, b.SACKOf = pick(d, 1, d.probability(1), d.probability(0.1)), whose()
@@ -108,16 +110,18 @@ func (d *lots) box() Box {
 	return b
 }
 
-// lots draws.
-type lots struct{ *rand.Rand }
+// generator draws random values.
+type generator struct{ *rand.Rand }
 
-func (d *lots) one(of int) bool { return d.IntN(of) == 0 }
-func (d *lots) upTo(t time.Duration) time.Duration {
+func (d *generator) one(of int) bool { return d.IntN(of) == 0 }
+func (d *generator) duration(t time.Duration) time.Duration {
 	return time.Duration(d.Int64N(int64(t/ms))+1) * ms
 }
-func (d *lots) probability(largest float64) float64 { return float64(1+d.IntN(1000)) / 1000 * largest }
-func pick[T any](d *lots, from ...T) T              { return from[d.IntN(len(from))] }
-func sometimes[T any](d *lots, of int, value T) (v T) {
+func (d *generator) probability(largest float64) float64 {
+	return float64(1+d.IntN(1000)) / 1000 * largest
+}
+func pick[T any](d *generator, from ...T) T { return from[d.IntN(len(from))] }
+func sometimes[T any](d *generator, of int, value T) (v T) {
 	if d.one(of) {
 		return value
 	}
@@ -127,13 +131,14 @@ func sometimes[T any](d *lots, of int, value T) (v T) {
 const ms = time.Millisecond
 
 const (
-	// patience is for how long connections go on trying.
-	patience = 2 * time.Hour
-	// maxScenario is how long a scenario may take, in its own time.
+	// retryLimit is the time for which connections retransmit.
+	retryLimit = 2 * time.Hour
+	// maxScenario is the maximum duration of a scenario in virtual time.
 	maxScenario = 6 * time.Hour
 )
 
-func (d *lots) config() conn.Config {
+// config draws a configuration.
+func (d *generator) config() conn.Config {
 	cfg := conn.Config{
 		Timestamps:  sometimes(d, 4, conn.Disabled),
 		SACK:        sometimes(d, 4, conn.Disabled),
@@ -141,9 +146,9 @@ func (d *lots) config() conn.Config {
 		Pacing:      sometimes(d, 6, conn.Disabled),
 		Nagle:       sometimes(d, 2, conn.Nagle),
 		ECN:         pick(d, conn.ECNPassive, conn.ECNActive, conn.ECNDisabled),
-		DelayedACK:  sometimes(d, 6, d.upTo(200*ms)),
-		// Every one is to come to its end, however many are lost in a row.
-		R2: patience, SYNTimeout: patience,
+		DelayedACK:  sometimes(d, 6, d.duration(200*ms)),
+		// Long enough for every connection to complete, whatever number of packets is lost in a row.
+		R2: retryLimit, SYNTimeout: retryLimit,
 	}
 	if d.one(4) {
 		cfg.ReceiveBuffer, cfg.SendBuffer = 2048<<d.IntN(8), 2048<<d.IntN(8)
@@ -151,18 +156,19 @@ func (d *lots) config() conn.Config {
 	return cfg
 }
 
-func (d *lots) link() Link {
+// link draws a link.
+func (d *generator) link() Link {
 	l := Link{
-		Delay:       pick(d, ms/100, ms/20, d.upTo(20*ms), d.upTo(20*ms), d.upTo(150*ms)),
+		Delay:       pick(d, ms/100, ms/20, d.duration(20*ms), d.duration(20*ms), d.duration(150*ms)),
 		Superframes: pick(d, 1, 16000, 65000),
 		Cut:         d.one(2),
 		Loss:        pick(d, 0, 0, d.probability(0.01), d.probability(0.05), d.probability(0.2)),
 		ACKLoss:     sometimes(d, 8, d.probability(0.3)),
-		ACKThinning: sometimes(d, 10, d.upTo(20*ms)),
+		ACKThinning: sometimes(d, 10, d.duration(20*ms)),
 		Duplication: sometimes(d, 5, d.probability(0.1)),
 		Corruption:  sometimes(d, 8, d.probability(0.02)),
 		Marking:     sometimes(d, 8, d.probability(0.1)),
-		Jitter:      sometimes(d, 5, d.upTo(20*ms)),
+		Jitter:      sometimes(d, 5, d.duration(20*ms)),
 	}
 	if d.one(6) {
 		l.Burst = Burst{Begin: d.probability(0.02), End: 0.05 + d.probability(0.5), Loss: 0.3 + d.probability(0.6)}
@@ -177,47 +183,49 @@ func (d *lots) link() Link {
 		l.Cut = true
 	}
 	if d.one(10) {
-		l.Changes = []Change{{At: d.upTo(3 * time.Second), Delay: d.upTo(200 * ms)}}
+		l.Changes = []Change{{At: d.duration(3 * time.Second), Delay: d.duration(200 * ms)}}
 		if d.one(2) {
-			l.Changes = append(l.Changes, Change{At: l.Changes[0].At + d.upTo(3*time.Second), Delay: l.Delay})
+			l.Changes = append(l.Changes, Change{At: l.Changes[0].At + d.duration(3*time.Second), Delay: l.Delay})
 		}
 	}
 	if d.one(10) {
-		from := d.upTo(2 * time.Second)
-		l.Outages = []Outage{{from, from + pick(d, d.upTo(time.Second), d.upTo(20*time.Second))}}
+		from := d.duration(2 * time.Second)
+		l.Outages = []Outage{{from, from + pick(d, d.duration(time.Second), d.duration(20*time.Second))}}
 	}
 	return l
 }
 
-func (d *lots) flow(of int) Flow {
+// flow draws one of several flows.
+func (d *generator) flow(of int) Flow {
 	f := Flow{Controller: pick(d, conn.CUBIC, conn.CUBIC, conn.Reno, conn.BBR)}
 	f.Up, f.Down = d.side(of), d.side(of)
 	if d.one(6) {
 		f.Up.Turns, f.Down.Turns = true, true
 		n := 1 + d.IntN(30)
-		f.Up.Piece, f.Down.Piece = 1+d.IntN(5000), 1+d.IntN(5000)
-		f.Up.Octets, f.Down.Octets = n*f.Up.Piece, n*f.Down.Piece
+		f.Up.WriteSize, f.Down.WriteSize = 1+d.IntN(5000), 1+d.IntN(5000)
+		f.Up.Bytes, f.Down.Bytes = n*f.Up.WriteSize, n*f.Down.WriteSize
 	}
 	return f
 }
 
-func (d *lots) side(of int) Side {
-	s := Side{Octets: pick(d, 0, d.IntN(3000), d.IntN(200_000), d.IntN(600_000)) / of}
+// side draws the application of one end of several flows.
+func (d *generator) side(of int) Side {
+	s := Side{Bytes: pick(d, 0, d.IntN(3000), d.IntN(200_000), d.IntN(600_000)) / of}
 	if d.one(4) {
-		s.Piece = 1 + d.IntN(20_000)
-		s.Pause = d.upTo(300 * ms)
-		s.Octets = min(s.Octets, 40*s.Piece)
+		s.WriteSize = 1 + d.IntN(20_000)
+		s.WriteInterval = d.duration(300 * ms)
+		s.Bytes = min(s.Bytes, 40*s.WriteSize)
 	}
 	switch d.IntN(8) {
 	case 0:
-		s.Rest = d.upTo(5 * time.Second)
+		s.ReadDelay = d.duration(5 * time.Second)
 	case 1:
-		s.Every, s.Sip = d.upTo(100*ms), 500+d.IntN(20_000)
+		s.ReadInterval, s.ReadSize = d.duration(100*ms), 500+d.IntN(20_000)
 	}
 	return s
 }
 
-// String is the scenario in one line; what is not said is as its zero value.
+// String returns the scenario in one line, without fields that are zero.
 func (s Scenario) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d:", s.Seed)
@@ -278,15 +286,15 @@ func (s Scenario) String() string {
 			name string
 			Side
 		}{{"up", f.Up}, {"down", f.Down}} {
-			fmt.Fprintf(&b, " %s %d", side.name, side.Octets)
-			add("in pieces of", side.Piece)
-			add("every", side.Pause)
+			fmt.Fprintf(&b, " %s %d", side.name, side.Bytes)
+			add("in pieces of", side.WriteSize)
+			add("every", side.WriteInterval)
 			if side.Turns {
 				add("in", "turns")
 			}
-			add("reads after", side.Rest)
-			add("reads every", side.Every)
-			add("up to", side.Sip)
+			add("reads after", side.ReadDelay)
+			add("reads every", side.ReadInterval)
+			add("up to", side.ReadSize)
 		}
 	}
 	return b.String()

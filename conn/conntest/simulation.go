@@ -9,8 +9,8 @@ import (
 	"minitcp/conn"
 )
 
-// Run plays the scenario to its end, and returns the first broken rule. Trace, if not nil, is told of every segment, with
-// the number of its flow.
+// Run runs the scenario to its end and returns the first broken rule. If trace is not nil, it is called for every
+// segment with the number of its flow.
 func (s Scenario) Run(trace func(flow int, v *Event)) error {
 	var g Group
 	for i := range s.Flows {
@@ -26,22 +26,22 @@ func (s Scenario) Run(trace func(flow int, v *Event)) error {
 		return err
 	}
 	for i, p := range g {
-		if err := p.played(); err != nil {
+		if err := p.result(); err != nil {
 			return fmt.Errorf("flow %d: at %v: %w", i, time.Duration(p.Now), err)
 		}
 	}
 	return nil
 }
 
-// played returns the first rule that the pair has broken by its end.
-func (p *Pair) played() error {
+// result returns the first rule that the pair has broken, including those that are checked at the end.
+func (p *Pair) result() error {
 	if err := cmp.Or(p.err, p.rebooting.check(), p.Finished()); err != nil {
 		return err
 	}
-	return cmp.Or(p.A.needless(&p.Link), p.B.needless(&p.Link), p.A.idleTimeouts(p), p.B.idleTimeouts(p))
+	return cmp.Or(p.A.checkRepeats(&p.Link), p.B.checkRepeats(&p.Link), p.A.checkTimeouts(p), p.B.checkTimeouts(p))
 }
 
-// pair returns the ends of a flow and the link between them.
+// pair returns the pair of ends of flow i.
 func (s *Scenario) pair(i int) *Pair {
 	f, cfg, link := s.Flows[i], s.Config, s.Link
 	cfg.CongestionControl = f.Controller
@@ -51,8 +51,8 @@ func (s *Scenario) pair(i int) *Pair {
 		first.R2 = rebootR2
 	}
 	p := NewPair(s.Seed+uint64(i)<<32, first, link)
-	s.furnish(p.A, f.Up, f.Down, s.Seed)
-	s.furnish(p.B, f.Down, f.Up, s.Seed+1)
+	s.setUp(p.A, f.Up, f.Down, s.Seed)
+	s.setUp(p.B, f.Down, f.Up, s.Seed+1)
 	if s.Reboot.Of == "" {
 		return p
 	}
@@ -62,24 +62,24 @@ func (s *Scenario) pair(i int) *Pair {
 		n.Open.TSOffset = p.rng.Uint32()
 		n.Listening = old.Listening
 		if old == p.A {
-			s.furnish(n, f.Up, f.Down, s.Seed+2)
+			s.setUp(n, f.Up, f.Down, s.Seed+2)
 		} else {
-			s.furnish(n, f.Down, f.Up, s.Seed+3)
+			s.setUp(n, f.Down, f.Up, s.Seed+3)
 		}
 		return n
 	}}
 	return p
 }
 
-// furnish gives an end its place in the network, its application and its data.
-func (s *Scenario) furnish(e *End, side, theirs Side, seed uint64) {
+// setUp sets the MTU, the application and the data of an end.
+func (s *Scenario) setUp(e *End, side, theirs Side, seed uint64) {
 	e.Open.MTU, e.Open.IPHeader = s.MTU, s.Header
 	e.Monitor = Monitor{MTU: s.MTU, IPHeader: s.Header}
-	e.ToSend = fill(seed, side.Octets)
-	e.App = (&application{Side: side, theirs: theirs, dials: !e.Listening}).run
+	e.ToSend = fill(seed, side.Bytes)
+	e.App = (&application{Side: side, peer: theirs, dials: !e.Listening}).run
 }
 
-// fill returns n octets that are not like each other.
+// fill returns n random bytes.
 func fill(seed uint64, n int) []byte {
 	r := rand.New(rand.NewPCG(seed, 2))
 	b := make([]byte, n)
