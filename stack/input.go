@@ -59,7 +59,7 @@ func (q *queue) input(now conn.Time, frame []byte) {
 
 // forwards reports whether packets to dst may be forwarded.
 func (s *Stack) forwards(dst netip.Addr) bool {
-	return s.forwarder.Load().takes(dst) || s.udpForwarder.Load().takes(dst)
+	return s.forwarder.Load().takes(dst) || s.udpForwarder.Load().takes(dst) || s.pingForwarder.Load().takes(dst)
 }
 
 // hopLimitExceeded answers a packet to a forwarded address whose TTL or hop limit ends here, as a router does, and reports

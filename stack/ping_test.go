@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -182,6 +183,71 @@ func TestPingErrors(t *testing.T) {
 		} {
 			t.Log(k.name)
 			wantOpError(t, k.call(), k.op, k.want)
+		}
+	})
+}
+
+// Echo requests to forwarded addresses are answered as the application decides.
+func TestForwardPing(t *testing.T) {
+	families(t, func(t *testing.T, a, b netip.Addr) {
+		p := newPair(t, Config{})
+		to := remoteEnds(a)[0].Addr()
+		c, err := p.a.DialPing(netip.Addr{}, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		requests := make(chan *EchoRequest, 10)
+		f, err := p.b.ForwardPing(nil, func(r *EchoRequest) { requests <- r })
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := bytes.Repeat([]byte("data"), 1000)
+		c.Write(echoRequest(t, a, 7, data))
+		r := <-requests
+		if r.Source() != a || r.Destination() != to {
+			t.Errorf("from %v to %v", r.Source(), r.Destination())
+		}
+		sent := echoRequest(t, a, 7, data)
+		if got := r.Message(); !bytes.Equal(got[6:], sent[6:]) || got[0] != sent[0] || got[1] != 0 {
+			t.Errorf("a message of %d bytes, % x; want %d, % x", len(got), got[:8], len(sent), sent[:8])
+		}
+		r.Reply()
+		buffer := make([]byte, 5000)
+		n, err := c.Read(buffer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantReply(t, a, buffer[:n], 7, data)
+		c.Write(echoRequest(t, a, 8, nil))
+		if err := (<-requests).Unreachable(NetUnreachable); err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Read(buffer)
+		wantOpError(t, err, "read", syscall.ENETUNREACH)
+		if err := r.Unreachable(99); !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("an unknown reason: %v", err)
+		}
+		for name, call := range map[string]func() error{
+			"no handler":   func() error { _, err := p.b.ForwardPing(nil, nil); return err },
+			"a bad prefix": func() error { _, err := p.b.ForwardPing([]netip.Prefix{{}}, func(*EchoRequest) {}); return err },
+		} {
+			if err := call(); !errors.Is(err, syscall.EINVAL) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if _, err := p.b.ForwardPing(nil, func(*EchoRequest) {}); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("a second forwarder: %v", err)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := f.Close(); !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("a second Close: %v", err)
+		}
+		c.Write(echoRequest(t, a, 9, nil))
+		synctest.Wait()
+		if len(requests) != 0 {
+			t.Error("a request after Close")
 		}
 	})
 }

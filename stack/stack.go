@@ -23,24 +23,25 @@ type Stack struct {
 	addresses  atomic.Pointer[ownAddresses]
 	changing   sync.Mutex // of addresses and the MTU
 
-	link         *Link     // of a Pusher; nil for other devices
-	queues       []queueIO // the device's queues, and behind them loop
-	loop         loop
-	wheels       []*wheel // one for each
-	table        *table
-	abandoned    abandoned
-	near         []netip.Prefix // addresses of peers that are near
-	outOfOrder   outOfOrderList // connections that hold early data
-	timeWaits    timeWaits
-	dials        atomic.Uint32 // so far, to spread them over the queues
-	listeners    listeners
-	udp          udpPorts
-	pings        pingSockets
-	forwarder    atomic.Pointer[Forwarder]
-	udpForwarder atomic.Pointer[UDPForwarder]
-	resolver     *net.Resolver // nil without Config.Nameservers
-	fragments    fragments
-	ports        *ports
+	link          *Link     // of a Pusher; nil for other devices
+	queues        []queueIO // the device's queues, and behind them loop
+	loop          loop
+	wheels        []*wheel // one for each
+	table         *table
+	abandoned     abandoned
+	near          []netip.Prefix // addresses of peers that are near
+	outOfOrder    outOfOrderList // connections that hold early data
+	timeWaits     timeWaits
+	dials         atomic.Uint32 // so far, to spread them over the queues
+	listeners     listeners
+	udp           udpPorts
+	pings         pingSockets
+	forwarder     atomic.Pointer[Forwarder]
+	udpForwarder  atomic.Pointer[UDPForwarder]
+	pingForwarder atomic.Pointer[PingForwarder]
+	resolver      *net.Resolver // nil without Config.Nameservers
+	fragments     fragments
+	ports         *ports
 
 	totals     totals
 	icmpLimit  *rateLimit

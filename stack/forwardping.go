@@ -1,0 +1,116 @@
+package stack
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"minitcp/conn/wire"
+)
+
+// PingForwarder takes echo requests to addresses that are not the stack's. See [Stack.ForwardPing].
+type PingForwarder struct {
+	stack    *Stack
+	prefixes []netip.Prefix
+	handle   func(*EchoRequest)
+}
+
+// EchoRequest is an ICMP or ICMPv6 echo request to a forwarded address.
+type EchoRequest struct {
+	stack               *Stack
+	source, destination netip.Addr
+	message             wire.ICMP
+	queue               uint8
+}
+
+// ForwardPing makes the stack take ICMP and ICMPv6 echo requests to the addresses of prefixes, or to all addresses if there are
+// none. It calls handle for each, on the goroutine that reads the device, which must not block. Without a PingForwarder such
+// requests are not answered. Requests to the stack's own addresses are answered by the stack.
+//
+// A stack has one PingForwarder at a time. The error is one for which errors.Is finds syscall.EADDRINUSE, or syscall.EINVAL, or
+// what [Stack.Err] returns.
+func (s *Stack) ForwardPing(prefixes []netip.Prefix, handle func(*EchoRequest)) (*PingForwarder, error) {
+	if handle == nil {
+		return nil, fmt.Errorf("stack: ForwardPing: handle is nil: %w", syscall.EINVAL)
+	}
+	if err := checkForwardPrefixes(prefixes); err != nil {
+		return nil, fmt.Errorf("stack: ForwardPing: %w", err)
+	}
+	if err := s.refusal(); err != nil {
+		return nil, err
+	}
+	f := &PingForwarder{stack: s, prefixes: prefixes, handle: handle}
+	if !s.pingForwarder.CompareAndSwap(nil, f) {
+		return nil, fmt.Errorf("stack: there is a ping forwarder already: %w", syscall.EADDRINUSE)
+	}
+	return f, nil
+}
+
+// Close stops forwarding.
+func (f *PingForwarder) Close() error {
+	if !f.stack.pingForwarder.CompareAndSwap(f, nil) {
+		return fmt.Errorf("stack: the ping forwarder is closed: %w", syscall.EINVAL)
+	}
+	return nil
+}
+
+// takes reports whether echo requests to dst are forwarded. It may be called with nil.
+func (f *PingForwarder) takes(dst netip.Addr) bool { return f != nil && covers(f.prefixes, dst) }
+
+// forwardEcho makes a request of the echo request at hand.
+func (q *queue) forwardEcho() {
+	s := q.stack
+	f := s.pingForwarder.Load()
+	if !f.takes(q.ip.Dst) {
+		s.totals.count(countICMPIgnored)
+		return
+	}
+	r := &EchoRequest{stack: s, source: q.ip.Src, destination: q.ip.Dst, message: q.icmp, queue: q.number}
+	r.message.Body = bytes.Clone(q.icmp.Body)
+	f.handle(r)
+}
+
+// Source returns the address that the request came from.
+func (r *EchoRequest) Source() netip.Addr { return r.source }
+
+// Destination returns the address that the request is for.
+func (r *EchoRequest) Destination() netip.Addr { return r.destination }
+
+// Message returns the request from its ICMP header on, as a ping socket sends it. See [PingConn].
+func (r *EchoRequest) Message() []byte {
+	b := make([]byte, icmpHeaderLen+len(r.message.Body))
+	return b[:wire.PutICMP(b, r.header(r.source, r.destination), &r.message)]
+}
+
+// Reply answers the request as its destination.
+func (r *EchoRequest) Reply() {
+	m := r.message
+	m.Type, m.Code = wire.ICMPv6EchoReply, 0
+	if r.source.Is4() {
+		m.Type = wire.ICMPv4EchoReply
+	}
+	w := r.stack.borrowWriter()
+	defer r.stack.returnWriter(w)
+	r.stack.sendICMP(r.stack.clock.now(), w, r.queue, r.destination, r.source, &m)
+}
+
+// Unreachable answers the request with an ICMP error of the reason. The error is syscall.EINVAL for an unknown reason.
+func (r *EchoRequest) Unreachable(reason Unreachable) error {
+	if int(reason) >= len(unreachableCodes) {
+		return fmt.Errorf("stack: %v is not a reason: %w", reason, syscall.EINVAL)
+	}
+	w := r.stack.borrowWriter()
+	defer r.stack.returnWriter(w)
+	r.stack.sendUnreachable(r.stack.clock.now(), w, r.queue, reason, r.header(r.source, r.destination), r.Message()[:icmpHeaderLen])
+	return nil
+}
+
+// header returns the IP header of an ICMP message of the request's family.
+func (r *EchoRequest) header(from, to netip.Addr) *wire.IP {
+	ip := &wire.IP{Src: from, Dst: to, Protocol: wire.ProtocolICMPv6}
+	if from.Is4() {
+		ip.Protocol = wire.ProtocolICMP
+	}
+	return ip
+}
