@@ -117,7 +117,9 @@ func besideHoarders(t *testing.T, h hoarding) (o outcome) {
 }
 
 // However many connections hold early data that never gets in order, and however it is spread, a transfer beside them has
-// the window and the rate it has without them, and keeps its own early data.
+// the window and the rate it has without them, and keeps its own early data. The window in the end depends on how the
+// application's reads fall between the batches of one instant, and is 0.9 to 2.2 MB with or without hoarders. Scarce memory
+// would hold it at 64 KiB.
 func TestHonestBesideHoarders(t *testing.T) {
 	within(t, func(t *testing.T) {
 		alone := besideHoarders(t, hoarding{})
@@ -126,7 +128,7 @@ func TestHonestBesideHoarders(t *testing.T) {
 			{700, 60, 2 * buffer.PageSize, 1400},
 			{10_000, 5, buffer.PageSize, 1100},
 		} {
-			if o := besideHoarders(t, h); o.window < 1<<20 || o.took > alone.took+alone.took/10 || o.repeated > alone.repeated {
+			if o := besideHoarders(t, h); o.window < 512<<10 || o.took > alone.took+alone.took/10 || o.repeated > alone.repeated {
 				t.Errorf("beside %v: %+v, alone %+v", h, o, alone)
 			}
 		}
