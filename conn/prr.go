@@ -25,6 +25,13 @@ func (p *prr) arrived(c *Conn, a *arrival) {
 	var more int64
 	if pipe > p.threshold {
 		more = (p.delivered*p.threshold+p.flight-1)/p.flight - p.out
+		if !c.active.recovery.reducing {
+			// Deviation: RFC 9937 6.2 counts bytes, and a share of less than a segment waits. It leaves early as a whole
+			// segment here, as on Linux, which counts segments: few ACKs arrive in an episode that begins with few segments in
+			// flight. The excess is part of out, so that later ACKs make up for it. A reduction for a mark has nothing to repair,
+			// and counts bytes.
+			more = (max(0, more) + full - 1) / full * full
+		}
 	} else {
 		more = p.delivered - p.out
 		if a.advanced && !a.lost {

@@ -25,21 +25,21 @@ func TestProportionalRateReduction(t *testing.T) {
 		want      []int64
 		pipe      int64 // in the end
 	}{
-		// Half of what has arrived may be out, in whole segments and at least one, until the sixteenth leaves ten on their way.
+		// Half of what has arrived may be out, rounded up to whole segments, until the seventeenth leaves ten on their way.
 		{"one loss", 10, append([]hears{{arrived: 1, lost: 1}}, times(21, one)...),
-			[]int64{1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 1, 1, 1, 1, 1}, 10},
-		// Seven tenths of what has arrived.
+			[]int64{1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0, 1, 1, 1, 1, 1}, 10},
+		// Seven tenths of what has arrived, rounded up: 1, 2, 3, 3, 4, 5, 5, 6, 7, 7.
 		{"to seven tenths", 14, append([]hears{{arrived: 1, lost: 1}}, times(9, one)...),
-			[]int64{1, 0, 1, 0, 1, 1, 0, 1, 1, 1}, 16},
+			[]int64{1, 1, 1, 0, 1, 1, 0, 1, 1, 0}, 16},
 		// Fewer than ten are on their way at once: one for one, and two where nothing more is lost, until ten are.
 		{"fifteen lost", 10, slices.Concat([]hears{{arrived: 1, lost: 15}}, times(4, one), times(8, next)),
 			[]int64{1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 1, 1, 1}, 10},
 		// What is found lost with an ACK makes it no safe one.
 		{"more lost later", 10, []hears{{arrived: 1, lost: 15}, one, one, {arrived: 1, lost: 1, moves: true}, next},
 			[]int64{1, 1, 1, 1, 2}, 5},
-		// An ACK for many at once counts for all of them.
+		// An ACK for many at once counts for all of them: of nine that have arrived, half is five; of eleven, six.
 		{"ACKs that were lost", 10, []hears{{arrived: 1, lost: 1}, {arrived: 8}, one, one},
-			[]int64{1, 3, 1, 0}, 13},
+			[]int64{1, 4, 0, 1}, 14},
 		// The retransmission that begins it leaves, whatever has arrived.
 		{"nothing has arrived", 10, []hears{{lost: 1}, one, one}, []int64{1, 0, 0}, 18},
 		// All but one lost.
