@@ -30,8 +30,8 @@ func TestControlAllocatesNothing(t *testing.T) {
 			}
 			o.sleep(4 * ms)
 			o.c.Advance(o.now)
-			if c := o.c; c.active.sent.flying > 0 && o.now.Sub(c.active.sent.first().at) >= 40*ms {
-				acked += uint32(c.active.sent.first().size())
+			if c := o.c; c.active.sent.InFlight() > 0 && o.now.Sub(c.active.sent.First().SentAt()) >= 40*ms {
+				acked += uint32(c.active.sent.First().Size())
 				s.TCP.Ack = acked
 				c.Receive(o.now, &s)
 			}

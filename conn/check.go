@@ -11,7 +11,7 @@ func (c *Conn) Check() error {
 	if c.active == nil {
 		checks = append(checks, c.checkIdle)
 	} else {
-		checks = append(checks, c.active.sent.check, c.checkController, c.checkECN, c.checkTimers)
+		checks = append(checks, c.active.sent.Check, c.checkController, c.checkECN, c.checkTimers)
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn/buffer"
 	"minitcp/conn/cc"
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -64,10 +65,9 @@ type Conn struct {
 // active is the part of a connection's state that describes data in flight, unsent, unread or out of order, and the
 // window's growth.
 type active struct {
-	sent        sentQueue
+	sent        scoreboard.Queue
 	timing      timing
 	rack        rack
-	rate        deliveryRate
 	pacer       pacer
 	rounds      rounds
 	tailProbe   tailProbe
@@ -247,7 +247,7 @@ func (c *Conn) stopTimers() {
 	c.keepAliveTimer = Never
 	if c.active != nil {
 		c.active.timer = noTimers
-		c.active.sent = sentQueue{}
+		c.active.sent.Clear()
 	}
 }
 

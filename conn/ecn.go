@@ -103,6 +103,6 @@ func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
 		return // at once
 	}
 	r.reducing = true
-	r.prr = prr{flight: max(1, c.pipe()+a.bytes), threshold: c.active.cc.Window()}
+	r.prr = prr{flight: max(1, c.pipe()+a.Bytes), threshold: c.active.cc.Window()}
 	r.prr.arrived(c, a)
 }

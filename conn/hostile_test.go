@@ -197,7 +197,7 @@ func (h *hostile) run(limit time.Duration) time.Duration {
 			h.check()
 		}
 		w, una := h.c.active.cc.Window(), int64(h.c.snd.una)-1
-		if bound := cc.InitialWindow(1000) + max(una, h.c.delivery.bytes); w > bound {
+		if bound := cc.InitialWindow(1000) + max(una, h.c.active.sent.Delivered()); w > bound {
 			h.t.Fatalf("the window is %d after %d octets: more than %d", w, una, bound)
 		}
 		if una > 0 {

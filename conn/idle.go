@@ -36,6 +36,7 @@ func (c *Conn) resume() {
 		return
 	}
 	c.active = &active{timer: noTimers}
+	c.active.sent.SetDelivered(max(0, int64(min(c.snd.una, c.snd.buf.End()))-1))
 	c.active.recovery.marked = c.snd.una
 	c.active.cc = c.newController(c.restart.window)
 	c.active.cc.Resume(c.restart.threshold)

@@ -143,7 +143,6 @@ func (c *Conn) Info(now Time) Info {
 		ReceiveScale:        c.rcv.scale,
 		ConsecutiveTimeouts: int(c.timeouts),
 		KeepAliveProbes:     int(c.keepAliveProbes),
-		Delivered:           c.delivery.bytes,
 		DeliveryRate:        int64(c.delivery.rate),
 		DeliveryLimited:     c.delivery.limited,
 		Counts:              c.stats,
@@ -152,6 +151,7 @@ func (c *Conn) Info(now Time) Info {
 		c.infoActive(&i)
 	} else {
 		i.CongestionWindow, i.SlowStartThreshold = c.restart.window, c.restart.threshold
+		i.Delivered = i.Acknowledged
 	}
 	if i.SlowStartThreshold >= cc.NoThreshold {
 		i.SlowStartThreshold = math.MaxInt64
@@ -169,6 +169,7 @@ func (c *Conn) Info(now Time) Info {
 // infoActive adds the fields of i that describe what active does.
 func (c *Conn) infoActive(i *Info) {
 	i.CAState = c.caState()
+	i.Delivered = c.active.sent.Delivered()
 	i.ReadPerRoundTrip = c.active.tuning.read
 	c.countSegments(i)
 	if c.active.cc == nil {
@@ -182,8 +183,8 @@ func (c *Conn) infoActive(i *Info) {
 func (c *Conn) countSegments(i *Info) {
 	size := int64(max(1, i.MSS))
 	count := func(octets int64) int { return int((octets + size - 1) / size) }
-	i.Unacked, i.SACKed, i.Lost = count(i.InFlight), count(c.active.sent.sacked), count(c.active.sent.lost)
-	i.Resending = count(c.active.sent.resending)
+	i.Unacked, i.SACKed, i.Lost = count(i.InFlight), count(c.active.sent.SACKed()), count(c.active.sent.Lost())
+	i.Resending = count(c.active.sent.Retransmitted())
 }
 
 func (c *Conn) caState() CAState {
@@ -194,7 +195,7 @@ func (c *Conn) caState() CAState {
 		return CARecovery
 	case r.reducing:
 		return CACWR
-	case c.active.sent.sacked > 0 || r.duplicates > 0:
+	case c.active.sent.SACKed() > 0 || r.duplicates > 0:
 		return CADisorder
 	}
 	return CAOpen

@@ -14,7 +14,7 @@ func (c *Conn) persistTimeout(now Time) {
 	if c.snd.una == c.snd.end() {
 		return
 	}
-	c.active.sent.forget()
+	c.active.sent.Clear()
 	c.leaveRecovery()
 	c.snd.nxt = c.snd.una
 	if c.snd.windowClosed() {

@@ -12,7 +12,7 @@ type prr struct {
 
 // arrived is called for every ACK of the episode.
 func (p *prr) arrived(c *Conn, a *arrival) {
-	delivered := a.bytes
+	delivered := a.Bytes
 	full := int64(c.fullSize())
 	if !c.sack && !a.advanced {
 		delivered = full // a duplicate ACK

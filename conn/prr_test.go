@@ -3,6 +3,8 @@ package conn
 import (
 	"slices"
 	"testing"
+
+	"minitcp/conn/scoreboard"
 )
 
 // hears is an ACK of an episode, in segments: so many have arrived, so many are found lost; a moving one moves SND.UNA.
@@ -49,18 +51,19 @@ func TestProportionalRateReduction(t *testing.T) {
 			o := sackOne(t, Disabled)
 			p := prr{flight: 20_000, threshold: 1000 * c.threshold}
 			var got []int64
-			flying := &o.c.active.sent.flying
-			*flying = 20_000
+			o.c.active.sent.Push(1, 100_001, scoreboard.Sent{})
+			setPipe := func(n int64) { o.c.active.recovery.leftNetwork = 100_000 - n }
+			setPipe(20_000)
 			for _, h := range c.acks {
-				*flying -= 1000 * (h.arrived + h.lost)
-				p.arrived(o.c, &arrival{bytes: 1000 * h.arrived, advanced: h.moves, lost: h.lost > 0})
-				n := max(0, p.cwnd-*flying) / 1000
+				setPipe(o.c.pipe() - 1000*(h.arrived+h.lost))
+				p.arrived(o.c, &arrival{Delivered: scoreboard.Delivered{Bytes: 1000 * h.arrived}, advanced: h.moves, lost: h.lost > 0})
+				n := max(0, p.cwnd-o.c.pipe()) / 1000
 				got = append(got, n)
-				*flying += 1000 * n
+				setPipe(o.c.pipe() + 1000*n)
 				p.out += 1000 * n
 			}
-			if !slices.Equal(got, c.want) || *flying != 1000*c.pipe {
-				t.Errorf("sent %d, %d octets are on their way; want %d, %d segments", got, *flying, c.want, c.pipe)
+			if !slices.Equal(got, c.want) || o.c.pipe() != 1000*c.pipe {
+				t.Errorf("sent %d, %d octets are on their way; want %d, %d segments", got, o.c.pipe(), c.want, c.pipe)
 			}
 		})
 	}

@@ -3,16 +3,17 @@ package conn
 import (
 	"time"
 
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 )
 
 // rack answers: what has been lost? What was sent before something that has arrived, and by longer than the path may
 // have changed their order (RFC 8985 6).
 type rack struct {
-	newest     transmission  // the last of what has arrived, in place of RACK.xmit_ts and RACK.end_seq
-	rtt        time.Duration // its round trip
-	highest    seq.Offset    // end of the highest octet that has arrived: RACK.fack
-	dsackRound seq.Offset    // a D-SACK counts once per round trip, which ends when this is acknowledged; 0: none has
+	newest     scoreboard.Transmission // the last of what has arrived, in place of RACK.xmit_ts and RACK.end_seq
+	rtt        time.Duration           // its round trip
+	highest    seq.Offset              // end of the highest octet that has arrived: RACK.fack
+	dsackRound seq.Offset              // a D-SACK counts once per round trip, which ends when this is acknowledged; 0: none has
 }
 
 // reordering is what is known of the path's changes of order.
@@ -31,17 +32,17 @@ const (
 
 // updateRACK takes what an ACK says (RFC 8985 6.2, steps 1 to 3).
 func (c *Conn) updateRACK(a *arrival) {
-	if a.bytes == 0 {
+	if a.Bytes == 0 {
 		return
 	}
 	r := &c.active.rack
-	if t := a.newest.transmission(); t.serial != 0 && (r.newest.serial == 0 || t.after(r.newest)) {
-		r.newest, r.rtt = t, a.now.Sub(a.newest.at)
+	if t := a.Newest.Transmission(); t.After(r.newest) {
+		r.newest, r.rtt = t, a.Now.Sub(a.Newest.SentAt())
 	}
-	if a.lowest < r.highest {
+	if a.LowestOriginal != 0 && a.LowestOriginal < r.highest {
 		c.reordering.reordered = true
 	}
-	r.highest = max(r.highest, a.highest)
+	r.highest = max(r.highest, a.Highest)
 }
 
 // widenReorderWindow takes a D-SACK: something was sent again for nothing, so the window was too short (step 4).
@@ -66,7 +67,7 @@ func (r *reordering) episodeOver() {
 // reorderWindow is how much later than expected something may arrive: RACK.reo_wnd.
 func (c *Conn) reorderWindow() time.Duration {
 	r := &c.reordering
-	if !r.reordered && (c.active.recovery.phase != noRecovery || c.active.sent.sacked > (duplicateThreshold-1)*int64(c.fullSize())) {
+	if !r.reordered && (c.active.recovery.phase != noRecovery || c.active.sent.SACKed() > (duplicateThreshold-1)*int64(c.fullSize())) {
 		// Three segments after it have arrived, the last of them perhaps a short one (RFC 8985 6.2, step 4; RFC 6675 4).
 		return 0
 	}
@@ -77,17 +78,17 @@ func (c *Conn) reorderWindow() time.Duration {
 func (c *Conn) detectLoss(now Time) (found bool) {
 	c.active.timer.reorder = Never
 	q := &c.active.sent
-	if q.sacked == 0 && c.active.recovery.phase == noRecovery || c.active.rack.newest.serial == 0 {
+	if q.SACKed() == 0 && c.active.recovery.phase == noRecovery || c.active.rack.newest.IsZero() {
 		return false // all that has arrived came in order
 	}
 	patience := c.active.rack.rtt + c.reorderWindow()
-	q.overtake(c.active.rack.newest)
-	for q.overtaken != nil && q.oldest.at.Add(patience) <= now {
-		c.lose(now, q.oldest)
+	q.Overtake(c.active.rack.newest)
+	for q.Overtaken() != nil && q.Oldest().SentAt().Add(patience) <= now {
+		c.lose(now, q.Oldest())
 		found = true
 	}
-	if q.overtaken != nil {
-		c.active.timer.reorder = q.overtaken.at.Add(patience)
+	if r := q.Overtaken(); r != nil {
+		c.active.timer.reorder = r.SentAt().Add(patience)
 	}
 	return found
 }

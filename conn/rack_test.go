@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/wire"
 )
 
@@ -58,8 +59,9 @@ func (r *racks) arrived(n int64, ranges ...int64) {
 func (r *racks) lost(want ...int64) {
 	r.t.Helper()
 	var got []int64
-	for _, rec := range r.c.active.sent.list[r.c.active.sent.head:] {
-		for o := rec.start; rec.fate == lost && o < rec.end; o += 1000 {
+	for i := range r.c.active.sent.Len() {
+		rec := r.c.active.sent.At(i)
+		for o := rec.Start(); rec.State() == scoreboard.Lost && o < rec.End(); o += 1000 {
 			got = append(got, int64(o+999)/1000)
 		}
 	}

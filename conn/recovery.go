@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"minitcp/conn/cc"
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 )
 
@@ -48,7 +49,7 @@ const (
 const duplicateThreshold = 3
 
 // pipe is how many octets are on their way: sent, neither arrived nor lost.
-func (c *Conn) pipe() int64 { return max(0, c.active.sent.flying-c.active.recovery.leftNetwork) }
+func (c *Conn) pipe() int64 { return max(0, c.active.sent.InFlight()-c.active.recovery.leftNetwork) }
 
 // congestionWindow is how many may be.
 func (c *Conn) congestionWindow() int64 {
@@ -73,8 +74,9 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	if ack > c.snd.una {
 		c.advance(now, ack, s, &a)
 	}
-	sample := c.sampleRate(&a)
-	round := c.active.rounds.passed(&a, c.delivery.bytes)
+	sample := c.active.sent.Sample(&a.Delivered)
+	c.delivery.note(sample)
+	round := c.active.rounds.passed(&a, c.active.sent.Delivered())
 	if c.sack {
 		c.updateRACK(&a)
 		a.lost = c.detectLoss(now)
@@ -84,10 +86,10 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 	c.tailProbeAnswered(now, s, &a)
 	c.episode(now, s, &a)
 	ece := c.takeECE(now, ack, &s.TCP, flight, &a)
-	if a.bytes > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.reordered) && c.mayGrow(ece)) {
+	if a.Bytes > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.reordered) && c.mayGrow(ece)) {
 		c.active.cc.OnAck(cc.Ack{
-			Now: time.Duration(now), Acked: a.bytes, Delivered: c.delivery.bytes, InFlight: c.pipe(),
-			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.rtt(), SRTT: c.rtt.srtt, Round: round, Sample: sample,
+			Now: time.Duration(now), Acked: a.Bytes, Delivered: c.active.sent.Delivered(), InFlight: c.pipe(),
+			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.RTT(), SRTT: c.rtt.srtt, Round: round, Sample: sample,
 		})
 	}
 	c.snd.blocked = false
@@ -116,7 +118,7 @@ func (c *Conn) mayGrow(ece bool) bool {
 func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	a.advanced = true
 	c.lastACKReceived = now
-	c.active.sent.acknowledge(ack, a)
+	c.active.sent.Acknowledge(ack, &a.Delivered)
 	c.measure(now, ack, s, a)
 	c.snd.una = ack
 	c.snd.nxt = max(c.snd.nxt, ack)
@@ -139,21 +141,21 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 		r.duplicates = 0
 		if r.phase == fastRecovery && c.snd.una < r.end {
 			// Of what it acknowledged, one segment was the retransmission; the others had left the network before.
-			r.leftNetwork = max(0, r.leftNetwork-max(0, a.bytes-full))
-			a.bytes = min(a.bytes, full)
+			r.leftNetwork = max(0, r.leftNetwork-max(0, a.Bytes-full))
+			a.Bytes = min(a.Bytes, full)
 			c.loseFirst(now, a)
 		} else {
 			r.leftNetwork = 0
 		}
 	case c.isDuplicate(s, ack, windowBefore):
 		r.duplicates++
-		arrived := c.active.sent.flying // at the most, however many of them a peer sends
+		arrived := c.active.sent.InFlight() // at the most, however many of them a peer sends
 		if r.phase == timeoutRecovery {
 			// What is sent again makes duplicate ACKs where the first had arrived; only what is new then says something.
 			arrived = min(arrived, int64(c.snd.max-r.end))
 		}
 		r.leftNetwork = min(r.leftNetwork+full, arrived)
-		a.bytes = 0 // for congestion control; PRR counts duplicates by left
+		a.Bytes = 0 // for congestion control; PRR counts duplicates by left
 		// Not for what was sent before the last episode: its retransmissions make duplicate ACKs too (RFC 6582 3.2).
 		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una >= r.end {
 			c.loseFirst(now, a)
@@ -170,11 +172,13 @@ func (c *Conn) isDuplicate(s *Segment, ack seq.Offset, windowBefore int64) bool 
 // loseFirst takes the oldest segment for lost.
 func (c *Conn) loseFirst(now Time, a *arrival) {
 	q := &c.active.sent
-	if q.empty() || q.first().fate != flying {
+	if q.Empty() || q.First().State() != scoreboard.InFlight {
 		return
 	}
-	q.split(q.head, q.first().start+seq.Offset(c.fullSize()))
-	c.lose(now, q.first())
+	if end := q.First().Start() + seq.Offset(c.fullSize()); end < q.First().End() {
+		q.Split(q.First(), end)
+	}
+	c.lose(now, q.First())
 	a.lost = true
 }
 
@@ -186,8 +190,8 @@ func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 	}
 	switch {
 	case r.phase == noRecovery:
-		if c.active.sent.lost > 0 {
-			c.enterRecovery(now, a.bytes)
+		if c.active.sent.Lost() > 0 {
+			c.enterRecovery(now, a.Bytes)
 			r.prr.arrived(c, a)
 		}
 	case c.snd.una >= r.end:
@@ -196,7 +200,7 @@ func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 		r.prr.arrived(c, a)
 	case r.phase == resizing:
 		if a.lost {
-			c.enterRecovery(now, a.bytes)
+			c.enterRecovery(now, a.Bytes)
 			r.prr.arrived(c, a)
 		}
 	default:
@@ -213,12 +217,12 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 	c.startTimestamp(now)
 	c.active.tailProbe = tailProbe{}
 	c.active.timer.tailProbe = Never
-	if r.reducing && c.active.sent.losses[0].start < r.marked {
+	if r.reducing && c.active.sent.FirstLost().Start() < r.marked {
 		c.active.undo.congested = true // the window is coming down already, for a mark of the same round trip
 	} else {
 		c.active.cc.OnLoss(c.lossNow(now))
 		c.ecn.reduced()
-		r.prr = prr{flight: max(1, c.pipe()+c.active.sent.lost+arrived), threshold: c.active.cc.Window()}
+		r.prr = prr{flight: max(1, c.pipe()+c.active.sent.Lost()+arrived), threshold: c.active.cc.Window()}
 	}
 	r.reducing = false
 	r.prr.setWindow(c, int64(c.fullSize()))
@@ -281,7 +285,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 		return
 	}
 	q := &c.active.sent
-	if !q.empty() && q.first().fate == sacked {
+	if !q.Empty() && q.First().State() == scoreboard.SACKed {
 		c.renege(now)
 	}
 	if r.phase != timeoutRecovery {
@@ -299,27 +303,19 @@ func (c *Conn) retransmitTimeout(now Time) {
 	r.reducing = false
 	c.ecn.reduced()
 	r.leftNetwork, r.duplicates, r.frtoNewSegments, r.frto = 0, 0, 0, frtoFirst
-	for q.oldest != nil && (!c.sack || q.oldest.at.Add(patience) <= now) {
-		c.lose(now, q.oldest)
+	for q.Oldest() != nil && (!c.sack || q.Oldest().SentAt().Add(patience) <= now) {
+		c.lose(now, q.Oldest())
 	}
-	if !q.empty() && q.first().fate == flying {
-		c.lose(now, q.first())
+	if !q.Empty() && q.First().State() == scoreboard.InFlight {
+		c.lose(now, q.First())
 	}
 	loss := c.lossNow(now)
 	loss.Again = loss.Again || reduced
 	c.active.cc.OnTimeout(loss)
-	if q.empty() {
+	if q.Empty() {
 		c.snd.nxt = c.snd.una // a probe of a window that has opened since
 	}
 	c.armRetransmit(now)
-}
-
-// rtt is the round trip of what was sent last; 0: nobody can tell.
-func (a *arrival) rtt() time.Duration {
-	if a.newest.end == 0 {
-		return 0
-	}
-	return max(1, a.now.Sub(a.newest.at))
 }
 
 // measure ends an RTT measurement the ACK finishes.

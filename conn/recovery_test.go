@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -120,8 +121,8 @@ func TestOneLoss(t *testing.T) {
 func TestSeveralLosses(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 2001, 3001, 4001, 5001, 10001) // 1, 2001 and 4001 are lost
-	if o.c.active.sent.lost != 3000 {
-		t.Fatalf("%d octets are taken for lost", o.c.active.sent.lost)
+	if o.c.active.sent.Lost() != 3000 {
+		t.Fatalf("%d octets are taken for lost", o.c.active.sent.Lost())
 	}
 	var got []int64
 	for o.c.Transmit(o.now, 1, &o.last) {
@@ -135,7 +136,7 @@ func TestSeveralLosses(t *testing.T) {
 	o.ack(1, 1001, 10001)
 	o.sleep(30 * time.Millisecond) // a quarter of the round trip, in case they only changed places
 	o.c.Advance(o.now)
-	if o.c.active.sent.first().fate != lost {
+	if o.c.active.sent.First().State() != scoreboard.Lost {
 		o.ack(1, 1001, 10001)
 	}
 	o.c.Transmit(o.now, 1, &o.last)
@@ -240,8 +241,8 @@ func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 	}
 	o.sleep(10 * time.Millisecond)
 	o.in(segment{flags: ack, seq: 1, ack: 1001, options: o.echo(wire.Options{}, 700*time.Millisecond)}) // the original's
-	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before || o.c.active.sent.lost != 0 || o.c.rtt.backoff != 0 {
-		t.Errorf("%d spurious, window %d of %d, %d lost", i.Spurious, i.CongestionWindow, before, o.c.active.sent.lost)
+	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before || o.c.active.sent.Lost() != 0 || o.c.rtt.backoff != 0 {
+		t.Errorf("%d spurious, window %d of %d, %d lost", i.Spurious, i.CongestionWindow, before, o.c.active.sent.Lost())
 	}
 }
 
@@ -327,10 +328,16 @@ func TestTimestampHold(t *testing.T) {
 	}
 	s := Segment{TCP: wire.TCP{Options: wire.Options{HasTimestamps: true, TSEcr: held + 1105}}}
 	for _, c := range []struct {
-		newest record
-		ok     bool
-	}{{}, {newest: record{end: 2, again: true}}, {record{end: 2, at: o.now - Time(70*ms)}, true}} {
-		if d, ok := o.c.echoedRTT(o.now, &s, &arrival{now: o.now, newest: c.newest}); ok != c.ok || ok && d != 70*ms {
+		delivered []scoreboard.Sent
+		ok        bool
+	}{{}, {delivered: []scoreboard.Sent{{Retransmitted: true}}}, {[]scoreboard.Sent{{Now: o.now - Time(70*ms)}}, true}} {
+		a := arrival{Delivered: scoreboard.Delivered{Now: o.now}}
+		for _, sent := range c.delivered {
+			var q scoreboard.Queue
+			q.Push(1, 2, sent)
+			q.Acknowledge(2, &a.Delivered)
+		}
+		if d, ok := o.c.echoedRTT(o.now, &s, &a); ok != c.ok || ok && d != 70*ms {
 			t.Errorf("an echo of it measures %v, %v; want a measurement: %v", d, ok, c.ok)
 		}
 	}
@@ -419,7 +426,7 @@ func TestReneging(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 10001)
 	o.ack(2001, 3001, 10001) // 2001 was reported before, and is now missing
-	if o.c.active.sent.first().fate != sacked {
+	if o.c.active.sent.First().State() != scoreboard.SACKed {
 		t.Fatal("the test is wrong")
 	}
 	for range 200 {
@@ -451,8 +458,8 @@ func TestAbsurdSACKs(t *testing.T) {
 	} {
 		o := tenSent(t, Disabled)
 		o.ack(1, blocks...)
-		if o.c.active.sent.sacked != 0 || o.c.active.sent.lost != 0 || o.c.stats.Spurious != 0 {
-			t.Errorf("%s: %d sacked, %d lost", name, o.c.active.sent.sacked, o.c.active.sent.lost)
+		if o.c.active.sent.SACKed() != 0 || o.c.active.sent.Lost() != 0 || o.c.stats.Spurious != 0 {
+			t.Errorf("%s: %d sacked, %d lost", name, o.c.active.sent.SACKed(), o.c.active.sent.Lost())
 		}
 	}
 }
@@ -595,7 +602,7 @@ func TestTimeoutInFastRecovery(t *testing.T) {
 	if w, s := o.c.active.cc.Window(), o.c.active.cc.SlowStartThreshold(); w != 1000+o.c.pipe() || s != threshold {
 		t.Errorf("window %d with %d on their way, threshold %d, before %d", w, o.c.pipe(), s, threshold)
 	}
-	if n := o.drain(); n != 1000 || o.c.active.sent.first().fate != flying {
+	if n := o.drain(); n != 1000 || o.c.active.sent.First().State() != scoreboard.InFlight {
 		t.Errorf("%d octets were sent again", n)
 	}
 }

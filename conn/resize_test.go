@@ -1,9 +1,11 @@
 package conn
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
 
@@ -25,11 +27,11 @@ func TestPacketTooBigResendsLargeSegments(t *testing.T) {
 				o.drain()
 				o.sleep(ms)
 			}
-			window, rate := o.c.congestionWindow(), o.c.active.rate.lost
+			window, rate := o.c.congestionWindow(), o.c.active.sent.TotalLost()
 			o.tooBig()
 			o.drainInto(t, []interval{{1, 701}, {701, 1001}, {1701, 2401}, {2401, 3101}, {3101, 3701}})
-			if o.c.congestionWindow() < window || o.c.active.rate.lost != rate || o.c.active.sent.flying != 4000 || o.c.stats.Spurious != 0 {
-				t.Errorf("%v: window %d, was %d; %d bytes in flight", control, o.c.congestionWindow(), window, o.c.active.sent.flying)
+			if o.c.congestionWindow() < window || o.c.active.sent.TotalLost() != rate || o.c.active.sent.InFlight() != 4000 || o.c.stats.Spurious != 0 {
+				t.Errorf("%v: window %d, was %d; %d bytes in flight", control, o.c.congestionWindow(), window, o.c.active.sent.InFlight())
 			}
 			o.sleep(100 * ms)
 			o.ack(1701)
@@ -62,8 +64,8 @@ func TestPacketTooBigWithFIN(t *testing.T) {
 		if fin := o.last.TCP.Flags.Has(wire.FIN); fin != (n == 2000) {
 			t.Errorf("%d bytes: the FIN is sent again: %v", n, fin)
 		}
-		if o.c.active.sent.flying != int64(n)+1 {
-			t.Errorf("%d bytes: %d in flight", n, o.c.active.sent.flying)
+		if o.c.active.sent.InFlight() != int64(n)+1 {
+			t.Errorf("%d bytes: %d in flight", n, o.c.active.sent.InFlight())
 		}
 	}
 }
@@ -93,5 +95,39 @@ func TestCongestionWhileResizing(t *testing.T) {
 		if o.c.active.recovery.phase != noRecovery {
 			t.Errorf("%s: phase %d in the end", name, o.c.active.recovery.phase)
 		}
+	}
+}
+
+// Small losses next to each other are sent again in one segment.
+func TestSmallLossesAreJoined(t *testing.T) {
+	o := sackOne(t, Disabled)
+	for range 9 {
+		o.write(repeat(300))
+		o.drain()
+		o.sleep(ms)
+	}
+	o.sleep(100 * ms)
+	o.ack(1, 1501, 2701) // the last four of nine
+	o.wait(30 * ms)
+	o.drainInto(t, []interval{{1, 901}})
+	o.sleep(100 * ms)
+	o.ack(901, 1501, 2701)
+	o.drainInto(t, []interval{{901, 1501}})
+}
+
+// interval is the bytes from start up to, not including, end.
+type interval struct{ start, end seq.Offset }
+
+// drainInto expects these segments.
+func (o *one) drainInto(t *testing.T, want []interval) {
+	t.Helper()
+	var got []interval
+	for o.c.Transmit(o.now, 1, &o.last) {
+		at := seq.Unwrap(testISS, o.c.snd.una, o.last.TCP.Seq)
+		got = append(got, interval{at, at + seq.Offset(o.last.Len)})
+		o.check()
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("sent %v, want %v", got, want)
 	}
 }

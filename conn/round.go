@@ -11,7 +11,7 @@ type rounds struct {
 
 // passed takes what an ACK said, after which so much has been delivered, and reports whether a round trip has passed.
 func (r *rounds) passed(a *arrival, delivered int64) bool {
-	if a.bytes == 0 || a.newest.delivered < r.end {
+	if a.Bytes == 0 || a.Newest.DeliveredBefore() < r.end {
 		return false
 	}
 	r.end = delivered

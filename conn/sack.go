@@ -2,6 +2,7 @@ package conn
 
 import (
 	"minitcp/conn/buffer"
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 )
 
@@ -29,8 +30,8 @@ func (c *Conn) takeSACK(s *Segment, ack seq.Offset, a *arrival) {
 		if i == 1 && first.Size() > 0 && block.Start <= first.Start && first.End <= block.End {
 			c.takeDSACK(first, a)
 		}
-		if start, end := max(block.Start, una), min(block.End, c.snd.nxt); start < end && !c.active.sent.empty() {
-			c.active.sent.sack(start, end, a)
+		if start, end := max(block.Start, una), min(block.End, c.snd.nxt); start < end && !c.active.sent.Empty() {
+			c.active.sent.SACK(start, end, &a.Delivered)
 		}
 	}
 }
@@ -47,9 +48,8 @@ func (c *Conn) takeDSACK(block buffer.Range, a *arrival) {
 
 // renege takes everything the peer has reported out of order for lost: it has thrown that away, as it may (RFC 2018 8).
 func (c *Conn) renege(now Time) {
-	for _, r := range c.active.sent.list[c.active.sent.head:] {
-		c.active.sent.visits++
-		if r.fate == sacked {
+	for i := range c.active.sent.Len() {
+		if r := c.active.sent.At(i); r.State() == scoreboard.SACKed {
 			c.lose(now, r)
 		}
 	}

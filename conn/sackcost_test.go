@@ -6,14 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/wire"
 )
 
 // Bounds on the records looked at, whatever a peer's SACK blocks say.
 const (
 	visitsPerACK = 64 // on average, Transmit included
-	// maxVisits is for a single ACK with the Transmits after it: each record changes its fate at most twice.
-	maxVisits = 2 * maxRecords
+	// maxVisits is for a single ACK with the Transmits after it: each record changes its state at most twice.
+	maxVisits = 2 * scoreboard.MaxRecords
 )
 
 // costly is a connection with 8 MB in flight to a peer that chooses its SACK blocks.
@@ -79,14 +80,14 @@ func (c *costly) give(number int64, blocks ...int64) {
 		s.TCP.Options.SACK[i/2] = wire.SACKBlock{Left: testISS + uint32(blocks[i]), Right: testISS + uint32(blocks[i+1])}
 		s.TCP.Options.SACKCount++
 	}
-	before := c.c.active.sent.visits
+	before := c.c.active.sent.Visits()
 	c.c.Receive(c.now, &s)
 	c.transmit()
-	n := c.c.active.sent.visits - before
+	n := c.c.active.sent.Visits() - before
 	c.acks++
 	c.total += n
 	c.most = max(c.most, n)
-	c.large = max(c.large, c.c.active.sent.len())
+	c.large = max(c.large, c.c.active.sent.Len())
 	c.now = c.now.Add(10 * time.Microsecond)
 	if c.c.Deadline() <= c.now {
 		c.c.Advance(c.now)
@@ -151,7 +152,7 @@ func TestHostileSACKCost(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s of %d", p.name, mss), func(t *testing.T) {
 				c := newCostly(t, mss)
-				sent := c.c.active.sent.len()
+				sent := c.c.active.sent.Len()
 				for i := range int64(acks) {
 					p.give(c, int64(c.c.snd.una), i)
 				}
@@ -160,7 +161,7 @@ func TestHostileSACKCost(t *testing.T) {
 				if testing.Verbose() {
 					t.Logf("%.1f visits for an ACK, at most %d; at most %d records, %d at first", mean, c.most, c.large, sent)
 				}
-				if mean > visitsPerACK || c.most > maxVisits || c.large > maxRecords+sent {
+				if mean > visitsPerACK || c.most > maxVisits || c.large > scoreboard.MaxRecords+sent {
 					t.Errorf("%.1f visits for an ACK, at most %d; at most %d records, %d at first", mean, c.most, c.large, sent)
 				}
 			})

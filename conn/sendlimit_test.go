@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn/buffer"
 	"minitcp/conn/cc"
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 )
 
@@ -56,7 +57,7 @@ func TestSendLimit(t *testing.T) {
 			s.buf = buffer.SendAt(1)
 			s.buf.Append(buffer.Heap{}, make([]byte, c.written))
 			if c.sent > 0 {
-				conn.active.sent.push(record{start: 1, end: 1 + c.sent})
+				conn.active.sent.Push(1, 1+c.sent, scoreboard.Sent{})
 			}
 			s.edge, s.largest = 1+seq.Offset(c.window), 65535
 			conn.active.cc = cc.NewReno(size, c.cwnd)

@@ -19,14 +19,14 @@ type tailProbe struct {
 func (c *Conn) armTailProbe(now Time) {
 	c.active.timer.tailProbe = Never
 	q := &c.active.sent
-	if !c.sack || c.active.recovery.phase != noRecovery || c.active.tailProbe.end != 0 || q.flying == 0 || q.sacked > 0 ||
+	if !c.sack || c.active.recovery.phase != noRecovery || c.active.tailProbe.end != 0 || q.InFlight() == 0 || q.SACKed() > 0 ||
 		c.rtt.backoff > 0 || c.rtt.tailProbed || c.active.timer.retransmit == Never || !c.state.synchronized() {
 		return
 	}
 	wait := time.Second
 	if c.rtt.srtt != 0 {
 		wait = 2*c.rtt.srtt + scheduling
-		if q.flying <= int64(c.fullSize()) {
+		if q.InFlight() <= int64(c.fullSize()) {
 			wait += maxPeerDelay
 		}
 	}

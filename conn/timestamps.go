@@ -56,7 +56,7 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 		return 0, false // not a value we ever sent
 	}
 	if c.active.stamp.frozen && o.TSEcr == c.active.stamp.frozenAt {
-		return a.rtt(), a.newest.end != 0 && !a.newest.again // Karn's algorithm: many segments carried it
+		return a.RTT(), a.RTT() != 0 && !a.Newest.Retransmitted() // Karn's algorithm: many segments carried it
 	}
 	old := c.active.timing.lastRetransmission != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.lastRetransmission))
 	if old && (a.duplicated > 0 || !c.sack) && now.Sub(c.active.timing.lastRetransmission) >= c.rtt.minimum {

@@ -3,6 +3,7 @@ package conn
 import (
 	"time"
 
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -117,19 +118,18 @@ func (c *Conn) transmitFRTO(now Time, limit int, out *Outgoing) bool {
 // transmitLost sends again the first of the data that is taken for lost.
 func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	q := &c.active.sent
-	if q.lost == 0 || c.active.recovery.frtoNewSegments > 0 {
+	if q.Lost() == 0 || c.active.recovery.frtoNewSegments > 0 {
 		return false
 	}
-	at := q.losses[0].start
+	at := q.FirstLost().Start()
 	c.header(now, out, 0, at)
 	size := int64(c.roomBeside(out))
-	i := q.find(at)
-	q.joinLosses(i, size)
-	n := c.lostLimit(now, q.list[i], size, int64(limit))
+	r := q.JoinLost(size)
+	n := c.lostLimit(now, r, size, int64(limit))
 	if n <= 0 {
 		return false
 	}
-	c.retransmit(now, out, i, n, size)
+	c.retransmit(now, out, r, n, size)
 	c.active.recovery.prr.out += n
 	c.active.pacer.sent(n, c.pacingRate())
 	c.active.undo.resent(c.active.stamp.last, at, n)
@@ -142,8 +142,8 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 }
 
 // lostLimit returns the number of bytes of r, which is lost, that may be sent now in segments of size, and at most limit.
-func (c *Conn) lostLimit(now Time, r *record, size, limit int64) int64 {
-	n := min(r.size(), int64(c.snd.edge-r.start))
+func (c *Conn) lostLimit(now Time, r *scoreboard.Record, size, limit int64) int64 {
+	n := min(r.Size(), int64(c.snd.edge-r.Start()))
 	if n <= 0 {
 		return 0 // beyond a window that shrank: the retransmission timer probes it
 	}
@@ -158,15 +158,15 @@ func (c *Conn) lostLimit(now Time, r *record, size, limit int64) int64 {
 		return 0
 	}
 	n = min(n, max(congestion, size), max(limit, size), max(pace, size))
-	if n > size && n < r.size() {
+	if n > size && n < r.Size() {
 		n -= n % size
 	}
 	return n
 }
 
-// retransmit sends the first n bytes of record i, which is lost, in segments of size.
-func (c *Conn) retransmit(now Time, out *Outgoing, i int, n, size int64) {
-	at := c.active.sent.list[i].start
+// retransmit sends the first n bytes of r, which is lost, in segments of size.
+func (c *Conn) retransmit(now Time, out *Outgoing, r *scoreboard.Record, n, size int64) {
+	at := r.Start()
 	data := min(n, int64(c.snd.buf.End()-at)) // the record may end with the FIN
 	if data > size {
 		out.SegmentSize = int(size)
@@ -177,7 +177,7 @@ func (c *Conn) retransmit(now Time, out *Outgoing, i int, n, size int64) {
 	if c.active.recovery.phase == fastRecovery {
 		out.Note = NoteFastRetransmission
 	}
-	c.resend(now, i, n, int(size))
+	c.active.sent.Retransmit(r, n, c.sent(now, int(size)))
 	if int64(finLen(out)) > n-data {
 		c.retransmitFIN(now)
 	}
@@ -188,11 +188,11 @@ func (c *Conn) retransmitFIN(now Time) {
 	q, s := &c.active.sent, &c.snd
 	switch {
 	case s.nxt == s.buf.End(): // sent for the first time
-		c.pushSent(now, record{start: s.nxt, end: s.nxt + 1, segment: 1})
+		q.Push(s.nxt, s.nxt+1, c.sent(now, 1))
 		s.nxt++
 		s.max = max(s.max, s.nxt)
-	case q.lost > 0 && q.losses[len(q.losses)-1].start == s.buf.End(): // lost, and repaired by this
-		c.resend(now, len(q.list)-1, 1, 1)
+	case q.Lost() > 0 && q.LastLost().Start() == s.buf.End(): // lost, and repaired by this
+		q.Retransmit(q.LastLost(), 1, c.sent(now, 1))
 	}
 }
 
@@ -201,7 +201,7 @@ func (c *Conn) retransmitFIN(now Time) {
 func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 	q, s := &c.active.sent, &c.snd
 	c.active.tailProbe.due = false
-	if q.empty() || s.windowClosed() {
+	if q.Empty() || s.windowClosed() {
 		return false
 	}
 	c.rtt.tailProbed = true
@@ -214,21 +214,17 @@ func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 		c.active.timer.tailProbe = Never // sending it has armed another, which is for when this one is answered
 		return true
 	}
-	i := len(q.list) - 1
-	last := q.list[i]
-	if last.fate != flying {
+	if q.Last().State() != scoreboard.InFlight {
 		return false
 	}
-	start := max(last.start, last.end-seq.Offset(size))
-	if start > last.start {
-		i = q.split(i, start) + 1
-	}
+	start := max(q.Last().Start(), q.Last().End()-seq.Offset(size))
+	last := q.Split(q.Last(), start)
 	c.header(now, out, 0, start)
 	out.Note = NoteTailRetransmission
 	c.active.timing.cancel(now)
-	n := q.list[i].size()
+	n := last.Size()
 	c.emit(out, start, int(min(n, int64(s.buf.End()-start))))
-	c.resend(now, i, n, size)
+	q.Retransmit(last, n, c.sent(now, size))
 	c.active.tailProbe.end, c.active.tailProbe.repeat = s.nxt, true
 	return true
 }
@@ -237,7 +233,7 @@ func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
 	if s.nxt >= s.end() && !s.windowProbe {
-		c.active.pacer.waiting = c.active.pacer.waiting && c.active.sent.lost > 0
+		c.active.pacer.waiting = c.active.pacer.waiting && c.active.sent.Lost() > 0
 		c.active.chrono.windowLimited = false
 		return false
 	}
@@ -247,10 +243,10 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	if c.ecn.cwr && s.nxt == s.max {
 		limit = 0 // a segment by itself says so: of a superframe, only the first must
 	}
-	if c.active.sent.empty() && c.active.rate.limited != 0 {
+	if c.active.sent.Empty() && c.active.sent.Limited() {
 		c.active.cc.OnRestart(time.Duration(now))
 	}
-	if c.active.sent.empty() && c.lastSent != 0 && now.Sub(c.lastSent) > c.rtt.timeout(c.cfg) {
+	if c.active.sent.Empty() && c.lastSent != 0 && now.Sub(c.lastSent) > c.rtt.timeout(c.cfg) {
 		c.active.cc.OnIdle()
 		c.lastSent = now
 	}
@@ -305,7 +301,9 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.allowMarks(out)
 	}
 	if s.nxt > at {
-		c.pushSent(now, record{start: at, end: s.nxt, segment: int32(size), again: again})
+		t := c.sent(now, size)
+		t.Retransmitted = again
+		c.active.sent.Push(at, s.nxt, t)
 	}
 	s.max = max(s.max, s.nxt)
 	if n%size != 0 {

@@ -28,8 +28,8 @@ const maxUndoRanges = 64
 // beginUndo is called when an episode begins.
 func (c *Conn) beginUndo() {
 	c.active.undo = undo{retransmitted: c.active.undo.retransmitted[:0], armed: true}
-	if c.active.sent.resending > 0 {
-		c.active.undo.note(c.active.sent.stamp)
+	if c.active.sent.Retransmitted() > 0 {
+		c.active.undo.note(c.active.sent.RetransmissionStamp())
 	}
 }
 
@@ -59,16 +59,16 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 		return false
 	}
 	if !u.sent { // whatever was taken for lost has arrived before its turn to be sent again came
-		return c.active.recovery.phase == fastRecovery && c.active.sent.lost == 0
+		return c.active.recovery.phase == fastRecovery && c.active.sent.Lost() == 0
 	}
 	u.unproven -= a.spurious
 	switch {
-	case a.advanced && c.snd.una > u.first && a.echoes && seq.Less(a.echo, u.stamp):
+	case a.advanced && c.snd.una > u.first && a.HasEcho && seq.Less(a.Echo, u.stamp):
 		// It takes the place of the first retransmission, and comes from before any that could have filled a gap.
 		return true
 	case a.spurious > 0 && u.unproven <= 0:
 		return true
-	case c.active.recovery.phase == timeoutRecovery && a.falselyLost:
+	case c.active.recovery.phase == timeoutRecovery && a.FalselyLost:
 		// Unless it is all acknowledged at once: then it tells nothing (RFC 5682 2.1, step 2).
 		return c.snd.una < c.active.recovery.end || c.active.recovery.frto == frtoNewData
 	}
@@ -90,9 +90,9 @@ func (c *Conn) undoEpisode(now Time) {
 	if c.active.recovery.phase == noRecovery {
 		return
 	}
-	c.active.sent.fliesAgain()
+	c.active.sent.RestoreLost()
 	c.leaveRecovery()
-	if c.active.sent.sacked > 0 {
+	if c.active.sent.SACKed() > 0 {
 		// No tail probe runs. Loss detection gets another chance even if no ACK follows, without a timeout.
 		c.active.timer.reorder = now.Add(c.reorderWindow())
 	}

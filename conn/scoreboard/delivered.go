@@ -1,0 +1,55 @@
+package scoreboard
+
+import (
+	"time"
+
+	"minitcp/conn/clock"
+	"minitcp/conn/seq"
+)
+
+// Delivered gathers the records, and parts of records, that one ACK with its SACK blocks reports as delivered for the
+// first time. The caller sets Now, MinRTT and the echo.
+type Delivered struct {
+	Now     clock.Time
+	MinRTT  time.Duration // shortest round trip known
+	Echo    uint32        // TSEcr
+	HasEcho bool
+
+	Bytes          int64
+	Newest         Record     // copy of the delivered record that was sent last, or zero; see ambiguous
+	Highest        seq.Offset // end of the highest record
+	LowestOriginal seq.Offset // end of the lowest record that was sent only once, 0 if there is none
+	FalselyLost    bool       // a record that was lost and not yet retransmitted has been delivered
+}
+
+// RTT returns the round-trip time of the newest transmission, at least 1 ns; 0 if it is not known.
+func (d *Delivered) RTT() time.Duration {
+	if d.Newest.end == 0 {
+		return 0
+	}
+	return max(1, d.Now.Sub(d.Newest.sentAt))
+}
+
+// add takes a record that has been delivered, or a part of one.
+func (d *Delivered) add(r *Record) {
+	d.Bytes += r.Size()
+	d.Highest = max(d.Highest, r.end)
+	if !r.retransmitted {
+		if d.LowestOriginal == 0 || r.end < d.LowestOriginal {
+			d.LowestOriginal = r.end
+		}
+		d.FalselyLost = d.FalselyLost || r.state == Lost
+	}
+	if !d.ambiguous(r) && (d.Newest.end == 0 || r.Transmission().After(d.Newest.Transmission())) {
+		d.Newest = *r
+	}
+}
+
+// ambiguous reports whether an earlier copy of the record may have been delivered, and not the last (RFC 8985 6.2, step
+// 2).
+func (d *Delivered) ambiguous(r *Record) bool {
+	if !r.retransmitted {
+		return false
+	}
+	return d.Now.Sub(r.sentAt) < d.MinRTT || d.HasEcho && seq.Less(d.Echo, r.stamp)
+}
