@@ -3,7 +3,6 @@ package conn
 import (
 	"time"
 
-	"minitcp/conn/buffer"
 	"minitcp/conn/seq"
 )
 
@@ -118,32 +117,6 @@ func (c *Conn) sendBufferLimit() int {
 
 // sendRoom is how many octets more the send buffer takes.
 func (c *Conn) sendRoom() int { return c.sendBufferLimit() - c.snd.buf.Size() }
-
-// within is the limit, or less when memory is scarce.
-func (c *Conn) within(limit int) int {
-	if limit > scarceBuffer && c.cfg.Pressure.Level() >= buffer.Scarce {
-		return scarceBuffer
-	}
-	return limit
-}
-
-// mayKeep reports whether there is memory for n bytes at the given position. Data out of order is dropped while memory is
-// scarce, or while such data of this connection takes more than twice its window, and the peer retransmits it. Data in order
-// has room in the advertised window. It is kept until memory is exhausted, and then up to the 64 KiB that every connection
-// may hold, so that each makes progress.
-//
-// Deviation: RFC 2018 8 requires a SACK block for the newest segment even if its data is dropped. There is none here. The
-// sender would take the data for delivered, and retransmit it only after a timeout.
-func (c *Conn) mayKeep(at seq.Offset, n int) bool {
-	b, level := &c.rcv.buf, c.cfg.Pressure.Level()
-	if at > b.Next() && b.OutOfOrderMemory() > 2*int(c.rcv.edge-b.Next())+scarceBuffer {
-		return false
-	}
-	if level < buffer.Scarce {
-		return true
-	}
-	return at <= b.Next() && (b.Readable()+n <= scarceBuffer || b.Readable() == 0 || level < buffer.Exhausted)
-}
 
 // SetReceiveBuffer sets the most unread octets to hold, 2048 to 1 GiB; the buffer does not size itself any more. The window
 // offered already stays offered (SHLD-14), and none larger than its field can say in the unit agreed on can be.

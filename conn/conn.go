@@ -7,7 +7,6 @@ import (
 	"minitcp/conn/cc"
 	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
-	"minitcp/conn/wire"
 )
 
 // Conn is one TCP connection from the moment it has a state of its own: SYN-SENT of an active OPEN, or SYN-RECEIVED
@@ -83,16 +82,6 @@ type active struct {
 	synRepeated bool // the SYN was sent again because another connection's ACK had come in answer
 }
 
-// path is what is known of the way to the peer.
-type path struct {
-	mtu      int32  // largest IP packet, both directions at first; lowered by ICMP
-	localMTU int32  // what our device takes, which the MSS we announce follows
-	ipHeader uint8  // bytes of IP header: 20 or 40
-	fragment bool   // routers may fragment our packets (IPv4)
-	peerMSS  uint16 // the MSS option, or its default
-	near     bool   // Open.Near
-}
-
 // Open is what the driver knows when a connection begins.
 type Open struct {
 	ISS      uint32 // initial send sequence number, from [ISN]
@@ -103,37 +92,6 @@ type Open struct {
 	// flight waits at one of its ends. What the connection sends is not paced, unless by BBR. Its send buffer may hold what
 	// Pressure.Share returns, and bulk receivers share their windows; see Config.BulkReceivers.
 	Near bool
-}
-
-const tcpHeader = 20
-
-// newPath returns the path of a new connection; the peer's MSS is 536 or 1220 until it says otherwise (MUST-15).
-func newPath(o Open) path {
-	p := path{mtu: int32(o.MTU), localMTU: int32(o.MTU), ipHeader: uint8(o.IPHeader), peerMSS: 536, near: o.Near}
-	if o.IPHeader >= 40 {
-		p.peerMSS = 1220
-	}
-	return p
-}
-
-// announcedMSS is the value of our MSS option: what our device takes less fixed headers (RFC 9293 3.7.1, MUST-67).
-func (p *path) announcedMSS() uint16 {
-	return uint16(min(p.localMTU-int32(p.ipHeader)-tcpHeader, 65535))
-}
-
-// sendMSS is Eff.snd.MSS before options: the most octets of options and data in one segment (MUST-16).
-func (p *path) sendMSS() int { return min(int(p.peerMSS), int(p.mtu)-int(p.ipHeader)-tcpHeader) }
-
-// minSendMSS is the smallest MSS that is believed: 40 bytes of options and 8 of data. Linux has the same bound.
-//
-// Deviation: a peer that announces less gets segments larger than it asked for (MUST-16). A header would otherwise cost more
-// than ten times what it carries, and options could leave no room for data (CVE-2019-11479).
-const minSendMSS = 48
-
-func (p *path) setPeerMSS(mss uint16) {
-	if mss != 0 {
-		p.peerMSS = max(mss, minSendMSS)
-	}
 }
 
 // newConn returns a connection that has not chosen its first state yet.
@@ -191,18 +149,6 @@ func (c *Conn) ISS() uint32 {
 func (c *Conn) IRS() uint32 {
 	return c.rcv.irs
 }
-
-// fullSize is the data octets of a full segment with the options every segment has.
-func (c *Conn) fullSize() int {
-	size := c.path.sendMSS()
-	if c.timestamps {
-		size -= timestampsLen
-	}
-	return size
-}
-
-// timestampsLen is what the timestamps option takes with its padding.
-const timestampsLen = 12
 
 // establish enters ESTABLISHED: both sides' numbers are known. A close asked for meanwhile takes effect now.
 func (c *Conn) establish(now Time) {
@@ -275,34 +221,4 @@ func (c *Conn) timeoutError() Error {
 		return c.softError
 	}
 	return ErrTimeout
-}
-
-// clock is the value of our timestamp clock, in milliseconds (RFC 7323 4.1).
-func (c *Conn) clock(now Time) uint32 { return timestampClock(now, c.tsOffset) }
-
-func timestampClock(now Time, offset uint32) uint32 {
-	return uint32(int64(now)/int64(time.Millisecond)) + offset
-}
-
-// window fields carry at most this before scaling.
-const maxWindowField = 65535
-
-// header puts what every segment after the SYN carries into out: numbers, timestamps, SACK blocks. What it changes is
-// out alone, which may not be sent after all; the window belongs to [Conn.announce].
-func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) {
-	if c.ecn.echoCE {
-		flags |= wire.ECE
-	}
-	out.reset(flags | wire.ACK)
-	out.MayFragment = c.path.fragment
-	out.TCP.Seq = seq.Wire(c.snd.iss, at)
-	out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
-	if c.timestamps {
-		out.TCP.Options.HasTimestamps = true
-		out.TCP.Options.TSVal = c.timestamp(now)
-		out.TCP.Options.TSEcr = c.tsRecent
-	}
-	if c.sack {
-		c.sackBlocks(&out.TCP.Options)
-	}
 }

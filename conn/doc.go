@@ -44,7 +44,7 @@
 //	state.go, window.go        the states, and the sequence space in one picture
 //	conn.go                    the connection
 //	receive.go, synsent.go     SEGMENT ARRIVES, RFC 9293 3.10.7, in the RFC's steps
-//	ack.go                     when to acknowledge; SACK blocks (RFC 2018); challenge ACKs (RFC 5961)
+//	ack.go, sackblocks.go      when to acknowledge; SACK blocks (RFC 2018); challenge.go: challenge ACKs (RFC 5961)
 //	transmit.go, sendlimit.go  what to send next; how much may go, and if none, why
 //	sent.go, sack.go           the retransmission queue, and sentorder.go, sentlost.go, sentsack.go: its lists and SACK
 //	                           marks; the SACK blocks received (RFC 2018, RFC 2883)
@@ -55,14 +55,14 @@
 //	chrono.go, info.go         what the sender waits for; what there is to be told (tcp_info)
 //	ecn.go, ecnhandshake.go    congestion without loss: marks made, reported and answered (RFC 3168, RFC 8511)
 //	rtt.go, round.go           the retransmission timeout (RFC 6298); round trips
-//	autotune.go, early.go      sizes of the buffers, which are in package buffer; data beyond a gap; bulk.go: windows of many
+//	autotune.go, memory.go     sizes of the buffers, which are in package buffer; data beyond a gap; bulk.go: windows of many
 //	                           bulk receivers
 //	persist.go, keepalive.go   closed windows, idle peers
 //	timestamps.go              RFC 7323
 //	idle.go                    an idle connection releases the state of transfers, and the next data makes it anew
-//	app.go                     what an application asks for
+//	app.go, close.go, ready.go what an application asks for
 //	listen.go, handshake.go       before
-//	remnant.go                 after
+//	timewait.go                after
 //	check.go                   what holds between any two calls, for tests; see conntest
 //
 // What every state does with every kind of segment stands in testdata/matrix.txt; RFC9293.md lists the RFC's

@@ -207,3 +207,6 @@ func since(then, now Time) time.Duration {
 	}
 	return now.Sub(then)
 }
+
+// Arrived is the number of bytes that have arrived in order.
+func (c *Conn) Arrived() uint64 { return c.stats.Received }

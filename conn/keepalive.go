@@ -1,7 +1,5 @@
 package conn
 
-import "time"
-
 // KeepAlive is how an idle peer is probed.
 func (c *Conn) KeepAlive() KeepAlive { return *c.keepAlive }
 
@@ -47,16 +45,3 @@ func (c *Conn) takeKeepAlive() bool {
 	c.keepAliveDue = false
 	return due
 }
-
-// SetUserTimeout sets how long sent data may stay unacknowledged, or the peer's window closed, before the connection
-// ends with [ErrTimeout]; 0 returns to R2 (RFC 9293 3.9.1.1, MUST-21).
-func (c *Conn) SetUserTimeout(now Time, d time.Duration) {
-	c.userLimit = max(d, 0)
-	if c.active != nil && c.active.timer.giveUp != Never {
-		c.active.timer.giveUp = Never
-		c.armRetransmit(now)
-	}
-}
-
-// SetNagle says from now on whether small segments wait (MUST-17).
-func (c *Conn) SetNagle(m NagleMode) { c.nagle = m }

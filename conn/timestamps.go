@@ -98,3 +98,10 @@ func (c *Conn) timestamp(now Time) uint32 {
 // startTimestamp advances the TSVal at the beginning of an episode, whose retransmissions then differ from what was sent
 // before (RFC 3522 3.2).
 func (c *Conn) startTimestamp(now Time) { c.active.stamp.last = c.clock(now) }
+
+// clock is the value of our timestamp clock, in milliseconds (RFC 7323 4.1).
+func (c *Conn) clock(now Time) uint32 { return timestampClock(now, c.tsOffset) }
+
+func timestampClock(now Time, offset uint32) uint32 {
+	return uint32(int64(now)/int64(time.Millisecond)) + offset
+}

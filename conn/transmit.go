@@ -380,3 +380,23 @@ func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
 	}
 	return false
 }
+
+// header puts what every segment after the SYN carries into out: numbers, timestamps, SACK blocks. What it changes is
+// out alone, which may not be sent after all; the window belongs to [Conn.announce].
+func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) {
+	if c.ecn.echoCE {
+		flags |= wire.ECE
+	}
+	out.reset(flags | wire.ACK)
+	out.MayFragment = c.path.fragment
+	out.TCP.Seq = seq.Wire(c.snd.iss, at)
+	out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
+	if c.timestamps {
+		out.TCP.Options.HasTimestamps = true
+		out.TCP.Options.TSVal = c.timestamp(now)
+		out.TCP.Options.TSEcr = c.tsRecent
+	}
+	if c.sack {
+		c.sackBlocks(&out.TCP.Options)
+	}
+}

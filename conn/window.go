@@ -181,3 +181,6 @@ func (c *Conn) updateSendWindow(at, ack seq.Offset, h *wire.TCP) {
 
 // windowClosed reports whether the peer has no room for anything we have not had acknowledged.
 func (s *sendSpace) windowClosed() bool { return s.edge <= s.una }
+
+// window fields carry at most this before scaling.
+const maxWindowField = 65535

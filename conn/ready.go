@@ -1,0 +1,60 @@
+package conn
+
+// Ready says which calls would not block, and what else an application wants to be woken for.
+type Ready uint8
+
+const (
+	// ReadyRead: Read would return data, io.EOF or an error.
+	ReadyRead Ready = 1 << iota
+	// ReadyWrite: Write would take a useful amount, or return an error.
+	ReadyWrite
+	// ReadyConnected: the handshake has completed, or failed.
+	ReadyConnected
+	// ReadyUrgent: urgent data is ahead of the reader (RFC 9293 3.8.5, MUST-32).
+	ReadyUrgent
+	// ReadyTrouble: one segment has been sent R1 times without an answer (RFC 9293 3.8.3, SHLD-9).
+	ReadyTrouble
+	// ReadyClosed: the connection is over and has nothing left to send; the driver may forget it.
+	ReadyClosed
+)
+
+var readyNames = [...]string{"read", "write", "connected", "urgent", "trouble", "closed"}
+
+// String returns the names of the conditions with a "|" between them, such as "read|write", or "none".
+func (r Ready) String() string {
+	text := ""
+	for i, name := range readyNames {
+		if r&(1<<i) != 0 {
+			text += "|" + name
+		}
+	}
+	if text == "" {
+		return "none"
+	}
+	return text[1:]
+}
+
+// Ready returns the conditions that hold now.
+func (c *Conn) Ready() Ready {
+	var r Ready
+	over := c.state == Closed
+	if over || c.rcv.buf.Readable() > 0 || c.rcv.finDone || c.rcv.discard {
+		r |= ReadyRead
+	}
+	if over || c.snd.finQueued || c.state.maySend() && c.sendRoom() >= c.sendBufferLimit()/4 {
+		r |= ReadyWrite
+	}
+	if over || c.state.synchronized() {
+		r |= ReadyConnected
+	}
+	if c.rcv.urgent > c.rcv.buf.Start() {
+		r |= ReadyUrgent
+	}
+	if int(c.timeouts) >= c.cfg.R1 {
+		r |= ReadyTrouble
+	}
+	if over && !c.resetDue {
+		r |= ReadyClosed
+	}
+	return r
+}
