@@ -13,9 +13,10 @@ import (
 	"minitcp/conn/conntest"
 )
 
-// What becomes of a path of 100 Mbit/s: by how much is lost, how long it is, and who controls; and how connections share
-// it. It stands in testdata/goodput.txt; go test ./conn -run TestGoodput -update writes it anew. Whoever changes loss
-// recovery or congestion control sees here what it does. (One goroutine does it all: there is nothing to race for.)
+// The goodput on a path of 100 Mbit/s, for each congestion control, loss rate and RTT, and the fairness among connections
+// that share it, are as in testdata/goodput.txt. The file shows the effect of changes of loss recovery and congestion
+// control. Run go test ./conn -run TestGoodput -update to write it. The test has a single goroutine, so the race detector
+// has nothing to find.
 func TestGoodput(t *testing.T) {
 	var out bytes.Buffer
 	writeGoodput(t, &out)
@@ -26,10 +27,18 @@ func TestGoodput(t *testing.T) {
 
 var tableControllers = []conn.CongestionControl{conn.Reno, conn.CUBIC, conn.BBR}
 
+const goodputPreface = `Written by go test ./conn -run TestGoodput -update.
+
+Review: after a change of congestion control or loss recovery, small differences in many rows are normal. A goodput that is
+lower by more than a few percent, an additional timeout, and a fairness index that is lower by more than 0.05 need a reason.
+
+`
+
 func writeGoodput(t *testing.T, out *bytes.Buffer) {
 	const lasts = 5 * time.Second
-	fmt.Fprintf(out, "Goodput of one connection in Mbit/s over its first %v. The path carries 100 Mbit/s, of which headers take\n", lasts)
-	fmt.Fprintf(out, "3.5, and queues one round trip's worth. In brackets: segments sent again in a thousand, and timeouts, if any.\n")
+	out.WriteString(goodputPreface)
+	fmt.Fprintf(out, "Goodput in Mbit/s of one connection in its first %v. The path has 100 Mbit/s, of which 3.5 are headers, and a\n", lasts)
+	fmt.Fprintf(out, "queue of one bandwidth-delay product. In brackets: retransmitted segments per thousand, and timeouts if any.\n")
 	fmt.Fprintf(out, "Reno and CUBIC with loss: the mean of three seeds.\n\n")
 	fmt.Fprintf(out, "%-6s %-6s", "loss", "RTT")
 	for _, a := range tableControllers {
@@ -71,7 +80,7 @@ func cell(goodput float64, again, timeouts uint64) string {
 
 func writeReordering(t *testing.T, out *bytes.Buffer) {
 	const lasts = 5 * time.Second
-	fmt.Fprintf(out, "\nThe same (RTT 40 ms) with segments that come so much later than they would. Taken back: episodes of recovery.\n\n")
+	fmt.Fprintf(out, "\nThe same with reordering, RTT 40 ms: the share of segments that are late, and by how much. Undone: recovery episodes.\n\n")
 	fmt.Fprintf(out, "%-6s %-6s", "share", "later")
 	for _, a := range tableControllers {
 		fmt.Fprintf(out, " %-38s", a)
@@ -85,16 +94,16 @@ func writeReordering(t *testing.T, out *bytes.Buffer) {
 				goodput := b.run(t, lasts)
 				i := b.pair.A.Conn.Info(b.pair.Now)
 				text := cell(goodput, i.Retransmitted*1000/i.DataSegmentsSent, i.Timeouts)
-				fmt.Fprintf(out, " %-38s", fmt.Sprintf("%s, %d taken back", text, i.Spurious))
+				fmt.Fprintf(out, " %-38s", fmt.Sprintf("%s, %d undone", text, i.Spurious))
 			}
 			out.WriteString("\n")
 		}
 	}
 }
 
-// writeShares has connections begin together, and looks at how they share the path from the fifth second on.
+// writeShares writes the fairness of connections that start together, measured from the fifth second on.
 func writeShares(t *testing.T, out *bytes.Buffer) {
-	fmt.Fprintf(out, "\nJain's index of connections that share the path (RTT 40 ms), over 15 s, and their goodput together.\n\n")
+	fmt.Fprintf(out, "\nJain's index of connections that share the path (RTT 40 ms) over 15 s, and the sum of their goodput in Mbit/s.\n\n")
 	fmt.Fprintf(out, "%-13s", "connections")
 	for _, a := range tableControllers {
 		fmt.Fprintf(out, " %-38s", a)
@@ -116,7 +125,7 @@ func share(t *testing.T, n int, a conn.CongestionControl) (index, mbits float64)
 	var group conntest.Group
 	flows := make([]*bulk, n)
 	for i := range flows {
-		// A little jitter: queues do not drop the same connection's packets every time, as where nothing is random.
+		// Without jitter, the queue would drop packets of the same connection every time.
 		flows[i] = newBulk(uint64(100+i), a, conntest.Link{Queue: pathBDP, Jitter: 20 * time.Microsecond})
 		group = append(group, flows[i].pair)
 	}

@@ -40,7 +40,7 @@ type matrixGroup struct {
 	acks   []acked
 }
 
-// place says where a segment with n octets of data begins.
+// place says where a segment with n bytes of data begins.
 type place struct {
 	name string
 	at   func(t *tcb, n seq.Offset) seq.Offset
@@ -85,16 +85,16 @@ var matrixGroups = []matrixGroup{
 		[]place{placeLeft, placeIRS, placeEdge, placeInside, placeRight}, inFlight},
 	{"SYN-RECEIVED, active", "from SYN-SENT, by a simultaneous open; our SYN-ACK is sent", crossedSubject,
 		[]place{placeLeft, placeIRS, placeEdge, placeInside, placeRight}, inFlight},
-	{"ESTABLISHED", "20 octets are in flight", establishedSubject,
+	{"ESTABLISHED", "20 bytes are in flight", establishedSubject,
 		[]place{placeLeft, placeStraddle, placeEdge, placeInside, placeLast, placeRight}, inFlight},
-	{"ESTABLISHED, window closed", "20 octets are in flight; the application does not read, RCV.WND is 0",
+	{"ESTABLISHED, window closed", "20 bytes are in flight; the application does not read, RCV.WND is 0",
 		windowClosedSubject, []place{placeLeft, placeStraddle, placeEdge, placeRight}, inFlight},
-	{"FIN-WAIT-1", "20 octets and our FIN are in flight", finWait1Subject, window, withFIN},
+	{"FIN-WAIT-1", "20 bytes and our FIN are in flight", finWait1Subject, window, withFIN},
 	{"FIN-WAIT-2", "", finWait2Subject, window, noneFlying},
 	{"FIN-WAIT-2, orphan", "the application has closed, and will not read", orphanSubject, window, noneFlying},
-	{"CLOSE-WAIT", "20 octets are in flight", closeWaitSubject, append(window[:4:4], placeFIN), inFlight},
-	{"CLOSING", "20 octets and our FIN are in flight", closingSubject, append(window[:4:4], placeFIN), withFIN},
-	{"LAST-ACK", "20 octets and our FIN are in flight", lastAckSubject, append(window[:4:4], placeFIN), withFIN},
+	{"CLOSE-WAIT", "20 bytes are in flight", closeWaitSubject, append(window[:4:4], placeFIN), inFlight},
+	{"CLOSING", "20 bytes and our FIN are in flight", closingSubject, append(window[:4:4], placeFIN), withFIN},
+	{"LAST-ACK", "20 bytes and our FIN are in flight", lastAckSubject, append(window[:4:4], placeFIN), withFIN},
 	{"TIME-WAIT", "", timeWaitSubject, append(window[:4:4], placeFIN), noneFlying},
 }
 
@@ -132,7 +132,7 @@ func crossedSubject(t *testing.T) *subject {
 	return s.seen()
 }
 
-// talking is a connection that has sent and received: SND.UNA is 11, RCV.NXT 21, 20 octets are in flight.
+// talking is a connection that has sent and received: SND.UNA is 11, RCV.NXT 21, 20 bytes are in flight.
 func talking(t *testing.T) *subject {
 	s := &subject{one: established(t, Config{})}
 	s.write(repeat(10))
@@ -261,9 +261,9 @@ type outcome struct {
 	delayed bool   // within the delayed ACK's time
 	next    string // state
 	verdict string
-	acks    seq.Offset // octets by which SND.UNA moved
-	takes   int        // octets that have become readable
-	holds   int        // octets that wait for those before them
+	acks    seq.Offset // bytes by which SND.UNA moved
+	takes   int        // bytes that have become readable
+	holds   int        // bytes that wait for those before them
 	urgent  bool       // the application is told of urgent data
 	anew    bool       // TIME-WAIT's time begins anew
 }
