@@ -45,7 +45,7 @@ const defaultDatagramBuffer = 208 << 10
 func (c *datagramSocket) init(s *Stack, network string, owner datagramOwner) {
 	c.stack, c.network, c.owner, c.limit, c.hopLimit = s, network, owner, defaultDatagramBuffer, s.cfg.HopLimit
 	c.rd.deadline.mu, c.rd.deadline.stops = &c.mu, &c.rd
-	c.wr.deadline.mu = &c.mu
+	c.wr.deadline.mu, c.wr.deadline.stops = &c.mu, &c.wr
 }
 
 // LocalAddr returns the local address: a *net.UDPAddr, or of a ping socket a *net.IPAddr.

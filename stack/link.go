@@ -22,6 +22,10 @@ type Pusher interface {
 	// WriteFrame is called for connections after Room has returned more than 0, though perhaps when it would return 0 again;
 	// and at any time for other packets: UDP, ICMP, and RSTs that belong to no connection.
 	Room() int
+	// Full reports whether there are so many packets that belong to no connection that the UDP sockets of applications should
+	// wait with others. When it returns false again, the device must call [Link.Drained]. It is called with locks held and
+	// must not block or call the Link.
+	Full() bool
 }
 
 // Link is the stack's end of a [Pusher].
@@ -34,6 +38,13 @@ type Link struct {
 	writer       *writer
 
 	waiting waitList
+	blocked blockedSockets
+}
+
+// blockedSockets are the sockets in which a Write waits until a Pusher is not full.
+type blockedSockets struct {
+	mu   sync.Mutex
+	list map[*datagramSocket]struct{}
 }
 
 // linkQueue is a queue that handles a batch of Receive.
@@ -150,4 +161,39 @@ func (l *Link) Transmit(limit int) bool {
 		l.stack.flushBurst(e, l.writer)
 	}
 	return true
+}
+
+// awaitDrained returns when the device is not full. If the socket c is closed before or its deadline passes, it returns then.
+func (l *Link) awaitDrained(c *datagramSocket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.closed == nil && !c.wr.deadline.passed {
+		l.blocked.add(c) // before the question: Drained may look at the list meanwhile
+		if !l.device.Full() {
+			return
+		}
+		c.wr.wait(&c.mu)
+	}
+}
+
+func (b *blockedSockets) add(c *datagramSocket) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.list == nil {
+		b.list = make(map[*datagramSocket]struct{})
+	}
+	b.list[c] = struct{}{}
+}
+
+// Drained makes the sockets go on that wait because the device was full.
+func (l *Link) Drained() {
+	l.blocked.mu.Lock()
+	list := l.blocked.list
+	l.blocked.list = nil
+	l.blocked.mu.Unlock()
+	for c := range list {
+		c.mu.Lock()
+		c.wr.waiter.broadcast()
+		c.mu.Unlock()
+	}
 }

@@ -26,6 +26,7 @@ type pushDevice struct {
 
 func (d *pushDevice) Attach(l *Link) { d.link = l }
 func (d *pushDevice) Room() int      { return int(d.room.Load()) }
+func (d *pushDevice) Full() bool     { return false }
 func (d *pushDevice) Offloads() bool { return true }
 func (d *pushDevice) MTU() int       { return 1500 }
 func (d *pushDevice) Close() error   { return nil }

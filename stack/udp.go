@@ -182,7 +182,7 @@ func (s *Stack) bindUDP(binds []binding, remote netip.AddrPort) (*UDPConn, error
 	return nil, os.NewSyscallError("bind", syscall.EADDRINUSE)
 }
 
-// Write sends p as one datagram on a connected socket. It does not block.
+// Write sends p as one datagram on a connected socket. It blocks only while a [Pusher] is full.
 //
 // Errors are *net.OpError; errors.Is finds those of [UDPConn.Read], and syscall.EMSGSIZE for more than 65,507 bytes over IPv4
 // or 65,527 over IPv6.

@@ -150,9 +150,26 @@ func (c *datagramSocket) sendDatagram(d *Datagram) error {
 	if err != nil {
 		return err
 	}
+	if c.mustWait(&o) {
+		c.stack.link.awaitDrained(c)
+		if o, err = c.outgoing(d); err != nil { // closed meanwhile, or the deadline has passed
+			return err
+		}
+	}
 	w := c.stack.borrowWriter()
 	defer c.stack.returnWriter(w)
 	return c.stack.writeUDP(w, o, d.Buffer[:d.N])
+}
+
+// mustWait reports whether a datagram that is sent with o waits for the device. A flow's does not, because a forwarder sends it on
+// a goroutine that brings packets.
+func (c *datagramSocket) mustWait(o *outgoingDatagram) bool {
+	l := c.stack.link
+	if l == nil || !l.device.Full() || c.stack.queueOf(o) == c.stack.loop.number {
+		return false
+	}
+	_, ofApplication := c.owner.(*UDPConn)
+	return ofApplication
 }
 
 // outgoingDatagram is what a datagram is sent with.

@@ -32,11 +32,14 @@ type pair struct {
 	passing    sync.WaitGroup
 }
 
-func newPair(t testing.TB, mtu int) *pair {
+func newPair(t testing.TB, mtu int) *pair { return newPairDNS(t, mtu, nil) }
+
+// newPairDNS returns a pair in which a has DNS servers.
+func newPairDNS(t testing.TB, mtu int, dns []netip.Addr) *pair {
 	t.Helper()
 	p := &pair{}
 	var err error
-	if p.devA, p.a, err = CreateNetTUN([]netip.Addr{addressA, addressA6}, nil, mtu); err != nil {
+	if p.devA, p.a, err = CreateNetTUN([]netip.Addr{addressA, addressA6}, dns, mtu); err != nil {
 		t.Fatal(err)
 	}
 	if p.devB, p.b, err = CreateNetTUN([]netip.Addr{addressB, addressB6}, nil, mtu); err != nil {

@@ -31,10 +31,14 @@ func (q *packetQueue) push(c *gso.Cutter, mtu int) {
 	}
 }
 
-// pop copies the oldest packet to b, and returns its length in bytes. The queue must not be empty.
+// pop takes the oldest packet out, copies it to b and returns its length in bytes. If b is too short the packet is lost, and pop
+// returns 0. The queue must not be empty.
 func (q *packetQueue) pop(b []byte) int {
 	at := &q.ring[q.first]
-	n := copy(b, *at)
+	n := 0
+	if len(*at) <= len(b) {
+		n = copy(b, *at)
+	}
 	if len(q.spare) < batchSize {
 		q.spare = append(q.spare, (*at)[:cap(*at)])
 	}
