@@ -298,3 +298,13 @@ func TestTryWrite(t *testing.T) {
 		s.Close()
 	})
 }
+
+func TestHandleWithoutOpen(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		l, err := p.b.Handle("tcp", ":80", nil)
+		if l != nil || !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("Handle(nil): %v, %v; want %v", l, err, syscall.EINVAL)
+		}
+	})
+}

@@ -56,7 +56,7 @@ func watchRuns(p *pair) *runs {
 }
 
 // flush sends one burst while the entry is locked. The timer sends the rest without another call, in order.
-func TestSettleSendsABurst(t *testing.T) {
+func TestFlushSendsABurst(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPairOn(t, stacktest.Config{Offload: stacktest.Plain}, Config{}, Config{})
 		clients, servers := backlog(p, 1)

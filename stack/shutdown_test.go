@@ -175,3 +175,85 @@ func TestBadConfig(t *testing.T) {
 		}
 	}
 }
+
+// Dial and Listen fail as soon as Shutdown has begun, and Shutdown waits for the connections there are.
+func TestShutdownStopsDial(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		l := p.listen()
+		_, server := p.connect(l)
+		done := make(chan error)
+		go func() { done <- p.a.Shutdown(context.Background()) }()
+		quiet()
+		select {
+		case err := <-done:
+			t.Fatalf("Shutdown returned %v while a connection was open", err)
+		default:
+		}
+		if c, err := p.a.Dial("tcp", "10.77.0.2:80"); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Dial during Shutdown: %v, %v; want %v", c, err, net.ErrClosed)
+		}
+		if _, err := p.a.Listen("tcp", ":81"); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Listen during Shutdown: %v, want %v", err, net.ErrClosed)
+		}
+		server.Close()
+		if err := <-done; err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+}
+
+// Shutdown calls Ended once for each connection that has a Handler: with net.ErrClosed for one that Shutdown closes, with
+// io.EOF for one whose peer has closed before, and not for one that the application has closed.
+func TestShutdownEndsHandlers(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		before func(client, served *Conn)
+		want   error
+	}{
+		{"open", func(_, _ *Conn) {}, net.ErrClosed},
+		{"unread data", func(client, _ *Conn) { client.Write(make([]byte, 1000)) }, net.ErrClosed},
+		{"half-closed by the peer", func(client, _ *Conn) { client.CloseWrite() }, io.EOF},
+		{"closed by the application", func(_, served *Conn) { served.Close() }, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, closes := range []bool{true, false} {
+				within(t, func(t *testing.T) {
+					p := newPair(t, Config{})
+					h := &ends{close: closes}
+					served := make(chan *Conn, 1)
+					if _, err := p.b.Handle("tcp", ":80", func(c *Conn) Handler { served <- c; return h }); err != nil {
+						t.Fatal(err)
+					}
+					client := p.dial()
+					c.before(client, <-served)
+					quiet()
+					time.AfterFunc(time.Second, func() { client.Close() })
+					if err := p.b.Shutdown(t.Context()); err != nil {
+						t.Errorf("Shutdown: %v", err)
+					}
+					switch {
+					case c.want == nil && len(h.errs) == 0:
+					case len(h.errs) != 1 || !errors.Is(h.errs[0], c.want):
+						t.Errorf("Ended was called with %v, want %v once", h.errs, c.want)
+					}
+				})
+			}
+		})
+	}
+}
+
+// ends notes the errors of Ended.
+type ends struct {
+	errs  []error
+	close bool // Ended closes the connection
+}
+
+func (*ends) Received(_ *Conn, data []byte) int { return len(data) }
+func (*ends) Writable(*Conn)                    {}
+func (h *ends) Ended(c *Conn, err error) {
+	h.errs = append(h.errs, err)
+	if h.close {
+		c.Close()
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -379,5 +380,16 @@ func TestHandshakeLoss(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The queue of an active OPEN is in range whatever the number of OPENs, also where int has 32 bits.
+func TestQueueFor(t *testing.T) {
+	s := &Stack{loop: loop{number: 3}}
+	s.addresses.Store(newOwnAddresses(addressesA))
+	for _, n := range []uint32{0, 1, math.MaxInt32, math.MaxInt32 + 1, math.MaxUint32} {
+		if got, want := s.queueFor(addressesB[0].Addr(), n), uint8(uint64(n)%3); got != want {
+			t.Errorf("queueFor(%d) is %d, want %d", n, got, want)
+		}
 	}
 }
