@@ -5,17 +5,17 @@ import (
 	"minitcp/conn/wire"
 )
 
-// ackState answers: when must what arrived be acknowledged?
+// ackState is the acknowledgment that the receiver owes the peer.
 type ackState struct {
-	due   bool // at the next Transmit
+	due   bool // an ACK is sent by the next Transmit
 	note  Note
-	bytes int32 // in-order bytes since the last ACK was sent
-	// duplicate is what has come twice and was not reported yet: the first block of the next ACK says so, a D-SACK
-	// (RFC 2883).
+	bytes int32 // bytes received in order since the last ACK was sent
+	// duplicate is the range that has arrived twice and is not reported yet. The next ACK reports it in its first SACK
+	// block, a D-SACK (RFC 2883).
 	duplicate buffer.Range
 }
 
-// acknowledgeNow makes an ACK due at once.
+// acknowledgeNow makes the next Transmit send an ACK.
 func (c *Conn) acknowledgeNow(note Note) {
 	c.ack.due = true
 	if note != NoteNone {
@@ -23,9 +23,9 @@ func (c *Conn) acknowledgeNow(note Note) {
 	}
 }
 
-// acknowledgeData is called when a segment has brought n bytes in order. Every second full segment is acknowledged at the end
-// of the batch that brought it (SHLD-19, MUST-58, MUST-59); less waits for cfg.DelayedACK (RFC 9293 3.8.6.3, SHLD-18,
-// MUST-40).
+// acknowledgeData acknowledges a segment that has brought n bytes in order. An ACK follows at the end of the batch for at
+// least every second full segment (SHLD-19, MUST-58, MUST-59). Otherwise the ACK waits for Config.DelayedACK
+// (RFC 9293 3.8.6.3, SHLD-18, MUST-40).
 func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 	c.rcv.measureSegment(s)
 	c.ack.bytes += int32(n)
@@ -36,15 +36,15 @@ func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 	c.active.timer.ack = min(c.active.timer.ack, now.Add(c.cfg.DelayedACK))
 }
 
-// measureSegment derives the size of the peer's full segments, by which every second one is acknowledged, from a segment
-// that has arrived in order. The size grows at once. It falls to that of two segments in a row of one size, as after Packet
-// Too Big, unless they are small and end with PSH: those are small writes of an application.
+// measureSegment derives the size of the peer's full segments from a segment that has arrived in order. Every second full
+// segment is acknowledged. The size grows at once. It falls when two segments in a row have the same smaller size, as after
+// Packet Too Big, unless they are small and have PSH, which are small writes of an application.
 func (r *receiveSpace) measureSegment(s *Segment) {
-	const full = 536 // a segment of this size may be full even with PSH: the default MSS (MUST-15)
+	const full = 536 // the default MSS: a segment of this size may be full even if it has PSH (MUST-15)
 	size := int32(s.size())
 	small := size < full && s.TCP.Flags.Has(wire.PSH) && len(s.Data) < 2*int(size)
 	if len(s.Data) >= 2*int(size) {
-		r.lastSize = size // a superframe of at least two full segments
+		r.lastSize = size // a GSO packet of at least two full segments
 	}
 	if size > r.segmentSize || size == r.lastSize && !small {
 		r.segmentSize = max(size, minSendMSS)
@@ -52,7 +52,7 @@ func (r *receiveSpace) measureSegment(s *Segment) {
 	r.lastSize = size
 }
 
-// announce makes a segment that is sure to be sent carry our window, and counts its ACK as sent.
+// announce puts the receive window into a segment that is certain to be sent, and counts its ACK as sent.
 func (c *Conn) announce(out *Outgoing) {
 	out.TCP.Window = c.announceWindow()
 	if c.active != nil {
@@ -61,7 +61,7 @@ func (c *Conn) announce(out *Outgoing) {
 	c.acknowledged()
 }
 
-// acknowledged is called when a segment with an ACK has been built.
+// acknowledged records that a segment with an ACK has been built.
 func (c *Conn) acknowledged() {
 	c.ack.due = false
 	c.ack.bytes = 0

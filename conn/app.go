@@ -7,9 +7,9 @@ import (
 	"minitcp/conn/buffer"
 )
 
-// Read moves data that arrived in order to p. It returns 0 and [ErrWouldBlock] when there is none yet, [io.EOF] after
-// the peer's FIN. After an abrupt end it returns the error of [Conn.Err] once all earlier data is read, and then [io.EOF],
-// also if Write has returned the error, as Linux does.
+// Read copies data that has arrived in order to p. It returns 0 and [ErrWouldBlock] if there is none yet, and [io.EOF]
+// after the peer's FIN. After an abnormal end it returns the error of [Conn.Err] once all earlier data is read, and
+// then [io.EOF]. It returns [io.EOF] at once if Write has returned that error, as Linux does.
 func (c *Conn) Read(p []byte) (int, error) {
 	b := &c.rcv.buf
 	if b.Readable() > 0 {
@@ -30,8 +30,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return 0, ErrWouldBlock
 }
 
-// ReadBuffer is Read without a copy. If the next bytes lie in a [Segment]'s Buffer, it returns them and the buffer, which the
-// caller must release. Otherwise it returns nil, and the caller uses Read.
+// ReadBuffer is Read without a copy. If the next bytes are in a [Segment]'s Buffer, it returns them and the buffer,
+// which the caller must release. Otherwise it returns nil, and the caller uses Read.
 func (c *Conn) ReadBuffer() ([]byte, buffer.Borrowed) {
 	data, memory := c.rcv.buf.ReadBuffer(c.cfg.Pool)
 	if memory != nil {
@@ -40,9 +40,9 @@ func (c *Conn) ReadBuffer() ([]byte, buffer.Borrowed) {
 	return data, memory
 }
 
-// Unread puts p back, which are the last bytes that Read or ReadBuffer has returned: they are unread again, so that the window
-// closes and they count as memory in use. If memory is not nil, p lies in it, and the connection takes over the caller's share.
-// After Close or CloseRead p is discarded.
+// Unread makes p, the last bytes that Read or ReadBuffer has returned, unread again. They count against the window and
+// as memory in use. If memory is not nil, p is in it, and the connection takes over the caller's reference. After Close
+// or CloseRead, Unread discards p.
 func (c *Conn) Unread(p []byte, memory buffer.Borrowed) {
 	if c.orphan || c.rcv.discard {
 		if memory != nil {
@@ -54,8 +54,9 @@ func (c *Conn) Unread(p []byte, memory buffer.Borrowed) {
 	c.rcv.buf.Unread(c.cfg.Pool, p, memory)
 }
 
-// Write queues as much of p as the send buffer has room for and returns how much that was; 0 and [ErrWouldBlock] when
-// it is full. After CloseWrite it returns [ErrPipe]; after an abrupt end what [Conn.Err] says, and then [ErrPipe].
+// Write queues as much of p as fits into the send buffer and returns that number of bytes. It returns 0 and
+// [ErrWouldBlock] if the buffer is full, and [ErrPipe] after CloseWrite. After an abnormal end it returns the error of
+// [Conn.Err] once, and then [ErrPipe].
 func (c *Conn) Write(now Time, p []byte) (int, error) {
 	c.resume()
 	c.checkLimited(now)
@@ -75,15 +76,15 @@ func (c *Conn) Write(now Time, p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteMore is Write for all but the last part of what the application writes at once: a segment that is not full waits
-// for the rest of it. A Write must follow, if only of no octets.
+// WriteMore is Write for a part of a larger write that is not the last part. A segment that is not full waits for the
+// rest. A Write must follow, which may be empty.
 func (c *Conn) WriteMore(now Time, p []byte) (int, error) {
 	n, err := c.Write(now, p)
 	c.snd.moreFollows = true
 	return n, err
 }
 
-// WriteUrgent is Write, and makes the last octet taken the end of urgent data (RFC 9293 3.8.5, MUST-30, MUST-31).
+// WriteUrgent is Write, and makes the last byte queued the end of urgent data (RFC 9293 3.8.5, MUST-30, MUST-31).
 func (c *Conn) WriteUrgent(now Time, p []byte) (int, error) {
 	n, err := c.Write(now, p)
 	if n > 0 {
@@ -92,7 +93,7 @@ func (c *Conn) WriteUrgent(now Time, p []byte) (int, error) {
 	return n, err
 }
 
-// writeError is why nothing may be queued, nil if something may.
+// writeError returns the reason why no data may be queued, or nil.
 func (c *Conn) writeError() error {
 	switch {
 	case c.state == Closed && c.err != 0 && !c.errReported:
@@ -106,8 +107,8 @@ func (c *Conn) writeError() error {
 	return nil
 }
 
-// SetUserTimeout sets how long sent data may stay unacknowledged, or the peer's window closed, before the connection
-// ends with [ErrTimeout]; 0 returns to R2 (RFC 9293 3.9.1.1, MUST-21).
+// SetUserTimeout sets the time for which sent data may be unacknowledged, or the peer's window closed, before the
+// connection ends with [ErrTimeout]. 0 selects Config.R2 (RFC 9293 3.9.1.1, MUST-21).
 func (c *Conn) SetUserTimeout(now Time, d time.Duration) {
 	c.userLimit = max(d, 0)
 	if c.active != nil && c.active.timer.giveUp != Never {
@@ -116,5 +117,5 @@ func (c *Conn) SetUserTimeout(now Time, d time.Duration) {
 	}
 }
 
-// SetNagle says from now on whether small segments wait (MUST-17).
+// SetNagle selects whether small segments wait (MUST-17).
 func (c *Conn) SetNagle(m NagleMode) { c.nagle = m }

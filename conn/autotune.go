@@ -6,35 +6,35 @@ import (
 	"minitcp/conn/seq"
 )
 
-// Buffers size themselves, between what the Config says to begin with and what it says at most. How much memory that
-// takes is another question: buffers borrow pages where there is data, and nowhere else.
+// The sizes of the buffers follow the transfer, between the initial and the largest sizes in the Config. These sizes are
+// limits: a buffer takes memory from the pool only for data that it holds.
 
-// receiveTuning answers: how much must the window offer so that the sender never waits for it? Twice what the application
-// has read in a round trip, for the sender may send twice as much in the next; and twice that while it does so each time,
-// for what is in flight by then. So a reader who keeps up lets the window grow, and one who does not, does not
-// (dynamic right-sizing; Linux's tcp_rcv_space_adjust).
+// receiveTuning makes the receive window large enough that the sender never waits for it (dynamic right-sizing, Linux's
+// tcp_rcv_space_adjust). The window is twice the data that the application has read in a round trip, since the sender may
+// send twice as much in the next one. It is four times that data while the data doubles in each round trip. The window
+// therefore grows only if the application keeps up.
 type receiveTuning struct {
-	begun      bool       // a round trip is being watched
-	slowReader bool       // in this one, much of what had arrived was left unread
-	stamp      uint32     // what echoes this timestamp or a later one left after the round trip began
-	since      Time       // when that was
-	from       seq.Offset // what the application had read by then
-	read       int64      // octets it read in the round trip before
-	lastData   Time       // when data came last
+	begun      bool       // a round trip is being measured
+	slowReader bool       // in this round trip, more than half of the buffer was unread at some time
+	stamp      uint32     // least timestamp whose echo shows that the round trip has ended
+	since      Time       // beginning of the round trip
+	from       seq.Offset // end of the data that the application had read at that time
+	read       int64      // bytes read in the round trip before
+	lastData   Time       // time of the last data
 }
 
 const (
-	// unknownRTT stands in for a round trip that was never measured.
+	// unknownRTT is the assumed round-trip time before the first measurement.
 	unknownRTT = 100 * time.Millisecond
-	// scarceBuffer is the most that a buffer holds while memory is scarce, but for what it has promised; when there is
-	// none left, that too.
+	// scarceBuffer is the size limit of a buffer in bytes while memory is scarce. Data in an advertised window is kept beyond
+	// it until memory is exhausted.
 	scarceBuffer = 64 << 10
-	// leastShare is the number of bytes that a send buffer on a near path may hold however much others hold: two
-	// superframes, one on its way and one to follow.
+	// leastShare is the number of bytes that a send buffer on a near path may hold however much other connections hold: two
+	// GSO packets, one in flight and one to follow.
 	leastShare = 128 << 10
 )
 
-// tuneReceive looks at data that has arrived.
+// tuneReceive adapts the receive buffer's limit to data that has arrived.
 func (c *Conn) tuneReceive(now Time, s *Segment) {
 	t := &c.active.tuning
 	if c.rcv.fixed {
@@ -54,7 +54,7 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		read := c.perRoundTrip(int64(c.rcv.buf.Start()-t.from), now)
 		want := 2 * read
 		if more := min(read, 2*t.read) - t.read; t.read > 0 && more > 0 {
-			want += want / t.read * more // 4 times what was read, when that has doubled
+			want += want / t.read * more // four times the data read, if that has doubled
 		}
 		if want > int64(c.rcv.bufferLimit) {
 			c.rcv.bufferLimit = int(min(want, int64(c.cfg.MaxReceiveBuffer)))
@@ -62,12 +62,12 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		t.read = read
 	}
 	t.begun, t.slowReader, t.since, t.from = true, false, now, c.rcv.buf.Start()
-	t.stamp = c.clock(now) + 1 // the next tick's: what carries this one may have left before
+	t.stamp = c.clock(now) + 1 // one tick later, since segments with the present value may have left before
 }
 
-// perRoundTrip is how many of the octets read since the round trip began were read in the time one takes. Nothing says that
-// it has ended while nothing comes, so what looks longer than before is believed by and by, as the path may have become
-// longer; and not at all if the peer may have waited for the application to read.
+// perRoundTrip converts the bytes read since the round trip began to bytes per round-trip time. The end of a round trip is
+// seen only when data arrives. A time that is longer than before is therefore taken into account by one eighth, as the path
+// may have become longer, and not at all if the peer may have waited for the application to read.
 func (c *Conn) perRoundTrip(octets int64, now Time) int64 {
 	t, r := &c.active.tuning, &c.rcv
 	d := max(now.Sub(t.since), tick)
@@ -80,8 +80,8 @@ func (c *Conn) perRoundTrip(octets int64, now Time) int64 {
 	return octets * r.rtt.Microseconds() / d.Microseconds()
 }
 
-// roundTripped reports whether the segment left the peer after something we sent since the round trip began had arrived
-// there; without timestamps, whether so much time has passed.
+// roundTripped reports whether the segment left the peer after a segment sent since the round trip began had arrived there.
+// Without timestamps, it reports whether one round-trip time has passed.
 func (c *Conn) roundTripped(now Time, s *Segment) bool {
 	t := &c.active.tuning
 	if o := &s.TCP.Options; c.timestamps && o.HasTimestamps && o.TSEcr != 0 {
@@ -93,8 +93,8 @@ func (c *Conn) roundTripped(now Time, s *Segment) bool {
 	return now.Sub(t.since) >= c.rtt.srtt
 }
 
-// tuneSend makes the send buffer hold two congestion windows: one in flight, one to follow as soon as that is
-// acknowledged. It shrinks with the window.
+// tuneSend sets the limit of the send buffer to two congestion windows, one in flight and one to follow as soon as the
+// first is acknowledged. The limit shrinks with the window.
 func (c *Conn) tuneSend() {
 	if c.snd.fixed {
 		return
@@ -103,10 +103,10 @@ func (c *Conn) tuneSend() {
 	c.snd.bufferLimit = int(min(max(want, int64(c.cfg.SendBuffer)), int64(c.cfg.MaxSendBuffer)))
 }
 
-// receiveLimit is the most unread octets to hold now.
+// receiveLimit returns the number of unread bytes that the connection may hold now.
 func (c *Conn) receiveLimit() int { return c.within(c.bulkShare(c.rcv.bufferLimit)) }
 
-// sendBufferLimit is the most unacknowledged octets to hold now.
+// sendBufferLimit returns the number of unacknowledged and unsent bytes that the connection may hold now.
 func (c *Conn) sendBufferLimit() int {
 	limit := c.snd.bufferLimit
 	if limit > leastShare && !c.snd.fixed && c.path.near {
@@ -115,16 +115,16 @@ func (c *Conn) sendBufferLimit() int {
 	return c.within(limit)
 }
 
-// sendRoom is how many octets more the send buffer takes.
+// sendRoom returns the number of bytes that still fit into the send buffer.
 func (c *Conn) sendRoom() int { return c.sendBufferLimit() - c.snd.buf.Size() }
 
-// SetReceiveBuffer sets the most unread octets to hold, 2048 to 1 GiB; the buffer does not size itself any more. The window
-// offered already stays offered (SHLD-14), and none larger than its field can say in the unit agreed on can be.
+// SetReceiveBuffer sets the largest number of unread bytes, 2048 to 1 GiB, and ends automatic sizing. The window that has
+// been advertised does not shrink (SHLD-14), and the window scale agreed on in the handshake limits its size.
 func (c *Conn) SetReceiveBuffer(n int) {
 	c.rcv.bufferLimit, c.rcv.fixed = clampBuffer(n), true
 }
 
-// SetSendBuffer sets the most unacknowledged octets to hold, 2048 to 1 GiB; the buffer does not size itself any more.
+// SetSendBuffer sets the largest number of unacknowledged bytes, 2048 to 1 GiB, and ends automatic sizing.
 func (c *Conn) SetSendBuffer(n int) {
 	c.snd.bufferLimit, c.snd.fixed = clampBuffer(n), true
 }

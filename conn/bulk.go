@@ -2,9 +2,10 @@ package conn
 
 import "time"
 
-// Connections that receive bulk data over a near path (see [Open]) share 4 MiB of receive window, about the size of a cache.
-// On such a path the data that a window permits waits in the device's queue and in memory, not on the way, so a larger sum
-// makes each byte cost more and does not make the path faster. A window that the application has set is not reduced.
+// Connections that receive bulk data over a near path (see [Open]) share 4 MiB of receive window, about the size of a
+// cache. On such a path the data that a window permits waits in the device's queue and in memory, not on the way, so a
+// larger sum makes each byte cost more and does not make the path faster. A window that the application has set is not
+// reduced.
 
 // Counter is a number that the connections of one [Config] share. The *atomic.Int64 of package sync/atomic is one.
 type Counter interface {
@@ -14,26 +15,25 @@ type Counter interface {
 	Load() int64
 }
 
-// noCounter is always 0.
+// noCounter is a Counter that is always 0.
 type noCounter struct{}
 
 func (noCounter) Add(int64) int64 { return 0 }
 func (noCounter) Load() int64     { return 0 }
 
 const (
-	// bulkWindow is the number of bytes that the bulk receivers' windows permit together.
+	// bulkWindow is the sum of the bulk receivers' windows in bytes.
 	bulkWindow = 4 << 20
-	// leastBulkWindow is the number of bytes that the window of each permits however many there are: two superframes, one
-	// on its way and one to follow.
+	// leastBulkWindow is the least window of a bulk receiver in bytes: two GSO packets, one in flight and one to follow.
 	leastBulkWindow = 128 << 10
-	// bulkBytes is the number of bytes that a bulk receiver reads in a round trip, at least.
+	// bulkBytes is the least number of bytes that a bulk receiver reads in a round trip.
 	bulkBytes = leastBulkWindow / 2
-	// bulkTime is the time for which a connection counts as a bulk receiver after it has read that many.
+	// bulkTime is the time for which a connection counts as a bulk receiver after a round trip with that many bytes.
 	bulkTime = 5 * time.Second
 )
 
-// noteBulk takes the number of bytes that the application has read in a round trip, and counts a connection whose path is
-// near among the bulk receivers or ends that.
+// noteBulk takes the number of bytes that the application has read in a round trip. On a near path it adds the
+// connection to the bulk receivers or, after bulkTime, removes it.
 func (c *Conn) noteBulk(now Time, n int) {
 	switch since := &c.rcv.bulkSince; {
 	case !c.path.near:
@@ -47,7 +47,7 @@ func (c *Conn) noteBulk(now Time, n int) {
 	}
 }
 
-// endBulk counts the connection among the bulk receivers no longer.
+// endBulk removes the connection from the bulk receivers.
 func (c *Conn) endBulk() {
 	if c.rcv.bulkSince != 0 {
 		c.rcv.bulkSince = 0

@@ -2,24 +2,25 @@ package conn
 
 import "time"
 
-// challengeLimit limits the answers to segments that may be forged, or that two ends that disagree send each other, to a few
-// in five seconds (RFC 5961 7). Each connection has its own: a limit that connections share tells an attacker who has one of
-// them about the others (CVE-2016-5696).
+// challengeLimit limits the ACKs sent in reply to segments that may be forged, or that two ends in disagreement send
+// each other, to a few in five seconds (RFC 5961 7). Each connection has its own limit: an attacker who has one
+// connection could observe the others through a shared one (CVE-2016-5696).
 type challengeLimit struct {
 	since                  Time
-	challenges, duplicates uint16 // answers allowed since then
+	challenges, duplicates uint16 // replies sent since then
 }
 
 const (
 	challengeInterval = 5 * time.Second
-	// challengeCount is the number of answers to segments without data.
+	// challengeCount is the number of replies to segments without data in an interval.
 	challengeCount = 10
-	// duplicateCount is the number of answers to segments with data. It lets a peer learn of a window of segments that it
-	// has sent again needlessly (RFC 2883), and ends the exchange with one that repeats a segment on every ACK.
+	// duplicateCount is the number of replies to segments with data in an interval. It is enough to report a window of
+	// needless retransmissions to the peer (RFC 2883), and ends the exchange with a peer that repeats a segment on every
+	// ACK.
 	duplicateCount = 1000
 )
 
-// allow reports whether the current interval has room for another answer to a segment without data, and counts it.
+// allow reports whether the current interval has room for another reply to a segment without data, and counts it.
 func (l *challengeLimit) allow(now Time) bool {
 	l.renew(now)
 	if l.challenges == challengeCount {
@@ -39,15 +40,16 @@ func (l *challengeLimit) allowDuplicate(now Time) bool {
 	return true
 }
 
-// renew begins a new interval if the last is over.
+// renew begins a new interval if the last one has ended.
 func (l *challengeLimit) renew(now Time) {
 	if l.challenges+l.duplicates == 0 || now.Sub(l.since) >= challengeInterval {
 		*l = challengeLimit{since: now}
 	}
 }
 
-// acknowledgeUnacceptable makes an ACK due that tells the peer where we are, in answer to a segment that is refused or was
-// not needed. The answers are limited: two ends that disagree would otherwise answer each other for ever.
+// acknowledgeUnacceptable sends an ACK with the current numbers in reply to a segment that is refused or was not
+// needed. The number of such ACKs is limited, as two ends that disagree could otherwise reply to each other without
+// end.
 func (c *Conn) acknowledgeUnacceptable(now Time, s *Segment) {
 	allowed := false
 	if len(s.Data) > 0 {
@@ -60,8 +62,8 @@ func (c *Conn) acknowledgeUnacceptable(now Time, s *Segment) {
 	}
 }
 
-// challengeACK answers a segment that may be forged with an ACK: a peer that meant it will send a RST that fits
-// (RFC 5961 3.2, 4.2, 5.2).
+// challengeACK sends an ACK in reply to a segment that may be forged. If the peer did send the segment, it replies with
+// a RST that has the exact sequence number (RFC 5961 3.2, 4.2, 5.2).
 func (c *Conn) challengeACK(now Time) Verdict {
 	if c.challenge.allow(now) {
 		c.acknowledgeNow(NoteChallenge)

@@ -2,14 +2,14 @@ package conn
 
 import "time"
 
-// chrono answers: what has the sender been waiting for, and for how long? Time runs on one account at once, as in Linux's
-// tcp_chrono: on busy while something is unacknowledged, on window while besides the peer's window is too small for what
-// is to be sent, on buffer while all that was written has been sent and the application waits for room to write more.
+// chrono measures the time that the sender spends waiting, by cause, as Linux's tcp_chrono does. One account runs at a
+// time: onBusy while data is unacknowledged, onWindow while the peer's window is also too small for the next segment,
+// and onBuffer while all data is sent and the application waits for room in the send buffer.
 type chrono struct {
 	on            account
 	since         Time
-	writeRefused  bool // Write took less than it was given
-	windowLimited bool // the peer's window is what holds the next segment back
+	writeRefused  bool // the last Write took less than it was given
+	windowLimited bool // the peer's window holds the next segment back
 }
 
 type account uint8
@@ -19,10 +19,10 @@ const (
 	onBusy
 	onWindow
 	onBuffer
-	accounts = iota - 1 // the time on nothing is not counted
+	accounts = iota - 1 // time on onNothing is not counted
 )
 
-// accountTime is called when there is nothing to send: what time is spent on from now until something happens.
+// accountTime selects the account that runs from now on. It is called when there is nothing to send.
 func (c *Conn) accountTime(now Time) {
 	h := &c.active.chrono
 	on := onNothing
@@ -43,7 +43,7 @@ func (c *Conn) accountTime(now Time) {
 	}
 }
 
-// timeSpent is the time on an account until now.
+// timeSpent returns the time on an account until now.
 func (c *Conn) timeSpent(a account, now Time) time.Duration {
 	d := c.waited[a-1]
 	if c.active != nil && c.active.chrono.on == a {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// CloseWrite closes our direction: a FIN follows the data already queued, and the peer's data keeps coming
-// (RFC 9293 3.6: half-close). Calling it again does nothing.
+// CloseWrite closes the sending direction. A FIN follows the data that is queued, and data from the peer still arrives
+// (half-close, RFC 9293 3.6). A second call has no effect.
 func (c *Conn) CloseWrite() error {
 	switch {
 	case c.state == Closed && c.err != 0:
@@ -21,27 +21,27 @@ func (c *Conn) CloseWrite() error {
 	case CloseWait:
 		c.setState(LastAck)
 	}
-	return nil // before ESTABLISHED it takes effect there (RFC 9293 3.10.4)
+	return nil // before ESTABLISHED, it takes effect on entering that state (RFC 9293 3.10.4)
 }
 
-// CloseRead drops what has arrived and what will: Read returns [io.EOF] from now on. The peer is not told.
+// CloseRead discards unread data and all data that arrives later. Read returns [io.EOF]. The peer is not notified.
 func (c *Conn) CloseRead() {
 	c.rcv.discard = true
 	c.rcv.buf.Skip(c.cfg.Pool, c.rcv.buf.Readable())
 	c.considerWindowUpdate()
 }
 
-// Linger says what Close does about data that is not acknowledged yet. The zero value sends it in the background for
-// as long as that takes, as R2 allows.
+// Linger is the treatment of unacknowledged data after Close. The zero value sends it in the background, for as long as
+// Config.R2 permits.
 type Linger struct {
 	Set bool
-	// Timeout is how long it may take, when Set. 0 sends nothing more but a RST.
+	// Timeout is the time for which data may be sent after Close, if Set is true. 0 discards the data and sends a RST.
 	Timeout time.Duration
 }
 
-// Close is the application letting go. The connection goes on by itself until it is released; data still queued is
-// sent, then a FIN. If data has arrived that was never read, the peer cannot believe it was: it gets a RST instead
-// (RFC 9293 3.6.1, SHLD-3).
+// Close releases the connection on behalf of the application. The connection sends the data that is queued and a FIN,
+// and lives until its normal end. If unread data exists, the peer receives a RST instead of the FIN, since the
+// application has not processed all data (RFC 9293 3.6.1, SHLD-3).
 func (c *Conn) Close(now Time, linger Linger) {
 	if c.orphan {
 		return
@@ -57,13 +57,13 @@ func (c *Conn) Close(now Time, linger Linger) {
 		c.rcv.buf.Discard(c.cfg.Pool)
 		return
 	case c.state == SynSent:
-		c.fail(ErrClosed) // delete the TCB; nothing is told to a peer that may not exist (RFC 9293 3.10.4)
+		c.fail(ErrClosed) // delete the TCB and send nothing: the peer may not exist (RFC 9293 3.10.4)
 		return
 	case unread, linger.Set && linger.Timeout <= 0:
 		c.abort(ErrClosed)
 		return
 	}
-	_ = c.CloseWrite() // cannot fail: the state is not CLOSED
+	_ = c.CloseWrite() // no error is possible: the state is not CLOSED
 	c.lingers = linger.Set
 	c.active.timer.orphan = now.Add(orphanSilence)
 	if linger.Set {
@@ -77,7 +77,7 @@ func (c *Conn) Close(now Time, linger Linger) {
 	}
 }
 
-// Abort ends the connection at once, with a RST to the peer (RFC 9293 3.10.5).
+// Abort ends the connection at once and sends a RST (RFC 9293 3.10.5).
 func (c *Conn) Abort() {
 	switch c.state {
 	case Closed:
@@ -88,12 +88,12 @@ func (c *Conn) Abort() {
 	}
 }
 
-// orphanSilence is how long the peer of a connection that the application has closed may acknowledge nothing while memory
-// is scarce.
+// orphanSilence is the time for which the peer of a connection that the application has closed may acknowledge nothing
+// while memory is scarce.
 const orphanSilence = 30 * time.Second
 
-// armOrphan bounds FIN-WAIT-2 after Close: a peer that never closes must not hold the connection for ever.
-// (RFC 9293 has no such timer; every implementation does.)
+// armOrphan limits the time in FIN-WAIT-2 after Close, so that a peer that never closes does not hold the connection
+// for ever. RFC 9293 has no such timer, but implementations generally do.
 func (c *Conn) armOrphan(now Time) {
 	if !c.orphan || c.state != FinWait2 {
 		return
@@ -105,15 +105,15 @@ func (c *Conn) armOrphan(now Time) {
 	c.active.timer.orphan = end
 }
 
-// orphanTimeout ends a connection after Close: in FIN-WAIT-2, after the linger time, and when memory is scarce and the
-// peer has acknowledged nothing for a while.
+// orphanTimeout ends a connection after Close: in FIN-WAIT-2, after the linger time, or if memory is scarce and the
+// peer has acknowledged nothing for orphanSilence.
 //
-// Deviation: memory that is scarce makes R2 shorter than 100 s (RFC 9293 3.8.3, SHLD-11). The application has let go of the
-// connection, and others need the memory that its data takes.
+// Deviation: scarce memory makes R2 shorter than 100 s (RFC 9293 3.8.3, SHLD-11). The application no longer uses the
+// connection, and other connections need the memory of its data.
 func (c *Conn) orphanTimeout(now Time) {
 	switch silent := c.lastACKReceived.Add(orphanSilence); {
 	case c.state == FinWait2:
-		c.close() // a later segment finds no connection, and is answered with a RST
+		c.close() // a later segment finds no connection and causes a RST
 	case c.lingers:
 		c.abort(ErrLingerTimeout)
 	case now < silent:

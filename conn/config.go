@@ -6,86 +6,86 @@ import (
 	"minitcp/conn/buffer"
 )
 
-// Config holds TCP's settings. One Config may serve many connections; they only read it. The zero value of every field
-// means its default. [Config.WithDefaults] puts the defaults in. [Dial] and [NewHandshake] call it on a copy of a Config that does
-// not come from it, one for each connection.
+// Config holds TCP's settings. Several connections may share one Config, which they only read. The zero value of each
+// field selects its default, which [Config.WithDefaults] fills in. [Dial] and [NewHandshake] call WithDefaults on a
+// copy for each connection if the caller has not.
 type Config struct {
-	// ReceiveBuffer is the most octets held for an application that does not read, and so the largest receive window, in
-	// the beginning. Default 1 MiB, at least 2048, at most 1 GiB.
+	// ReceiveBuffer is the initial limit of unread data in bytes, and so of the receive window. Default 1 MiB, at least
+	// 2048, at most 1 GiB.
 	ReceiveBuffer int
-	// MaxReceiveBuffer is how far that grows where the application reads as fast as data comes, with what comes in a round
-	// trip. Default: ReceiveBuffer if that is set, so that it does not grow; else 16 MiB, for 670 Mbit/s at 200 ms.
-	// Where the path is near ([Open]) it is less while other connections receive bulk data; see BulkReceivers.
+	// MaxReceiveBuffer is the size to which the limit grows if the application reads as fast as data arrives. Default:
+	// ReceiveBuffer if that is set, so that it does not grow; otherwise 16 MiB, for 670 Mbit/s at 200 ms. On a near path
+	// ([Open]) the limit is lower while other connections receive bulk data; see BulkReceivers.
 	MaxReceiveBuffer int
-	// SendBuffer is the most octets held until the peer acknowledges them, in the beginning. Default 128 KiB, at least 2048,
-	// at most 1 GiB.
+	// SendBuffer is the initial limit of unacknowledged and unsent data in bytes. Default 128 KiB, at least 2048, at most
+	// 1 GiB.
 	SendBuffer int
-	// MaxSendBuffer is how far that grows, to two congestion windows. Default: SendBuffer if that is set, else 16 MiB.
-	// Where the path is near ([Open]) it is less while other connections hold much.
+	// MaxSendBuffer is the size to which the limit grows, as two congestion windows. Default: SendBuffer if that is set,
+	// otherwise 16 MiB. On a near path ([Open]) the limit is lower while other connections hold much data.
 	MaxSendBuffer int
 
-	// DelayedACK is how long an ACK may wait for company. Default 40 ms; below 500 ms (RFC 9293 3.8.6.3, MUST-40).
+	// DelayedACK is the longest delay of an ACK. Default 40 ms, less than 500 ms (RFC 9293 3.8.6.3, MUST-40).
 	DelayedACK time.Duration
 
 	// InitialRTO is the retransmission timeout before the first measurement. Default 1 s (RFC 6298 2.1).
 	InitialRTO time.Duration
 	// MinRTO is the shortest retransmission timeout. Default 200 ms.
-	// Deviation: RFC 6298 2.4 says 1 s, chosen for clocks that ticked in half seconds; 200 ms is what Linux uses.
+	//
+	// Deviation: RFC 6298 2.4 requires 1 s, for clocks with ticks of half a second. Linux uses 200 ms.
 	MinRTO time.Duration
-	// MaxRTO is the longest. Default 120 s, at least 60 s by RFC 6298 2.4.
+	// MaxRTO is the longest retransmission timeout. Default 120 s; RFC 6298 2.4 requires at least 60 s.
 	MaxRTO time.Duration
 
-	// R1 is the number of retransmissions of one segment after which the connection is reported as in trouble.
+	// R1 is the number of retransmissions of one segment after which the connection reports trouble (see [ReadyTrouble]).
 	// Default 3 (RFC 9293 3.8.3, SHLD-10).
 	R1 int
-	// R2 is how long a segment may go unacknowledged before the connection ends with [ErrTimeout].
-	// Default 15 min (RFC 9293 3.8.3, MUST-20, MUST-21; at least 100 s by SHLD-11).
+	// R2 is the time for which a segment may be unacknowledged before the connection ends with [ErrTimeout]. Default 15
+	// min (RFC 9293 3.8.3, MUST-20, MUST-21; SHLD-11 requires at least 100 s).
 	R2 time.Duration
 	// SYNTimeout is R2 for a SYN or SYN-ACK. Default 3 min (MUST-23).
 	SYNTimeout time.Duration
-	// UserTimeout, when positive, replaces R2 and also ends a connection whose peer acknowledges probes but keeps its
-	// window closed for that long (RFC 9293 3.9.1.1; Linux's TCP_USER_TIMEOUT). Default: none.
+	// UserTimeout replaces R2 if it is positive. It also ends a connection whose peer acknowledges window probes but keeps
+	// its window closed for that time (RFC 9293 3.9.1.1; Linux's TCP_USER_TIMEOUT). Default: none.
 	UserTimeout time.Duration
 
-	// TimeWait is how long TIME-WAIT lasts: 2 MSL. Default 60 s, as everywhere, for an MSL of 30 s (RFC 9293 3.4.2 says 2 min).
+	// TimeWait is the duration of TIME-WAIT, 2 MSL. Default 60 s, as in other systems, for an MSL of 30 s. (RFC 9293 3.4.2
+	// has 2 min.)
 	TimeWait time.Duration
-	// FinWait2Timeout ends FIN-WAIT-2 of a connection whose application has closed it and whose peer never sends FIN.
-	// Default 60 s.
+	// FinWait2Timeout is the longest time in FIN-WAIT-2 after the application has closed the connection. Default 60 s.
 	FinWait2Timeout time.Duration
 
-	// KeepAlive is what a new connection begins with. Default: off (MUST-25). Package stack turns it on.
+	// KeepAlive is the initial setting of a connection. Default: off (MUST-25). Package stack turns it on.
 	KeepAlive KeepAlive
 
-	// Nagle says when small segments wait. Default [NoDelay], as Go programs are used to from package net.
+	// Nagle selects whether small segments wait. Default [NoDelay], as in package net.
 	Nagle NagleMode
 
-	// CongestionControl decides how much may be in flight. Default [CUBIC].
+	// CongestionControl selects the algorithm that limits the data in flight. Default [CUBIC].
 	CongestionControl CongestionControl
 
-	// Pacing spreads what is sent over the round trip, where that is long enough for timers: 2 ms, and the path is not near
-	// ([Open]). Disabled, what the
-	// window lets go leaves at once, but for BBR, which is nothing without pacing.
+	// Pacing spreads segments over the round-trip time, if that is at least 2 ms and the path is not near ([Open]). If
+	// Disabled, segments are sent as soon as the window permits. BBR always paces.
 	Pacing Feature
 
-	// ECN lets routers mark packets instead of dropping them (RFC 3168). Default [ECNPassive].
+	// ECN permits routers to mark packets instead of dropping them (RFC 3168). Default [ECNPassive].
 	ECN ECNMode
 
-	// Features that can be left out of the handshake.
+	// Timestamps, SACK and WindowScale select options of the handshake.
 	Timestamps, SACK, WindowScale Feature
 
 	// Pool allocates the memory of the buffers. Default: the garbage collector.
 	Pool buffer.Pool
-	// Pressure limits that memory. Default: there is no limit.
+	// Pressure limits that memory. Default: no limit.
 	Pressure buffer.Pressure
-	// BulkReceivers counts the connections that receive bulk data, for all connections of a stack. While n > 1 of them do so
-	// over a near path, the receive window of each is at most 4 MiB/n, and 128 KiB at least: 512 KiB for 8, 128 KiB for 32
-	// and more. Default: none, the windows do not depend on each other.
+	// BulkReceivers counts the connections of a stack that receive bulk data. While n > 1 of them do so over a near path,
+	// the receive window of each is at most 4 MiB/n, and at least 128 KiB: 512 KiB for 8, 128 KiB for 32 and more.
+	// Default: none, the windows do not depend on each other.
 	BulkReceivers Counter
 
-	complete bool // WithDefaults has made this Config
+	complete bool // WithDefaults has returned this Config
 }
 
-// Feature says whether something is done; an option: whether it is offered and accepted in the handshake.
+// Feature selects whether a feature is used. An option is offered and accepted in the handshake only if it is Enabled.
 type Feature uint8
 
 const (
@@ -99,13 +99,13 @@ var featureNames = [...]string{Enabled: "enabled", Disabled: "disabled"}
 // String returns "enabled" or "disabled".
 func (f Feature) String() string { return nameOf(featureNames[:], f) }
 
-// NagleMode says whether a small segment waits while data is unacknowledged (RFC 9293 3.7.4, SHLD-7, MUST-17).
+// NagleMode selects whether a small segment waits while data is unacknowledged (RFC 9293 3.7.4, SHLD-7, MUST-17).
 type NagleMode uint8
 
 const (
-	// NoDelay sends at once. It is the default.
+	// NoDelay sends small segments at once. It is the default.
 	NoDelay NagleMode = iota
-	// Nagle holds a segment smaller than the MSS until everything sent is acknowledged.
+	// Nagle delays a small segment until small segments before it are acknowledged.
 	Nagle
 )
 
@@ -114,14 +114,14 @@ var nagleNames = [...]string{NoDelay: "no delay", Nagle: "Nagle"}
 // String returns "no delay" or "Nagle".
 func (m NagleMode) String() string { return nameOf(nagleNames[:], m) }
 
-// KeepAlive is the probing of an idle peer (RFC 9293 3.8.4).
+// KeepAlive holds the settings of keep-alive probes (RFC 9293 3.8.4).
 type KeepAlive struct {
 	Enable bool
-	// Idle is how long nothing must have been heard before the first probe. Default 2 h (MUST-28).
+	// Idle is the time without a segment from the peer before the first probe. Default 2 h (MUST-28).
 	Idle time.Duration
 	// Interval is the time between probes. Default 75 s.
 	Interval time.Duration
-	// Count is how many unanswered probes end the connection. Default 9 (more than one: MUST-29).
+	// Count is the number of unanswered probes that end the connection. Default 9; MUST-29 requires more than one.
 	Count int
 }
 
@@ -134,15 +134,15 @@ func (k KeepAlive) withDefaults() KeepAlive {
 
 const (
 	defaultReceiveBuffer = 1 << 20
-	// defaultSendBuffer is two superframes, one on its way and one to follow, or four initial windows.
+	// defaultSendBuffer is the size of two GSO packets, one in flight and one to follow, or four initial windows.
 	defaultSendBuffer = 128 << 10
-	// defaultMaxBuffer is the largest that a window scale of 8 lets be offered: 16 MiB, but for 256 octets.
+	// defaultMaxBuffer is the largest window with a scale of 8: 16 MiB less 256 bytes.
 	defaultMaxBuffer = maxWindowField << 8
 	minBuffer        = 2048
 	maxBuffer        = 1 << 30
 )
 
-// WithDefaults returns the Config with every unset field at its default and every other within its range.
+// WithDefaults returns the Config with defaults in all unset fields, and all other fields within their ranges.
 func (cfg Config) WithDefaults() Config {
 	cfg.complete = true
 	defaultBuffers(&cfg.ReceiveBuffer, &cfg.MaxReceiveBuffer, defaultReceiveBuffer)
@@ -185,7 +185,7 @@ func setDefault[T int | time.Duration](v *T, d T) {
 	}
 }
 
-// defaultBuffers settles a buffer's size in the beginning, which is first unless it is set, and its largest.
+// defaultBuffers completes a buffer's initial and largest sizes. The initial size is first unless it is set.
 func defaultBuffers(size, largest *int, first int) {
 	if *size > 0 {
 		setDefault(largest, *size)

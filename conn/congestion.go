@@ -35,7 +35,7 @@ func (a *CongestionControl) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return errors.New("there are cubic, reno and bbr")
+	return errors.New("unknown congestion control: want cubic, reno or bbr")
 }
 
 // newController returns the connection's controller, beginning with a window.

@@ -6,23 +6,23 @@ import (
 	"minitcp/conn/wire"
 )
 
-// ECNMode says whether routers may mark packets instead of dropping them, which both ends must agree on in the
+// ECNMode selects whether routers may mark packets instead of dropping them. Both ends must agree on it in the
 // handshake (RFC 3168 6.1.1).
 type ECNMode uint8
 
 const (
-	// ECNPassive agrees when the peer asks. It is the default, as on Linux.
+	// ECNPassive agrees if the peer requests ECN. It is the default, as on Linux.
 	ECNPassive ECNMode = iota
-	// ECNActive asks, too. A SYN that is not answered is sent again without the question, in case something on the
-	// way drops what it does not know (RFC 3168 6.1.1.1).
+	// ECNActive also requests ECN. A SYN that is retransmitted does not, in case a middlebox drops SYNs with these flags
+	// (RFC 3168 6.1.1.1).
 	ECNActive
-	// ECNDisabled neither asks nor agrees.
+	// ECNDisabled neither requests ECN nor agrees to it.
 	ECNDisabled
 )
 
 var ecnModeNames = [...]string{ECNPassive: "passive", ECNActive: "active", ECNDisabled: "disabled"}
 
-// String is "passive", "active" or "disabled".
+// String returns "passive", "active" or "disabled".
 func (m ECNMode) String() string { return nameOf(ecnModeNames[:], m) }
 
 // MarshalText implements encoding.TextMarshaler with the names of String.
@@ -36,15 +36,14 @@ func (m *ECNMode) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return errors.New("there are passive, active and disabled")
+	return errors.New("unknown ECN mode: want passive, active or disabled")
 }
 
-// ecnHandshake is what has been said of ECN in SYNs and SYN-ACKs: of those that were sent and of those that came, has one
-// set it up, has one not?
+// ecnHandshake records whether SYNs and SYN-ACKs with ECN setup flags, and without them, have been sent and received.
 type ecnHandshake struct{ sentSetup, sentPlain, receivedSetup, receivedPlain bool }
 
-// ecnSetup reports whether a SYN or SYN-ACK sets up ECN. A SYN-ACK with CWR does not: there are hosts that send back
-// whatever bits they get (RFC 3168 6.1.1).
+// ecnSetup reports whether a SYN or SYN-ACK sets up ECN. A SYN-ACK with CWR does not: some hosts reflect the flags of
+// the SYN (RFC 3168 6.1.1).
 func ecnSetup(f wire.Flags) bool {
 	if f.Has(wire.ACK) {
 		return f&(wire.ECE|wire.CWR) == wire.ECE
@@ -52,7 +51,7 @@ func ecnSetup(f wire.Flags) bool {
 	return f.Has(wire.ECE | wire.CWR)
 }
 
-// received takes the flags of a SYN or SYN-ACK that came.
+// received records the flags of a SYN or SYN-ACK that has arrived.
 func (e *ecnHandshake) received(f wire.Flags) {
 	if ecnSetup(f) {
 		e.receivedSetup = true
@@ -61,8 +60,9 @@ func (e *ecnHandshake) received(f wire.Flags) {
 	}
 }
 
-// offer adds to the flags of a SYN or SYN-ACK that is about to be sent what it says of ECN; again: it is a SYN that was
-// not answered. Who once was asked, or answered, without ECN does not come back to it.
+// offer returns the flags of a SYN or SYN-ACK with the ECN flags added, and records them. again means that the segment
+// is a SYN that was not answered. Once either end has sent a SYN or SYN-ACK without ECN, the connection stays without
+// it.
 func (e *ecnHandshake) offer(f wire.Flags, mode ECNMode, again bool) wire.Flags {
 	switch {
 	case f.Has(wire.ACK):
@@ -80,11 +80,12 @@ func (e *ecnHandshake) offer(f wire.Flags, mode ECNMode, again bool) wire.Flags 
 	return f
 }
 
-// agreed reports whether what we send may be marked: neither side has ever been in doubt (RFC 3168 6.1.1).
+// agreed reports whether packets may be sent as ECN-capable: all SYNs and SYN-ACKs in both directions set up ECN
+// (RFC 3168 6.1.1).
 func (e *ecnHandshake) agreed() bool {
 	return e.sentSetup && e.receivedSetup && !e.sentPlain && !e.receivedPlain
 }
 
-// mustEcho reports whether the peer may believe that we agreed. Then its packets may be marked, and it must be told
-// (RFC 3168 6.1.1).
+// mustEcho reports whether the peer may assume that ECN is agreed on. Its packets may then be marked, and marks must be
+// reported to it (RFC 3168 6.1.1).
 func (e *ecnHandshake) mustEcho() bool { return e.sentSetup && e.receivedSetup }

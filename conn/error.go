@@ -1,30 +1,30 @@
 package conn
 
-// Error says why a call could not do its work or why a connection ended. Errors are comparable constants; a driver maps
-// them to the errors its users know.
+// Error is the reason why a call has failed or a connection has ended. Errors are comparable constants. A driver maps them
+// to its own errors.
 type Error uint8
 
 const (
 	_ Error = iota
-	// ErrWouldBlock: nothing to read, or no room to write, now.
+	// ErrWouldBlock: there is nothing to read, or no room to write, now.
 	ErrWouldBlock
 	// ErrClosed: the application has closed the connection.
 	ErrClosed
-	// ErrPipe: nothing more can be sent; the sending side is closed.
+	// ErrPipe: the sending direction is closed.
 	ErrPipe
-	// ErrRefused: the peer answered the SYN with RST, or said its port is unreachable.
+	// ErrRefused: the reply to the SYN was a RST or an ICMP message that the port is unreachable.
 	ErrRefused
-	// ErrReset: the peer reset the connection.
+	// ErrReset: the peer has reset the connection.
 	ErrReset
-	// ErrAborted: this side reset the connection.
+	// ErrAborted: this end has reset the connection.
 	ErrAborted
-	// ErrTimeout: the peer did not answer within R2, the SYN timeout, the user timeout or the keep-alive limit.
+	// ErrTimeout: the peer has not replied within R2, the SYN timeout, the user timeout or the keep-alive limit.
 	ErrTimeout
-	// ErrHostUnreachable and the next two: what ICMP said.
+	// ErrHostUnreachable, ErrNetUnreachable and ErrProtocolUnreachable: an ICMP message has reported this.
 	ErrHostUnreachable
 	ErrNetUnreachable
 	ErrProtocolUnreachable
-	// ErrLingerTimeout: the time SetLinger gave for sending the rest has passed.
+	// ErrLingerTimeout: the linger time has passed and data is unacknowledged.
 	ErrLingerTimeout
 )
 

@@ -6,8 +6,9 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Handshake is a connection in SYN-RECEIVED of a passive OPEN: it has answered a SYN and waits for the ACK. It is small,
-// for anybody can make a listener hold many of them. When it is dropped the listener is simply back in LISTEN (MUST-11).
+// Handshake is a connection in SYN-RECEIVED after a passive OPEN. It replies to a SYN and waits for the ACK. It is
+// small, since any host can make a listener hold many. A listener is in LISTEN all the time, so dropping a Handshake
+// returns to that state (MUST-11).
 type Handshake struct {
 	cfg    *Config
 	params Open
@@ -15,16 +16,16 @@ type Handshake struct {
 	state  HandshakeState
 
 	irs         uint32
-	peerWindow  uint16 // the peer's, from its SYN
+	peerWindow  uint16 // window in the peer's SYN
 	sendScale   uint8
-	scale       uint8 // ours; 0 when scaling was not agreed on
+	scale       uint8 // local window scale; 0 if scaling was not agreed on
 	scaled      bool
 	timestamps  bool
 	sack        bool
 	ecn         ecnHandshake
 	tsRecent    uint32
 	tsRecentAt  Time
-	sent        bool // the SYN-ACK, last at sentAt
+	sent        bool // the SYN-ACK has been sent, the last time at sentAt
 	sentAt      Time
 	deadline    Time
 	giveUp      Time
@@ -35,19 +36,19 @@ type Handshake struct {
 	resetDue  bool
 	resetSeq  uint32
 	challenge challengeLimit
-	held      *hold // nil unless it waits for a decision
+	held      *hold // nil unless Hold delays the SYN-ACK
 }
 
-// HandshakeState says what the driver must do with a Handshake.
+// HandshakeState is the action that a Handshake requires of the driver.
 type HandshakeState uint8
 
 const (
-	// HandshakeWaiting: keep it, transmit, mind its deadline.
+	// HandshakeWaiting: the driver keeps the Handshake, calls Transmit and observes its Deadline.
 	HandshakeWaiting HandshakeState = iota
-	// HandshakeReady: the segment just received completes the handshake. Call Establish and give it that segment, or, if
-	// there is no room for another connection, do nothing: the Handshake waits for the next one, as if this had been lost.
+	// HandshakeReady: the segment just received completes the handshake. The driver calls Establish and gives the new Conn
+	// the same segment. If it has no room for another connection, it does nothing, as if the segment had been lost.
 	HandshakeReady
-	// HandshakeDead: forget it, after transmitting.
+	// HandshakeDead: the driver drops the Handshake after Transmit has returned false.
 	HandshakeDead
 )
 
@@ -56,8 +57,8 @@ var handshakeStateNames = [...]string{HandshakeWaiting: "waiting", HandshakeRead
 // String returns "waiting", "ready" or "dead".
 func (s HandshakeState) String() string { return nameOf(handshakeStateNames[:], s) }
 
-// NewHandshake answers a SYN that reached a listener (RFC 9293 3.10.7.2). Data in the SYN is left for the peer to send
-// again: it has not been shown yet that the peer is where it says it is.
+// NewHandshake returns the Handshake for a SYN to a listener (RFC 9293 3.10.7.2). It ignores data in the SYN, which the
+// peer retransmits: the SYN's source address may be forged.
 func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 	cfg = cfg.completed()
 	h := &Handshake{cfg: cfg, params: o, path: newPath(o), irs: syn.Seq, peerWindow: syn.Window, synAckDue: true}
@@ -77,17 +78,17 @@ func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 	return h
 }
 
-// State says what to do with it.
+// State returns the action that is required of the driver.
 func (h *Handshake) State() HandshakeState { return h.state }
 
-// ISS and IRS are the two initial sequence numbers.
+// ISS and IRS return the initial send and receive sequence numbers.
 func (h *Handshake) ISS() uint32 { return h.params.ISS }
 func (h *Handshake) IRS() uint32 { return h.irs }
 
-// Deadline is when Advance must be called at the latest.
+// Deadline returns the time by which Advance must be called.
 func (h *Handshake) Deadline() Time { return min(h.deadline, h.giveUp) }
 
-// Advance sends the SYN-ACK again, or gives up (MUST-22, MUST-23).
+// Advance retransmits the SYN-ACK, or gives up (MUST-22, MUST-23).
 func (h *Handshake) Advance(now Time) {
 	switch {
 	case h.held != nil:
@@ -101,7 +102,7 @@ func (h *Handshake) Advance(now Time) {
 	}
 }
 
-// Receive takes a segment from the peer (RFC 9293 3.10.7.4 for SYN-RECEIVED).
+// Receive processes a segment from the peer (RFC 9293 3.10.7.4 for SYN-RECEIVED).
 func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 	if h.state == HandshakeDead {
 		return VerdictIgnored
@@ -109,13 +110,13 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 	if h.held != nil {
 		return h.receiveHeld(now, s)
 	}
-	h.state = HandshakeWaiting // whatever an earlier segment made it
+	h.state = HandshakeWaiting // the driver has not used an earlier HandshakeReady
 	at := seq.Unwrap(h.irs, 1, s.TCP.Seq)
 	f := s.TCP.Flags
 	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
 		h.ecn.received(f)
 		if h.challenge.allow(now) {
-			h.synAckDue = true // the SYN-ACK was lost
+			h.synAckDue = true // the SYN-ACK has been lost
 		}
 		return VerdictDuplicate
 	}
@@ -140,8 +141,8 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 	return VerdictAccepted
 }
 
-// check is the first step: the timestamp and the sequence number must be acceptable. As in [Conn.checkTimestamp], a segment
-// without timestamps is.
+// check is the first step: the timestamp and the sequence number must be acceptable. A segment without timestamps is
+// acceptable, as in [Conn.checkTimestamp].
 func (h *Handshake) check(now Time, s *Segment, at seq.Offset) Verdict {
 	reset := s.TCP.Flags.Has(wire.RST)
 	if o := &s.TCP.Options; h.timestamps && o.HasTimestamps && !reset && seq.Less(o.TSVal, h.tsRecent) {
@@ -167,7 +168,7 @@ func (h *Handshake) receiveReset(now Time, at seq.Offset) Verdict {
 	return VerdictReset
 }
 
-// Establish makes the connection, in SYN-RECEIVED; give it the segment that made the Handshake ready.
+// Establish returns the connection in SYN-RECEIVED. The driver passes it the segment that has made the Handshake ready.
 func (h *Handshake) Establish(now Time) *Conn {
 	c := newConn(now, h.cfg, h.params)
 	c.setState(SynReceived)
@@ -194,7 +195,7 @@ func (h *Handshake) Establish(now Time) *Conn {
 	return c
 }
 
-// Transmit builds the next segment: see [Conn.Transmit].
+// Transmit builds the next segment; see [Conn.Transmit].
 func (h *Handshake) Transmit(now Time, _ int, out *Outgoing) bool {
 	switch {
 	case h.resetDue:
@@ -237,7 +238,7 @@ func (h *Handshake) synAck(now Time, out *Outgoing) {
 	h.stamp(now, o)
 	if h.sent {
 		out.Note = NoteRetransmission
-		h.retransmits = max(h.retransmits, 1) // its RTT says nothing any more
+		h.retransmits = max(h.retransmits, 1) // the RTT of a retransmitted SYN-ACK is ambiguous
 	}
 	h.sent, h.sentAt = true, now
 	rtt := rttEstimator{backoff: uint8(min(h.retransmits, maxBackoff))}

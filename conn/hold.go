@@ -7,42 +7,42 @@ import (
 	"minitcp/conn/wire"
 )
 
-// hold is the state of an [Handshake] that does not answer the SYN yet: whether there will be a connection is not decided.
+// hold is the state of a [Handshake] that does not reply to the SYN until the driver has decided to accept the
+// connection.
 type hold struct {
-	syn      Time          // when the SYN, or its last repetition, arrived
-	interval time.Duration // between the last two of them, 0 while there was one
+	syn      Time          // arrival time of the last SYN
+	interval time.Duration // time between the last two SYNs, 0 after one
 	probeAt  Time
 	probeDue bool
 }
 
 const (
-	// leastPatience is how long a held Handshake waits for the peer to repeat its SYN. The first retransmission comes after 1
-	// second [RFC 6298 2], or 3 from older systems, and may be lost.
+	// leastPatience is the least time for which a held Handshake waits for the peer to retransmit its SYN. The first
+	// retransmission follows after 1 second [RFC 6298 2], or 3 on older systems, and may be lost.
 	leastPatience = 7 * time.Second
-	// patienceFactor is the number of intervals between SYNs after which the peer has given up. It doubles its timeout with
-	// each retransmission, one of which may be lost.
+	// patienceFactor is the number of intervals between SYNs after which the peer has given up. The peer doubles its
+	// timeout with each retransmission, one of which may be lost.
 	patienceFactor = 7
-	// holdProbeInterval is the time between two probes of the peer.
+	// holdProbeInterval is the time between probes of the peer.
 	holdProbeInterval = 700 * time.Millisecond
 )
 
-// Hold makes the Handshake wait for a decision before it answers the SYN: Release answers it. The driver drops the Handshake to
-// decide otherwise.
+// Hold delays the reply to the SYN until the driver calls Release or drops the Handshake.
 //
-// While it is held, a repetition of the SYN is noted and not answered. The Handshake becomes [HandshakeDead] when the peer resets the
-// connection, when it does not repeat the SYN for longer than its retransmissions can take, and when it no longer has the
-// connection. To notice the last, it is sent a segment without flags every 700 ms. A peer in SYN-SENT ignores such a segment
-// [RFC 9293 3.10.7.3], while one that has no connection answers with a RST [RFC 9293 3.10.7.1].
+// While it is held, retransmissions of the SYN are recorded and cause no reply. The Handshake becomes [HandshakeDead]
+// if the peer resets the connection, if it does not retransmit the SYN in time, and if it has lost its connection. For
+// the last, the Handshake sends a segment without flags every 700 ms. A peer in SYN-SENT ignores such a segment [RFC
+// 9293 3.10.7.3], while a peer without the connection replies with a RST [RFC 9293 3.10.7.1].
 func (h *Handshake) Hold(now Time) {
 	h.held = &hold{syn: now, probeAt: now.Add(holdProbeInterval)}
 	h.synAckDue = false
 	h.deadline, h.giveUp = h.held.probeAt, now.Add(leastPatience)
 }
 
-// Held reports whether the Handshake waits for a decision.
+// Held reports whether Hold delays the reply to the SYN.
 func (h *Handshake) Held() bool { return h.held != nil }
 
-// Release ends Hold: the SYN is answered with the next Transmit.
+// Release ends Hold. The next Transmit sends the SYN-ACK.
 func (h *Handshake) Release(now Time) {
 	h.held = nil
 	h.synAckDue = true
@@ -67,7 +67,8 @@ func (h *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 	at := seq.Unwrap(h.irs, 1, s.TCP.Seq)
 	switch {
 	case f.Has(wire.RST):
-		// The peer aborts, or it has no connection and answers a probe. Both name a number that only it knows.
+		// The peer aborts, or it has no connection and replies to a probe. Either RST has a number that an attacker must
+		// guess.
 		if !f.Has(wire.ACK) && at == 1 || f.Has(wire.ACK) && s.TCP.Ack == h.params.ISS {
 			h.end()
 			return VerdictReset
@@ -90,7 +91,7 @@ func (h *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 	return VerdictDuplicate
 }
 
-// transmitHoldProbe builds the segment that a peer without the connection answers.
+// transmitHoldProbe builds a segment without flags, to which a peer without the connection replies.
 func (h *Handshake) transmitHoldProbe(out *Outgoing) {
 	h.held.probeDue = false
 	out.reset(0)
@@ -98,7 +99,7 @@ func (h *Handshake) transmitHoldProbe(out *Outgoing) {
 	out.Note = NoteKeepAlive
 }
 
-// end makes the Handshake dead.
+// end sets the state HandshakeDead.
 func (h *Handshake) end() {
 	h.state = HandshakeDead
 	h.deadline, h.giveUp = Never, Never

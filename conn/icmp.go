@@ -2,15 +2,16 @@ package conn
 
 import "minitcp/conn/seq"
 
-// ICMPKind says how an ICMP error bears on a connection (RFC 9293 3.9.2.2).
+// ICMPKind is the effect of an ICMP error on a connection (RFC 9293 3.9.2.2).
 type ICMPKind uint8
 
 const (
-	// ICMPSoft: net or host unreachable, time exceeded, parameter problem. It may pass; it does not end a connection (MUST-56).
+	// ICMPSoft: net or host unreachable, time exceeded, parameter problem. The condition may pass and does not end a
+	// connection (MUST-56).
 	ICMPSoft ICMPKind = iota
-	// ICMPHard: protocol or port unreachable. It ends an attempt to connect, and is as ICMPSoft afterwards.
+	// ICMPHard: protocol or port unreachable. It ends an attempt to connect, and is like ICMPSoft later.
 	ICMPHard
-	// ICMPTooBig: a packet did not fit the path (RFC 1191, RFC 8201).
+	// ICMPTooBig: a packet is larger than a link on the path permits (RFC 1191, RFC 8201).
 	ICMPTooBig
 )
 
@@ -19,30 +20,30 @@ var icmpKindNames = [...]string{ICMPSoft: "soft", ICMPHard: "hard", ICMPTooBig: 
 // String returns "soft", "hard" or "too big".
 func (k ICMPKind) String() string { return nameOf(icmpKindNames[:], k) }
 
-// ICMPError is an ICMP error message about a segment of ours.
+// ICMPError is an ICMP error message that quotes a segment of the connection.
 type ICMPError struct {
 	Kind ICMPKind
-	// Err is what the application will be told.
+	// Err is the error that the application receives.
 	Err Error
-	// Seq is the quoted segment's sequence number.
+	// Seq is the sequence number of the quoted segment.
 	Seq uint32
-	// MTU is the next hop's, for ICMPTooBig; 0 when a router did not say.
+	// MTU is the next hop's MTU for ICMPTooBig, or 0 if the router has not reported it.
 	MTU int
 }
 
 const (
-	// minMTU4 is the smallest packet size used over IPv4, 512 bytes of data and 40 of headers. Where the path takes less,
-	// routers may fragment.
+	// minMTU4 is the smallest size of IPv4 packets: 512 bytes of data and 40 of headers. If a link on the path permits
+	// less, routers may fragment.
 	minMTU4 = 552
 	// minMTU6 is the smallest MTU of an IPv6 link (RFC 8200 5).
 	minMTU6 = 1280
 )
 
-// ReceiveICMP takes an ICMP error. An error that does not quote data in flight is forged or late, and ignored
+// ReceiveICMP processes an ICMP error. An error that does not quote data in flight is forged or late, and is ignored
 // (RFC 5927 4.1).
 func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 	if c.state == Closed || c.state == TimeWait {
-		return // nothing is in flight
+		return // no data is in flight
 	}
 	at := seq.Unwrap(c.snd.iss, c.snd.una, e.Seq)
 	if at < c.snd.una || at >= c.snd.max {
@@ -52,8 +53,8 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 	case e.Kind == ICMPTooBig:
 		c.lowerMTU(now, e.MTU)
 	case c.state == SynSent, c.state == SynReceived && e.Kind == ICMPHard:
-		// Deviation: MUST-56 is kept for connections, but not for attempts to open one. Those end at once, so that an
-		// application can try another address (RFC 5461 4.1); Linux does the same.
+		// Deviation: MUST-56 is observed for connections, but not for attempts to open one. Those end at once, so that an
+		// application can try another address (RFC 5461 4.1). Linux does the same.
 		c.fail(e.Err)
 	default:
 		// Deviation: a hard error does not end a synchronized connection (SHLD-26). With much data in flight, an attacker
@@ -62,18 +63,18 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 	}
 }
 
-// LowerMTU makes the connection send packets of at most mtu bytes, if they may be larger now: the device's MTU has fallen.
+// LowerMTU limits the packets of the connection to mtu bytes after the device's MTU has fallen.
 func (c *Conn) LowerMTU(now Time, mtu int) {
 	if c.state != Closed && c.state != TimeWait {
 		c.lowerMTU(now, mtu)
 	}
 }
 
-// lowerMTU takes a smaller path MTU and sends segments that were too large again, in pieces that fit. Mtu is the size that
-// the router reported, 0 if it reported none (RFC 1191 5).
+// lowerMTU takes a smaller path MTU and retransmits the segments that were too large, in smaller ones. mtu is the size
+// that the router has reported, or 0 if it has reported none (RFC 1191 5).
 //
-// Sizes below the minimum are not used: a forged message would make tiny segments. Over IPv4, routers may fragment instead
-// (Linux does the same below its min_pmtu); over IPv6, such a message is ignored (RFC 8201 4).
+// Sizes below the minimum are not used, since a forged message would cause tiny segments. Over IPv4, routers may
+// fragment instead, as on Linux below its min_pmtu. Over IPv6, such a message is ignored (RFC 8201 4).
 func (c *Conn) lowerMTU(now Time, mtu int) {
 	p := &c.path
 	v6 := p.ipHeader >= 40

@@ -1,20 +1,20 @@
 package conn
 
-// Ready says which calls would not block, and what else an application wants to be woken for.
+// Ready is a set of conditions that an application waits for.
 type Ready uint8
 
 const (
 	// ReadyRead: Read would return data, io.EOF or an error.
 	ReadyRead Ready = 1 << iota
-	// ReadyWrite: Write would take a useful amount, or return an error.
+	// ReadyWrite: Write would take a useful amount of data, or return an error.
 	ReadyWrite
-	// ReadyConnected: the handshake has completed, or failed.
+	// ReadyConnected: the handshake has completed or failed.
 	ReadyConnected
-	// ReadyUrgent: urgent data is ahead of the reader (RFC 9293 3.8.5, MUST-32).
+	// ReadyUrgent: urgent data is not read yet (RFC 9293 3.8.5, MUST-32).
 	ReadyUrgent
-	// ReadyTrouble: one segment has been sent R1 times without an answer (RFC 9293 3.8.3, SHLD-9).
+	// ReadyTrouble: one segment has been retransmitted R1 times (RFC 9293 3.8.3, SHLD-9).
 	ReadyTrouble
-	// ReadyClosed: the connection is over and has nothing left to send; the driver may forget it.
+	// ReadyClosed: the connection has ended and has nothing left to send. The driver may drop it.
 	ReadyClosed
 )
 

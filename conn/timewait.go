@@ -5,8 +5,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// TimeWaitConn is what is left of a connection in TIME-WAIT: enough to acknowledge a FIN that comes again and to keep old
-// segments from being taken for a new connection's (RFC 9293 3.6, MUST-13).
+// TimeWaitConn is a connection in TIME-WAIT. It acknowledges retransmissions of the peer's FIN and keeps old segments
+// out of a new connection (RFC 9293 3.6, MUST-13).
 type TimeWaitConn struct {
 	cfg        *Config
 	iss, irs   uint32
@@ -21,11 +21,11 @@ type TimeWaitConn struct {
 	ackDue     bool
 	scale      uint8
 	challenge  challengeLimit
-	challenged bool // a SYN has been answered with an ACK
+	challenged bool // an ACK has been sent in reply to a SYN
 }
 
-// TimeWait returns the small form of a connection in TIME-WAIT. The Conn is then good for nothing but reading what has
-// arrived. Transmit must have been drained.
+// TimeWait returns the TimeWaitConn of a connection whose state is TimeWait and whose Transmit has returned false. The
+// Conn may be used for reading the data that has arrived, and for nothing else.
 func (c *Conn) TimeWait(now Time) *TimeWaitConn {
 	return &TimeWaitConn{
 		cfg: c.cfg, iss: c.snd.iss, irs: c.rcv.irs,
@@ -37,24 +37,24 @@ func (c *Conn) TimeWait(now Time) *TimeWaitConn {
 	}
 }
 
-// Deadline is when TIME-WAIT ends.
+// Deadline returns the end of TIME-WAIT.
 func (t *TimeWaitConn) Deadline() Time { return t.deadline }
 
-// Expired reports whether it has ended.
+// Expired reports whether TIME-WAIT has ended.
 func (t *TimeWaitConn) Expired(now Time) bool { return now >= t.deadline }
 
-// ISS and IRS are the two initial sequence numbers.
+// ISS and IRS return the initial send and receive sequence numbers.
 func (t *TimeWaitConn) ISS() uint32 { return t.iss }
 func (t *TimeWaitConn) IRS() uint32 { return t.irs }
 
-// Receive takes a segment (RFC 9293 3.10.7.4 for TIME-WAIT). A retransmitted FIN, and only that, starts the 2 MSL anew.
-// VerdictReopen means that the segment is a SYN that cannot belong to the old connection: if there is a listener for it,
-// forget the TimeWaitConn and treat the SYN as for LISTEN, with an initial sequence number from ISN; if there is none, call
-// Refuse.
+// Receive processes a segment (RFC 9293 3.10.7.4 for TIME-WAIT). Only a retransmitted FIN restarts the time of 2 MSL.
+// VerdictReopen means that the segment is a SYN that cannot belong to the old connection. If there is a listener for
+// it, the driver drops the TimeWaitConn and treats the SYN as in LISTEN, with an initial sequence number from
+// [TimeWaitConn.ISN]. Otherwise it calls Refuse.
 //
-// A RST is ignored, since it must not end TIME-WAIT early (RFC 1337), with one exception: after a SYN that was answered with
-// an ACK, a RST at exactly RCV.NXT ends TIME-WAIT. A peer that has rebooted and uses its port again answers the ACK with it,
-// and its next SYN opens a connection.
+// A RST is ignored, since it must not end TIME-WAIT early (RFC 1337), with one exception: after an ACK in reply to a
+// SYN, a RST at exactly RCV.NXT ends TIME-WAIT. A peer that has rebooted and reuses its port sends this RST in reply to
+// the ACK, and its next SYN opens a connection.
 func (t *TimeWaitConn) Receive(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
 	switch {
@@ -80,18 +80,18 @@ func (t *TimeWaitConn) Receive(now Time, s *Segment) Verdict {
 	return VerdictIgnored
 }
 
-// acknowledge makes an ACK due in answer to a segment with the flags f, a few times in five seconds.
+// acknowledge sends an ACK in reply to a segment with the flags f, a limited number of times in five seconds.
 func (t *TimeWaitConn) acknowledge(now Time, f wire.Flags) {
 	t.ackDue = t.challenge.allow(now)
 	t.challenged = t.challenged || t.ackDue && f.Has(wire.SYN)
 }
 
-// Refuse is for a driver that has no listener for the SYN of a VerdictReopen. TIME-WAIT goes on, or anybody could end it
-// with a SYN to a port that is not listened on (RFC 9293 3.6.1: a SYN must not end it for nothing).
+// Refuse makes TIME-WAIT continue after a VerdictReopen. Otherwise any host could end TIME-WAIT with a SYN to a port
+// that has no listener (RFC 9293 3.6.1).
 func (t *TimeWaitConn) Refuse(now Time) { t.acknowledge(now, wire.SYN) }
 
-// newer reports whether a SYN is of a new incarnation: by its timestamp, or else by its number (RFC 6191 2,
-// RFC 9293 3.6.1, MAY-2, SHLD-4).
+// newer reports whether a SYN belongs to a new incarnation of the connection, by its timestamp or else by its sequence
+// number (RFC 6191 2, RFC 9293 3.6.1, MAY-2, SHLD-4).
 func (t *TimeWaitConn) newer(now Time, h *wire.TCP) bool {
 	if t.timestamps && h.Options.HasTimestamps {
 		if h.Options.TSVal != t.tsRecent {
@@ -101,7 +101,7 @@ func (t *TimeWaitConn) newer(now Time, h *wire.TCP) bool {
 	return seq.Less(t.rcvNxt-1, h.Seq)
 }
 
-// ISN moves iss beyond every number the old incarnation used (RFC 9293 3.6.1).
+// ISN returns iss, or a number beyond all numbers of the old incarnation if iss is not (RFC 9293 3.6.1).
 func (t *TimeWaitConn) ISN(iss uint32) uint32 {
 	if least := t.nxt + maxWindowField + 2; seq.Less(iss, least) {
 		return least
@@ -109,7 +109,7 @@ func (t *TimeWaitConn) ISN(iss uint32) uint32 {
 	return iss
 }
 
-// Transmit builds the next segment: see [Conn.Transmit].
+// Transmit builds the next segment; see [Conn.Transmit].
 func (t *TimeWaitConn) Transmit(now Time, _ int, out *Outgoing) bool {
 	if !t.ackDue {
 		return false
@@ -126,5 +126,5 @@ func (t *TimeWaitConn) Transmit(now Time, _ int, out *Outgoing) bool {
 	return true
 }
 
-// Advance does nothing: the driver asks Expired.
+// Advance has no effect. The driver checks Expired instead.
 func (t *TimeWaitConn) Advance(Time) {}
