@@ -88,7 +88,7 @@ func (c *Conn) WriteMore(now Time, p []byte) (int, error) {
 func (c *Conn) WriteUrgent(now Time, p []byte) (int, error) {
 	n, err := c.Write(now, p)
 	if n > 0 {
-		c.snd.urgent = c.snd.buf.End()
+		c.active.urgent.send = c.snd.buf.End()
 	}
 	return n, err
 }

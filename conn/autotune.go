@@ -100,7 +100,7 @@ func (c *Conn) tuneSend() {
 		return
 	}
 	want := 2 * min(c.active.cc.Window(), int64(c.cfg.MaxSendBuffer))
-	c.snd.bufferLimit = int(min(max(want, int64(c.cfg.SendBuffer)), int64(c.cfg.MaxSendBuffer)))
+	c.snd.bufferLimit = int32(min(max(want, int64(c.cfg.SendBuffer)), int64(c.cfg.MaxSendBuffer)))
 }
 
 // receiveLimit returns the number of unread bytes that the connection may hold now.
@@ -108,7 +108,7 @@ func (c *Conn) receiveLimit() int { return c.within(c.bulkShare(c.rcv.bufferLimi
 
 // sendBufferLimit returns the number of unacknowledged and unsent bytes that the connection may hold now.
 func (c *Conn) sendBufferLimit() int {
-	limit := c.snd.bufferLimit
+	limit := int(c.snd.bufferLimit)
 	if limit > leastShare && !c.snd.fixed && c.path.near {
 		limit = min(limit, max(c.cfg.Pressure.Share(), leastShare))
 	}
@@ -126,5 +126,5 @@ func (c *Conn) SetReceiveBuffer(n int) {
 
 // SetSendBuffer sets the largest number of unacknowledged bytes, 2048 to 1 GiB, and ends automatic sizing.
 func (c *Conn) SetSendBuffer(n int) {
-	c.snd.bufferLimit, c.snd.fixed = clampBuffer(n), true
+	c.snd.bufferLimit, c.snd.fixed = int32(clampBuffer(n)), true
 }

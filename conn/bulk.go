@@ -35,7 +35,7 @@ const (
 // noteBulk takes the number of bytes that the application has read in a round trip. On a near path it adds the
 // connection to the bulk receivers or, after bulkTime, removes it.
 func (c *Conn) noteBulk(now Time, n int) {
-	switch since := &c.rcv.bulkSince; {
+	switch since := &c.active.bulkSince; {
 	case !c.path.near:
 	case n >= bulkBytes:
 		if *since == 0 {
@@ -49,8 +49,8 @@ func (c *Conn) noteBulk(now Time, n int) {
 
 // endBulk removes the connection from the bulk receivers.
 func (c *Conn) endBulk() {
-	if c.rcv.bulkSince != 0 {
-		c.rcv.bulkSince = 0
+	if c.active != nil && c.active.bulkSince != 0 {
+		c.active.bulkSince = 0
 		c.cfg.BulkReceivers.Add(-1)
 	}
 }

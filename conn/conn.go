@@ -23,12 +23,11 @@ type Conn struct {
 	stats  Counts
 	path   path
 
-	ack        ackState
-	challenge  challengeLimit
-	reordering reordering
-	delivery   delivery
-	restart    restart
-	waited     [accounts]time.Duration // time the sender has spent waiting, without the current account's; see chrono
+	ack          ackState
+	challenge    challengeLimit
+	deliveryRate cc.Rate // that Info reports: the last that measures the path, or a higher one that is limited
+	restart      restart
+	waited       [accounts]time.Duration // time the sender has spent waiting, without the current account's; see chrono
 
 	userLimit        time.Duration // user timeout, 0: none
 	keepAlive        *KeepAlive    // the Config's until SetKeepAlive
@@ -41,6 +40,8 @@ type Conn struct {
 	tsRecentAt Time
 	tsRecent   uint32 // TS.Recent (RFC 7323 4.3)
 	tsOffset   uint32 // added to our clock (RFC 7323 7.1)
+	timeouts   uint32 // retransmission timeouts of the same segment in a row
+	resetSeq   uint32 // sequence number of the RST that is to be sent
 	timestamps bool   // agreed on in the handshake
 	sack       bool
 	ecn        ecn
@@ -54,11 +55,11 @@ type Conn struct {
 	keepAliveDue    bool  // one is to be sent
 	resetDue        bool  // a RST is to be sent although the state is CLOSED already
 	resetAck        bool  // the RST carries an ACK
-	resetSeq        uint32
-	timeouts        uint32 // retransmission timeouts of the same segment in a row
-	orphan          bool   // the application has closed
-	lingers         bool   // it has set a time by which the connection ends
-	errReported     bool   // the application has been told err
+	orphan          bool  // the application has closed
+	lingers         bool  // it has set a time by which the connection ends
+	reordering      reordering
+	deliveryLimited bool // the application has limited deliveryRate
+	errReported     bool // the application has been told err
 }
 
 // active is the part of a connection's state that describes data in flight, unsent, unread or out of order, and the
@@ -80,6 +81,9 @@ type active struct {
 	recent      recent
 	tuning      receiveTuning
 	synRepeated bool // the SYN was sent again because another connection's ACK had come in answer
+	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in Config.BulkReceivers.
+	bulkSince Time
+	urgent    urgent
 }
 
 // Open is what the driver knows when a connection begins.
@@ -109,7 +113,7 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 		lastReceived:   now,
 	}
 	c.snd.iss = o.ISS
-	c.snd.bufferLimit = cfg.SendBuffer
+	c.snd.bufferLimit = int32(cfg.SendBuffer)
 	c.snd.buf = buffer.SendAt(1)
 	c.rcv.bufferLimit = cfg.ReceiveBuffer
 	c.rcv.finAt = never

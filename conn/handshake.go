@@ -175,7 +175,7 @@ func (h *Handshake) Establish(now Time) *Conn {
 	c.path = h.path
 	c.snd.nxt, c.snd.max = 1, 1
 	c.snd.scale, c.rcv.scale = h.sendScale, h.scale
-	c.snd.window = int64(h.peerWindow)
+	c.snd.window = int32(h.peerWindow)
 	c.snd.largest = c.snd.window
 	c.snd.edge = 1 + seq.Offset(h.peerWindow)
 	c.rcv.irs = h.irs

@@ -56,7 +56,7 @@ func (c *Conn) hibernate(now Time) {
 	c.snd.buf = buffer.SendAt(c.snd.buf.End())
 	c.rcv.buf = buffer.ReceiveAt(c.rcv.buf.Next())
 	if !c.snd.fixed {
-		c.snd.bufferLimit = c.cfg.SendBuffer
+		c.snd.bufferLimit = int32(c.cfg.SendBuffer)
 	}
 	if !c.rcv.fixed {
 		c.rcv.bufferLimit = c.cfg.ReceiveBuffer
@@ -69,7 +69,7 @@ func (c *Conn) quiescent() bool {
 	if s.una != s.max || s.nxt != s.max || s.end() != s.max || s.windowProbe || s.overrideSWS || s.moreFollows {
 		return false
 	}
-	if r.buf.Readable() > 0 || len(r.buf.OutOfOrder()) > 0 || r.lastACK != r.nxt() || r.urgent > r.buf.Start() ||
+	if r.buf.Readable() > 0 || len(r.buf.OutOfOrder()) > 0 || r.lastACK != r.nxt() || a.urgent.receive > r.buf.Start() ||
 		!r.finDone && r.finAt != never || c.ack.due {
 		return false
 	}

@@ -370,10 +370,33 @@ func TestIdleKeepAlive(t *testing.T) {
 	}
 }
 
-// A Conn and its active part each fit a size class of 704 bytes, of which the Go runtime keeps 8.
+// An urgent pointer that arrives before its data is known on an idle connection, as on one that was never idle. One to data
+// that the application has read leaves the connection idle.
+func TestIdleUrgent(t *testing.T) {
+	w := played(t, Config{})
+	w.hibernate()
+	s := w.segment(wire.ACK|wire.URG, nil)
+	w.receive(s) // to the byte before the next one
+	if w.c.active != nil {
+		t.Error("an urgent pointer to nothing makes active")
+	}
+	s.TCP.Urgent = 7
+	w.receive(s)
+	n, pending := w.c.Urgent()
+	m, twin := w.twin.Urgent()
+	if n != 7 || !pending || m != n || !twin {
+		t.Errorf("%d bytes of urgent data are ahead (%v), of the twin's %d (%v), want 7", n, pending, m, twin)
+	}
+	w.wait(time.Minute)
+	if w.c.active == nil {
+		t.Error("the connection is idle with urgent data ahead")
+	}
+}
+
+// A Conn fits a size class of 640 bytes and its active part one of 704, of each of which the Go runtime keeps 8.
 func TestSizes(t *testing.T) {
-	if n := unsafe.Sizeof(Conn{}); n > 704-8 {
-		t.Errorf("a Conn takes %d bytes, want at most 696", n)
+	if n := unsafe.Sizeof(Conn{}); n > 640-8 {
+		t.Errorf("a Conn takes %d bytes, want at most 632", n)
 	}
 	if n := unsafe.Sizeof(active{}); n > 704-8 {
 		t.Errorf("active takes %d bytes, want at most 696", n)

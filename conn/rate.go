@@ -7,17 +7,10 @@ import (
 	"minitcp/conn/scoreboard"
 )
 
-// delivery is the delivery rate that Info reports: the last that measures the path, or a higher one that the application
-// has limited.
-type delivery struct {
-	rate    cc.Rate
-	limited bool
-}
-
-// note takes a sample.
-func (d *delivery) note(s cc.Sample) {
-	if rate := s.Rate(); rate > 0 && (!s.Limited || rate >= d.rate) {
-		d.rate, d.limited = rate, s.Limited
+// noteDeliveryRate takes a sample.
+func (c *Conn) noteDeliveryRate(s cc.Sample) {
+	if rate := s.Rate(); rate > 0 && (!s.Limited || rate >= c.deliveryRate) {
+		c.deliveryRate, c.deliveryLimited = rate, s.Limited
 	}
 }
 

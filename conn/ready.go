@@ -47,7 +47,7 @@ func (c *Conn) Ready() Ready {
 	if over || c.state.synchronized() {
 		r |= ReadyConnected
 	}
-	if c.rcv.urgent > c.rcv.buf.Start() {
+	if _, pending := c.Urgent(); pending {
 		r |= ReadyUrgent
 	}
 	if int(c.timeouts) >= c.cfg.R1 {

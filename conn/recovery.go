@@ -61,7 +61,7 @@ func (c *Conn) congestionWindow() int64 {
 }
 
 // takeACK takes an acceptable ACK: what has arrived, what has been lost, what follows from that.
-func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64) {
+func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32) {
 	c.checkLimited(now)
 	a := c.newArrival(now, s)
 	before, unsent, flight := c.pipe(), c.active.cc.Window()-c.pipe(), int64(c.snd.nxt-c.snd.una)
@@ -75,7 +75,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int64)
 		c.advance(now, ack, s, &a)
 	}
 	sample := c.active.sent.Sample(&a.Delivered)
-	c.delivery.note(sample)
+	c.noteDeliveryRate(sample)
 	round := c.active.rounds.passed(&a, c.active.sent.Delivered())
 	if c.sack {
 		c.updateRACK(&a)
@@ -133,7 +133,7 @@ func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 
 // detectLossByDuplicates is loss detection for a peer without SACK. Three duplicate ACKs say that the oldest segment
 // was lost (RFC 5681 3.2), a partial ACK in the episode that the next one was (RFC 6582 3.2).
-func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, windowBefore int64, a *arrival) {
+func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, windowBefore int32, a *arrival) {
 	r := &c.active.recovery
 	full := int64(c.fullSize())
 	switch {
@@ -165,7 +165,7 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 
 // isDuplicate reports whether an ACK for nothing new can have no other meaning than that something arrived out of order
 // (RFC 5681 2).
-func (c *Conn) isDuplicate(s *Segment, ack seq.Offset, windowBefore int64) bool {
+func (c *Conn) isDuplicate(s *Segment, ack seq.Offset, windowBefore int32) bool {
 	return c.snd.una < c.snd.max && ack == c.snd.una && s.length() == 0 && c.snd.window == windowBefore && !c.snd.windowClosed()
 }
 

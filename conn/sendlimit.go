@@ -53,7 +53,7 @@ func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 	switch {
 	case s.nxt < s.max:
 		return int(n), verdict // sent before: only a retransmission can end the waiting
-	case s.overrideSWS, n < waiting && n >= s.largest/2:
+	case s.overrideSWS, n < waiting && n >= int64(s.largest)/2:
 		return int(n), verdict // half of the largest window ever seen is as good as it gets (RFC 9293 3.8.6.2.1)
 	case n == waiting:
 		return 0, sendNothing // Nagle
@@ -68,7 +68,7 @@ func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 // Nagle says, it waits while the rest of the same Write is on its way.
 func (c *Conn) mustWait(n int64, size int) bool {
 	s := &c.snd
-	if n%int64(size) == 0 || s.finQueued || s.overrideSWS || s.urgent > s.nxt || s.nxt < s.max {
+	if n%int64(size) == 0 || s.finQueued || s.overrideSWS || c.active.urgent.send > s.nxt || s.nxt < s.max {
 		return false
 	}
 	return s.moreFollows || c.nagle == Nagle && s.una < c.active.small

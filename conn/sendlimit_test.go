@@ -45,7 +45,7 @@ func TestSendLimit(t *testing.T) {
 		{"Nagle, full ones in flight", 2100, 2000, 65535, 10000, 1, func(c *Conn) { c.nagle, c.active.small = Nagle, 0 }, 100, sendData},
 		{"Nagle sends the whole ones", 2300, 100, 65535, 10000, 9000, nagle, 2000, sendData},
 		{"Nagle, but the end is known", 200, 100, 65535, 10000, 1, func(c *Conn) { nagle(c); c.snd.finQueued = true }, 100, sendData},
-		{"Nagle, but urgent", 200, 100, 65535, 10000, 1, func(c *Conn) { nagle(c); c.snd.urgent = 201 }, 100, sendData},
+		{"Nagle, but urgent", 200, 100, 65535, 10000, 1, func(c *Conn) { nagle(c); c.active.urgent.send = 201 }, 100, sendData},
 		{"the FIN alone", 100, 100, 65535, 10000, 1, func(c *Conn) { c.snd.finQueued = true }, 0, sendData},
 		{"the FIN and a full window", 100, 100, 100, 10000, 1, func(c *Conn) { c.snd.finQueued = true }, 0, sendWhenWindow},
 		{"duplicate ACKs make room", 5000, 2000, 65535, 2500, 1, func(c *Conn) { c.active.recovery.leftNetwork = 1000 }, 1000, sendData},

@@ -81,7 +81,7 @@ func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 		c.snd.scale, c.rcv.scale = 0, 0
 	}
 	// The window in a SYN is never scaled (RFC 7323 2.2).
-	c.snd.window = int64(h.Window)
+	c.snd.window = int32(h.Window)
 	c.snd.largest = c.snd.window
 	c.snd.edge = 1 + seq.Offset(h.Window)
 }

@@ -8,13 +8,19 @@ import (
 // Urgent data is ordinary data with a pointer to the octet after its end (RFC 9293 3.8.5, RFC 6093). It is delivered in
 // line; the application can ask how much of it is still ahead.
 
+// urgent holds the urgent pointers. An idle connection has neither sent nor received urgent data ahead of the reader.
+type urgent struct {
+	send    seq.Offset // SND.UP: one past the last urgent byte, 0: none
+	receive seq.Offset // RCV.UP, 0: none
+}
+
 // urgentHeader sets URG and the pointer while urgent data is at or after at (MUST-62).
 func (c *Conn) urgentHeader(out *Outgoing, at seq.Offset) {
-	if c.snd.urgent <= at {
+	if c.active.urgent.send <= at {
 		return
 	}
 	out.TCP.Flags |= wire.URG
-	out.TCP.Urgent = uint16(min(c.snd.urgent-at, 65535))
+	out.TCP.Urgent = uint16(min(c.active.urgent.send-at, 65535))
 }
 
 // receiveUrgent is the sixth step: RCV.UP moves forward only, and counts even when the window is closed (MUST-66).
@@ -22,12 +28,18 @@ func (c *Conn) receiveUrgent(s *Segment, at seq.Offset) {
 	if !s.TCP.Flags.Has(wire.URG) || !c.state.mayReceive() {
 		return
 	}
-	c.rcv.urgent = max(c.rcv.urgent, at+seq.Offset(s.TCP.Urgent))
+	if end := at + seq.Offset(s.TCP.Urgent); end > c.rcv.buf.Start() {
+		c.resume()
+		c.active.urgent.receive = max(c.active.urgent.receive, end)
+	}
 }
 
 // Urgent reports whether urgent data is ahead of what Read will return next, and how many octets there are to its end
 // as far as is known (MUST-32, MUST-33).
 func (c *Conn) Urgent() (remaining int, pending bool) {
-	n := int(c.rcv.urgent - c.rcv.buf.Start())
+	if c.active == nil {
+		return 0, false
+	}
+	n := int(c.active.urgent.receive - c.rcv.buf.Start())
 	return max(n, 0), n > 0
 }

@@ -27,8 +27,9 @@ const never seq.Offset = math.MaxInt64
 
 // sendSpace is what we send: RFC 9293's SND variables, unwrapped.
 type sendSpace struct {
-	iss   uint32
-	scale uint8 // Snd.Wind.Shift
+	iss         uint32
+	bufferLimit int32 // most bytes that buf may hold
+	scale       uint8 // Snd.Wind.Shift
 
 	fixed       bool // the application has set limit
 	moreFollows bool // the application is about to write on
@@ -44,12 +45,10 @@ type sendSpace struct {
 	edge    seq.Offset // first octet the peer has no room for: SND.UNA+SND.WND when it was last told
 	wl1     seq.Offset // segment and acknowledgement numbers of the last window update
 	wl2     seq.Offset
-	window  int64 // SND.WND as the last acceptable segment had it
-	largest int64 // largest window the peer ever offered (MAX.SND.WND)
+	window  int32 // SND.WND as the last acceptable segment had it
+	largest int32 // largest window the peer ever offered (MAX.SND.WND)
 
-	buf         buffer.Send
-	urgent      seq.Offset // SND.UP: one past the last urgent octet, 0: none
-	bufferLimit int        // most octets buf may hold
+	buf buffer.Send
 }
 
 // finAcked reports whether the peer has acknowledged our FIN.
@@ -89,10 +88,7 @@ type receiveSpace struct {
 	rtt           time.Duration // a round trip as receiveTuning has measured it; 0: not yet
 	lastACK       seq.Offset    // Last.ACK.sent
 	readAtLastACK seq.Offset    // how far the application had read by then
-	urgent        seq.Offset    // RCV.UP, 0: none
 	finAt         seq.Offset    // where the peer's FIN is, once it has come
-	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in Config.BulkReceivers.
-	bulkSince Time
 }
 
 // nxt is RCV.NXT.
@@ -171,7 +167,7 @@ func (c *Conn) updateSendWindow(at, ack seq.Offset, h *wire.TCP) {
 		return
 	}
 	s.wl1, s.wl2 = at, ack
-	s.window = int64(h.Window)
+	s.window = int32(h.Window)
 	if !h.Flags.Has(wire.SYN) { // whose window is never scaled (RFC 7323 2.2)
 		s.window <<= s.scale
 	}

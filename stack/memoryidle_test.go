@@ -12,7 +12,7 @@ import (
 // (Not with the race detector, which keeps a memory of its own.)
 func TestIdleConnectionsAreSmall(t *testing.T) {
 	within(t, func(t *testing.T) {
-		const connections, most = 10_000, 1050
+		const connections, most = 10_000, 1024
 		p := newPair(t, Config{})
 		l := p.listen()
 		held := make([]*Conn, 0, 2*connections)
