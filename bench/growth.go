@@ -105,7 +105,7 @@ func first(rows []report.Row, r *report.Row) *report.Row {
 	return &rows[i]
 }
 
-// family is a workload's name without the last number.
+// family returns a workload's name without its last number.
 func family(name string) string { return strings.TrimRight(name, "0123456789k") }
 
 // leastJain is the least Jain's index that is wanted among a number of bulk connections, close to gVisor's at the first

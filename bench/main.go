@@ -78,7 +78,7 @@ func run(what *catalogue, arguments []string, stdout, stderr io.Writer) int {
 
 var errInterrupted = errors.New("interrupted; everything is removed")
 
-// untilSignal returns a context that ends with the first signal to stop.
+// untilSignal returns a context that is cancelled by the first SIGINT, SIGTERM or SIGHUP.
 func untilSignal() (context.Context, func()) {
 	signalled, release := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	ctx, cancel := context.WithCancelCause(context.Background())

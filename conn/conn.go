@@ -32,7 +32,7 @@ type Conn struct {
 	userLimit        time.Duration // user timeout, 0: none
 	keepAlive        *KeepAlive    // the Config's until SetKeepAlive
 	keepAliveTimer   Time          // when the connection may have been idle for long enough
-	lastSent         Time          // when data last left; 0: none has
+	lastSent         Time          // time of the last data sent, or 0
 	lastReceived     Time          // when the last acceptable segment came
 	lastDataReceived Time          // when the last with data came
 	lastACKReceived  Time          // when the last came that acknowledged something

@@ -264,11 +264,12 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 	return VerdictAccepted
 }
 
-// noteFIN records the position of the peer's FIN, unless data has arrived from beyond it: of a stream that goes on after
-// its end, the data has been acknowledged.
+// noteFIN records the position of the peer's FIN, unless data has arrived from beyond it: of a stream that goes on
+// after its end, the data has been acknowledged.
 //
-// Deviation: a FIN at the right edge of the window, where RFC 9293 3.10.7.4 has no room for its sequence number, is taken.
-// It needs no memory, and a peer that has filled the window may send it and close (macOS repeats it on every ACK).
+// Deviation: a FIN at the right edge of the window, where RFC 9293 3.10.7.4 has no room for its sequence number, is
+// taken. It needs no memory, and a peer that has filled the window may send it and close (macOS repeats it on every
+// ACK).
 func (c *Conn) noteFIN(now Time, s *Segment, at seq.Offset) {
 	if at >= c.rcv.buf.End() && at <= c.rcv.edge {
 		c.rcv.finAt = min(c.rcv.finAt, at)
@@ -295,7 +296,8 @@ func (c *Conn) receiveFIN(now Time) {
 	}
 }
 
-// enterTimeWait leaves only the last ACK to be sent; what remains to be guarded goes into a [TimeWaitConn].
+// enterTimeWait enters TIME-WAIT, in which only the last ACK is left to be sent. The driver goes on with a
+// [TimeWaitConn].
 func (c *Conn) enterTimeWait() {
 	c.setState(TimeWait)
 	c.endBulk()

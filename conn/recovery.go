@@ -100,10 +100,10 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	}
 }
 
-// mayGrow reports whether an ACK lets the window grow: not while it is being brought down, nor with the report of a mark
-// (RFC 3168 6.1.2).
+// mayGrow reports whether an ACK may enlarge the congestion window. It may not while the window is being reduced, nor if
+// it has ECE (RFC 3168 6.1.2).
 //
-// Deviation: after a timeout the report is of before, and the window grows from one segment all the same, as on Linux.
+// Deviation: after a timeout ECE is about earlier data, and the window grows from one segment nevertheless, as on Linux.
 func (c *Conn) mayGrow(ece bool) bool {
 	switch c.active.recovery.phase {
 	case noRecovery, resizing:
@@ -169,7 +169,7 @@ func (c *Conn) isDuplicate(s *Segment, ack seq.Offset, windowBefore int32) bool 
 	return c.snd.una < c.snd.max && ack == c.snd.una && s.length() == 0 && c.snd.window == windowBefore && !c.snd.windowClosed()
 }
 
-// loseFirst takes the oldest segment for lost.
+// loseFirst marks the oldest unacknowledged segment lost.
 func (c *Conn) loseFirst(now Time, a *arrival) {
 	q := &c.active.sent
 	if q.Empty() || q.First().State() != scoreboard.InFlight {

@@ -13,7 +13,7 @@ type Segment struct {
 	Data []byte // the caller's; used only during the call, unless Buffer is retained
 	// SegmentSize is the data octets in each segment of a superframe, 0 when it is a single segment.
 	SegmentSize int
-	// ECN is the codepoint of the IP packet; of a superframe, that of all its packets.
+	// ECN is the ECN codepoint of the packet. All packets of a superframe have the same.
 	ECN wire.ECN
 
 	// Buffer is the memory that Data lies in, if the connection may retain it, otherwise nil. See [buffer.Borrowed] for who

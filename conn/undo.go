@@ -69,7 +69,7 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	case a.spurious > 0 && u.unproven <= 0:
 		return true
 	case c.active.recovery.phase == timeoutRecovery && a.FalselyLost:
-		// Unless it is all acknowledged at once: then it tells nothing (RFC 5682 2.1, step 2).
+		// An ACK of all data proves nothing (RFC 5682 2.1, step 2).
 		return c.snd.una < c.active.recovery.end || c.active.recovery.frto == frtoNewData
 	}
 	return false

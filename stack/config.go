@@ -166,7 +166,7 @@ func changeKeepAlive(k conn.KeepAlive, config net.KeepAliveConfig) conn.KeepAliv
 	return k
 }
 
-// checkMTU is about what IP demands of a link (RFC 8200 5, RFC 791 3.2).
+// checkMTU returns an error if the MTU is too small for IP with the given addresses (RFC 8200 5, RFC 791 3.2).
 func checkMTU(mtu int, own *ownAddresses) error {
 	least := 576
 	if own.hasFamily(false) {

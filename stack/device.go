@@ -77,7 +77,7 @@ type MultiQueue interface {
 	Queues() int
 	// ReadQueue is ReadBatch from one of them.
 	ReadQueue(queue int, frames [][]byte, sizes []int) (int, error)
-	// WriteQueue is WriteFrame to one of them.
+	// WriteQueue writes a frame to a queue, as WriteFrame does.
 	WriteQueue(queue int, parts [][]byte) error
 }
 

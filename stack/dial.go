@@ -79,8 +79,8 @@ func (s *Stack) open(ctx context.Context, local, remote netip.AddrPort) (*Conn, 
 	return c, nil
 }
 
-// source checks an active OPEN's addresses and chooses the local one if it was not given (RFC 9293 3.9.2.3, MUST-44,
-// MUST-46).
+// source returns the local address of an active open: the given one, or a chosen one if local is not set. It checks
+// both addresses (RFC 9293 3.9.2.3, MUST-44, MUST-46).
 func (s *Stack) source(local, remote netip.AddrPort) (netip.AddrPort, error) {
 	to := remote.Addr()
 	switch {

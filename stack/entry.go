@@ -43,13 +43,13 @@ type entry struct {
 	ipID         uint16 // packets sent that routers may fragment; with hash, the next one's identification
 	hopLimit     uint8
 	trafficClass uint8
-	near         bool  // the peer is near; see Config.Near
+	near         bool  // whether the peer is near; see Config.Near
 	held         bool  // waits for a Pusher; see Link
 	queue        uint8 // on which the last segment came, and those of ours leave; but see Stack.queueIO
 }
 
-// lockInput locks e for a goroutine that reads the device, with the packets of other connections behind it: a Write of much
-// data yields to it. The goroutine unlocks e.mu.
+// lockInput locks e for a goroutine that reads the device. A large Write yields to it, because packets of other
+// connections wait behind the goroutine. The goroutine unlocks e.mu.
 func (e *entry) lockInput() {
 	if e.mu.TryLock() {
 		return

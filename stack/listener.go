@@ -23,7 +23,7 @@ type Listener struct {
 	backlog  int
 
 	mu       sync.Mutex
-	closed   error // why Accept fails; nil: the listener is open
+	closed   error // error of Accept, or nil while the listener is open
 	deadline deadline
 	control  conn.CongestionControl
 	embryos  entryList

@@ -67,7 +67,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 	var before conn.State
 	if e != nil {
 		var c *Conn
-		defer func() { c.serve() }() // when the lock is free again
+		defer func() { c.serve() }() // after the lock is released
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		before = e.state()

@@ -55,7 +55,7 @@ func newTable(s seed) *table {
 
 func (t *table) hash(k *key) uint64 { return k.hash(&t.seed) }
 
-// find returns the entry of k, nil if there is none.
+// find returns the entry of k, or nil.
 func (t *table) find(k *key) *entry {
 	h := t.hash(k)
 	version := t.version.Load()

@@ -9,7 +9,7 @@ import (
 // Frame is a frame that arrived or left, as the device has it: for captures.
 type Frame struct {
 	Time     time.Duration // since the stack was made
-	Outgoing bool          // left; else it arrived
+	Outgoing bool          // sent, not received
 	// Parts are, one after the other, the virtio_net_hdr and the IP packet. A packet may be a superframe, and its TCP
 	// checksum may have been left to the device; the header says so.
 	Parts [][]byte

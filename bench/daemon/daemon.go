@@ -25,9 +25,9 @@ import (
 const (
 	discardPort = 9
 	chargenPort = 19
-	// startTime is how long the daemon may take until it serves.
+	// startTime limits the time until the daemon serves.
 	startTime = 10 * time.Second
-	// endTime is how long it may take to end.
+	// endTime limits the time that the daemon takes to end.
 	endTime = 10 * time.Second
 )
 
@@ -156,7 +156,7 @@ func (p *process) dial(port int) (c *net.TCPConn, err error) {
 	return c, p.where.Do(func() (err error) { c, err = net.DialTCP("tcp4", nil, address); return err })
 }
 
-// end lets the daemon end, and waits for it.
+// end stops the daemon and waits for its end.
 func (p *process) end() error {
 	p.command.Process.Signal(syscall.SIGTERM)
 	late := time.AfterFunc(endTime, func() { p.command.Process.Kill() })

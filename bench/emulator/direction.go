@@ -9,12 +9,12 @@ import (
 type Config struct {
 	// Rate is that of IP packets in bits per second; 0 for no limit.
 	Rate int64
-	// Trace takes the place of Rate if it is not empty.
+	// Trace, if not empty, replaces Rate.
 	Trace Trace
 	// Delay is the time from the end of the sending of a packet to its arrival.
 	Delay time.Duration
-	// QueuePackets is the most packets that may wait besides the one in transmission, and QueueTime the longest time
-	// that a packet may have to wait. A packet beyond either is dropped. 0 for no limit.
+	// QueuePackets limits the number of waiting packets, without the one in transmission, and QueueTime the time that a
+	// packet waits. A packet beyond either limit is dropped. 0 means no limit.
 	QueuePackets int
 	QueueTime    time.Duration
 	// Loss is the part of the packets, 0 to 1, that are sent and do not arrive.
@@ -22,7 +22,7 @@ type Config struct {
 	// Reorder is the part of the packets, 0 to 1, that are late by ReorderBy.
 	Reorder   float64
 	ReorderBy time.Duration
-	// Jitter is the most that each packet is late besides, evenly distributed. Packets overtake one another.
+	// Jitter is the maximum additional delay of a packet, evenly distributed. Packets overtake one another.
 	Jitter time.Duration
 	// Seed determines the faults: the same for packets with the same number.
 	Seed uint64
@@ -42,8 +42,8 @@ type Direction struct {
 	cfg     Config
 	random  *rand.Rand
 	played  played
-	free    time.Duration   // when the line has sent all packets
-	begins  []time.Duration // when the sending of each waiting packet begins
+	free    time.Duration   // time at which the line has sent all packets
+	begins  []time.Duration // start of the transmission of each waiting packet
 	transit transit
 }
 
@@ -52,8 +52,8 @@ func NewDirection(cfg Config) *Direction {
 	return &Direction{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0)), played: played{trace: cfg.Trace, next: -1}}
 }
 
-// Arrive takes a packet at the near end, and returns false if it is dropped. The packet is kept until Take returns
-// it, or is given to release if it is lost on the way.
+// Arrive adds a packet at the near end, and returns false if the packet is dropped. The packet is kept until Take
+// returns it, or passed to release if it is lost on the way.
 func (d *Direction) Arrive(now time.Duration, packet []byte, release func([]byte)) bool {
 	// The same number of random values for each packet, so that its fate does not depend on that of others.
 	lost, late, jitter := d.random.Float64(), d.random.Float64(), d.random.Float64()
@@ -90,7 +90,7 @@ func (d *Direction) sent(now time.Duration, bytes int) time.Duration {
 	return max(now, d.free) + d.time(bytes)
 }
 
-// time returns how long a line with a Rate takes to send so many bytes.
+// time returns the time in which a line with a Rate sends a number of bytes.
 func (d *Direction) time(bytes int) time.Duration {
 	if d.cfg.Rate == 0 {
 		return 0

@@ -23,7 +23,7 @@ type Link struct {
 
 	mu    sync.Mutex // guards the directions and pings
 	pings []time.Duration
-	ping  time.Duration // when the next is due
+	ping  time.Duration // time of the next packet
 	epoch time.Time
 	spare [][]byte
 }
@@ -40,7 +40,7 @@ const (
 	pingInterval = 5 * time.Millisecond
 )
 
-// Start joins two TUNs and takes over their descriptors.
+// Start connects two TUN devices. The link owns their descriptors from then on.
 func Start(near, far int, there, back Config) (*Link, error) {
 	stop, wake, err := os.Pipe()
 	if err != nil {

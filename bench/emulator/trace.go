@@ -15,7 +15,7 @@ import (
 // uses is lost.
 type Trace []time.Duration
 
-// TraceStep is how long each of the rates of TraceOf lasts.
+// TraceStep is the duration of each rate of TraceOf.
 const TraceStep = 100 * time.Millisecond
 
 // TraceOf returns the trace of a line whose rate changes with each TraceStep. Rates are in bytes per second, and

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// step is the time between two looks at the counters, which is the resolution of a pause.
+	// step is the interval at which the counters are read. It is the resolution of a pause.
 	step = 10 * time.Millisecond
 	// window is the time over which Jain's index is computed.
 	window = 100 * time.Millisecond
@@ -40,7 +40,7 @@ func (f *Flows) New() *Flow {
 	return flow
 }
 
-// Result is what a Watch saw.
+// Result is the result of a [Watch].
 type Result struct {
 	// Flows is the number of connections. The other fields are zero if there were none, or if nothing was received.
 	Flows int

@@ -53,7 +53,7 @@ const (
 
 var units = [...]string{use: "%", late: "ms", goodput: "Mbit/s", retransmitted: "segments", fairness: "Jain", share: "%", floorRate: "Mbit/s"}
 
-// row is one thing that is measured on several entries.
+// row is a measurement that is taken of several entries.
 type row struct {
 	name, summary string
 	path          path

@@ -37,7 +37,7 @@ type bystander struct {
 // BystandersCommand is the first argument of such a process. It is internal to this program.
 const BystandersCommand = "bystanders"
 
-// otherFiles is the most files that a process has open besides its connections.
+// otherFiles is the maximum number of open files of a process in addition to its connections.
 const otherFiles = 100
 
 // StartBystanders opens a number of connections to the server from the kernel's sockets in a namespace, and returns
@@ -50,7 +50,7 @@ func StartBystanders(ctx context.Context, where *tun.Namespace, server netip.Add
 	return startBystanders(ctx, where, server, connections, max(1, int(min(limit.Cur, 1<<20))-otherFiles))
 }
 
-// startBystanders is StartBystanders with a limit for the connections in each process.
+// startBystanders starts bystanders as StartBystanders does, with the given limit of connections per process.
 func startBystanders(ctx context.Context, where *tun.Namespace, server netip.Addr, connections, each int) (*Bystanders, error) {
 	b := &Bystanders{}
 	for left := connections; left > 0; left -= each {

@@ -47,7 +47,7 @@ type attempt struct {
 	start time.Time // of the call of connect
 }
 
-// connectMany does so with a number of connections at a time.
+// connectMany opens and closes connections like connect, several at a time.
 func (c *Crew) connectMany(ready func(), connections int) error {
 	poll, err := newPoller(connections)
 	if err != nil {

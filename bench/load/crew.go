@@ -165,7 +165,7 @@ func (c *Crew) transacted(start time.Time) time.Time {
 	return now
 }
 
-// Stop lets the connections finish, and waits for their end.
+// Stop ends the workload and waits for the connections to finish.
 func (c *Crew) Stop() (Total, error) {
 	if !c.stop.Swap(true) {
 		close(c.release)

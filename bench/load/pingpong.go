@@ -52,7 +52,7 @@ func (c *Crew) pingPong(ready func()) error {
 	return nil
 }
 
-// pingPongMany does so on many connections, in the order in which they become readable.
+// pingPongMany exchanges pings like pingPong on many connections, in the order in which they become readable.
 func (c *Crew) pingPongMany(ready func(), connections int) error {
 	poll, err := newPoller(connections)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// talkTime is how long talk sends pings, of which there are at least leastPings.
+	// talkTime is the time for which talk sends pings. It sends at least leastPings.
 	talkTime   = 500 * time.Millisecond
 	leastPings = 10
 )

@@ -66,7 +66,7 @@ type Row struct {
 	Aims     []Aim     `json:"aims,omitempty"`
 	// Ratios are the median divided by that of each of the References, without those that were not measured.
 	Ratios map[string]float64 `json:"ratios"`
-	Error  string             `json:"error,omitempty"` // the first one
+	Error  string             `json:"error,omitempty"` // first error
 }
 
 // Rows summarizes samples by workload and target, in the given orders. There is no row without a sample.

@@ -34,7 +34,7 @@ type floor struct {
 // floorConn is a connection. Positions count bytes of data from its beginning; our initial sequence number is 0.
 type floorConn struct {
 	in, out, acked int64
-	most, before   int64  // most of out so far, and acked at the latest call of revive
+	most, before   int64  // maximum of out, and acked at the last call of revive
 	window         int64  // offered by the client
 	irs            uint32 // the client's initial sequence number
 	port           uint16 // ours, which selects the service; 0 without a connection
@@ -117,7 +117,7 @@ func (f *floor) receive(a *arrival) {
 	}
 	c.acked += int64(int32(a.ack - c.seq(c.acked)))
 	c.window = int64(a.window) << c.shift
-	if a.seq != c.ack() { // not next in sequence; the missing data will come again
+	if a.seq != c.ack() { // out of sequence; the missing data will be retransmitted
 		f.send(a.source, c, flagACK, nil)
 		return
 	}

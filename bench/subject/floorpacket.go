@@ -139,7 +139,7 @@ func sum16(b [4]byte) uint32 {
 	return uint32(binary.BigEndian.Uint16(b[:])) + uint32(binary.BigEndian.Uint16(b[2:]))
 }
 
-// fold is the ones' complement sum of 16 bits (RFC 1071).
+// fold returns a ones' complement sum folded to 16 bits (RFC 1071).
 func fold(s uint32) uint16 {
 	s = s>>16 + s&0xffff
 	return uint16(s>>16 + s)

@@ -24,7 +24,7 @@ func (f *floor) ping() {
 	}
 }
 
-// echoRequest is an ICMP echo request behind an empty virtio_net_hdr.
+// echoRequest returns an ICMP echo request after an empty virtio_net_hdr.
 func echoRequest() []byte {
 	const icmpLength, request = 8, 8
 	order := binary.BigEndian
@@ -46,7 +46,7 @@ func (f *floor) revive() {
 	for _, source := range f.sources {
 		c := &f.conns[source]
 		if c.port != PortSource || c.acked > c.out {
-			continue // there is no connection, or it is complete
+			continue // no connection, or a complete one
 		}
 		if c.acked == c.before {
 			c.out, c.ended = c.acked, false

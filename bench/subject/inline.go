@@ -44,7 +44,7 @@ type inline struct {
 	flow   *fairness.Flow // of a sink
 }
 
-// sourceEnded takes the place of PortSource when the client has stopped the source.
+// sourceEnded is the value of inline.port after the client has stopped the source of a PortSource connection.
 const sourceEnded = 0
 
 // Received serves the data that arrived. Of an echo, the data for which there is no room waits in the connection.

@@ -132,7 +132,7 @@ func (r *reader) next(raw syscall.RawConn) error {
 	return nil
 }
 
-// take takes a frame without blocking. It returns false if there is none.
+// take returns a frame without blocking, or false if there is none.
 func (r *reader) take(fd uintptr) bool {
 	for {
 		n, _, errno := unix.Syscall(unix.SYS_READV, fd, uintptr(unsafe.Pointer(&r.vector[0])), uintptr(len(r.vector)))
@@ -218,7 +218,7 @@ func (l *link) header(h *[virtioLength]byte, pkt *stack.PacketBuffer) {
 // GSOMaxSize returns the size of the largest IP packet.
 func (l *link) GSOMaxSize() uint32 { return maxPacket }
 
-// SupportedGSO reports that the device takes superframes.
+// SupportedGSO reports that the device accepts GSO packets.
 func (l *link) SupportedGSO() stack.SupportedGSO { return stack.HostGSOSupported }
 
 // Capabilities reports that received checksums are right.

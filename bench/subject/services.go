@@ -62,7 +62,7 @@ type services struct {
 // unknown stands for a count that a target does not have.
 const unknown = -1
 
-// usage returns the counters with those of loss recovery.
+// usage returns the counters, including those of loss recovery.
 func (s *services) usage() Usage {
 	u := s.counters.usage()
 	u.Timeouts, u.Spurious = unknown, unknown

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// releaseInterval is the time between two looks at the heap.
+	// releaseInterval is the interval at which the heap is checked.
 	releaseInterval = 2 * time.Second
-	// releaseWorth is how many bytes must have been allocated since the last release to make another one worthwhile.
+	// releaseWorth is the minimum number of bytes allocated between two releases.
 	releaseWorth = 8 << 20
 	// releaseQuiet is the most that may be allocated in a releaseInterval without traffic that needs more memory.
 	releaseQuiet = 1 << 20

@@ -48,7 +48,7 @@ func newWebServer(handler http.Handler, log *slog.Logger) *webServer {
 	return s
 }
 
-// changed is the http.Server's ConnState.
+// changed is the ConnState function of the http.Server. It records the state of c.
 func (s *webServer) changed(c net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	if state == http.StateNew {

@@ -55,18 +55,18 @@ type Ack struct {
 	Acked, Delivered int64
 	// InFlight is the number of bytes now in flight.
 	InFlight int64
-	// Limited is whether the window has limited the sender, not the application or the receiver. A window that was not
-	// full gives no information about the path and must not grow (RFC 7661). In slow start, half a window is enough.
+	// Limited reports whether the window has limited the sender, not the application or the receiver. A window that was
+	// not full gives no information about the path and must not grow (RFC 7661). In slow start, half a window is enough.
 	Limited bool
-	// Full is whether the window was really full at some time in this round trip or the last.
+	// Full reports whether the window was really full at some time in this round trip or the last.
 	Full bool
-	// Paced is whether the sender spreads its segments over the round trip.
+	// Paced reports whether the sender spreads its segments over the round trip.
 	Paced bool
 	// RTT is the round-trip time measured with this ACK, 0 if there is none.
 	RTT time.Duration
 	// SRTT is the smoothed round-trip time, 0 before the first measurement.
 	SRTT time.Duration
-	// Round is whether this ACK begins a round trip: it acknowledges data sent after the last Ack with Round.
+	// Round reports whether this ACK begins a round trip: it acknowledges data sent after the last Ack with Round.
 	Round bool
 	// Sample is the measurement of the path.
 	Sample Sample
@@ -83,7 +83,7 @@ type Lost struct {
 	// InFlight is the number of bytes that were in flight when it was sent, itself included. Lost is the number of bytes
 	// declared lost since then, itself included.
 	InFlight, Lost int64
-	// Limited is whether the application had left the path empty before it was sent.
+	// Limited reports whether the application had left the path empty before it was sent.
 	Limited bool
 }
 
@@ -95,12 +95,13 @@ type Loss struct {
 	InFlight int64
 	// Pipe is the estimate of the bytes among them that are still on the path.
 	Pipe int64
-	// Full is whether the window was full at some time in the last two round trips. The size of a window that was not
+	// Full reports whether the window was full at some time in the last two round trips. The size of a window that was not
 	// full is no measure of the path's capacity (RFC 7661 4.4).
 	Full bool
-	// Again is whether the window has already been reduced for this loss: the same segment was lost before.
+	// Again reports whether the window has already been reduced for this loss: the same segment was lost before.
 	Again bool
-	// ECN is whether the cause is an ECN mark, not a loss (RFC 3168). There is at most one such event in a round trip.
+	// ECN reports whether the cause is an ECN mark, not a loss (RFC 3168). There is at most one such event in a round
+	// trip.
 	ECN bool
 }
 

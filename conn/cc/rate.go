@@ -48,7 +48,7 @@ type Sample struct {
 	// InFlight is the number of bytes that were in flight when the record was sent, itself included. Lost is the number of
 	// bytes lost since.
 	InFlight, Lost int64
-	// Limited is whether the application, not the path, may have limited the rate.
+	// Limited reports whether the application, not the path, may have limited the rate.
 	Limited bool
 }
 

@@ -30,7 +30,7 @@ func (d *Delivered) RTT() time.Duration {
 	return max(1, d.Now.Sub(d.Newest.sentAt))
 }
 
-// add takes a record that has been delivered, or a part of one.
+// add counts a delivered record, or a part of one.
 func (d *Delivered) add(r *Record) {
 	d.Bytes += r.Size()
 	d.Highest = max(d.Highest, r.end)

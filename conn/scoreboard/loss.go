@@ -110,7 +110,7 @@ func (q *Queue) MarkLarge(largest, dataEnd seq.Offset) (found bool) {
 		q.lose(r)
 		found = true
 	}
-	for i := len(q.list) - 2; found && i >= q.head; i-- { // they need not be cut where they were
+	for i := len(q.list) - 2; found && i >= q.head; i-- { // the new boundaries may differ
 		if q.list[i].state == Lost {
 			q.joinLosses(i, math.MaxInt64)
 		}

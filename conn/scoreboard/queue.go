@@ -221,8 +221,7 @@ func (q *Queue) Split(r *Record, o seq.Offset) *Record {
 	return q.list[q.split(q.find(r.start), o)+1]
 }
 
-// split makes record i end at o, if it goes on beyond that, with the rest as a record of its own. It returns the index
-// of record i.
+// split splits record i at o if it extends beyond o, and returns the index of its first part.
 func (q *Queue) split(i int, o seq.Offset) int {
 	r := q.list[i]
 	if o >= r.end || o <= r.start {
@@ -307,7 +306,7 @@ func (q *Queue) Retransmit(r *Record, n int64, s Sent) {
 	r.sentAt, r.snapshot = s.Now, q.rate.sent(s.Now, false, max(0, q.bytes[InFlight]-s.LeftNetwork))
 }
 
-// takeFront takes the first n bytes off r and returns their record, which is in the list in sequence order and in no
+// takeFront removes the first n bytes from r and returns their record, which is in the list in sequence order and in no
 // other.
 func (q *Queue) takeFront(r *Record, n seq.Offset) *Record {
 	i := q.find(r.start)

@@ -27,7 +27,7 @@ type snapshot struct {
 	limited     bool       // the application had left the path empty
 }
 
-// sent returns the snapshot for a record sent now. First is whether nothing else is unacknowledged.
+// sent returns the snapshot for a record sent now. first reports whether nothing else is unacknowledged.
 func (t *rate) sent(now clock.Time, first bool, inFlight int64) snapshot {
 	if first {
 		t.deliveredAt, t.sentAt = now, now // the pause before is no part of any interval

@@ -110,7 +110,7 @@ func firstOperator(s string) (at int, operator string) {
 	return at, operator
 }
 
-// constants are the values of constants of Linux.
+// constants maps the names of Linux's constants to their values.
 var constants = []struct {
 	name  string
 	value int64

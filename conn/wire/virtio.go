@@ -9,7 +9,7 @@ const VirtioHeaderLen = 10
 // (VIRTIO 1.2, 5.1.6). All fields are in the machine's byte order.
 type VirtioHeader struct {
 	Flags          uint8  // VirtioNeedsChecksum, VirtioDataValid
-	GSOType        uint8  // GSONone and so on, perhaps with GSOECN
+	GSOType        uint8  // one of the GSO types, optionally with GSOECN
 	HeaderLen      uint16 // bytes before the data of a superframe (GSO packet): a hint that may be wrong
 	GSOSize        uint16 // bytes of data in each packet of a superframe
 	ChecksumStart  uint16 // offset in bytes of the first byte that the checksum covers

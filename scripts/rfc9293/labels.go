@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// label is one requirement.
+// label is a requirement of RFC 9293.
 type label struct {
 	name    string // MUST-4
 	section string

@@ -135,7 +135,7 @@ func blockSize(packet []byte, options *pcapgo.NgPacketOptions) int64 {
 	return int64(size + 4) // the options' end
 }
 
-// padded is n rounded up to a multiple of 4, as everything is in these files.
+// padded returns n rounded up to a multiple of 4. All lengths in a pcapng file are padded.
 func padded(n int) int { return (n + 3) &^ 3 }
 
 // complete writes what comes after the last packet. The counts are those since the capture began.

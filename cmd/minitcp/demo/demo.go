@@ -20,7 +20,7 @@ import (
 	"minitcp/stack"
 )
 
-// Limit is the longest time the demo takes.
+// Limit is the maximum duration of the demo.
 const Limit = 14 * time.Second
 
 // Run performs all scenes, draws them on w, and writes a summary. It returns an error if an event of the lesson was not

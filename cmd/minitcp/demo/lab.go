@@ -17,7 +17,7 @@ import (
 	"minitcp/tun"
 )
 
-// patience is how long the demo waits for an event before it reports that the event did not happen.
+// patience is the time after which the demo reports a missing event.
 const patience = 3 * time.Second
 
 // Device is the name of the demo's TUN, the only one in its network namespace.

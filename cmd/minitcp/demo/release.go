@@ -86,7 +86,7 @@ func (l *lab) stateOf(c ends) conn.State {
 	return conn.Closed
 }
 
-// halfClose closes the kernel's direction first; minitcp goes on sending.
+// halfClose closes the sending direction of the kernel first. minitcp continues to send.
 func halfClose(l *lab) error {
 	c, err := l.connect()
 	if err != nil {

@@ -35,7 +35,7 @@ var prologue = []string{
 	"   after the segment. An X marks a segment that was lost or discarded.",
 }
 
-// scenes are in the order of the lesson.
+// scenes lists the scenes of the demo in their order.
 var scenes = []scene{
 	{"handshake", "2. Three-way handshake: each side sends its initial sequence number and gets it acknowledged.", handshake},
 	{"data both ways", "   Full duplex: both sides send at the same time, each with sequence numbers of its own.", dataBothWays},

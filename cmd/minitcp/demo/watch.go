@@ -57,7 +57,7 @@ func (l *lab) kernelStateAfter(c ends, past trace, v *segment) conn.State {
 	}
 }
 
-// mustChange reports whether the segment changes the kernel's state, which was before.
+// mustChange reports whether the segment changes the kernel's state from before.
 func mustChange(before conn.State, past trace, v *segment) bool {
 	f := v.TCP.Flags
 	switch {

@@ -52,7 +52,7 @@ type Config struct {
 	// MSS is the size of a full segment in bytes, Window the initial window in bytes.
 	MSS    int
 	Window int64
-	// NoSACK is whether the peer sends no SACK blocks. Then any loss counts as too much.
+	// NoSACK reports whether the peer sends no SACK blocks. Then any loss counts as too much.
 	NoSACK bool
 	// Seed is the seed of the random waiting times. Others must not be able to guess it.
 	Seed uint64

@@ -107,7 +107,7 @@ type fullPipe struct {
 	base   cc.Rate // rate that a sample must exceed by a quarter
 	rounds int     // rounds without such a sample
 	now    bool    // three such rounds have passed
-	// reached is whether the pipe has been full once.
+	// reached reports whether the pipe has been full once.
 	reached bool
 }
 

@@ -73,9 +73,9 @@ type cycle struct {
 	rounds int64         // rounds since began, plus 0 or 1 at random
 
 	acks ackPhase
-	// probed is whether the current deliveries and losses are those of a probe that has had no consequence yet.
+	// probed reports whether the current deliveries and losses are those of a probe that has had no consequence yet.
 	probed bool
-	// tooHigh is whether the last probe lost too much. The next one stops at the limit which that probe set. If it
+	// tooHigh reports whether the last probe lost too much. The next one stops at the limit which that probe set. If it
 	// succeeds, it was cautious, and another probe follows at once that goes beyond the limit.
 	tooHigh, cautious bool
 

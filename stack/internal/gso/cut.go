@@ -7,8 +7,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Cutter makes the packets that a frame stands for, with complete checksums: those of a superframe, or one packet. Each byte
-// of data is copied once, to its place in the packet.
+// Cutter makes the packets that a frame stands for, with complete checksums: those of a superframe, or one packet. Each
+// byte of data is copied once, to its place in the packet.
 type Cutter struct {
 	headers  []byte // the frame's, without the virtio_net_hdr
 	parts    [][]byte
@@ -26,8 +26,8 @@ type Cutter struct {
 // ErrFrame is the error of a frame that cannot be cut: its header contradicts its packet.
 var ErrFrame = errors.New("gso: the virtio_net_hdr does not fit the packet")
 
-// Load begins a frame, gathered from parts. The first part must hold the virtio_net_hdr and, of a superframe, the packet's
-// headers. The Cutter keeps parts until the last packet has been cut.
+// Load begins a frame, gathered from parts. The first part must hold the virtio_net_hdr and, of a superframe, the
+// packet's headers. The Cutter keeps parts until the last packet has been cut.
 func (c *Cutter) Load(parts [][]byte) error {
 	var h wire.VirtioHeader
 	if len(parts) == 0 || wire.ParseVirtio(parts[0], &h) != nil {
@@ -65,7 +65,7 @@ func (c *Cutter) Load(parts [][]byte) error {
 	c.rest += len(c.first) - headerLen
 	c.headers, c.first = c.first[:headerLen], c.first[headerLen:]
 	c.size = int(h.GSOSize)
-	// The packet's own length is in the sum. It goes out of it, and that of each packet comes into it.
+	// The sum includes the frame's length, which is replaced by the length of each packet.
 	c.pseudo += uint32(^uint16(headerLen - c.ipLen + c.rest))
 	return nil
 }
@@ -84,8 +84,8 @@ func (c *Cutter) versionFits() bool {
 // More reports whether there is another packet.
 func (c *Cutter) More() bool { return c.rest > 0 || c.n == 0 && c.headers != nil }
 
-// Next writes the next packet to b, and returns its length in bytes. It returns 0 if b is too short, and then the frame has
-// no more packets.
+// Next writes the next packet to b, and returns its length in bytes. It returns 0 if b is too short, and then the frame
+// has no more packets.
 func (c *Cutter) Next(b []byte) int {
 	data := min(c.size, c.rest)
 	n := len(c.headers) + data
@@ -120,7 +120,7 @@ func (c *Cutter) take(b []byte) {
 	}
 }
 
-// setHeaders gives b, a packet of a superframe, its lengths, identification, sequence number, flags and checksums.
+// setHeaders sets the lengths, identification, sequence number, flags and checksums of b, a packet of a GSO frame.
 func (c *Cutter) setHeaders(b []byte) {
 	if b[0]>>4 == 4 {
 		put16(b, ipv4TotalLength, uint16(len(b)))

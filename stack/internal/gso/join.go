@@ -15,9 +15,9 @@ const maxOpen = 16
 
 const maxPacket = 65535
 
-// Joiner joins TCP segments of one flow that follow each other in a batch of packets, as receive offload does. Segments are
-// joined if they have data, are alike in all but sequence number, length, checksums, PSH and FIN, and are equal in length, except for the
-// last one, which may be shorter. Their checksums have been verified.
+// Joiner joins TCP segments of one flow that follow each other in a batch of packets, as receive offload does. Segments
+// are joined if they have data, are alike in all but sequence number, length, checksums, PSH and FIN, and are equal in
+// length, except for the last one, which may be shorter. Their checksums have been verified.
 type Joiner struct {
 	packets [][]byte
 	offset  int
@@ -39,8 +39,8 @@ type run struct {
 	closed      bool   // no packet can follow
 }
 
-// Load takes a batch of packets, of at most MaxBatch: packet i is packets[i][offset:]. It returns the number of frames they
-// make.
+// Load takes a batch of packets, of at most MaxBatch: packet i is packets[i][offset:]. It returns the number of frames
+// they make.
 func (j *Joiner) Load(packets [][]byte, offset int) int {
 	j.packets, j.offset = packets, offset
 	j.runs, j.opened = j.runs[:0], 0
@@ -84,7 +84,8 @@ func (j *Joiner) add(i uint8, p []byte) {
 	}
 }
 
-// measure fills r with what the joining of p depends on. It reports whether p is a TCP segment that has a flow.
+// measure sets the fields of r on which the joining of p depends. It reports whether p is a TCP segment that has a
+// flow.
 func (r *run) measure(p []byte) bool {
 	if len(p) < wire.IPv4HeaderLen {
 		return false

@@ -1,7 +1,7 @@
 // Package reassembly puts fragmented IP packets together again [RFC 791 3.2, RFC 8200 4.5].
 //
-// It is pure: the time is an argument, and there is no lock. Its memory is bounded, since any host can send fragments of packets
-// that it never completes.
+// It is pure: the time is an argument, and there is no lock. Its memory is bounded, since any host can send fragments
+// of packets that it never completes.
 package reassembly
 
 import (
@@ -23,13 +23,13 @@ const (
 	// MaxFragments is the number of fragments of one packet: enough for 65,535 bytes over a link with an MTU of 552.
 	MaxFragments = 128
 
-	// Timeout4 and Timeout6 are how long a packet may take from its first fragment that arrives [RFC 1122 3.3.2 names
-	// 60 to 120 seconds, Linux takes 30; RFC 8200 4.5].
+	// Timeout4 and Timeout6 limit the time from the arrival of a packet's first fragment to that of its last [RFC 1122
+	// 3.3.2 recommends 60 to 120 seconds, Linux uses 30; RFC 8200 4.5].
 	Timeout4 = 30 * time.Second
 	Timeout6 = 60 * time.Second
 )
 
-// overhead is the memory in bytes that a fragment and a packet are charged besides their data.
+// overhead is the number of bytes charged for a fragment and for a packet in addition to their data.
 const overhead = 64
 
 // maxPacket is the largest length of an IPv4 packet, and of an IPv6 packet without its fixed header.
@@ -56,7 +56,7 @@ type id struct {
 	protocol wire.Protocol // 0 in IPv6, where it is no part of the identification
 }
 
-// packet is what has arrived of one.
+// packet holds the fragments of a packet that have arrived.
 type packet struct {
 	id        id
 	expires   conn.Time
@@ -92,8 +92,8 @@ func (r *Reassembler) Deadline() conn.Time {
 	return deadline
 }
 
-// Receive takes the fragment in b, a packet for which [wire.ParseIP] returned [wire.ErrFragment]. It returns the whole packet
-// if the fragment completes one, and nil otherwise. It copies what it keeps of b.
+// Receive takes the fragment in b, a packet for which [wire.ParseIP] returned [wire.ErrFragment]. It returns the whole
+// packet if the fragment completes one, and nil otherwise. It copies what it keeps of b.
 func (r *Reassembler) Receive(now conn.Time, b []byte) []byte {
 	r.counts.Fragments++
 	var ip wire.IP
@@ -266,8 +266,8 @@ func (r *Reassembler) remove(p *packet) {
 	r.memory -= p.memory
 }
 
-// join returns the whole packet. It is nil if only some of the fragments are marked by routers although the sender has not
-// permitted that [RFC 3168 5.3].
+// join returns the whole packet. It is nil if only some of the fragments are marked by routers although the sender has
+// not permitted that [RFC 3168 5.3].
 func (p *packet) join() []byte {
 	const ce, notECT = 1 << wire.CE, 1 << wire.NotECT
 	if p.ecn&ce != 0 && p.ecn&notECT != 0 {
@@ -285,8 +285,8 @@ func (p *packet) join() []byte {
 	return whole
 }
 
-// Advance discards the packets whose time is over. It calls expired with the first fragment of each, or as much of it as an
-// ICMP message quotes, if that fragment has arrived [RFC 1122 3.2.2.4, RFC 4443 3.3].
+// Advance discards the packets whose time is over. It calls expired with the first fragment of each, or as much of it
+// as an ICMP message quotes, if that fragment has arrived [RFC 1122 3.2.2.4, RFC 4443 3.3].
 func (r *Reassembler) Advance(now conn.Time, expired func(first []byte)) {
 	for i := 0; i < len(r.packets); {
 		p := r.packets[i]
