@@ -9,10 +9,10 @@ import (
 
 // ISN returns the initial sequence number of a new connection, and the offset of its timestamp clock.
 //
-// The number is M + F(addresses, ports, secret): M counts up every 4 microseconds, so that a later connection of the
-// same addresses and ports begins beyond an earlier one; F is a keyed hash, so that nobody outside can tell
-// (RFC 9293 3.4.1, MUST-8, MUST-9, SHLD-1; RFC 6528 3). The timestamp offset is another part of the same hash: the
-// clocks of successive connections between the same ends go on from each other (RFC 7323 7.1, RFC 6191).
+// The number is M + F(addresses, ports, secret). M increments every 4 microseconds, so a later connection between the
+// same addresses and ports begins beyond an earlier one. F is a keyed hash, so no other host can predict the number
+// (RFC 9293 3.4.1, MUST-8, MUST-9, SHLD-1; RFC 6528 3). The timestamp offset is another part of the same hash, so the
+// timestamps of successive connections between the same ends increase (RFC 7323 7.1, RFC 6191).
 func ISN(now Time, secret *[32]byte, local, remote netip.AddrPort) (iss, timestampOffset uint32) {
 	var b [32 + 16 + 16 + 4]byte
 	copy(b[:], secret[:])

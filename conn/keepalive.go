@@ -1,9 +1,9 @@
 package conn
 
-// KeepAlive is how an idle peer is probed.
+// KeepAlive returns the keep-alive settings.
 func (c *Conn) KeepAlive() KeepAlive { return *c.keepAlive }
 
-// SetKeepAlive changes the probing of an idle peer from now on (MUST-24, MUST-27). Zero durations mean the defaults.
+// SetKeepAlive changes the keep-alive settings (MUST-24, MUST-27). Zero durations select the defaults.
 func (c *Conn) SetKeepAlive(now Time, k KeepAlive) {
 	k = k.withDefaults()
 	c.keepAlive = &k
@@ -17,21 +17,21 @@ func (c *Conn) armKeepAlive(now Time) {
 	}
 }
 
-// keepAliveTimeout runs when the peer may have been silent for too long. The timer is not moved by every segment that
-// arrives; it looks here when the last one came.
+// keepAliveTimeout sends a probe if the peer has been silent for long enough. Segments that arrive do not move the
+// timer. Instead, the time of the last one is checked here.
 func (c *Conn) keepAliveTimeout(now Time) {
 	idle := now.Sub(c.lastReceived)
 	switch {
 	case !c.keepAlive.Enable, c.state == TimeWait:
 		c.keepAliveTimer = Never
 	case c.snd.una < c.snd.max, c.keepAliveProbes == 0 && idle < c.keepAlive.Idle:
-		// Data in flight is its own question (MUST-26).
+		// No probe is sent while data is in flight (MUST-26).
 		c.keepAliveTimer = now.Add(max(c.keepAlive.Idle-idle, c.keepAlive.Interval))
 		if c.keepAliveProbes == 0 && idle < c.keepAlive.Idle {
 			c.keepAliveTimer = c.lastReceived.Add(c.keepAlive.Idle)
 		}
 	case int(c.keepAliveProbes) >= c.keepAlive.Count, c.keepAliveProbes > 0 && c.userLimit > 0 && idle >= c.keepAlive.Idle+c.userLimit:
-		c.abort(c.timeoutError()) // the peer may be back without memory of us: the RST says so (RFC 9293 3.8.4)
+		c.abort(c.timeoutError()) // the peer may have rebooted: the RST ends its connection (RFC 9293 3.8.4)
 	default:
 		c.keepAliveProbes++
 		c.keepAliveDue = true
@@ -39,7 +39,7 @@ func (c *Conn) keepAliveTimeout(now Time) {
 	}
 }
 
-// takeKeepAlive reports, once, that a probe is to be sent.
+// takeKeepAlive reports whether a probe is due, and resets that.
 func (c *Conn) takeKeepAlive() bool {
 	due := c.keepAliveDue
 	c.keepAliveDue = false

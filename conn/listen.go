@@ -2,19 +2,19 @@ package conn
 
 import "minitcp/conn/wire"
 
-// ListenAction is what a listener does with a segment.
+// ListenAction is the reaction of a listener to a segment.
 type ListenAction uint8
 
 const (
-	// ListenOpen: a SYN; make an [Handshake] of it.
+	// ListenOpen: the segment is a SYN. The driver makes a [Handshake].
 	ListenOpen ListenAction = iota
-	// ListenReset: it acknowledges what was never sent; answer with [Reset].
+	// ListenReset: the segment has an ACK although nothing was sent. The driver replies with [Reset].
 	ListenReset
-	// ListenDropReset: a RST, which can mean nothing to a listener.
+	// ListenDropReset: the segment is a RST, which has no effect on a listener.
 	ListenDropReset
-	// ListenDropSYNFIN: a SYN that ends at once what it opens. Nobody means that but a scanner.
+	// ListenDropSYNFIN: the segment has SYN and FIN. Only port scanners send this.
 	ListenDropSYNFIN
-	// ListenDrop: neither RST, ACK nor SYN.
+	// ListenDrop: the segment has neither RST, ACK nor SYN.
 	ListenDrop
 )
 
@@ -29,7 +29,7 @@ var listenActionNames = [...]string{
 // String returns a short description, such as "open" or "drop a RST".
 func (a ListenAction) String() string { return nameOf(listenActionNames[:], a) }
 
-// ReceiveListen is SEGMENT ARRIVES in LISTEN, in the RFC's order: RST, ACK, SYN, other (RFC 9293 3.10.7.2).
+// ReceiveListen processes a segment in LISTEN, in the RFC's order: RST, ACK, SYN, other (RFC 9293 3.10.7.2).
 func ReceiveListen(f wire.Flags) ListenAction {
 	switch {
 	case f.Has(wire.RST):

@@ -1,6 +1,6 @@
 package conn
 
-// nameOf returns the name of a constant, "unknown" if it has none.
+// nameOf returns the name of a constant, or "unknown" if it has none.
 func nameOf[T ~uint8](names []string, constant T) string {
 	if int(constant) < len(names) {
 		return names[constant]

@@ -5,11 +5,11 @@ import (
 	"minitcp/conn/wire"
 )
 
-// A closed window must be asked about again and again, for the ACK that opens it may get lost and nobody repeats ACKs
-// (RFC 9293 3.8.6.1). The probes are spaced like retransmissions, from one RTO on, doubling (SHLD-29, SHLD-30).
+// While the peer's window is closed, it must be probed repeatedly, since the ACK that opens it may be lost and is not
+// retransmitted (RFC 9293 3.8.6.1). The interval begins with one RTO and doubles (SHLD-29, SHLD-30).
 
-// persistTimeout probes a closed window with the first octet beyond it (MUST-36), or, if the window is open but too
-// small to be worth a segment by itself, sends what fits: the override of RFC 9293 3.8.6.2.1.
+// persistTimeout probes a closed window with the first byte beyond it (MUST-36). If the window is open but smaller than
+// a useful segment, it makes Transmit send as much as fits (the override of RFC 9293 3.8.6.2.1).
 func (c *Conn) persistTimeout(now Time) {
 	if c.snd.una == c.snd.end() {
 		return
@@ -25,12 +25,12 @@ func (c *Conn) persistTimeout(now Time) {
 	c.armRetransmit(now)
 }
 
-// persistACK is called for every acceptable ACK. While the window is closed, an answer to a probe is proof of life:
-// the connection stays open however long the peer keeps its window closed (MUST-37). Not so when nobody waits for the
-// data any more, or when the application set a limit. When the window has opened, what the probes spaced out goes at once.
+// persistACK processes the window of an acceptable ACK. While the window is closed, any ACK keeps the connection open,
+// for as long as the peer keeps its window closed (MUST-37), unless the application has closed the connection or set a
+// user timeout. When the window opens, the probes' backoff ends and data is sent at once.
 func (c *Conn) persistACK(now Time, wasClosed bool) {
 	if c.active == nil {
-		return // nothing waits for the window
+		return // no data waits for the window
 	}
 	if !c.snd.windowClosed() {
 		if wasClosed {
@@ -41,7 +41,7 @@ func (c *Conn) persistACK(now Time, wasClosed bool) {
 		return
 	}
 	if c.active.timer.giveUp != Never && !c.orphan && c.userLimit == 0 {
-		// Silence begins with the next probe, which may be further away than R2.
+		// The time begins with the next probe, which may be later than R2 from now.
 		next := now
 		if c.active.timer.retransmit != Never {
 			next = max(now, c.active.timer.retransmit)
@@ -50,13 +50,13 @@ func (c *Conn) persistACK(now Time, wasClosed bool) {
 	}
 }
 
-// acknowledgesFromBehind reports whether a segment without data that begins before RCV.NXT acknowledges something new
-// while this end, too, sends from before SND.MAX.
+// acknowledgesFromBehind reports whether a segment without data that begins before RCV.NXT acknowledges new data while
+// this end also sends from before SND.MAX.
 //
 // Deviation: RFC 9293 3.10.7.4 drops an unacceptable segment together with its ACK. An end whose send window has shrunk
-// numbers its segments from the window's edge, which may lie before its SND.MAX, and so before the peer's RCV.NXT. If
-// both ends do that, each drops the ACK that would make the other's next segment acceptable, for ever. Two ends that probe
-// each other's closed windows with one byte are in the same position.
+// numbers its segments from the window's edge, which may be before its SND.MAX, and so before the peer's RCV.NXT. If
+// both ends do that, each drops the ACK that would make the other's next segment acceptable, for ever. The same holds
+// for two ends that probe each other's closed windows with one byte.
 func (c *Conn) acknowledgesFromBehind(s *Segment, at seq.Offset) bool {
 	const carries = wire.SYN | wire.FIN | wire.RST | wire.ACK
 	nxt := c.rcv.nxt()

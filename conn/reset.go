@@ -2,8 +2,8 @@ package conn
 
 import "minitcp/conn/wire"
 
-// Reset builds the RST that answers a segment for which there is no connection (RFC 9293 3.10.7.1), and reports whether
-// there is one: a RST is never answered. DataLen is the octets of data the segment carried.
+// Reset builds the RST in reply to a segment without a connection (RFC 9293 3.10.7.1). It returns false if there is no
+// reply, as to a RST. dataLen is the number of data bytes in the segment.
 func Reset(h *wire.TCP, dataLen int, out *Outgoing) bool {
 	if h.Flags.Has(wire.RST) {
 		return false

@@ -8,47 +8,47 @@ import (
 
 // rttEstimator measures the round-trip time and derives the retransmission timeout (RFC 6298).
 type rttEstimator struct {
-	srtt, rttvar time.Duration // srtt 0: nothing measured yet
-	minimum      time.Duration // smallest sample so far, 0: none
-	backoff      uint8         // how often the timeout has been doubled since the last progress
+	srtt, rttvar time.Duration // srtt is 0 before the first sample
+	minimum      time.Duration // smallest sample, 0 before the first
+	backoff      uint8         // number of times that the timeout has doubled since the last progress
 
-	synLost    bool // the SYN was lost, and nothing has been measured since the handshake
-	tailProbed bool // nothing has been measured since a probe for a lost tail
+	synLost    bool // the SYN was lost, and there is no sample since the handshake
+	tailProbed bool // a tail probe has been sent since the last sample
 }
 
-// timing is the measurement of one segment's round trip. The ACK that covers byte end-1 ends it. A retransmission of that
-// byte cancels it, because its ACK does not tell which copy has arrived (Karn's algorithm, MUST-18).
+// timing is the measurement of one segment's round trip. The ACK that covers byte end-1 ends it. A retransmission of
+// that byte cancels it, because its ACK does not tell which copy has arrived (Karn's algorithm, MUST-18).
 type timing struct {
-	end                seq.Offset // 0: nothing is being measured
+	end                seq.Offset // 0 if no measurement is running
 	begun              Time
-	lastRetransmission Time // when something was last sent again, 0: nothing was
+	lastRetransmission Time // 0 if there was none
 }
 
-// granularity is G of RFC 6298: the tick of the driver's timers.
+// granularity is G of RFC 6298, the resolution of the driver's timers.
 const granularity = time.Millisecond
 
-// maxBackoff is as often as the timeout is doubled; MaxRTO cuts in long before.
+// maxBackoff limits the number of times that the timeout doubles. MaxRTO takes effect long before.
 const maxBackoff = 16
 
-// afterSYNLoss is called when the handshake completes after a SYN was lost: without a measurement the data begins with a
-// timeout of 3 s, as the path may be that long (RFC 6298 5.7).
+// afterSYNLoss is called when the handshake completes after a SYN was lost. Until the first sample the timeout is then
+// at least 3 s, as the path may be that long (RFC 6298 5.7).
 func (r *rttEstimator) afterSYNLoss() {
 	r.backoff = 0
 	r.synLost = true
 }
 
-// start begins a measurement that the ACK of end will finish, unless one is running.
+// start begins a measurement that ends with the ACK of end, unless one is running.
 func (t *timing) start(now Time, end seq.Offset) {
 	if t.end == 0 {
 		t.end, t.begun = end, now
 	}
 }
 
-// cancel spoils a running measurement: something from it on was sent again.
+// cancel ends a running measurement without a result, as data in it is retransmitted.
 func (t *timing) cancel(now Time) { t.end, t.lastRetransmission = 0, now }
 
-// sample takes a measured round trip (RFC 6298 2.2 and 2.3). Only a measurement ends the backoff: until one succeeds,
-// the timeout may be shorter than the path is long (the other half of Karn's algorithm).
+// sample takes a measured round-trip time (RFC 6298 2.2, 2.3). Only a sample ends the backoff, since until then the
+// timeout may be shorter than the round-trip time (the other half of Karn's algorithm).
 func (r *rttEstimator) sample(d time.Duration) {
 	d = max(d, 1)
 	r.backoff, r.tailProbed = 0, false
@@ -64,8 +64,8 @@ func (r *rttEstimator) sample(d time.Duration) {
 	r.srtt = max(r.srtt, 1)
 }
 
-// timeout is the RTO with its exponential backoff (RFC 6298 2.3, 2.4, 5.5). MinRTO bounds the variance term and not only
-// the sum, so that a steady path of 200 ms does not time out on the first delayed ACK.
+// timeout returns the RTO with its exponential backoff (RFC 6298 2.3, 2.4, 5.5). MinRTO is the lower limit of the
+// variance term and not only of the sum, so that a steady path of 200 ms does not time out on the first delayed ACK.
 func (r *rttEstimator) timeout(cfg *Config) time.Duration {
 	rto := cfg.InitialRTO
 	switch {
@@ -75,7 +75,7 @@ func (r *rttEstimator) timeout(cfg *Config) time.Duration {
 		rto = max(rto, 3*time.Second)
 	}
 	if rto > cfg.MaxRTO>>r.backoff {
-		return cfg.MaxRTO // also where doubling would overflow
+		return cfg.MaxRTO // also prevents an overflow
 	}
 	return rto << r.backoff
 }

@@ -6,12 +6,12 @@ import (
 	"minitcp/conn/wire"
 )
 
-// recent is the starts of the early intervals that changed last, most recent first, 0: none.
+// recent holds the starts of the out-of-order ranges that have changed last, most recent first; 0 for none.
 type recent [4]seq.Offset
 
-// add notes that [r.Start, r.End) now holds what came last, for the order of SACK blocks.
+// add records that the range r has changed, for the order of SACK blocks.
 func (last *recent) add(r buffer.Range) {
-	// Forget entries the range has swallowed, then put it in front.
+	// Remove the entries inside the range, then put it in front.
 	kept := recent{r.Start}
 	n := 1
 	for _, o := range last {
@@ -23,16 +23,16 @@ func (last *recent) add(r buffer.Range) {
 	*last = kept
 }
 
-// duplicated notes that [start, end) has come again.
+// duplicated records that [start, end) has arrived a second time.
 func (c *Conn) duplicated(start, end seq.Offset) {
-	start = max(start, 1) // nothing comes before the first octet
+	start = max(start, 1) // data begins at offset 1
 	if c.sack && start < end {
 		c.ack.duplicate = buffer.Range{Start: start, End: end}
 	}
 }
 
-// sackBlocks describes what came twice, then the data out of order: the range that changed last first, then those before it
-// (RFC 2018 4, RFC 2883 4).
+// sackBlocks adds the SACK blocks: the duplicate range, then the data out of order, with the range that has changed
+// last first (RFC 2018 4, RFC 2883 4).
 func (c *Conn) sackBlocks(o *wire.Options) {
 	ranges := c.rcv.buf.OutOfOrder()
 	room := uint8(4)
@@ -40,7 +40,7 @@ func (c *Conn) sackBlocks(o *wire.Options) {
 		room = 3
 	}
 	if d := c.ack.duplicate; d.End > 0 {
-		c.sackBlock(o, d) // above the cumulative ACK, the block that holds it comes next: it changed last
+		c.sackBlock(o, d) // beyond the cumulative ACK, the block that contains it comes next, as it has changed last
 	}
 	if len(ranges) == 0 {
 		return

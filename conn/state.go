@@ -3,7 +3,7 @@ package conn
 // State is a connection state of RFC 9293 3.3.2.
 type State uint8
 
-// The states. A [Conn] is never in Listen: a listener is the driver's, and a SYN that reaches it becomes an [Handshake].
+// The states. A [Conn] is never in Listen: listeners belong to the driver, and a SYN to one becomes a [Handshake].
 const (
 	Closed State = iota
 	Listen
@@ -32,7 +32,7 @@ var stateNames = [...]string{
 	TimeWait:    "TIME-WAIT",
 }
 
-// String is the RFC's name, such as "FIN-WAIT-1".
+// String returns the RFC's name, such as "FIN-WAIT-1".
 func (s State) String() string {
 	if int(s) < len(stateNames) {
 		return stateNames[s]
@@ -40,9 +40,9 @@ func (s State) String() string {
 	return "UNKNOWN"
 }
 
-// edges holds, for each state, the set of states that may follow it: the arrows of RFC 9293 figure 5 and, from every
-// state, the one to CLOSED (RST, abort, timeout). Two arrows of the figure are missing because a close asked for
-// before ESTABLISHED waits for it (RFC 9293 3.10.4): the connection passes through ESTABLISHED.
+// edges holds the set of states that may follow each state: the arrows of RFC 9293 figure 5 and, from every state, the
+// one to CLOSED (RST, abort, timeout). Two arrows of the figure are missing because a close before ESTABLISHED takes
+// effect there (RFC 9293 3.10.4): the connection passes through ESTABLISHED.
 var edges = [...]uint16{
 	Closed:      1<<SynSent | 1<<SynReceived,
 	SynSent:     1<<Established | 1<<SynReceived | 1<<Closed,
@@ -56,7 +56,8 @@ var edges = [...]uint16{
 	TimeWait:    1 << Closed,
 }
 
-// setState is the only place where the state changes. An arrow the RFC does not have is a bug here, never bad input.
+// setState is the only place where the state changes. It panics if RFC 9293 has no such arrow, which no input can
+// cause.
 func (c *Conn) setState(s State) {
 	if edges[c.state]&(1<<s) == 0 {
 		panic("conn: no arrow from " + c.state.String() + " to " + s.String())
@@ -64,11 +65,11 @@ func (c *Conn) setState(s State) {
 	c.state = s
 }
 
-// synchronized reports whether both sides know each other's sequence numbers (RFC 9293 3.3.2).
+// synchronized reports whether both ends know each other's sequence numbers (RFC 9293 3.3.2).
 func (s State) synchronized() bool { return s >= Established }
 
-// maySend reports whether new data may still be queued: our FIN is not yet asked for.
+// maySend reports whether the application may queue data: it has not closed the sending direction.
 func (s State) maySend() bool { return s == Established || s == CloseWait }
 
-// mayReceive reports whether the peer's FIN has not been taken yet.
+// mayReceive reports whether data may arrive: the peer's FIN has not been processed.
 func (s State) mayReceive() bool { return s == Established || s == FinWait1 || s == FinWait2 }

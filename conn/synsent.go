@@ -6,10 +6,10 @@ import (
 	"minitcp/conn/wire"
 )
 
-// receiveSynSent is SEGMENT ARRIVES in SYN-SENT (RFC 9293 3.10.7.3).
+// receiveSynSent processes a segment in SYN-SENT (RFC 9293 3.10.7.3).
 func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
-	// First: an ACK must be for our SYN, and nothing else has been sent yet.
+	// First: an ACK must be for our SYN, the only segment sent so far.
 	if f.Has(wire.ACK) && s.TCP.Ack != c.snd.iss+1 {
 		if !f.Has(wire.RST) {
 			c.queueReset(s.TCP.Ack, false)
@@ -17,7 +17,7 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 		}
 		return VerdictBadACK
 	}
-	// Second: a RST counts only if it proves that our SYN was seen.
+	// Second: a RST counts only if it acknowledges our SYN.
 	if f.Has(wire.RST) {
 		if !f.Has(wire.ACK) {
 			return VerdictIgnored
@@ -25,14 +25,14 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 		c.fail(ErrRefused)
 		return VerdictReset
 	}
-	// Fourth.
+	// Fourth: the SYN.
 	if !f.Has(wire.SYN) {
 		return VerdictIgnored
 	}
 	c.acceptSYN(now, &s.TCP)
 	c.lastReceived = now
 	if !f.Has(wire.ACK) {
-		// Simultaneous open: both sides' SYNs crossed (MUST-10). The timer goes on, now for a SYN-ACK.
+		// Simultaneous open: the SYNs have crossed (MUST-10). The timer continues, now for a SYN-ACK.
 		c.setState(SynReceived)
 		c.snd.nxt = 0
 		c.active.timing.cancel(now)
@@ -48,9 +48,9 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 	return v
 }
 
-// repeatSYN sends the SYN again behind a RST, once. An ACK of something else in answer to our SYN comes from a connection
-// that the peer still has, in TIME-WAIT for example, and our RST ends that: the second SYN need not wait for the
-// retransmission timeout. The first has been answered, so the round trip of the second is measured.
+// repeatSYN sends the SYN again after a RST, once. An ACK of other data in reply to the SYN comes from a connection
+// that the peer still has, such as one in TIME-WAIT, and the RST ends that connection. The second SYN need not wait for
+// the retransmission timeout. Since the first one has been answered, the round trip of the second is measured.
 func (c *Conn) repeatSYN(now Time) {
 	if c.active.synRepeated || c.snd.max == 0 || c.timeouts > 0 {
 		return
@@ -86,10 +86,10 @@ func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 	c.snd.edge = 1 + seq.Offset(h.Window)
 }
 
-// synWindow is the window our SYN offers, which cannot be scaled.
+// synWindow returns the window field of the SYN, which cannot be scaled.
 func synWindow(cfg *Config) int { return min(cfg.ReceiveBuffer, maxWindowField) }
 
-// synHeader puts our SYN, or SYN-ACK, into out. The peer's options must have been taken before a SYN-ACK is built.
+// synHeader builds a SYN or SYN-ACK. Before a SYN-ACK, the peer's options must have been processed.
 func (c *Conn) synHeader(now Time, out *Outgoing) {
 	out.reset(wire.SYN)
 	out.TCP.Seq = c.snd.iss

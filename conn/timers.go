@@ -1,24 +1,25 @@
 package conn
 
-// timers are the instants at which Advance has something to do. The driver needs only the earliest.
+// timers are the times at which Advance must act. The driver needs only the earliest.
 type timers struct {
-	// retransmit: what is in flight was not acknowledged in time, or a closed window wants a probe.
+	// retransmit is the time of the retransmission timeout, or of the next window probe.
 	retransmit Time
-	// giveUp: R2 or the user timeout; the peer has been silent for too long while something was owed.
+	// giveUp is the end of R2 or the user timeout, while data is unacknowledged.
 	giveUp Time
-	// reorder: what has not arrived by now has been lost.
+	// reorder is the time by which segments that may be reordered must arrive; later they are taken for lost.
 	reorder Time
-	// tailProbe: nothing was heard of the end of what was sent.
+	// tailProbe is the time of the next tail probe.
 	tailProbe Time
-	// pace: the pacer lets something go that is held back.
+	// pace is the time at which the pacer permits the next segment.
 	pace Time
-	// ecnPause: a window of one segment was too much for the path, and now it may be tried again.
+	// ecnPause is the end of a pause after an ECN mark, if the congestion window is one segment and cannot become smaller.
 	ecnPause Time
-	// ack: a delayed ACK is due.
+	// ack is the time of the delayed ACK.
 	ack Time
-	// orphan is when a connection that the application has closed may have to end (FIN-WAIT-2, linger, scarce memory).
+	// orphan is the time at which a connection that the application has closed may have to end (FIN-WAIT-2, linger time,
+	// scarce memory).
 	orphan Time
-	// idle: the connection may have been idle for so long that active is not needed.
+	// idle is the time at which the connection may be idle, so that active can be released.
 	idle Time
 }
 
@@ -28,7 +29,7 @@ func (t *timers) earliest() Time {
 	return min(t.retransmit, t.giveUp, t.reorder, t.tailProbe, t.pace, t.ecnPause, t.ack, t.orphan, t.idle)
 }
 
-// Deadline is when Advance must be called at the latest; [Never] when nothing is due.
+// Deadline returns the time by which Advance must be called, or [Never].
 func (c *Conn) Deadline() Time {
 	if c.active == nil {
 		return c.keepAliveTimer
@@ -36,7 +37,7 @@ func (c *Conn) Deadline() Time {
 	return min(c.keepAliveTimer, c.active.timer.earliest())
 }
 
-// Advance tells the connection what time it is. Calling it early or twice is harmless.
+// Advance runs the timers that have expired. A call before Deadline has no effect.
 func (c *Conn) Advance(now Time) {
 	if c.active != nil && now >= c.active.timer.earliest() {
 		c.expire(now)
@@ -49,7 +50,7 @@ func (c *Conn) Advance(now Time) {
 // expire runs the timers of active that have expired.
 func (c *Conn) expire(now Time) {
 	if now >= c.active.timer.pace {
-		c.active.timer.pace = Never // Transmit will see
+		c.active.timer.pace = Never // the next Transmit asks the pacer
 	}
 	if now >= c.active.timer.ecnPause {
 		c.active.timer.ecnPause = Never

@@ -7,14 +7,16 @@ import (
 	"minitcp/conn/wire"
 )
 
-// tsRecentValid is how long TS.Recent may be compared with: after 24 days a 1 ms clock has run half around (RFC 7323 5.5).
+// tsRecentValid is the time for which TS.Recent is valid: a 1 ms clock has wrapped half of its range after 24 days (RFC
+// 7323 5.5).
 const tsRecentValid = 24 * 24 * time.Hour
 
 // checkTimestamp applies PAWS: it refuses a segment whose timestamp is older than one already accepted, even if its
 // sequence number is acceptable (RFC 7323 5.3).
 //
-// Deviation: a segment without timestamps is accepted, though RFC 7323 3.2 drops it. Windows and Apple TV send keep-alives
-// without them, and some firewalls remove them in mid-connection; Linux and FreeBSD accept such segments, too.
+// Deviation: a segment without timestamps is accepted, though RFC 7323 3.2 drops it. Windows and Apple TV send
+// keep-alives without them, and some firewalls remove them in the middle of a connection. Linux and FreeBSD accept such
+// segments too.
 func (c *Conn) checkTimestamp(now Time, s *Segment) Verdict {
 	o := &s.TCP.Options
 	if !c.timestamps || !o.HasTimestamps || s.TCP.Flags.Has(wire.RST) {
@@ -27,8 +29,8 @@ func (c *Conn) checkTimestamp(now Time, s *Segment) Verdict {
 	return VerdictAccepted
 }
 
-// updateTimestamp records the timestamp to echo: that of the segment that holds the byte last acknowledged, so that the
-// measured time includes delayed ACKs and tells retransmissions apart (RFC 7323 4.3).
+// updateTimestamp records the timestamp to echo: that of the segment with the byte last acknowledged. The measured time
+// then includes delayed ACKs, and distinguishes retransmissions (RFC 7323 4.3).
 func (c *Conn) updateTimestamp(now Time, s *Segment, at seq.Offset) {
 	if !c.timestamps || !s.TCP.Options.HasTimestamps || at > c.rcv.lastACK {
 		return
@@ -39,13 +41,14 @@ func (c *Conn) updateTimestamp(now Time, s *Segment, at seq.Offset) {
 	}
 }
 
-// echoedRTT is the round-trip time the timestamps tell, for when a retransmission spoiled our own measurement
-// (RFC 7323 4.1). It is as coarse as the clock: at least 1 ms.
+// echoedRTT returns the round-trip time by the echoed timestamp (RFC 7323 4.1), at least 1 ms. It serves when a
+// retransmission has cancelled the local measurement.
 //
-// An echo from before the last retransmission comes either from a slow path, or from a peer that had it all and whose
-// ACK got lost: it does not take the timestamp of what it has already. The time that passed then is that of our own
-// timeout, and believing it would make that longer every time. Such a peer says that it has it twice, if it can (D-SACK);
-// from one that cannot, the echo counts only if it came sooner after the retransmission than anything can.
+// An echo from before the last retransmission has two possible causes: a slow path, or a peer that has all data and
+// whose ACK was lost, as a receiver does not take timestamps from duplicates. In the second case the time includes the
+// local timeout, and each use of it would increase the next timeout. Such a peer reports the duplicate if it can
+// (D-SACK). From a peer without SACK, the echo counts only if it follows the retransmission sooner than the shortest
+// round trip.
 func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool) {
 	o := &s.TCP.Options
 	if !c.timestamps || !o.HasTimestamps || o.TSEcr == 0 {
@@ -53,10 +56,10 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 	}
 	ms := int32(c.clock(now) - o.TSEcr)
 	if ms < 0 || time.Duration(ms)*time.Millisecond > now.Sub(0) {
-		return 0, false // not a value we ever sent
+		return 0, false // no value of this connection
 	}
 	if c.active.stamp.frozen && o.TSEcr == c.active.stamp.frozenAt {
-		return a.RTT(), a.RTT() != 0 && !a.Newest.Retransmitted() // Karn's algorithm: many segments carried it
+		return a.RTT(), a.RTT() != 0 && !a.Newest.Retransmitted() // Karn's algorithm: many segments have this value
 	}
 	old := c.active.timing.lastRetransmission != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.lastRetransmission))
 	if old && (a.duplicated > 0 || !c.sack) && now.Sub(c.active.timing.lastRetransmission) >= c.rtt.minimum {
@@ -68,20 +71,20 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 // tsval is the TSVal of the segments sent. It never decreases.
 type tsval struct {
 	last     uint32 // TSVal of the last segment sent
-	frozenAt uint32 // last value at which it stood still
-	frozen   bool   // it has stood still
+	frozenAt uint32 // last value at which the clock was stopped
+	frozen   bool   // the clock has been stopped
 }
 
-// maxTimestampHold is the longest time in milliseconds the TSVal stands still: the slowest clock RFC 7323 4.1 permits
-// ticks once a second.
+// maxTimestampHold is the longest time in milliseconds for which the TSVal is constant: the slowest clock that RFC 7323
+// 4.1 permits ticks once a second.
 const maxTimestampHold = 1000
 
 // timestamp returns the TSVal of a segment sent now.
 //
-// On a path that reorders segments it stands still during loss recovery. A retransmission that fills a gap makes its TSVal
-// the least the receiver accepts (RFC 7323 5.3). With a running clock the receiver discards each earlier segment that the
-// retransmission has overtaken, and each of these needs a retransmission too. Where a retransmission overtakes more than
-// one segment on average, recovery never ends.
+// On a path that reorders segments the TSVal is constant during loss recovery. A retransmission that fills a gap makes
+// its TSVal the least the receiver accepts (RFC 7323 5.3). With a running clock the receiver discards each earlier
+// segment that the retransmission has overtaken, and each of these needs a retransmission too. If a retransmission
+// overtakes more than one segment on average, recovery never ends.
 func (c *Conn) timestamp(now Time) uint32 {
 	v := c.clock(now)
 	if c.active == nil {
@@ -95,11 +98,11 @@ func (c *Conn) timestamp(now Time) uint32 {
 	return t.last
 }
 
-// startTimestamp advances the TSVal at the beginning of an episode, whose retransmissions then differ from what was sent
-// before (RFC 3522 3.2).
+// startTimestamp advances the TSVal at the beginning of an episode, so that its retransmissions differ from the
+// segments sent before (RFC 3522 3.2).
 func (c *Conn) startTimestamp(now Time) { c.active.stamp.last = c.clock(now) }
 
-// clock is the value of our timestamp clock, in milliseconds (RFC 7323 4.1).
+// clock returns the local timestamp clock in milliseconds (RFC 7323 4.1).
 func (c *Conn) clock(now Time) uint32 { return timestampClock(now, c.tsOffset) }
 
 func timestampClock(now Time, offset uint32) uint32 {

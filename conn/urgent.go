@@ -5,8 +5,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Urgent data is ordinary data with a pointer to the octet after its end (RFC 9293 3.8.5, RFC 6093). It is delivered in
-// line; the application can ask how much of it is still ahead.
+// Urgent data is ordinary data with a pointer to the byte after its end (RFC 9293 3.8.5, RFC 6093). It is delivered in
+// order with the other data. The application can get the distance to its end.
 
 // urgent holds the urgent pointers. An idle connection has neither sent nor received urgent data ahead of the reader.
 type urgent struct {
@@ -23,7 +23,7 @@ func (c *Conn) urgentHeader(out *Outgoing, at seq.Offset) {
 	out.TCP.Urgent = uint16(min(c.active.urgent.send-at, 65535))
 }
 
-// receiveUrgent is the sixth step: RCV.UP moves forward only, and counts even when the window is closed (MUST-66).
+// receiveUrgent is the sixth step. RCV.UP only increases, and is processed even if the window is closed (MUST-66).
 func (c *Conn) receiveUrgent(s *Segment, at seq.Offset) {
 	if !s.TCP.Flags.Has(wire.URG) || !c.state.mayReceive() {
 		return
@@ -34,8 +34,8 @@ func (c *Conn) receiveUrgent(s *Segment, at seq.Offset) {
 	}
 }
 
-// Urgent reports whether urgent data is ahead of what Read will return next, and how many octets there are to its end
-// as far as is known (MUST-32, MUST-33).
+// Urgent reports whether urgent data is unread, and the number of bytes to its end as far as it is known (MUST-32,
+// MUST-33).
 func (c *Conn) Urgent() (remaining int, pending bool) {
 	if c.active == nil {
 		return 0, false

@@ -1,32 +1,32 @@
 package conn
 
-// Verdict says what Receive did with a segment: for counters, traces and tests.
+// Verdict is the result of Receive for one segment. It serves counters, traces and tests.
 type Verdict uint8
 
 const (
-	// VerdictAccepted: in order and taken.
+	// VerdictAccepted: in order and accepted.
 	VerdictAccepted Verdict = iota
-	// VerdictOutOfOrder: inside the window, after a gap; queued (SHLD-31).
+	// VerdictOutOfOrder: inside the window, after a gap; stored (SHLD-31).
 	VerdictOutOfOrder
-	// VerdictDuplicate: everything in it had arrived before.
+	// VerdictDuplicate: all of it had arrived before.
 	VerdictDuplicate
-	// VerdictOutOfWindow: outside the receive window; answered with an ACK and dropped.
+	// VerdictOutOfWindow: outside the receive window; dropped with an ACK in reply.
 	VerdictOutOfWindow
 	// VerdictOldTimestamp: refused by PAWS (RFC 7323 5).
 	VerdictOldTimestamp
-	// VerdictChallenged: a SYN, RST or ACK that a blind attacker could have sent; answered with a challenge ACK (RFC 5961).
+	// VerdictChallenged: a SYN, RST or ACK that may be forged; a challenge ACK is the reply (RFC 5961).
 	VerdictChallenged
-	// VerdictBadACK: acknowledges what was never sent, or not at all.
+	// VerdictBadACK: without ACK, or an ACK of data that was never sent.
 	VerdictBadACK
-	// VerdictReset: an acceptable RST; the connection is gone.
+	// VerdictReset: an acceptable RST; the connection has ended.
 	VerdictReset
-	// VerdictAfterClose: data for an application that has closed; the connection was reset (SHLD-3).
+	// VerdictAfterClose: data after the application has closed; the connection was reset (SHLD-3).
 	VerdictAfterClose
-	// VerdictIgnored: nothing to do with it in this state.
+	// VerdictIgnored: no effect in this state.
 	VerdictIgnored
-	// VerdictReopen: a SYN that may start a new incarnation of a connection in TIME-WAIT (RFC 6191).
+	// VerdictReopen: a SYN that may begin a new incarnation of a connection in TIME-WAIT (RFC 6191).
 	VerdictReopen
-	// VerdictNoMemory: data inside the window for which there is no memory; the peer will send it again.
+	// VerdictNoMemory: data inside the window, dropped for lack of memory; the peer retransmits it.
 	VerdictNoMemory
 )
 
@@ -45,13 +45,13 @@ var verdictNames = [...]string{
 	VerdictNoMemory:     "no-memory",
 }
 
-// Verdicts is the number of verdicts: Verdict(0) to Verdict(Verdicts-1).
+// Verdicts is the number of verdicts, Verdict(0) to Verdict(Verdicts-1).
 const Verdicts = len(verdictNames)
 
-// Name is a stable counter name, such as "out-of-order".
+// Name returns a stable name for counters, such as "out-of-order".
 func (v Verdict) Name() string { return nameOf(verdictNames[:], v) }
 
-// String is the name with spaces, for people.
+// String returns the name with spaces.
 func (v Verdict) String() string {
 	b := []byte(v.Name())
 	for i := range b {
