@@ -37,7 +37,7 @@ func TestRun(t *testing.T) {
 			"1 passed, 0 failed, 1 unsupported\n",
 		}},
 		{"a failure", []string{good, bad}, 1, []string{
-			"passed       " + good, "failed       " + bad + ":2: the sequence number\n", "expected  R 8:8(0)\n", "seen      R 7:7(0)",
+			"passed       " + good, "failed       " + bad + ":2: the sequence number differs\n", "expected  R 8:8(0)\n", "seen      R 7:7(0)",
 			"| 0.000000 < . 5:5(0) ack 7", "1 passed, 1 failed, 0 unsupported\n",
 		}},
 		{"no script at all", []string{garbage}, 0, []string{"unsupported  " + garbage + ":1: ", "0 passed, 0 failed, 1 unsupported\n"}},
