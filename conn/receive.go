@@ -6,12 +6,12 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Receive takes a segment that arrived for this connection: SEGMENT ARRIVES of RFC 9293 3.10.7, with its steps in the
-// RFC's order. The segment's checksum has been verified and its header parsed.
+// Receive processes a segment of this connection: SEGMENT ARRIVES of RFC 9293 3.10.7, in the RFC's steps and order. The
+// driver has verified the checksum.
 func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	switch c.state {
 	case Closed, TimeWait:
-		return VerdictIgnored // the driver's table no longer leads here
+		return VerdictIgnored // the driver has another connection, or none, for these addresses and ports
 	case SynSent:
 		return c.receiveSynSent(now, s)
 	}
@@ -31,8 +31,8 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	}
 	// Third step, security: nothing to check (RFC 9293 3.10.7.4).
 	if s.TCP.Flags.Has(wire.SYN) {
-		// A SYN on a synchronized connection is forged, or of a peer that lost its memory (RFC 5961 4.2). In SYN-RECEIVED,
-		// with the number of the peer's SYN, it is a SYN-ACK that crossed ours: the ACK in it counts.
+		// A SYN on a synchronized connection is forged, or its sender has rebooted (RFC 5961 4.2). In SYN-RECEIVED, with the
+		// number of the peer's SYN, it is a SYN-ACK that has crossed ours, and its ACK is valid.
 		if c.state.synchronized() || at != 0 || !s.TCP.Flags.Has(wire.ACK) {
 			return c.challengeACK(now)
 		}
@@ -59,7 +59,7 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	return v
 }
 
-// checkSequence is the first step: is any of the segment inside the window? (RFC 9293 3.10.7.4, table 6.)
+// checkSequence is the first step: part of the segment must be inside the window (RFC 9293 3.10.7.4, table 6).
 func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 	nxt, edge := c.rcv.nxt(), c.rcv.edge
 	end := at + s.length()
@@ -67,12 +67,12 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 	case s.TCP.Flags.Has(wire.RST) && c.resetFits(at):
 		return VerdictAccepted
 	case at == nxt:
-		// Acceptable even when the window is zero: its ACK, URG and RST count, its data is cut off later (MUST-66).
+		// Acceptable even if the window is zero: ACK, URG and RST are processed, and data is cut off later (MUST-66).
 		return VerdictAccepted
 	case at > nxt && at < edge:
 		return VerdictAccepted
 	case at < nxt && end > nxt && (nxt < edge || s.TCP.Flags.Has(wire.FIN) && end == nxt+1):
-		// A FIN that is next in sequence is taken even if the window is closed; see noteFIN.
+		// A FIN that is next in sequence is accepted even if the window is closed; see noteFIN.
 		return VerdictAccepted
 	}
 	v := VerdictOutOfWindow
@@ -86,8 +86,8 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 		return v
 	}
 	if c.state == SynReceived && s.TCP.Flags.Has(wire.SYN) && at == 0 {
-		// The peer's SYN, or the SYN-ACK of a simultaneous open. Its ACK may be all we are waiting for
-		// (RFC 9293 figure 7): let it count; without one, our SYN-ACK got lost.
+		// The segment is the peer's SYN again, or the SYN-ACK of a simultaneous open, whose ACK completes the handshake
+		// (RFC 9293 figure 7). Without an ACK, our SYN-ACK has been lost.
 		if s.TCP.Flags.Has(wire.ACK) {
 			return VerdictAccepted
 		}
@@ -101,27 +101,28 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 	return v
 }
 
-// resetFits reports whether a RST at the given position ends the connection: exactly RCV.NXT (RFC 5961 3.2).
+// resetFits reports whether a RST at the given position ends the connection: it must be exactly at RCV.NXT (RFC 5961
+// 3.2).
 //
-// Deviation: after the peer's FIN, the position of the FIN fits as well. Darwin does not count its FIN in the RST that
-// follows it; Linux accepts that since 4.12.
+// Deviation: after the peer's FIN, the position of the FIN also fits. Darwin does not count its FIN in the RST that
+// follows it. Linux has accepted that since 4.12.
 func (c *Conn) resetFits(at seq.Offset) bool {
 	return at == c.rcv.nxt() || c.rcv.finDone && at == c.rcv.nxt()-1
 }
 
-// receiveReset is the second step. A RST that does not fit and is inside the window draws a challenge ACK
-// (RFC 9293 3.10.7.4, RFC 5961 3.2).
+// receiveReset is the second step. A RST inside the window that does not fit causes a challenge ACK (RFC 9293 3.10.7.4,
+// RFC 5961 3.2).
 func (c *Conn) receiveReset(now Time, at seq.Offset) Verdict {
 	if !c.resetFits(at) {
 		return c.challengeACK(now)
 	}
 	switch c.state {
 	case SynReceived:
-		c.fail(ErrRefused) // of an active OPEN: a passive one is still a Handshake (MUST-11)
+		c.fail(ErrRefused) // active OPEN; a passive one is a Handshake in this state (MUST-11)
 	case Closing, LastAck:
-		c.close() // everything was exchanged
+		c.close() // all data has been exchanged
 	case CloseWait:
-		c.fail(ErrPipe) // the peer has closed and takes no data, as Linux reports it
+		c.fail(ErrPipe) // the peer has closed and accepts no data; the error is that of Linux
 	default:
 		c.fail(ErrReset)
 	}
@@ -145,7 +146,7 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 		c.snd.wl1, c.snd.wl2 = at, ack
 		c.establish(now)
 	}
-	// Neither of what was never sent nor of what is long past (RFC 5961 5.2, MAY-12).
+	// The ACK must not be of data that was never sent, or older than the largest window (RFC 5961 5.2, MAY-12).
 	if ack > c.snd.max || ack < c.snd.una-seq.Offset(c.snd.largest) {
 		c.challengeACK(now)
 		return VerdictBadACK
@@ -157,14 +158,14 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 		c.takeACK(now, ack, s, before)
 	}
 	c.persistACK(now, wasClosed)
-	// Whether our FIN is acknowledged is decided here, once, for every state that waits for it.
+	// The states that wait for the ACK of our FIN are all handled here.
 	if c.snd.finAcked() {
 		c.finAcknowledged(now)
 	}
 	return VerdictAccepted
 }
 
-// finAcknowledged moves on from the states that wait for the ACK of our FIN.
+// finAcknowledged leaves the states that wait for the ACK of our FIN.
 func (c *Conn) finAcknowledged(now Time) {
 	switch c.state {
 	case FinWait1:
@@ -177,7 +178,7 @@ func (c *Conn) finAcknowledged(now Time) {
 	}
 }
 
-// receiveText is the seventh step: data. The window's edges cut off what arrived before and what there is no room for.
+// receiveText is the seventh step: data. The parts outside the window are cut off.
 func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	data := s.Data
 	if s.TCP.Flags.Has(wire.SYN) {
@@ -195,7 +196,7 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	if len(data) == 0 {
 		if end > c.rcv.buf.Next() {
-			return VerdictOutOfOrder // ahead of data that is missing
+			return VerdictOutOfOrder // data before it is missing
 		}
 		return VerdictAccepted
 	}
@@ -205,7 +206,7 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	c.resume()
 	if c.orphan {
-		c.abort(ErrAborted) // nobody will ever read it (RFC 9293 3.6.1, SHLD-3)
+		c.abort(ErrAborted) // the data will never be read (RFC 9293 3.6.1, SHLD-3)
 		return VerdictAfterClose
 	}
 	if limit := min(c.rcv.edge, c.rcv.finAt); end > limit {
@@ -221,7 +222,7 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	return c.takeData(now, at, data, s)
 }
 
-// takeData puts acceptable data in its place.
+// takeData stores acceptable data.
 func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdict {
 	b := &c.rcv.buf
 	before := b.Next()
@@ -234,7 +235,7 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 	case at < before:
 		c.duplicated(at, before)
 	case hadHoles:
-		again := b.OutOfOrder().Overlap(at, end) // the first such part (RFC 2883 4)
+		again := b.OutOfOrder().Overlap(at, end) // the first range that is a duplicate (RFC 2883 4)
 		c.duplicated(again.Start, again.End)
 	}
 	var placed buffer.Range
@@ -249,7 +250,7 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 	case placed != buffer.Range{}:
 		c.active.recent.add(placed)
 		c.stats.OutOfOrder++
-		c.acknowledgeNow(NoteDuplicateACK) // at once: the peer finds its loss by these (MAY-13, RFC 5681 4.2)
+		c.acknowledgeNow(NoteDuplicateACK) // at once: duplicate ACKs make the peer detect the loss (MAY-13, RFC 5681 4.2)
 		return VerdictOutOfOrder
 	}
 	n := int(b.Next() - before)
@@ -258,17 +259,16 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 		b.Skip(c.cfg.Pool, b.Readable())
 	}
 	if hadHoles {
-		c.acknowledgeNow(NoteNone) // a gap was filled (RFC 5681 4.2)
+		c.acknowledgeNow(NoteNone) // a gap has been filled (RFC 5681 4.2)
 	}
 	c.acknowledgeData(now, n, s)
 	return VerdictAccepted
 }
 
-// noteFIN records the position of the peer's FIN, unless data has arrived from beyond it: of a stream that goes on
-// after its end, the data has been acknowledged.
+// noteFIN records the position of the peer's FIN, unless data from beyond it has already arrived and been acknowledged.
 //
 // Deviation: a FIN at the right edge of the window, where RFC 9293 3.10.7.4 has no room for its sequence number, is
-// taken. It needs no memory, and a peer that has filled the window may send it and close (macOS repeats it on every
+// accepted. It needs no memory, and a peer that has filled the window may send it and close (macOS repeats it on every
 // ACK).
 func (c *Conn) noteFIN(now Time, s *Segment, at seq.Offset) {
 	if at >= c.rcv.buf.End() && at <= c.rcv.edge {
@@ -279,7 +279,7 @@ func (c *Conn) noteFIN(now Time, s *Segment, at seq.Offset) {
 	}
 }
 
-// receiveFIN is the eighth step, done when everything before the FIN has arrived, in whichever order they came.
+// receiveFIN is the eighth step. It takes effect when all data before the FIN has arrived, in any order.
 func (c *Conn) receiveFIN(now Time) {
 	if c.rcv.finDone || c.rcv.buf.Next() != c.rcv.finAt || !c.state.mayReceive() {
 		return
@@ -290,14 +290,13 @@ func (c *Conn) receiveFIN(now Time) {
 	case Established:
 		c.setState(CloseWait)
 	case FinWait1:
-		c.setState(Closing) // our FIN is not acknowledged, or we would be in FIN-WAIT-2
+		c.setState(Closing) // our FIN is not acknowledged, or the state would be FIN-WAIT-2
 	case FinWait2:
 		c.enterTimeWait()
 	}
 }
 
-// enterTimeWait enters TIME-WAIT, in which only the last ACK is left to be sent. The driver goes on with a
-// [TimeWaitConn].
+// enterTimeWait enters TIME-WAIT. The last ACK is still to be sent; [Conn.TimeWait] has the rest.
 func (c *Conn) enterTimeWait() {
 	c.setState(TimeWait)
 	c.endBulk()

@@ -6,24 +6,24 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Segment is a segment that arrived. It may be a superframe: several segments the device put together, whose header
-// is the first one's and whose data is that of all.
+// Segment is a segment that has arrived. It may be a GSO packet: several segments that the device has put together,
+// with the header of the first one and the data of all.
 type Segment struct {
 	TCP  wire.TCP
-	Data []byte // the caller's; used only during the call, unless Buffer is retained
-	// SegmentSize is the data octets in each segment of a superframe, 0 when it is a single segment.
+	Data []byte // data of the segment; valid only during the call, unless Buffer is retained
+	// SegmentSize is the number of data bytes in each segment of a GSO packet, or 0 for a single segment.
 	SegmentSize int
-	// ECN is the ECN codepoint of the packet. All packets of a superframe have the same.
+	// ECN is the codepoint of the IP packet; of a GSO packet, that of all its packets.
 	ECN wire.ECN
 
-	// Buffer is the memory that Data lies in, if the connection may retain it, otherwise nil. See [buffer.Borrowed] for who
-	// owns it when.
+	// Buffer is the memory of Data if the connection may retain it, otherwise nil. See [buffer.Borrowed] for its
+	// ownership.
 	Buffer buffer.Borrowed
 	// Retained is set by Receive if the connection has retained Buffer. The driver clears it before each call.
 	Retained bool
 }
 
-// length is SEG.LEN: the data and the sequence numbers SYN and FIN take (RFC 9293 3.4).
+// length returns SEG.LEN: the number of data bytes, plus one each for SYN and FIN (RFC 9293 3.4).
 func (s *Segment) length() seq.Offset {
 	n := seq.Offset(len(s.Data))
 	if s.TCP.Flags.Has(wire.SYN) {
@@ -35,7 +35,7 @@ func (s *Segment) length() seq.Offset {
 	return n
 }
 
-// size is the data octets of its largest single segment.
+// size returns the number of data bytes in the largest single segment.
 func (s *Segment) size() int {
 	if s.SegmentSize > 0 {
 		return min(s.SegmentSize, len(s.Data))
@@ -43,19 +43,19 @@ func (s *Segment) size() int {
 	return len(s.Data)
 }
 
-// Outgoing is a segment to send. The caller keeps one and hands it to every Transmit, which overwrites it.
+// Outgoing is a segment to send. Transmit overwrites it, so a driver may use one Outgoing for all calls.
 type Outgoing struct {
-	TCP wire.TCP // all but the ports
-	// Data is the data in pieces, Len octets in all. The pieces are the connection's: valid until the next call on it.
+	TCP wire.TCP // header without the ports
+	// Data is the data in pieces, Len bytes in total. The pieces are valid until the next call on the connection.
 	Data [][]byte
 	Len  int
-	// SegmentSize: when Len is larger, this is a superframe to be cut into segments of this many octets; PSH and FIN
-	// belong to the last of them.
+	// SegmentSize, if it is less than Len, makes this a GSO packet, to be cut into segments with this number of data
+	// bytes. PSH and FIN belong to the last one.
 	SegmentSize int
-	// ECN is the codepoint of the IP packet, or of all that a superframe is cut into.
+	// ECN is the codepoint of the IP packet, or of all packets that a GSO packet is cut into.
 	ECN wire.ECN
-	// MayFragment permits routers to fragment the IPv4 packet, or those that a superframe is cut into: a hop takes less
-	// than the smallest segment we send.
+	// MayFragment permits routers to fragment the IPv4 packet. It is set if a link on the path has a smaller MTU than the
+	// smallest segment sent.
 	MayFragment bool
 	Note        Note
 }
@@ -71,28 +71,28 @@ func (out *Outgoing) reset(flags wire.Flags) {
 	out.Note = NoteNone
 }
 
-// Note says why a segment was sent, where the segment itself does not tell.
+// Note is the reason for which a segment was sent, if its contents do not show it.
 type Note uint8
 
 const (
 	NoteNone Note = iota
-	// NoteRetransmission: sent again after the retransmission timeout.
+	// NoteRetransmission: retransmission after the retransmission timeout.
 	NoteRetransmission
-	// NoteFastRetransmission: sent again after duplicate ACKs.
+	// NoteFastRetransmission: retransmission after duplicate ACKs or SACKs.
 	NoteFastRetransmission
-	// NoteTailProbe: sent to learn whether the end of what went before has arrived (RFC 8985 7).
+	// NoteTailProbe: new data whose ACK shows whether the end of the data before it has arrived (RFC 8985 7).
 	NoteTailProbe
-	// NoteTailRetransmission: the same, by sending the last segment again.
+	// NoteTailRetransmission: retransmission of the last segment for the same purpose.
 	NoteTailRetransmission
-	// NoteWindowProbe: asks whether the peer's window has opened.
+	// NoteWindowProbe: probe of the peer's closed window.
 	NoteWindowProbe
-	// NoteKeepAlive: asks whether the peer is still there.
+	// NoteKeepAlive: probe of an idle peer.
 	NoteKeepAlive
-	// NoteChallenge: an ACK that asks the peer to prove it meant its RST or SYN (RFC 5961).
+	// NoteChallenge: ACK in reply to a RST or SYN that may be forged (RFC 5961).
 	NoteChallenge
-	// NoteDuplicateACK: tells the peer that something arrived twice, early, or outside the window.
+	// NoteDuplicateACK: ACK of a segment that is a duplicate, out of order, or outside the window.
 	NoteDuplicateACK
-	// NoteWindowUpdate: the application has read, there is room again.
+	// NoteWindowUpdate: the application has read data, and the window has opened.
 	NoteWindowUpdate
 )
 
@@ -109,7 +109,7 @@ var noteTexts = [...]string{
 	NoteWindowUpdate:       "window update",
 }
 
-// String is a few words for people, "" for NoteNone.
+// String returns a short description, "" for NoteNone.
 func (n Note) String() string {
 	if int(n) < len(noteTexts) {
 		return noteTexts[n]
