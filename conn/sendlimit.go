@@ -1,23 +1,23 @@
 package conn
 
-// sendVerdict says what may be sent now, and if nothing, what stands in the way.
+// sendVerdict is the result of sendLimit: the kind of segment to send, or the reason to wait.
 type sendVerdict uint8
 
 const (
-	sendData        sendVerdict = iota // that many octets, and the FIN if it is next
-	sendWindowProbe                    // one octet, or the FIN, into a closed window
+	sendData        sendVerdict = iota // data, and the FIN if it is next
+	sendWindowProbe                    // one byte, or the FIN, into a closed window
 	sendNothing                        // wait for an ACK or for the application
 	sendWhenWindow                     // wait for the peer's window
 	sendWhenPaced                      // wait for the pacer
 )
 
-// sendLimit answers: how many octets may go out at SND.NXT, in segments of size, at most limit in all? The congestion
-// window, the peer's window, Nagle, silly window avoidance and the pacer, which leaves room for pace octets, have their
-// say here and nowhere else.
+// sendLimit returns the number of bytes that may be sent at SND.NXT in segments of size, at most limit in total. It is
+// the only place where the congestion window, the peer's window, Nagle, silly window avoidance and the pacer are
+// combined. pace is the number of bytes that the pacer permits.
 func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 	s := &c.snd
 	waiting := int64(s.buf.End() - s.nxt) // data not sent
-	room := int64(s.edge - s.nxt)         // what the peer's window leaves
+	room := int64(s.edge - s.nxt)         // rest of the peer's window
 	if s.windowProbe && room <= 0 {
 		return 0, sendWindowProbe
 	}
@@ -35,7 +35,7 @@ func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 		congestion = max(congestion, int64(size))
 	}
 	if congestion < int64(size) && congestion < waiting && c.pipe() > 0 {
-		// Part of a segment is not worth sending because of cwnd; an ACK will make room for a whole one.
+		// A part of a segment is not sent because of the congestion window: an ACK will make room for a whole one.
 		s.blocked = true
 		return 0, sendNothing
 	}
@@ -48,24 +48,25 @@ func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 		return int(n), verdict
 	}
 	if whole := n - n%int64(size); whole > 0 {
-		return int(whole), verdict // the rest waits to fill a segment
+		return int(whole), verdict // the rest waits until it fills a segment
 	}
 	switch {
 	case s.nxt < s.max:
-		return int(n), verdict // sent before: only a retransmission can end the waiting
+		return int(n), verdict // sent before: a retransmission must not wait
 	case s.overrideSWS, n < waiting && n >= int64(s.largest)/2:
-		return int(n), verdict // half of the largest window ever seen is as good as it gets (RFC 9293 3.8.6.2.1)
+		return int(n), verdict // at least half of the largest window of the peer (RFC 9293 3.8.6.2.1)
 	case n == waiting:
 		return 0, sendNothing // Nagle
 	}
 	return 0, sendWhenWindow
 }
 
-// mustWait is Nagle's question: n octets are all there is, and they end in a segment that is not full; may that one go
-// now? Not while another small one is unacknowledged (RFC 9293 3.7.4, SHLD-7, in the form that looks only at small
-// segments, as Linux has it: full ones before it do not hold back the end of a message). The last data before a FIN
-// need not wait: nothing will come to fill the segment. Urgent data and data that was sent before do not either. Whatever
-// Nagle says, it waits while the rest of the same Write is on its way.
+// mustWait reports whether the last n bytes of the data must wait because they end in a segment that is not full.
+//
+// With Nagle they wait while another small segment is unacknowledged (RFC 9293 3.7.4, SHLD-7). Full segments are not
+// considered, as on Linux, so they do not delay the end of a message. The last data before a FIN does not wait, since
+// no data will fill the segment. Urgent data and data that was sent before do not wait either. With and without Nagle,
+// data waits for the rest of the same write.
 func (c *Conn) mustWait(n int64, size int) bool {
 	s := &c.snd
 	if n%int64(size) == 0 || s.finQueued || s.overrideSWS || c.active.urgent.send > s.nxt || s.nxt < s.max {
