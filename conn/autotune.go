@@ -87,10 +87,10 @@ func (c *Conn) roundTripped(now Time, s *Segment) bool {
 	if o := &s.TCP.Options; c.timestamps && o.HasTimestamps && o.TSEcr != 0 {
 		return !seq.Less(o.TSEcr, t.stamp)
 	}
-	if c.rtt.srtt == 0 {
+	if c.rtt.SRTT == 0 {
 		return now.Sub(t.since) >= unknownRTT
 	}
-	return now.Sub(t.since) >= c.rtt.srtt
+	return now.Sub(t.since) >= c.rtt.SRTT
 }
 
 // tuneSend sets the limit of the send buffer to two congestion windows, one in flight and one to follow as soon as the

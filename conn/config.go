@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"minitcp/conn/buffer"
+	"minitcp/conn/rtt"
 )
 
 // Config holds TCP's settings. Several connections may share one Config, which they only read. The zero value of each
@@ -197,3 +198,7 @@ func defaultBuffers(size, largest *int, first int) {
 }
 
 func clampBuffer(n int) int { return min(max(n, minBuffer), maxBuffer) }
+
+func (c *Config) rtoLimits() rtt.Limits {
+	return rtt.Limits{Initial: c.InitialRTO, Min: c.MinRTO, Max: c.MaxRTO}
+}

@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn/buffer"
 	"minitcp/conn/cc"
+	"minitcp/conn/rtt"
 	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 )
@@ -19,7 +20,7 @@ type Conn struct {
 	cfg    *Config
 	snd    sendSpace
 	rcv    receiveSpace
-	rtt    rttEstimator
+	rtt    rtt.Estimator
 	stats  Counts
 	path   path
 
@@ -66,7 +67,7 @@ type Conn struct {
 // window's growth.
 type active struct {
 	sent        scoreboard.Queue
-	timing      timing
+	timing      rtt.Timing
 	rack        rack
 	pacer       pacer
 	rounds      rounds
@@ -88,8 +89,8 @@ type active struct {
 
 // Open is what the driver knows when a connection begins.
 type Open struct {
-	ISS      uint32 // initial send sequence number, from [ISN]
-	TSOffset uint32 // timestamp offset, from [ISN]
+	ISS      uint32 // initial send sequence number, from [seq.ISN]
+	TSOffset uint32 // timestamp offset, from [seq.ISN]
 	MTU      int    // largest IP packet the device takes
 	IPHeader int    // octets of IP header: 20 for IPv4, 40 for IPv6
 	// Near says that the path holds next to no data and is as fast as memory, as to a peer on the same machine: data in
@@ -161,7 +162,7 @@ func (c *Conn) establish(now Time) {
 	window := cc.InitialWindow(c.fullSize())
 	if c.timeouts > 0 {
 		window = int64(c.fullSize()) // the SYN was lost: begin with one segment (RFC 5681 3.1)
-		c.rtt.afterSYNLoss()
+		c.rtt.SYNLost()
 		c.timeouts = 0 // the SYN's timeouts say nothing about the data
 	}
 	c.active.cc = c.newController(window)

@@ -35,7 +35,7 @@
 // After each call of the groups in and app, the driver calls Transmit until it returns false, sets its timer to
 // Deadline, and wakes the application if Ready has changed. After Read this matters as well: it may open the window.
 //
-// For a segment that belongs to no connection and no listener, [Reset] returns the RST to send. [ISN] returns the
+// For a segment that belongs to no connection and no listener, [Reset] returns the RST to send. [seq.ISN] returns the
 // initial sequence number and the timestamp offset of a new connection. One [Config] serves many connections, which
 // only read it. Calling [Config.WithDefaults] once saves a copy for each.
 //
@@ -46,15 +46,15 @@
 //	receive.go, synsent.go     SEGMENT ARRIVES, RFC 9293 3.10.7, in the RFC's steps
 //	ack.go, sackblocks.go      when to acknowledge; SACK blocks (RFC 2018); challenge.go: challenge ACKs (RFC 5961)
 //	transmit.go, sendlimit.go  what to send next; how much may go, and if none, why
-//	sent.go, sack.go           the retransmission queue, and sentorder.go, sentlost.go, sentsack.go: its lists and SACK
-//	                           marks; the SACK blocks received (RFC 2018, RFC 2883)
+//	sack.go, rate.go           the SACK blocks received (RFC 2018, RFC 2883); transmissions and losses: the retransmission
+//	                           queue itself and the delivery rate are in package scoreboard, round-trip times in rtt
 //	arrival.go, rack.go        what one ACK says; what has been lost (RFC 8985)
 //	recovery.go, prr.go        how it is repaired (RFC 5681, RFC 9937); tailprobe.go: TLP; undo.go: it was a mistake;
 //	                           resize.go: what Packet Too Big makes too large
-//	rate.go, pacer.go          how fast the path delivers; when the next may go; congestion.go and package cc: how much
+//	pacer.go, congestion.go    when the next segment may leave; the controller, of package cc
 //	chrono.go, info.go         what the sender waits for; what there is to be told (tcp_info)
 //	ecn.go, ecnhandshake.go    congestion without loss: marks made, reported and answered (RFC 3168, RFC 8511)
-//	rtt.go, round.go           the retransmission timeout (RFC 6298); round trips
+//	round.go                   round trips, for congestion control
 //	autotune.go, memory.go     sizes of the buffers, which are in package buffer; data beyond a gap; bulk.go: windows of many
 //	                           bulk receivers
 //	persist.go, keepalive.go   closed windows, idle peers

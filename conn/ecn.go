@@ -93,7 +93,7 @@ func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
 	c.active.undo.congested = true // what it would give back is no longer the last reduction
 	if full := int64(c.fullSize()); c.active.cc.Window() <= full {
 		// It cannot be less, so it is less often: nothing new before a retransmission timeout has passed (RFC 3168 6.1.2).
-		c.active.timer.ecnPause = now.Add(c.rtt.timeout(c.cfg))
+		c.active.timer.ecnPause = now.Add(c.rto())
 		return
 	}
 	l := c.lossNow(now)

@@ -31,7 +31,7 @@ func drain(now conn.Time, m endpoint) (sent []conn.Segment) {
 // link loses nothing, so the example leaves out the Handshake's timer, which retransmits the SYN-ACK.
 func Example() {
 	cfg := conn.Config{}.WithDefaults()
-	open := conn.Open{ISS: 1000, MTU: 1500, IPHeader: 20} // a real driver takes ISS and TSOffset from conn.ISN
+	open := conn.Open{ISS: 1000, MTU: 1500, IPHeader: 20} // a real driver takes ISS and TSOffset from seq.ISN
 	var now conn.Time
 
 	client := conn.Dial(now, &cfg, open)

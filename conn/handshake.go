@@ -2,6 +2,7 @@ package conn
 
 import (
 	"minitcp/conn/buffer"
+	"minitcp/conn/rtt"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -188,7 +189,7 @@ func (h *Handshake) Establish(now Time) *Conn {
 	c.ecn.ecnHandshake = h.ecn
 	c.timeouts = uint32(h.retransmits)
 	if h.retransmits == 0 {
-		c.active.timing.start(h.sentAt, 1)
+		c.active.timing.Start(h.sentAt, 1)
 	}
 	c.active.timer.retransmit, c.active.timer.giveUp = h.deadline, h.giveUp
 	c.armRetransmit(now)
@@ -241,8 +242,8 @@ func (h *Handshake) synAck(now Time, out *Outgoing) {
 		h.retransmits = max(h.retransmits, 1) // the RTT of a retransmitted SYN-ACK is ambiguous
 	}
 	h.sent, h.sentAt = true, now
-	rtt := rttEstimator{backoff: uint8(min(h.retransmits, maxBackoff))}
-	h.deadline = now.Add(rtt.timeout(h.cfg))
+	estimator := rtt.Estimator{Backoff: uint8(min(h.retransmits, rtt.MaxBackoff))}
+	h.deadline = now.Add(estimator.Timeout(h.cfg.rtoLimits()))
 }
 
 func (h *Handshake) stamp(now Time, o *wire.Options) {

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
 
@@ -98,9 +99,9 @@ func TestSendMSS(t *testing.T) {
 func TestISNFollowsTheClock(t *testing.T) {
 	secret := [32]byte{7}
 	a, b := addr("[fd77::1]:80"), addr("[fd77::2]:4000")
-	first, offset := ISN(0, &secret, a, b)
+	first, offset := seq.ISN(0, &secret, a, b)
 	for now := Time(0); now < Time(12*time.Hour); now = now.Add(13 * time.Minute) {
-		iss, again := ISN(now, &secret, a, b)
+		iss, again := seq.ISN(now, &secret, a, b)
 		if want := uint32(now / 4000); iss-first != want || again != offset {
 			t.Fatalf("at %v it has moved by %d, want %d", time.Duration(now), iss-first, want)
 		}
@@ -111,7 +112,7 @@ func TestISNFollowsTheClock(t *testing.T) {
 		{"[fd77::2]:4000", "[fd77::1]:80"}, {"[fd77::1]:81", "[fd77::2]:4000"}, {"[fd77::3]:80", "[fd77::2]:4000"},
 		{"10.77.0.1:80", "10.77.0.2:4000"}, {"[fd77::1]:4000", "[fd77::2]:80"},
 	} {
-		iss, offset := ISN(0, &secret, addr(other.local), addr(other.remote))
+		iss, offset := seq.ISN(0, &secret, addr(other.local), addr(other.remote))
 		for _, s := range seen {
 			if s.iss == iss || s.offset == offset || iss == offset {
 				t.Errorf("%v has numbers of another", other)

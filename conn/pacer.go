@@ -52,10 +52,10 @@ func (c *Conn) pacingRate() cc.Rate {
 	if r := c.active.cc.PacingRate(); r != 0 {
 		return r
 	}
-	if c.cfg.Pacing == Disabled || c.path.near || c.rtt.minimum < minPacedRTT {
+	if c.cfg.Pacing == Disabled || c.path.near || c.rtt.Min < minPacedRTT {
 		return 0
 	}
-	rate := cc.RateOf(max(c.congestionWindow(), c.pipe()), c.rtt.srtt)
+	rate := cc.RateOf(max(c.congestionWindow(), c.pipe()), c.rtt.SRTT)
 	if c.active.cc.Window() < c.active.cc.SlowStartThreshold()/2 {
 		return rate.Times(2, 1)
 	}
@@ -77,7 +77,7 @@ func (c *Conn) paceRoom(now Time, size int) int64 {
 			burst *= 2
 		}
 	}
-	return c.active.pacer.room(now, c.pacingRate(), int64(size), burst, c.rtt.srtt)
+	return c.active.pacer.room(now, c.pacingRate(), int64(size), burst, c.rtt.SRTT)
 }
 
 // holdBack sets the timer for the next segment that the pacer permits.

@@ -34,7 +34,7 @@ func (c *Conn) persistACK(now Time, wasClosed bool) {
 	}
 	if !c.snd.windowClosed() {
 		if wasClosed {
-			c.rtt.backoff = 0
+			c.rtt.Backoff = 0
 			c.snd.windowProbe = false
 			c.restartRetransmit(now)
 		}

@@ -71,7 +71,7 @@ func (c *Conn) reorderWindow() time.Duration {
 		// Three segments after it have arrived, the last of them perhaps a short one (RFC 8985 6.2, step 4; RFC 6675 4).
 		return 0
 	}
-	return min(time.Duration(int64(r.multiplier)+1)*c.rtt.minimum/4, c.rtt.srtt)
+	return min(time.Duration(int64(r.multiplier)+1)*c.rtt.Min/4, c.rtt.SRTT)
 }
 
 // detectLoss finds what has been lost by now, and arms the timer for what will have been (RFC 8985 6.2, step 5).

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"minitcp/conn/cc"
+	"minitcp/conn/rtt"
 	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 )
@@ -89,7 +90,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	if a.Bytes > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.reordered) && c.mayGrow(ece)) {
 		c.active.cc.OnAck(cc.Ack{
 			Now: time.Duration(now), Acked: a.Bytes, Delivered: c.active.sent.Delivered(), InFlight: c.pipe(),
-			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.RTT(), SRTT: c.rtt.srtt, Round: round, Sample: sample,
+			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.RTT(), SRTT: c.rtt.SRTT, Round: round, Sample: sample,
 		})
 	}
 	c.snd.blocked = false
@@ -128,7 +129,7 @@ func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	// Deviation from Karn's algorithm: progress without a measurement keeps the backoff, but only up to four times the
 	// RTO. On a path that loses a fifth of all segments nothing sent once is ever measured, and a timeout of two
 	// minutes per segment would be all that is left.
-	c.rtt.backoff = min(c.rtt.backoff, 2)
+	c.rtt.Backoff = min(c.rtt.Backoff, 2)
 }
 
 // detectLossByDuplicates is loss detection for a peer without SACK. Three duplicate ACKs say that the oldest segment
@@ -270,8 +271,8 @@ const frtoSegments = 2
 
 // retransmitTimeout is what happens when the retransmission timer runs out (RFC 6298 5.4 to 5.7, RFC 8985 6.3).
 func (c *Conn) retransmitTimeout(now Time) {
-	c.rtt.backoff = min(c.rtt.backoff+1, maxBackoff)
-	c.active.timing.cancel(now)
+	c.rtt.Backoff = min(c.rtt.Backoff+1, rtt.MaxBackoff)
+	c.active.timing.Cancel(now)
 	if c.snd.una == c.snd.max || c.snd.windowClosed() && c.state.synchronized() {
 		c.persistTimeout(now)
 		return
@@ -320,15 +321,14 @@ func (c *Conn) retransmitTimeout(now Time) {
 
 // measure ends an RTT measurement the ACK finishes.
 func (c *Conn) measure(now Time, ack seq.Offset, s *Segment, a *arrival) {
-	if c.active.timing.end != 0 {
-		if ack >= c.active.timing.end {
-			c.rtt.sample(now.Sub(c.active.timing.begun))
-			c.active.timing.end = 0
+	if c.active.timing.End != 0 {
+		if ack >= c.active.timing.End {
+			c.rtt.Sample(c.active.timing.Finish(now))
 		}
 		return
 	}
 	if d, ok := c.echoedRTT(now, s, a); ok {
-		c.rtt.sample(d)
+		c.rtt.Sample(d)
 	}
 }
 
@@ -340,10 +340,13 @@ func (c *Conn) restartRetransmit(now Time) {
 	}
 }
 
+// rto returns the retransmission timeout.
+func (c *Conn) rto() time.Duration { return c.rtt.Timeout(c.cfg.rtoLimits()) }
+
 // armRetransmit starts the timer if it is not running (RFC 6298 5.1), and with it the limit on silence.
 func (c *Conn) armRetransmit(now Time) {
 	if c.active.timer.retransmit == Never {
-		c.active.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
+		c.active.timer.retransmit = now.Add(c.rto())
 	}
 	if c.active.timer.giveUp == Never {
 		limit := c.cfg.R2

@@ -241,7 +241,7 @@ func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 	}
 	o.sleep(10 * time.Millisecond)
 	o.in(segment{flags: ack, seq: 1, ack: 1001, options: o.echo(wire.Options{}, 700*time.Millisecond)}) // the original's
-	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before || o.c.active.sent.Lost() != 0 || o.c.rtt.backoff != 0 {
+	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before || o.c.active.sent.Lost() != 0 || o.c.rtt.Backoff != 0 {
 		t.Errorf("%d spurious, window %d of %d, %d lost", i.Spurious, i.CongestionWindow, before, o.c.active.sent.Lost())
 	}
 }
@@ -260,14 +260,14 @@ func TestEchoAfterTimeout(t *testing.T) {
 			o.c.Transmit(o.now, 1, &o.last) // a probe, and then again
 		}
 		o.sleep(200 * time.Millisecond)
-		before := o.c.rtt.srtt
+		before := o.c.rtt.SRTT
 		options := o.echo(wire.Options{}, o.now.Sub(sent))
 		if twice {
 			options.SACK[0], options.SACKCount = wire.SACKBlock{Left: seq.Wire(testISS, 1), Right: seq.Wire(testISS, 1001)}, 1
 		}
 		o.in(segment{flags: ack, seq: 1, ack: 1001, options: options})
-		if longer := o.c.rtt.srtt > before; longer == twice {
-			t.Errorf("said to have come twice: %v; srtt %v, before %v", twice, o.c.rtt.srtt, before)
+		if longer := o.c.rtt.SRTT > before; longer == twice {
+			t.Errorf("said to have come twice: %v; srtt %v, before %v", twice, o.c.rtt.SRTT, before)
 		}
 	}
 }
@@ -473,7 +473,7 @@ func TestDSACKFlood(t *testing.T) {
 		}
 		o.sleep(time.Millisecond)
 	}
-	if w := o.c.reorderWindow(); w > o.c.rtt.srtt {
+	if w := o.c.reorderWindow(); w > o.c.rtt.SRTT {
 		t.Errorf("the window for reordering is %v", w)
 	}
 	if o.c.stats.Spurious != 0 {

@@ -9,7 +9,7 @@ func (c *Conn) resize(now Time, largest int) {
 	if !c.active.sent.MarkLarge(seq.Offset(largest), c.snd.buf.End()) {
 		return
 	}
-	c.active.timing.cancel(now)
+	c.active.timing.Cancel(now)
 	c.active.timer.retransmit = Never
 	c.armRetransmit(now)
 	r := &c.active.recovery

@@ -35,7 +35,7 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 		// Simultaneous open: the SYNs have crossed (MUST-10). The timer continues, now for a SYN-ACK.
 		c.setState(SynReceived)
 		c.snd.nxt = 0
-		c.active.timing.cancel(now)
+		c.active.timing.Cancel(now)
 		return VerdictAccepted
 	}
 	c.snd.wl1, c.snd.wl2 = 0, 1
@@ -57,7 +57,7 @@ func (c *Conn) repeatSYN(now Time) {
 	}
 	c.active.synRepeated = true
 	c.snd.nxt = 0
-	c.active.timing.cancel(now)
+	c.active.timing.Cancel(now)
 }
 
 // acceptSYN takes the peer's initial sequence number, window and options from its SYN or SYN-ACK.

@@ -20,12 +20,12 @@ func (c *Conn) armTailProbe(now Time) {
 	c.active.timer.tailProbe = Never
 	q := &c.active.sent
 	if !c.sack || c.active.recovery.phase != noRecovery || c.active.tailProbe.end != 0 || q.InFlight() == 0 || q.SACKed() > 0 ||
-		c.rtt.backoff > 0 || c.rtt.tailProbed || c.active.timer.retransmit == Never || !c.state.synchronized() {
+		c.rtt.Backoff > 0 || c.rtt.TailProbed || c.active.timer.retransmit == Never || !c.state.synchronized() {
 		return
 	}
 	wait := time.Second
-	if c.rtt.srtt != 0 {
-		wait = 2*c.rtt.srtt + scheduling
+	if c.rtt.SRTT != 0 {
+		wait = 2*c.rtt.SRTT + scheduling
 		if q.InFlight() <= int64(c.fullSize()) {
 			wait += maxPeerDelay
 		}
@@ -44,7 +44,7 @@ const maxPeerDelay = 200 * time.Millisecond
 func (c *Conn) tailProbeTimeout(now Time) {
 	c.active.timer.tailProbe = Never
 	c.active.tailProbe.due = true
-	c.active.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
+	c.active.timer.retransmit = now.Add(c.rto())
 }
 
 // tailProbeAnswered takes an ACK while a probe is out, and ends its episode when it is known whether it was needed

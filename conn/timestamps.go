@@ -61,8 +61,8 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 	if c.active.stamp.frozen && o.TSEcr == c.active.stamp.frozenAt {
 		return a.RTT(), a.RTT() != 0 && !a.Newest.Retransmitted() // Karn's algorithm: many segments have this value
 	}
-	old := c.active.timing.lastRetransmission != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.lastRetransmission))
-	if old && (a.duplicated > 0 || !c.sack) && now.Sub(c.active.timing.lastRetransmission) >= c.rtt.minimum {
+	old := c.active.timing.LastRetransmission != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.LastRetransmission))
+	if old && (a.duplicated > 0 || !c.sack) && now.Sub(c.active.timing.LastRetransmission) >= c.rtt.Min {
 		return 0, false
 	}
 	return max(time.Duration(ms), 1) * time.Millisecond, true

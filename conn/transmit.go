@@ -86,7 +86,7 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 	}
 	c.synHeader(now, out)
 	if c.timeouts == 0 {
-		c.active.timing.start(now, 1)
+		c.active.timing.Start(now, 1)
 	}
 	if c.timeouts > 0 || c.active.synRepeated && c.state == SynSent {
 		out.Note = NoteRetransmission
@@ -135,7 +135,7 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	c.active.undo.resent(c.active.stamp.last, at, n)
 	if at == c.snd.una && c.active.recovery.phase == fastRecovery && c.active.timer.retransmit != Never {
 		// The repair gets a whole timeout: what is left of the original's may be shorter than a round trip (as on Linux).
-		c.active.timer.retransmit = now.Add(c.rtt.timeout(c.cfg))
+		c.active.timer.retransmit = now.Add(c.rto())
 	}
 	c.armRetransmit(now)
 	return true
@@ -171,7 +171,7 @@ func (c *Conn) retransmit(now Time, out *Outgoing, r *scoreboard.Record, n, size
 	if data > size {
 		out.SegmentSize = int(size)
 	}
-	c.active.timing.cancel(now)
+	c.active.timing.Cancel(now)
 	c.emit(out, at, int(data))
 	out.Note = NoteRetransmission
 	if c.active.recovery.phase == fastRecovery {
@@ -204,7 +204,7 @@ func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 	if q.Empty() || s.windowClosed() {
 		return false
 	}
-	c.rtt.tailProbed = true
+	c.rtt.TailProbed = true
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
 	out.Note = NoteTailProbe
@@ -221,7 +221,7 @@ func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 	last := q.Split(q.Last(), start)
 	c.header(now, out, 0, start)
 	out.Note = NoteTailRetransmission
-	c.active.timing.cancel(now)
+	c.active.timing.Cancel(now)
 	n := last.Size()
 	c.emit(out, start, int(min(n, int64(s.buf.End()-start))))
 	q.Retransmit(last, n, c.sent(now, size))
@@ -246,7 +246,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	if c.active.sent.Empty() && c.active.sent.Limited() {
 		c.active.cc.OnRestart(time.Duration(now))
 	}
-	if c.active.sent.Empty() && c.lastSent != 0 && now.Sub(c.lastSent) > c.rtt.timeout(c.cfg) {
+	if c.active.sent.Empty() && c.lastSent != 0 && now.Sub(c.lastSent) > c.rto() {
 		c.active.cc.OnIdle()
 		c.lastSent = now
 	}
@@ -295,9 +295,9 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	again := at < s.max
 	if again {
 		out.Note = NoteRetransmission
-		c.active.timing.cancel(now)
+		c.active.timing.Cancel(now)
 	} else if s.nxt > at {
-		c.active.timing.start(now, s.nxt)
+		c.active.timing.Start(now, s.nxt)
 		c.allowMarks(out)
 	}
 	if s.nxt > at {

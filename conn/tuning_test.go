@@ -19,7 +19,7 @@ func newTuningTest(t *testing.T, timestamps Feature) *tuningTest {
 	cfg := Config{ReceiveBuffer: 1 << 20, MaxReceiveBuffer: 16 << 20}.WithDefaults()
 	c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20})
 	c.timestamps = timestamps == Enabled
-	c.rtt.srtt = 10 * time.Millisecond
+	c.rtt.SRTT = 10 * time.Millisecond
 	return &tuningTest{t, c, 1e9}
 }
 

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"minitcp/conn"
+	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
 
@@ -109,6 +110,6 @@ func (s *Stack) openFor(now conn.Time, e *entry) conn.Open {
 	if k.remote.is4() {
 		o.IPHeader = wire.IPv4HeaderLen
 	}
-	o.ISS, o.TSOffset = conn.ISN(now, &s.cfg.Secret, k.localAddr(), k.remoteAddr())
+	o.ISS, o.TSOffset = seq.ISN(now, &s.cfg.Secret, k.localAddr(), k.remoteAddr())
 	return o
 }

@@ -1,6 +1,6 @@
 // Package seq converts between the sequence numbers on the wire, which are 32 bits long and wrap, and offsets, which
 // are 64 bits long and do not (RFC 9293 3.4). Numbers are unwrapped once, when a segment arrives; after that, plain <
-// is right everywhere.
+// is right everywhere. The package also generates initial sequence numbers.
 package seq
 
 // Offset is a position in one direction's sequence space, unwrapped to 64 bits: 0 is the SYN, 1 the first byte of

@@ -1,4 +1,4 @@
-package conn
+package rtt
 
 import (
 	"math"
@@ -12,9 +12,9 @@ const ms = time.Millisecond
 //
 // Shows: MUST-18.
 func TestRTT(t *testing.T) {
-	cfg := Config{MinRTO: 1}.WithDefaults()
-	var r rttEstimator
-	if got := r.timeout(&cfg); got != time.Second {
+	limits := Limits{Initial: time.Second, Min: 1, Max: 2 * time.Minute}
+	var r Estimator
+	if got := r.Timeout(limits); got != time.Second {
 		t.Errorf("before a measurement: RTO %v", got)
 	}
 	for _, c := range []struct{ sample, srtt, rttvar, rto time.Duration }{
@@ -23,33 +23,33 @@ func TestRTT(t *testing.T) {
 		{160 * ms, 90 * ms, 42*ms + 500*1000, 260 * ms},     // + 1/4 |80-160|, with the old SRTT
 		{10 * ms, 80 * ms, 51*ms + 875*1000, 287500 * 1000}, // downwards too
 	} {
-		r.sample(c.sample)
-		if r.srtt != c.srtt || r.rttvar != c.rttvar || r.timeout(&cfg) != c.rto {
+		r.Sample(c.sample)
+		if r.SRTT != c.srtt || r.RTTVar != c.rttvar || r.Timeout(limits) != c.rto {
 			t.Errorf("after %v: SRTT %v, RTTVAR %v, RTO %v; want %v, %v, %v",
-				c.sample, r.srtt, r.rttvar, r.timeout(&cfg), c.srtt, c.rttvar, c.rto)
+				c.sample, r.SRTT, r.RTTVar, r.Timeout(limits), c.srtt, c.rttvar, c.rto)
 		}
 	}
-	if r.minimum != 10*ms {
-		t.Errorf("least %v", r.minimum)
+	if r.Min != 10*ms {
+		t.Errorf("least %v", r.Min)
 	}
 }
 
 // The least and the most; and doubling never overflows.
 func TestRTOBounds(t *testing.T) {
-	cfg := Config{}.WithDefaults()
-	r := rttEstimator{srtt: ms}
-	if got := r.timeout(&cfg); got != 201*ms {
+	limits := Limits{Initial: time.Second, Min: 200 * ms, Max: 2 * time.Minute}
+	r := Estimator{SRTT: ms}
+	if got := r.Timeout(limits); got != 201*ms {
 		t.Errorf("RTO %v, want SRTT and MinRTO", got)
 	}
 	for _, srtt := range []time.Duration{1, ms, time.Hour, 1000 * time.Hour, math.MaxInt64 / 16} {
 		for _, maxRTO := range []time.Duration{ms, 120 * time.Second, math.MaxInt64} {
-			cfg.MaxRTO = maxRTO
+			limits.Max = maxRTO
 			last := time.Duration(0)
-			for r.backoff = 0; r.backoff <= maxBackoff; r.backoff++ {
-				r.srtt = srtt
-				got := r.timeout(&cfg)
+			for r.Backoff = 0; r.Backoff <= MaxBackoff; r.Backoff++ {
+				r.SRTT = srtt
+				got := r.Timeout(limits)
 				if got <= 0 || got > maxRTO || got < last {
-					t.Fatalf("SRTT %v, MaxRTO %v, backoff %d: RTO %v after %v", srtt, maxRTO, r.backoff, got, last)
+					t.Fatalf("SRTT %v, MaxRTO %v, backoff %d: RTO %v after %v", srtt, maxRTO, r.Backoff, got, last)
 				}
 				last = got
 			}
@@ -59,15 +59,15 @@ func TestRTOBounds(t *testing.T) {
 
 // Only one segment is timed at a time, and a measurement ends the backoff.
 func TestMeasurement(t *testing.T) {
-	var m timing
-	m.start(0, 100)
-	m.start(5, 200)
-	if m.end != 100 || m.begun != 0 {
-		t.Errorf("the ACK of byte %d is measured since %d", m.end, m.begun)
+	var m Timing
+	m.Start(0, 100)
+	m.Start(5, 200)
+	if m.End != 100 || m.begun != 0 {
+		t.Errorf("the ACK of byte %d is measured since %d", m.End, m.begun)
 	}
-	r := rttEstimator{backoff: 3}
-	r.sample(ms)
-	if r.backoff != 0 {
-		t.Errorf("backoff %d after a measurement", r.backoff)
+	r := Estimator{Backoff: 3}
+	r.Sample(ms)
+	if r.Backoff != 0 {
+		t.Errorf("backoff %d after a measurement", r.Backoff)
 	}
 }

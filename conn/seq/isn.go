@@ -1,10 +1,12 @@
-package conn
+package seq
 
 import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
 	"time"
+
+	"minitcp/conn/clock"
 )
 
 // ISN returns the initial sequence number of a new connection, and the offset of its timestamp clock.
@@ -13,7 +15,7 @@ import (
 // same addresses and ports begins beyond an earlier one. F is a keyed hash, so no other host can predict the number
 // (RFC 9293 3.4.1, MUST-8, MUST-9, SHLD-1; RFC 6528 3). The timestamp offset is another part of the same hash, so the
 // timestamps of successive connections between the same ends increase (RFC 7323 7.1, RFC 6191).
-func ISN(now Time, secret *[32]byte, local, remote netip.AddrPort) (iss, timestampOffset uint32) {
+func ISN(now clock.Time, secret *[32]byte, local, remote netip.AddrPort) (iss, timestampOffset uint32) {
 	var b [32 + 16 + 16 + 4]byte
 	copy(b[:], secret[:])
 	l, r := local.Addr().As16(), remote.Addr().As16()
