@@ -21,10 +21,10 @@ func TestCaptureUsage(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"--pcap", "x", "--pcap-filter", "port http"}, []string{"--pcap-filter", `port "http" is no port`, "1 to 65535"}},
+		{[]string{"--pcap", "x", "--pcap-filter", "port http"}, []string{"--pcap-filter", `invalid port "http"`, "1 to 65535"}},
 		{[]string{"--pcap", "x", "--pcap-filter", "net 10.0.0.0/8"}, []string{`"net"`, "'port 80'", "'host 10.77.0.1'"}},
 		{[]string{"--pcap", "x", "--pcap-filter", ""}, []string{"empty"}},
-		{[]string{"--pcap", "x", "--pcap-filter", "host localhost"}, []string{`"localhost" is no IP address`}},
+		{[]string{"--pcap", "x", "--pcap-filter", "host localhost"}, []string{`invalid host "localhost"`}},
 		{[]string{"--pcap", "-"}, []string{"--pcap -", "name a file"}},
 		{[]string{"--pcap-filter", "port 80"}, []string{"--pcap FILE"}},
 		{[]string{"--pcap-split"}, []string{"--pcap FILE"}},

@@ -10,7 +10,7 @@ import (
 	"minitcp/stack"
 )
 
-// A frame the filter does not choose costs no memory, nor does one that it chooses, once the pools are filled.
+// Tap does not allocate: neither for a frame that the filter drops, nor for a selected one once the pools are filled.
 func TestTapAllocatesNothing(t *testing.T) {
 	c, _ := create(t, Config{Filter: Filter{Ports: []uint16{80}, Hosts: []netip.Addr{ours4, ours6}}})
 	defer c.Close()

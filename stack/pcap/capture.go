@@ -10,38 +10,38 @@ import (
 	"minitcp/stack"
 )
 
-// Config says what is captured, and where to. Path must be set; every other field's zero value is its default.
+// Config holds the settings of a [Capture]. Path must be set. The zero value of every other field means its default.
 type Config struct {
-	// Path is the file, of mode 0600. One that was there before is replaced.
+	// Path is the name of the file. Its mode is 0600, and an existing file is replaced.
 	Path string
-	// Interface is the device's name, for the file.
+	// Interface is the name of the device in the file.
 	Interface string
-	// Filter chooses the packets. Default: all.
+	// Filter selects the packets to capture. Default: all.
 	Filter Filter
-	// Superframes says how they are written. Default: whole.
+	// Superframes is the form in which superframes (GSO packets) are written. Default: Whole.
 	Superframes Superframes
-	// MaxSize is how many octets a file may have, unless a single packet is larger. When the next packet does not fit,
-	// the file is completed and gets the name Path.1, the one of that name before becomes Path.2 and so on, and a new one
-	// begins at Path. Every file can be opened by itself. Default: no limit.
+	// MaxSize is the maximum size of a file in bytes, which only a single larger packet exceeds. When the next packet does
+	// not fit, the file is completed and renamed to Path.1, Path.1 to Path.2 and so on, and a new file begins at Path.
+	// Every file can be opened on its own. Default: no limit.
 	MaxSize int64
-	// Files is how many files are kept, with MaxSize: Path and Path.1 up to Path.(Files-1). Whatever had these names
-	// before is gone. Default 10.
+	// Files is the number of files kept with MaxSize: Path, and Path.1 up to Path.(Files-1). Existing files of these names
+	// are removed. Default 10.
 	Files int
-	// Queue is how many octets of memory may hold packets on their way to the file. Default 16 MiB; there is always room
-	// for one packet.
+	// Queue is the memory in bytes for packets that are not yet written. There is always room for one packet. Default 16
+	// MiB.
 	Queue int
-	// Failed, if not nil, is called when the file cannot be written any more, with the cause, which Close returns, too. The
-	// packets after that are lost. It is called once at most, by the goroutine that writes, and must not call Close.
+	// Failed, if not nil, is called with the error of Close as soon as the file cannot be written. Later packets are lost.
+	// It is called at most once, by the goroutine that writes, and must not call Close.
 	Failed func(error)
 }
 
-// Superframes is a way to write packets that stand for many segments.
+// Superframes is the form in which superframes (GSO packets) are written.
 type Superframes uint8
 
 const (
-	// Whole writes them as they passed the device, with a checksum over all of it.
+	// Whole writes a superframe as one packet with a single checksum.
 	Whole Superframes = iota
-	// Cut writes the segments that a device would have made of them.
+	// Cut writes the segments into which a device would cut a superframe.
 	Cut
 )
 
@@ -50,23 +50,23 @@ const (
 	defaultQueue = 16 << 20
 )
 
-// Capture is a file that is being written.
+// Capture writes the packets of a stack to a file. Its methods are safe for concurrent use.
 type Capture struct {
 	filter Filter
 	queue  *queue
-	epoch  atomic.Int64 // the stack's, in nanoseconds of the wall clock; 0: no frame has come yet
+	epoch  atomic.Int64 // wall clock at the stack's time 0 in nanoseconds; 0 before the first frame
 
 	seen, captured, lost atomic.Uint64
 
-	mu     sync.RWMutex // held for reading while a frame is on its way into the queue
+	mu     sync.RWMutex // held for reading while a frame is put into the queue
 	closed bool
 
-	finished chan struct{} // the goroutine has ended
-	err      error         // its error; read after finished
+	finished chan struct{} // closed when the goroutine has ended
+	err      error         // error of the goroutine; valid after finished
 }
 
-// Create makes the file and begins to write. Close must be called. The error is an *fs.PathError when the file cannot be
-// made.
+// Create creates the file and starts the capture, which the caller must close. If the file cannot be created, the error
+// is an *fs.PathError.
 func Create(cfg Config) (*Capture, error) {
 	if cfg.MaxSize < 0 || cfg.Files < 0 || cfg.Queue < 0 {
 		return nil, errors.New("pcap: a limit is negative")
@@ -86,8 +86,8 @@ func Create(cfg Config) (*Capture, error) {
 	return c, nil
 }
 
-// Tap takes a frame: it is a stack's Config.Tap. It may be called by many goroutines at once, and after Close, when it
-// does nothing.
+// Tap queues a copy of a frame for the file. Use it as a stack's Config.Tap. It may be called concurrently, and does
+// nothing after Close.
 func (c *Capture) Tap(f *stack.Frame) {
 	c.seen.Add(1)
 	if !c.filter.matches(f.Parts) {
@@ -114,11 +114,11 @@ func (c *Capture) Tap(f *stack.Frame) {
 	c.queue.put(p)
 }
 
-// run writes what is in the queue until that is closed.
+// run writes the packets in the queue until it is closed.
 func (c *Capture) run(w *writer, failed func(error)) {
 	defer close(c.finished)
 	var err error
-	told := failed == nil
+	reported := failed == nil
 	for p := range c.queue.packets {
 		if err == nil {
 			err = w.write(p)
@@ -129,11 +129,11 @@ func (c *Capture) run(w *writer, failed func(error)) {
 		}
 		c.queue.release(p)
 		if err == nil && c.queue.empty() {
-			err = w.flush() // a reader of the file finds every packet so far
+			err = w.flush() // every queued packet is now in the file
 		}
-		if err != nil && !told {
+		if err != nil && !reported {
 			failed(err)
-			told = true
+			reported = true
 		}
 	}
 	if err == nil {
@@ -142,30 +142,31 @@ func (c *Capture) run(w *writer, failed func(error)) {
 	c.err = errors.Join(err, w.close())
 }
 
-// Counts are numbers of frames so far.
+// Counts are totals of a [Capture] in frames.
 type Counts struct {
-	Seen     uint64 // that passed the device
-	Captured uint64 // that the filter chose, in the file or on their way
-	Lost     uint64 // that the filter chose and that will not be in the file
+	Seen     uint64 // passed to Tap
+	Captured uint64 // selected by the filter, and written or queued
+	Lost     uint64 // selected by the filter, and lost
 }
 
-// Counts returns the numbers so far.
+// Counts returns the totals.
 func (c *Capture) Counts() Counts {
 	return Counts{c.seen.Load(), c.captured.Load(), c.lost.Load()}
 }
 
-// LostError is Close's error when the file is in order, but has gaps: frames came faster than it could be written.
+// LostError is the error of [Capture.Close] for a valid file with gaps, because frames arrived faster than they could
+// be written.
 type LostError struct{ Counts Counts }
 
-// Error says how many frames are missing.
+// Error returns a message with the number of missing frames.
 func (e *LostError) Error() string {
 	return fmt.Sprintf("pcap: %d of %d frames are missing, because they came faster than the file could be written",
 		e.Counts.Lost, e.Counts.Lost+e.Counts.Captured)
 }
 
-// Close writes what has been taken, completes the file and closes it. The goroutine has ended when it returns. It should
-// be called after the stack's Close. The error says why the file is not complete, or is a *LostError; closing again
-// returns it again.
+// Close writes the queued packets, completes the file and closes it. Call it after the Close of the stack. The
+// goroutine of the capture has ended when Close returns. The error is the reason for which the file is incomplete, or a
+// *LostError. A second call returns the same error.
 func (c *Capture) Close() error {
 	c.mu.Lock()
 	if !c.closed {

@@ -19,7 +19,7 @@ import (
 	"minitcp/stack"
 )
 
-// What is read back is what passed, with its direction, our state, and a checksum.
+// The file has every packet with its direction, the state of the connection, and a complete checksum.
 func TestCapture(t *testing.T) {
 	c, path := create(t, Config{Interface: "mini0", Filter: Filter{Ports: []uint16{80}}})
 	udp := packetFrame(theirs4, ours4, 17, make([]byte, 8))
@@ -36,9 +36,9 @@ func TestCapture(t *testing.T) {
 			segmentSpec{src: ours6, dst: theirs6, flags: wire.ACK, data: 7, partial: true}, "FIN-WAIT-2"},
 		{stack.Frame{Time: 4e9, State: conn.Established, Outgoing: true},
 			segmentSpec{src: ours6, dst: theirs6, flags: wire.ACK, data: 60001, size: 1440, partial: true},
-			"ESTABLISHED; superframe: 42 segments of 1440 octets"},
+			"ESTABLISHED; superframe: 42 segments of 1440 bytes"},
 		{stack.Frame{Time: 5e9, State: conn.TimeWait}, segmentSpec{flags: wire.ACK, data: 65535 - 20 - 32, size: 1448, partial: true},
-			"TIME-WAIT; superframe: 46 segments of 1448 octets"},
+			"TIME-WAIT; superframe: 46 segments of 1448 bytes"},
 	}
 	before := time.Now()
 	for _, f := range frames {
@@ -46,7 +46,7 @@ func TestCapture(t *testing.T) {
 		f.frame.Parts = [][]byte{b[:50], b[50:], nil}
 		c.Tap(&f.frame)
 		c.Tap(&stack.Frame{Parts: [][]byte{udp}})
-		clear(b) // it was the stack's
+		clear(b) // the buffer belongs to the stack
 	}
 	closeCapture(t, c)
 	after := time.Now()
@@ -69,12 +69,12 @@ func TestCapture(t *testing.T) {
 		}
 		whole := f.spec
 		whole.partial = false
-		if !bytes.Equal(p.octets, whole.frame()[wire.VirtioHeaderLen:]) {
+		if !bytes.Equal(p.bytes, whole.frame()[wire.VirtioHeaderLen:]) {
 			t.Errorf("packet %d is another than the one with all its checksum", i)
 		}
 		_, tcp, data := p.segment(t)
 		if tcp.Flags != f.spec.flags || len(data) != f.spec.data {
-			t.Errorf("packet %d: %v, %d octets", i, tcp.Flags, len(data))
+			t.Errorf("packet %d: %v, %d bytes", i, tcp.Flags, len(data))
 		}
 		direction := pcapgo.NgEpbFlagDirectionInbound
 		if f.frame.Outgoing {
@@ -95,7 +95,7 @@ func TestCapture(t *testing.T) {
 	}
 }
 
-// A frame that is damaged is as damaged in the file; what is no packet at all is not there.
+// The file has damaged packets unchanged, and no frames without a packet.
 func TestDamagedFrames(t *testing.T) {
 	c, path := create(t, Config{Superframes: Cut})
 	bad := segmentSpec{flags: wire.ACK, data: 10}.frame()
@@ -112,15 +112,15 @@ func TestDamagedFrames(t *testing.T) {
 	if len(got.packets) != 3 {
 		t.Fatalf("%d packets, want 3", len(got.packets))
 	}
-	if !bytes.Equal(got.packets[0].octets, bad[10:]) || !bytes.Equal(got.packets[2].octets, beyond[10:]) {
+	if !bytes.Equal(got.packets[0].bytes, bad[10:]) || !bytes.Equal(got.packets[2].bytes, beyond[10:]) {
 		t.Error("a packet has changed")
 	}
-	if n := len(got.packets[1].octets); n != 90 {
-		t.Errorf("%d octets of the truncated one", n)
+	if n := len(got.packets[1].bytes); n != 90 {
+		t.Errorf("%d bytes of the truncated one", n)
 	}
 }
 
-// A UDP checksum that comes out as 0 is written as all ones: 0 would mean that there is none.
+// A UDP checksum of 0 is written as 0xffff, because 0 means that there is no checksum.
 func TestUDPChecksum(t *testing.T) {
 	c, path := create(t, Config{})
 	datagram := []byte{0, 53, 0, 53, 0, 10, 0, 0, 0, 0}
@@ -131,14 +131,13 @@ func TestUDPChecksum(t *testing.T) {
 	wire.PutVirtio(b, &wire.VirtioHeader{Flags: wire.VirtioNeedsChecksum, ChecksumStart: 20, ChecksumOffset: 6})
 	c.Tap(&stack.Frame{Parts: [][]byte{b}})
 	closeCapture(t, c)
-	got := readFile(t, path).packets[0].octets[20:]
+	got := readFile(t, path).packets[0].bytes[20:]
 	if got[6] != 0xff || got[7] != 0xff {
 		t.Errorf("checksum %x", got[6:8])
 	}
 }
 
-// The queue has a bound. What does not find room is counted: in the statistics, before the packet that follows, and by
-// Close.
+// Packets for which the queue has no room are counted in the statistics, at the next packet, and in the error of Close.
 func TestLost(t *testing.T) {
 	cfg := Config{Path: filepath.Join(t.TempDir(), "capture"), Files: 1}
 	c := &Capture{queue: newQueue(1), finished: make(chan struct{})}
@@ -150,7 +149,7 @@ func TestLost(t *testing.T) {
 		c.Tap(&stack.Frame{Parts: [][]byte{segmentSpec{flags: wire.ACK, data: data}.frame()}})
 	}
 	const room = largeMemory / smallMemory
-	for range room + 3 { // while nobody writes
+	for range room + 3 { // while no goroutine writes
 		tap(10)
 	}
 	tap(60000)
@@ -160,7 +159,7 @@ func TestLost(t *testing.T) {
 			t.Fatal("the queue does not get empty")
 		}
 	}
-	tap(20) // finds room again
+	tap(20) // the queue has room again
 	err = c.Close()
 	lost, ok := errors.AsType[*LostError](err)
 	if !ok || lost.Counts != (Counts{Seen: room + 5, Captured: room + 1, Lost: 4}) {
@@ -186,7 +185,7 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// Who opens the file while the capture runs finds what there is.
+// A reader of the file during the capture finds all packets so far.
 func TestReadWhileWriting(t *testing.T) {
 	c, path := create(t, Config{})
 	c.Tap(&stack.Frame{Parts: [][]byte{segmentSpec{flags: wire.SYN}.frame()}})
@@ -196,7 +195,7 @@ func TestReadWhileWriting(t *testing.T) {
 		}
 	}
 	closeCapture(t, c)
-	c.Tap(&stack.Frame{Parts: [][]byte{segmentSpec{flags: wire.SYN}.frame()}}) // too late
+	c.Tap(&stack.Frame{Parts: [][]byte{segmentSpec{flags: wire.SYN}.frame()}}) // after Close
 	closeCapture(t, c)
 	if n := len(readFile(t, path).packets); n != 1 {
 		t.Errorf("%d packets", n)
@@ -222,7 +221,7 @@ func TestManyTaps(t *testing.T) {
 		for _, p := range f.packets {
 			_, tcp, data := p.segment(t)
 			if len(data) != 500*int(tcp.Seq) {
-				t.Fatalf("%d octets of tap %d", len(data), tcp.Seq)
+				t.Fatalf("%d bytes of tap %d", len(data), tcp.Seq)
 			}
 			n[tcp.Seq]++
 		}

@@ -6,17 +6,17 @@ import (
 	"minitcp/conn/wire"
 )
 
-// cutter makes the segments that a superframe stands for, as segmentation offload does.
+// cutter cuts a superframe into segments, as segmentation offload does.
 type cutter struct {
 	ip      wire.IP
 	tcp     wire.TCP
-	headers []byte // of the superframe: IP's and TCP's
+	headers []byte // IP and TCP headers of the superframe
 	data    []byte
-	size    int // octets of data in each segment but the last
+	size    int // bytes of data in each segment except the last
 	memory  []byte
 }
 
-// Where things are in the headers (RFC 791 3.1, RFC 8200 3, RFC 9293 3.1).
+// Offsets of fields in the headers (RFC 791 3.1, RFC 8200 3, RFC 9293 3.1).
 const (
 	ipv4TotalLength    = 2
 	ipv4Identification = 4
@@ -27,8 +27,8 @@ const (
 	tcpChecksum        = 16
 )
 
-// load looks at a packet and returns how many segments it stands for. It is 1 for every packet that is no superframe, or
-// that a device could not cut.
+// load parses a packet and returns the number of its segments. The number is 1 unless the packet is a superframe that a
+// device could cut.
 func (c *cutter) load(packet []byte, h *wire.VirtioHeader) int {
 	kind := h.GSOType &^ wire.GSOECN
 	if kind != wire.GSOTCPv4 && kind != wire.GSOTCPv6 || h.GSOSize == 0 {
@@ -38,7 +38,7 @@ func (c *cutter) load(packet []byte, h *wire.VirtioHeader) int {
 	if err != nil || c.ip.Protocol != wire.ProtocolTCP {
 		return 1
 	}
-	// Options are copied, whatever they are.
+	// Options are copied, even invalid ones.
 	c.data, err = wire.ParseTCP(segment, &c.tcp)
 	if err != nil && err != wire.ErrTCPOptionLength {
 		return 1
@@ -63,7 +63,7 @@ func (c *cutter) segment(i, n int) []byte {
 	binary.BigEndian.PutUint32(tcp[tcpSequence:], c.tcp.Seq+uint32(i*c.size))
 	flags := c.tcp.Flags
 	if i > 0 {
-		flags &^= wire.CWR // RFC 3168 6.1.2: once
+		flags &^= wire.CWR // only on the first segment (RFC 3168 6.1.2)
 	}
 	if i < n-1 {
 		flags &^= wire.FIN | wire.PSH
@@ -75,8 +75,8 @@ func (c *cutter) segment(i, n int) []byte {
 	return packet
 }
 
-// setIPv4 gives the i-th packet its length, the next identification (RFC 6864 4.1 lets an atomic datagram have any) and
-// its checksum.
+// setIPv4 sets the length, the identification and the checksum of the i-th packet. Identifications are consecutive (RFC
+// 6864 4.1 permits any).
 func (c *cutter) setIPv4(packet []byte, i int) {
 	header := packet[:c.ip.HeaderLen]
 	binary.BigEndian.PutUint16(header[ipv4TotalLength:], uint16(len(packet)))

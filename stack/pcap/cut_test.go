@@ -14,7 +14,7 @@ import (
 	"minitcp/stack"
 )
 
-// cutNaively cuts a superframe another way: taken apart and put together by gopacket.
+// cutNaively cuts a superframe with gopacket.
 func cutNaively(t *testing.T, frame []byte, size int) (segments [][]byte) {
 	t.Helper()
 	packet := frame[wire.VirtioHeaderLen:]
@@ -83,8 +83,8 @@ func TestCut(t *testing.T) {
 			}
 			for i := range want {
 				got[i].segment(t)
-				if !bytes.Equal(got[i].octets, want[i]) {
-					t.Fatalf("segment %d:\n%x, want\n%x", i, got[i].octets, want[i])
+				if !bytes.Equal(got[i].bytes, want[i]) {
+					t.Fatalf("segment %d:\n%x, want\n%x", i, got[i].bytes, want[i])
 				}
 				if c := fmt.Sprintf("ESTABLISHED; segment %d of %d of a superframe", i+1, len(want)); got[i].comment() != c {
 					t.Errorf("segment %d: %q, want %q", i, got[i].comment(), c)
@@ -94,7 +94,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// IPv4 options, IPv6 extension headers and TCP options nobody knows are on every segment.
+// IPv4 options, IPv6 extension headers and unknown TCP options are on every segment.
 func TestCutCopiesHeaders(t *testing.T) {
 	spec := segmentSpec{flags: wire.ACK, data: 2500, size: 1000, partial: true}
 	four := spec.frame()
@@ -129,14 +129,14 @@ func TestCutCopiesHeaders(t *testing.T) {
 			original, headers = six[10:], 48+32
 		}
 		var ip wire.IP
-		segment, err := wire.ParseIP(p.octets, &ip)
+		segment, err := wire.ParseIP(p.bytes, &ip)
 		if err != nil || !wire.VerifyTCP(&ip, segment) || ip.HeaderLen != headers-32 {
 			t.Fatalf("packet %d: %+v, %v", i, ip, err)
 		}
 		at := i % 3 * 1000
 		want := original[headers+at : min(headers+at+1000, len(original))]
 		if !bytes.Equal(segment[32:], want) {
-			t.Errorf("packet %d has %d other octets of data", i, len(segment)-32)
+			t.Errorf("packet %d has %d other bytes of data", i, len(segment)-32)
 		}
 		if !bytes.Equal(segment[20:32], original[headers-12:headers]) {
 			t.Errorf("packet %d: options %x", i, segment[20:32])
@@ -144,7 +144,7 @@ func TestCutCopiesHeaders(t *testing.T) {
 	}
 }
 
-// Cut leaves alone what is one segment.
+// A packet of one segment is not cut.
 func TestCutNothing(t *testing.T) {
 	c, path := create(t, Config{Superframes: Cut})
 	for _, spec := range []segmentSpec{

@@ -10,40 +10,40 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Filter chooses packets by their ends. A packet passes if one of its ends has one of the Hosts, unless there are none,
-// and one of its ends has one of the Ports, unless there are none. The ports are TCP's: with Ports, no other packets
-// pass, nor do fragments but the first. The zero value lets everything pass.
+// Filter selects packets by addresses and ports. A packet passes if its source or destination is one of Hosts, and its
+// source or destination port is one of Ports. An empty list selects all packets. With Ports, only TCP packets pass, of
+// fragments only the first. The zero value selects all packets.
 type Filter struct {
 	Hosts []netip.Addr
 	Ports []uint16
 }
 
-// Add adds terms to the filter, each of them "host" and an IP address, or "port" and a number from 1 to 65535. The
-// error says which word it is about.
+// Add adds terms to the filter. A term is "host" and an IP address, or "port" and a number from 1 to 65535. The error
+// names the invalid word.
 func (f *Filter) Add(terms string) error {
 	words := strings.Fields(terms)
 	if len(words) == 0 {
-		return fmt.Errorf("an empty filter; give %s", filterSyntax)
+		return fmt.Errorf("empty filter (want %s)", filterSyntax)
 	}
 	g := f.clone()
 	for ; len(words) > 0; words = words[2:] {
 		kind := words[0]
 		if kind != "host" && kind != "port" {
-			return fmt.Errorf("%q does not begin a filter; give %s", kind, filterSyntax)
+			return fmt.Errorf("%q does not begin a filter term (want %s)", kind, filterSyntax)
 		}
 		if len(words) == 1 {
-			return fmt.Errorf("%q is the last word; give %s", kind, filterSyntax)
+			return fmt.Errorf("%q without a value (want %s)", kind, filterSyntax)
 		}
 		if kind == "host" {
 			a, err := netip.ParseAddr(words[1])
 			if err != nil || a.Zone() != "" {
-				return fmt.Errorf("host %q is no IP address; give one such as 10.77.0.1 or fd77::1", words[1])
+				return fmt.Errorf("invalid host %q: want an IP address such as 10.77.0.1 or fd77::1", words[1])
 			}
 			g.Hosts = append(g.Hosts, a.Unmap())
 		} else {
 			n, err := strconv.ParseUint(words[1], 10, 16)
 			if err != nil || n == 0 {
-				return fmt.Errorf("port %q is no port; give a number from 1 to 65535", words[1])
+				return fmt.Errorf("invalid port %q: want a number from 1 to 65535", words[1])
 			}
 			g.Ports = append(g.Ports, uint16(n))
 		}
@@ -52,9 +52,10 @@ func (f *Filter) Add(terms string) error {
 	return nil
 }
 
-const filterSyntax = "'port 80', 'host 10.77.0.1', or several of these after each other"
+const filterSyntax = "'port 80', 'host 10.77.0.1', or several such terms"
 
-// String is the filter in the syntax of tcpdump and Wireshark's capture filters; "" for the zero value.
+// String returns the filter in the syntax of capture filters of tcpdump and Wireshark. It returns "" for the zero
+// value.
 func (f *Filter) String() string {
 	var terms []string
 	for _, list := range [][]string{words("host ", f.Hosts), words("tcp port ", f.Ports)} {
@@ -77,11 +78,12 @@ func words[T any](kind string, values []T) (list []string) {
 
 func (f *Filter) clone() Filter { return Filter{slices.Clone(f.Hosts), slices.Clone(f.Ports)} }
 
-// headLen is enough of a frame to find the ports in: all that the stack puts in front of data, and more.
+// headLen is the number of bytes of a frame in which the ports are searched. It exceeds the headers that the stack
+// sends.
 const headLen = 256
 
-// matches reports whether the frame that is in parts passes. It looks at headers only, and not at whether they are in
-// order: what is damaged is worth capturing.
+// matches reports whether the filter selects the frame in parts. It reads addresses and ports only, so damaged packets
+// are captured as well.
 func (f *Filter) matches(parts [][]byte) bool {
 	if len(f.Hosts) == 0 && len(f.Ports) == 0 {
 		return true
@@ -101,7 +103,7 @@ func (f *Filter) matches(parts [][]byte) bool {
 	if len(head) < wire.VirtioHeaderLen {
 		return false
 	}
-	// What an ICMP message quotes may be cut short, as this is.
+	// ParseQuoted accepts truncated packets, as head may be one.
 	var ip wire.IP
 	from, to, _, err := wire.ParseQuoted(head[wire.VirtioHeaderLen:], &ip)
 	if len(f.Hosts) > 0 && !slices.Contains(f.Hosts, ip.Src) && !slices.Contains(f.Hosts, ip.Dst) {

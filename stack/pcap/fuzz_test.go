@@ -8,7 +8,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Whatever a frame holds: nothing panics, the headers do not change the data, and segments have right checksums.
+// For any frame, cutting does not panic or change the data, and the segments have correct checksums.
 func FuzzFrame(f *testing.F) {
 	f.Add(segmentSpec{flags: wire.SYN, partial: true}.frame())
 	f.Add(segmentSpec{flags: allOnce, data: 100, size: 7, partial: true, id: 0xffff}.frame())
@@ -19,7 +19,7 @@ func FuzzFrame(f *testing.F) {
 		filter.matches([][]byte{frame})
 		filter.matches([][]byte{frame[:len(frame)/2], frame[len(frame)/2:]})
 		var h wire.VirtioHeader
-		if wire.ParseVirtio(frame, &h) != nil || len(frame) > 8192 { // long ones only take long
+		if wire.ParseVirtio(frame, &h) != nil || len(frame) > 8192 { // long frames are slow
 			return
 		}
 		packet := frame[wire.VirtioHeaderLen:]
@@ -37,7 +37,7 @@ func FuzzFrame(f *testing.F) {
 				data = append(data, segment[c.tcp.HeaderLen:]...)
 			}
 			if !bytes.Equal(data, c.data) {
-				t.Fatalf("%d octets of data became %d", len(c.data), len(data))
+				t.Fatalf("%d bytes of data became %d", len(c.data), len(data))
 			}
 		}
 		fillChecksum(packet, &h)

@@ -21,19 +21,19 @@ var (
 	ours6, theirs6 = netip.MustParseAddr("fd77::2"), netip.MustParseAddr("fd77::1")
 )
 
-// segmentSpec is a TCP segment from them to us, or a superframe; addresses and ports may be left out.
+// segmentSpec describes a TCP segment or superframe from the peer. Zero addresses and ports mean defaults.
 type segmentSpec struct {
 	src, dst         netip.Addr
 	srcPort, dstPort uint16
 	seq              uint32
 	flags            wire.Flags
 	id               uint16
-	data             int // octets
+	data             int // bytes
 	size             int // of the segments of a superframe
 	partial          bool
 }
 
-// frame is the segment as a device has it: its checksum is complete, or, if it is partial, left to the device.
+// frame returns the frame of the segment, with a complete or a partial checksum.
 func (s segmentSpec) frame() []byte {
 	if !s.src.IsValid() {
 		s.src, s.dst = theirs4, ours4
@@ -75,7 +75,7 @@ func (s segmentSpec) frame() []byte {
 	return append(b[:wire.VirtioHeaderLen+ipLen], segment...)
 }
 
-// packetFrame is a packet of another protocol.
+// packetFrame returns a frame with a packet of another protocol.
 func packetFrame(src, dst netip.Addr, p wire.Protocol, payload []byte) []byte {
 	ip := wire.IP{Src: src, Dst: dst, Protocol: p, HopLimit: 64}
 	b := make([]byte, wire.VirtioHeaderLen+wire.IPv6HeaderLen)
@@ -83,7 +83,7 @@ func packetFrame(src, dst netip.Addr, p wire.Protocol, payload []byte) []byte {
 	return append(b[:wire.VirtioHeaderLen+n], payload...)
 }
 
-// reading is what is in a file.
+// reading is the contents of a file.
 type reading struct {
 	section    pcapgo.NgSectionInfo
 	device     pcapgo.NgInterface
@@ -93,11 +93,11 @@ type reading struct {
 
 type read struct {
 	at      time.Time
-	octets  []byte
+	bytes   []byte
 	options pcapgo.NgPacketOptions
 }
 
-// readFile reads a file to its end, which must be where a block ends.
+// readFile reads a file, which must end with a complete block.
 func readFile(t *testing.T, path string) (f reading) {
 	t.Helper()
 	file, err := os.Open(path)
@@ -121,7 +121,7 @@ func readFile(t *testing.T, path string) (f reading) {
 			t.Fatalf("%s, packet %d: %v", path, len(f.packets), err)
 		}
 		if info.Length != len(b) {
-			t.Errorf("packet %d: %d of %d octets", len(f.packets), len(b), info.Length)
+			t.Errorf("packet %d: %d of %d bytes", len(f.packets), len(b), info.Length)
 		}
 		f.packets = append(f.packets, read{info.Timestamp, b, options})
 	}
@@ -133,10 +133,10 @@ func readFile(t *testing.T, path string) (f reading) {
 	return f
 }
 
-// segment checks the packet's checksums and returns what is in it.
+// segment checks the checksums of a packet and returns its headers and data.
 func (r *read) segment(t *testing.T) (ip wire.IP, tcp wire.TCP, data []byte) {
 	t.Helper()
-	segment, err := wire.ParseIP(r.octets, &ip)
+	segment, err := wire.ParseIP(r.bytes, &ip)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,13 +147,13 @@ func (r *read) segment(t *testing.T) (ip wire.IP, tcp wire.TCP, data []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ip.HeaderLen+len(segment) != len(r.octets) {
-		t.Errorf("%d octets, IP says %d", len(r.octets), ip.HeaderLen+len(segment))
+	if ip.HeaderLen+len(segment) != len(r.bytes) {
+		t.Errorf("%d bytes, IP says %d", len(r.bytes), ip.HeaderLen+len(segment))
 	}
 	return ip, tcp, data
 }
 
-// comment is the packet's comments.
+// comment returns the comments of a packet.
 func (r *read) comment() string {
 	s := ""
 	for i, c := range r.options.Comments {

@@ -10,7 +10,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// stateComment is the comment that says our state.
+// stateComment returns the comment with the state of the connection.
 func stateComment(s conn.State) string {
 	if s == conn.Closed {
 		return "no connection"
@@ -18,12 +18,12 @@ func stateComment(s conn.State) string {
 	return s.String()
 }
 
-// wholeComment is that of a superframe that was not cut.
+// wholeComment returns the comment of a superframe that is not cut.
 func wholeComment(segments, size int) string {
-	return fmt.Sprintf("superframe: %d segments of %d octets", segments, size)
+	return fmt.Sprintf("superframe: %d segments of %d bytes", segments, size)
 }
 
-// cutComment is that of the i-th of n segments of a superframe, counted from 0.
+// cutComment returns the comment of the i-th of n segments of a superframe, counted from 0.
 func cutComment(i, n int) string { return fmt.Sprintf("segment %d of %d of a superframe", i+1, n) }
 
 var (
@@ -31,7 +31,7 @@ var (
 	outbound = &pcapgo.NgEpbFlags{Direction: pcapgo.NgEpbFlagDirectionOutbound}
 )
 
-// direction is the packet's, for the file.
+// direction returns the flags of the packet with its direction.
 func (p *packet) direction() *pcapgo.NgEpbFlags {
 	if p.outgoing {
 		return outbound
@@ -39,11 +39,11 @@ func (p *packet) direction() *pcapgo.NgEpbFlags {
 	return inbound
 }
 
-// udpChecksumOffset is where in a UDP header the checksum is. There, 0 means that there is none (RFC 768).
+// udpChecksumOffset is the offset of the checksum in a UDP header. A checksum of 0 means that there is none (RFC 768).
 const udpChecksumOffset = 6
 
-// fillChecksum does what the device was asked to do: the field, which holds the sum of the pseudo-header, gets the
-// checksum over everything from where h says. The packet is left alone if that is not in it.
+// fillChecksum sets the checksum that h leaves to the device. The field initially holds the sum of the pseudo-header. A
+// packet that does not contain the field is not changed.
 func fillChecksum(packet []byte, h *wire.VirtioHeader) {
 	start := int(h.ChecksumStart)
 	at := start + int(h.ChecksumOffset)

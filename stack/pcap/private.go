@@ -2,8 +2,8 @@ package pcap
 
 import "os"
 
-// createPrivate creates or truncates a file that only its owner can read: it holds what others send. A regular file that
-// exists gets mode 0600, too; a FIFO or device keeps its mode.
+// createPrivate creates or truncates a file that only its owner can read, because it holds network traffic. An existing
+// regular file gets mode 0600 too. A FIFO or device keeps its mode.
 func createPrivate(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

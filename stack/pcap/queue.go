@@ -8,24 +8,24 @@ import (
 	"minitcp/stack"
 )
 
-// packet is a copy of a frame, on its way to the file.
+// packet is a copy of a frame in the queue.
 type packet struct {
-	memory   []byte // from a pool
-	frame    []byte // in it
+	memory   []byte // pooled buffer
+	frame    []byte // part of memory with the frame
 	time     int64  // nanoseconds since 1970
 	outgoing bool
 	state    conn.State
-	lost     uint64 // how many had been lost when it came
+	lost     uint64 // number of frames lost before it
 }
 
-// queue holds packets for the goroutine that writes. Its bound is the memory they take, so that neither many small ones
-// nor a few superframes can make it grow.
+// queue holds packets for the goroutine that writes. It is limited by memory, not by the number of packets, because
+// their sizes differ widely.
 type queue struct {
 	packets chan *packet
-	room    atomic.Int64 // octets
+	room    atomic.Int64 // bytes left
 }
 
-// The two sizes of memory there are: for a segment on an ordinary link, and for any frame.
+// Sizes of the pooled buffers in bytes: for a segment on an ordinary link, and for any frame.
 const (
 	smallMemory = 2048
 	largeMemory = stack.MaxFrame
@@ -36,14 +36,14 @@ var (
 	largePackets = sync.Pool{New: func() any { return &packet{memory: make([]byte, largeMemory)} }}
 )
 
-func newQueue(octets int) *queue {
-	octets = max(octets, largeMemory)
-	q := &queue{packets: make(chan *packet, octets/smallMemory)}
-	q.room.Store(int64(octets))
+func newQueue(size int) *queue {
+	size = max(size, largeMemory)
+	q := &queue{packets: make(chan *packet, size/smallMemory)}
+	q.room.Store(int64(size))
 	return q
 }
 
-// take returns a copy of the frame that is in parts, or nil if there is no room for it.
+// take returns a copy of the frame in parts, or nil if the queue has no room for it.
 func (q *queue) take(parts [][]byte) *packet {
 	size := 0
 	for _, p := range parts {
@@ -69,10 +69,10 @@ func (q *queue) take(parts [][]byte) *packet {
 	return p
 }
 
-// put never waits: there are not more packets than the channel holds.
+// put adds a packet to the queue. It never blocks, because take limits the number of packets.
 func (q *queue) put(p *packet) { q.packets <- p }
 
-// release takes a packet's memory back.
+// release returns the memory of a packet to its pool.
 func (q *queue) release(p *packet) {
 	memory := int64(len(p.memory))
 	if memory == smallMemory {
@@ -85,5 +85,5 @@ func (q *queue) release(p *packet) {
 
 func (q *queue) empty() bool { return len(q.packets) == 0 }
 
-// close lets the goroutine end when it has seen all. Nothing may be put afterwards.
+// close ends the goroutine once it has written all packets. put must not be called afterwards.
 func (q *queue) close() { close(q.packets) }

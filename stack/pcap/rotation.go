@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// rotation is the file that is being written, and those before it. It counts the octets of the one.
+// rotation is the current file with its size in bytes, and the files before it.
 type rotation struct {
 	path  string
 	files int
@@ -15,7 +15,7 @@ type rotation struct {
 	size  int64
 }
 
-// name is what the i-th file is called, counted from the one that is being written.
+// name returns the name of the i-th file, counted from the current one.
 func (r *rotation) name(i int) string {
 	if i == 0 {
 		return r.path
@@ -23,13 +23,14 @@ func (r *rotation) name(i int) string {
 	return r.path + "." + strconv.Itoa(i)
 }
 
+// create creates the current file.
 func (r *rotation) create() (err error) {
 	r.size = 0
 	r.file, err = createPrivate(r.path)
 	return err
 }
 
-// clear removes what had the names of older files: it belongs to another capture.
+// clear removes existing files with the names of older files, which belong to another capture.
 func (r *rotation) clear() error {
 	for i := 1; i < r.files; i++ {
 		if err := os.Remove(r.name(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -39,7 +40,8 @@ func (r *rotation) clear() error {
 	return nil
 }
 
-// next closes the file, moves each to the next name, over the oldest, and begins another.
+// next closes the current file, renames each file to the next name, replaces the oldest, and creates a new current
+// file.
 func (r *rotation) next() error {
 	if err := r.close(); err != nil {
 		return err
@@ -52,14 +54,14 @@ func (r *rotation) next() error {
 	return r.create()
 }
 
-// Write writes to the file at hand.
+// Write writes to the current file.
 func (r *rotation) Write(b []byte) (int, error) {
 	n, err := r.file.Write(b)
 	r.size += int64(n)
 	return n, err
 }
 
-// close does nothing when the file is closed.
+// close closes the current file. It does nothing if the file is closed.
 func (r *rotation) close() error {
 	if r.file == nil {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"minitcp/stack"
 )
 
-// allFiles reads a capture's files, the oldest first, and checks that each is complete by itself.
+// allFiles reads the files of a capture, oldest first, and checks that each is complete.
 func allFiles(t *testing.T, path string) (files []reading) {
 	t.Helper()
 	for i := 0; ; i++ {
@@ -58,7 +58,7 @@ func TestRotation(t *testing.T) {
 			os.Remove(path + ".9")
 		}
 		if test.files == 1 {
-			os.Remove(path + ".1") // not this capture's affair
+			os.Remove(path + ".1") // belongs to another capture
 			os.Remove(path + ".2")
 		}
 
@@ -91,7 +91,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// The limit is kept to the octet, and only a packet that is larger than a file may be makes one that is larger.
+// No file exceeds MaxSize by a byte, except for one with a single larger packet.
 func TestRotationSize(t *testing.T) {
 	spec := segmentSpec{flags: wire.ACK, data: 1001, partial: true}
 	size := func(frames int) int64 {
@@ -129,28 +129,28 @@ func TestRotationSize(t *testing.T) {
 	}
 }
 
-// Segments of one superframe may be in several files.
+// The segments of a superframe may be in several files.
 func TestRotationOfSegments(t *testing.T) {
 	c, path := create(t, Config{MaxSize: 4000, Superframes: Cut, Files: 100})
 	tapNumbered(c, 2, segmentSpec{flags: wire.ACK, data: 60000, size: 1000, partial: true})
 	closeCapture(t, c)
 	files := allFiles(t, path)
-	octets := 0
+	bytes := 0
 	for _, f := range files {
 		if len(f.packets) > 3 {
 			t.Errorf("%d packets in a file", len(f.packets))
 		}
 		for _, p := range f.packets {
 			_, _, data := p.segment(t)
-			octets += len(data)
+			bytes += len(data)
 		}
 	}
-	if octets != 120000 || len(files) != 40 {
-		t.Errorf("%d octets in %d files", octets, len(files))
+	if bytes != 120000 || len(files) != 40 {
+		t.Errorf("%d bytes in %d files", bytes, len(files))
 	}
 }
 
-// A file that cannot be made ends the capture, and Close says so.
+// If a file cannot be created the capture ends, and Close returns the error.
 func TestRotationFails(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gone")
 	if err := os.Mkdir(dir, 0o700); err != nil {

@@ -12,8 +12,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// writer writes packets to a file, one section in each: a section header, the interface, packets, the interface's
-// statistics (draft-ietf-opsawg-pcapng).
+// writer writes packets to files with one section each. A section has a section header, the interface, packets, and
+// interface statistics (draft-ietf-opsawg-pcapng).
 type writer struct {
 	cfg    *Config
 	counts func() Counts
@@ -22,17 +22,17 @@ type writer struct {
 	file    rotation
 	out     *bufio.Writer
 	section *pcapgo.NgWriter
-	packets int // in this file
+	packets int // number in the current file
 
 	cutter cutter
-	lost   uint64 // how many had been when the last packet came
+	lost   uint64 // number of frames lost before the last packet
 }
 
-// bufferSize is what is written to the file at once, while there is so much.
+// bufferSize is the size in bytes of the write buffer.
 const bufferSize = 64 << 10
 
-// statisticsSize is the length of an interface statistics block as complete writes it: its frame, four options of 8
-// octets, and their end.
+// statisticsSize is the length in bytes of the interface statistics block that complete writes: its frame, four options
+// of 8 bytes, and their end.
 const statisticsSize = 24 + 4*(4+8) + 4
 
 func newWriter(cfg *Config, counts func() Counts) (*writer, error) {
@@ -52,10 +52,10 @@ func newWriter(cfg *Config, counts func() Counts) (*writer, error) {
 	return w, nil
 }
 
-// begin writes what comes before the first packet.
+// begin writes the section header and the interface.
 func (w *writer) begin() (err error) {
 	w.packets = 0
-	w.section, err = pcapgo.NewNgWriterInterface(w.out, // which it uses as it is, for that has a buffer
+	w.section, err = pcapgo.NewNgWriterInterface(w.out, // used without another buffer
 		pcapgo.NgInterface{
 			Name:     w.cfg.Interface,
 			Filter:   w.cfg.Filter.String(),
@@ -73,11 +73,11 @@ func (w *writer) begin() (err error) {
 	return w.flush()
 }
 
-// write writes a frame: as one packet, or as its segments.
+// write writes a frame as one packet, or as its segments.
 func (w *writer) write(p *packet) error {
 	var h wire.VirtioHeader
 	if wire.ParseVirtio(p.frame, &h) != nil || len(p.frame) == wire.VirtioHeaderLen {
-		return nil // no packet
+		return nil // not a packet
 	}
 	options := pcapgo.NgPacketOptions{Comments: []string{stateComment(p.state)}, Flags: p.direction()}
 	if missing := p.lost - w.lost; p.lost > w.lost {
@@ -99,12 +99,12 @@ func (w *writer) write(p *packet) error {
 		if err := w.writePacket(p.time, w.cutter.segment(i, n), options); err != nil {
 			return err
 		}
-		options.DropCount = nil // before the first
+		options.DropCount = nil // only on the first segment
 	}
 	return nil
 }
 
-// writePacket writes an IP packet, to the next file if this one has no room for it.
+// writePacket writes an IP packet. It begins the next file if the current one has no room for the packet.
 func (w *writer) writePacket(at int64, packet []byte, options pcapgo.NgPacketOptions) error {
 	size := w.file.size + int64(w.out.Buffered()) + blockSize(packet, &options) + statisticsSize
 	if w.cfg.MaxSize > 0 && size > w.cfg.MaxSize && w.packets > 0 {
@@ -123,22 +123,22 @@ func (w *writer) writePacket(at int64, packet []byte, options pcapgo.NgPacketOpt
 	return w.section.WritePacketWithOptions(info, packet, options)
 }
 
-// blockSize is the length of a packet's enhanced packet block, which has always comments and flags.
+// blockSize returns the length in bytes of a packet's enhanced packet block, which always has comments and flags.
 func blockSize(packet []byte, options *pcapgo.NgPacketOptions) int64 {
-	size := 32 + padded(len(packet)) + 4 + 4 // with flags
+	size := 32 + padded(len(packet)) + 4 + 4 // including flags
 	for _, comment := range options.Comments {
 		size += 4 + padded(len(comment))
 	}
 	if options.DropCount != nil {
 		size += 4 + 8
 	}
-	return int64(size + 4) // the options' end
+	return int64(size + 4) // including the end of the options
 }
 
 // padded returns n rounded up to a multiple of 4. All lengths in a pcapng file are padded.
 func padded(n int) int { return (n + 3) &^ 3 }
 
-// complete writes what comes after the last packet. The counts are those since the capture began.
+// complete writes the interface statistics, which count from the start of the capture.
 func (w *writer) complete() error {
 	n, now := w.counts(), time.Now()
 	err := w.section.WriteInterfaceStats(0, pcapgo.NgInterfaceStatistics{

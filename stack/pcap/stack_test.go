@@ -17,8 +17,8 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// A connection between two stacks, as one of them sees it. In the bubble time is virtual, so that the packets' times are
-// exact; and it would not end if the capture's goroutine were left.
+// The file has all packets of a connection between two stacks. In the bubble time is virtual, so the times of packets
+// are exact, and the test would not end if the goroutine of the capture remained.
 func TestStack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "capture")
 	var began time.Time
@@ -66,7 +66,7 @@ func TestStack(t *testing.T) {
 		t.Errorf("began with %+v, want %+v", first, want)
 	}
 
-	// The same stream is on the file as was written: superframes, and each of its octets.
+	// The file has the whole stream, in superframes.
 	stream := make([]byte, dataLen)
 	covered, largest := 0, 0
 	var iss uint32
@@ -88,7 +88,7 @@ func TestStack(t *testing.T) {
 		}
 	}
 	if covered != dataLen || largest < 20000 || !slices.Equal(stream, pattern()) {
-		t.Errorf("%d octets of data, at most %d in a packet; want %d, equal to what was written", covered, largest, dataLen)
+		t.Errorf("%d bytes of data, at most %d in a packet; want the %d bytes written", covered, largest, dataLen)
 	}
 	if want := []string{"no connection", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT"}; !slices.Equal(states, want) {
 		t.Errorf("states %q, want %q", states, want)
@@ -109,14 +109,14 @@ func pattern() []byte {
 	return b
 }
 
-// talk makes a connection from a to b, on which b writes and closes first.
+// talk opens a connection from a to b, on which b writes and closes first.
 func talk(t *testing.T, a, b *stack.Stack) {
 	t.Helper()
 	l, err := b.ListenTCP("tcp", ":80")
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // of the bubble
+	time.Sleep(time.Second) // virtual time
 	client, err := a.Dial("tcp", netip.AddrPortFrom(ours4, 80).String())
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func talk(t *testing.T, a, b *stack.Stack) {
 		t.Fatal(err)
 	}
 	if n, err := io.Copy(io.Discard, client); n != dataLen || err != nil {
-		t.Fatalf("%d octets read, %v", n, err)
+		t.Fatalf("%d bytes read, %v", n, err)
 	}
 	if err := client.Close(); err != nil {
 		t.Fatal(err)

@@ -23,8 +23,8 @@ type Conn interface {
 
 // Config holds the settings of [Relay]. The zero value is ready for use.
 type Config struct {
-	// IdleTimeout ends both connections when no data has arrived from either for this long, at least, and twice this long at
-	// most. 0 means no limit. RFC 5382 asks NATs for at least 2 hours and 4 minutes [REQ-5].
+	// IdleTimeout ends both connections after at least this time, and at most twice this time, without data from either. 0
+	// means no limit. RFC 5382 requires of NATs at least 2 hours and 4 minutes [REQ-5].
 	IdleTimeout time.Duration
 }
 
@@ -37,12 +37,12 @@ type Result struct {
 	Received int64 // bytes copied from the second connection to the first
 }
 
-// Relay copies data between a and b in both directions until both have ended, and closes both. The error is nil if each ended
-// with a FIN, ErrIdle after the idle timeout, and otherwise the first error of a read or a write, after which both connections
-// have been reset.
+// Relay copies data between a and b in both directions until both have ended, and closes both. The error is nil if each
+// ended with a FIN, and ErrIdle after the idle timeout. Otherwise it is the first error of a read or a write, after
+// which both connections are reset.
 //
-// Relay takes one goroutine besides its caller's. Data that arrives on a *stack.Conn is written to the other connection from
-// where it lies, without a copy in between.
+// Relay uses one goroutine in addition to its caller's. Data that arrives on a *stack.Conn is written to the other
+// connection from the receive buffer, without a copy in between.
 func Relay(a, b Conn, c Config) (Result, error) {
 	r := relay{a: a, b: b}
 	if c.IdleTimeout > 0 {
@@ -102,7 +102,7 @@ func (r *relay) abort(err error) {
 	})
 }
 
-// watch ends the relay when no data has moved between two looks at the count.
+// watch ends the relay when no data has been copied between two checks.
 func (r *relay) watch(timeout time.Duration) {
 	ready := make(chan struct{})
 	last := int64(0)

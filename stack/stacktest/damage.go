@@ -6,9 +6,9 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Damage inverts one bit of a frame's TCP data, or of its TCP header if it has no data, as a bad line would: behind
-// the back of the checksum. A checksum the device was to fill in is filled in first. It reports false, and leaves the
-// frame as it is, if that holds no TCP segment.
+// Damage inverts one bit of a frame's TCP data, or of its TCP header if it has no data, without a change of the
+// checksum. A partial checksum is completed first. If the frame holds no TCP segment, Damage does not change it and
+// returns false.
 func Damage(frame []byte) bool {
 	segment, ok := complete(frame)
 	if ok {
@@ -17,7 +17,7 @@ func Damage(frame []byte) bool {
 	return ok
 }
 
-// complete fills in the checksum the device was asked for, and returns the TCP segment.
+// complete completes a partial checksum and returns the TCP segment.
 func complete(frame []byte) (segment []byte, ok bool) {
 	var h wire.VirtioHeader
 	if wire.ParseVirtio(frame, &h) != nil {
@@ -39,7 +39,7 @@ func complete(frame []byte) (segment []byte, ok bool) {
 	return segment, true
 }
 
-// Segment reads the TCP segment of a frame, for hooks that choose what to drop.
+// Segment returns the TCP segment of a frame, for hooks that select frames.
 func Segment(frame []byte) (ip wire.IP, tcp wire.TCP, data []byte, ok bool) {
 	var h wire.VirtioHeader
 	if wire.ParseVirtio(frame, &h) != nil {

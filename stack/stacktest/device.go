@@ -1,4 +1,4 @@
-// Package stacktest is a network of two devices in memory, for tests of the stack and of what is built on it. It has no
+// Package stacktest provides a link of two devices in memory for tests of package stack and its users. It has no
 // goroutine and uses channels only, so that it works in the bubbles of testing/synctest.
 package stacktest
 
@@ -12,25 +12,27 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Config says what kind of link the devices are joined by.
+// Config holds the settings of a link.
 type Config struct {
-	// MTU is the size in octets of the largest IP packet. Default 1500.
+	// MTU is the size in bytes of the largest IP packet. Default 1500.
 	MTU int
-	// Offload says whether the devices take superframes and partial checksums. Default: they do.
+	// Offload is the ability of the devices. Default: Offloaded.
 	Offload Offload
-	// Queue is how many frames wait to be read; what comes then is dropped and counted. Default 1024.
+	// Queue is the capacity of a queue in frames. Frames that arrive while it is full are dropped and counted. Default
+	// 1024.
 	Queue int
-	// Queues is the number of such queues of each device. Frames go in turn to those that have been read or written, and
-	// to queue 0, whatever flow they belong to, so that they overtake each other: worse than any real device. Default 1.
+	// Queues is the number of queues of each device. Arriving frames are distributed in turn over queue 0 and the queues
+	// that have been used, regardless of their flow, which reorders them more than a real device does. Default 1.
 	Queues int
 }
 
-// Offload is a device's ability to cut superframes into segments and to fill in checksums.
+// Offload is a device's ability to cut superframes into segments and to complete checksums.
 type Offload uint8
 
 const (
+	// Offloaded devices accept superframes and partial checksums.
 	Offloaded Offload = iota
-	// Plain devices carry whole packets that fit the MTU, with full checksums.
+	// Plain devices accept only packets that fit the MTU, with complete checksums.
 	Plain
 )
 
@@ -39,7 +41,7 @@ type Device struct {
 	cfg  Config
 	peer *Device
 	in   []chan *frame
-	used []atomic.Bool // by queue: ReadQueue or WriteQueue has been called
+	used []atomic.Bool // whether ReadQueue or WriteQueue was called, by queue
 	done chan struct{}
 	once sync.Once
 	hook atomic.Pointer[Hook]
@@ -47,7 +49,7 @@ type Device struct {
 	turn, sent, full, tooBig, hooked atomic.Int64
 }
 
-// frame is a frame's memory, used again when it has been read.
+// frame is the pooled buffer of a frame.
 type frame struct {
 	bytes [wire.VirtioHeaderLen + 65535]byte
 	size  int
@@ -55,12 +57,12 @@ type frame struct {
 
 var frames = sync.Pool{New: func() any { return new(frame) }}
 
-// Hook sees every frame a device sends, and may change it in place. It is called on the sender's goroutine, perhaps
-// under its locks, so it must not call the stack; a delayed or repeated frame can be handed to the other device's
-// [Device.Inject] later.
+// Hook is called for every frame that a device sends, and may change it in place. It runs on the goroutine of the
+// sender, which may hold locks, so it must not call the stack. To delay or repeat a frame, pass a copy to
+// [Device.Inject] of the other device.
 type Hook func(frame []byte) Fate
 
-// Fate is what becomes of a frame.
+// Fate is the treatment of a frame.
 type Fate uint8
 
 const (
@@ -68,10 +70,10 @@ const (
 	Drop
 )
 
-// Pipe returns two devices with offloads: what one sends, the other reads.
+// Pipe returns the two devices of a link with offloads.
 func Pipe(mtu int) (a, b *Device) { return New(Config{MTU: mtu}) }
 
-// New returns two devices joined as the Config says.
+// New returns the two devices of a link.
 func New(cfg Config) (a, b *Device) {
 	if cfg.MTU == 0 {
 		cfg.MTU = 1500
@@ -93,13 +95,13 @@ func newDevice(cfg Config) *Device {
 	return d
 }
 
-// MTU is the Config's.
+// MTU returns the MTU of the Config.
 func (d *Device) MTU() int { return d.cfg.MTU }
 
-// Offloads is the Config's.
+// Offloads reports whether the device accepts superframes and partial checksums.
 func (d *Device) Offloads() bool { return d.cfg.Offload == Offloaded }
 
-// SetHook makes hook see what the device sends from now on; nil: nothing does.
+// SetHook sets the hook for the frames that the device sends. A nil hook removes it.
 func (d *Device) SetHook(hook Hook) {
 	if hook == nil {
 		d.hook.Store(nil)
@@ -116,13 +118,13 @@ func (d *Device) Close() error {
 	return nil
 }
 
-// Queues is the Config's.
+// Queues returns the number of queues.
 func (d *Device) Queues() int { return d.cfg.Queues }
 
-// ReadBatch is ReadQueue of queue 0.
+// ReadBatch reads frames of queue 0, as ReadQueue does.
 func (d *Device) ReadBatch(to [][]byte, sizes []int) (int, error) { return d.ReadQueue(0, to, sizes) }
 
-// ReadQueue waits for a frame in a queue and takes what is there.
+// ReadQueue waits for a frame in a queue and returns the frames there.
 func (d *Device) ReadQueue(queue int, to [][]byte, sizes []int) (int, error) {
 	in := d.in[queue]
 	d.use(queue)
@@ -159,7 +161,7 @@ func (f *frame) take(to []byte) int {
 
 var errTooBig = errors.New("stacktest: frame is too big for the link")
 
-// WriteQueue is WriteFrame: which queue a frame leaves on is all the same.
+// WriteQueue sends a frame, as WriteFrame does. The queue makes no difference.
 func (d *Device) WriteQueue(queue int, parts [][]byte) error {
 	d.use(queue)
 	return d.WriteFrame(parts)
@@ -171,7 +173,7 @@ func (d *Device) use(queue int) {
 	}
 }
 
-// WriteFrame sends a frame to the other device. It never blocks: with the other's queue full, the frame is lost.
+// WriteFrame sends a frame to the other device. It never blocks: if the queue is full, the frame is dropped.
 func (d *Device) WriteFrame(parts [][]byte) error {
 	select {
 	case <-d.done:
@@ -204,7 +206,7 @@ func (d *Device) WriteFrame(parts [][]byte) error {
 	return nil
 }
 
-// fits reports whether the link carries the frame: whole packets up to the MTU, and what the device can cut up.
+// fits reports whether the link accepts the frame: a packet up to the MTU, or a superframe that the device can cut.
 func (d *Device) fits(b []byte) bool {
 	var h wire.VirtioHeader
 	if wire.ParseVirtio(b, &h) != nil {
@@ -216,7 +218,7 @@ func (d *Device) fits(b []byte) bool {
 	return h.GSOType != wire.GSONone || len(b)-wire.VirtioHeaderLen <= d.cfg.MTU
 }
 
-// put queues a frame for reading.
+// put adds a frame to a queue.
 func (d *Device) put(f *frame) {
 	queue := int(d.turn.Add(1) % int64(len(d.in)))
 	if !d.used[queue].Load() {
@@ -230,7 +232,7 @@ func (d *Device) put(f *frame) {
 	}
 }
 
-// Inject makes the device read a copy of b as if it had come from the other one.
+// Inject adds a copy of b to a queue of the device, as if the other device had sent it.
 func (d *Device) Inject(b []byte) {
 	f := frames.Get().(*frame)
 	f.size = copy(f.bytes[:], b)
@@ -239,13 +241,13 @@ func (d *Device) Inject(b []byte) {
 
 // Counts are totals of a device.
 type Counts struct {
-	Sent      int64 // frames given to WriteFrame that the link could carry
-	Dropped   int64 // frames that came when this device's queue was full
-	TooBig    int64 // frames given to WriteFrame that the link could not carry
-	ByTheHook int64 // frames the hook dropped
+	Sent      int64 // frames sent by WriteFrame
+	Dropped   int64 // frames dropped because this device's queue was full
+	TooBig    int64 // frames refused by WriteFrame
+	ByTheHook int64 // frames dropped by the hook
 }
 
-// Counts returns the totals so far.
+// Counts returns the totals.
 func (d *Device) Counts() Counts {
 	return Counts{Sent: d.sent.Load(), Dropped: d.full.Load(), TooBig: d.tooBig.Load(), ByTheHook: d.hooked.Load()}
 }

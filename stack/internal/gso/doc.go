@@ -1,7 +1,5 @@
-// Package gso is segmentation offload in software: a [Cutter] makes packets of a superframe, and a [Joiner] makes superframes
-// of packets. A device whose other side is no network card needs both.
-//
-// It is pure: bytes in, bytes out. Nothing is allocated after the first use.
+// Package gso implements segmentation offload in software. A [Cutter] cuts a superframe into packets, and a [Joiner]
+// joins packets into superframes. A device that is not connected to a network card needs both.
 package gso
 
 import "encoding/binary"

@@ -263,7 +263,8 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// TestJoinBadChecksum checks that a packet with a bad checksum is neither joined nor joined to, so that it alone is lost.
+// TestJoinBadChecksum checks that a packet with a bad checksum is neither joined nor joined to, so that it alone is
+// lost.
 func TestJoinBadChecksum(t *testing.T) {
 	for bad := range 3 {
 		for _, at := range []int{10, 60} { // in the IP header's checksum, in the data
@@ -342,7 +343,8 @@ func FuzzCutJoin(f *testing.F) {
 	})
 }
 
-// FuzzCut checks that a Cutter accepts any frame without a panic, and that the packets hold all bytes after their headers.
+// FuzzCut checks that a Cutter accepts any frame without a panic, and that the packets hold all bytes after their
+// headers.
 func FuzzCut(f *testing.F) {
 	f.Add(bytes.Join(superframe{size: 1000, data: random(1, 3500), flags: wire.ACK}.frame(), nil), uint16(60))
 	f.Fuzz(func(t *testing.T, frame []byte, split uint16) {

@@ -93,7 +93,7 @@ func (r *Reassembler) Deadline() conn.Time {
 }
 
 // Receive takes the fragment in b, a packet for which [wire.ParseIP] returned [wire.ErrFragment]. It returns the whole
-// packet if the fragment completes one, and nil otherwise. It copies what it keeps of b.
+// packet if the fragment completes one, and nil otherwise. It does not retain b.
 func (r *Reassembler) Receive(now conn.Time, b []byte) []byte {
 	r.counts.Fragments++
 	var ip wire.IP
