@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -19,8 +20,8 @@ import (
 	"minitcp/stack"
 )
 
-// maxWait is the largest value of -w: 100 years, in seconds.
-const maxWait = 100 * 365 * 24 * 60 * 60
+// maxWait is the largest value of -w in seconds: 68 years, which fits an int of 32 bits.
+const maxWait = math.MaxInt32
 
 // ncOptions holds the flags and arguments of nc.
 type ncOptions struct {
