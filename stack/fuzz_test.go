@@ -36,7 +36,17 @@ func FuzzInput(f *testing.F) {
 	f.Add(one(ipPacket(v6.src.Addr(), v6.dst.Addr(), 0, jumboOptions())))
 	f.Add(one(ipPacket(v6.src.Addr(), v6.dst.Addr(), 200, make([]byte, 8))))
 
+	elsewhere := netip.MustParseAddrPort(elsewhere[0])
+	f.Add(one(packet(segmentSpec{flags: wire.SYN, dst: elsewhere}), packet(segmentSpec{flags: wire.RST, seq: 1, dst: elsewhere})))
+	f.Add(one(ipPacket(ip.Src, elsewhere.Addr(), wire.ProtocolUDP, emptyDatagram()), ipPacket(ip.Src, elsewhere.Addr(), ip.Protocol, echo)))
+	first := ipPacket(ip.Src, ip.Dst, wire.ProtocolUDP, append(emptyDatagram(), make([]byte, 8)...))
+	wire.PutFragmentIPv4(first[wire.VirtioHeaderLen:], wire.Fragment{ID: 1, More: true}, 16)
+	last := ipPacket(ip.Src, ip.Dst, wire.ProtocolUDP, make([]byte, 8))
+	wire.PutFragmentIPv4(last[wire.VirtioHeaderLen:], wire.Fragment{ID: 1, Offset: 16}, 8)
+	f.Add(one(last, first))
+
 	l := newLone(f, Config{Trace: func(*TraceEvent) {}, ICMPRate: 1e9})
+	l.serveAll(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l.forget() // of the input before
 		l.establish(t, 0)
@@ -58,6 +68,50 @@ func FuzzInput(f *testing.F) {
 			t.Fatalf("%d connections", n)
 		}
 	})
+}
+
+// serveAll gives the stack sockets of UDP and ping, and forwarders that give every verdict in turn.
+func (l *lone) serveAll(t testing.TB) {
+	t.Helper()
+	verdicts := 0
+	for name, serve := range map[string]func() error{
+		"ListenUDP":  func() error { _, err := l.s.ListenUDP("udp", ":9"); return err },
+		"ListenPing": func() error { _, err := l.s.ListenPing(addressesB[0].Addr()); return err },
+		"ForwardTCP": func() error {
+			_, err := l.s.ForwardTCP(ForwardConfig{MaxPending: 100}, func(r *ForwardRequest) {
+				switch verdicts++; verdicts % 5 {
+				case 0:
+					if c, err := r.Accept(); err == nil {
+						c.Close()
+					}
+				case 1:
+					r.Reset()
+				case 2:
+					r.Unreachable(HostUnreachable)
+				case 3:
+					r.Drop()
+				}
+			})
+			return err
+		},
+		"ForwardUDP": func() error {
+			_, err := l.s.ForwardUDP(ForwardUDPConfig{MaxFlows: 100}, func(f *UDPFlow) {
+				batch := []Datagram{{Buffer: make([]byte, 100)}}
+				if n, err := f.ReadBatch(batch); n == 1 && err == nil {
+					f.WriteBatch(batch)
+				}
+			})
+			return err
+		},
+		"ForwardPing": func() error {
+			_, err := l.s.ForwardPing(nil, func(r *EchoRequest) { r.Reply(); r.Unreachable(PortUnreachable) })
+			return err
+		},
+	} {
+		if err := serve(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
 }
 
 // mend sets a frame's checksums right, if it is long enough to have them.
