@@ -7,29 +7,29 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 )
 
-// clock is gVisor's time. It stands still until it is set, and fires timers only when run is called.
+// clock is the clock of gVisor. Its time changes only in set, and its timers fire only in run.
 type clock struct {
 	mu     sync.Mutex
-	now    time.Duration // since it was made
-	timers []*timer      // armed, in no order: there are few
+	now    time.Duration // time since its creation
+	timers []*timer      // armed timers, unordered
 	armed  int64         // timers armed so far
 }
 
-// clockEpoch is what gVisor sees as the time of day when now is 0: not the zero time, which means "never" to it.
+// clockEpoch is the wall clock of gVisor when now is 0. It is not the zero time, which means "never" in gVisor.
 var clockEpoch = time.Unix(1_700_000_000, 0)
 
 type timer struct {
 	clock *clock
 	f     func()
 	at    time.Duration
-	order int64 // among timers of one instant
+	order int64 // order among timers of the same time
 	armed bool
 }
 
 func (c *clock) Now() time.Time { return clockEpoch.Add(c.elapsed()) }
 
 func (c *clock) NowMonotonic() tcpip.MonotonicTime {
-	return tcpip.MonotonicTime{}.Add(time.Second + c.elapsed()) // its zero means "never", too
+	return tcpip.MonotonicTime{}.Add(time.Second + c.elapsed()) // the zero value means "never"
 }
 
 func (c *clock) elapsed() time.Duration {
@@ -45,7 +45,7 @@ func (c *clock) set(now time.Duration) {
 	c.now = max(c.now, now)
 }
 
-// next returns when the first timer is due; false: none is armed.
+// next returns the time of the first timer, or false if none is armed.
 func (c *clock) next() (time.Duration, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,7 +66,7 @@ func (c *clock) first() *timer {
 	return first
 }
 
-// run calls what is due, and reports whether anything was.
+// run calls the timers that are due, and reports whether there were any.
 func (c *clock) run() (any bool) {
 	for {
 		c.mu.Lock()
@@ -105,7 +105,7 @@ func (t *timer) Stop() bool {
 	return t.clock.disarm(t)
 }
 
-// disarm reports whether t was armed.
+// disarm disarms t and reports whether it was armed.
 func (c *clock) disarm(t *timer) bool {
 	if !t.armed {
 		return false

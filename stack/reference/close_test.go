@@ -25,7 +25,7 @@ func everyWay(t *testing.T, s settings, test func(t *testing.T, w *world, client
 	}
 }
 
-// sends checks that what one side writes is what the other reads.
+// sends checks that the data written by one side is read by the other.
 func sends(t *testing.T, from, to party, s string) {
 	t.Helper()
 	if n, err := from.Write([]byte(s)); n != len(s) || err != nil {
@@ -56,7 +56,7 @@ var (
 	passiveClose = []conn.State{conn.Established, conn.CloseWait, conn.LastAck, conn.Closed}
 )
 
-// One side ends its direction, the other goes on for a while: half-close, in both close orders.
+// Half-close: one side ends its direction and the other continues to send, with either side first.
 func TestHalfClose(t *testing.T) {
 	for _, order := range []string{"client first", "server first"} {
 		t.Run(order, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestHalfClose(t *testing.T) {
 				do(t, "CloseWrite", first.CloseWrite())
 				wantEnd(t, second, io.EOF)
 				sends(t, second, first, "still open this way")
-				w.linger() // whole round trips: each state is seen
+				w.linger() // whole round trips, so that each state is observed
 				do(t, "CloseWrite", second.CloseWrite())
 				wantEnd(t, first, io.EOF)
 				active.want(w, activeClose...)
@@ -83,7 +83,7 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
-// Both end at the same instant: the FINs cross.
+// Simultaneous close: the FINs cross.
 func TestSimultaneousClose(t *testing.T) {
 	everyWay(t, settings{}, func(t *testing.T, w *world, client, server party) {
 		sends(t, client, server, "hello")
@@ -101,7 +101,7 @@ func TestSimultaneousClose(t *testing.T) {
 	})
 }
 
-// One side aborts: the other learns it at once.
+// After an abort of one side, the other gets an error at once.
 func TestAbort(t *testing.T) {
 	for _, who := range []string{"client", "server"} {
 		t.Run(who, func(t *testing.T) {
@@ -119,15 +119,15 @@ func TestAbort(t *testing.T) {
 				w.linger()
 				_, a := w.toGvis.seen()
 				_, b := w.toMini.seen()
-				if a+b < 1 || a+b > 2 { // an ACK that was under way may get another
-					t.Errorf("%d RSTs were sent", a+b)
+				if a+b < 1 || a+b > 2 { // an ACK in flight may get another RST
+					t.Errorf("%d RSTs were sent, want 1 or 2", a+b)
 				}
 			})
 		})
 	}
 }
 
-// Closing with data unread resets the connection (RFC 9293 3.6.1, SHLD-3). gVisor does so, too.
+// Close with unread data resets the connection, with gVisor too (RFC 9293 3.6.1, SHLD-3).
 func TestCloseUnread(t *testing.T) {
 	for _, who := range []string{"client", "server"} {
 		t.Run(who, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestCloseUnread(t *testing.T) {
 				if who == "server" {
 					closes, suffers = server, client
 				}
-				if _, err := suffers.Write([]byte("nobody reads this")); err != nil {
+				if _, err := suffers.Write([]byte("unread data")); err != nil {
 					t.Fatal(err)
 				}
 				w.linger()
@@ -148,7 +148,7 @@ func TestCloseUnread(t *testing.T) {
 	}
 }
 
-// Nobody listens.
+// A connection attempt to a port without a listener is refused.
 func TestRefused(t *testing.T) {
 	for _, f := range []family{ipv4Family, ipv6Family} {
 		t.Run(f.String(), func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A reader stops until the window is closed for long, then goes on: nothing is lost, and probes kept it alive.
+// The window is closed for a long time because the reader pauses. No data is lost, and probes keep the connection open.
 func TestZeroWindow(t *testing.T) {
 	for _, reader := range []string{"minitcp", "gVisor"} {
 		t.Run(reader+" reads late", func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestZeroWindow(t *testing.T) {
 				}
 				got := make([]byte, len(data))
 				if _, err := io.ReadFull(to, got); err != nil || string(got) != string(data) {
-					t.Errorf("%s: not what was sent; %v", to.Name(), err)
+					t.Errorf("%s: received data differs from sent data; %v", to.Name(), err)
 				}
 				do(t, "Write", <-wrote)
 				do(t, "Close", from.Close())

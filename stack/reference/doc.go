@@ -1,12 +1,12 @@
-// Package reference holds minitcp against gVisor's netstack, an independent TCP. It has nothing but tests, so that
-// nothing but tests imports gVisor.
+// Package reference compares minitcp with gVisor's netstack, an independent TCP. It has only tests, so that only tests
+// import gVisor.
 //
-//   - The two are joined by a link in memory that loses, delays, repeats and damages packets (link_test.go), and talk to
-//     each other, either as the client, over IPv4 and IPv6: transfer_test.go, close_test.go.
-//   - Both are given the same segments in every state, and what they answer is compared (sequences_test.go). Where they
-//     differ on purpose, differences.txt says how and why; every other difference fails.
+//   - A link in memory joins the two stacks. It loses, delays, duplicates and damages packets (link_test.go). Either
+//     stack is the client, over IPv4 and IPv6: transfer_test.go, close_test.go.
+//   - Both receive the same segments in every state, and their replies are compared (sequences_test.go). The file
+//     differences.txt lists the intended differences with their reasons. Every other difference fails the test.
 //
-// It all happens in virtual time. minitcp runs in a bubble of testing/synctest. gVisor cannot, for its goroutines wait in
-// a way that testing/synctest does not know; it stands outside, with a clock that the bubble turns (clock_test.go), and is
-// paused to find out that it has done all it had to do (gvisor_test.go).
+// Time is virtual. minitcp runs in a bubble of testing/synctest. gVisor cannot, because its goroutines wait in a way
+// that testing/synctest does not support. It runs outside with a clock that the bubble sets (clock_test.go), and is
+// paused to find out whether it is idle (gvisor_test.go).
 package reference

@@ -19,15 +19,15 @@ const (
 	nic = 1
 )
 
-// gvisor is a gVisor stack on a link that is a function.
+// gvisor is a gVisor stack whose link is a function.
 type gvisor struct {
 	stack *stack.Stack
 	clock *clock
 	port  *port
 }
 
-// newGvisor returns a stack with the addresses. What it sends is given to send, perhaps on several goroutines at once.
-// It must be made outside of a bubble, for its goroutines' sake.
+// newGvisor returns a stack with the addresses. It passes outgoing packets to send, which is called concurrently. It
+// must be called outside a bubble, because it starts goroutines.
 func newGvisor(t *testing.T, addresses []netip.Prefix, send func(packet []byte)) *gvisor {
 	t.Helper()
 	g := &gvisor{clock: new(clock), port: &port{send: send}}
@@ -58,7 +58,7 @@ func newGvisor(t *testing.T, addresses []netip.Prefix, send func(packet []byte))
 	return g
 }
 
-// option sets what is to hold for all connections.
+// option sets an option for all connections.
 func (g *gvisor) option(t *testing.T, o tcpip.SettableTransportProtocolOption) {
 	t.Helper()
 	if err := g.stack.SetTransportProtocolOption(tcp.ProtocolNumber, o); err != nil {
@@ -66,7 +66,7 @@ func (g *gvisor) option(t *testing.T, o tcpip.SettableTransportProtocolOption) {
 	}
 }
 
-// deliver gives the stack a packet that has arrived. What it is not is up to the stack to find out.
+// deliver passes an arriving packet to the stack, which validates it.
 func (g *gvisor) deliver(packet []byte) {
 	protocol := ipv4.ProtocolNumber
 	if len(packet) > 0 && header.IPVersion(packet) == header.IPv6Version {
@@ -77,8 +77,8 @@ func (g *gvisor) deliver(packet []byte) {
 	g.port.deliver(protocol, p)
 }
 
-// waitIdle returns when the stack's goroutines have nothing left to do: they pause only then. Twice, for the first to pause
-// may have been given work by the last.
+// waitIdle waits until the goroutines of the stack are idle: only then do they pause. It pauses them twice, because the
+// last may have given work to the first.
 func (g *gvisor) waitIdle() {
 	for range 2 {
 		g.stack.Pause()
@@ -86,10 +86,10 @@ func (g *gvisor) waitIdle() {
 	}
 }
 
-// close ends the stack. Nothing may be open any more.
+// close ends the stack. No connection may be open.
 func (g *gvisor) close() { g.stack.Destroy() }
 
-// address is the address in gVisor's form.
+// address returns the address in gVisor's form.
 func address(a netip.Addr) (tcpip.NetworkProtocolNumber, tcpip.Address) {
 	if a.Is4() {
 		return ipv4.ProtocolNumber, tcpip.AddrFrom4(a.As4())
@@ -97,7 +97,7 @@ func address(a netip.Addr) (tcpip.NetworkProtocolNumber, tcpip.Address) {
 	return ipv6.ProtocolNumber, tcpip.AddrFrom16(a.As16())
 }
 
-// port is gVisor's view of the link: no offloads, so it computes and verifies every checksum.
+// port is a link endpoint of gVisor without offloads, so that gVisor computes and verifies every checksum.
 type port struct {
 	send func(packet []byte)
 

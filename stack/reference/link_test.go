@@ -10,10 +10,10 @@ import (
 	"minitcp/conn/wire"
 )
 
-// impairment says how bad a link is: of a thousand packets, how many meet which fate.
+// impairment gives the numbers of packets per thousand that are lost, late, duplicated or damaged.
 type impairment struct {
 	lost    int
-	late    int // overtaken by those behind it
+	late    int // overtaken by later packets
 	twice   int
 	damaged int // one bit is inverted
 }
@@ -26,28 +26,28 @@ func (i impairment) String() string {
 }
 
 const (
-	delay = 5 * time.Millisecond // each way
-	rate  = 12_500_000           // octets per second
+	delay = 5 * time.Millisecond // one way
+	rate  = 12_500_000           // bytes per second
 	grain = 100 * time.Microsecond
 )
 
-// packet is on its way until at.
+// packet is a packet that arrives at the time at.
 type packet struct {
 	at    time.Duration
 	bytes []byte
 }
 
-// direction is one of the two halves of a link. Its dice are its own, so that what happens to its packets depends on the
-// seed and on their order alone.
+// direction is one direction of a link. It has its own random numbers, so that the fate of a packet depends only on the
+// seed and the order of packets.
 type direction struct {
 	impairment
 	mu    sync.Mutex
 	dice  *rand.Rand
-	free  time.Duration // when the line is free
-	queue []packet      // by time of arrival
+	free  time.Duration // time from which the line is free
+	queue []packet      // in order of arrival
 
 	sent, lost, late, twice, damaged int
-	zeroWindows                      int // segments that offered no window
+	zeroWindows                      int // segments with a window of 0
 	resets                           int
 }
 
@@ -55,7 +55,7 @@ func newDirection(i impairment, seed, half uint64) *direction {
 	return &direction{impairment: i, dice: rand.New(rand.NewPCG(seed, half))}
 }
 
-// send takes a packet, which is then the link's.
+// send adds a packet, which the link owns from then on.
 func (d *direction) send(now time.Duration, p []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -82,14 +82,14 @@ func (d *direction) send(now time.Duration, p []byte) {
 	d.add(at, p)
 }
 
-// seen is how many segments have offered no window, and how many were RSTs.
+// seen returns the number of segments with a window of 0, and of RSTs.
 func (d *direction) seen() (zeroWindows, resets int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.zeroWindows, d.resets
 }
 
-// heal makes it perfect.
+// heal removes the impairments.
 func (d *direction) heal() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -122,7 +122,7 @@ func (d *direction) look(p []byte) {
 	}
 }
 
-// arrived takes out what has arrived by now.
+// arrived removes and returns the packets that have arrived.
 func (d *direction) arrived(now time.Duration) []packet {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -135,7 +135,7 @@ func (d *direction) arrived(now time.Duration) []packet {
 	return out
 }
 
-// next is when the next packet arrives; false: none is on its way.
+// next returns the time of the next arrival, or false if no packet is in flight.
 func (d *direction) next() (time.Duration, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

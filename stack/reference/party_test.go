@@ -18,17 +18,17 @@ import (
 	"minitcp/stack"
 )
 
-// party is one end of a connection, whosever it is. Its calls block.
+// party is one end of a connection, of either stack. Its calls block.
 type party interface {
 	io.ReadWriteCloser
 	CloseWrite() error
-	Abort() error // Close with a RST
+	Abort() error // closes with a RST
 	State() conn.State
 	SetReadBuffer(size int) error
 	Name() string
 }
 
-// miniParty is minitcp's.
+// miniParty is an end of minitcp.
 type miniParty struct{ *stack.Conn }
 
 func (miniParty) Name() string { return "minitcp" }
@@ -40,7 +40,7 @@ func (p miniParty) Abort() error {
 	return p.Close()
 }
 
-// gvisParty is gVisor's.
+// gvisParty is an end of gVisor.
 type gvisParty struct {
 	w        *world
 	endpoint tcpip.Endpoint
@@ -48,7 +48,7 @@ type gvisParty struct {
 
 func (*gvisParty) Name() string { return "gVisor" }
 
-// gvisErrors are gVisor's errors as package net would have them.
+// gvisErrors maps errors of gVisor to those of package net.
 func gvisError(err tcpip.Error) error {
 	switch err.(type) {
 	case nil:
@@ -108,7 +108,7 @@ func (p *gvisParty) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// do is a call that does not wait.
+// do performs a call that does not block.
 func (p *gvisParty) do(f func() tcpip.Error) (err error) {
 	if err := p.w.await(func() bool { err = gvisError(f()); return true }); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (p *gvisParty) SetReadBuffer(size int) error {
 
 func (p *gvisParty) State() conn.State { return gvisState(p.endpoint) }
 
-// gvisState is the state of an endpoint of gVisor's, or of what of it is left.
+// gvisState returns the state of an endpoint of gVisor, also after its end.
 func gvisState(e interface{ State() uint32 }) conn.State {
 	switch tcp.EndpointState(e.State()) {
 	case tcp.StateListen:
@@ -165,7 +165,7 @@ func gvisState(e interface{ State() uint32 }) conn.State {
 	return conn.Closed
 }
 
-// role says who makes the active OPEN.
+// role is the stack that makes the active open.
 type role int
 
 const (
@@ -177,7 +177,7 @@ func (r role) String() string { return [...]string{"minitcp dials", "gVisor dial
 
 const port80 = 80
 
-// connect connects the two, and returns the client and the server.
+// connect opens a connection, and returns the client and the server.
 func (w *world) connect(r role, f family) (client, server party) {
 	w.t.Helper()
 	if r == miniClient {
@@ -222,7 +222,7 @@ func (w *world) dialGvis(f family) party {
 	return p
 }
 
-// newEndpoint returns an endpoint for addresses of the family, and minitcp's address.
+// newEndpoint returns an endpoint for addresses of the family, and the address of minitcp.
 func (w *world) newEndpoint(f family) (*gvisParty, tcpip.Address) {
 	w.t.Helper()
 	protocol, remote := address(f.address(miniAddresses))
@@ -256,7 +256,7 @@ func (w *world) tryDialGvis(f family) (*gvisParty, error) {
 	return p, nil
 }
 
-// gvisListener is a passive OPEN of gVisor's.
+// gvisListener is a listener of gVisor.
 type gvisListener struct{ *gvisParty }
 
 func (w *world) listenGvis(f family) gvisListener {
@@ -292,13 +292,13 @@ func (l gvisListener) accept() party {
 	return p
 }
 
-// history is the states a connection has been in, as seen whenever nothing more happened at an instant.
+// history is the sequence of states of a connection. States are sampled when all events of an instant are processed.
 type history struct {
 	of     party
 	states []conn.State
 }
 
-// watch begins to write a party's history.
+// watch starts to record the history of a party.
 func (w *world) watch(p party) *history {
 	h := &history{of: p, states: []conn.State{p.State()}}
 	w.mu.Lock()
@@ -313,14 +313,14 @@ func (h *history) look() {
 	}
 }
 
-// want checks the whole history, once the connection has ended.
+// want checks the history of a connection that has ended.
 func (h *history) want(w *world, states ...conn.State) {
 	w.t.Helper()
 	err := w.await(func() bool { return h.states[len(h.states)-1] == conn.Closed })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil || !slices.Equal(h.states, states) {
-		w.t.Errorf("%s went through %v, want %v", h.of.Name(), names(h.states), names(states))
+		w.t.Errorf("%s: states %v, want %v", h.of.Name(), names(h.states), names(states))
 	}
 }
 

@@ -12,21 +12,22 @@ import (
 	"minitcp/conn/wire"
 )
 
-// spec is a segment of the script's. Numbers are relative: to the script's initial sequence number, and to the subject's.
+// spec describes a segment of the script. Numbers are relative to the initial sequence numbers of the script and of the
+// subject.
 type spec struct {
 	flags    wire.Flags
 	seq, ack int64
 	len      int
 	urgent   uint16
-	window   uint16 // 0: 10000
-	ts       uint32 // timestamp value; 0: no option
+	window   uint16 // 0 means 10000
+	ts       uint32 // TSVal; 0 means no option
 	mss      uint16
-	options  []byte // whole words that are no proper options
+	options  []byte // invalid options in whole words
 }
 
 const (
 	scriptISS = 3_000_000_000
-	hop       = 5 * time.Millisecond  // between two steps: a round trip
+	hop       = 5 * time.Millisecond  // time between two steps, a round trip
 	lull      = 60 * time.Millisecond // longer than a delayed ACK, shorter than a retransmission timeout
 
 	ack = wire.ACK
@@ -37,19 +38,19 @@ const (
 	urg = wire.URG
 )
 
-// rig is a subject, and what the script knows of the connection.
+// rig is a subject with the numbers of its connection.
 type rig struct {
 	t       *testing.T
 	subject subject
 	local   netip.Addr
-	port    uint16 // of the subject's
-	iss     uint32 // the subject's
+	port    uint16 // port of the subject
+	iss     uint32 // initial sequence number of the subject
 	known   bool
-	echo    uint32 // the subject's last timestamp
-	s, a    int64  // what both sides send next: S and A
+	echo    uint32 // last TSVal of the subject
+	s, a    int64  // next sequence numbers S of the script and A of the subject
 }
 
-// in lets a segment arrive.
+// in delivers a segment to the subject.
 func (r *rig) in(x spec) {
 	h := wire.TCP{
 		SrcPort: peerPort, DstPort: r.port, Flags: x.flags, Window: x.window, Urgent: x.urgent,
@@ -80,7 +81,8 @@ func (r *rig) in(x spec) {
 	r.subject.deliver(packet)
 }
 
-// out returns what the subject has sent, as text: flags, relative sequence and acknowledgement number, octets of data.
+// out returns the segments that the subject has sent, as text: flags, relative sequence and acknowledgment numbers, and
+// bytes of data.
 func (r *rig) out() []string {
 	var list []string
 	for _, p := range r.subject.take() {
@@ -123,20 +125,20 @@ const again = ", and again"
 func (r *rig) relative(seq, iss uint32) any {
 	switch {
 	case seq == 0:
-		return "zero" // for want of a better one
+		return "zero" // the number 0 is absolute
 	case r.known:
 		return int32(seq - iss)
 	}
 	return "its own"
 }
 
-// step lets what was done take effect and throws away what was answered.
+// step lets a round trip pass and discards the replies.
 func (r *rig) step() {
 	r.subject.wait(hop)
 	r.out()
 }
 
-// situation is a state a connection can be in, and how to get there.
+// situation is a state of a connection and the steps that lead to it.
 type situation struct {
 	name  string
 	reach func(r *rig)
@@ -205,13 +207,14 @@ var (
 	stamped = situation{"ESTABLISHED with timestamps", func(r *rig) { r.establish(spec{mss: 1460, ts: 5000}) }}
 )
 
-// arrival is a segment that comes in a situation. Its numbers count from what the two sides send next.
+// arrival is a segment that arrives in a situation. Its numbers are relative to the next sequence numbers of both
+// sides.
 type arrival struct {
 	name string
 	spec
 }
 
-// strays come where there is no connection.
+// strays are segments that arrive without a connection.
 var strays = []arrival{
 	{"SYN", spec{flags: syn}},
 	{"SYN with data", spec{flags: syn, len: 10}},
@@ -231,7 +234,7 @@ var strays = []arrival{
 	{"all flags", spec{flags: fin | syn | rst | psh | ack | urg, ack: 7, urgent: 1}},
 }
 
-// early come while a connection is being opened, where A is 1 and S is 0 or 1.
+// early are segments that arrive during the handshake, when A is 1 and S is 0 or 1.
 var early = []arrival{
 	{"SYN", spec{flags: syn, mss: 1460}},
 	{"SYN, another number", spec{flags: syn, seq: 700}},
@@ -252,7 +255,7 @@ var early = []arrival{
 	{"SYN+FIN", spec{flags: syn | fin}},
 }
 
-// late come when it is open.
+// late are segments that arrive on an open connection.
 var late = []arrival{
 	{"ACK", spec{flags: ack}},
 	{"ACK, old", spec{flags: ack, ack: -1}},
@@ -284,7 +287,7 @@ var late = []arrival{
 	{"unknown option", spec{flags: psh | ack, len: 10, options: []byte{77, 4, 1, 2}}},
 }
 
-// stampedLate come when timestamps were agreed on and 5010 is the last that was seen.
+// stampedLate are segments that arrive on an open connection with timestamps, when the last TSVal was 5010.
 var stampedLate = []arrival{
 	{"data, later timestamp", spec{flags: psh | ack, len: 10, ts: 5020}},
 	{"data, the same timestamp", spec{flags: psh | ack, len: 10, ts: 5010}},
@@ -318,7 +321,7 @@ func scenes() []scene {
 	return list
 }
 
-// play returns what the subject answers, "-" for nothing.
+// play returns the reply of the subject, "-" for none.
 func (s scene) play(r *rig) string {
 	r.port = subjectPort
 	s.reach(r)
@@ -345,8 +348,8 @@ func (s scene) playGvis(t *testing.T) string {
 	return s.play(&rig{t: t, subject: newGvisSubject(t), local: gvisAddresses[0].Addr()})
 }
 
-// Both TCPs are given the same segments in the same states. What they answer is the same, or differs as differences.txt
-// says and for the reason it gives.
+// Both stacks reply in the same way to the same segments in the same states, except for the differences in
+// differences.txt.
 func TestSequences(t *testing.T) {
 	listed := readDifferences(t)
 	for _, s := range scenes() {

@@ -19,24 +19,24 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// subject is a TCP that is given segments one by one, and calls of an application's between them. Its peer is a script.
+// subject is a TCP stack that receives single segments from a script, its peer, and calls of an application.
 type subject interface {
 	listen()
-	connect()       // actively, to the peer
-	closeWrite()    // of the connection there is, the accepted one perhaps
+	connect()       // active open to the peer
+	closeWrite()    // of the present connection, accepted or not
 	deliver([]byte) // a packet
 	wait(time.Duration)
-	take() [][]byte // packets sent since it was last called
+	take() [][]byte // packets sent since the last call
 }
 
 var (
 	peerAddress = netip.MustParseAddr("10.77.0.9")
-	subjectPort = uint16(port80) // when it listens
+	subjectPort = uint16(port80) // port of its listener
 )
 
 const peerPort = 5000
 
-// sent collects what a subject sends.
+// sent collects the packets of a subject.
 type sent struct {
 	mu      sync.Mutex
 	packets [][]byte
@@ -56,7 +56,7 @@ func (s *sent) take() [][]byte {
 	return p
 }
 
-// miniSubject is minitcp, in a bubble.
+// miniSubject is minitcp in a bubble.
 type miniSubject struct {
 	sent
 	t      *testing.T
@@ -122,7 +122,7 @@ func (m *miniSubject) wait(d time.Duration) {
 	synctest.Wait()
 }
 
-// gvisSubject is gVisor, with a clock of its own.
+// gvisSubject is gVisor with a clock of its own.
 type gvisSubject struct {
 	sent
 	t                  *testing.T

@@ -9,18 +9,18 @@ import (
 	"testing"
 )
 
-// randomBytes returns n randomBytes no two seeds share.
+// randomBytes returns n random bytes that depend on the seed.
 func randomBytes(n int, seed uint64) []byte {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b)
 	return b
 }
 
-// exchange sends what each side has to say at once, and checks that it arrives. It ends with both having closed their
+// exchange sends data in both directions at the same time, and checks that it arrives. Then both sides close their
 // direction.
 //
-// gVisor closes its direction when all it said has arrived, and on a link that is no longer bad: it does not send a FIN
-// again that was lost while it was recovering from another loss, and both would wait for ever.
+// gVisor closes its direction when all its data has arrived and the link has healed. It does not retransmit a FIN that
+// is lost while it recovers from another loss, and both sides would wait for ever.
 func exchange(w *world, a, b party, fromA, fromB []byte) {
 	w.t.Helper()
 	done := make(chan error)
@@ -34,7 +34,7 @@ func exchange(w *world, a, b party, fromA, fromB []byte) {
 			err = p.CloseWrite()
 		}
 		if err != nil {
-			err = fmt.Errorf("%s has sent %d of %d: %w", p.Name(), n, len(data), err)
+			err = fmt.Errorf("%s: sent %d of %d bytes: %w", p.Name(), n, len(data), err)
 		}
 		done <- err
 	}
@@ -44,15 +44,15 @@ func exchange(w *world, a, b party, fromA, fromB []byte) {
 		_, err := io.CopyBuffer(struct{ io.Writer }{&got}, struct{ io.Reader }{limited}, make([]byte, 40_000))
 		close(arrived)
 		if err == nil {
-			_, err = got.ReadFrom(p) // the end
+			_, err = got.ReadFrom(p) // io.EOF
 		}
 		switch {
 		case err != nil:
-			err = fmt.Errorf("%s has received %d of %d: %w", p.Name(), got.Len(), len(want), err)
+			err = fmt.Errorf("%s: received %d of %d bytes: %w", p.Name(), got.Len(), len(want), err)
 		case !bytes.Equal(got.Bytes(), want):
-			err = fmt.Errorf("%s has received %d octets that are not the %d that were sent", p.Name(), got.Len(), len(want))
+			err = fmt.Errorf("%s: the %d bytes received differ from the %d sent", p.Name(), got.Len(), len(want))
 		}
-		w.t.Logf("%s has its %d octets after %v", p.Name(), got.Len(), w.now())
+		w.t.Logf("%s has its %d bytes after %v", p.Name(), got.Len(), w.now())
 		done <- err
 	}
 	atA, atB := make(chan struct{}), make(chan struct{})
@@ -63,7 +63,7 @@ func exchange(w *world, a, b party, fromA, fromB []byte) {
 	for range 4 {
 		if err := <-done; err != nil {
 			w.t.Error(err)
-			w.end() // or the others would wait for ever
+			w.end() // releases the other calls
 			w.mini.Close()
 		}
 	}
@@ -71,7 +71,7 @@ func exchange(w *world, a, b party, fromA, fromB []byte) {
 
 var seeds = flag.Int("seeds", 1, "how many times each transfer is made, with other luck")
 
-// TestTransfer sends 1 MB both ways at once on links of many kinds.
+// TestTransfer sends 1 MB in both directions at the same time over links with different impairments.
 func TestTransfer(t *testing.T) {
 	links := []impairment{
 		{},
@@ -106,20 +106,20 @@ func transfer(t *testing.T, r role, f family, link impairment, seed uint64) {
 		stats, theirs := w.mini.Stats(), w.g.stack.Stats()
 		t.Logf("%v of virtual time, %d and %d packets, %d retransmissions by minitcp, %d by gVisor", w.now(), w.toGvis.sent,
 			w.toMini.sent, stats["retransmissions"], theirs.TCP.Retransmits.Value())
-		// Damage must be found by those who are meant to find it: the two stacks' checksums. A few bits may all hit
-		// addresses, many do not.
+		// Damage must be detected by the checksums of both stacks. A few inverted bits may all be in addresses, but many are
+		// not.
 		for _, found := range []struct {
 			by    string
 			wrong int
 		}{{"minitcp", int(stats["dropped-tcp-checksum"])}, {"gVisor", int(theirs.TCP.ChecksumErrors.Value())}} {
 			if found.wrong > 0 && link.damaged == 0 || found.wrong == 0 && link.damaged >= 30 {
-				t.Errorf("%s has found %d wrong checksums", found.by, found.wrong)
+				t.Errorf("%s: %d wrong checksums", found.by, found.wrong)
 			}
 		}
 	})
 }
 
-// wantImpaired checks that the link was as bad as it was meant to be.
+// wantImpaired checks that the link had the configured impairments.
 func (w *world) wantImpaired(as impairment) {
 	w.t.Helper()
 	for _, d := range []*direction{w.toMini, w.toGvis} {

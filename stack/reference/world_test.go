@@ -20,7 +20,7 @@ var (
 	gvisAddresses = []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24"), netip.MustParsePrefix("fd77::1/64")}
 )
 
-// family is a version of IP.
+// family is an IP version.
 type family int
 
 const (
@@ -32,7 +32,7 @@ func (f family) String() string { return [...]string{"IPv4", "IPv6"}[f] }
 
 func (f family) address(of []netip.Prefix) netip.Addr { return of[f].Addr() }
 
-// world is the two stacks and the link between them.
+// world is both stacks and the link between them.
 type world struct {
 	t      *testing.T
 	g      *gvisor
@@ -43,17 +43,17 @@ type world struct {
 
 	epoch time.Time
 	limit time.Duration
-	wake  chan struct{} // something was sent, or asked of gVisor
+	wake  chan struct{} // signals a sent packet or a call to gVisor
 	stop  chan struct{}
-	done  chan struct{} // drive has returned
+	done  chan struct{} // closed when drive has returned
 
 	mu      sync.Mutex
-	changed sync.Cond // time has passed for gVisor, or ended is true
+	changed sync.Cond // signals a step of time for gVisor, or the end
 	ended   bool
 	watched []*history
 }
 
-// settings are what a test may want different from the defaults.
+// settings are the options of a test.
 type settings struct {
 	impairment
 	seed uint64
@@ -61,13 +61,13 @@ type settings struct {
 	gvis func(*gvisor)
 }
 
-// look is how often to look at what minitcp does without sending anything, such as leaving TIME-WAIT.
+// look is the interval at which minitcp is checked for changes without packets, such as the end of TIME-WAIT.
 const look = 100 * time.Millisecond
 
 // limit is the virtual time within which a test must end: TIME-WAIT is 60 s.
 const limit = 20 * time.Minute
 
-// run runs body in a bubble with the two stacks. When it returns, every connection must end by itself.
+// run runs body in a bubble with both stacks. After it returns, every connection must end.
 func run(t *testing.T, s settings, body func(w *world)) {
 	t.Helper()
 	w := &world{
@@ -112,14 +112,14 @@ func (w *world) begin(t *testing.T, cfg conn.Config) {
 		close(w.stop)
 		<-w.done
 		if c := w.device.Counts(); c.Dropped > 0 || c.TooBig > 0 {
-			t.Errorf("the device has dropped %d frames, and refused %d", c.Dropped, c.TooBig)
+			t.Errorf("the device dropped %d frames and refused %d", c.Dropped, c.TooBig)
 		}
 	})
 }
 
 func (w *world) now() time.Duration { return time.Since(w.epoch) }
 
-// poke makes drive look what there is to do.
+// poke wakes drive.
 func (w *world) poke() {
 	select {
 	case w.wake <- struct{}{}:
@@ -127,7 +127,7 @@ func (w *world) poke() {
 	}
 }
 
-// drive carries packets and turns gVisor's clock, whenever everybody in the bubble waits.
+// drive carries packets and sets the clock of gVisor while all goroutines in the bubble are blocked.
 func (w *world) drive() {
 	defer close(w.done)
 	for {
@@ -154,7 +154,7 @@ func (w *world) drive() {
 		}
 		t.Stop()
 		if w.now() >= w.limit && !w.ended {
-			w.t.Errorf("not at an end after %v", w.limit)
+			w.t.Errorf("connections remain after %v", w.limit)
 			w.end()
 			w.mini.Close()
 			w.limit *= 1000
@@ -162,7 +162,7 @@ func (w *world) drive() {
 	}
 }
 
-// step does what is due now, and reports whether there was anything.
+// step processes the events that are due, and reports whether there were any.
 func (w *world) step() (any bool) {
 	now := w.now()
 	w.g.clock.set(now)
@@ -190,15 +190,15 @@ func (w *world) step() (any bool) {
 // wait lets virtual time pass.
 func (w *world) wait(d time.Duration) { time.Sleep(d) }
 
-// linger waits until what has been sent has arrived and was answered.
+// linger waits until all packets in flight have arrived and been acknowledged.
 func (w *world) linger() { w.wait(10 * delay) }
 
-// pause is longer than several probes of a closed window, whose timer backs off.
+// pause is the time of several window probes with backoff.
 const pause = time.Minute
 
 var errEnded = errors.New("the test is over")
 
-// end makes every call that waits for gVisor return.
+// end releases every call that waits for gVisor.
 func (w *world) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -206,7 +206,7 @@ func (w *world) end() {
 	w.changed.Broadcast()
 }
 
-// await calls f, which asks gVisor something, whenever time has passed for gVisor, until it reports true.
+// await calls f after each step of time for gVisor until it returns true. f calls gVisor.
 func (w *world) await(f func() bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -217,21 +217,21 @@ func (w *world) await(f func() bool) error {
 		case w.ended:
 			return errEnded
 		case ok:
-			w.poke() // it may have left gVisor's goroutines something to do
+			w.poke() // f may have given work to gVisor's goroutines
 			return nil
 		}
 		w.changed.Wait()
 	}
 }
 
-// wantNothingLeft waits until both have forgotten every connection, TIME-WAIT included.
+// wantNothingLeft waits until both stacks have no connection, including TIME-WAIT.
 func (w *world) wantNothingLeft() {
 	w.t.Helper()
 	gone := func() bool { return len(w.mini.Connections()) == 0 && len(w.g.stack.CleanupEndpoints()) == 0 }
 	if err := w.await(gone); err != nil {
-		w.t.Errorf("minitcp is left with %v, gVisor with %d endpoints", w.mini.Connections(), len(w.g.stack.CleanupEndpoints()))
+		w.t.Errorf("minitcp has the connections %v, gVisor %d endpoints", w.mini.Connections(), len(w.g.stack.CleanupEndpoints()))
 	}
 	if n := w.g.stack.Stats().TCP.CurrentEstablished.Value(); n != 0 {
-		w.t.Errorf("gVisor believes that %d connections are established", n)
+		w.t.Errorf("gVisor counts %d established connections", n)
 	}
 }
