@@ -4,8 +4,8 @@ import (
 	"fmt"
 )
 
-// Check returns an error if the connection is in a condition it must never be in, whatever its peer and its application
-// do: between any two calls it must return nil. It is for tests, and changes nothing.
+// Check returns an error if an invariant of the connection does not hold. The invariants hold between any two calls,
+// independent of the peer and the application. Check is for tests, and changes nothing.
 func (c *Conn) Check() error {
 	checks := []func() error{c.checkState, c.checkSend, c.checkReceive}
 	if c.active == nil {
@@ -21,7 +21,7 @@ func (c *Conn) Check() error {
 	return nil
 }
 
-// checkState holds the state against the two FINs (RFC 9293 figure 5).
+// checkState compares the state with the FINs sent and received (RFC 9293 figure 5).
 func (c *Conn) checkState() error {
 	ours, acked, theirs := c.snd.finQueued, c.snd.finAcked(), c.rcv.finDone
 	ok := true
@@ -59,7 +59,7 @@ func (c *Conn) checkController() error {
 	return nil
 }
 
-// checkIdle reports data of an idle connection that only active describes. A FIN may be waiting for Transmit.
+// checkIdle returns an error if an idle connection has data that needs active. A FIN may be waiting for Transmit.
 func (c *Conn) checkIdle() error {
 	s, r := &c.snd, &c.rcv
 	switch {
@@ -79,7 +79,7 @@ func (c *Conn) checkSend() error {
 	s := &c.snd
 	start := min(max(s.una, 1), s.buf.End())
 	if c.state == Closed || c.state == TimeWait {
-		start = s.buf.End() // nothing is kept
+		start = s.buf.End() // the buffer is empty
 	}
 	switch {
 	case s.una > s.nxt || s.nxt > s.max || s.max > s.end():

@@ -7,21 +7,21 @@ import (
 	"minitcp/conn/cc/bbr"
 )
 
-// CongestionControl is an algorithm for how much may be in flight.
+// CongestionControl is an algorithm that limits the data in flight.
 type CongestionControl uint8
 
 const (
 	// CUBIC is RFC 9438, with HyStart++ (RFC 9406). It is the default.
 	CUBIC CongestionControl = iota
-	// Reno is RFC 5681: slower on long fast paths, and the measure of fairness.
+	// Reno is RFC 5681. It is slower than CUBIC on long fast paths.
 	Reno
-	// BBR is draft-ietf-ccwg-bbr: it goes by the measured bandwidth and round trip of the path and bears up to 2 % of loss.
+	// BBR is draft-ietf-ccwg-bbr. It measures the bandwidth and RTT of the path, and tolerates a loss rate of 2 %.
 	BBR
 )
 
 var controlNames = [...]string{CUBIC: "cubic", Reno: "reno", BBR: "bbr"}
 
-// String is the name Linux has for it: "cubic", "reno" or "bbr".
+// String returns Linux's name: "cubic", "reno" or "bbr".
 func (a CongestionControl) String() string { return nameOf(controlNames[:], a) }
 
 // MarshalText implements encoding.TextMarshaler with the names of String.
@@ -38,24 +38,24 @@ func (a *CongestionControl) UnmarshalText(text []byte) error {
 	return errors.New("unknown congestion control: want cubic, reno or bbr")
 }
 
-// newController returns the connection's controller, beginning with a window.
+// newController returns the connection's controller, with an initial window in bytes.
 func (c *Conn) newController(window int64) cc.Controller {
 	mss := c.fullSize()
 	switch c.algorithm {
 	case Reno:
 		return cc.NewReno(mss, window)
 	case BBR:
-		// The initial sequence number is as hard to guess as the driver could make it (RFC 6528).
+		// The initial sequence number is as hard to guess as the driver has made it (RFC 6528).
 		return bbr.New(bbr.Config{MSS: mss, Window: window, NoSACK: !c.sack, Seed: uint64(c.snd.iss)})
 	}
 	return cc.NewCubic(mss, window)
 }
 
-// CongestionControl is the algorithm in use.
+// CongestionControl returns the algorithm in use.
 func (c *Conn) CongestionControl() CongestionControl { return c.algorithm }
 
-// SetCongestionControl changes the algorithm. The new one begins with the window of the old one and knows nothing else;
-// what loss recovery would have given back to the old one is not given back.
+// SetCongestionControl changes the algorithm. The new one begins with the window of the old one. A spurious reduction
+// by the old one is not undone.
 func (c *Conn) SetCongestionControl(a CongestionControl) {
 	if a == c.algorithm || int(a) >= len(controlNames) {
 		return

@@ -10,11 +10,11 @@ import (
 	"minitcp/conn/seq"
 )
 
-// Conn is one TCP connection from the moment it has a state of its own: SYN-SENT of an active OPEN, or SYN-RECEIVED
-// when an [Handshake]'s handshake completes. It is data and functions; whoever drives it brings the clock, the lock and
-// the network. See the package comment for the contract.
+// Conn is one TCP connection from the state SYN-SENT of an active OPEN, or from SYN-RECEIVED when a [Handshake]
+// completes. It is pure data: the driver supplies the time, the locking and the network. See the package comment for
+// the contract.
 //
-// The fields outside active hold for the life of the connection.
+// The fields outside active are valid for the life of the connection.
 type Conn struct {
 	active *active // nil while the connection is idle; see idle.go
 	cfg    *Config
@@ -26,45 +26,45 @@ type Conn struct {
 
 	ack          ackState
 	challenge    challengeLimit
-	deliveryRate cc.Rate // that Info reports: the last that measures the path, or a higher one that is limited
+	deliveryRate cc.Rate // rate that Info reports: the last that measures the path, or a higher one that is limited
 	restart      restart
-	waited       [accounts]time.Duration // time the sender has spent waiting, without the current account's; see chrono
+	waited       [accounts]time.Duration // time that the sender has spent waiting, without the current account's; see chrono
 
 	userLimit        time.Duration // user timeout, 0: none
-	keepAlive        *KeepAlive    // the Config's until SetKeepAlive
-	keepAliveTimer   Time          // when the connection may have been idle for long enough
+	keepAlive        *KeepAlive    // the Config's settings until SetKeepAlive
+	keepAliveTimer   Time          // time at which a keep-alive probe may be due
 	lastSent         Time          // time of the last data sent, or 0
-	lastReceived     Time          // when the last acceptable segment came
-	lastDataReceived Time          // when the last with data came
-	lastACKReceived  Time          // when the last came that acknowledged something
+	lastReceived     Time          // time of the last acceptable segment
+	lastDataReceived Time          // time of the last segment with data
+	lastACKReceived  Time          // time of the last ACK of new data
 
 	tsRecentAt Time
 	tsRecent   uint32 // TS.Recent (RFC 7323 4.3)
-	tsOffset   uint32 // added to our clock (RFC 7323 7.1)
-	timeouts   uint32 // retransmission timeouts of the same segment in a row
-	resetSeq   uint32 // sequence number of the RST that is to be sent
+	tsOffset   uint32 // offset of the local timestamps (RFC 7323 7.1)
+	timeouts   uint32 // consecutive retransmission timeouts of the same segment
+	resetSeq   uint32 // sequence number of the RST to send
 	timestamps bool   // agreed on in the handshake
 	sack       bool
 	ecn        ecn
 
 	state           State
-	err             Error // why it ended, 0: it has not, or in good order
+	err             Error // cause of the end, 0 for none
 	softError       Error
 	algorithm       CongestionControl
 	nagle           NagleMode
-	keepAliveProbes uint8 // keep-alive probes sent since the peer was last heard
-	keepAliveDue    bool  // one is to be sent
-	resetDue        bool  // a RST is to be sent although the state is CLOSED already
+	keepAliveProbes uint8 // keep-alive probes sent since the peer's last segment
+	keepAliveDue    bool  // the next Transmit sends a keep-alive probe
+	resetDue        bool  // the next Transmit sends a RST, although the state is CLOSED
 	resetAck        bool  // the RST carries an ACK
 	orphan          bool  // the application has closed
-	lingers         bool  // it has set a time by which the connection ends
+	lingers         bool  // the application has set a linger time
 	reordering      reordering
 	deliveryLimited bool // the application has limited deliveryRate
-	errReported     bool // the application has been told err
+	errReported     bool // a call has returned err to the application
 }
 
-// active is the part of a connection's state that describes data in flight, unsent, unread or out of order, and the
-// window's growth.
+// active is the state of a connection with data in flight, unsent, unread or out of order, and of the growth of its
+// windows.
 type active struct {
 	sent        scoreboard.Queue
 	timing      rtt.Timing
@@ -78,28 +78,29 @@ type active struct {
 	timer       timers
 	stamp       tsval
 	chrono      chrono
-	small       seq.Offset // one past the last segment sent that was not full
+	small       seq.Offset // end of the last segment sent that was not full
 	recent      recent
 	tuning      receiveTuning
-	synRepeated bool // the SYN was sent again because another connection's ACK had come in answer
-	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in Config.BulkReceivers.
+	synRepeated bool // the SYN was sent again because the reply was an ACK of another connection
+	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in
+	// Config.BulkReceivers.
 	bulkSince Time
 	urgent    urgent
 }
 
-// Open is what the driver knows when a connection begins.
+// Open holds the properties of a new connection that the driver knows.
 type Open struct {
 	ISS      uint32 // initial send sequence number, from [seq.ISN]
 	TSOffset uint32 // timestamp offset, from [seq.ISN]
-	MTU      int    // largest IP packet the device takes
-	IPHeader int    // octets of IP header: 20 for IPv4, 40 for IPv6
-	// Near says that the path holds next to no data and is as fast as memory, as to a peer on the same machine: data in
-	// flight waits at one of its ends. What the connection sends is not paced, unless by BBR. Its send buffer may hold what
-	// Pressure.Share returns, and bulk receivers share their windows; see Config.BulkReceivers.
+	MTU      int    // largest IP packet that the device takes
+	IPHeader int    // bytes of IP header: 20 for IPv4, 40 for IPv6
+	// Near marks a path that holds almost no data and is as fast as memory, such as one to a peer on the same machine.
+	// Data in flight waits at one of its ends. The connection is not paced, unless it uses BBR. Pressure.Share limits its
+	// send buffer, and bulk receivers share their windows; see Config.BulkReceivers.
 	Near bool
 }
 
-// newConn returns a connection that has not chosen its first state yet.
+// newConn returns a connection in the state CLOSED.
 func newConn(now Time, cfg *Config, o Open) *Conn {
 	c := &Conn{
 		active:         &active{timer: noTimers},
@@ -121,7 +122,7 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 	return c
 }
 
-// Dial begins an active OPEN: the first Transmit sends the SYN (RFC 9293 3.10.1).
+// Dial returns a connection in SYN-SENT. The first Transmit sends the SYN (RFC 9293 3.10.1).
 func Dial(now Time, cfg *Config, o Open) *Conn {
 	cfg = cfg.completed()
 	c := newConn(now, cfg, o)
@@ -134,10 +135,10 @@ func Dial(now Time, cfg *Config, o Open) *Conn {
 	return c
 }
 
-// State is the connection's state. In TIME-WAIT take the [Conn.TimeWait] and let the Conn go.
+// State returns the connection's state. In TIME-WAIT the driver replaces the Conn with [Conn.TimeWait].
 func (c *Conn) State() State { return c.state }
 
-// Err is why the connection ended, nil while it lives and after a graceful release.
+// Err returns the reason why the connection has ended, nil while it lives and after a normal close.
 func (c *Conn) Err() error {
 	if c.err == 0 {
 		return nil
@@ -145,25 +146,25 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
-// ISS is our initial sequence number: the wire number of octet 0.
+// ISS returns the initial send sequence number.
 func (c *Conn) ISS() uint32 {
 	return c.snd.iss
 }
 
-// IRS is the peer's, 0 while it is not known.
+// IRS returns the initial receive sequence number, 0 before the peer's SYN.
 func (c *Conn) IRS() uint32 {
 	return c.rcv.irs
 }
 
-// establish enters ESTABLISHED: both sides' numbers are known. A close asked for meanwhile takes effect now.
+// establish enters ESTABLISHED, as both ends' sequence numbers are known. A close before that takes effect now.
 func (c *Conn) establish(now Time) {
 	c.setState(Established)
 	c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
 	window := cc.InitialWindow(c.fullSize())
 	if c.timeouts > 0 {
-		window = int64(c.fullSize()) // the SYN was lost: begin with one segment (RFC 5681 3.1)
+		window = int64(c.fullSize()) // the SYN was lost: the initial window is one segment (RFC 5681 3.1)
 		c.rtt.SYNLost()
-		c.timeouts = 0 // the SYN's timeouts say nothing about the data
+		c.timeouts = 0 // the SYN's timeouts are no sign of trouble for the data
 	}
 	c.active.cc = c.newController(window)
 	c.armKeepAlive(now)
@@ -172,7 +173,7 @@ func (c *Conn) establish(now Time) {
 	}
 }
 
-// fail ends the connection with an error. What has arrived stays readable; what was to be sent is lost.
+// fail ends the connection with an error. Unread data remains readable, unsent data is discarded.
 func (c *Conn) fail(err Error) {
 	c.err = err
 	c.close()
@@ -193,7 +194,7 @@ func (c *Conn) close() {
 	}
 }
 
-// stopTimers stops every timer, and forgets the data in flight that they are for.
+// stopTimers stops all timers and discards the records of the data in flight.
 func (c *Conn) stopTimers() {
 	c.keepAliveTimer = Never
 	if c.active != nil {
@@ -202,10 +203,10 @@ func (c *Conn) stopTimers() {
 	}
 }
 
-// abort ends the connection with an error and tells the peer with a RST.
+// abort ends the connection with an error and sends a RST.
 //
-// Deviation: also in CLOSING and LAST-ACK, where RFC 9293 3.10.5 only forgets the connection: data before our FIN may not
-// have been delivered, and the peer would wait for it.
+// Deviation: a RST is also sent in CLOSING and LAST-ACK, where RFC 9293 3.10.5 deletes the connection silently. Data
+// before our FIN may not have been delivered, and the peer would wait for it.
 func (c *Conn) abort(err Error) {
 	switch c.state {
 	case SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck:
@@ -219,8 +220,8 @@ func (c *Conn) queueReset(number uint32, ack bool) {
 	c.resetDue, c.resetSeq, c.resetAck = true, number, ack
 }
 
-// timeoutError is what a connection that gave up ends with: what ICMP had said meanwhile, if anything, explains more
-// than a plain timeout (RFC 9293 3.9.2.2, SHLD-25).
+// timeoutError returns the error of a connection that has timed out: the last ICMP error, if there was one, otherwise
+// ErrTimeout (RFC 9293 3.9.2.2, SHLD-25).
 func (c *Conn) timeoutError() Error {
 	if c.softError != 0 {
 		return c.softError

@@ -5,18 +5,18 @@ import (
 	"minitcp/conn/wire"
 )
 
-// ecn answers: what have routers said about congestion, and has who must hear it heard? A router marks a packet (CE), the
-// receiver says so with every ACK (ECE) until the sender says that it has heard it and reduced its window (CWR).
+// ecn tracks ECN marks: those received and not yet acknowledged by CWR, and the reduction that must be reported by CWR.
+// A router marks a packet (CE). The receiver sets ECE in every ACK until the sender sets CWR after reducing its window.
 type ecn struct {
 	ecnHandshake
 
-	echoCE bool // the peer is to be told of a mark: ECE is on everything until it says CWR
+	echoCE bool // a mark has arrived: segments have ECE until the peer sends CWR
 
-	cwr bool // the peer is to be told, with the next new data, that the window has been reduced
+	cwr bool // the next new data has CWR, since the window has been reduced
 }
 
-// takeMark takes the codepoint of a segment with data that is new. A mark is reported at once: the peer's window may be so
-// small that nothing more would come meanwhile.
+// takeMark processes the codepoint of a segment with new data. A mark is reported at once, since the peer's window may
+// be so small that no other segment arrives.
 func (c *Conn) takeMark(s *Segment) {
 	if s.ECN != wire.CE || !c.ecn.mustEcho() {
 		return
@@ -28,7 +28,7 @@ func (c *Conn) takeMark(s *Segment) {
 	}
 }
 
-// takeCWR ends the report of marks: the peer has heard. A mark of the very same segment is another one.
+// takeCWR ends the report of marks. A mark on the same segment is a new one.
 func (c *Conn) takeCWR(s *Segment) {
 	if !s.TCP.Flags.Has(wire.CWR) || !c.ecn.mustEcho() {
 		return
@@ -39,9 +39,9 @@ func (c *Conn) takeCWR(s *Segment) {
 	}
 }
 
-// allowMarks lets routers mark a segment of new data, and tells the peer with the first one after a reduction that there
-// was one. Nothing else may be marked: neither what carries no data, nor what is sent again, nor probes (RFC 3168 6.1.4 to
-// 6.1.6; RFC 8311 leaves that to experiments).
+// allowMarks permits routers to mark a segment of new data. The first such segment after a reduction has CWR. Segments
+// without data, retransmissions and probes are never marked (RFC 3168 6.1.4 to 6.1.6; RFC 8311 permits it in
+// experiments).
 func (c *Conn) allowMarks(out *Outgoing) {
 	if out.Len == 0 || !c.ecn.agreed() {
 		return
@@ -53,13 +53,13 @@ func (c *Conn) allowMarks(out *Outgoing) {
 	}
 }
 
-// reduced makes the next new data say that the window has come down, for whatever reason (RFC 3168 6.1.2). A router may
-// have dropped what said so the last time.
+// reduced makes the next new data report a reduction of the window, whatever its cause (RFC 3168 6.1.2). The segment
+// that has reported the last one may have been dropped.
 func (e *ecn) reduced() { e.cwr = e.agreed() }
 
-// takeECE takes an ACK with or without the report of a mark, and returns whether it has one. The window comes down once
-// in a round trip, whether marks or losses are the reason, in proportion to what arrives, as in loss recovery (RFC 9937).
-// Flight is what was unacknowledged before the ACK.
+// takeECE processes the ECE flag of an ACK and returns whether it is set. The window is reduced at most once in a round
+// trip, by marks or losses, and in proportion to arriving data, as in loss recovery (RFC 9937). flight is the number of
+// bytes unacknowledged before the ACK.
 func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *arrival) bool {
 	r, e := &c.active.recovery, &c.ecn
 	if r.reducing && r.phase == noRecovery {
@@ -73,26 +73,26 @@ func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *a
 	switch {
 	case r.phase == resizing:
 		if ack > r.marked {
-			r.phase = noRecovery // the window has not come down for it
+			r.phase = noRecovery // this episode has not reduced the window
 			c.reduceForMark(now, flight, a)
 		}
 	case r.phase != noRecovery:
-		c.active.undo.congested = true // whatever becomes of the losses
+		c.active.undo.congested = true // the reduction stands even if the losses were none
 	case ack > max(r.marked, r.end):
 		c.reduceForMark(now, flight, a)
 	}
 	return true
 }
 
-// reduceForMark answers a mark.
+// reduceForMark reduces the window for a mark.
 func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
 	r := &c.active.recovery
 	c.stats.ECEReductions++
 	r.marked = c.snd.max
 	c.ecn.reduced()
-	c.active.undo.congested = true // what it would give back is no longer the last reduction
+	c.active.undo.congested = true // the last reduction is now another one
 	if full := int64(c.fullSize()); c.active.cc.Window() <= full {
-		// It cannot be less, so it is less often: nothing new before a retransmission timeout has passed (RFC 3168 6.1.2).
+		// The window cannot be less than a segment, so no new data is sent for a retransmission timeout (RFC 3168 6.1.2).
 		c.active.timer.ecnPause = now.Add(c.rto())
 		return
 	}
@@ -100,7 +100,7 @@ func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
 	l.InFlight, l.ECN = flight, true
 	c.active.cc.OnLoss(l)
 	if c.active.cc.ModelBased() || c.snd.una == r.marked {
-		return // at once
+		return // the new window applies at once
 	}
 	r.reducing = true
 	r.prr = prr{flight: max(1, c.pipe()+a.Bytes), threshold: c.active.cc.Window()}

@@ -7,30 +7,30 @@ import (
 	"minitcp/conn/cc"
 )
 
-// Most connections of a server are idle most of the time, and their memory is the server's. A connection that has been
-// idle for idleTime releases active: of the state in it, restart keeps the part that matters later, and the rest is
-// forgotten. The next data makes active anew; an ACK, a keep-alive probe and its answer do without.
+// Most connections of a server are idle, and their state dominates its memory use. A connection that has been idle for
+// idleTime therefore releases active. It keeps the part in restart and forgets the rest. The next data allocates active
+// again. An ACK, a keep-alive probe and the reply to it do not need active.
 //
-// Forgotten are:
+// It forgets:
 //
-//   - The window and its growth. After such a pause the window begins anew in any case (RFC 5681 4.1): as the initial one,
-//     or less if it was less. Slow start ends at the threshold, which is kept. CUBIC's curve begins from there
-//     (RFC 9438 4.2). BBR measures the path anew: its minimum of the round trip is valid for as long as idleTime.
-//   - The last episode of loss recovery, and the means to undo it: a proof that it was a mistake (D-SACK, an old timestamp)
+//   - The window and its growth. After such a pause the window restarts in any case (RFC 5681 4.1), with the initial window
+//     or less. Slow start ends at the threshold, which is kept, and CUBIC's curve begins there (RFC 9438 4.2). BBR measures
+//     the path again, since its minimum RTT is valid for idleTime.
+//   - The last episode of loss recovery and the means to undo it. A proof that it was spurious (D-SACK, an old timestamp)
 //     would have arrived by now.
-//   - The size to which the buffers had grown, unless the application has set it. A window that was offered stays offered.
+//   - The sizes to which the buffers have grown, unless the application has set them. The advertised window stays.
 
-// idleTime is how long nothing must have happened for a connection to become idle, and no data have arrived for its receive
-// buffer to return to its first size.
+// idleTime is the time without activity after which a connection is idle, and the time without data after which its
+// receive buffer returns to its initial limit.
 const idleTime = 10 * time.Second
 
-// restart is what the next active begins with.
+// restart holds the values with which the next active begins.
 type restart struct {
 	window    int64 // congestion window
-	threshold int64 // of slow start
+	threshold int64 // slow start threshold
 }
 
-// resume makes active, if there is none.
+// resume allocates active if it is nil.
 func (c *Conn) resume() {
 	if c.active != nil {
 		return
@@ -63,7 +63,8 @@ func (c *Conn) hibernate(now Time) {
 	}
 }
 
-// quiescent reports whether nothing is in flight, unsent, unread or out of order, and no timer runs but that of keep-alive.
+// quiescent reports whether no data is in flight, unsent, unread or out of order, and no timer runs except for
+// keep-alive.
 func (c *Conn) quiescent() bool {
 	s, r, a := &c.snd, &c.rcv, c.active
 	if s.una != s.max || s.nxt != s.max || s.end() != s.max || s.windowProbe || s.overrideSWS || s.moreFollows {
@@ -86,15 +87,15 @@ func (c *Conn) quiescent() bool {
 	return t == noTimers
 }
 
-// armIdle is called when there is nothing to send. What happens afterwards does not move the timer.
+// armIdle starts the idle timer. It is called when there is nothing to send. Later events do not move the timer.
 func (c *Conn) armIdle(now Time) {
 	if c.active.timer.idle == Never && c.quiescent() {
 		c.active.timer.idle = now.Add(idleTime)
 	}
 }
 
-// idleTimeout hibernates if nothing has happened since the timer was set and nothing is happening now. Otherwise the next
-// Transmit sets the timer again.
+// idleTimeout hibernates if there has been no activity since the timer was set. Otherwise the next Transmit sets the
+// timer again.
 func (c *Conn) idleTimeout(now Time) {
 	c.active.timer.idle = Never
 	if !c.quiescent() {

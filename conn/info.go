@@ -7,103 +7,103 @@ import (
 	"minitcp/conn/cc"
 )
 
-// Counts are totals since the connection began. In brackets, the members of Linux's struct tcp_info that mean the same,
-// without their tcpi_.
+// Counts holds totals since the connection began. The corresponding members of Linux's struct tcp_info are in brackets,
+// without the prefix tcpi_.
 type Counts struct {
-	Sent                 uint64 // octets of data sent for the first time (bytes_sent less bytes_retrans)
-	Resent               uint64 // octets of data sent again (bytes_retrans)
-	Received             uint64 // octets of data received in order (bytes_received)
-	SegmentsSent         uint64 // (segs_out)
-	SegmentsReceived     uint64 // acceptable ones (segs_in)
-	DataSegmentsSent     uint64 // with data (data_segs_out)
-	DataSegmentsReceived uint64 // (data_segs_in)
-	Retransmitted        uint64 // segments sent again (total_retrans)
-	Duplicates           uint64 // reports by the peer that something came twice (dsack_dups)
-	Spurious             uint64 // episodes of loss recovery that turned out to be for nothing
-	Timeouts             uint64 // times the retransmission timer ran out (total_rto)
-	OutOfOrder           uint64 // segments (superframes) that came early (rcv_ooopack)
-	CEReceived           uint64 // segments (superframes) of data that a router had marked
-	ECEReductions        uint64 // times the window came down because the peer had got marks
+	Sent                 uint64 // data bytes, without retransmissions (bytes_sent less bytes_retrans)
+	Resent               uint64 // data bytes retransmitted (bytes_retrans)
+	Received             uint64 // data bytes received in order (bytes_received)
+	SegmentsSent         uint64 // segments (segs_out)
+	SegmentsReceived     uint64 // acceptable segments (segs_in)
+	DataSegmentsSent     uint64 // segments with data (data_segs_out)
+	DataSegmentsReceived uint64 // acceptable segments with data (data_segs_in)
+	Retransmitted        uint64 // segments retransmitted (total_retrans)
+	Duplicates           uint64 // D-SACKs received (dsack_dups)
+	Spurious             uint64 // spurious episodes of loss recovery
+	Timeouts             uint64 // retransmission timeouts (total_rto)
+	OutOfOrder           uint64 // segments or GSO packets received out of order (rcv_ooopack)
+	CEReceived           uint64 // segments or GSO packets with data received with a CE mark
+	ECEReductions        uint64 // reductions of the congestion window because of ECE
 }
 
-// Acknowledged reports whether what was sent has been acknowledged, but perhaps for so little that its ACK may be delayed:
-// less than two segments.
+// Acknowledged reports whether less than two full segments are unacknowledged. The peer may delay the ACK of that much
+// data.
 func (c *Conn) Acknowledged() bool {
 	return int64(c.snd.max-c.snd.una) < 2*int64(c.fullSize())
 }
 
-// CAState is how the sender fares (tcpi_ca_state).
+// CAState is the state of congestion control (tcpi_ca_state).
 type CAState uint8
 
-// The states, with Linux's numbers.
+// The states, with Linux's values.
 const (
-	CAOpen     CAState = iota // nothing is amiss
-	CADisorder                // something has come out of order, or was lost; nobody can tell yet
-	CACWR                     // the window comes down because of a mark (ECN)
-	CARecovery                // something was lost, and is being sent again
-	CALoss                    // the retransmission timer has run out
+	CAOpen     CAState = iota // normal
+	CADisorder                // segments have arrived out of order or were lost; not known which
+	CACWR                     // the window is being reduced because of an ECN mark
+	CARecovery                // lost segments are being retransmitted
+	CALoss                    // the retransmission timer has expired
 )
 
 var caStateNames = [...]string{"open", "disorder", "CWR", "recovery", "loss"}
 
-// String is Linux's name for it.
+// String returns Linux's name, such as "recovery".
 func (s CAState) String() string { return nameOf(caStateNames[:], s) }
 
-// Info is a snapshot of a connection for people and metrics. Sizes are in octets, unless they are said to be in segments.
-// In brackets, the members of Linux's struct tcp_info that mean the same, without their tcpi_.
+// Info is a snapshot of a connection. Sizes are in bytes unless they are in segments. The corresponding members of
+// Linux's struct tcp_info are in brackets, without the prefix tcpi_.
 type Info struct {
 	State   State   // (state)
 	CAState CAState // (ca_state)
 
-	RTT, RTTVar, MinRTT time.Duration // smoothed, its variance, the least seen; 0: not measured yet (rtt, rttvar, min_rtt)
+	RTT, RTTVar, MinRTT time.Duration // smoothed, mean deviation, least; 0 before the first sample (rtt, rttvar, min_rtt)
 	RTO                 time.Duration // retransmission timeout, with backoff (rto)
-	ReceiveRTT          time.Duration // how long one takes as the receiver sees it; 0: not measured yet (rcv_rtt)
-	Backoff             int           // how often the timeout has been doubled since there was progress (backoff)
+	ReceiveRTT          time.Duration // RTT measured by the receiver; 0 before the first measurement (rcv_rtt)
+	Backoff             int           // number of times that the timeout has doubled since the last progress (backoff)
 
-	MSS                int // data in a full segment (snd_mss)
-	AdvertisedMSS      int // what we said we take (advmss)
+	MSS                int // data bytes in a full segment (snd_mss)
+	AdvertisedMSS      int // MSS option sent (advmss)
 	PathMTU            int // largest IP packet (pmtu)
 	CongestionControl  CongestionControl
 	CongestionWindow   int64 // 0 before ESTABLISHED (snd_cwnd, in segments of MSS)
-	SlowStartThreshold int64 // math.MaxInt64: none yet (snd_ssthresh, in segments of MSS)
+	SlowStartThreshold int64 // math.MaxInt64 for none (snd_ssthresh, in segments of MSS)
 	InFlight           int64 // sent and not acknowledged
-	Unacked            int   // the same in segments (unacked)
-	SACKed             int   // of these, segments that have arrived out of order (sacked)
-	Lost               int   // of these, segments taken for lost and not sent again yet (lost)
-	Resending          int   // of these, segments sent again (retrans)
-	Reordered          bool  // segments have arrived in another order than they were sent in (reord_seen)
-	SendWindow         int64 // what the peer last offered (snd_wnd)
-	ReceiveWindow      int64 // what we last offered and is unused (rcv_wnd)
+	Unacked            int   // InFlight in segments (unacked)
+	SACKed             int   // of Unacked, segments received out of order (sacked)
+	Lost               int   // of Unacked, segments taken for lost and not yet retransmitted (lost)
+	Resending          int   // of Unacked, segments retransmitted (retrans)
+	Reordered          bool  // the path has reordered segments (reord_seen)
+	SendWindow         int64 // window last advertised by the peer (snd_wnd)
+	ReceiveWindow      int64 // window last advertised to the peer, less the data received since (rcv_wnd)
 	Unsent             int   // written, not yet sent (notsent_bytes)
 	Unread             int   // received, not yet read
 	OutOfOrderBytes    int   // received beyond a gap
-	SendBuffer         int   // most octets to hold until they are acknowledged, at the moment
-	ReceiveBuffer      int   // most octets to hold until they are read, at the moment
-	ReadPerRoundTrip   int64 // octets the application read in a round trip, when last measured (rcv_space)
+	SendBuffer         int   // present limit of unacknowledged and unsent data
+	ReceiveBuffer      int   // present limit of unread data
+	ReadPerRoundTrip   int64 // data read by the application in the last measured round trip (rcv_space)
 
 	Timestamps, SACK        bool  // agreed on in the handshake (options)
-	ECN                     bool  // so was this: routers may mark what we send (options)
+	ECN                     bool  // agreed on in the handshake: routers may mark packets (options)
 	SendScale, ReceiveScale uint8 // (snd_wscale, rcv_wscale)
 
-	Acknowledged    int64 // octets of data the peer has acknowledged in order (bytes_acked less SYN and FIN)
-	Delivered       int64 // octets known to have arrived, in order or not (delivered, in segments)
-	DeliveryRate    int64 // octets per second, as last measured; 0: not yet (delivery_rate)
-	DeliveryLimited bool  // then the application, not the path, had set the pace (delivery_rate_app_limited)
-	PacingRate      int64 // octets per second at which is sent; 0: as fast as the window lets (pacing_rate)
+	Acknowledged    int64 // data bytes acknowledged in order (bytes_acked less SYN and FIN)
+	Delivered       int64 // data bytes known to have arrived, in order or not (delivered, in segments)
+	DeliveryRate    int64 // last measurement in bytes per second; 0 before the first (delivery_rate)
+	DeliveryLimited bool  // the application has limited DeliveryRate (delivery_rate_app_limited)
+	PacingRate      int64 // bytes per second; 0 without pacing (pacing_rate)
 
-	// Since data was last sent, data last came, and something was last acknowledged; -1: never (last_data_sent,
-	// last_data_recv, last_ack_recv).
+	// SinceSent, SinceReceived and SinceAcknowledged are the times since data was last sent, received and acknowledged; -1
+	// for never (last_data_sent, last_data_recv, last_ack_recv).
 	SinceSent, SinceReceived, SinceAcknowledged time.Duration
 
-	// Busy is for how long something was unacknowledged; of this, WindowLimited for how long the peer's window, and
-	// BufferLimited for how long a full send buffer, was what more had to wait for (busy_time, rwnd_limited,
+	// Busy is the time during which data was unacknowledged. In WindowLimited of it the next segment waited for the peer's
+	// window, in BufferLimited the application waited for room in the send buffer (busy_time, rwnd_limited,
 	// sndbuf_limited).
 	Busy, WindowLimited, BufferLimited time.Duration
 
-	ConsecutiveTimeouts int // of the same segment (retransmits)
-	KeepAliveProbes     int // probes that were not answered yet (probes)
+	ConsecutiveTimeouts int // timeouts of the oldest segment (retransmits)
+	KeepAliveProbes     int // keep-alive probes without an answer (probes)
 
-	SoftError error // what ICMP last said, nil: nothing (SHLD-25)
+	SoftError error // last ICMP error since progress, or nil (SHLD-25)
 
 	Counts
 }
@@ -166,7 +166,7 @@ func (c *Conn) Info(now Time) Info {
 	return i
 }
 
-// infoActive adds the fields of i that describe what active does.
+// infoActive adds the fields that depend on active.
 func (c *Conn) infoActive(i *Info) {
 	i.CAState = c.caState()
 	i.Delivered = c.active.sent.Delivered()
@@ -179,7 +179,7 @@ func (c *Conn) infoActive(i *Info) {
 	i.PacingRate = int64(c.pacingRate())
 }
 
-// countSegments says in segments what is in flight.
+// countSegments adds the sizes in flight in segments.
 func (c *Conn) countSegments(i *Info) {
 	size := int64(max(1, i.MSS))
 	count := func(octets int64) int { return int((octets + size - 1) / size) }
@@ -208,5 +208,5 @@ func since(then, now Time) time.Duration {
 	return now.Sub(then)
 }
 
-// Arrived is the number of bytes that have arrived in order.
+// Arrived returns the number of bytes that have arrived in order.
 func (c *Conn) Arrived() uint64 { return c.stats.Received }

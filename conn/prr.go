@@ -1,21 +1,21 @@
 package conn
 
-// prr answers: how much may be sent during an episode? In proportion to what arrives, so that the window comes down
-// smoothly to where congestion control wants it, and sending never stops (proportional rate reduction, RFC 9937).
+// prr is the state of proportional rate reduction (RFC 9937): data is sent in proportion to arriving data, so that the
+// window shrinks smoothly to the target and sending does not stop.
 type prr struct {
-	flight    int64 // RecoverFS: octets in flight when it began
-	threshold int64 // ssthresh: where the window is to end
-	delivered int64 // octets that have arrived since
-	out       int64 // octets sent since
-	cwnd      int64 // what may be in flight now
+	flight    int64 // RecoverFS: bytes in flight at the beginning
+	threshold int64 // ssthresh: target of the window
+	delivered int64 // bytes that have arrived since the beginning
+	out       int64 // bytes sent since the beginning
+	cwnd      int64 // present window
 }
 
-// arrived is called for every ACK of the episode.
+// arrived processes an ACK of the episode.
 func (p *prr) arrived(c *Conn, a *arrival) {
 	delivered := a.Bytes
 	full := int64(c.fullSize())
 	if !c.sack && !a.advanced {
-		delivered = full // a duplicate ACK
+		delivered = full // of a duplicate ACK
 	}
 	if delivered == 0 && !a.lost {
 		return
@@ -26,21 +26,21 @@ func (p *prr) arrived(c *Conn, a *arrival) {
 	if pipe > p.threshold {
 		more = (p.delivered*p.threshold+p.flight-1)/p.flight - p.out
 		if !c.active.recovery.reducing {
-			// Deviation: RFC 9937 6.2 counts bytes, and a share of less than a segment waits. It leaves early as a whole
-			// segment here, as on Linux, which counts segments: few ACKs arrive in an episode that begins with few segments in
-			// flight. The excess is part of out, so that later ACKs make up for it. A reduction for a mark has nothing to repair,
-			// and counts bytes.
+			// Deviation: RFC 9937 6.2 counts bytes, so that a share of less than a segment waits. Here it is rounded up to a
+			// segment, as on Linux, which counts segments: an episode that begins with few segments in flight has few ACKs. The
+			// excess counts as sent, so later ACKs make up for it. A reduction for a mark has nothing to repair, and counts
+			// bytes.
 			more = (max(0, more) + full - 1) / full * full
 		}
 	} else {
 		more = p.delivered - p.out
 		if a.advanced && !a.lost {
-			more = max(more, delivered) + full // it is safe to catch up: nothing was lost on the way
+			more = max(more, delivered) + full // no loss in this round trip: the window may grow to the target
 		}
 		more = min(more, p.threshold-pipe)
 	}
 	if p.out == 0 && !c.active.recovery.reducing {
-		more = max(more, full) // the retransmission that begins it all
+		more = max(more, full) // the first retransmission of the episode
 	}
 	p.setWindow(c, max(0, more))
 }

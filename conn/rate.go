@@ -7,15 +7,15 @@ import (
 	"minitcp/conn/scoreboard"
 )
 
-// noteDeliveryRate takes a sample.
+// noteDeliveryRate takes a sample of the delivery rate.
 func (c *Conn) noteDeliveryRate(s cc.Sample) {
 	if rate := s.Rate(); rate > 0 && (!s.Limited || rate >= c.deliveryRate) {
 		c.deliveryRate, c.deliveryLimited = rate, s.Limited
 	}
 }
 
-// checkLimited marks the data of the next round trip as limited by the application if at this moment only the lack of data
-// keeps the connection from sending. It must be called before an event ends that moment: a Write, an ACK, a timer
+// checkLimited marks the data of the next round trip as limited by the application if at this moment only the lack of
+// data keeps the connection from sending. It must be called before an event ends that moment: a Write, an ACK, a timer
 // (draft-ietf-ccwg-bbr-06 4.1.2.4).
 func (c *Conn) checkLimited(now Time) {
 	if s := &c.snd; c.active.cc != nil && !s.moreFollows && int(s.buf.End()-s.nxt) < c.fullSize() && c.active.sent.Lost() == 0 &&

@@ -9,20 +9,19 @@ import (
 	"minitcp/conn/seq"
 )
 
-// recovery answers: how is what was lost repaired, and how much may be in flight meanwhile? An episode begins with the
-// first loss found and ends when everything sent before is acknowledged. What is lost is rack's question, or, for a peer
-// without SACK, that of three duplicate ACKs.
+// recovery is the state of loss recovery. An episode begins with the first loss and ends when all data sent before it
+// is acknowledged. Losses are found by RACK or, for a peer without SACK, by three duplicate ACKs.
 type recovery struct {
 	phase           phase
-	end             seq.Offset // RecoveryPoint: highest octet sent when the last episode began
-	marked          seq.Offset // SND.MAX when the window was last reduced for a mark: what is before it says nothing new
-	reducing        bool       // without an episode: the window comes down because of a mark (ECN)
+	end             seq.Offset // RecoveryPoint: SND.MAX at the beginning of the last episode
+	marked          seq.Offset // SND.MAX at the last reduction for a mark; a mark on earlier data has no effect
+	reducing        bool       // the window is being reduced for a mark (ECN), without an episode
 	frto            frto
-	frtoNewSegments int // segments of new data F-RTO may still send before anything lost
+	frtoNewSegments int // new segments that F-RTO may still send before lost ones
 
 	prr prr
 
-	// Without SACK: duplicate ACKs since SND.UNA moved, and the octets they say have arrived.
+	// Without SACK: the duplicate ACKs since SND.UNA has advanced, and the bytes that have left the network by them.
 	duplicates  int
 	leftNetwork int64
 }
@@ -32,27 +31,28 @@ type phase uint8
 
 const (
 	noRecovery      phase = iota
-	fastRecovery          // ACKs keep coming
-	timeoutRecovery       // they did not
-	resizing              // the path MTU fell; nothing was lost for congestion
+	fastRecovery          // after a loss, while ACKs arrive
+	timeoutRecovery       // after a retransmission timeout
+	resizing              // after a reduction of the path MTU, which is no sign of congestion
 )
 
-// frto is the step of F-RTO (RFC 5682), which finds out whether a timeout was spurious.
+// frto is the step of F-RTO (RFC 5682), which detects spurious timeouts.
 type frto uint8
 
 const (
 	frtoOff     frto = iota
-	frtoFirst        // step 2: only the first segment is sent again; its ACK is awaited
-	frtoNewData      // step 3: new data is sent; its ACK decides
+	frtoFirst        // step 2: waits for the ACK of the first retransmission
+	frtoNewData      // step 3: waits for the ACK of new data
 )
 
-// duplicateThreshold is how many duplicate ACKs, or segments' worth of SACKs, make a loss (RFC 5681 3.2, RFC 6675 2).
+// duplicateThreshold is the number of duplicate ACKs, or of SACKed segments, that indicate a loss (RFC 5681 3.2, RFC
+// 6675 2).
 const duplicateThreshold = 3
 
-// pipe is how many octets are on their way: sent, neither arrived nor lost.
+// pipe returns the number of bytes in the network: sent, and neither arrived nor lost.
 func (c *Conn) pipe() int64 { return max(0, c.active.sent.InFlight()-c.active.recovery.leftNetwork) }
 
-// congestionWindow is how many may be.
+// congestionWindow returns the number of bytes that may be in the network.
 func (c *Conn) congestionWindow() int64 {
 	r := &c.active.recovery
 	if (r.phase == fastRecovery || r.phase == noRecovery && r.reducing) && !c.active.cc.ModelBased() {
@@ -61,7 +61,8 @@ func (c *Conn) congestionWindow() int64 {
 	return c.active.cc.Window()
 }
 
-// takeACK takes an acceptable ACK: what has arrived, what has been lost, what follows from that.
+// takeACK processes an acceptable ACK: it updates the retransmission queue, detects losses, and informs congestion
+// control.
 func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32) {
 	c.checkLimited(now)
 	a := c.newArrival(now, s)
@@ -101,10 +102,11 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	}
 }
 
-// mayGrow reports whether an ACK may enlarge the congestion window. It may not while the window is being reduced, nor if
-// it has ECE (RFC 3168 6.1.2).
+// mayGrow reports whether an ACK may enlarge the congestion window. It may not while the window is being reduced, nor
+// if it has ECE (RFC 3168 6.1.2).
 //
-// Deviation: after a timeout ECE is about earlier data, and the window grows from one segment nevertheless, as on Linux.
+// Deviation: after a timeout ECE is about earlier data, and the window grows from one segment nevertheless, as on
+// Linux.
 func (c *Conn) mayGrow(ece bool) bool {
 	switch c.active.recovery.phase {
 	case noRecovery, resizing:
@@ -115,7 +117,7 @@ func (c *Conn) mayGrow(ece bool) bool {
 	return false
 }
 
-// advance moves SND.UNA.
+// advance advances SND.UNA.
 func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	a.advanced = true
 	c.lastACKReceived = now
@@ -126,14 +128,14 @@ func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	c.snd.buf.Acknowledge(c.cfg.Pool, ack)
 	c.timeouts = 0
 	c.softError = 0
-	// Deviation from Karn's algorithm: progress without a measurement keeps the backoff, but only up to four times the
-	// RTO. On a path that loses a fifth of all segments nothing sent once is ever measured, and a timeout of two
-	// minutes per segment would be all that is left.
+	// Deviation from Karn's algorithm: progress without an RTT sample limits the backoff to four times the RTO. On a path
+	// that loses a fifth of all segments, no segment that was sent once is ever measured, and timeouts would grow to two
+	// minutes.
 	c.rtt.Backoff = min(c.rtt.Backoff, 2)
 }
 
-// detectLossByDuplicates is loss detection for a peer without SACK. Three duplicate ACKs say that the oldest segment
-// was lost (RFC 5681 3.2), a partial ACK in the episode that the next one was (RFC 6582 3.2).
+// detectLossByDuplicates detects losses without SACK: of the oldest segment after three duplicate ACKs (RFC 5681 3.2),
+// and of the next one after a partial ACK in an episode (RFC 6582 3.2).
 func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, windowBefore int32, a *arrival) {
 	r := &c.active.recovery
 	full := int64(c.fullSize())
@@ -141,7 +143,7 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 	case a.advanced:
 		r.duplicates = 0
 		if r.phase == fastRecovery && c.snd.una < r.end {
-			// Of what it acknowledged, one segment was the retransmission; the others had left the network before.
+			// One of the acknowledged segments was the retransmission. The others had left the network before.
 			r.leftNetwork = max(0, r.leftNetwork-max(0, a.Bytes-full))
 			a.Bytes = min(a.Bytes, full)
 			c.loseFirst(now, a)
@@ -150,22 +152,21 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 		}
 	case c.isDuplicate(s, ack, windowBefore):
 		r.duplicates++
-		arrived := c.active.sent.InFlight() // at the most, however many of them a peer sends
+		arrived := c.active.sent.InFlight() // an upper limit, whatever number of ACKs the peer sends
 		if r.phase == timeoutRecovery {
-			// What is sent again makes duplicate ACKs where the first had arrived; only what is new then says something.
+			// Retransmissions of data that had arrived cause duplicate ACKs too. Only new data counts.
 			arrived = min(arrived, int64(c.snd.max-r.end))
 		}
 		r.leftNetwork = min(r.leftNetwork+full, arrived)
-		a.Bytes = 0 // for congestion control; PRR counts duplicates by left
-		// Not for what was sent before the last episode: its retransmissions make duplicate ACKs too (RFC 6582 3.2).
+		a.Bytes = 0 // for congestion control; PRR counts duplicates by leftNetwork
+		// Duplicate ACKs for data of the last episode are ignored: its retransmissions cause them too (RFC 6582 3.2).
 		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una >= r.end {
 			c.loseFirst(now, a)
 		}
 	}
 }
 
-// isDuplicate reports whether an ACK for nothing new can have no other meaning than that something arrived out of order
-// (RFC 5681 2).
+// isDuplicate reports whether an ACK is a duplicate, which only a segment out of order can have caused (RFC 5681 2).
 func (c *Conn) isDuplicate(s *Segment, ack seq.Offset, windowBefore int32) bool {
 	return c.snd.una < c.snd.max && ack == c.snd.una && s.length() == 0 && c.snd.window == windowBefore && !c.snd.windowClosed()
 }
@@ -183,7 +184,7 @@ func (c *Conn) loseFirst(now Time, a *arrival) {
 	a.lost = true
 }
 
-// episode begins, goes on with, or ends loss recovery.
+// episode begins, continues or ends loss recovery.
 func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 	r := &c.active.recovery
 	if c.spurious(s, a) {
@@ -209,7 +210,7 @@ func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 	}
 }
 
-// enterRecovery begins an episode without a timeout. Arrived is what the ACK that showed the loss brought besides.
+// enterRecovery begins an episode without a timeout. arrived is the number of bytes newly acknowledged by the ACK.
 func (c *Conn) enterRecovery(now Time, arrived int64) {
 	r := &c.active.recovery
 	r.phase = fastRecovery
@@ -219,7 +220,7 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 	c.active.tailProbe = tailProbe{}
 	c.active.timer.tailProbe = Never
 	if r.reducing && c.active.sent.FirstLost().Start() < r.marked {
-		c.active.undo.congested = true // the window is coming down already, for a mark of the same round trip
+		c.active.undo.congested = true // the window is already being reduced for a mark in the same round trip
 	} else {
 		c.active.cc.OnLoss(c.lossNow(now))
 		c.ecn.reduced()
@@ -229,7 +230,7 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 	r.prr.setWindow(c, int64(c.fullSize()))
 }
 
-// lossNow tells congestion control about FlightSize (RFC 5681 2).
+// lossNow returns the description of a loss for congestion control, with FlightSize (RFC 5681 2).
 func (c *Conn) lossNow(now Time) cc.Loss {
 	return cc.Loss{
 		Now: time.Duration(now), InFlight: int64(c.snd.nxt - c.snd.una), Pipe: c.pipe(),
@@ -255,8 +256,8 @@ func (c *Conn) leaveRecovery() {
 	}
 }
 
-// detectSpuriousTimeout takes an ACK after a timeout. The first one that moves SND.UNA lets two new segments go before
-// anything else is sent again, and what the next one acknowledges shows whether the rest was lost (RFC 5682 3.1).
+// detectSpuriousTimeout processes an ACK after a timeout. The first ACK that advances SND.UNA permits two new segments
+// before other retransmissions, and the next ACK shows whether the other segments were lost (RFC 5682 3.1).
 func (c *Conn) detectSpuriousTimeout(a *arrival) {
 	switch r := &c.active.recovery; {
 	case r.frto == frtoFirst && a.advanced:
@@ -266,10 +267,10 @@ func (c *Conn) detectSpuriousTimeout(a *arrival) {
 	}
 }
 
-// frtoSegments is the number of new segments F-RTO sends.
+// frtoSegments is the number of new segments that F-RTO sends.
 const frtoSegments = 2
 
-// retransmitTimeout is what happens when the retransmission timer runs out (RFC 6298 5.4 to 5.7, RFC 8985 6.3).
+// retransmitTimeout runs when the retransmission timer expires (RFC 6298 5.4 to 5.7, RFC 8985 6.3).
 func (c *Conn) retransmitTimeout(now Time) {
 	c.rtt.Backoff = min(c.rtt.Backoff+1, rtt.MaxBackoff)
 	c.active.timing.Cancel(now)
@@ -281,7 +282,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	r := &c.active.recovery
 	c.timeouts++
 	if !c.state.synchronized() {
-		c.snd.nxt = 0 // the SYN again
+		c.snd.nxt = 0 // retransmits the SYN
 		c.armRetransmit(now)
 		return
 	}
@@ -294,7 +295,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 		c.active.undo.timeout = true
 	}
 	c.startTimestamp(now)
-	reduced := r.phase == fastRecovery // for what it did not repair
+	reduced := r.phase == fastRecovery // for losses that are not repaired
 	patience := c.active.rack.rtt + c.reorderWindow()
 	c.active.tailProbe = tailProbe{}
 	c.active.timer.tailProbe, c.active.timer.reorder = Never, Never
@@ -314,12 +315,12 @@ func (c *Conn) retransmitTimeout(now Time) {
 	loss.Again = loss.Again || reduced
 	c.active.cc.OnTimeout(loss)
 	if q.Empty() {
-		c.snd.nxt = c.snd.una // a probe of a window that has opened since
+		c.snd.nxt = c.snd.una // only a probe of a window that has opened since is in flight
 	}
 	c.armRetransmit(now)
 }
 
-// measure ends an RTT measurement the ACK finishes.
+// measure ends an RTT measurement if the ACK covers it.
 func (c *Conn) measure(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	if c.active.timing.End != 0 {
 		if ack >= c.active.timing.End {
@@ -332,7 +333,7 @@ func (c *Conn) measure(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	}
 }
 
-// restartRetransmit starts the timer anew while something is unacknowledged, else stops it (RFC 6298 5.2, 5.3).
+// restartRetransmit restarts the timer while data is unacknowledged, and stops it otherwise (RFC 6298 5.2, 5.3).
 func (c *Conn) restartRetransmit(now Time) {
 	c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
 	if c.snd.una < c.snd.max {
@@ -343,7 +344,7 @@ func (c *Conn) restartRetransmit(now Time) {
 // rto returns the retransmission timeout.
 func (c *Conn) rto() time.Duration { return c.rtt.Timeout(c.cfg.rtoLimits()) }
 
-// armRetransmit starts the timer if it is not running (RFC 6298 5.1), and with it the limit on silence.
+// armRetransmit starts the timer if it is not running (RFC 6298 5.1), and the timer of R2 with it.
 func (c *Conn) armRetransmit(now Time) {
 	if c.active.timer.retransmit == Never {
 		c.active.timer.retransmit = now.Add(c.rto())

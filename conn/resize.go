@@ -2,9 +2,9 @@ package conn
 
 import "minitcp/conn/seq"
 
-// resize sends the segments in flight that hold more than largest bytes of data again, in segments of the present size; the
-// others stay in flight. A router has dropped them for their size and not for congestion, so neither the window nor the
-// measured loss rate changes (RFC 1191 6.5, RFC 8201 4).
+// resize sends the segments in flight that hold more than largest bytes of data again, in segments of the present size;
+// the others stay in flight. A router has dropped them for their size and not for congestion, so neither the window nor
+// the measured loss rate changes (RFC 1191 6.5, RFC 8201 4).
 func (c *Conn) resize(now Time, largest int) {
 	if !c.active.sent.MarkLarge(seq.Offset(largest), c.snd.buf.End()) {
 		return
@@ -14,7 +14,7 @@ func (c *Conn) resize(now Time, largest int) {
 	c.armRetransmit(now)
 	r := &c.active.recovery
 	if r.phase != noRecovery {
-		return // its end is the end of this, too
+		return // this ends with the episode
 	}
 	r.phase, r.end = resizing, c.snd.max
 	r.reducing = false

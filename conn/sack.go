@@ -6,8 +6,8 @@ import (
 	"minitcp/conn/seq"
 )
 
-// takeSACK reads the SACK blocks of an ACK (RFC 2018 5). Blocks of what was never sent are ignored, whoever made them.
-// A first block of what had arrived before is a D-SACK (RFC 2883 4).
+// takeSACK processes the SACK blocks of an ACK (RFC 2018 5). Blocks of data that was never sent are ignored. A first
+// block of data that had arrived before is a D-SACK (RFC 2883 4).
 func (c *Conn) takeSACK(s *Segment, ack seq.Offset, a *arrival) {
 	o := &s.TCP.Options
 	una := max(ack, c.snd.una)
@@ -36,17 +36,17 @@ func (c *Conn) takeSACK(s *Segment, ack seq.Offset, a *arrival) {
 	}
 }
 
-// takeDSACK learns that the peer has got the block twice.
+// takeDSACK processes a report that the peer has received the block twice.
 func (c *Conn) takeDSACK(block buffer.Range, a *arrival) {
 	a.duplicated += block.Size()
 	c.stats.Duplicates++
-	if c.active.undo.retransmitted.Contains(block.Start, block.End) { // and not a copy the network made
+	if c.active.undo.retransmitted.Contains(block.Start, block.End) { // otherwise the network has duplicated it
 		a.spurious += block.Size()
 	}
 	c.widenReorderWindow(c.snd.una, c.snd.nxt)
 }
 
-// renege takes everything the peer has reported out of order for lost: it has thrown that away, as it may (RFC 2018 8).
+// renege marks all SACKed segments lost: the peer has discarded them, which it may (RFC 2018 8).
 func (c *Conn) renege(now Time) {
 	for i := range c.active.sent.Len() {
 		if r := c.active.sent.At(i); r.State() == scoreboard.SACKed {

@@ -6,16 +6,16 @@ import (
 	"minitcp/conn/seq"
 )
 
-// tailProbe answers: has the end of what was sent been lost? Nothing comes after it that could tell, so when two round
-// trips pass in silence one segment is sent, new or again, whose ACK will (TLP, RFC 8985 7).
+// tailProbe is the state of tail loss probes (TLP, RFC 8985 7). If the last segments are lost, no later segment shows
+// it. After two round trips without an ACK one segment is sent, new or again, whose ACK shows it.
 type tailProbe struct {
-	end    seq.Offset // SND.NXT after the probe, 0: none is out
-	repeat bool       // it was the last segment again
-	due    bool       // Transmit is to send it
+	end    seq.Offset // SND.NXT after the probe, 0 if none is unanswered
+	repeat bool       // the probe was the last segment again
+	due    bool       // the next Transmit sends the probe
 }
 
-// armTailProbe starts the timer for a probe, if there is something it could find out, the one before has been answered, and a
-// round trip has been measured since (RFC 8985 7.2, 7.3).
+// armTailProbe sets the timer for a probe, if a probe is useful, the last one has been answered, and there has been an
+// RTT sample since (RFC 8985 7.2, 7.3).
 func (c *Conn) armTailProbe(now Time) {
 	c.active.timer.tailProbe = Never
 	q := &c.active.sent
@@ -33,21 +33,21 @@ func (c *Conn) armTailProbe(now Time) {
 	c.active.timer.tailProbe = min(now.Add(wait), c.active.timer.retransmit)
 }
 
-// scheduling is how long a peer may be kept from answering by whatever else its processor does: on a path of
-// microseconds, longer than two round trips.
+// scheduling is the time by which the peer's processor may delay an ACK. On a path with an RTT of microseconds it
+// exceeds two round trips.
 const scheduling = 5 * time.Millisecond
 
-// maxPeerDelay is how long the peer may keep back the ACK of a single segment (TLP.max_ack_delay).
+// maxPeerDelay is the longest time for which a peer delays the ACK of a single segment (TLP.max_ack_delay).
 const maxPeerDelay = 200 * time.Millisecond
 
-// tailProbeTimeout makes Transmit send the probe, and gives it its own time to be answered (RFC 8985 7.3).
+// tailProbeTimeout makes Transmit send the probe, and restarts the retransmission timer for it (RFC 8985 7.3).
 func (c *Conn) tailProbeTimeout(now Time) {
 	c.active.timer.tailProbe = Never
 	c.active.tailProbe.due = true
 	c.active.timer.retransmit = now.Add(c.rto())
 }
 
-// tailProbeAnswered takes an ACK while a probe is out, and ends its episode when it is known whether it was needed
+// tailProbeAnswered processes an ACK while a probe is unanswered, and decides whether the probe has repaired a loss
 // (RFC 8985 7.4).
 func (c *Conn) tailProbeAnswered(now Time, s *Segment, a *arrival) {
 	p := &c.active.tailProbe
@@ -55,17 +55,17 @@ func (c *Conn) tailProbeAnswered(now Time, s *Segment, a *arrival) {
 	case p.end == 0 || c.snd.una < p.end && a.duplicated == 0:
 		return
 	case !p.repeat, a.duplicated > 0:
-		// Something new is acknowledged like anything else; and what came twice had not been lost.
+		// An ACK of new data has no special meaning, and a duplicate shows that the original was not lost.
 	case c.snd.una > p.end:
-		// The probe has repaired a loss before it was noticed. That is congestion all the same.
+		// The probe has repaired a loss that was not detected, which is a sign of congestion.
 		if c.active.recovery.phase == noRecovery {
-			c.active.undo.armed = false // what it would give back is no longer the last reduction
+			c.active.undo.armed = false // the last reduction is now another one
 			c.active.cc.OnLoss(c.lossNow(now))
 			c.ecn.reduced()
 			c.active.cc.OnRecovered()
 		}
 	case a.advanced || s.TCP.Options.SACKCount > 0:
-		return // the other copy may still be on its way
+		return // the other copy may still be in the network
 	}
 	c.active.tailProbe = tailProbe{}
 }

@@ -8,10 +8,11 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Transmit builds the next segment there is to send into out and reports whether there was one. Call it until it says
-// false. Limit is the number of bytes of data that a segment may carry: more than the MSS asks for superframes.
+// Transmit builds the next segment into out and returns true, or returns false if there is nothing to send. The driver
+// calls it until it returns false. limit is the largest number of data bytes in a segment; above the MSS, it permits
+// GSO packets.
 //
-// What it builds counts as sent; nothing asks "is there something to send?" beforehand.
+// The segment counts as sent.
 func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
 	if !c.transmit(now, limit, out) {
 		if c.active != nil {
@@ -62,7 +63,7 @@ func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 	return c.transmitACK(now, out) // only if no segment with data carries the ACK (RFC 9293 3.8.6.3)
 }
 
-// buildReset makes the one RST of an aborted connection. It has no window and no options.
+// buildReset builds the RST of an aborted connection. It has no window and no options.
 func (c *Conn) buildReset(out *Outgoing) {
 	c.resetDue = false
 	out.reset(wire.RST)
@@ -73,7 +74,7 @@ func (c *Conn) buildReset(out *Outgoing) {
 	}
 }
 
-// transmitSYN sends the SYN, or the SYN-ACK of a simultaneous open, when nxt says that it is its turn.
+// transmitSYN sends the SYN, or the SYN-ACK of a simultaneous open, if SND.NXT is 0.
 func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 	if c.snd.nxt != 0 {
 		if c.state == SynReceived && c.ack.due {
@@ -98,8 +99,8 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 	return true
 }
 
-// transmitFRTO sends new data for F-RTO. When there is none that may be sent, whether the application, Nagle or the peer's
-// window is the reason, recovery goes on as usual (RFC 5682 2.1, step 2b). Only the pacer is waited for.
+// transmitFRTO sends new data for F-RTO. If the application, Nagle or the peer's window permits none, recovery
+// continues normally (RFC 5682 2.1, step 2b). If the pacer permits none, it waits.
 func (c *Conn) transmitFRTO(now Time, limit int, out *Outgoing) bool {
 	if c.transmitNew(now, limit, out) {
 		return true
@@ -109,13 +110,13 @@ func (c *Conn) transmitFRTO(now Time, limit int, out *Outgoing) bool {
 		return false
 	}
 	if r.frtoNewSegments == frtoSegments {
-		r.frto = frtoOff // none was sent whose ACK could show anything
+		r.frto = frtoOff // no new segment was sent, so no ACK can prove anything
 	}
 	r.frtoNewSegments = 0
 	return false
 }
 
-// transmitLost sends again the first of the data that is taken for lost.
+// transmitLost retransmits the first lost data.
 func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	q := &c.active.sent
 	if q.Lost() == 0 || c.active.recovery.frtoNewSegments > 0 {
@@ -134,18 +135,19 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	c.active.pacer.sent(n, c.pacingRate())
 	c.active.undo.resent(c.active.stamp.last, at, n)
 	if at == c.snd.una && c.active.recovery.phase == fastRecovery && c.active.timer.retransmit != Never {
-		// The repair gets a whole timeout: what is left of the original's may be shorter than a round trip (as on Linux).
+		// The RTO restarts: the rest of it may be shorter than the round trip of the retransmission (as on Linux).
 		c.active.timer.retransmit = now.Add(c.rto())
 	}
 	c.armRetransmit(now)
 	return true
 }
 
-// lostLimit returns the number of bytes of r, which is lost, that may be sent now in segments of size, and at most limit.
+// lostLimit returns the number of bytes of r, which is lost, that may be sent now in segments of size, and at most
+// limit.
 func (c *Conn) lostLimit(now Time, r *scoreboard.Record, size, limit int64) int64 {
 	n := min(r.Size(), int64(c.snd.edge-r.Start()))
 	if n <= 0 {
-		return 0 // beyond a window that shrank: the retransmission timer probes it
+		return 0 // outside a window that has shrunk: the retransmission timer probes it
 	}
 	congestion := c.congestionWindow() - c.pipe()
 	if congestion < min(n, size) && c.pipe() > 0 {
@@ -183,21 +185,21 @@ func (c *Conn) retransmit(now Time, out *Outgoing, r *scoreboard.Record, n, size
 	}
 }
 
-// retransmitFIN records a FIN that is sent behind data that was lost, of whose record it is no part.
+// retransmitFIN records a FIN in a retransmission whose record does not include it.
 func (c *Conn) retransmitFIN(now Time) {
 	q, s := &c.active.sent, &c.snd
 	switch {
-	case s.nxt == s.buf.End(): // sent for the first time
+	case s.nxt == s.buf.End(): // the FIN is sent for the first time
 		q.Push(s.nxt, s.nxt+1, c.sent(now, 1))
 		s.nxt++
 		s.max = max(s.max, s.nxt)
-	case q.Lost() > 0 && q.LastLost().Start() == s.buf.End(): // lost, and repaired by this
+	case q.Lost() > 0 && q.LastLost().Start() == s.buf.End(): // the FIN was lost
 		q.Retransmit(q.LastLost(), 1, c.sent(now, 1))
 	}
 }
 
-// transmitTailProbe sends the probe for a lost tail: something new if the peer's window lets it, though congestion control
-// would not, or else the last segment again (RFC 8985 7.3).
+// transmitTailProbe sends a tail probe: new data if the peer's window permits it, independent of congestion control, or
+// the last segment again (RFC 8985 7.3).
 func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 	q, s := &c.active.sent, &c.snd
 	c.active.tailProbe.due = false
@@ -211,7 +213,7 @@ func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 	if n := min(int(s.buf.End()-s.nxt), size); n > 0 && s.nxt+seq.Offset(n) <= s.edge {
 		c.transmitNext(now, out, n, size)
 		c.active.tailProbe.end, c.active.tailProbe.repeat = s.nxt, false
-		c.active.timer.tailProbe = Never // sending it has armed another, which is for when this one is answered
+		c.active.timer.tailProbe = Never // transmitNext has set the timer, which the ACK of this probe will set again
 		return true
 	}
 	if q.Last().State() != scoreboard.InFlight {
@@ -229,7 +231,7 @@ func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 	return true
 }
 
-// transmitNew sends what comes next at SND.NXT: new data, data again after a timeout, a FIN, or a probe.
+// transmitNew sends the next segment at SND.NXT: new data, data after a timeout, a FIN, or a window probe.
 func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
 	if s.nxt >= s.end() && !s.windowProbe {
@@ -241,7 +243,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 		return false
 	}
 	if c.ecn.cwr && s.nxt == s.max {
-		limit = 0 // a segment by itself says so: of a superframe, only the first must
+		limit = 0 // only the first segment has CWR, so it is not part of a GSO packet
 	}
 	if c.active.sent.Empty() && c.active.sent.Limited() {
 		c.active.cc.OnRestart(time.Duration(now))
@@ -279,14 +281,14 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	return true
 }
 
-// transmitNext sends n octets at SND.NXT, and the FIN if it comes next.
+// transmitNext sends n bytes at SND.NXT, and the FIN if it is next.
 func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	s := &c.snd
 	if n > size {
 		out.SegmentSize = size
 	}
 	at := s.nxt
-	if s.una == s.max { // the timer may be running, as persist timer; from now on it is for this (RFC 6298 5.1)
+	if s.una == s.max { // the timer may be running as persist timer; it restarts for this segment (RFC 6298 5.1)
 		c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
 	}
 	c.emit(out, at, n)
@@ -316,13 +318,13 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	c.armTailProbe(now)
 }
 
-// roomBeside is how many data octets fit into one segment next to out's options (MUST-16).
+// roomBeside returns the number of data bytes that fit into one segment with out's options (MUST-16).
 func (c *Conn) roomBeside(out *Outgoing) int { return c.path.sendMSS() - out.TCP.Options.Len() }
 
-// emit fills in a segment with n octets of data from at, and keeps count.
+// emit puts n bytes of data from at into out, and counts them.
 func (c *Conn) emit(out *Outgoing, at seq.Offset, n int) {
 	c.emitAt(out, at, n)
-	again := max(0, min(n, int(c.snd.max-at))) // a superframe may begin with what was sent before and end with more
+	again := max(0, min(n, int(c.snd.max-at))) // a GSO packet may begin with data sent before and end with new data
 	c.stats.Sent += uint64(n - again)
 	c.stats.Resent += uint64(again)
 	if at < c.snd.max {
@@ -330,8 +332,7 @@ func (c *Conn) emit(out *Outgoing, at seq.Offset, n int) {
 	}
 }
 
-// emitAt puts n octets of data from at into out, with the FIN if it comes next, and PSH when nothing is left behind
-// them (MUST-61).
+// emitAt puts n bytes of data from at into out, with the FIN if it is next, and with PSH if no data follows (MUST-61).
 func (c *Conn) emitAt(out *Outgoing, at seq.Offset, n int) {
 	s := &c.snd
 	out.Data = s.buf.Slices(out.Data, at, n)
@@ -340,7 +341,7 @@ func (c *Conn) emitAt(out *Outgoing, at seq.Offset, n int) {
 	if n > 0 && end == s.buf.End() {
 		out.TCP.Flags |= wire.PSH
 	}
-	// The FIN takes a sequence number, so it too must be inside the window, unless it is a probe.
+	// The FIN has a sequence number, so it must be inside the window, unless the segment is a probe.
 	if s.finQueued && end == s.buf.End() && (end < s.edge || n == 0) {
 		out.TCP.Flags |= wire.FIN
 	}
@@ -355,7 +356,7 @@ func finLen(out *Outgoing) seq.Offset {
 	return 0
 }
 
-// segments is how many segments n octets are when cut at size, at least one.
+// segments returns the number of segments into which n bytes are cut, at least 1.
 func segments(n, size int) int {
 	if size <= 0 || n <= size {
 		return 1
@@ -372,7 +373,7 @@ func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
 		c.announce(out)
 		return true
 	case c.takeKeepAlive():
-		// An old sequence number and no data: anything alive answers with an ACK (RFC 9293 3.8.4, SHLD-12).
+		// The probe has an old sequence number and no data, so a live peer replies with an ACK (RFC 9293 3.8.4, SHLD-12).
 		c.header(now, out, 0, c.snd.una-1)
 		out.Note = NoteKeepAlive
 		c.announce(out)
@@ -381,8 +382,8 @@ func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
 	return false
 }
 
-// header puts what every segment after the SYN carries into out: numbers, timestamps, SACK blocks. What it changes is
-// out alone, which may not be sent after all; the window belongs to [Conn.announce].
+// header puts the numbers, timestamps and SACK blocks of a segment after the SYN into out. It changes nothing else,
+// since the segment may not be sent. [Conn.announce] adds the window.
 func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) {
 	if c.ecn.echoCE {
 		flags |= wire.ECE

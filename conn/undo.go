@@ -5,24 +5,24 @@ import (
 	"minitcp/conn/seq"
 )
 
-// undo answers: was the last episode a mistake? It was if what was sent again had only been late: an ACK echoes a
-// timestamp from before the first retransmission (Eifel, RFC 3522), the peer says that it got every retransmission
-// twice (D-SACK, RFC 3708), or, after a timeout, it acknowledges what was in flight before and has not been sent again
-// (F-RTO, RFC 5682).
+// undo detects whether the last episode of recovery was spurious, since the segments were only late. One of three
+// proofs is required: an ACK echoes a timestamp from before the first retransmission (Eifel, RFC 3522); the peer
+// reports every retransmission as a duplicate (D-SACK, RFC 3708); or, after a timeout, the peer acknowledges data that
+// was in flight before and has not been retransmitted (F-RTO, RFC 5682).
 type undo struct {
-	retransmitted buffer.RangeSet // what the episode has sent again, as far as it remembers
+	retransmitted buffer.RangeSet // ranges retransmitted by the episode, up to maxUndoRanges
 	armed         bool
-	unproven      int64      // sent again and not yet known to have been for nothing
-	first         seq.Offset // of the first retransmission
-	stamp         uint32     // its TSVal, or the least of those sent before the episode that were in flight when it began
+	unproven      int64      // bytes retransmitted and not yet reported as duplicates
+	first         seq.Offset // start of the first retransmission
+	stamp         uint32     // its TSVal, or the least TSVal of earlier retransmissions that were in flight when the episode began
 	stamped       bool       // stamp is set
-	sent          bool       // there was one
+	sent          bool       // the episode has retransmitted data
 	timeout       bool       // the episode began with a timeout
-	// congested: a router has said that there was congestion, whether or not anything was lost. The window stays.
+	// congested is set if a router has reported congestion with a mark. The window then stays reduced.
 	congested bool
 }
 
-// maxUndoRanges is how many stretches are remembered. D-SACKs for more of them prove nothing.
+// maxUndoRanges limits the ranges in retransmitted. D-SACKs for other ranges prove nothing.
 const maxUndoRanges = 64
 
 // beginUndo is called when an episode begins.
@@ -33,7 +33,7 @@ func (c *Conn) beginUndo() {
 	}
 }
 
-// note takes the TSVal of a retransmission.
+// note records the TSVal of a retransmission.
 func (u *undo) note(stamp uint32) {
 	if !u.stamped || seq.Less(stamp, u.stamp) {
 		u.stamped, u.stamp = true, stamp
@@ -52,19 +52,19 @@ func (u *undo) resent(stamp uint32, at seq.Offset, n int64) {
 	}
 }
 
-// spurious reports whether the ACK proves that the episode was for nothing.
+// spurious reports whether the ACK proves that the episode was spurious.
 func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	u := &c.active.undo
 	if !u.armed {
 		return false
 	}
-	if !u.sent { // whatever was taken for lost has arrived before its turn to be sent again came
+	if !u.sent { // all segments marked lost have been acknowledged before they were retransmitted
 		return c.active.recovery.phase == fastRecovery && c.active.sent.Lost() == 0
 	}
 	u.unproven -= a.spurious
 	switch {
 	case a.advanced && c.snd.una > u.first && a.HasEcho && seq.Less(a.Echo, u.stamp):
-		// It takes the place of the first retransmission, and comes from before any that could have filled a gap.
+		// The ACK is of the first retransmitted segment, and its timestamp is older than any retransmission.
 		return true
 	case a.spurious > 0 && u.unproven <= 0:
 		return true
@@ -75,8 +75,9 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	return false
 }
 
-// undoEpisode gives back what the episode took. The backoff goes when a round trip has been measured, which the ACK that
-// proves a timeout spurious mostly does: until then the timeout may still be shorter than the path (as RFC 4015 3.4 has it).
+// undoEpisode restores the congestion control from before the episode. The backoff ends with the next RTT sample, which
+// is mostly that of the ACK that has proved a timeout spurious (RFC 4015 3.4). Before that, the timeout may be too
+// short for the path.
 func (c *Conn) undoEpisode(now Time) {
 	c.active.undo.armed = false
 	if !c.active.undo.congested {
@@ -85,7 +86,7 @@ func (c *Conn) undoEpisode(now Time) {
 	}
 	c.stats.Spurious++
 	if !c.active.undo.timeout {
-		c.reordering.reordered = true // what was taken for lost had been overtaken
+		c.reordering.reordered = true // the segments taken for lost had been overtaken
 	}
 	if c.active.recovery.phase == noRecovery {
 		return
@@ -93,7 +94,7 @@ func (c *Conn) undoEpisode(now Time) {
 	c.active.sent.RestoreLost()
 	c.leaveRecovery()
 	if c.active.sent.SACKed() > 0 {
-		// No tail probe runs. Loss detection gets another chance even if no ACK follows, without a timeout.
+		// No tail probe is pending. Loss detection runs again after this time even without an ACK, before a timeout.
 		c.active.timer.reorder = now.Add(c.reorderWindow())
 	}
 }
