@@ -3,6 +3,7 @@ package conn
 import (
 	"time"
 
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 )
 
@@ -68,4 +69,37 @@ func (c *Conn) tailProbeAnswered(now Time, s *Segment, a *arrival) {
 		return // the other copy may still be in the network
 	}
 	c.active.tailProbe = tailProbe{}
+}
+
+// transmitTailProbe sends a tail probe: new data if the peer's window permits it, independent of congestion control, or
+// the last segment again (RFC 8985 7.3).
+func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
+	q, s := &c.active.sent, &c.snd
+	c.active.tailProbe.due = false
+	if q.Empty() || s.windowClosed() {
+		return false
+	}
+	c.rtt.TailProbed = true
+	c.header(now, out, 0, s.nxt)
+	size := c.roomBeside(out)
+	out.Note = NoteTailProbe
+	if n := min(int(s.buf.End()-s.nxt), size); n > 0 && s.nxt+seq.Offset(n) <= s.edge {
+		c.transmitNext(now, out, n, size)
+		c.active.tailProbe.end, c.active.tailProbe.repeat = s.nxt, false
+		c.active.timer.tailProbe = Never // transmitNext has set the timer, which the ACK of this probe will set again
+		return true
+	}
+	if q.Last().State() != scoreboard.InFlight {
+		return false
+	}
+	start := max(q.Last().Start(), q.Last().End()-seq.Offset(size))
+	last := q.Split(q.Last(), start)
+	c.header(now, out, 0, start)
+	out.Note = NoteTailRetransmission
+	c.active.timing.Cancel(now)
+	n := last.Size()
+	c.emit(out, start, int(min(n, int64(s.buf.End()-start))))
+	q.Retransmit(last, n, c.sent(now, size))
+	c.active.tailProbe.end, c.active.tailProbe.repeat = s.nxt, true
+	return true
 }

@@ -1,0 +1,93 @@
+package conn
+
+import (
+	"minitcp/conn/cc"
+	"minitcp/conn/seq"
+	"time"
+)
+
+// takeACK processes an acceptable ACK: it updates the retransmission queue, detects losses, and informs congestion
+// control.
+func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32) {
+	c.checkLimited(now)
+	a := c.newArrival(now, s)
+	before, unsent, flight := c.pipe(), c.active.cc.Window()-c.pipe(), int64(c.snd.nxt-c.snd.una)
+	c.active.rounds.full = c.active.rounds.full || c.snd.blocked || unsent <= 0
+	full := c.active.rounds.full || c.active.rounds.wasFull
+	limited := full || c.active.cc.Window() < c.active.cc.SlowStartThreshold() && 2*before >= c.active.cc.Window()
+	if c.sack {
+		c.takeSACK(s, ack, &a)
+	}
+	if ack > c.snd.una {
+		c.advance(now, ack, s, &a)
+	}
+	sample := c.active.sent.Sample(&a.Delivered)
+	c.noteDeliveryRate(sample)
+	round := c.active.rounds.passed(&a, c.active.sent.Delivered())
+	if c.sack {
+		c.updateRACK(&a)
+		a.lost = c.detectLoss(now)
+	} else {
+		c.detectLossByDuplicates(now, s, ack, windowBefore, &a)
+	}
+	c.tailProbeAnswered(now, s, &a)
+	c.episode(now, s, &a)
+	ece := c.takeECE(now, ack, &s.TCP, flight, &a)
+	if a.Bytes > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.reordered) && c.mayGrow(ece)) {
+		c.active.cc.OnAck(cc.Ack{
+			Now: time.Duration(now), Acked: a.Bytes, Delivered: c.active.sent.Delivered(), InFlight: c.pipe(),
+			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.RTT(), SRTT: c.rtt.SRTT, Round: round, Sample: sample,
+		})
+	}
+	c.snd.blocked = false
+	if a.advanced {
+		c.tuneSend()
+		c.restartRetransmit(now)
+		c.armTailProbe(now)
+	}
+}
+
+// mayGrow reports whether an ACK may enlarge the congestion window. It may not while the window is being reduced, nor
+// if it has ECE (RFC 3168 6.1.2).
+//
+// Deviation: after a timeout ECE is about earlier data, and the window grows from one segment nevertheless, as on
+// Linux.
+func (c *Conn) mayGrow(ece bool) bool {
+	switch c.active.recovery.phase {
+	case noRecovery, resizing:
+		return !ece && !c.active.recovery.reducing
+	case timeoutRecovery:
+		return true
+	}
+	return false
+}
+
+// advance advances SND.UNA.
+func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
+	a.advanced = true
+	c.lastACKReceived = now
+	c.active.sent.Acknowledge(ack, &a.Delivered)
+	c.measure(now, ack, s, a)
+	c.snd.una = ack
+	c.snd.nxt = max(c.snd.nxt, ack)
+	c.snd.buf.Acknowledge(c.cfg.Pool, ack)
+	c.timeouts = 0
+	c.softError = 0
+	// Deviation from Karn's algorithm: progress without an RTT sample limits the backoff to four times the RTO. On a path
+	// that loses a fifth of all segments, no segment that was sent once is ever measured, and timeouts would grow to two
+	// minutes.
+	c.rtt.Backoff = min(c.rtt.Backoff, 2)
+}
+
+// measure ends an RTT measurement if the ACK covers it.
+func (c *Conn) measure(now Time, ack seq.Offset, s *Segment, a *arrival) {
+	if c.active.timing.End != 0 {
+		if ack >= c.active.timing.End {
+			c.rtt.Sample(c.active.timing.Finish(now))
+		}
+		return
+	}
+	if d, ok := c.echoedRTT(now, s, a); ok {
+		c.rtt.Sample(d)
+	}
+}

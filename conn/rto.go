@@ -1,0 +1,84 @@
+package conn
+
+import (
+	"minitcp/conn/rtt"
+	"minitcp/conn/scoreboard"
+)
+
+// retransmitTimeout runs when the retransmission timer expires (RFC 6298 5.4 to 5.7, RFC 8985 6.3).
+func (c *Conn) retransmitTimeout(now Time) {
+	c.rtt.Backoff = min(c.rtt.Backoff+1, rtt.MaxBackoff)
+	c.active.timing.Cancel(now)
+	if c.snd.una == c.snd.max || c.snd.windowClosed() && c.state.synchronized() {
+		c.persistTimeout(now)
+		return
+	}
+	c.stats.Timeouts++
+	r := &c.active.recovery
+	c.timeouts++
+	if !c.state.synchronized() {
+		c.snd.nxt = 0 // retransmits the SYN
+		c.armRetransmit(now)
+		return
+	}
+	q := &c.active.sent
+	if !q.Empty() && q.First().State() == scoreboard.SACKed {
+		c.renege(now)
+	}
+	if r.phase != timeoutRecovery {
+		c.beginUndo()
+		c.active.undo.timeout = true
+	}
+	c.startTimestamp(now)
+	reduced := r.phase == fastRecovery // for losses that are not repaired
+	patience := c.active.rack.rtt + c.reorderWindow()
+	c.active.tailProbe = tailProbe{}
+	c.active.timer.tailProbe, c.active.timer.reorder = Never, Never
+	c.active.timer.ecnPause = Never
+	r.phase = timeoutRecovery
+	r.end = c.snd.max
+	r.reducing = false
+	c.ecn.reduced()
+	r.leftNetwork, r.duplicates, r.frtoNewSegments, r.frto = 0, 0, 0, frtoFirst
+	for q.Oldest() != nil && (!c.sack || q.Oldest().SentAt().Add(patience) <= now) {
+		c.lose(now, q.Oldest())
+	}
+	if !q.Empty() && q.First().State() == scoreboard.InFlight {
+		c.lose(now, q.First())
+	}
+	loss := c.lossNow(now)
+	loss.Again = loss.Again || reduced
+	c.active.cc.OnTimeout(loss)
+	if q.Empty() {
+		c.snd.nxt = c.snd.una // only a probe of a window that has opened since is in flight
+	}
+	c.armRetransmit(now)
+}
+
+// restartRetransmit restarts the timer while data is unacknowledged, and stops it otherwise (RFC 6298 5.2, 5.3).
+func (c *Conn) restartRetransmit(now Time) {
+	c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
+	if c.snd.una < c.snd.max {
+		c.armRetransmit(now)
+	}
+}
+
+// armRetransmit starts the timer if it is not running (RFC 6298 5.1), and the timer of R2 with it.
+func (c *Conn) armRetransmit(now Time) {
+	if c.active.timer.retransmit == Never {
+		c.active.timer.retransmit = now.Add(c.rto())
+	}
+	if c.active.timer.giveUp == Never {
+		limit := c.cfg.R2
+		if c.userLimit > 0 {
+			limit = c.userLimit
+		}
+		if c.state == SynSent || c.state == SynReceived {
+			limit = c.cfg.SYNTimeout // MUST-22, MUST-23
+			if c.userLimit > 0 {
+				limit = min(limit, c.userLimit)
+			}
+		}
+		c.active.timer.giveUp = now.Add(limit)
+	}
+}
