@@ -40,6 +40,7 @@ type abandoned struct {
 	list []io.Closer
 }
 
+// add appends c to the list.
 func (a *abandoned) add(c io.Closer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -47,8 +48,8 @@ func (a *abandoned) add(c io.Closer) {
 	a.some.Store(true)
 }
 
-// close closes them. The stack calls it after each batch of frames, after timers, and when a connection or listener is
-// opened. No lock of the stack is held.
+// close closes the objects in the list. The stack calls it after each batch of frames, after timers, and when a
+// connection or listener is opened. No lock of the stack is held.
 func (a *abandoned) close() {
 	if !a.some.Load() {
 		return

@@ -6,8 +6,9 @@ import (
 	"minitcp/conn"
 )
 
-// clock gives connections their time: nanoseconds since the stack was made, from the monotonic clock. The epoch belongs
-// to the stack, not to the package, so that a stack made under testing/synctest runs on the bubble's time.
+// clock returns the time as connections count it: nanoseconds since the stack was made, from the monotonic clock. The
+// epoch belongs to the stack, not to the package, so that a stack made in a testing/synctest bubble runs on the bubble's
+// time.
 type clock struct {
 	epoch time.Time
 }

@@ -12,77 +12,77 @@ import (
 	"minitcp/conn"
 )
 
-// Config says how a stack is to be. Addresses must be set; every other field's zero value is its default.
+// Config holds the settings of a stack. Addresses must be set. The zero value of every other field selects its default.
 type Config struct {
-	// Addresses are the stack's own, IPv4 and IPv6, each with the length of its network's prefix.
+	// Addresses are the stack's own addresses, IPv4 and IPv6, each with the length of its network's prefix.
 	Addresses []netip.Prefix
-	// Conn holds TCP's settings for every connection.
+	// Conn holds the TCP settings of every connection.
 	Conn conn.Config
-	// Memory is the budget for the buffers of all connections, in bytes. When three quarters of it are in use, buffers
-	// stop growing: they are filled to at most 64 KiB each, and data that arrives beyond a gap is dropped. When the budget
-	// is exhausted, data in order is dropped as well on connections that hold 64 KiB of unread data. The peer sends it
-	// again. So every connection goes on, and the budget is exceeded by at most 160 KiB for each.
+	// Memory is the budget for the buffers of all connections, in bytes. When three quarters of it are in use, buffers stop
+	// growing: each is filled to at most 64 KiB, and data beyond a gap is dropped. When the budget is exhausted, in-order
+	// data is dropped as well on connections that already hold 64 KiB of unread data. The peer retransmits it. Every
+	// connection therefore makes progress, and each exceeds the budget by at most 160 KiB.
 	//
 	// Data beyond a gap may take a quarter of the budget, and a sixteenth while three quarters are in use. When it takes
-	// more, the data of the connections that have held the most of it for the longest time is discarded.
+	// more, the stack discards that of the connections that have held the most of it for the longest time.
 	//
-	// Default 512 MiB, which is 32 connections whose largest window is full and whose application does not read. The
-	// machine's memory is not taken into account. Not used if Conn.Pool is set.
+	// The default is 512 MiB, which is the memory of 32 connections whose largest window is full and unread. The size of
+	// the machine's memory has no influence. Memory is not used if Conn.Pool is set.
 	Memory int64
-	// HopLimit is the TTL or hop limit of what is sent. Default 64 (RFC 9293 3.9.1.7, MUST-49).
+	// HopLimit is the TTL or hop limit of outgoing packets. Default 64 [RFC 9293 3.9.1.7, MUST-49].
 	HopLimit uint8
-	// Backlog is, for each listener, the most connections that wait to be accepted, and the most whose handshake has
-	// not completed; of these, the oldest makes way. Default 4096, which is package net's on Linux.
+	// Backlog is the limit of two queues of each listener: connections that wait for Accept, and handshakes in progress.
+	// When there are more handshakes, the oldest is dropped. Default 4096, as package net's on Linux.
 	Backlog int
-	// MaxTimeWait is the most connections in TIME-WAIT. When there are more, those that entered it first end, within a few
-	// milliseconds, and are counted in Stats as time-wait-evicted. Default 262144, at 256 bytes each 64 MiB.
+	// MaxTimeWait is the largest number of connections in TIME-WAIT. When there are more, those that entered it first end
+	// within a few milliseconds, and are counted in Stats as time-wait-evicted. Default 262144, at 256 bytes each 64 MiB.
 	MaxTimeWait int
-	// MaxOrphans is the most orphans: connections that the application has closed and whose end the peer has not
-	// acknowledged, or that wait for the peer's FIN. When there are as many, a connection that Close would make one is reset,
-	// and counted in Stats as orphans-reset. Default 65536.
+	// MaxOrphans is the largest number of orphans: connections that the application has closed and that still wait for the
+	// peer's acknowledgment or FIN. A Close beyond it resets the connection, and is counted in Stats as orphans-reset.
+	// Default 65536.
 	MaxOrphans int
-	// KeepAlive and KeepAliveConfig are as in [net.Dialer] and [net.ListenConfig], for connections of both kinds. Keep-alive
-	// is on with an idle time of 15 s, an interval of 15 s and 9 probes by default. A negative KeepAlive turns it off, a
-	// positive one is the idle time. KeepAliveConfig replaces KeepAlive if it is enabled; a negative field of it is RFC
-	// 9293's default (see [conn.KeepAlive]). Neither is used if Conn.KeepAlive is enabled.
+	// KeepAlive and KeepAliveConfig are those of [net.Dialer] and [net.ListenConfig], for connections of both kinds. By
+	// default, keep-alive is on with an idle time of 15 s, an interval of 15 s and 9 probes. A negative KeepAlive turns it
+	// off, a positive one is the idle time. KeepAliveConfig replaces KeepAlive if it is enabled; a negative field of it
+	// selects RFC 9293's default (see [conn.KeepAlive]). Neither is used if Conn.KeepAlive is enabled.
 	//
-	// Deviation: RFC 9293 3.8.4 has it off (MUST-25), and an idle time of 2 hours (MUST-28). Programs that are written for
-	// package net depend on its default.
+	// Deviation: by RFC 9293 3.8.4, keep-alive is off by default (MUST-25) and has an idle time of 2 hours (MUST-28).
+	// Programs that are written for package net depend on its default.
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig
-	// EphemeralPorts are the first and the last port to choose from when the application names none. Default 32768
-	// to 60999.
+	// EphemeralPorts are the first and the last port of the range from which the stack chooses when the application names
+	// no port. Default 32768 to 60999.
 	EphemeralPorts [2]uint16
-	// ResetOnBadHeader answers a segment with a malformed TCP header on an open connection with a RST and ends the
-	// connection, as some implementations do. Default: the segment is dropped and counted.
+	// ResetOnBadHeader makes a segment with a malformed TCP header reset the open connection that it belongs to, as some
+	// implementations do. By default, the segment is dropped and counted.
 	ResetOnBadHeader bool
-	// Secret keys initial sequence numbers and the choice of ports (RFC 6528, RFC 6056). A stack must not reuse the Secret
-	// of an earlier one: the clock in the sequence numbers starts at 0 with each stack, so they would repeat. Default:
-	// random.
+	// Secret is the key of initial sequence numbers and of the choice of ports. A stack must not reuse the Secret of an
+	// earlier one: the clock in the sequence numbers starts at 0 with each stack, so they would repeat. Default: random
+	// [RFC 6528, RFC 6056].
 	Secret [32]byte
-	// ICMPRate is the most ICMP messages per second that are sent to one IPv4 address or IPv6 network of 64 bits. Ten times
-	// as many RSTs for no connection may be sent to it besides. The limit is applied to periods of about a tenth of a second
-	// and varies at random, from three quarters of it up. Default 1000 (RFC 4443 2.4 (f), RFC 1812 4.3.2.8).
+	// ICMPRate is the largest number of ICMP messages per second to one IPv4 address or IPv6 network of 64 bits. RSTs for
+	// segments without a connection have a limit of their own, ten times as high. A limit applies to periods of about 0.1 s
+	// and varies at random between three quarters and all of it. Default 1000 [RFC 4443 2.4 (f), RFC 1812 4.3.2.8].
 	ICMPRate int
-	// Near are the prefixes of the peers that are near: they are on this machine, or reached over a link on which a round
-	// trip takes less than a millisecond and which is never the bottleneck. The stack looks at it once for each connection,
-	// when it begins. What is sent to a near peer is not paced, unless by BBR. Over IPv4 it leaves in superframes larger than
-	// 64 KiB (BIG TCP) if the device takes them. Buffers stay smaller when there are many connections: a send buffer holds at
-	// most half of the unused part of 8 MiB, or 128 KiB if that is more, and bulk receivers share 4 MiB of window (see
+	// Near are the prefixes of near peers. A near peer is on this machine, or behind a link that has a round-trip time
+	// below 1 ms and is never the bottleneck. The stack looks at Near once for each connection, when the connection begins.
+	// Segments to a near peer are not paced, except by BBR. Over IPv4 they leave in superframes larger than 64 KiB (BIG
+	// TCP) if the device takes them. Buffers are smaller when there are many connections: a send buffer holds at most half
+	// of the unused part of 8 MiB, or 128 KiB if that is more, and bulk receivers share 4 MiB of window (see
 	// [conn.Config]). A wrong entry makes a connection slower, but breaks nothing.
 	//
-	// Default (nil): those that the device names if it is a [NearReporter], as *tun.Device does, else none. A list that is
-	// empty and not nil says that no peer is near. New returns an error for a prefix that is not valid, and for one of IPv4
-	// in IPv6 form.
+	// The default (nil) is the device's prefixes if it is a [NearReporter], as *tun.Device is, and otherwise none. With an
+	// empty list that is not nil, no peer is near. New returns an error for a prefix that is invalid or that is an IPv4
+	// prefix in IPv6 form.
 	Near []netip.Prefix
-	// Nameservers are the servers that DialContext asks for the addresses of host names, over the stack. Default: none, and host
-	// names are refused. See [Stack.Resolver].
+	// Nameservers are the DNS servers that DialContext asks, over the stack, for the addresses of host names. Default:
+	// none, and dialing a host name fails. See [Stack.Resolver].
 	Nameservers []netip.AddrPort
-	// Trace, if set, is called for every segment that arrives or leaves, on the goroutine that handles it and while the
-	// connection is locked. It must not block, call the stack, or keep the event.
+	// Trace, if set, is called for every segment that arrives or leaves, on the goroutine that handles the segment and
+	// while the connection is locked. It must not block, call the stack, or keep the event.
 	Trace func(*TraceEvent)
-	// Tap, if set, is called for every frame that arrives or leaves, under the same conditions as Trace. Neither the
-	// Frame nor its octets may be kept or changed. With a Tap, no frame is larger than an IP packet can be.
+	// Tap, if set, is called for every frame that arrives or leaves, under the same conditions as Trace. It must not keep
+	// or change the Frame or its bytes. With a Tap, no frame is larger than an IP packet can be.
 	Tap func(*Frame)
 }
 
@@ -113,7 +113,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.EphemeralPorts = [2]uint16{32768, 60999}
 	}
 	if first, last := cfg.EphemeralPorts[0], cfg.EphemeralPorts[1]; first == 0 || last < first {
-		return cfg, fmt.Errorf("stack: ephemeral ports %d to %d are no range", first, last)
+		return cfg, fmt.Errorf("stack: invalid range of ephemeral ports: %d to %d", first, last)
 	}
 	if !cfg.Conn.KeepAlive.Enable {
 		cfg.Conn.KeepAlive = cfg.keepAlive()
@@ -138,7 +138,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	return cfg, nil
 }
 
-// keepAlive returns the settings that KeepAlive and KeepAliveConfig stand for.
+// keepAlive returns the keep-alive settings of KeepAlive and KeepAliveConfig.
 func (cfg *Config) keepAlive() conn.KeepAlive {
 	k := cfg.KeepAliveConfig
 	if !k.Enable {
@@ -150,8 +150,8 @@ func (cfg *Config) keepAlive() conn.KeepAlive {
 	return changeKeepAlive(conn.KeepAlive{}, k)
 }
 
-// changeKeepAlive returns k with the fields of config that are not negative. Zero fields of config are package net's
-// defaults.
+// changeKeepAlive returns k with the fields of config that are not negative. A zero field of config selects package
+// net's default.
 func changeKeepAlive(k conn.KeepAlive, config net.KeepAliveConfig) conn.KeepAlive {
 	k.Enable = config.Enable
 	if config.Idle >= 0 {
@@ -166,7 +166,7 @@ func changeKeepAlive(k conn.KeepAlive, config net.KeepAliveConfig) conn.KeepAliv
 	return k
 }
 
-// checkMTU returns an error if the MTU is too small for IP with the given addresses (RFC 8200 5, RFC 791 3.2).
+// checkMTU returns an error if the MTU is below the minimum of IP for the stack's addresses [RFC 8200 5, RFC 791 3.2].
 func checkMTU(mtu int, own *ownAddresses) error {
 	least := 576
 	if own.hasFamily(false) {

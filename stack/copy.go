@@ -7,8 +7,8 @@ import (
 	"minitcp/conn/buffer"
 )
 
-// copyBuffers lend maxCopy octets. bulkBuffers lend as many as fill a superframe of those larger than a packet, to a copy
-// whose source always has more.
+// copyBuffers lend maxCopy bytes. bulkBuffers lend enough for a superframe larger than an IP packet, for a copy whose
+// source always has more data.
 var (
 	copyBuffers = sync.Pool{New: func() any { return newBuffer(maxCopy) }}
 	bulkBuffers = sync.Pool{New: func() any { return newBuffer(4 * maxCopy) }}
@@ -19,8 +19,8 @@ func newBuffer(size int) *[]byte {
 	return &b
 }
 
-// ReadFrom writes the data of r to the connection until io.EOF, which is not an error. [io.Copy] uses it. An error, also one of
-// r, is an *net.OpError of the operation "readfrom", as with *net.TCPConn.
+// ReadFrom writes the data of r to the connection until io.EOF, which is not an error. [io.Copy] uses it. An error,
+// including an error of r, is an *net.OpError of the operation "readfrom", as with *net.TCPConn.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	n, err := c.readFrom(r)
 	return n, opError("readfrom", c.LocalAddr(), c.RemoteAddr(), err)
@@ -32,7 +32,7 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 	defer func() { pool.Put(b) }()
 	mss := max(1, c.Info().MSS)
 	for {
-		whole := len(*b) - len(*b)%mss // or each Write would end in a small segment, though more follows
+		whole := len(*b) - len(*b)%mss // whole segments: otherwise each Write would end in a small one, though more data follows
 		m, err := r.Read((*b)[:whole])
 		if m > 0 {
 			written, err := c.write((*b)[:m])
@@ -59,15 +59,16 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 	}
 }
 
-// takesMore reports whether there are superframes larger than a packet, and memory to fill them.
+// takesMore reports whether the connection sends superframes larger than an IP packet, and there is memory to fill them.
 func (c *Conn) takesMore() bool {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
 	return c.stack.frameLimit.of(c.stack.clock.now(), c.entry) > superframe && c.stack.cfg.Conn.Pressure.Level() < buffer.Scarce
 }
 
-// WriteTo writes the data of the connection to w until the peer's FIN. [io.Copy] uses it. Bulk data is written from where it
-// arrived. An error, also one of w, is an *net.OpError of the operation "writeto", as with *net.TCPConn.
+// WriteTo writes the data of the connection to w until the peer's FIN. [io.Copy] uses it. Bulk data is written from the
+// frames in which it arrived. An error, including an error of w, is an *net.OpError of the operation "writeto", as with
+// *net.TCPConn.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	n, err := c.writeTo(w)
 	return n, opError("writeto", c.LocalAddr(), c.RemoteAddr(), err)

@@ -42,8 +42,8 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 	return c, nil
 }
 
-// DialTCP connects to remote from local. A local address that is not valid or unspecified is chosen by the stack, and
-// so is a local port of 0.
+// DialTCP connects from local to remote. If the address of local is invalid or unspecified, the stack chooses it. If its
+// port is 0, the stack chooses that as well.
 func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort) (*Conn, error) {
 	return s.dial(ctx, "tcp", unmapped(local), unmapped(remote))
 }
@@ -60,7 +60,7 @@ func (s *Stack) dial(ctx context.Context, network string, local, remote netip.Ad
 	return c, nil
 }
 
-// open is an active OPEN (RFC 9293 3.9.1.1), complete when it returns.
+// open performs an active OPEN, and returns when the connection is established [RFC 9293 3.9.1.1].
 func (s *Stack) open(ctx context.Context, local, remote netip.AddrPort) (*Conn, error) {
 	if ctx.Err() != nil {
 		return nil, contextError(ctx.Err())
@@ -79,8 +79,8 @@ func (s *Stack) open(ctx context.Context, local, remote netip.AddrPort) (*Conn, 
 	return c, nil
 }
 
-// source returns the local address of an active open: the given one, or a chosen one if local is not set. It checks
-// both addresses (RFC 9293 3.9.2.3, MUST-44, MUST-46).
+// source checks the addresses of an active OPEN, and chooses the local address if none was given [RFC 9293 3.9.2.3,
+// MUST-44, MUST-46].
 func (s *Stack) source(local, remote netip.AddrPort) (netip.AddrPort, error) {
 	to := remote.Addr()
 	switch {
@@ -103,14 +103,13 @@ func (s *Stack) source(local, remote netip.AddrPort) (netip.AddrPort, error) {
 	return local, nil
 }
 
-// connect begins an active OPEN: the SYN is on its way when it returns. The application's end is not known to anybody
-// else yet.
+// connect begins an active OPEN, and returns when the SYN has been sent. Only the caller knows the Conn at that time.
 func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	s.abandoned.close()
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
 	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()), s.queueFor(remote.Addr(), s.dials.Add(1)))
-	e.mu.Lock() // whoever finds it in the table waits until it is complete
+	e.mu.Lock() // a goroutine that finds e in the table waits until e is complete
 	defer e.mu.Unlock()
 	if err := s.reserve(e, local, remote); err != nil {
 		return nil, err
@@ -132,8 +131,8 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	return c, nil
 }
 
-// queueFor returns the queue of the nth active OPEN, which is to an address. The arithmetic is unsigned: an int of 32 bits would be negative from
-// the 2^31st on.
+// queueFor returns the queue of the nth active OPEN, which is to an address. The arithmetic is unsigned, because an int
+// of 32 bits would be negative from the 2^31st OPEN on.
 func (s *Stack) queueFor(to netip.Addr, n uint32) uint8 {
 	if s.own().contains(to) {
 		return s.loop.number
@@ -141,7 +140,7 @@ func (s *Stack) queueFor(to netip.Addr, n uint32) uint8 {
 	return uint8(n % uint32(s.loop.number))
 }
 
-// reserve puts e into the table under a port nobody uses towards remote.
+// reserve inserts e into the table, under a port that is free for remote.
 func (s *Stack) reserve(e *entry, local, remote netip.AddrPort) error {
 	if local.Port() != 0 {
 		if local != remote && s.table.insert(e) {
@@ -163,7 +162,8 @@ func (s *Stack) reserve(e *entry, local, remote netip.AddrPort) error {
 	return os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)
 }
 
-// waitConnected waits for the handshake. When it fails the connection is gone.
+// waitConnected waits for the handshake. If the handshake fails, waitConnected closes the connection and returns the
+// error.
 func (c *Conn) waitConnected(ctx context.Context) error {
 	e := c.entry
 	defer context.AfterFunc(ctx, func() {
@@ -178,7 +178,7 @@ func (c *Conn) waitConnected(ctx context.Context) error {
 	}
 	switch {
 	case c.closed:
-		return c.ended() // by the end of the stack
+		return c.ended() // closed by the end of the stack
 	case c.tcp.Ready()&conn.ReadyConnected == 0:
 		c.markClosed()
 		c.tcp.Abort()

@@ -16,12 +16,12 @@ type end struct {
 // [Stack.Close] or the end of [Stack.Shutdown] ends it. [Stack.Err] then returns the cause.
 func (s *Stack) Done() <-chan struct{} { return s.end.done }
 
-// Err returns nil while the stack runs, and the cause when it has ended. After [Stack.Close] and [Stack.Shutdown] the cause
-// is [net.ErrClosed]. Otherwise the device has ended the stack, and errors.Is finds the device's error: [os.ErrClosed] if
-// another owner closed the device. The first cause stays; a Close that follows does not replace it.
+// Err returns nil while the stack runs, and the cause when it has ended. After [Stack.Close] and [Stack.Shutdown] the
+// cause is [net.ErrClosed]. Otherwise the device has ended the stack, and errors.Is finds the device's error:
+// [os.ErrClosed] if another owner closed the device. The first cause is kept; a later Close does not replace it.
 //
-// The errors of Accept, Dial, Listen, Read and Write on an ended stack, and those a [Handler] gets in Ended, wrap the
-// cause.
+// The errors of Accept, Dial, Listen, Read and Write on an ended stack, and the error that a [Handler] gets in Ended,
+// wrap the cause.
 func (s *Stack) Err() error {
 	select {
 	case <-s.end.done:
@@ -31,8 +31,8 @@ func (s *Stack) Err() error {
 	}
 }
 
-// refusal returns the error of a connection or listener that is opened after Shutdown has begun or the stack has ended, nil
-// before.
+// refusal returns the error of a connection or listener that is opened after Shutdown has begun or the stack has ended.
+// It returns nil before that.
 func (s *Stack) refusal() error {
 	if err := s.Err(); err != nil {
 		return err
@@ -55,7 +55,8 @@ func (s *Stack) finish(cause error) {
 // does nothing after [Stack.Close], which closes the device itself.
 func (s *Stack) fail(call string, err error) { s.finish(&deviceError{call, err}) }
 
-// shutWhenDone waits for the end, closes listeners and connections and then the device, which ends the queues' goroutines.
+// shutWhenDone waits for the end of the stack. Then it closes listeners and connections, and at last the device, which
+// ends the goroutines of the queues.
 func (s *Stack) shutWhenDone() {
 	<-s.end.done
 	s.shut()
@@ -73,8 +74,8 @@ type deviceError struct {
 func (e *deviceError) Error() string { return "device: " + e.call + ": " + e.err.Error() }
 func (e *deviceError) Unwrap() error { return e.err }
 
-// ended is the error of calls on a connection that is closed: the stack's cause if the stack's end closed it, else
-// [net.ErrClosed].
+// ended returns the error of calls on a closed connection: the stack's cause if the end of the stack closed the
+// connection, and [net.ErrClosed] otherwise.
 func (c *Conn) ended() error {
 	if c.cut {
 		return c.stack.end.cause

@@ -9,47 +9,47 @@ import (
 	"minitcp/conn"
 )
 
-// entry is a 4-tuple in use: what the table leads to. LISTEN and CLOSED need none.
+// entry is a 4-tuple in use, as the table finds it. A listener and a closed connection have none.
 type entry struct {
 	key  key
-	hash uint64                // table's
-	next atomic.Pointer[entry] // table's
+	hash uint64                // guarded by the table
+	next atomic.Pointer[entry] // guarded by the table
 
-	timer timerNode // wheel's
+	timer timerNode // guarded by its wheel
 
 	mu     sync.Mutex
-	wanted atomic.Int32 // goroutines in lockInput
-	// tcp is a *conn.Handshake, *conn.Conn or *conn.TimeWaitConn, one after another; nil once the entry has been dropped and
-	// for ever after.
+	wanted atomic.Int32 // number of goroutines in lockInput
+	// tcp is a *conn.Handshake, then a *conn.Conn, then a *conn.TimeWaitConn. It becomes nil when the entry is removed, and
+	// stays nil.
 	tcp endpoint
-	// user is the application's end. It is not set before the handshake completes, and after the connection has ended or the
-	// application has closed it. It is set once.
+	// user is the application's Conn. It is set once, when the handshake completes or the application dials, and is cleared
+	// when the connection has ended or the application has closed it.
 	user ref[Conn]
 
-	listener weak.Pointer[Listener] // of an embryo
-	older    *entry                 // entryList's: the listener's list of embryos, or the stack's list of entries in TIME-WAIT
+	listener weak.Pointer[Listener] // the listener of a handshake in progress
+	older    *entry                 // links of an entryList: the listener's handshakes, or the stack's entries in TIME-WAIT
 	newer    *entry
 
-	request *ForwardRequest // of an embryo to a forwarded address
+	request *ForwardRequest // the request of a handshake with a forwarded address
 
-	outOfOrder *outOfOrderNode // its place in the list of connections that hold early data; nil while it holds none
+	outOfOrder *outOfOrderNode // place in the stack's outOfOrderList; nil while the connection holds no data beyond a gap
 
-	iss, irs     uint32 // for traces
+	iss, irs     uint32 // initial sequence numbers, for traces
 	irsKnown     bool
-	counted      bool   // counted among the stack's live connections
-	orphan       bool   // counted among the stack's orphans
-	place        uint32 // waitList's
-	pending      bool   // in its queue's list of entries to flush
-	ipID         uint16 // packets sent that routers may fragment; with hash, the next one's identification
+	counted      bool   // counted in Stack.live
+	orphan       bool   // counted in Stack.orphans
+	place        uint32 // guarded by the waitList
+	pending      bool   // in the list of its queue
+	ipID         uint16 // number of packets sent that routers may fragment; with hash, the identification of the next one
 	hopLimit     uint8
 	trafficClass uint8
 	near         bool  // whether the peer is near; see Config.Near
 	held         bool  // waits for a Pusher; see Link
-	queue        uint8 // on which the last segment came, and those of ours leave; but see Stack.queueIO
+	queue        uint8 // queue of the last segment received, on which segments are sent
 }
 
-// lockInput locks e for a goroutine that reads the device. A large Write yields to it, because packets of other
-// connections wait behind the goroutine. The goroutine unlocks e.mu.
+// lockInput locks e.mu for a goroutine that reads the device. Packets of other connections wait behind that goroutine,
+// so a Write of much data yields to it. The caller unlocks e.mu.
 func (e *entry) lockInput() {
 	if e.mu.TryLock() {
 		return
@@ -59,9 +59,9 @@ func (e *entry) lockInput() {
 	e.wanted.Add(-1)
 }
 
-// yield lets a goroutine in lockInput have the lock, which the caller holds. Unlock and Lock alone would not: a mutex prefers
-// the goroutine that runs, and one that waits gets it for certain after 1 ms only. Gosched runs the goroutine that Unlock has
-// made ready.
+// yield lets a goroutine in lockInput take the lock, which the caller holds. Unlock followed by Lock would not: a mutex
+// prefers the running goroutine, and a waiting one is certain to get it only after 1 ms. Gosched runs the goroutine that
+// Unlock has made ready.
 func (e *entry) yield() {
 	if e.wanted.Load() == 0 {
 		return
@@ -71,13 +71,14 @@ func (e *entry) yield() {
 	e.mu.Lock()
 }
 
-// endpoint is what an embryo, a connection and what remains of one have in common.
+// endpoint is the common part of a connection's three stages: *conn.Handshake, *conn.Conn and *conn.TimeWaitConn.
 type endpoint interface {
 	Advance(now conn.Time)
 	Transmit(now conn.Time, limit int, out *conn.Outgoing) bool
 	Deadline() conn.Time
 }
 
+// newEntry returns an entry for k, whose segments leave on a queue. It is not in the table yet.
 func (s *Stack) newEntry(k key, queue uint8) *entry {
 	e := &entry{key: k, hopLimit: s.cfg.HopLimit, queue: queue, near: queue != s.loop.number && s.isNear(k.remote)}
 	e.timer.wheel = queue
@@ -85,7 +86,7 @@ func (s *Stack) newEntry(k key, queue uint8) *entry {
 	return e
 }
 
-// state is the connection's state, CLOSED when it is gone.
+// state returns the state of the connection, CLOSED after the entry has been removed.
 func (e *entry) state() conn.State {
 	switch tcp := e.tcp.(type) {
 	case *conn.Handshake:
@@ -98,7 +99,7 @@ func (e *entry) state() conn.State {
 	return conn.Closed
 }
 
-// initialNumbers are the initial sequence numbers; the peer's once it is known.
+// initialNumbers returns the initial sequence numbers, and whether the peer's is known.
 func (e *entry) initialNumbers() (iss, irs uint32, irsKnown bool) {
 	if tcp, ok := e.tcp.(*conn.Conn); ok && tcp.State() != conn.SynSent && tcp.State() != conn.Closed {
 		e.irs, e.irsKnown = tcp.IRS(), true

@@ -12,7 +12,7 @@ import (
 	"minitcp/conn"
 )
 
-// errno is what the kernel's sockets would say.
+// errno returns the error of the kernel's sockets that corresponds to e.
 func errno(e conn.Error) error {
 	switch e {
 	case conn.ErrClosed:
@@ -37,7 +37,7 @@ func errno(e conn.Error) error {
 	return e
 }
 
-// asNet turns an error of package conn into what package net would have returned from the system call named call.
+// asNet returns err as package net returns it from the system call named call, if it is an error of package conn.
 func asNet(call string, err error) error {
 	var e conn.Error
 	if !errors.As(err, &e) {
@@ -50,7 +50,7 @@ func asNet(call string, err error) error {
 	return mapped
 }
 
-// opError wraps err for the application. io.EOF stays plain, as readers expect.
+// opError returns err as an *net.OpError. It returns io.EOF unchanged, as readers expect.
 func opError(op string, local, remote net.Addr, err error) error {
 	if err == nil || err == io.EOF {
 		return err
@@ -58,7 +58,7 @@ func opError(op string, local, remote net.Addr, err error) error {
 	return &net.OpError{Op: op, Net: "tcp", Source: local, Addr: remote, Err: err}
 }
 
-// opError is opError for a call on the connection.
+// opError returns err as an *net.OpError of a call on the connection.
 func (c *Conn) opError(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
@@ -66,7 +66,7 @@ func (c *Conn) opError(op string, err error) error {
 	return opError(op, c.LocalAddr(), c.RemoteAddr(), asNet(op, err))
 }
 
-// dialError is the error of an attempt to reach remote.
+// dialError returns err as the *net.OpError of an attempt to reach remote.
 func dialError(network string, local, remote netip.AddrPort, err error) error {
 	e := &net.OpError{Op: "dial", Net: network, Err: err}
 	if local.Addr().IsValid() {
@@ -78,7 +78,7 @@ func dialError(network string, local, remote netip.AddrPort, err error) error {
 	return e
 }
 
-// contextError is what a net.Dialer returns when its context ends.
+// contextError returns the error that a net.Dialer returns when its context ends with err.
 func contextError(err error) error {
 	switch err {
 	case context.Canceled:

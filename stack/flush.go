@@ -6,21 +6,22 @@ import (
 	"minitcp/conn"
 )
 
-// burst is the number of frames that an entry sends while it is locked once. The goroutine of its queue may wait for the
-// lock, and the entries of that queue with it.
+// burst is the largest number of frames that an entry sends while it is locked once. The goroutine of its queue, and
+// with it the other entries of the queue, may be waiting for the lock.
 const burst = 16
 
-// flush does what a call on e's connection has made necessary: it sends what there is to send, moves the entry on when
-// its connection enters TIME-WAIT or ends, wakes blocked calls, and arms the timer. It is called with e.mu held after every
-// call on a connection: by the application, by the timer, by ICMP. When more than a burst can be sent, the timer sends the
-// rest, from the next tick on.
+// flush completes a call on e's connection. It sends the segments that are due, replaces the connection's state when it
+// enters TIME-WAIT or ends, wakes blocked calls, and arms the timer. The application, the timer and ICMP call it after
+// every call on a connection, with e.mu held. If there are more segments than a burst, the timer sends the rest,
+// beginning with the next tick.
 func (s *Stack) flush(e *entry, w *writer) {
 	if s.flushBurst(e, w) {
 		s.wheels[e.timer.wheel].arm(e, s.clock.now())
 	}
 }
 
-// flushAll flushes entries, which are not locked, in turn until none of them can send more. It overwrites the list.
+// flushAll flushes the entries of a list in turn, until none of them has more to send. The entries are not locked. It
+// overwrites the list.
 func (s *Stack) flushAll(list []*entry, w *writer) {
 	for len(list) > 0 {
 		more := list[:0]
@@ -36,11 +37,11 @@ func (s *Stack) flushAll(list []*entry, w *writer) {
 	}
 }
 
-// flushBurst is flush for callers that flush e again if there may be more to send, which it reports.
+// flushBurst is flush for callers that flush e again if there may be more to send. It reports whether there may be.
 //
-// It reads the clock itself. Its caller may have read it long before, a batch of frames is read before the first of them is
-// handled, and other goroutines may have sent since: timestamps that run backwards make the peer drop the segment
-// (RFC 7323 5.3).
+// It reads the clock itself. A batch of frames is read before the first of them is handled, so the caller's time may be
+// old, and other goroutines may have sent since. The peer drops a segment whose timestamp is older than that of the
+// segment before it [RFC 7323 5.3].
 func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	if e.tcp == nil {
 		return false
@@ -80,8 +81,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	return more
 }
 
-// sendBurst sends up to burst frames, and reports whether there may be more to send. If the device has no room, e is held
-// and there is nothing more to send until [Link.Transmit].
+// sendBurst sends up to burst frames, and reports whether there may be more to send.
 func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {
 	before := e.state()
 	for range burst {
@@ -108,7 +108,8 @@ func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {
 	return true
 }
 
-// enterTimeWait keeps of a connection only what TIME-WAIT needs. An application that still reads has the connection itself.
+// enterTimeWait replaces the connection of e with the small state that TIME-WAIT needs. An application that still reads
+// has the connection itself.
 func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
 	e.tcp = tcp.TimeWait(now)
 	s.outOfOrder.remove(e)
@@ -117,7 +118,7 @@ func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
 	s.remember(now, e)
 }
 
-// remove forgets e, whose mu is held: its 4-tuple is free again.
+// remove ends e, whose mu is held, and frees its 4-tuple. It does nothing if e has been removed.
 func (s *Stack) remove(e *entry) {
 	if e.tcp == nil {
 		return
@@ -145,12 +146,13 @@ func (s *Stack) remove(e *entry) {
 	s.untrackLive(e)
 }
 
-// trackLive counts e among the connections Shutdown waits for, untrackLive takes it out again.
+// trackLive adds e to the connections that Shutdown waits for.
 func (s *Stack) trackLive(e *entry) {
 	e.counted = true
 	s.live.Add(1)
 }
 
+// untrackLive removes e from the connections that Shutdown waits for, and from the orphans.
 func (s *Stack) untrackLive(e *entry) {
 	if e.orphan {
 		e.orphan = false
@@ -168,8 +170,8 @@ func (s *Stack) untrackLive(e *entry) {
 	}
 }
 
-// orphaned counts e, whose application has closed it and whose mu is held, among the orphans if it has not ended. It resets
-// e if there are more than Config.MaxOrphans.
+// orphaned counts e as an orphan if its connection has not ended. The application has closed it, and its mu is held. If
+// there are more than Config.MaxOrphans, the connection is reset.
 func (s *Stack) orphaned(e *entry) {
 	tcp, ok := e.tcp.(*conn.Conn)
 	if !ok {
@@ -186,8 +188,8 @@ func (s *Stack) orphaned(e *entry) {
 	s.returnWriter(w)
 }
 
-// fire is a wheel's: the deadlines of due have come. Handlers are called after the deadlines of all entries have been
-// dealt with, so that a slow Handler does not delay the timers of other connections that are due with its own.
+// fire handles the entries of a wheel whose deadline has passed. It calls Handlers after it has handled all entries, so
+// that a slow Handler does not delay the timers of other connections that are due at the same time.
 func (s *Stack) fire(now conn.Time, due []*entry) {
 	w := s.borrowWriter()
 	var handled []*Conn

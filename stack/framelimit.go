@@ -11,18 +11,18 @@ import (
 // superframe is the number of bytes of data in the largest superframe whose IP header can express its length.
 const superframe = maxPacket - wire.IPv6HeaderLen - maxTCPHeader
 
-// frameLimit is the number of bytes of data that a frame may hold. For a near peer over IPv4 it is more than an IP packet
-// can hold if the device takes such frames (BIG TCP): the peer's receiver is called once for four times as much data. A
-// peer that is not near gets none, because another device would have to cut them.
+// frameLimit is the largest number of bytes of data in a frame. Near peers over IPv4 get superframes larger than an IP
+// packet if the device takes them (BIG TCP): one such frame carries four times as much data through the peer's receive
+// path. Other peers get none, because another device would have to cut them.
 type frameLimit struct {
-	usual int          // 0: one segment
-	big   int          // for near peers over IPv4
+	usual int          // limit in bytes for most peers; 0 is one segment
+	big   int          // limit in bytes for near peers over IPv4
 	from  atomic.Int64 // the conn.Time from which big applies
 	pause atomic.Int64 // length of the last pause, a time.Duration
 }
 
-// bigPause is the time for which no frame larger than a packet is sent after the device has refused one, for want of large
-// pieces of memory perhaps. It doubles each time, because the device may never take one.
+// bigPause is the first pause in sending frames larger than a packet after the device has refused one, for instance for
+// want of memory in large pieces. Each further pause is twice as long, because the device may never take such a frame.
 const bigPause = time.Second
 
 func newFrameLimit(d Device, tapped bool) (l *frameLimit) {
@@ -37,7 +37,7 @@ func newFrameLimit(d Device, tapped bool) (l *frameLimit) {
 	return l
 }
 
-// of returns the limit for frames of e's connection.
+// of returns the limit in bytes for frames of e's connection.
 func (l *frameLimit) of(now conn.Time, e *entry) int {
 	if l.big > l.usual && e.near && e.key.remote.is4() && int64(now) >= l.from.Load() {
 		return l.big
@@ -45,7 +45,7 @@ func (l *frameLimit) of(now conn.Time, e *entry) int {
 	return l.usual
 }
 
-// refused begins a pause if the device has refused a frame larger than a packet.
+// refused begins a pause if the frame that the device has refused is larger than a packet.
 func (l *frameLimit) refused(now conn.Time, parts [][]byte) {
 	size := 0
 	for _, p := range parts {

@@ -7,25 +7,26 @@ import (
 	"minitcp/conn/buffer"
 )
 
-// framePool lends the memory that the device reads frames into. Bulk data stays there until the application has read it:
-// a frame is a [buffer.Borrowed].
+// framePool lends the memory into which the device's frames are read. Bulk data stays there until the application has
+// read it: a frame is a [buffer.Borrowed].
 type framePool struct {
 	pool   sync.Pool
-	budget *pagePool // what frames that are kept count against; nil: nothing
+	budget *pagePool // budget of retained frames; nil if they are not counted
 }
 
 type frame struct {
 	memory [MaxFrame]byte
 	home   *framePool
-	// users counts the queue that reads the frame and the connection that keeps its data. Either may be done with it
-	// first.
+	// users is the number of users of the frame: the queue that reads into it, and the connection that retains its data.
+	// They finish in either order.
 	users atomic.Int32
 }
 
 const (
-	// framePages is how many pages a frame counts as.
+	// framePages is the number of pages that a frame counts as.
 	framePages = (MaxFrame + buffer.PageSize - 1) / buffer.PageSize
-	// leastLoan is the fewest octets of data for which a frame is worth keeping: half of what it takes.
+	// leastLoan is the smallest number of bytes of data for which a connection may retain a frame: half of the frame's
+	// memory.
 	leastLoan = MaxFrame / 2
 )
 
@@ -38,17 +39,16 @@ func newFramePool(pool buffer.Pool) *framePool {
 
 func (p *framePool) get() *frame { return p.pool.Get().(*frame) }
 
-// lend prepares f for a connection that may keep it. The queue's goroutine calls it before the connection sees f.
+// lend prepares f for a connection that may retain it. The goroutine of the queue calls it before the connection sees f.
 func (f *frame) lend() { f.users.Store(2) }
 
-// kept is the queue's end of a frame that a connection has kept: the queue does not use it any more. It counts the frame
-// as long as the connection has it.
+// kept ends the queue's use of a frame that a connection has retained, and counts the frame in the budget.
 func (f *frame) kept() {
 	f.home.count(framePages)
 	f.unref()
 }
 
-// Release implements [buffer.Borrowed]. The memory is not used again before the queue is done with it, too.
+// Release implements [buffer.Borrowed]. The memory is reused when the queue is done with it as well.
 func (f *frame) Release() {
 	f.home.count(-framePages)
 	f.unref()

@@ -27,18 +27,19 @@ type Handler interface {
 	// buffer is full. Received is called with them again after the next Writable or [Conn.Resume]. Data is valid only
 	// during the call. If the connection is read or closed during the call, all of data counts as taken.
 	Received(c *Conn, data []byte) int
-	// Writable reports that there is room again after TryWrite took less than it was given.
+	// Writable reports that there is room again after TryWrite took less than its argument.
 	Writable(c *Conn)
-	// Ended reports that nothing more will be received. Err is io.EOF after the peer's FIN, or the error that ended the
-	// connection, as Read returns it. An error ends a paused connection at once, without the bytes that wait. No call
-	// but Writable follows. Ended is called once for each connection whose Handler was made, with [net.ErrClosed] for one
-	// that [Stack.Shutdown] or [Stack.Close] closes, but not after the application has closed the connection itself.
-	// The handler must close the connection.
+	// Ended reports that no more data will be received. Err is io.EOF after the peer's FIN, and otherwise the error that
+	// ended the connection, as Read returns it. An error ends a paused connection at once, without its unread bytes. Only
+	// Writable may be called afterwards. Ended is called once for each connection that has a Handler. For a connection that
+	// [Stack.Shutdown] or [Stack.Close] closes, err is [net.ErrClosed]. Ended is not called after the application has
+	// closed the connection. The handler must close the connection.
 	Ended(c *Conn, err error)
 }
 
-// Handle is [Stack.ListenTCP] for connections that are not accepted: when the handshake of one completes, open is called,
-// under the conditions of a Handler's methods, and returns its Handler. Several connections may have the same.
+// Handle listens as [Stack.ListenTCP] does, for connections that are not accepted. When the handshake of a connection
+// completes, the stack calls open, under the same conditions as a Handler's methods. Open returns the connection's
+// Handler. Connections may share a Handler.
 //
 // The error is an *net.OpError around syscall.EINVAL if open is nil.
 func (s *Stack) Handle(network, address string, open func(*Conn) Handler) (*Listener, error) {
@@ -54,17 +55,17 @@ type handlerState struct {
 	handler   Handler // nil before open has been called
 	paused    bool    // Received has not taken all of its data
 	ended     bool    // Ended has been called, or the application has closed the connection
-	wantWrite bool    // TryWrite took less than it was given
-	failed    error   // the error that ended the connection, if TryWrite has returned it
+	wantWrite bool    // TryWrite took less than its argument
+	failed    error   // error that ended the connection, after TryWrite has returned it
 	read      bool    // data has been read since Received was called last
-	busy      bool    // a goroutine is in serve, and looks for more calls before it leaves
+	busy      bool    // a goroutine is in serve
 }
 
 // callsAtOnce is the largest number of calls of a Handler that are made while other connections wait.
 const callsAtOnce = 16
 
-// Resume makes a connection go on whose Handler has not taken all data: Received is called again. It does not block, and
-// the Handler's methods are not called before it returns. It does nothing on a connection that has no Handler.
+// Resume continues a paused connection, whose Handler has not taken all data: Received is called again. Resume does not
+// block, and the Handler's methods are not called before it returns. It does nothing on a connection without a Handler.
 func (c *Conn) Resume() {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
@@ -74,7 +75,8 @@ func (c *Conn) Resume() {
 	}
 }
 
-// requeue has serve called soon, by the timer while the entry belongs to c. The entry's lock is held.
+// requeue schedules a call of serve: by the timer while the entry belongs to c, and by a goroutine after that. The
+// entry's lock is held.
 func (c *Conn) requeue() {
 	e := c.entry
 	if c.handling.busy {
@@ -87,8 +89,9 @@ func (c *Conn) requeue() {
 	go c.serve()
 }
 
-// TryWrite is Write that does not wait: it takes what there is room for, and says how much that was. Of a connection with
-// a Handler, Writable tells when there is more. Its error is that of Write; having no room is none.
+// TryWrite writes as much of p as there is room for, without waiting, and returns that number of bytes. If it is less
+// than len(p) and the connection has a Handler, Writable is called when there is room again. A lack of room is not an
+// error. Other errors are those of Write.
 func (c *Conn) TryWrite(p []byte) (int, error) {
 	n, err := c.tryWrite(p)
 	return n, c.opError("write", err)
@@ -101,7 +104,7 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 	if err := c.mayUse(&c.wr); err != nil {
 		return 0, err
 	}
-	if c.writing { // the data of concurrent calls does not mix; unlockWrite makes Writable follow
+	if c.writing { // data of concurrent calls does not mix; unlockWrite leads to Writable
 		if c.handling != nil {
 			c.handling.wantWrite = len(p) > 0
 		}
@@ -123,9 +126,9 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 	return n, err
 }
 
-// serve makes the calls of c's Handler that are due, if it has one, and flushes. After callsAtOnce calls it leaves the
-// others to the timer, so that a Handler that always has more to do does not keep the goroutine. A connection that has
-// ended receives nothing more, so its calls are bounded. The entry's lock is not held.
+// serve makes the calls of c's Handler that are due, and flushes. It does nothing if c is nil or has no Handler. After
+// callsAtOnce calls it leaves the others to the timer, so that a Handler that always has more to do does not occupy the
+// goroutine. A connection that has ended receives nothing more, so its calls are bounded. The entry's lock is not held.
 func (c *Conn) serve() {
 	if c == nil || c.handling == nil {
 		return
@@ -148,7 +151,7 @@ func (c *Conn) serve() {
 	c.afterCall()
 }
 
-// callHandler makes the next call, and reports whether there was one. The entry's lock is held, but not during the call.
+// callHandler makes the next call, and reports whether it made one. The entry's lock is held, except during the call.
 func (c *Conn) callHandler(b []byte) bool {
 	v, mu := c.handling, &c.entry.mu
 	var data []byte
@@ -193,8 +196,8 @@ func (c *Conn) callHandler(b []byte) bool {
 	return true
 }
 
-// callReceived calls Received with data that has been read, and puts the bytes that it does not take back into the receive
-// buffer, where they count as memory in use. Memory is what data is borrowed in, nil if it is a copy.
+// callReceived calls Received with data that has been read, and puts the bytes that Received does not take back into the
+// receive buffer, where they count as memory in use. Memory is the borrowed memory of data, nil if data is a copy.
 func (c *Conn) callReceived(data []byte, memory buffer.Borrowed) {
 	v, mu := c.handling, &c.entry.mu
 	v.paused, v.read = true, false // Resume undoes the pause, also during the call
@@ -213,7 +216,7 @@ func (c *Conn) callReceived(data []byte, memory buffer.Borrowed) {
 	}
 }
 
-// readError discards the data that can still be read, in b, and returns the error after it.
+// readError reads and discards the remaining data, in b, and returns the error that follows it.
 func (c *Conn) readError(b []byte) error {
 	for {
 		if _, err := c.tcp.Read(b); err != nil {
