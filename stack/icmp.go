@@ -8,7 +8,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// inputICMP takes an ICMP message of the packet's own family, for us and from one host.
+// inputICMP handles an ICMP message of the packet's own address family, from one host to an address of the stack.
 func (q *queue) inputICMP(now conn.Time, payload []byte) {
 	s := q.stack
 	if err := wire.ParseICMP(&q.ip, payload, &q.icmp); err != nil {
@@ -23,7 +23,8 @@ func (q *queue) inputICMP(now conn.Time, payload []byte) {
 	}
 }
 
-// inputICMPv4 sorts by RFC 1122 4.2.3.9 and RFC 9293 3.9.2.2: what may pass is soft, what will not is hard.
+// inputICMPv4 handles a message of IPv4. Errors that may pass are soft, the others hard [RFC 1122 4.2.3.9, RFC 9293
+// 3.9.2.2].
 func (q *queue) inputICMPv4(now conn.Time, payload []byte) {
 	m := &q.icmp
 	soft := func(err conn.Error) { q.icmpError(now, conn.ICMPError{Kind: conn.ICMPSoft, Err: err}) }
@@ -52,7 +53,7 @@ func (q *queue) inputICMPv4(now conn.Time, payload []byte) {
 	}
 }
 
-// inputICMPv6 sorts by RFC 4443 and RFC 5461 4.
+// inputICMPv6 handles a message of IPv6 [RFC 4443, RFC 5461 4].
 func (q *queue) inputICMPv6(now conn.Time, payload []byte) {
 	m := &q.icmp
 	soft := func(err conn.Error) { q.icmpError(now, conn.ICMPError{Kind: conn.ICMPSoft, Err: err}) }
@@ -85,7 +86,7 @@ func (q *queue) inputICMPv6(now conn.Time, payload []byte) {
 	}
 }
 
-// icmpError gives an error message to the connection whose segment it quotes.
+// icmpError passes an error message to the connection or socket whose packet it quotes.
 func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 	s := q.stack
 	var quoted wire.IP
@@ -132,11 +133,12 @@ func (q *queue) echo(now conn.Time, reply uint8) {
 	q.sendICMP(now, m)
 }
 
-// inputUnknown answers a packet of a protocol we do not speak (RFC 1122 3.2.2.1, RFC 4443 3.1 and 3.4). Neither
-// fragments nor ICMP get here, and the addresses are those of two hosts, so an answer is in order (RFC 1122 3.2.2).
+// inputUnknown answers a packet of an unsupported protocol, or of UDP to a closed port, with an ICMP error. Fragments
+// and ICMP do not get here, and both addresses are those of single hosts, so an error may be sent [RFC 1122 3.2.2,
+// 3.2.2.1, RFC 4443 3.1, 3.4].
 func (q *queue) inputUnknown(now conn.Time, packet []byte) {
 	m := wire.ICMP{Body: packet}
-	udp := q.ip.Protocol == wire.ProtocolUDP // of a closed port
+	udp := q.ip.Protocol == wire.ProtocolUDP // to a closed port
 	switch is4 := q.ip.Is4(); {
 	case is4 && udp:
 		m.Type, m.Code = wire.ICMPv4Unreachable, wire.ICMPv4PortUnreachable
@@ -155,7 +157,8 @@ func (q *queue) inputUnknown(now conn.Time, packet []byte) {
 	q.sendICMP(now, &m)
 }
 
-// quote returns as much of a packet as an ICMP error has room for in a packet that every link takes.
+// quote returns the part of a packet that an ICMP error quotes. The error then fits into the smallest MTU of its IP
+// version.
 func quote(packet []byte, is4 bool) []byte {
 	most := 576 - wire.IPv4HeaderLen - icmpHeaderLen
 	if !is4 {
@@ -166,12 +169,12 @@ func quote(packet []byte, is4 bool) []byte {
 
 const icmpHeaderLen = 8
 
-// sendICMP sends m back to where the packet at hand came from.
+// sendICMP sends m to the source of the packet at hand.
 func (q *queue) sendICMP(now conn.Time, m *wire.ICMP) {
 	q.stack.sendICMP(now, q.writer, q.number, q.ip.Dst, q.ip.Src, m)
 }
 
-// sendICMP sends m between two addresses, unless the destination has got too many.
+// sendICMP sends m between two addresses, unless the destination has reached its limit.
 func (s *Stack) sendICMP(now conn.Time, w *writer, queue uint8, from, to netip.Addr, m *wire.ICMP) {
 	if !s.icmpLimit.allow(now, to) {
 		s.totals.count(countICMPLimited)
@@ -184,8 +187,8 @@ func (s *Stack) sendICMP(now conn.Time, w *writer, queue uint8, from, to netip.A
 	s.writeICMP(w, queue, m, int(s.mtu.Load()), true)
 }
 
-// writeICMP sends the message between the addresses in w.ip. If it does not fit the MTU it leaves in fragments, or the error is
-// syscall.EMSGSIZE.
+// writeICMP sends the message between the addresses in w.ip. A message that does not fit the MTU is fragmented if
+// fragment is true. Otherwise, and above the largest IP packet, the error is syscall.EMSGSIZE.
 func (s *Stack) writeICMP(w *writer, queue uint8, m *wire.ICMP, mtu int, fragment bool) error {
 	n := icmpHeaderLen + len(m.Body)
 	if cap(w.body) < n {
@@ -206,7 +209,8 @@ func (s *Stack) writeICMP(w *writer, queue uint8, m *wire.ICMP, mtu int, fragmen
 	return nil
 }
 
-// nextHeaderOffset is where in an IPv6 packet the field is that names the protocol after its headers.
+// nextHeaderOffset returns the offset in an IPv6 packet of the Next Header field that names the protocol after the
+// headers.
 func nextHeaderOffset(packet []byte, headerLen int) int {
 	const (
 		fragment       = 44

@@ -7,8 +7,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// input takes one frame that arrived: what kind of packet is it, and is it for us? Whatever is thrown away is counted
-// under a name.
+// input handles one frame that arrived: it parses the packet, checks that it is for the stack, and passes it on by
+// protocol. Every packet that is dropped is counted under a name.
 func (q *queue) input(now conn.Time, frame []byte) {
 	s := q.stack
 	s.totals.count(countFramesReceived)
@@ -86,16 +86,16 @@ func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
 	return true
 }
 
-// damaged counts a packet that could not be parsed.
+// damaged counts a packet that cannot be parsed.
 func (q *queue) damaged(err error) {
 	if e, ok := err.(wire.Error); ok {
 		q.stack.totals.countDamaged(e)
 	}
 }
 
-// checksumTrusted reports whether the segment's checksum need not be verified. A packet whose checksum is still to be
-// filled in was never on a wire; a device without offloads may pass such packets on from one that it embeds. An [Offloader]
-// vouches for a checksum that it has verified.
+// checksumTrusted reports whether the segment's checksum need not be verified. A packet whose checksum has not been
+// filled in has never been on a wire; a device without offloads may pass on such packets from a device that it embeds.
+// An [Offloader] vouches for a checksum that it has verified.
 func (q *queue) checksumTrusted() bool {
 	trusted := uint8(wire.VirtioNeedsChecksum)
 	if q.stack.offload {
@@ -104,8 +104,8 @@ func (q *queue) checksumTrusted() bool {
 	return q.virtio.Flags&trusted != 0
 }
 
-// acceptableAddresses reports whether the packet is from one host, and for this one or, if forwarded is true, for another one.
-// It counts those that are not [RFC 1122 3.2.1.3; RFC 9293 3.9.2.3, MUST-57, MUST-63].
+// acceptableAddresses reports whether the packet is from a single host, and to this one or, if forwarded is true, to
+// another one. It counts the packets that are not [RFC 1122 3.2.1.3, RFC 9293 3.9.2.3, MUST-57, MUST-63].
 func (q *queue) acceptableAddresses(forwarded bool) bool {
 	a := q.stack.own()
 	switch src, dst := q.ip.Src, q.ip.Dst; {

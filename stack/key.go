@@ -6,8 +6,8 @@ import (
 	"net/netip"
 )
 
-// key names a connection by its two ends, in words of fixed size: quick to compare and to hash. IPv4 addresses are in
-// their mapped form.
+// key is the pair of a connection's two ends, in words of fixed size, which are quick to compare and to hash. IPv4
+// addresses are in their mapped form.
 type key struct {
 	local, remote address
 	ports         uint32 // local<<16 | remote
@@ -21,7 +21,7 @@ func addressOf(a netip.Addr) address {
 	return address{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
 
-// mapped4 is what precedes an IPv4 address in the low word of its mapped form.
+// mapped4 is the upper half of the low word of a mapped IPv4 address.
 const mapped4 = 0xffff
 
 func (a address) is4() bool { return a.hi == 0 && a.lo>>32 == mapped4 }
@@ -50,16 +50,17 @@ func (k *key) remoteAddr() netip.AddrPort {
 	return netip.AddrPortFrom(k.remote.netip(), k.remotePort())
 }
 
-// seed is the secret of the hash: who does not know it cannot choose keys that collide.
+// seed is the secret of a hash. Without it, an attacker cannot choose keys that collide.
 type seed [3]uint64
 
-// hash folds the products of secret-dependent words, as wyhash does.
+// hash returns a keyed hash of k: it folds products of words that depend on the secret, as wyhash does.
 func (k *key) hash(s *seed) uint64 {
 	h := fold(k.remote.hi^s[0], k.remote.lo^s[1])
 	h = fold(h^k.local.hi, k.local.lo^s[2])
 	return fold(h^uint64(k.ports), s[1]|1)
 }
 
+// fold returns the exclusive or of the two halves of the product of a and b.
 func fold(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo

@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// Listen listens on a local address: network is "tcp", "tcp4" or "tcp6", address "host:port" with a literal IP address
-// of the stack's, or no host for all of them. "tcp" without a host takes IPv4 and IPv6. Port 0 lets the stack choose;
-// see Addr. The net.Listener is a [*Listener].
+// Listen listens on a local address. Network is "tcp", "tcp4" or "tcp6". Address is "host:port", where host is a literal
+// IP address of the stack, or empty for all of them; then "tcp" stands for IPv4 and IPv6. If port is 0, the stack
+// chooses one; see [Listener.Addr]. The net.Listener is a [*Listener].
 //
-// Errors are *net.OpError; errors.Is finds syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, and what [Stack.Err] returns.
-// A port may be listened on while connections of it exist (RFC 9293 3.9.1.1, MUST-42).
+// Errors are *net.OpError. For them errors.Is finds syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, or the error that
+// [Stack.Err] returns. Connections of a port do not keep it from being listened on [RFC 9293 3.9.1.1, MUST-42].
 func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	l, err := s.ListenTCP(network, address)
 	if err != nil {
@@ -22,12 +22,12 @@ func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// ListenTCP is Listen with the type it returns.
+// ListenTCP is [Stack.Listen] with a result of type *Listener.
 func (s *Stack) ListenTCP(network, address string) (*Listener, error) {
 	return s.listen(network, address, nil)
 }
 
-// listen is ListenTCP, and Handle if open is not nil.
+// listen implements ListenTCP, and Handle if open is not nil.
 func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*Listener, error) {
 	fail := func(addr net.Addr, err error) (*Listener, error) {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
@@ -48,7 +48,7 @@ func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*List
 				binds[i] = netip.AddrPortFrom(binds[i].Addr(), port)
 			}
 		}
-		// Of both families the IPv6 wildcard is shown, as for the kernel's sockets.
+		// The address of a listener on both families is the IPv6 wildcard, as for the kernel\'s sockets.
 		l := newListener(s, net.TCPAddrFromAddrPort(binds[len(binds)-1]), binds, open)
 		if s.listeners.add(l) {
 			if err := s.refusal(); err != nil {
@@ -64,7 +64,7 @@ func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*List
 	return fail(net.TCPAddrFromAddrPort(local), os.NewSyscallError("bind", syscall.EADDRINUSE))
 }
 
-// bindings are what a listener on local takes.
+// bindings returns the bindings of a listener on local.
 func (s *Stack) bindings(network string, local netip.AddrPort) ([]binding, error) {
 	addr, port := local.Addr(), local.Port()
 	if !addr.IsValid() || addr.IsUnspecified() {

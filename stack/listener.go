@@ -12,18 +12,19 @@ import (
 
 // Listener accepts connections on a port. It is a [net.Listener] with the methods of *net.TCPListener.
 //
-// The stack closes a Listener that the application has forgotten, as it does a [Conn]; but not one of [Stack.Handle].
+// The stack closes a Listener that the application has abandoned without Close, as it does a [Conn], except for one of
+// [Stack.Handle].
 type Listener struct {
 	stack    *Stack
 	addr     *net.TCPAddr
 	ref      ref[Listener]
-	binds    []binding // its places in the stack's listeners
+	binds    []binding // its bindings in the stack's registry of listeners
 	accepted chan *Conn
 	open     func(*Conn) Handler // nil: connections wait in accepted
 	backlog  int
 
 	mu       sync.Mutex
-	closed   error // error of Accept, or nil while the listener is open
+	closed   error // error of Accept; nil while the listener is open
 	deadline deadline
 	control  conn.CongestionControl
 	embryos  entryList
@@ -50,7 +51,7 @@ func newListener(s *Stack, addr *net.TCPAddr, binds []binding, open func(*Conn) 
 }
 
 // Accept waits for the next connection. Its errors are *net.OpError around [net.ErrClosed] or, after the deadline,
-// [os.ErrDeadlineExceeded]; when the device has ended the stack, around what [Stack.Err] returns.
+// [os.ErrDeadlineExceeded]. When the device has ended the stack, they wrap the error that [Stack.Err] returns.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.AcceptTCP()
 	if err != nil {
@@ -59,7 +60,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// AcceptTCP is Accept with the type it returns.
+// AcceptTCP is Accept with a result of type *Conn.
 func (l *Listener) AcceptTCP() (*Conn, error) {
 	for {
 		l.mu.Lock()
@@ -79,10 +80,10 @@ func (l *Listener) AcceptTCP() (*Conn, error) {
 	}
 }
 
-// Addr is the address listened on, a *net.TCPAddr.
+// Addr returns the listener's address, a *net.TCPAddr.
 func (l *Listener) Addr() net.Addr { return l.addr }
 
-// SetDeadline makes Accept fail from t on; the zero time means never.
+// SetDeadline sets the time from which Accept fails. The zero time means no deadline.
 func (l *Listener) SetDeadline(t time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,7 +94,7 @@ func (l *Listener) SetDeadline(t time.Time) error {
 	return nil
 }
 
-// SetCongestionControl says what connections begin with that are made from now on. Default: as in Config.Conn.
+// SetCongestionControl sets the algorithm of future connections. The default is that of Config.Conn.
 func (l *Listener) SetCongestionControl(a conn.CongestionControl) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -104,13 +105,13 @@ func (l *Listener) SetCongestionControl(a conn.CongestionControl) error {
 	return nil
 }
 
-// Close stops listening. Connections nobody has accepted are reset and unfinished handshakes forgotten; accepted
-// connections are not touched.
+// Close stops listening. It resets connections that have not been accepted and drops unfinished handshakes. Accepted
+// connections are not affected.
 func (l *Listener) Close() error {
 	return l.close(net.ErrClosed)
 }
 
-// close is Close; calls on the listener fail with cause afterwards.
+// close closes the listener. Calls on it fail with cause afterwards.
 func (l *Listener) close(cause error) error {
 	s := l.stack
 	l.mu.Lock()
@@ -124,7 +125,7 @@ func (l *Listener) close(cause error) error {
 	l.mu.Unlock()
 
 	s.listeners.remove(l)
-	// Nothing is added any more.
+	// Nothing is added after closed has been set.
 	for e := l.pop(); e != nil; e = l.pop() {
 		s.dropEmbryo(e)
 	}
@@ -138,8 +139,8 @@ func (l *Listener) close(cause error) error {
 	}
 }
 
-// enqueue adds an embryo, and takes the oldest out when there are more than the backlog: the caller must drop it.
-// False: the listener is closed.
+// enqueue adds a handshake. If there are more than the backlog, it removes the oldest and returns it: the caller must
+// drop it. It returns false if the listener is closed.
 func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,22 +155,22 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 	return oldest, true
 }
 
-// pop takes the oldest embryo out.
+// pop removes and returns the oldest handshake.
 func (l *Listener) pop() *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.embryos.pop()
 }
 
-// forget takes e out, if it is in.
+// forget removes e, if it is in the list.
 func (l *Listener) forget(e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.embryos.remove(e)
 }
 
-// admit puts the connection establish makes of e into the queue for Accept, or leaves it to a Handler; false if the
-// queue is full or the listener closed, and then establish is not called.
+// admit puts the connection that establish makes of e into the queue for Accept, or leaves it to a Handler. It returns
+// false, without calling establish, if the queue is full or the listener is closed.
 func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -183,6 +184,6 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 		e.user = strongRef(c)
 		return true
 	}
-	l.accepted <- c // only admit sends, under the lock
+	l.accepted <- c // does not block: only admit sends, under the lock
 	return true
 }

@@ -6,11 +6,11 @@ import (
 	"syscall"
 )
 
-// loop is the queue of packets that the stack sends to its own addresses, which no device sees. Its goroutine starts with the
-// first of them.
+// loop is the queue of packets that the stack sends to its own addresses, which bypass the device. Its goroutine starts
+// with the first of them.
 type loop struct {
 	stack  *Stack
-	number uint8 // of its queue, behind those of the device
+	number uint8 // number of the queue, the one after those of the device
 	start  sync.Once
 
 	mu      sync.Mutex
@@ -20,7 +20,7 @@ type loop struct {
 	closed  bool
 }
 
-// maxLooped is the number of frames that wait. Those beyond it are lost, as on any network.
+// maxLooped is the largest number of frames that wait. Those beyond it are lost, as on any network.
 const maxLooped = 1024
 
 // WriteFrame implements queueIO.
@@ -84,7 +84,7 @@ func (l *loop) close() {
 	l.ready.broadcast()
 }
 
-// noDevice is the device of a stack without one. Nothing arrives, and what is sent is lost.
+// noDevice is the device of a stack without one. It receives nothing, and frames written to it are lost.
 type noDevice struct {
 	closed chan struct{}
 	once   sync.Once

@@ -7,14 +7,13 @@ import (
 	"slices"
 )
 
-// NearReporter is a [Device] that knows which addresses belong to the host on its other side. [Config.Near] describes what
-// they are used for.
+// NearReporter is implemented by a [Device] that knows the addresses of the host on its other side. See [Config.Near].
 type NearReporter interface {
 	// Near returns the prefixes of those addresses. It is called once, in [New].
 	Near() []netip.Prefix
 }
 
-// nearPrefixes returns the prefixes of Config.Near, or by default those of the device.
+// nearPrefixes returns the prefixes of Config.Near, by default those of the device.
 func nearPrefixes(dev Device, cfg *Config) ([]netip.Prefix, error) {
 	prefixes, source := cfg.Near, "Config.Near"
 	if prefixes == nil {
@@ -32,7 +31,7 @@ func nearPrefixes(dev Device, cfg *Config) ([]netip.Prefix, error) {
 	return slices.Clone(prefixes), nil
 }
 
-// checkNear returns an error if no peer's address can be in p.
+// checkNear returns an error if p cannot contain the address of a peer.
 func checkNear(p netip.Prefix) error {
 	switch {
 	case p == netip.Prefix{}:
@@ -45,7 +44,7 @@ func checkNear(p netip.Prefix) error {
 	return nil
 }
 
-// isNear reports whether a peer of this address is near.
+// isNear reports whether the peer at this address is near.
 func (s *Stack) isNear(remote address) bool {
 	if len(s.near) == 0 {
 		return false

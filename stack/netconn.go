@@ -10,27 +10,27 @@ import (
 	"minitcp/conn/buffer"
 )
 
-// Conn is the application's end of a connection: a [net.Conn] with the methods of *net.TCPConn. All of them may be
-// called from many goroutines at once. Three methods are missing: SyscallConn and File, because there is no descriptor, and
-// MultipathTCP, because the stack has none. A library that looks for SyscallConn therefore treats a Conn as no socket.
+// Conn is the application's end of a connection: a [net.Conn] with the methods of *net.TCPConn. Its methods may be
+// called from several goroutines at once. Three methods are missing: SyscallConn and File, because there is no file
+// descriptor, and MultipathTCP, because the stack does not implement it.
 //
-// Errors are *net.OpError, but for a plain io.EOF after the peer's FIN; errors.Is finds [os.ErrDeadlineExceeded],
-// [net.ErrClosed], and syscall.ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH as for the kernel's sockets. When
-// the device has ended the stack, it finds the device's error; see [Stack.Err].
+// Errors are *net.OpError, except for io.EOF after the peer's FIN. As with the kernel's sockets, errors.Is finds
+// [os.ErrDeadlineExceeded], [net.ErrClosed], and syscall.ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH and ENETUNREACH.
+// When the device has ended the stack, it finds the device's error; see [Stack.Err].
 //
-// The stack closes a Conn that the application has forgotten without Close when the garbage collector has found it, with the
-// next packet or timer.
+// The stack closes a Conn that the application has abandoned without Close: after the garbage collector has found it,
+// with the next packet or timer.
 type Conn struct {
 	stack *Stack
 	entry *entry
-	tcp   *conn.Conn // outlives the entry's use of it: what has arrived can be read after TIME-WAIT has begun
+	tcp   *conn.Conn // usable after the entry has released it: data received before TIME-WAIT can still be read
 
-	handling *handlerState // by a Handler; nil: it is not
+	handling *handlerState // nil without a Handler
 
 	// The rest is guarded by entry.mu.
 	rd, wr  direction
 	linger  conn.Linger
-	writing bool
+	writing bool // a Write holds the write lock
 	closed  bool
 	cut     bool // closed by the end of the stack
 }
@@ -41,12 +41,12 @@ func newConn(s *Stack, e *entry, tcp *conn.Conn) *Conn {
 	return c
 }
 
-// attached reports whether what happens to the connection still concerns c. The entry's lock is held.
+// attached reports whether the entry belongs to c. The entry's lock is held.
 func (c *Conn) attached() bool { return c.entry.user.isSet() }
 
 var errDeadline = os.ErrDeadlineExceeded
 
-// mayUse is why calls on the half fail before they begin, nil if they do not.
+// mayUse returns the error of calls on a direction that is closed or whose deadline has passed, and nil otherwise.
 func (c *Conn) mayUse(h *direction) error {
 	switch {
 	case c.closed:
@@ -67,7 +67,7 @@ func (c *Conn) afterCall() {
 	c.stack.returnWriter(w)
 }
 
-// wake wakes those who wait for what has become possible.
+// wake wakes the calls that can continue.
 func (c *Conn) wake(r conn.Ready) {
 	if r&conn.ReadyRead != 0 {
 		c.rd.wake()
@@ -77,7 +77,7 @@ func (c *Conn) wake(r conn.Ready) {
 	}
 }
 
-// Read reads what has arrived, and waits if there is nothing. After the peer's FIN it returns [io.EOF].
+// Read reads data that has arrived, and waits if there is none. After the peer's FIN it returns [io.EOF].
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.read(p)
 	return n, c.opError("read", err)
@@ -91,7 +91,7 @@ func (c *Conn) read(p []byte) (int, error) {
 	return len(data), err
 }
 
-// readNothing is a Read of no octets.
+// readNothing is Read into a slice without bytes.
 func (c *Conn) readNothing() error {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
@@ -101,8 +101,8 @@ func (c *Conn) readNothing() error {
 	return nil
 }
 
-// next waits for data. If take is set and the data lies in borrowed memory, it returns the data there and the memory, which
-// the caller must release. Otherwise it copies the data to p.
+// next waits for data. If take is set and the data lies in borrowed memory, it returns the data there and the memory,
+// which the caller must release. Otherwise it copies the data to p.
 func (c *Conn) next(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 	e := c.entry
 	e.mu.Lock()
@@ -122,7 +122,7 @@ func (c *Conn) next(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 	}
 }
 
-// tryNext is next without waiting: then the error is conn.ErrWouldBlock. The entry's lock is held.
+// tryNext is next without waiting: if there is no data, the error is conn.ErrWouldBlock. The entry's lock is held.
 func (c *Conn) tryNext(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 	if c.handling != nil {
 		c.handling.read = true
@@ -136,21 +136,22 @@ func (c *Conn) tryNext(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 	return p[:n], nil, err
 }
 
-// wakeNext wakes the next who waits, if there is something left for it.
+// wakeNext wakes another blocked call if the connection is still ready.
 func (c *Conn) wakeNext() {
 	if c.rd.waitQueue != nil || c.wr.waitQueue != nil {
 		c.wake(c.tcp.Ready())
 	}
 }
 
-// Write sends p, and waits until all of it has been taken into the send buffer. What concurrent calls write does not
-// mix. Should it fail on the way it says how much had been taken.
+// Write writes p, and returns when all of it is in the send buffer. The data of concurrent calls is not interleaved. If
+// Write fails, n is the number of bytes that are in the send buffer.
 func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.write(p)
 	return n, c.opError("write", err)
 }
 
-// maxCopy is how much is copied under the lock at a time, about a superframe, so that ACKs need not wait for long.
+// maxCopy is the largest number of bytes copied while the lock is held, about a superframe. Segments that arrive wait
+// for no longer copy.
 const maxCopy = 64 << 10
 
 // write writes p in pieces.
@@ -166,7 +167,7 @@ func (c *Conn) write(p []byte) (n int, err error) {
 	if len(p) > maxCopy {
 		frame = max(frame, c.stack.frameLimit.of(c.stack.clock.now(), e))
 	}
-	for held := 0; ; { // octets taken, and not yet sent though they may be
+	for held := 0; ; { // held: bytes in the send buffer that have not been sent, though they may be
 		if err := c.mayUse(&c.wr); err != nil {
 			return n, c.endWrite(n, err)
 		}
@@ -194,7 +195,7 @@ func (c *Conn) write(p []byte) (n int, err error) {
 	}
 }
 
-// endWrite lets go what waited for the rest of a Write that fails.
+// endWrite sends the data that waits for the rest of a Write, which fails with err.
 func (c *Conn) endWrite(n int, err error) error {
 	if n > 0 {
 		c.tcp.Write(c.stack.clock.now(), nil)
@@ -203,7 +204,7 @@ func (c *Conn) endWrite(n int, err error) error {
 	return err
 }
 
-// lockWrite waits until no other Write is under way.
+// lockWrite waits until no other Write is in progress.
 func (c *Conn) lockWrite() error {
 	for {
 		if err := c.mayUse(&c.wr); err != nil {
@@ -217,6 +218,7 @@ func (c *Conn) lockWrite() error {
 	}
 }
 
+// unlockWrite lets the next Write continue.
 func (c *Conn) unlockWrite() {
 	c.writing = false
 	c.wr.wakeWriter()
@@ -225,9 +227,8 @@ func (c *Conn) unlockWrite() {
 	}
 }
 
-// Close lets go of the connection: blocked calls return, and what was written goes out in the background, followed by
-// a FIN; see [Conn.SetLinger]. If data has arrived that was not read, the peer gets a RST instead (RFC 9293 3.6.1,
-// SHLD-3).
+// Close closes the connection. Blocked calls return. Data in the send buffer is sent in the background, followed by a
+// FIN; see [Conn.SetLinger]. If data has arrived and was not read, the peer gets a RST instead [RFC 9293 3.6.1, SHLD-3].
 func (c *Conn) Close() error {
 	e := c.entry
 	e.mu.Lock()
@@ -236,13 +237,13 @@ func (c *Conn) Close() error {
 		return c.opError("close", c.ended())
 	}
 	if c.handling != nil {
-		c.handling.ended = true // no call is made any more
+		c.handling.ended = true // no further call is made
 	}
 	c.closeLocked()
 	return nil
 }
 
-// closeLocked is Close of a connection that is open. The entry's lock is held.
+// closeLocked closes a connection that is open. The entry's lock is held.
 func (c *Conn) closeLocked() {
 	c.markClosed()
 	c.tcp.Close(c.stack.clock.now(), c.linger)
@@ -260,7 +261,7 @@ func (c *Conn) abort() {
 	c.afterCall()
 }
 
-// markClosed makes every call on the connection fail from now on.
+// markClosed makes every call on the connection fail.
 func (c *Conn) markClosed() {
 	c.closed = true
 	c.ignore()
@@ -270,7 +271,7 @@ func (c *Conn) markClosed() {
 	c.entry.user = ref[Conn]{}
 }
 
-// CloseWrite sends a FIN after what was written; the peer may go on sending.
+// CloseWrite sends a FIN after the data in the send buffer. The peer may continue to send.
 func (c *Conn) CloseWrite() error {
 	return c.control("close", func(now conn.Time) error {
 		if c.tcp.CloseWrite() != nil {
@@ -280,7 +281,7 @@ func (c *Conn) CloseWrite() error {
 	})
 }
 
-// CloseRead makes Read return [io.EOF] from now on; what arrives is thrown away. The peer is not told.
+// CloseRead makes Read return [io.EOF], and discards data that arrives from now on. Nothing is sent to the peer.
 func (c *Conn) CloseRead() error {
 	return c.control("close", func(now conn.Time) error { c.tcp.CloseRead(); return nil })
 }
@@ -299,20 +300,20 @@ func (c *Conn) control(op string, call func(now conn.Time) error) error {
 	return c.opError(op, err)
 }
 
-// LocalAddr is this side's address, a *net.TCPAddr.
+// LocalAddr returns the local address, a *net.TCPAddr.
 func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.entry.key.localAddr()) }
 
-// RemoteAddr is the peer's address, a *net.TCPAddr.
+// RemoteAddr returns the peer's address, a *net.TCPAddr.
 func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.entry.key.remoteAddr()) }
 
-// SetDeadline sets the time from which Read and Write fail with [os.ErrDeadlineExceeded], also calls that wait already;
-// the zero time means never.
+// SetDeadline sets the time from which Read and Write fail with [os.ErrDeadlineExceeded], including calls that are
+// blocked. The zero time means no deadline.
 func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd, &c.wr) }
 
-// SetReadDeadline is SetDeadline for Read.
+// SetReadDeadline is [Conn.SetDeadline] for Read.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd, nil) }
 
-// SetWriteDeadline is SetDeadline for Write. A Write that fails may have sent a part of its data.
+// SetWriteDeadline is [Conn.SetDeadline] for Write. A Write that fails may have sent a part of its data.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, nil, &c.wr) }
 
 func (c *Conn) setDeadlines(t time.Time, directions ...*direction) error {

@@ -6,8 +6,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// receiveNoConnection takes a segment for which there is no connection: SEGMENT ARRIVES of RFC 9293 3.10.7.1 (CLOSED) and
-// 3.10.7.2 (LISTEN). Old is what remains of the connection's earlier incarnation if the segment ended its TIME-WAIT.
+// receiveNoConnection handles a segment that belongs to no connection: SEGMENT ARRIVES in CLOSED and in LISTEN. Old is
+// the TIME-WAIT of an earlier incarnation, if the segment has ended it [RFC 9293 3.10.7.1, 3.10.7.2].
 func (q *queue) receiveNoConnection(now conn.Time, k key, old *conn.TimeWaitConn) {
 	q.tap(now, nil)
 	h := &q.segment.TCP
@@ -37,13 +37,13 @@ func (q *queue) receiveNoConnection(now conn.Time, k key, old *conn.TimeWaitConn
 	}
 }
 
-// dropNoConnection throws the segment away.
+// dropNoConnection drops the segment.
 func (q *queue) dropNoConnection(now conn.Time, state conn.State, why counter) {
 	q.stack.totals.count(why)
 	q.traceIn(now, nil, state, counterNames[why], true)
 }
 
-// refuse answers the segment with a RST, unless it is one.
+// refuse answers the segment with a RST, unless it is a RST itself.
 func (q *queue) refuse(now conn.Time, state conn.State) {
 	s, w := q.stack, q.writer
 	if !conn.Reset(&q.segment.TCP, len(q.segment.Data), &w.out) {
@@ -61,8 +61,8 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 	s.traceOut(now, nil, w, state)
 }
 
-// open answers a SYN to a listener with an embryo. The oldest one makes way if there are too many: of those who only
-// send SYNs, none stays for long, while who answers the SYN-ACK is through in a round trip.
+// open answers a SYN to a listener with a handshake. If there are too many, the oldest is dropped. A SYN flood therefore
+// evicts mostly its own handshakes: a real client completes its own within a round trip.
 func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.TimeWaitConn) {
 	s := q.stack
 	e := s.newEntry(k, q.number)
@@ -103,7 +103,7 @@ func (s *Stack) dropEmbryo(e *entry) {
 	}
 }
 
-// openFor returns what package conn needs to know of a new connection, which is e's.
+// openFor returns the parameters of package conn for a new connection, which is e's.
 func (s *Stack) openFor(now conn.Time, e *entry) conn.Open {
 	k := &e.key
 	o := conn.Open{MTU: int(s.mtu.Load()), IPHeader: wire.IPv6HeaderLen, Near: e.near}

@@ -8,17 +8,17 @@ import (
 	"minitcp/conn"
 )
 
-// SetLinger says what Close does with data that is not acknowledged. Negative: it is sent in the background, the
-// default. 0: it is thrown away and the peer gets a RST. Positive: it is sent in the background, for so many seconds
-// at the most, after which the peer gets a RST; Close itself never waits.
+// SetLinger sets the effect of Close on data that is not acknowledged. With a negative sec, the default, the data is
+// sent in the background. With 0 it is discarded and the peer gets a RST. With a positive sec it is sent in the
+// background for at most sec seconds, after which the peer gets a RST. Unlike the kernel's, Close itself never waits.
 func (c *Conn) SetLinger(sec int) error {
 	return c.set(func(conn.Time) {
 		c.linger = conn.Linger{Set: sec >= 0, Timeout: time.Duration(max(sec, 0)) * time.Second}
 	})
 }
 
-// SetNoDelay true, which like *net.TCPConn's is the default, sends small segments at once; false gathers more while
-// data is unacknowledged (Nagle, RFC 9293 3.7.4, SHLD-7, MUST-17).
+// SetNoDelay sets whether small segments are sent at once, as they are by default and with *net.TCPConn. With false they
+// are delayed while data is unacknowledged (the Nagle algorithm) [RFC 9293 3.7.4, SHLD-7, MUST-17].
 func (c *Conn) SetNoDelay(noDelay bool) error {
 	mode := conn.Nagle
 	if noDelay {
@@ -27,22 +27,22 @@ func (c *Conn) SetNoDelay(noDelay bool) error {
 	return c.set(func(conn.Time) { c.tcp.SetNagle(mode) })
 }
 
-// SetKeepAlive turns keep-alive on or off: the probing of a peer that has been silent (RFC 9293 3.8.4). It is on by default;
-// see Config.KeepAlive.
+// SetKeepAlive turns keep-alive, the probing of a silent peer, on or off. It is on by default; see [Config] [RFC 9293
+// 3.8.4].
 func (c *Conn) SetKeepAlive(keepalive bool) error {
 	return c.setKeepAlive(func(k *conn.KeepAlive) { k.Enable = keepalive })
 }
 
-// SetKeepAlivePeriod sets how long the peer must have been silent before the first probe. Package net's default of 15 s
-// stands for 0, and a negative d changes nothing.
+// SetKeepAlivePeriod sets the idle time before the first probe. 0 selects package net's default of 15 s. A negative d
+// changes nothing.
 func (c *Conn) SetKeepAlivePeriod(d time.Duration) error {
 	return c.setKeepAlive(func(k *conn.KeepAlive) {
 		*k = changeKeepAlive(*k, net.KeepAliveConfig{Enable: k.Enable, Idle: d, Interval: -1, Count: -1})
 	})
 }
 
-// SetKeepAliveConfig sets everything about keep-alive. Zero fields mean package net's defaults (15 s, 15 s, 9 probes);
-// negative ones leave the present value.
+// SetKeepAliveConfig sets all parameters of keep-alive. A zero field selects package net's default (15 s, 15 s, 9
+// probes). A negative field keeps the present value.
 func (c *Conn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
 	return c.setKeepAlive(func(k *conn.KeepAlive) { *k = changeKeepAlive(*k, config) })
 }
@@ -55,29 +55,29 @@ func (c *Conn) setKeepAlive(change func(*conn.KeepAlive)) error {
 	})
 }
 
-// SetReadBuffer sets how many octets are held for Read at the most, which bounds the window offered to the peer.
+// SetReadBuffer sets the largest size in bytes of the receive buffer. It bounds the window offered to the peer.
 func (c *Conn) SetReadBuffer(bytes int) error {
 	return c.set(func(conn.Time) { c.tcp.SetReceiveBuffer(bytes) })
 }
 
-// SetWriteBuffer sets how many octets Write leaves behind, unacknowledged, at the most.
+// SetWriteBuffer sets the largest size in bytes of the send buffer, which holds data until it is acknowledged.
 func (c *Conn) SetWriteBuffer(bytes int) error {
 	return c.set(func(conn.Time) { c.tcp.SetSendBuffer(bytes) })
 }
 
-// SetUserTimeout sets for how long data may stay unacknowledged, or the peer's window closed, before the connection
-// ends with syscall.ETIMEDOUT; 0 means Config.Conn.R2 (RFC 9293 3.9.1.1, MUST-21; RFC 5482).
+// SetUserTimeout sets the time for which data may stay unacknowledged, or the peer's window closed, before the
+// connection ends with syscall.ETIMEDOUT. 0 selects Config.Conn.R2 [RFC 9293 3.9.1.1, MUST-21, RFC 5482].
 func (c *Conn) SetUserTimeout(d time.Duration) error {
 	return c.set(func(now conn.Time) { c.tcp.SetUserTimeout(now, d) })
 }
 
-// SetCongestionControl changes the algorithm for how much may be in flight. What is in flight stays there; the new one
-// begins with the window of the old one.
+// SetCongestionControl changes the congestion control algorithm. The new one begins with the congestion window of the
+// old one.
 func (c *Conn) SetCongestionControl(a conn.CongestionControl) error {
 	return c.set(func(conn.Time) { c.tcp.SetCongestionControl(a) })
 }
 
-// SetTrafficClass sets the DSCP, 0 to 63, of the packets of the connection (RFC 9293 3.9.1.8; RFC 2474).
+// SetTrafficClass sets the DSCP, 0 to 63, of the connection's packets [RFC 9293 3.9.1.8, RFC 2474].
 func (c *Conn) SetTrafficClass(dscp int) error {
 	if dscp < 0 || dscp > 63 {
 		return c.opError("set", syscall.EINVAL)
@@ -85,7 +85,7 @@ func (c *Conn) SetTrafficClass(dscp int) error {
 	return c.set(func(conn.Time) { c.entry.trafficClass = uint8(dscp << 2) })
 }
 
-// SetHopLimit sets the TTL or hop limit, 1 to 255, of the packets of the connection (RFC 9293 3.9.2, MUST-49).
+// SetHopLimit sets the TTL or hop limit, 1 to 255, of the connection's packets [RFC 9293 3.9.2, MUST-49].
 func (c *Conn) SetHopLimit(hops int) error {
 	if hops < 1 || hops > 255 {
 		return c.opError("set", syscall.EINVAL)
@@ -97,7 +97,7 @@ func (c *Conn) set(change func(now conn.Time)) error {
 	return c.control("set", func(now conn.Time) error { change(now); return nil })
 }
 
-// Info is a snapshot of the connection, also after it has ended.
+// Info returns a snapshot of the connection, also after it has ended.
 func (c *Conn) Info() conn.Info {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
@@ -106,14 +106,14 @@ func (c *Conn) Info() conn.Info {
 	return info
 }
 
-// State is the connection's state.
+// State returns the connection's state.
 func (c *Conn) State() conn.State {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
 	return c.state()
 }
 
-// state is CLOSED after TIME-WAIT has ended, which the conn.Conn does not see.
+// state returns the connection's state. The end of TIME-WAIT is known to the entry only.
 func (c *Conn) state() conn.State {
 	if s := c.tcp.State(); s != conn.TimeWait {
 		return s

@@ -10,39 +10,40 @@ import (
 	"minitcp/stack/internal/gso"
 )
 
-// outOfOrderList lists the connections that hold early data, which arrived beyond a gap, so that the one to discard first is
-// found at once. A peer that sends such data and never fills the gap keeps memory in use for as long as the connection
-// lasts.
+// outOfOrderList lists the connections that hold out-of-order data, which arrived beyond a gap, so that the one to
+// discard first is found at once. A peer that sends such data and never fills the gap occupies memory for as long as the
+// connection lasts.
 //
-// Early data may take a quarter of the budget, so that it never makes windows smaller; a sixteenth while memory is scarce.
-// When it takes more, that of the worst connection is discarded: the one with the greatest product of the memory and the
-// square of the time for which it has held that much. The square spares a fast connection that has just lost a segment:
-// it may hold a thousand times as much, but for a few round trips only.
+// Out-of-order data may take a quarter of the budget, so that it never makes windows smaller, and a sixteenth while
+// memory is scarce. When it takes more, the data of the worst connection is discarded: the one with the greatest product
+// of its memory and the square of the time for which it has held that much. The square spares a fast connection that has
+// just lost a segment: it may hold a thousand times as much, for a few round trips only.
 type outOfOrderList struct {
-	pool  *pagePool // nil: the memory is another's, and nothing is listed
+	pool  *pagePool // nil if another pool lends the memory; then nothing is listed
 	_     [56]byte
-	total atomic.Int64 // bytes that early data keeps in use; alone on its line of cache
+	total atomic.Int64 // bytes of memory that out-of-order data occupies; alone on its cache line
 	_     [56]byte
 	mu    sync.Mutex
-	// classes holds the connections by the bit length of their memory, each in the order in which they came in.
+	// classes holds the connections by the bit length of their memory, each class in order of arrival.
 	classes [40]struct{ first, last *outOfOrderNode }
 }
 
-// outOfOrderNode is the place of a connection in the list. The entry's lock guards memory and arrived, the list's the rest.
+// outOfOrderNode is the place of a connection in the list. The entry's lock guards memory and arrived, the list's lock
+// the rest.
 type outOfOrderNode struct {
 	entry       *entry
 	memory      int64     // bytes in use
-	arrived     uint64    // bytes that had arrived in order at since
-	since       conn.Time // when it came into its class, or when as much had arrived in order as it held early
+	arrived     uint64    // bytes received in order before since
+	since       conn.Time // time at which it entered its class, or last received in order as much as it held out of order
 	class       int
 	older, next *outOfOrderNode
 }
 
-// maxShed is the most connections whose early data is discarded after a batch of frames: twice as many as the batch can
-// have given early data.
+// maxShed is the largest number of connections whose out-of-order data is discarded after a batch of frames: twice as
+// many as a batch can add.
 const maxShed = 2 * max(batch, gso.MaxBatch)
 
-// note brings the list up to date after a call on e's connection. E's lock is held.
+// note updates the list after a call on e's connection. E's lock is held.
 func (l *outOfOrderList) note(now conn.Time, e *entry, tcp *conn.Conn) {
 	memory, n := int64(tcp.OutOfOrderMemory()), e.outOfOrder
 	if memory == 0 || l.pool == nil {
@@ -69,7 +70,7 @@ func (l *outOfOrderList) note(now conn.Time, e *entry, tcp *conn.Conn) {
 	l.mu.Unlock()
 }
 
-// remove takes e, which holds no early data any more, from the list. E's lock is held.
+// remove removes e, which holds no out-of-order data any more. E's lock is held.
 func (l *outOfOrderList) remove(e *entry) {
 	n := e.outOfOrder
 	if n == nil {
@@ -82,7 +83,7 @@ func (l *outOfOrderList) remove(e *entry) {
 	l.mu.Unlock()
 }
 
-// link puts n at the end of its class.
+// link appends n to its class.
 func (l *outOfOrderList) link(n *outOfOrderNode) {
 	c := &l.classes[n.class]
 	n.older, n.next = c.last, nil
@@ -94,7 +95,7 @@ func (l *outOfOrderList) link(n *outOfOrderNode) {
 	c.last = n
 }
 
-// unlink takes n from its class, if it is in one.
+// unlink removes n from its class, if it is in one.
 func (l *outOfOrderList) unlink(n *outOfOrderNode) {
 	if n.class == 0 {
 		return
@@ -112,7 +113,7 @@ func (l *outOfOrderList) unlink(n *outOfOrderNode) {
 	}
 }
 
-// exceeded reports whether early data takes more memory than it may.
+// exceeded reports whether out-of-order data takes more memory than it may.
 func (l *outOfOrderList) exceeded() bool {
 	total := l.total.Load()
 	if total == 0 {
@@ -125,7 +126,7 @@ func (l *outOfOrderList) exceeded() bool {
 	return total > allowed
 }
 
-// worst returns the entry whose early data is the next to be discarded, nil if there is none.
+// worst returns the entry whose out-of-order data is discarded next, nil if there is none.
 func (l *outOfOrderList) worst(now conn.Time) (e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,7 +142,8 @@ func (l *outOfOrderList) worst(now conn.Time) (e *entry) {
 	return e
 }
 
-// shedOutOfOrder discards the early data of the worst connections until the others' takes no more than it may. No lock is held.
+// shedOutOfOrder discards the out-of-order data of the worst connections until the rest is within its limit. No lock is
+// held.
 func (s *Stack) shedOutOfOrder(now conn.Time) {
 	for n := 0; n < maxShed && s.outOfOrder.exceeded(); n++ {
 		e := s.outOfOrder.worst(now)

@@ -9,22 +9,22 @@ import (
 	"minitcp/conn/wire"
 )
 
-// writer is what it takes to build and send frames: scratch that is used again and again. A queue has one, and
-// applications and timers borrow theirs.
+// writer is the reusable memory for building and sending frames. Each queue has one. Applications and timers borrow
+// theirs.
 type writer struct {
 	out     conn.Outgoing
 	ip      wire.IP
 	headers [wire.VirtioHeaderLen + wire.IPv6HeaderLen + maxTCPHeader]byte
 	parts   [][]byte
-	body    []byte // an ICMP message
+	body    []byte // ICMP message
 	event   TraceEvent
-	frame   Frame // for Tap
+	frame   Frame // argument of Config.Tap
 	turn    int   // Link.Transmit's: the most bytes of data in the one frame to send; 0 for other writers
 }
 
 const maxTCPHeader = 60
 
-// checksumOffset is where in the TCP header the checksum is.
+// checksumOffset is the offset of the checksum in the TCP header.
 const checksumOffset = 16
 
 func newWriter() *writer { return &writer{parts: make([][]byte, 0, 8)} }
@@ -32,8 +32,7 @@ func newWriter() *writer { return &writer{parts: make([][]byte, 0, 8)} }
 func (s *Stack) borrowWriter() *writer  { return s.writers.Get().(*writer) }
 func (s *Stack) returnWriter(w *writer) { s.writers.Put(w) }
 
-// writeFrame hands the frame in w.parts to a queue of the device's. State is that of its connection, CLOSED if it has
-// none.
+// writeFrame sends the frame in w.parts on a queue. State is that of its connection, CLOSED without one.
 func (s *Stack) writeFrame(w *writer, queue uint8, state conn.State) {
 	s.totals.count(countFramesSent)
 	if err := s.queues[queue].WriteFrame(w.parts); err != nil {
@@ -46,7 +45,7 @@ func (s *Stack) writeFrame(w *writer, queue uint8, state conn.State) {
 	s.tapOut(w, state)
 }
 
-// send writes the segment in w.out of e's connection, whose state was before.
+// send sends the segment in w.out of e's connection, which was in the state before.
 func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
 	w.ip = wire.IP{
 		Src:          e.key.local.netip(),
@@ -65,8 +64,8 @@ func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
 	s.traceOut(now, e, w, before)
 }
 
-// writeSegment writes w.out, complete with ports, between the addresses in w.ip: headers from scratch, data from
-// where it is. State is that of its connection, CLOSED if it has none.
+// writeSegment sends the segment in w.out, which has its ports, between the addresses in w.ip. State is that of its
+// connection, CLOSED without one.
 func (s *Stack) writeSegment(w *writer, queue uint8, state conn.State) {
 	out := &w.out
 	frame := w.headers[:]
@@ -112,7 +111,7 @@ func (s *Stack) writeSegment(w *writer, queue uint8, state conn.State) {
 	}
 }
 
-// writePacket writes a packet that is not TCP's: w.headers holds the IP header, body what follows it.
+// writePacket sends a packet of another protocol than TCP. Its IP header is in w.headers.
 func (s *Stack) writePacket(w *writer, queue uint8, ipLen int, body []byte) {
 	wire.PutVirtio(w.headers[:], &wire.VirtioHeader{})
 	w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen], body)

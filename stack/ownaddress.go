@@ -111,11 +111,11 @@ func checkAddress(p netip.Prefix) error {
 	return nil
 }
 
-// ownAddresses is the stack's addresses and networks at one time. It never changes: see [Stack.AddAddress].
+// ownAddresses holds the stack's addresses and networks at one time. It is immutable; see [Stack.AddAddress].
 type ownAddresses struct {
 	prefixes   []netip.Prefix
 	own        map[netip.Addr]bool
-	broadcasts map[netip.Addr]bool // of our networks, and the one of no network
+	broadcasts map[netip.Addr]bool // broadcast addresses of the networks, and the limited one
 }
 
 func newOwnAddresses(prefixes []netip.Prefix) *ownAddresses {
@@ -133,7 +133,7 @@ func newOwnAddresses(prefixes []netip.Prefix) *ownAddresses {
 	return o
 }
 
-// lastOf is the highest address of an IPv4 prefix.
+// lastOf returns the highest address of an IPv4 prefix.
 func lastOf(p netip.Prefix) netip.Addr {
 	b := p.Addr().As4()
 	n := binary.BigEndian.Uint32(b[:]) | ^uint32(0)>>p.Bits()
@@ -143,12 +143,13 @@ func lastOf(p netip.Prefix) netip.Addr {
 
 func (o *ownAddresses) contains(a netip.Addr) bool { return o.own[a] }
 
-// isGroup reports whether a names more than one host, or none: TCP is between two (RFC 9293 3.9.2.3, MUST-57).
+// isGroup reports whether a names several hosts or none. A TCP connection is between two hosts [RFC 9293 3.9.2.3,
+// MUST-57].
 func (o *ownAddresses) isGroup(a netip.Addr) bool {
 	return a.IsMulticast() || a.IsUnspecified() || o.broadcasts[a]
 }
 
-// hasFamily reports whether the stack has an IPv4, or an IPv6, address.
+// hasFamily reports whether the stack has an address of IPv4, or of IPv6.
 func (o *ownAddresses) hasFamily(is4 bool) bool {
 	for _, p := range o.prefixes {
 		if p.Addr().Is4() == is4 {
@@ -158,8 +159,8 @@ func (o *ownAddresses) hasFamily(is4 bool) bool {
 	return false
 }
 
-// sourceFor chooses the address from which to reach remote: of those of the same family the one whose network has the
-// longest prefix in common with it, the first of equals (a small part of RFC 6724, rules 2 and 8).
+// sourceFor returns the source address for packets to remote: of the addresses of its family, the one whose network has
+// the longest prefix in common with it, and the first of equals (a small part of RFC 6724, rules 2 and 8).
 func (o *ownAddresses) sourceFor(remote netip.Addr) (netip.Addr, bool) {
 	var best netip.Addr
 	length := -1
@@ -170,12 +171,12 @@ func (o *ownAddresses) sourceFor(remote netip.Addr) (netip.Addr, bool) {
 		}
 		n := 0
 		if p.Contains(remote) {
-			n = 256 + p.Bits() // on our network: better than any likeness
+			n = 256 + p.Bits() // on this network, which is better than any common prefix
 		} else {
 			n = commonBits(a, remote)
 		}
 		if a.IsLinkLocalUnicast() != remote.IsLinkLocalUnicast() {
-			n = 0 // only as a last resort
+			n = 0 // a last resort
 		}
 		if n > length {
 			best, length = a, n
@@ -184,7 +185,7 @@ func (o *ownAddresses) sourceFor(remote netip.Addr) (netip.Addr, bool) {
 	return best, length >= 0
 }
 
-// commonBits is the length of the prefix two addresses of one family share.
+// commonBits returns the length in bits of the common prefix of two addresses of one family.
 func commonBits(a, b netip.Addr) int {
 	for bits := a.BitLen(); bits > 0; bits-- {
 		if p, err := a.Prefix(bits); err == nil && p.Contains(b) {

@@ -19,8 +19,8 @@ func hostName(ctx context.Context, network, address string) (host string, port u
 	return host, uint16(n), err == nil
 }
 
-// parseAddress reads "host:port". The host is a literal IP address, or empty, which gives an AddrPort whose address is
-// not valid.
+// parseAddress parses "host:port", where host is a literal IP address or empty. If it is empty, the address of the
+// AddrPort is invalid.
 func parseAddress(ctx context.Context, network, address string) (netip.AddrPort, error) {
 	switch network {
 	case "tcp", "tcp4", "tcp6":
@@ -42,7 +42,7 @@ func parseAddress(ctx context.Context, network, address string) (netip.AddrPort,
 	if err != nil {
 		return netip.AddrPort{}, &net.DNSError{Err: "not an IP address, and the stack has no name server", Name: host, IsNotFound: true}
 	}
-	addr = addr.Unmap().WithZone("") // there is one device: a zone says nothing
+	addr = addr.Unmap().WithZone("") // there is one device, so that a zone has no meaning
 	if network == "tcp4" && !addr.Is4() || network == "tcp6" && addr.Is4() {
 		return netip.AddrPort{}, &net.AddrError{Err: "not an address of network " + network, Addr: host}
 	}

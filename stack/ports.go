@@ -9,10 +9,11 @@ import (
 	"sync/atomic"
 )
 
-// binding is a local address and port listened on. The unspecified address of a family stands for all of it.
+// binding is a local address and port that a listener is bound to. The unspecified address of a family stands for all
+// addresses of the family.
 type binding = netip.AddrPort
 
-// listeners finds who listens on an address.
+// listeners is the registry of listeners by their bindings.
 type listeners struct {
 	mu     sync.RWMutex
 	byAddr map[binding]ref[Listener]
@@ -33,14 +34,14 @@ func (ls *listeners) find(addr netip.Addr, port uint16) *Listener {
 	return l.get()
 }
 
-// usesPort reports whether anybody listens on the port.
+// usesPort reports whether a listener is bound to the port.
 func (ls *listeners) usesPort(port uint16) bool {
 	ls.mu.RLock()
 	defer ls.mu.RUnlock()
 	return ls.ports[port] > 0
 }
 
-// add registers l, or reports false when an address of it is taken. A wildcard takes every address of its family, as
+// add registers l, or returns false if one of its addresses is taken. A wildcard takes every address of its family, as
 // with the kernel's sockets.
 func (ls *listeners) add(l *Listener) bool {
 	ls.mu.Lock()
@@ -103,9 +104,9 @@ func wildcard(is4 bool) netip.Addr {
 	return netip.IPv6Unspecified()
 }
 
-// ports chooses ephemeral ports by RFC 6056's algorithm 3: a counter, plus an offset that is a keyed hash of where the
-// connection goes. An outsider cannot tell the next port, and a port is not used again for the same destination until
-// all others have been.
+// ports chooses ephemeral ports by algorithm 3 of RFC 6056: a counter, plus an offset that is a keyed hash of the
+// connection's destination. An outsider cannot predict the next port, and a port is used again for the same destination
+// only after all others.
 type ports struct {
 	first   uint16
 	size    uint32
@@ -119,10 +120,10 @@ func newPorts(first, last uint16, secret [32]byte) *ports {
 	return p
 }
 
-// count is how many there are to choose from.
+// count returns the number of ports in the range.
 func (p *ports) count() int { return int(p.size) }
 
-// offset is F of RFC 6056 3.3.3.
+// offset returns F of RFC 6056 3.3.3.
 func (p *ports) offset(local netip.Addr, remote netip.AddrPort) uint32 {
 	var b [32 + 16 + 16 + 2]byte
 	l, r := local.As16(), remote.Addr().As16()
@@ -134,10 +135,10 @@ func (p *ports) offset(local netip.Addr, remote netip.AddrPort) uint32 {
 	return binary.BigEndian.Uint32(h[:])
 }
 
-// candidate is the next port to try for a destination with that offset.
+// candidate returns the next port to try for a destination with this offset.
 func (p *ports) candidate(offset uint32) uint16 {
 	return p.first + uint16((uint64(offset)+uint64(p.counter.Add(1)))%uint64(p.size))
 }
 
-// next is a port for a listener.
+// next returns a random port for a listener.
 func (p *ports) next() uint16 { return p.first + uint16(rand.Uint32N(p.size)) }
