@@ -6,26 +6,29 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Device moves frames. A frame is a virtio_net_hdr in its form of 10 bytes (native byte order) and one IP packet.
+// Device sends and receives frames. A frame is a virtio_net_hdr in its form of 10 bytes (native byte order) and one IP
+// packet. The packet may be a superframe (a GSO packet): several segments of one connection under common headers, of the
+// size in the virtio_net_hdr.
 //
-// These four methods are enough. A Device may have more, and the stack uses those it finds in New:
+// These four methods are sufficient. A Device may implement more, which New looks for:
 //
 //   - [Offloader]: the device cuts superframes and fills in checksums. Without it, the device gets packets that fit the
 //     MTU, with complete checksums and a header of zeros.
-//   - [BigFramer]: of an Offloader, the device takes superframes larger than an IP packet.
-//   - [NearReporter]: the device knows which addresses are on its other side. Without it, no peer is near unless
+//   - [BigFramer]: the Offloader takes superframes larger than an IP packet.
+//   - [NearReporter]: the device knows the addresses on its other side. Without it, a peer is near only if
 //     [Config.Near] lists it.
 //   - [MultiQueue]: the device has several queues. Without it, one goroutine reads all frames with ReadBatch.
-//   - [Pusher]: the device hands over what arrives on goroutines of its owner, and takes what connections send when it has
+//   - [Pusher]: the device delivers packets on its own goroutines, and takes the frames of connections when it has
 //     room. Without it, a goroutine of the stack reads the device, and WriteFrame is called at any time.
 //
-// What the stack reads does not depend on them: frames may be superframes, and may lack the transport checksum if their
-// header has VIRTIO_NET_HDR_F_NEEDS_CSUM.
+// Frames that arrive do not depend on them: they may be superframes, and may lack the transport checksum if their header
+// has VIRTIO_NET_HDR_F_NEEDS_CSUM.
 //
-// A struct that embeds a Device has these four methods only, whatever the embedded device has. It works, with smaller
-// frames, checksums computed here and one reader, and sees every frame. To keep an ability it forwards the methods of the
-// interface. A struct that embeds a concrete type, such as *tun.Device, has all methods of the type: it must override
-// ReadQueue and WriteQueue as well as ReadBatch and WriteFrame to see every frame, and MaxFrame to see IP packets only.
+// A struct that embeds a Device has these four methods only, whatever the embedded device implements. It works, with
+// smaller frames, checksums computed in software and one reader, and sees every frame. To keep an ability it forwards
+// the methods of the interface. A struct that embeds a concrete type, such as *tun.Device, has all methods of the type:
+// it must override ReadQueue and WriteQueue as well as ReadBatch and WriteFrame to see every frame, and MaxFrame to see
+// IP packets only.
 type Device interface {
 	// ReadBatch blocks until there is a frame, then takes the frames that are there without blocking, up to len(frames), or
 	// fewer. Frame i is frames[i][:sizes[i]]. Each of frames has room for MaxFrame bytes.
@@ -40,7 +43,7 @@ type Device interface {
 	// block, keeps nothing of parts, and may be called from many goroutines at once. After an error the frame is lost, as
 	// on any network. An error for which errors.Is finds [os.ErrClosed] ends the stack.
 	WriteFrame(parts [][]byte) error
-	// MTU is the size in bytes of the largest IP packet that is no superframe.
+	// MTU returns the size in bytes of the largest IP packet that is not a superframe.
 	MTU() int
 	// Close makes a blocked ReadBatch return. It may be called more than once.
 	Close() error
@@ -51,7 +54,8 @@ const MaxFrame = wire.VirtioHeaderLen + maxPacket
 
 const maxPacket = 65535
 
-// Offloader is a [Device] with hardware's abilities, or without need of them.
+// Offloader is implemented by a [Device] that may have segmentation and checksum offloads, in hardware or by passing
+// frames to a host that needs neither.
 type Offloader interface {
 	// Offloads reports whether WriteFrame takes superframes, packets to be cut into segments of the size in their header,
 	// and packets with partial checksums, and whether the header of a frame read vouches for its checksum
@@ -59,29 +63,29 @@ type Offloader interface {
 	Offloads() bool
 }
 
-// BigFramer is an [Offloader] that takes superframes larger than an IP packet can be: Linux's BIG TCP. They are sent over
-// IPv4 only, because IPv6 would need an extension header. The total length in the packet's header is 0 then, and its true
-// length that of the frame.
+// BigFramer is implemented by an [Offloader] that takes superframes larger than an IP packet can be, which Linux calls
+// BIG TCP. They are sent over IPv4 only, because IPv6 would need an extension header. The total length in the packet's
+// header is 0 then, and the length of the packet follows from that of the frame.
 type BigFramer interface {
-	// MaxFrame is the size in bytes of the largest frame that WriteFrame takes, at least [MaxFrame].
+	// MaxFrame returns the size in bytes of the largest frame that WriteFrame takes, at least [MaxFrame].
 	MaxFrame() int
 }
 
-// MultiQueue is a [Device] with several queues. The stack reads each on a goroutine of its own. A connection's segments
-// leave on the queue on which the last one came.
+// MultiQueue is implemented by a [Device] with several queues. The stack reads each on a goroutine of its own. The
+// segments of a connection leave on the queue of the last segment received.
 //
-// No frame comes on a queue other than 0 before the first call of ReadQueue or WriteQueue for that queue. A struct that
-// embeds the Device and reads with ReadBatch alone therefore gets every frame.
+// No frame arrives on a queue other than 0 before the first call of ReadQueue or WriteQueue for that queue. A struct
+// that embeds the Device and reads with ReadBatch alone therefore gets every frame.
 type MultiQueue interface {
-	// Queues is the number of queues, numbered from 0, 1 to 256.
+	// Queues returns the number of queues, 1 to 256. They are numbered from 0.
 	Queues() int
-	// ReadQueue is ReadBatch from one of them.
+	// ReadQueue is [Device].ReadBatch for one queue.
 	ReadQueue(queue int, frames [][]byte, sizes []int) (int, error)
-	// WriteQueue writes a frame to a queue, as WriteFrame does.
+	// WriteQueue is [Device].WriteFrame for one queue.
 	WriteQueue(queue int, parts [][]byte) error
 }
 
-// queueIO is the half of a Device that moves the frames of one queue.
+// queueIO reads and writes the frames of one queue of a Device.
 type queueIO interface {
 	ReadBatch(frames [][]byte, sizes []int) (int, error)
 	WriteFrame(parts [][]byte) error
@@ -90,7 +94,7 @@ type queueIO interface {
 // maxQueues is the number of queues that entry.queue can distinguish.
 const maxQueues = 256
 
-// queuesOf returns the device's queues: the device itself if it has one.
+// queuesOf returns the device's queues. A device with one queue is its own.
 func queuesOf(d Device) ([]queueIO, error) {
 	m, ok := d.(MultiQueue)
 	if _, pushes := d.(Pusher); !ok || pushes || m.Queues() == 1 {
@@ -107,7 +111,7 @@ func queuesOf(d Device) ([]queueIO, error) {
 	return list, nil
 }
 
-// deviceQueue is one queue of several.
+// deviceQueue is one of several queues of a device.
 type deviceQueue struct {
 	device MultiQueue
 	queue  int

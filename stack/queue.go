@@ -7,8 +7,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// queue reads the device, or one queue of it: one goroutine, which parses what arrives, gives it to the connections and
-// sends their answers.
+// queue reads one queue of the device. Its goroutine parses what arrives, passes it to the connections and sends their
+// segments.
 type queue struct {
 	stack  *Stack
 	number uint8
@@ -23,13 +23,13 @@ type queue struct {
 	segment conn.Segment
 	icmp    wire.ICMP
 	frame   []byte
-	tapped  bool // Tap has seen it
+	tapped  bool // Config.Tap has been called for it
 
-	pending []*entry // given something in this batch, not flushed yet
+	pending []*entry // entries with calls in this batch that have not been flushed
 }
 
-// batch is how many frames are taken at once. What one batch brings a connection is acknowledged together
-// (RFC 9293 3.8.6.3, MUST-58, MUST-59).
+// batch is the largest number of frames that are read at once. The segments of a connection in one batch are
+// acknowledged together [RFC 9293 3.8.6.3, MUST-58, MUST-59].
 const batch = 32
 
 func newQueue(s *Stack, number uint8) *queue {
@@ -40,13 +40,13 @@ func newQueue(s *Stack, number uint8) *queue {
 	return q
 }
 
-// replaceBuffer has frame i read into other memory.
+// replaceBuffer allocates a new buffer for frame i.
 func (q *queue) replaceBuffer(i int) {
 	q.memory[i] = q.stack.frames.get()
 	q.frames[i] = q.memory[i].memory[:]
 }
 
-// run reads the device until it is closed or fails, which ends the stack.
+// run reads the device until the device is closed or fails, which ends the stack.
 func (q *queue) run() {
 	s := q.stack
 	for {
@@ -95,8 +95,8 @@ func (q *queue) lent(i, j int) bool {
 	return len(f) == MaxFrame && &f[0] == &q.memory[j].memory[0]
 }
 
-// receiveBatch handles the first n frames. They get one time, that of their being read: how long it takes to handle
-// them is no part of the round trip.
+// receiveBatch handles the first n frames. They have one time, that of the read, so that the time needed to handle them
+// is not part of the round-trip time.
 func (q *queue) receiveBatch(n int) {
 	now := q.stack.clock.now()
 	for i := range n {
@@ -105,10 +105,10 @@ func (q *queue) receiveBatch(n int) {
 	q.endBatch(now)
 }
 
-// notLent is the place of a frame in memory that connections may not keep.
+// notLent is the index of a frame whose memory connections may not retain.
 const notLent = -1
 
-// receiveFrame handles one frame, which is in memory i of the queue's.
+// receiveFrame handles one frame, which is in the queue's buffer i.
 func (q *queue) receiveFrame(now conn.Time, frame []byte, i int) {
 	q.frame, q.tapped = frame, false
 	q.segment.Buffer, q.segment.Retained = nil, false
@@ -117,7 +117,7 @@ func (q *queue) receiveFrame(now conn.Time, frame []byte, i int) {
 		q.segment.Buffer = q.memory[i]
 	}
 	q.input(now, frame)
-	q.tap(now, nil) // what was thrown away
+	q.tap(now, nil) // a frame that was dropped
 	if q.segment.Retained {
 		kept := q.memory[i]
 		q.replaceBuffer(i)
@@ -125,14 +125,14 @@ func (q *queue) receiveFrame(now conn.Time, frame []byte, i int) {
 	}
 }
 
-// endBatch ends a batch of frames that were read at a time.
+// endBatch completes a batch of frames.
 func (q *queue) endBatch(now conn.Time) {
 	q.flushPending()
 	q.stack.shedOutOfOrder(now)
 	q.stack.abandoned.close()
 }
 
-// deferFlush puts e, whose mu is held, on the list of entries to flush when the batch has been handled.
+// deferFlush adds e, whose mu is held, to the entries that are flushed at the end of the batch.
 func (q *queue) deferFlush(e *entry) {
 	if !e.pending {
 		e.pending = true
@@ -140,7 +140,7 @@ func (q *queue) deferFlush(e *entry) {
 	}
 }
 
-// flushPending flushes the entries on the list, and empties it.
+// flushPending flushes the entries in the list, and empties it.
 func (q *queue) flushPending() {
 	rest := q.pending[:0]
 	for _, e := range q.pending {
@@ -148,7 +148,7 @@ func (q *queue) flushPending() {
 		e.pending = false
 		if c := e.user.get(); c != nil && c.handling != nil {
 			e.mu.Unlock()
-			c.serve() // and flush: the Handler's data carries the ACK
+			c.serve() // flushes as well: the Handler's data carries the ACK
 			continue
 		}
 		if q.stack.flushBurst(e, q.writer) {

@@ -9,24 +9,24 @@ import (
 	"minitcp/conn"
 )
 
-// rateLimit rations replies to packets that belong to no connection: RSTs, and ICMP messages. Each destination, an IPv4
+// rateLimit limits replies to packets that belong to no connection: RSTs and ICMP messages. Each destination, an IPv4
 // address or an IPv6 network of 64 bits, has a budget of its own.
 //
-// A budget that all destinations share tells one of them about the replies to the others: an attacker who sends segments with
-// another host's address, and counts the RSTs that its own segments get, learns whether that host has a connection here
-// (CVE-2016-5696, CVE-2020-25705). So replies to one destination must not change what another one gets.
+// A budget shared by all destinations would leak information: an attacker who sends segments with another host's
+// address, and counts the RSTs to segments of its own, would learn whether that host has a connection here
+// (CVE-2016-5696, CVE-2020-25705). Replies to one destination must therefore not change the replies to another.
 //
-// The counts lie in a table of fixed size. A keyed hash gives each destination a count in each of four rows, and a reply is
-// refused when all four have reached the limit. So one destination is refused for the replies to others only if those share
-// all of its counts and use them up. Key, limit and length are random and new in each period of about a tenth of a second,
-// so that a collision that was found is of no use afterwards.
+// The counts are in a table of fixed size. A keyed hash gives each destination a count in each of four rows, and a reply
+// is refused when all four have reached the limit. Replies to others affect a destination only if they share and use up
+// all of its counts. The key, the limit and the length are random and new in each period of about 0.1 s, so that a
+// collision is of no use afterwards.
 type rateLimit struct {
-	budget uint32    // replies to one destination in a period, at most
-	period conn.Time // its mean length
+	budget uint32    // largest number of replies to one destination in a period
+	period conn.Time // mean length of a period
 
 	mu     sync.Mutex
-	ends   conn.Time // when the period ends
-	limit  uint32    // replies to one destination in this one
+	ends   conn.Time // end of the current period
+	limit  uint32    // replies to one destination in the current period
 	seed   seed
 	counts [limitRows][limitColumns]uint32
 }
@@ -35,7 +35,7 @@ const (
 	limitRows    = 4
 	limitColumns = 1 << limitBits
 	limitBits    = 10
-	// limitPeriod is the mean length of a period, if that is long enough for one reply.
+	// limitPeriod is the mean length of a period, if it has room for one reply.
 	limitPeriod = conn.Time(100 * time.Millisecond)
 )
 
@@ -67,7 +67,7 @@ func (l *rateLimit) allow(now conn.Time, to netip.Addr) bool {
 	if least >= l.limit {
 		return false
 	}
-	for _, n := range counts { // a larger one counts other destinations' replies too
+	for _, n := range counts { // a larger count includes replies to other destinations
 		if *n == least {
 			*n++
 		}
@@ -75,7 +75,7 @@ func (l *rateLimit) allow(now conn.Time, to netip.Addr) bool {
 	return true
 }
 
-// begin begins a period, with a limit of three quarters to all of the budget.
+// begin begins a period. Its limit is three quarters to all of the budget.
 func (l *rateLimit) begin(now conn.Time) {
 	l.counts = [limitRows][limitColumns]uint32{}
 	l.seed = randomSeed()

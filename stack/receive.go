@@ -7,7 +7,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// inputTCP takes the payload of an IP packet that says it is TCP.
+// inputTCP handles the payload of an IP packet of protocol TCP.
 func (q *queue) inputTCP(now conn.Time, payload []byte) {
 	s := q.stack
 	data, err := wire.ParseTCP(payload, &q.segment.TCP)
@@ -48,8 +48,7 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 	q.receiveNoConnection(now, k, nil)
 }
 
-// acceptableForTCP is acceptableAddresses, and knows the land attack: a segment that claims to be from where it is
-// going.
+// acceptableForTCP is acceptableAddresses, and drops segments of the land attack, whose source is their destination.
 func (q *queue) acceptableForTCP() bool {
 	h := &q.segment.TCP
 	if q.ip.Src == q.ip.Dst && h.SrcPort == h.DstPort {
@@ -59,15 +58,15 @@ func (q *queue) acceptableForTCP() bool {
 	return q.acceptableAddresses(q.stack.forwarder.Load().takes(q.ip.Dst))
 }
 
-// damagedSegment throws away a segment with a bad checksum, or with a header that cannot be. E is its connection, if
-// there is one and the header can be believed that far.
+// damagedSegment drops a segment with a bad checksum or a malformed header. E is the connection of its ports, nil if
+// there is none.
 func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 	s := q.stack
 	q.damaged(err)
 	var before conn.State
 	if e != nil {
 		var c *Conn
-		defer func() { c.serve() }() // after the lock is released
+		defer func() { c.serve() }() // after the lock has been released
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		before = e.state()
@@ -83,7 +82,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 	}
 }
 
-// receive gives the segment to e's connection, and reports false if there is none any more.
+// receive passes the segment to e's connection. It returns false if e has been removed.
 func (q *queue) receive(now conn.Time, e *entry) bool {
 	s := q.stack
 	e.lockInput()
@@ -110,7 +109,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		}
 	case *conn.Conn:
 		verdict = tcp.Receive(now, &q.segment)
-		// A connection that ends makes way at once, before the next segment of the batch.
+		// A connection that ends is flushed before the next segment of the batch, which may be the SYN of a new one.
 		state := tcp.State()
 		flushNow = state == conn.Closed || state == conn.TimeWait
 	case *conn.TimeWaitConn:
@@ -132,7 +131,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	if s.cfg.Trace != nil {
 		q.traceVerdict(now, e, before, verdict)
 	}
-	c := e.user.get() // flush may take it away
+	c := e.user.get() // before flush, which may clear it
 	if flushNow {
 		s.flush(e, q.writer)
 	} else {
@@ -150,6 +149,7 @@ func (q *queue) takesSYN() bool {
 	return q.stack.listeners.find(q.ip.Dst, q.segment.TCP.DstPort) != nil || q.stack.forwarder.Load().takes(q.ip.Dst)
 }
 
+// traceVerdict reports the segment at hand, with the verdict on it.
 func (q *queue) traceVerdict(now conn.Time, e *entry, before conn.State, v conn.Verdict) {
 	switch v {
 	case conn.VerdictAccepted:

@@ -12,27 +12,27 @@ import (
 	"minitcp/conn"
 )
 
-// Stack is many TCP connections on one device.
+// Stack is a TCP/IP stack on one device: TCP connections and listeners, UDP and ping sockets, and forwarders.
 type Stack struct {
 	cfg        Config
 	device     Device
 	offload    bool // the device cuts superframes and fills in checksums
 	frameLimit *frameLimit
-	mtu        atomic.Int32 // of the device in bytes
+	mtu        atomic.Int32 // in bytes
 	clock      clock
 	addresses  atomic.Pointer[ownAddresses]
-	changing   sync.Mutex // of addresses and the MTU
+	changing   sync.Mutex // held while addresses or the MTU change
 
-	link          *Link     // of a Pusher; nil for other devices
-	queues        []queueIO // the device's queues, and behind them loop
+	link          *Link     // nil if the device is no Pusher
+	queues        []queueIO // those of the device, then loop
 	loop          loop
-	wheels        []*wheel // one for each
+	wheels        []*wheel // one for each queue
 	table         *table
 	abandoned     abandoned
-	near          []netip.Prefix // addresses of peers that are near
-	outOfOrder    outOfOrderList // connections that hold early data
+	near          []netip.Prefix // prefixes of near peers
+	outOfOrder    outOfOrderList // connections that hold data beyond a gap
 	timeWaits     timeWaits
-	dials         atomic.Uint32 // so far, to spread them over the queues
+	dials         atomic.Uint32 // number of active OPENs, to spread them over the queues
 	listeners     listeners
 	udp           udpPorts
 	pings         pingSockets
@@ -50,18 +50,18 @@ type Stack struct {
 	frames     *framePool
 	waitQueues sync.Pool
 
-	running sync.WaitGroup // the goroutines of the queues and of shutWhenDone
-	live    atomic.Int64   // connections that are neither embryos nor in TIME-WAIT
-	orphans atomic.Int64   // connections that the application has closed and that have not ended
-	idle    chan struct{}  // holds a token when live has come down to 0
+	running sync.WaitGroup // goroutines of the queues and of shutWhenDone
+	live    atomic.Int64   // number of connections after the handshake and before TIME-WAIT, and of dials
+	orphans atomic.Int64   // number of connections that the application has closed and that have not ended
+	idle    chan struct{}  // holds a token when live has become 0
 	end     end
-	// stopping is set when Shutdown begins: no connection or listener is opened any more.
+	// stopping is set when Shutdown begins. No connection or listener is opened after that.
 	stopping atomic.Bool
 	closing  sync.Once
 }
 
-// New starts a stack on a device, which it closes in the end. Without a device, nil, the stack reaches its own addresses only. The device's MTU must be at least 576, and 1280 with an
-// IPv6 address (RFC 8200 5).
+// New starts a stack on a device. The stack closes the device when it ends. If dev is nil, the stack reaches its own
+// addresses only. The device's MTU must be at least 576 bytes, and 1280 with an IPv6 address [RFC 8200 5].
 func New(dev Device, cfg Config) (*Stack, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -130,6 +130,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	return s, nil
 }
 
+// randomSeed returns a random secret for a hash.
 func randomSeed() seed {
 	var b [24]byte
 	rand.Read(b[:])
@@ -140,13 +141,14 @@ func randomSeed() seed {
 	return s
 }
 
-// Close resets open connections, makes every blocked call return with [net.ErrClosed], and closes the device. No goroutine
-// of the stack is left when it returns. If the device had ended the stack before, Close returns the cause; see [Stack.Err].
+// Close resets open connections, makes blocked calls return with [net.ErrClosed], and closes the device. When it
+// returns, the stack has no goroutine left. If the device had ended the stack before, Close returns the cause; see
+// [Stack.Err].
 func (s *Stack) Close() error {
 	s.finish(net.ErrClosed)
 	s.closing.Do(func() {
 		s.running.Wait()
-		s.shut() // connections that began meanwhile
+		s.shut() // again, for connections that have begun meanwhile
 		for _, w := range s.wheels {
 			w.close()
 		}
@@ -157,8 +159,8 @@ func (s *Stack) Close() error {
 	return s.end.cause
 }
 
-// shut ends listeners and connections with the stack's cause. None begins after it: connect and listen look at Err when
-// they have registered theirs.
+// shut closes listeners, sockets and connections with the stack's cause. None is opened afterwards: connect and listen
+// call refusal when they have registered theirs.
 func (s *Stack) shut() {
 	s.abandoned.close()
 	for _, l := range s.listeners.all() {
@@ -193,11 +195,12 @@ func (s *Stack) shut() {
 	}
 }
 
-// Shutdown closes the listeners, makes Dial and Listen fail with [net.ErrClosed], gives every connection its FIN (see
-// [Conn.Close]) and waits until all are released or in TIME-WAIT, or ctx ends. Then it closes the stack. It returns ctx's
-// error if that ended first.
+// Shutdown closes the listeners, makes Dial and Listen fail with [net.ErrClosed], and closes every connection with a FIN
+// (see [Conn.Close]). It waits until all connections have ended or are in TIME-WAIT, or ctx ends. Then it closes the
+// stack. If ctx ends first, Shutdown returns its error.
 //
-// Applications find their connections closed; let those that should finish do so before.
+// Calls on a connection fail from the beginning of Shutdown on. An application that must complete its exchanges does so
+// before.
 func (s *Stack) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.abandoned.close()
@@ -235,15 +238,15 @@ func (s *Stack) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// ConnInfo describes a connection: one that is open, opening, or in TIME-WAIT.
+// ConnInfo describes a connection that is opening, open, or in TIME-WAIT.
 type ConnInfo struct {
 	Local, Remote netip.AddrPort
 	State         conn.State
-	Info          conn.Info // zero but for State before ESTABLISHED and in TIME-WAIT
+	Info          conn.Info // zero except for State, before ESTABLISHED and in TIME-WAIT
 }
 
-// Connections returns the connections, each once, in no order. Listeners are not among them. A connection that begins or
-// ends meanwhile may be left out. The stack is not stopped for it.
+// Connections returns the connections, each once, in no particular order. Listeners are not among them. A connection
+// that begins or ends during the call may be missing. The stack continues to run during the call.
 func (s *Stack) Connections() []ConnInfo {
 	now := s.clock.now()
 	list := make([]ConnInfo, 0, s.table.count.Load())

@@ -7,8 +7,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Stats are totals since the stack was made, and a few current values, by name. The names do not change from version
-// to version; what never happened is there with 0.
+// Stats holds totals since the stack was made, and a few current values, by name. Names do not change between versions.
+// A counter of events that have not happened is present with the value 0.
 type Stats map[string]uint64
 
 // counter is one of the stack's own counters.
@@ -71,7 +71,8 @@ const (
 	counters
 )
 
-// Drops are counted under "dropped-", with wire.Error's names beside these.
+// counterNames are the names in Stats. Dropped packets are counted under "dropped-", where the names of wire.Error are
+// as well. "octets" in two names stands for bytes.
 var counterNames = [counters]string{
 	countFramesReceived:     "frames-received",
 	countFramesSent:         "frames-sent",
@@ -125,8 +126,8 @@ var counterNames = [counters]string{
 // totals are a stack's counters.
 type totals struct {
 	own      [counters]atomic.Uint64
-	damaged  [64]atomic.Uint64 // by wire.Error
-	verdicts [conn.Verdicts]atomic.Uint64
+	damaged  [64]atomic.Uint64            // indexed by wire.Error
+	verdicts [conn.Verdicts]atomic.Uint64 // indexed by conn.Verdict
 }
 
 func (t *totals) add(c counter, n int) { t.own[c].Add(uint64(n)) }
@@ -135,7 +136,7 @@ func (t *totals) count(c counter)      { t.own[c].Add(1) }
 func (t *totals) countDamaged(err wire.Error) { t.damaged[int(err)%len(t.damaged)].Add(1) }
 func (t *totals) countVerdict(v conn.Verdict) { t.verdicts[int(v)%len(t.verdicts)].Add(1) }
 
-// Stats returns the counters as they are now. Counters that belong together may differ by what is happening meanwhile.
+// Stats returns the present counters. They are read one after the other, so that related counters may not agree.
 func (s *Stack) Stats() Stats {
 	stats := make(Stats)
 	for c, name := range counterNames {

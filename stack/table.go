@@ -6,13 +6,13 @@ import (
 	"sync/atomic"
 )
 
-// table finds the entry of a key. Looking up takes no lock and writes nothing; inserting and removing take the lock of
-// one shard. Its buckets are linked lists through the entries themselves, so that it allocates only to be resized.
+// table maps keys to entries. A look-up takes no lock and writes nothing. An insertion or removal takes the lock of one
+// shard. The buckets are linked lists through the entries, so that only resizing allocates.
 type table struct {
 	seed    seed
 	buckets atomic.Pointer[[]bucket]
-	// version is odd while the lists are being relinked into other buckets, and has changed afterwards: a reader that
-	// found nothing meanwhile looks again under the lock.
+	// version is odd while entries are being relinked into other buckets, and has changed afterwards. A reader that has
+	// found nothing meanwhile searches again under the lock.
 	version atomic.Uint32
 	count   atomic.Int64
 	shards  [shardCount]shard
@@ -20,12 +20,13 @@ type table struct {
 
 type bucket = atomic.Pointer[entry]
 
-// A bucket belongs to the shard of its index's low bits, whatever the number of buckets.
+// shardCount is the number of shards. A bucket belongs to the shard of its index's low bits, whatever the number of
+// buckets.
 const shardCount = 64
 
 type shard struct {
 	sync.Mutex
-	_ [56]byte // a cache line each
+	_ [56]byte // fills a cache line
 }
 
 // The number of buckets doubles when there is more than one entry per bucket. It halves when there is less than one entry
@@ -86,7 +87,7 @@ func (t *table) lock(h uint64) *shard {
 	return s
 }
 
-// insert adds e and reports true, or false if its key is taken.
+// insert adds e and returns true, or returns false if its key is taken.
 func (t *table) insert(e *entry) bool {
 	e.hash = t.hash(&e.key)
 	s := t.lock(e.hash)
@@ -110,14 +111,14 @@ func link(b []bucket, e *entry) {
 	head.Store(e)
 }
 
-// remove takes e out, if it is in. Readers that stand on it find their way on: its own link stays.
+// remove removes e, if it is in the table. A reader at e continues on the list, because e keeps its link.
 func (t *table) remove(e *entry) {
 	if t.cut(e) {
 		t.resize()
 	}
 }
 
-// cut takes e out of its list, and reports whether the table has too many buckets then.
+// cut removes e from its list, and reports whether the table then has too many buckets.
 func (t *table) cut(e *entry) (resize bool) {
 	s := t.lock(e.hash)
 	defer s.Unlock()
@@ -135,8 +136,8 @@ func (t *table) cut(e *entry) (resize bool) {
 	}
 }
 
-// resize gives the table the buckets that it needs. Entries move one by one, and a list is never circular on the way: the
-// link of an entry that has moved leads only to entries that have moved.
+// resize changes the number of buckets to the one that the table needs. Entries move one by one. A list is not circular
+// at any time: the link of an entry that has moved leads only to entries that have moved.
 func (t *table) resize() {
 	t.lockAll()
 	defer t.unlockAll()
@@ -170,9 +171,9 @@ func (t *table) unlockAll() {
 	}
 }
 
-// all returns the entries, each once. An entry that is in the table from the first step of the iteration to its end is
-// among them; one that is inserted or removed meanwhile may be. No lock is held during a step, and only one shard's lock
-// between steps: an entry stays in its shard when the table is resized.
+// all returns the entries, each once. An entry that is in the table during the whole iteration is among them. One that
+// is inserted or removed meanwhile may be. No lock is held during a step, and one shard's lock between steps: an entry
+// stays in its shard when the table is resized.
 func (t *table) all() iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
 		var list []*entry

@@ -6,19 +6,19 @@ import (
 	"minitcp/conn"
 )
 
-// Frame is a frame that arrived or left, as the device has it: for captures.
+// Frame is a frame that has arrived or left, in the device's format.
 type Frame struct {
 	Time     time.Duration // since the stack was made
-	Outgoing bool          // sent, not received
-	// Parts are, one after the other, the virtio_net_hdr and the IP packet. A packet may be a superframe, and its TCP
-	// checksum may have been left to the device; the header says so.
+	Outgoing bool          // false for a frame that has arrived
+	// Parts are the virtio_net_hdr and the IP packet, in pieces. The packet may be a superframe. If the flags in the header
+	// have VIRTIO_NET_HDR_F_NEEDS_CSUM, its checksum is left to the device.
 	Parts [][]byte
-	// State is this side's state of the connection it belongs to: before an arriving frame is looked at, and when a
-	// leaving one is sent. CLOSED: there is no connection.
+	// State is the local state of the connection of the frame: before the frame is handled if it arrived, and when it is
+	// sent if it leaves. It is CLOSED if there is no connection.
 	State conn.State
 }
 
-// tap reports the frame at hand, once, before anything is sent in answer. E, whose mu is held, is its connection; nil:
+// tap reports the frame at hand, once, before any answer to it is sent. E, whose mu is held, is its connection, nil if
 // it has none.
 func (q *queue) tap(now conn.Time, e *entry) {
 	s := q.stack
@@ -35,7 +35,7 @@ func (q *queue) tap(now conn.Time, e *entry) {
 	s.cfg.Tap(&w.frame)
 }
 
-// tapOut reports the frame in w.parts, which has been handed to the device.
+// tapOut reports the frame in w.parts, which the device has taken.
 func (s *Stack) tapOut(w *writer, state conn.State) {
 	if s.cfg.Tap == nil {
 		return

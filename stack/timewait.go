@@ -6,7 +6,7 @@ import (
 	"minitcp/conn"
 )
 
-// timeWaits lists the entries in TIME-WAIT in the order in which they entered it, and bounds their number.
+// timeWaits lists the entries in TIME-WAIT in the order in which they entered it, and limits their number.
 type timeWaits struct {
 	limit int // Config.MaxTimeWait
 
@@ -14,7 +14,7 @@ type timeWaits struct {
 	list entryList
 }
 
-// add appends e. It returns the oldest entry, removed from the list, if there are more than the limit, and nil otherwise.
+// add appends e. If there are more entries than the limit, it removes and returns the oldest, and nil otherwise.
 func (t *timeWaits) add(e *entry) (evicted *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -25,7 +25,7 @@ func (t *timeWaits) add(e *entry) (evicted *entry) {
 	return nil
 }
 
-// contains reports whether e, which is in TIME-WAIT, has not been evicted.
+// contains reports whether e, which is in TIME-WAIT, is still in the list.
 func (t *timeWaits) contains(e *entry) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -40,7 +40,7 @@ func (t *timeWaits) remove(e *entry) {
 }
 
 // remember adds e, which has entered TIME-WAIT and whose mu is held. If there are too many entries, the oldest ends with
-// the next tick of its wheel: its mu must not be locked here.
+// the next tick of its wheel, because its mu must not be locked here.
 func (s *Stack) remember(now conn.Time, e *entry) {
 	if oldest := s.timeWaits.add(e); oldest != nil {
 		s.totals.count(countTimeWaitEvicted)

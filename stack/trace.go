@@ -8,26 +8,26 @@ import (
 	"minitcp/conn/wire"
 )
 
-// TraceEvent is one segment that arrived or left, for people to look at.
+// TraceEvent describes one segment that has arrived or left.
 type TraceEvent struct {
 	Time     time.Duration // since the stack was made
-	Outgoing bool          // left; else it arrived
+	Outgoing bool          // false for a segment that has arrived
 
 	Local, Remote netip.AddrPort
 	TCP           wire.TCP
 	ECN           wire.ECN // of the IP packet
-	Len           int      // octets of data
-	// RelativeSeq and RelativeAck count from the initial sequence numbers, as Wireshark shows them; -1: those are not
-	// known.
+	Len           int      // bytes of data
+	// RelativeSeq and RelativeAck count from the initial sequence numbers, as in Wireshark. They are -1 if those are
+	// unknown.
 	RelativeSeq, RelativeAck int64
 
-	Before, After conn.State // this side's state, before and after the segment
-	Segments      int        // more than 1: a superframe
-	Note          string     // what is remarkable about it, such as "retransmission" or "out of order"; mostly empty
-	Dropped       bool       // arrived, and was thrown away
+	Before, After conn.State // local state before and after the segment
+	Segments      int        // number of segments; more than 1 in a superframe
+	Note          string     // remarkable property, such as "retransmission" or "out of order", or empty
+	Dropped       bool       // the segment arrived and was dropped
 }
 
-// traceIn reports a segment that arrived. E may be nil: it belongs to no connection.
+// traceIn reports a segment that arrived. E is its connection, nil if it has none.
 func (q *queue) traceIn(now conn.Time, e *entry, before conn.State, note string, dropped bool) {
 	s := q.stack
 	if s.cfg.Trace == nil {
@@ -84,7 +84,7 @@ func (s *Stack) traceOut(now conn.Time, e *entry, w *writer, before conn.State) 
 	s.cfg.Trace(v)
 }
 
-// relative fills in the relative numbers: theirs is a number of the peer's sequence space, ours one of our own.
+// relative sets the relative numbers: theirs is a number of the peer's sequence space, ours one of the local one.
 func (v *TraceEvent) relative(e *entry, theirs, ours uint32) {
 	iss, irs, known := e.initialNumbers()
 	relativeOurs, relativeTheirs := int64(ours-iss), int64(-1)
@@ -101,7 +101,7 @@ func (v *TraceEvent) relative(e *entry, theirs, ours uint32) {
 	}
 }
 
-// segments is how many segments n octets of data are.
+// segments returns the number of segments that carry n bytes of data.
 func segments(n, size int) int {
 	if size <= 0 || n <= size {
 		return 1

@@ -5,21 +5,20 @@ import (
 	"time"
 )
 
-// direction is one direction of a connection, as far as calls wait for it. Of most connections nobody waits for most of the
-// time: then it is nothing.
+// direction is one direction of a connection, as a resource that calls wait for.
 type direction struct {
-	*waitQueue // nil: nobody waits, and there is no deadline
+	*waitQueue // nil while no call is blocked and no deadline is set, which is the common case
 }
 
-// waitQueue is who waitQueue for one direction, and until when. The stack lends it while somebody does. Once it has a timer for a
-// deadline it stays with its connection.
+// waitQueue holds the calls that wait for one direction, and their deadline. The stack lends it from a pool. It stays
+// with its connection once it has a timer.
 type waitQueue struct {
 	waiter
-	writers  waiter // those who want to write after the one who does
+	writers  waiter // calls that wait for the write lock
 	deadline deadline
 }
 
-// acquire lends h what it takes to wait. The entry's lock is held, here and below.
+// acquire returns h's wait queue, which it takes from the pool if h has none. The entry's lock is held, here and below.
 func (c *Conn) acquire(h *direction) *waitQueue {
 	if h.waitQueue == nil {
 		h.waitQueue = c.stack.waitQueues.Get().(*waitQueue)
@@ -28,7 +27,7 @@ func (c *Conn) acquire(h *direction) *waitQueue {
 	return h.waitQueue
 }
 
-// release takes it back, if nobody waits any more and nothing else is in it.
+// release returns h's wait queue to the pool if it is unused.
 func (c *Conn) release(h *direction) {
 	w := h.waitQueue
 	if w == nil || w.waiting > 0 || w.writers.waiting > 0 || w.deadline.passed || w.deadline.timer != nil {
@@ -38,18 +37,19 @@ func (c *Conn) release(h *direction) {
 	c.stack.waitQueues.Put(w)
 }
 
-// wait returns when h has been woken, or its deadline has passed. The lock is not held in between.
+// wait returns when h has been woken or its deadline has passed. It releases the lock meanwhile.
 func (c *Conn) wait(h *direction) {
 	c.acquire(h).wait(&c.entry.mu)
 	c.release(h)
 }
 
-// waitWriteLock is wait for one's turn to write.
+// waitWriteLock returns when the write lock may be free.
 func (c *Conn) waitWriteLock() {
 	c.acquire(&c.wr).writers.wait(&c.entry.mu)
 	c.release(&c.wr)
 }
 
+// setDeadline sets the deadline of calls on h.
 func (c *Conn) setDeadline(h *direction, t time.Time) {
 	if h.waitQueue == nil && t.IsZero() {
 		return
@@ -58,45 +58,46 @@ func (c *Conn) setDeadline(h *direction, t time.Time) {
 	c.release(h)
 }
 
-// passed reports whether calls fail because of the deadline.
+// passed reports whether the deadline has passed.
 func (h *direction) passed() bool { return h.waitQueue != nil && h.deadline.passed }
 
-// wake makes one of those who wait look again, nextTurn one of those who want to write.
+// wake wakes one blocked call.
 func (h *direction) wake() {
 	if h.waitQueue != nil {
 		h.waiter.wake()
 	}
 }
 
-// broadcast makes broadcast of them look again.
+// broadcast wakes all calls.
 func (w *waitQueue) broadcast() {
 	w.waiter.broadcast()
 	w.writers.broadcast()
 }
 
+// wakeWriter wakes one call that waits for the write lock.
 func (h *direction) wakeWriter() {
 	if h.waitQueue != nil {
 		h.writers.wake()
 	}
 }
 
-// stop makes those who wait look again, all of them.
+// stop ends all blocked calls, and makes later ones fail.
 func (h *direction) stop() {
 	if h.waitQueue != nil {
 		h.deadline.stop()
 	}
 }
 
-// waiter lets goroutines wait for a condition that a mutex guards, without holding the mutex: a [sync.Cond] that knows
-// whether anybody waits. All fields are guarded by the mutex.
+// waiter lets goroutines wait for a condition that a mutex guards. It is a [sync.Cond] that counts its waiting
+// goroutines, so that a wake without any is a comparison. The mutex guards all fields.
 //
-// It takes less stack than a select does, so that a goroutine that waits to read gets by with the smallest.
+// It needs less stack than a select, so that a goroutine that waits to read keeps the smallest.
 type waiter struct {
 	cond    sync.Cond
-	waiting int // goroutines in wait
+	waiting int // number of goroutines in wait
 }
 
-// wait returns when woken. The mutex is held on entry and on return, not in between.
+// wait returns when woken. The mutex is held on entry and on return, and released in between.
 func (w *waiter) wait(mu *sync.Mutex) {
 	w.cond.L = mu
 	w.waiting++
@@ -104,32 +105,33 @@ func (w *waiter) wait(mu *sync.Mutex) {
 	w.waiting--
 }
 
-// wake makes one goroutine that waits look again, if there is one; all, every one. They never block.
+// wake wakes one waiting goroutine, if there is one. It does not block.
 func (w *waiter) wake() {
 	if w.waiting > 0 {
 		w.cond.Signal()
 	}
 }
 
+// broadcast wakes all waiting goroutines. It does not block.
 func (w *waiter) broadcast() {
 	if w.waiting > 0 {
 		w.cond.Broadcast()
 	}
 }
 
-// deadline is an instant at which blocked calls give up. When it has passed, those who wait are woken: of a connection's
-// half all, of a listener by a channel that is closed. Setting it again uses the same timer, and the same channel unless
-// that was closed. All fields are guarded by mu, the owner's.
+// deadline is a time at which blocked calls fail. When it passes, it wakes the calls: those on a connection through
+// their wait queue, those on a listener through a channel that it closes. Setting it again reuses the timer, and the
+// channel unless that was closed. The owner's mutex mu guards all fields.
 type deadline struct {
 	mu      *sync.Mutex
-	at      time.Time     // with a monotonic reading, so that a step of the wall clock does not move it; zero: none
+	at      time.Time     // with a monotonic reading, so that a step of the wall clock does not move it; zero for none
 	passed  bool          // calls fail at once
-	stops   *waitQueue    // nil: a listener's
-	channel chan struct{} // nil until somebody asks for it
+	stops   *waitQueue    // calls to wake; nil for a listener
+	channel chan struct{} // nil until done is called
 	timer   *time.Timer
 }
 
-// set changes the deadline; the zero time means none. A time that is not in the future has passed at once.
+// set changes the deadline. The zero time removes it. A time that is not in the future passes at once.
 func (d *deadline) set(t time.Time) {
 	d.at = time.Time{}
 	if d.timer != nil {
@@ -155,8 +157,8 @@ func (d *deadline) set(t time.Time) {
 	}
 }
 
-// expire is the timer's function. The deadline may have been changed since the timer fired; then expire arms the timer
-// for the time that is left.
+// expire is the timer's function. If the deadline has been changed since the timer fired, expire arms the timer for the
+// remaining time.
 func (d *deadline) expire() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -170,7 +172,7 @@ func (d *deadline) expire() {
 	d.pass()
 }
 
-// pass makes every call that waits look again.
+// pass wakes every waiting call.
 func (d *deadline) pass() {
 	if d.passed {
 		return
@@ -184,7 +186,7 @@ func (d *deadline) pass() {
 	}
 }
 
-// stop passes the deadline for ever: nobody will wait again.
+// stop makes the deadline pass for good.
 func (d *deadline) stop() {
 	if d.timer != nil {
 		d.timer.Stop()
@@ -193,7 +195,7 @@ func (d *deadline) stop() {
 	d.pass()
 }
 
-// done is closed when the deadline has passed.
+// done returns a channel that is closed when the deadline has passed.
 func (d *deadline) done() <-chan struct{} {
 	if d.channel == nil {
 		d.channel = make(chan struct{})

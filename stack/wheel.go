@@ -9,30 +9,30 @@ import (
 	"minitcp/conn"
 )
 
-// wheel tells connections that their deadline has come, to the millisecond and never early. It is a hierarchical timing
-// wheel: level 0 has a slot for each of 64 ticks, a slot of level 1 holds 64 ticks, one of level 2 64*64 and so on. A
-// node goes to the level of the highest digit (in base 64) in which its tick differs from the current one, and comes
-// down level by level as time passes.
+// wheel calls fire for entries whose deadline has passed, to the millisecond and never early. It is a hierarchical
+// timing wheel: level 0 has a slot for each of 64 ticks, a slot of level 1 holds 64 ticks, one of level 2 64*64, and so
+// on. An entry is on the level of the highest digit, in base 64, in which its tick differs from the current one. It
+// moves down level by level as time passes.
 //
-// Arming is a comparison when the node is armed for an earlier tick already, which for a busy connection is almost
-// always: the node then fires early, finds nothing due, and is armed again by flush.
+// Arming is a single comparison if the entry is armed for an earlier tick, which is almost always true for a busy
+// connection. The entry then fires early, has nothing due, and is armed again by flush.
 type wheel struct {
 	clock clock
 	fire  func(now conn.Time, due []*entry) // called without the lock, by one goroutine at a time
 
 	mu      sync.Mutex
-	elapsed int64 // every tick up to this one has been dealt with
+	elapsed int64 // every tick up to this one has been handled
 	levels  [wheelLevels]wheelLevel
 	timer   *time.Timer
-	wake    int64 // tick the timer is set for, noTick: it is not
-	running bool  // a goroutine is in run, and will set the timer when it ends
+	wake    int64 // tick for which the timer is set, noTick if it is not
+	running bool  // a goroutine is in run, and sets the timer when it leaves
 	closed  bool
-	due     []*entry // run's
+	due     []*entry // used by run
 	ended   sync.WaitGroup
 }
 
 type wheelLevel struct {
-	occupied uint64 // bit i: slots[i] is not empty
+	occupied uint64 // bit i is set if slots[i] is not empty
 	slots    [wheelSlots]*entry
 }
 
@@ -44,13 +44,13 @@ const (
 	noTick      = int64(1<<63 - 1)
 )
 
-// timerNode is an entry's place in the wheel.
+// timerNode is the place of an entry in its wheel.
 type timerNode struct {
-	at         atomic.Int64 // tick it is armed for, noTick: it is not
+	at         atomic.Int64 // tick for which it is armed, noTick if it is not
 	prev, next *entry
 	level      uint8
 	slot       uint8
-	wheel      uint8 // the one it belongs to
+	wheel      uint8 // index of its wheel
 }
 
 func newWheel(c clock, fire func(conn.Time, []*entry)) *wheel {
@@ -60,12 +60,12 @@ func newWheel(c clock, fire func(conn.Time, []*entry)) *wheel {
 	return w
 }
 
-// arm makes e fire at the deadline or, if it is armed for a time before that, then. [conn.Never] leaves it as it is.
+// arm makes e fire at the deadline, or earlier if it is already armed for an earlier time. [conn.Never] has no effect.
 func (w *wheel) arm(e *entry, deadline conn.Time) {
 	if deadline == conn.Never {
 		return
 	}
-	// Rounded up: never early.
+	// Rounded up, so that the entry never fires early.
 	at := int64(deadline)/tick + 1
 	if int64(deadline)%tick == 0 {
 		at--
@@ -84,14 +84,14 @@ func (w *wheel) arm(e *entry, deadline conn.Time) {
 	if now := int64(w.clock.now()) / tick; !w.running && now < w.wake {
 		w.elapsed = max(w.elapsed, now) // nothing was due: the wheel may have stood still for long
 	}
-	// At most once a tick, even for a connection that keeps asking for the past.
+	// At most once a tick, also for a connection whose deadline is always in the past.
 	e.timer.at.Store(max(at, w.elapsed+1))
 	if start := w.link(e); !w.running && start < w.wake {
 		w.setTimer(start)
 	}
 }
 
-// disarm takes e out of the wheel. It may still be on its way to fire.
+// disarm removes e from the wheel. It may still fire if it is due already.
 func (w *wheel) disarm(e *entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -101,7 +101,7 @@ func (w *wheel) disarm(e *entry) {
 	}
 }
 
-// close stops the wheel and waits for the goroutine that may be in it.
+// close stops the wheel, and waits until fire has returned.
 func (w *wheel) close() {
 	w.mu.Lock()
 	w.closed = true
@@ -144,7 +144,7 @@ func (w *wheel) run() {
 	w.mu.Unlock()
 }
 
-// advance moves time on to tick now and appends what has become due.
+// advance moves the wheel to tick now, and appends the entries that are due.
 func (w *wheel) advance(now int64, due []*entry) []*entry {
 	for {
 		at, level, slot, ok := w.first()
@@ -171,8 +171,8 @@ func (w *wheel) advance(now int64, due []*entry) []*entry {
 	}
 }
 
-// first finds the first slot that is not empty, and the tick at which it begins: when there is something to fire, or to
-// move down. Everything in a level comes before everything in the level above it.
+// first returns the first slot that is not empty, and the tick at which it begins: the next one with entries to fire or
+// to move down. All of a level comes before the level above it.
 func (w *wheel) first() (at int64, level, slot int, ok bool) {
 	for level = range w.levels {
 		occupied := w.levels[level].occupied
@@ -189,7 +189,7 @@ func (w *wheel) first() (at int64, level, slot int, ok bool) {
 	return 0, 0, 0, false
 }
 
-// link puts e where its tick belongs and returns the first tick of that slot.
+// link inserts e at its tick and returns the first tick of the slot.
 func (w *wheel) link(e *entry) int64 {
 	n := &e.timer
 	at := n.at.Load()
