@@ -22,8 +22,8 @@ import (
 	"minitcp/tun"
 )
 
-// The tests in this file have a gateway between two namespaces: clients of the kernel in one, servers of the kernel in the
-// other. All connections of the clients are routed into the gateway's TUN. It dials the same destination among the
+// The tests in this file have a gateway between two namespaces: clients of the kernel in one, servers of the kernel in
+// the other. All connections of the clients are routed into the gateway's TUN. It dials the same destination among the
 // servers, and relays.
 
 // gateway is a forwarder on a TUN in the clients' namespace.
@@ -34,8 +34,9 @@ type gateway struct {
 	syns, probes     atomic.Int64               // SYNs from the clients; segments without flags to them
 }
 
-// Destinations among the servers, of each family. The live address has servers; there is no route to netless, and an unreachable
-// one to hostless; the route to prohibited is administratively prohibited; what goes to hole is not answered.
+// forwardFamilies are destinations among the servers, of each family. The live address has servers. There is no route
+// to netless, an unreachable route to hostless, and an administratively prohibited one to prohibited. Packets to hole
+// get no answer.
 var forwardFamilies = []struct{ name, live, netless, hostless, prohibited, hole string }{
 	{"IPv4", "198.18.0.1", "198.19.0.1", "198.18.1.1", "198.18.2.1", "198.18.3.2"},
 	{"IPv6", "fd80::1", "fd88::1", "fd80:1::1", "fd80:2::1", "fd80:3::2"},
@@ -158,7 +159,7 @@ func (g *gateway) listen(t *testing.T, host string) net.Listener {
 	return l
 }
 
-// curl runs curl among the clients and returns its exit status and what it wrote.
+// curl runs curl among the clients and returns its exit status and its output.
 func (g *gateway) curl(t *testing.T, args ...string) (status int, out, err string) {
 	t.Helper()
 	cmd := tool(t, g.clients.Name(), append([]string{"curl", "--silent", "--show-error", "--verbose", "--noproxy", "*"}, args...)...)
@@ -191,8 +192,8 @@ func TestForwardCurl(t *testing.T) {
 	})
 }
 
-// A client sends everything, then its FIN, and reads the reply after that; the server does it the other way round at the
-// same time.
+// A client sends everything, then its FIN, and reads the reply after that. The server does the same in the other
+// direction at the same time.
 func TestForwardHalfClose(t *testing.T) {
 	forwardTo(t, func(t *testing.T, g *gateway, family int) {
 		l := g.listen(t, forwardFamilies[family].live)
@@ -256,8 +257,7 @@ func TestForwardResets(t *testing.T) {
 	})
 }
 
-// Every way in which the gateway's dial fails at once is the client's failure at once: Linux clients get the same errno,
-// after a single SYN.
+// When the gateway's dial fails at once, so does the client's: a Linux client gets the same errno, after a single SYN.
 func TestForwardErrors(t *testing.T) {
 	forwardTo(t, func(t *testing.T, g *gateway, family int) {
 		f := forwardFamilies[family]
