@@ -56,6 +56,8 @@ func newGateway(t *testing.T) *gateway {
 	g := &gateway{clients: newNamespace(t), servers: newNamespace(t), requests: make(chan *stack.ForwardRequest, 1000)}
 	for _, line := range []string{
 		"ip address add 198.18.0.1/32 dev lo", "ip -6 address add fd80::1/128 dev lo nodad",
+		"ip address add 198.18.0.2/32 dev lo", "ip -6 address add fd80::2/128 dev lo nodad",
+		"ip address add 198.18.0.9/32 dev lo", "ip -6 address add fd80::9/128 dev lo nodad",
 		"ip route add unreachable 198.18.1.0/24", "ip -6 route add unreachable fd80:1::/32",
 		"ip route add prohibit 198.18.2.0/24", "ip -6 route add prohibit fd80:2::/32",
 	} {
