@@ -3,6 +3,7 @@ package conn
 import (
 	"time"
 
+	"minitcp/conn/cc"
 	"minitcp/conn/seq"
 )
 
@@ -70,7 +71,7 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 // may have become longer, and not at all if the peer may have waited for the application to read.
 func (c *Conn) perRoundTrip(octets int64, now Time) int64 {
 	t, r := &c.active.tuning, &c.rcv
-	d := max(now.Sub(t.since), tick)
+	d := max(now.Sub(t.since), cc.Tick)
 	switch {
 	case r.rtt == 0 || d < r.rtt:
 		r.rtt = d

@@ -70,7 +70,7 @@ func (c *Conn) SetCongestionControl(a CongestionControl) {
 	c.active.recovery.reducing = false
 	if c.active.recovery.phase == fastRecovery {
 		c.active.cc.OnLoss(cc.Loss{InFlight: window, Pipe: c.pipe()})
-		c.active.recovery.prr = prr{flight: max(1, c.pipe()+c.active.sent.Lost()), threshold: c.active.cc.Window()}
-		c.active.recovery.prr.setWindow(c, int64(c.fullSize()))
+		c.active.recovery.prr = cc.NewPRR(c.pipe()+c.active.sent.Lost(), c.active.cc.Window())
+		c.active.recovery.prr.SetWindow(c.pipe() + int64(c.fullSize()))
 	}
 }

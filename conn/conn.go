@@ -69,7 +69,7 @@ type active struct {
 	sent        scoreboard.Queue
 	timing      rtt.Timing
 	rack        rack
-	pacer       pacer
+	pacer       cc.Pacer
 	rounds      rounds
 	tailProbe   tailProbe
 	recovery    recovery

@@ -66,8 +66,8 @@
 //	acknowledgments     sackblocks.go: SACK blocks sent (RFC 2018); challenge.go: challenge ACKs (RFC 5961); reset.go
 //	ACKs that arrive    arrival.go; sack.go: SACK and D-SACK (RFC 2018, RFC 2883); rate.go: deliveries and round trips
 //	losses              dupack.go: without SACK; tailprobe.go: TLP (RFC 8985); frto.go: F-RTO (RFC 5682); undo.go:
-//	                    spurious recovery (RFC 3522, RFC 3708); prr.go: the window in recovery (RFC 9937); resize.go:
-//	                    segments too large for a new path MTU; icmp.go
+//	                    spurious recovery (RFC 3522, RFC 3708); resize.go: segments too large for a new path MTU;
+//	                    icmp.go
 //	congestion          congestion.go: the choice of a controller; pacer.go; ecn.go, ecnhandshake.go (RFC 3168, RFC 8511)
 //	timestamps          timestamps.go: PAWS, RTT by echo (RFC 7323)
 //	memory              autotune.go: sizes of buffers; memory.go: scarce memory; bulk.go: shared windows; idle.go: idle
@@ -76,7 +76,7 @@
 //	observation         info.go: the members of tcp_info; chrono.go: times of waiting; verdict.go, segment.go: names for
 //	                    traces; check.go: invariants
 //
-// Package scoreboard has the retransmission queue, rtt the RTT estimator, cc the congestion controllers, buffer the
+// Package scoreboard has the retransmission queue, rtt the RTT estimator, cc congestion control, buffer the
 // memory of the data, wire the formats, seq sequence numbers and clock the time. The packages conntest and script are
 // for tests.
 //

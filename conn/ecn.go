@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"minitcp/conn/cc"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -64,7 +65,7 @@ func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *a
 	r, e := &c.active.recovery, &c.ecn
 	if r.reducing && r.phase == noRecovery {
 		if r.reducing = c.snd.una < r.marked; r.reducing {
-			r.prr.arrived(c, a)
+			c.reduceWindow(a)
 		}
 	}
 	if h.Flags&(wire.ECE|wire.SYN) != wire.ECE || ack < c.snd.una || !e.agreed() {
@@ -103,6 +104,6 @@ func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
 		return // the new window applies at once
 	}
 	r.reducing = true
-	r.prr = prr{flight: max(1, c.pipe()+a.Bytes), threshold: c.active.cc.Window()}
-	r.prr.arrived(c, a)
+	r.prr = cc.NewPRR(c.pipe()+a.Bytes, c.active.cc.Window())
+	c.reduceWindow(a)
 }

@@ -1,50 +1,10 @@
 package conn
 
-import (
-	"time"
+import "minitcp/conn/cc"
 
-	"minitcp/conn/cc"
-)
-
-// pacer spreads segments over time. It is a token bucket that fills at the pacing rate. The driver's timers have a
-// resolution of a millisecond, so the data of one tick may leave early.
-type pacer struct {
-	next    Time // time at which all data sent would have left at the pacing rate; before now by the time in which the bucket has filled
-	waiting bool // a segment waits for the timer
-}
-
-const (
-	// tick is the resolution of the driver's timers.
-	tick = time.Millisecond
-	// minPacedRTT is the smallest RTT at which window-based controllers are paced. At a shorter one, the data of a tick is
-	// a whole window.
-	minPacedRTT = 2 * tick
-	// maxHold is the longest delay by the pacer. It limits the effect of a rate that was measured wrong.
-	maxHold = time.Second
-	// unpaced is the room in bytes without a rate.
-	unpaced = int64(1) << 40
-)
-
-// room returns the number of bytes that may leave now in segments of size: 0, or the data of a tick and the contents of
-// the bucket, at least two segments (draft-ietf-ccwg-bbr-06 5.6.3). The bucket holds up to burst bytes.
-func (p *pacer) room(now Time, rate cc.Rate, size, burst int64, srtt time.Duration) int64 {
-	if rate == 0 {
-		return unpaced
-	}
-	gathered := rate.Time(burst)
-	if p.waiting {
-		gathered = max(gathered, 2*tick, srtt/4) // the time by which a timer may be late
-	}
-	p.next = min(max(p.next, now.Add(-gathered)), now.Add(maxHold))
-	ahead := p.next.Sub(now)
-	if ahead >= tick {
-		return 0
-	}
-	return max(2*size, rate.Bytes(tick-ahead))
-}
-
-// sent takes n bytes out of the bucket.
-func (p *pacer) sent(n int64, rate cc.Rate) { p.next = p.next.Add(rate.Time(n)) }
+// minPacedRTT is the smallest RTT at which window-based controllers are paced. At a shorter one, the data of a tick is a
+// whole window.
+const minPacedRTT = 2 * cc.Tick
 
 // pacingRate returns the pacing rate, 0 for none. For window-based controllers, a window is sent in half of the RTT in
 // slow start and in five sixths of it later, so that the window can grow (as on Linux).
@@ -77,11 +37,11 @@ func (c *Conn) paceRoom(now Time, size int) int64 {
 			burst *= 2
 		}
 	}
-	return c.active.pacer.room(now, c.pacingRate(), int64(size), burst, c.rtt.SRTT)
+	return c.active.pacer.Room(now, c.pacingRate(), int64(size), burst, c.rtt.SRTT)
 }
 
 // holdBack sets the timer for the next segment that the pacer permits.
 func (c *Conn) holdBack() {
-	c.active.pacer.waiting = true
-	c.active.timer.pace = c.active.pacer.next
+	c.active.pacer.Waiting = true
+	c.active.timer.pace = c.active.pacer.Next
 }

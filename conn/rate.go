@@ -19,7 +19,7 @@ func (c *Conn) noteDeliveryRate(s cc.Sample) {
 // (draft-ietf-ccwg-bbr-06 4.1.2.4).
 func (c *Conn) checkLimited(now Time) {
 	if s := &c.snd; c.active.cc != nil && !s.moreFollows && int(s.buf.End()-s.nxt) < c.fullSize() && c.active.sent.Lost() == 0 &&
-		c.pipe() < c.congestionWindow() && c.active.pacer.next < now.Add(tick) {
+		c.pipe() < c.congestionWindow() && c.active.pacer.Next < now.Add(cc.Tick) {
 		c.active.sent.MarkLimited(c.pipe())
 	}
 }

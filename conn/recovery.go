@@ -17,7 +17,7 @@ type recovery struct {
 	frto            frto
 	frtoNewSegments int // new segments that F-RTO may still send before lost ones
 
-	prr prr
+	prr cc.PRR
 
 	// Without SACK: the duplicate ACKs since SND.UNA has advanced, and the bytes that have left the network by them.
 	duplicates  int
@@ -41,7 +41,7 @@ func (c *Conn) pipe() int64 { return max(0, c.active.sent.InFlight()-c.active.re
 func (c *Conn) congestionWindow() int64 {
 	r := &c.active.recovery
 	if (r.phase == fastRecovery || r.phase == noRecovery && r.reducing) && !c.active.cc.ModelBased() {
-		return c.active.recovery.prr.cwnd
+		return c.active.recovery.prr.Window()
 	}
 	return c.active.cc.Window()
 }
@@ -56,20 +56,33 @@ func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 	case r.phase == noRecovery:
 		if c.active.sent.Lost() > 0 {
 			c.enterRecovery(now, a.Bytes)
-			r.prr.arrived(c, a)
+			c.reduceWindow(a)
 		}
 	case c.snd.una >= r.end:
 		c.leaveRecovery()
 	case r.phase == fastRecovery:
-		r.prr.arrived(c, a)
+		c.reduceWindow(a)
 	case r.phase == resizing:
 		if a.lost {
 			c.enterRecovery(now, a.Bytes)
-			r.prr.arrived(c, a)
+			c.reduceWindow(a)
 		}
 	default:
 		c.detectSpuriousTimeout(a)
 	}
+}
+
+// reduceWindow passes an ACK of an episode, or of a reduction for a mark, to proportional rate reduction (RFC 9937).
+func (c *Conn) reduceWindow(a *arrival) {
+	delivered, full := a.Bytes, int64(c.fullSize())
+	if !c.sack && !a.advanced {
+		delivered = full // a duplicate ACK
+	}
+	if delivered == 0 && !a.lost {
+		return
+	}
+	r := &c.active.recovery
+	r.prr.OnAck(cc.Delivery{Bytes: delivered, Pipe: c.pipe(), MSS: full, Safe: a.advanced && !a.lost, Marked: r.reducing})
 }
 
 // enterRecovery begins an episode without a timeout. arrived is the number of bytes newly acknowledged by the ACK.
@@ -86,10 +99,10 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 	} else {
 		c.active.cc.OnLoss(c.lossNow(now))
 		c.ecn.reduced()
-		r.prr = prr{flight: max(1, c.pipe()+c.active.sent.Lost()+arrived), threshold: c.active.cc.Window()}
+		r.prr = cc.NewPRR(c.pipe()+c.active.sent.Lost()+arrived, c.active.cc.Window())
 	}
 	r.reducing = false
-	r.prr.setWindow(c, int64(c.fullSize()))
+	r.prr.SetWindow(c.pipe() + int64(c.fullSize()))
 }
 
 // lossNow returns the description of a loss for congestion control, with FlightSize (RFC 5681 2).

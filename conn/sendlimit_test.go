@@ -64,7 +64,7 @@ func TestSendLimit(t *testing.T) {
 			if c.change != nil {
 				c.change(&conn)
 			}
-			if n, got := conn.sendLimit(size, c.limit, unpaced); n != c.n || got != c.want {
+			if n, got := conn.sendLimit(size, c.limit, cc.Unpaced); n != c.n || got != c.want {
 				t.Errorf("%d octets, %d; want %d, %d", n, got, c.n, c.want)
 			}
 		})

@@ -102,7 +102,7 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
 	if s.nxt >= s.end() && !s.windowProbe {
-		c.active.pacer.waiting = c.active.pacer.waiting && c.active.sent.Lost() > 0
+		c.active.pacer.Waiting = c.active.pacer.Waiting && c.active.sent.Lost() > 0
 		c.active.chrono.windowLimited = false
 		return false
 	}
@@ -123,7 +123,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	size := c.roomBeside(out)
 	n, verdict := c.sendLimit(size, limit, c.paceRoom(now, size))
 	c.active.chrono.windowLimited = verdict == sendWhenWindow
-	c.active.pacer.waiting = c.active.pacer.waiting && verdict == sendData
+	c.active.pacer.Waiting = c.active.pacer.Waiting && verdict == sendData
 	switch verdict {
 	case sendNothing:
 		return false
@@ -178,8 +178,8 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	if n%size != 0 {
 		c.active.small = s.nxt
 	}
-	c.active.recovery.prr.out += int64(n)
-	c.active.pacer.sent(int64(n), c.pacingRate())
+	c.active.recovery.prr.OnSent(int64(n))
+	c.active.pacer.OnSent(int64(n), c.pacingRate())
 	c.active.recovery.frtoNewSegments = max(0, c.active.recovery.frtoNewSegments-segments(n, size))
 	c.armRetransmit(now)
 	c.armTailProbe(now)
