@@ -200,7 +200,7 @@ func (what *catalogue) list(w io.Writer) {
 	}
 }
 
-// files returns how many files the client may need in this process.
+// files returns the maximum number of open files of the client in this process.
 func (w *workload) files(connections int) int {
 	if w.kind == load.Idle {
 		return connections + mostActive

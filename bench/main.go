@@ -1,7 +1,7 @@
 //go:build linux
 
-// Command bench compares minitcp with gVisor, with the kernel and with the least that a TUN costs. README.md
-// describes the workloads, the targets and the method.
+// Command bench compares minitcp with gVisor, with the kernel and with the minimum cost of a TUN device.
+// README.md describes the workloads, the targets and the method.
 //
 //	main, flags       the command line
 //	plan              rounds, targets in turn

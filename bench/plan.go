@@ -25,7 +25,7 @@ type plan struct {
 	rest             time.Duration // time that those are idle before their memory is measured
 	profiles         string        // directory for profiles of the process under test; "" for none
 	care             pattern.Care  // of the comparison of bulk data
-	reads            int           // most bytes of bulk data that a goroutine reads at once
+	reads            int           // maximum number of bytes of bulk data per read of a goroutine
 }
 
 // overhead is the approximate time of a measurement beyond its duration: for namespaces, a process, and verification.

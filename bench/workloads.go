@@ -18,8 +18,8 @@ type workload struct {
 	summary     string // one line
 	kind        load.Kind
 	connections int       // 0 for the number of idle ones in the plan
-	idle        int       // number of idle connections besides these
-	bulk        load.Kind // direction of the bulk connections besides these
+	idle        int       // number of additional idle connections
+	bulk        load.Kind // direction of additional bulk connections
 	bulkFlows   int       // number of those
 }
 
@@ -38,9 +38,9 @@ var workloads = []workload{
 	{name: idleName, summary: "memory per idle connection, resident and in Go's heap", kind: load.Idle, connections: 0},
 }
 
-// warmup returns how long a workload runs before it is measured, given the time that one connection needs. Many bulk
-// connections need longer. They begin together, find a queue each, take it for the limit of the path, and then raise
-// their windows by a segment per round trip, so that their superframes are small for seconds.
+// warmup returns the time for which a workload runs before it is measured, given the time that one connection needs.
+// Many bulk connections need longer. They begin together, find a queue each, take it for the limit of the path, and
+// then raise their windows by a segment per round trip, so that their superframes are small for seconds.
 func (w *workload) warmup(d time.Duration) time.Duration {
 	if w.isBulk() {
 		return d * time.Duration(1+w.connections/64)

@@ -51,7 +51,7 @@ func (d *Device) Near() []netip.Prefix { return slices.Clone(d.near) }
 // no frame waits in a queue that the program does not read.
 func (d *Device) Queues() int { return len(d.queues) }
 
-// ReadBatch is ReadQueue of queue 0. All frames arrive there while no other queue is in use.
+// ReadBatch reads frames of queue 0, as ReadQueue does. All frames arrive there while no other queue is in use.
 func (d *Device) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 	return d.ReadQueue(0, frames, sizes)
 }

@@ -32,7 +32,7 @@ func Open(cfg Config) (*Device, error) {
 	return d, err
 }
 
-// open is Open on a thread in the device's namespace, with a checked configuration.
+// open opens the device on a thread in its namespace. The configuration must have been checked.
 func open(cfg *Config) (*Device, error) {
 	d := &Device{name: cfg.Name, mtu: cfg.MTU, maxFrame: usualFrame}
 	for _, p := range cfg.HostAddresses {

@@ -40,7 +40,7 @@ type Step struct {
 	Resident int64 `json:"resident"`
 	// Anonymous is the part of Resident that is not mapped from a file, such as the program's text.
 	Anonymous int64 `json:"anonymous"`
-	// Limit is the most that is wanted of Resident; 0: there is no limit.
+	// Limit is the aim for the maximum of Resident. 0 means none.
 	Limit int64 `json:"limit,omitempty"`
 }
 

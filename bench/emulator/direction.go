@@ -98,7 +98,7 @@ func (d *Direction) time(bytes int) time.Duration {
 	return time.Duration(int64(bytes) * 8 * int64(time.Second) / d.cfg.Rate)
 }
 
-// Capacity returns how many bytes the line could have sent until now; 0 for no limit.
+// Capacity returns the number of bytes that the line could have sent until now, or 0 without a limit.
 func (d *Direction) Capacity(now time.Duration) int64 {
 	if len(d.cfg.Trace) > 0 {
 		return int64(d.cfg.Trace.from(now)) * MTU
@@ -106,7 +106,7 @@ func (d *Direction) Capacity(now time.Duration) int64 {
 	return int64(float64(d.cfg.Rate) / 8 * now.Seconds())
 }
 
-// Wait returns how long a packet that arrived now would wait.
+// Wait returns the time that a packet that arrived now would wait.
 func (d *Direction) Wait(now time.Duration) time.Duration { return max(0, d.free-now) }
 
 // waiting returns the number of packets in the queue.

@@ -48,7 +48,7 @@ const (
 	share                        // percent of the goodput that goes to the first flow
 	floorRate                    // Mbit/s of datagrams, IP headers included: no TCP
 	use                          // percent of the capacity of the line that reaches the receiving application as data
-	late                         // milliseconds that 95 of 100 responses do not exceed
+	late                         // 95th percentile of the response times in milliseconds
 )
 
 var units = [...]string{use: "%", late: "ms", goodput: "Mbit/s", retransmitted: "segments", fairness: "Jain", share: "%", floorRate: "Mbit/s"}

@@ -148,10 +148,10 @@ func (c *Crew) Received() int64 { return c.total.received.Load() }
 // Transactions returns the number of transactions that are complete so far.
 func (c *Crew) Transactions() int64 { return c.total.transactions.Load() }
 
-// Times returns how long those transactions took: from the sending of a ping, or from the call of connect.
+// Times returns the durations of those transactions, from the sending of a ping or the call of connect on.
 func (c *Crew) Times() *latency.Counts { return c.times.Counts() }
 
-// Firsts returns how long the first ping after bulk took.
+// Firsts returns the durations of the first pings after bulk.
 func (c *Crew) Firsts() *latency.Counts { return c.firsts.Counts() }
 
 // Watch begins to observe how the connections of a download share the data.

@@ -50,7 +50,7 @@ func (n *network) play(ctx context.Context, d time.Duration) (b Busy, err error)
 	return b, nil
 }
 
-// player runs ping-pong until a time, at least once, and returns how long each round trip took.
+// player runs ping-pong until a time, at least once, and returns the duration of each round trip.
 func (n *network) player(ctx context.Context, until time.Time) (times []time.Duration, err error) {
 	c, err := n.dial(ctx, echoPort)
 	if err != nil {

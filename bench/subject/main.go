@@ -31,7 +31,7 @@ const (
 	done        = "{}"
 )
 
-// MaxReads is the most bytes that a sink reads at once.
+// MaxReads is the maximum number of bytes that a sink reads at once.
 const MaxReads = pattern.Period
 
 // Main is the main function of the process under test, given the name of its target, a [pattern.Care], and the number

@@ -191,7 +191,7 @@ func (s *services) respond(c net.Conn) {
 	s.out.Add(int64(n))
 }
 
-// talk moves bulk in both directions, each after the other, and then returns pings.
+// talk receives bulk data, sends as much, and then echoes pings.
 func (s *services) talk(c net.Conn) {
 	defer c.Close()
 	buffer := bulkBuffers.Get().(*[pattern.Period]byte)

@@ -15,7 +15,7 @@ const (
 	releaseInterval = 2 * time.Second
 	// releaseWorth is the minimum number of bytes allocated between two releases.
 	releaseWorth = 8 << 20
-	// releaseQuiet is the most that may be allocated in a releaseInterval without traffic that needs more memory.
+	// releaseQuiet is the maximum number of bytes allocated in a releaseInterval without traffic that needs more memory.
 	releaseQuiet = 1 << 20
 )
 
@@ -45,7 +45,7 @@ type releaser struct {
 	released uint64 // and at the latest release
 }
 
-// due reports whether memory should be released, given how many bytes have been allocated since the process began.
+// due reports whether memory should be released, given the number of bytes allocated since the start of the process.
 func (r *releaser) due(allocated uint64) bool {
 	quiet := allocated-r.seen <= releaseQuiet
 	r.seen = allocated

@@ -60,5 +60,5 @@ func (p *pipe) depart(l *Link, now conn.Time, n int, ect bool) departure {
 	return d
 }
 
-// QueueDelay returns how long a packet that e sent now would wait in its link's queue.
+// QueueDelay returns the time that a packet that e sent now would wait in its link's queue.
 func (p *Pair) QueueDelay(e *End) time.Duration { return max(0, e.pipe.free.Sub(p.Now)) }

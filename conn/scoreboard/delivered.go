@@ -19,7 +19,7 @@ type Delivered struct {
 	Newest         Record     // copy of the delivered record that was sent last, or zero; see ambiguous
 	Highest        seq.Offset // end of the highest record
 	LowestOriginal seq.Offset // end of the lowest record that was sent only once, 0 if there is none
-	FalselyLost    bool       // a record that was lost and not yet retransmitted has been delivered
+	FalselyLost    bool       // whether a record was delivered that was marked lost and not yet retransmitted
 }
 
 // RTT returns the round-trip time of the newest transmission, at least 1 ns; 0 if it is not known.

@@ -24,9 +24,9 @@ func (t Transmission) IsZero() bool { return t.serial == 0 }
 // After reports whether t came after u. Records with one serial number are parts of one superframe, whose higher
 // sequence numbers are later.
 //
-// Deviation: RACK_sent_after compares times, and sequence numbers where they are equal (RFC 8985 6.2). A repair that
-// leaves after new data, but at the same instant, would count as the earlier of the two, and the arrival of the new
-// data would make it a loss again.
+// Deviation: RACK_sent_after compares times, and sequence numbers where they are equal (RFC 8985 6.2). A retransmission
+// that is sent after new data, but at the same time, would then be the earlier of the two, and the arrival of the new
+// data would mark it lost again.
 func (t Transmission) After(u Transmission) bool {
 	return t.serial > u.serial || t.serial == u.serial && t.end > u.end
 }

@@ -82,7 +82,7 @@ func message(n int, seed byte) []byte {
 	return b
 }
 
-// dataBothWays has both sides write, in turn, before either reads.
+// dataBothWays sends data in both directions before either side reads.
 func dataBothWays(l *lab) error {
 	c, from := l.main, l.history.length()
 	ours, theirs := message(900, 1), message(300, 2)

@@ -49,7 +49,7 @@ func (o *output) put(lines []byte) {
 	o.wake()
 }
 
-// wake has run look at the queue.
+// wake makes run check the queue.
 func (o *output) wake() {
 	select {
 	case o.ready <- struct{}{}:

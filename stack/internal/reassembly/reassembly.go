@@ -80,7 +80,7 @@ func (f *fragment) end() int { return f.offset + len(f.data) }
 // Counts returns the totals.
 func (r *Reassembler) Counts() Counts { return r.counts }
 
-// Memory returns the number of bytes that all fragments held take.
+// Memory returns the memory in bytes that the fragments use.
 func (r *Reassembler) Memory() int { return r.memory }
 
 // Deadline returns when [Reassembler.Advance] has something to do: [conn.Never] while no packet is under reassembly.
