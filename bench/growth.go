@@ -108,8 +108,8 @@ func first(rows []report.Row, r *report.Row) *report.Row {
 // family returns a workload's name without its last number.
 func family(name string) string { return strings.TrimRight(name, "0123456789k") }
 
-// leastJain is the least Jain's index that is wanted among a number of bulk connections, close to gVisor's at the first
-// measurement.
+// leastJain is the aim for Jain's index by number of bulk connections. The values are close to those of gVisor at the
+// first measurement.
 var leastJain = map[int]float64{64: 0.8, 512: 0.35}
 
 // aim sets the aims of our rows:
