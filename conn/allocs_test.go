@@ -3,13 +3,14 @@ package conn
 import (
 	"testing"
 
+	"minitcp/conn/buffer"
 	"minitcp/conn/wire"
 )
 
 // Whatever decides the window and the pace, nothing is allocated for an ACK or what it lets go.
 func TestControlAllocatesNothing(t *testing.T) {
 	for _, control := range []CongestionControl{CUBIC, Reno, BBR} {
-		o := newOne(t, Config{MaxRTO: 60e9, Timestamps: Disabled, CongestionControl: control, SendBuffer: 4 << 20})
+		o := newEndpoint(t, Config{MaxRTO: 60e9, Timestamps: Disabled, CongestionControl: control, SendBuffer: 4 << 20})
 		o.c = Dial(o.now, &o.cfg, testOpen())
 		o.want(segment{flags: syn})
 		o.sleep(40 * ms)
@@ -48,3 +49,49 @@ func TestControlAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// Sending and receiving in steady state allocate nothing.
+func TestNoAllocationPerSegment(t *testing.T) {
+	pages := &recycler{}
+	o := established(t, Config{Pool: pages})
+	buf := []byte(repeat(1460))
+	at := uint32(1)
+	var out Outgoing
+	seg := Segment{TCP: wire.TCP{Flags: ack, Window: 65535}, Data: buf}
+	round := func() {
+		seg.TCP.Seq, seg.TCP.Ack = testIRS+at, testISS+at
+		o.c.Receive(o.now, &seg)
+		if n, err := o.c.Read(buf); n != 1460 || err != nil {
+			t.Fatal(n, err)
+		}
+		if n, err := o.c.Write(o.now, buf); n != 1460 || err != nil {
+			t.Fatal(n, err)
+		}
+		for o.c.Transmit(o.now, 1, &out) {
+		}
+		o.c.Deadline()
+		o.c.Ready()
+		at += 1460
+	}
+	for range 100 {
+		round()
+	}
+	if n := testing.AllocsPerRun(1000, round); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+type recycler struct{ free []*buffer.Page }
+
+func (r *recycler) Get(size int) *buffer.Page { // which is small
+	if n := len(r.free); n > 0 {
+		p := r.free[n-1]
+		r.free = r.free[:n-1]
+		return p
+	}
+	return buffer.NewPage(size)
+}
+
+func (r *recycler) Put(p *buffer.Page) { r.free = append(r.free, p) }
+
+func (*recycler) Charge(int) {}

@@ -18,20 +18,20 @@ func TestRetainedMemoryIsReleasedOnce(t *testing.T) {
 	data := []byte("0123456789")
 	for _, c := range []struct {
 		name          string
-		before, after func(*one)
+		before, after func(*endpoint)
 		received, end int // calls of Release when Receive has returned, and in the end
 	}{
-		{"read", nil, func(o *one) { _, _ = o.c.Read(make([]byte, 100)) }, 0, 1},
-		{"read in part", nil, func(o *one) { _, _ = o.c.Read(make([]byte, 9)) }, 0, 0},
-		{"taken", nil, func(o *one) {
+		{"read", nil, func(o *endpoint) { _, _ = o.c.Read(make([]byte, 100)) }, 0, 1},
+		{"read in part", nil, func(o *endpoint) { _, _ = o.c.Read(make([]byte, 9)) }, 0, 0},
+		{"taken", nil, func(o *endpoint) {
 			if got, memory := o.c.ReadBuffer(); string(got) != string(data) || memory == nil {
 				t.Errorf("ReadBuffer returns %q", got)
 			}
 		}, 0, 0},
-		{"reading side closed before", func(o *one) { o.c.CloseRead() }, nil, 1, 1},
-		{"reading side closed after", nil, func(o *one) { o.c.CloseRead() }, 0, 1},
-		{"closed with unread data", nil, func(o *one) { o.c.Close(o.now, Linger{}) }, 0, 1},
-		{"aborted", nil, func(o *one) { o.c.Close(o.now, Linger{}); o.c.Abort() }, 0, 1},
+		{"reading side closed before", func(o *endpoint) { o.c.CloseRead() }, nil, 1, 1},
+		{"reading side closed after", nil, func(o *endpoint) { o.c.CloseRead() }, 0, 1},
+		{"closed with unread data", nil, func(o *endpoint) { o.c.Close(o.now, Linger{}) }, 0, 1},
+		{"aborted", nil, func(o *endpoint) { o.c.Close(o.now, Linger{}); o.c.Abort() }, 0, 1},
 	} {
 		o := established(t, Config{})
 		if c.before != nil {

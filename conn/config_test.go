@@ -2,6 +2,7 @@ package conn
 
 import (
 	"testing"
+	"time"
 
 	"minitcp/conn/wire"
 )
@@ -23,5 +24,29 @@ func TestConfigWithoutDefaults(t *testing.T) {
 	}
 	if complete.completed() != &complete {
 		t.Error("a Config with defaults is copied")
+	}
+}
+
+// What the RFC says of the limits on retransmission holds for the defaults.
+//
+// Shows: MUST-20, SHLD-10, SHLD-11.
+func TestDefaultLimits(t *testing.T) {
+	cfg := Config{}.WithDefaults()
+	if cfg.R1 < 3 || cfg.R2 < 100*time.Second || cfg.SYNTimeout < 3*time.Minute {
+		t.Errorf("R1 %d, R2 %v, for SYNs %v", cfg.R1, cfg.R2, cfg.SYNTimeout)
+	}
+	o := established(t, Config{})
+	o.write("x")
+	o.want(segment{flags: ack, seq: 1, ack: 1, data: "x"})
+	begin, sent := o.now, 0
+	for o.c.State() != Closed {
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+		for o.c.Transmit(o.now, 1, &o.last) {
+			sent++
+		}
+	}
+	if d := o.now.Sub(begin); d < 100*time.Second || sent <= cfg.R1 {
+		t.Errorf("closed after %v and %d retransmissions", d, sent)
 	}
 }

@@ -14,10 +14,10 @@ const (
 )
 
 // ecnOne is a connection of sackOne's kind whose ends have agreed on ECN.
-func ecnOne(t *testing.T, cfg Config) *one {
+func ecnOne(t *testing.T, cfg Config) *endpoint {
 	t.Helper()
 	cfg.MaxRTO, cfg.ECN, cfg.Timestamps, cfg.WindowScale, cfg.Pacing = time.Minute, ECNActive, Disabled, Disabled, Disabled
-	o := newOne(t, cfg)
+	o := newEndpoint(t, cfg)
 	o.c = Dial(o.now, &o.cfg, testOpen())
 	o.want(segment{flags: syn | ece | cwr})
 	o.sleep(100 * ms)
@@ -30,7 +30,7 @@ func ecnOne(t *testing.T, cfg Config) *one {
 }
 
 // sends is want for one segment of 1000 octets of data at the number.
-func (o *one) sends(number int64, flags wire.Flags, e wire.ECN) {
+func (o *endpoint) sends(number int64, flags wire.Flags, e wire.ECN) {
 	o.t.Helper()
 	o.want(segment{flags: flags, seq: number, ack: 1, data: repeat(1000)})
 	if o.last.ECN != e {
@@ -39,7 +39,7 @@ func (o *one) sends(number int64, flags wire.Flags, e wire.ECN) {
 }
 
 // marked receives an ACK that reports a mark.
-func (o *one) marked(number int64, blocks ...int64) {
+func (o *endpoint) marked(number int64, blocks ...int64) {
 	o.t.Helper()
 	var options wire.Options
 	for i := 0; i < len(blocks); i += 2 {
@@ -51,7 +51,7 @@ func (o *one) marked(number int64, blocks ...int64) {
 }
 
 // dataIn receives 100 octets of data.
-func (o *one) dataIn(number int64, flags wire.Flags, e wire.ECN) {
+func (o *endpoint) dataIn(number int64, flags wire.Flags, e wire.ECN) {
 	o.t.Helper()
 	o.c.Receive(o.now, &Segment{TCP: wire.TCP{Seq: testIRS + uint32(number), Ack: testISS + 1, Flags: ack | flags, Window: 65535},
 		Data: []byte(repeat(100)), ECN: e})
@@ -59,7 +59,7 @@ func (o *one) dataIn(number int64, flags wire.Flags, e wire.ECN) {
 }
 
 // wantReductions looks at the window, in whole segments, and at how often marks have reduced it.
-func (o *one) wantReductions(window int64, reductions uint64) {
+func (o *endpoint) wantReductions(window int64, reductions uint64) {
 	o.t.Helper()
 	if i := o.c.Info(o.now); i.CongestionWindow/1000 != window || i.ECEReductions != reductions {
 		o.t.Fatalf("window %d after %d reductions, want %d after %d", i.CongestionWindow, i.ECEReductions, window, reductions)
@@ -250,7 +250,7 @@ func TestECEReduces(t *testing.T) {
 }
 
 // burst sends all there is to send, which must be n segments that may be marked.
-func (o *one) burst(n int) {
+func (o *endpoint) burst(n int) {
 	o.t.Helper()
 	for range n {
 		if !o.c.Transmit(o.now, 1, &o.last) || o.last.ECN != wire.ECT0 || o.last.TCP.Flags.Has(cwr) {
@@ -261,7 +261,7 @@ func (o *one) burst(n int) {
 }
 
 // burstEnds sends all there is to send.
-func (o *one) burstEnds() {
+func (o *endpoint) burstEnds() {
 	o.t.Helper()
 	for o.c.Transmit(o.now, 1, &o.last) {
 		o.check()
@@ -305,7 +305,7 @@ func TestCWRAndSuperframes(t *testing.T) {
 
 // A loss and a mark of the same round trip are one congestion, whichever is noticed first (RFC 3168 6.1.2).
 func TestLossAndMark(t *testing.T) {
-	start := func() *one {
+	start := func() *endpoint {
 		o := ecnOne(t, Config{})
 		o.write(repeat(100_000))
 		o.burst(10)
@@ -501,7 +501,7 @@ func TestECEFlood(t *testing.T) {
 // A window of one segment cannot be smaller; then a mark holds back what is new until a retransmission timeout has passed
 // (RFC 3168 6.1.2).
 func TestMarkOfASingleSegment(t *testing.T) {
-	o := dialOne(t, Config{ECN: ECNPassive, CongestionControl: Reno})
+	o := dialEndpoint(t, Config{ECN: ECNPassive, CongestionControl: Reno})
 	e := NewHandshake(o.now, &o.cfg, testOpen(), &wire.TCP{Flags: syn | ece | cwr, Seq: testIRS, Window: 65535, Options: wire.Options{MSS: 1000}})
 	e.Transmit(o.now, 1, &o.last)
 	o.now = e.Deadline()

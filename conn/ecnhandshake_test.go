@@ -57,7 +57,7 @@ func TestECNHandshake(t *testing.T) {
 // A SYN that is not answered is sent again without ECN. If the first one was answered all the same, the peer may believe
 // that we agreed: it is told of marks, and gets no packets that may be marked (RFC 3168 6.1.1, 6.1.1.1).
 func TestECNFallback(t *testing.T) {
-	o := dialOne(t, Config{ECN: ECNActive})
+	o := dialEndpoint(t, Config{ECN: ECNActive})
 	o.want(segment{flags: syn | ece | cwr})
 	o.wait(time.Second)
 	o.want(segment{flags: syn})
@@ -83,7 +83,7 @@ func TestECNFallbackOfThePeer(t *testing.T) {
 		}
 		e.Receive(2e9, &Segment{TCP: wire.TCP{Flags: syn, Seq: testIRS, Window: 9000}})
 	}
-	o := &one{t: t, cfg: cfg, now: 2e9}
+	o := &endpoint{t: t, cfg: cfg, now: 2e9}
 	first := Segment{TCP: wire.TCP{Flags: ack, Seq: testIRS + 1, Ack: testISS + 1, Window: 9000}}
 	e.Receive(o.now, &first)
 	o.c = e.Establish(o.now)
@@ -110,7 +110,7 @@ func TestECNSimultaneousOpen(t *testing.T) {
 		{ECNPassive, ece | cwr, ece, false, 0, false}, // ours has not asked, and that cannot be taken back
 		{ECNActive, ece | cwr, ece, true, ece, false},
 	} {
-		o := dialOne(t, Config{ECN: c.mode})
+		o := dialEndpoint(t, Config{ECN: c.mode})
 		o.c.Transmit(o.now, 1, &o.last)
 		o.in(segment{flags: syn | c.syn})
 		o.want(segment{flags: syn | ack | c.answer, ack: 1})

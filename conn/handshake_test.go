@@ -148,3 +148,44 @@ func TestHandshakeRetransmits(t *testing.T) {
 		t.Errorf("after 3 minutes: state %d", e.State())
 	}
 }
+
+// TestHandshakeWithoutTimestamps completes a handshake whose final ACK lacks the timestamps that both ends agreed on, as
+// clients with old kernels behind a firewall send it.
+func TestHandshakeWithoutTimestamps(t *testing.T) {
+	cfg := Config{}.WithDefaults()
+	syn := wire.TCP{Seq: testIRS, Flags: wire.SYN, Window: 1000, Options: wire.Options{HasTimestamps: true, TSVal: 5}}
+	e := NewHandshake(0, &cfg, testOpen(), &syn)
+	var out Outgoing
+	e.Transmit(0, 1, &out)
+	s := Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + 1, Flags: ack}}
+	if v := e.Receive(0, &s); v != VerdictAccepted || e.State() != HandshakeReady {
+		t.Fatalf("verdict %v, state %d", v, e.State())
+	}
+	c := e.Establish(0)
+	if c.Deadline() == Never {
+		t.Error("no timer runs in SYN-RECEIVED")
+	}
+	if v := c.Receive(0, &s); v != VerdictAccepted || c.State() != Established {
+		t.Errorf("%v, %v", v, c.State())
+	}
+}
+
+// A Handshake that was ready, and not made a connection for lack of room, is judged by its next segment alone.
+func TestHandshakeNotTaken(t *testing.T) {
+	cfg := Config{}.WithDefaults()
+	e := NewHandshake(0, &cfg, testOpen(), &wire.TCP{Seq: testIRS, Flags: syn, Window: 1000})
+	var out Outgoing
+	e.Transmit(0, 1, &out)
+	s := Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + 1, Flags: ack}}
+	if e.Receive(0, &s); e.State() != HandshakeReady {
+		t.Fatal(e.State())
+	}
+	bad := s
+	bad.TCP.Ack++
+	if v := e.Receive(0, &bad); v != VerdictBadACK || e.State() != HandshakeWaiting {
+		t.Errorf("a bad ACK: %v, state %d", v, e.State())
+	}
+	if e.Receive(0, &s); e.State() != HandshakeReady {
+		t.Error("the right ACK again is not accepted")
+	}
+}

@@ -12,7 +12,7 @@ import (
 // subject is what a segment of the matrix is thrown at: a connection in one state, in whichever form it has there. It
 // is driven through the functions the driver uses, in the same order.
 type subject struct {
-	*one
+	*endpoint
 	handshake *Handshake
 	remnant   *TimeWaitConn
 	listen    bool // in LISTEN; with no form at all it is CLOSED
@@ -99,7 +99,7 @@ var matrixGroups = []matrixGroup{
 }
 
 func closedSubject(t *testing.T) *subject {
-	s := &subject{one: newOne(t, Config{})}
+	s := &subject{endpoint: newEndpoint(t, Config{})}
 	s.tcb = tcb{state: Closed, nxt: 1, maxWindow: maxWindowField, rcvNxt: 1, rcvUp: 65536}
 	return s
 }
@@ -111,14 +111,14 @@ func listenSubject(t *testing.T) *subject {
 }
 
 func synSentSubject(t *testing.T) *subject {
-	s := &subject{one: dialOne(t, Config{})}
+	s := &subject{endpoint: dialEndpoint(t, Config{})}
 	s.want(segment{flags: syn})
 	s.tcb = tcb{state: SynSent, nxt: 1, maxWindow: maxWindowField, rcvNxt: 1, rcvUp: 65536}
 	return s
 }
 
 func handshakeSubject(t *testing.T) *subject {
-	s := &subject{one: newOne(t, Config{})}
+	s := &subject{endpoint: newEndpoint(t, Config{})}
 	s.handshake = NewHandshake(s.now, &s.cfg, testOpen(), &wire.TCP{Flags: syn, Seq: testIRS, Window: maxWindowField})
 	s.handshake.Transmit(s.now, 1, &s.last)
 	s.tcb = tcb{state: SynReceived, passive: true, nxt: 1, maxWindow: maxWindowField, rcvNxt: 1, rcvUp: 65536}
@@ -134,7 +134,7 @@ func crossedSubject(t *testing.T) *subject {
 
 // talking is a connection that has sent and received: SND.UNA is 11, RCV.NXT 21, 20 bytes are in flight.
 func talking(t *testing.T) *subject {
-	s := &subject{one: established(t, Config{})}
+	s := &subject{endpoint: established(t, Config{})}
 	s.write(repeat(10))
 	s.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(10)})
 	s.in(segment{flags: ack, seq: 1, ack: 11, data: repeat(20)})
@@ -148,7 +148,7 @@ func talking(t *testing.T) *subject {
 func establishedSubject(t *testing.T) *subject { return talking(t).seen() }
 
 func windowClosedSubject(t *testing.T) *subject {
-	s := &subject{one: established(t, Config{ReceiveBuffer: minBuffer})}
+	s := &subject{endpoint: established(t, Config{ReceiveBuffer: minBuffer})}
 	s.write(repeat(10))
 	s.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(10)})
 	s.in(segment{flags: ack, seq: 1, ack: 11, data: repeat(1024)})

@@ -11,9 +11,9 @@ import (
 var modern = Config{MaxRTO: 60 * time.Second}
 
 // opened is a connection to a peer whose SYN-ACK has the options.
-func opened(t *testing.T, cfg Config, open Open, options wire.Options) *one {
+func opened(t *testing.T, cfg Config, open Open, options wire.Options) *endpoint {
 	t.Helper()
-	o := newOne(t, cfg)
+	o := newEndpoint(t, cfg)
 	o.c = Dial(o.now, &o.cfg, open)
 	o.want(segment{flags: syn})
 	o.in(segment{flags: syn | ack, ack: 1, options: options})
@@ -31,7 +31,7 @@ func TestAnnouncedMSS(t *testing.T) {
 	}{{1500, 20, 1460}, {1500, 40, 1440}, {1280, 40, 1220}, {576, 20, 536}, {65535, 20, 65495}, {1 << 20, 40, 65535}} {
 		open := testOpen()
 		open.MTU, open.IPHeader = c.mtu, c.header
-		o := newOne(t, modern)
+		o := newEndpoint(t, modern)
 		o.c = Dial(o.now, &o.cfg, open)
 		o.want(segment{flags: syn})
 		if got := o.last.TCP.Options.MSS; got != c.want {

@@ -59,7 +59,7 @@ func TestNearPathIsNotPaced(t *testing.T) {
 }
 
 // drain transmits all there is and returns how many octets of data that was.
-func (o *one) drain() (n int) {
+func (o *endpoint) drain() (n int) {
 	o.t.Helper()
 	for o.c.Transmit(o.now, 1, &o.last) {
 		n += o.last.Len

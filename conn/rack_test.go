@@ -12,13 +12,13 @@ import (
 // racks is a connection that has sent segments 1 to 10, of 1000 octets, one per millisecond from 0 ms on, over a path of
 // 100 ms. Times are since then.
 type racks struct {
-	*one
+	*endpoint
 	start Time
 }
 
 func newRacks(t *testing.T, timestamps Feature) *racks {
 	t.Helper()
-	r := &racks{one: sackOne(t, timestamps)}
+	r := &racks{endpoint: sackOne(t, timestamps)}
 	r.start = r.now
 	for range 10 {
 		r.sends(1)

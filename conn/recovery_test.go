@@ -11,9 +11,9 @@ import (
 )
 
 // sackOne is a connection with SACK, an MSS of 1000, a window of ten segments, and a round trip of 100 ms.
-func sackOne(t *testing.T, timestamps Feature) *one {
+func sackOne(t *testing.T, timestamps Feature) *endpoint {
 	t.Helper()
-	o := newOne(t, Config{MaxRTO: time.Minute, Timestamps: timestamps, WindowScale: Disabled, Pacing: Disabled})
+	o := newEndpoint(t, Config{MaxRTO: time.Minute, Timestamps: timestamps, WindowScale: Disabled, Pacing: Disabled})
 	o.c = Dial(o.now, &o.cfg, testOpen())
 	o.want(segment{flags: syn})
 	o.now = o.now.Add(100 * time.Millisecond)
@@ -27,7 +27,7 @@ func sackOne(t *testing.T, timestamps Feature) *one {
 }
 
 // echo adds timestamps, if they were agreed on: an echo of what was sent age ago.
-func (o *one) echo(options wire.Options, age time.Duration) wire.Options {
+func (o *endpoint) echo(options wire.Options, age time.Duration) wire.Options {
 	if o.c.timestamps {
 		options.HasTimestamps = true
 		options.TSVal, options.TSEcr = 1, o.c.clock(o.now.Add(-age))
@@ -36,7 +36,7 @@ func (o *one) echo(options wire.Options, age time.Duration) wire.Options {
 }
 
 // ack receives an ACK with SACK blocks: start, end, start, end...
-func (o *one) ack(number int64, blocks ...int64) {
+func (o *endpoint) ack(number int64, blocks ...int64) {
 	o.t.Helper()
 	var options wire.Options
 	for i := 0; i < len(blocks); i += 2 {
@@ -48,7 +48,7 @@ func (o *one) ack(number int64, blocks ...int64) {
 }
 
 // wantNumbers expects exactly these segments of 1000 octets, or what is left at the end, by their numbers.
-func (o *one) wantNumbers(numbers ...int64) {
+func (o *endpoint) wantNumbers(numbers ...int64) {
 	o.t.Helper()
 	var got []int64
 	var out Outgoing
@@ -67,10 +67,10 @@ func (o *one) wantNumbers(numbers ...int64) {
 	}
 }
 
-func (o *one) sleep(d time.Duration) { o.now = o.now.Add(d) }
+func (o *endpoint) sleep(d time.Duration) { o.now = o.now.Add(d) }
 
 // tenSent is sackOne with ten segments in flight, sent a round trip ago, and five more written.
-func tenSent(t *testing.T, timestamps Feature) *one {
+func tenSent(t *testing.T, timestamps Feature) *endpoint {
 	t.Helper()
 	o := sackOne(t, timestamps)
 	o.write(repeat(10000))
@@ -366,7 +366,7 @@ func TestSpuriousTimeoutByFRTO(t *testing.T) {
 }
 
 // next is the number of the next segment.
-func (o *one) next() int64 {
+func (o *endpoint) next() int64 {
 	o.t.Helper()
 	if !o.c.Transmit(o.now, 1, &o.last) {
 		o.t.Fatal("sent nothing")

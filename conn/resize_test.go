@@ -10,7 +10,7 @@ import (
 )
 
 // tooBig reports a path MTU for which segments of 1000 bytes are too large and those of 700 are not.
-func (o *one) tooBig() {
+func (o *endpoint) tooBig() {
 	o.c.ReceiveICMP(o.now, ICMPError{Kind: ICMPTooBig, MTU: 740, Seq: testISS + uint32(o.c.snd.una)})
 }
 
@@ -72,10 +72,10 @@ func TestPacketTooBigWithFIN(t *testing.T) {
 
 // Loss and marks that follow in the same round trip bring the window down as ever.
 func TestCongestionWhileResizing(t *testing.T) {
-	lose := func(o *one) { o.ack(1, 701, 3501) }
-	for name, hear := range map[string]func(*one){
+	lose := func(o *endpoint) { o.ack(1, 701, 3501) }
+	for name, hear := range map[string]func(*endpoint){
 		"loss": lose,
-		"mark": func(o *one) {
+		"mark": func(o *endpoint) {
 			o.c.ecn.ecnHandshake = ecnHandshake{sentSetup: true, receivedSetup: true}
 			o.in(segment{flags: ack | wire.ECE, seq: 1, ack: 701})
 		},
@@ -119,7 +119,7 @@ func TestSmallLossesAreJoined(t *testing.T) {
 type interval struct{ start, end seq.Offset }
 
 // drainInto expects these segments.
-func (o *one) drainInto(t *testing.T, want []interval) {
+func (o *endpoint) drainInto(t *testing.T, want []interval) {
 	t.Helper()
 	var got []interval
 	for o.c.Transmit(o.now, 1, &o.last) {

@@ -19,7 +19,7 @@ const (
 
 // costly is a connection with 8 MB in flight to a peer that chooses its SACK blocks.
 type costly struct {
-	*one
+	*endpoint
 	mss   int64
 	rng   *rand.Rand
 	acks  int
@@ -32,7 +32,7 @@ type costly struct {
 func newCostly(t *testing.T, mss uint16) *costly {
 	t.Helper()
 	cfg := Config{MaxRTO: time.Minute, Timestamps: Disabled, SendBuffer: 16 << 20, MaxSendBuffer: 16 << 20, Pacing: Disabled}
-	c := &costly{one: newOne(t, cfg), mss: int64(mss), rng: rand.New(rand.NewPCG(1, 1)), ends: map[uint32]bool{}}
+	c := &costly{endpoint: newEndpoint(t, cfg), mss: int64(mss), rng: rand.New(rand.NewPCG(1, 1)), ends: map[uint32]bool{}}
 	c.c = Dial(c.now, &c.cfg, testOpen())
 	c.transmit()
 	c.c.Receive(c.now, &Segment{TCP: wire.TCP{Seq: testIRS, Ack: testISS + 1, Flags: syn | ack, Window: 65535,

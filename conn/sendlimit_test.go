@@ -79,3 +79,21 @@ func nagle(c *Conn) {
 		c.active.small = 0
 	}
 }
+
+// Nagle holds the second small segment; NoDelay does not.
+//
+// Shows: MUST-17, MUST-60, SHLD-7.
+func TestNagle(t *testing.T) {
+	o := established(t, Config{Nagle: Nagle})
+	o.write("a")
+	o.want(segment{flags: ack, seq: 1, ack: 1, data: "a"})
+	o.write("b")
+	o.write("c")
+	o.nothing()
+	o.in(segment{flags: ack, seq: 1, ack: 2})
+	o.want(segment{flags: ack, seq: 2, ack: 1, data: "bc"})
+	o.write("d")
+	o.nothing()
+	o.c.SetNagle(NoDelay)
+	o.want(segment{flags: ack, seq: 4, ack: 1, data: "d"})
+}

@@ -10,7 +10,7 @@ import (
 // New and lost data leaves in frames of up to Transmit's limit, also if that is more than an IP packet can hold.
 func TestTransmitFollowsItsLimit(t *testing.T) {
 	const limit, rtt = 256 << 10, 100 * time.Microsecond
-	o := newOne(t, Config{MaxRTO: 60e9, Timestamps: Disabled, SendBuffer: 8 << 20})
+	o := newEndpoint(t, Config{MaxRTO: 60e9, Timestamps: Disabled, SendBuffer: 8 << 20})
 	o.c = Dial(o.now, &o.cfg, testOpen())
 	o.want(segment{flags: syn})
 	o.sleep(rtt)

@@ -59,3 +59,26 @@ func TestLongUrgentData(t *testing.T) {
 		t.Error("what comes after is urgent too")
 	}
 }
+
+// Shows: MUST-30, MUST-32, MUST-33, MUST-62.
+func TestUrgent(t *testing.T) {
+	o := established(t, Config{})
+	o.in(segment{flags: ack | wire.URG, seq: 1, ack: 1, data: "ab", urgent: 5})
+	if n, ok := o.c.Urgent(); n != 5 || !ok || o.c.Ready()&ReadyUrgent == 0 {
+		t.Errorf("urgent %d, %v", n, ok)
+	}
+	o.in(segment{flags: ack, seq: 3, ack: 1, data: "cdefg"})
+	o.read("abcdefg", nil)
+	if n, ok := o.c.Urgent(); n != 0 || ok {
+		t.Errorf("after reading: urgent %d, %v", n, ok)
+	}
+	o.c.Transmit(o.now, 1, &o.last)
+	if n, err := o.c.WriteUrgent(o.now, []byte("now")); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+	o.write("later")
+	o.want(segment{flags: ack | wire.URG, seq: 1, ack: 8, data: "nowlater"})
+	if o.last.TCP.Urgent != 3 {
+		t.Errorf("pointer %d, want 3 (MUST-62)", o.last.TCP.Urgent)
+	}
+}

@@ -9,7 +9,7 @@ import (
 )
 
 // flood acknowledges two segments at a time until n octets are in flight at once, or reports that they never are.
-func (o *one) flood(n int) bool {
+func (o *endpoint) flood(n int) bool {
 	for range 1000 {
 		for o.c.Transmit(o.now, 1<<20, &o.last) {
 		}
@@ -141,8 +141,8 @@ func TestReceiverAvoidsSillyWindows(t *testing.T) {
 //
 // Shows: MUST-38, MUST-60.
 func TestSenderAvoidsSillyWindows(t *testing.T) {
-	small := func(t *testing.T) *one {
-		o := newOne(t, Config{})
+	small := func(t *testing.T) *endpoint {
+		o := newEndpoint(t, Config{})
 		o.c = Dial(o.now, &o.cfg, testOpen())
 		o.want(segment{flags: syn})
 		o.in(segment{flags: syn | ack, ack: 1, window: 1000, options: wire.Options{MSS: 1460}})
@@ -174,7 +174,7 @@ func TestSenderAvoidsSillyWindows(t *testing.T) {
 }
 
 // probes lets the peer answer nothing, and returns when each of n probes of octet at was sent.
-func (o *one) probes(n int, at int64) []time.Duration {
+func (o *endpoint) probes(n int, at int64) []time.Duration {
 	o.t.Helper()
 	begin := o.now
 	var times []time.Duration
@@ -267,7 +267,7 @@ func TestWindowTakenBackToZero(t *testing.T) {
 //
 // Shows: MUST-66.
 func TestClosedWindowStillListens(t *testing.T) {
-	closed := func(t *testing.T) *one { return windowClosedSubject(t).one }
+	closed := func(t *testing.T) *endpoint { return windowClosedSubject(t).endpoint }
 	t.Run("URG", func(t *testing.T) {
 		o := closed(t)
 		if _, urgent := o.c.Urgent(); urgent {
@@ -292,4 +292,73 @@ func TestClosedWindowStillListens(t *testing.T) {
 		}
 		o.want(segment{flags: ack, seq: 31, ack: 2049})
 	})
+}
+
+// An ACK older than SND.UNA says nothing about the window of today (RFC 9293 3.10.7.4: SND.UNA =< SEG.ACK).
+func TestWindowOfOldACK(t *testing.T) {
+	o := established(t, Config{})
+	o.write(repeat(1000))
+	o.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(1000)})
+	o.in(segment{flags: ack, seq: 1, ack: 1001, window: 500})
+	o.in(segment{flags: ack, seq: 9, ack: 501, window: 3000, data: "late"})
+	if i := o.c.Info(o.now); i.SendWindow != 500 {
+		t.Errorf("window %d, want 500", i.SendWindow)
+	}
+	o.in(segment{flags: ack, seq: 1, ack: 1001, window: 400}) // older by its number
+	if i := o.c.Info(o.now); i.SendWindow != 400 {
+		t.Errorf("window %d, want 400: SND.WL1 moved with a segment that was not to count", i.SendWindow)
+	}
+}
+
+// A segment that was thought of but not sent has told the peer nothing: while own data is held back, the window is
+// announced as always.
+func TestWindowUpdateWhileDataIsHeldBack(t *testing.T) {
+	o := established(t, Config{ReceiveBuffer: 8192})
+	o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})
+	o.write("held back")
+	o.nothing()
+	var window uint16 // the last one sent
+	drain := func() (n int) {
+		for ; o.c.Transmit(o.now, 1, &o.last); n++ {
+			window = o.last.TCP.Window
+		}
+		return n
+	}
+	for at := int64(1); at < 8193; at += 1024 {
+		o.in(segment{flags: ack, seq: at, ack: 1, data: repeat(1024), window: -1})
+		drain()
+	}
+	if window != 0 {
+		t.Fatalf("window %d, want it closed", window)
+	}
+	b := make([]byte, 1500)
+	updates := 0
+	for range 5 {
+		n, _ := o.c.Read(b)
+		if n != len(b) {
+			t.Fatal(n)
+		}
+		updates += drain()
+	}
+	if updates != 3 || window < 6000 {
+		t.Errorf("%d window updates, the last %d; want the first useful one, then one for each quarter", updates, window)
+	}
+}
+
+// A scaled window cannot say every size. Rounding it must not stretch the buffer, however small the segments.
+func TestTinySegmentsDoNotStretchTheWindow(t *testing.T) {
+	o := newEndpoint(t, Config{MaxRTO: time.Minute, Timestamps: Disabled, SACK: Disabled, ReceiveBuffer: 4096})
+	o.c = Dial(o.now, &o.cfg, testOpen())
+	o.want(segment{flags: syn})
+	o.in(segment{flags: syn | ack, ack: 1, options: wire.Options{HasWindowScale: true}})
+	o.want(segment{flags: ack, seq: 1, ack: 1})
+	for at := int64(1); at < 20_000; at++ {
+		o.in(segment{flags: ack, seq: at, ack: 1, data: "x"})
+		o.c.acknowledgeNow(NoteNone)
+		for o.c.Transmit(o.now, 1, &o.last) {
+		}
+	}
+	if i := o.c.Info(o.now); i.Unread != 4096 {
+		t.Errorf("%d octets held, the buffer is 4096", i.Unread)
+	}
 }

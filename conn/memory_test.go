@@ -45,7 +45,7 @@ func (c *counter) Put(p *buffer.Page) { c.memory -= p.Size() }
 func (c *counter) Charge(n int)       { c.memory += n }
 
 // early gives the connection data that lies at bytes beyond the first.
-func early(o *one, at int, data []byte) Verdict {
+func early(o *endpoint, at int, data []byte) Verdict {
 	return o.c.Receive(o.now, &Segment{
 		TCP: wire.TCP{Flags: ack, Seq: testIRS + 1 + uint32(at), Ack: testISS + 1, Window: 65535}, Data: data,
 	})
@@ -110,4 +110,20 @@ func TestShedDataIsNotReported(t *testing.T) {
 	if err := o.c.Check(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// What comes early is kept, and not needed again.
+//
+// Shows: SHLD-31, MAY-13.
+func TestEarlyDataIsKept(t *testing.T) {
+	o := established(t, Config{})
+	for _, at := range []int64{21, 11} {
+		if v := o.in(segment{flags: ack, seq: at, ack: 1, data: "0123456789"}); v != VerdictOutOfOrder {
+			t.Errorf("at %d: %v", at, v)
+		}
+		o.want(segment{flags: ack, seq: 1, ack: 1}) // at once
+	}
+	o.in(segment{flags: ack, seq: 1, ack: 1, data: "abcdefghij"})
+	o.want(segment{flags: ack, seq: 1, ack: 31})
+	o.read("abcdefghij01234567890123456789", nil)
 }

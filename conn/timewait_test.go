@@ -1,72 +1,44 @@
 package conn
 
 import (
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
 	"testing"
 	"time"
-
-	"minitcp/conn/wire"
 )
 
-// Segments that arrive together are answered by one ACK, when all are taken.
-//
-// Shows: MUST-58, MUST-59.
-func TestOneACKForManySegments(t *testing.T) {
-	o := established(t, Config{})
-	for i := range int64(8) {
-		o.in(segment{flags: ack, seq: 1 + 1460*i, ack: 1, data: repeat(1460)})
+// Shows: MAY-2.
+func TestTimeWaitConn(t *testing.T) {
+	remnant := func() (*endpoint, *TimeWaitConn) {
+		o := established(t, Config{})
+		_ = o.c.CloseWrite()
+		o.want(segment{flags: fin, seq: 1, ack: 1})
+		o.in(segment{flags: fin, seq: 1, ack: 2})
+		o.want(segment{flags: ack, seq: 2, ack: 2})
+		return o, o.c.TimeWait(o.now)
 	}
-	o.want(segment{flags: ack, seq: 1, ack: 1 + 8*1460})
-	o.nothing()
-	// And on data, if there is any.
-	o.in(segment{flags: ack, seq: 1 + 8*1460, ack: 1, data: repeat(1460)})
-	o.in(segment{flags: ack, seq: 1 + 9*1460, ack: 1, data: repeat(1460)})
-	o.write("x")
-	o.want(segment{flags: ack, seq: 1, ack: 1 + 10*1460, data: "x"})
-	o.nothing()
-}
-
-// What comes early is kept, and not needed again.
-//
-// Shows: SHLD-31, MAY-13.
-func TestEarlyDataIsKept(t *testing.T) {
-	o := established(t, Config{})
-	for _, at := range []int64{21, 11} {
-		if v := o.in(segment{flags: ack, seq: at, ack: 1, data: "0123456789"}); v != VerdictOutOfOrder {
-			t.Errorf("at %d: %v", at, v)
-		}
-		o.want(segment{flags: ack, seq: 1, ack: 1}) // at once
+	receive := func(o *endpoint, r *TimeWaitConn, f wire.Flags, at, ack uint32) Verdict {
+		return r.Receive(o.now, &Segment{TCP: wire.TCP{Flags: f, Seq: testIRS + at, Ack: testISS + ack}})
 	}
-	o.in(segment{flags: ack, seq: 1, ack: 1, data: "abcdefghij"})
-	o.want(segment{flags: ack, seq: 1, ack: 31})
-	o.read("abcdefghij01234567890123456789", nil)
-}
-
-// A SYN-ACK counts in SYN-RECEIVED only with the number of the SYN it repeats: anywhere else in the window it may be
-// forged, and gets a challenge ACK.
-func TestSYNACKInTheWindowIsChallenged(t *testing.T) {
-	for _, at := range []int64{1, 100} {
-		o := crossedSubject(t).one
-		if v := o.in(segment{flags: syn | ack, seq: at, ack: 1, data: "x"}); v != VerdictChallenged {
-			t.Errorf("at %d: %v", at, v)
-		}
-		o.state(SynReceived)
-		o.want(segment{flags: ack, seq: 1, ack: 1})
+	o, r := remnant()
+	if v := receive(o, r, rst, 2, 0); v != VerdictIgnored || r.Expired(o.now.Add(59*time.Second)) {
+		t.Errorf("RST: %v: TIME-WAIT assassinated (RFC 1337)", v)
 	}
-	o := crossedSubject(t).one
-	o.in(segment{flags: syn | ack, seq: 0, ack: 1, data: "x"})
-	o.state(Established)
-	o.read("x", nil)
-}
-
-// A second FIN is ignored, not called early.
-func TestSecondFIN(t *testing.T) {
-	for _, at := range []int64{22, 30} {
-		o := closeWaitSubject(t).one
-		if v := o.in(segment{flags: fin, seq: at, ack: 31}); v != VerdictIgnored {
-			t.Errorf("at %d: %v", at, v)
-		}
-		o.state(CloseWait)
-		o.nothing()
+	o.now = o.now.Add(30 * time.Second)
+	if v := receive(o, r, fin, 1, 2); v != VerdictDuplicate || r.Expired(o.now.Add(59*time.Second)) {
+		t.Errorf("FIN again: %v, or the timer did not start anew", v)
+	}
+	if !r.Transmit(o.now, 1, &o.last) || o.last.TCP.Ack != testIRS+2 || o.last.TCP.Seq != testISS+2 {
+		t.Error("FIN again is not acknowledged")
+	}
+	if v := receive(o, r, syn, 1, 0); v == VerdictReopen {
+		t.Error("an old SYN reopens")
+	}
+	if v := receive(o, r, syn, 2, 0); v != VerdictReopen {
+		t.Errorf("a new SYN: %v", v)
+	}
+	if iss := r.ISN(testISS); seq.Less(iss, testISS+2) {
+		t.Errorf("ISN %d would reuse numbers", iss)
 	}
 }
 
@@ -150,17 +122,4 @@ func TestTimeWaitBeginsAnew(t *testing.T) {
 			t.Errorf("%s: waits anew: %v, answered by %q", c.name, o.anew, o.sends)
 		}
 	}
-}
-
-// A RST to a handshake of a listener puts an end to the handshake, one to a call of ours to the call.
-//
-// Shows: MUST-11.
-func TestResetInSynReceived(t *testing.T) {
-	passive, active := handshakeSubject(t), crossedSubject(t)
-	if o := passive.receive(&arriving{flags: rst, at: 1}); o.next != "LISTEN" || o.sends != "" {
-		t.Errorf("passive: %+v", o)
-	}
-	active.in(segment{flags: rst, seq: 1})
-	active.state(Closed)
-	active.read("", ErrRefused)
 }

@@ -13,7 +13,7 @@ import (
 // hostile is a connection that sends to a peer which takes what it gets as it should, and says of that what it likes.
 // The path carries 1.25 MB/s in 100 ms, and loses one segment in 200 and what more than 100 others wait before. Segments have 1000 octets.
 type hostile struct {
-	*one
+	*endpoint
 	size int64
 	say  func(h *hostile, honest reply) []reply // what it says instead of the truth; nil: that
 
@@ -54,7 +54,7 @@ const (
 func newHostile(t *testing.T, cfg Config, size int64, say func(*hostile, reply) []reply) *hostile {
 	t.Helper()
 	cfg.MaxRTO = time.Minute
-	h := &hostile{one: newOne(t, cfg), size: size, say: say, grown: map[int64]int64{}, allowed: 1 + 65535}
+	h := &hostile{endpoint: newEndpoint(t, cfg), size: size, say: say, grown: map[int64]int64{}, allowed: 1 + 65535}
 	h.c = Dial(h.now, &h.cfg, testOpen())
 	h.transmit()
 	h.way = nil

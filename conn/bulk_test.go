@@ -1,0 +1,78 @@
+package conn
+
+import (
+	"testing"
+	"time"
+)
+
+// number is a Counter.
+type number int64
+
+func (n *number) Add(change int64) int64 { *n += number(change); return int64(*n) }
+
+func (n *number) Load() int64 { return int64(*n) }
+
+// A connection counts as a bulk receiver until it has read little for some seconds, ends, or hibernates.
+func TestBulkReceiversAreCounted(t *testing.T) {
+	var count number
+	cfg := Config{BulkReceivers: &count}.WithDefaults()
+	for name, end := range map[string]func(*Conn){
+		"little is read":       func(c *Conn) { c.noteBulk(2e9+Time(bulkTime), bulkBytes-1) },
+		"the connection fails": func(c *Conn) { c.fail(ErrReset) },
+		"it hibernates":        func(c *Conn) { c.hibernate(20e9) },
+		"TIME-WAIT": func(c *Conn) {
+			c.setState(FinWait1)
+			c.setState(FinWait2)
+			c.enterTimeWait()
+		},
+	} {
+		c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20, Near: true})
+		c.state = Established
+		c.active.cc = c.newController(10_000)
+		for _, step := range []struct {
+			at   Time
+			n    int
+			want number
+		}{{1e9, bulkBytes - 1, 0}, {1e9, bulkBytes, 1}, {15e8, bulkBytes, 1}, {15e8 + Time(bulkTime), 0, 1}} {
+			if c.noteBulk(step.at, step.n); count != step.want {
+				t.Errorf("%s: after %d bytes at %v the count is %d, want %d", name, step.n, time.Duration(step.at), count, step.want)
+			}
+		}
+		if end(c); count != 0 {
+			t.Errorf("%s: the count is %d, want 0", name, count)
+		}
+	}
+}
+
+// Many bulk receivers on near paths share 4 MiB of window, except for a window that the application has set. The window
+// already offered stays offered, and no window closes.
+func TestBulkReceiversShareAWindow(t *testing.T) {
+	count := number(8)
+	cfg := Config{BulkReceivers: &count}.WithDefaults()
+	c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20})
+	want := func(n int) {
+		t.Helper()
+		if m := c.receiveLimit(); m != n {
+			t.Errorf("among %d, near %v, the limit is %d bytes, want %d", count, c.path.near, m, n)
+		}
+	}
+	want(1 << 20)
+	c.announceWindow()
+	c.path.near = true
+	want(512 << 10)
+	if edge := c.rcv.edge; c.announceWindow() == 0 || c.rcv.edge != edge {
+		t.Errorf("the window's edge was %d and is %d", edge, c.rcv.edge)
+	}
+	for _, among := range []struct {
+		count number
+		limit int
+	}{
+		{0, 1 << 20}, {1, 1 << 20}, {4, 1 << 20}, {7, 4 << 20 / 7}, {9, 4 << 20 / 9}, {32, 128 << 10}, {1000, 128 << 10},
+	} {
+		count = among.count
+		want(among.limit)
+	}
+	count = 1000
+	c.SetReceiveBuffer(5 << 20)
+	want(5 << 20)
+}

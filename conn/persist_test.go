@@ -1,0 +1,93 @@
+package conn
+
+import (
+	"minitcp/conn/wire"
+	"testing"
+)
+
+// Shows: MUST-36.
+func TestZeroWindowProbe(t *testing.T) {
+	o := established(t, Config{})
+	o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})
+	o.write("hello")
+	o.nothing()
+	for range 4 {
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+		o.want(segment{flags: ack, seq: 1, ack: 1, data: "h"})
+		if o.last.Note != NoteWindowProbe {
+			t.Errorf("note %v", o.last.Note)
+		}
+		o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})
+		o.nothing()
+	}
+	o.in(segment{flags: ack, seq: 1, ack: 2, window: 1000}) // the octet got in
+	o.want(segment{flags: ack, seq: 2, ack: 1, data: "ello"})
+}
+
+// An ACK without data that begins before RCV.NXT counts while the peer's window has shrunk below SND.MAX, and only then: the
+// peer numbers its segments from the edge of our window, which has shrunk below its own SND.MAX.
+func TestBothWindowsShrank(t *testing.T) {
+	for _, shrunk := range []bool{true, false} {
+		o := established(t, Config{})
+		o.write(string(make([]byte, 3*1460)))
+		for o.c.Transmit(o.now, 1, &o.last) {
+		}
+		o.in(segment{flags: wire.ACK, seq: 1, ack: 1, data: "hello"})
+		o.read("hello", nil)
+		inFlight := int64(3 * 1460)
+		if shrunk {
+			o.in(segment{flags: wire.ACK, seq: 6, ack: 1461, window: 100})
+			inFlight -= 1460
+		}
+		if got := o.c.Info(o.now).InFlight; got != inFlight {
+			t.Fatalf("%d bytes in flight, want %d", got, inFlight)
+		}
+		if v := o.in(segment{flags: wire.ACK, seq: 3, ack: 3*1460 + 1}); v != VerdictDuplicate {
+			t.Errorf("the verdict is %v", v)
+		}
+		if shrunk {
+			inFlight = 0
+		}
+		if got := o.c.Info(o.now).InFlight; got != inFlight {
+			t.Errorf("the window has shrunk: %v; %d bytes in flight after the ACK, want %d", shrunk, got, inFlight)
+		}
+	}
+}
+
+// Both ends probe each other's closed window, and both take the octet: what the peer sends is then one octet behind, but says
+// that it took ours.
+func TestCrossedProbes(t *testing.T) {
+	o := established(t, Config{})
+	o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})
+	o.write("hello")
+	o.nothing()
+	o.now = o.c.Deadline()
+	o.c.Advance(o.now)
+	o.want(segment{flags: ack, seq: 1, ack: 1, data: "h"})
+	o.in(segment{flags: ack, seq: 1, ack: 1, data: "x", window: -1})
+	o.c.Advance(o.c.Deadline()) // a delayed ACK
+	o.want(segment{flags: ack, seq: 1, ack: 2})
+	o.in(segment{flags: ack, seq: 1, ack: 2, window: 1000})
+	if o.c.snd.una != 2 {
+		t.Fatalf("SND.UNA %d, want 2", o.c.snd.una)
+	}
+	o.in(segment{flags: ack, seq: 2, ack: 2, window: 1000})
+	o.want(segment{flags: ack, seq: 2, ack: 2, data: "ello"})
+}
+
+// The peer takes back a window it gave: what is out of it is neither sent nor timed out (SHLD-15 to SHLD-17).
+//
+// Shows: MUST-34, SHLD-16.
+func TestShrunkWindow(t *testing.T) {
+	o := established(t, Config{})
+	o.write(repeat(4000))
+	for _, n := range []int{1460, 1460, 1080} {
+		o.want(segment{flags: ack, seq: int64(o.c.snd.nxt), ack: 1, data: repeat(n)})
+	}
+	o.in(segment{flags: ack, seq: 1, ack: 1461, window: 1000})
+	o.now = o.c.Deadline()
+	o.c.Advance(o.now)
+	o.want(segment{flags: ack, seq: 1461, ack: 1, data: repeat(1000)})
+	o.nothing()
+}
