@@ -12,6 +12,7 @@
 //	pattern/          the bulk data, which both ends know;  latency/, fairness/: how it is measured
 //	daemon            the command line for the memory of the daemon, which is in daemon/
 //	memory            the command line for very many idle connections, which are in memory/
+//	wireguard         the command line for the ends of WireGuard tunnels, which are in wireguard/
 //	links             the command line for emulated links, which are in links/ and emulator/
 package main
 
@@ -31,6 +32,7 @@ import (
 	"minitcp/bench/load"
 	"minitcp/bench/report"
 	"minitcp/bench/subject"
+	"minitcp/bench/wireguard"
 )
 
 func main() {
@@ -39,6 +41,12 @@ func main() {
 	}
 	if len(os.Args) > 1 && os.Args[1] == load.BystandersCommand {
 		os.Exit(load.BystandersMain(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == wireguard.Command {
+		os.Exit(wireguard.Main(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == wireguardCommand {
+		os.Exit(runWireGuard(os.Args[2:], os.Stdout, os.Stderr))
 	}
 	if len(os.Args) > 1 && os.Args[1] == linksCommand {
 		os.Exit(runLinks(os.Args[2:], os.Stdout, os.Stderr))

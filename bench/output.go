@@ -15,8 +15,8 @@ import (
 // readme is the file, from the top of the repository, that -markdown puts tables into: each between marks with its
 // name.
 const (
-	readme                                                   = "bench/README.md"
-	tableName, growthName, linksName, memoryName, daemonName = "bench", "growth", "links", "memory", "daemon"
+	readme                                                                  = "bench/README.md"
+	tableName, growthName, linksName, memoryName, daemonName, wireguardName = "bench", "growth", "links", "memory", "daemon", "wireguard"
 )
 
 // results are the outcome of a run.

@@ -8,23 +8,24 @@ import (
 	"minitcp/stack/internal/gso"
 )
 
-// Pusher is a [Device] that hands over what arrives itself, where the goroutine of the stack reads other devices. It also
-// holds connections back: what they would send stays with them, and is made into frames when the device takes them.
+// Pusher is a [Device] whose owner has goroutines of its own: it hands over the packets that arrive, where a
+// goroutine of the stack reads other devices. It also holds connections back. While it has no room they keep their
+// data, which becomes frames when the device takes them.
 //
 // A Pusher has one queue.
 type Pusher interface {
 	// Attach gives the device the stack's Link. New calls it before it returns, and never calls ReadBatch.
 	Attach(link *Link)
 	// Room returns the number of bytes of data that the next frame of a connection may hold. If it returns 0, the
-	// connection waits until the device calls [Link.Transmit]. The device must call it after Room has begun to return more
-	// than 0, until it returns false. Room is called with locks held and must not block or call the Link.
+	// connection waits until the device calls [Link.Transmit]. The device must call it after Room has begun to return
+	// more than 0, until it returns false. Room is called with locks held and must not block or call the Link.
 	//
-	// WriteFrame is called for connections after Room has returned more than 0, though perhaps when it would return 0 again;
-	// and at any time for other packets: UDP, ICMP, and RSTs that belong to no connection.
+	// WriteFrame is called for connections after Room has returned more than 0, though perhaps when it would return 0
+	// again; and at any time for other packets: UDP, ICMP, and RSTs that belong to no connection.
 	Room() int
-	// Full reports whether there are so many packets that belong to no connection that the UDP sockets of applications should
-	// wait with others. When it returns false again, the device must call [Link.Drained]. It is called with locks held and
-	// must not block or call the Link.
+	// Full reports whether there are so many packets that belong to no connection that the UDP sockets of applications
+	// should wait with others. When it returns false again, the device must call [Link.Drained]. It is called with locks
+	// held and must not block or call the Link.
 	Full() bool
 }
 
@@ -68,10 +69,10 @@ func newLink(s *Stack, d Device) *Link {
 	return l
 }
 
-// Receive takes packets that have arrived, as one batch: packet i is packets[i][offset:], an IP packet with complete checksums.
-// Segments of one flow that follow each other are joined before they are handled. All of that happens on the calling
-// goroutine; several may call it at once. Receive does not block. It may overwrite packets, with the bytes before the offset,
-// and keeps none of them. After the end of the stack its error is [os.ErrClosed].
+// Receive takes packets that have arrived, as one batch: packet i is packets[i][offset:], an IP packet with complete
+// checksums. Segments of one flow that follow each other are joined before they are handled. All of that happens on
+// the calling goroutine; several may call it at once. Receive does not block. It may overwrite packets, with the
+// bytes before the offset, and keeps none of them. After the end of the stack its error is [os.ErrClosed].
 func (l *Link) Receive(packets [][]byte, offset int) error {
 	s := l.stack
 	if s.Err() != nil {
@@ -118,8 +119,8 @@ func (l *Link) hold(e *entry) {
 	l.waiting.push(e)
 }
 
-// room returns how many bytes of data the next frame of e may hold, at most limit, and whether e may send one now. If not, e
-// waits. The entry's lock is held.
+// room returns how many bytes of data the next frame of e may hold, at most limit, and whether e may send one now. If
+// not, e waits. The entry's lock is held.
 func (l *Link) room(e *entry, limit int) (int, bool) {
 	if e.held {
 		return 0, false
@@ -143,9 +144,9 @@ func (l *Link) release(e *entry) {
 	}
 }
 
-// Transmit has the connection that has waited longest send a frame with at most limit bytes of data, or with one segment
-// if that is more: it calls WriteFrame, at most once. It reports whether a connection waited. If the connection has more to
-// send, it waits again, behind the others.
+// Transmit has the connection that has waited longest send a frame with at most limit bytes of data, or with one
+// segment if that is more: it calls WriteFrame, at most once. It reports whether a connection waited. If the
+// connection has more to send, it waits again, behind the others.
 func (l *Link) Transmit(limit int) bool {
 	l.transmitting.Lock()
 	defer l.transmitting.Unlock()
@@ -163,7 +164,8 @@ func (l *Link) Transmit(limit int) bool {
 	return true
 }
 
-// awaitDrained returns when the device is not full. If the socket c is closed before or its deadline passes, it returns then.
+// awaitDrained returns when the device is not full. If the socket c is closed before or its deadline passes, it
+// returns then.
 func (l *Link) awaitDrained(c *datagramSocket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -167,8 +167,8 @@ func TestPushHeld(t *testing.T) {
 	})
 }
 
-// TestPushRoomReturns checks that a connection which finds no room, and then some before the device can have seen that it
-// waits, sends.
+// TestPushRoomReturns checks that a connection which finds no room, and then some before the device can have seen
+// that it waits, sends.
 func TestPushRoomReturns(t *testing.T) {
 	within(t, func(t *testing.T) {
 		s, d := newPushed(t, Config{})
@@ -289,7 +289,8 @@ func TestPushReceive(t *testing.T) {
 	})
 }
 
-// TestPushEnd checks that a Pusher's calls after the end of the stack do nothing, and that the end waits for none of them.
+// TestPushEnd checks that a Pusher's calls after the end of the stack do nothing, and that the end waits for none of
+// them.
 func TestPushEnd(t *testing.T) {
 	within(t, func(t *testing.T) {
 		s, d := newPushed(t, Config{})
@@ -373,4 +374,27 @@ func TestWaitList(t *testing.T) {
 	if e := l.pop(); e != nil || l.count != 0 {
 		t.Errorf("an empty list has an entry, or counts %d", l.count)
 	}
+}
+
+// TestPushDatagrams checks that the caller of deliverAll lets others run when a queue has become half full, once.
+func TestPushDatagrams(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, _ := newPushed(t, Config{})
+		c, err := s.ListenUDP("udp", ":7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		const each = 1000
+		c.limit = 10 * (each + datagramOverhead)
+		var yields []int
+		for i := range 20 {
+			if c.deliverAll(queuedDatagram{}, make([]byte, each), each) {
+				yields = append(yields, i)
+			}
+		}
+		if fmt.Sprint(yields) != "[5]" {
+			t.Errorf("others run after the datagrams %v, want after number 5 of 10", yields)
+		}
+	})
 }

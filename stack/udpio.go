@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
 
 	"minitcp/conn"
@@ -33,7 +34,9 @@ func (q *queue) inputUDP(now conn.Time, packet, payload []byte) {
 	if q.virtio.GSOType&^wire.GSOECN == wire.GSOUDPL4 && q.virtio.GSOSize > 0 {
 		size = int(q.virtio.GSOSize)
 	}
-	c.deliverAll(d, data, size)
+	if c.deliverAll(d, data, size) {
+		runtime.Gosched()
+	}
 	if flow != nil {
 		flow.forwarder.handle(flow)
 	}
@@ -67,16 +70,19 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queu
 	return nil, nil
 }
 
-// deliverAll cuts data into datagrams of size bytes, the last of which may be shorter, and delivers them.
-func (c *datagramSocket) deliverAll(d queuedDatagram, data []byte, size int) {
+// deliverAll cuts data into datagrams of size bytes, the last of which may be shorter, and delivers them. It reports whether they
+// have filled half of the queue. Then the caller lets other goroutines run: the one that wants to read was put behind it by
+// wake, and while packets keep coming it would not run before the queue is full.
+func (c *datagramSocket) deliverAll(d queuedDatagram, data []byte, size int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := c.queue.bytes
 	for {
 		d.data = data[:min(size, len(data))]
 		data = data[len(d.data):]
 		c.deliver(d)
 		if len(data) == 0 {
-			return
+			return before <= c.limit/2 && c.queue.bytes > c.limit/2
 		}
 	}
 }

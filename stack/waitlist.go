@@ -2,8 +2,8 @@ package stack
 
 import "sync"
 
-// waitList is the list of entries that wait for a [Pusher]. An entry is in it once at most. It needs no pointers in the
-// entries: they have their place in the list, and a place may be empty.
+// waitList is the list of entries that wait for a [Pusher]. An entry is in it once at most. It needs no pointers in
+// the entries: they have their place in the list, and a place may be empty.
 type waitList struct {
 	mu    sync.Mutex
 	list  []*entry // in order; nil: was removed

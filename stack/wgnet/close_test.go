@@ -106,7 +106,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestCloseBlockedRead checks that Close makes a Read return that waits, and that a device without any reader closes too.
+// TestCloseBlockedRead checks that Close makes a Read return that waits, and that a device without any reader closes
+// too.
 func TestCloseBlockedRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, n, err := CreateNetTUN([]netip.Addr{addressA}, nil, 1420)

@@ -13,18 +13,19 @@ import (
 )
 
 const (
-	// batchSize is the number of packets that WireGuard reads or writes at once: what it takes from the network at once, too.
+	// batchSize is the number of packets that WireGuard reads or writes at once, which is the number that it takes from
+	// the network at once, too.
 	batchSize = 128
 	// maxQueued is the number of packets of UDP and ICMP, and of RSTs that belong to no connection, that wait to be read
-	// before the sockets of the application wait. When there are twice as many, packets of others are dropped. It bounds the
-	// delay and the memory, 2.8 MiB at an MTU of 1,420 bytes.
+	// before the sockets of the application wait. When there are twice as many, packets of others are dropped. It bounds
+	// the delay and the memory, 2.8 MiB at an MTU of 1,420 bytes.
 	maxQueued = 1024
 	// maxHeaders is the number of bytes of IPv6 and TCP headers with all options.
 	maxHeaders = wire.IPv6HeaderLen + 60
 )
 
-// device is the stack's device. What the stack writes is cut straight into the buffers of a Read that waits. While none
-// waits, connections keep what they have to send, and other packets are queued.
+// device is the stack's device. Frames that the stack writes are cut straight into the buffers of a Read that waits.
+// While none waits, connections keep their data, and other packets are queued.
 type device struct {
 	mtu  int
 	link *stack.Link
@@ -85,8 +86,8 @@ func (d *device) Close() error {
 	return nil
 }
 
-// WriteFrame implements [stack.Device]: it cuts a frame into the buffers of the Read in progress, and queues the packets that
-// find no room there.
+// WriteFrame implements [stack.Device]: it cuts a frame into the buffers of the Read in progress, and queues the
+// packets that find no room there.
 func (d *device) WriteFrame(parts [][]byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -125,8 +126,8 @@ func (d *device) WriteFrame(parts [][]byte) error {
 	return nil
 }
 
-// ofConnection reports whether a packet belongs to a connection, which sends no more than Room has allowed: at most one frame
-// for each goroutine that had called Room before the Read ended.
+// ofConnection reports whether a packet belongs to a connection, which sends no more than Room has allowed: at most
+// one frame for each goroutine that had called Room before the Read ended.
 func ofConnection(packet []byte) bool {
 	ipLen, protocol := wire.IPv6HeaderLen, packet[6]
 	if packet[0]>>4 == 4 {
@@ -194,8 +195,8 @@ func (d *device) transmit() {
 	}
 }
 
-// wait returns false if a packet has been read or the device is closed. The first time it is called in a Read it gives room to
-// connections, and returns true. Then it waits.
+// wait returns false if a packet has been read or the device is closed. The first time it is called in a Read it
+// gives room to connections, and returns true. Then it waits.
 func (d *device) wait() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"minitcp/stack"
 )
 
-// TestHeldBack checks that nothing is queued for connections while WireGuard does not read, that the datagrams in the queue are
-// bounded, and that reading then brings everything.
+// TestHeldBack checks that nothing is queued for connections while WireGuard does not read, that the datagrams in the
+// queue are bounded, and that reading then brings everything.
 func TestHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, n, err := CreateNetTUN([]netip.Addr{addressA}, nil, 1420)
@@ -74,8 +74,8 @@ func TestHeldBack(t *testing.T) {
 	})
 }
 
-// TestDatagramsWait checks that a Write of a datagram waits while the queue is full, until its deadline, until the socket or the
-// device is closed, or until WireGuard reads.
+// TestDatagramsWait checks that a Write of a datagram waits while the queue is full, until its deadline, until the
+// socket or the device is closed, or until WireGuard reads.
 func TestDatagramsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, n, err := CreateNetTUN([]netip.Addr{addressA}, nil, 1420)
@@ -143,7 +143,8 @@ func TestDatagramsWait(t *testing.T) {
 	})
 }
 
-// TestShortBuffers checks that a packet that does not fit into WireGuard's buffer is not cut short, and that others follow it.
+// TestShortBuffers checks that a packet that does not fit into WireGuard's buffer is not cut short, and that others
+// follow it.
 func TestShortBuffers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, n, err := CreateNetTUN([]netip.Addr{addressA}, nil, 1420)

@@ -24,8 +24,8 @@ var (
 	addressB6 = netip.MustParseAddr("fd09::2")
 )
 
-// pair is two Nets whose packets are passed between their devices, by a goroutine for each direction that writes what it has
-// read before it reads again.
+// pair is two Nets whose packets are passed between their devices, by a goroutine for each direction that writes what
+// it has read before it reads again.
 type pair struct {
 	a, b       *Net
 	devA, devB tun.Device

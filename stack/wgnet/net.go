@@ -24,9 +24,9 @@ const leastIPv6 = 1280
 // dnsPort is the port of name servers.
 const dnsPort = 53
 
-// CreateNetTUN returns a Net with the local addresses given, and its device. Names are looked up at the DNS servers, through
-// the tunnel; without any, only addresses can be dialed. The MTU is the size in bytes of the largest packet in the tunnel. It
-// must be at least 576, and 1280 with an IPv6 address.
+// CreateNetTUN returns a Net with the local addresses given, and its device. Names are looked up at the DNS servers,
+// through the tunnel; without any, only addresses can be dialed. The MTU is the size in bytes of the largest packet
+// in the tunnel. It must be at least 576, and 1280 with an IPv6 address.
 //
 // The device must be closed, which ends the Net. WireGuard's device closes it.
 func CreateNetTUN(localAddresses, dnsServers []netip.Addr, mtu int) (tun.Device, *Net, error) {
@@ -65,8 +65,8 @@ func (n *Net) Dial(network, address string) (net.Conn, error) {
 	return n.DialContext(context.Background(), network, address)
 }
 
-// DialContext connects to an address as [net.Dialer.DialContext] does. Besides the networks of [stack.Stack.DialContext],
-// there are "ping", "ping4" and "ping6", whose addresses have no port.
+// DialContext connects to an address as [net.Dialer.DialContext] does. Besides the networks of
+// [stack.Stack.DialContext], there are "ping", "ping4" and "ping6", whose addresses have no port.
 func (n *Net) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	family, isPing := strings.CutPrefix(network, "ping")
 	if !isPing {
@@ -112,8 +112,8 @@ func (n *Net) DialContextTCPAddrPort(ctx context.Context, addr netip.AddrPort) (
 	return n.stack.DialTCP(ctx, netip.AddrPort{}, addr)
 }
 
-// ListenTCP listens at a TCP address. Without an IP address it listens at all addresses of the Net, and with port 0 at a free
-// port.
+// ListenTCP listens at a TCP address. Without an IP address it listens at all addresses of the Net, and with port 0
+// at a free port.
 func (n *Net) ListenTCP(addr *net.TCPAddr) (*stack.Listener, error) {
 	return n.ListenTCPAddrPort(tcpAddrPort(addr))
 }
@@ -123,8 +123,8 @@ func (n *Net) ListenTCPAddrPort(addr netip.AddrPort) (*stack.Listener, error) {
 	return n.stack.ListenTCP("tcp", listenAddress(addr))
 }
 
-// DialUDP returns a UDP socket that is connected to raddr. A local address of nil is chosen by the stack. If raddr is nil, it is
-// ListenUDP.
+// DialUDP returns a UDP socket that is connected to raddr. A local address of nil is chosen by the stack. If raddr is
+// nil, it is ListenUDP.
 func (n *Net) DialUDP(laddr, raddr *net.UDPAddr) (*stack.UDPConn, error) {
 	return n.DialUDPAddrPort(udpAddrPort(laddr), udpAddrPort(raddr))
 }

@@ -18,8 +18,8 @@ import (
 	"golang.zx2c4.com/wireguard/tun/netstack"
 )
 
-// TestMethods checks that Net, PingAddr and PingConn have every exported method of wireguard-go's, with the same signature
-// except for the types of connections and listeners.
+// TestMethods checks that Net, PingAddr and PingConn have every exported method of wireguard-go's, with the same
+// signature except for the types of connections and listeners.
 func TestMethods(t *testing.T) {
 	for _, pair := range [][2]any{
 		{(*netstack.Net)(nil), (*Net)(nil)},

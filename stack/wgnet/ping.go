@@ -69,8 +69,8 @@ func pingAddr(a net.Addr) *PingAddr {
 	return &PingAddr{ip.Unmap()}
 }
 
-// DialPing returns a ping socket that is connected to raddr. A local address of nil is chosen by the stack. If raddr is nil, it
-// is ListenPing.
+// DialPing returns a ping socket that is connected to raddr. A local address of nil is chosen by the stack. If raddr
+// is nil, it is ListenPing.
 func (n *Net) DialPing(laddr, raddr *PingAddr) (*PingConn, error) {
 	return n.DialPingAddr(addrOf(laddr), addrOf(raddr))
 }

@@ -31,8 +31,8 @@ func (q *packetQueue) push(c *gso.Cutter, mtu int) {
 	}
 }
 
-// pop takes the oldest packet out, copies it to b and returns its length in bytes. If b is too short the packet is lost, and pop
-// returns 0. The queue must not be empty.
+// pop takes the oldest packet out, copies it to b and returns its length in bytes. If b is too short the packet is
+// lost, and pop returns 0. The queue must not be empty.
 func (q *packetQueue) pop(b []byte) int {
 	at := &q.ring[q.first]
 	n := 0

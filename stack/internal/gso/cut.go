@@ -7,8 +7,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Cutter makes the packets that a frame stands for, with complete checksums: those of a superframe, or one packet. Each
-// byte of data is copied once, to its place in the packet.
+// Cutter makes the packets that a frame stands for, with complete checksums: those of a superframe, or one packet.
+// Each byte of data is copied once, to its place in the packet.
 type Cutter struct {
 	headers  []byte // the frame's, without the virtio_net_hdr
 	parts    [][]byte
@@ -84,8 +84,8 @@ func (c *Cutter) versionFits() bool {
 // More reports whether there is another packet.
 func (c *Cutter) More() bool { return c.rest > 0 || c.n == 0 && c.headers != nil }
 
-// Next writes the next packet to b, and returns its length in bytes. It returns 0 if b is too short, and then the frame
-// has no more packets.
+// Next writes the next packet to b, and returns its length in bytes. It returns 0 if b is too short, and then the
+// frame has no more packets.
 func (c *Cutter) Next(b []byte) int {
 	data := min(c.size, c.rest)
 	n := len(c.headers) + data

@@ -15,9 +15,9 @@ const maxOpen = 16
 
 const maxPacket = 65535
 
-// Joiner joins TCP segments of one flow that follow each other in a batch of packets, as receive offload does. Segments
-// are joined if they have data, are alike in all but sequence number, length, checksums, PSH and FIN, and are equal in
-// length, except for the last one, which may be shorter. Their checksums have been verified.
+// Joiner joins TCP segments of one flow that follow each other in a batch of packets, as receive offload does.
+// Segments are joined if they have data, are alike in all but sequence number, length, checksums, PSH and FIN, and
+// are equal in length, except for the last one, which may be shorter. Their checksums have been verified.
 type Joiner struct {
 	packets [][]byte
 	offset  int
