@@ -56,9 +56,9 @@ type Config struct {
 	// ResetOnBadHeader makes a segment with a malformed TCP header reset the open connection that it belongs to, as some
 	// implementations do. By default, the segment is dropped and counted.
 	ResetOnBadHeader bool
-	// Secret is the key of initial sequence numbers and of the choice of ports. A stack must not reuse the Secret of an
-	// earlier one: the clock in the sequence numbers starts at 0 with each stack, so they would repeat. Default: random
-	// [RFC 6528, RFC 6056].
+	// Secret is the key of initial sequence numbers, timestamps and the choice of ports. The sequence numbers and
+	// timestamps of a stack with the Secret of an earlier one continue those of the earlier one by the wall clock, so a
+	// peer in TIME-WAIT accepts a new connection. Default: random [RFC 6528, RFC 7323 7.1, RFC 6056].
 	Secret [32]byte
 	// ICMPRate is the largest number of ICMP messages per second to one IPv4 address or IPv6 network of 64 bits. RSTs for
 	// segments without a connection have a limit of their own, ten times as high. A limit applies to periods of about 0.1 s

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"time"
+
 	"minitcp/conn"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
@@ -110,6 +112,10 @@ func (s *Stack) openFor(now conn.Time, e *entry) conn.Open {
 	if k.remote.is4() {
 		o.IPHeader = wire.IPv4HeaderLen
 	}
-	o.ISS, o.TSOffset = seq.ISN(now, &s.cfg.Secret, k.localAddr(), k.remoteAddr())
+	// The stack's clock starts at 0. With the wall clock of that moment added, the numbers of a stack with the Secret of an
+	// earlier one continue the earlier ones.
+	began := conn.Time(s.clock.epoch.UnixNano())
+	o.ISS, o.TSOffset = seq.ISN(now+began, &s.cfg.Secret, k.localAddr(), k.remoteAddr())
+	o.TSOffset += uint32(began / conn.Time(time.Millisecond))
 	return o
 }
