@@ -176,7 +176,8 @@ func TestRateLimits(t *testing.T) {
 			p.db.Inject(ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, emptyDatagram()))
 		}
 		quiet()
-		resets, messages := uint64(p.b.resetLimit.limit), uint64(p.b.icmpLimit.limit)
+		to := destinationOf(addressesA[0].Addr())
+		resets, messages := uint64(p.b.resetLimit.table(to).limit), uint64(p.b.icmpLimit.table(to).limit)
 		if resets > 100 || messages > 10 { // a tenth of a second's
 			t.Errorf("the limits are %d and %d", resets, messages)
 		}

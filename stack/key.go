@@ -60,6 +60,9 @@ func (k *key) hash(s *seed) uint64 {
 	return fold(h^uint64(k.ports), s[1]|1)
 }
 
+// hash is that of key, for an address.
+func (a address) hash(s *seed) uint64 { return fold(fold(a.hi^s[0], a.lo^s[1])^s[2], s[1]|1) }
+
 // fold returns the exclusive or of the two halves of the product of a and b.
 func fold(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)

@@ -20,10 +20,18 @@ import (
 // is refused when all four have reached the limit. Replies to others affect a destination only if they share and use up
 // all of its counts. The key, the limit and the length are random and new in each period of about 0.1 s, so that a
 // collision is of no use afterwards.
+//
+// There are several tables, each with a lock of its own, so that the queues rarely wait for each other. Another keyed
+// hash assigns a table to each destination.
 type rateLimit struct {
 	budget uint32    // largest number of replies to one destination in a period
 	period conn.Time // mean length of a period
+	seed   seed      // key of the hash that assigns the tables
+	tables [limitTables]limitTable
+}
 
+// limitTable holds the counts of a part of the destinations.
+type limitTable struct {
 	mu     sync.Mutex
 	ends   conn.Time // end of the current period
 	limit  uint32    // replies to one destination in the current period
@@ -32,9 +40,9 @@ type rateLimit struct {
 }
 
 const (
+	limitTables  = 8
 	limitRows    = 4
-	limitColumns = 1 << limitBits
-	limitBits    = 10
+	limitColumns = 256
 	// limitPeriod is the mean length of a period, if it has room for one reply.
 	limitPeriod = conn.Time(100 * time.Millisecond)
 )
@@ -43,28 +51,47 @@ const (
 func newRateLimit(perSecond int) *rateLimit {
 	each := conn.Time(max(1, int64(time.Second)/int64(perSecond)))
 	period := max(limitPeriod, each)
-	return &rateLimit{budget: uint32(min(int64(period/each), 1<<31)), period: period, ends: -1}
+	l := &rateLimit{budget: uint32(min(int64(period/each), 1<<31)), period: period, seed: randomSeed()}
+	for i := range l.tables {
+		l.tables[i].ends = -1
+	}
+	return l
 }
 
 // allow reports whether a reply may be sent to a destination, and counts it.
 func (l *rateLimit) allow(now conn.Time, to netip.Addr) bool {
+	d := destinationOf(to)
+	t := l.table(d)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now >= t.ends {
+		t.begin(now, l.budget, l.period)
+	}
+	return t.count(d)
+}
+
+// destinationOf returns an IPv4 address, or the network of an IPv6 address.
+func destinationOf(to netip.Addr) address {
 	a := addressOf(to)
 	if !a.is4() {
 		a.lo = 0
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now >= l.ends {
-		l.begin(now)
-	}
-	hash := fold(fold(a.hi^l.seed[0], a.lo^l.seed[1])^l.seed[2], l.seed[1]|1)
+	return a
+}
+
+// table returns the table of a destination.
+func (l *rateLimit) table(d address) *limitTable { return &l.tables[d.hash(&l.seed)%limitTables] }
+
+// count reports whether the counts of a destination are below the limit, and adds a reply to them.
+func (t *limitTable) count(d address) bool {
+	hash := d.hash(&t.seed)
 	var counts [limitRows]*uint32
-	least := l.limit
+	least := t.limit
 	for row := range counts {
-		counts[row] = &l.counts[row][hash>>(row*64/limitRows)%limitColumns]
+		counts[row] = &t.counts[row][hash>>(row*64/limitRows)%limitColumns]
 		least = min(least, *counts[row])
 	}
-	if least >= l.limit {
+	if least >= t.limit {
 		return false
 	}
 	for _, n := range counts { // a larger count includes replies to other destinations
@@ -76,9 +103,9 @@ func (l *rateLimit) allow(now conn.Time, to netip.Addr) bool {
 }
 
 // begin begins a period. Its limit is three quarters to all of the budget.
-func (l *rateLimit) begin(now conn.Time) {
-	l.counts = [limitRows][limitColumns]uint32{}
-	l.seed = randomSeed()
-	l.limit = l.budget - rand.Uint32N(l.budget/4+1)
-	l.ends = now + l.period/2 + conn.Time(rand.Int64N(int64(l.period)))
+func (t *limitTable) begin(now conn.Time, budget uint32, period conn.Time) {
+	t.counts = [limitRows][limitColumns]uint32{}
+	t.seed = randomSeed()
+	t.limit = budget - rand.Uint32N(budget/4+1)
+	t.ends = now + period/2 + conn.Time(rand.Int64N(int64(period)))
 }

@@ -64,7 +64,7 @@ func TestReplyLimitIsByDestination(t *testing.T) {
 		for range 10 * int(l.budget) {
 			l.allow(now, address(0))
 		}
-		for i := 1; i <= 2*limitColumns; i++ {
+		for i := 1; i <= 2*limitTables*limitColumns; i++ {
 			if !l.allow(now, address(i)) {
 				t.Fatalf("a first reply to %v is refused", address(i))
 			}
@@ -78,6 +78,28 @@ func TestReplyLimitIsByDestination(t *testing.T) {
 	}
 	if neighbour := network6(1).Next(); l.allow(0, neighbour) {
 		t.Errorf("%v has another budget than %v", neighbour, network6(1))
+	}
+}
+
+// Destinations are spread over all tables, and one whose lock is held does not delay replies to those of the others.
+func TestRateLimitTables(t *testing.T) {
+	const destinations = 1000 * limitTables
+	l, n := newRateLimit(1000), map[*limitTable]int{}
+	held := &l.tables[0]
+	held.mu.Lock()
+	for i := range destinations {
+		table := l.table(destinationOf(host4(i)))
+		if n[table]++; table != held && !l.allow(0, host4(i)) {
+			t.Fatalf("a first reply to %v is refused", host4(i))
+		}
+	}
+	for table, n := range n {
+		if n < 800 || n > 1200 {
+			t.Errorf("%d of %d destinations have the table at %p, want about 1000", n, destinations, table)
+		}
+	}
+	if len(n) != limitTables {
+		t.Errorf("%d tables are in use, want %d", len(n), limitTables)
 	}
 }
 
@@ -115,7 +137,7 @@ func observed(t *testing.T, v6, exists bool, probes int) (n int, limit uint32) {
 			p.db.Inject(packet(segmentSpec{src: observer, dst: closed, flags: wire.ACK, seq: 1, ack: 1}))
 		}
 		quiet()
-		limit = p.b.resetLimit.limit
+		limit = p.b.resetLimit.table(destinationOf(observer.Addr())).limit
 	})
 	return n, limit
 }
