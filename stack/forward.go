@@ -214,7 +214,7 @@ func (r *ForwardRequest) Context() context.Context {
 // syscall.ECONNABORTED.
 func (r *ForwardRequest) Accept() (*Conn, error) { return r.accept(nil) }
 
-// AcceptHandler is Accept for a connection with a [Handler], as for [Stack.Handle].
+// AcceptHandler acts like Accept but serves the connection with a [Handler], as [Stack.Handle] does.
 func (r *ForwardRequest) AcceptHandler(open func(*Conn) Handler) error {
 	if open == nil {
 		return r.opError(fmt.Errorf("AcceptHandler: open is nil: %w", syscall.EINVAL))
@@ -263,8 +263,9 @@ func (r *ForwardRequest) Reset() error {
 	})
 }
 
-// Unreachable refuses the connection with an ICMP message, upon which Linux clients fail at once with the error of the reason.
-// Others note the reason and repeat the SYN: the first repetition gets the message once more, the next a RST.
+// Unreachable refuses the connection with an ICMP message. A Linux client fails at once with the error of the reason.
+// Other clients record the reason and retransmit the SYN: the first retransmission is answered with the message again,
+// the next with a RST.
 func (r *ForwardRequest) Unreachable(reason Unreachable) error {
 	if int(reason) >= len(unreachableCodes) {
 		return r.opError(fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))

@@ -60,7 +60,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// AcceptTCP is Accept with a result of type *Conn.
+// AcceptTCP acts like Accept but returns a *Conn.
 func (l *Listener) AcceptTCP() (*Conn, error) {
 	for {
 		l.mu.Lock()

@@ -23,7 +23,7 @@ func (c *udpSocket) ReadFrom(p []byte) (int, net.Addr, error) {
 	return n, addr, err
 }
 
-// ReadFromUDP is ReadFrom with the type of the address.
+// ReadFromUDP acts like ReadFrom but returns a *net.UDPAddr.
 func (c *udpSocket) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
 	d, n, _, err := c.receive("recvfrom", p)
 	if err != nil {
@@ -78,7 +78,7 @@ func (c *udpSocket) WriteTo(p []byte, addr net.Addr) (int, error) {
 	return c.WriteToUDP(p, a)
 }
 
-// WriteToUDP is WriteTo with the type of the address.
+// WriteToUDP acts like WriteTo but takes a *net.UDPAddr.
 func (c *udpSocket) WriteToUDP(p []byte, addr *net.UDPAddr) (int, error) {
 	if addr == nil {
 		return 0, c.opError("write", nil, errMissingAddress)

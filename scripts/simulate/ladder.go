@@ -25,7 +25,7 @@ func draw(seed uint64, w io.Writer) int {
 	l := ladder.New(w, ladder.Options{LocalName: "a", PeerName: "b"})
 	err := s.Run(func(flow int, v *conntest.Event) {
 		drawEvent(l, flow, v)
-		l.Wait() // for space, so that no step is left out; Close returns an error
+		l.Wait() // so that the queue has room for the next step; Close returns the error
 	})
 	if l.Close() != nil {
 		return 1 // the output is closed

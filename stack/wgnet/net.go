@@ -60,7 +60,7 @@ func CreateNetTUN(localAddresses, dnsServers []netip.Addr, mtu int) (tun.Device,
 // Stack returns the stack, for what Net has no methods for: forwarders, handlers without goroutines, statistics.
 func (n *Net) Stack() *stack.Stack { return n.stack }
 
-// Dial is DialContext without a context.
+// Dial acts like DialContext with the background context.
 func (n *Net) Dial(network, address string) (net.Conn, error) {
 	return n.DialContext(context.Background(), network, address)
 }
@@ -92,12 +92,12 @@ func (n *Net) DialContext(ctx context.Context, network, address string) (net.Con
 	return nil, first
 }
 
-// DialTCP is DialContextTCP without a context.
+// DialTCP acts like DialContextTCP with the background context.
 func (n *Net) DialTCP(addr *net.TCPAddr) (*stack.Conn, error) {
 	return n.DialContextTCP(context.Background(), addr)
 }
 
-// DialTCPAddrPort is DialTCP.
+// DialTCPAddrPort acts like DialTCP but takes a netip.AddrPort.
 func (n *Net) DialTCPAddrPort(addr netip.AddrPort) (*stack.Conn, error) {
 	return n.DialContextTCPAddrPort(context.Background(), addr)
 }
@@ -107,7 +107,7 @@ func (n *Net) DialContextTCP(ctx context.Context, addr *net.TCPAddr) (*stack.Con
 	return n.DialContextTCPAddrPort(ctx, tcpAddrPort(addr))
 }
 
-// DialContextTCPAddrPort is DialContextTCP.
+// DialContextTCPAddrPort acts like DialContextTCP but takes a netip.AddrPort.
 func (n *Net) DialContextTCPAddrPort(ctx context.Context, addr netip.AddrPort) (*stack.Conn, error) {
 	return n.stack.DialTCP(ctx, netip.AddrPort{}, addr)
 }
@@ -118,7 +118,7 @@ func (n *Net) ListenTCP(addr *net.TCPAddr) (*stack.Listener, error) {
 	return n.ListenTCPAddrPort(tcpAddrPort(addr))
 }
 
-// ListenTCPAddrPort is ListenTCP.
+// ListenTCPAddrPort acts like ListenTCP but takes a netip.AddrPort.
 func (n *Net) ListenTCPAddrPort(addr netip.AddrPort) (*stack.Listener, error) {
 	return n.stack.ListenTCP("tcp", listenAddress(addr))
 }
@@ -129,7 +129,7 @@ func (n *Net) DialUDP(laddr, raddr *net.UDPAddr) (*stack.UDPConn, error) {
 	return n.DialUDPAddrPort(udpAddrPort(laddr), udpAddrPort(raddr))
 }
 
-// DialUDPAddrPort is DialUDP.
+// DialUDPAddrPort acts like DialUDP but takes netip.AddrPorts.
 func (n *Net) DialUDPAddrPort(laddr, raddr netip.AddrPort) (*stack.UDPConn, error) {
 	if !raddr.IsValid() && raddr.Port() == 0 {
 		return n.ListenUDPAddrPort(laddr)
@@ -142,12 +142,12 @@ func (n *Net) ListenUDP(laddr *net.UDPAddr) (*stack.UDPConn, error) {
 	return n.ListenUDPAddrPort(udpAddrPort(laddr))
 }
 
-// ListenUDPAddrPort is ListenUDP.
+// ListenUDPAddrPort acts like ListenUDP but takes a netip.AddrPort.
 func (n *Net) ListenUDPAddrPort(laddr netip.AddrPort) (*stack.UDPConn, error) {
 	return n.stack.ListenUDP("udp", listenAddress(laddr))
 }
 
-// LookupHost is LookupContextHost without a context.
+// LookupHost acts like LookupContextHost with the background context.
 func (n *Net) LookupHost(host string) ([]string, error) {
 	return n.LookupContextHost(context.Background(), host)
 }

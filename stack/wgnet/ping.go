@@ -75,7 +75,7 @@ func (n *Net) DialPing(laddr, raddr *PingAddr) (*PingConn, error) {
 	return n.DialPingAddr(addrOf(laddr), addrOf(raddr))
 }
 
-// DialPingAddr is DialPing.
+// DialPingAddr acts like DialPing but takes netip.Addrs.
 func (n *Net) DialPingAddr(laddr, raddr netip.Addr) (*PingConn, error) {
 	if !raddr.IsValid() {
 		return n.ListenPingAddr(laddr)
@@ -90,7 +90,7 @@ func (n *Net) DialPingAddr(laddr, raddr netip.Addr) (*PingConn, error) {
 // ListenPing returns a ping socket that may send to any address.
 func (n *Net) ListenPing(laddr *PingAddr) (*PingConn, error) { return n.ListenPingAddr(addrOf(laddr)) }
 
-// ListenPingAddr is ListenPing.
+// ListenPingAddr acts like ListenPing but takes a netip.Addr.
 func (n *Net) ListenPingAddr(laddr netip.Addr) (*PingConn, error) {
 	c, err := n.stack.ListenPing(laddr)
 	if err != nil {

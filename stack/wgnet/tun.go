@@ -36,7 +36,7 @@ func (t *netTUN) Name() (string, error) { return "minitcp", nil }
 // MTU returns the MTU that the Net was made with.
 func (t *netTUN) MTU() (int, error) { return t.device.mtu, nil }
 
-// Events returns the channel of events: EventUp, and then the end.
+// Events returns the channel of events. It has an EventUp and is closed by Close.
 func (t *netTUN) Events() <-chan tun.Event { return t.events }
 
 // BatchSize returns the number of packets that Read and Write handle at once.
