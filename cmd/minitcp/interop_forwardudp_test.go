@@ -20,7 +20,8 @@ import (
 	"minitcp/tun"
 )
 
-// socketIn returns a UDP socket of the kernel's in a namespace, connected if remote is not "". Its reads fail after patience.
+// socketIn returns a UDP socket of the kernel's in a namespace, connected if remote is not "". Its reads fail after
+// patience.
 func socketIn(t *testing.T, n *tun.Namespace, local, remote string) *net.UDPConn {
 	t.Helper()
 	var c *net.UDPConn
@@ -56,7 +57,8 @@ func (g *gateway) forwardUDP(t *testing.T, cfg stack.ForwardUDPConfig) <-chan *s
 	return flows
 }
 
-// relayUDP gives each flow a socket of the kernel's among the servers, at the gateway's own address there, and copies datagrams both ways until the test ends.
+// relayUDP gives each flow a socket of the kernel's among the servers, at the gateway's own address there, and copies
+// datagrams both ways until the test ends.
 func (g *gateway) relayUDP(t *testing.T, flows <-chan *stack.UDPFlow) {
 	var relays sync.WaitGroup
 	ended := make(chan struct{})
@@ -106,8 +108,8 @@ func copyDatagrams(to, from datagramConn) {
 	}
 }
 
-// serveReflection makes a server among the servers answer every datagram with the address that it came from, as a STUN server
-// answers a Binding Request: from itself, or from other if the datagram asks for that (CHANGE-REQUEST).
+// serveReflection makes a server among the servers answer every datagram with the address that it came from, as a STUN
+// server answers a Binding Request: from itself, or from other if the datagram asks for that (CHANGE-REQUEST).
 func serveReflection(t *testing.T, server, other *net.UDPConn) {
 	go func() {
 		b := make([]byte, 100)
@@ -139,8 +141,9 @@ func probe(t *testing.T, c *net.UDPConn, to net.Addr, text string) (answer strin
 	return string(b[:n]), from
 }
 
-// Two probes in the manner of RFC 5780, from a socket of the kernel's. Mapping (4.3): servers at two addresses see the client at
-// one address and port. Filtering (4.4): an answer arrives from a server to which the client has sent nothing.
+// Two probes in the manner of RFC 5780, from a socket of the kernel's. Mapping (4.3): servers at two addresses see the
+// client at one address and port. Filtering (4.4): an answer arrives from a server to which the client has sent
+// nothing.
 func TestForwardUDPEndpointIndependent(t *testing.T) {
 	for _, family := range forwardFamilies {
 		t.Run(family.name, func(t *testing.T) {
@@ -222,8 +225,8 @@ func reportErrors(t *testing.T, c *net.UDPConn, family string) {
 	}
 }
 
-// Datagrams that a client of the kernel's sends in one call with UDP_SEGMENT arrive singly, in order and whole, as does a
-// datagram that the client sends in fragments.
+// Datagrams that a client of the kernel's sends in one call with UDP_SEGMENT arrive singly, in order and whole, as does
+// a datagram that the client sends in fragments.
 func TestForwardUDPFromKernel(t *testing.T) {
 	for _, family := range forwardFamilies {
 		t.Run(family.name, func(t *testing.T) {
