@@ -44,6 +44,7 @@ type lone struct {
 	c *Conn
 
 	listener *Listener
+	udp      *UDPConn // of FuzzInput
 	// The next numbers of the peer's and of ours.
 	seq, ack uint32
 }

@@ -75,7 +75,7 @@ func (l *lone) serveAll(t testing.TB) {
 	t.Helper()
 	verdicts := 0
 	for name, serve := range map[string]func() error{
-		"ListenUDP":  func() error { _, err := l.s.ListenUDP("udp", ":9"); return err },
+		"ListenUDP":  func() (err error) { l.udp, err = l.s.ListenUDP("udp", ":9"); return err },
 		"ListenPing": func() error { _, err := l.s.ListenPing(addressesB[0].Addr()); return err },
 		"ForwardTCP": func() error {
 			_, err := l.s.ForwardTCP(ForwardConfig{MaxPending: 100}, func(r *ForwardRequest) {

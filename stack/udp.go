@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"weak"
 )
 
 // UDPConn is a UDP socket. It implements [net.Conn] and [net.PacketConn], and has the methods of *net.UDPConn that make sense
@@ -32,7 +33,13 @@ func (c *UDPConn) key() key {
 }
 
 // forget implements datagramOwner.
-func (c *UDPConn) forget() { c.stack.udp.remove(c) }
+func (c *UDPConn) forget() {
+	r := udpRegistration{ports: &c.stack.udp, socket: weak.Make(c), binds: c.binds}
+	if c.remote.IsValid() {
+		r.key = c.key()
+	}
+	r.remove()
+}
 
 // route implements datagramOwner.
 func (c *UDPConn) route(local netip.Addr, to netip.AddrPort) (from, _ netip.AddrPort, err error) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -741,4 +742,45 @@ func TestFragmentsOfTCP(t *testing.T) {
 			t.Errorf("%d retransmissions", got)
 		}
 	})
+}
+
+// A socket that the application forgets without Close leaves its address free.
+func TestForgottenUDPConn(t *testing.T) {
+	s, err := New(nil, Config{Addresses: addressesA})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	at := netip.MustParseAddrPort("10.77.0.1:53")
+	for _, open := range []func() error{
+		func() error { _, err := s.ListenUDP("udp", at.String()); return err },
+		func() error { _, err := s.DialUDP(at, netip.MustParseAddrPort("10.77.0.1:9")); return err },
+	} {
+		if err := open(); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		for s.udp.count() > 0 && time.Since(begin) < time.Minute {
+			runtime.GC()
+		}
+		if n := s.udp.count(); n != 0 {
+			t.Fatalf("%d sockets are registered", n)
+		}
+	}
+	// One that a goroutine reads stays.
+	c, err := s.ListenUDP("udp", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func(c *UDPConn) { _, err := c.Read(make([]byte, 1)); done <- err }(c)
+	c = nil
+	for range 5 {
+		runtime.GC()
+	}
+	if s.udp.count() != 1 {
+		t.Error("a socket in use was taken for a forgotten one")
+	}
+	s.Close()
+	wantOpError(t, <-done, "read", net.ErrClosed)
 }

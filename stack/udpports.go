@@ -2,20 +2,27 @@ package stack
 
 import (
 	"net/netip"
+	"runtime"
 	"sync"
+	"weak"
 )
 
 // udpPorts finds the UDPConn that a datagram is for. A socket that is connected to the sender comes before one that is bound
-// to the address, and that before one bound to the port of all addresses.
+// to the address, and that before one bound to the port of all addresses. References are weak: a socket that the application has
+// forgotten without Close leaves its addresses free, as with package net.
 type udpPorts struct {
 	mu        sync.RWMutex
-	connected map[key]*UDPConn
-	bound     map[binding]*UDPConn // all sockets, connected ones too: a local address and port belongs to one
-	ports     map[uint16]int       // the number of bindings of each port
+	connected map[key]weak.Pointer[UDPConn]
+	bound     map[binding]weak.Pointer[UDPConn] // all sockets, connected ones too: a local address and port belongs to one
+	ports     map[uint16]int                    // the number of bindings of each port
 }
 
 func newUDPPorts() udpPorts {
-	return udpPorts{connected: make(map[key]*UDPConn), bound: make(map[binding]*UDPConn), ports: make(map[uint16]int)}
+	return udpPorts{
+		connected: make(map[key]weak.Pointer[UDPConn]),
+		bound:     make(map[binding]weak.Pointer[UDPConn]),
+		ports:     make(map[uint16]int),
+	}
 }
 
 // find returns the socket for a datagram to local from remote, nil if there is none.
@@ -26,13 +33,13 @@ func (u *udpPorts) find(local, remote netip.AddrPort) *UDPConn {
 		return nil
 	}
 	if len(u.connected) > 0 {
-		if c := u.connected[makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port())]; c != nil {
+		if c := u.connected[makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port())].Value(); c != nil {
 			return c
 		}
 	}
-	c := u.bound[local]
+	c := u.bound[local].Value()
 	if c == nil {
-		c = u.bound[netip.AddrPortFrom(wildcard(local.Addr().Is4()), local.Port())]
+		c = u.bound[netip.AddrPortFrom(wildcard(local.Addr().Is4()), local.Port())].Value()
 	}
 	if c == nil || c.remote.IsValid() {
 		return nil
@@ -44,7 +51,7 @@ func (u *udpPorts) find(local, remote netip.AddrPort) *UDPConn {
 func (u *udpPorts) findConnected(local, remote netip.AddrPort) *UDPConn {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
-	return u.connected[makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port())]
+	return u.connected[makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port())].Value()
 }
 
 // add registers c, or reports false if one of its addresses is taken. A wildcard takes every address of its family, as with
@@ -57,14 +64,44 @@ func (u *udpPorts) add(c *UDPConn) bool {
 			return false
 		}
 	}
+	r := udpRegistration{ports: u, socket: weak.Make(c), binds: c.binds}
 	for _, b := range c.binds {
-		u.bound[b] = c
+		u.bound[b] = r.socket
 		u.ports[b.Port()]++
 	}
 	if c.remote.IsValid() {
-		u.connected[c.key()] = c
+		r.key = c.key()
+		u.connected[r.key] = r.socket
 	}
+	runtime.AddCleanup(c, udpRegistration.remove, r)
 	return true
+}
+
+// udpRegistration is a socket's places in udpPorts.
+type udpRegistration struct {
+	ports  *udpPorts
+	socket weak.Pointer[UDPConn]
+	binds  []binding
+	key    key // of a connected socket
+}
+
+// remove takes the socket out, unless that has been done.
+func (r udpRegistration) remove() {
+	u := r.ports
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, b := range r.binds {
+		if u.bound[b] != r.socket {
+			continue
+		}
+		delete(u.bound, b)
+		if u.ports[b.Port()]--; u.ports[b.Port()] == 0 {
+			delete(u.ports, b.Port())
+		}
+	}
+	if u.connected[r.key] == r.socket {
+		delete(u.connected, r.key)
+	}
 }
 
 func (u *udpPorts) taken(b binding) bool {
@@ -72,7 +109,9 @@ func (u *udpPorts) taken(b binding) bool {
 		return false
 	}
 	if !b.Addr().IsUnspecified() {
-		return u.bound[b] != nil || u.bound[netip.AddrPortFrom(wildcard(b.Addr().Is4()), b.Port())] != nil
+		_, own := u.bound[b]
+		_, all := u.bound[netip.AddrPortFrom(wildcard(b.Addr().Is4()), b.Port())]
+		return own || all
 	}
 	for other := range u.bound {
 		if other.Port() == b.Port() && other.Addr().Is4() == b.Addr().Is4() {
@@ -82,31 +121,21 @@ func (u *udpPorts) taken(b binding) bool {
 	return false
 }
 
-func (u *udpPorts) remove(c *UDPConn) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for _, b := range c.binds {
-		if u.bound[b] != c {
-			continue
-		}
-		delete(u.bound, b)
-		if u.ports[b.Port()]--; u.ports[b.Port()] == 0 {
-			delete(u.ports, b.Port())
-		}
-	}
-	if c.remote.IsValid() && u.connected[c.key()] == c {
-		delete(u.connected, c.key())
-	}
-}
-
 func (u *udpPorts) all() []*UDPConn {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	var list []*UDPConn
-	for b, c := range u.bound {
-		if b == c.binds[0] {
+	for b, socket := range u.bound {
+		if c := socket.Value(); c != nil && b == c.binds[0] {
 			list = append(list, c)
 		}
 	}
 	return list
+}
+
+// count returns the number of addresses and ports that are taken.
+func (u *udpPorts) count() int {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	return len(u.bound)
 }
