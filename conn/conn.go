@@ -45,7 +45,7 @@ type Conn struct {
 	resetSeq   uint32 // sequence number of the RST to send
 	timestamps bool   // agreed on in the handshake
 	sack       bool
-	ecn        ecn
+	ecn        ecnState
 
 	state           State
 	err             Error // cause of the end, 0 for none

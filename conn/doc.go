@@ -68,7 +68,7 @@
 //	losses              dupack.go: without SACK; tailprobe.go: TLP (RFC 8985); frto.go: F-RTO (RFC 5682); undo.go:
 //	                    spurious recovery (RFC 3522, RFC 3708); resize.go: segments too large for a new path MTU;
 //	                    icmp.go
-//	congestion          congestion.go: the choice of a controller; pacer.go; ecn.go, ecnhandshake.go (RFC 3168, RFC 8511)
+//	congestion          congestion.go: the choice of a controller; pacer.go; ecn.go (RFC 3168, RFC 8511)
 //	timestamps          timestamps.go: PAWS, RTT by echo (RFC 7323)
 //	memory              autotune.go: sizes of buffers; memory.go: scarce memory; bulk.go: shared windows; idle.go: idle
 //	                    connections
@@ -76,9 +76,9 @@
 //	observation         info.go: the members of tcp_info; chrono.go: times of waiting; verdict.go, segment.go: names for
 //	                    traces; check.go: invariants
 //
-// Package scoreboard has the retransmission queue, rtt the RTT estimator, cc congestion control, buffer the
-// memory of the data, wire the formats, seq sequence numbers and clock the time. The packages conntest and script are
-// for tests.
+// Package scoreboard has the retransmission queue, rtt the RTT estimator, cc congestion control, ecn the agreement on
+// ECN, buffer the memory of the data, wire the formats, seq sequence numbers and clock the time. The packages conntest
+// and script are for tests.
 //
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of
 // RFC 9293 and the tests that show them.

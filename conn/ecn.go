@@ -2,14 +2,15 @@ package conn
 
 import (
 	"minitcp/conn/cc"
+	"minitcp/conn/ecn"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
 
-// ecn tracks ECN marks: those received and not yet acknowledged by CWR, and the reduction that must be reported by CWR.
+// ecnState tracks ECN marks: those received and not yet acknowledged by CWR, and the reduction that must be reported by CWR.
 // A router marks a packet (CE). The receiver sets ECE in every ACK until the sender sets CWR after reducing its window.
-type ecn struct {
-	ecnHandshake
+type ecnState struct {
+	ecn.Handshake
 
 	echoCE bool // a mark has arrived: segments have ECE until the peer sends CWR
 
@@ -19,7 +20,7 @@ type ecn struct {
 // takeMark processes the codepoint of a segment with new data. A mark is reported at once, since the peer's window may
 // be so small that no other segment arrives.
 func (c *Conn) takeMark(s *Segment) {
-	if s.ECN != wire.CE || !c.ecn.mustEcho() {
+	if s.ECN != wire.CE || !c.ecn.MustEcho() {
 		return
 	}
 	c.stats.CEReceived++
@@ -31,7 +32,7 @@ func (c *Conn) takeMark(s *Segment) {
 
 // takeCWR ends the report of marks. A mark on the same segment is a new one.
 func (c *Conn) takeCWR(s *Segment) {
-	if !s.TCP.Flags.Has(wire.CWR) || !c.ecn.mustEcho() {
+	if !s.TCP.Flags.Has(wire.CWR) || !c.ecn.MustEcho() {
 		return
 	}
 	c.ecn.echoCE = false
@@ -44,7 +45,7 @@ func (c *Conn) takeCWR(s *Segment) {
 // without data, retransmissions and probes are never marked (RFC 3168 6.1.4 to 6.1.6; RFC 8311 permits it in
 // experiments).
 func (c *Conn) allowMarks(out *Outgoing) {
-	if out.Len == 0 || !c.ecn.agreed() {
+	if out.Len == 0 || !c.ecn.Agreed() {
 		return
 	}
 	out.ECN = wire.ECT0
@@ -56,7 +57,7 @@ func (c *Conn) allowMarks(out *Outgoing) {
 
 // reduced makes the next new data report a reduction of the window, whatever its cause (RFC 3168 6.1.2). The segment
 // that has reported the last one may have been dropped.
-func (e *ecn) reduced() { e.cwr = e.agreed() }
+func (e *ecnState) reduced() { e.cwr = e.Agreed() }
 
 // takeECE processes the ECE flag of an ACK and returns whether it is set. The window is reduced at most once in a round
 // trip, by marks or losses, and in proportion to arriving data, as in loss recovery (RFC 9937). flight is the number of
@@ -68,7 +69,7 @@ func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *a
 			c.reduceWindow(a)
 		}
 	}
-	if h.Flags&(wire.ECE|wire.SYN) != wire.ECE || ack < c.snd.una || !e.agreed() {
+	if h.Flags&(wire.ECE|wire.SYN) != wire.ECE || ack < c.snd.una || !e.Agreed() {
 		return false
 	}
 	switch {

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"minitcp/conn/buffer"
+	"minitcp/conn/ecn"
 	"minitcp/conn/rtt"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
@@ -23,7 +24,7 @@ type Handshake struct {
 	scaled      bool
 	timestamps  bool
 	sack        bool
-	ecn         ecnHandshake
+	ecn         ecn.Handshake
 	tsRecent    uint32
 	tsRecentAt  Time
 	sent        bool // the SYN-ACK has been sent, the last time at sentAt
@@ -73,7 +74,7 @@ func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 		h.timestamps, h.tsRecent, h.tsRecentAt = true, syn.Options.TSVal, now
 	}
 	h.sack = cfg.SACK == Enabled && syn.Options.SACKPermitted
-	h.ecn.received(syn.Flags)
+	h.ecn.Received(syn.Flags)
 	h.deadline = Never
 	h.giveUp = now.Add(cfg.SYNTimeout)
 	return h
@@ -115,7 +116,7 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 	at := seq.Unwrap(h.irs, 1, s.TCP.Seq)
 	f := s.TCP.Flags
 	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
-		h.ecn.received(f)
+		h.ecn.Received(f)
 		if h.challenge.allow(now) {
 			h.synAckDue = true // the SYN-ACK has been lost
 		}
@@ -186,7 +187,7 @@ func (h *Handshake) Establish(now Time) *Conn {
 	c.rcv.segmentSize = minSendMSS
 	c.timestamps, c.tsRecent, c.tsRecentAt = h.timestamps, h.tsRecent, h.tsRecentAt
 	c.sack = h.sack
-	c.ecn.ecnHandshake = h.ecn
+	c.ecn.Handshake = h.ecn
 	c.timeouts = uint32(h.retransmits)
 	if h.retransmits == 0 {
 		c.active.timing.Start(h.sentAt, 1)
@@ -229,7 +230,7 @@ func (h *Handshake) Transmit(now Time, _ int, out *Outgoing) bool {
 }
 
 func (h *Handshake) synAck(now Time, out *Outgoing) {
-	out.reset(h.ecn.offer(wire.SYN|wire.ACK, h.cfg.ECN, false))
+	out.reset(h.ecn.Offer(wire.SYN|wire.ACK, h.cfg.ECN, false))
 	out.TCP.Seq, out.TCP.Ack = h.params.ISS, h.irs+1
 	out.TCP.Window = uint16(synWindow(h.cfg))
 	o := &out.TCP.Options

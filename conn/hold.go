@@ -87,7 +87,7 @@ func (h *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 		h.tsRecent, h.tsRecentAt = s.TCP.Options.TSVal, now
 	}
 	h.peerWindow = s.TCP.Window
-	h.ecn.received(f)
+	h.ecn.Received(f)
 	return VerdictDuplicate
 }
 

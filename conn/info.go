@@ -138,7 +138,7 @@ func (c *Conn) Info(now Time) Info {
 		ReceiveBuffer:       c.rcv.bufferLimit,
 		Timestamps:          c.timestamps,
 		SACK:                c.sack,
-		ECN:                 c.ecn.agreed(),
+		ECN:                 c.ecn.Agreed(),
 		SendScale:           c.snd.scale,
 		ReceiveScale:        c.rcv.scale,
 		ConsecutiveTimeouts: int(c.timeouts),

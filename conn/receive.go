@@ -91,7 +91,7 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 		if s.TCP.Flags.Has(wire.ACK) {
 			return VerdictAccepted
 		}
-		c.ecn.received(s.TCP.Flags)
+		c.ecn.Received(s.TCP.Flags)
 		if c.challenge.allow(now) {
 			c.snd.nxt = 0
 		}
@@ -141,7 +141,7 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 			return VerdictBadACK
 		}
 		if s.TCP.Flags.Has(wire.SYN) {
-			c.ecn.received(s.TCP.Flags)
+			c.ecn.Received(s.TCP.Flags)
 		}
 		c.snd.wl1, c.snd.wl2 = at, ack
 		c.establish(now)

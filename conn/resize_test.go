@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/conn/ecn"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -76,7 +77,9 @@ func TestCongestionWhileResizing(t *testing.T) {
 	for name, hear := range map[string]func(*endpoint){
 		"loss": lose,
 		"mark": func(o *endpoint) {
-			o.c.ecn.ecnHandshake = ecnHandshake{sentSetup: true, receivedSetup: true}
+			o.c.ecn.Handshake = ecn.Handshake{}
+			o.c.ecn.Offer(syn, ECNActive, false)
+			o.c.ecn.Received(syn | ack | ece)
 			o.in(segment{flags: ack | wire.ECE, seq: 1, ack: 701})
 		},
 	} {

@@ -74,7 +74,7 @@ func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 		c.tsRecent, c.tsRecentAt = o.TSVal, now
 	}
 	c.sack = c.sack && o.SACKPermitted
-	c.ecn.received(h.Flags)
+	c.ecn.Received(h.Flags)
 	if c.cfg.WindowScale == Enabled && o.HasWindowScale {
 		c.snd.scale = o.WindowScale
 	} else {
@@ -108,5 +108,5 @@ func (c *Conn) synHeader(now Time, out *Outgoing) {
 		out.TCP.Ack = seq.Wire(c.rcv.irs, 1)
 		c.rcv.lastACK = 1
 	}
-	out.TCP.Flags = c.ecn.offer(out.TCP.Flags, c.cfg.ECN, c.timeouts > 0)
+	out.TCP.Flags = c.ecn.Offer(out.TCP.Flags, c.cfg.ECN, c.timeouts > 0)
 }
