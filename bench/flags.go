@@ -32,6 +32,7 @@ type catalogue struct {
 	all       []subject.Target
 	targets   string // default of the flag -targets; "" for all
 	reads     int    // default of the flag -reads
+	idle      int    // default of the flag -connections
 	// table makes a table of the results. Its place in the README has a name.
 	table func([]report.Row) *report.Table
 	aim   func([]report.Row, []*workload) // sets the aims of the rows; nil for none
@@ -39,10 +40,11 @@ type catalogue struct {
 }
 
 // comparison is the catalogue without a command.
-var comparison = &catalogue{workloads: workloads, all: subject.Targets, reads: subject.MaxReads, table: report.NewTable, place: tableName}
+var comparison = &catalogue{workloads: workloads, all: subject.Targets, reads: subject.MaxReads, idle: 10000, table: report.NewTable, place: tableName}
 
 const usageText = `usage: go run ./bench [flags]
        go run ./bench growth [flags], for the cost of more connections and for fairness; see growth -help
+       go run ./bench forward [flags], for forwarders of TCP and UDP; see forward -help
        go run ./bench memory [flags], for very many idle connections; see memory -help
        go run ./bench daemon [flags], for the memory of the daemon; see daemon -help
        go run ./bench links [flags], for emulated links; see links -help
@@ -76,7 +78,7 @@ func parse(what *catalogue, arguments []string, stderr io.Writer) (o options, er
 	flags.IntVar(&o.rounds, "rounds", 5, fmt.Sprintf("number of measurements of each, 1 to %d", maxRounds))
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, fmt.Sprintf("time of each measurement, %v to %v", minDuration, maxDuration))
 	flags.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, fmt.Sprintf("time before each measurement, up to %v", maxDuration))
-	flags.IntVar(&o.connections, "connections", 10000, fmt.Sprintf("number of idle connections for the memory of one, 1 to %d", maxConnections))
+	flags.IntVar(&o.connections, "connections", what.idle, fmt.Sprintf("number of idle connections for the memory of one, 1 to %d", maxConnections))
 	flags.DurationVar(&o.rest, "rest", subject.Rest, fmt.Sprintf("time without traffic before their memory is measured, up to %v", maxDuration))
 	flags.IntVar(&o.reads, "reads", what.reads, fmt.Sprintf("`bytes` of bulk data that a goroutine of the target reads at once, 1 to %d", subject.MaxReads))
 	flags.BoolVar(&quick, "quick", false, "less than two minutes: -rounds 3 -duration 150ms -warmup 120ms -connections 2000 -rest 0, unless given")
@@ -202,17 +204,21 @@ func (what *catalogue) list(w io.Writer) {
 
 // files returns the maximum number of open files of the client in this process.
 func (w *workload) files(connections int) int {
-	if w.kind == load.Idle {
-		return connections + mostActive
+	if w.rests() {
+		return max(connections, w.connections) + mostActive
 	}
 	return mostActive
 }
 
 // has returns an error if the target cannot serve a workload: some have few services, the floor tells a client's
-// connections apart by their ports alone, and the kernel needs a file for each connection.
+// connections apart by their ports alone, a routing kernel has no process, and the kernel as target needs a file for
+// each connection.
 func (w *workload) has(target subject.Target) error {
 	if target.Name == report.Floor && w.idle > 0 || target.Few && w.kind == load.Talk {
 		return errors.New("the target does not have the service")
+	}
+	if target.Role == subject.RoleRouted && w.rests() {
+		return errors.New("the target has no process")
 	}
 	if !target.Veth {
 		return nil

@@ -20,6 +20,7 @@ var growth = &catalogue{
 	all:       subject.Targets,
 	targets:   strings.Join([]string{ours, report.Best, report.Kernel, report.Floor}, ","),
 	reads:     128 << 10, // 512 buffers of 256 KiB exceed every cache, and are not TCP's
+	idle:      10000,
 	table:     growthTable,
 	aim:       aim,
 	place:     growthName,

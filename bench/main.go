@@ -7,6 +7,7 @@
 //	plan              rounds, targets in turn
 //	measure, site     one measurement, and its network
 //	workloads         the workloads, and how they are verified;  growth: the same with more connections
+//	forward, between  the workloads, targets and network for forwarders
 //	output, environment, awake
 //	load/             the client;  subject/: the process under test;  report/: statistics and tables
 //	pattern/          the bulk data, which both ends know;  latency/, fairness/: how it is measured
@@ -59,6 +60,9 @@ func main() {
 	}
 	if len(os.Args) > 1 && os.Args[1] == growth.command {
 		os.Exit(run(growth, os.Args[2:], os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 1 && os.Args[1] == forward.command {
+		os.Exit(run(forward, os.Args[2:], os.Stdout, os.Stderr))
 	}
 	os.Exit(run(comparison, os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"minitcp/bench/fairness"
@@ -20,21 +22,21 @@ const patience = time.Minute
 
 // measure makes one measurement in a network, and with a process, of its own.
 func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, round int) ([]report.Sample, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 2*w.warmup(p.warmup)+p.duration+p.rest+patience, errors.New("the measurement takes too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*w.warmup(p.warmup)+p.duration+p.rest+w.wakeups+patience, errors.New("the measurement takes too long"))
 	defer cancel()
-	network, err := newSite(target.Veth)
+	network, err := newSite(target)
 	if err != nil {
 		return nil, err
 	}
-	var process *subject.Process
-	err = network.server.Do(func() (err error) { process, err = subject.Start(target.Name, p.care, p.reads); return err })
-	if err != nil {
-		return nil, errors.Join(err, network.close())
+	m := &measurement{plan: p, workload: w, target: target.Name, round: round, network: network}
+	var samples []report.Sample
+	if err = m.start(target); err == nil {
+		samples, err = m.run(ctx)
 	}
-	m := &measurement{plan: p, workload: w, target: target.Name, round: round, process: process, network: network}
-	samples, err := m.run(ctx)
-	if stopErr := process.Stop(); err == nil {
-		err = stopErr
+	for _, process := range m.processes() {
+		if stopErr := process.Stop(); err == nil {
+			err = stopErr
+		}
 	}
 	if closeErr := network.close(); err == nil {
 		err = closeErr
@@ -48,16 +50,43 @@ type measurement struct {
 	*workload
 	target  string
 	round   int
-	process *subject.Process
+	process *subject.Process // under test
+	server  *subject.Process // serves; the same one unless the target is between it and the client
 	network *site
 	crew    *load.Crew
 	bulk    *load.Crew       // beside crew; nil for none
 	idle    *load.Bystanders // likewise
 }
 
+// start starts the processes.
+func (m *measurement) start(target subject.Target) error {
+	serving := target.Argument()
+	if target.Role != subject.RoleServer {
+		serving = "kernel-" + subject.CongestionControl
+	}
+	err := m.network.server.Do(func() (err error) { m.server, err = subject.Start(serving, m.care, m.reads); return err })
+	if m.process = m.server; err != nil || target.Role != subject.RoleForwarder {
+		return err
+	}
+	m.process, err = m.network.startForwarder(func(client *os.File) (*subject.Process, error) {
+		return subject.Start(target.Argument(), m.care, m.reads, client)
+	})
+	return err
+}
+
+// processes returns those that have been started.
+func (m *measurement) processes() (all []*subject.Process) {
+	for _, p := range []*subject.Process{m.process, m.server} {
+		if p != nil && !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
 func (m *measurement) run(ctx context.Context) (samples []report.Sample, err error) {
 	var before subject.Memory
-	if m.kind == load.Idle {
+	if m.rests() {
 		if before, err = m.process.Memory(); err != nil {
 			return nil, err
 		}
@@ -67,25 +96,30 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 		connections = m.plan.connections
 	}
 	if m.workload.idle > 0 {
-		m.idle, err = load.StartBystanders(ctx, m.network.client, subject.ServerAddress.Addr(), m.workload.idle)
+		m.idle, err = load.StartBystanders(ctx, m.network.client, m.network.address, m.workload.idle)
 		if err != nil {
 			return nil, m.blame(err)
 		}
 		defer m.idle.Stop() // again, if it was not stopped below
 	}
-	defer context.AfterFunc(ctx, func() { m.process.Kill() })() // it may not reply
+	for _, process := range m.processes() {
+		defer context.AfterFunc(ctx, process.Kill)() // it may not reply
+	}
 	if m.bulkFlows > 0 {
 		if err := m.startBulk(ctx); err != nil {
 			return nil, m.blame(err)
 		}
 	}
-	m.crew = load.Start(m.kind, m.network.client, subject.ServerAddress.Addr(), connections, m.care)
+	m.crew = load.Start(m.kind, m.network.client, m.network.address, connections, m.care)
 	defer context.AfterFunc(ctx, func() { m.crew.Abort(context.Cause(ctx)) })()
 	err = m.crew.Ready()
 	if err == nil {
-		if m.kind == load.Idle {
+		switch {
+		case m.wakeups > 0:
+			samples, err = m.countWakeups(ctx)
+		case m.rests():
 			samples, err = m.memory(ctx, before, connections)
-		} else {
+		default:
 			samples, err = m.speed(ctx)
 		}
 	}
@@ -104,7 +138,10 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 	if crewErr != nil {
 		return nil, m.blame(crewErr)
 	}
-	end, err := m.process.Usage()
+	end, err := m.server.Usage()
+	if err == nil && m.process != m.server {
+		_, err = m.process.Usage()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +150,7 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 
 // startBulk starts the bulk connections beside the others, and lets them reach their speed.
 func (m *measurement) startBulk(ctx context.Context) error {
-	m.bulk = load.Start(m.workload.bulk, m.network.client, subject.ServerAddress.Addr(), m.bulkFlows, m.care)
+	m.bulk = load.Start(m.workload.bulk, m.network.client, m.network.address, m.bulkFlows, m.care)
 	context.AfterFunc(ctx, func() { m.bulk.Abort(context.Cause(ctx)) })
 	err := m.bulk.Ready()
 	if err == nil {
@@ -128,8 +165,10 @@ func (m *measurement) startBulk(ctx context.Context) error {
 
 // blame adds the failure of the target, if there is one, to an error of the client.
 func (m *measurement) blame(err error) error {
-	if _, targetErr := m.process.Usage(); targetErr != nil && targetErr.Error() != err.Error() {
-		return fmt.Errorf("%w; %w", err, targetErr)
+	for _, process := range m.processes() {
+		if _, targetErr := process.Usage(); targetErr != nil && targetErr.Error() != err.Error() {
+			err = fmt.Errorf("%w; %w", err, targetErr)
+		}
 	}
 	return err
 }
@@ -192,11 +231,11 @@ func (m *measurement) watch() (end func() (*report.Fairness, error), err error) 
 		w := m.crew.Watch()
 		return func() (*report.Fairness, error) { return result(w.Stop()), nil }, nil
 	}
-	if err := m.process.Watch(); err != nil {
+	if err := m.server.Watch(); err != nil {
 		return none, err
 	}
 	return func() (*report.Fairness, error) {
-		r, err := m.process.Watched()
+		r, err := m.server.Watched()
 		return result(r), err
 	}, nil
 }
@@ -224,7 +263,10 @@ func wait(ctx context.Context, d time.Duration, crew *load.Crew) error {
 }
 
 func (m *measurement) point() (p point, err error) {
-	p.subject, err = m.process.Usage()
+	p.server, err = m.server.Usage()
+	if p.subject = p.server; err == nil && m.process != m.server {
+		p.subject, err = m.process.Usage()
+	}
 	p.time, p.clientCPU = time.Now(), subject.CPUTime()
 	p.received, p.transactions, p.times = m.crew.Received(), m.crew.Transactions(), m.crew.Times()
 	p.firsts = m.crew.Firsts()
@@ -241,8 +283,29 @@ func (m *measurement) memory(ctx context.Context, before subject.Memory, connect
 		return nil, err
 	}
 	each := func(a, b int64) float64 { return max(0, float64(b-a)) / float64(connections) }
-	return []report.Sample{
-		{Workload: idleName, Target: m.target, Round: m.round, Value: each(before.RSS, after.RSS)},
-		{Workload: idleHeapName, Target: m.target, Round: m.round, Value: each(before.Heap, after.Heap)},
-	}, nil
+	values := []float64{each(before.RSS, after.RSS), each(before.Heap, after.Heap)}
+	if m.forwards {
+		values = []float64{values[0], each(before.Heap-before.Stacks, after.Heap-after.Stacks), each(before.Stacks, after.Stacks)}
+	}
+	var samples []report.Sample
+	for i, row := range m.rows() {
+		samples = append(samples, report.Sample{Workload: row.Name, Target: m.target, Round: m.round, Value: values[i]})
+	}
+	return samples, nil
+}
+
+// countWakeups counts how often the process wakes up while the connections are idle.
+func (m *measurement) countWakeups(ctx context.Context) ([]report.Sample, error) {
+	if err := m.wait(ctx, m.rest); err != nil {
+		return nil, err
+	}
+	before, err := m.process.Wakeups()
+	if err != nil {
+		return nil, err
+	}
+	if err := m.wait(ctx, m.wakeups); err != nil {
+		return nil, err
+	}
+	after, err := m.process.Wakeups()
+	return []report.Sample{{Workload: m.name, Target: m.target, Round: m.round, Value: float64(after - before)}}, err
 }

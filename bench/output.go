@@ -15,8 +15,14 @@ import (
 // readme is the file, from the top of the repository, that -markdown puts tables into: each between marks with its
 // name.
 const (
-	readme                                                                  = "bench/README.md"
-	tableName, growthName, linksName, memoryName, daemonName, wireguardName = "bench", "growth", "links", "memory", "daemon", "wireguard"
+	readme        = "bench/README.md"
+	tableName     = "bench"
+	growthName    = "growth"
+	linksName     = "links"
+	memoryName    = "memory"
+	daemonName    = "daemon"
+	wireguardName = "wireguard"
+	forwardName   = "forward"
 )
 
 // results are the outcome of a run.

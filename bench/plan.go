@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"minitcp/bench/load"
 	"minitcp/bench/pattern"
 	"minitcp/bench/report"
 	"minitcp/bench/subject"
@@ -36,8 +35,8 @@ func (p *plan) estimate() time.Duration {
 	round := time.Duration(len(p.workloads)) * (p.duration + overhead)
 	for _, w := range p.workloads {
 		round += w.warmup(p.warmup)
-		if w.kind == load.Idle {
-			round += p.rest
+		if w.rests() {
+			round += p.rest + w.wakeups
 		}
 	}
 	return time.Duration(p.rounds*len(p.targets)) * round

@@ -18,11 +18,13 @@ import (
 // process, even after SIGKILL.
 type site struct {
 	client, server *tun.Namespace // the same one unless the target is reached over a veth pair
+	between        *tun.Namespace // of a forwarder or router; nil for none
+	address        netip.Addr     // the server's
 }
 
 // newSite makes the namespaces for a target.
-func newSite(veth bool) (s *site, err error) {
-	s = new(site)
+func newSite(target subject.Target) (s *site, err error) {
+	s = &site{address: subject.ServerAddress.Addr()}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -32,15 +34,18 @@ func newSite(veth bool) (s *site, err error) {
 		return s, err
 	}
 	s.server = s.client
-	if veth {
+	if target.Veth || target.Role != subject.RoleServer {
 		if s.server, err = tun.NewNamespace(""); err != nil {
 			return s, err
 		}
-		if err := s.connect(); err != nil {
-			return s, fmt.Errorf("veth pair: %w", err)
-		}
 	}
-	return s, nil
+	if target.Role != subject.RoleServer {
+		return s, s.insert(target.Role)
+	}
+	if target.Veth {
+		err = join(s.client, s.server, subject.ClientAddress, subject.ServerAddress)
+	}
+	return s, err
 }
 
 func (s *site) close() error {
@@ -51,27 +56,34 @@ func (s *site) close() error {
 	if s.server != nil && s.server != s.client {
 		errs = append(errs, s.server.Close())
 	}
+	if s.between != nil {
+		errs = append(errs, s.between.Close())
+	}
 	return errors.Join(errs...)
 }
 
 const clientEnd, serverEnd = "client0", "server0"
 
-// connect joins the namespaces by a veth pair with Linux's defaults, and the MTU of the TUNs.
-func (s *site) connect() error {
-	var server netns.NsHandle
-	if err := s.server.Do(func() (err error) { server, err = netns.Get(); return err }); err != nil {
-		return err
+// join joins two namespaces by a veth pair with Linux's defaults, and the MTU of the TUNs.
+func join(client, server *tun.Namespace, clientAddress, serverAddress netip.Prefix) error {
+	var handle netns.NsHandle
+	if err := server.Do(func() (err error) { handle, err = netns.Get(); return err }); err != nil {
+		return fmt.Errorf("veth pair: %w", err)
 	}
-	defer server.Close()
-	pair := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: serverEnd, PeerNamespace: netlink.NsFd(server)}
+	defer handle.Close()
+	pair := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: serverEnd, PeerNamespace: netlink.NsFd(handle)}
 	pair.Name = clientEnd
-	if err := s.client.Do(func() error { return netlink.LinkAdd(pair) }); err != nil {
-		return err
+	err := client.Do(func() error { return netlink.LinkAdd(pair) })
+	if err == nil {
+		err = errors.Join(
+			client.Do(func() error { return bringUp(clientEnd, clientAddress) }),
+			server.Do(func() error { return bringUp(serverEnd, serverAddress) }),
+		)
 	}
-	return errors.Join(
-		s.client.Do(func() error { return bringUp(clientEnd, subject.ClientAddress) }),
-		s.server.Do(func() error { return bringUp(serverEnd, subject.ServerAddress) }),
-	)
+	if err != nil {
+		return fmt.Errorf("veth pair: %w", err)
+	}
+	return nil
 }
 
 func bringUp(name string, prefix netip.Prefix) error {

@@ -17,10 +17,12 @@ type workload struct {
 	name        string
 	summary     string // one line
 	kind        load.Kind
-	connections int       // 0 for the number of idle ones in the plan
-	idle        int       // number of additional idle connections
-	bulk        load.Kind // direction of additional bulk connections
-	bulkFlows   int       // number of those
+	connections int           // 0 for the number of idle ones in the plan
+	idle        int           // number of additional idle connections
+	bulk        load.Kind     // direction of additional bulk connections
+	bulkFlows   int           // number of those
+	forwards    bool          // of forwarders
+	wakeups     time.Duration // for which wakeups are counted; 0 for another measure
 }
 
 const idleName, idleHeapName = "idle", "idle-heap"
@@ -48,15 +50,21 @@ func (w *workload) warmup(d time.Duration) time.Duration {
 	return d * time.Duration(1+w.bulkFlows/64)
 }
 
+// rests reports whether the connections have no traffic.
+func (w *workload) rests() bool { return w.kind == load.Idle || w.kind == load.Flows }
+
 func (w *workload) isBulk() bool { return w.kind == load.Upload || w.kind == load.Download }
 
 // rows returns the rows of a workload in the table.
 func (w *workload) rows() []report.Workload {
 	row := report.Workload{Name: w.name, Against: report.References}
+	if w.forwards && w.rests() {
+		return w.restingRows()
+	}
 	switch w.kind {
 	case load.Upload, load.Download:
 		row.Unit, row.CPUUnit = "Gbit/s", "s/GB"
-	case load.PingPong, load.Connect:
+	case load.PingPong, load.Connect, load.Refused, load.Small, load.Large:
 		row.Unit, row.CPUUnit = "k/s", "s/1000"
 	case load.Talk:
 		row.Unit, row.Against = "ms", nil
@@ -76,7 +84,7 @@ type point struct {
 	times, firsts          *latency.Counts // of those transactions, and of first pings
 	time                   time.Time
 	clientCPU              time.Duration
-	subject                subject.Usage
+	subject, server        subject.Usage // the same one if the target is the server
 }
 
 // value returns the figures of a workload between two points in the units of its row. It is not ok if no work was done.
@@ -86,8 +94,8 @@ func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, ok bool) {
 	switch w.kind {
 	case load.Upload:
 		// Work is counted where data arrives, by the clock of that side.
-		work = float64(b.subject.In-a.subject.In) / 1e9
-		value = 8 * work / (b.subject.Time - a.subject.Time).Seconds()
+		work = float64(b.server.In-a.server.In) / 1e9
+		value = 8 * work / (b.server.Time - a.server.Time).Seconds()
 	case load.Download:
 		work = float64(b.received-a.received) / 1e9
 		value = 8 * work / seconds
@@ -107,7 +115,7 @@ func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, ok bool) {
 
 // latency returns the distribution of the time of the transactions between two points; nil for bulk.
 func (w *workload) latency(a, b *point) *report.Latency {
-	if w.isBulk() || w.kind == load.Idle {
+	if w.isBulk() || w.rests() || w.kind == load.Small || w.kind == load.Large {
 		return nil
 	}
 	s := b.times.Since(a.times).Summary()
@@ -119,6 +127,10 @@ func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond)
 
 // verify compares the counts of the client with those of the target, both from beginning to end.
 func (w *workload) verify(c load.Total, s subject.Usage) error {
+	switch w.kind {
+	case load.Refused, load.Small, load.Large, load.Flows:
+		return nil // the server has no part in it, or datagrams may be lost
+	}
 	same := func(what string, client, server int64) error {
 		if client != server {
 			return fmt.Errorf("%s: the client counts %d, the target %d", what, client, server)

@@ -23,13 +23,13 @@ func find(t *testing.T, name string) *workload {
 	return nil
 }
 
-// Bulk is counted where it arrives, by the clock of that side.
+// Bulk is counted where it arrives, by the clock of that side. The CPU time is that of the process under test.
 func TestValue(t *testing.T) {
 	start := time.Now()
 	a := point{received: 1e9, transactions: 5000, time: start, clientCPU: time.Second,
-		subject: subject.Usage{Time: time.Second, CPU: 3 * time.Second, In: 2e9}}
+		server: subject.Usage{Time: time.Second, In: 2e9}, subject: subject.Usage{CPU: 3 * time.Second}}
 	b := point{received: 5e9, transactions: 9000, time: start.Add(2 * time.Second), clientCPU: 2 * time.Second,
-		subject: subject.Usage{Time: 2 * time.Second, CPU: 5 * time.Second, In: 3e9}}
+		server: subject.Usage{Time: 2 * time.Second, In: 3e9}, subject: subject.Usage{CPU: 5 * time.Second}}
 	for _, test := range []struct {
 		workload         string
 		value, cpu, both float64
@@ -43,7 +43,7 @@ func TestValue(t *testing.T) {
 		if !ok || value != test.value || cpu != test.cpu || both != test.both {
 			t.Errorf("%s: %v, CPU %v and %v, ok %v; want %v, %v and %v", test.workload, value, cpu, both, ok, test.value, test.cpu, test.both)
 		}
-		still := point{time: b.time, received: a.received, transactions: a.transactions, subject: subject.Usage{Time: b.subject.Time, In: a.subject.In}}
+		still := point{time: b.time, received: a.received, transactions: a.transactions, server: subject.Usage{Time: b.server.Time, In: a.server.In}}
 		if value, _, _, ok := find(t, test.workload).value(&a, &still); ok {
 			t.Errorf("%s: without work the value is %v", test.workload, value)
 		}

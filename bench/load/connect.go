@@ -39,6 +39,26 @@ func (c *Crew) connect(ready func()) error {
 	return nil
 }
 
+// refused connects to a port that nothing listens on, again and again.
+func (c *Crew) refused(ready func()) error {
+	ready()
+	for !c.stop.Load() {
+		start := time.Now()
+		fd, err := c.socket(0)
+		if err != nil {
+			return err
+		}
+		err = unix.Connect(fd, c.address(subject.PortClosed))
+		c.close(fd)
+		if err != unix.ECONNREFUSED {
+			return fmt.Errorf("connect to a closed port: %v in place of %w", err, unix.ECONNREFUSED)
+		}
+		c.transacted(start)
+		c.total.sent.Add(1) // progress
+	}
+	return nil
+}
+
 // attempt is one connection of connectMany.
 type attempt struct {
 	fd    int // -1 for none

@@ -3,6 +3,7 @@
 // Package load is the client of the benchmark: the kernel's TCP in a network namespace, used with plain system calls on
 // threads of its own. It costs little, and the same for every target.
 //
+//	datagrams  UDP: datagrams and idle flows;  refused: connections that the server refuses
 //	crew      workers that begin and end together
 //	socket    the system calls
 //	bulk      up, down;  pingpong: rr;  connect: crr;  talk: bulk and pings on one connection;  respond: short responses
@@ -36,6 +37,10 @@ const (
 	Idle                 // connect, send a byte, wait for it to come back, keep the connection
 	Talk                 // connect, send bulk, receive bulk, do as PingPong for a while, reset
 	Fetch                // connect, send a byte, receive a response, reset
+	Refused              // connect to a port that nothing listens on
+	Small                // send UDP datagrams of 64 bytes, which come back
+	Large                // the same with 1400 bytes
+	Flows                // exchange a UDP datagram on each of many sockets, keep them
 )
 
 // stall is the time without progress after which a crew fails.
@@ -120,6 +125,14 @@ func (c *Crew) worker(kind Kind, connections int) (work func(ready func()) error
 		return c.talk, connections
 	case Fetch:
 		return c.fetch, connections
+	case Refused:
+		return c.refused, connections
+	case Small:
+		return func(ready func()) error { return c.datagrams(ready, smallDatagram) }, connections
+	case Large:
+		return func(ready func()) error { return c.datagrams(ready, largeDatagram) }, connections
+	case Flows:
+		return func(ready func()) error { return c.openFlows(ready, connections) }, 1
 	case Idle:
 		return func(ready func()) error { return c.idle(ready, connections) }, 1
 	}

@@ -20,14 +20,22 @@ func (c *Crew) socket(flags int) (int, error) {
 		unix.Close(fd)
 		return -1, err
 	}
+	if err := c.keep(fd); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// keep adds a socket to those that Abort ends.
+func (c *Crew) keep(fd int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.aborted {
-		unix.Close(fd)
-		return -1, errAborted
+		return errAborted
 	}
 	c.sockets[fd] = struct{}{}
-	return fd, nil
+	return nil
 }
 
 func configure(fd int) error {
@@ -43,7 +51,7 @@ func configure(fd int) error {
 	return nil
 }
 
-// close closes a socket of the function socket.
+// close closes a socket of keep.
 func (c *Crew) close(fd int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -45,8 +45,9 @@ type Usage struct {
 
 // Memory is the memory of a process under test after a garbage collection.
 type Memory struct {
-	RSS  int64 // bytes of resident memory
-	Heap int64 // bytes of Go's heap in use, and of stacks
+	RSS    int64 // bytes of resident memory
+	Heap   int64 // bytes of Go's heap in use, and of stacks
+	Stacks int64 // bytes of the goroutines' stacks
 }
 
 var begin = time.Now()
@@ -80,7 +81,7 @@ func OwnMemory() (Memory, error) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	pages, err := residentPages()
-	return Memory{RSS: pages * int64(os.Getpagesize()), Heap: int64(m.HeapInuse + m.StackInuse)}, err
+	return Memory{RSS: pages * int64(os.Getpagesize()), Heap: int64(m.HeapInuse + m.StackInuse), Stacks: int64(m.StackInuse)}, err
 }
 
 func residentPages() (n int64, err error) {

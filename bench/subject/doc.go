@@ -9,6 +9,7 @@
 //	main       the child's end of the pipe; process: the parent's
 //	services   sink, source, echo and others; counters: the figures
 //	minitcp, gvisor, shipped, kernel, floor…   one target each; link: the device of gVisor at its best
+//	forward…   the program between a client and a server, on each stack
 //	paths      the targets at the end of emulated links
 //	device     a TUN for targets that do not use package tun
 package subject

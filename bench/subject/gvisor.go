@@ -31,17 +31,22 @@ func startBest(s *services) error {
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol},
 	})
-	noDelay, sack, autotune := tcpip.TCPDelayEnabled(false), tcpip.TCPSACKEnabled(true), tcpip.TCPModerateReceiveBufferOption(true)
-	reno, rack := tcpip.CongestionControlOption("reno"), tcpip.TCPRACKLossDetection
-	send := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcp.DefaultSendBufferSize, Max: 2 << 20}
-	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: 4 << 20, Max: 8 << 20}
-	if err := setTCP(g, &noDelay, &sack, &autotune, &reno, &rack, &send, &receive); err != nil {
+	if err := setBest(g); err != nil {
 		return err
 	}
 	if err := attach(g, l); err != nil {
 		return err
 	}
 	return listen(s, g)
+}
+
+// setBest sets the options of startBest.
+func setBest(g *stack.Stack) error {
+	noDelay, sack, autotune := tcpip.TCPDelayEnabled(false), tcpip.TCPSACKEnabled(true), tcpip.TCPModerateReceiveBufferOption(true)
+	reno, rack := tcpip.CongestionControlOption("reno"), tcpip.TCPRACKLossDetection
+	send := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcp.DefaultSendBufferSize, Max: 2 << 20}
+	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: 4 << 20, Max: 8 << 20}
+	return setTCP(g, &noDelay, &sack, &autotune, &reno, &rack, &send, &receive)
 }
 
 // startGvisorWith starts gVisor for links with loss and delay: with a given congestion control, and buffers that can

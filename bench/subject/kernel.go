@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,7 +32,42 @@ func startKernelAt(s *services, address netip.Addr, control string) error {
 		go s.accept(l, port)
 	}
 	s.recoveries = kernelRecoveries
+	echo, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, PortEcho)))
+	if err != nil {
+		return err
+	}
+	go s.echoDatagrams(echo)
 	return nil
+}
+
+// echoDatagrams returns datagrams, as many as have arrived with each system call.
+func (s *services) echoDatagrams(c *net.UDPConn) {
+	const most = 64
+	p := ipv4.NewPacketConn(c)
+	batch := make([]ipv4.Message, most)
+	for i := range batch {
+		batch[i].Buffers = [][]byte{make([]byte, mtu)}
+	}
+	for {
+		n, err := p.ReadBatch(batch, 0)
+		if err != nil {
+			s.fail("echo of datagrams: %v", err)
+			return
+		}
+		for i := range batch[:n] {
+			batch[i].Buffers[0] = batch[i].Buffers[0][:batch[i].N]
+		}
+		for sent := 0; sent < n; {
+			m, err := p.WriteBatch(batch[sent:n], 0)
+			if err != nil { // such as that of an ICMP message for an earlier datagram
+				break
+			}
+			sent += m
+		}
+		for i := range batch[:n] {
+			batch[i].Buffers[0] = batch[i].Buffers[0][:mtu]
+		}
+	}
 }
 
 // listenKernel returns a listener of the kernel's TCP whose connections have the congestion control, which they inherit

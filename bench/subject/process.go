@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,14 +35,14 @@ type Process struct {
 
 // Start runs a target in a child of this program, which must call [Main] for it, and waits until it serves. The child
 // is in the network namespace of the calling thread. Its sinks read 1 to MaxReads bytes at once and compare them with
-// care.
-func Start(target string, care pattern.Care, reads int) (*Process, error) {
+// care. A forwarder needs one file, the client's network namespace.
+func Start(target string, care pattern.Care, reads int, files ...*os.File) (*Process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	p := &Process{command: exec.Command(program, Command, target, care.String(), strconv.Itoa(reads))}
-	p.command.Stderr = &p.errors
+	p.command.Stderr, p.command.ExtraFiles = &p.errors, files
 	if p.in, err = p.command.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -114,6 +115,37 @@ func (p *Process) explain(err error) error {
 		return fmt.Errorf("the process under test ended: %s", text)
 	}
 	return fmt.Errorf("the process under test ended: %w", err)
+}
+
+// Wakeups returns how often threads of the process have waited so far: its voluntary context switches.
+func (p *Process) Wakeups() (n int64, err error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.command.Process.Pid))
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("the threads of process %d: %w", p.command.Process.Pid, errors.Join(err, os.ErrNotExist))
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return 0, err
+		}
+		switches, err := parseSwitches(string(text))
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", file, err)
+		}
+		n += switches
+	}
+	return n, nil
+}
+
+// parseSwitches returns the voluntary context switches in a /proc/PID/status (proc_pid_status(5)).
+func parseSwitches(status string) (int64, error) {
+	const name = "voluntary_ctxt_switches:"
+	for line := range strings.Lines(status) {
+		if value, ok := strings.CutPrefix(line, name); ok {
+			return strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("there is no line %q", name)
 }
 
 // Kill ends the process at once. It may be called while another call waits for a reply. Stop must follow.

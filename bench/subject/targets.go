@@ -24,6 +24,8 @@ const (
 type Target struct {
 	Name    string
 	Summary string // one line
+	// Role is the target's place between the client and the server.
+	Role Role
 	// Veth marks a target that the client reaches over a veth pair, made before it starts. The others make a TUN.
 	Veth bool
 	// Few marks a target that serves only the sink, the source, the echo and idle connections.
@@ -33,6 +35,15 @@ type Target struct {
 	// start begins to serve in the namespace of the process.
 	start func(*services) error
 }
+
+// Role is the place of a target between the client and the server.
+type Role uint8
+
+const (
+	RoleServer    Role = iota // The target is the server.
+	RoleForwarder             // A process between the client and a server of Paths.
+	RoleRouted                // No process: the kernel routes between the client and a server of Paths.
+)
 
 // Targets are those of the comparison in the order of the table.
 var Targets = []Target{
@@ -52,10 +63,18 @@ var Targets = []Target{
 		Summary: "one thread that replies on the TUN with as little work as possible; not a TCP"},
 }
 
-// Find returns the target of that name.
-func Find(name string) (t Target, ok bool) {
-	for _, t := range slices.Concat(Targets, Paths) {
-		if t.Name == name {
+// Argument returns the argument of Start for the target. Forwarders have the names of other targets.
+func (t Target) Argument() string {
+	if t.Role == RoleForwarder {
+		return "forward-" + t.Name
+	}
+	return t.Name
+}
+
+// Find returns the target of that argument.
+func Find(argument string) (t Target, ok bool) {
+	for _, t := range slices.Concat(Targets, Paths, Forwarders) {
+		if t.Role != RoleRouted && t.Argument() == argument {
 			return t, true
 		}
 	}

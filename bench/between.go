@@ -1,0 +1,81 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+
+	"minitcp/bench/subject"
+	"minitcp/tun"
+)
+
+// The network of a forwarder, and below it that of the routed target:
+//
+//	client ── TUN ── forwarder's process ── veth pair ── server
+//	client ── veth pair ── the kernel forwards ── veth pair ── server
+//
+// Client, forwarder and server are in a namespace each.
+
+var (
+	betweenAddress = netip.MustParsePrefix("10.79.0.1/24") // towards the server
+	farAddress     = netip.PrefixFrom(subject.KernelAddress.Addr(), betweenAddress.Bits())
+)
+
+// insert makes the namespace between the client's and the server's.
+func (s *site) insert(role subject.Role) (err error) {
+	s.address = farAddress.Addr()
+	if s.between, err = tun.NewNamespace(""); err != nil {
+		return err
+	}
+	// Linux's router solicitations on the TUN would wake an idle forwarder.
+	if err := s.client.Do(func() error { return set("net/ipv6/conf/default/disable_ipv6", "1") }); err != nil {
+		return err
+	}
+	if err := join(s.between, s.server, betweenAddress, farAddress); err != nil {
+		return err
+	}
+	if role == subject.RoleForwarder {
+		return nil // its process makes the TUN
+	}
+	if err := join(s.client, s.between, subject.ClientAddress, subject.ServerAddress); err != nil {
+		return err
+	}
+	if err := s.between.Do(func() error { return set("net/ipv4/ip_forward", "1") }); err != nil {
+		return err
+	}
+	return errors.Join(
+		s.client.Do(func() error { return netlink.RouteAdd(&netlink.Route{Gw: subject.ServerAddress.Addr().AsSlice()}) }),
+		s.server.Do(func() error { return netlink.RouteAdd(&netlink.Route{Gw: betweenAddress.Addr().AsSlice()}) }),
+	)
+}
+
+// set sets a parameter of the namespace.
+func set(name, value string) error {
+	return os.WriteFile("/proc/sys/"+name, []byte(value), 0o644)
+}
+
+// startForwarder starts the process between client and server, and routes the client's packets to its device.
+func (s *site) startForwarder(start func(client *os.File) (*subject.Process, error)) (process *subject.Process, err error) {
+	var handle netns.NsHandle
+	if err := s.client.Do(func() (err error) { handle, err = netns.Get(); return err }); err != nil {
+		return nil, err
+	}
+	client := os.NewFile(uintptr(handle), "the client's network namespace")
+	defer client.Close()
+	if err := s.between.Do(func() (err error) { process, err = start(client); return err }); err != nil {
+		return nil, err
+	}
+	err = s.client.Do(func() error {
+		return netlink.RouteAdd(&netlink.Route{Gw: subject.ServerAddress.Addr().AsSlice()})
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the route to the forwarder: %w", err), process.Stop())
+	}
+	return process, nil
+}
