@@ -23,9 +23,9 @@ func (c *Conn) acknowledgeNow(note Note) {
 	}
 }
 
-// acknowledgeData acknowledges a segment that has brought n bytes in order. An ACK follows at the end of the batch for at
-// least every second full segment (SHLD-19, MUST-58, MUST-59). Otherwise the ACK waits for Config.DelayedACK
-// (RFC 9293 3.8.6.3, SHLD-18, MUST-40).
+// acknowledgeData acknowledges a segment that has brought n bytes in order. An ACK follows at the end of the batch for
+// at least every second full segment (SHLD-19, MUST-58, MUST-59). Otherwise the ACK waits for Config.DelayedACK (RFC
+// 9293 3.8.6.3, SHLD-18, MUST-40).
 func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 	c.rcv.measureSegment(s)
 	c.ack.bytes += int32(n)
@@ -36,9 +36,9 @@ func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 	c.active.timer.ack = min(c.active.timer.ack, now.Add(c.cfg.DelayedACK))
 }
 
-// measureSegment derives the size of the peer's full segments from a segment that has arrived in order. Every second full
-// segment is acknowledged. The size grows at once. It falls when two segments in a row have the same smaller size, as after
-// Packet Too Big, unless they are small and have PSH, which are small writes of an application.
+// measureSegment derives the size of the peer's full segments from a segment that has arrived in order. Every second
+// full segment is acknowledged. The size grows at once. It falls when two segments in a row have the same smaller size,
+// as after Packet Too Big, unless they are small and have PSH, which are small writes of an application.
 func (r *receiveSpace) measureSegment(s *Segment) {
 	const full = 536 // the default MSS: a segment of this size may be full even if it has PSH (MUST-15)
 	size := int32(s.size())

@@ -7,7 +7,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Whatever decides the window and the pace, nothing is allocated for an ACK or what it lets go.
+// No congestion control allocates memory for an ACK, nor for the segments sent after it.
 func TestControlAllocatesNothing(t *testing.T) {
 	for _, control := range []CongestionControl{CUBIC, Reno, BBR} {
 		o := newEndpoint(t, Config{MaxRTO: 60e9, Timestamps: Disabled, CongestionControl: control, SendBuffer: 4 << 20})
@@ -45,7 +45,7 @@ func TestControlAllocatesNothing(t *testing.T) {
 			t.Errorf("%v: %v allocations for each ACK", control, n)
 		}
 		if i := o.c.Info(o.now); sent < 500_000 || i.Timeouts > 0 || i.PacingRate == 0 {
-			t.Errorf("%v: %d octets sent, %+v", control, sent, i)
+			t.Errorf("%v: %d bytes sent, %+v", control, sent, i)
 		}
 	}
 }

@@ -7,13 +7,13 @@ import (
 	"minitcp/conn/seq"
 )
 
-// The sizes of the buffers follow the transfer, between the initial and the largest sizes in the Config. These sizes are
-// limits: a buffer takes memory from the pool only for data that it holds.
+// The sizes of the buffers follow the transfer, between the initial and the largest sizes in the Config. These sizes
+// are limits: a buffer takes memory from the pool only for data that it holds.
 
 // receiveTuning makes the receive window large enough that the sender never waits for it (dynamic right-sizing, Linux's
-// tcp_rcv_space_adjust). The window is twice the data that the application has read in a round trip, since the sender may
-// send twice as much in the next one. It is four times that data while the data doubles in each round trip. The window
-// therefore grows only if the application keeps up.
+// tcp_rcv_space_adjust). The window is twice the data that the application has read in a round trip, since the sender
+// may send twice as much in the next one. It is four times that data while the data doubles in each round trip. The
+// window therefore grows only if the application keeps up.
 type receiveTuning struct {
 	begun      bool       // a round trip is being measured
 	slowReader bool       // in this round trip, more than half of the buffer was unread at some time
@@ -27,11 +27,11 @@ type receiveTuning struct {
 const (
 	// unknownRTT is the assumed round-trip time before the first measurement.
 	unknownRTT = 100 * time.Millisecond
-	// scarceBuffer is the size limit of a buffer in bytes while memory is scarce. Data in an advertised window is kept beyond
-	// it until memory is exhausted.
+	// scarceBuffer is the size limit of a buffer in bytes while memory is scarce. Data in an advertised window is kept
+	// beyond it until memory is exhausted.
 	scarceBuffer = 64 << 10
-	// leastShare is the number of bytes that a send buffer on a near path may hold however much other connections hold: two
-	// GSO packets, one in flight and one to follow.
+	// leastShare is the number of bytes that a send buffer on a near path may hold however much other connections hold:
+	// two GSO packets, one in flight and one to follow.
 	leastShare = 128 << 10
 )
 
@@ -66,9 +66,9 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 	t.stamp = c.clock(now) + 1 // one tick later, since segments with the present value may have left before
 }
 
-// perRoundTrip converts the bytes read since the round trip began to bytes per round-trip time. The end of a round trip is
-// seen only when data arrives. A time that is longer than before is therefore taken into account by one eighth, as the path
-// may have become longer, and not at all if the peer may have waited for the application to read.
+// perRoundTrip converts the bytes read since the round trip began to bytes per round-trip time. The end of a round trip
+// is seen only when data arrives. A time that is longer than before is therefore taken into account by one eighth, as
+// the path may have become longer, and not at all if the peer may have waited for the application to read.
 func (c *Conn) perRoundTrip(octets int64, now Time) int64 {
 	t, r := &c.active.tuning, &c.rcv
 	d := max(now.Sub(t.since), cc.Tick)
@@ -81,8 +81,8 @@ func (c *Conn) perRoundTrip(octets int64, now Time) int64 {
 	return octets * r.rtt.Microseconds() / d.Microseconds()
 }
 
-// roundTripped reports whether the segment left the peer after a segment sent since the round trip began had arrived there.
-// Without timestamps, it reports whether one round-trip time has passed.
+// roundTripped reports whether the segment left the peer after a segment sent since the round trip began had arrived
+// there. Without timestamps, it reports whether one round-trip time has passed.
 func (c *Conn) roundTripped(now Time, s *Segment) bool {
 	t := &c.active.tuning
 	if o := &s.TCP.Options; c.timestamps && o.HasTimestamps && o.TSEcr != 0 {
@@ -119,8 +119,8 @@ func (c *Conn) sendBufferLimit() int {
 // sendRoom returns the number of bytes that still fit into the send buffer.
 func (c *Conn) sendRoom() int { return c.sendBufferLimit() - c.snd.buf.Size() }
 
-// SetReceiveBuffer sets the largest number of unread bytes, 2048 to 1 GiB, and ends automatic sizing. The window that has
-// been advertised does not shrink (SHLD-14), and the window scale agreed on in the handshake limits its size.
+// SetReceiveBuffer sets the largest number of unread bytes, 2048 to 1 GiB, and ends automatic sizing. The window that
+// has been advertised does not shrink (SHLD-14), and the window scale agreed on in the handshake limits its size.
 func (c *Conn) SetReceiveBuffer(n int) {
 	c.rcv.bufferLimit, c.rcv.fixed = clampBuffer(n), true
 }

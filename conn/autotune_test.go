@@ -9,8 +9,8 @@ import (
 	"minitcp/conn/conntest"
 )
 
-// download lets A send to B as fast as it can on a path of 100 Mbit/s, and B read at most so many octets a second; 0: all.
-// It returns what arrived in the last part of the time, per second.
+// download returns the number of bytes per second that B reads in the last part of d, while A sends as fast as it can
+// on a path of 100 Mbit/s. rate limits B's reading in bytes per second; 0 means no limit.
 func download(t *testing.T, cfg conn.Config, delay, d time.Duration, rate int) (p *conntest.Pair, goodput float64) {
 	t.Helper()
 	p = conntest.NewPair(1, cfg, conntest.Link{Delay: delay, Rate: 12_500_000, Superframes: 65000, Queue: 5_000_000})
@@ -84,7 +84,7 @@ func TestBuffersFollowThePath(t *testing.T) {
 	}
 }
 
-// stream is A sending to B as fast as it can, and B reading all, on a path of so many octets a second.
+// stream is A sending to B as fast as it can, and B reading all, on a path of so many bytes a second.
 func stream(cfg conn.Config, delay time.Duration, rate int) (p *conntest.Pair, read *int) {
 	p = conntest.NewPair(1, cfg, conntest.Link{Delay: delay, Rate: rate, Superframes: 65000, Queue: rate})
 	data, buffer := make([]byte, 1<<16), make([]byte, 1<<20)
@@ -128,25 +128,25 @@ func TestBuffersOnAFastPath(t *testing.T) {
 		large, _ := run(64<<20, 64<<20)
 		receiver, _ := run(0, 64<<20)
 		both, p := run(0, 0)
-		t.Logf("RTT %v: %d octets in 4 s with 64 MiB, %d by the receiver's own measure, %d by both's; buffers %d and %d",
+		t.Logf("RTT %v: %d bytes in 4 s with 64 MiB, %d by the receiver's own measure, %d by both's; buffers %d and %d",
 			rtt, large, receiver, both, p.A.Conn.Info(p.Now).SendBuffer, p.B.Conn.Info(p.Now).ReceiveBuffer)
 		if min(receiver, both) < large/100*98 {
-			t.Errorf("RTT %v: in 4 s %d and %d octets, with 64 MiB %d", rtt, receiver, both, large)
+			t.Errorf("RTT %v: in 4 s %d and %d bytes, with 64 MiB %d", rtt, receiver, both, large)
 		}
 	}
 }
 
-// Who reads slowly is not offered more than in the beginning.
+// The receive buffer of a slow reader does not grow.
 func TestBufferOfASlowReader(t *testing.T) {
 	p, goodput := download(t, conn.Config{}, 100*time.Millisecond, 8*time.Second, 1_000_000)
 	if s := p.B.Conn.Info(p.Now).ReceiveBuffer; s != 1<<20 {
-		t.Errorf("the receive buffer is %d octets", s)
+		t.Errorf("the receive buffer is %d bytes", s)
 	}
 	if goodput < 900_000 {
-		t.Errorf("%.0f octets a second", goodput)
+		t.Errorf("%.0f bytes a second", goodput)
 	}
 	if n := p.B.Conn.Info(p.Now).Unread; n > 1<<20 {
-		t.Errorf("%d octets wait to be read", n)
+		t.Errorf("%d bytes wait to be read", n)
 	}
 }
 
@@ -171,10 +171,10 @@ func TestBuffersShrinkWhenIdle(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := p.B.Conn.Info(p.Now).ReceiveBuffer; s != 1<<20 {
-		t.Errorf("after a pause the receive buffer is %d octets", s)
+		t.Errorf("after a pause the receive buffer is %d bytes", s)
 	}
 	if s := p.A.Conn.Info(p.Now).SendBuffer; s != 128<<10 {
-		t.Errorf("after a pause the send buffer is %d octets", s)
+		t.Errorf("after a pause the send buffer is %d bytes", s)
 	}
 }
 
@@ -183,10 +183,10 @@ func TestBuffersTheApplicationSets(t *testing.T) {
 	cfg := conn.Config{ReceiveBuffer: 300_000, SendBuffer: 200_000}
 	p, _ := download(t, cfg, 100*time.Millisecond, 4*time.Second, 0)
 	if s := p.B.Conn.Info(p.Now).ReceiveBuffer; s != 300_000 {
-		t.Errorf("the receive buffer is %d octets", s)
+		t.Errorf("the receive buffer is %d bytes", s)
 	}
 	if s := p.A.Conn.Info(p.Now).SendBuffer; s != 200_000 {
-		t.Errorf("the send buffer is %d octets", s)
+		t.Errorf("the send buffer is %d bytes", s)
 	}
 	p, _ = download(t, conn.Config{}, 100*time.Millisecond, time.Second, 0)
 	p.B.Conn.SetReceiveBuffer(400_000)
@@ -225,7 +225,7 @@ func TestScarceMemory(t *testing.T) {
 		}
 	}
 	if read < 5_000_000 { // for each timeout, what memory there is
-		t.Errorf("only %d octets have been read in 20 s", read)
+		t.Errorf("only %d bytes have been read in 20 s", read)
 	}
 	if most > p.B.Pages.Limit+scarcePages {
 		t.Errorf("%d pages were lent", most)

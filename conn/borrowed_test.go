@@ -11,9 +11,9 @@ type shares struct{ released int }
 
 func (s *shares) Release() { s.released++ }
 
-// A connection that retains a segment's memory releases it exactly once: when the data has been read or discarded, in the
-// same call of Receive if the application has closed its reading side. An application that takes the memory releases it
-// itself.
+// A connection that retains a segment's memory releases it exactly once: when the data has been read or discarded, in
+// the same call of Receive if the application has closed its reading side. An application that takes the memory
+// releases it itself.
 func TestRetainedMemoryIsReleasedOnce(t *testing.T) {
 	data := []byte("0123456789")
 	for _, c := range []struct {

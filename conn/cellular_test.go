@@ -10,8 +10,8 @@ import (
 )
 
 // BBR follows a path whose rate varies as that of a cellular network does: its queue is short most of the time, and the
-// path is in use. With a bandwidth filter that does not age while a queue stands, the median of the round trip is 533 ms
-// and the 95th percentile 3.2 s.
+// path is in use. With a bandwidth filter that does not age while a queue stands, the median of the round trip is 533
+// ms and the 95th percentile 3.2 s.
 func TestBBRCellular(t *testing.T) {
 	const (
 		mean  = 500_000 // bytes per second

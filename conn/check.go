@@ -100,9 +100,9 @@ func (c *Conn) checkReceive() error {
 	case r.finDone && (r.buf.Next() != r.finAt || len(r.buf.OutOfOrder()) > 0):
 		return fmt.Errorf("FIN taken at %d, next is %d, beyond it %v", r.finAt, r.buf.Next(), r.buf.OutOfOrder())
 	case r.discard && r.buf.Readable() > 0:
-		return fmt.Errorf("%d octets kept for nobody", r.buf.Readable())
+		return fmt.Errorf("%d bytes kept although the application has closed the receiving direction", r.buf.Readable())
 	case c.orphan && c.state == Closed && r.buf.Start() != r.buf.Next():
-		return fmt.Errorf("%d octets kept after the end", r.buf.Readable())
+		return fmt.Errorf("%d bytes kept after the end", r.buf.Readable())
 	}
 	last := r.buf.Next()
 	for _, i := range r.buf.OutOfOrder() {
@@ -133,11 +133,11 @@ func (c *Conn) checkTimers() error {
 		return fmt.Errorf("timers run: %v, keep-alive %v", *t, c.keepAliveTimer)
 	case over:
 	case c.snd.una < c.snd.max && (t.retransmit == Never || t.giveUp == Never):
-		return fmt.Errorf("octets %d to %d are unacknowledged and no timer runs: %v", c.snd.una, c.snd.max, *t)
+		return fmt.Errorf("bytes %d to %d are unacknowledged and no timer runs: %v", c.snd.una, c.snd.max, *t)
 	case c.ack.bytes > 0 && !c.ack.due && t.ack == Never:
-		return fmt.Errorf("%d octets will not be acknowledged", c.ack.bytes)
+		return fmt.Errorf("%d bytes will not be acknowledged", c.ack.bytes)
 	case c.orphan && c.state == FinWait2 && t.orphan == Never:
-		return fmt.Errorf("waits for ever for a FIN nobody needs")
+		return fmt.Errorf("in FIN-WAIT-2 after Close without a timer")
 	case c.keepAlive.Enable && c.state.synchronized() && c.keepAliveTimer == Never:
 		return fmt.Errorf("keep-alive is on and its timer does not run")
 	}

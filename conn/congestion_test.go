@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// The sender begins with ten segments, doubles what it sends each round trip up to the threshold, and adds one segment a
-// round trip from there on; a timeout leaves one segment and half the threshold.
+// The sender begins with ten segments, doubles its window in each round trip up to the threshold, and adds one segment
+// per round trip beyond it. A timeout leaves one segment and half the threshold.
 //
 // Shows: MUST-19.
 func TestSlowStartAndCongestionAvoidance(t *testing.T) {
 	o := established(t, Config{CongestionControl: Reno, SendBuffer: 1 << 20})
 	o.write(repeat(1 << 20))
 	una := int64(1)
-	// round sends what may be sent, and has it acknowledged segment by segment, with what that allows sent in between.
+	// round sends as much as the window permits, and acknowledges it segment by segment.
 	round := func(lost bool) (segments int) {
 		for o.c.Transmit(o.now, 1, &o.last) {
 		}
@@ -40,7 +40,7 @@ func TestSlowStartAndCongestionAvoidance(t *testing.T) {
 	o.now = o.c.Deadline()
 	o.c.Advance(o.now)
 	if got := o.c.Info(o.now).SlowStartThreshold; got != int64(before/2)*1460 {
-		t.Errorf("with %d segments in flight the threshold is %d octets", before, got)
+		t.Errorf("with %d segments in flight the threshold is %d bytes", before, got)
 	}
 	n := 0
 	for o.c.Transmit(o.now, 1, &o.last) {

@@ -28,7 +28,7 @@ type Conn struct {
 	challenge    challengeLimit
 	deliveryRate cc.Rate // rate that Info reports: the last that measures the path, or a higher one that is limited
 	restart      restart
-	waited       [accounts]time.Duration // time that the sender has spent waiting, without the current account's; see chrono
+	waited       [accounts]time.Duration // time spent waiting, without the current account's; see chrono
 
 	userLimit        time.Duration // user timeout, 0: none
 	keepAlive        *KeepAlive    // the Config's settings until SetKeepAlive

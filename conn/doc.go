@@ -34,7 +34,7 @@
 //	                                 The caller of ReadBuffer releases the buffer, or returns it with Unread
 //	       Set...                    for options that change during the connection
 //	       DiscardOutOfOrder         if OutOfOrderMemory is too large for the driver
-//	out    Transmit(now, limit, out) until it returns false. A limit above the MSS permits GSO packets with that much data
+//	out    Transmit(now, limit, out) until it returns false. A limit above the MSS permits GSO packets of that size
 //	ask    Deadline, Ready, State, Info, Err, Acknowledged, Arrived, Urgent, KeepAlive, CongestionControl
 //
 // After each call of the groups in and app, Read included, the driver calls Transmit until it returns false, sets its

@@ -29,7 +29,7 @@ func ecnOne(t *testing.T, cfg Config) *endpoint {
 	return o
 }
 
-// sends is want for one segment of 1000 octets of data at the number.
+// sends is want for one segment of 1000 bytes of data at the number.
 func (o *endpoint) sends(number int64, flags wire.Flags, e wire.ECN) {
 	o.t.Helper()
 	o.want(segment{flags: flags, seq: number, ack: 1, data: repeat(1000)})
@@ -50,7 +50,7 @@ func (o *endpoint) marked(number int64, blocks ...int64) {
 	o.in(segment{flags: ack | ece, seq: 1, ack: number, options: options})
 }
 
-// dataIn receives 100 octets of data.
+// dataIn receives 100 bytes of data.
 func (o *endpoint) dataIn(number int64, flags wire.Flags, e wire.ECN) {
 	o.t.Helper()
 	o.c.Receive(o.now, &Segment{TCP: wire.TCP{Seq: testIRS + uint32(number), Ack: testISS + 1, Flags: ack | flags, Window: 65535},
@@ -127,7 +127,7 @@ func TestECT(t *testing.T) {
 	unmarkable("a RST")
 }
 
-// A mark is reported at once, and with everything that is sent until the peer says that it has heard (RFC 3168 6.1.3).
+// A mark is reported at once, and by every segment until the peer sends CWR (RFC 3168 6.1.3).
 //
 // Shows: SHLD-8.
 func TestECE(t *testing.T) {
@@ -151,7 +151,7 @@ func TestECE(t *testing.T) {
 	o.dataIn(601, cwr, wire.NotECT)
 	o.want(segment{flags: ack, seq: 1001, ack: 701})
 
-	// Marks of what is not new data do not count: it is not in anybody's window (RFC 3168 6.1.5).
+	// Marks on segments without new data are ignored: they are outside the windows (RFC 3168 6.1.5).
 	o.dataIn(601, 0, wire.CE)
 	o.want(segment{flags: ack, seq: 1001, ack: 701})
 	o.dataIn(70001, 0, wire.CE)
@@ -188,7 +188,7 @@ func TestECNNotAgreedOn(t *testing.T) {
 	o.ack(12001)
 	o.write(repeat(5000))
 	if !o.c.Transmit(o.now, 64000, &o.last) || o.last.Len < 2000 {
-		t.Errorf("%d octets", o.last.Len)
+		t.Errorf("%d bytes", o.last.Len)
 	}
 	o.burstEnds()
 	o.dataIn(1, 0, wire.CE)
@@ -199,8 +199,8 @@ func TestECNNotAgreedOn(t *testing.T) {
 	}
 }
 
-// The window comes down once in a round trip, by as much as RFC 8511 says, in proportion to what arrives; the next new
-// data says so once, and nothing is sent again.
+// The window is reduced once in a round trip, by the factor of RFC 8511, in proportion to arriving data. The next new
+// data has CWR once, and no data is retransmitted.
 //
 // Shows: SHLD-8.
 func TestECEReduces(t *testing.T) {
@@ -215,9 +215,9 @@ func TestECEReduces(t *testing.T) {
 		o.ack(10001)
 		o.burst(20)
 		o.sleep(100 * ms)
-		end := int64(30001) // of what is in flight
+		end := int64(30001) // end of the data in flight
 		o.marked(11001)
-		// One in five or seven that arrive lets nothing go, until the window is where it is to be.
+		// One in five or seven arriving segments permits no new one, until the window has reached its target.
 		sent := 0
 		for number := int64(11001); number <= end; number += 1000 {
 			if number > 11001 {
@@ -268,7 +268,7 @@ func (o *endpoint) burstEnds() {
 	}
 }
 
-// An old ACK, and one that reports what was answered already, change nothing.
+// An old ACK, and one with ECE for a mark that has already reduced the window, change nothing.
 func TestECEOnce(t *testing.T) {
 	o := ecnOne(t, Config{})
 	o.write(repeat(100_000))
@@ -292,13 +292,13 @@ func TestCWRAndSuperframes(t *testing.T) {
 	o := ecnOne(t, Config{})
 	o.write(repeat(100_000))
 	if !o.c.Transmit(o.now, 64000, &o.last) || o.last.Len != 10000 || o.last.ECN != wire.ECT0 {
-		t.Fatalf("%d octets, %v", o.last.Len, o.last.ECN)
+		t.Fatalf("%d bytes, %v", o.last.Len, o.last.ECN)
 	}
 	o.sleep(100 * ms)
 	o.marked(10001)
 	for i, want := range []int{1000, 7000} { // nothing is in flight any more, so it all goes at once
 		if !o.c.Transmit(o.now, 64000, &o.last) || o.last.Len != want || o.last.TCP.Flags.Has(cwr) != (i == 0) {
-			t.Fatalf("%d: %d octets, %v", i, o.last.Len, o.last.TCP.Flags)
+			t.Fatalf("%d: %d bytes, %v", i, o.last.Len, o.last.TCP.Flags)
 		}
 	}
 }
@@ -391,7 +391,7 @@ func TestMarkIsNotUndone(t *testing.T) {
 		if i := o.c.Info(o.now); i.Spurious != 1 || (i.CongestionWindow < 10000) != marked {
 			t.Errorf("marked %v: window %d, spurious %d", marked, i.CongestionWindow, i.Spurious)
 		}
-		// And what is not reduced is not said to be.
+		// Without a reduction there is no CWR.
 		if !o.c.Transmit(o.now, 1, &o.last) || o.last.TCP.Flags.Has(cwr) != marked {
 			t.Errorf("marked %v: %v", marked, o.last.TCP.Flags)
 		}
@@ -488,17 +488,17 @@ func TestECEFlood(t *testing.T) {
 					o.marked(end)
 				}
 				if w := o.c.Info(o.now).CongestionWindow; w < 2000 {
-					t.Fatalf("%v: a window of %d octets", control, w)
+					t.Fatalf("%v: a window of %d bytes", control, w)
 				}
 			}
 			if i := o.c.Info(o.now); got <= total || i.Retransmitted > 0 || i.Timeouts > 0 || i.ECEReductions < 5 {
-				t.Errorf("%v: %d octets in %d round trips: %+v", control, got, rounds, i)
+				t.Errorf("%v: %d bytes in %d round trips: %+v", control, got, rounds, i)
 			}
 		}
 	}
 }
 
-// A window of one segment cannot be smaller; then a mark holds back what is new until a retransmission timeout has passed
+// A window of one segment cannot become smaller. A mark then delays new data until a retransmission timeout has passed
 // (RFC 3168 6.1.2).
 func TestMarkOfASingleSegment(t *testing.T) {
 	o := dialEndpoint(t, Config{ECN: ECNPassive, CongestionControl: Reno})

@@ -54,8 +54,8 @@ func TestECNHandshake(t *testing.T) {
 	}
 }
 
-// A SYN that is not answered is sent again without ECN. If the first one was answered all the same, the peer may believe
-// that we agreed: it is told of marks, and gets no packets that may be marked (RFC 3168 6.1.1, 6.1.1.1).
+// A SYN that is not answered is sent again without ECN. If the first one was answered all the same, the peer may
+// believe that we agreed: it is told of marks, and gets no packets that may be marked (RFC 3168 6.1.1, 6.1.1.1).
 func TestECNFallback(t *testing.T) {
 	o := dialEndpoint(t, Config{ECN: ECNActive})
 	o.want(segment{flags: syn | ece | cwr})

@@ -9,8 +9,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// endpoint is a single connection and a test that plays its peer: typed segments in, expected segments out, nothing else.
-// Numbers are relative: our SYN is ours at 0, the peer's SYN is theirs at 0.
+// endpoint is a single connection and a test that plays its peer: typed segments in, expected segments out, nothing
+// else. Numbers are relative: our SYN is ours at 0, the peer's SYN is theirs at 0.
 type endpoint struct {
 	t    *testing.T
 	now  Time
@@ -135,7 +135,7 @@ func (o *endpoint) wait(d time.Duration) {
 			break
 		}
 		if o.c.active != nil && (o.c.ack.due || o.c.snd.windowProbe || o.c.keepAliveDue || o.c.resetDue || o.c.timeouts > 0) {
-			break // the test says what must be sent before more time passes
+			break // the test checks that segment before more time passes
 		}
 	}
 	o.now = end

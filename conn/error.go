@@ -1,7 +1,7 @@
 package conn
 
-// Error is the reason why a call has failed or a connection has ended. Errors are comparable constants. A driver maps them
-// to its own errors.
+// Error is the reason why a call has failed or a connection has ended. Errors are comparable constants. A driver maps
+// them to its own errors.
 type Error uint8
 
 const (

@@ -17,8 +17,8 @@ type endpoint interface {
 	Advance(conn.Time)
 }
 
-// drain sends all segments that m has, and returns them. The driver calls it after each call on a connection. A driver with
-// a network writes packets here, adds ports and addresses, and sets its timer to m.Deadline.
+// drain sends all segments that m has, and returns them. The driver calls it after each call on a connection. A driver
+// with a network writes packets here, adds ports and addresses, and sets its timer to m.Deadline.
 func drain(now conn.Time, m endpoint) (sent []conn.Segment) {
 	var out conn.Outgoing
 	for m.Transmit(now, 0, &out) { // a limit of 0: no GSO packets
@@ -27,8 +27,8 @@ func drain(now conn.Time, m endpoint) (sent []conn.Segment) {
 	return sent
 }
 
-// A driver of two connections, joined by a link with a delay of 10 ms: handshake, data, and release of one direction. The
-// link loses nothing, so the example leaves out the Handshake's timer, which retransmits the SYN-ACK.
+// A driver of two connections, joined by a link with a delay of 10 ms: handshake, data, and release of one direction.
+// The link loses nothing, so the example leaves out the Handshake's timer, which retransmits the SYN-ACK.
 func Example() {
 	cfg := conn.Config{}.WithDefaults()
 	open := conn.Open{ISS: 1000, MTU: 1500, IPHeader: 20} // a real driver takes ISS and TSOffset from seq.ISN

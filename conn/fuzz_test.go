@@ -10,9 +10,9 @@ import (
 	"minitcp/conn/wire"
 )
 
-// FuzzConn has one connection, of an active or a passive open, and turns octets into calls on it: segments of every
+// FuzzConn has one connection, of an active or a passive open, and turns bytes into calls on it: segments of every
 // kind near the edges of the windows and far from them, time, ICMP, and all that an application can do. The data both
-// ways follows a pattern, so that every octet that is read or sent can be told to be right.
+// ways follows a pattern, so that every byte that is read or sent can be told to be right.
 func FuzzConn(f *testing.F) {
 	handshake := []byte{opSegment, fSYN | fACK, 0, 0, 0, 0, 0}
 	add := func(setup []byte, ops ...[]byte) {
@@ -25,21 +25,36 @@ func FuzzConn(f *testing.F) {
 	for _, setup := range [][]byte{{0, 0, 0, 0}, {1, 0, 0, 0}, {1, 0xff, 3, 2}, {0, 0x0f, 1, 1}, {2, 0x30, 2, 0}, {9, 0, 7, 0}} {
 		setup = setup[:len(setup):len(setup)]
 		add(setup, handshake, []byte{opWrite, 200, opPeerACK, 0, opPeerData, 50, opRead, 255, opCloseWrite, opPeerACK, 0, opPeerFIN, opTime, 255})
-		add(setup, handshake, []byte{opPeerFIN, opWrite, 3, opClose, 0, opPeerACK, 0})                                                                         // passive release
-		add(setup, handshake, []byte{opCloseWrite, opPeerFIN, opPeerACK, 0})                                                                                   // simultaneous close
-		add(setup, handshake, []byte{opPeerEarly, 9, opPeerEarly, 3, opPeerFIN, opPeerData, 80, opRead, 80})                                                   // out of order
-		add(setup, handshake, []byte{opWrite, 250, opDeadline, opDeadline, opDeadline, opPeerACK, 1, opDeadline})                                              // timeouts
-		add(setup, handshake, []byte{opWindow, 0, opWrite, 9, opDeadline, opDeadline, opPeerACK, 0, opWindow, 200})                                            // zero window
-		add(setup, handshake, []byte{opWrite, 255, opDuplicates, 3, opPeerACK, 1, opDuplicates, 9, opPeerACK, 0})                                              // fast retransmit
-		add(setup, handshake, []byte{opPeerData, 9, opClose, 0})                                                                                               // RST for unread data
-		add(setup, handshake, []byte{opWrite, 90, opICMP, 2, 3, opICMP, 1, 0, opAbort})                                                                        // too big, hard
-		add(setup, handshake, []byte{opSettings, 0, opSettings, 9, opSettings, 18, opSettings, 27, opTime, 250, opTime, 250})                                  // settings
-		add(setup, handshake, []byte{opClose, 2, opWrite, 1, opPeerACK, 0, opTime, 240, opSegment, fRST, 0, 0, 0, 0, 0})                                       // linger
-		add(setup, handshake, []byte{opWrite, 255, opMarks, 0xc3, opPeerData, 9, opPeerACK, 10, opWrite, 255, opPeerACK, 0, opMarks, 0, opPeerACK, 0})         // marks
-		add(setup, []byte{opSegment, fSYN | fACK | fECE, 0, 0, 0, 0, 0, opWrite, 255, opMarks, 1, opDuplicates, 20, opPeerACK, 0})                             // and losses
-		add(setup, handshake, []byte{opWrite, 255, opWrite, 255, opDeadline, opDeadline, opWindow, 1, opPeerACK, 9, opDeadline, opWindow, 255, opPeerACK, 1})  // F-RTO, and a window that does not reach SND.NXT
-		add(setup, handshake, []byte{opWrite, 9, opTime, 1, opWrite, 255, opTime, 1, opICMP, 2, 3, opPeerACK, 5, opDuplicates, 5, opICMP, 2, 1, opPeerACK, 0}) // too big, some of it
-		add(setup, []byte{opSegment, fSYN, 0, 0, 0, 0, 7, opDeadline, opSegment, fSYN | fACK, 255, 0, 0, 0, 0, opTime, 9})                                     // simultaneous open
+		// Passive release.
+		add(setup, handshake, []byte{opPeerFIN, opWrite, 3, opClose, 0, opPeerACK, 0})
+		// Simultaneous close.
+		add(setup, handshake, []byte{opCloseWrite, opPeerFIN, opPeerACK, 0})
+		// Out of order.
+		add(setup, handshake, []byte{opPeerEarly, 9, opPeerEarly, 3, opPeerFIN, opPeerData, 80, opRead, 80})
+		// Timeouts.
+		add(setup, handshake, []byte{opWrite, 250, opDeadline, opDeadline, opDeadline, opPeerACK, 1, opDeadline})
+		// Zero window.
+		add(setup, handshake, []byte{opWindow, 0, opWrite, 9, opDeadline, opDeadline, opPeerACK, 0, opWindow, 200})
+		// Fast retransmit.
+		add(setup, handshake, []byte{opWrite, 255, opDuplicates, 3, opPeerACK, 1, opDuplicates, 9, opPeerACK, 0})
+		// RST for unread data.
+		add(setup, handshake, []byte{opPeerData, 9, opClose, 0})
+		// Too big, hard.
+		add(setup, handshake, []byte{opWrite, 90, opICMP, 2, 3, opICMP, 1, 0, opAbort})
+		// Settings.
+		add(setup, handshake, []byte{opSettings, 0, opSettings, 9, opSettings, 18, opSettings, 27, opTime, 250, opTime, 250})
+		// Linger.
+		add(setup, handshake, []byte{opClose, 2, opWrite, 1, opPeerACK, 0, opTime, 240, opSegment, fRST, 0, 0, 0, 0, 0})
+		// Marks.
+		add(setup, handshake, []byte{opWrite, 255, opMarks, 0xc3, opPeerData, 9, opPeerACK, 10, opWrite, 255, opPeerACK, 0, opMarks, 0, opPeerACK, 0})
+		// And losses.
+		add(setup, []byte{opSegment, fSYN | fACK | fECE, 0, 0, 0, 0, 0, opWrite, 255, opMarks, 1, opDuplicates, 20, opPeerACK, 0})
+		// F-RTO, and a window that does not reach SND.NXT.
+		add(setup, handshake, []byte{opWrite, 255, opWrite, 255, opDeadline, opDeadline, opWindow, 1, opPeerACK, 9, opDeadline, opWindow, 255, opPeerACK, 1})
+		// Too big, some of it.
+		add(setup, handshake, []byte{opWrite, 9, opTime, 1, opWrite, 255, opTime, 1, opICMP, 2, 3, opPeerACK, 5, opDuplicates, 5, opICMP, 2, 1, opPeerACK, 0})
+		// Simultaneous open.
+		add(setup, []byte{opSegment, fSYN, 0, 0, 0, 0, 7, opDeadline, opSegment, fSYN | fACK, 255, 0, 0, 0, 0, opTime, 9})
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 4096 {
@@ -49,14 +64,14 @@ func FuzzConn(f *testing.F) {
 	})
 }
 
-// The calls. An operation is one octet, modulo opCount, and its arguments.
+// The calls. An operation is one byte, modulo opCount, and its arguments.
 const (
 	opSegment    = iota // flags, seq, seq, ack, ack, window, data: any segment
 	opBatched           // the same, but what there is to send waits for the next call
-	opPeerACK           // n: an ACK of all but n segments of what was sent
-	opPeerData          // n: the next octets
-	opPeerEarly         // n: octets beyond a gap
-	opPeerFIN           // the next octet is the FIN
+	opPeerACK           // n: an ACK of all segments sent except the last n
+	opPeerData          // n: the next bytes
+	opPeerEarly         // n: bytes beyond a gap
+	opPeerFIN           // the next byte is the FIN
 	opDuplicates        // n duplicate ACKs
 	opWindow            // n: a window update
 	opTime              // n: time passes, with all deadlines on the way
@@ -88,13 +103,13 @@ const (
 	playIRS = 0xfffff000
 )
 
-// octet is what either stream has at offset o.
-func octet(o seq.Offset) byte { return byte(o) ^ byte(o>>8)*7 ^ byte(o>>16)*31 }
+// streamByte returns the byte of either stream at offset o.
+func streamByte(o seq.Offset) byte { return byte(o) ^ byte(o>>8)*7 ^ byte(o>>16)*31 }
 
 func pattern(at seq.Offset, n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
-		b[i] = octet(at + seq.Offset(i))
+		b[i] = streamByte(at + seq.Offset(i))
 	}
 	return b
 }
@@ -190,7 +205,7 @@ func (p *play) over() bool {
 	return p.c != nil && p.c.State() == conn.Closed && !p.unsettled || p.handshake != nil && p.handshake.State() == conn.HandshakeDead
 }
 
-// near turns an octet into a distance: small ones to both sides, a few large.
+// near turns a byte into a distance: small ones to both sides, a few large.
 func near(b byte) seq.Offset {
 	d := seq.Offset(int8(b))
 	switch {
@@ -356,7 +371,7 @@ func (p *play) check() {
 		p.t.Fatal(err)
 	}
 	if i := p.c.Info(p.now); int64(i.Unread)+i.ReceiveWindow > int64(p.mostBuffer)+1<<i.ReceiveScale {
-		p.t.Fatalf("%d octets unread and a window of %d, buffer %d", i.Unread, i.ReceiveWindow, p.mostBuffer)
+		p.t.Fatalf("%d bytes unread and a window of %d, buffer %d", i.Unread, i.ReceiveWindow, p.mostBuffer)
 	}
 }
 
@@ -369,7 +384,7 @@ func (p *play) settle() {
 	i := p.c.Info(p.now)
 	owes := i.State != conn.Closed && i.State != conn.TimeWait && (i.Unsent > 0 || i.InFlight > 0)
 	if owes && p.c.Deadline() > p.now.Add(max(p.cfg.MaxRTO, p.cfg.InitialRTO)) {
-		p.t.Fatalf("%v: stalls with %d octets in flight and %d unsent, deadline %v", i.State, i.InFlight, i.Unsent, p.c.Deadline())
+		p.t.Fatalf("%v: stalls with %d bytes in flight and %d unsent, deadline %v", i.State, i.InFlight, i.Unsent, p.c.Deadline())
 	}
 	if i.State == conn.TimeWait {
 		p.remnant = p.c.TimeWait(p.now)
@@ -401,8 +416,8 @@ func (p *play) checkData(out *conn.Outgoing) {
 	at := p.monitor.At(out)
 	for _, piece := range out.Data {
 		for _, b := range piece {
-			if at < 1 || at >= p.wrote || b != octet(at) {
-				p.t.Fatalf("octet %d of %d sent is wrong", at, p.wrote)
+			if at < 1 || at >= p.wrote || b != streamByte(at) {
+				p.t.Fatalf("byte %d of %d sent is wrong", at, p.wrote)
 			}
 			at++
 		}
@@ -464,8 +479,8 @@ func (p *play) call(op byte) {
 		b := make([]byte, int(p.byte())*20)
 		n, err := c.Read(b)
 		for _, got := range b[:n] {
-			if got != octet(p.read) {
-				p.t.Fatalf("octet %d read is wrong", p.read)
+			if got != streamByte(p.read) {
+				p.t.Fatalf("byte %d read is wrong", p.read)
 			}
 			p.read++
 		}

@@ -40,7 +40,7 @@ func FuzzPair(f *testing.F) {
 			p.B.Listening = false
 			p.Dial(p.B)
 		}
-		run(t, p, 365*24*time.Hour) // an idle application lets hours pass with each octet
+		run(t, p, 365*24*time.Hour) // an idle application lets hours pass with each byte
 		for _, e := range []*conntest.End{p.A, p.B} {
 			if e.Conn == nil {
 				continue
@@ -62,12 +62,12 @@ func FuzzPair(f *testing.F) {
 			return
 		}
 		if len(p.A.Received) != len(p.B.ToSend) || len(p.B.Received) != len(p.A.ToSend) {
-			t.Fatalf("a has %d octets of %d, b has %d of %d", len(p.A.Received), len(p.B.ToSend), len(p.B.Received), len(p.A.ToSend))
+			t.Fatalf("a has %d bytes of %d, b has %d of %d", len(p.A.Received), len(p.B.ToSend), len(p.B.Received), len(p.A.ToSend))
 		}
 	})
 }
 
-// input is what is left of the fuzzer's octets.
+// input holds the fuzzer's bytes that are not used yet.
 type input struct {
 	b []byte
 	// gaveUp: an application wanted no more, sent or received.

@@ -17,7 +17,7 @@ type bulk struct {
 }
 
 const (
-	pathRate = 12_500_000 // octets per second
+	pathRate = 12_500_000 // bytes per second
 	pathBDP  = 500_000
 )
 
@@ -64,8 +64,8 @@ func (b *bulk) run(t *testing.T, d time.Duration) float64 {
 	return float64(b.received-before) * 8 / d.Seconds() / 1e6
 }
 
-// BBR fills a path that loses up to one segment in a hundred: 95 of the 95 percent Linux's BBR fills. With more, where it
-// is not to, it is still far ahead of CUBIC. The segments' headers take 3.5 % of the path.
+// BBR fills a path that loses up to one segment in a hundred: 95 of the 95 percent Linux's BBR fills. With more, where
+// it is not to, it is still far ahead of CUBIC. The segments' headers take 3.5 % of the path.
 func TestBBRFillsLossyPath(t *testing.T) {
 	for _, loss := range []float64{0, 0.001, 0.01, 0.03} {
 		b := newBulk(1, conn.BBR, conntest.Link{Loss: loss, Queue: pathBDP})
@@ -83,13 +83,13 @@ func TestBBRFillsLossyPath(t *testing.T) {
 	}
 }
 
-// A queue of a second stays nearly empty: a packet between BBR's takes less than two and a half times as long as the path
-// does. CUBIC fills the path without loss, and such a queue in the end.
+// A queue of a second stays nearly empty: a packet between BBR's takes less than two and a half times as long as the
+// path does. CUBIC fills the path without loss, and such a queue in the end.
 func TestQueue(t *testing.T) {
 	b := newBulk(1, conn.BBR, conntest.Link{Queue: pathRate})
 	b.run(t, 3*time.Second)
 	if b.inFlight > 5*pathBDP/2 {
-		t.Errorf("%d octets in flight, %d fit the path", b.inFlight, pathBDP)
+		t.Errorf("%d bytes in flight, %d fit the path", b.inFlight, pathBDP)
 	}
 	c := newBulk(1, conn.CUBIC, conntest.Link{Queue: pathBDP})
 	c.run(t, time.Second)

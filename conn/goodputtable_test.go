@@ -13,10 +13,10 @@ import (
 	"minitcp/conn/conntest"
 )
 
-// The goodput on a path of 100 Mbit/s, for each congestion control, loss rate and RTT, and the fairness among connections
-// that share it, are as in testdata/goodput.txt. The file shows the effect of changes of loss recovery and congestion
-// control. Run go test ./conn -run TestGoodput -update to write it. The test has a single goroutine, so the race detector
-// has nothing to find.
+// The goodput on a path of 100 Mbit/s, for each congestion control, loss rate and RTT, and the fairness among
+// connections that share it, are as in testdata/goodput.txt. The file shows the effect of changes of loss recovery and
+// congestion control. Run go test ./conn -run TestGoodput -update to write it. The test has a single goroutine, so the
+// race detector has nothing to find.
 func TestGoodput(t *testing.T) {
 	var out bytes.Buffer
 	writeGoodput(t, &out)

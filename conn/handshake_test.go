@@ -36,7 +36,7 @@ func TestOptionNegotiation(t *testing.T) {
 				t.Errorf("%s, ours %v, theirs %v: %v, scales %d and %d", name, ours, theirs, got, info.SendScale, info.ReceiveScale)
 			}
 			if size := info.MSS; size != 1000 && !both.timestamps || size != 988 && both.timestamps {
-				t.Errorf("%s: %d octets in a segment", name, size)
+				t.Errorf("%s: %d bytes in a segment", name, size)
 			}
 			if info.SendWindow != 1000 {
 				t.Errorf("%s: window %d, but a SYN's is not scaled", name, info.SendWindow)
@@ -149,8 +149,8 @@ func TestHandshakeRetransmits(t *testing.T) {
 	}
 }
 
-// TestHandshakeWithoutTimestamps completes a handshake whose final ACK lacks the timestamps that both ends agreed on, as
-// clients with old kernels behind a firewall send it.
+// TestHandshakeWithoutTimestamps completes a handshake whose final ACK lacks the timestamps that both ends agreed on,
+// as clients with old kernels behind a firewall send it.
 func TestHandshakeWithoutTimestamps(t *testing.T) {
 	cfg := Config{}.WithDefaults()
 	syn := wire.TCP{Seq: testIRS, Flags: wire.SYN, Window: 1000, Options: wire.Options{HasTimestamps: true, TSVal: 5}}

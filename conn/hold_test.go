@@ -7,7 +7,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// heldHandshake returns a Handshake held since second 1, whose peer's initial sequence number is 1000, and its configuration.
+// heldHandshake returns a Handshake held since second 1, whose peer's initial sequence number is 1000, and its
+// configuration.
 func heldHandshake(options wire.Options) *Handshake {
 	cfg := Config{}.WithDefaults()
 	syn := wire.TCP{Flags: wire.SYN, Seq: 1000, Window: 500, Options: options}

@@ -57,8 +57,8 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 		// application can try another address (RFC 5461 4.1). Linux does the same.
 		c.fail(e.Err)
 	default:
-		// Deviation: a hard error does not end a synchronized connection (SHLD-26). With much data in flight, an attacker
-		// who knows the addresses and ports would need a few hundred guesses of a sequence number (RFC 5927 5.2).
+		// Deviation: a hard error does not end a synchronized connection (SHLD-26). With much data in flight, an
+		// attacker who knows the addresses and ports would need a few hundred guesses of a sequence number (RFC 5927 5.2).
 		c.softError = e.Err
 	}
 }

@@ -13,11 +13,11 @@ import (
 //
 // It forgets:
 //
-//   - The window and its growth. After such a pause the window restarts in any case (RFC 5681 4.1), with the initial window
-//     or less. Slow start ends at the threshold, which is kept, and CUBIC's curve begins there (RFC 9438 4.2). BBR measures
-//     the path again, since its minimum RTT is valid for idleTime.
-//   - The last episode of loss recovery and the means to undo it. A proof that it was spurious (D-SACK, an old timestamp)
-//     would have arrived by now.
+//   - The window and its growth. After such a pause the window restarts in any case (RFC 5681 4.1), with the initial
+//     window or less. Slow start ends at the threshold, which is kept, and CUBIC's curve begins there (RFC 9438 4.2).
+//     BBR measures the path again, since its minimum RTT is valid for idleTime.
+//   - The last episode of loss recovery and the means to undo it. A proof that it was spurious (D-SACK, an old
+//     timestamp) would have arrived by now.
 //   - The sizes to which the buffers have grown, unless the application has set them. The advertised window stays.
 
 // idleTime is the time without activity after which a connection is idle, and the time without data after which its

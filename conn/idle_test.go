@@ -14,8 +14,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// twins are two connections that get the same calls. One hibernates when it may, the other never does. Their results are
-// the same. The test is their peer, on a path without loss.
+// twins are two connections that get the same calls. One hibernates when it may, the other never does. Their results
+// are the same. The test is their peer, on a path without loss.
 type twins struct {
 	t    *testing.T
 	cfg  Config
@@ -24,7 +24,7 @@ type twins struct {
 	twin *Conn
 
 	timestamps bool
-	next       seq.Offset // the peer's next octet
+	next       seq.Offset // the peer's next byte
 	rcv        seq.Offset // the peer expects this one next
 	window     uint16     // the peer's
 	written    []byte     // by us, and not yet come to the peer
@@ -105,7 +105,7 @@ func (w *twins) drain() {
 		}
 		data := bytes.Join(a.Data, nil)
 		if a.TCP != b.TCP || a.Note != b.Note || a.ECN != b.ECN || !bytes.Equal(data, bytes.Join(b.Data, nil)) {
-			w.t.Fatalf("sends\n%+v %v %v %d octets, without hibernation\n%+v %v %v", a.TCP, a.Note, a.ECN, len(data), b.TCP, b.Note, b.ECN)
+			w.t.Fatalf("sends\n%+v %v %v %d bytes, without hibernation\n%+v %v %v", a.TCP, a.Note, a.ECN, len(data), b.TCP, b.Note, b.ECN)
 		}
 		at := seq.Unwrap(testISS, w.rcv, a.TCP.Seq)
 		if at == w.rcv && len(data) > 0 {
@@ -123,7 +123,8 @@ func (w *twins) drain() {
 		w.t.Fatalf("ready %b, without hibernation %b", a, b)
 	}
 	a1, b1 := w.c.Info(w.now), w.twin.Info(w.now)
-	// The window is brought down at hibernation, the other's at the next transmission. An idle connection has no pacing rate.
+	// The window is brought down at hibernation, the other's at the next transmission. An idle connection has no pacing
+	// rate.
 	a1.CongestionWindow, b1.CongestionWindow, a1.SlowStartThreshold, b1.SlowStartThreshold = 0, 0, 0, 0
 	a1.SendBuffer, b1.SendBuffer, a1.ReadPerRoundTrip, b1.ReadPerRoundTrip = 0, 0, 0, 0
 	a1.PacingRate, b1.PacingRate = 0, 0
@@ -370,8 +371,8 @@ func TestIdleKeepAlive(t *testing.T) {
 	}
 }
 
-// An urgent pointer that arrives before its data is known on an idle connection, as on one that was never idle. One to data
-// that the application has read leaves the connection idle.
+// An urgent pointer that arrives before its data is known on an idle connection, as on one that was never idle. One to
+// data that the application has read leaves the connection idle.
 func TestIdleUrgent(t *testing.T) {
 	w := played(t, Config{})
 	w.hibernate()

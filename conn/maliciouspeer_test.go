@@ -10,23 +10,24 @@ import (
 	"minitcp/conn/wire"
 )
 
-// hostile is a connection that sends to a peer which takes what it gets as it should, and says of that what it likes.
-// The path carries 1.25 MB/s in 100 ms, and loses one segment in 200 and what more than 100 others wait before. Segments have 1000 octets.
+// hostile is a connection that sends to a peer. The peer stores data correctly and reports it as the test decides. The
+// path carries 1.25 MB/s with an RTT of 100 ms. It loses one segment in 200, and those that arrive at a queue of more
+// than 100. Segments have 1000 bytes.
 type hostile struct {
 	*endpoint
 	size int64
-	say  func(h *hostile, honest reply) []reply // what it says instead of the truth; nil: that
+	say  func(h *hostile, honest reply) []reply // replies of the peer in place of the honest one; nil: the honest one
 
-	got     buffer.RangeSet // what has arrived at the peer
+	got     buffer.RangeSet // data that has arrived at the peer
 	allowed seq.Offset      // the edge of its window, as the connection was last told
 	free    Time            // when the bottleneck has sent all it has
 	passed  int             // segments it has got; one in lossEvery is lost
-	way     []parcel        // what is under way, in the order it arrives
+	way     []parcel        // segments and ACKs in the network, in order of arrival
 	replies int
 	grown   map[int64]int64 // window when so much had been acknowledged
 }
 
-// reply is an ACK and what it says. Window is in octets; age is how old the timestamp is that it echoes.
+// reply is an ACK. Its window is in bytes, and age is the age of the timestamp that it echoes.
 type reply struct {
 	after       time.Duration // later than the truth
 	ack         int64
@@ -74,15 +75,15 @@ func newHostile(t *testing.T, cfg Config, size int64, say func(*hostile, reply) 
 	return h
 }
 
-// transmit lets out what may go.
+// transmit sends all segments that the connection permits.
 func (h *hostile) transmit() {
 	h.t.Helper()
 	for h.c.Transmit(h.now, 1, &h.last) {
 		h.check()
 		at := seq.Unwrap(testISS, h.c.snd.una, h.last.TCP.Seq)
 		data := between(at, at+seq.Offset(h.last.Len))
-		if data.End > h.allowed+1 { // one octet more is a probe
-			h.t.Fatalf("octets %d to %d were sent, offered was up to %d", data.Start, data.End, h.allowed)
+		if data.End > h.allowed+1 { // one byte more is a probe
+			h.t.Fatalf("bytes %d to %d were sent, offered was up to %d", data.Start, data.End, h.allowed)
 		}
 		h.free = max(h.free, h.now)
 		wait := cc.Rate(hostileRate).Time(int64(h.last.Len))
@@ -163,8 +164,8 @@ func (h *hostile) hears(r *reply) {
 	h.check()
 }
 
-// run transfers all there is, and returns how long that took. The window never grows by more than what is acknowledged
-// (RFC 3465), however that is said.
+// run transfers all data and returns the time it took. The window must never grow by more than the bytes acknowledged
+// (RFC 3465), in whatever form they are acknowledged.
 func (h *hostile) run(limit time.Duration) time.Duration {
 	h.t.Helper()
 	start, written := h.now, int64(0)
@@ -182,7 +183,7 @@ func (h *hostile) run(limit time.Duration) time.Duration {
 			next = min(next, h.way[0].at)
 		}
 		if h.now = max(h.now, next); h.now.Sub(start) > limit || h.c.State() != Established {
-			h.t.Fatalf("%v after %v, at octet %d of %d: %+v", h.c.State(), h.now.Sub(start), h.c.snd.una, h.size, h.c.Info(h.now))
+			h.t.Fatalf("%v after %v, at byte %d of %d: %+v", h.c.State(), h.now.Sub(start), h.c.snd.una, h.size, h.c.Info(h.now))
 		}
 		if len(h.way) > 0 && h.way[0].at <= h.now {
 			p := h.way[0]
@@ -198,7 +199,7 @@ func (h *hostile) run(limit time.Duration) time.Duration {
 		}
 		w, una := h.c.active.cc.Window(), int64(h.c.snd.una)-1
 		if bound := cc.InitialWindow(1000) + max(una, h.c.active.sent.Delivered()); w > bound {
-			h.t.Fatalf("the window is %d after %d octets: more than %d", w, una, bound)
+			h.t.Fatalf("the window is %d after %d bytes: more than %d", w, una, bound)
 		}
 		if una > 0 {
 			h.grown[una] = max(h.grown[una], w)
@@ -229,8 +230,8 @@ func (h *hostile) most() (most int64) {
 	return most
 }
 
-// noLarger expects the window to have never been larger than an honest peer's made it, for as many octets, but for what
-// the times at which the pacer is asked make of it.
+// noLarger expects that at no number of bytes acknowledged the window was larger than with an honest peer, except for
+// differences caused by the times at which the pacer is called.
 func noLarger(t *testing.T, honest, other *hostile) {
 	t.Helper()
 	if honest.c.algorithm == BBR { // whose cycle depends on the instant: run's bound and its largest window must do
@@ -241,7 +242,7 @@ func noLarger(t *testing.T, honest, other *hostile) {
 	}
 	for una, w := range honest.grown {
 		if o := other.grown[una]; o > w+w/20+1000 {
-			t.Fatalf("after %d octets the window is %d, with an honest peer %d", una, o, w)
+			t.Fatalf("after %d bytes the window is %d, with an honest peer %d", una, o, w)
 		}
 	}
 }
@@ -254,8 +255,8 @@ func noSlower(t *testing.T, honest, other time.Duration) {
 	}
 }
 
-// A peer that acknowledges each segment in twenty pieces makes the window grow no faster: octets count, not ACKs (RFC 3465,
-// RFC 5681 3.1).
+// A peer that acknowledges each segment in twenty pieces makes the window grow no faster: bytes count, not ACKs (RFC
+// 3465, RFC 5681 3.1).
 func TestACKDivision(t *testing.T) {
 	divide := func(h *hostile, r reply) (all []reply) {
 		for a := max(r.ack-1000, 1) + 50; a < r.ack; a += 50 {
@@ -274,7 +275,7 @@ func TestACKDivision(t *testing.T) {
 	})
 }
 
-// A peer that acknowledges what is still on its way gets what that says, and no more: the window grows with octets.
+// A peer that acknowledges data in flight gains no more than the growth by those bytes.
 func TestOptimisticACKs(t *testing.T) {
 	ahead := func(h *hostile, r reply) []reply {
 		r.ack, r.blocks = int64(h.c.snd.max), nil
@@ -284,7 +285,7 @@ func TestOptimisticACKs(t *testing.T) {
 	under(t, Config{}, ahead, func(t *testing.T, honest, other *hostile, h, o time.Duration) { noSlower(t, h, o) })
 }
 
-// ACKs of what was never sent are neither believed nor answered without end (RFC 5961 5.2).
+// ACKs of data that was never sent have no effect, and the number of replies to them is limited (RFC 5961 5.2).
 func TestACKsOfWhatWasNeverSent(t *testing.T) {
 	future := func(h *hostile, r reply) []reply {
 		bad := r
@@ -322,7 +323,7 @@ func TestSACKsOutsideTheWindow(t *testing.T) {
 	})
 }
 
-// A peer that throws away again and again what it has reported is sent all of it, by timeouts if need be (RFC 2018 8).
+// A peer that repeatedly discards data it has reported receives all of it, after timeouts if necessary (RFC 2018 8).
 func TestRenegingAgainAndAgain(t *testing.T) {
 	forgotten := 0
 	forget := func(h *hostile, r reply) []reply {
@@ -339,8 +340,8 @@ func TestRenegingAgainAndAgain(t *testing.T) {
 	})
 }
 
-// D-SACKs for what was sent once prove nothing about what was lost: no reduction is undone, and what is lost is found
-// within two round trips all the same.
+// D-SACKs for data that was sent once prove nothing about lost data: no reduction is undone, and losses are found
+// within two round trips nevertheless.
 func TestDSACKsOfWhatWasSentOnce(t *testing.T) {
 	twice := func(h *hostile, r reply) []reply {
 		first := seq.Offset(max(r.ack-1000, 1))
@@ -359,8 +360,8 @@ func TestDSACKsOfWhatWasSentOnce(t *testing.T) {
 	})
 }
 
-// Timestamps that run backwards, jump and echo what was never said now and then: such ACKs are lost like others, and the
-// timeout stays within its bounds.
+// Some timestamps run backwards, jump or echo values that were never sent. Such ACKs count as lost, and the timeout
+// stays within its limits.
 func TestTimestampsThatJump(t *testing.T) {
 	n := 0
 	for name, jump := range map[string]func(r *reply){
@@ -380,7 +381,7 @@ func TestTimestampsThatJump(t *testing.T) {
 				return []reply{r}
 			}
 			under(t, Config{}, say, func(t *testing.T, honest, other *hostile, h, o time.Duration) {
-				if o > time.Minute+3*h { // what it says of round trips makes timeouts longer
+				if o > time.Minute+3*h { // the round trips that the peer claims make timeouts longer
 					t.Errorf("it took %v, with an honest peer %v", o, h)
 				}
 				if i := other.c.Info(other.now); i.RTO > 5*time.Second || i.MinRTT < hostileRTT {
@@ -391,7 +392,7 @@ func TestTimestampsThatJump(t *testing.T) {
 	}
 }
 
-// Windows that shrink to nothing and open again: what is beyond is never sent, and all of it arrives.
+// Windows shrink to nothing and open again. Data beyond them is never sent, and all data arrives.
 func TestWindowsThatShrink(t *testing.T) {
 	n := 0
 	for name, shrink := range map[string]func(h *hostile, r reply) []reply{
@@ -445,7 +446,8 @@ func TestMarksWithoutEnd(t *testing.T) {
 	})
 }
 
-// Duplicate ACKs that no segment has caused let out no more than there is in flight (RFC 5681, security considerations).
+// Duplicate ACKs that no segment has caused let out no more than there is in flight (RFC 5681, security
+// considerations).
 func TestDuplicateACKsWithoutEnd(t *testing.T) {
 	for _, control := range []CongestionControl{CUBIC, Reno} {
 		h := newHostile(t, Config{SACK: Disabled, Timestamps: Disabled, Pacing: Disabled, CongestionControl: control, SendBuffer: 1 << 20}, 0, nil)
@@ -458,7 +460,7 @@ func TestDuplicateACKsWithoutEnd(t *testing.T) {
 		h.write(repeat(500_000))
 		h.transmit()
 		if n := h.c.snd.max - before; n > 10_000 {
-			t.Errorf("%v: %d octets leave at once for ACKs of nothing", control, n)
+			t.Errorf("%v: %d bytes leave at once for ACKs of nothing", control, n)
 		}
 	}
 }

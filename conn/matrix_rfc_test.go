@@ -11,8 +11,8 @@ import (
 type expectation struct {
 	sends  string
 	next   State
-	acks   seq.Offset // octets by which SND.UNA moves
-	takes  int        // octets for the application
+	acks   seq.Offset // bytes by which SND.UNA moves
+	takes  int        // bytes for the application
 	urgent bool       // it is told of urgent data
 }
 
@@ -23,9 +23,9 @@ const (
 	rfcSYNACK   = "<SEQ=ISS><ACK=SEG.SEQ+1><CTL=SYN,ACK>"
 )
 
-// segmentArrives is RFC 9293 3.10.7 with the checks of RFC 5961 it recommends, transcribed as literally as numbers that
-// are compared allow and without a look at the code. Where the text leaves a choice, a comment says which was made.
-// Security and compartments, which nobody has, are left out.
+// segmentArrives is RFC 9293 3.10.7 with the checks of RFC 5961 that it recommends, transcribed as literally as
+// possible and without regard to the code. Where the text leaves a choice, a comment names the one made. Security and
+// compartments are left out.
 func segmentArrives(t *tcb, a *arriving) expectation {
 	e := expectation{next: t.state}
 	has := a.flags.Has
@@ -171,8 +171,8 @@ func (e *expectation) others(t *tcb, a *arriving) {
 	// segment is early is answered at once (MAY-13).
 	switch state {
 	case CloseWait, Closing, LastAck, TimeWait:
-		// Text is ignored: it cannot be. A second FIN cannot be either, but the text does not say so: it is to be
-		// acknowledged, and RCV.NXT advanced over it.
+		// Text is ignored; RFC 9293 expects none. A second FIN is not expected either, but the RFC does not except it: it is
+		// acknowledged, and RCV.NXT advances over it.
 		switch {
 		case has(wire.FIN) && a.at == t.rcvNxt:
 			e.sends = fmt.Sprintf("<SEQ=SND.NXT><ACK=RCV.NXT%+d><CTL=ACK>", end-t.rcvNxt)
@@ -212,7 +212,7 @@ func (e *expectation) others(t *tcb, a *arriving) {
 	}
 }
 
-// differs reports whether what came is not what the RFC says.
+// differs reports whether an outcome is not the one that the RFC requires.
 func (e *expectation) differs(o *outcome) bool {
 	return e.sends != o.sends || e.next.String() != o.next || e.acks != o.acks || e.takes != o.takes ||
 		e.urgent != o.urgent

@@ -31,7 +31,7 @@ type tcb struct {
 	read          seq.Offset // how far the application has read
 }
 
-// matrixGroup is one state and the places around its window, and around what it has sent, that can make a difference.
+// matrixGroup is one state and the places around its windows that can make a difference.
 type matrixGroup struct {
 	name   string
 	about  string
@@ -69,7 +69,7 @@ var (
 	ackNew     = acked{"new", func(t *tcb) seq.Offset { return t.nxt }}
 	ackTooNew  = acked{"too new", func(t *tcb) seq.Offset { return t.nxt + 1 }}
 
-	// A window: what was before it, its left edge, inside, what is beyond.
+	// A window: before it, its left edge, inside, beyond it.
 	window     = []place{placeLeft, placeEdge, placeInside, placeRight}
 	anywhere   = []place{placeLeft, placeEdge, placeRight}
 	inFlight   = []acked{ackAncient, ackOld, ackCurrent, ackNew, ackTooNew}
@@ -223,7 +223,7 @@ func (s *subject) seen() *subject {
 	return s
 }
 
-// arriving is one segment of the matrix, and what it is in terms of the tcb.
+// arriving is one segment of the matrix, with its meaning for the tcb.
 type arriving struct {
 	flags   wire.Flags
 	at, ack seq.Offset
@@ -255,7 +255,7 @@ func (a *arriving) segment() *Segment {
 	return s
 }
 
-// outcome is what came of a segment.
+// outcome is the effect of a segment.
 type outcome struct {
 	sends   string // in the RFC's notation
 	delayed bool   // within the delayed ACK's time
@@ -286,7 +286,7 @@ func (o *outcome) effects() string {
 	return string(b)
 }
 
-// receive gives the segment to the subject as the driver does, and says what came of it.
+// receive passes the segment to the subject as a driver does, and returns its effect.
 func (s *subject) receive(a *arriving) outcome {
 	segment := a.segment()
 	var o outcome

@@ -57,7 +57,7 @@ func merge(n, question int, table func(int) []row) []row {
 
 var matrixColumns = [4]int{24, 21, 4, 27}
 
-// writeRows writes the rows; what is the same as in the row above is left out.
+// writeRows writes the rows without the entries that are the same as in the row above.
 func writeRows(w io.Writer, rows []row, names [4]func(int) string) {
 	fmt.Fprintf(w, "  %-*s %-*s %-*s %-*s   %-46s %-12s %-15s %s\n", matrixColumns[0], "flags", matrixColumns[1], "begins",
 		matrixColumns[2], "data", matrixColumns[3], "acknowledges", "is answered by", "state", "verdict", "and")

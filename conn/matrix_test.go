@@ -10,9 +10,9 @@ import (
 	"minitcp/conn/wire"
 )
 
-// The matrix: every state against every kind of segment at every place and with every acknowledgment. What comes of each
-// stands in testdata/matrix.txt, for people to read; go test -run TestMatrix -update writes it anew. What comes of each
-// is also held against segmentArrives, and where the two differ a note must say why.
+// The matrix: every state against every kind of segment at every place and with every acknowledgment. What comes of
+// each stands in testdata/matrix.txt, for people to read; go test -run TestMatrix -update writes it anew. What comes of
+// each is also held against segmentArrives, and where the two differ a note must say why.
 
 const matrixFile = "testdata/matrix.txt"
 
@@ -34,7 +34,7 @@ var matrixFlags = []struct {
 	{"all", wire.FIN | wire.SYN | wire.RST | wire.PSH | wire.ACK | wire.URG | wire.ECE | wire.CWR},
 }
 
-// matrixData is the octets of data a segment has.
+// matrixData is the bytes of data a segment has.
 var matrixData = []struct {
 	name   string
 	octets seq.Offset

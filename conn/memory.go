@@ -17,7 +17,7 @@ func (c *Conn) DiscardOutOfOrder() {
 	c.rcv.buf.DiscardOutOfOrder(c.cfg.Pool)
 	c.active.recent = recent{}
 	if c.ack.duplicate.End > c.rcv.buf.Next() {
-		c.ack.duplicate = buffer.Range{} // without the block that holds it, the peer would take it for a SACK block (RFC 2883 4)
+		c.ack.duplicate = buffer.Range{} // the peer would take it for a SACK block (RFC 2883 4)
 	}
 }
 

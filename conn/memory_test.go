@@ -51,7 +51,8 @@ func early(o *endpoint, at int, data []byte) Verdict {
 	})
 }
 
-// The early data of one connection never keeps more memory in use than twice its window and what any connection may hold.
+// The early data of one connection never keeps more memory in use than twice its window and what any connection may
+// hold.
 func TestEarlyMemoryIsBounded(t *testing.T) {
 	for _, window := range []int{2048, 64 << 10, 1 << 20} {
 		for _, spread := range []int{2, 90, 1100, buffer.PageSize, 2 * buffer.PageSize} {
@@ -75,7 +76,8 @@ func TestEarlyMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// Data that was shed is not in a SACK block any more, neither by itself nor as a D-SACK, and is taken when it comes again.
+// Data that was shed is not in a SACK block any more, neither by itself nor as a D-SACK, and is taken when it comes
+// again.
 func TestShedDataIsNotReported(t *testing.T) {
 	o := established(t, Config{})
 	o.c.sack = true

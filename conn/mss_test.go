@@ -66,7 +66,7 @@ func TestAnnouncedMSS(t *testing.T) {
 }
 
 // Segments are as large as the peer and the path allow, options included; without an MSS option the peer is thought
-// to take 536 octets, or 1220.
+// to take 536 bytes, or 1220.
 //
 // Shows: MUST-14, MUST-15, MUST-16, SHLD-28.
 func TestSegmentSize(t *testing.T) {
@@ -95,7 +95,7 @@ func TestSegmentSize(t *testing.T) {
 			o.write(repeat(3 * 1460))
 			o.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(c.want)})
 			if n := c.header + tcpHeader + o.last.TCP.Options.Len() + o.last.Len; n > c.mtu {
-				t.Errorf("a packet of %d octets", n)
+				t.Errorf("a packet of %d bytes", n)
 			}
 		})
 	}

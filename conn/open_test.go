@@ -55,7 +55,7 @@ func TestSimultaneousOpenWindow(t *testing.T) {
 }
 
 // A SYN that was lost leaves a timeout of 3 s (RFC 6298 5.7) and a window of one segment (RFC 5681 3.1), and fast
-// retransmission works from the first octet on.
+// retransmission works from the first byte on.
 func TestLostSYN(t *testing.T) {
 	o := dialEndpoint(t, Config{})
 	o.want(segment{flags: syn})
@@ -78,7 +78,7 @@ func TestLostSYN(t *testing.T) {
 	o.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(1000)})
 }
 
-// A RST is never answered, in SYN-SENT not even one that acknowledges what was never sent (RFC 9293 3.10.7.3).
+// A RST never causes a reply, even in SYN-SENT with an ACK of data that was never sent (RFC 9293 3.10.7.3).
 func TestResetsInSynSent(t *testing.T) {
 	for _, c := range []struct {
 		in    segment

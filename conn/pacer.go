@@ -2,8 +2,8 @@ package conn
 
 import "minitcp/conn/cc"
 
-// minPacedRTT is the smallest RTT at which window-based controllers are paced. At a shorter one, the data of a tick is a
-// whole window.
+// minPacedRTT is the smallest RTT at which window-based controllers are paced. At a shorter one, the data of a tick is
+// a whole window.
 const minPacedRTT = 2 * cc.Tick
 
 // pacingRate returns the pacing rate, 0 for none. For window-based controllers, a window is sent in half of the RTT in

@@ -2,9 +2,9 @@ package conn
 
 import "testing"
 
-// TestPacedRoundTrip follows a connection with a round trip of 100 ms through slow start. Two initial windows leave at once
-// while the congestion window is at most three of them, and one when it is larger. The rest of the window leaves at the
-// rate of slow start, two windows in a round trip, by the timer alone.
+// TestPacedRoundTrip follows a connection with a round trip of 100 ms through slow start. Two initial windows leave at
+// once while the congestion window is at most three of them, and one when it is larger. The rest of the window leaves
+// at the rate of slow start, two windows in a round trip, by the timer alone.
 func TestPacedRoundTrip(t *testing.T) {
 	o := sackOne(t, Disabled)
 	o.cfg.Pacing = Enabled
@@ -58,7 +58,7 @@ func TestNearPathIsNotPaced(t *testing.T) {
 	}
 }
 
-// drain transmits all there is and returns how many octets of data that was.
+// drain transmits all there is and returns how many bytes of data that was.
 func (o *endpoint) drain() (n int) {
 	o.t.Helper()
 	for o.c.Transmit(o.now, 1, &o.last) {

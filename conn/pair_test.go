@@ -60,7 +60,7 @@ func TestSimultaneousOpen(t *testing.T) {
 	}
 }
 
-// A peer that never answers: the SYN is sent again and again, and after the SYN timeout Dial has failed (MUST-23).
+// A peer never replies. The SYN is retransmitted until the SYN timeout, and then Dial fails (MUST-23).
 //
 // Shows: MUST-23.
 func TestSYNTimeout(t *testing.T) {
@@ -74,7 +74,7 @@ func TestSYNTimeout(t *testing.T) {
 	}
 }
 
-// Nobody listens: the RST refuses the connection.
+// There is no listener: a RST refuses the connection.
 func TestRefused(t *testing.T) {
 	p := conntest.NewPair(1, conn.Config{}, calm)
 	p.B.Listening = false
@@ -132,7 +132,7 @@ func TestZeroWindowOutlastsR2(t *testing.T) {
 	finished(t, p)
 }
 
-// The simulator finds what is broken: a receiver that is given octets that were not sent.
+// The simulator detects a receiver that is given bytes that were not sent.
 func TestPairNoticesDamage(t *testing.T) {
 	p := conntest.NewPair(1, conn.Config{}, calm)
 	p.A.ToSend = randomBytes(1, 1000)
@@ -141,7 +141,7 @@ func TestPairNoticesDamage(t *testing.T) {
 	finished(t, p)
 	p.B.Received[500] ^= 1
 	if err := p.Finished(); err == nil {
-		t.Error("a wrong octet is not noticed")
+		t.Error("a wrong byte is not noticed")
 	}
 	p.B.Received[500] ^= 1
 	p.B.Pages.Used++

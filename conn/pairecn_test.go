@@ -10,8 +10,8 @@ import (
 	"minitcp/conn/conntest"
 )
 
-// Whatever routers mark and lose, the octets arrive, what may not be marked is not (the Monitor sees to that), and every
-// kind of mark is answered.
+// All data arrives, whatever segments routers mark and lose. The Monitor checks that only permitted segments can be
+// marked. Each kind of mark has its effect.
 func TestMarkingLinks(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {

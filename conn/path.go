@@ -31,8 +31,8 @@ func (p *path) sendMSS() int { return min(int(p.peerMSS), int(p.mtu)-int(p.ipHea
 
 // minSendMSS is the smallest MSS that is used: 40 bytes of options and 8 of data. Linux has the same limit.
 //
-// Deviation: a peer that announces less gets larger segments than it permits (MUST-16). Headers would otherwise take more
-// than ten times the size of the data, and options could leave no room for data (CVE-2019-11479).
+// Deviation: a peer that announces less gets larger segments than it permits (MUST-16). Headers would otherwise take
+// more than ten times the size of the data, and options could leave no room for data (CVE-2019-11479).
 const minSendMSS = 48
 
 func (p *path) setPeerMSS(mss uint16) {

@@ -21,12 +21,12 @@ func TestZeroWindowProbe(t *testing.T) {
 		o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})
 		o.nothing()
 	}
-	o.in(segment{flags: ack, seq: 1, ack: 2, window: 1000}) // the octet got in
+	o.in(segment{flags: ack, seq: 1, ack: 2, window: 1000}) // the byte got in
 	o.want(segment{flags: ack, seq: 2, ack: 1, data: "ello"})
 }
 
-// An ACK without data that begins before RCV.NXT counts while the peer's window has shrunk below SND.MAX, and only then: the
-// peer numbers its segments from the edge of our window, which has shrunk below its own SND.MAX.
+// An ACK without data that begins before RCV.NXT counts while the peer's window has shrunk below SND.MAX, and only
+// then: the peer numbers its segments from the edge of our window, which has shrunk below its own SND.MAX.
 func TestBothWindowsShrank(t *testing.T) {
 	for _, shrunk := range []bool{true, false} {
 		o := established(t, Config{})
@@ -55,8 +55,8 @@ func TestBothWindowsShrank(t *testing.T) {
 	}
 }
 
-// Both ends probe each other's closed window, and both take the octet: what the peer sends is then one octet behind, but says
-// that it took ours.
+// Both ends probe each other's closed window, and both take the byte: what the peer sends is then one byte behind, but
+// says that it took ours.
 func TestCrossedProbes(t *testing.T) {
 	o := established(t, Config{})
 	o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})
@@ -76,7 +76,7 @@ func TestCrossedProbes(t *testing.T) {
 	o.want(segment{flags: ack, seq: 2, ack: 2, data: "ello"})
 }
 
-// The peer takes back a window it gave: what is out of it is neither sent nor timed out (SHLD-15 to SHLD-17).
+// The peer shrinks its window. Data outside it is neither sent nor timed out (SHLD-15 to SHLD-17).
 //
 // Shows: MUST-34, SHLD-16.
 func TestShrunkWindow(t *testing.T) {

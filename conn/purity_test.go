@@ -70,8 +70,8 @@ func impure(pkg, name string) bool {
 	return false
 }
 
-// TestTestsHaveNoGoroutines checks the tests of conn and its packages for goroutines. scripts/test does not run them under
-// the race detector.
+// TestTestsHaveNoGoroutines checks the tests of conn and its packages for goroutines. scripts/test does not run them
+// under the race detector.
 func TestTestsHaveNoGoroutines(t *testing.T) {
 	files := 0
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {

@@ -13,7 +13,7 @@ type rack struct {
 	newest     scoreboard.Transmission // last transmission that has arrived: RACK.xmit_ts and RACK.end_seq
 	rtt        time.Duration           // round-trip time of newest
 	highest    seq.Offset              // end of the highest data that has arrived: RACK.fack
-	dsackRound seq.Offset              // SND.NXT at the last D-SACK that has widened the window, which another one may only do after this is acknowledged; 0: none
+	dsackRound seq.Offset              // SND.NXT at the last D-SACK that counted; 0: none
 }
 
 // reordering describes the reordering of segments on the path.

@@ -9,7 +9,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// racks is a connection that has sent segments 1 to 10, of 1000 octets, one per millisecond from 0 ms on, over a path of
+// racks is a connection that has sent segments 1 to 10, of 1000 bytes, one per millisecond from 0 ms on, over a path of
 // 100 ms. Times are since then.
 type racks struct {
 	*endpoint
@@ -110,7 +110,7 @@ func TestRACK(t *testing.T) {
 			r.at(126 * ms)
 			r.lost(1, 2)
 		}},
-		{"nothing is lost for what was sent before it", Disabled, func(r *racks) {
+		{"no segment sent before it is lost", Disabled, func(r *racks) {
 			r.at(104 * ms)
 			r.arrived(0, 1, 4)
 			r.waits(0)

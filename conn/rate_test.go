@@ -19,7 +19,7 @@ func TestApplicationLimit(t *testing.T) {
 			o.ack(int64(o.c.snd.nxt))
 		}
 		if i := o.c.Info(o.now); i.DeliveryLimited != c.limited || i.DeliveryRate == 0 || i.Delivered != int64(o.c.snd.una)-1 {
-			t.Errorf("%d octets written: limited %v at %d octets per second, %d of %d delivered", c.written,
+			t.Errorf("%d bytes written: limited %v at %d bytes per second, %d of %d delivered", c.written,
 				i.DeliveryLimited, i.DeliveryRate, i.Delivered, o.c.snd.una-1)
 		}
 	}

@@ -26,7 +26,7 @@ func sackOne(t *testing.T, timestamps Feature) *endpoint {
 	return o
 }
 
-// echo adds timestamps, if they were agreed on: an echo of what was sent age ago.
+// echo adds timestamps, if they were agreed on. They echo a segment sent age ago.
 func (o *endpoint) echo(options wire.Options, age time.Duration) wire.Options {
 	if o.c.timestamps {
 		options.HasTimestamps = true
@@ -47,7 +47,7 @@ func (o *endpoint) ack(number int64, blocks ...int64) {
 	o.in(segment{flags: ack, seq: 1, ack: number, options: o.echo(options, 100*time.Millisecond)})
 }
 
-// wantNumbers expects exactly these segments of 1000 octets, or what is left at the end, by their numbers.
+// wantNumbers expects exactly these segments of 1000 bytes by their numbers; the last one may be shorter.
 func (o *endpoint) wantNumbers(numbers ...int64) {
 	o.t.Helper()
 	var got []int64
@@ -86,7 +86,7 @@ func tenSent(t *testing.T, timestamps Feature) *endpoint {
 func TestOneLoss(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.write(repeat(20000))
-	o.ack(1, 1001, 2001) // limited transmit: what arrives makes room (RFC 3042)
+	o.ack(1, 1001, 2001) // limited transmit: arriving data makes room (RFC 3042)
 	o.wantNumbers(10001)
 	o.ack(1, 1001, 3001)
 	o.wantNumbers(11001)
@@ -122,7 +122,7 @@ func TestSeveralLosses(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 2001, 3001, 4001, 5001, 10001) // 1, 2001 and 4001 are lost
 	if o.c.active.sent.Lost() != 3000 {
-		t.Fatalf("%d octets are taken for lost", o.c.active.sent.Lost())
+		t.Fatalf("%d bytes are taken for lost", o.c.active.sent.Lost())
 	}
 	var got []int64
 	for o.c.Transmit(o.now, 1, &o.last) {
@@ -132,7 +132,7 @@ func TestSeveralLosses(t *testing.T) {
 		t.Fatalf("sent %v, want 1, 2001, 4001 and perhaps more", got)
 	}
 	o.sleep(100 * time.Millisecond)
-	// 2001 and 4001 arrive, 1 is lost again: what was sent after it has arrived.
+	// 2001 and 4001 arrive, 1 is lost again: data sent after it has arrived.
 	o.ack(1, 1001, 10001)
 	o.sleep(30 * time.Millisecond) // a quarter of the round trip, in case they only changed places
 	o.c.Advance(o.now)
@@ -164,7 +164,7 @@ func TestTailLoss(t *testing.T) {
 		t.Errorf("note %v", o.last.Note)
 	}
 	o.sleep(100 * time.Millisecond)
-	o.ack(2001, 3001, 4001) // the probe arrived, so what was sent before it is lost
+	o.ack(2001, 3001, 4001) // the probe has arrived, so data sent before it is lost
 	o.wait(30 * time.Millisecond)
 	o.wantNumbers(2001)
 	o.sleep(100 * time.Millisecond)
@@ -174,7 +174,8 @@ func TestTailLoss(t *testing.T) {
 	}
 }
 
-// A probe of something new is not followed by another: when it is not answered either, the timeout is next (RFC 8985 7.3).
+// A probe of something new is not followed by another: when it is not answered either, the timeout is next (RFC 8985
+// 7.3).
 func TestOneTailProbe(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.write(repeat(3000))
@@ -195,7 +196,7 @@ func TestOneTailProbe(t *testing.T) {
 // A probe that was not needed costs nothing, one that repaired a loss costs a reduction (RFC 8985 7.4).
 func TestTailProbeOutcome(t *testing.T) {
 	for name, c := range map[string]struct {
-		dsack   bool // the ACK says that the segment came twice
+		dsack   bool // the ACK has a D-SACK for the segment
 		late    bool // the next one does
 		reduced bool
 	}{"needless": {true, false, false}, "needless, said later": {false, true, false}, "needed": {false, false, true}} {
@@ -246,8 +247,9 @@ func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 	}
 }
 
-// After a timeout, an ACK that echoes the time of the first copy measures a path that has become slow, unless it says that
-// the segment came twice: then it is of the second copy, and the timeout's own length would be measured (RFC 7323 4.3).
+// After a timeout, an ACK that echoes the time of the first copy measures a path that has become slow, unless it says
+// that the segment came twice: then it is of the second copy, and the timeout's own length would be measured (RFC 7323
+// 4.3).
 func TestEchoAfterTimeout(t *testing.T) {
 	for _, twice := range []bool{false, true} {
 		o := sackOne(t, Enabled)
@@ -272,8 +274,8 @@ func TestEchoAfterTimeout(t *testing.T) {
 	}
 }
 
-// The TSVal never decreases. On a path that reorders segments it stands still in an episode of recovery, so that the peer
-// accepts what a retransmission overtakes (RFC 7323 5.3); elsewhere it is the clock's.
+// The TSVal never decreases. On a path that reorders segments it stands still in an episode of recovery, so that the
+// peer accepts what a retransmission overtakes (RFC 7323 5.3); elsewhere it is the clock's.
 func TestTimestampOfRetransmissions(t *testing.T) {
 	for _, reordered := range []bool{false, true} {
 		o := tenSent(t, Enabled)
@@ -421,7 +423,7 @@ func TestUndoByDSACK(t *testing.T) {
 	}
 }
 
-// A peer may throw away what it has reported; after a timeout it is sent again (RFC 2018 8).
+// A peer may discard data that it has reported. It is retransmitted after a timeout (RFC 2018 8).
 func TestReneging(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 10001)
@@ -464,7 +466,8 @@ func TestAbsurdSACKs(t *testing.T) {
 	}
 }
 
-// D-SACKs for what was never sent twice do not make the window for reordering grow beyond a round trip, nor undo anything.
+// D-SACKs for data that was never sent twice neither widen the reordering window beyond a round trip nor undo a
+// reduction.
 func TestDSACKFlood(t *testing.T) {
 	o := tenSent(t, Disabled)
 	for range 1000 {
@@ -544,13 +547,13 @@ func TestIdleRestart(t *testing.T) {
 			want = 10000
 		}
 		if n != want {
-			t.Errorf("after %v: %d octets at once, want %d; the window was %d", pause, n, want, before)
+			t.Errorf("after %v: %d bytes at once, want %d; the window was %d", pause, n, want, before)
 		}
 	}
 }
 
-// An episode may begin while what the one before sent again is on its way. Its arrival echoes a time before the new one's
-// first retransmission, and proves nothing (RFC 3522 3.2).
+// An episode may begin while what the one before sent again is on its way. Its arrival echoes a time before the new
+// one's first retransmission, and proves nothing (RFC 3522 3.2).
 func TestRetransmissionOfTheEpisodeBefore(t *testing.T) {
 	o := tenSent(t, Enabled)
 	o.write(repeat(30000))
@@ -603,7 +606,7 @@ func TestTimeoutInFastRecovery(t *testing.T) {
 		t.Errorf("window %d with %d on their way, threshold %d, before %d", w, o.c.pipe(), s, threshold)
 	}
 	if n := o.drain(); n != 1000 || o.c.active.sent.First().State() != scoreboard.InFlight {
-		t.Errorf("%d octets were sent again", n)
+		t.Errorf("%d bytes were sent again", n)
 	}
 }
 
@@ -625,7 +628,7 @@ func TestReorderingBeforeRetransmission(t *testing.T) {
 	}
 }
 
-// A copy the network made of something that was sent once says nothing about what was sent twice.
+// A copy that the network has made of a segment sent once proves nothing about retransmissions.
 func TestDuplicateOfTheNetwork(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 4001)

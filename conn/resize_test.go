@@ -15,8 +15,8 @@ func (o *endpoint) tooBig() {
 	o.c.ReceiveICMP(o.now, ICMPError{Kind: ICMPTooBig, MTU: 740, Seq: testISS + uint32(o.c.snd.una)})
 }
 
-// After Packet Too Big only segments that were too large are sent again, in smaller ones. Nothing counts as a loss, whatever
-// the controller.
+// After Packet Too Big only segments that were too large are sent again, in smaller ones. Nothing counts as a loss,
+// whatever the controller.
 func TestPacketTooBigResendsLargeSegments(t *testing.T) {
 	for _, control := range []CongestionControl{CUBIC, Reno, BBR} {
 		for _, sack := range []Feature{Enabled, Disabled} {

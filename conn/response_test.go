@@ -15,7 +15,8 @@ const (
 	responseSize = 50_000
 )
 
-// responses is a connection on which A requests responses from B, one after the other, over a path of 100 Mbit/s and 60 ms.
+// responses is a connection on which A requests responses from B, one after the other, over a path of 100 Mbit/s and 60
+// ms.
 type responses struct {
 	pair  *conntest.Pair
 	times []time.Duration // from each request to the last byte of its response
@@ -80,8 +81,8 @@ func (r *responses) run(t *testing.T) []time.Duration {
 	return r.times
 }
 
-// One segment of 35 is lost. A response takes no longer than Linux's with CUBIC took over package bench's emulator, 181 ms
-// without loss. The second and the third segment are exceptions, with 242 and 282 ms for Linux's 302 and 244 ms.
+// One segment of 35 is lost. A response takes no longer than Linux's with CUBIC took over package bench's emulator, 181
+// ms without loss. The second and the third segment are exceptions, with 242 and 282 ms for Linux's 302 and 244 ms.
 func TestResponseAfterLoss(t *testing.T) {
 	linux := []time.Duration{
 		181, 304, 242, 282, 244, 244, 241, 183, 183, 183, 183, 183, 182, 182, 181, 183, 182, 182, 183, 183, 183, 183, 183, 182,
@@ -96,9 +97,9 @@ func TestResponseAfterLoss(t *testing.T) {
 	}
 }
 
-// On a path that loses 1 % of the segments, half of the responses take three round trips. On new connections one in twenty
-// takes longer than 257 ms, of Linux's with CUBIC 264 ms; on connections that serve twenty, one in ten takes longer than
-// 302 ms, of Linux's 304 ms.
+// On a path that loses 1 % of the segments, half of the responses take three round trips. On new connections one in
+// twenty takes longer than 257 ms, of Linux's with CUBIC 264 ms; on connections that serve twenty, one in ten takes
+// longer than 302 ms, of Linux's 304 ms.
 func TestResponsesWithLoss(t *testing.T) {
 	const total = 2000
 	for _, c := range []struct {

@@ -31,8 +31,8 @@ func TestAnswersToOldTimestampsAreFew(t *testing.T) {
 	}
 }
 
-// TestUnacceptableAnswersAreLimited repeats an unacceptable segment and counts the ACKs in answer: ten in five seconds for
-// segments without data, FINs included, and a thousand for segments with data.
+// TestUnacceptableAnswersAreLimited repeats an unacceptable segment and counts the ACKs in answer: ten in five seconds
+// for segments without data, FINs included, and a thousand for segments with data.
 func TestUnacceptableAnswersAreLimited(t *testing.T) {
 	type machine interface {
 		Receive(now Time, s *Segment) Verdict

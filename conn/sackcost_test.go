@@ -103,8 +103,8 @@ func blocks(start, size, step int64) (b []int64) {
 	return b
 }
 
-// Whatever a peer reports with 8 MB in flight, an ACK makes the sender look at a bounded number of records, and there are
-// not many (CVE-2018-5390, CVE-2019-11477, CVE-2019-11478).
+// Whatever a peer reports with 8 MB in flight, an ACK makes the sender look at a bounded number of records, and there
+// are not many (CVE-2018-5390, CVE-2019-11477, CVE-2019-11478).
 func TestHostileSACKCost(t *testing.T) {
 	const acks = 6000
 	for _, mss := range []uint16{88, 1460} {

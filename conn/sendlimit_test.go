@@ -14,7 +14,7 @@ func TestSendLimit(t *testing.T) {
 	const size = 1000
 	for _, c := range []struct {
 		name    string
-		written seq.Offset // octets in the buffer
+		written seq.Offset // bytes in the buffer
 		sent    seq.Offset // of these
 		window  int64
 		cwnd    int64
@@ -65,7 +65,7 @@ func TestSendLimit(t *testing.T) {
 				c.change(&conn)
 			}
 			if n, got := conn.sendLimit(size, c.limit, cc.Unpaced); n != c.n || got != c.want {
-				t.Errorf("%d octets, %d; want %d, %d", n, got, c.n, c.want)
+				t.Errorf("%d bytes, %d; want %d, %d", n, got, c.n, c.want)
 			}
 		})
 	}

@@ -50,7 +50,7 @@ func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 	if c.active.tailProbe.due && c.transmitTailProbe(now, out) { // RFC 8985 7.3
 		return true
 	}
-	if c.active.recovery.frtoNewSegments > 0 && c.transmitFRTO(now, limit, out) { // F-RTO: new data before lost data (RFC 5682 2.1)
+	if c.active.recovery.frtoNewSegments > 0 && c.transmitFRTO(now, limit, out) { // new before lost data (RFC 5682 2.1)
 		return true
 	}
 	if c.transmitLost(now, limit, out) { // lost data before new data (RFC 6675 5, NextSeg)

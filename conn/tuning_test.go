@@ -23,7 +23,7 @@ func newTuningTest(t *testing.T, timestamps Feature) *tuningTest {
 	return &tuningTest{t, c, 1e9}
 }
 
-// rounds lets n round trips pass in which the peer has supply octets to send and the application reads so many per cent
+// rounds lets n round trips pass in which the peer has supply bytes to send and the application reads so many per cent
 // of what there is to read.
 func (x *tuningTest) rounds(n int, rtt time.Duration, supply, percent int) {
 	const parts = 10
@@ -51,11 +51,11 @@ func (static) Release() {}
 func (x *tuningTest) want(least, most int) {
 	x.t.Helper()
 	if n := x.c.rcv.bufferLimit; n < least || n > most {
-		x.t.Errorf("at %v the buffer is %d octets, want %d to %d", time.Duration(x.now), n, least, most)
+		x.t.Errorf("at %v the buffer is %d bytes, want %d to %d", time.Duration(x.now), n, least, most)
 	}
 }
 
-// The window is no limit for who sends less than fits in the largest.
+// The window never limits a sender that sends less than the largest window.
 func TestTuningFollowsTheReader(t *testing.T) {
 	for _, timestamps := range []Feature{Enabled, Disabled} {
 		x := newTuningTest(t, timestamps)
@@ -91,7 +91,7 @@ func TestTuningOfASlowReader(t *testing.T) {
 	x.want(1<<20, 1<<20)
 }
 
-// Nobody pays for what is idle: after ten seconds it is as it was in the beginning.
+// After ten seconds of idle time the buffers have their initial sizes, so that idle connections cost nothing.
 func TestTuningForgets(t *testing.T) {
 	x := newTuningTest(t, Enabled)
 	x.rounds(20, 10*time.Millisecond, 100<<20, 100)

@@ -14,7 +14,7 @@ type undo struct {
 	armed         bool
 	unproven      int64      // bytes retransmitted and not yet reported as duplicates
 	first         seq.Offset // start of the first retransmission
-	stamp         uint32     // its TSVal, or the least TSVal of earlier retransmissions that were in flight when the episode began
+	stamp         uint32     // its TSVal, or an older one of retransmissions in flight at the beginning
 	stamped       bool       // stamp is set
 	sent          bool       // the episode has retransmitted data
 	timeout       bool       // the episode began with a timeout

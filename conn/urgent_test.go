@@ -28,35 +28,35 @@ func TestLongUrgentData(t *testing.T) {
 		}
 		want := min(n-arrived, 65535)
 		if h := &o.last.TCP; !h.Flags.Has(wire.URG) || int(h.Urgent) != want {
-			t.Fatalf("at octet %d: %v, pointer %d, want %d", arrived, h.Flags, h.Urgent, want)
+			t.Fatalf("at byte %d: %v, pointer %d, want %d", arrived, h.Flags, h.Urgent, want)
 		}
 		data := make([]byte, o.last.Len)
 		p.in(segment{flags: ack | wire.URG, seq: int64(1 + arrived), ack: 1, data: string(data), urgent: o.last.TCP.Urgent})
 		arrived += o.last.Len
 		remaining, pending := p.c.Urgent()
 		if !pending || p.c.Ready()&ReadyUrgent == 0 || remaining < known || remaining > n {
-			t.Fatalf("with %d octets arrived, %d remain to be read (%v), and %d did", arrived, remaining, pending, known)
+			t.Fatalf("with %d bytes arrived, %d remain to be read (%v), and %d did", arrived, remaining, pending, known)
 		}
 		known = remaining
 	}
 	if known != n {
-		t.Errorf("%d octets are urgent, want %d", known, n)
+		t.Errorf("%d bytes are urgent, want %d", known, n)
 	}
 	buf := make([]byte, n-1)
 	if m, _ := p.c.Read(buf); m != n-1 {
 		t.Fatal(m)
 	}
 	if remaining, pending := p.c.Urgent(); remaining != 1 || !pending {
-		t.Errorf("%d octets remain (%v), want 1", remaining, pending)
+		t.Errorf("%d bytes remain (%v), want 1", remaining, pending)
 	}
 	_, _ = p.c.Read(buf[:1])
 	if remaining, pending := p.c.Urgent(); remaining != 0 || pending || p.c.Ready()&ReadyUrgent != 0 {
-		t.Errorf("after the last, %d octets remain (%v)", remaining, pending)
+		t.Errorf("after the last, %d bytes remain (%v)", remaining, pending)
 	}
 	// What comes after is not urgent any more.
 	o.in(segment{flags: ack, seq: 1, ack: n + 1})
 	if o.c.Transmit(o.now, 1, &o.last) && o.last.TCP.Flags.Has(wire.URG) {
-		t.Error("what comes after is urgent too")
+		t.Error("data after the urgent data is urgent too")
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// flood acknowledges two segments at a time until n octets are in flight at once, or reports that they never are.
+// flood acknowledges two segments at a time until n bytes are in flight at once, or reports that they never are.
 func (o *endpoint) flood(n int) bool {
 	for range 1000 {
 		for o.c.Transmit(o.now, 1<<20, &o.last) {
@@ -22,18 +22,18 @@ func (o *endpoint) flood(n int) bool {
 	return false
 }
 
-// A window of more than 32767 octets is not a negative one, theirs nor ours.
+// A window of more than 32767 bytes is not a negative one, theirs nor ours.
 //
 // Shows: MUST-1.
 func TestWindowIsUnsigned(t *testing.T) {
 	o := established(t, Config{SendBuffer: 1 << 20})
 	o.write(repeat(1 << 20))
 	if !o.flood(64000) {
-		t.Errorf("of a window of 65535 octets only %d are used", o.c.Info(o.now).InFlight)
+		t.Errorf("of a window of 65535 bytes only %d are used", o.c.Info(o.now).InFlight)
 	}
 	o = established(t, Config{})
 	if v := o.in(segment{flags: ack, seq: 60000, ack: 1, data: "x"}); v != VerdictOutOfOrder || o.c.Info(o.now).OutOfOrderBytes != 1 {
-		t.Errorf("inside a window of 65535 octets, octet 60000 is %v", v)
+		t.Errorf("inside a window of 65535 bytes, byte 60000 is %v", v)
 	}
 }
 
@@ -48,10 +48,10 @@ func TestLargestWindow(t *testing.T) {
 	o.write("x")
 	o.c.Transmit(o.now, 1, &o.last)
 	if got := o.c.snd.edge - o.c.snd.una; got != 65535<<14 {
-		t.Errorf("the peer's window is %d octets, want %d", got, 65535<<14)
+		t.Errorf("the peer's window is %d bytes, want %d", got, 65535<<14)
 	}
 	if got := int(o.last.TCP.Window) << o.c.rcv.scale; got < maxBuffer-1<<14 {
-		t.Errorf("ours is %d octets, want about %d", got, maxBuffer)
+		t.Errorf("ours is %d bytes, want about %d", got, maxBuffer)
 	}
 }
 
@@ -81,8 +81,8 @@ func TestWindowIsNotTakenBack(t *testing.T) {
 	}
 }
 
-// What is accepted was offered: a field that counts in units of 128 octets cannot say where a buffer of 3000 ends, and
-// nothing beyond what it says is taken.
+// Accepted data was offered: the field has units of 128 bytes and cannot express the end of a buffer of 3000, and data
+// beyond the end that it does express is refused.
 func TestWindowEndsWhereItSays(t *testing.T) {
 	cfg := modern
 	cfg.ReceiveBuffer = 3000
@@ -107,7 +107,7 @@ func TestWindowEndsWhereItSays(t *testing.T) {
 	}
 }
 
-// Reading a few octets at a time does not offer a few octets at a time.
+// Reading a few bytes at a time does not offer a few bytes at a time.
 //
 // Shows: MUST-39.
 func TestReceiverAvoidsSillyWindows(t *testing.T) {
@@ -126,7 +126,7 @@ func TestReceiverAvoidsSillyWindows(t *testing.T) {
 		o.in(segment{flags: ack, seq: 4097, ack: 1, data: "x"}) // a probe
 		o.want(segment{flags: ack, seq: 1, ack: 4097})
 		if o.last.TCP.Window != 0 {
-			t.Fatalf("with %d octets of room the window is %d", read, o.last.TCP.Window)
+			t.Fatalf("with %d bytes of room the window is %d", read, o.last.TCP.Window)
 		}
 	}
 	_, _ = o.c.Read(buf)
@@ -136,7 +136,7 @@ func TestReceiverAvoidsSillyWindows(t *testing.T) {
 	}
 }
 
-// Into a window that opens by a few octets nothing is sent, until half of the largest window there was is open, or for
+// Into a window that opens by a few bytes nothing is sent, until half of the largest window there was is open, or for
 // too long nothing was.
 //
 // Shows: MUST-38, MUST-60.
@@ -173,7 +173,7 @@ func TestSenderAvoidsSillyWindows(t *testing.T) {
 	})
 }
 
-// probes lets the peer answer nothing, and returns when each of n probes of octet at was sent.
+// probes lets the peer answer nothing, and returns when each of n probes of byte at was sent.
 func (o *endpoint) probes(n int, at int64) []time.Duration {
 	o.t.Helper()
 	begin := o.now
@@ -207,9 +207,8 @@ func TestProbeTimes(t *testing.T) {
 	}
 }
 
-// The peer takes back part of its window, with data on the way: what is outside of it is not sent again, nor is
-// anything new; what is inside is; and however long that lasts, while the peer answers, the connection stays, also when
-// probes become rarer than R2 is long.
+// The peer shrinks its window while data is in flight. Data outside is not sent again, nor is new data, while data
+// inside is. The connection stays open while the peer replies, even when the interval of probes exceeds R2.
 //
 // Shows: MUST-34, MUST-37, SHLD-15, SHLD-16, SHLD-17.
 func TestWindowTakenBack(t *testing.T) {
@@ -227,14 +226,14 @@ func TestWindowTakenBack(t *testing.T) {
 		o.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(1460)})
 		o.nothing()
 	}
-	// It gets through, and the window closes behind it: what is in flight is beyond its edge.
+	// The probe arrives, and the window closes behind it: data in flight is beyond its edge.
 	o.in(segment{flags: ack, seq: 1, ack: 1461, window: -1})
 	o.nothing()
 	for begin := o.now; o.now.Sub(begin) < time.Hour; {
 		o.now = o.c.Deadline()
 		o.c.Advance(o.now)
 		if !o.c.Transmit(o.now, 1, &o.last) || o.last.Len != 1 || seq.Unwrap(testISS, 1461, o.last.TCP.Seq) != 1461 {
-			t.Fatalf("sent %d octets at %d, want a probe", o.last.Len, o.last.TCP.Seq-testISS)
+			t.Fatalf("sent %d bytes at %d, want a probe", o.last.Len, o.last.TCP.Seq-testISS)
 		}
 		o.nothing()
 		o.in(segment{flags: ack, seq: 1, ack: 1461, window: -1})
@@ -288,7 +287,7 @@ func TestClosedWindowStillListens(t *testing.T) {
 		o := closed(t)
 		o.in(segment{flags: ack, seq: 2049, ack: 31, data: "no room"})
 		if n := o.c.Info(o.now).InFlight; n != 0 {
-			t.Errorf("%d octets in flight", n)
+			t.Errorf("%d bytes in flight", n)
 		}
 		o.want(segment{flags: ack, seq: 31, ack: 2049})
 	})
@@ -359,6 +358,6 @@ func TestTinySegmentsDoNotStretchTheWindow(t *testing.T) {
 		}
 	}
 	if i := o.c.Info(o.now); i.Unread != 4096 {
-		t.Errorf("%d octets held, the buffer is 4096", i.Unread)
+		t.Errorf("%d bytes held, the buffer is 4096", i.Unread)
 	}
 }
