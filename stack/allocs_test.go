@@ -32,9 +32,10 @@ func (d *nullDevice) WriteFrame(parts [][]byte) error {
 	return d.err
 }
 
-func (d *nullDevice) MTU() int       { return 1500 }
-func (d *nullDevice) Offloads() bool { return true }
-func (d *nullDevice) Close() error   { close(d.done); return nil }
+func (d *nullDevice) MTU() int          { return 1500 }
+func (d *nullDevice) Offloads() bool    { return true }
+func (d *nullDevice) SegmentsUDP() bool { return true }
+func (d *nullDevice) Close() error      { close(d.done); return nil }
 
 // lone is a stack whose peer is the test: it hands frames to a queue of its own.
 type lone struct {
@@ -312,4 +313,31 @@ func TestUDPAllocatesNothing(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations for a datagram that arrives and one that is sent", n)
 	}
+}
+
+// Datagrams that leave in a common frame are gathered from where they lie.
+func TestUDPWriteBatchAllocatesNothing(t *testing.T) {
+	l := newLone(t, Config{})
+	c, err := l.s.ListenUDP("udp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := make([]Datagram, maxJoined)
+	for i := range batch {
+		batch[i] = Datagram{Buffer: make([]byte, 1000), N: 1000, Remote: netip.AddrPortFrom(addressesA[0].Addr(), 53)}
+	}
+	before := l.d.sent
+	wantNoAllocs(t, "WriteBatch", func() {
+		if _, err := c.WriteBatch(batch); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n := l.d.sent - before; n != 1001 {
+		t.Errorf("%d frames for 1001 calls", n)
+	}
+	wantNoAllocs(t, "WriteToUDPAddrPort", func() {
+		if _, err := c.WriteToUDPAddrPort(batch[0].Buffer, batch[0].Remote); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -15,6 +15,7 @@ import (
 //   - [Offloader]: the device cuts superframes and fills in checksums. Without it, the device gets packets that fit the
 //     MTU, with complete checksums and a header of zeros.
 //   - [BigFramer]: the Offloader takes superframes larger than an IP packet.
+//   - [UDPSegmenter]: the Offloader also cuts superframes of UDP datagrams. Without it, each datagram is a frame.
 //   - [NearReporter]: the device knows the addresses on its other side. Without it, a peer is near only if
 //     [Config.Near] lists it.
 //   - [MultiQueue]: the device has several queues. Without it, one goroutine reads all frames with ReadBatch.
@@ -61,6 +62,13 @@ type Offloader interface {
 	// and packets with partial checksums, and whether the header of a frame read vouches for its checksum
 	// (VIRTIO_NET_HDR_F_DATA_VALID).
 	Offloads() bool
+}
+
+// UDPSegmenter is an [Offloader] that also cuts superframes of UDP: datagrams of one size, the last of which may be
+// shorter, under a common header (VIRTIO_NET_HDR_GSO_UDP_L4). [UDPConn.WriteBatch] makes them.
+type UDPSegmenter interface {
+	// SegmentsUDP reports whether WriteFrame takes superframes of up to 64 datagrams.
+	SegmentsUDP() bool
 }
 
 // BigFramer is implemented by an [Offloader] that takes superframes larger than an IP packet can be, which Linux calls
@@ -127,4 +135,10 @@ func (n *deviceQueue) WriteFrame(parts [][]byte) error { return n.device.WriteQu
 func offloads(d Device) bool {
 	o, ok := d.(Offloader)
 	return ok && o.Offloads()
+}
+
+// segmentsUDP reports whether the device takes superframes of UDP.
+func segmentsUDP(d Device) bool {
+	u, ok := d.(UDPSegmenter)
+	return ok && offloads(d) && u.SegmentsUDP()
 }

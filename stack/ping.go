@@ -208,7 +208,7 @@ func (c *PingConn) sendEcho(p []byte, to netip.AddrPort) error {
 	if len(p) < icmpHeaderLen || p[0] != echo || p[1] != 0 {
 		return fmt.Errorf("not an echo request of the socket's family: %w", syscall.EINVAL)
 	}
-	o, err := c.outgoing(&Datagram{Remote: to})
+	o, err := c.outgoing(&Datagram{}, to)
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// QUIC is the other large user of UDP, and its library is not of this project. It runs over a UDPConn, as client and as server.
-// 100 MB arrive unchanged in either direction, also over a line that loses 1 % of the packets.
+// QUIC is the other large user of UDP, and its library is not of this project. It runs over a UDPConn, as client and
+// as server. 100 MB arrive unchanged in either direction, also over a line that loses 1 % of the packets.
 func TestQUIC(t *testing.T) {
 	for _, test := range []struct {
 		name string

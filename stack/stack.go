@@ -14,14 +14,15 @@ import (
 
 // Stack is a TCP/IP stack on one device: TCP connections and listeners, UDP and ping sockets, and forwarders.
 type Stack struct {
-	cfg        Config
-	device     Device
-	offload    bool // the device cuts superframes and fills in checksums
-	frameLimit *frameLimit
-	mtu        atomic.Int32 // in bytes
-	clock      clock
-	addresses  atomic.Pointer[ownAddresses]
-	changing   sync.Mutex // held while addresses or the MTU change
+	cfg         Config
+	device      Device
+	offload     bool // the device cuts superframes and fills in checksums
+	segmentsUDP bool // the device cuts superframes of UDP, too
+	frameLimit  *frameLimit
+	mtu         atomic.Int32 // in bytes
+	clock       clock
+	addresses   atomic.Pointer[ownAddresses]
+	changing    sync.Mutex // held while addresses or the MTU change
 
 	link          *Link     // nil if the device is no Pusher
 	queues        []queueIO // those of the device, then loop
@@ -79,15 +80,16 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		return nil, err
 	}
 	s := &Stack{
-		cfg:        cfg,
-		near:       near,
-		device:     dev,
-		offload:    offloads(dev),
-		frameLimit: newFrameLimit(dev, cfg.Tap != nil),
-		clock:      newClock(),
-		queues:     queues,
-		table:      newTable(randomSeed()),
-		timeWaits:  timeWaits{limit: cfg.MaxTimeWait},
+		cfg:         cfg,
+		near:        near,
+		device:      dev,
+		offload:     offloads(dev),
+		segmentsUDP: segmentsUDP(dev),
+		frameLimit:  newFrameLimit(dev, cfg.Tap != nil),
+		clock:       newClock(),
+		queues:      queues,
+		table:       newTable(randomSeed()),
+		timeWaits:   timeWaits{limit: cfg.MaxTimeWait},
 		listeners: listeners{
 			byAddr: make(map[binding]ref[Listener]),
 			ports:  make(map[uint16]int),

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -430,6 +431,82 @@ func TestUDPSuperframe(t *testing.T) {
 			if from := wantDatagram(t, server, want); from != netip.AddrPortFrom(a, 9) {
 				t.Errorf("from %v", from)
 			}
+		}
+	})
+}
+
+// WriteBatch joins datagrams of one size and destination in a frame, if the device takes it. They arrive
+// singly and in order in any case.
+func TestUDPWriteBatchJoins(t *testing.T) {
+	sizes := func(n int, size int, last ...int) []int { return append(slices.Repeat([]int{size}, n), last...) }
+	for _, k := range []struct {
+		name   string
+		sizes  []int
+		frames int
+	}{
+		{"one size", sizes(10, 1000), 1},
+		{"a shorter last one", sizes(10, 1000, 7), 1},
+		{"a longer last one", sizes(10, 1000, 1001), 2},
+		{"more after the shorter one", sizes(3, 1000, 7, 7), 2},
+		{"64 at most", sizes(65, 100), 2},
+		{"64 KiB at most", sizes(60, 1400), 2},
+		{"none is empty", sizes(2, 0), 2},
+		{"an empty one ends it", sizes(2, 5, 0), 2},
+		{"larger than the MTU", sizes(2, 1600), 4}, // two fragments each
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			families(t, func(t *testing.T, a, b netip.Addr) {
+				p := newPair(t, Config{})
+				server, client := p.listenUDP(netip.AddrPortFrom(b, 53)), p.dialUDP(netip.AddrPortFrom(b, 53))
+				batch := make([]Datagram, len(k.sizes))
+				for i, n := range k.sizes {
+					batch[i] = Datagram{Buffer: bytes.Repeat([]byte{byte(i)}, n), N: n}
+				}
+				if n, err := client.WriteBatch(batch); n != len(batch) || err != nil {
+					t.Fatalf("WriteBatch: %d, %v; want %d", n, err, len(batch))
+				}
+				wantCount(t, p.a, "frames-sent", uint64(k.frames))
+				wantCount(t, p.a, "udp-sent", uint64(len(batch)))
+				for _, d := range batch {
+					wantDatagram(t, server, string(d.Buffer))
+				}
+			})
+		})
+	}
+}
+
+// A Plain device, or other addresses or another ECN codepoint, keep datagrams apart.
+func TestUDPWriteBatchApart(t *testing.T) {
+	families(t, func(t *testing.T, a, b netip.Addr) {
+		to := netip.AddrPortFrom(b, 53)
+		same := Datagram{Buffer: []byte("x"), N: 1, Remote: to}
+		otherPort, otherECN, otherLocal := same, same, same
+		otherPort.Remote = netip.AddrPortFrom(b, 54)
+		otherECN.ECN = wire.ECT0
+		otherLocal.Local = a
+		for _, k := range []struct {
+			offload stacktest.Offload
+			second  Datagram
+			frames  uint64
+		}{
+			{stacktest.Offloaded, same, 1},
+			{stacktest.Plain, same, 2},
+			{stacktest.Offloaded, otherPort, 2},
+			{stacktest.Offloaded, otherECN, 2},
+			{stacktest.Offloaded, otherLocal, 2},
+		} {
+			p := newPairOn(t, stacktest.Config{Offload: k.offload}, Config{}, Config{})
+			p.listenUDP(to)
+			p.listenUDP(netip.AddrPortFrom(b, 54))
+			client, err := p.a.ListenUDP("udp", ":0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := client.WriteBatch([]Datagram{same, k.second}); n != 2 || err != nil {
+				t.Fatalf("WriteBatch: %d, %v", n, err)
+			}
+			wantCount(t, p.a, "frames-sent", k.frames)
+			wantCount(t, p.b, "udp-received", 2)
 		}
 	})
 }

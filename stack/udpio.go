@@ -150,21 +150,30 @@ func (c *datagramSocket) mtu() int {
 	return int(c.stack.mtu.Load())
 }
 
-// sendDatagram sends d, whose Remote is set.
-func (c *datagramSocket) sendDatagram(d *Datagram) error {
-	o, err := c.outgoing(d)
+// sendDatagrams sends datagrams that are alike to one destination: see [udpSocket.alike].
+func (c *datagramSocket) sendDatagrams(list []Datagram, to netip.AddrPort) error {
+	o, err := c.outgoing(&list[0], to)
 	if err != nil {
 		return err
 	}
 	if c.mustWait(&o) {
 		c.stack.link.awaitDrained(c)
-		if o, err = c.outgoing(d); err != nil { // closed meanwhile, or the deadline has passed
+		if o, err = c.outgoing(&list[0], to); err != nil { // closed meanwhile, or the deadline has passed
 			return err
 		}
 	}
 	w := c.stack.borrowWriter()
 	defer c.stack.returnWriter(w)
-	return c.stack.writeUDP(w, o, d.Buffer[:d.N])
+	if len(list) > 1 && ipHeaderLen(o.local.Addr().Is4())+wire.UDPHeaderLen+list[0].N <= o.mtu {
+		c.stack.writeUDPSuperframe(w, &o, list)
+		return nil
+	}
+	for i := range list {
+		if err := c.stack.writeUDP(w, o, list[i].Buffer[:list[i].N]); err != nil {
+			return err // the first one's: the others are not larger
+		}
+	}
+	return nil
 }
 
 // mustWait reports whether a datagram that is sent with o waits for the device. A flow's does not, because a forwarder sends it on
@@ -187,9 +196,9 @@ type outgoingDatagram struct {
 	trafficClass  uint8
 }
 
-// outgoing returns what to send d with, or the error of the call.
-func (c *datagramSocket) outgoing(d *Datagram) (o outgoingDatagram, err error) {
-	from, to, err := c.owner.route(d.Local, d.Remote)
+// outgoing returns what to send d to a destination with, or the error of the call.
+func (c *datagramSocket) outgoing(d *Datagram, to netip.AddrPort) (o outgoingDatagram, err error) {
+	from, to, err := c.owner.route(d.Local, to)
 	if err != nil {
 		return o, err
 	}
@@ -229,10 +238,7 @@ func (s *Stack) writeUDP(w *writer, o outgoingDatagram, data []byte) error {
 	if len(data) > maxUDP(is4) || !whole && !o.fragment {
 		return syscall.EMSGSIZE
 	}
-	at := wire.VirtioHeaderLen + ipLen
-	header := w.headers[at : at+wire.UDPHeaderLen]
-	wire.PutUDP(header, o.local.Port(), o.remote.Port(), len(data))
-	pseudo := wire.PseudoHeaderSum(w.ip.Src, w.ip.Dst, wire.ProtocolUDP, len(header)+len(data))
+	header, pseudo := w.udpHeader(&o, len(data))
 	w.parts = append(w.parts[:0], header, data)
 	s.totals.count(countDatagramsSent)
 	if !whole {
@@ -250,9 +256,41 @@ func (s *Stack) writeUDP(w *writer, o outgoingDatagram, data []byte) error {
 		wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
 	}
 	wire.PutVirtio(w.headers[:], &h)
-	w.parts = append(w.parts[:0], w.headers[:at+wire.UDPHeaderLen], data)
+	w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen+wire.UDPHeaderLen], data)
 	s.writeFrame(w, s.queueOf(&o), conn.Closed)
 	return nil
+}
+
+// udpHeader puts the UDP header of n bytes of data behind the space for the IP header. It returns the UDP header and the sum of
+// the pseudo-header.
+func (w *writer) udpHeader(o *outgoingDatagram, n int) (header []byte, pseudo uint32) {
+	at := wire.VirtioHeaderLen + ipHeaderLen(o.local.Addr().Is4())
+	header = w.headers[at : at+wire.UDPHeaderLen]
+	wire.PutUDP(header, o.local.Port(), o.remote.Port(), n)
+	return header, wire.PseudoHeaderSum(o.local.Addr(), o.remote.Addr(), wire.ProtocolUDP, len(header)+n)
+}
+
+// writeUDPSuperframe sends datagrams in one frame that the device cuts. Their sizes are that of the first, the last's at most.
+func (s *Stack) writeUDPSuperframe(w *writer, o *outgoingDatagram, list []Datagram) {
+	w.ip = wire.IP{
+		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: wire.ProtocolUDP, HopLimit: o.hopLimit, TrafficClass: o.trafficClass,
+	}
+	ipLen := ipHeaderLen(w.ip.Is4())
+	w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen+wire.UDPHeaderLen])
+	n := 0
+	for i := range list {
+		w.parts = append(w.parts, list[i].Buffer[:list[i].N])
+		n += list[i].N
+	}
+	header, pseudo := w.udpHeader(o, n)
+	binary.BigEndian.PutUint16(header[wire.UDPChecksumOffset:], wire.Fold(pseudo))
+	wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, len(header)+n)
+	wire.PutVirtio(w.headers[:], &wire.VirtioHeader{
+		Flags: wire.VirtioNeedsChecksum, ChecksumStart: uint16(ipLen), ChecksumOffset: wire.UDPChecksumOffset,
+		GSOType: wire.GSOUDPL4, GSOSize: uint16(list[0].N), HeaderLen: uint16(ipLen + wire.UDPHeaderLen),
+	})
+	s.totals.add(countDatagramsSent, len(list))
+	s.writeFrame(w, s.queueOf(o), conn.Closed)
 }
 
 // queueOf returns the queue for a flow: datagrams of one flow leave in order.

@@ -98,8 +98,7 @@ func (c *udpSocket) WriteToUDPAddrPort(p []byte, addr netip.AddrPort) (int, erro
 
 // send sends one datagram.
 func (c *udpSocket) send(call string, p []byte, to netip.AddrPort) (int, error) {
-	d := Datagram{Buffer: p, N: len(p), Remote: to}
-	if err := c.sendDatagram(&d); err != nil {
+	if err := c.sendDatagrams([]Datagram{{Buffer: p, N: len(p)}}, to); err != nil {
 		if e, ok := err.(syscall.Errno); ok {
 			err = os.NewSyscallError(call, e)
 		}
@@ -109,22 +108,54 @@ func (c *udpSocket) send(call string, p []byte, to netip.AddrPort) (int, error) 
 }
 
 // WriteBatch sends the datagrams of batch and returns how many it has sent, which are fewer if there is an error.
+// Consecutive datagrams of one size to one destination leave in common frames if the device is a [UDPSegmenter].
 func (c *udpSocket) WriteBatch(batch []Datagram) (int, error) {
-	for i := range batch {
-		d := batch[i]
+	for i := 0; i < len(batch); {
+		d := &batch[i]
 		if d.N < 0 || d.N > len(d.Buffer) {
 			return i, c.opError("write", nil, io.ErrShortBuffer)
 		}
-		if c.remote.IsValid() {
-			d.Remote = c.remote
+		to := c.remote
+		if !to.IsValid() {
+			to = unmapped(d.Remote)
 		}
-		d.Remote = unmapped(d.Remote)
-		if err := c.sendDatagram(&d); err != nil {
+		n := c.alike(batch[i:])
+		if err := c.sendDatagrams(batch[i:i+n], to); err != nil {
 			if e, ok := err.(syscall.Errno); ok {
 				err = os.NewSyscallError("sendmmsg", e)
 			}
-			return i, c.opError("write", net.UDPAddrFromAddrPort(d.Remote), err)
+			return i, c.opError("write", net.UDPAddrFromAddrPort(to), err)
 		}
+		i += n
 	}
 	return len(batch), nil
+}
+
+// The largest superframe: Linux takes 64 datagrams (UDP_MAX_SEGMENTS), and an IPv6 packet has 65,535 bytes of payload.
+const (
+	maxJoined      = 64
+	maxJoinedBytes = maxPacket - wire.IPv6HeaderLen - wire.UDPHeaderLen
+)
+
+// alike returns how many datagrams at the start of batch can leave in one frame: those of the first one's size,
+// addresses and ECN, and a shorter one after them. It is 1 if the device takes no superframes of UDP.
+func (c *udpSocket) alike(batch []Datagram) int {
+	first := &batch[0]
+	if !c.stack.segmentsUDP || first.N == 0 {
+		return 1
+	}
+	bytes := first.N
+	for i := 1; i < min(len(batch), maxJoined); i++ {
+		d := &batch[i]
+		bytes += d.N
+		switch {
+		case d.N <= 0, d.N > first.N, d.N > len(d.Buffer), bytes > maxJoinedBytes:
+			return i
+		case d.Remote != first.Remote, d.Local != first.Local, d.ECN != first.ECN:
+			return i
+		case d.N < first.N:
+			return i + 1
+		}
+	}
+	return min(len(batch), maxJoined)
 }

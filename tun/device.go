@@ -35,6 +35,10 @@ func (d *Device) MTU() int { return d.mtu }
 // Offloads reports whether superframes and partial checksums pass: true.
 func (d *Device) Offloads() bool { return true }
 
+// SegmentsUDP reports whether superframes of UDP pass in both directions: up to 64 datagrams of one flow and size, the
+// last of which may be shorter (UDP segmentation offload). They do since Linux 6.2.
+func (d *Device) SegmentsUDP() bool { return d.queues[0].segmentsUDP }
+
 // MaxFrame returns the size in bytes of the largest frame that WriteFrame accepts. It is larger than an IP packet can
 // be if the kernel receives such superframes over IPv4 (BIG TCP, since Linux 6.3) and its TUN has memory for them. The
 // total length in their IP header is 0. The kernel needs fragments of 16 KiB for such a frame, and refuses it when it
@@ -73,7 +77,7 @@ func (d *Device) ReadQueue(queue int, frames [][]byte, sizes []int) (int, error)
 func (d *Device) WriteFrame(parts [][]byte) error { return d.WriteQueue(0, parts) }
 
 // WriteQueue sends one frame, gathered from parts. The first part begins with the virtio_net_hdr. WriteQueue does not
-// block, does not retain parts, and does not allocate for up to 40 parts. It is safe for concurrent use.
+// block, does not retain parts, and does not allocate for up to 65 parts. It is safe for concurrent use.
 //
 // A [FrameError] means that this frame is lost. Otherwise the error is os.ErrClosed or [ErrGone].
 func (d *Device) WriteQueue(queue int, parts [][]byte) error { return d.queues[queue].write(parts) }

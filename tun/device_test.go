@@ -391,9 +391,9 @@ func TestNoAllocations(t *testing.T) {
 	frame := datagram(ourPort, hostPort, make([]byte, 1000))
 	parts := make([][]byte, 0, maxParts)
 	for i := range maxParts - 1 {
-		parts = append(parts, frame[i*25:(i+1)*25])
+		parts = append(parts, frame[i*15:(i+1)*15])
 	}
-	parts = append(parts, frame[(maxParts-1)*25:])
+	parts = append(parts, frame[(maxParts-1)*15:])
 	if n := testing.AllocsPerRun(500, func() {
 		if err := d.WriteFrame(parts); err != nil {
 			t.Fatal(err)

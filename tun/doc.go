@@ -13,8 +13,8 @@
 //
 // Device and Adapter both have Name, MTU, ReadBatch, WriteFrame, Close and Offloads, which is true for a Device and
 // false for an Adapter: an Adapter accepts only packets that fit the MTU, with complete checksums. A Device also has
-// queues (Queues, ReadQueue, WriteQueue) and MaxFrame; an Adapter also counts the frames that its device refused
-// (Lost). Package minitcp/stack finds these methods by their interfaces.
+// queues (Queues, ReadQueue, WriteQueue), SegmentsUDP and MaxFrame; an Adapter also counts the frames that its device
+// refused (Lost). Package minitcp/stack finds these methods by their interfaces.
 //
 // A Device reads several frames in one system call with io_uring. Where the kernel refuses io_uring, it uses read(2),
 // with the same results at a higher cost per frame. Nothing needs to be configured. Seccomp profiles of containers

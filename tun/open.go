@@ -13,8 +13,22 @@ import (
 const cloneDevice = "/dev/net/tun"
 
 // offloads are those that the kernel may leave to the reader of the device: transport checksums, and the segmentation
-// of TCP superframes, including those that begin with CWR. UDP segmentation (USO) is not among them.
-const offloads = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
+// of TCP superframes, including those that begin with CWR. offloadsUDP adds the segmentation of UDP (TUN_F_USO4,
+// TUN_F_USO6), which Linux has since 6.2. A kernel that leaves it to the reader also takes such superframes.
+const (
+	offloads    = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
+	offloadsUDP = offloads | 0x20 | 0x40
+)
+
+// setOffloads calls set with all offloads, and without those of UDP if the kernel does not know them. It reports
+// whether UDP's are set.
+func setOffloads(set func(offloads int) error) (udp bool, err error) {
+	err = set(offloadsUDP)
+	if errors.Is(err, unix.EINVAL) {
+		return false, set(offloads)
+	}
+	return err == nil, err
+}
 
 // Open makes a TUN, configures it, and brings it up. The kernel removes the device, its addresses and its routes when
 // it is closed, when the process ends, or when Open fails. Open needs CAP_NET_ADMIN in the namespace, and access to

@@ -23,6 +23,8 @@ type queue struct {
 	raw   syscall.RawConn
 	fd    int // valid while life is held and closed is false
 
+	segmentsUDP bool // superframes of UDP pass
+
 	// life keeps the file open during a write. Writers share it: the kernel accepts frames from many threads at once,
 	// while os.File would serialize them. Each queue has its own, so that writers of different queues share no cache
 	// line.
@@ -65,8 +67,9 @@ func newQueue(inner wgtun.Device, name string) (*queue, error) {
 	var failed error
 	err = raw.Control(func(fd uintptr) {
 		q.fd = int(fd)
-		// wireguard has set them as well, and UDP's, which have no use here.
-		failed = unix.IoctlSetInt(q.fd, unix.TUNSETOFFLOAD, offloads)
+		q.segmentsUDP, failed = setOffloads(func(offloads int) error { // wireguard has set its own
+			return unix.IoctlSetInt(q.fd, unix.TUNSETOFFLOAD, offloads)
+		})
 	})
 	if err = errors.Join(err, failed); err != nil {
 		return nil, configureError(name, "cannot set the offloads", err)
@@ -262,8 +265,8 @@ func read(fd int, p []byte) (int, syscall.Errno) {
 }
 
 // maxParts is the number of parts that writev accepts without allocating: the headers, and the data of a frame of
-// MaxFrame bytes in parts of 8 KiB.
-const maxParts = 40
+// MaxFrame bytes in parts of 8 KiB, or 64 datagrams.
+const maxParts = 65
 
 // writev is unix.Writev without its allocations. A TUN accepts the whole frame or nothing.
 func writev(fd int, parts [][]byte) syscall.Errno {

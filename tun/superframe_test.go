@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // families runs a test over IPv4 and IPv6, with a device and a connection from the kernel to our side of it.
@@ -126,4 +128,27 @@ func TestSuperframeToKernel(t *testing.T) {
 			t.Errorf("%d bytes arrived, or changed; want %d", len(got), len(want))
 		}
 	})
+}
+
+// TestSetOffloadsBeforeLinux62 checks that a kernel without UDP segmentation gets the other offloads.
+func TestSetOffloadsBeforeLinux62(t *testing.T) {
+	for _, test := range []struct {
+		known   int
+		err     error
+		wantUDP bool
+	}{
+		{offloadsUDP, nil, true},
+		{offloads, nil, false},
+		{0, unix.EINVAL, false},
+	} {
+		udp, err := setOffloads(func(offloads int) error {
+			if offloads&^test.known != 0 {
+				return unix.EINVAL
+			}
+			return nil
+		})
+		if udp != test.wantUDP || err != test.err {
+			t.Errorf("the kernel knows %#x: %v, %v; want %v, %v", test.known, udp, err, test.wantUDP, test.err)
+		}
+	}
 }

@@ -32,6 +32,7 @@ type gateway struct {
 	stack            *stack.Stack
 	requests         chan *stack.ForwardRequest // that the gateway has begun to dial for
 	syns, probes     atomic.Int64               // SYNs from the clients; segments without flags to them
+	segmentsUDP      bool                       // superframes of UDP pass the TUN
 }
 
 // forwardFamilies are destinations among the servers, of each family. The live address has servers. There is no route
@@ -83,6 +84,7 @@ func newGateway(t *testing.T) *gateway {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { g.stack.Close() })
+	g.segmentsUDP = device.SegmentsUDP()
 	command(t, g.clients, "ip route add 198.18.0.0/15 dev mini0")
 	command(t, g.clients, "ip -6 route add fd80::/12 dev mini0")
 	return g

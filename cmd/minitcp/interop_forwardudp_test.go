@@ -225,8 +225,9 @@ func reportErrors(t *testing.T, c *net.UDPConn, family string) {
 	}
 }
 
-// Datagrams that a client of the kernel's sends in one call with UDP_SEGMENT arrive singly, in order and whole, as does
-// a datagram that the client sends in fragments.
+// Datagrams that a client of the kernel's sends in one call with UDP_SEGMENT arrive singly, in order and whole, and so
+// do those of a WriteBatch at the client. Since Linux 6.2 they pass the TUN in one frame. Fragments pass both ways,
+// too.
 func TestForwardUDPFromKernel(t *testing.T) {
 	for _, family := range forwardFamilies {
 		t.Run(family.name, func(t *testing.T) {
@@ -241,16 +242,36 @@ func TestForwardUDPFromKernel(t *testing.T) {
 			h.SetLen(unix.CmsgLen(2))
 			putHeader(control, &h)
 			binary.NativeEndian.PutUint16(control[unix.CmsgLen(0):], size)
+			before := g.stack.Stats()["frames-received"]
 			if _, _, err := client.WriteMsgUDPAddrPort(data, control, to); err != nil {
 				t.Fatal(err)
 			}
 			f := <-flows
+			if n := g.stack.Stats()["frames-received"] - before; n > 5 && g.segmentsUDP { // IPv6 sends a few
+				t.Errorf("%d frames, want 1", n)
+			}
 			f.SetReadDeadline(time.Now().Add(patience))
 			b := make([]byte, 65535)
 			for want := range slices.Chunk(data, size) {
 				n, from, err := f.ReadFromUDPAddrPort(b)
 				if err != nil || from != to || !bytes.Equal(b[:n], want) {
 					t.Fatalf("%d bytes for %v, %v; want %d bytes for %v", n, from, err, len(want), to)
+				}
+			}
+			var batch []stack.Datagram
+			for part := range slices.Chunk(data, size) {
+				batch = append(batch, stack.Datagram{Buffer: part, N: len(part), Remote: to})
+			}
+			before = g.stack.Stats()["frames-sent"]
+			if n, err := f.WriteBatch(batch); n != len(batch) || err != nil {
+				t.Fatalf("WriteBatch: %d, %v", n, err)
+			}
+			if n := g.stack.Stats()["frames-sent"] - before; n > 5 && g.segmentsUDP {
+				t.Errorf("%d frames, want 1", n)
+			}
+			for want := range slices.Chunk(data, size) {
+				if n, from, err := client.ReadFromUDPAddrPort(b); err != nil || !bytes.Equal(b[:n], want) {
+					t.Fatalf("to the kernel: %d bytes from %v, %v; want %d bytes", n, from, err, len(want))
 				}
 			}
 			if _, err := client.WriteToUDPAddrPort(data, to); err != nil { // in fragments

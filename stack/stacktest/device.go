@@ -101,6 +101,9 @@ func (d *Device) MTU() int { return d.cfg.MTU }
 // Offloads reports whether the device accepts superframes and partial checksums.
 func (d *Device) Offloads() bool { return d.cfg.Offload == Offloaded }
 
+// SegmentsUDP is Offloads, for superframes of UDP.
+func (d *Device) SegmentsUDP() bool { return d.Offloads() }
+
 // SetHook sets the hook for the frames that the device sends. A nil hook removes it.
 func (d *Device) SetHook(hook Hook) {
 	if hook == nil {
