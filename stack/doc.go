@@ -22,7 +22,7 @@
 //
 // The other locks are held for a few operations in memory each. A goroutine with an entry's lock may take any one of them: a
 // listener's, the one of the registry of listeners (to look up a port), a shard of the table, a wheel's, a forwarder's, and
-// those of the lists of early data and of entries in TIME-WAIT. A goroutine with one of these takes no other, except that
+// those of the lists of early data, of entries in TIME-WAIT and of entries that wait for a Pusher. A goroutine with one of these takes no other, except that
 // resizing the table locks all of its shards, in the order of their numbers.
 //
 // Who wants no goroutine for each connection gives them a [Handler], which is called where the packets are read.
@@ -32,6 +32,7 @@
 // To read it, begin with flush.go, then input.go and receive.go (what arrives), output.go and big.go (what leaves), frames.go
 // and pages.go (memory), early.go (data beyond a gap), timewait.go (entries in TIME-WAIT), netconn.go and half.go (the application), handler.go (one without
 // goroutines), dial.go and listener.go (how connections begin), stray.go and limit.go (segments without a connection),
-// abandon.go (connections without Close), near.go (peers on this machine), end.go (how the stack ends).
+// abandon.go (connections without Close), near.go (peers on this machine), end.go (how the stack ends),
+// link.go (devices that deliver packets themselves).
 // table.go and wheel.go stand alone.
 package stack

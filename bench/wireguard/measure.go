@@ -82,18 +82,18 @@ func measure(arguments []string) (s Sample, err error) {
 func (w *Workload) measure(t *tunnel, d time.Duration) (s Sample, err error) {
 	var done atomic.Int64
 	failed := make(chan error, 1)
-	start := time.Now()
-	end := start.Add(warmUp + d)
-	go func() { failed <- w.run(t, end.Add(warmUp), &done) }() // it goes on until both figures have been read
+	// The traffic goes on until both figures have been read, also on a machine that is slow to do that.
+	until := time.Now().Add(warmUp + d + time.Minute)
+	go func() { failed <- w.run(t, until, &done) }()
 	select {
 	case err := <-failed:
-		return s, fmt.Errorf("the traffic ended early: %w", err)
+		return s, fmt.Errorf("the traffic ended early: %v", err)
 	case <-time.After(warmUp):
 	}
 	from, n, cpu := time.Now(), done.Load(), subject.CPUTime()
 	select {
 	case err := <-failed:
-		return s, fmt.Errorf("the traffic ended early: %w", err)
+		return s, fmt.Errorf("the traffic ended early: %v", err)
 	case <-time.After(d):
 	}
 	took, cpu := time.Since(from), subject.CPUTime()-cpu

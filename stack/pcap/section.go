@@ -85,7 +85,7 @@ func (w *writer) write(p *packet) error {
 		w.lost = p.lost
 	}
 	packet := p.frame[wire.VirtioHeaderLen:]
-	n := w.cutter.load(packet, &h)
+	n := w.cutter.load(p.frame, &h)
 	if n == 1 || w.cfg.Superframes == Whole {
 		if n > 1 {
 			options.Comments = append(options.Comments, wholeComment(n, w.cutter.size))
@@ -96,7 +96,7 @@ func (w *writer) write(p *packet) error {
 	state := options.Comments
 	for i := range n {
 		options.Comments = append(state[:1:1], cutComment(i, n))
-		if err := w.writePacket(p.time, w.cutter.segment(i, n), options); err != nil {
+		if err := w.writePacket(p.time, w.cutter.segment(i), options); err != nil {
 			return err
 		}
 		options.DropCount = nil // only on the first segment
