@@ -21,7 +21,7 @@ func TestDelayedACK(t *testing.T) {
 	o.nothing()
 }
 
-// An ACK waits for less than half a second, whatever is asked for, but it waits.
+// The delay of an ACK is less than half a second, even with a Config that asks for more.
 //
 // Shows: MUST-40, SHLD-18.
 func TestDelayedACKIsBounded(t *testing.T) {

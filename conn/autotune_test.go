@@ -107,7 +107,7 @@ func stream(cfg conn.Config, delay time.Duration, rate int) (p *conntest.Pair, r
 	return p, read
 }
 
-// reach lets a pair go on until a time.
+// reach runs a pair until a time.
 func reach(t *testing.T, p *conntest.Pair, until time.Duration) {
 	t.Helper()
 	for p.Now < conn.Time(0).Add(until) {
@@ -199,7 +199,7 @@ func TestBuffersTheApplicationSets(t *testing.T) {
 	}
 }
 
-// When memory is scarce, a connection goes on with little of it.
+// A connection makes progress with little memory while memory is scarce.
 func TestScarceMemory(t *testing.T) {
 	p := conntest.NewPair(1, conn.Config{}, conntest.Link{Delay: 5 * time.Millisecond, Rate: 25_000_000, Superframes: 16000, Loss: 0.01, Queue: 1 << 20})
 	p.B.Pages.Limit = 128 << 10 / buffer.PageSize

@@ -41,7 +41,7 @@ func TestSimultaneousClose(t *testing.T) {
 	o.state(TimeWait)
 }
 
-// The FIN may come before data that is missing, and counts when that has come.
+// A FIN may arrive before data that is missing. It takes effect when that data has arrived.
 //
 // Shows: SHLD-31.
 func TestFINOutOfOrder(t *testing.T) {
@@ -150,7 +150,7 @@ func TestOrphanBehindZeroWindowEnds(t *testing.T) {
 	}
 }
 
-// A stream that goes on after its FIN contradicts itself: the FIN does not count.
+// Data beyond a FIN contradicts it, so the FIN has no effect.
 func TestDataBeyondFIN(t *testing.T) {
 	o := established(t, Config{})
 	o.in(segment{flags: ack, seq: 11, ack: 1, data: "beyond"})

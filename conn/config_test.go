@@ -27,7 +27,7 @@ func TestConfigWithoutDefaults(t *testing.T) {
 	}
 }
 
-// What the RFC says of the limits on retransmission holds for the defaults.
+// The defaults observe the RFC's limits on retransmission.
 //
 // Shows: MUST-20, SHLD-10, SHLD-11.
 func TestDefaultLimits(t *testing.T) {

@@ -62,13 +62,13 @@
 // # The other files by subject
 //
 //	opening             listen.go, handshake.go, hold.go; path.go: MSS and MTU
-//	the application     app.go, close.go, ready.go, config.go, error.go; urgent.go: urgent data (RFC 6093)
+//	the application     app.go, close.go, ready.go, config.go, error.go, time.go; urgent.go: urgent data (RFC 6093)
 //	acknowledgments     sackblocks.go: SACK blocks sent (RFC 2018); challenge.go: challenge ACKs (RFC 5961); reset.go
 //	ACKs that arrive    arrival.go; sack.go: SACK and D-SACK (RFC 2018, RFC 2883); rate.go: deliveries and round trips
 //	losses              dupack.go: without SACK; tailprobe.go: TLP (RFC 8985); frto.go: F-RTO (RFC 5682); undo.go:
 //	                    spurious recovery (RFC 3522, RFC 3708); resize.go: segments too large for a new path MTU;
 //	                    icmp.go
-//	congestion          congestion.go: the choice of a controller; pacer.go; ecn.go (RFC 3168, RFC 8511)
+//	congestion          congestion.go: the choice of a controller; pacer.go; ecn.go, ecnmode.go (RFC 3168, RFC 8511)
 //	timestamps          timestamps.go: PAWS, RTT by echo (RFC 7323)
 //	memory              autotune.go: sizes of buffers; memory.go: scarce memory; bulk.go: shared windows; idle.go: idle
 //	                    connections

@@ -7,8 +7,9 @@ import (
 	"minitcp/conn/wire"
 )
 
-// ecnState tracks ECN marks: those received and not yet acknowledged by CWR, and the reduction that must be reported by CWR.
-// A router marks a packet (CE). The receiver sets ECE in every ACK until the sender sets CWR after reducing its window.
+// ecnState tracks ECN marks: those received and not yet acknowledged by CWR, and the reduction that must be reported by
+// CWR. A router marks a packet (CE). The receiver sets ECE in every ACK until the sender sets CWR after reducing its
+// window.
 type ecnState struct {
 	ecn.Handshake
 

@@ -147,7 +147,7 @@ func TestECE(t *testing.T) {
 	o.dataIn(401, cwr, wire.ECT0)
 	o.want(segment{flags: ack, seq: 1001, ack: 501}) // at once: the peer's window may be small
 	o.dataIn(501, cwr, wire.CE)
-	o.want(segment{flags: ack | ece, seq: 1001, ack: 601}) // heard, and marked again
+	o.want(segment{flags: ack | ece, seq: 1001, ack: 601}) // CWR, and a new mark
 	o.dataIn(601, cwr, wire.NotECT)
 	o.want(segment{flags: ack, seq: 1001, ack: 701})
 
@@ -159,10 +159,10 @@ func TestECE(t *testing.T) {
 	irs := uint32(testIRS)
 	o.c.Receive(o.now, &Segment{TCP: wire.TCP{Seq: irs + 701, Ack: testISS + 1, Flags: ack, Window: 65535}, ECN: wire.CE})
 	o.nothing()
-	// Those of data that comes early do.
+	// Marks on data out of order count.
 	o.dataIn(801, 0, wire.CE)
 	o.want(segment{flags: ack | ece, seq: 1001, ack: 701})
-	// And what says that it was heard must be of this connection's now.
+	// CWR counts only on a segment of the present window.
 	o.dataIn(401, cwr, wire.ECT0)
 	o.want(segment{flags: ack | ece, seq: 1001, ack: 701})
 	if i := o.c.Info(o.now); i.CEReceived != 4 {
@@ -278,7 +278,7 @@ func TestECEOnce(t *testing.T) {
 	o.burst(10)
 	o.marked(3001) // late
 	o.wantReductions(15, 0)
-	o.marked(5001) // a duplicate, of whatever comes: it says that something was marked
+	o.marked(5001) // a duplicate ACK with ECE
 	o.wantReductions(12, 1)
 	o.marked(6001)
 	o.marked(15001) // all that had been sent
@@ -287,7 +287,7 @@ func TestECEOnce(t *testing.T) {
 	o.wantReductions(12, 1)
 }
 
-// Of a superframe only the first segment may say CWR, so one segment goes by itself.
+// Only the first segment of a GSO packet may have CWR, so it is sent as a single segment.
 func TestCWRAndSuperframes(t *testing.T) {
 	o := ecnOne(t, Config{})
 	o.write(repeat(100_000))
@@ -296,7 +296,7 @@ func TestCWRAndSuperframes(t *testing.T) {
 	}
 	o.sleep(100 * ms)
 	o.marked(10001)
-	for i, want := range []int{1000, 7000} { // nothing is in flight any more, so it all goes at once
+	for i, want := range []int{1000, 7000} { // no data is in flight, so all of it leaves at once
 		if !o.c.Transmit(o.now, 64000, &o.last) || o.last.Len != want || o.last.TCP.Flags.Has(cwr) != (i == 0) {
 			t.Fatalf("%d: %d bytes, %v", i, o.last.Len, o.last.TCP.Flags)
 		}
@@ -387,7 +387,7 @@ func TestMarkIsNotUndone(t *testing.T) {
 			o.ack(1, 1001, 5001)
 		}
 		o.sleep(10 * ms)
-		o.ack(5001, 1, 1001) // a D-SACK: both copies have come
+		o.ack(5001, 1, 1001) // a D-SACK: both copies have arrived
 		if i := o.c.Info(o.now); i.Spurious != 1 || (i.CongestionWindow < 10000) != marked {
 			t.Errorf("marked %v: window %d, spurious %d", marked, i.CongestionWindow, i.Spurious)
 		}
@@ -398,7 +398,7 @@ func TestMarkIsNotUndone(t *testing.T) {
 	}
 }
 
-// The mark came first, and the window is down for it when what seemed to be lost turns up.
+// The mark is received before the segments that were taken for lost, and has reduced the window.
 func TestMarkBeforeSpuriousLoss(t *testing.T) {
 	o := ecnOne(t, Config{})
 	o.write(repeat(100_000))
@@ -416,7 +416,7 @@ func TestMarkBeforeSpuriousLoss(t *testing.T) {
 	o.wantReductions(8, 1)
 }
 
-// While the window comes down it does not grow, with a report or without.
+// While the window is being reduced it does not grow, with ECE or without.
 func TestNoGrowthWhileReducing(t *testing.T) {
 	o := ecnOne(t, Config{})
 	o.write(repeat(100_000))
@@ -452,13 +452,13 @@ func TestCWRAfterTailLoss(t *testing.T) {
 	o.write(repeat(1000))
 	o.sends(5001, ack, wire.ECT0)
 	o.sleep(100 * ms)
-	o.ack(6001) // of two copies, the other would have told of itself by now
+	o.ack(6001) // the D-SACK of another copy would have arrived by now
 	o.write(repeat(1000))
 	o.sends(6001, ack|cwr, wire.ECT0)
 }
 
-// A peer that reports a mark with every ACK is obeyed as far as RFC 8511 goes, to two segments in a round trip. It gets
-// all the data, and nothing is sent again.
+// A peer that sets ECE on every ACK reduces the window as far as RFC 8511 permits, to two segments in a round trip. It
+// receives all data, and nothing is retransmitted.
 func TestECEFlood(t *testing.T) {
 	for _, control := range []CongestionControl{CUBIC, Reno, BBR} {
 		for _, sack := range []Feature{Enabled, Disabled} {

@@ -8,8 +8,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Both ends must ask for ECN and agree to it, in the words of RFC 3168 6.1.1: nothing else counts, and nothing of it is
-// answered with a RST.
+// Both ends must request ECN and agree to it as in RFC 3168 6.1.1. No other combination of flags counts, and none
+// causes a RST.
 //
 // Shows: SHLD-8.
 func TestECNHandshake(t *testing.T) {
@@ -54,8 +54,8 @@ func TestECNHandshake(t *testing.T) {
 	}
 }
 
-// A SYN that is not answered is sent again without ECN. If the first one was answered all the same, the peer may
-// believe that we agreed: it is told of marks, and gets no packets that may be marked (RFC 3168 6.1.1, 6.1.1.1).
+// A SYN without an answer is retransmitted without ECN. If the peer has answered the first one, it may assume that ECN
+// is agreed on. Marks are then reported to it, and its end sends no ECN-capable packets (RFC 3168 6.1.1, 6.1.1.1).
 func TestECNFallback(t *testing.T) {
 	o := dialEndpoint(t, Config{ECN: ECNActive})
 	o.want(segment{flags: syn | ece | cwr})
@@ -72,7 +72,7 @@ func TestECNFallback(t *testing.T) {
 	o.want(segment{flags: ack | ece, seq: 1001, ack: 101})
 }
 
-// The same from the other side: a peer that asks a second time without ECN gets an answer without.
+// A peer that retransmits its SYN without ECN gets a SYN-ACK without ECN.
 func TestECNFallbackOfThePeer(t *testing.T) {
 	cfg := plain(Config{}).WithDefaults()
 	e := NewHandshake(1e9, &cfg, testOpen(), &wire.TCP{Flags: syn | ece | cwr, Seq: testIRS, Window: 9000})
@@ -95,12 +95,12 @@ func TestECNFallbackOfThePeer(t *testing.T) {
 	o.want(segment{flags: ack | ece, seq: 1, ack: 101})
 }
 
-// In a simultaneous open both ask, and both agree in their SYN-ACKs.
+// In a simultaneous open both SYNs request ECN, and both SYN-ACKs agree.
 func TestECNSimultaneousOpen(t *testing.T) {
 	for _, c := range []struct {
 		mode        ECNMode
 		syn, synAck wire.Flags // the peer's
-		again       bool       // its SYN comes a second time, without asking
+		again       bool       // the peer's SYN arrives a second time, without ECN
 		answer      wire.Flags // ours
 		agreed      bool
 	}{

@@ -25,7 +25,7 @@ const (
 	testIRS = 0xfffffff0
 )
 
-// segment is what a test says of a segment.
+// segment is a segment as a test writes it.
 type segment struct {
 	flags    wire.Flags
 	seq, ack int64
@@ -119,7 +119,7 @@ func (o *endpoint) nothing() {
 	}
 }
 
-// wait lets time pass, stopping at every deadline.
+// wait advances the time, stopping at every deadline.
 func (o *endpoint) wait(d time.Duration) {
 	o.t.Helper()
 	end := o.now.Add(d)

@@ -10,9 +10,9 @@ import (
 	"minitcp/conn/wire"
 )
 
-// FuzzConn has one connection, of an active or a passive open, and turns bytes into calls on it: segments of every
-// kind near the edges of the windows and far from them, time, ICMP, and all that an application can do. The data both
-// ways follows a pattern, so that every byte that is read or sent can be told to be right.
+// FuzzConn has one connection, of an active or a passive OPEN, and converts bytes to calls on it: segments of every
+// kind near the edges of the windows and far from them, time, ICMP errors, and all calls of an application. The data in
+// both directions follows a pattern, so that every byte read or sent can be verified.
 func FuzzConn(f *testing.F) {
 	handshake := []byte{opSegment, fSYN | fACK, 0, 0, 0, 0, 0}
 	add := func(setup []byte, ops ...[]byte) {
@@ -134,7 +134,7 @@ type play struct {
 	window  uint16
 	bits    wire.Flags // ECE and CWR, in everything after its SYN
 	ecn     wire.ECN
-	next    seq.Offset // where its data goes on
+	next    seq.Offset // next byte of the peer's data
 
 	wrote, read seq.Offset
 	mostBuffer  int
@@ -442,7 +442,7 @@ func (p *play) machine() machine {
 	return p.handshake
 }
 
-// advance goes to a deadline, which must then be another.
+// advance advances the time to a deadline. The next deadline must be another one.
 func (p *play) advance(to conn.Time) {
 	if to == conn.Never {
 		return

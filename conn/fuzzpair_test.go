@@ -8,9 +8,9 @@ import (
 	"minitcp/conn/conntest"
 )
 
-// FuzzPair joins two ends by a link whose every decision, and everything the applications do, comes from the input.
-// When it is used up the link is good and the applications finish. Then each must have what the other sent, unless one
-// of them gave up; and in any case the connection must come to an end, without memory or timers left.
+// FuzzPair joins two ends by a link. The input decides every event on the link and every call of the applications.
+// After its end the link is good and the applications finish. Each end must then have all data of the other one, unless
+// one has given up, and the connection must end without memory in use or timers set.
 func FuzzPair(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0})
 	f.Add([]byte{0, 0, 200, 200, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
@@ -40,7 +40,7 @@ func FuzzPair(f *testing.F) {
 			p.B.Listening = false
 			p.Dial(p.B)
 		}
-		run(t, p, 365*24*time.Hour) // an idle application lets hours pass with each byte
+		run(t, p, 365*24*time.Hour) // an idle application may wait hours for each byte
 		for _, e := range []*conntest.End{p.A, p.B} {
 			if e.Conn == nil {
 				continue

@@ -50,7 +50,7 @@ func newBulkOver(seed uint64, a conn.CongestionControl, link conntest.Link) *bul
 	return b
 }
 
-// run goes on for a time and returns the goodput in Mbit/s.
+// run runs the transfer for a time and returns the goodput in Mbit/s.
 func (b *bulk) run(t *testing.T, d time.Duration) float64 {
 	t.Helper()
 	before := b.received

@@ -71,8 +71,8 @@ func TestOptionNegotiation(t *testing.T) {
 	}
 }
 
-// The MSS is the peer's, or 536 for IPv4 and 1220 for IPv6 if it does not say (MUST-15), and never more than the device
-// takes; an absurdly small one is not believed.
+// The MSS is the peer's, or 536 for IPv4 and 1220 for IPv6 without the option (MUST-15). It is never more than the
+// device takes, and an absurdly small one is not used.
 //
 // Shows: MUST-15, MUST-16.
 func TestSendMSS(t *testing.T) {
@@ -92,8 +92,8 @@ func TestSendMSS(t *testing.T) {
 	}
 }
 
-// For one pair of addresses the ISN goes on with the clock, by one in 4 microseconds, around the end of the numbers
-// too (RFC 9293 3.4.1, RFC 6528 3).
+// For one pair of addresses the ISN increments with the clock, by one in 4 microseconds, and wraps (RFC 9293 3.4.1,
+// RFC 6528 3).
 //
 // Shows: MUST-8.
 func TestISNFollowsTheClock(t *testing.T) {
@@ -122,7 +122,8 @@ func TestISNFollowsTheClock(t *testing.T) {
 	}
 }
 
-// The SYN-ACK is sent again with doubling timeouts, at once when the SYN comes again, and not for ever (MUST-23).
+// The SYN-ACK is retransmitted with doubling timeouts, at once when the SYN arrives again, and for a limited time
+// (MUST-23).
 //
 // Shows: MUST-22, MUST-23.
 func TestHandshakeRetransmits(t *testing.T) {

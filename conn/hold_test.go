@@ -112,7 +112,7 @@ func TestHeldHandshakeReceives(t *testing.T) {
 	}
 }
 
-// A decision that comes late honours the SYN's options, and answers with the timestamp of its last repetition.
+// The SYN-ACK after Release has the options of the SYN, and the timestamp of its last retransmission.
 func TestReleaseHandshake(t *testing.T) {
 	options := wire.Options{
 		MSS: 1300, HasWindowScale: true, WindowScale: 9, SACKPermitted: true, HasTimestamps: true, TSVal: 50,

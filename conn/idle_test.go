@@ -27,7 +27,7 @@ type twins struct {
 	next       seq.Offset // the peer's next byte
 	rcv        seq.Offset // the peer expects this one next
 	window     uint16     // the peer's
-	written    []byte     // by us, and not yet come to the peer
+	written    []byte     // data sent that has not arrived at the peer
 	owed       []byte     // sent by the peer, and not yet read
 	hibernated int
 }
@@ -133,7 +133,7 @@ func (w *twins) drain() {
 	}
 }
 
-// wait lets time pass; two deadlines that differ are for hibernation.
+// wait advances the time. The deadlines of the two may differ only because of hibernation.
 func (w *twins) wait(d time.Duration) {
 	w.t.Helper()
 	for end := w.now.Add(d); w.now < end; {
@@ -211,7 +211,7 @@ func pattern(seed, n int) []byte {
 	return b
 }
 
-// The results of a connection do not depend on hibernation, whatever happens in which order.
+// The results of a connection do not depend on hibernation, in any order of events.
 func TestHibernationChangesNothing(t *testing.T) {
 	hibernated := 0
 	for s := range uint64(100) {

@@ -12,7 +12,7 @@ func TestKeepAlive(t *testing.T) {
 		o := established(t, Config{KeepAlive: k})
 		for range 3 {
 			heard := o.now
-			for o.now < heard.Add(k.Idle) { // the timer looks in between when the peer was heard
+			for o.now < heard.Add(k.Idle) { // the timer expires in between, to check the time of the last segment
 				o.nothing()
 				o.now = o.c.Deadline()
 				o.c.Advance(o.now)
@@ -45,7 +45,7 @@ func TestKeepAlive(t *testing.T) {
 	})
 }
 
-// Keep-alive is switched on for a connection, and off again. Without more being said the peer is asked after two hours.
+// Keep-alive is switched on for a connection, and off again. The default time before the first probe is two hours.
 //
 // Shows: MUST-24, MUST-25, MUST-27, MUST-28, MAY-5.
 func TestKeepAliveSwitch(t *testing.T) {
@@ -74,7 +74,8 @@ func TestKeepAliveSwitch(t *testing.T) {
 	}
 }
 
-// No probe is sent while data is in flight, nor before the connection has been idle since the last segment came.
+// No probe is sent while data is in flight, nor before the connection has been idle for long enough since the last
+// segment.
 //
 // Shows: MUST-26.
 func TestKeepAliveOnlyWhenIdle(t *testing.T) {

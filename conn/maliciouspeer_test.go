@@ -19,7 +19,7 @@ type hostile struct {
 	say  func(h *hostile, honest reply) []reply // replies of the peer in place of the honest one; nil: the honest one
 
 	got     buffer.RangeSet // data that has arrived at the peer
-	allowed seq.Offset      // the edge of its window, as the connection was last told
+	allowed seq.Offset      // edge of the window last announced to the connection
 	free    Time            // when the bottleneck has sent all it has
 	passed  int             // segments it has got; one in lossEvery is lost
 	way     []parcel        // segments and ACKs in the network, in order of arrival
@@ -139,7 +139,7 @@ func contiguousEnd(s buffer.RangeSet, o seq.Offset) seq.Offset {
 	return o
 }
 
-// hears gives the connection a reply.
+// hears passes a reply to the connection.
 func (h *hostile) hears(r *reply) {
 	h.t.Helper()
 	h.replies++

@@ -7,13 +7,13 @@ import (
 	"minitcp/conn/wire"
 )
 
-// expectation is what RFC 9293 says comes of a segment.
+// expectation is the effect of a segment by RFC 9293.
 type expectation struct {
 	sends  string
 	next   State
 	acks   seq.Offset // bytes by which SND.UNA moves
 	takes  int        // bytes for the application
-	urgent bool       // it is told of urgent data
+	urgent bool       // the application is notified of urgent data
 }
 
 const (
@@ -136,8 +136,8 @@ func (e *expectation) others(t *tcb, a *arriving) {
 		return
 	}
 
-	// Fifth, ACK. In SYN-RECEIVED the RFC's own rule, a reset, comes before RFC 5961's check, which is for synchronized
-	// states; read in the order of the text, the former would never be reached for an ACK that is too new.
+	// Fifth, ACK. In SYN-RECEIVED the RFC's own rule, a reset, precedes RFC 5961's check, which is for synchronized
+	// states. In the order of the text, the former would never apply to an ACK of data that was not sent.
 	if !has(wire.ACK) {
 		return
 	}

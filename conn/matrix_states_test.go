@@ -22,7 +22,7 @@ type subject struct {
 // tcb is RFC 9293's view of the subject before the segment: the variables of 3.3.1, as offsets.
 type tcb struct {
 	state         State
-	passive       bool // SYN-RECEIVED came from LISTEN
+	passive       bool // the state before SYN-RECEIVED was LISTEN
 	orphan        bool // the application has closed
 	una, nxt      seq.Offset
 	fin           seq.Offset // ours, 0: not sent
@@ -40,13 +40,13 @@ type matrixGroup struct {
 	acks   []acked
 }
 
-// place says where a segment with n bytes of data begins.
+// place is the position at which a segment with n bytes of data begins.
 type place struct {
 	name string
 	at   func(t *tcb, n seq.Offset) seq.Offset
 }
 
-// acked says what a segment acknowledges.
+// acked is the data that a segment acknowledges.
 type acked struct {
 	name string
 	at   func(t *tcb) seq.Offset
@@ -264,12 +264,12 @@ type outcome struct {
 	acks    seq.Offset // bytes by which SND.UNA moved
 	takes   int        // bytes that have become readable
 	holds   int        // bytes that wait for those before them
-	urgent  bool       // the application is told of urgent data
+	urgent  bool       // the application is notified of urgent data
 	anew    bool       // TIME-WAIT's time begins anew
 }
 
-// effects says in words what neither the reply nor the state shows. That SND.UNA and RCV.UP move is compared with
-// what the RFC says, but not shown: it would double the table and show nothing a reader could not guess.
+// effects describes the effects that neither the reply nor the state shows. Changes of SND.UNA and RCV.UP are compared
+// with the RFC, but not shown: they would double the size of the table and are obvious.
 func (o *outcome) effects() string {
 	var b []byte
 	add := func(yes bool, format string, args ...any) {
@@ -405,7 +405,7 @@ func (s *subject) notation(a *arriving) string {
 	return out
 }
 
-// controls lists flags in the order people say them.
+// controls lists flags in the usual order.
 func controls(f wire.Flags) string {
 	names := []struct {
 		flag wire.Flags

@@ -12,8 +12,8 @@ type row struct {
 	outcome string
 }
 
-// tabulate calls f for every combination and returns as few rows as it takes to say the same, in a form that can be
-// read from left to right: for these flags, there, with that much data, acknowledging this.
+// tabulate calls f for every combination and returns the results in as few rows as possible. A row reads from left to
+// right: for these flags, at this place, with that much data, acknowledging this.
 func tabulate(flags, places, data, acks int, f func(flags, place, data, ack int) string) []row {
 	return merge(flags, 0, func(a int) []row {
 		return merge(places, 1, func(b int) []row {
@@ -85,7 +85,7 @@ func writeRows(w io.Writer, rows []row, names [4]func(int) string) {
 				above[q] = text
 			}
 			fmt.Fprintf(&line, " %-*s", matrixColumns[q], text)
-			if len(text) > matrixColumns[q] { // too long: the rest goes on the next line
+			if len(text) > matrixColumns[q] { // too long: continued on the next line
 				fmt.Fprintf(&line, "\n%*s", 2+sum(matrixColumns[:q+1])+q, "")
 			}
 		}

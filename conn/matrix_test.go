@@ -10,9 +10,9 @@ import (
 	"minitcp/conn/wire"
 )
 
-// The matrix: every state against every kind of segment at every place and with every acknowledgment. What comes of
-// each stands in testdata/matrix.txt, for people to read; go test -run TestMatrix -update writes it anew. What comes of
-// each is also held against segmentArrives, and where the two differ a note must say why.
+// The matrix has every state against every kind of segment at every place and with every acknowledgment. The effects
+// are in testdata/matrix.txt; go test -run TestMatrix -update writes it. Each effect is also compared with
+// segmentArrives. If the two differ, a note must give the reason.
 
 const matrixFile = "testdata/matrix.txt"
 

@@ -76,7 +76,7 @@ func TestEarlyMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// Data that was shed is not in a SACK block any more, neither by itself nor as a D-SACK, and is taken when it comes
+// Discarded data is not in a SACK block any more, neither by itself nor in a D-SACK, and is accepted when it arrives
 // again.
 func TestShedDataIsNotReported(t *testing.T) {
 	o := established(t, Config{})
@@ -114,7 +114,7 @@ func TestShedDataIsNotReported(t *testing.T) {
 	}
 }
 
-// What comes early is kept, and not needed again.
+// Data out of order is stored, and need not be retransmitted.
 //
 // Shows: SHLD-31, MAY-13.
 func TestEarlyDataIsKept(t *testing.T) {

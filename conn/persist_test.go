@@ -55,8 +55,8 @@ func TestBothWindowsShrank(t *testing.T) {
 	}
 }
 
-// Both ends probe each other's closed window, and both take the byte: what the peer sends is then one byte behind, but
-// says that it took ours.
+// Both ends probe each other's closed window, and both accept the byte. The peer's next segments begin one byte too
+// early, but acknowledge our byte.
 func TestCrossedProbes(t *testing.T) {
 	o := established(t, Config{})
 	o.in(segment{flags: ack, seq: 1, ack: 1, window: -1})

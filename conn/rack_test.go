@@ -27,14 +27,14 @@ func newRacks(t *testing.T, timestamps Feature) *racks {
 	return r
 }
 
-// sends writes n segments, and whatever may leave does.
+// sends writes n segments, and sends as many as may leave.
 func (r *racks) sends(n int) {
 	r.t.Helper()
 	r.write(repeat(1000 * n))
 	r.drain()
 }
 
-// at goes on to a time, as the timers want it.
+// at advances the time, stopping at every deadline.
 func (r *racks) at(when time.Duration) {
 	r.t.Helper()
 	for d := r.c.Deadline(); d <= r.start.Add(when); d = r.c.Deadline() {

@@ -81,7 +81,7 @@ func tenSent(t *testing.T, timestamps Feature) *endpoint {
 	return o
 }
 
-// One segment lost: it is sent again once three after it have arrived, and the window comes down in proportion
+// One lost segment is retransmitted after three later ones have arrived, and the window is reduced in proportion
 // (RFC 8985 6.2, RFC 9937).
 func TestOneLoss(t *testing.T) {
 	o := tenSent(t, Disabled)
@@ -148,7 +148,7 @@ func TestSeveralLosses(t *testing.T) {
 	}
 }
 
-// The last segment is lost, and nothing follows that could tell: a probe after two round trips, whose SACK does
+// The last segment is lost, and no later one can show it. A probe follows after two round trips, and its SACK shows it
 // (RFC 8985 7).
 func TestTailLoss(t *testing.T) {
 	o := sackOne(t, Disabled)
@@ -247,9 +247,8 @@ func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 	}
 }
 
-// After a timeout, an ACK that echoes the time of the first copy measures a path that has become slow, unless it says
-// that the segment came twice: then it is of the second copy, and the timeout's own length would be measured (RFC 7323
-// 4.3).
+// After a timeout, an ACK that echoes the time of the first copy measures a path that has become slow, unless it has a
+// D-SACK. It is then the ACK of the second copy, and the length of the timeout would be measured (RFC 7323 4.3).
 func TestEchoAfterTimeout(t *testing.T) {
 	for _, twice := range []bool{false, true} {
 		o := sackOne(t, Enabled)
@@ -446,7 +445,7 @@ func TestReneging(t *testing.T) {
 	t.Error("2001 was never sent again")
 }
 
-// SACK blocks that cannot be: nothing happens, and nothing is believed.
+// Impossible SACK blocks have no effect.
 func TestAbsurdSACKs(t *testing.T) {
 	for name, blocks := range map[string][]int64{
 		"never sent":   {10001, 20001},
@@ -484,7 +483,7 @@ func TestDSACKFlood(t *testing.T) {
 	}
 }
 
-// What comes twice is reported first (RFC 2883 4).
+// Duplicate data is reported first (RFC 2883 4).
 func TestSendsDSACK(t *testing.T) {
 	o := sackOne(t, Disabled)
 	blocks := func(want ...int64) {
@@ -589,7 +588,7 @@ func TestRetransmissionOfTheEpisodeBefore(t *testing.T) {
 	}
 }
 
-// A timeout in fast recovery is about the same congestion: the threshold comes down once.
+// A timeout in fast recovery has the same cause as the loss: the threshold is reduced once.
 func TestTimeoutInFastRecovery(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 5001)
@@ -610,7 +609,7 @@ func TestTimeoutInFastRecovery(t *testing.T) {
 	}
 }
 
-// What is taken for lost may arrive before the pacer lets it go again: then nothing was lost.
+// A segment taken for lost may arrive before the pacer permits its retransmission. It was then not lost.
 func TestReorderingBeforeRetransmission(t *testing.T) {
 	o := sackOne(t, Disabled)
 	o.cfg.Pacing = Enabled
@@ -633,7 +632,7 @@ func TestDuplicateOfTheNetwork(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 4001)
 	o.drain()
-	o.ack(1, 1001, 2001, 1001, 5001) // the second has come twice
+	o.ack(1, 1001, 2001, 1001, 5001) // the second has arrived twice
 	if o.c.active.recovery.phase != fastRecovery || o.c.stats.Spurious != 0 {
 		t.Errorf("phase %v, %d spurious", o.c.active.recovery.phase, o.c.stats.Spurious)
 	}

@@ -15,8 +15,8 @@ func (o *endpoint) tooBig() {
 	o.c.ReceiveICMP(o.now, ICMPError{Kind: ICMPTooBig, MTU: 740, Seq: testISS + uint32(o.c.snd.una)})
 }
 
-// After Packet Too Big only segments that were too large are sent again, in smaller ones. Nothing counts as a loss,
-// whatever the controller.
+// After Packet Too Big only segments that were too large are retransmitted, as smaller ones. They do not count as lost
+// for any controller.
 func TestPacketTooBigResendsLargeSegments(t *testing.T) {
 	for _, control := range []CongestionControl{CUBIC, Reno, BBR} {
 		for _, sack := range []Feature{Enabled, Disabled} {
@@ -47,7 +47,7 @@ func TestPacketTooBigResendsLargeSegments(t *testing.T) {
 	}
 }
 
-// A FIN goes with its segment: it is sent again if that was too large, and only then.
+// A FIN is retransmitted with its segment if that was too large, and only then.
 func TestPacketTooBigWithFIN(t *testing.T) {
 	for n, want := range map[int][]interval{
 		2000: {{1, 701}, {701, 1401}, {1401, 2001}},

@@ -10,7 +10,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Bounds on the records looked at, whatever a peer's SACK blocks say.
+// The limits of the number of records visited, for any SACK blocks.
 const (
 	visitsPerACK = 64 // on average, Transmit included
 	// maxVisits is for a single ACK with the Transmits after it: each record changes its state at most twice.
@@ -56,7 +56,7 @@ func newCostly(t *testing.T, mss uint16) *costly {
 
 func (c *costly) inFlight() int64 { return int64(c.c.snd.nxt - c.c.snd.una) }
 
-// transmit lets superframes out. Nothing is sent again in a smaller segment than before.
+// transmit sends GSO packets. No retransmission has a smaller segment than the original.
 func (c *costly) transmit() {
 	c.t.Helper()
 	for c.c.Transmit(c.now, superframe, &c.last) {
@@ -103,8 +103,8 @@ func blocks(start, size, step int64) (b []int64) {
 	return b
 }
 
-// Whatever a peer reports with 8 MB in flight, an ACK makes the sender look at a bounded number of records, and there
-// are not many (CVE-2018-5390, CVE-2019-11477, CVE-2019-11478).
+// For any reports of a peer with 8 MB in flight, the number of records that an ACK visits is limited, and so is the
+// number of records (CVE-2018-5390, CVE-2019-11477, CVE-2019-11478).
 func TestHostileSACKCost(t *testing.T) {
 	const acks = 6000
 	for _, mss := range []uint16{88, 1460} {

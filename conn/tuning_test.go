@@ -8,7 +8,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// tuningTest is a receiver whose peer sends, in each round trip, as much as the buffer lets it and it has.
+// tuningTest is a receiver whose peer sends, in each round trip, all its data or as much as the window permits.
 type tuningTest struct {
 	t   *testing.T
 	c   *Conn
@@ -23,15 +23,15 @@ func newTuningTest(t *testing.T, timestamps Feature) *tuningTest {
 	return &tuningTest{t, c, 1e9}
 }
 
-// rounds lets n round trips pass in which the peer has supply bytes to send and the application reads so many per cent
-// of what there is to read.
+// rounds runs n round trips. In each the peer has supply bytes to send, and the application reads percent of the unread
+// data.
 func (x *tuningTest) rounds(n int, rtt time.Duration, supply, percent int) {
 	const parts = 10
 	b := &x.c.rcv.buf
 	for range n * parts {
 		octets := min(supply, x.c.rcv.bufferLimit-b.Readable()) / parts
 		left := x.c.clock(x.now)
-		sent := x.c.clock(x.now.Add(-rtt)) // what the peer had heard from us when it sent this
+		sent := x.c.clock(x.now.Add(-rtt)) // the clock one round trip before this segment arrives
 		b.Retain(b.Next(), zeros[:octets], static{})
 		s := Segment{TCP: wire.TCP{Options: wire.Options{HasTimestamps: x.c.timestamps, TSVal: left, TSEcr: sent}}}
 		x.c.tuneReceive(x.now, &s)
@@ -84,7 +84,7 @@ func TestTuningOfASlowReader(t *testing.T) {
 	x.want(1<<20, 1<<20)
 	for range 200 {
 		x.rounds(2, 10*time.Millisecond, 100<<20, 0) // it fills,
-		x.now = x.now.Add(300 * time.Millisecond)    // nothing comes until all is read,
+		x.now = x.now.Add(300 * time.Millisecond)    // no data arrives until all is read,
 		x.c.rcv.buf.Discard(buffer.Heap{})
 		x.rounds(1, 10*time.Millisecond, 100<<20, 0) // and it fills again
 	}

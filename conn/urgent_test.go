@@ -6,8 +6,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Urgent data longer than the pointer can say: the pointer says 65535 until the end is near, and then exactly where it
-// is; the receiver learns of more and more.
+// Urgent data is longer than the pointer can express. The pointer is 65535 until the end is near, and exact from there
+// on. The receiver's knowledge of the end increases.
 //
 // Shows: MUST-30, MUST-31, MUST-32, MUST-33, MUST-62.
 func TestLongUrgentData(t *testing.T) {
@@ -53,7 +53,7 @@ func TestLongUrgentData(t *testing.T) {
 	if remaining, pending := p.c.Urgent(); remaining != 0 || pending || p.c.Ready()&ReadyUrgent != 0 {
 		t.Errorf("after the last, %d bytes remain (%v)", remaining, pending)
 	}
-	// What comes after is not urgent any more.
+	// The data after it is not urgent.
 	o.in(segment{flags: ack, seq: 1, ack: n + 1})
 	if o.c.Transmit(o.now, 1, &o.last) && o.last.TCP.Flags.Has(wire.URG) {
 		t.Error("data after the urgent data is urgent too")

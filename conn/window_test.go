@@ -173,7 +173,7 @@ func TestSenderAvoidsSillyWindows(t *testing.T) {
 	})
 }
 
-// probes lets the peer answer nothing, and returns when each of n probes of byte at was sent.
+// probes runs without replies from the peer, and returns the times of n probes of the byte at at.
 func (o *endpoint) probes(n int, at int64) []time.Duration {
 	o.t.Helper()
 	begin := o.now
@@ -191,7 +191,7 @@ func (o *endpoint) probes(n int, at int64) []time.Duration {
 	return times
 }
 
-// The first probe comes after a retransmission timeout, the next after twice that, and so on.
+// The first probe follows after a retransmission timeout, the next after twice that time, and so on.
 //
 // Shows: MUST-36, SHLD-29, SHLD-30.
 func TestProbeTimes(t *testing.T) {
@@ -293,7 +293,7 @@ func TestClosedWindowStillListens(t *testing.T) {
 	})
 }
 
-// An ACK older than SND.UNA says nothing about the window of today (RFC 9293 3.10.7.4: SND.UNA =< SEG.ACK).
+// The window of an ACK older than SND.UNA is ignored (RFC 9293 3.10.7.4: SND.UNA =< SEG.ACK).
 func TestWindowOfOldACK(t *testing.T) {
 	o := established(t, Config{})
 	o.write(repeat(1000))
@@ -309,7 +309,7 @@ func TestWindowOfOldACK(t *testing.T) {
 	}
 }
 
-// A segment that was thought of but not sent has told the peer nothing: while own data is held back, the window is
+// A segment that was built but not sent does not change the announced window: while data is held back, windows are
 // announced as always.
 func TestWindowUpdateWhileDataIsHeldBack(t *testing.T) {
 	o := established(t, Config{ReceiveBuffer: 8192})
@@ -344,7 +344,7 @@ func TestWindowUpdateWhileDataIsHeldBack(t *testing.T) {
 	}
 }
 
-// A scaled window cannot say every size. Rounding it must not stretch the buffer, however small the segments.
+// A scaled window cannot express every size. Rounding it does not enlarge the buffer, however small the segments are.
 func TestTinySegmentsDoNotStretchTheWindow(t *testing.T) {
 	o := newEndpoint(t, Config{MaxRTO: time.Minute, Timestamps: Disabled, SACK: Disabled, ReceiveBuffer: 4096})
 	o.c = Dial(o.now, &o.cfg, testOpen())
