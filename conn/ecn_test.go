@@ -288,7 +288,7 @@ func TestECEOnce(t *testing.T) {
 }
 
 // Only the first segment of a GSO packet may have CWR, so it is sent as a single segment.
-func TestCWRAndSuperframes(t *testing.T) {
+func TestCWRAndGSOPackets(t *testing.T) {
 	o := ecnOne(t, Config{})
 	o.write(repeat(100_000))
 	if !o.c.Transmit(o.now, 64000, &o.last) || o.last.Len != 10000 || o.last.ECN != wire.ECT0 {

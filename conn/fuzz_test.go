@@ -85,7 +85,7 @@ const (
 	opAbort             //
 	opSettings          // which
 	opICMP              // kind, where
-	opLimit             // for superframes
+	opLimit             // for GSO packets
 	opMarks             // what the peer's segments have of ECN from now on
 	opCount
 )

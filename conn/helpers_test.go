@@ -10,7 +10,7 @@ var errEOF = io.EOF
 
 func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-// superframe is a limit for Transmit, as package stack has it.
-const superframe = 65535 - 100
+// gsoLimit is a limit for Transmit that permits GSO packets, as in package stack.
+const gsoLimit = 65535 - 100
 
 const ms = time.Millisecond

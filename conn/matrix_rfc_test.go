@@ -166,9 +166,9 @@ func (e *expectation) others(t *tcb, a *arriving) {
 	}
 	e.next = state
 
-	// Sixth, URG; seventh, text; eighth, FIN. The ACK field of a segment that is early
+	// Sixth, URG; seventh, text; eighth, FIN. The ACK field of a segment that is out of order
 	// counts at once, as in every implementation, though the text would hold all of the segment for later. That a
-	// segment is early is answered at once (MAY-13).
+	// segment is out of order is answered at once (MAY-13).
 	switch state {
 	case CloseWait, Closing, LastAck, TimeWait:
 		// Text is ignored; RFC 9293 expects none. A second FIN is not expected either, but the RFC does not except it: it is

@@ -16,7 +16,7 @@ func TestThreeThousandGaps(t *testing.T) {
 	o.c.rcv.edge = 1 + 2*gaps*seq.Offset(size)
 	var out Outgoing
 	for i, n := range rand.New(rand.NewPCG(1, 1)).Perm(gaps) {
-		if v := early(o, (2*n+1)*size, make([]byte, size)); v != VerdictOutOfOrder {
+		if v := outOfOrder(o, (2*n+1)*size, make([]byte, size)); v != VerdictOutOfOrder {
 			t.Fatalf("segment %d, which arrives after %d others, is %v", n, i, v)
 		}
 		o.c.Transmit(o.now, 1, &out)
@@ -25,7 +25,7 @@ func TestThreeThousandGaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range gaps {
-		if v := early(o, 2*n*size, make([]byte, size)); v != VerdictAccepted {
+		if v := outOfOrder(o, 2*n*size, make([]byte, size)); v != VerdictAccepted {
 			t.Fatalf("the segment that fills gap %d is %v", n, v)
 		}
 	}
@@ -44,16 +44,16 @@ func (c *counter) Get(size int) *buffer.Page {
 func (c *counter) Put(p *buffer.Page) { c.memory -= p.Size() }
 func (c *counter) Charge(n int)       { c.memory += n }
 
-// early gives the connection data that lies at bytes beyond the first.
-func early(o *endpoint, at int, data []byte) Verdict {
+// outOfOrder passes data to the connection that begins at bytes beyond the first.
+func outOfOrder(o *endpoint, at int, data []byte) Verdict {
 	return o.c.Receive(o.now, &Segment{
 		TCP: wire.TCP{Flags: ack, Seq: testIRS + 1 + uint32(at), Ack: testISS + 1, Window: 65535}, Data: data,
 	})
 }
 
-// The early data of one connection never keeps more memory in use than twice its window and what any connection may
-// hold.
-func TestEarlyMemoryIsBounded(t *testing.T) {
+// The data out of order of one connection never takes more memory than twice its window and the memory that any
+// connection may hold.
+func TestOutOfOrderMemoryIsBounded(t *testing.T) {
 	for _, window := range []int{2048, 64 << 10, 1 << 20} {
 		for _, spread := range []int{2, 90, 1100, buffer.PageSize, 2 * buffer.PageSize} {
 			var pool counter
@@ -61,7 +61,7 @@ func TestEarlyMemoryIsBounded(t *testing.T) {
 			o.c.rcv.edge = 1 + seq.Offset(window)
 			data := []byte(repeat(min(max(1, spread-1), 1448)))
 			for at := spread - 1; at < window; at += spread {
-				early(o, at, data)
+				outOfOrder(o, at, data)
 			}
 			if n := o.c.Info(o.now).OutOfOrderBytes; n == 0 && spread < window {
 				t.Errorf("window %d, one segment in %d bytes: none is kept", window, spread)
@@ -78,7 +78,7 @@ func TestEarlyMemoryIsBounded(t *testing.T) {
 
 // Discarded data is not in a SACK block any more, neither by itself nor in a D-SACK, and is accepted when it arrives
 // again.
-func TestShedDataIsNotReported(t *testing.T) {
+func TestDiscardedDataIsNotReported(t *testing.T) {
 	o := established(t, Config{})
 	o.c.sack = true
 	for _, at := range []int64{5, 5, 11} { // "5" twice: a D-SACK is due
@@ -117,7 +117,7 @@ func TestShedDataIsNotReported(t *testing.T) {
 // Data out of order is stored, and need not be retransmitted.
 //
 // Shows: SHLD-31, MAY-13.
-func TestEarlyDataIsKept(t *testing.T) {
+func TestOutOfOrderDataIsKept(t *testing.T) {
 	o := established(t, Config{})
 	for _, at := range []int64{21, 11} {
 		if v := o.in(segment{flags: ack, seq: at, ack: 1, data: "0123456789"}); v != VerdictOutOfOrder {

@@ -9,8 +9,8 @@ import (
 	"minitcp/conn/conntest"
 )
 
-// A transfer completes whose ends discard their early data again and again, and memory is given back.
-func TestShedEarlyDuringTransfer(t *testing.T) {
+// A transfer completes whose ends discard their data out of order again and again, and all memory is returned.
+func TestDiscardDuringTransfer(t *testing.T) {
 	shed := 0
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 1))

@@ -57,7 +57,7 @@ func TestPacketTooBigWithFIN(t *testing.T) {
 		o := sackOne(t, Disabled)
 		_, _ = o.c.Write(o.now, []byte(repeat(n)))
 		_ = o.c.CloseWrite()
-		for o.c.Transmit(o.now, superframe, &o.last) {
+		for o.c.Transmit(o.now, gsoLimit, &o.last) {
 		}
 		o.tooBig()
 		o.last.TCP.Flags = 0

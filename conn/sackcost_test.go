@@ -59,7 +59,7 @@ func (c *costly) inFlight() int64 { return int64(c.c.snd.nxt - c.c.snd.una) }
 // transmit sends GSO packets. No retransmission has a smaller segment than the original.
 func (c *costly) transmit() {
 	c.t.Helper()
-	for c.c.Transmit(c.now, superframe, &c.last) {
+	for c.c.Transmit(c.now, gsoLimit, &c.last) {
 		n, end := int64(c.last.Len), c.last.TCP.Seq+uint32(c.last.Len)
 		if n%c.mss == 0 {
 			continue

@@ -24,7 +24,7 @@ func TestSendLimit(t *testing.T) {
 		want    sendVerdict
 	}{
 		{"one segment of many", 5000, 0, 65535, 10000, 1, nil, 1000, sendData},
-		{"a superframe of whole segments", 5500, 0, 65535, 10000, 4500, nil, 4000, sendData},
+		{"a GSO packet of whole segments", 5500, 0, 65535, 10000, 4500, nil, 4000, sendData},
 		{"the tail, without Nagle", 5500, 5000, 65535, 10000, 1, nil, 500, sendData},
 		{"the window ends it", 5000, 0, 2500, 10000, 65535, nil, 2000, sendData},
 		{"the congestion window ends it", 5000, 0, 65535, 2500, 65535, nil, 2000, sendData},

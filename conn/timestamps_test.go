@@ -60,7 +60,7 @@ func TestTimestampsMissing(t *testing.T) {
 		o.read("data", nil)
 		o.read("", io.EOF)
 	})
-	t.Run("superframe", func(t *testing.T) {
+	t.Run("GSO packet", func(t *testing.T) {
 		o := open(t)
 		v := o.c.Receive(o.now, &Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + 1, Flags: ack, Window: 65535},
 			Data: make([]byte, 4000), SegmentSize: 1000})
