@@ -16,10 +16,6 @@ import (
 	"unicode/utf8"
 )
 
-// notYet lists the directories whose text has not been rewritten yet. "conn/..." stands for conn and all directories in
-// it, "conn" for conn alone. It shrinks until it is empty, and then goes.
-var notYet = []string{"stack"}
-
 // maxCommentLine is the length limit of a line of comment in characters, with a tab as one.
 const maxCommentLine = 120
 
@@ -48,16 +44,8 @@ var (
 // TestStyle holds the mechanical rules of the style card in CONTRIBUTING.md.
 func TestStyle(t *testing.T) {
 	for _, f := range styleFindings(t, ".") {
-		if !slices.ContainsFunc(notYet, func(entry string) bool { return covers(entry, filepath.Dir(f.file)) }) {
-			t.Error(f)
-		}
+		t.Error(f)
 	}
-}
-
-// covers reports whether an entry of notYet stands for a directory.
-func covers(entry, directory string) bool {
-	tree, whole := strings.CutSuffix(entry, "/...")
-	return directory == tree || whole && within(directory, tree)
 }
 
 func TestStyleRules(t *testing.T) {

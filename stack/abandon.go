@@ -8,8 +8,8 @@ import (
 	"weak"
 )
 
-// ref is the stack's reference to a [Conn] or a [Listener]. It is weak, so that the garbage collector finds those that the
-// application has forgotten. It is strong for one with a [Handler], which the application need not keep.
+// ref is the stack's reference to a [Conn] or a [Listener]. It is weak, so that the garbage collector finds those that
+// the application has forgotten. It is strong for one with a [Handler], which the application need not keep.
 type ref[T any] struct {
 	weak   weak.Pointer[T]
 	strong *T
@@ -29,8 +29,8 @@ func (r *ref[T]) get() *T {
 // isSet reports whether r refers to an object, which the application may have forgotten.
 func (r *ref[T]) isSet() bool { return *r != ref[T]{} }
 
-// abandoned holds the connections and listeners that the application has forgotten without Close, until the stack closes
-// them, as package net closes descriptors. An unread connection would hold its memory for ever.
+// abandoned holds the connections and listeners that the application has forgotten without Close, until the stack
+// closes them, as package net closes descriptors. An unread connection would hold its memory for ever.
 //
 // The finalizer does not close them itself: it runs on a goroutine of the garbage collector, which must not wait for a
 // connection's lock, and which is outside of the bubble in a test with [testing/synctest].

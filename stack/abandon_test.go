@@ -10,8 +10,8 @@ import (
 	"minitcp/conn"
 )
 
-// collectorOff turns the garbage collector off until the test ends: only collect runs it. A cycle at another time would find
-// what is forgotten while frames still arrive, after which the stack closes it before collect looks.
+// collectorOff turns the garbage collector off until the test ends: only collect runs it. A cycle at another time
+// would find abandoned connections while frames still arrive, and the stack would close them before collect runs.
 func collectorOff(t *testing.T) {
 	percent := debug.SetGCPercent(-1)
 	t.Cleanup(func() { debug.SetGCPercent(percent) })
@@ -50,8 +50,8 @@ func (p *pair) forget(l *Listener, use func(client, server *Conn)) (client *Conn
 	return c.(*Conn)
 }
 
-// A connection that the application forgets is closed as by Close: with a RST if data is unread, else with a FIN, and with
-// the linger time that was set. Its memory comes back.
+// A connection that the application forgets is closed as by Close: with a RST if data is unread, else with a FIN, and
+// with the linger time that was set. Its memory comes back.
 func TestAbandonedConn(t *testing.T) {
 	reset := func(t *testing.T, c *Conn) {
 		_, err := c.Read(make([]byte, 1))
@@ -98,7 +98,8 @@ func wantNothingHeld(t *testing.T, s *Stack) {
 	}
 }
 
-// A connection that has ended before the application forgets it gives its memory back, too: after a RST, and in TIME-WAIT.
+// A connection that has ended before the application forgets it gives its memory back, too: after a RST, and in
+// TIME-WAIT.
 func TestAbandonedAfterTheEnd(t *testing.T) {
 	for name, end := range map[string]func(client, server *Conn){
 		"reset": func(client, server *Conn) {

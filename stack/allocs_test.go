@@ -156,7 +156,7 @@ func TestNoAllocations(t *testing.T) {
 			read += n
 		})
 		if read < 1000*leastLoan {
-			t.Errorf("read only %d octets", read)
+			t.Errorf("read only %d bytes", read)
 		}
 	})
 	t.Run("receive and read", func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestNoAllocations(t *testing.T) {
 			read += n
 		})
 		if read != 1001*len(data) { // AllocsPerRun runs once more to warm up
-			t.Errorf("read %d octets", read)
+			t.Errorf("read %d bytes", read)
 		}
 	})
 	t.Run("write and be acknowledged", func(t *testing.T) {
@@ -266,7 +266,7 @@ func TestNoAllocations(t *testing.T) {
 	})
 }
 
-// answer is a Handler that returns what it gets.
+// answer is a Handler that echoes data.
 type answer struct{}
 
 func (answer) Received(c *Conn, data []byte) int { n, _ := c.TryWrite(data); return n }

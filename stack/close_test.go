@@ -68,7 +68,7 @@ func TestCloseSendsWhatWasWritten(t *testing.T) {
 		took(t, begin, 0, 0)
 		got, err := io.ReadAll(s)
 		if err != nil || !bytes.Equal(got, b) {
-			t.Errorf("%d octets, %v", len(got), err)
+			t.Errorf("%d bytes, %v", len(got), err)
 		}
 		wantOpError(t, c.Close(), "close", net.ErrClosed)
 		_, err = c.Write(b)
@@ -123,7 +123,7 @@ func TestCloseUnread(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
 		c, s := p.connect(p.listen())
-		write(t, c, "nobody reads this")
+		write(t, c, "unread data")
 		quiet()
 		s.Close()
 		_, err := c.Read(make([]byte, 1))
@@ -256,7 +256,7 @@ func TestReopenTimeWait(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, _ := l.AcceptTCP()
-		s.CloseWrite() // TIME-WAIT is to be the server's
+		s.CloseWrite() // first, so that TIME-WAIT is the server's
 		wantEOF(t, c)
 		c.Close()
 		wantEOF(t, s)

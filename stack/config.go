@@ -18,10 +18,10 @@ type Config struct {
 	Addresses []netip.Prefix
 	// Conn holds the TCP settings of every connection.
 	Conn conn.Config
-	// Memory is the budget for the buffers of all connections, in bytes. When three quarters of it are in use, buffers stop
-	// growing: each is filled to at most 64 KiB, and data beyond a gap is dropped. When the budget is exhausted, in-order
-	// data is dropped as well on connections that already hold 64 KiB of unread data. The peer retransmits it. Every
-	// connection therefore makes progress, and each exceeds the budget by at most 160 KiB.
+	// Memory is the budget for the buffers of all connections, in bytes. When three quarters of it are in use, buffers
+	// stop growing: each is filled to at most 64 KiB, and data beyond a gap is dropped. When the budget is exhausted,
+	// in-order data is dropped as well on connections that already hold 64 KiB of unread data. The peer retransmits it.
+	// Every connection therefore makes progress, and each exceeds the budget by at most 160 KiB.
 	//
 	// Data beyond a gap may take a quarter of the budget, and a sixteenth while three quarters are in use. When it takes
 	// more, the stack discards that of the connections that have held the most of it for the longest time.
@@ -61,14 +61,14 @@ type Config struct {
 	// peer in TIME-WAIT accepts a new connection. Default: random [RFC 6528, RFC 7323 7.1, RFC 6056].
 	Secret [32]byte
 	// ICMPRate is the largest number of ICMP messages per second to one IPv4 address or IPv6 network of 64 bits. RSTs for
-	// segments without a connection have a limit of their own, ten times as high. A limit applies to periods of about 0.1 s
-	// and varies at random between three quarters and all of it. Default 1000 [RFC 4443 2.4 (f), RFC 1812 4.3.2.8].
+	// segments without a connection have a limit of their own, ten times as high. A limit applies to periods of about 0.1
+	// s and varies at random between three quarters and all of it. Default 1000 [RFC 4443 2.4 (f), RFC 1812 4.3.2.8].
 	ICMPRate int
 	// Near are the prefixes of near peers. A near peer is on this machine, or behind a link that has a round-trip time
-	// below 1 ms and is never the bottleneck. The stack looks at Near once for each connection, when the connection begins.
-	// Segments to a near peer are not paced, except by BBR. Over IPv4 they leave in superframes larger than 64 KiB (BIG
-	// TCP) if the device takes them. Buffers are smaller when there are many connections: a send buffer holds at most half
-	// of the unused part of 8 MiB, or 128 KiB if that is more, and bulk receivers share 4 MiB of window (see
+	// below 1 ms and is never the bottleneck. The stack looks at Near once for each connection, when the connection
+	// begins. Segments to a near peer are not paced, except by BBR. Over IPv4 they leave in superframes larger than 64
+	// KiB (BIG TCP) if the device takes them. Buffers are smaller when there are many connections: a send buffer holds at
+	// most half of the unused part of 8 MiB, or 128 KiB if that is more, and bulk receivers share 4 MiB of window (see
 	// [conn.Config]). A wrong entry makes a connection slower, but breaks nothing.
 	//
 	// The default (nil) is the device's prefixes if it is a [NearReporter], as *tun.Device is, and otherwise none. With an

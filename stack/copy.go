@@ -32,7 +32,7 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 	defer func() { pool.Put(b) }()
 	mss := max(1, c.Info().MSS)
 	for {
-		whole := len(*b) - len(*b)%mss // whole segments: otherwise each Write would end in a small one, though more data follows
+		whole := len(*b) - len(*b)%mss // otherwise each Write would end in a small segment
 		m, err := r.Read((*b)[:whole])
 		if m > 0 {
 			written, err := c.write((*b)[:m])
@@ -59,7 +59,8 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 	}
 }
 
-// takesMore reports whether the connection sends superframes larger than an IP packet, and there is memory to fill them.
+// takesMore reports whether the connection sends superframes larger than an IP packet, and there is memory to fill
+// them.
 func (c *Conn) takesMore() bool {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()

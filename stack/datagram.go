@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// datagramSocket is what sockets of UDP and ping sockets have in common: a queue of datagrams that have arrived, and the settings
-// of those that are sent.
+// datagramSocket is what sockets of UDP and ping sockets have in common: a queue of datagrams that have arrived, and
+// the settings of those that are sent.
 type datagramSocket struct {
 	stack   *Stack
 	network string // "udp" or "ping"
@@ -32,8 +32,8 @@ type datagramSocket struct {
 
 // datagramOwner is the socket that a datagramSocket is part of.
 type datagramOwner interface {
-	// route returns the ends of a datagram to send, of which the application has given local, which may be the zero Addr, and
-	// remote.
+	// route returns the ends of a datagram to send, of which the application has given local, which may be the zero Addr,
+	// and remote.
 	route(local netip.Addr, remote netip.AddrPort) (from, to netip.AddrPort, err error)
 	// forget takes the socket out of where arriving datagrams find it.
 	forget()
@@ -113,8 +113,8 @@ func (c *datagramSocket) set(change func()) error {
 	return nil
 }
 
-// SetReadBuffer sets how many bytes of datagrams wait to be read at most, with 64 bytes for each datagram. When there are
-// more, datagrams that arrive are dropped and counted in Stats as udp-receive-buffer-full. The default is 208 KiB.
+// SetReadBuffer sets how many bytes of datagrams wait to be read at most, with 64 bytes for each datagram. When there
+// are more, datagrams that arrive are dropped and counted in Stats as udp-receive-buffer-full. The default is 208 KiB.
 func (c *datagramSocket) SetReadBuffer(bytes int) error {
 	if bytes <= 0 {
 		return c.opError("set", nil, syscall.EINVAL)
@@ -130,8 +130,8 @@ func (c *datagramSocket) SetWriteBuffer(bytes int) error {
 	return c.set(func() {})
 }
 
-// SetDontFragment sets whether datagrams that do not fit the path MTU are refused with syscall.EMSGSIZE, and DF is set in
-// IPv4. By default they are sent in fragments.
+// SetDontFragment sets whether datagrams that do not fit the path MTU are refused with syscall.EMSGSIZE, and DF is set
+// in IPv4. By default they are sent in fragments.
 func (c *datagramSocket) SetDontFragment(on bool) error { return c.set(func() { c.dontFragment = on }) }
 
 // SetTrafficClass sets the DSCP, 0 to 63, of the packets of the socket [RFC 2474].
@@ -182,8 +182,8 @@ func (c *datagramSocket) awaitDatagram(call string) error {
 
 // Read reads a datagram. Bytes that p has no room for are lost.
 //
-// Errors are *net.OpError. On a connected socket errors.Is finds syscall.ECONNREFUSED, EHOSTUNREACH, ENETUNREACH or EMSGSIZE
-// after an ICMP message of that meaning about a datagram the socket has sent.
+// Errors are *net.OpError. On a connected socket errors.Is finds syscall.ECONNREFUSED, EHOSTUNREACH, ENETUNREACH or
+// EMSGSIZE after an ICMP message of that meaning about a datagram the socket has sent.
 func (c *datagramSocket) Read(p []byte) (int, error) {
 	_, n, _, err := c.receive("read", p)
 	return n, err

@@ -7,8 +7,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// datagramQueue holds the datagrams of a socket that have not been read. Their data lies in pages, each with the data of several
-// datagrams in order of arrival, so that small datagrams take little memory and an empty queue takes none.
+// datagramQueue holds the datagrams of a socket that have not been read. Their data lies in pages, each with the data
+// of several datagrams in order of arrival, so that small datagrams take little memory and an empty queue takes none.
 type datagramQueue struct {
 	ring  []queuedDatagram // a power of two of them, or none
 	first int
@@ -79,8 +79,8 @@ func (q *datagramQueue) store(data []byte) ([]byte, *datagramPage) {
 	return to, p
 }
 
-// pop copies the oldest datagram's data to b and returns the datagram without it, and the number of bytes copied. The queue
-// must not be empty.
+// pop copies the oldest datagram's data to b and returns the datagram without it, and the number of bytes copied. The
+// queue must not be empty.
 func (q *datagramQueue) pop(b []byte) (d queuedDatagram, n int, truncated bool) {
 	at := q.at(0)
 	d = *at

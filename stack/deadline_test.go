@@ -57,12 +57,12 @@ func TestWriteDeadline(t *testing.T) {
 		c, s := p.connect(p.listen())
 		begin := time.Now()
 		c.SetWriteDeadline(begin.Add(5 * time.Second))
-		big := pattern(1, 16<<20) // nobody reads it
+		big := pattern(1, 16<<20) // stays unread
 		n, err := c.Write(big)
 		wantOpError(t, err, "write", os.ErrDeadlineExceeded)
 		took(t, begin, 5*time.Second, 5*time.Second)
 		if n < 1<<20 || n >= len(big) {
-			t.Fatalf("%d octets were taken", n)
+			t.Fatalf("%d bytes were taken", n)
 		}
 		// What was taken is not lost.
 		done := make(chan struct{})
@@ -78,13 +78,13 @@ func receiveAll2(t *testing.T, c *Conn, want []byte) {
 	for got := 0; got < len(b); {
 		n, err := c.Read(b[got:])
 		if err != nil {
-			t.Errorf("Read: %v after %d octets", err, got)
+			t.Errorf("Read: %v after %d bytes", err, got)
 			return
 		}
 		got += n
 	}
 	if string(b) != string(want) {
-		t.Error("other octets than were written")
+		t.Error("other bytes than were written")
 	}
 }
 
@@ -116,12 +116,12 @@ func TestAcceptDeadline(t *testing.T) {
 	})
 }
 
-// Many readers and one writer: every octet reaches one of them, and none sleeps on while there is data.
+// Many readers and one writer: every byte reaches one of them, and none sleeps on while there is data.
 func TestManyReaders(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
 		c, s := p.connect(p.listen())
-		const readers, octets = 10, 1000
+		const readers, bytes = 10, 1000
 		var wait sync.WaitGroup
 		var mu sync.Mutex
 		total := 0
@@ -139,11 +139,11 @@ func TestManyReaders(t *testing.T) {
 				}
 			})
 		}
-		write(t, c, string(pattern(1, octets)))
+		write(t, c, string(pattern(1, bytes)))
 		c.CloseWrite()
 		wait.Wait()
-		if total != octets {
-			t.Errorf("%d octets were read, want %d", total, octets)
+		if total != bytes {
+			t.Errorf("%d bytes were read, want %d", total, bytes)
 		}
 	})
 }

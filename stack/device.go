@@ -7,8 +7,8 @@ import (
 )
 
 // Device sends and receives frames. A frame is a virtio_net_hdr in its form of 10 bytes (native byte order) and one IP
-// packet. The packet may be a superframe (a GSO packet): several segments of one connection under common headers, of the
-// size in the virtio_net_hdr.
+// packet. The packet may be a superframe (a GSO packet): several segments of one connection under common headers, of
+// the size in the virtio_net_hdr.
 //
 // These four methods are sufficient. A Device may implement more, which New looks for:
 //
@@ -22,8 +22,8 @@ import (
 //   - [Pusher]: the device delivers packets on its own goroutines, and takes the frames of connections when it has
 //     room. Without it, a goroutine of the stack reads the device, and WriteFrame is called at any time.
 //
-// Frames that arrive do not depend on them: they may be superframes, and may lack the transport checksum if their header
-// has VIRTIO_NET_HDR_F_NEEDS_CSUM.
+// Frames that arrive do not depend on them: they may be superframes, and may lack the transport checksum if their
+// header has VIRTIO_NET_HDR_F_NEEDS_CSUM.
 //
 // A struct that embeds a Device has these four methods only, whatever the embedded device implements. It works, with
 // smaller frames, checksums computed in software and one reader, and sees every frame. To keep an ability it forwards
@@ -31,14 +31,14 @@ import (
 // it must override ReadQueue and WriteQueue as well as ReadBatch and WriteFrame to see every frame, and MaxFrame to see
 // IP packets only.
 type Device interface {
-	// ReadBatch blocks until there is a frame, then takes the frames that are there without blocking, up to len(frames), or
-	// fewer. Frame i is frames[i][:sizes[i]]. Each of frames has room for MaxFrame bytes.
+	// ReadBatch blocks until there is a frame, then takes the frames that are there without blocking, up to len(frames),
+	// or fewer. Frame i is frames[i][:sizes[i]]. Each of frames has room for MaxFrame bytes.
 	//
-	// The device may exchange elements of frames with each other. It must not put other slices there, shorten an element or
-	// keep one: the stack ends with an error that names the element when it finds it replaced.
+	// The device may exchange elements of frames with each other. It must not put other slices there, shorten an element
+	// or keep one: the stack ends with an error that names the element when it finds it replaced.
 	//
-	// Any error ends the stack; see [Stack.Err]. After Close, and when another owner closed the device, it is one for which
-	// errors.Is finds [os.ErrClosed].
+	// Any error ends the stack; see [Stack.Err]. After Close, and when another owner closed the device, it is one for
+	// which errors.Is finds [os.ErrClosed].
 	ReadBatch(frames [][]byte, sizes []int) (int, error)
 	// WriteFrame sends one frame gathered from parts, the first of which begins with the virtio_net_hdr. It does not
 	// block, keeps nothing of parts, and may be called from many goroutines at once. After an error the frame is lost, as

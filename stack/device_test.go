@@ -32,7 +32,8 @@ func (r slowReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// testTransfers makes two connections, over IPv4 and IPv6, that carry data in both directions between stacks on a and b.
+// testTransfers makes two connections, over IPv4 and IPv6, that carry data in both directions between stacks on a and
+// b.
 func testTransfers(t *testing.T, a, b Device) {
 	t.Helper()
 	p := &pair{t: t}
@@ -76,8 +77,8 @@ func testTransfers(t *testing.T, a, b Device) {
 	}
 }
 
-// A struct that embeds a Device works around a device with offloads and several queues: it sends finished packets that fit
-// the MTU, receives superframes with partial checksums, and gets every frame of every queue.
+// A struct that embeds a Device works around a device with offloads and several queues: it sends finished packets that
+// fit the MTU, receives superframes with partial checksums, and gets every frame of every queue.
 func TestEmbeddedDevice(t *testing.T) {
 	for _, link := range []stacktest.Config{{}, {Queues: 4}, {Offload: stacktest.Plain}, {Offload: stacktest.Plain, Queues: 4}} {
 		within(t, func(t *testing.T) {

@@ -10,9 +10,10 @@ import (
 	"minitcp/conn"
 )
 
-// Dial connects to an address. Network is "tcp", "tcp4" or "tcp6", for which the net.Conn is a [*Conn], or "udp", "udp4" or
-// "udp6", for which it is a [*UDPConn]. Address is "host:port". The host is a literal IP address, or a name if Config.Nameservers has servers: then the
-// connection is the first that succeeds to one of the name's addresses, tried as RFC 8305 describes.
+// Dial connects to an address. Network is "tcp", "tcp4" or "tcp6", for which the net.Conn is a [*Conn], or "udp",
+// "udp4" or "udp6", for which it is a [*UDPConn]. Address is "host:port". The host is a literal IP address, or a name
+// if Config.Nameservers has servers: then the connection is the first that succeeds to one of the name's addresses,
+// tried as RFC 8305 describes.
 //
 // Errors are *net.OpError; errors.Is finds syscall.ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL
 // and what [Stack.Err] returns.
@@ -42,8 +43,8 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 	return c, nil
 }
 
-// DialTCP connects from local to remote. If the address of local is invalid or unspecified, the stack chooses it. If its
-// port is 0, the stack chooses that as well.
+// DialTCP connects from local to remote. If the address of local is invalid or unspecified, the stack chooses it. If
+// its port is 0, the stack chooses that as well.
 func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort) (*Conn, error) {
 	return s.dial(ctx, "tcp", unmapped(local), unmapped(remote))
 }

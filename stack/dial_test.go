@@ -129,7 +129,7 @@ func receiveAll(t *testing.T, c *Conn, seed uint64, n int) {
 		t.Errorf("Read: %v", err)
 	}
 	if len(b) != n || sha256.Sum256(b) != sha256.Sum256(pattern(seed, n)) {
-		t.Errorf("received %d octets, want %d; equal: %v", len(b), n, bytes.Equal(b, pattern(seed, n)))
+		t.Errorf("received %d bytes, want %d; equal: %v", len(b), n, bytes.Equal(b, pattern(seed, n)))
 	}
 }
 

@@ -1,38 +1,73 @@
-// Package stack puts many TCP connections on one device: it finds the connection a frame belongs to, brings the clock
-// and the locks, wakes whoever waits, answers for ports nobody listens on, and offers it all in the shape of package
-// net.
+// Package stack is a TCP/IP stack on one device, with the API of package net. It finds the connection of each packet,
+// supplies the clock, the locks and the timers, wakes blocked calls, and answers packets that belong to no connection.
 //
-// It knows no TCP rules; those are package conn's. What it does to a connection is always the same, whoever the caller
-// is (the end of a batch of frames, an application's call, a timer, an ICMP error):
+// [Stack.Dial] and [Stack.Listen] return TCP connections and listeners, and [Stack.ListenUDP], [Stack.DialUDP] and
+// [Stack.ListenPing] return UDP and ping sockets. [Stack.ForwardTCP], [Stack.ForwardUDP] and [Stack.ForwardPing] take
+// connections, datagrams and echo requests to addresses that are not the stack's. A [Handler] serves connections
+// without a goroutine for each: its methods run on the goroutines that read the device and run the timers.
+//
+// Keep-alive is on by default, with the values of package net; see [Config]. A stack runs until [Stack.Close],
+// [Stack.Shutdown] or the end of its device. [Stack.Done] and [Stack.Err] report the end.
+//
+// # Structure
+//
+// The rules of TCP are in package conn. Each of the stack's calls on a connection has the same steps, whether it is
+// made for a segment, an application, a timer or an ICMP error:
 //
 //	lock the entry
-//	one call of Receive, Read, Write, Close, Advance, …
-//	flush: drain Transmit into frames, arm the timer for Deadline, wake the calls that Ready now permits
-//	unlock
+//	make one call of package conn: Receive, Read, Write, Close, Advance, …
+//	flush: send the segments of Transmit, set the timer to Deadline, wake the calls that Ready permits
+//	unlock the entry
 //
-// No packet changes goroutine: frames are read, parsed and answered on the goroutine that reads the device; an application's
-// data leaves on the application's own, and what a call may not send at once on the timer's.
+// For the segments of a batch of frames, the stack flushes each connection once, at the end of the batch.
+//
+// No packet changes goroutine. The goroutine that reads the device also parses the packets and sends the answers. Data
+// of an application leaves on the application's goroutine, and the part that may not be sent at once on the timer's.
 //
 // # Locks
 //
-// An entry's lock guards its connection. It is held during one call of package conn, with the copy of up to 64 KiB from or to
-// the application, and during the settling that follows: Config.Trace, Config.Tap and the device's WriteFrame are called with
-// it held, so that the frames of a connection leave in order. None of the three may block. Settling sends at most 16 frames
-// while the lock is held once. A goroutine never waits for an application with a lock held, and never has two entries locked.
+// The lock of an entry guards its connection. It is held during one call of package conn, including the copy of up to
+// 64 KiB from or to the application, and during the flush that follows: Config.Trace, Config.Tap and the device's
+// WriteFrame are called with it held, so that the frames of a connection leave in order. None of the three may block. A
+// flush sends at most 16 frames while the lock is held once. A goroutine never waits for an application with a lock
+// held, and never has two entries locked.
 //
-// The other locks are held for a few operations in memory each. A goroutine with an entry's lock may take any one of them: a
-// listener's, the one of the registry of listeners (to look up a port), a shard of the table, a wheel's, a forwarder's, and
-// those of the lists of early data, of entries in TIME-WAIT and of entries that wait for a Pusher. A goroutine with one of these takes no other, except that
-// resizing the table locks all of its shards, in the order of their numbers.
+// The other locks are held for a few operations in memory each. A goroutine with an entry's lock may take any one of
+// them: that of a listener, of the registry of listeners (to look up a port), of a shard of the table, of a wheel, of a
+// forwarder, and of the lists of out-of-order data, of entries in TIME-WAIT and of entries that wait for a [Pusher]. A
+// goroutine with one of these takes no other, except that resizing the table locks all of its shards, in the order of
+// their numbers.
 //
-// Who wants no goroutine for each connection gives them a [Handler], which is called where the packets are read.
+// # Reading order
 //
-// A stack runs until [Stack.Close], [Stack.Shutdown] or the end of its device; [Stack.Done] and [Stack.Err] report the end.
+// A tour through the way of a segment and of a Write, which goes on in package conn:
 //
-// To read it, begin with flush.go, then input.go and receive.go (what arrives), output.go and big.go (what leaves), frames.go
-// and pages.go (memory), early.go (data beyond a gap), timewait.go (entries in TIME-WAIT), netconn.go and half.go (the application), handler.go (one without
-// goroutines), dial.go and listener.go (how connections begin), stray.go and limit.go (segments without a connection),
-// abandon.go (connections without Close), near.go (peers on this machine), end.go (how the stack ends),
-// link.go (devices that deliver packets themselves).
-// table.go and wheel.go stand alone.
+//	 110 lines  entry.go       a connection's entry, and its lock
+//	 215 lines  flush.go       the steps after each call
+//	 160 lines  queue.go       the goroutine that reads the device
+//	 120 lines  input.go       a packet arrives
+//	 190 lines  receive.go     a segment arrives, and goes on in conn's Receive
+//	 120 lines  output.go      a segment of conn's Transmit leaves
+//	 330 lines  netconn.go     Read, Write, Close
+//	 205 lines  wait.go        blocked calls and deadlines
+//	1450 lines  in all
+//
+// The other files, by subject:
+//
+//	dial.go, listen.go, listener.go, ports.go   active and passive opens; the registry of listeners; ephemeral ports
+//	noconn.go, ratelimit.go, icmp.go            segments without a connection; limits of replies; ICMP
+//	table.go, key.go, entrylist.go              from addresses and ports to the entry
+//	wheel.go, clock.go, timewait.go             timers, time, entries in TIME-WAIT
+//	frames.go, pages.go, outoforder.go          memory: frames, buffers, data beyond a gap
+//	handler.go, copy.go, options.go             Handlers; ReadFrom and WriteTo; options of a connection
+//	device.go, link.go, waitlist.go, loop.go    devices that are read, and that deliver; the stack's own addresses
+//	framelimit.go, near.go                      superframes, near peers
+//	stack.go, config.go, ownaddress.go, end.go  New, Shutdown, settings, addresses, the end
+//	abandon.go, errors.go                       connections without Close; the errors of package net
+//	stats.go, trace.go, tap.go                  counters, traces, captures (see package pcap)
+//	udp*.go, datagram*.go, ping.go              UDP and ping sockets
+//	forward.go, forwardudp.go, forwardping.go   forwarders
+//	fragments.go, names.go, parse.go            fragments, host names, addresses
+//
+// The reading order of package conn is in conn/doc.go.
 package stack

@@ -11,7 +11,7 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// A SYN that asks for ECN, or for AccECN, is answered by who does ECN and by who does not, and never with a RST (gVisor
+// A SYN that asks for ECN, or for AccECN, gets an answer with ECN enabled and disabled, and never a RST (gVisor
 // answered with one for a while). Data and acknowledgments flow either way.
 //
 // Shows: SHLD-8.
@@ -50,8 +50,8 @@ func TestECNIsAnswered(t *testing.T) {
 	}
 }
 
-// A router on the way marks one frame in twenty, superframes among them: the receiver reports it, the sender reduces its
-// window, and nothing is lost or sent again.
+// A router on the way marks one frame in twenty, superframes among them: the receiver reports it, the sender reduces
+// its window, and nothing is lost or sent again.
 func TestMarksAcrossTheLink(t *testing.T) {
 	for _, c := range []struct {
 		address string
@@ -85,7 +85,7 @@ func TestMarksAcrossTheLink(t *testing.T) {
 			}()
 			got, err := io.ReadAll(server)
 			if err != nil || !bytes.Equal(got, data) {
-				t.Fatalf("%d octets, %v", len(got), err)
+				t.Fatalf("%d bytes, %v", len(got), err)
 			}
 			time.Sleep(time.Second)
 			from, to := client.Info(), server.Info()
@@ -101,8 +101,8 @@ func TestMarksAcrossTheLink(t *testing.T) {
 	}
 }
 
-// A superframe of the kernel's may say CWR, which is its first segment's, and be marked, which is all its segments': the mark
-// is a new one.
+// A superframe of the kernel's may say CWR, which is its first segment's, and be marked, which is all its segments':
+// the mark is a new one.
 func TestMarkedSuperframe(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -131,7 +131,7 @@ func TestMarkedSuperframe(t *testing.T) {
 		superframe(wire.CWR, wire.CE)
 		want("both", wire.ACK|wire.ECE)
 		if i := s.Info(); i.CEReceived != 2 || i.Received != 4*2800 {
-			t.Errorf("%d marks, %d octets", i.CEReceived, i.Received)
+			t.Errorf("%d marks, %d bytes", i.CEReceived, i.Received)
 		}
 		if n := p.b.Stats()["segments-received"]; n != 1+1+4*2 {
 			t.Errorf("%d segments were received", n)

@@ -12,8 +12,8 @@ type end struct {
 	cause error // written before done is closed
 }
 
-// Done returns a channel that is closed when the stack ends: when its device fails or is closed by another owner, or when
-// [Stack.Close] or the end of [Stack.Shutdown] ends it. [Stack.Err] then returns the cause.
+// Done returns a channel that is closed when the stack ends: when its device fails or is closed by another owner, or
+// when [Stack.Close] or the end of [Stack.Shutdown] ends it. [Stack.Err] then returns the cause.
 func (s *Stack) Done() <-chan struct{} { return s.end.done }
 
 // Err returns nil while the stack runs, and the cause when it has ended. After [Stack.Close] and [Stack.Shutdown] the

@@ -19,15 +19,15 @@ type entry struct {
 
 	mu     sync.Mutex
 	wanted atomic.Int32 // number of goroutines in lockInput
-	// tcp is a *conn.Handshake, then a *conn.Conn, then a *conn.TimeWaitConn. It becomes nil when the entry is removed, and
-	// stays nil.
+	// tcp is a *conn.Handshake, then a *conn.Conn, then a *conn.TimeWaitConn. It becomes nil when the entry is removed,
+	// and stays nil.
 	tcp endpoint
-	// user is the application's Conn. It is set once, when the handshake completes or the application dials, and is cleared
-	// when the connection has ended or the application has closed it.
+	// user is the application's Conn. It is set once, when the handshake completes or the application dials, and is
+	// cleared when the connection has ended or the application has closed it.
 	user ref[Conn]
 
 	listener weak.Pointer[Listener] // the listener of a handshake in progress
-	older    *entry                 // links of an entryList: the listener's handshakes, or the stack's entries in TIME-WAIT
+	older    *entry                 // links of an entryList: the listener's or that of TIME-WAIT
 	newer    *entry
 
 	request *ForwardRequest // the request of a handshake with a forwarded address
@@ -59,9 +59,9 @@ func (e *entry) lockInput() {
 	e.wanted.Add(-1)
 }
 
-// yield lets a goroutine in lockInput take the lock, which the caller holds. Unlock followed by Lock would not: a mutex
-// prefers the running goroutine, and a waiting one is certain to get it only after 1 ms. Gosched runs the goroutine that
-// Unlock has made ready.
+// yield lets a goroutine in lockInput take the lock, which the caller holds. Unlock followed by Lock would not: a
+// mutex prefers the running goroutine, and a waiting one is certain to get it only after 1 ms. Gosched runs the
+// goroutine that Unlock has made ready.
 func (e *entry) yield() {
 	if e.wanted.Load() == 0 {
 		return

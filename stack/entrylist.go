@@ -1,7 +1,7 @@
 package stack
 
-// entryList is a list of entries from the oldest to the newest, linked through the entries. An entry is in one list at a
-// time. Its owner's lock guards it.
+// entryList is a list of entries from the oldest to the newest, linked through the entries. An entry is in one list at
+// a time. Its owner's lock guards it.
 type entryList struct {
 	oldest, newest *entry
 	count          int

@@ -60,8 +60,8 @@ var failures = []struct {
 	}, os.ErrClosed},
 }
 
-// A device fails or is closed during traffic, at a frame drawn from the seed. Every Read, Write, Accept and Dial returns the
-// cause, Done is closed, and no goroutine is left.
+// A device fails or is closed during traffic, at a frame drawn from the seed. Every Read, Write, Accept and Dial
+// returns the cause, Done is closed, and no goroutine is left.
 func TestFailingDevices(t *testing.T) {
 	const seeds = 60
 	for seed := range uint64(seeds) {
@@ -112,8 +112,8 @@ func failDuringTraffic(t *testing.T, rng *rand.Rand, d *breakingDevice, cause er
 	onA.Wait()
 }
 
-// serve accepts connections and returns what arrives on them to the peer, until the stack ends. A cause that is not nil is
-// the only error, besides the end of a connection, that any call may return.
+// serve accepts connections and echoes their data, until the stack ends. A cause that is not
+// nil is the only error, besides the end of a connection, that any call may return.
 func serve(t *testing.T, wait *sync.WaitGroup, s *Stack, cause error) {
 	l, err := s.Listen("tcp", ":80")
 	if err != nil {

@@ -23,7 +23,8 @@ func backlog(p *pair, n int) (clients, servers []*Conn) {
 	return clients, servers
 }
 
-// runs records the segments with data that p.a sends: the connections in turn, and how many segments each sends in a row.
+// runs records the segments with data that p.a sends: the connections in turn, and how many segments each sends in a
+// row.
 type runs struct {
 	mu      sync.Mutex
 	ports   []uint16

@@ -17,9 +17,9 @@ import (
 type ForwardConfig struct {
 	// Prefixes are the destinations whose connections are forwarded. Default: all addresses.
 	Prefixes []netip.Prefix
-	// MaxPending is the number of requests without a verdict, and MaxPendingPerSource that of requests from one source: an
-	// IPv4 address or an IPv6 network of 64 bits. A SYN beyond them is dropped and counted in Stats as forward-limited. The
-	// client repeats it. Defaults 16384 and 2048.
+	// MaxPending is the number of requests without a verdict, and MaxPendingPerSource that of requests from one source:
+	// an IPv4 address or an IPv6 network of 64 bits. A SYN beyond them is dropped and counted in Stats as
+	// forward-limited. The client repeats it. Defaults 16384 and 2048.
 	MaxPending          int
 	MaxPendingPerSource int
 	// MSS is an upper bound in bytes for the segments of forwarded connections, in both directions. 0 means the device's
@@ -65,16 +65,16 @@ var unreachableCodes = [...]struct{ v4, v6 uint8 }{
 	AdminProhibited: {wire.ICMPv4AdminProhibited, wire.ICMPv6AdminProhibited},
 }
 
-// ForwardTCP makes the stack take TCP connections to the addresses of cfg.Prefixes, whatever their port. It calls handle with a
-// request for each new connection before anything is sent to the client. Listeners come before the forwarder, so that
-// connections to them are not forwarded.
+// ForwardTCP makes the stack take TCP connections to the addresses of cfg.Prefixes, whatever their port. It calls
+// handle with a request for each new connection before anything is sent to the client. Listeners come before the
+// forwarder, so that connections to them are not forwarded.
 //
-// Handle is called on the goroutine that reads the device and must not block: to dial, start a goroutine. A request needs a few
-// hundred bytes and no goroutine until its verdict. A request whose SYN is repeated stays one request.
+// Handle is called on the goroutine that reads the device and must not block: to dial, start a goroutine. A request
+// needs a few hundred bytes and no goroutine until its verdict. A request whose SYN is repeated stays one request.
 //
-// A packet to a forwarded address whose TTL or hop limit ends here gets an ICMP Time Exceeded. A stack has one TCP forwarder at
-// a time: the error is for which errors.Is finds syscall.EADDRINUSE, or syscall.EINVAL, which names the setting, or what
-// [Stack.Err] returns.
+// A packet to a forwarded address whose TTL or hop limit ends here gets an ICMP Time Exceeded. A stack has one TCP
+// forwarder at a time: the error is for which errors.Is finds syscall.EADDRINUSE, or syscall.EINVAL, which names the
+// setting, or what [Stack.Err] returns.
 func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Forwarder, error) {
 	switch {
 	case handle == nil:
@@ -156,9 +156,9 @@ func sourceOf(a netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// ForwardRequest is a connection that a client wants to open through the stack. The application gives one verdict: Accept,
-// AcceptHandler, Reset, Unreachable or Drop. Its methods may be called on any goroutine. A request without a verdict stays until
-// the client gives up.
+// ForwardRequest is a connection that a client wants to open through the stack. The application gives one verdict:
+// Accept, AcceptHandler, Reset, Unreachable or Drop. Its methods may be called on any goroutine. A request without a
+// verdict stays until the client gives up.
 type ForwardRequest struct {
 	stack     *Stack
 	forwarder *Forwarder
@@ -194,9 +194,9 @@ func (r *ForwardRequest) Source() netip.AddrPort { return r.entry.key.remoteAddr
 // Destination returns the address and port that the client connects to.
 func (r *ForwardRequest) Destination() netip.AddrPort { return r.entry.key.localAddr() }
 
-// Context returns a context that ends when the request does: when the client has given up, after the verdict, or when the stack
-// ends. The client has given up when it resets the connection, when it no longer has it, which is noticed within a second, or
-// when it does not repeat its SYN for longer than its retransmissions can take.
+// Context returns a context that ends when the request does: when the client has given up, after the verdict, or when
+// the stack ends. The client has given up when it resets the connection, when it no longer has it, which is noticed
+// within a second, or when it does not repeat its SYN for longer than its retransmissions can take.
 func (r *ForwardRequest) Context() context.Context {
 	r.entry.mu.Lock()
 	defer r.entry.mu.Unlock()
@@ -209,9 +209,9 @@ func (r *ForwardRequest) Context() context.Context {
 	return r.ctx
 }
 
-// Accept answers the client's SYN and returns the connection. It does not wait for the client: Read does, and Write until the
-// send buffer is full. If the client has given up meanwhile, the error is a *net.OpError for which errors.Is finds
-// syscall.ECONNABORTED.
+// Accept answers the client's SYN and returns the connection. It does not wait for the client: Read does, and Write
+// until the send buffer is full. If the client has given up meanwhile, the error is a *net.OpError for which errors.Is
+// finds syscall.ECONNABORTED.
 func (r *ForwardRequest) Accept() (*Conn, error) { return r.accept(nil) }
 
 // AcceptHandler acts like Accept but serves the connection with a [Handler], as [Stack.Handle] does.
@@ -373,8 +373,8 @@ func (r *ForwardRequest) sendUnreachable(now conn.Time, w *writer) {
 	r.stack.sendUnreachable(now, w, r.entry.queue, r.reason, &ip, syn[:])
 }
 
-// sendUnreachable sends the source of a packet, of which it quotes the header and the start of the payload, an ICMP message from
-// its destination.
+// sendUnreachable sends the source of a packet, of which it quotes the header and the start of the payload, an ICMP
+// message from its destination.
 func (s *Stack) sendUnreachable(now conn.Time, w *writer, queue uint8, reason Unreachable, ip *wire.IP, payload []byte) {
 	b := make([]byte, wire.IPv6HeaderLen+len(payload))
 	ip.HopLimit = s.cfg.HopLimit

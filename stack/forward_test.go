@@ -276,7 +276,8 @@ func TestForwardSilentClient(t *testing.T) {
 	})
 }
 
-// Requests are limited in all and for each source. Those past the limit are not answered, and pending ones do not delay others.
+// Requests are limited in all and for each source. Those past the limit are not answered, and pending ones do not
+// delay others.
 func TestForwardLimits(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

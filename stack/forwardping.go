@@ -24,12 +24,12 @@ type EchoRequest struct {
 	queue               uint8
 }
 
-// ForwardPing makes the stack take ICMP and ICMPv6 echo requests to the addresses of prefixes, or to all addresses if there are
-// none. It calls handle for each, on the goroutine that reads the device, which must not block. Without a PingForwarder such
-// requests are not answered. Requests to the stack's own addresses are answered by the stack.
+// ForwardPing makes the stack take ICMP and ICMPv6 echo requests to the addresses of prefixes, or to all addresses if
+// there are none. It calls handle for each, on the goroutine that reads the device, which must not block. Without a
+// PingForwarder such requests are not answered. Requests to the stack's own addresses are answered by the stack.
 //
-// A stack has one PingForwarder at a time. The error is one for which errors.Is finds syscall.EADDRINUSE, or syscall.EINVAL, or
-// what [Stack.Err] returns.
+// A stack has one PingForwarder at a time. The error is one for which errors.Is finds syscall.EADDRINUSE, or
+// syscall.EINVAL, or what [Stack.Err] returns.
 func (s *Stack) ForwardPing(prefixes []netip.Prefix, handle func(*EchoRequest)) (*PingForwarder, error) {
 	if handle == nil {
 		return nil, fmt.Errorf("stack: ForwardPing: handle is nil: %w", syscall.EINVAL)

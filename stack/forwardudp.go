@@ -36,8 +36,8 @@ func (b NATBehavior) String() string {
 type ForwardUDPConfig struct {
 	// Prefixes are the destinations whose datagrams are forwarded. Default: all addresses.
 	Prefixes []netip.Prefix
-	// Mapping decides which datagrams of a client's port are one flow. By default all of them are, whatever their destination,
-	// which games, telephony and connections that migrate depend on [RFC 4787 REQ-1].
+	// Mapping decides which datagrams of a client's port are one flow. By default all of them are, whatever their
+	// destination, which games, telephony and connections that migrate depend on [RFC 4787 REQ-1].
 	Mapping NATBehavior
 	// Filtering decides from which remote ends datagrams reach the client: by default from all, otherwise from those the
 	// client has sent a datagram to, of which a flow remembers the last 128 [RFC 4787 REQ-8].
@@ -45,9 +45,9 @@ type ForwardUDPConfig struct {
 	// Timeout is the time after which a flow without datagrams ends, default 5 minutes [RFC 4787 REQ-5]. DNSTimeout is the
 	// same after an answer from port 53, default 30 seconds.
 	Timeout, DNSTimeout time.Duration
-	// MaxFlows is the number of flows, default 16384, and MaxFlowsPerSource the number of those of one source, an IPv4 address
-	// or an IPv6 network of 64 bits, default 4096. A new flow beyond them ends the flow that has been idle for the longest
-	// time: of all, or of the source.
+	// MaxFlows is the number of flows, default 16384, and MaxFlowsPerSource the number of those of one source, an IPv4
+	// address or an IPv6 network of 64 bits, default 4096. A new flow beyond them ends the flow that has been idle for
+	// the longest time: of all, or of the source.
 	MaxFlows          int
 	MaxFlowsPerSource int
 }
@@ -71,12 +71,12 @@ type UDPForwarder struct {
 // flowKey names a flow: the client's end, and as much of the remote end as the mapping depends on.
 type flowKey struct{ client, remote netip.AddrPort }
 
-// UDPFlow stands for a client's socket. Reads return the datagrams that the client sends, with their destinations. Writes go to
-// the client, with the address given as their source. It implements [net.PacketConn]; its methods may be called from many
-// goroutines at once.
+// UDPFlow stands for a client's socket. Reads return the datagrams that the client sends, with their destinations.
+// Writes go to the client, with the address given as their source. It implements [net.PacketConn]; its methods may be
+// called from many goroutines at once.
 //
-// A flow ends when the application closes it, when it has been idle, when there are too many, and with the forwarder. Calls then
-// return [net.ErrClosed].
+// A flow ends when the application closes it, when it has been idle, when there are too many, and with the forwarder.
+// Calls then return [net.ErrClosed].
 type UDPFlow struct {
 	udpSocket
 	forwarder *UDPForwarder
@@ -93,12 +93,12 @@ type UDPFlow struct {
 // maxContacts is the number of remote ends that a flow remembers.
 const maxContacts = 128
 
-// ForwardUDP makes the stack take datagrams to the addresses of cfg.Prefixes, whatever their port. It calls handle for each new
-// flow, whose first datagram is ready to be read. Sockets come before the forwarder. Handle is called on the goroutine that
-// reads the device and must not block.
+// ForwardUDP makes the stack take datagrams to the addresses of cfg.Prefixes, whatever their port. It calls handle for
+// each new flow, whose first datagram is ready to be read. Sockets come before the forwarder. Handle is called on the
+// goroutine that reads the device and must not block.
 //
-// A stack has one UDP forwarder at a time: the error is one for which errors.Is finds syscall.EADDRINUSE, or syscall.EINVAL, or
-// what [Stack.Err] returns.
+// A stack has one UDP forwarder at a time: the error is one for which errors.Is finds syscall.EADDRINUSE, or
+// syscall.EINVAL, or what [Stack.Err] returns.
 func (s *Stack) ForwardUDP(cfg ForwardUDPConfig, handle func(*UDPFlow)) (*UDPForwarder, error) {
 	if handle == nil {
 		return nil, fmt.Errorf("stack: ForwardUDP: handle is nil: %w", syscall.EINVAL)
@@ -380,8 +380,8 @@ func (c *UDPFlow) forget() {
 	c.forwarder.remove(c)
 }
 
-// SendUnreachable sends the client an ICMP message: its datagram to destination did not arrive, for the reason given. Linux
-// clients with a connected socket get the error of the reason.
+// SendUnreachable sends the client an ICMP message: its datagram to destination did not arrive, for the reason given.
+// Linux clients with a connected socket get the error of the reason.
 func (c *UDPFlow) SendUnreachable(destination netip.AddrPort, reason Unreachable) error {
 	destination = unmapped(destination)
 	client := c.key.client

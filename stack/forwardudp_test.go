@@ -96,8 +96,9 @@ func TestUDPFlow(t *testing.T) {
 	})
 }
 
-// The mapping decides how many flows a client's port makes, the filtering which remote ends reach it. The two probes are those of
-// RFC 5780 4.3 and 4.4: the client sends to three ends, and each end, and one the client has not sent to, replies.
+// The mapping decides how many flows a client's port makes, the filtering which remote ends reach it. The two probes
+// are those of RFC 5780 4.3 and 4.4: the client sends to three ends, and each end, and one the client has not sent to,
+// replies.
 func TestNATBehavior(t *testing.T) {
 	families(t, func(t *testing.T, a, b netip.Addr) {
 		ends := remoteEnds(a)
@@ -147,8 +148,8 @@ func TestNATBehavior(t *testing.T) {
 	})
 }
 
-// A flow ends after its time without datagrams, which is shorter after an answer from port 53. Datagrams in either direction keep
-// it.
+// A flow ends after its time without datagrams, which is shorter after an answer from port 53. Datagrams in either
+// direction keep it.
 func TestUDPFlowTimeouts(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -248,7 +249,8 @@ func TestUDPFlowMemory(t *testing.T) {
 	for range 3 {
 		q.pop(make([]byte, 1400))
 	}
-	size := unsafe.Sizeof(UDPFlow{}) + uintptr(len(q.ring))*unsafe.Sizeof(queuedDatagram{}) + 2*64 /* list elements */ + 200 /* map */
+	// 2*64 bytes are the list elements, 200 those in the map.
+	size := unsafe.Sizeof(UDPFlow{}) + uintptr(len(q.ring))*unsafe.Sizeof(queuedDatagram{}) + 2*64 + 200
 	if size > 4096 || q.last != nil {
 		t.Errorf("%d bytes, want at most 4096; holds a page: %v", size, q.last != nil)
 	}

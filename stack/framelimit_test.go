@@ -18,8 +18,8 @@ type plainDevice struct{ bigDevice }
 
 func (*plainDevice) Offloads() bool { return false }
 
-// The limit depends on the device, the IP version, a Tap, whether the peer is near, and for a while on whether the device
-// has refused a frame larger than a packet.
+// The limit depends on the device, the IP version, a Tap, whether the peer is near, and for a while on whether the
+// device has refused a frame larger than a packet.
 func TestFrameLimit(t *testing.T) {
 	const big = superframe + 256<<10 - MaxFrame
 	to := func(remote string, near bool) *entry {

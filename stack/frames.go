@@ -39,7 +39,8 @@ func newFramePool(pool buffer.Pool) *framePool {
 
 func (p *framePool) get() *frame { return p.pool.Get().(*frame) }
 
-// lend prepares f for a connection that may retain it. The goroutine of the queue calls it before the connection sees f.
+// lend prepares f for a connection that may retain it. The goroutine of the queue calls it before the connection sees
+// f.
 func (f *frame) lend() { f.users.Store(2) }
 
 // kept ends the queue's use of a frame that a connection has retained, and counts the frame in the budget.

@@ -33,7 +33,7 @@ func TestFrameIsKeptUntilRead(t *testing.T) {
 	clear(l.q.memory[0].memory[:])
 	got := make([]byte, 100)
 	if _, err := io.ReadFull(l.c, got); err != nil || !bytes.Equal(got, data[:100]) {
-		t.Fatalf("the first 100 octets are wrong, or %v", err)
+		t.Fatalf("the first 100 bytes are wrong, or %v", err)
 	}
 	send()
 
@@ -45,10 +45,10 @@ func TestFrameIsKeptUntilRead(t *testing.T) {
 	l.c.SetReadDeadline(time.Now().Add(10 * time.Second)) // not to wait for ever if it is broken
 	n, err := l.c.WriteTo(&pieces)
 	if want := append(bytes.Clone(data[100:]), data...); err != nil || n != int64(len(want)) || !bytes.Equal(bytes.Join(pieces, nil), want) {
-		t.Fatalf("WriteTo: %d octets, %v, or wrong ones", n, err)
+		t.Fatalf("WriteTo: %d bytes, %v, or wrong ones", n, err)
 	}
 	if len(pieces) != 2 {
-		t.Errorf("%d pieces, want 2: what is left of the first, and the second", len(pieces))
+		t.Errorf("%d pieces, want 2: the rest of the first, and the second", len(pieces))
 	}
 	if n := pool.lent.Load(); n != 0 {
 		t.Errorf("%d pages lent after everything was read", n)
@@ -62,7 +62,7 @@ func (w *pieceWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// What is small is copied: a frame is too much memory for it. So is what comes early.
+// Small data is copied, because a frame is too much memory for it. So is data beyond a gap.
 func TestFrameIsNotKept(t *testing.T) {
 	l := newLone(t, Config{})
 	before := l.q.memory[0]
@@ -77,7 +77,7 @@ func TestFrameIsNotKept(t *testing.T) {
 	}
 }
 
-// A connection that ends gives back what nobody has read.
+// A connection that ends gives back the frames of its unread data.
 func TestFrameComesBackAtTheEnd(t *testing.T) {
 	l := newLone(t, Config{})
 	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, leastLoan)}))

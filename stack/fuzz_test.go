@@ -9,7 +9,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// FuzzInput gives a stack with a listener and a connection any frames at all: several, each after two octets of length.
+// FuzzInput gives a stack with a listener and a connection any frames at all: several, each after two bytes of length.
 // They are given twice: as they are, and with checksums made right, so that they get further.
 func FuzzInput(f *testing.F) {
 	one := func(frames ...[]byte) []byte {

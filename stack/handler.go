@@ -11,8 +11,8 @@ import (
 )
 
 // Handler serves a connection without a goroutine of its own; see [Stack.Handle]. The stack calls its methods on the
-// goroutines that read the device and run the timers. The calls for one connection are in order, one at a time; those for
-// several connections may be concurrent. A method must not block, because other connections wait meanwhile. Of the
+// goroutines that read the device and run the timers. The calls for one connection are in order, one at a time; those
+// for several connections may be concurrent. A method must not block, because other connections wait meanwhile. Of the
 // methods of [Conn], only Write and Read block. No lock of the stack is held during a call. The stack makes a bounded
 // number of calls for one connection before it goes on with the others.
 //
@@ -31,9 +31,9 @@ type Handler interface {
 	Writable(c *Conn)
 	// Ended reports that no more data will be received. Err is io.EOF after the peer's FIN, and otherwise the error that
 	// ended the connection, as Read returns it. An error ends a paused connection at once, without its unread bytes. Only
-	// Writable may be called afterwards. Ended is called once for each connection that has a Handler. For a connection that
-	// [Stack.Shutdown] or [Stack.Close] closes, err is [net.ErrClosed]. Ended is not called after the application has
-	// closed the connection. The handler must close the connection.
+	// Writable may be called afterwards. Ended is called once for each connection that has a Handler. For a connection
+	// that [Stack.Shutdown] or [Stack.Close] closes, err is [net.ErrClosed]. Ended is not called after the application
+	// has closed the connection. The handler must close the connection.
 	Ended(c *Conn, err error)
 }
 
@@ -196,8 +196,8 @@ func (c *Conn) callHandler(b []byte) bool {
 	return true
 }
 
-// callReceived calls Received with data that has been read, and puts the bytes that Received does not take back into the
-// receive buffer, where they count as memory in use. Memory is the borrowed memory of data, nil if data is a copy.
+// callReceived calls Received with data that has been read, and puts the bytes that Received does not take back into
+// the receive buffer, where they count as memory in use. Memory is the borrowed memory of data, nil if data is a copy.
 func (c *Conn) callReceived(data []byte, memory buffer.Borrowed) {
 	v, mu := c.handling, &c.entry.mu
 	v.paused, v.read = true, false // Resume undoes the pause, also during the call

@@ -15,7 +15,7 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// echoer is a Handler that returns what it gets, ends when its peer has, and writes down what happens.
+// echoer is a Handler that echoes data, closes after its peer, and records its calls.
 type echoer struct {
 	t *testing.T
 
@@ -202,7 +202,7 @@ func TestHandlerUnderLoad(t *testing.T) {
 			}
 			got, err := io.ReadAll(c)
 			if err != nil || !bytes.Equal(got, data) {
-				t.Errorf("%d octets came back, which are not the %d sent; %v", len(got), len(data), err)
+				t.Errorf("%d bytes came back, which are not the %d sent; %v", len(got), len(data), err)
 			}
 			c.Close()
 		})
@@ -239,7 +239,7 @@ func TestHandlerEnds(t *testing.T) {
 			h := p.handle()
 			c := p.dial()
 			p.db.SetHook(func([]byte) stacktest.Fate { return stacktest.Drop })
-			write(t, c, "nobody hears the answer")
+			write(t, c, "the answer is lost")
 			time.Sleep(time.Hour)
 			h.want(syscall.ETIMEDOUT, "opened", "received", "ended")
 			c.SetLinger(0)
@@ -282,14 +282,14 @@ func TestTryWrite(t *testing.T) {
 			}
 		}
 		if total < 1<<20 {
-			t.Errorf("%d octets were taken", total)
+			t.Errorf("%d bytes were taken", total)
 		}
 		c.CloseWrite()
 		if n, err := c.TryWrite([]byte("x")); n != 0 || !errors.Is(err, syscall.EPIPE) {
 			t.Errorf("after CloseWrite: %d, %v", n, err)
 		}
 		if got, err := io.ReadAll(s); len(got) != total || err != nil {
-			t.Errorf("read %d octets of %d; %v", len(got), total, err)
+			t.Errorf("read %d bytes of %d; %v", len(got), total, err)
 		}
 		c.Close()
 		if _, err := c.TryWrite([]byte("x")); !errors.Is(err, net.ErrClosed) {

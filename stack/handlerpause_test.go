@@ -183,7 +183,8 @@ func (refuser) Received(*Conn, []byte) int { return 0 }
 func (refuser) Writable(*Conn)             {}
 func (refuser) Ended(c *Conn, _ error)     { c.Close() }
 
-// The bytes that Received does not take count as memory of Config.Memory, be they few or many, and come back with the end.
+// The bytes that Received does not take count as memory of Config.Memory, be they few or many, and come back with the
+// end.
 func TestHandlerMemoryIsCounted(t *testing.T) {
 	for _, size := range []int{1, 1000, 50_000, 500_000} {
 		within(t, func(t *testing.T) {

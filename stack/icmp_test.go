@@ -70,8 +70,8 @@ func TestPathMTU(t *testing.T) {
 	}
 }
 
-// TestPathMTUBelowMinimum transfers over a hop that takes packets of 296 bytes. The stack sends no packet that small; it lets
-// the router fragment larger ones, which have different identifications.
+// TestPathMTUBelowMinimum transfers over a hop that takes packets of 296 bytes. The stack sends no packet that small;
+// it lets the router fragment larger ones, which have different identifications.
 func TestPathMTUBelowMinimum(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPairOn(t, stacktest.Config{Offload: stacktest.Plain}, Config{}, Config{})

@@ -62,8 +62,8 @@ func (s *Stack) forwards(dst netip.Addr) bool {
 	return s.forwarder.Load().takes(dst) || s.udpForwarder.Load().takes(dst) || s.pingForwarder.Load().takes(dst)
 }
 
-// hopLimitExceeded answers a packet to a forwarded address whose TTL or hop limit ends here, as a router does, and reports
-// whether the packet was one [RFC 1812 5.3.1, RFC 4443 3.3].
+// hopLimitExceeded answers a packet to a forwarded address whose TTL or hop limit ends here, as a router does, and
+// reports whether the packet was one [RFC 1812 5.3.1, RFC 4443 3.3].
 func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
 	s := q.stack
 	if s.own().contains(q.ip.Dst) || !s.forwards(q.ip.Dst) {

@@ -61,7 +61,7 @@ func TestBadInput(t *testing.T) {
 		{"loopback source", segment(segmentSpec{flags: syn, src: at("127.0.0.1:9")}), "dropped-bad-source", nothing},
 		{"broadcast destination", segment(segmentSpec{flags: syn, dst: at("10.77.0.255:80")}), "dropped-group-destination", nothing},
 		{"multicast destination", segment(segmentSpec{flags: syn, dst: at("224.0.0.1:80")}), "dropped-group-destination", nothing},
-		{"somebody else's", segment(segmentSpec{flags: syn, dst: at(stranger)}), "dropped-not-ours", nothing},
+		{"another host's", segment(segmentSpec{flags: syn, dst: at(stranger)}), "dropped-not-ours", nothing},
 		{"SYN and FIN", segment(segmentSpec{flags: syn | wire.FIN}), "dropped-syn-fin", nothing},
 		{"no flags", segment(segmentSpec{}), "dropped-no-flags", nothing},
 		{"FIN alone", segment(segmentSpec{flags: wire.FIN}), "dropped-no-flags", nothing},

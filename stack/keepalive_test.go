@@ -43,8 +43,8 @@ func TestKeepAlive(t *testing.T) {
 	})
 }
 
-// Keep-alive is on by default with package net's values, and Config and SetKeepAliveConfig have the meaning that package
-// net gives them.
+// Keep-alive is on by default with package net's values, and Config and SetKeepAliveConfig have the meaning that
+// package net gives them.
 func TestKeepAliveDefault(t *testing.T) {
 	const s = time.Second
 	rfc := conn.KeepAlive{Idle: 2 * time.Hour, Interval: 75 * s, Count: 9}

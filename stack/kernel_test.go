@@ -414,7 +414,8 @@ func TestErrorsAreTheKernels(t *testing.T) {
 	}
 }
 
-// An error of the connection itself is wrapped once by ReadFrom and WriteTo; package net's text has the addresses twice.
+// An error of the connection itself is wrapped once by ReadFrom and WriteTo; package net's text has the addresses
+// twice.
 func TestCopyErrorsAreWrappedOnce(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// Listen listens on a local address. Network is "tcp", "tcp4" or "tcp6". Address is "host:port", where host is a literal
-// IP address of the stack, or empty for all of them; then "tcp" stands for IPv4 and IPv6. If port is 0, the stack
-// chooses one; see [Listener.Addr]. The net.Listener is a [*Listener].
+// Listen listens on a local address. Network is "tcp", "tcp4" or "tcp6". Address is "host:port", where host is a
+// literal IP address of the stack, or empty for all of them; then "tcp" stands for IPv4 and IPv6. If port is 0, the
+// stack chooses one; see [Listener.Addr]. The net.Listener is a [*Listener].
 //
 // Errors are *net.OpError. For them errors.Is finds syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, or the error that
 // [Stack.Err] returns. Connections of a port do not keep it from being listened on [RFC 9293 3.9.1.1, MUST-42].

@@ -60,7 +60,7 @@ func TestListenAddresses(t *testing.T) {
 	})
 }
 
-// A full accept queue holds up who comes next, until there is room (RFC 9293 leaves it open; Linux does the same).
+// A full accept queue delays further connections until there is room. RFC 9293 leaves this open; Linux does the same.
 func TestBacklog(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{Backlog: 3})
@@ -118,7 +118,7 @@ func TestSYNFlood(t *testing.T) {
 	})
 }
 
-// Closing a listener resets who was not accepted, forgets handshakes, and leaves the accepted alone.
+// Closing a listener resets connections that were not accepted, drops handshakes, and keeps accepted connections.
 func TestListenerClose(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -128,7 +128,7 @@ func TestListenerClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.db.Inject(packet(segmentSpec{flags: wire.SYN})) // answered to nobody
+		p.db.Inject(packet(segmentSpec{flags: wire.SYN})) // the answer has no receiver
 		quiet()
 		done := make(chan error)
 		other := p.listenOn(":81")

@@ -20,7 +20,7 @@ func TestMemoryIsShared(t *testing.T) {
 		bounded := func(connections int64) {
 			t.Helper()
 			if held := pool.lent.Load() * buffer.PageSize; held > budget+connections*160<<10 {
-				t.Errorf("%d octets are held", held)
+				t.Errorf("%d bytes are held", held)
 			}
 		}
 		l := p.listen()
@@ -39,7 +39,7 @@ func TestMemoryIsShared(t *testing.T) {
 			promised += s.Info().ReceiveWindow
 		}
 		if promised < 4*budget {
-			t.Fatalf("only %d octets are promised", promised)
+			t.Fatalf("only %d bytes are promised", promised)
 		}
 		for i, c := range awake {
 			writers.Go(func() {
@@ -60,7 +60,7 @@ func TestMemoryIsShared(t *testing.T) {
 		receive := func(s *Conn) {
 			got, err := io.ReadAll(s)
 			if err != nil || !bytes.Equal(got, data) {
-				t.Errorf("with little memory %d octets arrive; %v", len(got), err)
+				t.Errorf("with little memory %d bytes arrive; %v", len(got), err)
 			}
 			s.Close()
 		}
@@ -88,7 +88,7 @@ func TestPagePoolShare(t *testing.T) {
 	p := newPagePool(800 * buffer.PageSize)
 	for _, want := range []int{50, 25, 12, 6, 3, 2, 1} {
 		if share := p.Share(); share != want*buffer.PageSize {
-			t.Errorf("with %d pages lent the share is %d octets, want %d", p.lent.Load(), share, want*buffer.PageSize)
+			t.Errorf("with %d pages lent the share is %d bytes, want %d", p.lent.Load(), share, want*buffer.PageSize)
 		}
 		for range want {
 			p.Get(buffer.PageSize)
@@ -96,7 +96,7 @@ func TestPagePoolShare(t *testing.T) {
 	}
 	p.Get(buffer.LargePage)
 	if share := p.Share(); share != 0 {
-		t.Errorf("with %d pages lent the share is %d octets", p.lent.Load(), share)
+		t.Errorf("with %d pages lent the share is %d bytes", p.lent.Load(), share)
 	}
 }
 

@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// Resolver returns Go's resolver, with queries that go over the stack to the name servers given: over UDP, and over TCP when an
-// answer is truncated. A server that does not answer is passed over from then on, in turn. The files of the host, such as
-// /etc/hosts and the search list of /etc/resolv.conf, are used as by any [net.Resolver] with PreferGo.
+// Resolver returns Go's resolver, with queries that go over the stack to the name servers given: over UDP, and over
+// TCP when an answer is truncated. A server that does not answer is passed over from then on, in turn. The files of
+// the host, such as /etc/hosts and the search list of /etc/resolv.conf, are used as by any [net.Resolver] with
+// PreferGo.
 //
 // Without servers, every lookup fails.
 func (s *Stack) Resolver(servers ...netip.AddrPort) *net.Resolver {
@@ -66,8 +67,8 @@ func (q *queryUDP) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// attemptDelay is the time after which a connection attempt to the next address begins beside those that have not succeeded
-// [RFC 8305 5].
+// attemptDelay is the time after which a connection attempt to the next address begins beside those that have not
+// succeeded [RFC 8305 5].
 const attemptDelay = 250 * time.Millisecond
 
 // dialName is DialContext for a host name.
@@ -120,8 +121,8 @@ func (s *Stack) sortAddresses(addresses []netip.Addr, port uint16) []netip.AddrP
 	return list
 }
 
-// dialAny connects to the first of remotes that accepts. An attempt begins when the one before has failed, or has not succeeded
-// after attemptDelay [RFC 8305 5]. The error is that of the first attempt that failed.
+// dialAny connects to the first of remotes that accepts. An attempt begins when the one before has failed, or has not
+// succeeded after attemptDelay [RFC 8305 5]. The error is that of the first attempt that failed.
 func (s *Stack) dialAny(ctx context.Context, network string, remotes []netip.AddrPort) (*Conn, error) {
 	type outcome struct {
 		conn *Conn

@@ -9,7 +9,7 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// reporter is a device that knows what is on its other side.
+// reporter is a NearReporter.
 type reporter struct {
 	*stacktest.Device
 	near []netip.Prefix

@@ -228,7 +228,8 @@ func (c *Conn) unlockWrite() {
 }
 
 // Close closes the connection. Blocked calls return. Data in the send buffer is sent in the background, followed by a
-// FIN; see [Conn.SetLinger]. If data has arrived and was not read, the peer gets a RST instead [RFC 9293 3.6.1, SHLD-3].
+// FIN; see [Conn.SetLinger]. If data has arrived and was not read, the peer gets a RST instead [RFC 9293 3.6.1,
+// SHLD-3].
 func (c *Conn) Close() error {
 	e := c.entry
 	e.mu.Lock()

@@ -63,8 +63,8 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 	s.traceOut(now, nil, w, state)
 }
 
-// open answers a SYN to a listener with a handshake. If there are too many, the oldest is dropped. A SYN flood therefore
-// evicts mostly its own handshakes: a real client completes its own within a round trip.
+// open answers a SYN to a listener with a handshake. If there are too many, the oldest is dropped. A SYN flood
+// therefore evicts mostly its own handshakes: a real client completes its own within a round trip.
 func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.TimeWaitConn) {
 	s := q.stack
 	e := s.newEntry(k, q.number)
@@ -112,8 +112,8 @@ func (s *Stack) openFor(now conn.Time, e *entry) conn.Open {
 	if k.remote.is4() {
 		o.IPHeader = wire.IPv4HeaderLen
 	}
-	// The stack's clock starts at 0. With the wall clock of that moment added, the numbers of a stack with the Secret of an
-	// earlier one continue the earlier ones.
+	// The stack's clock starts at 0. With the wall clock of that moment added, the numbers of a stack with the Secret of
+	// an earlier one continue the earlier ones.
 	began := conn.Time(s.clock.epoch.UnixNano())
 	o.ISS, o.TSOffset = seq.ISN(now+began, &s.cfg.Secret, k.localAddr(), k.remoteAddr())
 	o.TSOffset += uint32(began / conn.Time(time.Millisecond))

@@ -17,8 +17,8 @@ func (c *Conn) SetLinger(sec int) error {
 	})
 }
 
-// SetNoDelay sets whether small segments are sent at once, as they are by default and with *net.TCPConn. With false they
-// are delayed while data is unacknowledged (the Nagle algorithm) [RFC 9293 3.7.4, SHLD-7, MUST-17].
+// SetNoDelay sets whether small segments are sent at once, as they are by default and with *net.TCPConn. With false
+// they are delayed while data is unacknowledged (the Nagle algorithm) [RFC 9293 3.7.4, SHLD-7, MUST-17].
 func (c *Conn) SetNoDelay(noDelay bool) error {
 	mode := conn.Nagle
 	if noDelay {

@@ -11,13 +11,13 @@ import (
 )
 
 // outOfOrderList lists the connections that hold out-of-order data, which arrived beyond a gap, so that the one to
-// discard first is found at once. A peer that sends such data and never fills the gap occupies memory for as long as the
-// connection lasts.
+// discard first is found at once. A peer that sends such data and never fills the gap occupies memory for as long as
+// the connection lasts.
 //
 // Out-of-order data may take a quarter of the budget, so that it never makes windows smaller, and a sixteenth while
-// memory is scarce. When it takes more, the data of the worst connection is discarded: the one with the greatest product
-// of its memory and the square of the time for which it has held that much. The square spares a fast connection that has
-// just lost a segment: it may hold a thousand times as much, for a few round trips only.
+// memory is scarce. When it takes more, the data of the worst connection is discarded: the one with the greatest
+// product of its memory and the square of the time for which it has held that much. The square spares a fast
+// connection that has just lost a segment: it may hold a thousand times as much, for a few round trips only.
 type outOfOrderList struct {
 	pool  *pagePool // nil if another pool lends the memory; then nothing is listed
 	_     [56]byte

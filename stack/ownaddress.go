@@ -17,8 +17,9 @@ func (s *Stack) own() *ownAddresses { return s.addresses.Load() }
 // Addresses returns the stack's addresses, each with the length of its network's prefix.
 func (s *Stack) Addresses() []netip.Prefix { return slices.Clone(s.own().prefixes) }
 
-// AddAddress adds an address, given with the length of its network's prefix. The device must bring packets for it; that is up to
-// the caller. The error is one for which errors.Is finds syscall.EEXIST or syscall.EINVAL, or what [Stack.Err] returns.
+// AddAddress adds an address, given with the length of its network's prefix. The device must bring packets for it;
+// that is up to the caller. The error is one for which errors.Is finds syscall.EEXIST or syscall.EINVAL, or what
+// [Stack.Err] returns.
 func (s *Stack) AddAddress(p netip.Prefix) error {
 	if err := checkAddress(p); err != nil {
 		return err
@@ -40,9 +41,9 @@ func (s *Stack) AddAddress(p netip.Prefix) error {
 	return nil
 }
 
-// RemoveAddress removes an address. Connections from it are reset, and calls on them return syscall.ECONNABORTED. Listeners and
-// sockets that are bound to it stay, and receive nothing while it is removed. The error is one for which errors.Is finds
-// syscall.EADDRNOTAVAIL.
+// RemoveAddress removes an address. Connections from it are reset, and calls on them return syscall.ECONNABORTED.
+// Listeners and sockets that are bound to it stay, and receive nothing while it is removed. The error is one for which
+// errors.Is finds syscall.EADDRNOTAVAIL.
 func (s *Stack) RemoveAddress(a netip.Addr) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -75,9 +76,9 @@ func (s *Stack) RemoveAddress(a netip.Addr) error {
 	return nil
 }
 
-// SetMTU changes the size of the largest IP packet, in bytes, that the stack sends, after that of the device has changed. The
-// segments of connections become smaller when it falls. When it rises, new connections use it. The error is one for which
-// errors.Is finds syscall.EINVAL.
+// SetMTU changes the size of the largest IP packet, in bytes, that the stack sends, after that of the device has
+// changed. The segments of connections become smaller when it falls. When it rises, new connections use it. The error
+// is one for which errors.Is finds syscall.EINVAL.
 func (s *Stack) SetMTU(mtu int) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()

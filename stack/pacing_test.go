@@ -10,9 +10,10 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// TestPacing sends half a megabyte over a path of 40 ms and counts the segments that leave at one instant. With pacing, the
-// bucket gathers two initial windows at the most, 20 segments; the ACKs of that instant raise the rate by up to a half, and
-// with it the number that leaves for the same time, to 32 with a tick's worth. Without pacing, ACKs let the window go at once.
+// TestPacing sends half a megabyte over a path of 40 ms and counts the segments that leave at one instant. With
+// pacing, the bucket gathers two initial windows at the most, 20 segments; the ACKs of that instant raise the rate by
+// up to a half, and with it the number that leaves for the same time, to 32 with a tick's worth. Without pacing, ACKs
+// let the window go at once.
 func TestPacing(t *testing.T) {
 	for _, c := range []struct {
 		pacing conn.Feature

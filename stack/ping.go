@@ -12,9 +12,9 @@ import (
 	"minitcp/conn/wire"
 )
 
-// PingConn is a ping socket, as Linux gives them to processes without privileges. It sends ICMP and ICMPv6 echo requests and
-// receives the replies to them. Each message begins with its ICMP header of 8 bytes. The identifier in it is the socket's: Write
-// and WriteTo put it there, together with the checksum.
+// PingConn is a ping socket, as Linux gives them to processes without privileges. It sends ICMP and ICMPv6 echo
+// requests and receives the replies to them. Each message begins with its ICMP header of 8 bytes. The identifier in it
+// is the socket's: Write and WriteTo put it there, together with the checksum.
 //
 // It implements [net.Conn] and [net.PacketConn]. Its methods may be called from many goroutines at once.
 type PingConn struct {
@@ -22,8 +22,8 @@ type PingConn struct {
 	id uint16
 }
 
-// ListenPing returns a ping socket that may send to any address. The local address is one of the stack's, or the unspecified
-// address of a family. Its errors are those of [Stack.ListenUDP].
+// ListenPing returns a ping socket that may send to any address. The local address is one of the stack's, or the
+// unspecified address of a family. Its errors are those of [Stack.ListenUDP].
 func (s *Stack) ListenPing(local netip.Addr) (*PingConn, error) {
 	local = local.Unmap().WithZone("")
 	c, err := s.bindPing(local, netip.Addr{})

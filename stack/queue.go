@@ -7,7 +7,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// queue reads one queue of the device. Its goroutine parses what arrives, passes it to the connections and sends their
+// queue reads one queue of the device. Its goroutine parses packets, passes them to the connections and sends their
 // segments.
 type queue struct {
 	stack  *Stack

@@ -57,7 +57,7 @@ func testQueuesShareConnections(t *testing.T, queues int) {
 				ends.Go(func() {
 					got, err := io.ReadAll(c)
 					if err != nil || !bytes.Equal(got, data) {
-						t.Errorf("read %d octets, which are not the %d written; %v", len(got), len(data), err)
+						t.Errorf("read %d bytes, which are not the %d written; %v", len(got), len(data), err)
 					}
 				})
 			}
@@ -113,7 +113,7 @@ func (d *lanesDevice) taken() []int {
 	return w
 }
 
-// What a connection sends leaves on the queue on which its last segment came; so does what has no connection.
+// Segments leave on the queue of the last segment received, with and without a connection.
 func TestSegmentsLeaveWhereTheLastCame(t *testing.T) {
 	within(t, func(t *testing.T) {
 		near, far := stacktest.New(stacktest.Config{Queues: 3})
@@ -140,7 +140,7 @@ func TestSegmentsLeaveWhereTheLastCame(t *testing.T) {
 			near.Inject(frame)
 			quiet()
 			if got := d.taken(); len(got) != 1 || got[0] != (i+1)%3 {
-				t.Errorf("what came on queue %d was answered on %v", (i+1)%3, got)
+				t.Errorf("the answer to a segment on queue %d left on %v", (i+1)%3, got)
 			}
 		}
 	})

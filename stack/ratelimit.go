@@ -16,10 +16,10 @@ import (
 // address, and counts the RSTs to segments of its own, would learn whether that host has a connection here
 // (CVE-2016-5696, CVE-2020-25705). Replies to one destination must therefore not change the replies to another.
 //
-// The counts are in a table of fixed size. A keyed hash gives each destination a count in each of four rows, and a reply
-// is refused when all four have reached the limit. Replies to others affect a destination only if they share and use up
-// all of its counts. The key, the limit and the length are random and new in each period of about 0.1 s, so that a
-// collision is of no use afterwards.
+// The counts are in a table of fixed size. A keyed hash gives each destination a count in each of four rows, and a
+// reply is refused when all four have reached the limit. Replies to others affect a destination only if they share and
+// use up all of its counts. The key, the limit and the length are random and new in each period of about 0.1 s, so
+// that a collision is of no use afterwards.
 //
 // There are several tables, each with a lock of its own, so that the queues rarely wait for each other. Another keyed
 // hash assigns a table to each destination.

@@ -22,7 +22,8 @@ func network6(i int) netip.Addr {
 	return netip.AddrFrom16(b)
 }
 
-// Each destination gets three quarters to all of a tenth of a second's replies at once, in all about as many as are allowed.
+// Each destination gets three quarters to all of a tenth of a second's replies at once, in all about as many as are
+// allowed.
 func TestReplyLimit(t *testing.T) {
 	for _, perSecond := range []int{1, 9, 1000, 1e9} {
 		l := newRateLimit(perSecond)
@@ -103,8 +104,9 @@ func TestRateLimitTables(t *testing.T) {
 	}
 }
 
-// observed is the number of RSTs that an observer gets for probes of its own, while segments with another host's address
-// arrive for a connection of that host: one that exists, or not. The observer sends as many as are answered, and more.
+// observed is the number of RSTs that an observer gets for probes of its own, while segments with another host's
+// address arrive for a connection of that host: one that exists, or not. The observer sends as many as are answered,
+// and more.
 func observed(t *testing.T, v6, exists bool, probes int) (n int, limit uint32) {
 	within(t, func(t *testing.T) {
 		p := newPairOn(t, stacktest.Config{Queue: 20000}, Config{}, Config{ICMPRate: 100})
@@ -142,8 +144,8 @@ func observed(t *testing.T, v6, exists bool, probes int) (n int, limit uint32) {
 	return n, limit
 }
 
-// An observer who counts its RSTs cannot find out whether a segment with another host's address hit a connection: it gets
-// an answer to each of a few probes, and of many as many as the limit allows, whatever else arrives.
+// An observer that counts its RSTs cannot find out whether a segment with another host's address hit a connection: it
+// gets an answer to each of a few probes, and of many as many as the limit allows, whatever else arrives.
 func TestResetsDoNotTellOfConnections(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		for _, exists := range []bool{false, true} {

@@ -145,7 +145,7 @@ func TestChecksumsSent(t *testing.T) {
 					sum += uint64(binary.BigEndian.Uint16(pseudo[i:]))
 				}
 				if sum%65535 != 0 {
-					t.Errorf("a segment of %d octets has a wrong checksum", len(segment))
+					t.Errorf("a segment of %d bytes has a wrong checksum", len(segment))
 				}
 				n++
 				return stacktest.Pass
@@ -191,7 +191,7 @@ func TestOptionsInAnySegment(t *testing.T) {
 	})
 }
 
-// IP options and extension headers nobody knows are skipped.
+// Unknown IP options and extension headers are skipped.
 //
 // Shows: MUST-50.
 func TestIPOptionsAreSkipped(t *testing.T) {
@@ -362,7 +362,7 @@ func TestListenBesideConnections(t *testing.T) {
 	})
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
-		there := netip.MustParseAddrPort("10.77.0.1:9000") // nobody answers there
+		there := netip.MustParseAddrPort("10.77.0.1:9000") // without a stack
 		p.da.SetHook(silence)
 		done := make(chan error)
 		ctx := t.Context()
@@ -377,7 +377,7 @@ func TestListenBesideConnections(t *testing.T) {
 		write(t, c, "x")
 		wantRead(t, s, "x")
 		if err := <-done; err == nil {
-			t.Error("a call nobody answers succeeded")
+			t.Error("a call without an answer succeeded")
 		}
 	})
 }
@@ -464,7 +464,7 @@ func TestResetOfHandshake(t *testing.T) {
 	})
 }
 
-// batches is a device that reads what it is given, in those batches.
+// batches is a device whose ReadBatch returns the given batches.
 type batches struct {
 	*stacktest.Device
 	next chan [][]byte
@@ -522,12 +522,12 @@ func TestBatchIsAcknowledgedOnce(t *testing.T) {
 		}
 		r.none()
 		if got := s.Info().Unread; got != n*536 {
-			t.Errorf("%d octets arrived", got)
+			t.Errorf("%d bytes arrived", got)
 		}
 	})
 }
 
-// A SYN may end TIME-WAIT only for a listener that takes it: to a port nobody listens on it is answered by an ACK.
+// A SYN ends TIME-WAIT only if there is a listener for it. Without one, it gets an ACK.
 func TestSYNInTimeWaitWithoutListener(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -554,8 +554,8 @@ func TestSYNInTimeWaitWithoutListener(t *testing.T) {
 	})
 }
 
-// Urgent data crosses the stack, and package conn reports at any time how much of it is ahead. Conn has no method for it
-// (RFC 6093).
+// Urgent data crosses the stack, and package conn reports at any time how much of it is ahead. Conn has no method for
+// it (RFC 6093).
 //
 // Shows: MUST-30, MUST-32, MUST-33.
 func TestUrgentData(t *testing.T) {
@@ -577,11 +577,11 @@ func TestUrgentData(t *testing.T) {
 		write(t, c, "later")
 		quiet()
 		if n, pending := urgent(); n != 5 || !pending {
-			t.Errorf("%d octets are urgent (%v), want 5", n, pending)
+			t.Errorf("%d bytes are urgent (%v), want 5", n, pending)
 		}
 		wantRead(t, s, "stop!")
 		if n, pending := urgent(); n != 0 || pending {
-			t.Errorf("%d octets are urgent (%v), want none", n, pending)
+			t.Errorf("%d bytes are urgent (%v), want none", n, pending)
 		}
 		wantRead(t, s, "later")
 	})

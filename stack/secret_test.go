@@ -10,8 +10,9 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// A stack with the Secret of an earlier one goes on with its sequence numbers, one in 4 µs, and timestamps, one in 1 ms,
-// after the time between them by the wall clock. So a peer in TIME-WAIT accepts the new connection (RFC 6528 3, RFC 6191).
+// A stack with the Secret of an earlier one goes on with its sequence numbers, one in 4 µs, and timestamps, one in 1
+// ms, after the time between them by the wall clock. So a peer in TIME-WAIT accepts the new connection (RFC 6528 3,
+// RFC 6191).
 func TestSecretOfEarlierStack(t *testing.T) {
 	iss, stamp := startAfter(t, 0)
 	for _, later := range []time.Duration{1500 * time.Millisecond, time.Hour} {

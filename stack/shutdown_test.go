@@ -62,7 +62,7 @@ func TestStackClose(t *testing.T) {
 	})
 }
 
-// Shutdown lets what was written arrive.
+// Data that was written before Shutdown arrives.
 func TestShutdown(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -203,8 +203,8 @@ func TestShutdownStopsDial(t *testing.T) {
 	})
 }
 
-// Shutdown calls Ended once for each connection that has a Handler: with net.ErrClosed for one that Shutdown closes, with
-// io.EOF for one whose peer has closed before, and not for one that the application has closed.
+// Shutdown calls Ended once for each connection that has a Handler: with net.ErrClosed for one that Shutdown closes,
+// with io.EOF for one whose peer has closed before, and not for one that the application has closed.
 func TestShutdownEndsHandlers(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -197,9 +197,9 @@ func (s *Stack) shut() {
 	}
 }
 
-// Shutdown closes the listeners, makes Dial and Listen fail with [net.ErrClosed], and closes every connection with a FIN
-// (see [Conn.Close]). It waits until all connections have ended or are in TIME-WAIT, or ctx ends. Then it closes the
-// stack. If ctx ends first, Shutdown returns its error.
+// Shutdown closes the listeners, makes Dial and Listen fail with [net.ErrClosed], and closes every connection with a
+// FIN (see [Conn.Close]). It waits until all connections have ended or are in TIME-WAIT, or ctx ends. Then it closes
+// the stack. If ctx ends first, Shutdown returns its error.
 //
 // Calls on a connection fail from the beginning of Shutdown on. An application that must complete its exchanges does so
 // before.

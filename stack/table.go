@@ -29,8 +29,8 @@ type shard struct {
 	_ [56]byte // fills a cache line
 }
 
-// The number of buckets doubles when there is more than one entry per bucket. It halves when there is less than one entry
-// in 8 buckets, so that many entries come or go between two changes.
+// The number of buckets doubles when there is more than one entry per bucket. It halves when there is less than one
+// entry in 8 buckets, so that many entries come or go between two changes.
 const (
 	minBuckets = 4 * shardCount
 	sparse     = 8

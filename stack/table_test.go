@@ -168,8 +168,8 @@ func BenchmarkFind(b *testing.B) {
 	}
 }
 
-// A listing has each entry that is there throughout once, and no entry twice, while others come and go and the table grows
-// and shrinks.
+// A listing has each entry that is there throughout once, and no entry twice, while others come and go and the table
+// grows and shrinks.
 func TestTableListing(t *testing.T) {
 	table := newTable(randomSeed())
 	const fixed, most = 500, 20_000

@@ -10,8 +10,8 @@ import (
 type Frame struct {
 	Time     time.Duration // since the stack was made
 	Outgoing bool          // false for a frame that has arrived
-	// Parts are the virtio_net_hdr and the IP packet, in pieces. The packet may be a superframe. If the flags in the header
-	// have VIRTIO_NET_HDR_F_NEEDS_CSUM, its checksum is left to the device.
+	// Parts are the virtio_net_hdr and the IP packet, in pieces. The packet may be a superframe. If the flags in the
+	// header have VIRTIO_NET_HDR_F_NEEDS_CSUM, its checksum is left to the device.
 	Parts [][]byte
 	// State is the local state of the connection of the frame: before the frame is handled if it arrived, and when it is
 	// sent if it leaves. It is CLOSED if there is no connection.

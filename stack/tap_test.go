@@ -11,7 +11,7 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// tapped is a Tap that writes down what it sees.
+// tapped is a Tap that records frames.
 type tapped struct {
 	mu    sync.Mutex
 	lines []string

@@ -39,8 +39,8 @@ func (t *timeWaits) remove(e *entry) {
 	t.list.remove(e)
 }
 
-// remember adds e, which has entered TIME-WAIT and whose mu is held. If there are too many entries, the oldest ends with
-// the next tick of its wheel, because its mu must not be locked here.
+// remember adds e, which has entered TIME-WAIT and whose mu is held. If there are too many entries, the oldest ends
+// with the next tick of its wheel, because its mu must not be locked here.
 func (s *Stack) remember(now conn.Time, e *entry) {
 	if oldest := s.timeWaits.add(e); oldest != nil {
 		s.totals.count(countTimeWaitEvicted)

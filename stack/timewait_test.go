@@ -8,8 +8,8 @@ import (
 	"minitcp/conn"
 )
 
-// enterTimeWait puts n entries whose connections are in TIME-WAIT into a, one for each remote address from first on, and
-// flushes them. All of them have the state of one connection that has entered TIME-WAIT before.
+// enterTimeWait puts n entries whose connections are in TIME-WAIT into a, one for each remote address from first on,
+// and flushes them. All of them have the state of one connection that has entered TIME-WAIT before.
 func (p *pair) enterTimeWait(l *Listener, first, n int) {
 	p.t.Helper()
 	c, s := p.connect(l)
@@ -33,8 +33,8 @@ func (p *pair) enterTimeWait(l *Listener, first, n int) {
 	}
 }
 
-// 100,000 connections in TIME-WAIT fit into the default limit, end after their time, and leave a table as small as at the
-// beginning.
+// 100,000 connections in TIME-WAIT fit into the default limit, end after their time, and leave a table as small as at
+// the beginning.
 func TestManyTimeWaits(t *testing.T) {
 	within(t, func(t *testing.T) {
 		const n = 100_000

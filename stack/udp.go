@@ -10,8 +10,8 @@ import (
 	"weak"
 )
 
-// UDPConn is a UDP socket. It implements [net.Conn] and [net.PacketConn], and has the methods of *net.UDPConn that make sense
-// in user space. SyscallConn is not among them: libraries that find it set options of a kernel's socket.
+// UDPConn is a UDP socket. It implements [net.Conn] and [net.PacketConn], and has the methods of *net.UDPConn that
+// make sense in user space. SyscallConn is not among them: libraries that find it set options of a kernel's socket.
 //
 // Its methods may be called from many goroutines at once.
 type UDPConn struct {
@@ -98,9 +98,9 @@ func (s *Stack) ListenUDP(network, address string) (*UDPConn, error) {
 	return c, nil
 }
 
-// DialUDP returns a socket that is connected to remote: it sends to remote, and receives from remote alone. A local address
-// that is not valid or unspecified is chosen by the stack, and so is a local port of 0. Errors are those of [Stack.ListenUDP],
-// and syscall.ENETUNREACH.
+// DialUDP returns a socket that is connected to remote: it sends to remote, and receives from remote alone. A local
+// address that is not valid or unspecified is chosen by the stack, and so is a local port of 0. Errors are those of
+// [Stack.ListenUDP], and syscall.ENETUNREACH.
 func (s *Stack) DialUDP(local, remote netip.AddrPort) (*UDPConn, error) {
 	return s.dialUDP("udp", unmapped(local), unmapped(remote))
 }
@@ -191,8 +191,8 @@ func (s *Stack) bindUDP(binds []binding, remote netip.AddrPort) (*UDPConn, error
 
 // Write sends p as one datagram on a connected socket. It blocks only while a [Pusher] is full.
 //
-// Errors are *net.OpError; errors.Is finds those of [UDPConn.Read], and syscall.EMSGSIZE for more than 65,507 bytes over IPv4
-// or 65,527 over IPv6.
+// Errors are *net.OpError; errors.Is finds those of [UDPConn.Read], and syscall.EMSGSIZE for more than 65,507 bytes
+// over IPv4 or 65,527 over IPv6.
 func (c *UDPConn) Write(p []byte) (int, error) {
 	if !c.remote.IsValid() {
 		return 0, c.opError("write", nil, os.NewSyscallError("write", syscall.EDESTADDRREQ))

@@ -305,7 +305,7 @@ func TestUDPICMPKinds(t *testing.T) {
 				if k.want != syscall.EMSGSIZE {
 					return
 				}
-				// The path MTU bounds what is sent, and without DontFragment makes fragments.
+				// The path MTU bounds datagrams, and without DontFragment larger ones are fragmented.
 				_, err = c.Write(data)
 				wantOpError(t, err, "write", syscall.EMSGSIZE)
 				c.SetDontFragment(false)
@@ -719,7 +719,7 @@ func TestUDPConcurrency(t *testing.T) {
 	})
 }
 
-// The queue delivers what was pushed, in order, whatever the sizes, and an empty one holds no pages.
+// The queue delivers datagrams of all sizes in order, and an empty one holds no pages.
 func TestUDPQueue(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var q datagramQueue

@@ -42,8 +42,8 @@ func (q *queue) inputUDP(now conn.Time, packet, payload []byte) {
 	}
 }
 
-// findUDP returns the socket for the packet at hand, which holds d and is for to, and the flow that begins with it, if one does.
-// It returns nil after it has answered or counted a packet for which there is no socket.
+// findUDP returns the socket for the packet at hand, which holds d and is for to, and the flow that begins with it, if
+// one does. It returns nil after it has answered or counted a packet for which there is no socket.
 func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queuedDatagram) (*udpSocket, *UDPFlow) {
 	s := q.stack
 	if c := s.udp.find(to, d.remote); c != nil {
@@ -70,9 +70,9 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queu
 	return nil, nil
 }
 
-// deliverAll cuts data into datagrams of size bytes, the last of which may be shorter, and delivers them. It reports whether they
-// have filled half of the queue. Then the caller lets other goroutines run: the one that wants to read was put behind it by
-// wake, and while packets keep coming it would not run before the queue is full.
+// deliverAll cuts data into datagrams of size bytes, the last of which may be shorter, and delivers them. It reports
+// whether they have filled half of the queue. Then the caller lets other goroutines run: the one that wants to read
+// was put behind it by wake, and while packets keep coming it would not run before the queue is full.
 func (c *datagramSocket) deliverAll(d queuedDatagram, data []byte, size int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,8 +133,8 @@ func (c *datagramSocket) fail(e conn.ICMPError) {
 	}
 }
 
-// leastMTU returns the smallest path MTU that an ICMP message can set, in bytes: Linux's for IPv4, and for IPv6 what every link
-// must take [RFC 8200 5].
+// leastMTU returns the smallest path MTU that an ICMP message can set, in bytes: Linux's for IPv4, and for IPv6 what
+// every link must take [RFC 8200 5].
 func leastMTU(is4 bool) int {
 	if is4 {
 		return 552
@@ -176,8 +176,8 @@ func (c *datagramSocket) sendDatagrams(list []Datagram, to netip.AddrPort) error
 	return nil
 }
 
-// mustWait reports whether a datagram that is sent with o waits for the device. A flow's does not, because a forwarder sends it on
-// a goroutine that brings packets.
+// mustWait reports whether a datagram that is sent with o waits for the device. A flow's does not, because a forwarder
+// sends it on a goroutine that brings packets.
 func (c *datagramSocket) mustWait(o *outgoingDatagram) bool {
 	l := c.stack.link
 	if l == nil || !l.device.Full() || c.stack.queueOf(o) == c.stack.loop.number {
@@ -261,8 +261,8 @@ func (s *Stack) writeUDP(w *writer, o outgoingDatagram, data []byte) error {
 	return nil
 }
 
-// udpHeader puts the UDP header of n bytes of data behind the space for the IP header. It returns the UDP header and the sum of
-// the pseudo-header.
+// udpHeader puts the UDP header of n bytes of data behind the space for the IP header. It returns the UDP header and
+// the sum of the pseudo-header.
 func (w *writer) udpHeader(o *outgoingDatagram, n int) (header []byte, pseudo uint32) {
 	at := wire.VirtioHeaderLen + ipHeaderLen(o.local.Addr().Is4())
 	header = w.headers[at : at+wire.UDPHeaderLen]
@@ -270,7 +270,8 @@ func (w *writer) udpHeader(o *outgoingDatagram, n int) (header []byte, pseudo ui
 	return header, wire.PseudoHeaderSum(o.local.Addr(), o.remote.Addr(), wire.ProtocolUDP, len(header)+n)
 }
 
-// writeUDPSuperframe sends datagrams in one frame that the device cuts. Their sizes are that of the first, the last's at most.
+// writeUDPSuperframe sends datagrams in one frame that the device cuts. Their sizes are that of the first, the last's
+// at most.
 func (s *Stack) writeUDPSuperframe(w *writer, o *outgoingDatagram, list []Datagram) {
 	w.ip = wire.IP{
 		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: wire.ProtocolUDP, HopLimit: o.hopLimit, TrafficClass: o.trafficClass,

@@ -7,9 +7,9 @@ import (
 	"weak"
 )
 
-// udpPorts finds the UDPConn that a datagram is for. A socket that is connected to the sender comes before one that is bound
-// to the address, and that before one bound to the port of all addresses. References are weak: a socket that the application has
-// forgotten without Close leaves its addresses free, as with package net.
+// udpPorts finds the UDPConn that a datagram is for. A socket that is connected to the sender comes before one that is
+// bound to the address, and that before one bound to the port of all addresses. References are weak: a socket that the
+// application has forgotten without Close leaves its addresses free, as with package net.
 type udpPorts struct {
 	mu        sync.RWMutex
 	connected map[key]weak.Pointer[UDPConn]
@@ -54,8 +54,8 @@ func (u *udpPorts) findConnected(local, remote netip.AddrPort) *UDPConn {
 	return u.connected[makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port())].Value()
 }
 
-// add registers c, or reports false if one of its addresses is taken. A wildcard takes every address of its family, as with
-// the kernel's sockets.
+// add registers c, or reports false if one of its addresses is taken. A wildcard takes every address of its family, as
+// with the kernel's sockets.
 func (u *udpPorts) add(c *UDPConn) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

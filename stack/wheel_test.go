@@ -86,7 +86,7 @@ func TestWheelFires(t *testing.T) {
 			}
 		}
 		if !slices.IsSorted(deadlines) {
-			t.Error("the deadlines are to be sorted")
+			t.Error("the deadlines are not sorted")
 		}
 	})
 }

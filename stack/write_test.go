@@ -27,7 +27,7 @@ func (s *sizes) hook(frame []byte) stacktest.Fate {
 	return stacktest.Pass
 }
 
-// One large Write leaves in full segments, but for its end.
+// One large Write leaves in full segments, except for its end.
 //
 // Shows: SHLD-28.
 func TestWriteFillsSegments(t *testing.T) {
@@ -44,13 +44,13 @@ func TestWriteFillsSegments(t *testing.T) {
 		mss := c.Info().MSS
 		for i, size := range seen.list {
 			if last := i == len(seen.list)-1; (size%mss != 0) != last {
-				t.Errorf("frame %d of %d has %d octets, the MSS is %d", i+1, len(seen.list), size, mss)
+				t.Errorf("frame %d of %d has %d bytes, the MSS is %d", i+1, len(seen.list), size, mss)
 			}
 		}
 	})
 }
 
-// So does what is copied.
+// So does the data of io.Copy.
 //
 // Shows: SHLD-28.
 func TestCopyFillsSegments(t *testing.T) {
@@ -67,7 +67,7 @@ func TestCopyFillsSegments(t *testing.T) {
 		mss := c.Info().MSS
 		for i, size := range seen.list {
 			if last := i == len(seen.list)-1; (size%mss != 0) != last {
-				t.Errorf("frame %d of %d has %d octets, the MSS is %d", i+1, len(seen.list), size, mss)
+				t.Errorf("frame %d of %d has %d bytes, the MSS is %d", i+1, len(seen.list), size, mss)
 			}
 		}
 	})
@@ -87,15 +87,15 @@ func TestFailedWriteSendsWhatItTook(t *testing.T) {
 		n, err := c.Write(pattern(1, 1<<20))
 		wantOpError(t, err, "write", os.ErrDeadlineExceeded)
 		if n != 100_001 {
-			t.Fatalf("%d octets were taken", n)
+			t.Fatalf("%d bytes were taken", n)
 		}
 		p.da.SetHook(nil)
 		receiveAll2(t, s, pattern(1, 1<<20)[:n])
 	})
 }
 
-// A source that always has more is asked for as much as fills the largest superframe, and one that has not, or where the
-// device takes none larger than a packet, for less.
+// A source that always has more is asked for as much as fills the largest superframe, and one that has not, or where
+// the device takes none larger than a packet, for less.
 func TestReadFromAsksForMore(t *testing.T) {
 	for _, c := range []struct {
 		big  int
@@ -115,7 +115,7 @@ func TestReadFromAsksForMore(t *testing.T) {
 			}()
 			n, err := io.Copy(io.Discard, server)
 			if err != nil || n != source.given {
-				t.Errorf("%d octets, %v; want %d", n, err, source.given)
+				t.Errorf("%d bytes, %v; want %d", n, err, source.given)
 			}
 			if !slices.Equal(source.asked, c.want) {
 				t.Errorf("with frames of up to %d it was asked for %v kB, want %v", c.big, source.asked, c.want)
@@ -125,7 +125,7 @@ func TestReadFromAsksForMore(t *testing.T) {
 	}
 }
 
-// greedy is a Reader that gives at most so much at each call, then io.EOF, and remembers what it was asked for.
+// greedy is a Reader that returns a limited number of bytes in each call, then io.EOF, and records the sizes asked for.
 type greedy struct {
 	gives []int
 	asked []int // kB
