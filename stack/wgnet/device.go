@@ -64,6 +64,9 @@ func (d *device) Attach(link *stack.Link) { d.link = link }
 // Offloads implements [stack.Offloader].
 func (d *device) Offloads() bool { return true }
 
+// SegmentsUDP implements [stack.UDPSegmenter].
+func (d *device) SegmentsUDP() bool { return true }
+
 // MTU implements [stack.Device].
 func (d *device) MTU() int { return d.mtu }
 

@@ -1,6 +1,7 @@
 package wgnet
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -16,6 +17,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.zx2c4.com/wireguard/tun"
 	"golang.zx2c4.com/wireguard/tun/netstack"
+
+	"minitcp/stack"
 )
 
 // TestMethods checks that Net, PingAddr and PingConn have every exported method of wireguard-go's, with the same
@@ -196,6 +199,44 @@ func TestUDP(t *testing.T) {
 	unconnected, err := p.a.DialUDP(&net.UDPAddr{Port: 9}, nil)
 	if err != nil || unconnected.LocalAddr().(*net.UDPAddr).Port != 9 || unconnected.RemoteAddr() != nil {
 		t.Errorf("DialUDP without a remote address: %v, want a socket that is bound only", err)
+	}
+}
+
+// TestUDPBatch checks that the datagrams of a batch, which the stack writes as superframes, arrive in order.
+func TestUDPBatch(t *testing.T) {
+	p := newPair(t, 1420)
+	defer p.close(t)
+	for _, to := range []netip.Addr{addressB, addressB6} {
+		server, err := p.b.ListenUDPAddrPort(netip.AddrPortFrom(to, 7))
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := p.a.DialUDPAddrPort(netip.AddrPort{}, netip.AddrPortFrom(to, 7))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch []stack.Datagram
+		for i := range 100 {
+			size := 1000
+			if i%30 == 29 {
+				size = 10
+			}
+			batch = append(batch, stack.Datagram{Buffer: bytes.Repeat([]byte{byte(i)}, size), N: size})
+		}
+		before := p.a.Stack().Stats()["frames-sent"]
+		if n, err := client.WriteBatch(batch); n != len(batch) || err != nil {
+			t.Fatalf("WriteBatch: %d, %v", n, err)
+		}
+		if n := p.a.Stack().Stats()["frames-sent"] - before; n > 10 {
+			t.Errorf("%d frames for 100 datagrams, want superframes", n)
+		}
+		b := make([]byte, 2000)
+		for i, d := range batch {
+			n, _, err := server.ReadFrom(b)
+			if err != nil || !bytes.Equal(b[:n], d.Buffer) {
+				t.Fatalf("datagram %d: %d bytes, %v, or other bytes", i, n, err)
+			}
+		}
 	}
 }
 
