@@ -172,21 +172,3 @@ const (
 )
 
 func repeat(n int) string { return string(bytes.Repeat([]byte("x"), n)) }
-
-// Shows: MUST-8, MUST-9, SHLD-1.
-func TestISN(t *testing.T) {
-	secret := [32]byte{1}
-	a, b := addr("10.77.0.1:1"), addr("10.77.0.2:2")
-	iss, ts := seq.ISN(0, &secret, a, b)
-	later, ts2 := seq.ISN(Time(4*time.Second), &secret, a, b)
-	if later-iss != 1e6 || ts != ts2 {
-		t.Errorf("after 4 s the ISN has moved by %d, want 1000000; timestamps by %d", later-iss, ts2-ts)
-	}
-	if other, _ := seq.ISN(0, &secret, a, addr("10.77.0.2:3")); other == iss {
-		t.Error("another port has the same ISN")
-	}
-	secret[0]++
-	if other, _ := seq.ISN(0, &secret, a, b); other == iss {
-		t.Error("another secret gives the same ISN")
-	}
-}
