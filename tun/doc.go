@@ -8,6 +8,8 @@
 // TCP neither is needed, which is why bulk data is fast there.
 //
 //   - [Open] makes a Linux TUN, configures it over netlink, and returns a [Device]. Close removes all of it.
+//   - [Attach] takes over a TUN that exists, such as a persistent one, and [FromFD] an open file of one. Both leave its
+//     configuration alone.
 //   - [Wrap] makes an [Adapter] of any other [golang.zx2c4.com/wireguard/tun.Device], with one packet per frame.
 //   - [NewNamespace] opens or makes a network namespace for a device.
 //
@@ -27,6 +29,7 @@
 //
 //	config     the parameters of Open
 //	open       making the device: /dev/net/tun, TUNSETIFF, offloads
+//	existing   a TUN that another program has made
 //	configure  addresses, MTU, queue length, up: netlink
 //	device     the public face of the kernel's TUN; queue: reading and writing one of its files
 //	adapter    frames in and out of a wireguard device; sendqueue: its writer, which must not block

@@ -1,0 +1,174 @@
+//go:build linux
+
+package tun
+
+import (
+	"errors"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// persistent makes a persistent TUN with an address, as an administrator does.
+func persistent(t *testing.T, n *Namespace, more string) {
+	t.Helper()
+	inside(t, n, func() error {
+		for _, line := range []string{
+			"ip tuntap add dev kept0 mode tun " + more, "ip address add 10.77.0.1/24 dev kept0", "ip link set kept0 mtu 1400 up",
+		} {
+			if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", line, err, out)
+			}
+		}
+		return nil
+	})
+}
+
+// exchange checks that frames pass the device in both directions, and closes it.
+func exchange(t *testing.T, n *Namespace, d *Device) {
+	t.Helper()
+	defer d.Close()
+	if d.MTU() != 1400 || d.Queues() != 1 || len(d.Near()) == 0 || d.Near()[0] != prefixes("10.77.0.1/32")[0] {
+		t.Errorf("MTU %d, %d queues, near %v", d.MTU(), d.Queues(), d.Near())
+	}
+	watchdog := time.AfterFunc(patience, func() { d.Close() })
+	defer watchdog.Stop()
+	var host *net.UDPConn
+	inside(t, n, func() (err error) {
+		host, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(hostPort))
+		return err
+	})
+	defer host.Close()
+	host.SetDeadline(time.Now().Add(patience))
+	if err := d.WriteFrame([][]byte{datagram(ourPort, hostPort, []byte("to the host"))}); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 100)
+	size, from, err := host.ReadFromUDPAddrPort(b)
+	if err != nil || string(b[:size]) != "to the host" {
+		t.Fatalf("the host has read %q, %v", b[:size], err)
+	}
+	if _, err := host.WriteToUDPAddrPort([]byte("from the host"), from); err != nil {
+		t.Fatal(err)
+	}
+	frames, sizes := buffers(8)
+	for {
+		count, err := d.ReadBatch(frames, sizes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range count {
+			if strings.HasSuffix(string(frames[i][:sizes[i]]), "from the host") {
+				return
+			}
+		}
+	}
+}
+
+// A persistent TUN can be taken over again and again, and stays.
+func TestAttachPersistent(t *testing.T) {
+	for _, more := range []string{"", "multi_queue", "vnet_hdr"} {
+		t.Run("ip tuntap add "+more, func(t *testing.T) {
+			n := newNamespace(t)
+			persistent(t, n, more)
+			for range 2 {
+				d, err := Attach("kept0", n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				exchange(t, n, d)
+				if links(t, n)["kept0"] == nil {
+					t.Fatal("Close has removed the device")
+				}
+			}
+		})
+	}
+}
+
+func TestAttachRefuses(t *testing.T) {
+	n := newNamespace(t)
+	openDevice(t, Config{Name: "taken", Namespace: n, Queues: 1})
+	persistent(t, n, "user 12345")
+	for _, test := range []struct {
+		name string
+		want Reason
+		text string
+	}{
+		{"missing", ErrName, "ip tuntap add dev missing mode tun"},
+		{"lo", ErrName, "not a TUN"},
+		{"taken", ErrBusy, "another program"},
+		{"a/b", ErrName, "'/'"},
+	} {
+		before := openFiles(t)
+		_, err := Attach(test.name, n)
+		checkError(t, err, test.want, test.text)
+		if after := openFiles(t); after != before {
+			t.Errorf("%s: %d open files, before %d", test.name, after, before)
+		}
+	}
+	if links(t, n)["missing"] != nil {
+		t.Error("Attach has made a device")
+	}
+	checkError(t, attachError("kept0", &Error{Reason: ErrPermission, Err: unix.EPERM}), ErrPermission, "another user")
+}
+
+// A descriptor of a persistent TUN, in another namespace than the caller's: the device works, and stays after Close.
+// That of another is removed by Close.
+func TestFromFD(t *testing.T) {
+	for _, kind := range []string{"persistent", "transient"} {
+		t.Run(kind, func(t *testing.T) {
+			n := newNamespace(t)
+			if kind == "persistent" {
+				persistent(t, n, "")
+			}
+			fd := openTUN(t, n, needed)
+			if kind == "transient" {
+				inside(t, n, func() error {
+					return exec.Command("sh", "-c", "ip address add 10.77.0.1/24 dev kept0 && ip link set kept0 mtu 1400 up").Run()
+				})
+			}
+			d, err := FromFD(fd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			exchange(t, n, d)
+			if stays := links(t, n)["kept0"] != nil; stays != (kind == "persistent") {
+				t.Errorf("after Close the device exists: %v", stays)
+			}
+		})
+	}
+}
+
+// openTUN opens the TUN kept0 in the namespace, with flags.
+func openTUN(t *testing.T, n *Namespace, flags uint16) (fd int) {
+	t.Helper()
+	inside(t, n, func() (err error) {
+		if fd, err = unix.Open(cloneDevice, unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
+			err = setInterface(fd, "kept0", flags)
+		}
+		return err
+	})
+	return fd
+}
+
+func TestFromFDRefuses(t *testing.T) {
+	n := newNamespace(t)
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, fd := range map[string]int{
+		"closed": -1, "no TUN": null, "no virtio_net_hdr": openTUN(t, n, unix.IFF_TUN|unix.IFF_NO_PI),
+	} {
+		_, err := FromFD(fd)
+		checkError(t, err, ErrKernel, "not an open TUN")
+		var stat unix.Stat_t
+		if err := unix.Fstat(fd, &stat); !errors.Is(err, unix.EBADF) {
+			t.Errorf("%s: the file is still open", name)
+		}
+	}
+}
