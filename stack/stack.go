@@ -116,20 +116,24 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	if len(cfg.Nameservers) > 0 {
 		s.resolver = s.Resolver(cfg.Nameservers...)
 	}
+	s.start()
+	return s, nil
+}
+
+// start starts the timers and the goroutines of a new stack.
+func (s *Stack) start() {
 	for range s.queues {
 		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
 	}
-	s.link = newLink(s, dev)
+	s.link = newLink(s, s.device)
 	s.running.Go(s.shutWhenDone)
 	if s.link != nil {
 		s.link.device.Attach(s.link)
-		return s, nil
+		return
 	}
-	for i := range queues {
-		q := newQueue(s, uint8(i))
-		s.running.Go(q.run)
+	for i := range s.loop.number {
+		s.running.Go(newQueue(s, i).run)
 	}
-	return s, nil
 }
 
 // randomSeed returns a random secret for a hash.
