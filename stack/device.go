@@ -85,7 +85,7 @@ type BigFramer interface {
 // No frame arrives on a queue other than 0 before the first call of ReadQueue or WriteQueue for that queue. A struct
 // that embeds the Device and reads with ReadBatch alone therefore gets every frame.
 type MultiQueue interface {
-	// Queues returns the number of queues, 1 to 256. They are numbered from 0.
+	// Queues returns the number of queues, 1 to 255. They are numbered from 0.
 	Queues() int
 	// ReadQueue is [Device].ReadBatch for one queue.
 	ReadQueue(queue int, frames [][]byte, sizes []int) (int, error)
@@ -99,8 +99,8 @@ type queueIO interface {
 	WriteFrame(parts [][]byte) error
 }
 
-// maxQueues is the number of queues that entry.queue can distinguish.
-const maxQueues = 256
+// maxQueues is the number of queues that entry.queue can distinguish, besides the one of the stack's own addresses.
+const maxQueues = 255
 
 // queuesOf returns the device's queues. A device with one queue is its own.
 func queuesOf(d Device) ([]queueIO, error) {

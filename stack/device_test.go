@@ -201,7 +201,7 @@ func (d crowded) Queues() int { return d.queues }
 
 // New refuses a device with a number of queues that it cannot read.
 func TestNumberOfQueues(t *testing.T) {
-	for _, n := range []int{-1, 0, 257} {
+	for _, n := range []int{-1, 0, 256, 257} {
 		d, _ := stacktest.Pipe(1500)
 		if s, err := New(crowded{d, n}, Config{Addresses: addressesA}); err == nil {
 			s.Close()
