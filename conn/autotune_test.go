@@ -48,7 +48,8 @@ func download(t *testing.T, cfg conn.Config, delay, d time.Duration, rate int) (
 	return p, float64(measured) / (d / 2).Seconds()
 }
 
-// Buffers that size themselves carry what the largest would, with and without timestamps; those of 1 MiB do not.
+// Buffers with automatic sizes reach the goodput of the largest buffers, with and without timestamps; those of 1 MiB do
+// not.
 func TestBuffersFollowThePath(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -84,7 +85,7 @@ func TestBuffersFollowThePath(t *testing.T) {
 	}
 }
 
-// stream is A sending to B as fast as it can, and B reading all, on a path of so many bytes a second.
+// stream is a pair in which A sends as fast as it can and B reads all, on a path with rate in bytes per second.
 func stream(cfg conn.Config, delay time.Duration, rate int) (p *conntest.Pair, read *int) {
 	p = conntest.NewPair(1, cfg, conntest.Link{Delay: delay, Rate: rate, Superframes: 65000, Queue: rate})
 	data, buffer := make([]byte, 1<<16), make([]byte, 1<<20)
@@ -117,7 +118,7 @@ func reach(t *testing.T, p *conntest.Pair, until time.Duration) {
 	}
 }
 
-// Half a gigabit a second, near and far: by itself a buffer carries what 64 MiB would.
+// At half a gigabit per second, with short and long round trips, automatic sizes reach the goodput of 64 MiB.
 func TestBuffersOnAFastPath(t *testing.T) {
 	for _, rtt := range []time.Duration{10 * time.Millisecond, 200 * time.Millisecond} {
 		run := func(receive, send int) (int, *conntest.Pair) {
@@ -150,7 +151,7 @@ func TestBufferOfASlowReader(t *testing.T) {
 	}
 }
 
-// What has grown is as it was after a pause; the window offered is not taken back.
+// After a pause the limits have their initial values, and the advertised window remains.
 func TestBuffersShrinkWhenIdle(t *testing.T) {
 	p, _ := download(t, conn.Config{}, 100*time.Millisecond, 4*time.Second, 0)
 	if s := p.B.Conn.Info(p.Now).ReceiveBuffer; s <= 1<<20 {
@@ -178,7 +179,7 @@ func TestBuffersShrinkWhenIdle(t *testing.T) {
 	}
 }
 
-// What the application sets stays.
+// Sizes that the application sets remain.
 func TestBuffersTheApplicationSets(t *testing.T) {
 	cfg := conn.Config{ReceiveBuffer: 300_000, SendBuffer: 200_000}
 	p, _ := download(t, cfg, 100*time.Millisecond, 4*time.Second, 0)
@@ -224,7 +225,7 @@ func TestScarceMemory(t *testing.T) {
 			t.Fatal(p.Run(0))
 		}
 	}
-	if read < 5_000_000 { // for each timeout, what memory there is
+	if read < 5_000_000 { // the memory available, for each timeout
 		t.Errorf("only %d bytes have been read in 20 s", read)
 	}
 	if most > p.B.Pages.Limit+scarcePages {
@@ -232,5 +233,5 @@ func TestScarceMemory(t *testing.T) {
 	}
 }
 
-// scarcePages is what 64 KiB that begin anywhere take.
+// scarcePages is the memory of 64 KiB that begin anywhere in a page.
 const scarcePages = 64<<10/buffer.PageSize + 1

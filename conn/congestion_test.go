@@ -49,7 +49,7 @@ func TestSlowStartAndCongestionAvoidance(t *testing.T) {
 	if n != 1 {
 		t.Errorf("after a timeout %d segments at once", n)
 	}
-	// All of it had arrived but the first.
+	// All segments but the first have arrived.
 	una = int64(o.c.snd.max)
 	o.in(segment{flags: ack, seq: 1, ack: una})
 	threshold := before / 2

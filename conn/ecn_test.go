@@ -29,7 +29,7 @@ func ecnOne(t *testing.T, cfg Config) *endpoint {
 	return o
 }
 
-// sends is want for one segment of 1000 bytes of data at the number.
+// sends expects one segment of 1000 bytes of data at the number.
 func (o *endpoint) sends(number int64, flags wire.Flags, e wire.ECN) {
 	o.t.Helper()
 	o.want(segment{flags: flags, seq: number, ack: 1, data: repeat(1000)})
@@ -58,7 +58,7 @@ func (o *endpoint) dataIn(number int64, flags wire.Flags, e wire.ECN) {
 	o.check()
 }
 
-// wantReductions looks at the window, in whole segments, and at how often marks have reduced it.
+// wantReductions checks the window, in whole segments, and the number of reductions for marks.
 func (o *endpoint) wantReductions(window int64, reductions uint64) {
 	o.t.Helper()
 	if i := o.c.Info(o.now); i.CongestionWindow/1000 != window || i.ECEReductions != reductions {
@@ -66,7 +66,7 @@ func (o *endpoint) wantReductions(window int64, reductions uint64) {
 	}
 }
 
-// New data may be marked, and nothing else (RFC 3168 6.1.4 to 6.1.6).
+// Only new data may be marked (RFC 3168 6.1.4 to 6.1.6).
 func TestECT(t *testing.T) {
 	o := ecnOne(t, Config{KeepAlive: KeepAlive{Enable: true}})
 	unmarkable := func(why string) {
@@ -170,7 +170,7 @@ func TestECE(t *testing.T) {
 	}
 }
 
-// Without an agreement marks and reports mean nothing.
+// Without ECN agreed on, CE marks and ECE have no effect.
 func TestECNNotAgreedOn(t *testing.T) {
 	o := sackOne(t, Disabled)
 	o.write(repeat(12000))
@@ -237,7 +237,7 @@ func TestECEReduces(t *testing.T) {
 		if int64(sent) < c.first-1 {
 			t.Errorf("%v: %d segments sent in the round trip, want about %d", c.control, sent, c.first)
 		}
-		// What is acknowledged now was sent afterwards.
+		// The data acknowledged from here on was sent after the reduction.
 		o.marked(end + 1000)
 		o.burstEnds()
 		if w := o.c.Info(o.now).CongestionWindow / 1000; w != c.second || o.c.Info(o.now).ECEReductions != 2 {
@@ -249,7 +249,7 @@ func TestECEReduces(t *testing.T) {
 	}
 }
 
-// burst sends all there is to send, which must be n segments that may be marked.
+// burst sends all data, which must be n segments that may be marked.
 func (o *endpoint) burst(n int) {
 	o.t.Helper()
 	for range n {
@@ -260,7 +260,7 @@ func (o *endpoint) burst(n int) {
 	o.nothing()
 }
 
-// burstEnds sends all there is to send.
+// burstEnds sends all data.
 func (o *endpoint) burstEnds() {
 	o.t.Helper()
 	for o.c.Transmit(o.now, 1, &o.last) {
@@ -281,7 +281,7 @@ func TestECEOnce(t *testing.T) {
 	o.marked(5001) // a duplicate ACK with ECE
 	o.wantReductions(12, 1)
 	o.marked(6001)
-	o.marked(15001) // all that had been sent
+	o.marked(15001) // all data sent
 	o.wantReductions(12, 1)
 	o.marked(15001)
 	o.wantReductions(12, 1)
@@ -344,7 +344,7 @@ func TestLossAndMark(t *testing.T) {
 		}
 		o.wantReductions(8, 1)
 		o.want(segment{flags: ack, seq: 1001, ack: 1, data: repeat(1000)})
-		// What was sent after the reduction is of another round trip.
+		// Data sent after the reduction belongs to another round trip.
 		o.burstEnds()
 		o.ack(10001)
 		o.burstEnds()
@@ -372,7 +372,7 @@ func TestLossAndMark(t *testing.T) {
 	})
 }
 
-// What was taken for lost was only late, but a router has spoken of congestion: the window is not given back.
+// The segments taken for lost were only late, but a router has marked one: the window is not restored.
 func TestMarkIsNotUndone(t *testing.T) {
 	for _, marked := range []bool{false, true} {
 		o := ecnOne(t, Config{})

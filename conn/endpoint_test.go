@@ -40,9 +40,9 @@ func newEndpoint(t *testing.T, cfg Config) *endpoint {
 	return &endpoint{t: t, cfg: cfg.WithDefaults(), now: 1e9}
 }
 
-// plain switches off the options a test does not want to see.
+// plain disables the options that most tests do not use.
 func plain(cfg Config) Config {
-	if cfg.MaxRTO == 0 { // a test that sets it wants the options too
+	if cfg.MaxRTO == 0 { // a test that sets it uses the options too
 		cfg.Timestamps, cfg.SACK, cfg.WindowScale = Disabled, Disabled, Disabled
 	}
 	return cfg
@@ -92,7 +92,7 @@ func (o *endpoint) check() {
 	}
 }
 
-// want expects exactly this to be sent next.
+// want checks that exactly this segment is sent next.
 func (o *endpoint) want(s segment) {
 	o.t.Helper()
 	if !o.c.Transmit(o.now, 1, &o.last) {

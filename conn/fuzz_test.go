@@ -67,7 +67,7 @@ func FuzzConn(f *testing.F) {
 // The calls. An operation is one byte, modulo opCount, and its arguments.
 const (
 	opSegment    = iota // flags, seq, seq, ack, ack, window, data: any segment
-	opBatched           // the same, but what there is to send waits for the next call
+	opBatched           // the same, but Transmit is not called before the next operation
 	opPeerACK           // n: an ACK of all segments sent except the last n
 	opPeerData          // n: the next bytes
 	opPeerEarly         // n: bytes beyond a gap
@@ -86,7 +86,7 @@ const (
 	opSettings          // which
 	opICMP              // kind, where
 	opLimit             // for GSO packets
-	opMarks             // what the peer's segments have of ECN from now on
+	opMarks             // the ECN codepoints of the peer's segments from now on
 	opCount
 )
 
@@ -391,7 +391,7 @@ func (p *play) settle() {
 	}
 }
 
-// drain takes all there is to send.
+// drain takes all segments.
 func (p *play) drain() {
 	p.unsettled = false
 	var out conn.Outgoing

@@ -70,7 +70,7 @@ func FuzzPair(f *testing.F) {
 // input holds the fuzzer's bytes that are not used yet.
 type input struct {
 	b []byte
-	// gaveUp: an application wanted no more, sent or received.
+	// gaveUp: an application has aborted or closed the connection.
 	gaveUp bool
 }
 

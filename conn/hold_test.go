@@ -83,7 +83,7 @@ func TestHeldHandshakePatience(t *testing.T) {
 	}
 }
 
-// What a peer may answer to a probe, or send of its own accord, while the Handshake is held.
+// Replies to a probe, and other segments that a peer may send while the Handshake is held.
 func TestHeldHandshakeReceives(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -70,7 +70,7 @@ func (w *twins) segment(f wire.Flags, data []byte) Segment {
 	return s
 }
 
-// both makes the same call on both, and sends what follows.
+// both makes the same call on both, and drains them.
 func (w *twins) both(what string, call func(*Conn) any) any {
 	w.t.Helper()
 	idle := w.c.active == nil
@@ -87,7 +87,7 @@ func (w *twins) receive(s Segment) {
 	w.both("Receive", func(c *Conn) any { return c.Receive(w.now, &s) })
 }
 
-// drain compares what both send, and takes it for the peer.
+// drain compares the segments of both, and processes them as the peer.
 func (w *twins) drain() {
 	w.t.Helper()
 	var a, b Outgoing

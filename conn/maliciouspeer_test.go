@@ -24,7 +24,7 @@ type hostile struct {
 	passed  int             // segments it has got; one in lossEvery is lost
 	way     []parcel        // segments and ACKs in the network, in order of arrival
 	replies int
-	grown   map[int64]int64 // window when so much had been acknowledged
+	grown   map[int64]int64 // window by the number of bytes acknowledged
 }
 
 // reply is an ACK. Its window is in bytes, and age is the age of the timestamp that it echoes.
@@ -428,8 +428,8 @@ func TestWindowsThatShrink(t *testing.T) {
 	}
 }
 
-// A peer that reports a mark with every ACK gets at least a segment per timeout, is obeyed once in a round trip, and
-// nothing is sent again for it (RFC 3168 6.1.2).
+// A peer that sets ECE on every ACK reduces the window once in a round trip. It gets at least one segment per timeout,
+// and nothing is retransmitted (RFC 3168 6.1.2).
 func TestMarksWithoutEnd(t *testing.T) {
 	flood := func(h *hostile, r reply) []reply {
 		r.ece = true

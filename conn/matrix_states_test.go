@@ -208,7 +208,7 @@ func timeWaitSubject(t *testing.T) *subject {
 	s.want(segment{flags: ack, seq: 32, ack: 22})
 	s.seen()
 	s.remnant = s.c.TimeWait(s.now)
-	s.now = s.now.Add(s.cfg.TimeWait / 2) // so that waiting anew can be seen
+	s.now = s.now.Add(s.cfg.TimeWait / 2) // so that a restart of TIME-WAIT is visible
 	return s
 }
 
@@ -265,7 +265,7 @@ type outcome struct {
 	takes   int        // bytes that have become readable
 	holds   int        // bytes that wait for those before them
 	urgent  bool       // the application is notified of urgent data
-	anew    bool       // TIME-WAIT's time begins anew
+	anew    bool       // the time of TIME-WAIT restarts
 }
 
 // effects describes the effects that neither the reply nor the state shows. Changes of SND.UNA and RCV.UP are compared
@@ -387,7 +387,7 @@ func (s *subject) notation(a *arriving) string {
 	if h.Flags.Has(wire.ACK) {
 		base, name := t.rcvNxt, "RCV.NXT"
 		if t.state == Closed || t.state == Listen || t.state == SynSent || t.state == TimeWait && h.Flags.Has(wire.SYN) {
-			base, name = a.at, "SEG.SEQ" // nothing else is known yet, or any more
+			base, name = a.at, "SEG.SEQ" // no other number is known
 		}
 		offset := seq.Unwrap(testIRS, base, h.Ack) - base
 		switch {

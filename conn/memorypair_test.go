@@ -9,7 +9,7 @@ import (
 	"minitcp/conn/conntest"
 )
 
-// A transfer completes whose ends discard their data out of order again and again, and all memory is returned.
+// A transfer completes although its ends repeatedly discard their data out of order, and all memory is returned.
 func TestDiscardDuringTransfer(t *testing.T) {
 	shed := 0
 	for seed := range uint64(30) {

@@ -21,7 +21,7 @@ func opened(t *testing.T, cfg Config, open Open, options wire.Options) *endpoint
 	return o
 }
 
-// Every SYN and SYN-ACK announces what the device takes less the fixed headers, and nothing else has the option.
+// Every SYN and SYN-ACK announces the device's MTU less the fixed headers. No other segment has the option.
 //
 // Shows: MUST-14, MUST-65, MUST-67, SHLD-5, MAY-3.
 func TestAnnouncedMSS(t *testing.T) {

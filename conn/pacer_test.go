@@ -58,7 +58,7 @@ func TestNearPathIsNotPaced(t *testing.T) {
 	}
 }
 
-// drain transmits all there is and returns how many bytes of data that was.
+// drain transmits all segments and returns the number of data bytes.
 func (o *endpoint) drain() (n int) {
 	o.t.Helper()
 	for o.c.Transmit(o.now, 1, &o.last) {

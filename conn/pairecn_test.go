@@ -48,7 +48,7 @@ func TestMarkingLinks(t *testing.T) {
 	}
 }
 
-// With marks instead of losses a transfer sends nothing twice, and takes less time.
+// With marks instead of losses a transfer retransmits nothing and takes less time.
 func TestMarksBesideLosses(t *testing.T) {
 	took := map[bool]time.Duration{}
 	for _, marks := range []bool{false, true} {

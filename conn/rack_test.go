@@ -82,7 +82,7 @@ func (r *racks) waits(until time.Duration) {
 	}
 }
 
-// What is taken for lost, and when (RFC 8985 6.2). Segment n was sent at n-1 ms.
+// The segments that are marked lost, and the times (RFC 8985 6.2). Segment n was sent at n-1 ms.
 func TestRACK(t *testing.T) {
 	for _, c := range []struct {
 		name       string

@@ -2,7 +2,8 @@ package conn
 
 import "testing"
 
-// A sender whose application writes little and seldom measures the application; one that always has more, the path.
+// The delivery rate is limited by the application if it writes little and rarely, and by the path if it always has
+// data.
 func TestApplicationLimit(t *testing.T) {
 	for _, c := range []struct {
 		written int

@@ -193,7 +193,7 @@ func TestOneTailProbe(t *testing.T) {
 	}
 }
 
-// A probe that was not needed costs nothing, one that repaired a loss costs a reduction (RFC 8985 7.4).
+// A needless probe has no effect. One that has repaired a loss causes a reduction (RFC 8985 7.4).
 func TestTailProbeOutcome(t *testing.T) {
 	for name, c := range map[string]struct {
 		dsack   bool // the ACK has a D-SACK for the segment
@@ -289,7 +289,7 @@ func TestTimestampOfRetransmissions(t *testing.T) {
 		all := stamps()
 		for _, end := range []int64{7001, 8001, 9001, 10001} {
 			o.sleep(5 * time.Millisecond)
-			o.c.reordering.reordered = reordered // what a late original shows in mid-episode
+			o.c.reordering.reordered = reordered // as after a late original in the middle of an episode
 			o.ack(1, 1001, 2001, 3001, end)
 			all = append(all, stamps()...)
 		}

@@ -39,7 +39,7 @@ func TestRetransmissionBacksOffAndGivesUp(t *testing.T) {
 	}
 }
 
-// A segment sent twice measures nothing (Karn).
+// A segment sent twice gives no RTT sample (Karn).
 //
 // Shows: MUST-18.
 func TestKarn(t *testing.T) {

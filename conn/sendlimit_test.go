@@ -9,7 +9,7 @@ import (
 	"minitcp/conn/seq"
 )
 
-// What may go out: MSS 1000, una = 1, window and congestion window as given.
+// The data that may leave with an MSS of 1000, SND.UNA = 1, and the windows given.
 func TestSendLimit(t *testing.T) {
 	const size = 1000
 	for _, c := range []struct {

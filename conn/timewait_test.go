@@ -101,7 +101,7 @@ func TestSYNInTimeWait(t *testing.T) {
 	}
 }
 
-// Only the peer's FIN again, and nothing that looks like it, makes TIME-WAIT begin anew.
+// Only the peer's FIN, and no similar segment, restarts the time of TIME-WAIT.
 //
 // Shows: MUST-13.
 func TestTimeWaitBeginsAnew(t *testing.T) {

@@ -77,7 +77,7 @@ func TestTuningFollowsALongerPath(t *testing.T) {
 	x.want(6_000_000, 16<<20)
 }
 
-// A window that closes again and again makes round trips look longer than they are.
+// A window that closes repeatedly makes round trips look longer than they are.
 func TestTuningOfASlowReader(t *testing.T) {
 	x := newTuningTest(t, Enabled)
 	x.rounds(20, 10*time.Millisecond, 400_000, 100)
@@ -109,7 +109,7 @@ type sharing struct {
 
 func (s *sharing) Share() int { return s.share }
 
-// A send buffer takes no more than its share where the path holds nothing, unless the application wants it to.
+// A send buffer takes no more than its share on a near path, unless the application has set its size.
 func TestSendBufferShares(t *testing.T) {
 	pages := &sharing{share: 300_000}
 	cfg := Config{SendBuffer: 1 << 20, Pressure: pages}.WithDefaults()
