@@ -55,7 +55,7 @@ func TestPacer(t *testing.T) {
 			p.at(101*ms, 12_500)
 			p.at(102*ms, 12_500)
 		}},
-		{"more than a superframe in every tick", 200_000_000, func(p *pacing) {
+		{"more than a GSO packet in every tick", 200_000_000, func(p *pacing) {
 			p.at(100*ms, 200_000)
 			p.at(101*ms, 200_000)
 		}},

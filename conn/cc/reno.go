@@ -27,7 +27,7 @@ func (r *Reno) SlowStartThreshold() int64 { return r.ssthresh }
 // one segment per window (RFC 5681 3.1). Growth counts bytes, not ACKs, so that a receiver that acknowledges rarely
 // does not slow the sender (RFC 3465).
 //
-// Deviation: RFC 3465 2.2 limits the growth for one ACK in slow start to two segments. A receiver of superframes
+// Deviation: RFC 3465 2.2 limits the growth for one ACK in slow start to two segments. A receiver of GSO packets
 // acknowledges dozens of segments with one ACK; with the limit, slow start would no longer double the window.
 func (r *Reno) OnAck(a Ack) {
 	if !a.Limited {

@@ -21,7 +21,7 @@ func (r *Record) Transmission() Transmission { return Transmission{r.serial, r.e
 // IsZero reports whether t is the zero Transmission.
 func (t Transmission) IsZero() bool { return t.serial == 0 }
 
-// After reports whether t came after u. Records with one serial number are parts of one superframe, whose higher
+// After reports whether t came after u. Records with one serial number are parts of one GSO packet, whose higher
 // sequence numbers are later.
 //
 // Deviation: RACK_sent_after compares times, and sequence numbers where they are equal (RFC 8985 6.2). A retransmission

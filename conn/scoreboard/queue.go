@@ -96,7 +96,7 @@ const (
 	maxIdleRecords = 16
 	// MaxRecords is the number of records from which on no record is split for a SACK block: 4,096 holes, in 900 KB.
 	MaxRecords = 8192
-	// maxJoined is the size in bytes up to which segments sent at one instant share a record: that of a superframe.
+	// maxJoined is the size in bytes up to which segments sent at one instant share a record: that of a GSO packet.
 	maxJoined = 1 << 16
 )
 
@@ -134,7 +134,7 @@ func (q *Queue) RetransmissionStamp() uint32 { return q.stamp }
 func (q *Queue) Visits() uint64 { return q.visits }
 
 // Push adds [start, end), the data just sent at SND.NXT. Whole segments that leave at one instant are one record, up to
-// a superframe's size.
+// a GSO packet's size.
 func (q *Queue) Push(start, end seq.Offset, s Sent) {
 	r := Record{start: start, end: end, stamp: s.Stamp, segment: int32(s.Segment), retransmitted: s.Retransmitted}
 	r.sentAt, r.snapshot = s.Now, q.rate.sent(s.Now, q.Empty(), max(0, q.bytes[InFlight]-s.LeftNetwork)+r.Size())

@@ -7,7 +7,7 @@ import (
 
 // rate estimates the delivery rate of the path. Every record remembers how much had been delivered when it was sent,
 // and when. The bytes delivered since then, divided by the longer of the time it took to send and the time it took to
-// deliver them, are the rate (draft-ietf-ccwg-bbr-06 4.1). A superframe is one record and gives one sample.
+// deliver them, are the rate (draft-ietf-ccwg-bbr-06 4.1). A GSO packet is one record and gives one sample.
 type rate struct {
 	delivered   int64      // bytes delivered: C.delivered
 	deliveredAt clock.Time // time of the last delivery

@@ -41,7 +41,7 @@ func (f *flight) want(at, number, rate int64) cc.Sample {
 
 func TestDeliveryRate(t *testing.T) {
 	for name, run := range map[string]func(*flight){
-		"one superframe": func(f *flight) {
+		"one GSO packet": func(f *flight) {
 			f.send(0, 10)
 			f.want(50, 10, 200)
 		},

@@ -63,7 +63,7 @@ func (b *Controller) product(rate cc.Rate, g gain) int64 {
 	return g.of(rate.Bytes(b.rtt.min))
 }
 
-// aggregation measures the excess of acknowledged bytes over the expected ones. Receivers, links and superframes
+// aggregation measures the excess of acknowledged bytes over the expected ones. Receivers, links and GSO packets
 // aggregate segments and ACKs. The window must be larger by the excess, or the path is idle until the next ACK
 // (5.5.9).
 type aggregation struct {
