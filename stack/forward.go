@@ -229,14 +229,14 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	defer s.returnWriter(w)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	embryo, err := r.decide(accepted)
+	handshake, err := r.decide(accepted)
 	if err != nil {
 		return nil, r.opError(err)
 	}
 	now := s.clock.now()
-	embryo.Release(now)
+	handshake.Release(now)
 	s.flush(e, w) // sends the SYN-ACK
-	tcp := embryo.Establish(now)
+	tcp := handshake.Establish(now)
 	c := newConn(s, e, tcp)
 	e.tcp, e.user, e.request = tcp, weakRef(c), nil
 	r.forwarder.leave(sourceOf(e.key.remote.netip()))
@@ -289,12 +289,12 @@ func (r *ForwardRequest) refuse(v verdict, act func(conn.Time, *writer)) error {
 	defer s.returnWriter(w)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	embryo, err := r.decide(v)
+	handshake, err := r.decide(v)
 	if err != nil {
 		return r.opError(err)
 	}
 	if v == dropped {
-		embryo.Silence()
+		handshake.Silence()
 	}
 	act(s.clock.now(), w)
 	s.flush(e, w)
@@ -406,9 +406,9 @@ func (q *queue) forward(now conn.Time, k key, f *Forwarder, old *conn.TimeWaitCo
 	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
 	r := &ForwardRequest{stack: s, forwarder: f, entry: e}
 	e.mu.Lock()
-	embryo := conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
-	embryo.Hold(now)
-	e.tcp, e.request = embryo, r
+	handshake := conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
+	handshake.Hold(now)
+	e.tcp, e.request = handshake, r
 	if !s.table.insert(e) {
 		e.mu.Unlock()
 		f.leave(source)

@@ -23,11 +23,11 @@ type Listener struct {
 	open     func(*Conn) Handler // nil: connections wait in accepted
 	backlog  int
 
-	mu       sync.Mutex
-	closed   error // error of Accept; nil while the listener is open
-	deadline deadline
-	control  conn.CongestionControl
-	embryos  entryList
+	mu         sync.Mutex
+	closed     error // error of Accept; nil while the listener is open
+	deadline   deadline
+	control    conn.CongestionControl
+	handshakes entryList
 }
 
 func newListener(s *Stack, addr *net.TCPAddr, binds []binding, open func(*Conn) Handler) *Listener {
@@ -127,7 +127,7 @@ func (l *Listener) close(cause error) error {
 	s.listeners.remove(l)
 	// Nothing is added after closed has been set.
 	for e := l.pop(); e != nil; e = l.pop() {
-		s.dropEmbryo(e)
+		s.dropHandshake(e)
 	}
 	for {
 		select {
@@ -148,9 +148,9 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 		return nil, false
 	}
 	e.listener = weak.Make(l)
-	l.embryos.push(e)
-	if l.embryos.count > l.backlog {
-		oldest = l.embryos.pop()
+	l.handshakes.push(e)
+	if l.handshakes.count > l.backlog {
+		oldest = l.handshakes.pop()
 	}
 	return oldest, true
 }
@@ -159,14 +159,14 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 func (l *Listener) pop() *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.embryos.pop()
+	return l.handshakes.pop()
 }
 
 // forget removes e, if it is in the list.
 func (l *Listener) forget(e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.embryos.remove(e)
+	l.handshakes.remove(e)
 }
 
 // admit puts the connection that establish makes of e into the queue for Accept, or leaves it to a Handler. It returns
@@ -177,7 +177,7 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 	if l.closed != nil || len(l.accepted) == cap(l.accepted) {
 		return false
 	}
-	l.embryos.remove(e)
+	l.handshakes.remove(e)
 	c := establish(l.control)
 	if l.open != nil {
 		c.handling = &handlerState{open: l.open}

@@ -107,7 +107,7 @@ func TestSYNFlood(t *testing.T) {
 		}
 		quiet()
 		if n := p.b.Stats()["connections"]; n > 10 {
-			t.Errorf("%d embryos", n)
+			t.Errorf("%d handshakes", n)
 		}
 		wantCount(t, p.b, "listen-syn-queue-full", 990)
 		c, s := p.connect(l)

@@ -92,12 +92,12 @@ func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.TimeWaitConn) 
 
 	if oldest != nil {
 		s.totals.count(countSYNQueueFull)
-		s.dropEmbryo(oldest)
+		s.dropHandshake(oldest)
 	}
 }
 
-// dropEmbryo forgets e unless its handshake has completed meanwhile.
-func (s *Stack) dropEmbryo(e *entry) {
+// dropHandshake removes e unless its handshake has completed meanwhile.
+func (s *Stack) dropHandshake(e *entry) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, ok := e.tcp.(*conn.Handshake); ok {

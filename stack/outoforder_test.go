@@ -79,7 +79,7 @@ func besideHoarders(t *testing.T, h hoarding) (o outcome) {
 			}
 			quiet()
 			if early := p.b.outOfOrder.total.Load(); early > limit+4<<20 || pool.Level() >= buffer.Scarce {
-				t.Fatalf("%v: early data takes %d bytes, %d are in use of %d", h, early, pool.used()*buffer.PageSize, budget)
+				t.Fatalf("%v: out-of-order data takes %d bytes, %d are in use of %d", h, early, pool.used()*buffer.PageSize, budget)
 			}
 		}
 	}
@@ -116,10 +116,10 @@ func besideHoarders(t *testing.T, h hoarding) (o outcome) {
 	return o
 }
 
-// However many connections hold early data that never gets in order, and however it is spread, a transfer beside them
-// has the window and the rate it has without them, and keeps its own early data. The window in the end depends on how
-// the application's reads fall between the batches of one instant, and is 0.9 to 2.2 MB with or without hoarders.
-// Scarce memory would hold it at 64 KiB.
+// However many connections hold out-of-order data that never gets in order, and however it is spread, a transfer
+// beside them has the window and the rate it has without them, and keeps its own out-of-order data. The window in the
+// end depends on how the application's reads fall between the batches of one instant, and is 0.9 to 2.2 MB with or
+// without hoarders. Scarce memory would hold it at 64 KiB.
 func TestHonestBesideHoarders(t *testing.T) {
 	within(t, func(t *testing.T) {
 		alone := besideHoarders(t, hoarding{})
@@ -196,8 +196,8 @@ func TestWorstEarlyData(t *testing.T) {
 	})
 }
 
-// While memory is scarce, early data that takes more than a sixteenth of it is discarded, the worst first, and the
-// data of a connection with little is not.
+// While memory is scarce, out-of-order data that takes more than a sixteenth of it is discarded, the worst first, and
+// the data of a connection with little is not.
 func TestEarlyDataIsShedWhileScarce(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPairOn(t, stacktest.Config{Queue: 10000}, Config{}, Config{Memory: 256 * buffer.PageSize})

@@ -96,7 +96,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		e.mu.Unlock()
 		return false
 	case *conn.Handshake:
-		verdict = q.receiveEmbryo(now, e, tcp)
+		verdict = q.receiveHandshake(now, e, tcp)
 		if verdict == conn.VerdictReopen {
 			s.totals.countVerdict(verdict)
 			s.remove(e)
@@ -161,16 +161,16 @@ func (q *queue) traceVerdict(now conn.Time, e *entry, before conn.State, v conn.
 	}
 }
 
-// receiveEmbryo gives the segment to an embryo, and makes it a connection when the handshake is complete.
-func (q *queue) receiveEmbryo(now conn.Time, e *entry, embryo *conn.Handshake) conn.Verdict {
-	verdict := embryo.Receive(now, &q.segment)
-	if embryo.State() != conn.HandshakeReady {
+// receiveHandshake passes the segment to a handshake, and makes it a connection when it is complete.
+func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handshake) conn.Verdict {
+	verdict := handshake.Receive(now, &q.segment)
+	if handshake.State() != conn.HandshakeReady {
 		return verdict
 	}
 	var c *Conn
 	l := e.listener.Value()
 	admitted := l != nil && l.admit(e, func(control conn.CongestionControl) *Conn {
-		tcp := embryo.Establish(now)
+		tcp := handshake.Establish(now)
 		tcp.SetCongestionControl(control)
 		c = newConn(q.stack, e, tcp)
 		e.user = weakRef(c)
