@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"minitcp/conn/buffer"
+	"minitcp/stack/internal/rawread"
 )
 
 // copyBuffers lend maxCopy bytes. bulkBuffers lend enough for a superframe larger than an IP packet, for a copy whose
@@ -19,27 +20,30 @@ func newBuffer(size int) *[]byte {
 	return &b
 }
 
-// ReadFrom writes the data of r to the connection until io.EOF, which is not an error. [io.Copy] uses it. An error,
-// including an error of r, is an *net.OpError of the operation "readfrom", as with *net.TCPConn.
+// ReadFrom writes the data of r to the connection until io.EOF, which is not an error. [io.Copy] uses it. It holds no
+// buffer while it waits for a TCP socket of package net. An error, including an error of r, is an *net.OpError of the
+// operation "readfrom", as with *net.TCPConn.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	n, err := c.readFrom(r)
 	return n, opError("readfrom", c.LocalAddr(), c.RemoteAddr(), err)
 }
 
 func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
+	source := rawread.Of(r)
 	pool := &copyBuffers
-	b := pool.Get().(*[]byte)
-	defer func() { pool.Put(b) }()
-	mss := max(1, c.Info().MSS)
+	mss := max(1, c.Info().MSS) // otherwise each Write would end in a small segment
 	for {
-		whole := len(*b) - len(*b)%mss // otherwise each Write would end in a small segment
-		m, err := r.Read((*b)[:whole])
+		b, m, err := source.ReadPooled(pool, mss)
+		full := false
 		if m > 0 {
-			written, err := c.write((*b)[:m])
-			n += int64(written)
-			if err != nil {
-				return n, asNet("write", err)
+			full = m == rawread.Whole(*b, mss)
+			written, writeErr := c.write((*b)[:m])
+			if n += int64(written); writeErr != nil {
+				err = asNet("write", writeErr)
 			}
+		}
+		if b != nil {
+			pool.Put(b)
 		}
 		if err != nil {
 			if err == io.EOF {
@@ -47,14 +51,8 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 			}
 			return n, err
 		}
-		want := &copyBuffers
-		if m == whole && c.takesMore() {
-			want = &bulkBuffers
-		}
-		if pool != want {
-			pool.Put(b)
-			pool = want
-			b = pool.Get().(*[]byte)
+		if pool = &copyBuffers; full && c.takesMore() {
+			pool = &bulkBuffers
 		}
 	}
 }
@@ -76,23 +74,20 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 }
 
 func (c *Conn) writeTo(w io.Writer) (n int64, err error) {
-	b := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(b)
 	for {
-		data, memory, err := c.next(*b, true)
-		if err == io.EOF {
-			return n, nil
-		}
+		b, err := c.next(nil)
 		if err != nil {
+			b.release()
+			if err == io.EOF {
+				return n, nil
+			}
 			return n, asNet("read", err)
 		}
-		m, err := w.Write(data)
-		if n += int64(m); err == nil && m < len(data) {
+		m, err := w.Write(b.data)
+		if n += int64(m); err == nil && m < len(b.data) {
 			err = io.ErrShortWrite
 		}
-		if memory != nil {
-			memory.Release()
-		}
+		b.release()
 		if err != nil {
 			return n, err
 		}

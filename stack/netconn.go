@@ -87,8 +87,8 @@ func (c *Conn) read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, c.readNothing()
 	}
-	data, _, err := c.next(p, false)
-	return len(data), err
+	b, err := c.next(p)
+	return len(b.data), err
 }
 
 // readNothing is Read into a slice without bytes.
@@ -101,28 +101,61 @@ func (c *Conn) readNothing() error {
 	return nil
 }
 
-// next waits for data. If take is set and the data lies in borrowed memory, it returns the data there and the memory,
-// which the caller must release. Otherwise it copies the data to p.
-func (c *Conn) next(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
+// block is data that has arrived, in the application's memory, in that of a frame or in a buffer of copyBuffers.
+type block struct {
+	data   []byte
+	frame  buffer.Borrowed // nil: it is not in a frame
+	copied *[]byte         // nil: it is not in a buffer
+}
+
+// release returns the memory of the frame or the buffer.
+func (b *block) release() {
+	if b.frame != nil {
+		b.frame.Release()
+	}
+	if b.copied != nil {
+		copyBuffers.Put(b.copied)
+	}
+}
+
+// next waits for data and copies it to p. If p is nil, it returns the data where it lies or in a buffer, which it takes
+// when there is data: it holds no buffer while it waits. The caller must release the block then.
+func (c *Conn) next(p []byte) (block, error) {
 	e := c.entry
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for {
 		if err := c.mayUse(&c.rd); err != nil {
 			c.wakeNext()
-			return nil, nil, err
+			return block{}, err
 		}
-		data, memory, err := c.tryNext(p, take)
+		b, err := c.tryBlock(p)
 		if err != conn.ErrWouldBlock {
 			c.afterCall()
 			c.wakeNext()
-			return data, memory, err
+			return b, err
 		}
 		c.wait(&c.rd)
 	}
 }
 
-// tryNext is next without waiting: if there is no data, the error is conn.ErrWouldBlock. The entry's lock is held.
+// tryBlock is next without waiting. The entry's lock is held.
+func (c *Conn) tryBlock(p []byte) (b block, err error) {
+	if p == nil {
+		b.data, b.frame, err = c.tryNext(nil, true)
+		if err != nil || b.frame != nil {
+			return b, err
+		}
+		b.copied = copyBuffers.Get().(*[]byte)
+		p = *b.copied
+	}
+	b.data, _, err = c.tryNext(p, false)
+	return b, err
+}
+
+// tryNext returns data without waiting: if there is none, the error is conn.ErrWouldBlock. If take is set and the data
+// lies in borrowed memory, it returns the data there and the memory, which the caller must release. Otherwise it copies
+// the data to p. The entry's lock is held.
 func (c *Conn) tryNext(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 	if c.handling != nil {
 		c.handling.read = true

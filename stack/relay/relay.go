@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"minitcp/stack/internal/rawread"
 )
 
 // Conn is one of the two connections. [*net.TCPConn] and *stack.Conn implement it.
@@ -86,7 +88,7 @@ func (r *relay) transfer(dst, src Conn) (int64, error) {
 	}
 	_, kernel := src.(*net.TCPConn) // its WriteTo would copy through a buffer
 	if to, ok := dst.(io.ReaderFrom); ok && kernel {
-		return to.ReadFrom(countingReader{src, &r.moved})
+		return to.ReadFrom(rawread.Count(src, &r.moved))
 	}
 	return io.Copy(countingWriter{dst, &r.moved}, src)
 }
@@ -117,17 +119,6 @@ func (r *relay) watch(timeout time.Duration) {
 		r.idle.Reset(timeout)
 	})
 	close(ready)
-}
-
-type countingReader struct {
-	io.Reader
-	n *atomic.Int64
-}
-
-func (c countingReader) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	c.n.Add(int64(n))
-	return n, err
 }
 
 type countingWriter struct {

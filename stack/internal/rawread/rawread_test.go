@@ -1,0 +1,148 @@
+//go:build unix
+
+package rawread
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// connected returns the ends of a TCP connection over loopback.
+func connected(t *testing.T) (a, b *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dialed, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dialed.Close(); accepted.Close() })
+	return dialed.(*net.TCPConn), accepted.(*net.TCPConn)
+}
+
+// pool counts the buffers that it has made; none comes back to be used again.
+func newPool(made *atomic.Int64) *sync.Pool {
+	return &sync.Pool{New: func() any { made.Add(1); b := make([]byte, 100); return &b }}
+}
+
+// Data arrives in order, in pieces of at most a multiple of the unit, and then EOF without a buffer.
+func TestData(t *testing.T) {
+	data := []byte(strings.Repeat("0123456789", 100))
+	a, b := connected(t)
+	var count atomic.Int64
+	for name, source := range map[string]io.Reader{"socket": b, "other": bytes.NewReader(data)} {
+		if name == "socket" {
+			a.Write(data)
+			a.CloseWrite()
+		}
+		count.Store(0)
+		r := Count(source, &count)
+		if Of(r) != r {
+			t.Errorf("%s: Of a Reader is another one", name)
+		}
+		if isSocket := r.socket != nil; isSocket != (name == "socket") {
+			t.Errorf("%s: a socket of package net: %v", name, isSocket)
+		}
+		var got []byte
+		var made atomic.Int64
+		for pool := newPool(&made); ; {
+			memory, n, err := r.ReadPooled(pool, 30)
+			if n > 90 {
+				t.Fatalf("%s: %d bytes at once, want at most 90", name, n)
+			}
+			if n > 0 {
+				got = append(got, (*memory)[:n]...)
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil || memory == nil {
+				t.Fatalf("%s: %d bytes, %v", name, n, err)
+			}
+		}
+		if !bytes.Equal(got, data) || count.Load() != int64(len(data)) {
+			t.Errorf("%s: %d bytes, %d counted, want %d", name, len(got), count.Load(), len(data))
+		}
+	}
+}
+
+// Errors are those of Read.
+func TestErrors(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(a, b *net.TCPConn)
+		want error
+	}{
+		"reset":    {func(a, b *net.TCPConn) { a.SetLinger(0); a.Close() }, syscall.ECONNRESET},
+		"deadline": {func(a, b *net.TCPConn) { b.SetReadDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
+		"closed":   {func(a, b *net.TCPConn) { b.Close() }, net.ErrClosed},
+	} {
+		for _, waits := range []bool{false, true} {
+			a, b := connected(t)
+			r := Of(b)
+			var made atomic.Int64
+			if waits {
+				time.AfterFunc(time.Millisecond, func() { test.end(a, b) })
+			} else {
+				test.end(a, b)
+			}
+			memory, n, err := r.ReadPooled(newPool(&made), 1)
+			var op *net.OpError
+			if memory != nil || n != 0 || !errors.Is(err, test.want) || !errors.As(err, &op) || op.Op != "read" || op.Net != "tcp" {
+				t.Errorf("%s: buffer %v, %d bytes, %v; want %v", name, memory, n, err, test.want)
+			}
+		}
+	}
+}
+
+// slow has a Read of its own, and everything else of the socket.
+type slow struct{ *net.TCPConn }
+
+func (slow) Read(p []byte) (int, error) { return copy(p, "own"), io.EOF }
+
+// The method Read of a type that has a socket in it is called.
+func TestForeignRead(t *testing.T) {
+	_, b := connected(t)
+	var made atomic.Int64
+	for _, r := range []io.Reader{slow{b}, &slow{b}} {
+		if memory, n, err := Of(r).ReadPooled(newPool(&made), 1); n != 3 || string((*memory)[:3]) != "own" || err != io.EOF {
+			t.Errorf("%T: %d bytes, %v", r, n, err)
+		}
+	}
+}
+
+// io.Copy passes on a *net.TCPConn in a type of package net, which is a socket as well.
+func TestThroughCopy(t *testing.T) {
+	a, b := connected(t)
+	a.CloseWrite()
+	var to readsFrom
+	if _, err := io.Copy(&to, b); err != nil {
+		t.Fatal(err)
+	}
+	if to.r == nil || Of(to.r).socket == nil {
+		t.Errorf("io.Copy passes a %T, in which no socket is found", to.r)
+	}
+}
+
+type readsFrom struct{ r io.Reader }
+
+func (f *readsFrom) Write([]byte) (int, error) { panic("Write") }
+func (f *readsFrom) ReadFrom(r io.Reader) (int64, error) {
+	f.r = r
+	return 0, nil
+}

@@ -1,0 +1,115 @@
+//go:build unix && !race
+
+package relay
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"minitcp/stack"
+	"minitcp/stack/stacktest"
+)
+
+// Idle relays between a stack and the kernel's sockets hold no buffers. (Not with the race detector, which keeps memory
+// of its own.)
+func TestIdleRelaysAreSmall(t *testing.T) {
+	for _, c := range []Config{{}, {IdleTimeout: time.Hour}} {
+		const relays, most = 300, 32 << 10 // both ends of both connections take about 12 KiB; a buffer has 64
+		f := newFixture(t)
+		before := heap()
+		for range relays {
+			client, server := f.relayed(c)
+			for _, text := range []string{"question", "answer, a longer one"} { // the second finds buffers in use before
+				io.WriteString(client, text)
+				read(t, server, text)
+				io.WriteString(server, text)
+				read(t, client, text)
+			}
+		}
+		if each := (heap() - before) / relays; each > most {
+			t.Errorf("%+v: an idle relay takes %d bytes, want at most %d", c, each, most)
+		}
+		f.close()
+	}
+}
+
+// heap returns the bytes in use on the heap.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC() // a sync.Pool keeps its objects for one collection
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// fixture is a stack of clients, a stack of relays, and a listener of the kernel's.
+type fixture struct {
+	t       *testing.T
+	inner   net.Listener
+	outer   net.Listener
+	ended   chan struct{} // has an element for each relay that has ended
+	relays  int
+	toClose []io.Closer
+	stacks  []*stack.Stack
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{t: t, ended: make(chan struct{}, 1000)}
+	a, b := stacktest.Pipe(1500)
+	for i, d := range []stack.Device{a, b} {
+		address := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, 0, byte(i + 1)}), 24)
+		s, err := stack.New(d, stack.Config{Addresses: []netip.Prefix{address}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		f.stacks = append(f.stacks, s)
+	}
+	var err error
+	if f.inner, err = f.stacks[1].Listen("tcp", ":80"); err != nil {
+		t.Fatal(err)
+	}
+	if f.outer, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.outer.Close() })
+	return f
+}
+
+// relayed returns the ends of two connections with a relay between them.
+func (f *fixture) relayed(c Config) (client, server net.Conn) {
+	f.t.Helper()
+	var inner, outer net.Conn
+	for _, step := range []func() error{
+		func() (err error) { client, err = f.stacks[0].Dial("tcp", "10.77.0.2:80"); return err },
+		func() (err error) { inner, err = f.inner.Accept(); return err },
+		func() (err error) { outer, err = net.Dial("tcp", f.outer.Addr().String()); return err },
+		func() (err error) { server, err = f.outer.Accept(); return err },
+	} {
+		if err := step(); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	f.relays++
+	go func() {
+		Relay(inner.(*stack.Conn), outer.(*net.TCPConn), c)
+		f.ended <- struct{}{}
+	}()
+	f.toClose = append(f.toClose, client, server)
+	return client, server
+}
+
+// close ends all connections and waits for the relays.
+func (f *fixture) close() {
+	for _, c := range f.toClose {
+		c.Close()
+	}
+	for range f.relays {
+		<-f.ended
+	}
+}
