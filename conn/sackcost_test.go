@@ -27,21 +27,26 @@ type costly struct {
 	most  uint64          // for one ACK
 	large int             // records, the most at once
 	ends  map[uint32]bool // of segments that were small when first sent
+	echo  uint32          // TSEcr of the ACKs, if timestamps are in use
 }
 
-func newCostly(t *testing.T, mss uint16) *costly {
+func newCostly(t *testing.T, mss uint16, timestamps Feature) *costly {
 	t.Helper()
-	cfg := Config{MaxRTO: time.Minute, Timestamps: Disabled, SendBuffer: 16 << 20, MaxSendBuffer: 16 << 20, Pacing: Disabled}
+	cfg := Config{MaxRTO: time.Minute, Timestamps: timestamps, SendBuffer: 16 << 20, MaxSendBuffer: 16 << 20, Pacing: Disabled}
 	c := &costly{endpoint: newEndpoint(t, cfg), mss: int64(mss), rng: rand.New(rand.NewPCG(1, 1)), ends: map[uint32]bool{}}
 	c.c = Dial(c.now, &c.cfg, testOpen())
 	c.transmit()
 	c.c.Receive(c.now, &Segment{TCP: wire.TCP{Seq: testIRS, Ack: testISS + 1, Flags: syn | ack, Window: 65535,
-		Options: wire.Options{MSS: mss, SACKPermitted: true, HasWindowScale: true, WindowScale: 14}}})
+		Options: wire.Options{MSS: mss, SACKPermitted: true, HasWindowScale: true, WindowScale: 14,
+			HasTimestamps: timestamps != Disabled, TSVal: 1, TSEcr: c.last.TCP.Options.TSVal}}})
+	if c.c.timestamps {
+		c.mss -= 12
+	}
 	data := make([]byte, 16<<20)
 	for i := 0; i < 80 && c.inFlight() < 8<<20; i++ {
 		c.c.Write(c.now, data)
 		c.transmit()
-		c.now = c.now.Add(20 * ms)
+		c.now, c.echo = c.now.Add(20*ms), c.last.TCP.Options.TSVal
 		c.give(int64(c.c.snd.nxt))
 	}
 	c.c.Write(c.now, data)
@@ -79,6 +84,9 @@ func (c *costly) give(number int64, blocks ...int64) {
 	for i := 0; i < len(blocks); i += 2 {
 		s.TCP.Options.SACK[i/2] = wire.SACKBlock{Left: testISS + uint32(blocks[i]), Right: testISS + uint32(blocks[i+1])}
 		s.TCP.Options.SACKCount++
+	}
+	if c.c.timestamps {
+		s.TCP.Options.HasTimestamps, s.TCP.Options.TSVal, s.TCP.Options.TSEcr = true, 1, c.echo
 	}
 	before := c.c.active.sent.Visits()
 	c.c.Receive(c.now, &s)
@@ -151,7 +159,7 @@ func TestHostileSACKCost(t *testing.T) {
 			}},
 		} {
 			t.Run(fmt.Sprintf("%s of %d", p.name, mss), func(t *testing.T) {
-				c := newCostly(t, mss)
+				c := newCostly(t, mss, Disabled)
 				sent := c.c.active.sent.Len()
 				for i := range int64(acks) {
 					p.give(c, int64(c.c.snd.una), i)
@@ -166,5 +174,28 @@ func TestHostileSACKCost(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A peer that proves each episode of recovery spurious at once, by the echo of a timestamp from before it, makes the
+// sender mark and restore thousands of losses only a few times for each window of data.
+func TestHostileUndoCost(t *testing.T) {
+	const acks = 6000
+	c := newCostly(t, 88, Enabled)
+	for i := range int64(2000) { // holes
+		una := int64(c.c.snd.una)
+		c.give(una, blocks(una+(1+6*i)*c.mss, c.mss, 2*c.mss)[:6]...)
+	}
+	before, undone := c.c.active.sent.Visits(), c.c.stats.Spurious
+	for range acks {
+		c.now = c.now.Add(c.c.reorderWindow())
+		c.give(int64(max(c.c.snd.una, c.c.active.undo.first)) + c.mss)
+	}
+	mean, n := float64(c.c.active.sent.Visits()-before)/acks, c.c.stats.Spurious-undone
+	if testing.Verbose() {
+		t.Logf("%d episodes undone, %.1f visits for an ACK", n, mean)
+	}
+	if mean > visitsPerACK || n == 0 {
+		t.Errorf("%d episodes undone, %.1f visits for an ACK", n, mean)
 	}
 }

@@ -11,23 +11,32 @@ import (
 // was in flight before and has not been retransmitted (F-RTO, RFC 5682).
 type undo struct {
 	retransmitted buffer.RangeSet // ranges retransmitted by the episode, up to maxUndoRanges
-	armed         bool
-	unproven      int64      // bytes retransmitted and not yet reported as duplicates
-	first         seq.Offset // start of the first retransmission
-	stamp         uint32     // its TSVal, or an older one of retransmissions in flight at the beginning
-	stamped       bool       // stamp is set
-	sent          bool       // the episode has retransmitted data
-	timeout       bool       // the episode began with a timeout
+	unproven      int64           // bytes retransmitted and not yet reported as duplicates
+	first         seq.Offset      // start of the first retransmission, 0: there is none
+	stamp         uint32          // its TSVal, or an older one of retransmissions in flight at the beginning
+	stamped       bool            // stamp is set
+	armed         bool            // the episode may be undone
+	timeout       bool            // the episode began with a timeout
 	// congested is set if a router has reported congestion with a mark. The window then stays reduced.
 	congested bool
+	window    seq.Offset // SND.MAX at the beginning of the first episode of those that recovery.undone counts
 }
+
+// maxUndos limits the episodes that are undone before all data in flight at the first of them is acknowledged. An undo
+// restores all losses, which may be thousands of records. A peer that proves each episode spurious would otherwise make
+// every ACK cost that much.
+const maxUndos = 8
 
 // maxUndoRanges limits the ranges in retransmitted. D-SACKs for other ranges prove nothing.
 const maxUndoRanges = 64
 
 // beginUndo is called when an episode begins.
 func (c *Conn) beginUndo() {
-	c.active.undo = undo{retransmitted: c.active.undo.retransmitted[:0], armed: true}
+	u := &c.active.undo
+	if c.snd.una >= u.window {
+		c.active.recovery.undone, u.window = 0, c.snd.max
+	}
+	*u = undo{retransmitted: u.retransmitted[:0], armed: c.active.recovery.undone < maxUndos, window: u.window}
 	if c.active.sent.Retransmitted() > 0 {
 		c.active.undo.note(c.active.sent.RetransmissionStamp())
 	}
@@ -42,8 +51,8 @@ func (u *undo) note(stamp uint32) {
 
 // resent is called for every retransmission of an episode.
 func (u *undo) resent(stamp uint32, at seq.Offset, n int64) {
-	if !u.sent {
-		u.sent, u.first = true, at
+	if u.first == 0 {
+		u.first = at
 		u.note(stamp)
 	}
 	u.unproven += n
@@ -58,7 +67,7 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	if !u.armed {
 		return false
 	}
-	if !u.sent { // all segments marked lost have been acknowledged before they were retransmitted
+	if u.first == 0 { // all segments marked lost have been acknowledged before they were retransmitted
 		return c.active.recovery.phase == fastRecovery && c.active.sent.Lost() == 0
 	}
 	u.unproven -= a.spurious
@@ -80,6 +89,7 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 // short for the path.
 func (c *Conn) undoEpisode(now Time) {
 	c.active.undo.armed = false
+	c.active.recovery.undone++
 	if !c.active.undo.congested {
 		c.active.cc.OnSpurious()
 		c.ecn.cwr = false
