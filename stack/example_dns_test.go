@@ -12,11 +12,7 @@ import (
 )
 
 // serveDNS answers every query for an IPv4 address with 192.0.2.1.
-func serveDNS(s *stack.Stack) {
-	c, err := s.ListenUDP("udp", ":53")
-	if err != nil {
-		log.Fatal(err)
-	}
+func serveDNS(c *stack.UDPConn) {
 	b := make([]byte, 1500)
 	for {
 		n, client, err := c.ReadFromUDPAddrPort(b)
@@ -48,7 +44,11 @@ func ExampleStack_Resolver() {
 	client, server := twoStacks()
 	defer client.Close()
 	defer server.Close()
-	go serveDNS(server)
+	c, err := server.ListenUDP("udp", ":53")
+	if err != nil {
+		log.Fatal(err)
+	}
+	go serveDNS(c)
 
 	resolver := client.Resolver(netip.MustParseAddrPort("10.77.0.2:53"))
 	addresses, err := resolver.LookupNetIP(context.Background(), "ip4", "www.example.com.")

@@ -49,12 +49,10 @@ func ExampleUDPConn_quic() {
 		if err != nil {
 			return
 		}
-		stream, err := accepted.AcceptStream(ctx)
-		if err != nil {
-			log.Fatal(err)
+		if stream, err := accepted.AcceptStream(ctx); err == nil {
+			io.Copy(stream, stream)
+			stream.Close()
 		}
-		io.Copy(stream, stream)
-		stream.Close()
 	}()
 
 	if c, err = client.ListenPacket("udp", ":0"); err != nil {
