@@ -20,7 +20,7 @@ var forward = &catalogue{
 	workloads: forwardWorkloads,
 	all:       subject.Forwarders,
 	reads:     subject.MaxReads,
-	idle:      1000,
+	idle:      5000,
 	table:     forwardTable,
 	aim:       aimForward,
 	place:     forwardName,
@@ -127,9 +127,15 @@ var forwardAims = map[load.Kind][]struct {
 	load.Large:    {{report.Shipped, 2}},
 }
 
-// mostIdle is the most memory in bytes that is wanted for an idle connection besides the stacks of the program's
-// goroutines, and mostFlow that for a UDP flow, with the program's own buffers for a datagram in each direction.
-const mostIdle, mostFlow = 2 << 10, 4<<10 + 2*subject.DatagramLength
+const (
+	// goroutines is the size in bytes of the runtime's descriptors of two goroutines, apart from their stacks.
+	goroutines = 2 * 448
+	// mostIdle is the most memory in bytes that is wanted for an idle connection, besides the stacks of the program's
+	// goroutines.
+	mostIdle = 2<<10 + goroutines
+	// mostFlow is the same for a UDP flow, with the program's own buffers for a datagram in each direction.
+	mostFlow = 4<<10 + goroutines + 2*subject.DatagramLength
+)
 
 // aimForward sets the aims of our rows: least ratios to gVisor, limits of memory, and no wakeups.
 func aimForward(rows []report.Row, workloads []*workload) {

@@ -58,7 +58,7 @@ func TestForwardAims(t *testing.T) {
 		row("up", ours, 3), row("up", report.Shipped, 1), row("up", report.Best, 2.5), row("up", subject.Routed, 9),
 		row("crr", ours, 2), row("crr", report.Best, 1), row("rr", ours, 1), row("rr", report.Best, 2),
 		row("udp", ours, 1), row("udp", report.Shipped, 1), row("udp", report.Best, 1),
-		row("idle", ours, 1e6), row("idle-heap", ours, 2049), row("idle-heap", report.Best, 9), row("flow-heap", ours, 8192), row(wakeupsName, ours, 0),
+		row("idle", ours, 1e6), row("idle-heap", ours, 2945), row("idle-heap", report.Best, 9), row("flow-heap", ours, 9088), row(wakeupsName, ours, 0),
 	}
 	aimForward(rows, parsedFor(t, forward).workloads)
 	var got []string
@@ -71,8 +71,8 @@ func TestForwardAims(t *testing.T) {
 		"up minitcp: ÷ gvisor-shipped ≥ 3.00, ÷ gvisor-best ≥ 1.50 MISSED",
 		"crr minitcp: ÷ gvisor-best ≥ 2.00",
 		"udp minitcp: ÷ gvisor-shipped ≥ 2.00 MISSED",
-		"idle-heap minitcp: bytes ≤ 2048.00 MISSED",
-		"flow-heap minitcp: bytes ≤ 8192.00",
+		"idle-heap minitcp: bytes ≤ 2944.00 MISSED",
+		"flow-heap minitcp: bytes ≤ 9088.00",
 		"wakeups minitcp: wakeups ≤ 0.00",
 	}
 	if !slices.Equal(got, want) {

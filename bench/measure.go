@@ -279,13 +279,16 @@ func (m *measurement) memory(ctx context.Context, before subject.Memory, connect
 		return nil, err
 	}
 	after, err := m.process.Memory()
+	if err == nil && m.profiles != "" {
+		err = m.process.StopProfile(m.profile("allocs"))
+	}
 	if err != nil {
 		return nil, err
 	}
 	each := func(a, b int64) float64 { return max(0, float64(b-a)) / float64(connections) }
 	values := []float64{each(before.RSS, after.RSS), each(before.Heap, after.Heap)}
 	if m.forwards {
-		values = []float64{values[0], each(before.Heap-before.Stacks, after.Heap-after.Stacks), each(before.Stacks, after.Stacks)}
+		values = []float64{values[0], each(before.Live, after.Live), each(before.Stacks, after.Stacks)}
 	}
 	var samples []report.Sample
 	for i, row := range m.rows() {

@@ -2,8 +2,10 @@ package stack
 
 import (
 	"encoding/binary"
+	"io"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 
 	"minitcp/conn"
@@ -286,6 +288,21 @@ func TestConnectionsAllocations(t *testing.T) {
 	if allocs := testing.AllocsPerRun(10, func() { l.s.Connections() }); allocs > 20 {
 		t.Errorf("a listing of %d connections makes %v allocations, want at most 20", n, allocs)
 	}
+}
+
+// A copy that ends without an error allocates no addresses for one. ReadFrom allocates its source.
+func TestCopyAllocations(t *testing.T) {
+	l := newLone(t, Config{})
+	r := strings.NewReader("")
+	if got := testing.AllocsPerRun(100, func() { l.c.ReadFrom(r) }); got > 1 {
+		t.Errorf("ReadFrom makes %v allocations, want 1", got)
+	}
+	l.c.CloseRead() // an end that WriteTo finds at once
+	wantNoAllocs(t, "WriteTo", func() {
+		if n, err := l.c.WriteTo(io.Discard); n != 0 || err != nil {
+			t.Fatalf("WriteTo: %d bytes, %v", n, err)
+		}
+	})
 }
 
 // A datagram that arrives and is read, and one that is sent, allocate nothing.

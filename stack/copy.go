@@ -25,7 +25,7 @@ func newBuffer(size int) *[]byte {
 // operation "readfrom", as with *net.TCPConn.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	n, err := c.readFrom(r)
-	return n, opError("readfrom", c.LocalAddr(), c.RemoteAddr(), err)
+	return n, c.copyError("readfrom", err)
 }
 
 func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
@@ -70,7 +70,15 @@ func (c *Conn) takesMore() bool {
 // *net.TCPConn.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	n, err := c.writeTo(w)
-	return n, opError("writeto", c.LocalAddr(), c.RemoteAddr(), err)
+	return n, c.copyError("writeto", err)
+}
+
+// copyError returns err, which may be of the other end of the copy, as an *net.OpError.
+func (c *Conn) copyError(op string, err error) error {
+	if err == nil { // LocalAddr and RemoteAddr allocate
+		return nil
+	}
+	return opError(op, c.LocalAddr(), c.RemoteAddr(), err)
 }
 
 func (c *Conn) writeTo(w io.Writer) (n int64, err error) {

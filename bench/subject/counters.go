@@ -48,6 +48,7 @@ type Memory struct {
 	RSS    int64 // bytes of resident memory
 	Heap   int64 // bytes of Go's heap in use, and of stacks
 	Stacks int64 // bytes of the goroutines' stacks
+	Live   int64 // bytes of live objects on Go's heap
 }
 
 var begin = time.Now()
@@ -81,7 +82,7 @@ func OwnMemory() (Memory, error) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	pages, err := residentPages()
-	return Memory{RSS: pages * int64(os.Getpagesize()), Heap: int64(m.HeapInuse + m.StackInuse), Stacks: int64(m.StackInuse)}, err
+	return Memory{RSS: pages * int64(os.Getpagesize()), Heap: int64(m.HeapInuse + m.StackInuse), Stacks: int64(m.StackInuse), Live: int64(m.HeapAlloc)}, err
 }
 
 func residentPages() (n int64, err error) {
