@@ -170,12 +170,12 @@ func (h *Handshake) receiveReset(now Time, at seq.Offset) Verdict {
 	return VerdictReset
 }
 
-// Establish returns the connection in SYN-RECEIVED. The driver passes it the segment that has made the Handshake ready.
+// Establish returns the connection in SYN-RECEIVED. The driver passes it the segment that has made the Handshake ready. After
+// Release the Handshake need not have sent the SYN-ACK: the connection sends it then.
 func (h *Handshake) Establish(now Time) *Conn {
 	c := newConn(now, h.cfg, h.params)
 	c.setState(SynReceived)
 	c.path = h.path
-	c.snd.nxt, c.snd.max = 1, 1
 	c.snd.scale, c.rcv.scale = h.sendScale, h.scale
 	c.snd.window = int32(h.peerWindow)
 	c.snd.largest = c.snd.window
@@ -189,10 +189,15 @@ func (h *Handshake) Establish(now Time) *Conn {
 	c.sack = h.sack
 	c.ecn.Handshake = h.ecn
 	c.timeouts = uint32(h.retransmits)
+	c.active.timer.giveUp = h.giveUp
+	if !h.sent {
+		return c // whose first Transmit sends the SYN-ACK
+	}
+	c.snd.nxt, c.snd.max = 1, 1
 	if h.retransmits == 0 {
 		c.active.timing.Start(h.sentAt, 1)
 	}
-	c.active.timer.retransmit, c.active.timer.giveUp = h.deadline, h.giveUp
+	c.active.timer.retransmit = h.deadline
 	c.armRetransmit(now)
 	return c
 }

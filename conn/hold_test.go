@@ -138,3 +138,31 @@ func TestReleaseHandshake(t *testing.T) {
 		t.Errorf("%v, %v, MSS %d", v, c.State(), c.Info(now).MSS)
 	}
 }
+
+// A connection may be established before its SYN-ACK has been sent. It sends the SYN-ACK itself, with the options that the
+// Handshake would have sent, and repeats it.
+func TestEstablishBeforeSYNACK(t *testing.T) {
+	second := Time(time.Second)
+	options := wire.Options{MSS: 1000, HasWindowScale: true, WindowScale: 7, HasTimestamps: true, TSVal: 9, SACKPermitted: true}
+	begin := func() *Handshake {
+		h := heldHandshake(options)
+		h.Release(second)
+		return h
+	}
+	want := sentBy(begin(), second)[0]
+	c := begin().Establish(second)
+	for _, at := range []Time{second, 2 * second} {
+		var out Outgoing
+		c.Advance(at)
+		if !c.Transmit(at, 1, &out) {
+			t.Fatalf("no SYN-ACK at %v", at)
+		}
+		out.TCP.Options.TSVal = want.Options.TSVal
+		if out.TCP != want {
+			t.Errorf("at %v:\n%+v, want\n%+v", at, out.TCP, want)
+		}
+		if c.Transmit(at, 1, &out) {
+			t.Errorf("another segment: %+v", out.TCP)
+		}
+	}
+}

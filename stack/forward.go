@@ -235,8 +235,8 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	}
 	now := s.clock.now()
 	handshake.Release(now)
-	s.flush(e, w) // sends the SYN-ACK
 	tcp := handshake.Establish(now)
+	tcp.LowerMTU(now, int(s.mtu.Load()))
 	c := newConn(s, e, tcp)
 	e.tcp, e.user, e.request = tcp, weakRef(c), nil
 	r.forwarder.leave(sourceOf(e.key.remote.netip()))
@@ -309,9 +309,14 @@ func (r *ForwardRequest) decide(v verdict) (*conn.Handshake, error) {
 	case r.cause != nil:
 		return nil, r.cause
 	}
+	embryo := r.entry.tcp.(*conn.Handshake)
+	embryo.Advance(r.stack.clock.now()) // the timer does not while the entry waits for a Pusher
+	if embryo.State() == conn.HandshakeDead {
+		return nil, errClientGone
+	}
 	r.verdict = v
 	r.end(errVerdictGiven)
-	return r.entry.tcp.(*conn.Handshake), nil
+	return embryo, nil
 }
 
 // end ends the request's context. The entry's lock is held.

@@ -534,3 +534,50 @@ func TestForwardErrors(t *testing.T) {
 		}
 	})
 }
+
+// Without a UDP forwarder, sockets get no datagrams to the addresses that another forwarder takes.
+func TestForwardTCPBesideUDPSockets(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		p.forwarding(ForwardConfig{})
+		server, err := p.b.ListenUDP("udp", ":53")
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, p.dialUDP(netip.MustParseAddrPort("192.0.2.1:53")), "x")
+		synctest.Wait()
+		if n := server.queue.count; n != 0 {
+			t.Errorf("%d datagrams to an address that is not the stack's", n)
+		}
+		wantCount(t, p.b, "dropped-not-ours", 1)
+	})
+}
+
+// A connection that is accepted after the device's MTU has fallen keeps to the new one.
+func TestForwardAcceptAfterSetMTU(t *testing.T) {
+	for _, address := range elsewhere {
+		within(t, func(t *testing.T) {
+			p := newPair(t, Config{})
+			requests := p.forwarding(ForwardConfig{})
+			done := p.dialInBackground(t.Context(), address)
+			r := <-requests
+			if err := p.b.SetMTU(1300); err != nil {
+				t.Fatal(err)
+			}
+			server, err := r.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			client := (<-done).conn
+			defer client.Close()
+			synctest.Wait()
+			server.entry.mu.Lock()
+			mss := server.tcp.Info(server.stack.clock.now()).MSS
+			server.entry.mu.Unlock()
+			if most := 1300 - 40; mss > most {
+				t.Errorf("an MSS of %d bytes with an MTU of 1300", mss)
+			}
+		})
+	}
+}

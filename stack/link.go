@@ -157,7 +157,7 @@ func (l *Link) Transmit(limit int) bool {
 	e.lockInput()
 	defer e.mu.Unlock()
 	if e.held {
-		e.held = false
+		l.release(e) // e may have got onto the list again before it was locked
 		l.writer.turn = limit
 		l.stack.flushBurst(e, l.writer)
 	}
@@ -176,6 +176,7 @@ func (l *Link) awaitDrained(c *datagramSocket) {
 		}
 		c.wr.wait(&c.mu)
 	}
+	l.blocked.remove(c) // what ends this call has woken the others on c, which add it again if they go on waiting
 }
 
 func (b *blockedSockets) add(c *datagramSocket) {
@@ -185,6 +186,12 @@ func (b *blockedSockets) add(c *datagramSocket) {
 		b.list = make(map[*datagramSocket]struct{})
 	}
 	b.list[c] = struct{}{}
+}
+
+func (b *blockedSockets) remove(c *datagramSocket) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.list, c)
 }
 
 // Drained makes the sockets go on that wait because the device was full.

@@ -7,10 +7,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"minitcp/conn/wire"
 )
@@ -395,6 +398,99 @@ func TestPushDatagrams(t *testing.T) {
 		}
 		if fmt.Sprint(yields) != "[5]" {
 			t.Errorf("others run after the datagrams %v, want after number 5 of 10", yields)
+		}
+	})
+}
+
+// A connection that waits again while Transmit waits for its lock is on the list once.
+func TestPushHeldAgain(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{})
+		l, err := s.ListenTCP("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := d.accept(t, l, 1000)
+		e := c.entry
+		e.mu.Lock()
+		s.link.hold(e)
+		done := make(chan bool)
+		go func() { done <- s.link.Transmit(1000) }()
+		for s.waitingEntries() > 0 {
+			runtime.Gosched()
+		}
+		s.link.release(e)
+		s.link.hold(e)
+		e.mu.Unlock()
+		<-done
+		if n := s.waitingEntries(); n != 0 {
+			t.Errorf("%d places on the list, want 0: there is nothing to send", n)
+		}
+	})
+}
+
+// A connection that is accepted while the device has no room sends its SYN-ACK as soon as there is some.
+func TestPushForwardAccept(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{})
+		requests := make(chan *ForwardRequest, 1)
+		if _, err := s.ForwardTCP(ForwardConfig{}, func(r *ForwardRequest) { requests <- r }); err != nil {
+			t.Fatal(err)
+		}
+		d.receive(t, segmentSpec{dst: netip.MustParseAddrPort("192.0.2.1:80"), flags: wire.SYN, options: []byte{2, 4, 5, 180}})
+		c, err := (<-requests).Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		d.room.Store(1 << 20)
+		for s.link.Transmit(1 << 20) {
+		}
+		sent := d.take(t)
+		if len(sent) != 1 || !sent[0].tcp.Flags.Has(wire.SYN|wire.ACK) || sent[0].tcp.Options.MSS != 1460 {
+			t.Errorf("%+v, want a SYN-ACK", sent)
+		}
+	})
+}
+
+// A client that has given up while the device has no room gets no connection.
+func TestPushForwardGone(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{})
+		requests := make(chan *ForwardRequest, 1)
+		if _, err := s.ForwardTCP(ForwardConfig{}, func(r *ForwardRequest) { requests <- r }); err != nil {
+			t.Fatal(err)
+		}
+		d.receive(t, segmentSpec{dst: netip.MustParseAddrPort("192.0.2.1:80"), flags: wire.SYN, options: []byte{2, 4, 5, 180}})
+		r := <-requests
+		time.Sleep(time.Minute)
+		if _, err := r.Accept(); !errors.Is(err, syscall.ECONNABORTED) {
+			t.Errorf("%v, want ECONNABORTED", err)
+		}
+	})
+}
+
+// fullDevice has room for no datagram.
+type fullDevice struct{ *pushDevice }
+
+func (fullDevice) Full() bool { return true }
+
+// A socket whose Write has failed is not kept until the device is drained.
+func TestPushBlockedForgotten(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{})
+		s.link.device = fullDevice{d}
+		c, err := s.DialUDP(netip.AddrPort{}, netip.MustParseAddrPort("10.77.0.1:53"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetWriteDeadline(time.Now().Add(time.Second))
+		if _, err := c.Write([]byte("x")); err == nil {
+			t.Fatal("written to a full device")
+		}
+		c.Close()
+		if n := len(s.link.blocked.list); n != 0 {
+			t.Errorf("%d sockets are kept", n)
 		}
 	})
 }

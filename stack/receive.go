@@ -171,6 +171,7 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 	l := e.listener.Value()
 	admitted := l != nil && l.admit(e, func(control conn.CongestionControl) *Conn {
 		tcp := handshake.Establish(now)
+		tcp.LowerMTU(now, int(q.stack.mtu.Load()))
 		tcp.SetCongestionControl(control)
 		c = newConn(q.stack, e, tcp)
 		e.user = weakRef(c)
