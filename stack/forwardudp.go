@@ -282,7 +282,11 @@ func (f *UDPForwarder) note(now conn.Time, flow *UDPFlow, timeouts *list.List) {
 		flow.timeouts.Remove(flow.place)
 		flow.timeouts, flow.place = timeouts, timeouts.PushBack(flow)
 	}
-	if timeouts == &f.dns && now.Add(f.cfg.DNSTimeout) < f.at || f.at == conn.Never {
+	timeout := f.cfg.Timeout
+	if timeouts == &f.dns {
+		timeout = f.cfg.DNSTimeout
+	}
+	if now.Add(timeout) < f.at {
 		f.arm(now)
 	}
 }
@@ -390,6 +394,8 @@ func (c *UDPFlow) SendUnreachable(destination netip.AddrPort, reason Unreachable
 		return c.opError("write", nil, fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
 	case destination.Addr().Is4() != client.Addr().Is4():
 		return c.opError("write", nil, syscall.EAFNOSUPPORT)
+	case !destination.Addr().IsValid(), c.stack.own().isGroup(destination.Addr()):
+		return c.opError("write", nil, syscall.EADDRNOTAVAIL)
 	}
 	var datagram [wire.UDPHeaderLen]byte
 	wire.PutUDP(datagram[:], client.Port(), destination.Port(), 0)

@@ -351,3 +351,49 @@ func TestForwardUDPErrors(t *testing.T) {
 		}
 	})
 }
+
+// A flow ends in time, also if answers from name servers have a longer timeout.
+func TestUDPFlowLongDNSTimeout(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		flows := make(chan *UDPFlow, 2)
+		cfg := ForwardUDPConfig{Timeout: time.Minute, DNSTimeout: time.Hour}
+		f, err := p.b.ForwardUDP(cfg, func(f *UDPFlow) { flows <- f })
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, p.dialUDP(netip.MustParseAddrPort("192.0.2.1:53")), "x")
+		if _, err := (<-flows).WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort("192.0.2.1:53")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		write(t, p.dialUDP(netip.MustParseAddrPort("192.0.2.1:54")), "x")
+		<-flows
+		time.Sleep(time.Minute + time.Second)
+		if n := f.count(); n != 1 {
+			t.Errorf("%d flows, want the one of the name server", n)
+		}
+	})
+}
+
+// SendUnreachable refuses a destination that is no address.
+func TestUDPFlowUnreachableNowhere(t *testing.T) {
+	families(t, func(t *testing.T, a, b netip.Addr) {
+		p := newPair(t, Config{})
+		flows := make(chan *UDPFlow, 2)
+		if _, err := p.b.ForwardUDP(ForwardUDPConfig{}, func(f *UDPFlow) { flows <- f }); err != nil {
+			t.Fatal(err)
+		}
+		to := "192.0.2.1:54"
+		if a.Is6() {
+			to = "[2001:db8::1]:54"
+		}
+		write(t, p.dialUDP(netip.MustParseAddrPort(to)), "x")
+		flow := <-flows
+		for _, bad := range []netip.Addr{{}, netip.MustParseAddr("ff02::1"), netip.MustParseAddr("224.0.0.1")} {
+			if err := flow.SendUnreachable(netip.AddrPortFrom(bad, 1), PortUnreachable); err == nil {
+				t.Errorf("%v: no error", bad)
+			}
+		}
+	})
+}

@@ -59,7 +59,9 @@ func (s *Stack) expireFragments() {
 	defer s.returnWriter(w)
 	for _, packet := range quotes {
 		var ip wire.IP
-		wire.ParseIP(packet, &ip) // the addresses are all there, whatever the error
+		if _, _, data, err := wire.ParseFragment(packet, &ip); err == nil && isICMPError(&ip, data) {
+			continue
+		}
 		m := wire.ICMP{Type: wire.ICMPv6TimeExceeded, Code: icmpReassemblyTimeExceeded, Body: quote(packet, ip.Is4())}
 		if ip.Is4() {
 			m.Type = wire.ICMPv4TimeExceeded

@@ -157,6 +157,23 @@ func (q *queue) inputUnknown(now conn.Time, packet []byte) {
 	q.sendICMP(now, &m)
 }
 
+// isICMPError reports whether a packet with the IP header and payload given is an ICMP error. No ICMP error is sent about one
+// [RFC 1122 3.2.2, RFC 4443 2.4].
+func isICMPError(ip *wire.IP, payload []byte) bool {
+	switch {
+	case len(payload) == 0:
+		return false
+	case ip.Protocol == wire.ProtocolICMPv6:
+		return payload[0] < wire.ICMPv6Echo // informational messages have types from 128 on [RFC 4443 2.1]
+	case ip.Protocol == wire.ProtocolICMP:
+		switch payload[0] {
+		case wire.ICMPv4Unreachable, wire.ICMPv4SourceQuench, wire.ICMPv4Redirect, wire.ICMPv4TimeExceeded, wire.ICMPv4ParameterProblem:
+			return true
+		}
+	}
+	return false
+}
+
 // quote returns the part of a packet that an ICMP error quotes. The error then fits into the smallest MTU of its IP
 // version.
 func quote(packet []byte, is4 bool) []byte {

@@ -1,12 +1,14 @@
 package stack
 
 import (
+	"bytes"
 	"encoding/binary"
 	"minitcp/conn/wire"
 	"minitcp/stack/stacktest"
 	"net/netip"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -121,4 +123,29 @@ func icmpFrame(frame []byte, message wire.ICMP) []byte {
 	answer := wire.IP{Src: router, Dst: ip.Src, Protocol: protocol}
 	b := make([]byte, icmpHeaderLen+len(message.Body))
 	return ipPacket(router, ip.Src, protocol, b[:wire.PutICMP(b, &answer, &message)])
+}
+
+// No ICMP error is sent about an ICMP error [RFC 1122 3.2.2, RFC 4443 2.4].
+func TestNoErrorAboutError(t *testing.T) {
+	for i, to := range []string{"192.0.2.1", "2001:db8::1"} {
+		within(t, func(t *testing.T) {
+			p := newPair(t, Config{})
+			p.forwarding(ForwardConfig{})
+			from, dst := addressesA[i].Addr(), netip.MustParseAddr(to)
+			ip := wire.IP{Src: from, Dst: dst, Protocol: wire.ProtocolICMPv6, HopLimit: 1}
+			m := wire.ICMP{Type: wire.ICMPv6TimeExceeded, Body: make([]byte, 100)}
+			if from.Is4() {
+				ip.Protocol, m.Type = wire.ProtocolICMP, wire.ICMPv4TimeExceeded
+			}
+			body := make([]byte, 200)
+			body = body[:wire.PutICMP(body, &ip, &m)]
+			frame := make([]byte, wire.VirtioHeaderLen+wire.IPv6HeaderLen)
+			n := wire.PutIP(frame[wire.VirtioHeaderLen:], &ip, len(body))
+			p.db.Inject(bytes.Clone(append(frame[:wire.VirtioHeaderLen+n], body...)))
+			synctest.Wait()
+			if n := p.db.Counts().Sent; n != 0 {
+				t.Errorf("%v: %d answers", from, n)
+			}
+		})
+	}
 }

@@ -74,6 +74,9 @@ func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
 		return true
 	}
 	s.totals.count(dropHopLimit)
+	if isICMPError(&q.ip, packet[q.ip.HeaderLen:]) {
+		return true
+	}
 	from, ok := s.own().sourceFor(q.ip.Src)
 	if !ok {
 		return true

@@ -37,6 +37,7 @@ func (n *nameservers) dial(ctx context.Context, network, _ string) (net.Conn, er
 	if isUDP(network) {
 		c, err := n.stack.DialUDP(netip.AddrPort{}, server)
 		if err != nil {
+			n.failed(at)
 			return nil, err
 		}
 		return &queryUDP{UDPConn: c, servers: n, at: at}, nil

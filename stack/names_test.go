@@ -257,3 +257,23 @@ func TestDialNames(t *testing.T) {
 		}
 	})
 }
+
+// A name server of a family that the stack has no address of is passed over.
+func TestResolverFamily(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, err := New(nil, Config{Addresses: addressesA[:1]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		n := &nameservers{stack: s, list: []netip.AddrPort{netip.MustParseAddrPort("[fd77::2]:53"), netip.MustParseAddrPort("10.77.0.1:53")}}
+		if _, err := n.dial(t.Context(), "udp", ""); !errors.Is(err, syscall.ENETUNREACH) {
+			t.Fatal(err)
+		}
+		c, err := n.dial(t.Context(), "udp", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	})
+}

@@ -45,14 +45,10 @@ func (s *Stack) AddAddress(p netip.Prefix) error {
 // Listeners and sockets that are bound to it stay, and receive nothing while it is removed. The error is one for which
 // errors.Is finds syscall.EADDRNOTAVAIL.
 func (s *Stack) RemoveAddress(a netip.Addr) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	now := s.own()
-	if !now.contains(a) {
+	if !s.dropAddress(a) {
 		return fmt.Errorf("stack: %v is not an address of the stack: %w", a, syscall.EADDRNOTAVAIL)
 	}
-	rest := slices.DeleteFunc(slices.Clone(now.prefixes), func(p netip.Prefix) bool { return p.Addr() == a })
-	s.addresses.Store(newOwnAddresses(rest))
+	// Handlers are called without a lock: they may change addresses, too.
 	removed := addressOf(a)
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
@@ -74,6 +70,19 @@ func (s *Stack) RemoveAddress(a netip.Addr) error {
 		c.serve()
 	}
 	return nil
+}
+
+// dropAddress takes an address off the list, or reports false if it is not on it.
+func (s *Stack) dropAddress(a netip.Addr) bool {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	now := s.own()
+	if !now.contains(a) {
+		return false
+	}
+	rest := slices.DeleteFunc(slices.Clone(now.prefixes), func(p netip.Prefix) bool { return p.Addr() == a })
+	s.addresses.Store(newOwnAddresses(rest))
+	return true
 }
 
 // SetMTU changes the size of the largest IP packet, in bytes, that the stack sends, after that of the device has

@@ -3,6 +3,7 @@ package stack
 import (
 	"net/netip"
 	"testing"
+	"testing/synctest"
 )
 
 // Shows: MUST-44.
@@ -38,4 +39,58 @@ func TestIsGroup(t *testing.T) {
 			t.Errorf("isGroup(%s) is %v", a, got)
 		}
 	}
+}
+
+// removing is a Handler that changes the stack's addresses when its connection ends.
+type removing struct {
+	s    *Stack
+	done chan error
+}
+
+func (h removing) Received(c *Conn, data []byte) int { return len(data) }
+func (h removing) Writable(*Conn)                    {}
+func (h removing) Ended(c *Conn, _ error) {
+	h.done <- h.s.AddAddress(netip.MustParsePrefix("10.77.0.3/24"))
+	c.Close()
+}
+
+// A Handler that RemoveAddress calls may change addresses itself.
+func TestRemoveAddressInHandler(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		done := make(chan error, 1)
+		l, err := p.b.Handle("tcp", ":80", func(*Conn) Handler { return removing{p.b, done} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		c, err := p.a.Dial("tcp", "10.77.0.2:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		synctest.Wait()
+		if err := p.b.RemoveAddress(addressesB[0].Addr()); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The stack keeps no slice that is the caller's.
+func TestConfigAddressesKept(t *testing.T) {
+	within(t, func(t *testing.T) {
+		mine := []netip.Prefix{addressesA[0]}
+		s, err := New(nil, Config{Addresses: mine})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		mine[0] = addressesB[1]
+		if got := s.Addresses(); got[0] != addressesA[0] {
+			t.Errorf("the address has become %v", got)
+		}
+	})
 }

@@ -175,9 +175,13 @@ func (c *PingConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	var ip net.IP
 	switch a := addr.(type) {
 	case *net.IPAddr:
-		ip = a.IP
+		if a != nil {
+			ip = a.IP
+		}
 	case *net.UDPAddr:
-		ip = a.IP
+		if a != nil {
+			ip = a.IP
+		}
 	}
 	to, ok := netip.AddrFromSlice(ip)
 	if !ok {

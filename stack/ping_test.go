@@ -251,3 +251,18 @@ func TestForwardPing(t *testing.T) {
 		}
 	})
 }
+
+func TestPingToNil(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		c, err := p.a.ListenPing(addressesA[0].Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []net.Addr{nil, (*net.IPAddr)(nil), (*net.UDPAddr)(nil)} {
+			if _, err := c.WriteTo([]byte{8, 0, 0, 0, 0, 0, 0, 0}, to); err == nil {
+				t.Errorf("%T: no error", to)
+			}
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -104,7 +105,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		idle:       make(chan struct{}, 1),
 		end:        end{done: make(chan struct{})},
 	}
-	s.addresses.Store(newOwnAddresses(cfg.Addresses))
+	s.addresses.Store(newOwnAddresses(slices.Clone(cfg.Addresses)))
 	mtu := min(dev.MTU(), maxPacket)
 	if err := checkMTU(mtu, s.own()); err != nil {
 		return nil, err

@@ -861,3 +861,28 @@ func TestForgottenUDPConn(t *testing.T) {
 	s.Close()
 	wantOpError(t, <-done, "read", net.ErrClosed)
 }
+
+// A path MTU is no reason to send packets that are larger than the device's MTU.
+func TestUDPPathMTUAboveDevice(t *testing.T) {
+	families(t, func(t *testing.T, a, b netip.Addr) {
+		p := newPair(t, Config{})
+		c := p.dialUDP(netip.AddrPortFrom(b, 53))
+		c.mu.Lock()
+		c.pathMTU = 1400
+		c.mu.Unlock()
+		if err := p.a.SetMTU(1300); err != nil {
+			t.Fatal(err)
+		}
+		largest := 0
+		p.da.SetHook(func(f []byte) stacktest.Fate {
+			largest = max(largest, len(f)-wire.VirtioHeaderLen)
+			return stacktest.Drop
+		})
+		if _, err := c.Write(make([]byte, 1340)); err != nil {
+			t.Fatal(err)
+		}
+		if largest > 1300 {
+			t.Errorf("a packet of %d bytes, with an MTU of 1300", largest)
+		}
+	})
+}

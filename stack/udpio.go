@@ -46,10 +46,16 @@ func (q *queue) inputUDP(now conn.Time, packet, payload []byte) {
 // one does. It returns nil after it has answered or counted a packet for which there is no socket.
 func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queuedDatagram) (*udpSocket, *UDPFlow) {
 	s := q.stack
+	f := s.udpForwarder.Load()
+	forwarded := f.takes(to.Addr())
+	if !forwarded && !s.own().contains(to.Addr()) { // other protocols are forwarded
+		s.totals.count(dropNotOurs)
+		return nil, nil
+	}
 	if c := s.udp.find(to, d.remote); c != nil {
 		return &c.udpSocket, nil
 	}
-	if f := s.udpForwarder.Load(); f.takes(to.Addr()) {
+	if forwarded {
 		flow, isNew := f.flow(now, d.remote, to)
 		if flow == nil { // the forwarder has ended
 			return nil, nil
@@ -60,10 +66,6 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queu
 		}
 		s.totals.count(countFlows)
 		return &flow.udpSocket, flow
-	}
-	if !s.own().contains(to.Addr()) {
-		s.totals.count(dropNotOurs)
-		return nil, nil
 	}
 	s.totals.count(dropUDPNoPort)
 	q.inputUnknown(now, packet)
@@ -144,10 +146,11 @@ func leastMTU(is4 bool) int {
 
 // mtu returns the largest packet, in bytes, that c sends whole. The lock is held.
 func (c *datagramSocket) mtu() int {
+	mtu := int(c.stack.mtu.Load())
 	if c.pathMTU != 0 {
-		return c.pathMTU
+		mtu = min(mtu, c.pathMTU)
 	}
-	return int(c.stack.mtu.Load())
+	return mtu
 }
 
 // sendDatagrams sends datagrams that are alike to one destination: see [udpSocket.alike].
