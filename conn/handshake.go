@@ -170,8 +170,8 @@ func (h *Handshake) receiveReset(now Time, at seq.Offset) Verdict {
 	return VerdictReset
 }
 
-// Establish returns the connection in SYN-RECEIVED. The driver passes it the segment that has made the Handshake ready. After
-// Release the Handshake need not have sent the SYN-ACK: the connection sends it then.
+// Establish returns the connection in SYN-RECEIVED. The driver passes it the segment that has made the Handshake ready.
+// After Release the Handshake need not have sent the SYN-ACK: the connection sends it then.
 func (h *Handshake) Establish(now Time) *Conn {
 	c := newConn(now, h.cfg, h.params)
 	c.setState(SynReceived)

@@ -139,8 +139,8 @@ func TestReleaseHandshake(t *testing.T) {
 	}
 }
 
-// A connection may be established before its SYN-ACK has been sent. It sends the SYN-ACK itself, with the options that the
-// Handshake would have sent, and repeats it.
+// A connection may be established before its SYN-ACK has been sent. It sends the SYN-ACK itself, with the options that
+// the Handshake would have sent, and repeats it.
 func TestEstablishBeforeSYNACK(t *testing.T) {
 	second := Time(time.Second)
 	options := wire.Options{MSS: 1000, HasWindowScale: true, WindowScale: 7, HasTimestamps: true, TSVal: 9, SACKPermitted: true}

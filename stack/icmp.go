@@ -157,8 +157,8 @@ func (q *queue) inputUnknown(now conn.Time, packet []byte) {
 	q.sendICMP(now, &m)
 }
 
-// isICMPError reports whether a packet with the IP header and payload given is an ICMP error. No ICMP error is sent about one
-// [RFC 1122 3.2.2, RFC 4443 2.4].
+// isICMPError reports whether a packet with the IP header and payload given is an ICMP error. No ICMP error is sent
+// about an ICMP error [RFC 1122 3.2.2, RFC 4443 2.4].
 func isICMPError(ip *wire.IP, payload []byte) bool {
 	switch {
 	case len(payload) == 0:
