@@ -56,9 +56,10 @@ func Relay(a, b Conn, c Config) (Result, error) {
 	wait.Go(func() { result.Sent = r.copy(b, a) })
 	result.Received = r.copy(a, b)
 	wait.Wait()
-	a.Close()
-	b.Close()
-	r.once.Do(func() {}) // the timer's function may be running: it sets no error any more
+	r.once.Do(func() { // unless abort has, or the timer's function is about to
+		a.Close()
+		b.Close()
+	})
 	return result, r.err
 }
 
