@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -17,8 +18,9 @@ import (
 type ForwardConfig struct {
 	// Prefixes are the destinations whose connections are forwarded. Default: all addresses.
 	Prefixes []netip.Prefix
-	// MaxPending is the number of requests without a verdict, and MaxPendingPerSource that of requests from one source:
-	// an IPv4 address or an IPv6 network of 64 bits. A SYN beyond them is dropped and counted in Stats as
+	// MaxPending is the number of requests without a connection, and MaxPendingPerSource that of requests from one source:
+	// an IPv4 address or an IPv6 network of 64 bits. A request with the verdict Drop or Unreachable counts until its client
+	// has given up. A SYN beyond them is dropped and counted in Stats as
 	// forward-limited. The client repeats it. Defaults 16384 and 2048.
 	MaxPending          int
 	MaxPendingPerSource int
@@ -91,6 +93,7 @@ func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Fo
 	if cfg.MaxPendingPerSource <= 0 {
 		cfg.MaxPendingPerSource = 2048
 	}
+	cfg.Prefixes = slices.Clone(cfg.Prefixes)
 	f := &Forwarder{stack: s, cfg: cfg, handle: handle, sources: make(map[netip.Addr]int)}
 	if err := s.refusal(); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"syscall"
 
 	"minitcp/conn/wire"
@@ -40,7 +41,7 @@ func (s *Stack) ForwardPing(prefixes []netip.Prefix, handle func(*EchoRequest)) 
 	if err := s.refusal(); err != nil {
 		return nil, err
 	}
-	f := &PingForwarder{stack: s, prefixes: prefixes, handle: handle}
+	f := &PingForwarder{stack: s, prefixes: slices.Clone(prefixes), handle: handle}
 	if !s.pingForwarder.CompareAndSwap(nil, f) {
 		return nil, fmt.Errorf("stack: there is a ping forwarder already: %w", syscall.EADDRINUSE)
 	}

@@ -126,6 +126,7 @@ func (s *Stack) ForwardUDP(cfg ForwardUDPConfig, handle func(*UDPFlow)) (*UDPFor
 	if err := s.refusal(); err != nil {
 		return nil, err
 	}
+	cfg.Prefixes = slices.Clone(cfg.Prefixes)
 	f := &UDPForwarder{stack: s, cfg: cfg, handle: handle, flows: make(map[flowKey]*UDPFlow), sources: make(map[netip.Addr]*list.List), at: conn.Never}
 	if !s.udpForwarder.CompareAndSwap(nil, f) {
 		return nil, fmt.Errorf("stack: there is a UDP forwarder already: %w", syscall.EADDRINUSE)

@@ -151,6 +151,9 @@ func randomSeed() seed {
 // Close resets open connections, makes blocked calls return with [net.ErrClosed], and closes the device. When it
 // returns, the stack has no goroutine left. If the device had ended the stack before, Close returns the cause; see
 // [Stack.Err].
+//
+// Close waits for the goroutines that call a [Handler] and the handlers of forwarders. One of those must call it on a
+// goroutine of its own.
 func (s *Stack) Close() error {
 	s.finish(net.ErrClosed)
 	s.closing.Do(func() {

@@ -33,7 +33,7 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	f.hostAddresses = newAddressList("10.77.0.1/24", "fd77::1/64")
 	flags.StringVar(&f.tun, "tun", "mini0", "`NAME` of the TUN device to create")
 	flags.IntVar(&f.mtu, "mtu", 1500, "size of the largest IP packet in `BYTES`, 576 (1280 with IPv6) to 65535")
-	flags.IntVar(&f.queues, "queues", tun.DefaultQueues(), "`NUMBER` of queues of the TUN device, each read by its own goroutine, 1 to 256")
+	flags.IntVar(&f.queues, "queues", tun.DefaultQueues(), "`NUMBER` of queues of the TUN device, each read by its own goroutine, 1 to 255")
 	flags.StringVar(&f.netns, "netns", "", "network namespace for the TUN device, created if it does not exist, as a `NAME`")
 	flags.Var(&f.address, "address", "address of minitcp; may be repeated, or a list separated by commas")
 	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN device; may be repeated, or a list separated by commas")
@@ -53,8 +53,8 @@ func (f *deviceFlags) check() error {
 	if f.mtu <= 0 { // package tun takes 0 for its default
 		return usagef("--mtu %d: out of range; choose from 576 (1280 with IPv6) to 65535", f.mtu)
 	}
-	if f.queues <= 0 { // as with the MTU
-		return usagef("--queues %d: must be at least 1; choose from 1 to 256", f.queues)
+	if f.queues <= 0 || f.queues > 255 { // package stack has one more, for its own addresses
+		return usagef("--queues %d: out of range; choose from 1 to 255", f.queues)
 	}
 	if err := checkNetworks("--address", &f.address, "--host-address", &f.hostAddresses); err != nil {
 		return err
