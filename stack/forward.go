@@ -18,14 +18,14 @@ import (
 type ForwardConfig struct {
 	// Prefixes are the destinations whose connections are forwarded. Default: all addresses.
 	Prefixes []netip.Prefix
-	// MaxPending is the number of requests without a connection, and MaxPendingPerSource that of requests from one source:
-	// an IPv4 address or an IPv6 network of 64 bits. A request with the verdict Drop or Unreachable counts until its client
-	// has given up. A SYN beyond them is dropped and counted in Stats as
-	// forward-limited. The client repeats it. Defaults 16384 and 2048.
+	// MaxPending is the number of requests without a connection, and MaxPendingPerSource that of requests from one
+	// source: an IPv4 address or an IPv6 network of 64 bits. A request with the verdict Drop or Unreachable counts
+	// until its client has given up. A SYN beyond them is dropped and counted in Stats as forward-limited. The client
+	// repeats it. Defaults 16384 and 2048.
 	MaxPending          int
 	MaxPendingPerSource int
-	// MSS is an upper bound in bytes for the segments of forwarded connections, in both directions. 0 means the device's
-	// MTU.
+	// MSS is an upper bound in bytes for the segments of forwarded connections, in both directions. 0 means the
+	// device's MTU.
 	MSS int
 }
 
