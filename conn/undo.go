@@ -25,7 +25,7 @@ type undo struct {
 // maxUndos limits the episodes that are undone before all data in flight at the first of them is acknowledged. An undo
 // restores all losses, which may be thousands of records. A peer that proves each episode spurious would otherwise make
 // every ACK cost that much.
-const maxUndos = 8
+const maxUndos = 32
 
 // maxUndoRanges limits the ranges in retransmitted. D-SACKs for other ranges prove nothing.
 const maxUndoRanges = 64

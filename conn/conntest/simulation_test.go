@@ -23,6 +23,7 @@ func TestFixedFailures(t *testing.T) {
 		6881: "the same",
 		7166: "the same",
 		8168: "the same",
+		6197: "without SACK, the limit of undone episodes made every later timeout retransmit all data in flight",
 		// F-RTO waited for room in the window.
 		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",
 		16513: "the same",
