@@ -39,9 +39,6 @@ func (h *Handshake) Hold(now Time) {
 	h.deadline, h.giveUp = h.held.probeAt, now.Add(leastPatience)
 }
 
-// Held reports whether Hold delays the reply to the SYN.
-func (h *Handshake) Held() bool { return h.held != nil }
-
 // Release ends Hold. The next Transmit sends the SYN-ACK.
 func (h *Handshake) Release(now Time) {
 	h.held = nil

@@ -121,7 +121,7 @@ func TestReleaseHandshake(t *testing.T) {
 	now := Time(4 * time.Second)
 	options.TSVal = 80
 	e.Receive(now, &Segment{TCP: wire.TCP{Flags: wire.SYN, Seq: 1000, Window: 700, Options: options}})
-	if !e.Held() {
+	if e.held == nil {
 		t.Fatal("not held")
 	}
 	e.Release(now)

@@ -4,6 +4,7 @@ import (
 	"weak"
 
 	"minitcp/conn"
+	"minitcp/conn/wire"
 )
 
 // burst is the largest number of frames that an entry sends while it is locked once. The goroutine of its queue, and
@@ -130,7 +131,7 @@ func (s *Stack) remove(e *entry) {
 	if r := e.request; r != nil {
 		e.request = nil
 		r.gone()
-		r.forwarder.leave(sourceOf(e.key.remote.netip()))
+		r.forwarder.leave(wire.Source(e.key.remote.netip()))
 	}
 	if _, ok := e.tcp.(*conn.TimeWaitConn); ok {
 		s.timeWaits.remove(e)

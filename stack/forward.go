@@ -150,15 +150,6 @@ func (f *Forwarder) leave(source netip.Addr) {
 	}
 }
 
-// sourceOf returns what counts as one source: an IPv4 address, or the network of 64 bits of an IPv6 address.
-func sourceOf(a netip.Addr) netip.Addr {
-	if a.Is4() {
-		return a
-	}
-	p, _ := a.Prefix(64)
-	return p.Addr()
-}
-
 // ForwardRequest is a connection that a client wants to open through the stack. The application gives one verdict:
 // Accept, AcceptHandler, Reset, Unreachable or Drop. Its methods may be called on any goroutine. A request without a
 // verdict stays until the client gives up.
@@ -242,7 +233,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	tcp.LowerMTU(now, int(s.mtu.Load()))
 	c := newConn(s, e, tcp)
 	e.tcp, e.user, e.request = tcp, weakRef(c), nil
-	r.forwarder.leave(sourceOf(e.key.remote.netip()))
+	r.forwarder.leave(wire.Source(e.key.remote.netip()))
 	if open != nil {
 		c.handling = &handlerState{open: open}
 		e.user = strongRef(c)
@@ -398,7 +389,7 @@ func (s *Stack) sendUnreachable(now conn.Time, w *writer, queue uint8, reason Un
 // forward makes a request of a SYN to a forwarded address.
 func (q *queue) forward(now conn.Time, k key, f *Forwarder, old *conn.TimeWaitConn) {
 	s := q.stack
-	source := sourceOf(q.ip.Src)
+	source := wire.Source(q.ip.Src)
 	if !f.enter(source) {
 		q.dropNoConnection(now, conn.Listen, dropForwardLimited)
 		return

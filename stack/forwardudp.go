@@ -225,7 +225,7 @@ func (f *UDPForwarder) flow(now conn.Time, client, remote netip.AddrPort) (flow 
 // makeRoom removes the flow that ends for a new one of the client's, if one must. The lock is held, here and below.
 func (f *UDPForwarder) makeRoom(client netip.AddrPort) *UDPFlow {
 	var oldest *list.Element
-	if l := f.sources[sourceOf(client.Addr())]; l != nil && l.Len() >= f.cfg.MaxFlowsPerSource {
+	if l := f.sources[wire.Source(client.Addr())]; l != nil && l.Len() >= f.cfg.MaxFlowsPerSource {
 		oldest = l.Front()
 	} else if len(f.flows) >= f.cfg.MaxFlows {
 		a, b := f.idle.Front(), f.dns.Front()
@@ -248,7 +248,7 @@ func (f *UDPForwarder) add(k flowKey) *UDPFlow {
 	f.flows[k] = flow
 	flow.timeouts = &f.idle
 	flow.place = f.idle.PushBack(flow)
-	source := sourceOf(k.client.Addr())
+	source := wire.Source(k.client.Addr())
 	l := f.sources[source]
 	if l == nil {
 		l = list.New()
@@ -266,7 +266,7 @@ func (f *UDPForwarder) remove(flow *UDPFlow) {
 	delete(f.flows, flow.key)
 	flow.timeouts.Remove(flow.place)
 	flow.place = nil
-	source := sourceOf(flow.key.client.Addr())
+	source := wire.Source(flow.key.client.Addr())
 	l := f.sources[source]
 	if l.Remove(flow.bySource); l.Len() == 0 {
 		delete(f.sources, source)
@@ -276,7 +276,7 @@ func (f *UDPForwarder) remove(flow *UDPFlow) {
 // note records a datagram of the flow, which from now on ends after the time of the list given.
 func (f *UDPForwarder) note(now conn.Time, flow *UDPFlow, timeouts *list.List) {
 	flow.last = now
-	f.sources[sourceOf(flow.key.client.Addr())].MoveToBack(flow.bySource)
+	f.sources[wire.Source(flow.key.client.Addr())].MoveToBack(flow.bySource)
 	if flow.timeouts == timeouts {
 		timeouts.MoveToBack(flow.place)
 	} else {

@@ -15,3 +15,13 @@ func NamesNetwork(p netip.Prefix) bool {
 	}
 	return a == p.Masked().Addr() || a.Is4() && !p.Contains(a.Next())
 }
+
+// Source returns the address that stands for one source in limits: an IPv4 address itself, or the first address of an
+// IPv6 address's network of 64 bits, since one host can use all addresses of that network.
+func Source(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return a
+	}
+	p, _ := a.Prefix(64)
+	return p.Addr()
+}

@@ -20,3 +20,13 @@ func TestNamesNetwork(t *testing.T) {
 		}
 	}
 }
+
+func TestSource(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "fe80::1": "fe80::", "::ffff:192.0.2.7": "::",
+	} {
+		if got := Source(netip.MustParseAddr(address)); got != netip.MustParseAddr(want) {
+			t.Errorf("%s: %v, want %s", address, got, want)
+		}
+	}
+}

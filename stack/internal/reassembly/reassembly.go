@@ -171,7 +171,7 @@ func (r *Reassembler) find(now conn.Time, ip *wire.IP, f wire.Fragment) *packet 
 		if p.id == want && p.expires > now {
 			return p
 		}
-		if source(p.id.src) == source(ip.Src) {
+		if wire.Source(p.id.src) == wire.Source(ip.Src) {
 			same++
 			if oldest == nil {
 				oldest = p
@@ -188,15 +188,6 @@ func (r *Reassembler) find(now conn.Time, ip *wire.IP, f wire.Fragment) *packet 
 	r.memory += p.memory
 	r.packets = append(r.packets, p)
 	return p
-}
-
-// source returns the prefix that counts as one source.
-func source(a netip.Addr) netip.Addr {
-	if a.Is4() {
-		return a
-	}
-	p, _ := a.Prefix(64)
-	return p.Addr()
 }
 
 type insertion int
@@ -343,8 +334,8 @@ func (r *Reassembler) Check() string {
 			return "a packet has bytes behind its end"
 		}
 		memory += p.memory
-		sources[source(p.id.src)]++
-		if sources[source(p.id.src)] > MaxPerSource {
+		sources[wire.Source(p.id.src)]++
+		if sources[wire.Source(p.id.src)] > MaxPerSource {
 			return "a source has too many packets"
 		}
 	}
