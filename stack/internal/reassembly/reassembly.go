@@ -123,7 +123,7 @@ func (r *Reassembler) Receive(now conn.Time, b []byte) []byte {
 	}
 	r.remove(p)
 	whole := p.join()
-	if whole == nil {
+	if whole == nil || isFragment(whole) {
 		r.counts.Failed++
 		return nil
 	}
@@ -274,6 +274,14 @@ func (p *packet) join() []byte {
 		wire.MarkCE(whole)
 	}
 	return whole
+}
+
+// isFragment reports whether the fragments of a packet held a second fragment header behind the first. No sender
+// fragments a packet twice: a second header only hides the ports from filters on the way [RFC 7112 1, RFC 8200 4.1].
+func isFragment(whole []byte) bool {
+	var ip wire.IP
+	_, err := wire.ParseIP(whole, &ip)
+	return err == wire.ErrFragment
 }
 
 // Advance discards the packets whose time is over. It calls expired with the first fragment of each, or as much of it

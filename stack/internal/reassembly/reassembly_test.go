@@ -176,6 +176,36 @@ func TestHeadersOfFragments(t *testing.T) {
 	}
 }
 
+// nested returns the two fragments of a packet whose data is itself a fragment, behind the extension headers given.
+func nested(extensions []byte, next wire.Protocol) (first, last []byte) {
+	inner := append(extensions, make([]byte, 8)...)
+	wire.PutFragmentIPv6(inner[len(extensions):], wire.Fragment{ID: 6, More: true}, wire.ProtocolUDP)
+	inner = append(inner, count(24)...)
+	ip := wire.IP{Src: a6, Dst: b6, Protocol: next, HopLimit: 64}
+	return pieceOf(ip, wire.Fragment{ID: 5, More: true}, inner[:16]), pieceOf(ip, wire.Fragment{ID: 5, Offset: 16}, inner[16:])
+}
+
+// A packet that is a fragment again once it is complete is discarded and counted.
+func TestNestedFragment(t *testing.T) {
+	for name, c := range map[string]struct {
+		extensions []byte
+		next       wire.Protocol
+	}{
+		"at once":                    {nil, wire.ProtocolFragment},
+		"behind destination options": {[]byte{44, 0, 1, 4, 0, 0, 0, 0}, 60},
+	} {
+		var r Reassembler
+		first, last := nested(c.extensions, c.next)
+		r.Receive(0, first)
+		if whole := r.Receive(0, last); whole != nil {
+			t.Errorf("%s: the whole packet: % x", name, whole)
+		}
+		if got, want := r.Counts(), (Counts{Fragments: 2, Failed: 1}); got != want || r.Memory() != 0 {
+			t.Errorf("%s: %+v, %d bytes; want %+v, none", name, got, r.Memory(), want)
+		}
+	}
+}
+
 // The codepoints of fragments are combined as RFC 3168 5.3 has it.
 func TestECNOfFragments(t *testing.T) {
 	for _, c := range []struct{ first, second, want int }{
@@ -353,6 +383,8 @@ func FuzzReceive(f *testing.F) {
 	f.Add(join(piece(a4, b4, 1, 0, true, count(16)), piece(a4, b4, 1, 16, false, count(3))))
 	f.Add(join(piece(a6, b6, 1, 16, false, count(3)), piece(a6, b6, 1, 0, true, count(16))))
 	f.Add(join(piece(a4, b4, 1, 0, true, count(24)), piece(a4, b4, 1, 16, false, count(16))))
+	f.Add(join(nested(nil, wire.ProtocolFragment)))
+	f.Add(join(nested([]byte{44, 0, 1, 4, 0, 0, 0, 0}, 60)))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		var r Reassembler
 		now := conn.Time(0)
