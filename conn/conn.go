@@ -146,6 +146,9 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
+// FINReceived reports whether the peer's FIN and all data before it have arrived.
+func (c *Conn) FINReceived() bool { return c.rcv.finDone }
+
 // ISS returns the initial send sequence number.
 func (c *Conn) ISS() uint32 {
 	return c.snd.iss

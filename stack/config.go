@@ -78,10 +78,9 @@ type Config struct {
 	// Nameservers are the DNS servers that DialContext asks, over the stack, for the addresses of host names. Default:
 	// none, and dialing a host name fails. See [Stack.Resolver].
 	Nameservers []netip.AddrPort
-	// Trace, if set, is called for every segment that arrives or leaves, on the goroutine that handles the segment and
-	// while the connection is locked. It must not block, call the stack, or keep the event.
+	// Trace, if set, is the Segment of an Observer for the whole life of the stack; see [Stack.Observe].
 	Trace func(*TraceEvent)
-	// Tap, if set, is called for every frame that arrives or leaves, under the same conditions as Trace. It must not keep
+	// Tap, if set, is called for every frame that arrives or leaves, under the conditions of [Observer]. It must not keep
 	// or change the Frame or its bytes. With a Tap, no frame is larger than an IP packet can be.
 	Tap func(*Frame)
 }

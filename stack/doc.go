@@ -27,7 +27,7 @@
 // # Locks
 //
 // The lock of an entry guards its connection. It is held during one call of package conn, including the copy of up to
-// 64 KiB from or to the application, and during the flush that follows: Config.Trace, Config.Tap and the device's
+// 64 KiB from or to the application, and during the flush that follows: an Observer, Config.Tap and the device's
 // WriteFrame are called with it held, so that the frames of a connection leave in order. None of the three may block. A
 // flush sends at most 16 frames while the lock is held once. A goroutine never waits for an application with a lock
 // held, and never has two entries locked.
@@ -64,7 +64,8 @@
 //	framelimit.go, near.go                      superframes, near peers
 //	stack.go, config.go, ownaddress.go, end.go  New, Shutdown, settings, addresses, the end
 //	abandon.go, errors.go                       connections without Close; the errors of package net
-//	stats.go, trace.go, tap.go                  counters, traces, captures (see package pcap)
+//	stats.go, connections.go                    counters; the connections by address
+//	observe.go, trace.go, tap.go                observers, traces, captures (see package pcap)
 //	udp*.go, datagram*.go, ping.go              UDP and ping sockets
 //	forward.go, forwardudp.go, forwardping.go   forwarders
 //	fragments.go, names.go, parse.go            fragments, host names, addresses

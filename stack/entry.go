@@ -11,14 +11,16 @@ import (
 
 // entry is a 4-tuple in use, as the table finds it. A listener and a closed connection have none.
 type entry struct {
-	key  key
-	hash uint64                // guarded by the table
-	next atomic.Pointer[entry] // guarded by the table
+	key    key
+	wanted atomic.Int32          // number of goroutines in lockInput
+	hash   uint64                // guarded by the table
+	next   atomic.Pointer[entry] // guarded by the table
 
 	timer timerNode // guarded by its wheel
 
-	mu     sync.Mutex
-	wanted atomic.Int32 // number of goroutines in lockInput
+	began conn.Time // time of the first SYN
+
+	mu sync.Mutex
 	// tcp is a *conn.Handshake, then a *conn.Conn, then a *conn.TimeWaitConn. It becomes nil when the entry is removed,
 	// and stays nil.
 	tcp endpoint
@@ -80,7 +82,7 @@ type endpoint interface {
 
 // newEntry returns an entry for k, whose segments leave on a queue. It is not in the table yet.
 func (s *Stack) newEntry(k key, queue uint8) *entry {
-	e := &entry{key: k, hopLimit: s.cfg.HopLimit, queue: queue, near: queue != s.loop.number && s.isNear(k.remote)}
+	e := &entry{key: k, began: s.clock.now(), hopLimit: s.cfg.HopLimit, queue: queue, near: queue != s.loop.number && s.isNear(k.remote)}
 	e.timer.wheel = queue
 	e.timer.at.Store(noTick)
 	return e

@@ -112,6 +112,7 @@ func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {
 // enterTimeWait replaces the connection of e with the small state that TIME-WAIT needs. An application that still reads
 // has the connection itself.
 func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
+	s.observeEnd(now, e, tcp)
 	e.tcp = tcp.TimeWait(now)
 	s.outOfOrder.remove(e)
 	e.user = ref[Conn]{}
@@ -138,6 +139,9 @@ func (s *Stack) remove(e *entry) {
 	}
 	if e.held {
 		s.link.release(e)
+	}
+	if tcp, ok := e.tcp.(*conn.Conn); ok {
+		s.observeEnd(s.clock.now(), e, tcp)
 	}
 	e.tcp = nil
 	s.outOfOrder.remove(e)

@@ -77,7 +77,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 			defer s.flush(e, q.writer)
 		}
 	}
-	if s.cfg.Trace != nil {
+	if s.observers.traced() {
 		q.traceIn(now, e, before, "damaged: "+err.(wire.Error).Name(), true)
 	}
 }
@@ -128,7 +128,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		}
 	}
 	s.totals.countVerdict(verdict)
-	if s.cfg.Trace != nil {
+	if s.observers.traced() {
 		q.traceVerdict(now, e, before, verdict)
 	}
 	c := e.user.get() // before flush, which may clear it

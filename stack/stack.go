@@ -45,6 +45,7 @@ type Stack struct {
 	fragments     fragments
 	ports         *ports
 
+	observers  observers
 	totals     totals
 	icmpLimit  *rateLimit
 	resetLimit *rateLimit
@@ -111,6 +112,9 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		return nil, err
 	}
 	s.mtu.Store(int32(mtu))
+	if cfg.Trace != nil {
+		s.Observe(Observer{Segment: cfg.Trace})
+	}
 	s.loop.stack, s.loop.number = s, uint8(len(queues))
 	s.queues = append(s.queues, &s.loop)
 	s.outOfOrder.pool, _ = cfg.Conn.Pool.(*pagePool)
@@ -246,31 +250,4 @@ func (s *Stack) Shutdown(ctx context.Context) error {
 		err = closeErr
 	}
 	return err
-}
-
-// ConnInfo describes a connection that is opening, open, or in TIME-WAIT.
-type ConnInfo struct {
-	Local, Remote netip.AddrPort
-	State         conn.State
-	Info          conn.Info // zero except for State, before ESTABLISHED and in TIME-WAIT
-}
-
-// Connections returns the connections, each once, in no particular order. Listeners are not among them. A connection
-// that begins or ends during the call may be missing. The stack continues to run during the call.
-func (s *Stack) Connections() []ConnInfo {
-	now := s.clock.now()
-	list := make([]ConnInfo, 0, s.table.count.Load())
-	for e := range s.table.all() {
-		e.mu.Lock()
-		if e.tcp != nil {
-			i := ConnInfo{Local: e.key.localAddr(), Remote: e.key.remoteAddr(), State: e.state()}
-			if tcp, ok := e.tcp.(*conn.Conn); ok {
-				i.Info = tcp.Info(now)
-			}
-			i.Info.State = i.State
-			list = append(list, i)
-		}
-		e.mu.Unlock()
-	}
-	return list
 }

@@ -1,0 +1,85 @@
+package stack
+
+import (
+	"net/netip"
+	"time"
+
+	"minitcp/conn"
+)
+
+// ConnInfo describes a connection that is opening, open, or in TIME-WAIT.
+type ConnInfo struct {
+	Local, Remote netip.AddrPort
+	State         conn.State
+	Age           time.Duration // since the first SYN
+	Info          conn.Info     // zero except for State, before ESTABLISHED and in TIME-WAIT
+}
+
+// Connections returns the connections, each once, in no particular order. Listeners are not among them. A connection
+// that begins or ends during the call may be missing. The stack continues to run during the call.
+func (s *Stack) Connections() []ConnInfo {
+	now := s.clock.now()
+	list := make([]ConnInfo, 0, s.table.count.Load())
+	for e := range s.table.all() {
+		if i, ok := e.info(now); ok {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// Connection returns the connection between two addresses. It returns false if there is none.
+func (s *Stack) Connection(local, remote netip.AddrPort) (ConnInfo, bool) {
+	e := s.entryOf(local, remote)
+	if e == nil {
+		return ConnInfo{}, false
+	}
+	return e.info(s.clock.now())
+}
+
+// Abort resets the connection between two addresses, as [conn.Conn.Abort] does. A handshake in progress and a
+// connection in TIME-WAIT end without a segment. Abort returns false if there is no connection.
+func (s *Stack) Abort(local, remote netip.AddrPort) bool {
+	e := s.entryOf(local, remote)
+	if e == nil {
+		return false
+	}
+	w := s.borrowWriter()
+	defer s.returnWriter(w)
+	e.mu.Lock()
+	found := e.tcp != nil
+	c := e.user.get()
+	if tcp, ok := e.tcp.(*conn.Conn); ok {
+		tcp.Abort()
+		s.flush(e, w)
+	} else {
+		s.remove(e)
+	}
+	e.mu.Unlock()
+	c.serve()
+	return found
+}
+
+// entryOf returns the entry of the connection between two addresses, or nil.
+func (s *Stack) entryOf(local, remote netip.AddrPort) *entry {
+	if !local.IsValid() || !remote.IsValid() {
+		return nil
+	}
+	k := makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port())
+	return s.table.find(&k)
+}
+
+// info returns the description of e's connection, false if e has been removed.
+func (e *entry) info(now conn.Time) (ConnInfo, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.tcp == nil {
+		return ConnInfo{}, false
+	}
+	i := ConnInfo{Local: e.key.localAddr(), Remote: e.key.remoteAddr(), State: e.state(), Age: now.Sub(e.began)}
+	if tcp, ok := e.tcp.(*conn.Conn); ok {
+		i.Info = tcp.Info(now)
+	}
+	i.Info.State = i.State
+	return i, true
+}

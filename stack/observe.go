@@ -1,0 +1,142 @@
+package stack
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"minitcp/conn"
+)
+
+// Observer holds functions that a stack calls with its events, each on the goroutine that handles the event and while
+// the connection is locked. They must not block, call the stack, or keep the argument. A nil function is not called.
+type Observer struct {
+	Segment func(*TraceEvent) // a segment has arrived or left
+	Ended   func(*ConnEnd)    // a connection has ended or has entered TIME-WAIT; each once, without handshakes
+}
+
+// ConnEnd describes a connection that has ended or has entered TIME-WAIT.
+type ConnEnd struct {
+	Local, Remote netip.AddrPort
+	Began, Ended  time.Duration // since the stack was made
+	By            End
+	Err           error     // cause, of type [conn.Error]; nil after FINs
+	Info          conn.Info // at the end; its State is TIME-WAIT or CLOSED
+}
+
+// End is an end of a connection.
+type End uint8
+
+const (
+	NoEnd     End = iota // neither: a timeout, or an ICMP error
+	LocalEnd             // this end sent the first FIN, or a RST
+	RemoteEnd            // the peer did
+)
+
+// String returns "none", "local" or "remote".
+func (e End) String() string {
+	switch e {
+	case LocalEnd:
+		return "local"
+	case RemoteEnd:
+		return "remote"
+	}
+	return "none"
+}
+
+// observers are the observers of a stack. Events read the lists without a lock.
+type observers struct {
+	mu      sync.Mutex
+	all     []*Observer
+	segment atomic.Pointer[[]func(*TraceEvent)]
+	ended   atomic.Pointer[[]func(*ConnEnd)]
+}
+
+// Observe makes the stack call the functions of o, until stop is called. A call that is in progress may end after stop
+// has returned.
+func (s *Stack) Observe(o Observer) (stop func()) {
+	p := &o
+	s.observers.change(func(all []*Observer) []*Observer { return append(all, p) })
+	return func() {
+		s.observers.change(func(all []*Observer) []*Observer {
+			return slices.DeleteFunc(all, func(other *Observer) bool { return other == p })
+		})
+	}
+}
+
+func (o *observers) change(f func([]*Observer) []*Observer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.all = f(o.all)
+	var segment []func(*TraceEvent)
+	var ended []func(*ConnEnd)
+	for _, p := range o.all {
+		if p.Segment != nil {
+			segment = append(segment, p.Segment)
+		}
+		if p.Ended != nil {
+			ended = append(ended, p.Ended)
+		}
+	}
+	store(&o.segment, segment)
+	store(&o.ended, ended)
+}
+
+// store stores a pointer to list, nil if it is empty.
+func store[T any](at *atomic.Pointer[[]T], list []T) {
+	if len(list) == 0 {
+		at.Store(nil)
+		return
+	}
+	at.Store(&list)
+}
+
+// traced reports whether segments are observed.
+func (o *observers) traced() bool { return o.segment.Load() != nil }
+
+// trace calls the observers of segments.
+func (o *observers) trace(v *TraceEvent) {
+	if list := o.segment.Load(); list != nil {
+		for _, f := range *list {
+			f(v)
+		}
+	}
+}
+
+// observeEnd calls the observers of ends, for the connection tcp of e, which is removed or enters TIME-WAIT.
+func (s *Stack) observeEnd(now conn.Time, e *entry, tcp *conn.Conn) {
+	list := s.observers.ended.Load()
+	if list == nil {
+		return
+	}
+	v := &ConnEnd{
+		Local:  e.key.localAddr(),
+		Remote: e.key.remoteAddr(),
+		Began:  time.Duration(e.began),
+		Ended:  time.Duration(now),
+		By:     endOf(tcp),
+		Err:    tcp.Err(),
+		Info:   tcp.Info(now),
+	}
+	for _, f := range *list {
+		f(v)
+	}
+}
+
+// endOf returns the end that has ended a connection.
+func endOf(tcp *conn.Conn) End {
+	switch tcp.Err() {
+	case nil:
+		if tcp.State() != conn.TimeWait && tcp.FINReceived() { // LAST-ACK came before
+			return RemoteEnd
+		}
+		return LocalEnd
+	case conn.ErrReset, conn.ErrRefused, conn.ErrPipe:
+		return RemoteEnd
+	case conn.ErrClosed, conn.ErrAborted, conn.ErrLingerTimeout:
+		return LocalEnd
+	}
+	return NoEnd
+}
