@@ -260,7 +260,7 @@ func TestNoAllocations(t *testing.T) {
 	})
 	t.Run("stray segment", func(t *testing.T) {
 		l := newLone(t, Config{})
-		frame := packet(segmentSpec{flags: wire.ACK, seq: 1, ack: 1, dst: l.c.entry.key.localAddr()})
+		frame := packet(segmentSpec{flags: wire.ACK, seq: 1, ack: 1, dst: l.c.entry.key.LocalAddr()})
 		binary.BigEndian.PutUint16(frame[wire.VirtioHeaderLen+wire.IPv4HeaderLen:], 999) // from another port
 		h := wire.VirtioHeader{Flags: wire.VirtioDataValid}
 		wire.PutVirtio(frame, &h)

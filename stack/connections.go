@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/flow"
 )
 
 // ConnInfo describes a connection that is opening, open, or in TIME-WAIT.
@@ -65,7 +66,7 @@ func (s *Stack) entryOf(local, remote netip.AddrPort) *entry {
 	if !local.IsValid() || !remote.IsValid() {
 		return nil
 	}
-	k := makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port())
+	k := flow.KeyOf(local.Addr(), remote.Addr(), local.Port(), remote.Port())
 	return s.table.find(&k)
 }
 
@@ -76,7 +77,7 @@ func (e *entry) info(now conn.Time) (ConnInfo, bool) {
 	if e.tcp == nil {
 		return ConnInfo{}, false
 	}
-	i := ConnInfo{Local: e.key.localAddr(), Remote: e.key.remoteAddr(), State: e.state(), Age: now.Sub(e.began)}
+	i := ConnInfo{Local: e.key.LocalAddr(), Remote: e.key.RemoteAddr(), State: e.state(), Age: now.Sub(e.began)}
 	if tcp, ok := e.tcp.(*conn.Conn); ok {
 		i.Info = tcp.Info(now)
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/flow"
 )
 
 // Dial connects to an address. Network is "tcp", "tcp4" or "tcp6", for which the net.Conn is a [*Conn], or "udp",
@@ -109,7 +110,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	s.abandoned.close()
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	e := s.newEntry(makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port()), s.queueFor(remote.Addr(), s.dials.Add(1)))
+	e := s.newEntry(flow.KeyOf(local.Addr(), remote.Addr(), local.Port(), remote.Port()), s.queueFor(remote.Addr(), s.dials.Add(1)))
 	e.mu.Lock() // a goroutine that finds e in the table waits until e is complete
 	defer e.mu.Unlock()
 	if err := s.reserve(e, local, remote); err != nil {
@@ -155,7 +156,7 @@ func (s *Stack) reserve(e *entry, local, remote netip.AddrPort) error {
 		if s.listeners.usesPort(port) || netip.AddrPortFrom(local.Addr(), port) == remote {
 			continue
 		}
-		e.key = makeKey(local.Addr(), remote.Addr(), port, remote.Port())
+		e.key = flow.KeyOf(local.Addr(), remote.Addr(), port, remote.Port())
 		if s.table.insert(e) {
 			return nil
 		}

@@ -7,11 +7,12 @@ import (
 	"weak"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/flow"
 )
 
 // entry is a 4-tuple in use, as the table finds it. A listener and a closed connection have none.
 type entry struct {
-	key    key
+	key    flow.Key
 	wanted atomic.Int32          // number of goroutines in lockInput
 	hash   uint64                // guarded by the table
 	next   atomic.Pointer[entry] // guarded by the table
@@ -81,8 +82,8 @@ type endpoint interface {
 }
 
 // newEntry returns an entry for k, whose segments leave on a queue. It is not in the table yet.
-func (s *Stack) newEntry(k key, queue uint8) *entry {
-	e := &entry{key: k, began: s.clock.now(), hopLimit: s.cfg.HopLimit, queue: queue, near: queue != s.loop.number && s.isNear(k.remote)}
+func (s *Stack) newEntry(k flow.Key, queue uint8) *entry {
+	e := &entry{key: k, began: s.clock.now(), hopLimit: s.cfg.HopLimit, queue: queue, near: queue != s.loop.number && s.isNear(k.Remote)}
 	e.timer.wheel = queue
 	e.timer.at.Store(noTick)
 	return e

@@ -132,7 +132,7 @@ func (s *Stack) remove(e *entry) {
 	if r := e.request; r != nil {
 		e.request = nil
 		r.gone()
-		r.forwarder.leave(wire.Source(e.key.remote.netip()))
+		r.forwarder.leave(wire.Source(e.key.Remote.Addr()))
 	}
 	if _, ok := e.tcp.(*conn.TimeWaitConn); ok {
 		s.timeWaits.remove(e)

@@ -12,6 +12,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/flow"
 )
 
 // ForwardConfig holds the settings of [Stack.ForwardTCP]. The zero value is ready for use.
@@ -183,10 +184,10 @@ var (
 )
 
 // Source returns the client's address and port.
-func (r *ForwardRequest) Source() netip.AddrPort { return r.entry.key.remoteAddr() }
+func (r *ForwardRequest) Source() netip.AddrPort { return r.entry.key.RemoteAddr() }
 
 // Destination returns the address and port that the client connects to.
-func (r *ForwardRequest) Destination() netip.AddrPort { return r.entry.key.localAddr() }
+func (r *ForwardRequest) Destination() netip.AddrPort { return r.entry.key.LocalAddr() }
 
 // Context returns a context that ends when the request does: when the client has given up, after the verdict, or when
 // the stack ends. The client has given up when it resets the connection, when it no longer has it, which is noticed
@@ -233,7 +234,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	tcp.LowerMTU(now, int(s.mtu.Load()))
 	c := newConn(s, e, tcp)
 	e.tcp, e.user, e.request = tcp, weakRef(c), nil
-	r.forwarder.leave(wire.Source(e.key.remote.netip()))
+	r.forwarder.leave(wire.Source(e.key.Remote.Addr()))
 	if open != nil {
 		c.handling = &handlerState{open: open}
 		e.user = strongRef(c)
@@ -357,8 +358,8 @@ func (r *ForwardRequest) repeated(now conn.Time, w *writer) {
 func (r *ForwardRequest) sendReset(now conn.Time, w *writer) {
 	e := r.entry
 	conn.Reset(&wire.TCP{Flags: wire.SYN, Seq: e.irs}, 0, &w.out)
-	w.ip = wire.IP{Src: e.key.local.netip(), Dst: e.key.remote.netip(), Protocol: wire.ProtocolTCP, HopLimit: e.hopLimit}
-	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.localPort(), e.key.remotePort()
+	w.ip = wire.IP{Src: e.key.Local.Addr(), Dst: e.key.Remote.Addr(), Protocol: wire.ProtocolTCP, HopLimit: e.hopLimit}
+	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.LocalPort(), e.key.RemotePort()
 	r.stack.writeSegment(w, e.queue, conn.Closed)
 	r.stack.traceOut(now, e, w, conn.SynReceived)
 }
@@ -367,8 +368,8 @@ func (r *ForwardRequest) sendReset(now conn.Time, w *writer) {
 func (r *ForwardRequest) sendUnreachable(now conn.Time, w *writer) {
 	k := &r.entry.key
 	var syn [20]byte
-	wire.PutTCP(syn[:], &wire.TCP{SrcPort: k.remotePort(), DstPort: k.localPort(), Seq: r.entry.irs, Flags: wire.SYN})
-	ip := wire.IP{Src: k.remote.netip(), Dst: k.local.netip(), Protocol: wire.ProtocolTCP}
+	wire.PutTCP(syn[:], &wire.TCP{SrcPort: k.RemotePort(), DstPort: k.LocalPort(), Seq: r.entry.irs, Flags: wire.SYN})
+	ip := wire.IP{Src: k.Remote.Addr(), Dst: k.Local.Addr(), Protocol: wire.ProtocolTCP}
 	r.stack.sendUnreachable(now, w, r.entry.queue, r.reason, &ip, syn[:])
 }
 
@@ -387,7 +388,7 @@ func (s *Stack) sendUnreachable(now conn.Time, w *writer, queue uint8, reason Un
 }
 
 // forward makes a request of a SYN to a forwarded address.
-func (q *queue) forward(now conn.Time, k key, f *Forwarder, old *conn.TimeWaitConn) {
+func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeWaitConn) {
 	s := q.stack
 	source := wire.Source(q.ip.Src)
 	if !f.enter(source) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/flow"
 )
 
 // bigDevice takes frames of 256 KiB.
@@ -23,7 +24,7 @@ func (*plainDevice) Offloads() bool { return false }
 func TestFrameLimit(t *testing.T) {
 	const big = superframe + 256<<10 - MaxFrame
 	to := func(remote string, near bool) *entry {
-		return &entry{key: makeKey(addressesA[0].Addr(), netip.MustParseAddr(remote), 1, 2), near: near}
+		return &entry{key: flow.KeyOf(addressesA[0].Addr(), netip.MustParseAddr(remote), 1, 2), near: near}
 	}
 	ip4, ip6, far := to("10.77.0.1", true), to("fd77::1", true), to("10.78.0.1", false)
 	for _, c := range []struct {
@@ -72,7 +73,7 @@ func TestFrameLimit(t *testing.T) {
 func TestRefusedFrame(t *testing.T) {
 	l := newLone(t, Config{Near: prefixes("10.77.0.0/16")})
 	l.s.frameLimit.big = 256 << 10
-	e := l.s.newEntry(makeKey(addressesB[0].Addr(), addressesA[0].Addr(), 1, 2), 0)
+	e := l.s.newEntry(flow.KeyOf(addressesB[0].Addr(), addressesA[0].Addr(), 1, 2), 0)
 	limit := func(want int) {
 		t.Helper()
 		if got := l.s.frameLimit.of(l.s.clock.now(), e); got != want {

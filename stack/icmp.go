@@ -6,6 +6,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/flow"
 )
 
 // inputICMP handles an ICMP message of the packet's own address family, from one host to an address of the stack.
@@ -105,7 +106,7 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 		s.totals.count(dropICMP)
 		return
 	}
-	k := makeKey(quoted.Src, quoted.Dst, localPort, remotePort)
+	k := flow.KeyOf(quoted.Src, quoted.Dst, localPort, remotePort)
 	found := s.table.find(&k)
 	if found == nil {
 		s.totals.count(dropICMP)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/flow"
 	"minitcp/stack/stacktest"
 )
 
@@ -176,7 +177,7 @@ func TestRateLimits(t *testing.T) {
 			p.db.Inject(ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, emptyDatagram()))
 		}
 		quiet()
-		to := destinationOf(addressesA[0].Addr())
+		to := flow.AddressOf(addressesA[0].Addr()).Network()
 		resets, messages := uint64(p.b.resetLimit.table(to).limit), uint64(p.b.icmpLimit.table(to).limit)
 		if resets > 100 || messages > 10 { // a tenth of a second's
 			t.Errorf("the limits are %d and %d", resets, messages)

@@ -3,6 +3,7 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"minitcp/stack/internal/flow"
 	"net/netip"
 	"slices"
 )
@@ -45,10 +46,10 @@ func checkNear(p netip.Prefix) error {
 }
 
 // isNear reports whether the peer at this address is near.
-func (s *Stack) isNear(remote address) bool {
+func (s *Stack) isNear(remote flow.Address) bool {
 	if len(s.near) == 0 {
 		return false
 	}
-	a := remote.netip()
+	a := remote.Addr()
 	return slices.ContainsFunc(s.near, func(p netip.Prefix) bool { return p.Contains(a) })
 }

@@ -6,11 +6,12 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/flow"
 )
 
 // receiveNoConnection handles a segment that belongs to no connection: SEGMENT ARRIVES in CLOSED and in LISTEN. Old is
 // the TIME-WAIT of an earlier incarnation, if the segment has ended it [RFC 9293 3.10.7.1, 3.10.7.2].
-func (q *queue) receiveNoConnection(now conn.Time, k key, old *conn.TimeWaitConn) {
+func (q *queue) receiveNoConnection(now conn.Time, k flow.Key, old *conn.TimeWaitConn) {
 	q.tap(now, nil)
 	h := &q.segment.TCP
 	l := q.stack.listeners.find(q.ip.Dst, h.DstPort)
@@ -65,7 +66,7 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 
 // open answers a SYN to a listener with a handshake. If there are too many, the oldest is dropped. A SYN flood
 // therefore evicts mostly its own handshakes: a real client completes its own within a round trip.
-func (q *queue) open(now conn.Time, k key, l *Listener, old *conn.TimeWaitConn) {
+func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitConn) {
 	s := q.stack
 	e := s.newEntry(k, q.number)
 	o := s.openFor(now, e)
@@ -109,13 +110,13 @@ func (s *Stack) dropHandshake(e *entry) {
 func (s *Stack) openFor(now conn.Time, e *entry) conn.Open {
 	k := &e.key
 	o := conn.Open{MTU: int(s.mtu.Load()), IPHeader: wire.IPv6HeaderLen, Near: e.near}
-	if k.remote.is4() {
+	if k.Remote.Is4() {
 		o.IPHeader = wire.IPv4HeaderLen
 	}
 	// The stack's clock starts at 0. With the wall clock of that moment added, the numbers of a stack with the Secret of
 	// an earlier one continue the earlier ones.
 	began := conn.Time(s.clock.epoch.UnixNano())
-	o.ISS, o.TSOffset = seq.ISN(now+began, &s.cfg.Secret, k.localAddr(), k.remoteAddr())
+	o.ISS, o.TSOffset = seq.ISN(now+began, &s.cfg.Secret, k.LocalAddr(), k.RemoteAddr())
 	o.TSOffset += uint32(began / conn.Time(time.Millisecond))
 	return o
 }

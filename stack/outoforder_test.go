@@ -10,6 +10,7 @@ import (
 
 	"minitcp/conn/buffer"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/flow"
 	"minitcp/stack/stacktest"
 )
 
@@ -26,7 +27,7 @@ func newHoarder(p *pair, l *Listener, i int) *hoarder {
 	h := &hoarder{addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 78, byte(i >> 8), byte(i)}), 5000), seq: 1001}
 	p.db.Inject(packet(segmentSpec{src: h.addr, flags: wire.SYN, seq: 1000, options: []byte{3, 3, 7, 0}}))
 	quiet()
-	k := makeKey(addressesB[0].Addr(), h.addr.Addr(), 80, h.addr.Port())
+	k := flow.KeyOf(addressesB[0].Addr(), h.addr.Addr(), 80, h.addr.Port())
 	e := p.b.table.find(&k)
 	if e == nil {
 		p.t.Fatalf("hoarder %d has no connection", i)

@@ -9,6 +9,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/flow"
 )
 
 // own returns the stack's addresses as they are now.
@@ -49,11 +50,11 @@ func (s *Stack) RemoveAddress(a netip.Addr) error {
 		return fmt.Errorf("stack: %v is not an address of the stack: %w", a, syscall.EADDRNOTAVAIL)
 	}
 	// Handlers are called without a lock: they may change addresses, too.
-	removed := addressOf(a)
+	removed := flow.AddressOf(a)
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
 	for e := range s.table.all() {
-		if e.key.local != removed {
+		if e.key.Local != removed {
 			continue
 		}
 		e.mu.Lock()

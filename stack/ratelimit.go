@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/flow"
 )
 
 // rateLimit limits replies to packets that belong to no connection: RSTs and ICMP messages. Each destination, an IPv4
@@ -26,7 +27,7 @@ import (
 type rateLimit struct {
 	budget uint32    // largest number of replies to one destination in a period
 	period conn.Time // mean length of a period
-	seed   seed      // key of the hash that assigns the tables
+	seed   flow.Seed // key of the hash that assigns the tables
 	tables [limitTables]limitTable
 }
 
@@ -35,7 +36,7 @@ type limitTable struct {
 	mu     sync.Mutex
 	ends   conn.Time // end of the current period
 	limit  uint32    // replies to one destination in the current period
-	seed   seed
+	seed   flow.Seed
 	counts [limitRows][limitColumns]uint32
 }
 
@@ -51,7 +52,7 @@ const (
 func newRateLimit(perSecond int) *rateLimit {
 	each := conn.Time(max(1, int64(time.Second)/int64(perSecond)))
 	period := max(limitPeriod, each)
-	l := &rateLimit{budget: uint32(min(int64(period/each), 1<<31)), period: period, seed: randomSeed()}
+	l := &rateLimit{budget: uint32(min(int64(period/each), 1<<31)), period: period, seed: flow.NewSeed()}
 	for i := range l.tables {
 		l.tables[i].ends = -1
 	}
@@ -60,7 +61,7 @@ func newRateLimit(perSecond int) *rateLimit {
 
 // allow reports whether a reply may be sent to a destination, and counts it.
 func (l *rateLimit) allow(now conn.Time, to netip.Addr) bool {
-	d := destinationOf(to)
+	d := flow.AddressOf(to).Network()
 	t := l.table(d)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,21 +71,12 @@ func (l *rateLimit) allow(now conn.Time, to netip.Addr) bool {
 	return t.count(d)
 }
 
-// destinationOf returns an IPv4 address, or the network of an IPv6 address.
-func destinationOf(to netip.Addr) address {
-	a := addressOf(to)
-	if !a.is4() {
-		a.lo = 0
-	}
-	return a
-}
-
 // table returns the table of a destination.
-func (l *rateLimit) table(d address) *limitTable { return &l.tables[d.hash(&l.seed)%limitTables] }
+func (l *rateLimit) table(d flow.Address) *limitTable { return &l.tables[d.Hash(&l.seed)%limitTables] }
 
 // count reports whether the counts of a destination are below the limit, and adds a reply to them.
-func (t *limitTable) count(d address) bool {
-	hash := d.hash(&t.seed)
+func (t *limitTable) count(d flow.Address) bool {
+	hash := d.Hash(&t.seed)
 	var counts [limitRows]*uint32
 	least := t.limit
 	for row := range counts {
@@ -105,7 +97,7 @@ func (t *limitTable) count(d address) bool {
 // begin begins a period. Its limit is three quarters to all of the budget.
 func (t *limitTable) begin(now conn.Time, budget uint32, period conn.Time) {
 	t.counts = [limitRows][limitColumns]uint32{}
-	t.seed = randomSeed()
+	t.seed = flow.NewSeed()
 	t.limit = budget - rand.Uint32N(budget/4+1)
 	t.ends = now + period/2 + conn.Time(rand.Int64N(int64(period)))
 }

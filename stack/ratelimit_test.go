@@ -8,6 +8,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/flow"
 	"minitcp/stack/stacktest"
 )
 
@@ -89,7 +90,7 @@ func TestRateLimitTables(t *testing.T) {
 	held := &l.tables[0]
 	held.mu.Lock()
 	for i := range destinations {
-		table := l.table(destinationOf(host4(i)))
+		table := l.table(flow.AddressOf(host4(i)).Network())
 		if n[table]++; table != held && !l.allow(0, host4(i)) {
 			t.Fatalf("a first reply to %v is refused", host4(i))
 		}
@@ -120,7 +121,7 @@ func observed(t *testing.T, v6, exists bool, probes int) (n int, limit uint32) {
 		if exists {
 			p.db.Inject(packet(segmentSpec{src: victim, dst: open, flags: wire.SYN, seq: 1000}))
 			quiet()
-			k := makeKey(open.Addr(), victim.Addr(), open.Port(), victim.Port())
+			k := flow.KeyOf(open.Addr(), victim.Addr(), open.Port(), victim.Port())
 			p.db.Inject(packet(segmentSpec{src: victim, dst: open, flags: wire.ACK, seq: 1001, ack: p.b.table.find(&k).iss + 1}))
 			c, err := l.AcceptTCP()
 			if err != nil {
@@ -139,7 +140,7 @@ func observed(t *testing.T, v6, exists bool, probes int) (n int, limit uint32) {
 			p.db.Inject(packet(segmentSpec{src: observer, dst: closed, flags: wire.ACK, seq: 1, ack: 1}))
 		}
 		quiet()
-		limit = p.b.resetLimit.table(destinationOf(observer.Addr())).limit
+		limit = p.b.resetLimit.table(flow.AddressOf(observer.Addr()).Network()).limit
 	})
 	return n, limit
 }

@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/flow"
 )
 
 // inputTCP handles the payload of an IP packet of protocol TCP.
@@ -16,7 +17,7 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 		return
 	}
 	h := &q.segment.TCP
-	k := makeKey(q.ip.Dst, q.ip.Src, h.DstPort, h.SrcPort)
+	k := flow.KeyOf(q.ip.Dst, q.ip.Src, h.DstPort, h.SrcPort)
 	e := s.table.find(&k)
 	if e == nil && !q.acceptableForTCP() {
 		return // an entry's addresses were looked at when it was made

@@ -2,8 +2,6 @@ package stack
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/flow"
 )
 
 // Stack is a TCP/IP stack on one device: TCP connections and listeners, UDP and ping sockets, and forwarders.
@@ -90,7 +89,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		frameLimit:  newFrameLimit(dev, cfg.Tap != nil),
 		clock:       newClock(),
 		queues:      queues,
-		table:       newTable(randomSeed()),
+		table:       newTable(flow.NewSeed()),
 		timeWaits:   timeWaits{limit: cfg.MaxTimeWait},
 		listeners: listeners{
 			byAddr: make(map[binding]ref[Listener]),
@@ -139,17 +138,6 @@ func (s *Stack) start() {
 	for i := range s.loop.number {
 		s.running.Go(newQueue(s, i).run)
 	}
-}
-
-// randomSeed returns a random secret for a hash.
-func randomSeed() seed {
-	var b [24]byte
-	rand.Read(b[:])
-	var s seed
-	for i := range s {
-		s[i] = binary.NativeEndian.Uint64(b[8*i:])
-	}
-	return s
 }
 
 // Close resets open connections, makes blocked calls return with [net.ErrClosed], and closes the device. When it

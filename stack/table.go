@@ -2,6 +2,7 @@ package stack
 
 import (
 	"iter"
+	"minitcp/stack/internal/flow"
 	"sync"
 	"sync/atomic"
 )
@@ -9,7 +10,7 @@ import (
 // table maps keys to entries. A look-up takes no lock and writes nothing. An insertion or removal takes the lock of one
 // shard. The buckets are linked lists through the entries, so that only resizing allocates.
 type table struct {
-	seed    seed
+	seed    flow.Seed
 	buckets atomic.Pointer[[]bucket]
 	// version is odd while entries are being relinked into other buckets, and has changed afterwards. A reader that has
 	// found nothing meanwhile searches again under the lock.
@@ -47,17 +48,17 @@ func bucketsFor(count int64, n int) int {
 	return n
 }
 
-func newTable(s seed) *table {
+func newTable(s flow.Seed) *table {
 	t := &table{seed: s}
 	b := make([]bucket, minBuckets)
 	t.buckets.Store(&b)
 	return t
 }
 
-func (t *table) hash(k *key) uint64 { return k.hash(&t.seed) }
+func (t *table) hash(k *flow.Key) uint64 { return k.Hash(&t.seed) }
 
 // find returns the entry of k, or nil.
-func (t *table) find(k *key) *entry {
+func (t *table) find(k *flow.Key) *entry {
 	h := t.hash(k)
 	version := t.version.Load()
 	if e := t.search(k, h); e != nil {
@@ -71,7 +72,7 @@ func (t *table) find(k *key) *entry {
 	return t.search(k, h)
 }
 
-func (t *table) search(k *key, h uint64) *entry {
+func (t *table) search(k *flow.Key, h uint64) *entry {
 	b := *t.buckets.Load()
 	for e := b[h&uint64(len(b)-1)].Load(); e != nil; e = e.next.Load() {
 		if e.key == *k {

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"math/rand/v2"
+	"minitcp/stack/internal/flow"
 	"net/netip"
 	"slices"
 	"sync"
@@ -9,15 +10,15 @@ import (
 	"testing"
 )
 
-func testKey(i int) key {
+func testKey(i int) flow.Key {
 	remote := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-	return makeKey(netip.MustParseAddr("10.77.0.2"), remote, 80, uint16(i))
+	return flow.KeyOf(netip.MustParseAddr("10.77.0.2"), remote, 80, uint16(i))
 }
 
 // Random inserts and removes against a map, through several growths.
 func TestTableModel(t *testing.T) {
-	table := newTable(randomSeed())
-	model := make(map[key]*entry)
+	table := newTable(flow.NewSeed())
+	model := make(map[flow.Key]*entry)
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 50000 {
 		k := testKey(r.IntN(5000))
@@ -45,7 +46,7 @@ func TestTableModel(t *testing.T) {
 // Readers without a lock never miss an entry that is there throughout, while others come and go and the table grows and
 // shrinks.
 func TestTableConcurrent(t *testing.T) {
-	table := newTable(randomSeed())
+	table := newTable(flow.NewSeed())
 	const fixed = 500
 	for i := range fixed {
 		table.insert(&entry{key: testKey(i)})
@@ -89,7 +90,7 @@ func TestTableConcurrent(t *testing.T) {
 
 // The buckets follow the number of entries, up and down, and are not resized by one entry more and one fewer.
 func TestTableShrinks(t *testing.T) {
-	table := newTable(randomSeed())
+	table := newTable(flow.NewSeed())
 	var entries []*entry
 	buckets := func() int { return len(*table.buckets.Load()) }
 	for range 2 {
@@ -126,36 +127,8 @@ func TestTableShrinks(t *testing.T) {
 	}
 }
 
-// The hash spreads neighbours: no bucket of a full table is much fuller than chance makes it.
-func TestHashSpreads(t *testing.T) {
-	s := randomSeed()
-	const buckets = 1 << 12
-	var load [buckets]int
-	for i := range buckets {
-		k := testKey(i)
-		load[k.hash(&s)%buckets]++
-	}
-	for i, n := range load {
-		if n > 12 { // of 4096 in 4096: more than 12 has a chance below 1e-6
-			t.Fatalf("%d keys in bucket %d", n, i)
-		}
-	}
-}
-
-func TestKey(t *testing.T) {
-	for _, c := range []struct{ local, remote string }{
-		{"10.77.0.2:80", "10.77.0.1:65535"}, {"[fd77::2]:80", "[fd77::1]:1"}, {"[::]:0", "0.0.0.0:0"},
-	} {
-		local, remote := netip.MustParseAddrPort(c.local), netip.MustParseAddrPort(c.remote)
-		k := makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port())
-		if k.localAddr() != local || k.remoteAddr() != remote {
-			t.Errorf("%v %v became %v %v", local, remote, k.localAddr(), k.remoteAddr())
-		}
-	}
-}
-
 func BenchmarkFind(b *testing.B) {
-	table := newTable(randomSeed())
+	table := newTable(flow.NewSeed())
 	for i := range 100000 {
 		table.insert(&entry{key: testKey(i)})
 	}
@@ -171,7 +144,7 @@ func BenchmarkFind(b *testing.B) {
 // A listing has each entry that is there throughout once, and no entry twice, while others come and go and the table
 // grows and shrinks.
 func TestTableListing(t *testing.T) {
-	table := newTable(randomSeed())
+	table := newTable(flow.NewSeed())
 	const fixed, most = 500, 20_000
 	for i := range fixed {
 		table.insert(&entry{key: testKey(i)})
@@ -200,7 +173,7 @@ func TestTableListing(t *testing.T) {
 				t.Errorf("entry %v is listed twice", e.key)
 			}
 			seen[e] = true
-			if e.key.remotePort() < fixed && e.key.remote == testKey(int(e.key.remotePort())).remote {
+			if e.key.RemotePort() < fixed && e.key.Remote == testKey(int(e.key.RemotePort())).Remote {
 				found++
 			}
 		}
@@ -218,7 +191,7 @@ func TestTableListing(t *testing.T) {
 
 // A listing holds the lock of one shard at most, and none while the caller handles an entry.
 func TestTableListingLeavesTheTableFree(t *testing.T) {
-	table := newTable(randomSeed())
+	table := newTable(flow.NewSeed())
 	for i := range 1000 {
 		table.insert(&entry{key: testKey(i)})
 	}

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"errors"
+	"minitcp/stack/internal/flow"
 	"net"
 	"net/netip"
 	"os"
@@ -28,8 +29,8 @@ func newUDPConn(s *Stack, binds []binding, remote netip.AddrPort) *UDPConn {
 }
 
 // key returns the two ends of a connected socket.
-func (c *UDPConn) key() key {
-	return makeKey(c.binds[0].Addr(), c.remote.Addr(), c.binds[0].Port(), c.remote.Port())
+func (c *UDPConn) key() flow.Key {
+	return flow.KeyOf(c.binds[0].Addr(), c.remote.Addr(), c.binds[0].Port(), c.remote.Port())
 }
 
 // forget implements datagramOwner.

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"minitcp/stack/internal/flow"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -12,14 +13,14 @@ import (
 // application has forgotten without Close leaves its addresses free, as with package net.
 type udpPorts struct {
 	mu        sync.RWMutex
-	connected map[key]weak.Pointer[UDPConn]
+	connected map[flow.Key]weak.Pointer[UDPConn]
 	bound     map[binding]weak.Pointer[UDPConn] // all sockets, connected ones too: a local address and port belongs to one
 	ports     map[uint16]int                    // the number of bindings of each port
 }
 
 func newUDPPorts() udpPorts {
 	return udpPorts{
-		connected: make(map[key]weak.Pointer[UDPConn]),
+		connected: make(map[flow.Key]weak.Pointer[UDPConn]),
 		bound:     make(map[binding]weak.Pointer[UDPConn]),
 		ports:     make(map[uint16]int),
 	}
@@ -33,7 +34,7 @@ func (u *udpPorts) find(local, remote netip.AddrPort) *UDPConn {
 		return nil
 	}
 	if len(u.connected) > 0 {
-		if c := u.connected[makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port())].Value(); c != nil {
+		if c := u.connected[flow.KeyOf(local.Addr(), remote.Addr(), local.Port(), remote.Port())].Value(); c != nil {
 			return c
 		}
 	}
@@ -51,7 +52,7 @@ func (u *udpPorts) find(local, remote netip.AddrPort) *UDPConn {
 func (u *udpPorts) findConnected(local, remote netip.AddrPort) *UDPConn {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
-	return u.connected[makeKey(local.Addr(), remote.Addr(), local.Port(), remote.Port())].Value()
+	return u.connected[flow.KeyOf(local.Addr(), remote.Addr(), local.Port(), remote.Port())].Value()
 }
 
 // add registers c, or reports false if one of its addresses is taken. A wildcard takes every address of its family, as
@@ -82,7 +83,7 @@ type udpRegistration struct {
 	ports  *udpPorts
 	socket weak.Pointer[UDPConn]
 	binds  []binding
-	key    key // of a connected socket
+	key    flow.Key // of a connected socket
 }
 
 // remove takes the socket out, unless that has been done.
