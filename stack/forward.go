@@ -69,8 +69,8 @@ var unreachableCodes = [...]struct{ v4, v6 uint8 }{
 }
 
 // ForwardTCP makes the stack take TCP connections to the addresses of cfg.Prefixes, whatever their port. It calls
-// handle with a request for each new connection before anything is sent to the client. Listeners come before the
-// forwarder, so that connections to them are not forwarded.
+// handle with a request for each new connection before anything is sent to the client. Connections to listeners are
+// not forwarded. A listener at all addresses is one at all addresses of the stack.
 //
 // Handle is called on the goroutine that reads the device and must not block: to dial, start a goroutine. A request
 // needs a few hundred bytes and no goroutine until its verdict. A request whose SYN is repeated stays one request.

@@ -356,6 +356,27 @@ func TestForwardBesideListeners(t *testing.T) {
 	})
 }
 
+// A listener at all addresses takes connections to the stack's addresses and leaves others to the forwarder.
+func TestForwardBesideWildcardListener(t *testing.T) {
+	for _, address := range elsewhere {
+		within(t, func(t *testing.T) {
+			p := newPair(t, Config{})
+			l := p.listen()
+			requests := p.forwarding(ForwardConfig{})
+			p.connect(l)
+			done := p.dialInBackground(t.Context(), address)
+			synctest.Wait()
+			if len(requests) != 1 {
+				t.Fatalf("%d requests, want 1", len(requests))
+			}
+			if err := (<-requests).Reset(); err != nil {
+				t.Error(err)
+			}
+			wantOpError(t, (<-done).err, "dial", syscall.ECONNREFUSED)
+		})
+	}
+}
+
 // Packets of other protocols for forwarded addresses are not answered, those whose TTL ends here with Time Exceeded.
 func TestForwardOtherPackets(t *testing.T) {
 	for i, address := range elsewhere {

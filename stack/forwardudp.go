@@ -94,8 +94,9 @@ type UDPFlow struct {
 const maxContacts = 128
 
 // ForwardUDP makes the stack take datagrams to the addresses of cfg.Prefixes, whatever their port. It calls handle for
-// each new flow, whose first datagram is ready to be read. Sockets come before the forwarder. Handle is called on the
-// goroutine that reads the device and must not block.
+// each new flow, whose first datagram is ready to be read. Datagrams to sockets are not forwarded. A socket of all
+// addresses is one of all addresses of the stack. Handle is called on the goroutine that reads the device and must not
+// block.
 //
 // A stack has one UDP forwarder at a time: the error is one for which errors.Is finds syscall.EADDRINUSE, or
 // syscall.EINVAL, or what [Stack.Err] returns.

@@ -323,6 +323,52 @@ func TestForwardUDPBesideSockets(t *testing.T) {
 	})
 }
 
+// Of the datagrams to one port, a connected socket takes those of its peer, before a socket of the address or of all
+// addresses, which take those to the stack's own addresses. The forwarder has the others.
+func TestForwardUDPOrder(t *testing.T) {
+	families(t, func(t *testing.T, a, b netip.Addr) {
+		p := newPair(t, Config{})
+		flows := p.forwardingUDP(ForwardUDPConfig{})
+		at, elsewhere := netip.AddrPortFrom(b, 1000), remoteEnds(a)[0]
+		client, err := p.a.ListenUDP("udp", netip.AddrPortFrom(a, 5000).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		connected, err := p.b.DialUDP(at, netip.AddrPortFrom(a, 5000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		send := func(message string, to netip.AddrPort) {
+			t.Helper()
+			if _, err := client.WriteToUDPAddrPort([]byte(message), to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send("connected", at)
+		wantDatagram(t, connected, "connected")
+		connected.Close()
+
+		for _, local := range []string{at.String(), ":1000"} {
+			server, err := p.b.ListenUDP("udp", local)
+			if err != nil {
+				t.Fatal(err)
+			}
+			send("own", at)
+			wantDatagram(t, server, "own")
+			send("elsewhere", elsewhere)
+			flow := <-flows
+			wantDatagram(t, flow, "elsewhere")
+			if n := server.queue.count; n != 0 {
+				t.Errorf("the socket of %q has %d datagrams to an address that is not the stack's", local, n)
+			}
+			flow.Close()
+			server.Close()
+		}
+		send("without a socket", at)
+		wantDatagram(t, <-flows, "without a socket")
+	})
+}
+
 func TestForwardUDPErrors(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

@@ -14,7 +14,7 @@ import (
 func (q *queue) receiveNoConnection(now conn.Time, k flow.Key, old *conn.TimeWaitConn) {
 	q.tap(now, nil)
 	h := &q.segment.TCP
-	l := q.stack.listeners.find(q.ip.Dst, h.DstPort)
+	l := q.listener()
 	var f *Forwarder
 	if l == nil {
 		if f = q.stack.forwarder.Load(); !f.takes(q.ip.Dst) {
@@ -38,6 +38,15 @@ func (q *queue) receiveNoConnection(now conn.Time, k flow.Key, old *conn.TimeWai
 	case conn.ListenDrop:
 		q.dropNoConnection(now, conn.Listen, dropNoFlags)
 	}
+}
+
+// listener returns the listener for the segment at hand, nil if there is none. Listeners are at the stack's own
+// addresses, also those at all addresses.
+func (q *queue) listener() *Listener {
+	if !q.stack.own().contains(q.ip.Dst) {
+		return nil
+	}
+	return q.stack.listeners.find(q.ip.Dst, q.segment.TCP.DstPort)
 }
 
 // dropNoConnection drops the segment.

@@ -238,7 +238,10 @@ func ipHeaderLen(is4 bool) int {
 // echoReply gives the echo reply at hand, whose ICMP message is payload, to the socket that it is for.
 func (q *queue) echoReply(payload []byte) {
 	s := q.stack
-	c := s.pings.find(q.ip.Dst, q.ip.Src, q.icmp.ID)
+	var c *PingConn
+	if s.own().contains(q.ip.Dst) { // else a forwarder takes echo requests to it
+		c = s.pings.find(q.ip.Dst, q.ip.Src, q.icmp.ID)
+	}
 	if c == nil {
 		s.totals.count(countICMPIgnored)
 		return

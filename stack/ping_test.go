@@ -252,6 +252,35 @@ func TestForwardPing(t *testing.T) {
 	})
 }
 
+// A ping socket takes echo replies to the stack's own addresses only, whatever a forwarder takes.
+func TestPingBesideForwarder(t *testing.T) {
+	families(t, func(t *testing.T, a, b netip.Addr) {
+		p := newPair(t, Config{})
+		if _, err := p.b.ForwardPing(nil, func(*EchoRequest) {}); err != nil {
+			t.Fatal(err)
+		}
+		c, err := p.b.ListenPing(wildcard(a.Is4()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []netip.Addr{remoteEnds(a)[0].Addr(), b} {
+			ip := wire.IP{Src: a, Dst: to, Protocol: wire.ProtocolICMP}
+			m := wire.ICMP{Type: wire.ICMPv4EchoReply, ID: c.id, Body: []byte(to.String())}
+			if a.Is6() {
+				ip.Protocol, m.Type = wire.ProtocolICMPv6, wire.ICMPv6EchoReply
+			}
+			message := make([]byte, icmpHeaderLen+len(m.Body))
+			wire.PutICMP(message, &ip, &m)
+			p.db.Inject(ipPacket(a, to, ip.Protocol, message))
+		}
+		buffer := make([]byte, 100)
+		n, err := c.Read(buffer)
+		if got := string(buffer[icmpHeaderLen:max(n, icmpHeaderLen)]); err != nil || got != b.String() {
+			t.Errorf("a reply to %s, %v; want the one to %v", got, err, b)
+		}
+	})
+}
+
 func TestPingToNil(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

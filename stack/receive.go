@@ -147,7 +147,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 
 // takesSYN reports whether the segment at hand, a SYN, would open a connection.
 func (q *queue) takesSYN() bool {
-	return q.stack.listeners.find(q.ip.Dst, q.segment.TCP.DstPort) != nil || q.stack.forwarder.Load().takes(q.ip.Dst)
+	return q.listener() != nil || q.stack.forwarder.Load().takes(q.ip.Dst)
 }
 
 // traceVerdict reports the segment at hand, with the verdict on it.

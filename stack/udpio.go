@@ -48,12 +48,14 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queu
 	s := q.stack
 	f := s.udpForwarder.Load()
 	forwarded := f.takes(to.Addr())
-	if !forwarded && !s.own().contains(to.Addr()) { // other protocols are forwarded
+	switch own := s.own().contains(to.Addr()); {
+	case own: // a socket of all addresses is one of the stack's addresses
+		if c := s.udp.find(to, d.remote); c != nil {
+			return &c.udpSocket, nil
+		}
+	case !forwarded: // other protocols are
 		s.totals.count(dropNotOurs)
 		return nil, nil
-	}
-	if c := s.udp.find(to, d.remote); c != nil {
-		return &c.udpSocket, nil
 	}
 	if forwarded {
 		flow, isNew := f.flow(now, d.remote, to)
