@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"minitcp/conn"
 )
 
 // datagramSocket is what sockets of UDP and ping sockets have in common: a queue of datagrams that have arrived, and
@@ -21,10 +23,11 @@ type datagramSocket struct {
 	mu           sync.Mutex
 	rd, wr       waitQueue
 	queue        datagramQueue
-	limit        int   // of queue.bytes
-	pending      error // an ICMP error that the next call returns
-	closed       error // the error of all calls; nil: the socket is open
-	pathMTU      int   // of a connected socket in bytes; 0: the device's
+	limit        int       // of queue.bytes
+	pending      error     // an ICMP error that the next call returns
+	closed       error     // the error of all calls; nil: the socket is open
+	pathMTU      int       // of a connected socket in bytes
+	pathMTUUntil conn.Time // when pathMTU ends; the zero value: there is none
 	dontFragment bool
 	hopLimit     uint8
 	trafficClass uint8
@@ -131,7 +134,8 @@ func (c *datagramSocket) SetWriteBuffer(bytes int) error {
 }
 
 // SetDontFragment sets whether datagrams that do not fit the path MTU are refused with syscall.EMSGSIZE, and DF is set
-// in IPv4. By default they are sent in fragments.
+// in IPv4. By default they are sent in fragments. A connected socket uses the path MTU that an ICMP message has reported
+// for 10 minutes.
 func (c *datagramSocket) SetDontFragment(on bool) error { return c.set(func() { c.dontFragment = on }) }
 
 // SetTrafficClass sets the DSCP, 0 to 63, of the packets of the socket [RFC 2474].

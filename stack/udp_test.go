@@ -328,6 +328,51 @@ func TestUDPICMPKinds(t *testing.T) {
 	}
 }
 
+// A path MTU ends 10 minutes after the last Packet Too Big that reported it.
+func TestUDPPathMTUExpires(t *testing.T) {
+	families(t, func(t *testing.T, a, b netip.Addr) {
+		p := newPair(t, Config{})
+		c := p.dialUDP(netip.AddrPortFrom(b, 53))
+		if err := c.SetDontFragment(true); err != nil {
+			t.Fatal(err)
+		}
+		var frame []byte
+		p.da.SetHook(func(f []byte) stacktest.Fate { frame = bytes.Clone(f); return stacktest.Drop })
+		m := wire.ICMP{Type: wire.ICMPv4Unreachable, Code: wire.ICMPv4FragmentationNeeded, MTU: 1300}
+		if b.Is6() {
+			m = wire.ICMP{Type: wire.ICMPv6TooBig, MTU: 1300}
+		}
+		data := make([]byte, 1400)
+		if _, err := c.Write(data); err != nil {
+			t.Fatal(err)
+		}
+		wantTooLong := func() {
+			t.Helper()
+			_, err := c.Write(data)
+			wantOpError(t, err, "write", syscall.EMSGSIZE)
+		}
+		tooBig := func() {
+			p.da.Inject(icmpAbout(frame, b, m))
+			synctest.Wait()
+		}
+		tooBig()
+		wantTooLong() // once because of the message
+		wantTooLong()
+		time.Sleep(9 * time.Minute)
+		wantTooLong()
+		tooBig()
+		time.Sleep(10*time.Minute - time.Nanosecond)
+		wantTooLong()
+		time.Sleep(time.Nanosecond)
+		if _, err := c.Write(data); err != nil {
+			t.Errorf("10 minutes after the last Packet Too Big: %v", err)
+		}
+		tooBig()
+		wantTooLong()
+		wantTooLong()
+	})
+}
+
 // A forged Packet Too Big does not make tiny fragments, and raises no MTU.
 func TestUDPForgedPacketTooBig(t *testing.T) {
 	families(t, func(t *testing.T, a, b netip.Addr) {
@@ -346,7 +391,7 @@ func TestUDPForgedPacketTooBig(t *testing.T) {
 			p.da.Inject(icmpAbout(frame, b, m))
 			synctest.Wait()
 			c.mu.Lock()
-			if got := c.mtu(); got != want {
+			if got := c.mtu(p.a.clock.now()); got != want {
 				t.Errorf("after an MTU of %d: %d, want %d", k.mtu, got, want)
 			}
 			c.mu.Unlock()
@@ -868,7 +913,7 @@ func TestUDPPathMTUAboveDevice(t *testing.T) {
 		p := newPair(t, Config{})
 		c := p.dialUDP(netip.AddrPortFrom(b, 53))
 		c.mu.Lock()
-		c.pathMTU = 1400
+		c.packetTooBig(p.a.clock.now(), 1400)
 		c.mu.Unlock()
 		if err := p.a.SetMTU(1300); err != nil {
 			t.Fatal(err)

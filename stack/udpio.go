@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"time"
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
@@ -125,13 +126,21 @@ func (c *datagramSocket) fail(e conn.ICMPError) {
 		c.rd.wake()
 		return
 	}
-	least := leastMTU(c.remote.Addr().Is4())
-	mtu := max(e.MTU, least)
-	if now := c.mtu(); mtu >= now {
+	c.packetTooBig(c.stack.clock.now(), max(e.MTU, leastMTU(c.remote.Addr().Is4())))
+}
+
+// pathMTULifetime is the time after which a socket tries larger packets again, as on Linux. The RFCs recommend it, and
+// forbid less than 5 minutes after the last Packet Too Big [RFC 1191 6.3, RFC 8201 4].
+const pathMTULifetime = 10 * time.Minute
+
+// packetTooBig takes a path MTU in bytes from an ICMP message. The lock is held.
+func (c *datagramSocket) packetTooBig(now conn.Time, mtu int) {
+	before := c.mtu(now)
+	if mtu > before {
 		return
 	}
-	c.pathMTU = mtu
-	if c.dontFragment {
+	c.pathMTU, c.pathMTUUntil = mtu, now.Add(pathMTULifetime)
+	if mtu < before && c.dontFragment {
 		c.pending = syscall.EMSGSIZE
 		c.rd.wake()
 	}
@@ -147,9 +156,9 @@ func leastMTU(is4 bool) int {
 }
 
 // mtu returns the largest packet, in bytes, that c sends whole. The lock is held.
-func (c *datagramSocket) mtu() int {
+func (c *datagramSocket) mtu(now conn.Time) int {
 	mtu := int(c.stack.mtu.Load())
-	if c.pathMTU != 0 {
+	if now < c.pathMTUUntil {
 		mtu = min(mtu, c.pathMTU)
 	}
 	return mtu
@@ -219,7 +228,7 @@ func (c *datagramSocket) outgoing(d *Datagram, to netip.AddrPort) (o outgoingDat
 		c.pending = nil
 		return o, err
 	}
-	o = outgoingDatagram{local: from, remote: to, mtu: c.mtu(), fragment: !c.dontFragment, hopLimit: c.hopLimit}
+	o = outgoingDatagram{local: from, remote: to, mtu: c.mtu(c.stack.clock.now()), fragment: !c.dontFragment, hopLimit: c.hopLimit}
 	o.trafficClass = c.trafficClass | uint8(d.ECN)
 	return o, nil
 }
