@@ -122,7 +122,8 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 	return c
 }
 
-// Dial returns a connection in SYN-SENT. The first Transmit sends the SYN (RFC 9293 3.10.1).
+// Dial returns a connection in SYN-SENT. The first Transmit sends the SYN (RFC 9293 3.10.1). The time limit of the
+// handshake begins now, also if the driver cannot send for a while.
 func Dial(now Time, cfg *Config, o Open) *Conn {
 	cfg = cfg.completed()
 	c := newConn(now, cfg, o)
@@ -132,6 +133,7 @@ func Dial(now Time, cfg *Config, o Open) *Conn {
 	if cfg.WindowScale == Enabled {
 		c.rcv.scale = windowScale(cfg.MaxReceiveBuffer)
 	}
+	c.armGiveUp(now)
 	return c
 }
 

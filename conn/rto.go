@@ -68,6 +68,11 @@ func (c *Conn) armRetransmit(now Time) {
 	if c.active.timer.retransmit == Never {
 		c.active.timer.retransmit = now.Add(c.rto())
 	}
+	c.armGiveUp(now)
+}
+
+// armGiveUp starts the timer of R2, or in the handshake that of its time limit, if it is not running.
+func (c *Conn) armGiveUp(now Time) {
 	if c.active.timer.giveUp == Never {
 		limit := c.cfg.R2
 		if c.userLimit > 0 {

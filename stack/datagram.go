@@ -134,8 +134,8 @@ func (c *datagramSocket) SetWriteBuffer(bytes int) error {
 }
 
 // SetDontFragment sets whether datagrams that do not fit the path MTU are refused with syscall.EMSGSIZE, and DF is set
-// in IPv4. By default they are sent in fragments. A connected socket uses the path MTU that an ICMP message has reported
-// for 10 minutes.
+// in IPv4. By default they are sent in fragments. A connected socket uses the path MTU of an ICMP message for 10
+// minutes.
 func (c *datagramSocket) SetDontFragment(on bool) error { return c.set(func() { c.dontFragment = on }) }
 
 // SetTrafficClass sets the DSCP, 0 to 63, of the packets of the socket [RFC 2474].

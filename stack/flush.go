@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"time"
 	"weak"
 
 	"minitcp/conn"
@@ -52,7 +53,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	unfinished := more || e.held
 	switch tcp := e.tcp.(type) {
 	case *conn.Handshake:
-		if tcp.State() == conn.HandshakeDead && !e.held {
+		if tcp.State() == conn.HandshakeDead {
 			s.remove(e)
 			return false
 		}
@@ -76,11 +77,17 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 			return false
 		}
 	}
-	if !e.held { // else Link.Transmit arms it
-		s.wheels[e.timer.wheel].arm(e, e.tcp.Deadline())
+	deadline := e.tcp.Deadline()
+	if e.held {
+		deadline = max(deadline, now.Add(leastHeldDeadline))
 	}
+	s.wheels[e.timer.wheel].arm(e, deadline)
 	return more
 }
+
+// leastHeldDeadline is the least time until the timer of an entry that waits for a [Pusher]. The deadline of an entry
+// with segments to send may be in the past: then its timers run once a second, also that which ends the connection.
+const leastHeldDeadline = time.Second
 
 // sendBurst sends up to burst frames, and reports whether there may be more to send.
 func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {

@@ -304,14 +304,9 @@ func (r *ForwardRequest) decide(v verdict) (*conn.Handshake, error) {
 	case r.cause != nil:
 		return nil, r.cause
 	}
-	handshake := r.entry.tcp.(*conn.Handshake)
-	handshake.Advance(r.stack.clock.now()) // the timer does not while the entry waits for a Pusher
-	if handshake.State() == conn.HandshakeDead {
-		return nil, errClientGone
-	}
 	r.verdict = v
 	r.end(errVerdictGiven)
-	return handshake, nil
+	return r.entry.tcp.(*conn.Handshake), nil
 }
 
 // end ends the request's context. The entry's lock is held.

@@ -17,8 +17,9 @@ type Pusher interface {
 	// Attach gives the device the stack's Link. New calls it before it returns, and never calls ReadBatch.
 	Attach(link *Link)
 	// Room returns the number of bytes of data that the next frame of a connection may hold. If it returns 0, the
-	// connection waits until the device calls [Link.Transmit]. The device must call it after Room has begun to return
-	// more than 0, until it returns false. Room is called with locks held and must not block or call the Link.
+	// connection waits until the device calls [Link.Transmit], or until a time limit of the connection ends it. The
+	// device must call Transmit after Room has begun to return more than 0, until Transmit returns false. Room is called
+	// with locks held and must not block or call the Link.
 	//
 	// WriteFrame is called for connections after Room has returned more than 0, though perhaps when it would return 0
 	// again; and at any time for other packets: UDP, ICMP, and RSTs that belong to no connection.

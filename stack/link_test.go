@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"minitcp/conn"
 	"minitcp/conn/wire"
 )
 
@@ -325,7 +326,8 @@ func TestPushEnd(t *testing.T) {
 	})
 }
 
-// TestPushTimer checks that a connection that waits arms no timer, and does when it has sent.
+// TestPushTimer checks that the timer of a connection that waits does not run for segments that are due, and that the
+// retransmission timer runs when the connection has sent.
 func TestPushTimer(t *testing.T) {
 	within(t, func(t *testing.T) {
 		s, d := newPushed(t, Config{})
@@ -338,13 +340,90 @@ func TestPushTimer(t *testing.T) {
 		d.room.Store(0)
 		s.wheels[0].disarm(c.entry)
 		write(t, c, "x")
-		if at := c.entry.timer.at.Load(); at != noTick {
-			t.Errorf("the timer of a connection that waits is armed for tick %d", at)
+		least := int64(s.clock.now().Add(leastHeldDeadline)) / tick
+		if at := c.entry.timer.at.Load(); at < least {
+			t.Errorf("the timer of a connection that waits is armed for tick %d, want %d at least", at, least)
 		}
 		for d.link.Transmit(1460) {
 		}
-		if c.entry.timer.at.Load() == noTick {
-			t.Error("no retransmission timer runs after the segment was sent")
+		if at := c.entry.timer.at.Load(); at >= least {
+			t.Errorf("the retransmission timer is armed for tick %d, want a time in less than %v", at, leastHeldDeadline)
+		}
+	})
+}
+
+// A Dial, a connection and a request end at their time limits also while the device has no room.
+func TestPushTimeouts(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{Conn: conn.Config{SYNTimeout: 20 * time.Second}})
+		d.room.Store(0)
+		begin := time.Now()
+		_, err := s.Dial("tcp", "10.77.0.1:80")
+		wantOpError(t, err, "dial", syscall.ETIMEDOUT)
+		if took := time.Since(begin); took != 20*time.Second {
+			t.Errorf("Dial took %v, want 20s", took)
+		}
+
+		l, err := s.ListenTCP("tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := d.accept(t, l, 1000)
+		c.SetUserTimeout(30 * time.Second)
+		write(t, c, "x")
+		if sent := d.take(t); len(sent) != 1 {
+			t.Fatalf("%d segments, want 1", len(sent))
+		}
+		d.room.Store(0) // for retransmissions
+		begin = time.Now()
+		_, err = c.Read(make([]byte, 1))
+		wantOpError(t, err, "read", syscall.ETIMEDOUT)
+		if took := time.Since(begin); took < 30*time.Second || took > 31*time.Second {
+			t.Errorf("Read took %v, want 30s", took)
+		}
+
+		requests := make(chan *ForwardRequest, 1)
+		if _, err := s.ForwardTCP(ForwardConfig{}, func(r *ForwardRequest) { requests <- r }); err != nil {
+			t.Fatal(err)
+		}
+		syn := segmentSpec{dst: netip.MustParseAddrPort("192.0.2.1:80"), flags: wire.SYN}
+		d.receive(t, syn)
+		begin = time.Now()
+		r := <-requests
+		<-r.Context().Done()
+		if took := time.Since(begin); took != 7*time.Second {
+			t.Errorf("the context of a request ended after %v, want 7s", took)
+		}
+		wantCount(t, s, "forward-pending", 0)
+	})
+}
+
+// A RST ends a request at once also while the device has no room for the probes of its client.
+func TestPushForwardReset(t *testing.T) {
+	within(t, func(t *testing.T) {
+		s, d := newPushed(t, Config{})
+		requests := make(chan *ForwardRequest, 1)
+		if _, err := s.ForwardTCP(ForwardConfig{}, func(r *ForwardRequest) { requests <- r }); err != nil {
+			t.Fatal(err)
+		}
+		syn := segmentSpec{dst: netip.MustParseAddrPort("192.0.2.1:80"), flags: wire.SYN}
+		d.receive(t, syn)
+		r := <-requests
+		time.Sleep(2 * time.Second) // probes wait
+		if s.waitingEntries() != 1 {
+			t.Fatal("the request does not wait for the device")
+		}
+		reset := syn
+		reset.flags, reset.seq = wire.RST, syn.seq+1
+		begin := time.Now()
+		d.receive(t, reset)
+		<-r.Context().Done()
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("the context ended after %v", took)
+		}
+		wantCount(t, s, "forward-pending", 0)
+		if n := s.waitingEntries(); n != 0 {
+			t.Errorf("%d entries wait for the device", n)
 		}
 	})
 }
