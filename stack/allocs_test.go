@@ -280,7 +280,7 @@ func TestConnectionsAllocations(t *testing.T) {
 	l := newLone(t, Config{})
 	const n = 1000
 	for i := range n {
-		l.in(segmentSpec{flags: wire.SYN, src: netip.AddrPortFrom(host4(1+i), 5000), seq: 1})
+		l.in(segmentSpec{flags: wire.SYN, src: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 99, byte(i >> 8), byte(i)}), 5000), seq: 1})
 	}
 	if got := len(l.s.Connections()); got != n+1 {
 		t.Fatalf("%d connections are listed, want %d", got, n+1)

@@ -55,7 +55,7 @@
 // The other files, by subject:
 //
 //	dial.go, listen.go, listener.go, ports.go   active and passive opens; the registry of listeners; ephemeral ports
-//	noconn.go, ratelimit.go, icmp.go            segments without a connection; limits of replies; ICMP
+//	noconn.go, internal/ratelimit, icmp.go      segments without a connection; limits of replies; ICMP
 //	internal/flow, table.go, entrylist.go       from addresses and ports to the entry
 //	wheel.go, clock.go, timewait.go             timers, time, entries in TIME-WAIT
 //	frames.go, pages.go, outoforder.go          memory: frames, buffers, data beyond a gap

@@ -194,7 +194,7 @@ func (q *queue) sendICMP(now conn.Time, m *wire.ICMP) {
 
 // sendICMP sends m between two addresses, unless the destination has reached its limit.
 func (s *Stack) sendICMP(now conn.Time, w *writer, queue uint8, from, to netip.Addr, m *wire.ICMP) {
-	if !s.icmpLimit.allow(now, to) {
+	if !s.icmpLimit.Allow(now, to) {
 		s.totals.count(countICMPLimited)
 		return
 	}

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"minitcp/conn/wire"
-	"minitcp/stack/internal/flow"
 	"minitcp/stack/stacktest"
 )
 
@@ -177,8 +176,8 @@ func TestRateLimits(t *testing.T) {
 			p.db.Inject(ipPacket(addressesA[0].Addr(), addressesB[0].Addr(), wire.ProtocolUDP, emptyDatagram()))
 		}
 		quiet()
-		to := flow.AddressOf(addressesA[0].Addr()).Network()
-		resets, messages := uint64(p.b.resetLimit.table(to).limit), uint64(p.b.icmpLimit.table(to).limit)
+		to := addressesA[0].Addr()
+		resets, messages := uint64(p.b.resetLimit.Current(to)), uint64(p.b.icmpLimit.Current(to))
 		if resets > 100 || messages > 10 { // a tenth of a second's
 			t.Errorf("the limits are %d and %d", resets, messages)
 		}

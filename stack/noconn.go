@@ -63,7 +63,7 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 		return
 	}
 	q.traceIn(now, nil, state, "no connection", true)
-	if !s.resetLimit.allow(now, q.ip.Src) {
+	if !s.resetLimit.Allow(now, q.ip.Src) {
 		s.totals.count(countResetsLimited)
 		return
 	}

@@ -10,6 +10,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/ratelimit"
 )
 
 // Stack is a TCP/IP stack on one device: TCP connections and listeners, UDP and ping sockets, and forwarders.
@@ -46,8 +47,8 @@ type Stack struct {
 
 	observers  observers
 	totals     totals
-	icmpLimit  *rateLimit
-	resetLimit *rateLimit
+	icmpLimit  *ratelimit.Limit
+	resetLimit *ratelimit.Limit
 	writers    sync.Pool
 	frames     *framePool
 	waitQueues sync.Pool
@@ -97,8 +98,8 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		},
 		udp:        newUDPPorts(),
 		ports:      newPorts(cfg.EphemeralPorts[0], cfg.EphemeralPorts[1], cfg.Secret),
-		icmpLimit:  newRateLimit(cfg.ICMPRate),
-		resetLimit: newRateLimit(10 * cfg.ICMPRate),
+		icmpLimit:  ratelimit.New(cfg.ICMPRate),
+		resetLimit: ratelimit.New(10 * cfg.ICMPRate),
 		writers:    sync.Pool{New: func() any { return newWriter() }},
 		frames:     newFramePool(cfg.Conn.Pool),
 		waitQueues: sync.Pool{New: func() any { return new(waitQueue) }},

@@ -1,4 +1,5 @@
-package stack
+// Package ratelimit limits the replies to each destination, independently of those to others.
+package ratelimit
 
 import (
 	"math/rand/v2"
@@ -10,7 +11,7 @@ import (
 	"minitcp/stack/internal/flow"
 )
 
-// rateLimit limits replies to packets that belong to no connection: RSTs and ICMP messages. Each destination, an IPv4
+// Limit limits replies to packets that belong to no connection: RSTs and ICMP messages. Each destination, an IPv4
 // address or an IPv6 network of 64 bits, has a budget of its own.
 //
 // A budget shared by all destinations would leak information: an attacker who sends segments with another host's
@@ -24,43 +25,43 @@ import (
 //
 // There are several tables, each with a lock of its own, so that the queues rarely wait for each other. Another keyed
 // hash assigns a table to each destination.
-type rateLimit struct {
+type Limit struct {
 	budget uint32    // largest number of replies to one destination in a period
 	period conn.Time // mean length of a period
 	seed   flow.Seed // key of the hash that assigns the tables
-	tables [limitTables]limitTable
+	tables [tableCount]table
 }
 
-// limitTable holds the counts of a part of the destinations.
-type limitTable struct {
+// table holds the counts of a part of the destinations.
+type table struct {
 	mu     sync.Mutex
 	ends   conn.Time // end of the current period
 	limit  uint32    // replies to one destination in the current period
 	seed   flow.Seed
-	counts [limitRows][limitColumns]uint32
+	counts [rows][columns]uint32
 }
 
 const (
-	limitTables  = 8
-	limitRows    = 4
-	limitColumns = 256
-	// limitPeriod is the mean length of a period, if it has room for one reply.
-	limitPeriod = conn.Time(100 * time.Millisecond)
+	tableCount = 8
+	rows       = 4
+	columns    = 256
+	// shortest is the least mean length of a period. A period is longer if otherwise it had no room for one reply.
+	shortest = conn.Time(100 * time.Millisecond)
 )
 
-// newRateLimit returns a limit of perSecond replies per second to each destination.
-func newRateLimit(perSecond int) *rateLimit {
+// New returns a limit of perSecond replies per second to each destination.
+func New(perSecond int) *Limit {
 	each := conn.Time(max(1, int64(time.Second)/int64(perSecond)))
-	period := max(limitPeriod, each)
-	l := &rateLimit{budget: uint32(min(int64(period/each), 1<<31)), period: period, seed: flow.NewSeed()}
+	period := max(shortest, each)
+	l := &Limit{budget: uint32(min(int64(period/each), 1<<31)), period: period, seed: flow.NewSeed()}
 	for i := range l.tables {
 		l.tables[i].ends = -1
 	}
 	return l
 }
 
-// allow reports whether a reply may be sent to a destination, and counts it.
-func (l *rateLimit) allow(now conn.Time, to netip.Addr) bool {
+// Allow reports whether a reply may be sent to a destination, and counts it.
+func (l *Limit) Allow(now conn.Time, to netip.Addr) bool {
 	d := flow.AddressOf(to).Network()
 	t := l.table(d)
 	t.mu.Lock()
@@ -71,16 +72,24 @@ func (l *rateLimit) allow(now conn.Time, to netip.Addr) bool {
 	return t.count(d)
 }
 
+// Current returns the number of replies to a destination in the current period, sent or not.
+func (l *Limit) Current(to netip.Addr) int {
+	t := l.table(flow.AddressOf(to).Network())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int(t.limit)
+}
+
 // table returns the table of a destination.
-func (l *rateLimit) table(d flow.Address) *limitTable { return &l.tables[d.Hash(&l.seed)%limitTables] }
+func (l *Limit) table(d flow.Address) *table { return &l.tables[d.Hash(&l.seed)%tableCount] }
 
 // count reports whether the counts of a destination are below the limit, and adds a reply to them.
-func (t *limitTable) count(d flow.Address) bool {
+func (t *table) count(d flow.Address) bool {
 	hash := d.Hash(&t.seed)
-	var counts [limitRows]*uint32
+	var counts [rows]*uint32
 	least := t.limit
 	for row := range counts {
-		counts[row] = &t.counts[row][hash>>(row*64/limitRows)%limitColumns]
+		counts[row] = &t.counts[row][hash>>(row*64/rows)%columns]
 		least = min(least, *counts[row])
 	}
 	if least >= t.limit {
@@ -95,8 +104,8 @@ func (t *limitTable) count(d flow.Address) bool {
 }
 
 // begin begins a period. Its limit is three quarters to all of the budget.
-func (t *limitTable) begin(now conn.Time, budget uint32, period conn.Time) {
-	t.counts = [limitRows][limitColumns]uint32{}
+func (t *table) begin(now conn.Time, budget uint32, period conn.Time) {
+	t.counts = [rows][columns]uint32{}
 	t.seed = flow.NewSeed()
 	t.limit = budget - rand.Uint32N(budget/4+1)
 	t.ends = now + period/2 + conn.Time(rand.Int64N(int64(period)))
