@@ -68,6 +68,14 @@ func (c *udpSocket) ReadBatch(batch []Datagram) (int, error) {
 	return n, nil
 }
 
+// Wait waits until a datagram can be read, and reads none. Its errors are those of the calls that read. A program with
+// many sockets needs memory only for the datagrams that it reads afterwards.
+func (c *udpSocket) Wait() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.awaitDatagram("recvmsg")
+}
+
 // WriteTo sends p as one datagram to addr, which must be a *net.UDPAddr. On a connected socket the error is
 // [net.ErrWriteToConnected].
 func (c *udpSocket) WriteTo(p []byte, addr net.Addr) (int, error) {

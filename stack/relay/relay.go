@@ -37,7 +37,17 @@ var ErrIdle = errors.New("relay: no data within the idle timeout")
 type Result struct {
 	Sent     int64 // bytes copied from the first connection to the second
 	Received int64 // bytes copied from the second connection to the first
+	EndedBy  Side  // the connection that ended first: with its FIN, or with the error of the relay
 }
+
+// Side is one of the two connections.
+type Side uint8
+
+const (
+	Neither Side = iota // the idle timeout has ended both
+	First
+	Second
+)
 
 // Relay copies data between a and b in both directions until both have ended, and closes both. The error is nil if each
 // ended with a FIN, and ErrIdle after the idle timeout. Otherwise it is the first error of a read or a write, after
@@ -56,6 +66,7 @@ func Relay(a, b Conn, c Config) (Result, error) {
 	wait.Go(func() { result.Sent = r.copy(b, a) })
 	result.Received = r.copy(a, b)
 	wait.Wait()
+	result.EndedBy = Side(r.ended.Load())
 	r.once.Do(func() { // unless abort has, or the timer's function is about to
 		a.Close()
 		b.Close()
@@ -66,7 +77,8 @@ func Relay(a, b Conn, c Config) (Result, error) {
 type relay struct {
 	a, b  Conn
 	once  sync.Once
-	err   error // set in once
+	err   error         // set in once
+	ended atomic.Uint32 // Result.EndedBy
 	moved atomic.Int64
 	idle  *time.Timer // nil without a limit
 }
@@ -75,6 +87,7 @@ type relay struct {
 func (r *relay) copy(dst, src Conn) int64 {
 	n, err := r.transfer(dst, src)
 	if err == nil {
+		r.ended.CompareAndSwap(uint32(Neither), uint32(r.side(src)))
 		err = dst.CloseWrite()
 	}
 	if err != nil {
@@ -99,11 +112,40 @@ func (r *relay) transfer(dst, src Conn) (int64, error) {
 func (r *relay) abort(err error) {
 	r.once.Do(func() {
 		r.err = err
+		r.ended.Store(uint32(r.failed(err)))
 		for _, c := range []Conn{r.a, r.b} {
 			c.SetLinger(0)
 			c.Close()
 		}
 	})
+}
+
+// side returns the side of a connection.
+func (r *relay) side(c Conn) Side {
+	if c == r.a {
+		return First
+	}
+	return Second
+}
+
+// failed returns the side of the connection that an error of a copy comes from. The copy's *net.OpError is around that
+// of the connection.
+func (r *relay) failed(err error) Side {
+	var remote net.Addr
+	for {
+		op, ok := errors.AsType[*net.OpError](err)
+		if !ok {
+			break
+		}
+		remote, err = op.Addr, op.Err
+	}
+	if remote == nil {
+		return Neither
+	}
+	if remote.String() == r.a.RemoteAddr().String() {
+		return First
+	}
+	return Second
 }
 
 // watch ends the relay when no data has been copied between two checks.

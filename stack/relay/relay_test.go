@@ -94,7 +94,7 @@ func TestHalfClose(t *testing.T) {
 			server.Close()
 			readEnd(t, client, io.EOF)
 			client.Close()
-			if got, want := <-done, (outcome{Result{8, 6}, nil}); got != want {
+			if got, want := <-done, (outcome{Result{8, 6, First}, nil}); got != want {
 				t.Errorf("%+v, want %+v", got, want)
 			}
 		})
@@ -129,8 +129,12 @@ func TestReset(t *testing.T) {
 					if _, err := victim.Write([]byte("x")); err == nil {
 						t.Errorf("%s reset, %q half-closed: a Write of the other end succeeds", who, half)
 					}
-					if got := <-done; got.err == nil {
+					got := <-done
+					if got.err == nil {
 						t.Errorf("%s reset, %q half-closed: no error", who, half)
+					}
+					if want := map[string]Side{"client": First, "server": Second}[who]; got.EndedBy != want {
+						t.Errorf("%s reset, %q half-closed: ended by %d, want %d", who, half, got.EndedBy, want)
 					}
 				})
 			}
@@ -165,8 +169,8 @@ func TestBulk(t *testing.T) {
 			if <-sums != sha256.Sum256(up) {
 				t.Error("the bytes up have changed")
 			}
-			if got, want := <-done, (outcome{Result{3 << 20, 2 << 20}, nil}); got != want {
-				t.Errorf("%+v, want %+v", got, want)
+			if got := <-done; got.Sent != 3<<20 || got.Received != 2<<20 || got.err != nil || got.EndedBy == Neither {
+				t.Errorf("%+v, want 3 MiB up, 2 MiB down", got)
 			}
 		})
 	}
@@ -184,7 +188,7 @@ func TestIdleTimeout(t *testing.T) {
 		begin := time.Now()
 		readEnd(t, client, syscall.ECONNRESET)
 		readEnd(t, server, syscall.ECONNRESET)
-		if got := <-done; got.err != ErrIdle {
+		if got := <-done; got.err != ErrIdle || got.EndedBy != Neither {
 			t.Errorf("error %v, want %v", got.err, ErrIdle)
 		}
 		if took := time.Since(begin); took < time.Minute-time.Second || took > 2*time.Minute+time.Second {
@@ -236,7 +240,11 @@ func TestKernelSocket(t *testing.T) {
 				server.Close()
 				readEnd(t, client, syscall.ECONNRESET)
 			}
-			if got := <-done; got.Result != (Result{8, 6}) || (got.err == nil) != (end == "FIN") {
+			by := First
+			if end == "reset by the server" {
+				by = Second
+			}
+			if got := <-done; got.Result != (Result{8, 6, by}) || (got.err == nil) != (end == "FIN") {
 				t.Errorf("%s: %+v", end, got)
 			}
 			client.Close()

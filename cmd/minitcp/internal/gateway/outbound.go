@@ -1,0 +1,174 @@
+//go:build linux
+
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"syscall"
+)
+
+// Outbound is a way to destinations: [Direct], [Reject], or a proxy. See [ParseOutbound].
+type Outbound interface {
+	// String returns the outbound as ParseOutbound takes it, without a password.
+	String() string
+	// dialTCP connects to a destination, with sockets that d makes. Early is data that has arrived from it already.
+	dialTCP(ctx context.Context, d *net.Dialer, dst netip.AddrPort) (c *net.TCPConn, early []byte, err error)
+	// openUDP returns a socket for datagrams to destinations of the family of dst. The error is errNoUDP if the outbound
+	// has none.
+	openUDP(ctx context.Context, d *net.Dialer, dst netip.AddrPort) (datagramSocket, error)
+}
+
+// Direct sends from sockets of the host.
+var Direct Outbound = direct{}
+
+// Reject prohibits all destinations.
+var Reject Outbound = reject{}
+
+// ParseOutbound parses the URL of an outbound: "direct", "reject", "socks5://USER:PASSWORD@HOST:PORT" or
+// "http://USER:PASSWORD@HOST:PORT". USER and PASSWORD may be omitted, and so may the default ports 1080 and 80.
+func ParseOutbound(s string) (Outbound, error) {
+	switch s {
+	case "direct":
+		return Direct, nil
+	case "reject":
+		return Reject, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("not direct, reject, socks5://HOST:PORT or http://HOST:PORT")
+	}
+	if u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("a proxy has no path: %s://%s is enough", u.Scheme, u.Host)
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"socks5": "1080", "http": "80"}[u.Scheme]
+	} else if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return nil, fmt.Errorf("%q is not a port; choose from 1 to 65535", port)
+	}
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("the proxy's host is missing, as in %s://HOST:PORT", u.Scheme)
+	}
+	p := proxy{name: u.Redacted(), address: net.JoinHostPort(u.Hostname(), port)}
+	if u.User != nil {
+		p.user = u.User.Username()
+		p.password, _ = u.User.Password()
+		p.authenticates = true
+	}
+	switch u.Scheme {
+	case "socks5":
+		if p.authenticates && (p.user == "" || len(p.user) > 255 || len(p.password) > 255) {
+			return nil, fmt.Errorf("a user and a password of SOCKS5 have 1 to 255 bytes")
+		}
+		return &socksProxy{p}, nil
+	case "http":
+		return &httpProxy{p}, nil
+	}
+	return nil, fmt.Errorf("no such kind of proxy: %q; choose socks5 or http", u.Scheme)
+}
+
+// direct implements [Direct].
+type direct struct{}
+
+func (direct) String() string { return "direct" }
+
+func (direct) dialTCP(ctx context.Context, d *net.Dialer, dst netip.AddrPort) (*net.TCPConn, []byte, error) {
+	c, err := d.DialContext(ctx, "tcp", dst.String())
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.(*net.TCPConn), nil, nil
+}
+
+// reject implements [Reject].
+type reject struct{}
+
+func (reject) String() string { return "reject" }
+
+var errRejected = fmt.Errorf("%w: a rule rejects it", errProhibited)
+
+func (reject) dialTCP(context.Context, *net.Dialer, netip.AddrPort) (*net.TCPConn, []byte, error) {
+	return nil, nil, errRejected
+}
+
+func (reject) openUDP(context.Context, *net.Dialer, netip.AddrPort) (datagramSocket, error) {
+	return nil, errRejected
+}
+
+// proxy is the common part of the proxies.
+type proxy struct {
+	name          string // the URL, without the password
+	address       string
+	user          string
+	password      string
+	authenticates bool
+}
+
+func (p *proxy) String() string { return p.name }
+
+// proxyError is a failure to reach the proxy, or to understand it. The destination's state is unknown.
+type proxyError struct {
+	proxy string
+	err   error
+}
+
+func (e *proxyError) Error() string { return "proxy " + e.proxy + ": " + e.err.Error() }
+func (e *proxyError) Unwrap() error { return e.err }
+
+// connect connects to the proxy and calls handshake with the connection, whose deadline is that of ctx. After an error
+// the connection is closed.
+func (p *proxy) connect(ctx context.Context, d *net.Dialer, handshake func(c *net.TCPConn) error) (*net.TCPConn, error) {
+	dialed, err := d.DialContext(ctx, "tcp", p.address)
+	if err != nil {
+		return nil, &proxyError{p.name, err}
+	}
+	c := dialed.(*net.TCPConn)
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(past) })
+	err = handshake(c)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		return c, nil
+	}
+	c.Close()
+	if _, ok := err.(replier); ok {
+		return nil, err
+	}
+	if cause := ctx.Err(); cause != nil {
+		err = fmt.Errorf("no answer in time: %w", cause)
+	}
+	return nil, &proxyError{p.name, err}
+}
+
+// replier is an error by which a proxy has reported the outcome of its own dial.
+type replier interface {
+	error
+	verdict() verdict
+}
+
+// openUDP implements [Outbound].
+func (direct) openUDP(ctx context.Context, d *net.Dialer, dst netip.AddrPort) (datagramSocket, error) {
+	network, any := "udp6", "[::]:0"
+	if dst.Addr().Is4() {
+		network, any = "udp4", "0.0.0.0:0"
+	}
+	config := net.ListenConfig{Control: func(network, address string, c syscall.RawConn) error {
+		if d.Control != nil {
+			if err := d.Control(network, address, c); err != nil {
+				return err
+			}
+		}
+		return reportErrors(network, c)
+	}}
+	c, err := config.ListenPacket(ctx, network, any)
+	if err != nil {
+		return nil, err
+	}
+	return newDirectSocket(c.(*net.UDPConn)), nil
+}

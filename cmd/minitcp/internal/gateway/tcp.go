@@ -1,0 +1,129 @@
+//go:build linux
+
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"minitcp/stack"
+	"minitcp/stack/relay"
+)
+
+// counter limits the number of connections that are open at once, of all sources and of each.
+type counter struct {
+	max, maxPerSource int
+
+	mu      sync.Mutex
+	all     int
+	sources map[netip.Addr]int
+}
+
+// errTooMany is the error of connections beyond the limits.
+var errTooMany = fmt.Errorf("%w: there are too many connections", errProhibited)
+
+// enter counts a connection from a source. It returns false when there are as many as may be.
+func (c *counter) enter(from netip.Addr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all >= c.max || c.sources[from] >= c.maxPerSource {
+		return false
+	}
+	if c.sources == nil {
+		c.sources = make(map[netip.Addr]int)
+	}
+	c.all++
+	c.sources[from]++
+	return true
+}
+
+// leave undoes enter.
+func (c *counter) leave(from netip.Addr) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all--
+	if c.sources[from]--; c.sources[from] == 0 {
+		delete(c.sources, from)
+	}
+}
+
+// takeTCP is the handler of connections.
+func (g *Gateway) takeTCP(r *stack.ForwardRequest) {
+	to, err := g.target(r.Destination())
+	if err != nil {
+		g.refuseTCP(r, "", err)
+		return
+	}
+	from := source(r.Source().Addr())
+	if !g.connections.enter(from) {
+		g.refuseTCP(r, "", errTooMany)
+		return
+	}
+	if !g.spawn(func() {
+		defer g.connections.leave(from)
+		g.connect(r, to)
+	}) {
+		g.connections.leave(from)
+	}
+}
+
+// connect dials for a request, and relays.
+func (g *Gateway) connect(r *stack.ForwardRequest, to netip.AddrPort) {
+	started := time.Now()
+	out := g.rules.outbound(to.Addr())
+	ctx, cancel := context.WithTimeout(r.Context(), g.o.DialTimeout)
+	defer cancel()
+	defer g.afterClose(cancel)()
+	server, early, err := out.dialTCP(ctx, &g.dial, to)
+	if err != nil {
+		if r.Context().Err() == nil && g.context.Err() == nil { // the client still waits
+			g.refuseTCP(r, out.String(), err)
+		}
+		return
+	}
+	cancel()
+	client, err := r.Accept()
+	if err != nil { // the client has given up
+		server.SetLinger(0)
+		server.Close()
+		return
+	}
+	client.SetKeepAliveConfig(keepAlive)
+	defer g.afterClose(func() { reset(client); reset(server) })()
+	if len(early) > 0 {
+		client.Write(early) // an error is the relay's first, too
+	}
+	result, err := relay.Relay(client, server, relay.Config{})
+	result.Received += int64(len(early))
+	g.finished(r, out, client, started, result, err)
+}
+
+// reset ends a connection with a RST.
+func reset(c relay.Conn) {
+	c.SetLinger(0)
+	c.Close()
+}
+
+// refuseTCP gives the client of a request the verdict of an error, and logs it.
+func (g *Gateway) refuseTCP(r *stack.ForwardRequest, out string, err error) {
+	v := verdictOf(err)
+	v.refuse(r)
+	g.log.refused("tcp", r.Source(), r.Destination(), out, err)
+}
+
+// spawn runs f on a goroutine that Close waits for. It returns false after Close.
+func (g *Gateway) spawn(f func()) bool {
+	g.starting.RLock()
+	defer g.starting.RUnlock()
+	if g.context.Err() != nil {
+		return false
+	}
+	g.tasks.Go(f)
+	return true
+}
+
+// afterClose calls f when Close is called, on a goroutine of its own. The function that it returns undoes this.
+func (g *Gateway) afterClose(f func()) (stop func() bool) { return context.AfterFunc(g.context, f) }
