@@ -26,7 +26,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	round := c.active.rounds.passed(&a, c.active.sent.Delivered())
 	if c.sack {
 		c.updateRACK(&a)
-		a.lost = c.detectLoss(now)
+		a.losses = c.detectLoss(now)
 	} else {
 		c.detectLossByDuplicates(now, s, ack, windowBefore, &a)
 	}

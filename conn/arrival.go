@@ -5,8 +5,8 @@ import "minitcp/conn/scoreboard"
 // arrival gathers the news of one ACK with its SACK blocks.
 type arrival struct {
 	scoreboard.Delivered
-	advanced   bool  // SND.UNA has moved
-	lost       bool  // loss detection has found a loss
+	advanced   bool // SND.UNA has moved
+	losses     losses
 	duplicated int64 // bytes that the peer has received twice (D-SACK, RFC 2883)
 	spurious   int64 // of these, bytes that the last episode of recovery has retransmitted
 }

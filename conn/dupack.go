@@ -56,5 +56,5 @@ func (c *Conn) loseFirst(now Time, a *arrival) {
 		q.Split(q.First(), end)
 	}
 	c.lose(now, q.First())
-	a.lost = true
+	a.losses.any = true
 }

@@ -74,19 +74,26 @@ func (c *Conn) reorderWindow() time.Duration {
 	return min(time.Duration(int64(r.multiplier)+1)*c.rtt.Min/4, c.rtt.SRTT)
 }
 
+// losses is the result of loss detection.
+type losses struct {
+	any           bool // a segment was marked lost
+	retransmitted bool // one of them was a retransmission
+}
+
 // detectLoss marks segments that are lost by now, and sets the timer for those that may be later (RFC 8985 6.2, step
 // 5).
-func (c *Conn) detectLoss(now Time) (found bool) {
+func (c *Conn) detectLoss(now Time) (found losses) {
 	c.active.timer.reorder = Never
 	q := &c.active.sent
 	if q.SACKed() == 0 && c.active.recovery.phase == noRecovery || c.active.rack.newest.IsZero() {
-		return false // all data has arrived in order
+		return losses{} // all data has arrived in order
 	}
 	patience := c.active.rack.rtt + c.reorderWindow()
 	q.Overtake(c.active.rack.newest)
 	for q.Overtaken() != nil && q.Oldest().SentAt().Add(patience) <= now {
+		found.any = true
+		found.retransmitted = found.retransmitted || q.Oldest().Retransmitted()
 		c.lose(now, q.Oldest())
-		found = true
 	}
 	if r := q.Overtaken(); r != nil {
 		c.active.timer.reorder = r.SentAt().Add(patience)
@@ -96,7 +103,7 @@ func (c *Conn) detectLoss(now Time) (found bool) {
 
 // reorderTimeout runs when a segment is late by the reordering window (RFC 8985 6.2).
 func (c *Conn) reorderTimeout(now Time) {
-	if phase := c.active.recovery.phase; c.detectLoss(now) && (phase == noRecovery || phase == resizing) {
+	if c.beginsEpisode(c.detectLoss(now)) {
 		c.enterRecovery(now, 0)
 	}
 }

@@ -63,14 +63,25 @@ func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 		c.leaveRecovery()
 	case r.phase == fastRecovery:
 		c.reduceWindow(a)
-	case r.phase == resizing:
-		if a.lost {
-			c.enterRecovery(now, a.Bytes)
-			c.reduceWindow(a)
-		}
+	case c.beginsEpisode(a.losses):
+		c.enterRecovery(now, a.Bytes)
+		c.reduceWindow(a)
 	default:
 		c.detectSpuriousTimeout(a)
 	}
+}
+
+// beginsEpisode reports whether losses begin an episode without a timeout. After a timeout, that is the loss of a
+// retransmission, a second sign of congestion (RFC 5681 4.3); all other losses are of the same window of data. Without
+// it, a peer that reports only the newest retransmission has all others sent again with every ACK.
+func (c *Conn) beginsEpisode(l losses) bool {
+	switch c.active.recovery.phase {
+	case noRecovery, resizing:
+		return l.any
+	case timeoutRecovery:
+		return l.retransmitted
+	}
+	return false
 }
 
 // reduceWindow passes an ACK of an episode, or of a reduction for a mark, to proportional rate reduction (RFC 9937).
@@ -79,11 +90,11 @@ func (c *Conn) reduceWindow(a *arrival) {
 	if !c.sack && !a.advanced {
 		delivered = full // a duplicate ACK
 	}
-	if delivered == 0 && !a.lost {
+	if delivered == 0 && !a.losses.any {
 		return
 	}
 	r := &c.active.recovery
-	r.prr.OnAck(cc.Delivery{Bytes: delivered, Pipe: c.pipe(), MSS: full, Safe: a.advanced && !a.lost, Marked: r.reducing})
+	r.prr.OnAck(cc.Delivery{Bytes: delivered, Pipe: c.pipe(), MSS: full, Safe: a.advanced && !a.losses.any, Marked: r.reducing})
 }
 
 // enterRecovery begins an episode without a timeout. arrived is the number of bytes newly acknowledged by the ACK.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"minitcp/conn/scoreboard"
+	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
 
@@ -30,9 +31,9 @@ type costly struct {
 	echo  uint32          // TSEcr of the ACKs, if timestamps are in use
 }
 
-func newCostly(t *testing.T, mss uint16, timestamps Feature) *costly {
+func newCostly(t *testing.T, mss uint16, timestamps Feature, algorithm CongestionControl) *costly {
 	t.Helper()
-	cfg := Config{MaxRTO: time.Minute, Timestamps: timestamps, SendBuffer: 16 << 20, MaxSendBuffer: 16 << 20, Pacing: Disabled}
+	cfg := Config{MaxRTO: time.Minute, Timestamps: timestamps, SendBuffer: 16 << 20, MaxSendBuffer: 16 << 20, Pacing: Disabled, CongestionControl: algorithm}
 	c := &costly{endpoint: newEndpoint(t, cfg), mss: int64(mss), rng: rand.New(rand.NewPCG(1, 1)), ends: map[uint32]bool{}}
 	c.c = Dial(c.now, &c.cfg, testOpen())
 	c.transmit()
@@ -43,11 +44,14 @@ func newCostly(t *testing.T, mss uint16, timestamps Feature) *costly {
 		c.mss -= 12
 	}
 	data := make([]byte, 16<<20)
-	for i := 0; i < 80 && c.inFlight() < 8<<20; i++ {
+	var sent [20]seq.Offset // SND.NXT in each of the last 20 ms
+	for i := 0; i < 4000 && c.inFlight() < 8<<20; i++ {
 		c.c.Write(c.now, data)
+		c.c.Advance(c.now)
 		c.transmit()
-		c.now, c.echo = c.now.Add(20*ms), c.last.TCP.Options.TSVal
-		c.give(int64(c.c.snd.nxt))
+		sent[i%len(sent)] = c.c.snd.nxt
+		c.now, c.echo = c.now.Add(ms), c.last.TCP.Options.TSVal
+		c.give(max(int64(sent[(i+1)%len(sent)]), int64(c.c.snd.una)))
 	}
 	c.c.Write(c.now, data)
 	c.transmit()
@@ -103,6 +107,16 @@ func (c *costly) give(number int64, blocks ...int64) {
 	}
 }
 
+// forget gives ACK i of a peer that discards all SACKed data every 1,000 ACKs, which the sender learns by a timeout.
+func (c *costly) forget(una, i int64) {
+	if i%1000 == 999 {
+		c.now = c.c.active.timer.retransmit
+		c.c.Advance(c.now)
+		c.transmit()
+	}
+	c.give(una, blocks(una+(8*(i%1000))*c.mss, c.mss, 2*c.mss)...)
+}
+
 // blocks returns four SACK blocks of size bytes each, one every step bytes from start on.
 func blocks(start, size, step int64) (b []int64) {
 	for i := range int64(4) {
@@ -111,68 +125,71 @@ func blocks(start, size, step int64) (b []int64) {
 	return b
 }
 
+// hostileReports are ways to choose SACK blocks that make a sender look at many records. The arguments of give are
+// SND.UNA and the number of the ACK.
+var hostileReports = []struct {
+	name string
+	give func(c *costly, una, i int64)
+}{
+	{"every other byte", func(c *costly, una, i int64) { c.give(una, blocks(una+1000+8*i, 1, 2)...) }},
+	{"every other segment", func(c *costly, una, i int64) { c.give(una, blocks(una+(1+8*i)*c.mss, c.mss, 2*c.mss)...) }},
+	{"backwards", func(c *costly, una, i int64) {
+		n := c.inFlight() / c.mss
+		c.give(una, blocks(una+(n-2-8*(i%(n/8)))*c.mss, c.mss, -2*c.mss)...)
+	}},
+	{"random", func(c *costly, una, i int64) {
+		var b []int64
+		for range 4 {
+			at := una + c.rng.Int64N(c.inFlight()/c.mss)*c.mss
+			b = append(b, at, at+c.mss)
+		}
+		c.give(una, b...)
+	}},
+	{"overlapping", func(c *costly, una, i int64) {
+		var b []int64
+		for n := range int64(4) {
+			at := una + c.rng.Int64N(c.inFlight()/c.mss)*c.mss/2
+			b = append(b, at, at+(2*n+1)*c.mss)
+		}
+		c.give(una, b...)
+	}},
+	{"D-SACKs", func(c *costly, una, i int64) {
+		b := blocks(una+(1+8*i)*c.mss, c.mss, 2*c.mss)
+		c.give(una, append([]int64{b[0], b[1]}, b[:6]...)...)
+	}},
+	{"acknowledges on", func(c *costly, una, i int64) {
+		c.give(una+c.mss, blocks(una+(3+8*i)*c.mss, c.mss, 2*c.mss)...)
+	}},
+	{"forgets", func(c *costly, una, i int64) { c.forget(una, i) }},
+	{"forgets with all undos spent", func(c *costly, una, i int64) {
+		c.c.active.recovery.undone, c.c.active.undo.window = maxUndos, c.c.snd.max
+		c.forget(una, i)
+	}},
+}
+
 // For any reports of a peer with 8 MB in flight, the number of records that an ACK visits is limited, and so is the
 // number of records (CVE-2018-5390, CVE-2019-11477, CVE-2019-11478).
 func TestHostileSACKCost(t *testing.T) {
 	const acks = 6000
-	for _, mss := range []uint16{88, 1460} {
-		for _, p := range []struct {
-			name string
-			give func(c *costly, una, i int64)
-		}{
-			{"every other byte", func(c *costly, una, i int64) { c.give(una, blocks(una+1000+8*i, 1, 2)...) }},
-			{"every other segment", func(c *costly, una, i int64) { c.give(una, blocks(una+(1+8*i)*c.mss, c.mss, 2*c.mss)...) }},
-			{"backwards", func(c *costly, una, i int64) {
-				n := c.inFlight() / c.mss
-				c.give(una, blocks(una+(n-2-8*(i%(n/8)))*c.mss, c.mss, -2*c.mss)...)
-			}},
-			{"random", func(c *costly, una, i int64) {
-				var b []int64
-				for range 4 {
-					at := una + c.rng.Int64N(c.inFlight()/c.mss)*c.mss
-					b = append(b, at, at+c.mss)
-				}
-				c.give(una, b...)
-			}},
-			{"overlapping", func(c *costly, una, i int64) {
-				var b []int64
-				for n := range int64(4) {
-					at := una + c.rng.Int64N(c.inFlight()/c.mss)*c.mss/2
-					b = append(b, at, at+(2*n+1)*c.mss)
-				}
-				c.give(una, b...)
-			}},
-			{"D-SACKs", func(c *costly, una, i int64) {
-				b := blocks(una+(1+8*i)*c.mss, c.mss, 2*c.mss)
-				c.give(una, append([]int64{b[0], b[1]}, b[:6]...)...)
-			}},
-			{"acknowledges on", func(c *costly, una, i int64) {
-				c.give(una+c.mss, blocks(una+(3+8*i)*c.mss, c.mss, 2*c.mss)...)
-			}},
-			{"forgets", func(c *costly, una, i int64) {
-				if i%1000 == 999 {
-					c.now = c.c.active.timer.retransmit
-					c.c.Advance(c.now)
-					c.transmit()
-				}
-				c.give(una, blocks(una+(8*(i%1000))*c.mss, c.mss, 2*c.mss)...)
-			}},
-		} {
-			t.Run(fmt.Sprintf("%s of %d", p.name, mss), func(t *testing.T) {
-				c := newCostly(t, mss, Disabled)
-				sent := c.c.active.sent.Len()
-				for i := range int64(acks) {
-					p.give(c, int64(c.c.snd.una), i)
-				}
-				c.give(int64(c.c.snd.nxt)) // all at once
-				mean := float64(c.total) / float64(c.acks)
-				if testing.Verbose() {
-					t.Logf("%.1f visits for an ACK, at most %d; at most %d records, %d at first", mean, c.most, c.large, sent)
-				}
-				if mean > visitsPerACK || c.most > maxVisits || c.large > scoreboard.MaxRecords+sent {
-					t.Errorf("%.1f visits for an ACK, at most %d; at most %d records, %d at first", mean, c.most, c.large, sent)
-				}
-			})
+	for _, algorithm := range []CongestionControl{CUBIC, BBR} {
+		for _, mss := range []uint16{88, 1460} {
+			for _, p := range hostileReports {
+				t.Run(fmt.Sprintf("%v, %s of %d", algorithm, p.name, mss), func(t *testing.T) {
+					c := newCostly(t, mss, Disabled, algorithm)
+					sent := c.c.active.sent.Len()
+					for i := range int64(acks) {
+						p.give(c, int64(c.c.snd.una), i)
+					}
+					c.give(int64(c.c.snd.nxt)) // all at once
+					mean := float64(c.total) / float64(c.acks)
+					if testing.Verbose() {
+						t.Logf("%.1f visits for an ACK, at most %d; at most %d records, %d at first", mean, c.most, c.large, sent)
+					}
+					if mean > visitsPerACK || c.most > maxVisits || c.large > scoreboard.MaxRecords+sent {
+						t.Errorf("%.1f visits for an ACK, at most %d; at most %d records, %d at first", mean, c.most, c.large, sent)
+					}
+				})
+			}
 		}
 	}
 }
@@ -181,7 +198,7 @@ func TestHostileSACKCost(t *testing.T) {
 // sender mark and restore thousands of losses only a few times for each window of data.
 func TestHostileUndoCost(t *testing.T) {
 	const acks = 6000
-	c := newCostly(t, 88, Enabled)
+	c := newCostly(t, 88, Enabled, CUBIC)
 	for i := range int64(2000) { // holes
 		una := int64(c.c.snd.una)
 		c.give(una, blocks(una+(1+6*i)*c.mss, c.mss, 2*c.mss)[:6]...)
