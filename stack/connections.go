@@ -19,7 +19,7 @@ type ConnInfo struct {
 // Connections returns the connections, each once, in no particular order. Listeners are not among them. A connection
 // that begins or ends during the call may be missing. The stack continues to run during the call.
 func (s *Stack) Connections() []ConnInfo {
-	now := s.clock.now()
+	now := s.clock.Now()
 	list := make([]ConnInfo, 0, s.table.count.Load())
 	for e := range s.table.all() {
 		if i, ok := e.info(now); ok {
@@ -35,7 +35,7 @@ func (s *Stack) Connection(local, remote netip.AddrPort) (ConnInfo, bool) {
 	if e == nil {
 		return ConnInfo{}, false
 	}
-	return e.info(s.clock.now())
+	return e.info(s.clock.Now())
 }
 
 // Abort resets the connection between two addresses, as [conn.Conn.Abort] does. A handshake in progress and a

@@ -62,7 +62,7 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 func (c *Conn) takesMore() bool {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
-	return c.stack.frameLimit.of(c.stack.clock.now(), c.entry) > superframe && c.stack.cfg.Conn.Pressure.Level() < buffer.Scarce
+	return c.stack.frameLimit.of(c.stack.clock.Now(), c.entry) > superframe && c.stack.cfg.Conn.Pressure.Level() < buffer.Scarce
 }
 
 // WriteTo writes the data of the connection to w until the peer's FIN. [io.Copy] uses it. Bulk data is written from the

@@ -116,7 +116,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	if err := s.reserve(e, local, remote); err != nil {
 		return nil, err
 	}
-	now := s.clock.now()
+	now := s.clock.Now()
 	o := s.openFor(now, e)
 	tcp := conn.Dial(now, &s.cfg.Conn, o)
 	c := newConn(s, e, tcp)

@@ -57,7 +57,7 @@
 //	dial.go, listen.go, listener.go, ports.go   active and passive opens; the registry of listeners; ephemeral ports
 //	noconn.go, internal/ratelimit, icmp.go      segments without a connection; limits of replies; ICMP
 //	internal/flow, table.go, entrylist.go       from addresses and ports to the entry
-//	wheel.go, clock.go, timewait.go             timers, time, entries in TIME-WAIT
+//	internal/timing, timewait.go                timers, time, entries in TIME-WAIT
 //	frames.go, pages.go, outoforder.go          memory: frames, buffers, data beyond a gap
 //	handler.go, copy.go, options.go             Handlers; ReadFrom and WriteTo; options of a connection
 //	device.go, link.go, waitlist.go, loop.go    devices that are read, and that deliver; the stack's own addresses

@@ -8,16 +8,16 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/timing"
 )
 
 // entry is a 4-tuple in use, as the table finds it. A listener and a closed connection have none.
 type entry struct {
-	key    flow.Key
-	wanted atomic.Int32          // number of goroutines in lockInput
-	hash   uint64                // guarded by the table
-	next   atomic.Pointer[entry] // guarded by the table
+	key  flow.Key
+	hash uint64                // guarded by the table
+	next atomic.Pointer[entry] // guarded by the table
 
-	timer timerNode // guarded by its wheel
+	timer timing.Timer[entry]
 
 	began conn.Time // time of the first SYN
 
@@ -37,11 +37,12 @@ type entry struct {
 
 	outOfOrder *outOfOrderNode // place in the stack's outOfOrderList; nil while the connection holds no data beyond a gap
 
-	iss, irs     uint32 // initial sequence numbers, for traces
+	iss, irs     uint32       // initial sequence numbers, for traces
+	wanted       atomic.Int32 // number of goroutines in lockInput
+	place        uint32       // guarded by the waitList
 	irsKnown     bool
 	counted      bool   // counted in Stack.live
 	orphan       bool   // counted in Stack.orphans
-	place        uint32 // guarded by the waitList
 	pending      bool   // in the list of its queue
 	ipID         uint16 // number of packets sent that routers may fragment; with hash, the identification of the next one
 	hopLimit     uint8
@@ -49,6 +50,7 @@ type entry struct {
 	near         bool  // whether the peer is near; see Config.Near
 	held         bool  // waits for a Pusher; see Link
 	queue        uint8 // queue of the last segment received, on which segments are sent
+	wheel        uint8 // index of its timer's wheel
 }
 
 // lockInput locks e.mu for a goroutine that reads the device. Packets of other connections wait behind that goroutine,
@@ -83,9 +85,8 @@ type endpoint interface {
 
 // newEntry returns an entry for k, whose segments leave on a queue. It is not in the table yet.
 func (s *Stack) newEntry(k flow.Key, queue uint8) *entry {
-	e := &entry{key: k, began: s.clock.now(), hopLimit: s.cfg.HopLimit, queue: queue, near: queue != s.loop.number && s.isNear(k.Remote)}
-	e.timer.wheel = queue
-	e.timer.at.Store(noTick)
+	e := &entry{key: k, began: s.clock.Now(), hopLimit: s.cfg.HopLimit, queue: queue, wheel: queue, near: queue != s.loop.number && s.isNear(k.Remote)}
+	e.timer.Owner = e
 	return e
 }
 

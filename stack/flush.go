@@ -18,7 +18,7 @@ const burst = 16
 // beginning with the next tick.
 func (s *Stack) flush(e *entry, w *writer) {
 	if s.flushBurst(e, w) {
-		s.wheels[e.timer.wheel].arm(e, s.clock.now())
+		s.wheels[e.wheel].Arm(&e.timer, s.clock.Now())
 	}
 }
 
@@ -48,7 +48,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	if e.tcp == nil {
 		return false
 	}
-	now := s.clock.now()
+	now := s.clock.Now()
 	more = s.sendBurst(now, e, w)
 	unfinished := more || e.held
 	switch tcp := e.tcp.(type) {
@@ -81,7 +81,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	if e.held {
 		deadline = max(deadline, now.Add(leastHeldDeadline))
 	}
-	s.wheels[e.timer.wheel].arm(e, deadline)
+	s.wheels[e.wheel].Arm(&e.timer, deadline)
 	return more
 }
 
@@ -148,12 +148,12 @@ func (s *Stack) remove(e *entry) {
 		s.link.release(e)
 	}
 	if tcp, ok := e.tcp.(*conn.Conn); ok {
-		s.observeEnd(s.clock.now(), e, tcp)
+		s.observeEnd(s.clock.Now(), e, tcp)
 	}
 	e.tcp = nil
 	s.outOfOrder.remove(e)
 	e.user = ref[Conn]{}
-	s.wheels[e.timer.wheel].disarm(e)
+	s.wheels[e.wheel].Disarm(&e.timer)
 	s.table.remove(e)
 	s.untrackLive(e)
 }

@@ -66,7 +66,7 @@ func TestFlushSendsABurst(t *testing.T) {
 		r := watchRuns(p)
 		begin := time.Now()
 		e.mu.Lock()
-		if n, err := c.tcp.Write(p.a.clock.now(), data); n != len(data) || err != nil {
+		if n, err := c.tcp.Write(p.a.clock.Now(), data); n != len(data) || err != nil {
 			t.Errorf("Write: %d, %v", n, err)
 		}
 		c.afterCall()
@@ -97,7 +97,7 @@ func TestBurstsInTurn(t *testing.T) {
 		var list []*entry
 		for _, c := range clients {
 			c.entry.mu.Lock()
-			c.tcp.Write(p.a.clock.now(), data)
+			c.tcp.Write(p.a.clock.Now(), data)
 			c.entry.mu.Unlock()
 			list = append(list, c.entry)
 		}

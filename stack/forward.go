@@ -228,7 +228,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	if err != nil {
 		return nil, r.opError(err)
 	}
-	now := s.clock.now()
+	now := s.clock.Now()
 	handshake.Release(now)
 	tcp := handshake.Establish(now)
 	tcp.LowerMTU(now, int(s.mtu.Load()))
@@ -291,7 +291,7 @@ func (r *ForwardRequest) refuse(v verdict, act func(conn.Time, *writer)) error {
 	if v == dropped {
 		handshake.Silence()
 	}
-	act(s.clock.now(), w)
+	act(s.clock.Now(), w)
 	s.flush(e, w)
 	return nil
 }

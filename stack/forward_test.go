@@ -594,7 +594,7 @@ func TestForwardAcceptAfterSetMTU(t *testing.T) {
 			defer client.Close()
 			synctest.Wait()
 			server.entry.mu.Lock()
-			mss := server.tcp.Info(server.stack.clock.now()).MSS
+			mss := server.tcp.Info(server.stack.clock.Now()).MSS
 			server.entry.mu.Unlock()
 			if most := 1300 - 40; mss > most {
 				t.Errorf("an MSS of %d bytes with an MTU of 1300", mss)

@@ -93,7 +93,7 @@ func (r *EchoRequest) Reply() {
 	}
 	w := r.stack.borrowWriter()
 	defer r.stack.returnWriter(w)
-	r.stack.sendICMP(r.stack.clock.now(), w, r.queue, r.destination, r.source, &m)
+	r.stack.sendICMP(r.stack.clock.Now(), w, r.queue, r.destination, r.source, &m)
 }
 
 // Unreachable answers the request with an ICMP error of the reason. The error is syscall.EINVAL for an unknown reason.
@@ -103,7 +103,7 @@ func (r *EchoRequest) Unreachable(reason Unreachable) error {
 	}
 	w := r.stack.borrowWriter()
 	defer r.stack.returnWriter(w)
-	r.stack.sendUnreachable(r.stack.clock.now(), w, r.queue, reason, r.header(r.source, r.destination), r.Message()[:icmpHeaderLen])
+	r.stack.sendUnreachable(r.stack.clock.Now(), w, r.queue, reason, r.header(r.source, r.destination), r.Message()[:icmpHeaderLen])
 	return nil
 }
 

@@ -314,7 +314,7 @@ func (f *UDPForwarder) arm(now conn.Time) {
 
 // expire is the timer's function: it ends flows that have been idle.
 func (f *UDPForwarder) expire() {
-	now := f.stack.clock.now()
+	now := f.stack.clock.Now()
 	var ended []*UDPFlow
 	f.mu.Lock()
 	for _, l := range []struct {
@@ -373,7 +373,7 @@ func (c *UDPFlow) route(_ netip.Addr, from netip.AddrPort) (_, to netip.AddrPort
 	if from.Port() == dnsPort {
 		timeouts = &f.dns
 	}
-	f.note(f.stack.clock.now(), c, timeouts)
+	f.note(f.stack.clock.Now(), c, timeouts)
 	return from, to, nil
 }
 
@@ -404,6 +404,6 @@ func (c *UDPFlow) SendUnreachable(destination netip.AddrPort, reason Unreachable
 	s := c.stack
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	s.sendUnreachable(s.clock.now(), w, 0, reason, &wire.IP{Src: client.Addr(), Dst: destination.Addr(), Protocol: wire.ProtocolUDP}, datagram[:])
+	s.sendUnreachable(s.clock.Now(), w, 0, reason, &wire.IP{Src: client.Addr(), Dst: destination.Addr(), Protocol: wire.ProtocolUDP}, datagram[:])
 	return nil
 }

@@ -76,7 +76,7 @@ func TestRefusedFrame(t *testing.T) {
 	e := l.s.newEntry(flow.KeyOf(addressesB[0].Addr(), addressesA[0].Addr(), 1, 2), 0)
 	limit := func(want int) {
 		t.Helper()
-		if got := l.s.frameLimit.of(l.s.clock.now(), e); got != want {
+		if got := l.s.frameLimit.of(l.s.clock.Now(), e); got != want {
 			t.Errorf("the limit is %d, want %d", got, want)
 		}
 	}

@@ -83,7 +83,7 @@ func (c *Conn) requeue() {
 		return
 	}
 	if c.attached() && e.tcp != nil {
-		c.stack.wheels[e.timer.wheel].arm(e, c.stack.clock.now())
+		c.stack.wheels[e.wheel].Arm(&e.timer, c.stack.clock.Now())
 		return
 	}
 	go c.serve()
@@ -110,7 +110,7 @@ func (c *Conn) tryWrite(p []byte) (int, error) {
 		}
 		return 0, nil
 	}
-	n, err := c.tcp.Write(c.stack.clock.now(), p)
+	n, err := c.tcp.Write(c.stack.clock.Now(), p)
 	if err == conn.ErrWouldBlock {
 		err = nil
 	}

@@ -94,7 +94,7 @@ func (l *Link) Receive(packets [][]byte, offset int) error {
 
 // receivePackets handles a batch of at most gso.MaxBatch packets.
 func (q *linkQueue) receivePackets(packets [][]byte, offset int) {
-	now := q.stack.clock.now()
+	now := q.stack.clock.Now()
 	for i := range q.joiner.Load(packets, offset) {
 		p := q.joiner.Single(i)
 		memory := q.frames[0]

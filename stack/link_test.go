@@ -338,16 +338,16 @@ func TestPushTimer(t *testing.T) {
 		c, _ := d.accept(t, l, 1000)
 		c.SetKeepAlive(false)
 		d.room.Store(0)
-		s.wheels[0].disarm(c.entry)
+		s.wheels[0].Disarm(&c.entry.timer)
 		write(t, c, "x")
-		least := int64(s.clock.now().Add(leastHeldDeadline)) / tick
-		if at := c.entry.timer.at.Load(); at < least {
-			t.Errorf("the timer of a connection that waits is armed for tick %d, want %d at least", at, least)
+		least := s.clock.Now().Add(leastHeldDeadline)
+		if at := c.entry.timer.At(); at < least {
+			t.Errorf("the timer of a connection that waits is armed for %d ns, want %d ns at least", at, least)
 		}
 		for d.link.Transmit(1460) {
 		}
-		if at := c.entry.timer.at.Load(); at >= least {
-			t.Errorf("the retransmission timer is armed for tick %d, want a time in less than %v", at, leastHeldDeadline)
+		if at := c.entry.timer.At(); at >= least {
+			t.Errorf("the retransmission timer is armed for %d ns, want a time in less than %v", at, leastHeldDeadline)
 		}
 	})
 }

@@ -198,7 +198,7 @@ func (c *Conn) write(p []byte) (n int, err error) {
 	defer c.unlockWrite()
 	frame := maxCopy
 	if len(p) > maxCopy {
-		frame = max(frame, c.stack.frameLimit.of(c.stack.clock.now(), e))
+		frame = max(frame, c.stack.frameLimit.of(c.stack.clock.Now(), e))
 	}
 	for held := 0; ; { // held: bytes in the send buffer that have not been sent, though they may be
 		if err := c.mayUse(&c.wr); err != nil {
@@ -208,7 +208,7 @@ func (c *Conn) write(p []byte) (n int, err error) {
 		if len(part) > maxCopy {
 			part, write = part[:maxCopy], c.tcp.WriteMore
 		}
-		m, err := write(c.stack.clock.now(), part)
+		m, err := write(c.stack.clock.Now(), part)
 		n += m
 		held += m
 		if held >= frame || held > 0 && (err != nil || n == len(p)) {
@@ -231,7 +231,7 @@ func (c *Conn) write(p []byte) (n int, err error) {
 // endWrite sends the data that waits for the rest of a Write, which fails with err.
 func (c *Conn) endWrite(n int, err error) error {
 	if n > 0 {
-		c.tcp.Write(c.stack.clock.now(), nil)
+		c.tcp.Write(c.stack.clock.Now(), nil)
 		c.afterCall()
 	}
 	return err
@@ -280,7 +280,7 @@ func (c *Conn) Close() error {
 // closeLocked closes a connection that is open. The entry's lock is held.
 func (c *Conn) closeLocked() {
 	c.markClosed()
-	c.tcp.Close(c.stack.clock.now(), c.linger)
+	c.tcp.Close(c.stack.clock.Now(), c.linger)
 	c.afterCall()
 	c.stack.orphaned(c.entry)
 }
@@ -291,7 +291,7 @@ func (c *Conn) abort() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c.markClosed()
-	c.tcp.Close(c.stack.clock.now(), conn.Linger{Set: true})
+	c.tcp.Close(c.stack.clock.Now(), conn.Linger{Set: true})
 	c.afterCall()
 }
 
@@ -328,7 +328,7 @@ func (c *Conn) control(op string, call func(now conn.Time) error) error {
 	if c.closed {
 		return c.opError(op, c.ended())
 	}
-	err := call(c.stack.clock.now())
+	err := call(c.stack.clock.Now())
 	c.afterCall()
 	c.wakeNext() // also when the entry is gone
 	return c.opError(op, err)

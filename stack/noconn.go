@@ -124,7 +124,7 @@ func (s *Stack) openFor(now conn.Time, e *entry) conn.Open {
 	}
 	// The stack's clock starts at 0. With the wall clock of that moment added, the numbers of a stack with the Secret of
 	// an earlier one continue the earlier ones.
-	began := conn.Time(s.clock.epoch.UnixNano())
+	began := conn.Time(s.clock.Epoch().UnixNano())
 	o.ISS, o.TSOffset = seq.ISN(now+began, &s.cfg.Secret, k.LocalAddr(), k.RemoteAddr())
 	o.TSOffset += uint32(began / conn.Time(time.Millisecond))
 	return o

@@ -101,7 +101,7 @@ func (c *Conn) set(change func(now conn.Time)) error {
 func (c *Conn) Info() conn.Info {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
-	info := c.tcp.Info(c.stack.clock.now())
+	info := c.tcp.Info(c.stack.clock.Now())
 	info.State = c.state()
 	return info
 }

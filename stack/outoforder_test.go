@@ -149,7 +149,7 @@ func TestWorstEarlyData(t *testing.T) {
 		worst := func(want int) {
 			t.Helper()
 			quiet()
-			e := list.worst(p.b.clock.now())
+			e := list.worst(p.b.clock.Now())
 			for i := range h {
 				if e == h[i].conn.entry && i != want {
 					t.Errorf("the worst is hoarder %d, want %d", i, want)

@@ -37,7 +37,7 @@ func (s *Stack) writeFrame(w *writer, queue uint8, state conn.State) {
 	s.totals.count(countFramesSent)
 	if err := s.queues[queue].WriteFrame(w.parts); err != nil {
 		s.totals.count(countFrameErrors) // lost, as on any network
-		s.frameLimit.refused(s.clock.now(), w.parts)
+		s.frameLimit.refused(s.clock.Now(), w.parts)
 		if errors.Is(err, os.ErrClosed) {
 			s.fail("write", err)
 		}

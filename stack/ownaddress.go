@@ -105,7 +105,7 @@ func (s *Stack) SetMTU(mtu int) error {
 	for e := range s.table.all() {
 		e.mu.Lock()
 		if tcp, ok := e.tcp.(*conn.Conn); ok {
-			tcp.LowerMTU(s.clock.now(), mtu)
+			tcp.LowerMTU(s.clock.Now(), mtu)
 			s.flush(e, w)
 		}
 		e.mu.Unlock()

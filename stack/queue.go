@@ -98,7 +98,7 @@ func (q *queue) lent(i, j int) bool {
 // receiveBatch handles the first n frames. They have one time, that of the read, so that the time needed to handle them
 // is not part of the round-trip time.
 func (q *queue) receiveBatch(n int) {
-	now := q.stack.clock.now()
+	now := q.stack.clock.Now()
 	for i := range n {
 		q.receiveFrame(now, q.frames[i][:q.sizes[i]], i)
 	}

@@ -568,7 +568,7 @@ func TestUrgentData(t *testing.T) {
 			return s.tcp.Urgent()
 		}
 		c.entry.mu.Lock()
-		n, err := c.tcp.WriteUrgent(p.a.clock.now(), []byte("stop!"))
+		n, err := c.tcp.WriteUrgent(p.a.clock.Now(), []byte("stop!"))
 		c.afterCall()
 		c.entry.mu.Unlock()
 		if n != 5 || err != nil {

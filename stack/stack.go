@@ -11,6 +11,7 @@ import (
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
 	"minitcp/stack/internal/ratelimit"
+	"minitcp/stack/internal/timing"
 )
 
 // Stack is a TCP/IP stack on one device: TCP connections and listeners, UDP and ping sockets, and forwarders.
@@ -21,14 +22,14 @@ type Stack struct {
 	segmentsUDP bool // the device cuts superframes of UDP, too
 	frameLimit  *frameLimit
 	mtu         atomic.Int32 // in bytes
-	clock       clock
+	clock       timing.Clock
 	addresses   atomic.Pointer[ownAddresses]
 	changing    sync.Mutex // held while addresses or the MTU change
 
 	link          *Link     // nil if the device is no Pusher
 	queues        []queueIO // those of the device, then loop
 	loop          loop
-	wheels        []*wheel // one for each queue
+	wheels        []*timing.Wheel[entry] // one for each queue
 	table         *table
 	abandoned     abandoned
 	near          []netip.Prefix // prefixes of near peers
@@ -88,7 +89,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		offload:     offloads(dev),
 		segmentsUDP: segmentsUDP(dev),
 		frameLimit:  newFrameLimit(dev, cfg.Tap != nil),
-		clock:       newClock(),
+		clock:       timing.NewClock(),
 		queues:      queues,
 		table:       newTable(flow.NewSeed()),
 		timeWaits:   timeWaits{limit: cfg.MaxTimeWait},
@@ -128,7 +129,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 // start starts the timers and the goroutines of a new stack.
 func (s *Stack) start() {
 	for range s.queues {
-		s.wheels = append(s.wheels, newWheel(s.clock, s.fire))
+		s.wheels = append(s.wheels, timing.NewWheel(s.clock, s.fire))
 	}
 	s.link = newLink(s, s.device)
 	s.running.Go(s.shutWhenDone)
@@ -153,7 +154,7 @@ func (s *Stack) Close() error {
 		s.running.Wait()
 		s.shut() // again, for connections that have begun meanwhile
 		for _, w := range s.wheels {
-			w.close()
+			w.Close()
 		}
 	})
 	if s.end.cause == net.ErrClosed {
@@ -218,7 +219,7 @@ func (s *Stack) Shutdown(ctx context.Context) error {
 		if c != nil {
 			c.closeLocked()
 		} else if tcp, ok := e.tcp.(*conn.Conn); ok && e.user.isSet() { // forgotten; the finalizer has not run yet
-			tcp.Close(s.clock.now(), conn.Linger{})
+			tcp.Close(s.clock.Now(), conn.Linger{})
 			s.flush(e, w)
 			s.orphaned(e)
 		}

@@ -40,6 +40,6 @@ func (s *Stack) tapOut(w *writer, state conn.State) {
 	if s.cfg.Tap == nil {
 		return
 	}
-	w.frame = Frame{Time: time.Duration(s.clock.now()), Outgoing: true, Parts: w.parts, State: state}
+	w.frame = Frame{Time: time.Duration(s.clock.Now()), Outgoing: true, Parts: w.parts, State: state}
 	s.cfg.Tap(&w.frame)
 }

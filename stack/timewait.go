@@ -44,6 +44,6 @@ func (t *timeWaits) remove(e *entry) {
 func (s *Stack) remember(now conn.Time, e *entry) {
 	if oldest := s.timeWaits.add(e); oldest != nil {
 		s.totals.count(countTimeWaitEvicted)
-		s.wheels[oldest.timer.wheel].arm(oldest, now)
+		s.wheels[oldest.wheel].Arm(&oldest.timer, now)
 	}
 }

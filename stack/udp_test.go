@@ -391,7 +391,7 @@ func TestUDPForgedPacketTooBig(t *testing.T) {
 			p.da.Inject(icmpAbout(frame, b, m))
 			synctest.Wait()
 			c.mu.Lock()
-			if got := c.mtu(p.a.clock.now()); got != want {
+			if got := c.mtu(p.a.clock.Now()); got != want {
 				t.Errorf("after an MTU of %d: %d, want %d", k.mtu, got, want)
 			}
 			c.mu.Unlock()
@@ -913,7 +913,7 @@ func TestUDPPathMTUAboveDevice(t *testing.T) {
 		p := newPair(t, Config{})
 		c := p.dialUDP(netip.AddrPortFrom(b, 53))
 		c.mu.Lock()
-		c.packetTooBig(p.a.clock.now(), 1400)
+		c.packetTooBig(p.a.clock.Now(), 1400)
 		c.mu.Unlock()
 		if err := p.a.SetMTU(1300); err != nil {
 			t.Fatal(err)

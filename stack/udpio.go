@@ -126,7 +126,7 @@ func (c *datagramSocket) fail(e conn.ICMPError) {
 		c.rd.wake()
 		return
 	}
-	c.packetTooBig(c.stack.clock.now(), max(e.MTU, leastMTU(c.remote.Addr().Is4())))
+	c.packetTooBig(c.stack.clock.Now(), max(e.MTU, leastMTU(c.remote.Addr().Is4())))
 }
 
 // pathMTULifetime is the time after which a socket tries larger packets again, as on Linux. The RFCs recommend it, and
@@ -228,7 +228,7 @@ func (c *datagramSocket) outgoing(d *Datagram, to netip.AddrPort) (o outgoingDat
 		c.pending = nil
 		return o, err
 	}
-	o = outgoingDatagram{local: from, remote: to, mtu: c.mtu(c.stack.clock.now()), fragment: !c.dontFragment, hopLimit: c.hopLimit}
+	o = outgoingDatagram{local: from, remote: to, mtu: c.mtu(c.stack.clock.Now()), fragment: !c.dontFragment, hopLimit: c.hopLimit}
 	o.trafficClass = c.trafficClass | uint8(d.ECN)
 	return o, nil
 }
