@@ -123,7 +123,11 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	e.iss = o.ISS
 	e.tcp, e.user = tcp, weakRef(c)
 	s.trackLive(e)
-	if err := s.refusal(); err != nil { // shut or Shutdown may have looked through the table already
+	err := s.refusal() // shut, Shutdown or RemoveAddress may have looked through the table already
+	if err == nil && !s.own().contains(local.Addr()) {
+		err = os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)
+	}
+	if err != nil {
 		c.markClosed()
 		s.remove(e)
 		return nil, err

@@ -89,9 +89,13 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 		e.mu.Unlock()
 		return // an application has dialed from this very port meanwhile; the SYN will come again
 	}
-	oldest, ok := l.enqueue(e)
+	var oldest *entry
+	ok := s.own().contains(q.ip.Dst) // else RemoveAddress may have looked through the table already
+	if ok {
+		oldest, ok = l.enqueue(e)
+	}
 	if !ok {
-		s.remove(e) // closed meanwhile
+		s.remove(e) // closed meanwhile, or the address was removed
 		e.mu.Unlock()
 		q.refuse(now, conn.Closed)
 		return

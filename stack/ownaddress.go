@@ -43,8 +43,8 @@ func (s *Stack) AddAddress(p netip.Prefix) error {
 }
 
 // RemoveAddress removes an address. Connections from it are reset, and calls on them return syscall.ECONNABORTED.
-// Listeners and sockets that are bound to it stay, and receive nothing while it is removed. The error is one for which
-// errors.Is finds syscall.EADDRNOTAVAIL.
+// Listeners and sockets that are bound to it stay, and receive nothing while it is removed. Dial and sockets that would
+// send from it return syscall.EADDRNOTAVAIL, and so does RemoveAddress for an address that is not the stack's.
 func (s *Stack) RemoveAddress(a netip.Addr) error {
 	if !s.dropAddress(a) {
 		return fmt.Errorf("stack: %v is not an address of the stack: %w", a, syscall.EADDRNOTAVAIL)

@@ -45,7 +45,10 @@ func (c *UDPConn) forget() {
 // route implements datagramOwner.
 func (c *UDPConn) route(local netip.Addr, to netip.AddrPort) (from, _ netip.AddrPort, err error) {
 	if c.remote.IsValid() && !local.IsValid() {
-		return c.binds[0], to, nil
+		if from = c.binds[0]; !c.stack.own().contains(from.Addr()) {
+			err = syscall.EADDRNOTAVAIL
+		}
+		return from, to, err
 	}
 	for _, b := range c.binds {
 		if b.Addr().Is4() != to.Addr().Is4() {
