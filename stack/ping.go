@@ -5,8 +5,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
+	"weak"
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
@@ -72,10 +74,11 @@ func (s *Stack) bindPing(local, remote netip.Addr) (*PingConn, error) {
 	return c, nil
 }
 
-// pingSockets finds the ping socket that an echo reply is for. Its zero value has none.
+// pingSockets finds the ping socket that an echo reply is for. Its zero value has none. References are weak: a socket
+// that the application has forgotten without Close leaves its identifier free.
 type pingSockets struct {
 	mu   sync.RWMutex
-	byID map[pingID]*PingConn
+	byID map[pingID]weak.Pointer[PingConn]
 }
 
 type pingID struct {
@@ -88,23 +91,43 @@ func (p *pingSockets) add(c *PingConn, from uint16) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byID == nil {
-		p.byID = make(map[pingID]*PingConn)
+		p.byID = make(map[pingID]weak.Pointer[PingConn])
 	}
 	for i := range 1 << 16 {
 		k := pingID{c.addr.Addr().Is4(), from + uint16(i)}
-		if p.byID[k] == nil {
-			p.byID[k], c.id = c, k.id
+		if _, taken := p.byID[k]; !taken {
+			c.id = k.id
+			r := pingRegistration{p, weak.Make(c), k}
+			p.byID[k] = r.socket
+			runtime.AddCleanup(c, pingRegistration.remove, r)
 			return true
 		}
 	}
 	return false
 }
 
+// pingRegistration is a socket's place in pingSockets.
+type pingRegistration struct {
+	pings  *pingSockets
+	socket weak.Pointer[PingConn]
+	id     pingID
+}
+
+// remove takes the socket out, unless that has been done.
+func (r pingRegistration) remove() {
+	p := r.pings
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byID[r.id] == r.socket {
+		delete(p.byID, r.id)
+	}
+}
+
 // find returns the socket for an echo reply to local from remote, nil if there is none.
 func (p *pingSockets) find(local, remote netip.Addr, id uint16) *PingConn {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	c := p.byID[pingID{local.Is4(), id}]
+	c := p.byID[pingID{local.Is4(), id}].Value()
 	if c == nil || c.addr.Addr() != local && !c.addr.Addr().IsUnspecified() || c.remote.IsValid() && c.remote.Addr() != remote {
 		return nil
 	}
@@ -115,20 +138,24 @@ func (p *pingSockets) all() []*PingConn {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	list := make([]*PingConn, 0, len(p.byID))
-	for _, c := range p.byID {
-		list = append(list, c)
+	for _, socket := range p.byID {
+		if c := socket.Value(); c != nil {
+			list = append(list, c)
+		}
 	}
 	return list
 }
 
+// count returns the number of identifiers that are taken.
+func (p *pingSockets) count() int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return len(p.byID)
+}
+
 // forget implements datagramOwner.
 func (c *PingConn) forget() {
-	p := &c.stack.pings
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if k := (pingID{c.addr.Addr().Is4(), c.id}); p.byID[k] == c {
-		delete(p.byID, k)
-	}
+	pingRegistration{&c.stack.pings, weak.Make(c), pingID{c.addr.Addr().Is4(), c.id}}.remove()
 }
 
 // route implements datagramOwner.

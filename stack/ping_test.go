@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -250,6 +251,41 @@ func TestForwardPing(t *testing.T) {
 			t.Error("a request after Close")
 		}
 	})
+}
+
+// A ping socket that the application forgets without Close leaves its identifier free. One that a goroutine reads stays.
+func TestForgottenPingConn(t *testing.T) {
+	s, err := New(nil, Config{Addresses: addressesA})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, open := range []func() error{
+		func() error { _, err := s.ListenPing(addressesA[0].Addr()); return err },
+		func() error { _, err := s.DialPing(netip.Addr{}, addressesA[1].Addr()); return err },
+	} {
+		if err := open(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := s.ListenPing(addressesA[0].Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func(c *PingConn) { _, err := c.Read(make([]byte, 1)); done <- err }(c)
+	c = nil
+	for begin := time.Now(); s.pings.count() > 1 && time.Since(begin) < time.Minute; {
+		runtime.GC()
+	}
+	for range 5 {
+		runtime.GC()
+	}
+	if n := s.pings.count(); n != 1 {
+		t.Errorf("%d identifiers are taken, want that of the socket in use", n)
+	}
+	s.Close()
+	wantOpError(t, <-done, "read", net.ErrClosed)
 }
 
 // A ping socket takes echo replies to the stack's own addresses only, whatever a forwarder takes.
