@@ -669,6 +669,10 @@ func TestUDPErrors(t *testing.T) {
 			}, syscall.EADDRNOTAVAIL},
 			{"an address that is not the stack's", "listen", func() error { _, err := p.a.ListenUDP("udp", "10.77.0.9:53"); return err }, syscall.EADDRNOTAVAIL},
 			{"the network tcp", "listen", func() error { _, err := p.a.ListenUDP("tcp", ":53"); return err }, net.UnknownNetworkError("tcp")},
+			{"an ECN codepoint of 4", "write", func() error {
+				_, err := c.WriteBatch([]Datagram{{Buffer: x, N: 1, ECN: wire.CE + 1}})
+				return err
+			}, syscall.EINVAL},
 			{"a hop limit of 0", "set", func() error { return c.SetHopLimit(0) }, syscall.EINVAL},
 			{"a DSCP of 64", "set", func() error { return c.SetTrafficClass(64) }, syscall.EINVAL},
 		} {

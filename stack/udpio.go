@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -212,6 +213,9 @@ type outgoingDatagram struct {
 
 // outgoing returns what to send d to a destination with, or the error of the call.
 func (c *datagramSocket) outgoing(d *Datagram, to netip.AddrPort) (o outgoingDatagram, err error) {
+	if d.ECN > wire.CE {
+		return o, fmt.Errorf("%d is no ECN codepoint: %w", d.ECN, syscall.EINVAL)
+	}
 	from, to, err := c.owner.route(d.Local, to)
 	if err != nil {
 		return o, err

@@ -44,7 +44,7 @@ type Datagram struct {
 	N         int            // number of bytes of data in Buffer
 	Remote    netip.AddrPort // the peer; unused by WriteBatch on a connected socket
 	Local     netip.Addr     // the stack's address; for WriteBatch, the zero Addr stands for the socket's
-	ECN       wire.ECN       // the congestion codepoint in the IP header [RFC 3168 5]
+	ECN       wire.ECN       // the congestion codepoint in the IP header, at most wire.CE [RFC 3168 5]
 	Truncated bool           // set by ReadBatch if Buffer had no room for all data
 }
 
