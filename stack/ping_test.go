@@ -253,7 +253,7 @@ func TestForwardPing(t *testing.T) {
 	})
 }
 
-// A ping socket that the application forgets without Close leaves its identifier free. One that a goroutine reads stays.
+// A ping socket that the application forgets without Close leaves its identifier free. One that is being read stays.
 func TestForgottenPingConn(t *testing.T) {
 	s, err := New(nil, Config{Addresses: addressesA})
 	if err != nil {
