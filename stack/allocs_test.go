@@ -3,6 +3,7 @@ package stack
 import (
 	"encoding/binary"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -303,6 +304,36 @@ func TestCopyAllocations(t *testing.T) {
 			t.Fatalf("WriteTo: %d bytes, %v", n, err)
 		}
 	})
+}
+
+// Data of several frames that is written with one call allocates nothing.
+func TestFramesWrittenTogetherAllocateNothing(t *testing.T) {
+	l := newLone(t, Config{})
+	data := make([]byte, leastLoan)
+	frame := packet(segmentSpec{flags: wire.ACK, data: data})
+	wantNoAllocs(t, "three frames", func() {
+		for range 3 {
+			l.superframe(frame)
+			l.seq += leastLoan
+		}
+		b, err := l.c.next(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := b.writeTo(discardBuffers{}); n != 3*leastLoan || err != nil {
+			t.Fatalf("%d bytes, %v; want %d", n, err, 3*leastLoan)
+		}
+		b.release()
+	})
+}
+
+type discardBuffers struct{ io.Writer }
+
+func (discardBuffers) WriteBuffers(b *net.Buffers) (n int64, err error) {
+	for _, data := range *b {
+		n += int64(len(data))
+	}
+	return n, nil
 }
 
 // A datagram that arrives and is read, and one that is sent, allocate nothing.

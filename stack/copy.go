@@ -66,8 +66,9 @@ func (c *Conn) takesMore() bool {
 }
 
 // WriteTo writes the data of the connection to w until the peer's FIN. [io.Copy] uses it. Bulk data is written from the
-// frames in which it arrived. An error, including an error of w, is an *net.OpError of the operation "writeto", as with
-// *net.TCPConn.
+// frames in which it arrived, that of up to four frames with one call if w is a *net.TCPConn or has a method
+// WriteBuffers(*net.Buffers) (int64, error). An error, including an error of w, is an *net.OpError of the operation
+// "writeto", as with *net.TCPConn.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	n, err := c.writeTo(w)
 	return n, c.copyError("writeto", err)
@@ -91,12 +92,9 @@ func (c *Conn) writeTo(w io.Writer) (n int64, err error) {
 			}
 			return n, asNet("read", err)
 		}
-		m, err := w.Write(b.data)
-		if n += int64(m); err == nil && m < len(b.data) {
-			err = io.ErrShortWrite
-		}
+		m, err := b.writeTo(w)
 		b.release()
-		if err != nil {
+		if n += m; err != nil {
 			return n, err
 		}
 	}

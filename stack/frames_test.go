@@ -3,6 +3,7 @@ package stack
 import (
 	"bytes"
 	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -53,6 +54,96 @@ func TestFrameIsKeptUntilRead(t *testing.T) {
 	if n := pool.lent.Load(); n != 0 {
 		t.Errorf("%d pages lent after everything was read", n)
 	}
+}
+
+// The data of frames that wait together is written with one call of at most four frames if the writer takes several
+// buffers, and frame by frame otherwise. The frames come back.
+func TestFramesAreWrittenTogether(t *testing.T) {
+	for name, test := range map[string]struct {
+		w     func(*pieceWriter) io.Writer
+		calls int
+	}{
+		"Write":        {func(p *pieceWriter) io.Writer { return p }, 6},
+		"WriteBuffers": {func(p *pieceWriter) io.Writer { return vectorPieces{p} }, 2},
+	} {
+		l, want := sixFrames(t)
+		var pieces pieceWriter
+		n, err := l.c.WriteTo(test.w(&pieces))
+		if err != nil || n != int64(len(want)) || !bytes.Equal(bytes.Join(pieces, nil), want) {
+			t.Errorf("%s: %d bytes, %v; want the %d bytes sent", name, n, err, len(want))
+		}
+		if len(pieces) != test.calls {
+			t.Errorf("%s: %d calls, want %d", name, len(pieces), test.calls)
+		}
+		if n := l.s.cfg.Conn.Pool.(*pagePool).lent.Load(); n != 0 {
+			t.Errorf("%s: %d pages lent after everything was written", name, n)
+		}
+	}
+}
+
+// A TCP socket of package net gets the data of frames that wait together in order. A failed write returns the frames.
+func TestFramesToSocket(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		l, want := sixFrames(t)
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		socket, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fails {
+			socket.Close()
+		}
+		received := make(chan []byte, 1)
+		go func() {
+			b, _ := io.ReadAll(peer)
+			received <- b
+		}()
+		_, err = l.c.WriteTo(socket)
+		if (err != nil) != fails {
+			t.Errorf("WriteTo to a socket, closed: %v: %v", fails, err)
+		}
+		socket.Close()
+		if got := <-received; !fails && !bytes.Equal(got, want) {
+			t.Errorf("%d bytes arrive, want the %d bytes sent", len(got), len(want))
+		}
+		l.c.Close()
+		if n := l.s.cfg.Conn.Pool.(*pagePool).lent.Load(); n != 0 {
+			t.Errorf("%d pages lent after the copy, closed: %v", n, fails)
+		}
+		peer.Close()
+		listener.Close()
+	}
+}
+
+// sixFrames returns a stack whose connection has received six superframes and a FIN, and their data.
+func sixFrames(t *testing.T) (*lone, []byte) {
+	l := newLone(t, Config{})
+	var all []byte
+	for i := range 6 {
+		data := bytes.Repeat([]byte{byte(i)}, leastLoan+i)
+		all = append(all, data...)
+		l.superframe(packet(segmentSpec{flags: wire.ACK | wire.PSH, data: data}))
+		l.seq += uint32(len(data))
+	}
+	fin := packet(segmentSpec{flags: wire.FIN | wire.ACK})
+	l.numbers(fin)
+	l.frame(fin)
+	return l, all
+}
+
+// vectorPieces notes the buffers of each call as one piece.
+type vectorPieces struct{ *pieceWriter }
+
+func (w vectorPieces) WriteBuffers(b *net.Buffers) (int64, error) {
+	n, err := w.Write(bytes.Join(*b, nil))
+	return int64(n), err
 }
 
 type pieceWriter [][]byte

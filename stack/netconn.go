@@ -101,23 +101,6 @@ func (c *Conn) readNothing() error {
 	return nil
 }
 
-// block is data that has arrived, in the application's memory, in that of a frame or in a buffer of copyBuffers.
-type block struct {
-	data   []byte
-	frame  buffer.Borrowed // nil: it is not in a frame
-	copied *[]byte         // nil: it is not in a buffer
-}
-
-// release returns the memory of the frame or the buffer.
-func (b *block) release() {
-	if b.frame != nil {
-		b.frame.Release()
-	}
-	if b.copied != nil {
-		copyBuffers.Put(b.copied)
-	}
-}
-
 // next waits for data and copies it to p. If p is nil, it returns the data where it lies or in a buffer, which it takes
 // when there is data: it holds no buffer while it waits. The caller must release the block then.
 func (c *Conn) next(p []byte) (block, error) {
@@ -143,6 +126,9 @@ func (c *Conn) next(p []byte) (block, error) {
 func (c *Conn) tryBlock(p []byte) (b block, err error) {
 	if p == nil {
 		b.data, b.frame, err = c.tryNext(nil, true)
+		if b.frame != nil {
+			b.more = c.following()
+		}
 		if err != nil || b.frame != nil {
 			return b, err
 		}

@@ -175,3 +175,10 @@ func (c countingWriter) Write(p []byte) (int, error) {
 	c.n.Add(int64(n))
 	return n, err
 }
+
+// WriteBuffers writes b with one call if the writer can. A *stack.Conn calls it.
+func (c countingWriter) WriteBuffers(b *net.Buffers) (int64, error) {
+	n, err := b.WriteTo(c.Writer)
+	c.n.Add(n)
+	return n, err
+}
