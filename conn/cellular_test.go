@@ -7,11 +7,12 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/conntest"
+	"minitcp/conn/netem"
 )
 
 // BBR follows a path whose rate varies as that of a cellular network does: its queue is short most of the time, and the
-// path is in use. With a bandwidth filter that does not age while a queue stands, the median of the round trip is 533
-// ms and the 95th percentile 3.2 s.
+// path is in use: not all of it, because the line loses the room that no packet uses. With a bandwidth filter that does
+// not age while a queue stands, the median of the round trip is 567 ms and the 95th percentile 3.2 s.
 func TestBBRCellular(t *testing.T) {
 	const (
 		mean  = 500_000 // bytes per second
@@ -22,10 +23,11 @@ func TestBBRCellular(t *testing.T) {
 	var delays []time.Duration
 	carried, received := 0, 0
 	for seed := range uint64(seeds) {
-		link := conntest.Link{Delay: rtt / 2, Rates: conntest.Cellular(seed, mean, lasts), Queue: 4 * mean}
-		for _, rate := range link.Rates {
+		rates := conntest.Cellular(seed, mean, lasts)
+		for _, rate := range rates {
 			carried += rate / 10
 		}
+		link := conntest.Link{Delay: rtt / 2, Trace: netem.TraceOf(rates), Queue: 4 * mean}
 		b := newBulkOver(seed, conn.BBR, link)
 		for next := conn.Time(0); b.pair.Now < conn.Time(lasts); {
 			if !b.pair.Step() {
@@ -40,7 +42,7 @@ func TestBBRCellular(t *testing.T) {
 	slices.Sort(delays)
 	median, late := delays[len(delays)/2], delays[len(delays)*95/100]
 	used := float64(received) / float64(carried)
-	if median > 320*time.Millisecond || late > 1600*time.Millisecond || used < 0.9 {
-		t.Errorf("round trips of %v, 95th percentile %v, and %.1f %% of the path used; want 320ms, 1.6s, 90 %%", median, late, 100*used)
+	if median > 320*time.Millisecond || late > 1600*time.Millisecond || used < 0.87 {
+		t.Errorf("round trips of %v, 95th percentile %v, and %.1f %% of the path used; want 320ms, 1.6s, 87 %%", median, late, 100*used)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/conntest"
+	"minitcp/conn/netem"
 )
 
 // FuzzPair joins two ends by a link. The input decides every event on the link and every call of the applications.
@@ -83,17 +84,17 @@ func (in *input) next() (byte, bool) {
 	return b, true
 }
 
-func (in *input) fate(*conntest.End) conntest.Fate {
+func (in *input) fate(*conntest.End) netem.Fate {
 	b, _ := in.next()
 	switch b >> 6 {
 	case 1:
-		return conntest.Fate{Copies: int(b & 1), Damage: true}
+		return netem.Fate{Copies: int(b & 1), Damage: true}
 	case 2:
-		return conntest.Fate{Copies: 1, Delay: time.Duration(b&63) * time.Millisecond}
+		return netem.Fate{Copies: 1, Delay: time.Duration(b&63) * time.Millisecond}
 	case 3:
-		return conntest.Fate{Copies: 2, Delay: time.Duration(b&63) * 50 * time.Millisecond}
+		return netem.Fate{Copies: 2, Delay: time.Duration(b&63) * 50 * time.Millisecond}
 	}
-	return conntest.Fate{Copies: 1, Mark: b&1 != 0}
+	return netem.Fate{Copies: 1, Mark: b&1 != 0}
 }
 
 func (in *input) app(p *conntest.Pair, e *conntest.End) {

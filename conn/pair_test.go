@@ -7,6 +7,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/conntest"
+	"minitcp/conn/netem"
 )
 
 // Two connections on a link in virtual time.
@@ -46,12 +47,12 @@ func TestSimultaneousOpen(t *testing.T) {
 		p := conntest.NewPair(1, conn.Config{}, calm)
 		p.B.Listening = false
 		p.A.ToSend, p.B.ToSend = randomBytes(1, 100_000), randomBytes(2, 100_000)
-		p.Fate = func(*conntest.End) conntest.Fate {
+		p.Fate = func(*conntest.End) netem.Fate {
 			lost--
 			if lost == 0 {
-				return conntest.Fate{}
+				return netem.Fate{}
 			}
-			return conntest.Fate{Copies: 1}
+			return netem.Fate{Copies: 1}
 		}
 		p.Dial(p.A)
 		p.Dial(p.B)

@@ -8,6 +8,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/conntest"
+	"minitcp/conn/netem"
 )
 
 const (
@@ -32,11 +33,11 @@ func newResponses(requests int, lose func() bool) *responses {
 		Delay: 30 * time.Millisecond, Rate: pathRate, Queue: pathRate, Superframes: 65000, Cut: true,
 	})
 	p := r.pair
-	p.Fate = func(from *conntest.End) conntest.Fate {
+	p.Fate = func(from *conntest.End) netem.Fate {
 		if from == p.B && from.Conn != nil && lose() {
-			return conntest.Fate{}
+			return netem.Fate{}
 		}
-		return conntest.Fate{Copies: 1}
+		return netem.Fate{Copies: 1}
 	}
 	p.A.ToSend, p.B.ToSend = make([]byte, requests*requestSize), make([]byte, requests*responseSize)
 	p.A.App, p.B.App = r.client, r.server

@@ -82,8 +82,8 @@ func carryMany(t *testing.T, l Link, n int, pure bool) *tally {
 		p.transmit(k)
 		p.deliver() // packets without delay
 	}
-	for p.inFlight.next() != conn.Never {
-		p.Now = p.inFlight.next()
+	for p.nextArrival() != conn.Never {
+		p.Now = p.nextArrival()
 		p.deliver()
 	}
 	return c

@@ -3,11 +3,11 @@
 //
 //	pair.go        Pair: two ends joined by a link; group.go: Group: pairs with a common clock and queue
 //	end.go         End: one end with its application and driver
-//	link.go        Link: a network path; fate.go: loss and damage of a packet; pipe.go, codel.go: queues
+//	link.go        Link: a network path, which package netem emulates for the most part
 //	box.go         Box: a middlebox or hostile peer on the path
 //	reboot.go      Reboot: an end that loses its state
 //	rates.go       variable rates, as those of a cellular network
-//	carry.go       transport of packets; flight.go: packets in flight; event.go: trace events
+//	carry.go       transport of packets; event.go: trace events
 //	scenario.go    Scenario: a link and connections drawn from a seed; simulation.go, application.go: its run
 //
 // After every step these rules are checked:

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"minitcp/conn"
+	"minitcp/conn/netem"
 	"minitcp/conn/wire"
 )
 
@@ -39,9 +40,9 @@ type End struct {
 	Wake conn.Time
 
 	peer      *End
-	over      bool // whether the connection is gone, TIME-WAIT included
-	pipe      *pipe
-	thinned   *packet // last ACK delayed by ACK thinning
+	over      bool             // whether the connection is gone, TIME-WAIT included
+	direction *netem.Direction // of its segments; several ends may share it
+	thinned   *packet          // last ACK delayed by ACK thinning
 	buf       []byte
 	calls     int
 	progress  progress

@@ -15,7 +15,7 @@ type Group []*Pair
 // equal.
 func (g Group) Share() {
 	for _, p := range g {
-		p.A.pipe, p.B.pipe = g[0].A.pipe, g[0].B.pipe
+		p.A.direction, p.B.direction = g[0].A.direction, g[0].B.direction
 	}
 }
 

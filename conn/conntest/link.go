@@ -4,10 +4,12 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/netem"
 )
 
 // Link is the network path between two ends, with the same properties in both directions. Its zero value delivers at
-// once, in order and undamaged. Probabilities are from 0 to 1.
+// once, in order and undamaged. Probabilities are from 0 to 1. Package netem emulates the queue, the line and the
+// random faults; this package adds those that depend on the time or on the segment.
 type Link struct {
 	Delay  time.Duration // one way
 	Jitter time.Duration // maximum additional delay, random per packet, which reorders packets
@@ -16,8 +18,8 @@ type Link struct {
 	Outages []Outage
 
 	Loss        float64
-	Burst       Burst
-	ACKLoss     float64 // for segments without data, SYN, FIN or RST
+	Burst       netem.Burst // ends after a second without packets
+	ACKLoss     float64     // for segments without data, SYN, FIN or RST
 	Duplication float64
 	Corruption  float64 // arrives damaged and fails the checksum
 	Marking     float64 // arrives with CE if it has ECT
@@ -29,11 +31,10 @@ type Link struct {
 	ACKThinning time.Duration
 
 	Rate int // bytes per second; 0 means no limit
-	// Rates, if not empty, replaces Rate. Each rate lasts for 100 ms, and the first follows the last. All are positive.
-	Rates []int
-	Queue int // capacity of the queue in bytes; 0 means no limit
-	// Discipline is the queue discipline.
-	Discipline Discipline
+	// Trace, if not empty, replaces Rate.
+	Trace      netem.Trace
+	Queue      int // capacity of the queue in bytes; 0 means no limit
+	Discipline netem.Discipline
 
 	Periodic Periodic
 	// Box changes headers and forges ICMP errors.
@@ -73,11 +74,21 @@ type Periodic struct {
 	Of     int
 }
 
-// Burst is the Gilbert-Elliott model of losses in bursts. Before each packet, a burst begins with probability Begin or
-// ends with probability End. In a burst, packets are lost with probability Loss. A burst also ends after a second
-// without packets.
-type Burst struct {
-	Begin, End, Loss float64
+// maxBurstGap is the time without packets after which a burst of losses ends. Without it, a burst would outlast the
+// retransmission timeouts of a connection that has backed off.
+const maxBurstGap = time.Second
+
+// emulated returns the part of the link that package netem emulates. The delay is left out, because connections that
+// share a queue have their own.
+func (l *Link) emulated() netem.Config {
+	c := netem.Config{
+		Rate: 8 * int64(l.Rate), Trace: l.Trace, QueueBytes: l.Queue, Discipline: l.Discipline,
+		Jitter: l.Jitter, Order: netem.Overtake,
+		Loss: l.Loss, Burst: l.Burst, Duplication: l.Duplication, Corruption: l.Corruption, Marking: l.Marking,
+		Reordering: l.Reordering, ReorderingDelay: l.ReorderingDelay,
+	}
+	c.Burst.MaxGap = maxBurstGap
+	return c
 }
 
 // delay returns the one-way delay of packets sent now.

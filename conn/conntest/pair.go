@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/netem"
 )
 
 // Pair is two ends joined by a link, driven by the contract of package conn. After every call the invariants of the
@@ -17,7 +18,7 @@ type Pair struct {
 	A, B *End
 	Link Link
 	// Fate returns the fate of each packet that an end sends. Nil means the link's probabilities.
-	Fate func(*End) Fate
+	Fate func(*End) netem.Fate
 	// Packets is the number of packets sent.
 	Packets int
 
@@ -27,7 +28,7 @@ type Pair struct {
 	rebooting *rebooting // nil if no end reboots
 
 	dialAt   conn.Time // time at which A dials, or Never
-	inFlight packetHeap
+	inFlight netem.Transit[*packet]
 	rng      *rand.Rand
 	// boxRand is the source of random values for Link.Box. It is separate so that a box does not change the rest of a
 	// scenario.
@@ -49,7 +50,7 @@ func NewPair(seed uint64, cfg conn.Config, link Link) *Pair {
 func newEnd(name string, cfg conn.Config, iss uint32) *End {
 	e := &End{Name: name, Open: conn.Open{ISS: iss, TSOffset: iss, MTU: 1500, IPHeader: 20}}
 	e.Monitor = Monitor{MTU: e.Open.MTU, IPHeader: e.Open.IPHeader}
-	e.pipe, e.Wake = new(pipe), conn.Never
+	e.direction, e.Wake = new(netem.Direction), conn.Never
 	cfg.Pool, cfg.Pressure, cfg.BulkReceivers = &e.Pages, &e.Pages, &e.Bulk
 	e.Config = cfg.WithDefaults()
 	return e
@@ -102,7 +103,7 @@ func (p *Pair) applications() {
 
 // next returns the time of the next event.
 func (p *Pair) next() conn.Time {
-	next := min(p.dialAt, p.inFlight.next(), p.rebooting.next(p.Now))
+	next := min(p.dialAt, p.nextArrival(), p.rebooting.next(p.Now))
 	for _, e := range []*End{p.A, p.B} {
 		if m := e.endpoint(); m != nil {
 			next = min(next, m.Deadline())

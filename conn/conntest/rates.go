@@ -5,18 +5,15 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"minitcp/conn"
+	"minitcp/conn/netem"
 )
 
-// rateStep is the duration of each of a Link's Rates.
-const rateStep = 100 * time.Millisecond
-
-// Cellular returns rates in bytes per second that vary as those of a cellular network do, for the duration d. They are
-// a mean-reverting random walk on a logarithmic scale. Now and then the rate fades to between a tenth and a third for
-// up to two seconds. The seed determines the rates.
+// Cellular returns rates in bytes per second that vary as those of a cellular network do, one for each netem.TraceStep
+// of the duration d. They are a mean-reverting random walk on a logarithmic scale. Now and then the rate fades to
+// between a tenth and a third for up to two seconds. The seed determines the rates.
 func Cellular(seed uint64, mean int, d time.Duration) []int {
 	r := rand.New(rand.NewPCG(seed, 4))
-	rates := make([]int, d/rateStep)
+	rates := make([]int, d/netem.TraceStep)
 	level, fade, until := 0.0, 1.0, 0
 	for i := range rates {
 		level += 0.25*r.NormFloat64() - 0.05*level
@@ -30,38 +27,4 @@ func Cellular(seed uint64, mean int, d time.Duration) []int {
 		rates[i] = int(factor * float64(mean))
 	}
 	return rates
-}
-
-// rate returns the line's rate at an instant, in bytes per second, and the instant at which the next rate begins.
-func (l *Link) rate(at conn.Time) (rate int, until conn.Time) {
-	if len(l.Rates) == 0 {
-		return l.Rate, conn.Never
-	}
-	step := at / conn.Time(rateStep)
-	return l.Rates[int(step)%len(l.Rates)], (step + 1) * conn.Time(rateStep)
-}
-
-// sent returns the end of the transmission of n bytes that begins at start.
-func (l *Link) sent(start conn.Time, n int) conn.Time {
-	for {
-		rate, until := l.rate(start)
-		end := start.Add(time.Duration(int64(n) * int64(time.Second) / int64(rate)))
-		if end <= until {
-			return end
-		}
-		n -= int(int64(until.Sub(start)) * int64(rate) / int64(time.Second))
-		start = until
-	}
-}
-
-// waiting returns the number of bytes that the line transmits between two times. If the queue is empty at the second,
-// they are the length of the queue at the first.
-func (l *Link) waiting(from, to conn.Time) (n int64) {
-	for from < to {
-		rate, until := l.rate(from)
-		end := min(until, to)
-		n += int64(end.Sub(from)) * int64(rate) / int64(time.Second)
-		from = end
-	}
-	return n
 }

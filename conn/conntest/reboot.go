@@ -67,7 +67,7 @@ func (p *Pair) reboot() {
 		if r.Of == p.B.Name {
 			end, survivor = p.B, p.A
 		}
-		r.survivor, r.at, r.packets = survivor, p.Now, p.Packets+len(p.inFlight)
+		r.survivor, r.at, r.packets = survivor, p.Now, p.Packets+p.inFlight.Len()
 		r.lossless = p.Link.lossless()
 		p.Link.Outages = append(p.Link.Outages[:len(p.Link.Outages):len(p.Link.Outages)], Outage{time.Duration(p.Now), time.Duration(p.Now) + r.Down})
 		p.replace(end).peer = survivor
@@ -82,7 +82,7 @@ func (p *Pair) reboot() {
 // replace replaces an end by its successor and returns that.
 func (p *Pair) replace(e *End) *End {
 	n := p.rebooting.successor(e)
-	n.pipe, n.peer = e.pipe, e.peer
+	n.direction, n.peer = e.direction, e.peer
 	if e.TimeWait != nil {
 		n.Open.ISS = e.TimeWait.ISN(n.Open.ISS)
 	}

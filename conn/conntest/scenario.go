@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/netem"
 )
 
 // Scenario is the input of a simulation: a link and the connections that share it. [Draw] derives one from a seed.
@@ -171,7 +172,7 @@ func (d *generator) link() Link {
 		Jitter:      sometimes(d, 5, d.duration(20*ms)),
 	}
 	if d.one(6) {
-		l.Burst = Burst{Begin: d.probability(0.02), End: 0.05 + d.probability(0.5), Loss: 0.3 + d.probability(0.6)}
+		l.Burst = netem.Burst{Begin: d.probability(0.02), End: 0.05 + d.probability(0.5), Loss: 0.3 + d.probability(0.6)}
 	}
 	if d.one(5) {
 		l.Reordering, l.ReorderingDelay = d.probability(0.1), 1+l.Delay/4+time.Duration(d.Int64N(int64(1+l.Delay)))
@@ -179,7 +180,7 @@ func (d *generator) link() Link {
 	if d.one(2) {
 		l.Rate = 50_000 << d.IntN(8)
 		l.Queue = max(20_000, int(int64(l.Rate)*int64(pick(d, 10, 50, 200, 1000))/1000))
-		l.Discipline = pick(d, DropTail, CoDel)
+		l.Discipline = pick(d, netem.DropTail, netem.CoDel)
 		l.Cut = true
 	}
 	if d.one(10) {
