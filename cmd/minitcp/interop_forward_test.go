@@ -26,8 +26,8 @@ import (
 // the other. All connections of the clients are routed into the gateway's TUN. It dials the same destination among the
 // servers, and relays.
 
-// gateway is a forwarder on a TUN in the clients' namespace.
-type gateway struct {
+// testGateway is a forwarder on a TUN in the clients' namespace.
+type testGateway struct {
 	clients, servers *tun.Namespace
 	stack            *stack.Stack
 	requests         chan *stack.ForwardRequest // that the gateway has begun to dial for
@@ -52,9 +52,9 @@ func command(t *testing.T, n *tun.Namespace, line string) {
 }
 
 // newGateway makes the two namespaces and the stack between them, without a forwarder.
-func newGateway(t *testing.T) *gateway {
+func newGateway(t *testing.T) *testGateway {
 	t.Helper()
-	g := &gateway{clients: newNamespace(t), servers: newNamespace(t), requests: make(chan *stack.ForwardRequest, 1000)}
+	g := &testGateway{clients: newNamespace(t), servers: newNamespace(t), requests: make(chan *stack.ForwardRequest, 1000)}
 	for _, line := range []string{
 		"ip address add 198.18.0.1/32 dev lo", "ip -6 address add fd80::1/128 dev lo nodad",
 		"ip address add 198.18.0.2/32 dev lo", "ip -6 address add fd80::2/128 dev lo nodad",
@@ -91,7 +91,7 @@ func newGateway(t *testing.T) *gateway {
 }
 
 // trace counts SYNs from clients and the segments that probe them.
-func (g *gateway) trace(e *stack.TraceEvent) {
+func (g *testGateway) trace(e *stack.TraceEvent) {
 	switch {
 	case !e.Outgoing && e.TCP.Flags&(wire.SYN|wire.ACK) == wire.SYN:
 		g.syns.Add(1)
@@ -101,7 +101,7 @@ func (g *gateway) trace(e *stack.TraceEvent) {
 }
 
 // forwardTCP starts to forward. The test ends when all relays have.
-func (g *gateway) forwardTCP(t *testing.T) {
+func (g *testGateway) forwardTCP(t *testing.T) {
 	t.Helper()
 	var relays sync.WaitGroup
 	t.Cleanup(relays.Wait)
@@ -115,7 +115,7 @@ func (g *gateway) forwardTCP(t *testing.T) {
 }
 
 // forward dials for a request, and relays or gives the client the error of the dial.
-func (g *gateway) forward(t *testing.T, r *stack.ForwardRequest) {
+func (g *testGateway) forward(t *testing.T, r *stack.ForwardRequest) {
 	g.requests <- r
 	var server net.Conn
 	err := g.servers.Do(func() (err error) {
@@ -149,7 +149,7 @@ func (g *gateway) forward(t *testing.T, r *stack.ForwardRequest) {
 }
 
 // listen returns a listener of the kernel's among the servers.
-func (g *gateway) listen(t *testing.T, host string) net.Listener {
+func (g *testGateway) listen(t *testing.T, host string) net.Listener {
 	t.Helper()
 	var l net.Listener
 	err := g.servers.Do(func() (err error) {
@@ -164,7 +164,7 @@ func (g *gateway) listen(t *testing.T, host string) net.Listener {
 }
 
 // curl runs curl among the clients and returns its exit status and its output.
-func (g *gateway) curl(t *testing.T, args ...string) (status int, out, err string) {
+func (g *testGateway) curl(t *testing.T, args ...string) (status int, out, err string) {
 	t.Helper()
 	cmd := tool(t, g.clients.Name(), append([]string{"curl", "--silent", "--show-error", "--verbose", "--noproxy", "*"}, args...)...)
 	p := start(t, cmd)
@@ -173,7 +173,7 @@ func (g *gateway) curl(t *testing.T, args ...string) (status int, out, err strin
 }
 
 // forwardTo runs a test with a gateway, for both families.
-func forwardTo(t *testing.T, f func(t *testing.T, g *gateway, family int)) {
+func forwardTo(t *testing.T, f func(t *testing.T, g *testGateway, family int)) {
 	for i, family := range forwardFamilies {
 		t.Run(family.name, func(t *testing.T) {
 			g := newGateway(t)
@@ -185,7 +185,7 @@ func forwardTo(t *testing.T, f func(t *testing.T, g *gateway, family int)) {
 
 // A web server of the kernel's serves curl through the forwarder.
 func TestForwardCurl(t *testing.T) {
-	forwardTo(t, func(t *testing.T, g *gateway, family int) {
+	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
 		want := noiseBytes(t, 4, 4<<20)
 		l := g.listen(t, forwardFamilies[family].live)
 		go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(want) }))
@@ -199,7 +199,7 @@ func TestForwardCurl(t *testing.T) {
 // A client sends everything, then its FIN, and reads the reply after that. The server does the same in the other
 // direction at the same time.
 func TestForwardHalfClose(t *testing.T) {
-	forwardTo(t, func(t *testing.T, g *gateway, family int) {
+	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
 		l := g.listen(t, forwardFamilies[family].live)
 		served := make(chan error, 1)
 		go func() {
@@ -233,7 +233,7 @@ func TestForwardHalfClose(t *testing.T) {
 
 // A reset by the server reaches the client, and one by the client the server.
 func TestForwardResets(t *testing.T) {
-	forwardTo(t, func(t *testing.T, g *gateway, family int) {
+	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
 		l := g.listen(t, forwardFamilies[family].live)
 		for _, by := range []string{"server", "client"} {
 			client, err := dialIn(g.clients, l.Addr().String())
@@ -263,7 +263,7 @@ func TestForwardResets(t *testing.T) {
 
 // When the gateway's dial fails at once, so does the client's: a Linux client gets the same errno, after a single SYN.
 func TestForwardErrors(t *testing.T) {
-	forwardTo(t, func(t *testing.T, g *gateway, family int) {
+	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
 		f := forwardFamilies[family]
 		prohibited := syscall.EHOSTUNREACH // of IPv4's code 13
 		if f.name == "IPv6" {
@@ -298,7 +298,7 @@ func TestForwardErrors(t *testing.T) {
 
 // Into a black hole, the client's own timeout ends the dial, and the gateway's with it.
 func TestForwardBlackHole(t *testing.T) {
-	forwardTo(t, func(t *testing.T, g *gateway, family int) {
+	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
 		status, _, text := g.curl(t, "--connect-timeout", "1", "http://"+net.JoinHostPort(forwardFamilies[family].hole, "80")+"/")
 		const timedOut = 28
 		if status != timedOut {
@@ -324,7 +324,7 @@ func await(t *testing.T, ctx context.Context, what string) {
 
 // Linux ignores the segments that probe a client in SYN-SENT, and answers the first with a RST when the client is gone.
 func TestForwardKilledClient(t *testing.T) {
-	forwardTo(t, func(t *testing.T, g *gateway, family int) {
+	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
 		client := start(t, tool(t, g.clients.Name(), "nc.openbsd", forwardFamilies[family].hole, "80"))
 		r := <-g.requests
 		until(t, "the client repeats its SYN and is probed", func() bool { return g.syns.Load() > 2 && g.probes.Load() > 1 })
@@ -348,7 +348,7 @@ func TestForwardKilledClient(t *testing.T) {
 
 // Thousands of clients whose dials hang do not delay one whose server lives.
 func TestForwardBesideBlackHoles(t *testing.T) {
-	forwardTo(t, func(t *testing.T, g *gateway, family int) {
+	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
 		const waiting = 500
 		ctx, cancel := context.WithCancel(t.Context())
 		var clients sync.WaitGroup

@@ -48,7 +48,7 @@ func socketIn(t *testing.T, n *tun.Namespace, local, remote string) *net.UDPConn
 }
 
 // forwardUDP forwards the datagrams of the clients, and returns their flows.
-func (g *gateway) forwardUDP(t *testing.T, cfg stack.ForwardUDPConfig) <-chan *stack.UDPFlow {
+func (g *testGateway) forwardUDP(t *testing.T, cfg stack.ForwardUDPConfig) <-chan *stack.UDPFlow {
 	t.Helper()
 	flows := make(chan *stack.UDPFlow, 10)
 	if _, err := g.stack.ForwardUDP(cfg, func(f *stack.UDPFlow) { flows <- f }); err != nil {
@@ -59,7 +59,7 @@ func (g *gateway) forwardUDP(t *testing.T, cfg stack.ForwardUDPConfig) <-chan *s
 
 // relayUDP gives each flow a socket of the kernel's among the servers, at the gateway's own address there, and copies
 // datagrams both ways until the test ends.
-func (g *gateway) relayUDP(t *testing.T, flows <-chan *stack.UDPFlow) {
+func (g *testGateway) relayUDP(t *testing.T, flows <-chan *stack.UDPFlow) {
 	var relays sync.WaitGroup
 	ended := make(chan struct{})
 	t.Cleanup(func() {
