@@ -82,15 +82,10 @@ func attachError(name string, err error) error {
 // file belongs to the Device from then on, also if FromFD fails. Close closes it, upon which the kernel removes the
 // device unless it is persistent or another file of it is open. Errors are of type [*Error].
 func FromFD(fd int) (*Device, error) {
-	request, _ := unix.NewIfreq("")
-	err := unix.IoctlIfreq(fd, unix.TUNGETIFF, request)
-	name := request.Name()
-	if err == nil && request.Uint16()&(needed|unix.IFF_TAP) != needed {
-		err = unix.EINVAL
-	}
+	name, err := checkFile(fd)
 	if err != nil {
 		unix.Close(fd)
-		return nil, &Error{Subject: "file descriptor", Reason: ErrKernel, Problem: "it is not an open TUN with IFF_NO_PI and IFF_VNET_HDR", Err: err}
+		return nil, err
 	}
 	var d *Device
 	err = onThread(func() error {
@@ -117,6 +112,76 @@ func FromFD(fd int) (*Device, error) {
 		return err
 	})
 	return d, err
+}
+
+// checkFile returns the name of an open TUN's device, or an error if it was not set up as needed.
+func checkFile(fd int) (name string, err error) {
+	request, _ := unix.NewIfreq("")
+	err = unix.IoctlIfreq(fd, unix.TUNGETIFF, request)
+	if err == nil && request.Uint16()&(needed|unix.IFF_TAP) != needed {
+		err = unix.EINVAL
+	}
+	if err != nil {
+		return "", &Error{Subject: "file descriptor", Reason: ErrKernel, Problem: "it is not an open TUN with IFF_NO_PI and IFF_VNET_HDR", Err: err}
+	}
+	return request.Name(), nil
+}
+
+// File returns a duplicate of the file of queue 0, for another process, which makes a Device of it with [FromFD], or
+// with [Adopt] if it may not enter the device's network namespace. The device exists until the duplicate is closed,
+// too.
+func (d *Device) File() (*os.File, error) {
+	q := d.queues[0]
+	q.life.RLock()
+	defer q.life.RUnlock()
+	if q.closed {
+		return nil, os.ErrClosed
+	}
+	fd, err := unix.FcntlInt(uintptr(q.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, configureError(d.name, "cannot duplicate its file", err)
+	}
+	return os.NewFile(uintptr(fd), cloneDevice), nil
+}
+
+// Adopt is FromFD for a process that may not enter the device's network namespace, as a process without privileges that
+// has made the namespace for its child. It relies on cfg, with which the other process has opened the device, instead
+// of asking the kernel. The Device has one queue, whatever cfg has.
+func Adopt(fd int, cfg Config) (*Device, error) {
+	cfg.setDefaults()
+	err := cfg.check()
+	if err == nil {
+		cfg.Name, err = checkFile(fd)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	d := &Device{name: cfg.Name, mtu: cfg.MTU, maxFrame: usualFrame, near: nearOf(cfg.HostAddresses)}
+	inner, _, err := wgtun.CreateUnmonitoredTUNFromFD(fd) // the descriptor is its, even if the call fails
+	if err != nil {
+		return nil, configureError(cfg.Name, "cannot set the device up", err)
+	}
+	q, err := newQueue(inner, cfg.Name)
+	if err != nil {
+		inner.Close()
+		return nil, err
+	}
+	q.attached.Store(true)
+	d.queues = []*queue{q}
+	// Every device has the attribute if the kernel supports BIG TCP over IPv4.
+	if lo, err := netlink.LinkByName("lo"); err == nil && lo.Attrs().GSOIPv4MaxSize > 0 && q.accepts(maxBigFrame) {
+		d.maxFrame = maxBigFrame
+	}
+	return d, nil
+}
+
+// nearOf returns each address as a prefix of its full length.
+func nearOf(addresses []netip.Prefix) (near []netip.Prefix) {
+	for _, p := range addresses {
+		near = append(near, netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
+	}
+	return near
 }
 
 // enterNamespaceOf moves this thread to the namespace of a TUN. Kernels before Linux 5.2 do not name it; the TUN is

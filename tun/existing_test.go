@@ -5,6 +5,7 @@ package tun
 import (
 	"errors"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -114,6 +115,63 @@ func TestAttachRefuses(t *testing.T) {
 		t.Error("Attach has made a device")
 	}
 	checkError(t, attachError("kept0", &Error{Reason: ErrPermission, Err: unix.EPERM}), ErrPermission, "another user")
+}
+
+// The file of a device, passed on, is a device of its own configuration. It keeps the device after the Close of the
+// first, and its Close removes it.
+func TestAdopt(t *testing.T) {
+	n := newNamespace(t)
+	cfg := Config{Name: "passed0", MTU: 1400, HostAddresses: prefixes("10.77.0.1/24"), Namespace: n, Queues: 1}
+	first := openDevice(t, cfg)
+	file, err := first.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Dup(int(file.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.File(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("after Close, File returns the error %v", err)
+	}
+	d, err := Adopt(fd, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.MaxFrame() != first.MaxFrame() || d.SegmentsUDP() != first.SegmentsUDP() || d.Name() != "passed0" {
+		t.Errorf("%s: MaxFrame %d, SegmentsUDP %v; want %d, %v", d.Name(), d.MaxFrame(), d.SegmentsUDP(), first.MaxFrame(), first.SegmentsUDP())
+	}
+	exchange(t, n, d)
+	if links(t, n)["passed0"] != nil {
+		t.Error("Close has not removed the device")
+	}
+}
+
+func TestAdoptRefuses(t *testing.T) {
+	requireKernel(t)
+	before := openFiles(t)
+	for _, test := range []struct {
+		cfg  Config
+		want Reason
+		text string
+	}{
+		{Config{MTU: 5}, ErrMTU, "invalid MTU 5"},
+		{Config{}, ErrKernel, "not an open TUN"},
+	} {
+		fd, err := unix.Open("/dev/null", unix.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Adopt(fd, test.cfg)
+		checkError(t, err, test.want, test.text)
+	}
+	if after := openFiles(t); after != before {
+		t.Errorf("%d open files, before %d", after, before)
+	}
 }
 
 // A descriptor of a persistent TUN, in another namespace than the caller's: the device works, and stays after Close.

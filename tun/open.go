@@ -4,7 +4,6 @@ package tun
 
 import (
 	"errors"
-	"net/netip"
 
 	"golang.org/x/sys/unix"
 	wgtun "golang.zx2c4.com/wireguard/tun"
@@ -48,10 +47,7 @@ func Open(cfg Config) (*Device, error) {
 
 // open opens the device on a thread in its namespace. The configuration must have been checked.
 func open(cfg *Config) (*Device, error) {
-	d := &Device{name: cfg.Name, mtu: cfg.MTU, maxFrame: usualFrame}
-	for _, p := range cfg.HostAddresses {
-		d.near = append(d.near, netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
-	}
+	d := &Device{name: cfg.Name, mtu: cfg.MTU, maxFrame: usualFrame, near: nearOf(cfg.HostAddresses)}
 	err := d.addQueues(cloneDevice, cfg)
 	if err == nil {
 		err = d.configure(cfg)
