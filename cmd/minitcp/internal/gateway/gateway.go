@@ -12,6 +12,7 @@
 //	outbound       the kinds of outbound; direct
 //	socks, http    the client's side of SOCKS5 and of HTTP's CONNECT
 //	tcp, udp, ping what the stack forwards
+//	drain          the wait for the last data of clients that have ended
 //	recverr        ICMP errors about the datagrams of the host's sockets
 //	dns            name servers in place of those that clients ask
 //	verdict        errors as the client sees them
@@ -81,6 +82,7 @@ type Gateway struct {
 	tasks    sync.WaitGroup
 
 	connections counter
+	pairs       pairs
 	pings       pings
 }
 

@@ -96,7 +96,7 @@ func (g *Gateway) connect(r *stack.ForwardRequest, to netip.AddrPort) {
 	if len(early) > 0 {
 		client.Write(early) // an error is the relay's first, too
 	}
-	result, err := relay.Relay(client, server, relay.Config{})
+	result, err := g.Relay(client, server)
 	result.Received += int64(len(early))
 	g.finished(r, out, client, started, result, err)
 }

@@ -1,0 +1,92 @@
+//go:build linux
+
+package gateway
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"minitcp/conn"
+	"minitcp/stack"
+	"minitcp/stack/relay"
+)
+
+// pairs are the connections that the gateway relays.
+type pairs struct {
+	mu  sync.Mutex
+	all map[*pair]struct{}
+}
+
+// pair is a connection of the stack, and the one of the host's kernel to which it is relayed.
+type pair struct {
+	inside  *stack.Conn
+	outside *net.TCPConn
+}
+
+// Relay relays between a connection of the stack and one of the host's kernel, as [relay.Relay] does. [Gateway.Drain]
+// waits for it.
+func (g *Gateway) Relay(inside *stack.Conn, outside *net.TCPConn) (relay.Result, error) {
+	p := &pair{inside, outside}
+	g.pairs.mu.Lock()
+	if g.pairs.all == nil {
+		g.pairs.all = make(map[*pair]struct{})
+	}
+	g.pairs.all[p] = struct{}{}
+	g.pairs.mu.Unlock()
+	defer func() {
+		g.pairs.mu.Lock()
+		defer g.pairs.mu.Unlock()
+		delete(g.pairs.all, p)
+	}()
+	return relay.Relay(inside, outside, relay.Config{})
+}
+
+// Drain waits until all data of the clients has arrived at the other ends of their connections, or ctx ends. It is for
+// clients that have ended: they send a FIN on each connection, which Drain waits for, too.
+func (g *Gateway) Drain(ctx context.Context) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for g.pairs.busy() {
+		select {
+		case <-tick.C:
+		case <-g.stack.Done():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// busy reports whether there is a pair whose data from inside has not all arrived outside.
+func (ps *pairs) busy() bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for p := range ps.all {
+		if p.busy() {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *pair) busy() bool {
+	info := p.inside.Info()
+	switch info.State {
+	case conn.CloseWait, conn.Closing, conn.LastAck, conn.TimeWait, conn.Closed: // the FIN has arrived
+		return info.Unread > 0 || unacknowledged(p.outside) > 0
+	}
+	return true
+}
+
+// unacknowledged returns the number of bytes that a socket still holds for its peer, 0 if it is closed.
+func unacknowledged(c *net.TCPConn) (n int) {
+	raw, err := c.SyscallConn()
+	if err == nil {
+		raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	}
+	return n
+}
