@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"minitcp/cmd/minitcp/internal/sandbox"
 	"minitcp/tun"
 )
 
@@ -52,6 +53,9 @@ func report(w io.Writer, err error) int {
 	fmt.Fprintln(w, "minitcp: "+strings.Join(lines, "; "))
 	if isUsage(err) {
 		return exitUsage
+	}
+	if e, ok := errors.AsType[*sandbox.CommandError](err); ok {
+		return e.Status
 	}
 	return exitFailure
 }

@@ -1,7 +1,8 @@
 //go:build linux
 
-// Command minitcp runs TCP in user space on a TUN device. It has three modes: serve is a daemon with a few services, nc
-// is one connection between stdin and stdout, demo is a demonstration.
+// Command minitcp runs TCP in user space on a TUN device. It has four modes: run runs another program whose network is
+// minitcp, serve is a daemon with a few services, nc is one connection between stdin and stdout, demo is a
+// demonstration.
 //
 // # Files
 //
@@ -9,6 +10,8 @@
 //	privilege            the privileges that a device needs, and how to obtain them without root
 //	device, addresses    the flags of a device, and the stack on it
 //	signals              orderly end at the first signal, immediate end at the second
+//	run, runsignals      a command in a network of its own; see package sandbox
+//	names, publish       the host's name servers for that command, and its ports for the host
 //	serve, listen        the daemon and its services by port; hints: commands to try
 //	services, streams    echo, discard, daytime, chargen; web: http; files, uploads: files:DIR
 //	nc                   one connection between stdin and stdout
@@ -24,8 +27,10 @@ import (
 )
 
 func main() {
-	// Ignore SIGPIPE so that a closed stdout is an ordinary write error, and the device and the namespace are still
-	// removed.
-	signal.Ignore(syscall.SIGPIPE)
+	// Catch SIGPIPE so that a closed stdout is an ordinary write error, and the device and the namespace are still
+	// removed. The commands that run starts would inherit an ignored signal, but not a caught one.
+	if !signal.Ignored(syscall.SIGPIPE) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	}
 	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
 }

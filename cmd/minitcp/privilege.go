@@ -10,11 +10,12 @@ import (
 	"os/signal"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"minitcp/cmd/minitcp/internal/sandbox"
 )
 
 const (
@@ -81,7 +82,7 @@ func inPrivateNamespace() error {
 	signal.Notify(signals, endSignals()...)
 	defer signal.Stop(signals)
 	if err := child.Start(); err != nil {
-		return namespaceError(err)
+		return sandbox.Forbidden(err)
 	}
 	go func() {
 		for range signals {
@@ -96,27 +97,6 @@ func inPrivateNamespace() error {
 		return exitStatus(exit.ExitCode())
 	}
 	return err
-}
-
-// namespaceError returns err, the failure to create a private namespace, with the setting that forbids it. The kernel's
-// error does not name the setting.
-func namespaceError(err error) error {
-	reason := ""
-	for _, setting := range []struct{ path, bad, advice string }{
-		{"/proc/sys/user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=10000"},
-		{"/proc/sys/user/max_net_namespaces", "0", "sysctl -w user.max_net_namespaces=10000"},
-		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"},
-		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
-	} {
-		if value, _ := os.ReadFile(setting.path); strings.TrimSpace(string(value)) == setting.bad {
-			reason = fmt.Sprintf("; %s is %s: run as root, or permit it as root with: %s", setting.path, setting.bad, setting.advice)
-			break
-		}
-	}
-	if reason == "" {
-		reason = "; run as root, or with CAP_NET_ADMIN"
-	}
-	return fmt.Errorf("no permission to create a network device, nor a user namespace for it (%w)%s", err, reason)
 }
 
 // loopbackUp enables the private namespace's loopback device.

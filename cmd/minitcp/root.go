@@ -49,6 +49,8 @@ func newRootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newDemoCommand(),
+		newRunCommand(),
+		newSandboxInitCommand(),
 		newServeCommand(),
 		newNCCommand(),
 		newVersionCommand(),

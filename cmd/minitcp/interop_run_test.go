@@ -1,0 +1,266 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"minitcp/cmd/minitcp/internal/testenv"
+	"minitcp/tun"
+)
+
+// The tests in this file run minitcp run in a namespace that stands for the host. Its loopback device has the addresses
+// of forwardFamilies, on which the servers of the tests listen.
+
+// runHost is a namespace that stands for the host of minitcp run.
+type runHost struct {
+	*tun.Namespace
+	self string // minitcp, for every user
+}
+
+// runUsers are the users that run must work for.
+var runUsers = []struct {
+	name string
+	user string // that setpriv changes to; "" for none
+}{{"root", ""}, {"unprivileged", "--reuid=65534 --regid=65534 --clear-groups"}}
+
+func newRunHost(t *testing.T) *runHost {
+	t.Helper()
+	h := &runHost{newNamespace(t), publicProgram(t)}
+	for _, f := range forwardFamilies {
+		command(t, h.Namespace, "ip address add "+f.live+"/"+map[bool]string{true: "32", false: "128"}[strings.Contains(f.live, ".")]+" dev lo")
+	}
+	return h
+}
+
+// run returns a command that runs minitcp run with arguments as a user, in the namespace of the host, in which
+// /dev/net/tun is open to everybody.
+func (h *runHost) run(t *testing.T, user string, args ...string) *exec.Cmd {
+	t.Helper()
+	return h.runAfter(t, ":", user, args...)
+}
+
+// runAfter is run after shell code that root runs in the mount namespace of the command.
+func (h *runHost) runAfter(t *testing.T, code, user string, args ...string) *exec.Cmd {
+	t.Helper()
+	become := `exec "$@"`
+	if user != "" {
+		requireUserNamespaces(t)
+		become = `exec setpriv ` + user + ` "$@"`
+	}
+	const device = `set -e; mount -t tmpfs -o mode=755 none /dev/net; mknod /dev/net/tun c 10 200; chmod 666 /dev/net/tun; `
+	line := append(in(h.Name()), "unshare", "--mount", "sh", "-c", device+code+"; "+become, "sh", h.self, "run")
+	line = append(line, args...)
+	cmd := exec.CommandContext(t.Context(), line[0], line[1:]...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Dir = "/"
+	return cmd
+}
+
+// requireUserNamespaces ends a test where an unprivileged user may not make user namespaces.
+func requireUserNamespaces(t *testing.T) {
+	t.Helper()
+	err := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "unshare", "--user", "--net", "--mount", "--pid", "--fork", "true").Run()
+	if err != nil {
+		testenv.NotTested(t, "user namespaces for unprivileged users")
+	}
+}
+
+// Run exits with the status of its command, or with that of shells for a command that does not run.
+func TestRunStatus(t *testing.T) {
+	h := newRunHost(t)
+	script := filepath.Join(filepath.Dir(h.self), "script")
+	if err := os.WriteFile(script, []byte("#!/no/such/interpreter\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range runUsers {
+		for _, test := range []struct {
+			command []string
+			status  int
+			line    []string // of stderr; nil for no output
+		}{
+			{[]string{"true"}, 0, nil},
+			{[]string{"sh", "-c", "exit 7"}, 7, nil},
+			{[]string{"sh", "-c", "exit 255"}, 255, nil},
+			{[]string{"sh", "-c", "kill -KILL $$"}, 137, nil},
+			{[]string{"sh", "-c", "kill -TERM $$"}, 143, nil},
+			{[]string{"sh", "-c", "sleep 1000 & exit 3"}, 3, nil},
+			{[]string{"no-such-command"}, 127, []string{"no-such-command", "not found"}},
+			{[]string{"/no/such/command"}, 127, []string{"/no/such/command", "no such file"}},
+			{[]string{"/etc/passwd"}, 126, []string{"/etc/passwd", "permission denied"}},
+			{[]string{"/etc"}, 126, []string{"/etc", "directory"}},
+			{[]string{script}, 127, []string{script, "no such file"}},
+		} {
+			t.Run(u.name+" "+strings.Join(test.command, " "), func(t *testing.T) {
+				r := finish(t, h.run(t, u.user, append([]string{"--"}, test.command...)...))
+				if r.status != test.status || r.out != "" {
+					t.Errorf("status %d, want %d; it wrote %q", r.status, test.status, r.out)
+				}
+				if test.line != nil {
+					checkLine(t, r.errOut, test.line...)
+				} else if r.errOut != "" {
+					t.Errorf("it wrote %q to stderr", r.errOut)
+				}
+			})
+		}
+	}
+}
+
+// The command has the streams, the environment, the working directory, the user, the descriptors, the umask and the
+// signals of the caller.
+func TestRunInherits(t *testing.T) {
+	h := newRunHost(t)
+	for _, u := range runUsers {
+		t.Run(u.name, func(t *testing.T) {
+			const inspect = `cat; pwd; echo "$GREETING"; id -u; id -g; umask; cat <&3; cat <&9; grep SigIgn /proc/self/status; echo problem >&2`
+			line := []string{"sh", "-c", `umask 027; trap "" HUP; exec "$@" 3</etc/hostname 9</etc/hostname`, "sh"}
+			cmd := h.run(t, u.user, "--", "sh", "-c", inspect)
+			cmd.Args = append(line, cmd.Args...)
+			cmd.Path = "/bin/sh"
+			cmd.Stdin = strings.NewReader("input\n")
+			cmd.Env = append(cmd.Env, "GREETING=hello world")
+			cmd.Dir = "/usr"
+			id := "0"
+			if u.user != "" {
+				id = "65534"
+			}
+			name := readFile(t, "/etc/hostname")
+			ignored := fmt.Sprintf("SigIgn:\t%016x\n", 1<<(syscall.SIGHUP-1))
+			want := "input\n/usr\nhello world\n" + id + "\n" + id + "\n0027\n" + name + name + ignored
+			if r := finish(t, cmd); r.status != 0 || r.out != want || r.errOut != "problem\n" {
+				t.Errorf("status %d, stdout %q, want %q; stderr %q", r.status, r.out, want, r.errOut)
+			}
+		})
+	}
+}
+
+// serveHTTP starts a web server of the host's kernel, which serves text. It returns the port.
+func (h *runHost) serveHTTP(t *testing.T, address, text string) string {
+	t.Helper()
+	l := h.listen(t, address)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) })}
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// listen returns a listener of the host's kernel on a free port.
+func (h *runHost) listen(t *testing.T, address string) (l net.Listener) {
+	t.Helper()
+	err := h.Do(func() (err error) {
+		l, err = net.Listen("tcp", net.JoinHostPort(address, "0"))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// Programs reach servers of the host's network: curl, nc, and a Go program without the C library.
+func TestRunPrograms(t *testing.T) {
+	h := newRunHost(t)
+	static := staticProgram(t, filepath.Dir(h.self))
+	for _, f := range forwardFamilies {
+		port := h.serveHTTP(t, f.live, "hello from the host")
+		url := "http://" + net.JoinHostPort(f.live, port) + "/"
+		for _, u := range runUsers {
+			for name, line := range map[string][]string{
+				"curl":   {"curl", "-gsS", url},
+				"nc":     {"sh", "-c", `printf 'GET / HTTP/1.0\r\n\r\n' | nc.openbsd -N "$0" "$1"`, f.live, port},
+				"static": {static, url},
+			} {
+				t.Run(f.name+" "+u.name+" "+name, func(t *testing.T) {
+					r := finish(t, h.run(t, u.user, append([]string{"--"}, line...)...))
+					if r.status != 0 || !strings.HasSuffix(r.out, "hello from the host") || r.errOut != "" {
+						t.Errorf("%+v", r)
+					}
+				})
+			}
+		}
+	}
+}
+
+// staticProgram builds a Go program without the C library that fetches a URL.
+func staticProgram(t *testing.T, dir string) string {
+	t.Helper()
+	const source = `package main
+
+import ("io"; "net/http"; "os")
+
+func main() {
+	r, err := http.Get(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	io.Copy(os.Stdout, r.Body)
+}
+`
+	file := filepath.Join(t.TempDir(), "fetch.go")
+	if err := os.WriteFile(file, []byte(source), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "fetch")
+	build := exec.Command("go", "build", "-o", program, file)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
+// Minitcp serves a page inside, and draws the connection.
+func TestRunTrace(t *testing.T) {
+	h := newRunHost(t)
+	for _, u := range runUsers {
+		for _, url := range []string{"http://10.77.0.2/", "http://[fd77::2]/"} {
+			r := finish(t, h.run(t, u.user, "--trace", "-", "--", "curl", "-gs", url))
+			if r.status != 0 || !strings.Contains(r.out, "ESTABLISHED") || !strings.Contains(r.errOut, "SYN,ACK seq 0 ack 1") {
+				t.Errorf("%s, %s: %+v", u.name, url, r)
+			}
+		}
+	}
+}
+
+// Data that a command has written arrives although the command has ended.
+func TestRunDrains(t *testing.T) {
+	h := newRunHost(t)
+	l := h.listen(t, "198.18.0.1")
+	const size = 1 << 20
+	received := make(chan int64, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		n, _ := io.Copy(io.Discard, c)
+		received <- n
+	}()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	send := fmt.Sprintf(`exec 3<>/dev/tcp/198.18.0.1/%s; head -c %d /dev/zero >&3`, port, size)
+	if r := finish(t, h.run(t, "", "--", "bash", "-c", send)); r.status != 0 || r.errOut != "" {
+		t.Errorf("%+v", r)
+	}
+	select {
+	case n := <-received:
+		if n != size {
+			t.Errorf("%d bytes have arrived, want %d", n, size)
+		}
+	case <-time.After(patience):
+		t.Error("the connection has no end")
+	}
+}
