@@ -52,6 +52,18 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
+// awaitLog waits until the log contains text.
+func (f *fixture) awaitLog(t *testing.T, text string) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !strings.Contains(f.log.String(), text); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log has no %q within %v", text, patience)
+		}
+	}
+}
+
 func toLoopback(a netip.AddrPort) (netip.AddrPort, bool) {
 	switch a.Addr().String() {
 	case "198.18.0.1", "198.18.0.2":

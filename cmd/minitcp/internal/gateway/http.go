@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -57,13 +56,14 @@ func (p *httpProxy) request(c *net.TCPConn, dst netip.AddrPort) (early []byte, e
 	if _, err := fmt.Fprintf(c, "CONNECT %v HTTP/1.1\r\nHost: %v\r\n%s\r\n", dst, dst, authorization); err != nil {
 		return nil, err
 	}
-	r := bufio.NewReader(io.LimitReader(c, maxHTTPHeader))
+	limited := &io.LimitedReader{R: c, N: maxHTTPHeader}
+	r := bufio.NewReader(limited)
 	answer, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	switch {
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, ended(err)
-	case err != nil && !isTimeout(err):
-		return nil, fmt.Errorf("its answer is not one of HTTP, or has more than %d bytes: %w", maxHTTPHeader, err)
+	case err != nil && limited.N <= 0:
+		return nil, fmt.Errorf("its answer has more than %d bytes", maxHTTPHeader)
+	case err != nil && !isTimeout(err) && !isEnd(err):
+		return nil, fmt.Errorf("its answer is not one of HTTP: %w", err)
 	case err != nil:
 		return nil, err
 	case answer.StatusCode/100 != 2:

@@ -25,14 +25,18 @@ const (
 	logBurst  = 10
 )
 
-// refused writes a line about a flow that was refused because of err. Out is "" if it had no outbound.
-func (l *limitedLog) refused(protocol string, from, to netip.AddrPort, out string, err error) {
+// logRefused writes a line about a flow that was refused because of err. Out is "" if it had no outbound. The line is
+// written on a goroutine of its own, because a log may block, and the caller may not.
+func (g *Gateway) logRefused(protocol string, from, to netip.AddrPort, out string, err error) {
+	l := &g.log
 	omitted, ok := l.admit(time.Now())
 	if !ok {
 		return
 	}
-	l.omission(omitted)
-	l.log.Warn("refused", "protocol", protocol, "source", from.String(), "destination", to.String(), "via", out, "error", reasonOf(err))
+	g.spawn(func() {
+		l.omission(omitted)
+		l.log.Warn("refused", "protocol", protocol, "source", from.String(), "destination", to.String(), "via", out, "error", reasonOf(err))
+	})
 }
 
 // admit reports whether there is a line, and how many were left out before it.

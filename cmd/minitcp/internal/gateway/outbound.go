@@ -4,7 +4,9 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -63,7 +65,7 @@ func ParseOutbound(s string) (Outbound, error) {
 	switch u.Scheme {
 	case "socks5":
 		if p.authenticates && (p.user == "" || len(p.user) > 255 || len(p.password) > 255) {
-			return nil, fmt.Errorf("a user and a password of SOCKS5 have 1 to 255 bytes")
+			return nil, fmt.Errorf("a user of SOCKS5 has 1 to 255 bytes, and a password at most 255")
 		}
 		return &socksProxy{p}, nil
 	case "http":
@@ -142,8 +144,15 @@ func (p *proxy) connect(ctx context.Context, d *net.Dialer, handshake func(c *ne
 	}
 	if cause := ctx.Err(); cause != nil {
 		err = fmt.Errorf("no answer in time: %w", cause)
+	} else if isEnd(err) {
+		err = errors.New("it closes the connection instead of a reply")
 	}
 	return nil, &proxyError{p.name, err}
+}
+
+// isEnd reports whether err is the end of a connection.
+func isEnd(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // replier is an error by which a proxy has reported the outcome of its own dial.

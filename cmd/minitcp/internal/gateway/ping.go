@@ -72,7 +72,7 @@ func (p *pings) take(r *stack.EchoRequest) {
 	if reason, ok := reasons[verdictOf(err)]; ok {
 		r.Unreachable(reason)
 	}
-	g.log.refused("icmp", client, dst, out.String(), err)
+	g.logRefused("icmp", client, dst, out.String(), err)
 }
 
 // send sends a request from its session's socket.

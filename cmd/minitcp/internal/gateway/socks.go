@@ -77,7 +77,7 @@ func (p *socksProxy) request(c *net.TCPConn, command byte, dst netip.AddrPort) (
 	}
 	var b [4]byte
 	if _, err := io.ReadFull(c, b[:2]); err != nil {
-		return bound, ended(err)
+		return bound, err
 	}
 	switch {
 	case b[0] != socksVersion:
@@ -96,7 +96,7 @@ func (p *socksProxy) request(c *net.TCPConn, command byte, dst netip.AddrPort) (
 		return bound, err
 	}
 	if _, err := io.ReadFull(c, b[:]); err != nil {
-		return bound, ended(err)
+		return bound, err
 	}
 	if b[0] != socksVersion {
 		return bound, fmt.Errorf("its reply is not of SOCKS5: its first byte is %#02x", b[0])
@@ -116,20 +116,12 @@ func (p *socksProxy) authenticate(c *net.TCPConn) error {
 	}
 	var b [2]byte
 	if _, err := io.ReadFull(c, b[:]); err != nil {
-		return ended(err)
+		return err
 	}
 	if b[0] != 1 || b[1] != 0 {
 		return errors.New("it refuses the user or the password")
 	}
 	return nil
-}
-
-// ended returns the error of a proxy that closes the connection in the middle of a message.
-func ended(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("it closes the connection instead of a reply")
-	}
-	return err
 }
 
 // appendSocksAddress appends the type, the address and the port.
@@ -153,14 +145,14 @@ func readSocksAddress(r io.Reader, kind byte) (a netip.AddrPort, err error) {
 		n = 16
 	case socksName:
 		if _, err := io.ReadFull(r, b[:1]); err != nil {
-			return a, ended(err)
+			return a, err
 		}
 		n = int(b[0])
 	default:
 		return a, fmt.Errorf("its reply has an address of unknown type %d", kind)
 	}
 	if _, err := io.ReadFull(r, b[:n+2]); err != nil {
-		return a, ended(err)
+		return a, err
 	}
 	if kind == socksName {
 		return a, nil

@@ -111,7 +111,7 @@ func reset(c relay.Conn) {
 func (g *Gateway) refuseTCP(r *stack.ForwardRequest, out string, err error) {
 	v := verdictOf(err)
 	v.refuse(r)
-	g.log.refused("tcp", r.Source(), r.Destination(), out, err)
+	g.logRefused("tcp", r.Source(), r.Destination(), out, err)
 }
 
 // spawn runs f on a goroutine that Close waits for. It returns false after Close.

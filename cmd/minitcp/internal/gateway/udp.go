@@ -107,7 +107,7 @@ func (f *flow) refuse(dst netip.AddrPort, out string, err error) {
 	if reason, ok := reasons[verdictOf(err)]; ok {
 		f.client.SendUnreachable(dst, reason) // fails for a group, of which there are no ICMP errors
 	}
-	f.gateway.log.refused("udp", f.source, dst, out, err)
+	f.gateway.logRefused("udp", f.source, dst, out, err)
 }
 
 // socket returns the flow's socket for an outbound, which it opens if there is none.
