@@ -85,7 +85,7 @@ func (l *lone) establish(t testing.TB, more wire.Flags) {
 
 // forget drops every connection.
 func (l *lone) forget() {
-	for e := range l.s.table.all() {
+	for e := range l.s.table.All() {
 		e.mu.Lock()
 		l.s.remove(e)
 		e.mu.Unlock()
@@ -136,8 +136,8 @@ func TestNoAllocations(t *testing.T) {
 
 	t.Run("look up", func(t *testing.T) {
 		l := newLone(t, Config{})
-		k := l.c.entry.key
-		wantNoAllocs(t, "find", func() { l.s.table.find(&k) })
+		k := l.c.entry.Key
+		wantNoAllocs(t, "find", func() { l.s.table.Find(&k) })
 	})
 	t.Run("arm", func(t *testing.T) {
 		l := newLone(t, Config{})
@@ -261,7 +261,7 @@ func TestNoAllocations(t *testing.T) {
 	})
 	t.Run("stray segment", func(t *testing.T) {
 		l := newLone(t, Config{})
-		frame := packet(segmentSpec{flags: wire.ACK, seq: 1, ack: 1, dst: l.c.entry.key.LocalAddr()})
+		frame := packet(segmentSpec{flags: wire.ACK, seq: 1, ack: 1, dst: l.c.entry.Key.LocalAddr()})
 		binary.BigEndian.PutUint16(frame[wire.VirtioHeaderLen+wire.IPv4HeaderLen:], 999) // from another port
 		h := wire.VirtioHeader{Flags: wire.VirtioDataValid}
 		wire.PutVirtio(frame, &h)

@@ -20,8 +20,8 @@ type ConnInfo struct {
 // that begins or ends during the call may be missing. The stack continues to run during the call.
 func (s *Stack) Connections() []ConnInfo {
 	now := s.clock.Now()
-	list := make([]ConnInfo, 0, s.table.count.Load())
-	for e := range s.table.all() {
+	list := make([]ConnInfo, 0, s.table.Len())
+	for e := range s.table.All() {
 		if i, ok := e.info(now); ok {
 			list = append(list, i)
 		}
@@ -67,7 +67,7 @@ func (s *Stack) entryOf(local, remote netip.AddrPort) *entry {
 		return nil
 	}
 	k := flow.KeyOf(local.Addr(), remote.Addr(), local.Port(), remote.Port())
-	return s.table.find(&k)
+	return s.table.Find(&k)
 }
 
 // info returns the description of e's connection, false if e has been removed.
@@ -77,7 +77,7 @@ func (e *entry) info(now conn.Time) (ConnInfo, bool) {
 	if e.tcp == nil {
 		return ConnInfo{}, false
 	}
-	i := ConnInfo{Local: e.key.LocalAddr(), Remote: e.key.RemoteAddr(), State: e.state(), Age: now.Sub(e.began)}
+	i := ConnInfo{Local: e.Key.LocalAddr(), Remote: e.Key.RemoteAddr(), State: e.state(), Age: now.Sub(e.began)}
 	if tcp, ok := e.tcp.(*conn.Conn); ok {
 		i.Info = tcp.Info(now)
 	}

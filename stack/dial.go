@@ -149,7 +149,7 @@ func (s *Stack) queueFor(to netip.Addr, n uint32) uint8 {
 // reserve inserts e into the table, under a port that is free for remote.
 func (s *Stack) reserve(e *entry, local, remote netip.AddrPort) error {
 	if local.Port() != 0 {
-		if local != remote && s.table.insert(e) {
+		if local != remote && s.table.Insert(&e.Node) {
 			return nil
 		}
 		return os.NewSyscallError("connect", syscall.EADDRINUSE)
@@ -160,8 +160,8 @@ func (s *Stack) reserve(e *entry, local, remote netip.AddrPort) error {
 		if s.listeners.usesPort(port) || netip.AddrPortFrom(local.Addr(), port) == remote {
 			continue
 		}
-		e.key = flow.KeyOf(local.Addr(), remote.Addr(), port, remote.Port())
-		if s.table.insert(e) {
+		e.Key = flow.KeyOf(local.Addr(), remote.Addr(), port, remote.Port())
+		if s.table.Insert(&e.Node) {
 			return nil
 		}
 	}

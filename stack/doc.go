@@ -56,7 +56,7 @@
 //
 //	dial.go, listen.go, listener.go, ports.go   active and passive opens; the registry of listeners; ephemeral ports
 //	noconn.go, internal/ratelimit, icmp.go      segments without a connection; limits of replies; ICMP
-//	internal/flow, table.go, entrylist.go       from addresses and ports to the entry
+//	internal/flow, internal/table, entrylist.go from addresses and ports to the entry
 //	internal/timing, timewait.go                timers, time, entries in TIME-WAIT
 //	frames.go, pages.go, outoforder.go          memory: frames, buffers, data beyond a gap
 //	handler.go, copy.go, options.go             Handlers; ReadFrom and WriteTo; options of a connection

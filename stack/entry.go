@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -8,15 +9,13 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/table"
 	"minitcp/stack/internal/timing"
 )
 
 // entry is a 4-tuple in use, as the table finds it. A listener and a closed connection have none.
 type entry struct {
-	key  flow.Key
-	hash uint64                // guarded by the table
-	next atomic.Pointer[entry] // guarded by the table
-
+	table.Node[entry]
 	timer timing.Timer[entry]
 
 	began conn.Time // time of the first SYN
@@ -44,7 +43,7 @@ type entry struct {
 	counted      bool   // counted in Stack.live
 	orphan       bool   // counted in Stack.orphans
 	pending      bool   // in the list of its queue
-	ipID         uint16 // number of packets sent that routers may fragment; with hash, the identification of the next one
+	ipID         uint16 // identification of the next packet that routers may fragment
 	hopLimit     uint8
 	trafficClass uint8
 	near         bool  // whether the peer is near; see Config.Near
@@ -85,8 +84,16 @@ type endpoint interface {
 
 // newEntry returns an entry for k, whose segments leave on a queue. It is not in the table yet.
 func (s *Stack) newEntry(k flow.Key, queue uint8) *entry {
-	e := &entry{key: k, began: s.clock.Now(), hopLimit: s.cfg.HopLimit, queue: queue, wheel: queue, near: queue != s.loop.number && s.isNear(k.Remote)}
-	e.timer.Owner = e
+	e := &entry{
+		Node:     table.Node[entry]{Key: k},
+		began:    s.clock.Now(),
+		ipID:     uint16(rand.Uint32()),
+		hopLimit: s.cfg.HopLimit,
+		near:     queue != s.loop.number && s.isNear(k.Remote),
+		queue:    queue,
+		wheel:    queue,
+	}
+	e.Owner, e.timer.Owner = e, e
 	return e
 }
 

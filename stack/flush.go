@@ -139,7 +139,7 @@ func (s *Stack) remove(e *entry) {
 	if r := e.request; r != nil {
 		e.request = nil
 		r.gone()
-		r.forwarder.leave(wire.Source(e.key.Remote.Addr()))
+		r.forwarder.leave(wire.Source(e.Key.Remote.Addr()))
 	}
 	if _, ok := e.tcp.(*conn.TimeWaitConn); ok {
 		s.timeWaits.remove(e)
@@ -154,7 +154,7 @@ func (s *Stack) remove(e *entry) {
 	s.outOfOrder.remove(e)
 	e.user = ref[Conn]{}
 	s.wheels[e.wheel].Disarm(&e.timer)
-	s.table.remove(e)
+	s.table.Remove(&e.Node)
 	s.untrackLive(e)
 }
 

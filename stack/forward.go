@@ -184,10 +184,10 @@ var (
 )
 
 // Source returns the client's address and port.
-func (r *ForwardRequest) Source() netip.AddrPort { return r.entry.key.RemoteAddr() }
+func (r *ForwardRequest) Source() netip.AddrPort { return r.entry.Key.RemoteAddr() }
 
 // Destination returns the address and port that the client connects to.
-func (r *ForwardRequest) Destination() netip.AddrPort { return r.entry.key.LocalAddr() }
+func (r *ForwardRequest) Destination() netip.AddrPort { return r.entry.Key.LocalAddr() }
 
 // Context returns a context that ends when the request does: when the client has given up, after the verdict, or when
 // the stack ends. The client has given up when it resets the connection, when it no longer has it, which is noticed
@@ -234,7 +234,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	tcp.LowerMTU(now, int(s.mtu.Load()))
 	c := newConn(s, e, tcp)
 	e.tcp, e.user, e.request = tcp, weakRef(c), nil
-	r.forwarder.leave(wire.Source(e.key.Remote.Addr()))
+	r.forwarder.leave(wire.Source(e.Key.Remote.Addr()))
 	if open != nil {
 		c.handling = &handlerState{open: open}
 		e.user = strongRef(c)
@@ -353,15 +353,15 @@ func (r *ForwardRequest) repeated(now conn.Time, w *writer) {
 func (r *ForwardRequest) sendReset(now conn.Time, w *writer) {
 	e := r.entry
 	conn.Reset(&wire.TCP{Flags: wire.SYN, Seq: e.irs}, 0, &w.out)
-	w.ip = wire.IP{Src: e.key.Local.Addr(), Dst: e.key.Remote.Addr(), Protocol: wire.ProtocolTCP, HopLimit: e.hopLimit}
-	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.LocalPort(), e.key.RemotePort()
+	w.ip = wire.IP{Src: e.Key.Local.Addr(), Dst: e.Key.Remote.Addr(), Protocol: wire.ProtocolTCP, HopLimit: e.hopLimit}
+	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.Key.LocalPort(), e.Key.RemotePort()
 	r.stack.writeSegment(w, e.queue, conn.Closed)
 	r.stack.traceOut(now, e, w, conn.SynReceived)
 }
 
 // sendUnreachable answers the SYN with an ICMP message that quotes its headers.
 func (r *ForwardRequest) sendUnreachable(now conn.Time, w *writer) {
-	k := &r.entry.key
+	k := &r.entry.Key
 	var syn [20]byte
 	wire.PutTCP(syn[:], &wire.TCP{SrcPort: k.RemotePort(), DstPort: k.LocalPort(), Seq: r.entry.irs, Flags: wire.SYN})
 	ip := wire.IP{Src: k.Remote.Addr(), Dst: k.Local.Addr(), Protocol: wire.ProtocolTCP}
@@ -404,7 +404,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 	handshake := conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
 	handshake.Hold(now)
 	e.tcp, e.request = handshake, r
-	if !s.table.insert(e) {
+	if !s.table.Insert(&e.Node) {
 		e.mu.Unlock()
 		f.leave(source)
 		return // an application has dialed from this very port meanwhile; the SYN will come again

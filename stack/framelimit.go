@@ -39,7 +39,7 @@ func newFrameLimit(d Device, tapped bool) (l *frameLimit) {
 
 // of returns the limit in bytes for frames of e's connection.
 func (l *frameLimit) of(now conn.Time, e *entry) int {
-	if l.big > l.usual && e.near && e.key.Remote.Is4() && int64(now) >= l.from.Load() {
+	if l.big > l.usual && e.near && e.Key.Remote.Is4() && int64(now) >= l.from.Load() {
 		return l.big
 	}
 	return l.usual

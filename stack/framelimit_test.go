@@ -7,6 +7,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/table"
 )
 
 // bigDevice takes frames of 256 KiB.
@@ -24,7 +25,7 @@ func (*plainDevice) Offloads() bool { return false }
 func TestFrameLimit(t *testing.T) {
 	const big = superframe + 256<<10 - MaxFrame
 	to := func(remote string, near bool) *entry {
-		return &entry{key: flow.KeyOf(addressesA[0].Addr(), netip.MustParseAddr(remote), 1, 2), near: near}
+		return &entry{Node: table.Node[entry]{Key: flow.KeyOf(addressesA[0].Addr(), netip.MustParseAddr(remote), 1, 2)}, near: near}
 	}
 	ip4, ip6, far := to("10.77.0.1", true), to("fd77::1", true), to("10.78.0.1", false)
 	for _, c := range []struct {

@@ -64,7 +64,7 @@ func FuzzInput(f *testing.F) {
 				t.Fatalf("%v in the table", info.State)
 			}
 		}
-		if n := l.s.table.count.Load(); n > 1000 {
+		if n := l.s.table.Len(); n > 1000 {
 			t.Fatalf("%d connections", n)
 		}
 	})

@@ -107,7 +107,7 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 		return
 	}
 	k := flow.KeyOf(quoted.Src, quoted.Dst, localPort, remotePort)
-	found := s.table.find(&k)
+	found := s.table.Find(&k)
 	if found == nil {
 		s.totals.count(dropICMP)
 		return

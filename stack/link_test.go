@@ -248,7 +248,7 @@ func TestPushReset(t *testing.T) {
 		d.room.Store(0)
 		c.SetLinger(0)
 		c.Close()
-		if n := s.table.count.Load(); n != 1 {
+		if n := s.table.Len(); n != 1 {
 			t.Errorf("%d connections before the RST was sent, want 1", n)
 		}
 		for d.link.Transmit(1460) {
@@ -256,7 +256,7 @@ func TestPushReset(t *testing.T) {
 		if sent := d.take(t); len(sent) != 1 || !sent[0].tcp.Flags.Has(wire.RST) {
 			t.Errorf("%d frames were sent, want a RST", len(sent))
 		}
-		if n := s.table.count.Load(); n != 0 {
+		if n := s.table.Len(); n != 0 {
 			t.Errorf("%d connections after the RST, want none", n)
 		}
 	})

@@ -204,7 +204,7 @@ func TestResetOnBadHeader(t *testing.T) {
 		within(t, func(t *testing.T) {
 			p := newPairOn(t, stacktest.Config{}, Config{}, Config{ResetOnBadHeader: reset})
 			c, s := p.connect(p.listen())
-			bad := packet(segmentSpec{src: c.entry.key.LocalAddr(), flags: wire.ACK, options: []byte{2, 0, 0, 0}})
+			bad := packet(segmentSpec{src: c.entry.Key.LocalAddr(), flags: wire.ACK, options: []byte{2, 0, 0, 0}})
 			p.db.Inject(bad)
 			quiet()
 			wantCount(t, p.b, "dropped-tcp-option-length", 1)

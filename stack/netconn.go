@@ -321,10 +321,10 @@ func (c *Conn) control(op string, call func(now conn.Time) error) error {
 }
 
 // LocalAddr returns the local address, a *net.TCPAddr.
-func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.entry.key.LocalAddr()) }
+func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.entry.Key.LocalAddr()) }
 
 // RemoteAddr returns the peer's address, a *net.TCPAddr.
-func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.entry.key.RemoteAddr()) }
+func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.entry.Key.RemoteAddr()) }
 
 // SetDeadline sets the time from which Read and Write fail with [os.ErrDeadlineExceeded], including calls that are
 // blocked. The zero time means no deadline.

@@ -85,7 +85,7 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
 	e.mu.Lock()
 	e.tcp = conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
-	if !s.table.insert(e) {
+	if !s.table.Insert(&e.Node) {
 		e.mu.Unlock()
 		return // an application has dialed from this very port meanwhile; the SYN will come again
 	}
@@ -121,7 +121,7 @@ func (s *Stack) dropHandshake(e *entry) {
 
 // openFor returns the parameters of package conn for a new connection, which is e's.
 func (s *Stack) openFor(now conn.Time, e *entry) conn.Open {
-	k := &e.key
+	k := &e.Key
 	o := conn.Open{MTU: int(s.mtu.Load()), IPHeader: wire.IPv6HeaderLen, Near: e.near}
 	if k.Remote.Is4() {
 		o.IPHeader = wire.IPv4HeaderLen

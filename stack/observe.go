@@ -112,8 +112,8 @@ func (s *Stack) observeEnd(now conn.Time, e *entry, tcp *conn.Conn) {
 		return
 	}
 	v := &ConnEnd{
-		Local:  e.key.LocalAddr(),
-		Remote: e.key.RemoteAddr(),
+		Local:  e.Key.LocalAddr(),
+		Remote: e.Key.RemoteAddr(),
 		Began:  time.Duration(e.began),
 		Ended:  time.Duration(now),
 		By:     endOf(tcp),

@@ -28,7 +28,7 @@ func newHoarder(p *pair, l *Listener, i int) *hoarder {
 	p.db.Inject(packet(segmentSpec{src: h.addr, flags: wire.SYN, seq: 1000, options: []byte{3, 3, 7, 0}}))
 	quiet()
 	k := flow.KeyOf(addressesB[0].Addr(), h.addr.Addr(), 80, h.addr.Port())
-	e := p.b.table.find(&k)
+	e := p.b.table.Find(&k)
 	if e == nil {
 		p.t.Fatalf("hoarder %d has no connection", i)
 	}

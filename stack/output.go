@@ -48,18 +48,18 @@ func (s *Stack) writeFrame(w *writer, queue uint8, state conn.State) {
 // send sends the segment in w.out of e's connection, which was in the state before.
 func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
 	w.ip = wire.IP{
-		Src:          e.key.Local.Addr(),
-		Dst:          e.key.Remote.Addr(),
+		Src:          e.Key.Local.Addr(),
+		Dst:          e.Key.Remote.Addr(),
 		Protocol:     wire.ProtocolTCP,
 		HopLimit:     e.hopLimit,
 		TrafficClass: e.trafficClass,
 	}
 	w.ip.SetECN(w.out.ECN)
 	if w.out.MayFragment {
-		w.ip.MayFragment, w.ip.ID = true, uint16(e.hash)+e.ipID
+		w.ip.MayFragment, w.ip.ID = true, e.ipID
 		e.ipID += uint16(segments(w.out.Len, w.out.SegmentSize))
 	}
-	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.key.LocalPort(), e.key.RemotePort()
+	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.Key.LocalPort(), e.Key.RemotePort()
 	s.writeSegment(w, e.queue, e.state())
 	s.traceOut(now, e, w, before)
 }

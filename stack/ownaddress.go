@@ -53,8 +53,8 @@ func (s *Stack) RemoveAddress(a netip.Addr) error {
 	removed := flow.AddressOf(a)
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	for e := range s.table.all() {
-		if e.key.Local != removed {
+	for e := range s.table.All() {
+		if e.Key.Local != removed {
 			continue
 		}
 		e.mu.Lock()
@@ -102,7 +102,7 @@ func (s *Stack) SetMTU(mtu int) error {
 	}
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	for e := range s.table.all() {
+	for e := range s.table.All() {
 		e.mu.Lock()
 		if tcp, ok := e.tcp.(*conn.Conn); ok {
 			tcp.LowerMTU(s.clock.Now(), mtu)

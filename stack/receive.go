@@ -18,7 +18,7 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 	}
 	h := &q.segment.TCP
 	k := flow.KeyOf(q.ip.Dst, q.ip.Src, h.DstPort, h.SrcPort)
-	e := s.table.find(&k)
+	e := s.table.Find(&k)
 	if e == nil && !q.acceptableForTCP() {
 		return // an entry's addresses were looked at when it was made
 	}
@@ -44,7 +44,7 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 		if q.receive(now, e) {
 			return
 		}
-		e = s.table.find(&k) // it ended between the look-up and the lock
+		e = s.table.Find(&k) // it ended between the look-up and the lock
 	}
 	q.receiveNoConnection(now, k, nil)
 }
@@ -102,7 +102,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 			s.totals.countVerdict(verdict)
 			s.remove(e)
 			e.mu.Unlock()
-			q.receiveNoConnection(now, e.key, nil)
+			q.receiveNoConnection(now, e.Key, nil)
 			return true
 		}
 		if e.request != nil && verdict == conn.VerdictDuplicate {
@@ -124,7 +124,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 			s.totals.count(countReopened)
 			s.remove(e)
 			e.mu.Unlock()
-			q.receiveNoConnection(now, e.key, tcp)
+			q.receiveNoConnection(now, e.Key, tcp)
 			return true
 		}
 	}

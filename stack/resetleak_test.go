@@ -26,7 +26,7 @@ func observed(t *testing.T, v6, exists bool, probes int) (n, limit int) {
 			p.db.Inject(packet(segmentSpec{src: victim, dst: open, flags: wire.SYN, seq: 1000}))
 			quiet()
 			k := flow.KeyOf(open.Addr(), victim.Addr(), open.Port(), victim.Port())
-			p.db.Inject(packet(segmentSpec{src: victim, dst: open, flags: wire.ACK, seq: 1001, ack: p.b.table.find(&k).iss + 1}))
+			p.db.Inject(packet(segmentSpec{src: victim, dst: open, flags: wire.ACK, seq: 1001, ack: p.b.table.Find(&k).iss + 1}))
 			c, err := l.AcceptTCP()
 			if err != nil {
 				t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 
 	"minitcp/conn"
-	"minitcp/stack/internal/flow"
 	"minitcp/stack/internal/ratelimit"
+	"minitcp/stack/internal/table"
 	"minitcp/stack/internal/timing"
 )
 
@@ -30,7 +30,7 @@ type Stack struct {
 	queues        []queueIO // those of the device, then loop
 	loop          loop
 	wheels        []*timing.Wheel[entry] // one for each queue
-	table         *table
+	table         *table.Table[entry]
 	abandoned     abandoned
 	near          []netip.Prefix // prefixes of near peers
 	outOfOrder    outOfOrderList // connections that hold data beyond a gap
@@ -91,7 +91,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		frameLimit:  newFrameLimit(dev, cfg.Tap != nil),
 		clock:       timing.NewClock(),
 		queues:      queues,
-		table:       newTable(flow.NewSeed()),
+		table:       table.New[entry](),
 		timeWaits:   timeWaits{limit: cfg.MaxTimeWait},
 		listeners: listeners{
 			byAddr: make(map[binding]ref[Listener]),
@@ -182,7 +182,7 @@ func (s *Stack) shut() {
 	s.fragments.close()
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	for e := range s.table.all() {
+	for e := range s.table.All() {
 		e.mu.Lock()
 		c := e.user.get()
 		if c != nil {
@@ -213,7 +213,7 @@ func (s *Stack) Shutdown(ctx context.Context) error {
 	}
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	for e := range s.table.all() {
+	for e := range s.table.All() {
 		e.mu.Lock()
 		c := e.user.get()
 		if c != nil {

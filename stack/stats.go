@@ -151,6 +151,6 @@ func (s *Stack) Stats() Stats {
 	s.fragments.stats(stats)
 	stats["udp-flows"] = uint64(s.udpForwarder.Load().count())
 	stats["forward-pending"] = uint64(s.forwarder.Load().waiting())
-	stats["connections"] = uint64(s.table.count.Load())
+	stats["connections"] = uint64(s.table.Len())
 	return stats
 }

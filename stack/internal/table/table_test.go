@@ -1,4 +1,4 @@
-package stack
+package table
 
 import (
 	"math/rand/v2"
@@ -10,6 +10,15 @@ import (
 	"testing"
 )
 
+// entry has a place in a table.
+type entry struct{ node Node[entry] }
+
+func newEntry(k flow.Key) *entry {
+	e := &entry{}
+	e.node = Node[entry]{Key: k, Owner: e}
+	return e
+}
+
 func testKey(i int) flow.Key {
 	remote := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 	return flow.KeyOf(netip.MustParseAddr("10.77.0.2"), remote, 80, uint16(i))
@@ -17,28 +26,28 @@ func testKey(i int) flow.Key {
 
 // Random inserts and removes against a map, through several growths.
 func TestTableModel(t *testing.T) {
-	table := newTable(flow.NewSeed())
+	table := New[entry]()
 	model := make(map[flow.Key]*entry)
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 50000 {
 		k := testKey(r.IntN(5000))
-		e := &entry{key: k}
+		e := newEntry(k)
 		if r.IntN(3) > 0 {
-			if ok := table.insert(e); ok != (model[k] == nil) {
+			if ok := table.Insert(&e.node); ok != (model[k] == nil) {
 				t.Fatalf("insert: %v", ok)
 			} else if ok {
 				model[k] = e
 			}
 		} else if old := model[k]; old != nil {
-			table.remove(old)
-			table.remove(old) // a second time does nothing
+			table.Remove(&old.node)
+			table.Remove(&old.node) // a second time does nothing
 			delete(model, k)
 		}
-		if got := table.find(&k); got != model[k] {
+		if got := table.Find(&k); got != model[k] {
 			t.Fatalf("find: %p, want %p", got, model[k])
 		}
 	}
-	if n := len(slices.Collect(table.all())); n != len(model) || table.count.Load() != int64(n) {
+	if n := len(slices.Collect(table.All())); n != len(model) || table.count.Load() != int64(n) {
 		t.Errorf("%d entries, count %d, want %d", n, table.count.Load(), len(model))
 	}
 }
@@ -46,10 +55,10 @@ func TestTableModel(t *testing.T) {
 // Readers without a lock never miss an entry that is there throughout, while others come and go and the table grows and
 // shrinks.
 func TestTableConcurrent(t *testing.T) {
-	table := newTable(flow.NewSeed())
+	table := New[entry]()
 	const fixed = 500
 	for i := range fixed {
-		table.insert(&entry{key: testKey(i)})
+		table.Insert(&newEntry(testKey(i)).node)
 	}
 	var stop atomic.Bool
 	var readers, writers sync.WaitGroup
@@ -57,7 +66,7 @@ func TestTableConcurrent(t *testing.T) {
 		readers.Go(func() {
 			for i := 0; !stop.Load(); i = (i + 1) % fixed {
 				k := testKey(i)
-				if e := table.find(&k); e == nil || e.key != k {
+				if e := table.Find(&k); e == nil || e.node.Key != k {
 					t.Errorf("entry %d: %v", i, e)
 					return
 				}
@@ -68,15 +77,15 @@ func TestTableConcurrent(t *testing.T) {
 		writers.Go(func() {
 			var mine []*entry
 			for i := range 30000 {
-				e := &entry{key: testKey(fixed + w*1000000 + i)}
-				table.insert(e)
+				e := newEntry(testKey(fixed + w*1000000 + i))
+				table.Insert(&e.node)
 				if mine = append(mine, e); i%3 == 0 {
-					table.remove(mine[0])
+					table.Remove(&mine[0].node)
 					mine = mine[1:]
 				}
 			}
 			for _, e := range mine {
-				table.remove(e)
+				table.Remove(&e.node)
 			}
 		})
 	}
@@ -90,13 +99,13 @@ func TestTableConcurrent(t *testing.T) {
 
 // The buckets follow the number of entries, up and down, and are not resized by one entry more and one fewer.
 func TestTableShrinks(t *testing.T) {
-	table := newTable(flow.NewSeed())
+	table := New[entry]()
 	var entries []*entry
 	buckets := func() int { return len(*table.buckets.Load()) }
 	for range 2 {
 		for i := range 5000 {
-			e := &entry{key: testKey(i)}
-			table.insert(e)
+			e := newEntry(testKey(i))
+			table.Insert(&e.node)
 			entries = append(entries, e)
 			if n := len(entries); buckets() < n || buckets() > max(minBuckets, 2*n) {
 				t.Fatalf("%d buckets for %d entries, while it grows", buckets(), n)
@@ -107,12 +116,12 @@ func TestTableShrinks(t *testing.T) {
 			before := buckets()
 			e := entries[0]
 			entries = entries[1:]
-			table.remove(e)
+			table.Remove(&e.node)
 			if buckets() != before {
 				resized++
 				after := buckets()
-				table.insert(e)
-				table.remove(e)
+				table.Insert(&e.node)
+				table.Remove(&e.node)
 				if buckets() != after {
 					t.Fatalf("the table has %d buckets after an entry came and went, want %d", buckets(), after)
 				}
@@ -128,14 +137,14 @@ func TestTableShrinks(t *testing.T) {
 }
 
 func BenchmarkFind(b *testing.B) {
-	table := newTable(flow.NewSeed())
+	table := New[entry]()
 	for i := range 100000 {
-		table.insert(&entry{key: testKey(i)})
+		table.Insert(&newEntry(testKey(i)).node)
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		k := testKey(i % 100000)
-		if table.find(&k) == nil {
+		if table.Find(&k) == nil {
 			b.Fatal("not found")
 		}
 	}
@@ -144,21 +153,21 @@ func BenchmarkFind(b *testing.B) {
 // A listing has each entry that is there throughout once, and no entry twice, while others come and go and the table
 // grows and shrinks.
 func TestTableListing(t *testing.T) {
-	table := newTable(flow.NewSeed())
+	table := New[entry]()
 	const fixed, most = 500, 20_000
 	for i := range fixed {
-		table.insert(&entry{key: testKey(i)})
+		table.Insert(&newEntry(testKey(i)).node)
 	}
 	var stop atomic.Bool
 	var writer sync.WaitGroup
 	writer.Go(func() {
 		var mine []*entry
 		for i := 0; !stop.Load(); i++ {
-			e := &entry{key: testKey(fixed + i)}
-			table.insert(e)
+			e := newEntry(testKey(fixed + i))
+			table.Insert(&e.node)
 			if mine = append(mine, e); len(mine) == most {
 				for _, e := range mine {
-					table.remove(e)
+					table.Remove(&e.node)
 				}
 				mine = mine[:0]
 			}
@@ -168,12 +177,12 @@ func TestTableListing(t *testing.T) {
 	for range 200 {
 		seen := make(map[*entry]bool)
 		found := 0
-		for e := range table.all() {
+		for e := range table.All() {
 			if seen[e] {
-				t.Errorf("entry %v is listed twice", e.key)
+				t.Errorf("entry %v is listed twice", e.node.Key)
 			}
 			seen[e] = true
-			if e.key.RemotePort() < fixed && e.key.Remote == testKey(int(e.key.RemotePort())).Remote {
+			if e.node.Key.RemotePort() < fixed && e.node.Key.Remote == testKey(int(e.node.Key.RemotePort())).Remote {
 				found++
 			}
 		}
@@ -191,18 +200,18 @@ func TestTableListing(t *testing.T) {
 
 // A listing holds the lock of one shard at most, and none while the caller handles an entry.
 func TestTableListingLeavesTheTableFree(t *testing.T) {
-	table := newTable(flow.NewSeed())
+	table := New[entry]()
 	for i := range 1000 {
-		table.insert(&entry{key: testKey(i)})
+		table.Insert(&newEntry(testKey(i)).node)
 	}
-	for e := range table.all() {
+	for e := range table.All() {
 		for i := range table.shards {
 			if !table.shards[i].TryLock() {
 				t.Fatalf("the lock of shard %d is held while an entry is handled", i)
 			}
 			table.shards[i].Unlock()
 		}
-		table.remove(e)
+		table.Remove(&e.node)
 	}
 	if n := table.count.Load(); n != 0 {
 		t.Errorf("%d entries are left, want 0", n)
