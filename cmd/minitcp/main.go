@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command minitcp runs TCP in user space on a TUN device. It has four modes: run runs another program whose network is
-// minitcp, serve is a daemon with a few services, nc is one connection between stdin and stdout, demo is a
-// demonstration.
+// Command minitcp runs TCP in user space on a TUN device: run runs another program whose network is minitcp, serve is a
+// daemon with a few services, nc is one connection between stdin and stdout, demo is a demonstration. Ss and stats show
+// running daemons.
 //
 // # Files
 //
@@ -15,6 +15,7 @@
 //	serve, listen        the daemon and its services by port; hints: commands to try
 //	services, streams    echo, discard, daytime, chargen; web: http; files, uploads: files:DIR
 //	nc                   one connection between stdin and stdout
+//	api, ss, stats       the API of a running daemon, and commands that use it; see package control
 //	demo                 the demonstration; see package demo
 //	trace, log, capture  output while it runs; private: the mode of those files
 //	version              the version of the build

@@ -53,6 +53,8 @@ func newRootCommand() *cobra.Command {
 		newSandboxInitCommand(),
 		newServeCommand(),
 		newNCCommand(),
+		newSSCommand(),
+		newStatsCommand(),
 		newVersionCommand(),
 	)
 	return root

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"minitcp/cmd/minitcp/internal/control"
 	"minitcp/conn"
 	"minitcp/stack"
 )
@@ -24,6 +25,7 @@ type serveOptions struct {
 	listen listenList
 	upload uploadFlags
 	trace  traceFlag
+	api    apiFlag
 	log    logFlags
 }
 
@@ -61,6 +63,7 @@ serve runs in a private network namespace and prints how to enter it.`,
 	o.upload.register(flags)
 	o.device.register(flags)
 	o.trace.register(flags)
+	o.api.register(flags)
 	o.log.register(flags)
 	return cmd
 }
@@ -95,6 +98,11 @@ func (o *serveOptions) run(std stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
+	monitor, err := o.api.open(n.stack, control.Options{Command: "serve", Device: n.device.Name(), Log: log})
+	if err != nil {
+		return err
+	}
+	defer monitor.Close()
 	s, err := o.offer(n.stack, log)
 	if err != nil {
 		return err

@@ -112,6 +112,18 @@ func TestUsage(t *testing.T) {
 		{"serve --tun 0123456789abcdef", []string{"too long", "at most 15"}},
 		{"serve --tun=", []string{"--tun", "mini0"}},
 
+		{"serve --api here", []string{"--api", "unix:PATH", "127.0.0.1:8077"}},
+		{"serve --api unix:", []string{"--api", "missing path"}},
+		{"serve --api 127.0.0.1:http", []string{"--api", `"http" is not a port`}},
+		{"ss bogus", []string{`"bogus"`, "src, dst", "minitcp ss --help"}},
+		{"ss state bogus", []string{`"bogus" is not a state`}},
+		{"ss -i dport = :x", []string{`"x" is not a port`}},
+		{"ss -K", []string{"-K needs a FILTER"}},
+		{"ss --api off", []string{"--api off"}},
+		{"ss --bogus", []string{"--bogus", "minitcp ss --help"}},
+		{"stats now", []string{`"now"`, "minitcp stats --help"}},
+		{"stats --api x", []string{"--api", "HOST:PORT"}},
+
 		{"nc", []string{"HOST and PORT", "minitcp nc 10.77.0.1 8080"}},
 		{"nc 10.77.0.1", []string{"HOST and PORT"}},
 		{"nc 10.77.0.1 80 81", []string{"minitcp nc --help"}},
@@ -153,6 +165,8 @@ func TestHelp(t *testing.T) {
 		{"serve --help", "curl -T"},
 		{"nc --help", "--host-address"},
 		{"demo --help", "handshake"},
+		{"ss --help", "dport"},
+		{"stats --help", "nstat"},
 		{"help", "minitcp demo"},
 		{"help serve", "curl -T"},
 		{"help completion bash", "bash"},
@@ -221,7 +235,7 @@ func TestReport(t *testing.T) {
 func TestHelpDefaults(t *testing.T) {
 	printed := regexp.MustCompile(`(?m)^ +(?:-\w, )?(--[\w-]+) .*\(default (?:"(.*)"|(.*))\)$`)
 	count := 0
-	for _, name := range []string{"", "serve", "nc", "demo", "version", "help"} {
+	for _, name := range []string{"", "serve", "nc", "demo", "ss", "stats", "version", "help"} {
 		r := call(append(strings.Fields(name), "--help")...)
 		if r.status != 0 {
 			t.Fatalf("%s --help: %+v", name, r)

@@ -1,0 +1,150 @@
+//go:build linux
+
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"minitcp/conn"
+)
+
+// Client reads the API of one daemon.
+type Client struct {
+	address Address
+	http    http.Client
+}
+
+// requestTimeout is the time for a request of a Client.
+const requestTimeout = 10 * time.Second
+
+// NewClient returns a Client of the daemon at an address that is not the default.
+func NewClient(a Address) *Client {
+	var d net.Dialer
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return d.DialContext(ctx, a.network, a.text)
+	}}
+	return &Client{a, http.Client{Transport: transport, Timeout: requestTimeout}}
+}
+
+// Clients returns a Client for each daemon that runs with a default socket. Root without XDG_RUNTIME_DIR gets those of
+// all users.
+func Clients() ([]*Client, error) {
+	dirs := []string{Directory()}
+	if dirs[0] == rootDirectory {
+		users, _ := filepath.Glob("/run/user/*/minitcp")
+		dirs = append(dirs, users...)
+	}
+	var list []*Client
+	for _, dir := range dirs {
+		for _, path := range socketsIn(dir) {
+			c := NewClient(Address{"unix", path})
+			if _, err := c.Daemon(); err == nil {
+				list = append(list, c)
+			} else if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, os.ErrNotExist) {
+				return nil, err
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("no daemon runs with an API socket of yours; start one, for instance: minitcp serve; or name its address with --api")
+	}
+	return list, nil
+}
+
+// do makes a request and decodes the reply into v.
+func (c *Client) do(method, path string, query url.Values, v any) error {
+	// The host is part of the URL, but the transport always dials the Client's address.
+	r, err := http.NewRequest(method, "http://minitcp"+path+"?"+query.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	if method == http.MethodPost {
+		r.Header.Set(killHeader, "1")
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		if cause := errors.Unwrap(err); cause != nil { // without the URL, whose host means nothing
+			err = cause
+		}
+		return fmt.Errorf("%s: %w", c.address, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
+		return &StatusError{resp.StatusCode, fmt.Sprintf("%s: %s", c.address, strings.TrimSpace(string(text)))}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
+		return fmt.Errorf("%s: the reply is not that of a minitcp daemon: %w", c.address, err)
+	}
+	return nil
+}
+
+// StatusError is a refusal of the daemon.
+type StatusError struct {
+	Status int // of HTTP
+	Text   string
+}
+
+func (e *StatusError) Error() string { return e.Text }
+
+// Daemon returns the description of the process.
+func (c *Client) Daemon() (d Daemon, err error) { return d, c.do("GET", "/api/daemon", nil, &d) }
+
+// Connections returns the connections that a filter selects, in the order of their addresses.
+func (c *Client) Connections(filter string, all bool) ([]Connection, Daemon, error) {
+	query := url.Values{"filter": {filter}}
+	if all {
+		query.Set("all", "1")
+	}
+	var list connectionList
+	if err := c.do("GET", "/api/connections", query, &list); err != nil {
+		return nil, Daemon{}, err
+	}
+	for i := range list.Connections {
+		list.Connections[i].state = stateNamed(list.Connections[i].State)
+	}
+	slices.SortFunc(list.Connections, func(a, b Connection) int {
+		if n := a.Local.Compare(b.Local); n != 0 {
+			return n
+		}
+		return a.Remote.Compare(b.Remote)
+	})
+	return list.Connections, list.Daemon, nil
+}
+
+// Kill resets a connection. It returns false if the connection does not exist.
+func (c *Client) Kill(d *Connection) (bool, error) {
+	err := c.do("POST", "/api/kill", url.Values{"local": {d.Local.String()}, "remote": {d.Remote.String()}}, new(Ends))
+	if status, ok := errors.AsType[*StatusError](err); ok && status.Status == http.StatusNotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Stats returns the counters.
+func (c *Client) Stats() (list []Counter, err error) {
+	return list, c.do("GET", "/api/stats", nil, &list)
+}
+
+// stateNamed returns the state with a name.
+func stateNamed(name string) conn.State {
+	for s := conn.Closed; s <= conn.TimeWait; s++ {
+		if s.String() == name {
+			return s
+		}
+	}
+	return conn.Closed
+}

@@ -1,0 +1,114 @@
+//go:build linux
+
+package control
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"minitcp/stack"
+)
+
+// Options describe a daemon to its viewers.
+type Options struct {
+	Command string       // such as serve
+	Device  string       // name of the network device
+	Log     *slog.Logger // gets a line for each connection that ends, at the level Debug; nil for none
+}
+
+// Monitor shows and steers a stack.
+type Monitor struct {
+	stack    *stack.Stack
+	options  Options
+	began    time.Time
+	finished *finished
+	stop     func() // ends the observation of connections' ends
+	logging  sync.WaitGroup
+
+	http      *http.Server // nil before Listen
+	listener  net.Listener
+	serving   sync.WaitGroup
+	closeOnce sync.Once
+}
+
+// New returns a Monitor of a stack that has just been made. Close must be called when the stack has ended, or before.
+func New(s *stack.Stack, o Options) *Monitor {
+	m := &Monitor{stack: s, options: o, began: time.Now()}
+	m.finished = newFinished()
+	logged := o.Log != nil && o.Log.Enabled(context.Background(), slog.LevelDebug)
+	if logged {
+		lines := m.finished.lines
+		m.logging.Go(func() { logLines(o.Log, lines) })
+	}
+	m.stop = s.Observe(stack.Observer{Ended: func(v *stack.ConnEnd) { m.finished.ended(v, logged) }})
+	return m
+}
+
+// Listen serves the API at an address until Close. A Unix socket has mode 0600.
+func (m *Monitor) Listen(a Address) error {
+	l, err := a.listen()
+	if err != nil {
+		return err
+	}
+	m.listener = l
+	m.http = &http.Server{Handler: m.handler(isPublic(l)), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	if m.options.Log != nil {
+		m.http.ErrorLog = slog.NewLogLogger(m.options.Log.Handler(), slog.LevelWarn)
+	}
+	m.serving.Go(func() {
+		if err := m.http.Serve(l); !errors.Is(err, http.ErrServerClosed) && m.options.Log != nil {
+			m.options.Log.Warn("the API ends here; traffic continues", "error", err.Error())
+		}
+	})
+	return nil
+}
+
+// Addr returns the address of the API, "" before Listen: unix:PATH or HOST:PORT.
+func (m *Monitor) Addr() string {
+	if m.listener == nil {
+		return ""
+	}
+	if a := m.listener.Addr(); a.Network() == "unix" {
+		return "unix:" + a.String()
+	}
+	return m.listener.Addr().String()
+}
+
+// Close ends the API, its viewers' streams and the log of ends.
+func (m *Monitor) Close() error {
+	var err error
+	m.closeOnce.Do(func() {
+		if m.http != nil {
+			err = m.http.Close() // removes a Unix socket, too
+			m.serving.Wait()
+		}
+		m.stop()
+		unlogged := m.finished.closeLog()
+		m.logging.Wait()
+		if unlogged > 0 {
+			m.options.Log.Warn("some connections that finished have no line: the log was too slow", "count", unlogged)
+		}
+	})
+	return err
+}
+
+// daemon describes the process.
+func (m *Monitor) daemon() Daemon {
+	return Daemon{Command: m.options.Command, PID: os.Getpid(), Device: m.options.Device, Began: m.began}
+}
+
+// Serve returns a Monitor that serves the API at an address.
+func Serve(s *stack.Stack, a Address, o Options) (*Monitor, error) {
+	m := New(s, o)
+	if err := m.Listen(a); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
