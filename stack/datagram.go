@@ -117,7 +117,8 @@ func (c *datagramSocket) set(change func()) error {
 }
 
 // SetReadBuffer sets how many bytes of datagrams wait to be read at most, with 64 bytes for each datagram. When there
-// are more, datagrams that arrive are dropped and counted in Stats as udp-receive-buffer-full. The default is 208 KiB.
+// are more, datagrams that arrive are dropped and counted in Stats as udp-receive-buffer-full, for ping sockets as
+// ping-receive-buffer-full. The default is 208 KiB.
 func (c *datagramSocket) SetReadBuffer(bytes int) error {
 	if bytes <= 0 {
 		return c.opError("set", nil, syscall.EINVAL)

@@ -362,12 +362,12 @@ func (c *UDPFlow) route(_ netip.Addr, from netip.AddrPort) (_, to netip.AddrPort
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if c.place == nil {
+		return from, to, net.ErrClosed
+	}
 	if b := f.cfg.Filtering; b != EndpointIndependent && !slices.Contains(c.contacts, reduce(b, from)) {
 		f.stack.totals.count(countFlowsFiltered)
 		return from, to, syscall.EPERM
-	}
-	if c.place == nil {
-		return from, to, net.ErrClosed
 	}
 	timeouts := &f.idle
 	if from.Port() == dnsPort {

@@ -118,6 +118,8 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 		e.Seq = seq
 		tcp.ReceiveICMP(now, e)
 		s.flush(found, q.writer)
+	} else {
+		s.totals.count(dropICMP) // a handshake, or the connection has ended
 	}
 	found.mu.Unlock()
 	c.serve()
@@ -148,7 +150,6 @@ func (q *queue) inputUnknown(now conn.Time, packet []byte) {
 	case udp:
 		m.Type, m.Code = wire.ICMPv6Unreachable, wire.ICMPv6PortUnreachable
 	case q.ip.Protocol == wire.ProtocolNone:
-		q.stack.totals.count(countICMPIgnored)
 		return
 	default:
 		m.Type, m.Code = wire.ICMPv6ParameterProblem, wire.ICMPv6UnknownNextHeader
@@ -214,14 +215,15 @@ func (s *Stack) writeICMP(w *writer, queue uint8, m *wire.ICMP, mtu int, fragmen
 	}
 	n = wire.PutICMP(w.body[:n], &w.ip, m)
 	ipLen := ipHeaderLen(w.ip.Is4())
+	whole := ipLen+n <= mtu
+	if !whole && (!fragment || n > maxPacket-wire.IPv4HeaderLen) {
+		return syscall.EMSGSIZE
+	}
 	s.totals.count(countICMPSent)
-	if ipLen+n <= mtu {
+	if whole {
 		wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, n)
 		s.writePacket(w, queue, ipLen, w.body[:n])
 		return nil
-	}
-	if n > maxPacket-wire.IPv4HeaderLen || !fragment {
-		return syscall.EMSGSIZE
 	}
 	s.writeFragments(w, queue, ipLen, w.body[:n], mtu)
 	return nil

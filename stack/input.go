@@ -53,6 +53,7 @@ func (q *queue) input(now conn.Time, frame []byte) {
 	case !s.own().contains(q.ip.Dst):
 		s.totals.count(dropNotOurs)
 	default:
+		s.totals.count(dropProtocol)
 		q.inputUnknown(now, packet)
 	}
 }

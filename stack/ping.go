@@ -275,7 +275,13 @@ func (q *queue) echoReply(payload []byte) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.deliver(queuedDatagram{data: payload, remote: netip.AddrPortFrom(q.ip.Src, 0), local: q.ip.Dst, ecn: q.ip.ECN()})
+	d := queuedDatagram{data: payload, remote: netip.AddrPortFrom(q.ip.Src, 0), local: q.ip.Dst, ecn: q.ip.ECN()}
+	switch {
+	case c.closed != nil:
+		s.totals.count(countICMPIgnored)
+	case !c.enqueue(d):
+		s.totals.count(dropPingBufferFull)
+	}
 }
 
 // icmpErrorPing gives an ICMP error about an echo request to the connected socket that has sent it.

@@ -63,10 +63,12 @@ const (
 	dropNoFlags
 	dropStrayReset
 	dropICMP
+	dropProtocol
 	dropUDPNoPort
 	dropForwardLimited
 	dropHopLimit
 	dropUDPBufferFull
+	dropPingBufferFull
 
 	counters
 )
@@ -117,10 +119,12 @@ var counterNames = [counters]string{
 	dropNoFlags:             "dropped-no-flags",
 	dropStrayReset:          "dropped-stray-reset",
 	dropICMP:                "dropped-icmp",
+	dropProtocol:            "dropped-protocol",
 	dropUDPNoPort:           "dropped-udp-no-port",
 	dropForwardLimited:      "forward-limited",
 	dropHopLimit:            "dropped-hop-limit",
 	dropUDPBufferFull:       "udp-receive-buffer-full",
+	dropPingBufferFull:      "ping-receive-buffer-full",
 }
 
 // totals are a stack's counters.

@@ -27,20 +27,27 @@ func (q *queue) inputUDP(now conn.Time, packet, payload []byte) {
 		q.damaged(wire.ErrUDPChecksum)
 		return
 	}
-	d := queuedDatagram{remote: netip.AddrPortFrom(q.ip.Src, h.SrcPort), local: q.ip.Dst, ecn: q.ip.ECN()}
-	c, flow := q.findUDP(now, packet, netip.AddrPortFrom(q.ip.Dst, h.DstPort), &d)
-	if c == nil {
-		return
-	}
 	size := len(data)
 	if q.virtio.GSOType&^wire.GSOECN == wire.GSOUDPL4 && q.virtio.GSOSize > 0 {
 		size = int(q.virtio.GSOSize)
 	}
-	if c.deliverAll(d, data, size) {
-		runtime.Gosched()
-	}
-	if flow != nil {
-		flow.forwarder.handle(flow)
+	to := netip.AddrPortFrom(q.ip.Dst, h.DstPort)
+	for {
+		d := queuedDatagram{remote: netip.AddrPortFrom(q.ip.Src, h.SrcPort), local: q.ip.Dst, ecn: q.ip.ECN()}
+		c, flow := q.findUDP(now, packet, to, &d)
+		if c == nil {
+			return
+		}
+		switch c.deliverAll(d, data, size) {
+		case deliveredToNone:
+			continue // it was closed, and taken out of where findUDP looks, between the look-up and the lock
+		case deliveredHalfFull:
+			runtime.Gosched()
+		}
+		if flow != nil {
+			flow.forwarder.handle(flow)
+		}
+		return
 	}
 }
 
@@ -61,8 +68,8 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queu
 	}
 	if forwarded {
 		flow, isNew := f.flow(now, d.remote, to)
-		if flow == nil { // the forwarder has ended
-			return nil, nil
+		if flow == nil { // the forwarder has ended, and is no more the stack's
+			return q.findUDP(now, packet, to, d)
 		}
 		d.local, d.remote = d.remote.Addr(), to // as the client's socket sees it
 		if !isNew {
@@ -76,33 +83,51 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queu
 	return nil, nil
 }
 
-// deliverAll cuts data into datagrams of size bytes, the last of which may be shorter, and delivers them. It reports
-// whether they have filled half of the queue. Then the caller lets other goroutines run: the one that wants to read
-// was put behind it by wake, and while packets keep coming it would not run before the queue is full.
-func (c *datagramSocket) deliverAll(d queuedDatagram, data []byte, size int) bool {
+// delivery is the outcome of deliverAll.
+type delivery uint8
+
+const (
+	deliveredToNone   delivery = iota // the socket is closed
+	delivered                         // or dropped, for want of room
+	deliveredHalfFull                 // likewise, and the queue has become half full
+)
+
+// deliverAll cuts data into datagrams of size bytes, the last of which may be shorter, and delivers them. When they
+// have filled half of the queue, the caller lets other goroutines run: the one that wants to read was put behind it by
+// wake, and while packets keep coming it would not run before the queue is full.
+func (c *udpSocket) deliverAll(d queuedDatagram, data []byte, size int) delivery {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed != nil {
+		return deliveredToNone
+	}
 	before := c.queue.bytes
 	for {
 		d.data = data[:min(size, len(data))]
 		data = data[len(d.data):]
-		c.deliver(d)
-		if len(data) == 0 {
-			return before <= c.limit/2 && c.queue.bytes > c.limit/2
+		if c.enqueue(d) {
+			c.stack.totals.count(countDatagramsReceived)
+		} else {
+			c.stack.totals.count(dropUDPBufferFull)
 		}
+		if len(data) > 0 {
+			continue
+		}
+		if before <= c.limit/2 && c.queue.bytes > c.limit/2 {
+			return deliveredHalfFull
+		}
+		return delivered
 	}
 }
 
-// deliver adds a datagram to the queue of c, whose lock is held, if there is room.
-func (c *datagramSocket) deliver(d queuedDatagram) {
-	t := &c.stack.totals
-	t.count(countDatagramsReceived)
-	if c.closed != nil || c.queue.bytes+len(d.data)+datagramOverhead > c.limit {
-		t.count(dropUDPBufferFull)
-		return
+// enqueue adds a datagram to the queue of c, whose lock is held, or reports false if there is no room.
+func (c *datagramSocket) enqueue(d queuedDatagram) bool {
+	if c.queue.bytes+len(d.data)+datagramOverhead > c.limit {
+		return false
 	}
 	c.queue.push(d)
 	c.rd.wake()
+	return true
 }
 
 // icmpErrorUDP gives an ICMP error about a datagram from local to remote to the socket that is connected so.
