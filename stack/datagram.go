@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/wait"
 )
 
 // datagramSocket is what sockets of UDP and ping sockets have in common: a queue of datagrams that have arrived, and
@@ -21,7 +22,7 @@ type datagramSocket struct {
 	remote  netip.AddrPort // of a connected socket; else not valid
 
 	mu           sync.Mutex
-	rd, wr       waitQueue
+	rd, wr       wait.Direction
 	queue        datagramQueue
 	limit        int       // of queue.bytes
 	pending      error     // an ICMP error that the next call returns
@@ -47,8 +48,6 @@ const defaultDatagramBuffer = 208 << 10
 
 func (c *datagramSocket) init(s *Stack, network string, owner datagramOwner) {
 	c.stack, c.network, c.owner, c.limit, c.hopLimit = s, network, owner, defaultDatagramBuffer, s.cfg.HopLimit
-	c.rd.deadline.mu, c.rd.deadline.stops = &c.mu, &c.rd
-	c.wr.deadline.mu, c.wr.deadline.stops = &c.mu, &c.wr
 }
 
 // LocalAddr returns the local address: a *net.UDPAddr, or of a ping socket a *net.IPAddr.
@@ -83,8 +82,8 @@ func (c *datagramSocket) close(cause error) error {
 	}
 	c.closed = cause
 	c.queue.clear()
-	c.rd.deadline.stop()
-	c.wr.deadline.stop()
+	c.rd.Stop()
+	c.wr.Stop()
 	return nil
 }
 
@@ -97,10 +96,10 @@ func (c *datagramSocket) SetReadDeadline(t time.Time) error { return c.setDeadli
 // SetWriteDeadline makes calls that write fail from t on; the zero time means never. A write never blocks.
 func (c *datagramSocket) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.wr) }
 
-func (c *datagramSocket) setDeadlines(t time.Time, directions ...*waitQueue) error {
+func (c *datagramSocket) setDeadlines(t time.Time, directions ...*wait.Direction) error {
 	return c.set(func() {
 		for _, d := range directions {
-			d.deadline.set(t)
+			d.SetDeadline(&c.mu, t)
 		}
 	})
 }
@@ -172,7 +171,7 @@ func (c *datagramSocket) awaitDatagram(call string) error {
 		switch {
 		case c.closed != nil:
 			return c.opError("read", nil, c.closed)
-		case c.rd.deadline.passed:
+		case c.rd.Passed():
 			return c.opError("read", nil, os.ErrDeadlineExceeded)
 		case c.pending != nil:
 			err := c.pending
@@ -181,7 +180,7 @@ func (c *datagramSocket) awaitDatagram(call string) error {
 		case c.queue.count > 0:
 			return nil
 		}
-		c.rd.wait(&c.mu)
+		c.rd.Wait(&c.mu)
 	}
 }
 

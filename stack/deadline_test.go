@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -186,40 +185,5 @@ func TestManyWriters(t *testing.T) {
 			}
 		}
 		wait.Wait()
-	})
-}
-
-// A deadline given by the wall clock's reading is kept by the monotonic one. The test runs outside a synctest bubble,
-// whose times have no monotonic reading.
-func TestDeadlineIsMonotonic(t *testing.T) {
-	var mu sync.Mutex
-	d := deadline{mu: &mu}
-	mu.Lock()
-	defer mu.Unlock()
-	d.set(time.Now().Add(time.Hour).Round(0))
-	defer d.stop()
-	if !strings.Contains(d.at.String(), "m=") {
-		t.Errorf("the deadline %v has no monotonic reading", d.at)
-	}
-}
-
-// A deadline whose timer fires early passes at its time nevertheless.
-func TestDeadlineTimerFiresEarly(t *testing.T) {
-	within(t, func(t *testing.T) {
-		var mu sync.Mutex
-		d := deadline{mu: &mu}
-		mu.Lock()
-		d.set(time.Now().Add(time.Second))
-		d.timer.Stop()
-		mu.Unlock()
-		d.expire() // early
-		for _, want := range []bool{false, true} {
-			mu.Lock()
-			if d.passed != want {
-				t.Errorf("passed is %v, want %v", d.passed, want)
-			}
-			mu.Unlock()
-			time.Sleep(2 * time.Second)
-		}
 	})
 }

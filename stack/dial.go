@@ -175,12 +175,12 @@ func (c *Conn) waitConnected(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		c.wr.wake()
+		c.wr.Wake()
 	})()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for c.tcp.Ready()&conn.ReadyConnected == 0 && ctx.Err() == nil {
-		c.wait(&c.wr)
+		c.wr.Wait(&e.mu)
 	}
 	switch {
 	case c.closed:

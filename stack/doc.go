@@ -49,7 +49,7 @@
 //	 190 lines  receive.go     a segment arrives, and goes on in conn's Receive
 //	 120 lines  output.go      a segment of conn's Transmit leaves
 //	 330 lines  netconn.go     Read, Write, Close
-//	 205 lines  wait.go        blocked calls and deadlines
+//	 230 lines  internal/wait  blocked calls and deadlines
 //	1450 lines  in all
 //
 // The other files, by subject:

@@ -170,12 +170,12 @@ func (l *Link) Transmit(limit int) bool {
 func (l *Link) awaitDrained(c *datagramSocket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.closed == nil && !c.wr.deadline.passed {
+	for c.closed == nil && !c.wr.Passed() {
 		l.blocked.add(c) // before the question: Drained may look at the list meanwhile
 		if !l.device.Full() {
 			return
 		}
-		c.wr.wait(&c.mu)
+		c.wr.Wait(&c.mu)
 	}
 	l.blocked.remove(c) // what ends this call has woken the others on c, which add it again if they go on waiting
 }
@@ -203,7 +203,7 @@ func (l *Link) Drained() {
 	l.blocked.mu.Unlock()
 	for c := range list {
 		c.mu.Lock()
-		c.wr.waiter.broadcast()
+		c.wr.Broadcast()
 		c.mu.Unlock()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"weak"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/wait"
 )
 
 // Listener accepts connections on a port. It is a [net.Listener] with the methods of *net.TCPListener.
@@ -25,7 +26,7 @@ type Listener struct {
 
 	mu         sync.Mutex
 	closed     error // error of Accept; nil while the listener is open
-	deadline   deadline
+	deadline   wait.Deadline
 	control    conn.CongestionControl
 	handshakes entryList
 }
@@ -40,7 +41,7 @@ func newListener(s *Stack, addr *net.TCPAddr, binds []binding, open func(*Conn) 
 		backlog:  s.cfg.Backlog,
 		control:  s.cfg.Conn.CongestionControl,
 	}
-	l.deadline.mu = &l.mu
+	l.deadline = wait.NewDeadline(&l.mu)
 	if open != nil {
 		l.ref = strongRef(l)
 	} else {
@@ -64,7 +65,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 func (l *Listener) AcceptTCP() (*Conn, error) {
 	for {
 		l.mu.Lock()
-		closed, passed, done := l.closed, l.deadline.passed, l.deadline.done()
+		closed, passed, done := l.closed, l.deadline.Passed(), l.deadline.Done()
 		l.mu.Unlock()
 		switch {
 		case closed != nil:
@@ -90,7 +91,7 @@ func (l *Listener) SetDeadline(t time.Time) error {
 	if l.closed != nil {
 		return opError("set", nil, l.addr, l.closed)
 	}
-	l.deadline.set(t)
+	l.deadline.Set(t)
 	return nil
 }
 
@@ -121,7 +122,7 @@ func (l *Listener) close(cause error) error {
 	}
 	l.closed = cause
 	l.ignore()
-	l.deadline.stop()
+	l.deadline.Stop()
 	l.mu.Unlock()
 
 	s.listeners.remove(l)

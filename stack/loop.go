@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"minitcp/stack/internal/wait"
 	"os"
 	"sync"
 	"syscall"
@@ -14,7 +15,7 @@ type loop struct {
 	start  sync.Once
 
 	mu      sync.Mutex
-	ready   waiter
+	ready   wait.Waiter
 	waiting []*frame
 	sizes   []int
 	closed  bool
@@ -42,7 +43,7 @@ func (l *loop) WriteFrame(parts [][]byte) error {
 		return syscall.ENOBUFS
 	}
 	l.waiting, l.sizes = append(l.waiting, f), append(l.sizes, size)
-	l.ready.wake()
+	l.ready.Wake()
 	return nil
 }
 
@@ -64,7 +65,7 @@ func (l *loop) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 		if l.closed {
 			return 0, os.ErrClosed
 		}
-		l.ready.wait(&l.mu)
+		l.ready.Wait(&l.mu)
 	}
 	n := min(len(frames), len(l.waiting))
 	for i, f := range l.waiting[:n] {
@@ -81,7 +82,7 @@ func (l *loop) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	l.ready.broadcast()
+	l.ready.Broadcast()
 }
 
 // noDevice is the device of a stack without one. It receives nothing, and frames written to it are lost.

@@ -8,6 +8,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/buffer"
+	"minitcp/stack/internal/wait"
 )
 
 // Conn is the application's end of a connection: a [net.Conn] with the methods of *net.TCPConn. Its methods may be
@@ -28,7 +29,7 @@ type Conn struct {
 	handling *handlerState // nil without a Handler
 
 	// The rest is guarded by entry.mu.
-	rd, wr  direction
+	rd, wr  wait.Direction
 	linger  conn.Linger
 	writing bool // a Write holds the write lock
 	closed  bool
@@ -47,11 +48,11 @@ func (c *Conn) attached() bool { return c.entry.user.isSet() }
 var errDeadline = os.ErrDeadlineExceeded
 
 // mayUse returns the error of calls on a direction that is closed or whose deadline has passed, and nil otherwise.
-func (c *Conn) mayUse(h *direction) error {
+func (c *Conn) mayUse(h *wait.Direction) error {
 	switch {
 	case c.closed:
 		return c.ended()
-	case h.passed():
+	case h.Passed():
 		return errDeadline
 	}
 	return nil
@@ -70,10 +71,10 @@ func (c *Conn) afterCall() {
 // wake wakes the calls that can continue.
 func (c *Conn) wake(r conn.Ready) {
 	if r&conn.ReadyRead != 0 {
-		c.rd.wake()
+		c.rd.Wake()
 	}
 	if r&conn.ReadyWrite != 0 {
-		c.wr.wake()
+		c.wr.Wake()
 	}
 }
 
@@ -118,7 +119,7 @@ func (c *Conn) next(p []byte) (block, error) {
 			c.wakeNext()
 			return b, err
 		}
-		c.wait(&c.rd)
+		c.rd.Wait(&e.mu)
 	}
 }
 
@@ -157,7 +158,7 @@ func (c *Conn) tryNext(p []byte, take bool) ([]byte, buffer.Borrowed, error) {
 
 // wakeNext wakes another blocked call if the connection is still ready.
 func (c *Conn) wakeNext() {
-	if c.rd.waitQueue != nil || c.wr.waitQueue != nil {
+	if c.rd.Used() || c.wr.Used() {
 		c.wake(c.tcp.Ready())
 	}
 }
@@ -207,7 +208,7 @@ func (c *Conn) write(p []byte) (n int, err error) {
 		case err == nil:
 			e.yield()
 		case err == conn.ErrWouldBlock:
-			c.wait(&c.wr)
+			c.wr.Wait(&e.mu)
 		default:
 			return n, err
 		}
@@ -233,14 +234,14 @@ func (c *Conn) lockWrite() error {
 			c.writing = true
 			return nil
 		}
-		c.waitWriteLock()
+		c.wr.WaitTurn(&c.entry.mu)
 	}
 }
 
 // unlockWrite lets the next Write continue.
 func (c *Conn) unlockWrite() {
 	c.writing = false
-	c.wr.wakeWriter()
+	c.wr.WakeTurn()
 	if c.handling != nil && c.handling.wantWrite {
 		c.requeue()
 	}
@@ -285,9 +286,9 @@ func (c *Conn) abort() {
 func (c *Conn) markClosed() {
 	c.closed = true
 	c.ignore()
-	c.rd.stop()
-	c.wr.stop()
-	c.wr.wake() // a dial, which does not look at the deadline
+	c.rd.Stop()
+	c.wr.Stop()
+	c.wr.Wake() // a dial, which does not look at the deadline
 	c.entry.user = ref[Conn]{}
 }
 
@@ -336,7 +337,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.
 // SetWriteDeadline is [Conn.SetDeadline] for Write. A Write that fails may have sent a part of its data.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, nil, &c.wr) }
 
-func (c *Conn) setDeadlines(t time.Time, directions ...*direction) error {
+func (c *Conn) setDeadlines(t time.Time, directions ...*wait.Direction) error {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
 	if c.closed {
@@ -344,7 +345,7 @@ func (c *Conn) setDeadlines(t time.Time, directions ...*direction) error {
 	}
 	for _, h := range directions {
 		if h != nil {
-			c.setDeadline(h, t)
+			h.SetDeadline(&c.entry.mu, t)
 		}
 	}
 	return nil

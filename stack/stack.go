@@ -52,7 +52,6 @@ type Stack struct {
 	resetLimit *ratelimit.Limit
 	writers    sync.Pool
 	frames     *framePool
-	waitQueues sync.Pool
 
 	running sync.WaitGroup // goroutines of the queues and of shutWhenDone
 	live    atomic.Int64   // number of connections after the handshake and before TIME-WAIT, and of dials
@@ -103,7 +102,6 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		resetLimit: ratelimit.New(10 * cfg.ICMPRate),
 		writers:    sync.Pool{New: func() any { return newWriter() }},
 		frames:     newFramePool(cfg.Conn.Pool),
-		waitQueues: sync.Pool{New: func() any { return new(waitQueue) }},
 		idle:       make(chan struct{}, 1),
 		end:        end{done: make(chan struct{})},
 	}

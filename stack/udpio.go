@@ -126,7 +126,7 @@ func (c *datagramSocket) enqueue(d queuedDatagram) bool {
 		return false
 	}
 	c.queue.push(d)
-	c.rd.wake()
+	c.rd.Wake()
 	return true
 }
 
@@ -149,7 +149,7 @@ func (c *datagramSocket) fail(e conn.ICMPError) {
 		if c.pending == syscall.ENOPROTOOPT {
 			c.pending = syscall.ECONNREFUSED
 		}
-		c.rd.wake()
+		c.rd.Wake()
 		return
 	}
 	c.packetTooBig(c.stack.clock.Now(), max(e.MTU, leastMTU(c.remote.Addr().Is4())))
@@ -168,7 +168,7 @@ func (c *datagramSocket) packetTooBig(now conn.Time, mtu int) {
 	c.pathMTU, c.pathMTUUntil = mtu, now.Add(pathMTULifetime)
 	if mtu < before && c.dontFragment {
 		c.pending = syscall.EMSGSIZE
-		c.rd.wake()
+		c.rd.Wake()
 	}
 }
 
@@ -250,7 +250,7 @@ func (c *datagramSocket) outgoing(d *Datagram, to netip.AddrPort) (o outgoingDat
 	switch {
 	case c.closed != nil:
 		return o, c.closed
-	case c.wr.deadline.passed:
+	case c.wr.Passed():
 		return o, os.ErrDeadlineExceeded
 	case c.pending != nil:
 		err := c.pending
