@@ -1,0 +1,7 @@
+//go:build !linux
+
+package emulate
+
+import "time"
+
+func newSleep() func(time.Duration) { return time.Sleep }
