@@ -16,6 +16,7 @@ import (
 //     MTU, with complete checksums and a header of zeros.
 //   - [BigFramer]: the Offloader takes superframes larger than an IP packet.
 //   - [UDPSegmenter]: the Offloader also cuts superframes of UDP datagrams. Without it, each datagram is a frame.
+//   - [MTULimiter]: the device loses packets above a size, which [Stack.SetMTU] does not exceed then.
 //   - [NearReporter]: the device knows the addresses on its other side. Without it, a peer is near only if
 //     [Config.Near] lists it.
 //   - [MultiQueue]: the device has several queues. Without it, one goroutine reads all frames with ReadBatch.
@@ -69,6 +70,13 @@ type Offloader interface {
 type UDPSegmenter interface {
 	// SegmentsUDP reports whether WriteFrame takes superframes of up to 64 datagrams.
 	SegmentsUDP() bool
+}
+
+// MTULimiter is implemented by a [Device] whose MTU can never be more than a limit. The MTU of others may rise after
+// New, such as that of a TUN, which an administrator can change.
+type MTULimiter interface {
+	// MaxMTU returns the limit in bytes.
+	MaxMTU() int
 }
 
 // BigFramer is implemented by an [Offloader] that takes superframes larger than an IP packet can be, which Linux calls

@@ -269,7 +269,7 @@ func TestSetMTU(t *testing.T) {
 		u.SetDontFragment(true)
 		_, err := u.Write(make([]byte, 4000))
 		wantOpError(t, err, "write", syscall.EMSGSIZE)
-		for _, mtu := range []int{0, 500, 1279} {
+		for _, mtu := range []int{0, 500, 1279, 9001} {
 			if err := p.a.SetMTU(mtu); !errors.Is(err, syscall.EINVAL) {
 				t.Errorf("an MTU of %d: %v", mtu, err)
 			}

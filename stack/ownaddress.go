@@ -88,13 +88,17 @@ func (s *Stack) dropAddress(a netip.Addr) bool {
 
 // SetMTU changes the size of the largest IP packet, in bytes, that the stack sends, after that of the device has
 // changed. The segments of connections become smaller when it falls. When it rises, new connections use it. The error
-// is one for which errors.Is finds syscall.EINVAL.
+// is one for which errors.Is finds syscall.EINVAL, also for an MTU above that of an [MTULimiter].
 func (s *Stack) SetMTU(mtu int) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	mtu = min(mtu, maxPacket)
 	if err := checkMTU(mtu, s.own()); err != nil {
 		return fmt.Errorf("%w: %w", err, syscall.EINVAL)
+	}
+	if d, ok := s.device.(MTULimiter); ok && mtu > d.MaxMTU() {
+		return fmt.Errorf("stack: the device takes no packets of more than %d bytes, and an MTU of %d was given: %w",
+			d.MaxMTU(), mtu, syscall.EINVAL)
 	}
 	before := s.mtu.Swap(int32(mtu))
 	if int32(mtu) >= before {

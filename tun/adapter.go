@@ -82,6 +82,9 @@ func (a *Adapter) Name() string { return a.name }
 // MTU returns the size in bytes of the largest IP packet, as it was when the device was wrapped.
 func (a *Adapter) MTU() int { return a.mtu }
 
+// MaxMTU returns MTU: larger packets are refused.
+func (a *Adapter) MaxMTU() int { return a.mtu }
+
 // Offloads reports whether superframes and partial checksums pass: false.
 func (a *Adapter) Offloads() bool { return false }
 

@@ -19,5 +19,6 @@ var (
 	_ interface {
 		stack.Device
 		stack.Offloader
+		stack.MTULimiter
 	} = (*tun.Adapter)(nil)
 )

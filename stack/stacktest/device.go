@@ -98,6 +98,9 @@ func newDevice(cfg Config) *Device {
 // MTU returns the MTU of the Config.
 func (d *Device) MTU() int { return d.cfg.MTU }
 
+// MaxMTU returns MTU: larger packets are lost.
+func (d *Device) MaxMTU() int { return d.cfg.MTU }
+
 // Offloads reports whether the device accepts superframes and partial checksums.
 func (d *Device) Offloads() bool { return d.cfg.Offload == Offloaded }
 

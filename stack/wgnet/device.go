@@ -70,6 +70,9 @@ func (d *device) SegmentsUDP() bool { return true }
 // MTU implements [stack.Device].
 func (d *device) MTU() int { return d.mtu }
 
+// MaxMTU implements [stack.MTULimiter].
+func (d *device) MaxMTU() int { return d.mtu }
+
 // Room implements [stack.Pusher].
 func (d *device) Room() int { return int(d.room.Load()) }
 

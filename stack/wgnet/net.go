@@ -26,7 +26,8 @@ const dnsPort = 53
 
 // CreateNetTUN returns a Net with the local addresses given, and its device. Names are looked up at the DNS servers,
 // through the tunnel; without any, only addresses can be dialed. The MTU is the size in bytes of the largest packet
-// in the tunnel. It must be at least 576, and 1280 with an IPv6 address.
+// in the tunnel. It must be at least 576, and 1280 with an IPv6 address. [stack.Stack.SetMTU] can lower it, and raise
+// it again to this value.
 //
 // The device must be closed, which ends the Net. WireGuard's device closes it.
 func CreateNetTUN(localAddresses, dnsServers []netip.Addr, mtu int) (tun.Device, *Net, error) {

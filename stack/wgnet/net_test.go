@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,6 +82,31 @@ func TestCreateNetTUNErrors(t *testing.T) {
 			if !strings.Contains(err.Error(), w) {
 				t.Errorf("%s: error %q does not mention %q", test.name, err, w)
 			}
+		}
+	}
+}
+
+// The MTU of a Net can fall and rise again, at most to that of its device.
+func TestSetMTU(t *testing.T) {
+	p := newPair(t, 1420)
+	defer p.close(t)
+	l, err := p.b.ListenTCPAddrPort(netip.AddrPortFrom(addressB, 80))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	err = p.a.Stack().SetMTU(1421)
+	if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "1420") || !strings.Contains(err.Error(), "1421") {
+		t.Errorf("an MTU of 1421: error %v, want EINVAL with both sizes", err)
+	}
+	for i, mtu := range []int{1300, 1420} {
+		if err := p.a.Stack().SetMTU(mtu); err != nil {
+			t.Fatal(err)
+		}
+		dialed, accepted := connect(t, p.a, p.b, l)
+		transfer(t, dialed, accepted, uint64(i), 1<<20)
+		if got := dialed.(*stack.Conn).Info().MSS; got > mtu-40 || got < mtu-52 {
+			t.Errorf("an MSS of %d bytes with an MTU of %d", got, mtu)
 		}
 	}
 }
