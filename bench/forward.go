@@ -133,8 +133,8 @@ const (
 	// mostIdle is the most memory in bytes that is wanted for an idle connection, besides the stacks of the program's
 	// goroutines.
 	mostIdle = 2<<10 + goroutines
-	// mostFlow is the same for a UDP flow, with the program's own buffers for a datagram in each direction.
-	mostFlow = 4<<10 + goroutines + 2*subject.DatagramLength
+	// mostFlow is the same for a UDP flow.
+	mostFlow = 4<<10 + goroutines
 )
 
 // aimForward sets the aims of our rows: least ratios to gVisor, limits of memory, and no wakeups.

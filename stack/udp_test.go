@@ -166,6 +166,15 @@ func TestUDPSizes(t *testing.T) {
 		if n, err := server.ReadBatch(batch); n != 1 || err != nil || string(batch[0].Buffer[:batch[0].N]) != "too" || !batch[0].Truncated {
 			t.Errorf("%d, %v, %+v", n, err, batch[0])
 		}
+
+		// A later one of a batch is left for the next call.
+		write(t, client, "abc")
+		write(t, client, "long")
+		batch = append(batch, Datagram{Buffer: make([]byte, 3)})
+		if n, err := server.ReadBatch(batch); n != 1 || err != nil || string(batch[0].Buffer) != "abc" {
+			t.Errorf("%d, %v, %+v; want the first of two", n, err, batch[0])
+		}
+		wantDatagram(t, server, "long")
 	})
 }
 

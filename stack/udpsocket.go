@@ -48,7 +48,8 @@ type Datagram struct {
 	Truncated bool           // set by ReadBatch if Buffer had no room for all data
 }
 
-// ReadBatch waits for a datagram, and reads those that have arrived, at most len(batch). It returns their number.
+// ReadBatch waits for a datagram, and reads those that have arrived, at most len(batch). It returns their number. Only
+// the first one is truncated: the batch ends before another one that its Buffer has no room for.
 func (c *udpSocket) ReadBatch(batch []Datagram) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -61,6 +62,9 @@ func (c *udpSocket) ReadBatch(batch []Datagram) (int, error) {
 	n := 0
 	for ; n < len(batch) && c.queue.count > 0; n++ {
 		m := &batch[n]
+		if n > 0 && len(c.queue.at(0).data) > len(m.Buffer) {
+			break
+		}
 		var d queuedDatagram
 		d, m.N, m.Truncated = c.queue.pop(m.Buffer)
 		m.Remote, m.Local, m.ECN = d.remote, d.local, d.ecn

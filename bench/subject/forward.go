@@ -92,43 +92,16 @@ func (p *forwardProgram) connect(ctx context.Context, to netip.AddrPort, accept 
 	relay.Relay(client, server, relay.Config{}) // a reset by the client is an error, and ends many measurements
 }
 
-// DatagramLength is the size in bytes of a forwarder's buffers for a datagram, which is more than the MTU. A flow has
-// two.
-const DatagramLength = 2048
-
-// datagramEnd is the client's end of a UDP flow.
-type datagramEnd interface {
-	Read([]byte) (int, error)
-	Write([]byte) (int, error)
-	Close() error
-}
-
-// flow opens a socket for a UDP flow, and copies datagrams in both directions until the flow ends.
-func (p *forwardProgram) flow(client datagramEnd, to netip.AddrPort, first []byte) {
-	server, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(to))
+// flow relays the datagrams of a UDP flow through an unconnected socket until the flow ends.
+func (p *forwardProgram) flow(client relay.Flow) {
+	server, err := net.ListenUDP("udp4", nil)
 	if err != nil {
 		p.fail("%v", err)
+		client.Close()
 		return
 	}
-	if len(first) > 0 {
-		server.Write(first)
-	}
-	go func() {
-		defer server.Close()
-		copyDatagrams(server, client)
-	}()
-	copyDatagrams(client, server)
-}
-
-// copyDatagrams ends with an error of src. An error of dst is the loss of a datagram.
-func copyDatagrams(dst, src datagramEnd) {
-	buffer := make([]byte, DatagramLength)
-	for {
-		n, err := src.Read(buffer)
-		if err != nil {
-			return
-		}
-		dst.Write(buffer[:n])
+	if err := relay.Datagrams(client, server); err != nil {
+		p.fail("datagrams: %v", err)
 	}
 }
 

@@ -34,7 +34,7 @@ func startShippedForward(p *forwardProgram) error {
 	if err := setShipped(g); err != nil {
 		return err
 	}
-	return p.forwardGVisor(g, link, 20<<10)
+	return p.forwardGVisor(g, link, 20<<10, p.flowSingly)
 }
 
 // startBestForward sets gVisor up as startBest does, and copies with buffers of the size of a superframe.
@@ -47,7 +47,7 @@ func startBestForward(p *forwardProgram) error {
 	if err := setBest(g); err != nil {
 		return err
 	}
-	return p.forwardGVisor(g, link, 64<<10)
+	return p.forwardGVisor(g, link, 64<<10, func(f *gvisorFlow) { p.flow(f) })
 }
 
 func newForwardStack() *stack.Stack {
@@ -60,8 +60,8 @@ func newForwardStack() *stack.Stack {
 // inFlight is the number of pending requests of gVisor's forwarder in tun2socks.
 const inFlight = 2048
 
-// forwardGVisor makes g forward over link. The relay's buffers have the size given, in bytes.
-func (p *forwardProgram) forwardGVisor(g *stack.Stack, link stack.LinkEndpoint, size int) error {
+// forwardGVisor makes g forward over link. The relay's buffers have the size given, in bytes. Flow serves a UDP flow.
+func (p *forwardProgram) forwardGVisor(g *stack.Stack, link stack.LinkEndpoint, size int, flow func(*gvisorFlow)) error {
 	buffers := &sync.Pool{New: func() any { b := make([]byte, size); return &b }}
 	requests := tcp.NewForwarder(g, 0, inFlight, func(r *tcp.ForwarderRequest) { // on a goroutine of its own
 		ctx, cancel := context.WithTimeout(context.Background(), dialTime)
@@ -71,14 +71,14 @@ func (p *forwardProgram) forwardGVisor(g *stack.Stack, link stack.LinkEndpoint, 
 			func() error { r.Complete(true); return nil })
 	})
 	flows := udp.NewForwarder(g, func(r *udp.ForwarderRequest) bool {
-		var queue waiter.Queue
+		queue := new(waiter.Queue)
 		id := r.ID()
-		endpoint, err := r.CreateEndpoint(&queue)
+		endpoint, err := r.CreateEndpoint(queue)
 		if err != nil {
 			p.fail("gVisor does not take a flow: %s", err)
 			return true
 		}
-		go p.flow(gonet.NewUDPConn(&queue, endpoint), addrPort(id.LocalAddress, id.LocalPort), nil)
+		go flow(newGVisorFlow(queue, endpoint, addrPort(id.LocalAddress, id.LocalPort)))
 		return true
 	})
 	g.SetTransportProtocolHandler(tcp.ProtocolNumber, requests.HandlePacket)

@@ -113,3 +113,53 @@ func (f *fixture) close() {
 		<-f.ended
 	}
 }
+
+// Idle relays of datagrams hold no buffers, and datagrams that pass allocate nothing.
+func TestIdleDatagramsAreSmall(t *testing.T) {
+	const flows, most = 300, 16 << 10 // two goroutines and three sockets; a buffer has 64 KiB
+	server, to := loopbackSocket(t, "udp4")
+	p, _ := newDatagramPair(t, to, false)
+	before := heap()
+	question, b := []byte("question"), make([]byte, 100)
+	exchange := func(client *stack.UDPConn) {
+		client.Write(question)
+		n, from, err := server.ReadFromUDPAddrPort(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server.WriteToUDPAddrPort(b[:n], from)
+		if _, err := client.Read(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var last *stack.UDPConn
+	for range flows {
+		last = p.dial(t)
+		exchange(last)
+	}
+	if each := (heap() - before) / flows; each > most {
+		t.Errorf("an idle relay takes %d bytes, want at most %d", each, most)
+	}
+	if n := testing.AllocsPerRun(1000, func() { exchange(last) }); n != 0 {
+		t.Errorf("%v allocations for a datagram in each direction", n)
+	}
+}
+
+// Datagrams that share system calls allocate nothing.
+func TestUDPSocketAllocatesNothing(t *testing.T) {
+	socket, to := loopbackSocket(t, "udp4")
+	server := NewUDPSocket(socket)
+	sender, _ := loopbackSocket(t, "udp4")
+	client := NewUDPSocket(sender)
+	batch := datagramsOf(to, 100, 100, 100, 50, 60)
+	count := 0
+	note := func(got []stack.Datagram) { count += len(got) }
+	if n := testing.AllocsPerRun(1000, func() {
+		client.WriteBatch(batch)
+		for count = 0; count < len(batch); {
+			server.Receive(note)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for %d datagrams", n, len(batch))
+	}
+}

@@ -1,4 +1,5 @@
-// Package relay copies data between two TCP connections as a proxy does, and passes on how each of them ends.
+// Package relay copies data between two TCP connections as a proxy does, and passes on how each of them ends. It copies
+// datagrams between a UDP flow and a socket of the kernel's, many with each system call.
 //
 // A FIN on one connection becomes a FIN on the other, after all data, while data goes on in the opposite direction
 // (half-close). A reset on one becomes a reset on the other. After a FIN, a reset is noticed with the next data for the
