@@ -58,7 +58,7 @@ func TestForwardAims(t *testing.T) {
 		row("up", ours, 3), row("up", report.Shipped, 1), row("up", report.Best, 2.5), row("up", subject.Routed, 9),
 		row("crr", ours, 2), row("crr", report.Best, 1), row("rr", ours, 1), row("rr", report.Best, 2),
 		row("udp", ours, 1), row("udp", report.Shipped, 1), row("udp", report.Best, 1),
-		row("idle", ours, 1e6), row("idle-heap", ours, 2945), row("idle-heap", report.Best, 9), row("flow-heap", ours, 9088), row(wakeupsName, ours, 0),
+		row("idle", ours, 1e6), row("idle-heap", ours, 2945), row("idle-heap", report.Best, 9), row("flow-heap", ours, 4992), row(wakeupsName, ours, 0),
 	}
 	aimForward(rows, parsedFor(t, forward).workloads)
 	var got []string
@@ -72,7 +72,7 @@ func TestForwardAims(t *testing.T) {
 		"crr minitcp: ÷ gvisor-best ≥ 2.00",
 		"udp minitcp: ÷ gvisor-shipped ≥ 2.00 MISSED",
 		"idle-heap minitcp: bytes ≤ 2944.00 MISSED",
-		"flow-heap minitcp: bytes ≤ 9088.00",
+		"flow-heap minitcp: bytes ≤ 4992.00",
 		"wakeups minitcp: wakeups ≤ 0.00",
 	}
 	if !slices.Equal(got, want) {
