@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/memory"
 )
 
 // collectorOff turns the garbage collector off until the test ends: only collect runs it. A cycle at another time
@@ -92,8 +93,8 @@ func TestAbandonedConn(t *testing.T) {
 
 func wantNothingHeld(t *testing.T, s *Stack) {
 	t.Helper()
-	pool := s.cfg.Conn.Pool.(*pagePool)
-	if n, bytes := pool.lent.Load(), pool.bytes.Load(); n != 0 || bytes != 0 {
+	pool := s.cfg.Conn.Pool.(*memory.Pool)
+	if n, bytes := pool.Lent(), pool.Charged(); n != 0 || bytes != 0 {
 		t.Errorf("%d pages and %d bytes are in use, want none", n, bytes)
 	}
 }
@@ -122,7 +123,7 @@ func TestAbandonedAfterTheEnd(t *testing.T) {
 					quiet()
 					end(client, server)
 				})
-				if n := p.b.cfg.Conn.Pool.(*pagePool).lent.Load(); n == 0 {
+				if n := p.b.cfg.Conn.Pool.(*memory.Pool).Lent(); n == 0 {
 					t.Error("no memory is in use for unread data")
 				}
 				collect(t, p.b, 1)

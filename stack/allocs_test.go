@@ -12,6 +12,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/memory"
 )
 
 // nullDevice takes everything and gives nothing. The test is its queue.
@@ -150,15 +151,15 @@ func TestNoAllocations(t *testing.T) {
 	})
 	t.Run("keep a frame and read", func(t *testing.T) {
 		l := newLone(t, Config{})
-		superframe := packet(segmentSpec{flags: wire.ACK | wire.PSH, data: make([]byte, leastLoan)})
+		superframe := packet(segmentSpec{flags: wire.ACK | wire.PSH, data: make([]byte, memory.LeastLoan)})
 		read := 0
 		wantNoAllocs(t, "receive", func() {
 			l.superframe(superframe)
-			l.seq += leastLoan
+			l.seq += memory.LeastLoan
 			n, _ := l.c.Read(buffer)
 			read += n
 		})
-		if read < 1000*leastLoan {
+		if read < 1000*memory.LeastLoan {
 			t.Errorf("read only %d bytes", read)
 		}
 	})
@@ -309,19 +310,19 @@ func TestCopyAllocations(t *testing.T) {
 // Data of several frames that is written with one call allocates nothing.
 func TestFramesWrittenTogetherAllocateNothing(t *testing.T) {
 	l := newLone(t, Config{})
-	data := make([]byte, leastLoan)
+	data := make([]byte, memory.LeastLoan)
 	frame := packet(segmentSpec{flags: wire.ACK, data: data})
 	wantNoAllocs(t, "three frames", func() {
 		for range 3 {
 			l.superframe(frame)
-			l.seq += leastLoan
+			l.seq += memory.LeastLoan
 		}
 		b, err := l.c.next(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, err := b.writeTo(discardBuffers{}); n != 3*leastLoan || err != nil {
-			t.Fatalf("%d bytes, %v; want %d", n, err, 3*leastLoan)
+		if n, err := b.writeTo(discardBuffers{}); n != 3*memory.LeastLoan || err != nil {
+			t.Fatalf("%d bytes, %v; want %d", n, err, 3*memory.LeastLoan)
 		}
 		b.release()
 	})

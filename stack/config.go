@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/memory"
 )
 
 // Config holds the settings of a stack. Addresses must be set. The zero value of every other field selects its default.
@@ -127,7 +129,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		if cfg.Memory <= 0 {
 			cfg.Memory = 512 << 20
 		}
-		pool := newPagePool(cfg.Memory)
+		pool := memory.NewPool(cfg.Memory)
 		cfg.Conn.Pool, cfg.Conn.Pressure = pool, pool
 	}
 	if cfg.Conn.BulkReceivers == nil {
@@ -175,4 +177,10 @@ func checkMTU(mtu int, own *ownAddresses) error {
 		return fmt.Errorf("stack: the device's MTU is %d; it must be at least %d", mtu, least)
 	}
 	return nil
+}
+
+// bulkCount is a [conn.Counter] that fills a cache line, because every segment reads it and it changes rarely.
+type bulkCount struct {
+	atomic.Int64
+	_ [56]byte
 }

@@ -58,7 +58,7 @@
 //	noconn.go, internal/ratelimit, icmp.go      segments without a connection; limits of replies; ICMP
 //	internal/flow, internal/table, entrylist.go from addresses and ports to the entry
 //	internal/timing, timewait.go                timers, time, entries in TIME-WAIT
-//	frames.go, pages.go, outoforder.go          memory: frames, buffers, data beyond a gap
+//	internal/memory, outoforder.go              memory: frames, buffers, data beyond a gap
 //	handler.go, copy.go, options.go             Handlers; ReadFrom and WriteTo; options of a connection
 //	device.go, link.go, waitlist.go, loop.go    devices that are read, and that deliver; the stack's own addresses
 //	framelimit.go, near.go                      superframes, near peers

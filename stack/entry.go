@@ -9,6 +9,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/memory"
 	"minitcp/stack/internal/table"
 	"minitcp/stack/internal/timing"
 )
@@ -34,7 +35,7 @@ type entry struct {
 
 	request *ForwardRequest // the request of a handshake with a forwarded address
 
-	outOfOrder *outOfOrderNode // place in the stack's outOfOrderList; nil while the connection holds no data beyond a gap
+	outOfOrder *memory.OutOfOrderNode[entry] // place in Stack.outOfOrder; nil without data beyond a gap
 
 	iss, irs     uint32       // initial sequence numbers, for traces
 	wanted       atomic.Int32 // number of goroutines in lockInput

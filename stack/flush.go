@@ -59,7 +59,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 		}
 	case *conn.Conn:
 		ready := tcp.Ready()
-		s.outOfOrder.note(now, e, tcp)
+		s.noteOutOfOrder(now, e, tcp)
 		if user := e.user.get(); user != nil {
 			user.wake(ready)
 		}
@@ -121,7 +121,7 @@ func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {
 func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
 	s.observeEnd(now, e, tcp)
 	e.tcp = tcp.TimeWait(now)
-	s.outOfOrder.remove(e)
+	s.outOfOrder.Remove(&e.outOfOrder)
 	e.user = ref[Conn]{}
 	s.untrackLive(e)
 	s.remember(now, e)
@@ -151,7 +151,7 @@ func (s *Stack) remove(e *entry) {
 		s.observeEnd(s.clock.Now(), e, tcp)
 	}
 	e.tcp = nil
-	s.outOfOrder.remove(e)
+	s.outOfOrder.Remove(&e.outOfOrder)
 	e.user = ref[Conn]{}
 	s.wheels[e.wheel].Disarm(&e.timer)
 	s.table.Remove(&e.Node)

@@ -8,14 +8,15 @@ import (
 	"time"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/memory"
 )
 
 // The data of a superframe stays where the device has put it until it is read, counts against the budget meanwhile, and
 // what the queue reads next goes elsewhere.
 func TestFrameIsKeptUntilRead(t *testing.T) {
 	l := newLone(t, Config{})
-	pool := l.s.cfg.Conn.Pool.(*pagePool)
-	data := make([]byte, leastLoan+100)
+	pool := l.s.cfg.Conn.Pool.(*memory.Pool)
+	data := make([]byte, memory.LeastLoan+100)
 	for i := range data {
 		data[i] = byte(i * 7 >> 3)
 	}
@@ -28,10 +29,10 @@ func TestFrameIsKeptUntilRead(t *testing.T) {
 	if l.q.memory[0] == before {
 		t.Fatal("the next frame is read over the one that is kept")
 	}
-	if n := pool.lent.Load(); n != framePages {
-		t.Errorf("%d pages lent, want %d", n, framePages)
+	if n := pool.Lent(); n != memory.FramePages {
+		t.Errorf("%d pages lent, want %d", n, memory.FramePages)
 	}
-	clear(l.q.memory[0].memory[:])
+	clear(l.q.memory[0].Memory[:])
 	got := make([]byte, 100)
 	if _, err := io.ReadFull(l.c, got); err != nil || !bytes.Equal(got, data[:100]) {
 		t.Fatalf("the first 100 bytes are wrong, or %v", err)
@@ -51,7 +52,7 @@ func TestFrameIsKeptUntilRead(t *testing.T) {
 	if len(pieces) != 2 {
 		t.Errorf("%d pieces, want 2: the rest of the first, and the second", len(pieces))
 	}
-	if n := pool.lent.Load(); n != 0 {
+	if n := pool.Lent(); n != 0 {
 		t.Errorf("%d pages lent after everything was read", n)
 	}
 }
@@ -75,7 +76,7 @@ func TestFramesAreWrittenTogether(t *testing.T) {
 		if len(pieces) != test.calls {
 			t.Errorf("%s: %d calls, want %d", name, len(pieces), test.calls)
 		}
-		if n := l.s.cfg.Conn.Pool.(*pagePool).lent.Load(); n != 0 {
+		if n := l.s.cfg.Conn.Pool.(*memory.Pool).Lent(); n != 0 {
 			t.Errorf("%s: %d pages lent after everything was written", name, n)
 		}
 	}
@@ -114,7 +115,7 @@ func TestFramesToSocket(t *testing.T) {
 			t.Errorf("%d bytes arrive, want the %d bytes sent", len(got), len(want))
 		}
 		l.c.Close()
-		if n := l.s.cfg.Conn.Pool.(*pagePool).lent.Load(); n != 0 {
+		if n := l.s.cfg.Conn.Pool.(*memory.Pool).Lent(); n != 0 {
 			t.Errorf("%d pages lent after the copy, closed: %v", n, fails)
 		}
 		peer.Close()
@@ -127,7 +128,7 @@ func sixFrames(t *testing.T) (*lone, []byte) {
 	l := newLone(t, Config{})
 	var all []byte
 	for i := range 6 {
-		data := bytes.Repeat([]byte{byte(i)}, leastLoan+i)
+		data := bytes.Repeat([]byte{byte(i)}, memory.LeastLoan+i)
 		all = append(all, data...)
 		l.superframe(packet(segmentSpec{flags: wire.ACK | wire.PSH, data: data}))
 		l.seq += uint32(len(data))
@@ -157,9 +158,9 @@ func (w *pieceWriter) Write(p []byte) (int, error) {
 func TestFrameIsNotKept(t *testing.T) {
 	l := newLone(t, Config{})
 	before := l.q.memory[0]
-	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, leastLoan-1)}))
-	l.seq += leastLoan - 1 + 1000
-	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, leastLoan)}))
+	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, memory.LeastLoan-1)}))
+	l.seq += memory.LeastLoan - 1 + 1000
+	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, memory.LeastLoan)}))
 	if l.q.memory[0] != before {
 		t.Error("a frame was kept")
 	}
@@ -171,32 +172,9 @@ func TestFrameIsNotKept(t *testing.T) {
 // A connection that ends gives back the frames of its unread data.
 func TestFrameComesBackAtTheEnd(t *testing.T) {
 	l := newLone(t, Config{})
-	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, leastLoan)}))
+	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, memory.LeastLoan)}))
 	l.c.Close()
-	if n := l.s.cfg.Conn.Pool.(*pagePool).lent.Load(); n != 0 {
+	if n := l.s.cfg.Conn.Pool.(*memory.Pool).Lent(); n != 0 {
 		t.Errorf("%d pages lent after Close", n)
-	}
-}
-
-// A frame that a connection releases while the queue still reads it, as in the call that takes it, is not lent again
-// before the queue is done with it.
-func TestFrameIsReleasedWhileInUse(t *testing.T) {
-	pages := newPagePool(1 << 20)
-	p := newFramePool(pages)
-	f := p.get()
-	f.lend()
-	f.Release()
-	if n := f.users.Load(); n != 1 {
-		t.Errorf("%d users after Release, want the queue", n)
-	}
-	if p.get() == f {
-		t.Error("the frame is lent again while the queue reads it")
-	}
-	f.kept()
-	if n := f.users.Load(); n != 0 {
-		t.Errorf("%d users after the queue is done, want 0", n)
-	}
-	if n := pages.lent.Load(); n != 0 {
-		t.Errorf("%d pages are lent, want 0", n)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"minitcp/conn/buffer"
+	"minitcp/stack/internal/memory"
 )
 
 // bouncer is the shortest Handler that echoes.
@@ -75,7 +76,7 @@ func TestHandlerPausedAndReset(t *testing.T) {
 		default:
 			t.Error("Ended has not been called after a RST")
 		}
-		if n := p.b.cfg.Conn.Pool.(*pagePool).lent.Load(); n != 0 {
+		if n := p.b.cfg.Conn.Pool.(*memory.Pool).Lent(); n != 0 {
 			t.Errorf("%d pages are lent after the end", n)
 		}
 	})
@@ -193,8 +194,8 @@ func TestHandlerMemoryIsCounted(t *testing.T) {
 			c := p.dial()
 			write(t, c, string(make([]byte, size)))
 			time.Sleep(time.Second)
-			pool := p.b.cfg.Conn.Pool.(*pagePool)
-			if held := pool.used() * buffer.PageSize; held < int64(size) {
+			pool := p.b.cfg.Conn.Pool.(*memory.Pool)
+			if held := pool.Used() * buffer.PageSize; held < int64(size) {
 				t.Errorf("%d bytes of memory are in use for %d bytes that were not taken", held, size)
 			}
 			if info := p.b.Connections()[0].Info; info.Unread != size {

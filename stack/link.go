@@ -6,6 +6,7 @@ import (
 
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/gso"
+	"minitcp/stack/internal/memory"
 )
 
 // Pusher is a [Device] whose owner has goroutines of its own: it hands over the packets that arrive, where a
@@ -63,7 +64,7 @@ func newLink(s *Stack, d Device) *Link {
 	}
 	l := &Link{stack: s, device: p, writer: newWriter()}
 	l.queues.New = func() any {
-		q := &linkQueue{queue: queue{stack: s, writer: newWriter(), memory: make([]*frame, 1), frames: make([][]byte, 1)}}
+		q := &linkQueue{queue: queue{stack: s, writer: newWriter(), memory: make([]*memory.Frame, 1), frames: make([][]byte, 1)}}
 		q.replaceBuffer(0)
 		return q
 	}

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"minitcp/stack/internal/memory"
 	"minitcp/stack/internal/wait"
 	"os"
 	"sync"
@@ -16,7 +17,7 @@ type loop struct {
 
 	mu      sync.Mutex
 	ready   wait.Waiter
-	waiting []*frame
+	waiting []*memory.Frame
 	sizes   []int
 	closed  bool
 }
@@ -27,19 +28,19 @@ const maxLooped = 1024
 // WriteFrame implements queueIO.
 func (l *loop) WriteFrame(parts [][]byte) error {
 	l.start.Do(l.run)
-	f := l.stack.frames.get()
+	f := l.stack.frames.Get()
 	size := 0
 	for _, p := range parts {
-		if size+len(p) > len(f.memory) {
-			l.stack.frames.pool.Put(f)
+		if size+len(p) > len(f.Memory) {
+			l.stack.frames.Put(f)
 			return syscall.EMSGSIZE
 		}
-		size += copy(f.memory[size:], p)
+		size += copy(f.Memory[size:], p)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || len(l.waiting) == maxLooped {
-		l.stack.frames.pool.Put(f)
+		l.stack.frames.Put(f)
 		return syscall.ENOBUFS
 	}
 	l.waiting, l.sizes = append(l.waiting, f), append(l.sizes, size)
@@ -69,8 +70,8 @@ func (l *loop) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 	}
 	n := min(len(frames), len(l.waiting))
 	for i, f := range l.waiting[:n] {
-		sizes[i] = copy(frames[i], f.memory[:l.sizes[i]])
-		l.stack.frames.pool.Put(f)
+		sizes[i] = copy(frames[i], f.Memory[:l.sizes[i]])
+		l.stack.frames.Put(f)
 	}
 	l.waiting = append(l.waiting[:0], l.waiting[n:]...)
 	l.sizes = append(l.sizes[:0], l.sizes[n:]...)

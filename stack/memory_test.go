@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"minitcp/conn/buffer"
+	"minitcp/stack/internal/memory"
 	"minitcp/stack/stacktest"
 )
 
@@ -16,10 +17,10 @@ func TestMemoryIsShared(t *testing.T) {
 	within(t, func(t *testing.T) {
 		const budget, sleepers = 4 << 20, 30
 		p := newPairOn(t, stacktest.Config{}, Config{}, Config{Memory: budget})
-		pool := p.b.cfg.Conn.Pool.(*pagePool)
+		pool := p.b.cfg.Conn.Pool.(*memory.Pool)
 		bounded := func(connections int64) {
 			t.Helper()
-			if held := pool.lent.Load() * buffer.PageSize; held > budget+connections*160<<10 {
+			if held := pool.Lent() * buffer.PageSize; held > budget+connections*160<<10 {
 				t.Errorf("%d bytes are held", held)
 			}
 		}
@@ -50,7 +51,7 @@ func TestMemoryIsShared(t *testing.T) {
 			bounded(int64(i + 1))
 		}
 		if pool.Level() != buffer.Exhausted {
-			t.Fatalf("%d pages are lent, and there is memory left", pool.lent.Load())
+			t.Fatalf("%d pages are lent, and there is memory left", pool.Lent())
 		}
 		c, s := p.connect(l)
 		writers.Go(func() {
@@ -74,48 +75,8 @@ func TestMemoryIsShared(t *testing.T) {
 		}
 		writers.Wait()
 		quiet()
-		if n := pool.lent.Load(); n != 0 {
+		if n := pool.Lent(); n != 0 {
 			t.Errorf("%d pages are lent at the end", n)
 		}
 	})
-}
-
-// However many buffers take their share, together they take at most an eighth of the budget, and 8 MiB.
-func TestPagePoolShare(t *testing.T) {
-	if share := newPagePool(512 << 20).Share(); share != 4<<20 {
-		t.Errorf("with a budget of 512 MiB the share is %d bytes, want 4 MiB", share)
-	}
-	p := newPagePool(800 * buffer.PageSize)
-	for _, want := range []int{50, 25, 12, 6, 3, 2, 1} {
-		if share := p.Share(); share != want*buffer.PageSize {
-			t.Errorf("with %d pages lent the share is %d bytes, want %d", p.lent.Load(), share, want*buffer.PageSize)
-		}
-		for range want {
-			p.Get(buffer.PageSize)
-		}
-	}
-	p.Get(buffer.LargePage)
-	if share := p.Share(); share != 0 {
-		t.Errorf("with %d pages lent the share is %d bytes", p.lent.Load(), share)
-	}
-}
-
-// The pool counts the pages in use. Memory is scarce from three quarters of the budget on.
-func TestPagePool(t *testing.T) {
-	levels := [...]buffer.Level{6: buffer.Scarce, 7: buffer.Scarce, 8: buffer.Exhausted, 9: buffer.Exhausted}
-	p := newPagePool(8 * buffer.PageSize)
-	var lent []*buffer.Page
-	for n := 1; n <= 9; n++ {
-		lent = append(lent, p.Get(buffer.PageSize))
-		if want := levels[n]; p.Level() != want {
-			t.Errorf("of 8 pages %d are lent: level %v, want %v", n, p.Level(), want)
-		}
-	}
-	for _, page := range lent {
-		p.Put(page)
-	}
-	p.Put(p.Get(buffer.LargePage))
-	if p.Level() != buffer.NoPressure || p.lent.Load() != 0 {
-		t.Errorf("with all given back %d are lent", p.lent.Load())
-	}
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"minitcp/conn"
-	"minitcp/conn/buffer"
+	"minitcp/stack/internal/memory"
 )
 
 // blocked connects, fills the buffers of both ends and closes the client: its data waits for the server to read.
@@ -74,14 +74,14 @@ func TestOrphanWhileMemoryIsScarce(t *testing.T) {
 		c, s := p.blocked(p.listen())
 		time.Sleep(5 * time.Minute)
 		wantState(t, s, conn.Established)
-		pool := p.a.cfg.Conn.Pool.(*pagePool)
-		charge := int(pool.limit * buffer.PageSize)
+		pool := p.a.cfg.Conn.Pool.(*memory.Pool)
+		charge := int(p.a.cfg.Memory)
 		pool.Charge(charge)
 		time.Sleep(31 * time.Second)
 		wantState(t, c, conn.Closed)
 		wantState(t, s, conn.Closed)
 		pool.Charge(-charge)
-		if n := pool.used(); n != 0 {
+		if n := pool.Used(); n != 0 {
 			t.Errorf("%d pages are in use by the connection that has ended", n)
 		}
 	})
@@ -92,8 +92,8 @@ func TestSlowOrphanWhileMemoryIsScarce(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{Conn: conn.Config{ReceiveBuffer: 64 << 10, SendBuffer: 256 << 10}})
 		_, s := p.blocked(p.listen())
-		pool := p.a.cfg.Conn.Pool.(*pagePool)
-		charge := int(pool.limit * buffer.PageSize)
+		pool := p.a.cfg.Conn.Pool.(*memory.Pool)
+		charge := int(p.a.cfg.Memory)
 		pool.Charge(charge)
 		defer pool.Charge(-charge)
 		got, b := 0, make([]byte, 48<<10)

@@ -11,6 +11,7 @@ import (
 	"minitcp/conn/buffer"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/memory"
 	"minitcp/stack/stacktest"
 )
 
@@ -67,7 +68,7 @@ type outcome struct {
 func besideHoarders(t *testing.T, h hoarding) (o outcome) {
 	const budget, limit = 64 << 20, 64 << 20 / 4
 	p := newPairOn(t, stacktest.Config{Queue: 20000}, Config{}, Config{Memory: budget})
-	pool, l := p.b.cfg.Conn.Pool.(*pagePool), p.listen()
+	pool, l := p.b.cfg.Conn.Pool.(*memory.Pool), p.listen()
 	var list []*hoarder
 	for i := range h.hoarders {
 		list = append(list, newHoarder(p, l, i))
@@ -79,8 +80,8 @@ func besideHoarders(t *testing.T, h hoarding) (o outcome) {
 				who.send(p, 10+i*h.stride, data)
 			}
 			quiet()
-			if early := p.b.outOfOrder.total.Load(); early > limit+4<<20 || pool.Level() >= buffer.Scarce {
-				t.Fatalf("%v: out-of-order data takes %d bytes, %d are in use of %d", h, early, pool.used()*buffer.PageSize, budget)
+			if early := p.b.outOfOrder.Total(); early > limit+4<<20 || pool.Level() >= buffer.Scarce {
+				t.Fatalf("%v: out-of-order data takes %d bytes, %d are in use of %d", h, early, pool.Used()*buffer.PageSize, budget)
 			}
 		}
 	}
@@ -109,7 +110,7 @@ func besideHoarders(t *testing.T, h hoarding) (o outcome) {
 			t.Fatalf("%v: %v, or wrong bytes", h, err)
 		}
 		quiet()
-		most = max(most, p.b.outOfOrder.total.Load())
+		most = max(most, p.b.outOfOrder.Total())
 	}
 	i := server.Info()
 	o = outcome{window: i.ReceiveWindow, took: time.Since(begin), repeated: int(client.Info().Resent) - lost}
@@ -141,7 +142,7 @@ func TestHonestBesideHoarders(t *testing.T) {
 func TestWorstEarlyData(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
-		l, list := p.listen(), &p.b.outOfOrder
+		l, list := p.listen(), p.b.outOfOrder
 		var h []*hoarder
 		for i := range 4 {
 			h = append(h, newHoarder(p, l, i))
@@ -149,7 +150,7 @@ func TestWorstEarlyData(t *testing.T) {
 		worst := func(want int) {
 			t.Helper()
 			quiet()
-			e := list.worst(p.b.clock.Now())
+			e := list.Worst(p.b.clock.Now())
 			for i := range h {
 				if e == h[i].conn.entry && i != want {
 					t.Errorf("the worst is hoarder %d, want %d", i, want)
@@ -191,7 +192,7 @@ func TestWorstEarlyData(t *testing.T) {
 		h[3].conn.SetLinger(0)
 		h[3].conn.Close()
 		worst(-1)
-		if early, bytes := list.total.Load(), p.b.cfg.Conn.Pool.(*pagePool).bytes.Load(); early != 0 || bytes != 0 {
+		if early, bytes := list.Total(), p.b.cfg.Conn.Pool.(*memory.Pool).Charged(); early != 0 || bytes != 0 {
 			t.Errorf("%d bytes early and %d charged are left", early, bytes)
 		}
 	})
@@ -202,7 +203,7 @@ func TestWorstEarlyData(t *testing.T) {
 func TestEarlyDataIsShedWhileScarce(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPairOn(t, stacktest.Config{Queue: 10000}, Config{}, Config{Memory: 256 * buffer.PageSize})
-		pool, l := p.b.cfg.Conn.Pool.(*pagePool), p.listen()
+		pool, l := p.b.cfg.Conn.Pool.(*memory.Pool), p.listen()
 		large, small := newHoarder(p, l, 0), newHoarder(p, l, 1)
 		small.send(p, 10, make([]byte, 100))
 		for n := range 30 {
@@ -210,12 +211,12 @@ func TestEarlyDataIsShedWhileScarce(t *testing.T) {
 		}
 		quiet()
 		wantCount(t, p.b, "early-data-shed", 0)
-		pool.lent.Add(192)
+		pool.Lend(192)
 		small.send(p, 10, make([]byte, 100))
 		wantCount(t, p.b, "early-data-shed", 1)
 		if a, b := large.conn.Info().OutOfOrderBytes, small.conn.Info().OutOfOrderBytes; a != 0 || b != 100 {
 			t.Errorf("%d and %d bytes are kept, want 0 and 100", a, b)
 		}
-		pool.lent.Add(-192)
+		pool.Lend(-192)
 	})
 }

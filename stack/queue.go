@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/memory"
 )
 
 // queue reads one queue of the device. Its goroutine parses packets, passes them to the connections and sends their
@@ -13,7 +14,7 @@ type queue struct {
 	stack  *Stack
 	number uint8
 	writer *writer
-	memory []*frame
+	memory []*memory.Frame
 	frames [][]byte // of memory
 	sizes  []int
 
@@ -33,7 +34,7 @@ type queue struct {
 const batch = 32
 
 func newQueue(s *Stack, number uint8) *queue {
-	q := &queue{stack: s, number: number, writer: newWriter(), memory: make([]*frame, batch), frames: make([][]byte, batch), sizes: make([]int, batch)}
+	q := &queue{stack: s, number: number, writer: newWriter(), memory: make([]*memory.Frame, batch), frames: make([][]byte, batch), sizes: make([]int, batch)}
 	for i := range q.frames {
 		q.replaceBuffer(i)
 	}
@@ -42,8 +43,8 @@ func newQueue(s *Stack, number uint8) *queue {
 
 // replaceBuffer allocates a new buffer for frame i.
 func (q *queue) replaceBuffer(i int) {
-	q.memory[i] = q.stack.frames.get()
-	q.frames[i] = q.memory[i].memory[:]
+	q.memory[i] = q.stack.frames.Get()
+	q.frames[i] = q.memory[i].Memory[:]
 }
 
 // run reads the device until the device is closed or fails, which ends the stack.
@@ -92,7 +93,7 @@ func (q *queue) checkBatch(n int) error {
 // lent reports whether frame i is the whole of memory j.
 func (q *queue) lent(i, j int) bool {
 	f := q.frames[i]
-	return len(f) == MaxFrame && &f[0] == &q.memory[j].memory[0]
+	return len(f) == MaxFrame && &f[0] == &q.memory[j].Memory[0]
 }
 
 // receiveBatch handles the first n frames. They have one time, that of the read, so that the time needed to handle them
@@ -113,7 +114,7 @@ func (q *queue) receiveFrame(now conn.Time, frame []byte, i int) {
 	q.frame, q.tapped = frame, false
 	q.segment.Buffer, q.segment.Retained = nil, false
 	if i != notLent {
-		q.memory[i].lend()
+		q.memory[i].Lend()
 		q.segment.Buffer = q.memory[i]
 	}
 	q.input(now, frame)
@@ -121,7 +122,7 @@ func (q *queue) receiveFrame(now conn.Time, frame []byte, i int) {
 	if q.segment.Retained {
 		kept := q.memory[i]
 		q.replaceBuffer(i)
-		kept.kept()
+		kept.Kept()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/memory"
 )
 
 // inputTCP handles the payload of an IP packet of protocol TCP.
@@ -23,7 +24,7 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 		return // an entry's addresses were looked at when it was made
 	}
 	q.segment.Data, q.segment.SegmentSize, q.segment.ECN = data, 0, q.ip.ECN()
-	if len(data) < leastLoan {
+	if len(data) < memory.LeastLoan {
 		q.segment.Buffer = nil
 	}
 	if !q.checksumTrusted() && !wire.VerifyTCP(&q.ip, payload) {

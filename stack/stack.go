@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/memory"
 	"minitcp/stack/internal/ratelimit"
 	"minitcp/stack/internal/table"
 	"minitcp/stack/internal/timing"
@@ -32,8 +33,8 @@ type Stack struct {
 	wheels        []*timing.Wheel[entry] // one for each queue
 	table         *table.Table[entry]
 	abandoned     abandoned
-	near          []netip.Prefix // prefixes of near peers
-	outOfOrder    outOfOrderList // connections that hold data beyond a gap
+	near          []netip.Prefix            // prefixes of near peers
+	outOfOrder    *memory.OutOfOrder[entry] // connections that hold data beyond a gap
 	timeWaits     timeWaits
 	dials         atomic.Uint32 // number of active OPENs, to spread them over the queues
 	listeners     listeners
@@ -51,7 +52,7 @@ type Stack struct {
 	icmpLimit  *ratelimit.Limit
 	resetLimit *ratelimit.Limit
 	writers    sync.Pool
-	frames     *framePool
+	frames     *memory.Frames
 
 	running sync.WaitGroup // goroutines of the queues and of shutWhenDone
 	live    atomic.Int64   // number of connections after the handshake and before TIME-WAIT, and of dials
@@ -91,6 +92,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		clock:       timing.NewClock(),
 		queues:      queues,
 		table:       table.New[entry](),
+		outOfOrder:  memory.NewOutOfOrder[entry](cfg.Conn.Pool),
 		timeWaits:   timeWaits{limit: cfg.MaxTimeWait},
 		listeners: listeners{
 			byAddr: make(map[binding]ref[Listener]),
@@ -101,7 +103,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		icmpLimit:  ratelimit.New(cfg.ICMPRate),
 		resetLimit: ratelimit.New(10 * cfg.ICMPRate),
 		writers:    sync.Pool{New: func() any { return newWriter() }},
-		frames:     newFramePool(cfg.Conn.Pool),
+		frames:     memory.NewFrames(cfg.Conn.Pool),
 		idle:       make(chan struct{}, 1),
 		end:        end{done: make(chan struct{})},
 	}
@@ -116,7 +118,6 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	}
 	s.loop.stack, s.loop.number = s, uint8(len(queues))
 	s.queues = append(s.queues, &s.loop)
-	s.outOfOrder.pool, _ = cfg.Conn.Pool.(*pagePool)
 	if len(cfg.Nameservers) > 0 {
 		s.resolver = s.Resolver(cfg.Nameservers...)
 	}

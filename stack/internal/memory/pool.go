@@ -1,4 +1,6 @@
-package stack
+// Package memory lends the memory of a stack's connections: pages for buffers, and the frames into which the device is
+// read. It counts them, and finds the connection that has held data beyond a gap at the greatest cost.
+package memory
 
 import (
 	"sync"
@@ -7,9 +9,9 @@ import (
 	"minitcp/conn/buffer"
 )
 
-// pagePool lends buffer pages to all connections of a stack, and counts them. The garbage collector reclaims unused
+// Pool lends buffer pages to all connections of a stack, and counts them. The garbage collector reclaims unused
 // pages.
-type pagePool struct {
+type Pool struct {
 	small sync.Pool
 	large sync.Pool
 	limit int64 // budget, in small pages
@@ -18,47 +20,52 @@ type pagePool struct {
 	bytes atomic.Int64 // bytes in use besides pages
 }
 
-// bulkCount is a [conn.Counter] that fills a cache line, because every segment reads it and it changes rarely.
-type bulkCount struct {
-	atomic.Int64
-	_ [56]byte
-}
-
-// newPagePool returns a pool for a budget in bytes.
-func newPagePool(budget int64) *pagePool {
-	p := &pagePool{limit: max(1, budget/buffer.PageSize)}
+// NewPool returns a pool for a budget in bytes.
+func NewPool(budget int64) *Pool {
+	p := &Pool{limit: max(1, budget/buffer.PageSize)}
 	p.small.New = func() any { return buffer.NewPage(buffer.PageSize) }
 	p.large.New = func() any { return buffer.NewPage(buffer.LargePage) }
 	return p
 }
 
-func (p *pagePool) of(size int) *sync.Pool {
+func (p *Pool) of(size int) *sync.Pool {
 	if size == buffer.LargePage {
 		return &p.large
 	}
 	return &p.small
 }
 
-func (p *pagePool) Get(size int) *buffer.Page {
+// Get implements [buffer.Pool].
+func (p *Pool) Get(size int) *buffer.Page {
 	p.lent.Add(int64(size / buffer.PageSize))
 	return p.of(size).Get().(*buffer.Page)
 }
 
-func (p *pagePool) Put(page *buffer.Page) {
+// Put implements [buffer.Pool].
+func (p *Pool) Put(page *buffer.Page) {
 	p.lent.Add(-int64(page.Size() / buffer.PageSize))
 	p.of(page.Size()).Put(page)
 }
 
 // Charge implements [buffer.Pool].
-func (p *pagePool) Charge(change int) { p.bytes.Add(int64(change)) }
+func (p *Pool) Charge(change int) { p.bytes.Add(int64(change)) }
 
-// used returns the memory in use, in small pages.
-func (p *pagePool) used() int64 { return p.lent.Load() + p.bytes.Load()/buffer.PageSize }
+// Lend counts small pages that are lent, or returned if the number is negative, besides those of Get and Put.
+func (p *Pool) Lend(pages int64) { p.lent.Add(pages) }
+
+// Lent returns the number of small pages that are lent.
+func (p *Pool) Lent() int64 { return p.lent.Load() }
+
+// Charged returns the number of bytes in use besides pages.
+func (p *Pool) Charged() int64 { return p.bytes.Load() }
+
+// Used returns the memory in use, in small pages.
+func (p *Pool) Used() int64 { return p.lent.Load() + p.bytes.Load()/buffer.PageSize }
 
 // Level implements [buffer.Pressure]. Memory is scarce from three quarters of the budget on. The last quarter is for
 // data for which windows have been advertised.
-func (p *pagePool) Level() buffer.Level {
-	switch used := p.used(); {
+func (p *Pool) Level() buffer.Level {
+	switch used := p.Used(); {
 	case used >= p.limit:
 		return buffer.Exhausted
 	case used >= p.limit-p.limit/4:
@@ -74,6 +81,6 @@ const sharedPages = 8 << 20 / buffer.PageSize
 // Share implements [buffer.Pressure]. It returns half of the unused part of sharedPages, or of an eighth of the budget
 // if that is less. N buffers that each hold their share take n/(n+2) of it: a dynamic threshold, as in the queues of a
 // switch.
-func (p *pagePool) Share() int {
-	return int(max(0, min(p.limit/8, sharedPages)-p.used())) / 2 * buffer.PageSize
+func (p *Pool) Share() int {
+	return int(max(0, min(p.limit/8, sharedPages)-p.Used())) / 2 * buffer.PageSize
 }
