@@ -94,21 +94,21 @@ func TestFailedWriteSendsWhatItTook(t *testing.T) {
 	})
 }
 
-// A source that always has more is asked for as much as fills the largest superframe, and one that has not, or where
-// the device takes none larger than a packet, for less.
+// A source that always has more is asked for as much as fills the largest superframe, and where the device takes none
+// larger than a packet, for that much. One that may have to be waited for is asked for a segment first.
 func TestReadFromAsksForMore(t *testing.T) {
 	for _, c := range []struct {
 		big  int
 		want []int // kB that are asked for
 	}{
-		{superframe, []int{65, 65, 65, 65, 65}},
-		{superframe + 1, []int{65, 262, 262, 65, 262}},
+		{superframe, []int{1, 65, 65, 65, 1, 65, 65}},
+		{superframe + 1, []int{1, 65, 262, 262, 1, 65, 262}},
 	} {
 		within(t, func(t *testing.T) {
 			p := newPair(t, Config{Near: prefixes("10.77.0.0/24")})
 			client, server := p.connect(p.listen())
 			p.a.frameLimit.big = c.big
-			source := &greedy{gives: []int{1 << 20, 1 << 20, 100, 1 << 20, 0}}
+			source := &greedy{gives: []int{1 << 20, 1 << 20, 1 << 20, 100, 1 << 20, 1 << 20, 0}}
 			go func() {
 				client.ReadFrom(source)
 				client.Close()

@@ -3,6 +3,7 @@
 package relay
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -14,28 +15,50 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// Idle relays between a stack and the kernel's sockets hold no buffers. (Not with the race detector, which keeps memory
-// of its own.)
+// wrapped hides that a connection is a socket of the kernel, as a connection over TLS or through a proxy does.
+type wrapped struct{ Conn }
+
+// Idle relays between a stack and the kernel's sockets, or others, hold no large buffers. (Not with the race detector,
+// which keeps memory of its own.)
 func TestIdleRelaysAreSmall(t *testing.T) {
-	for _, c := range []Config{{}, {IdleTimeout: time.Hour}} {
-		const relays, most = 300, 32 << 10 // both ends of both connections take about 12 KiB; a buffer has 64
-		f := newFixture(t)
-		before := heap()
-		for range relays {
-			client, server := f.relayed(c)
-			for _, text := range []string{"question", "answer, a longer one"} { // the second finds buffers in use before
-				io.WriteString(client, text)
-				read(t, server, text)
-				io.WriteString(server, text)
-				read(t, client, text)
+	for _, c := range []struct {
+		Config
+		wrap func(Conn) Conn
+	}{
+		{Config{}, plain}, {Config{IdleTimeout: time.Hour}, plain},
+		{Config{}, wrap}, {Config{IdleTimeout: time.Hour}, wrap},
+	} {
+		t.Run(fmt.Sprintf("%v, a %T", c.IdleTimeout, c.wrap(nil)), func(t *testing.T) {
+			const relays, most = 300, 32 << 10 // both ends of both connections take about 12 KiB; a buffer has 64
+			f := newFixture(t)
+			defer f.close()
+			use := func() {
+				client, server := f.relayed(c.Config, c.wrap)
+				for _, text := range []string{"question", "answer, a longer one"} { // the second finds buffers in use before
+					io.WriteString(client, text)
+					read(t, server, text)
+					io.WriteString(server, text)
+					read(t, client, text)
+				}
 			}
-		}
-		if each := (heap() - before) / relays; each > most {
-			t.Errorf("%+v: an idle relay takes %d bytes, want at most %d", c, each, most)
-		}
-		f.close()
+			use() // the stacks take memory for frames
+			before := heap()
+			for range relays {
+				use()
+			}
+			each := (heap() - before) / relays
+			for i := 0; i < 20 && each > most; i++ { // frames with the last ACKs are still in use
+				each = min(each, (heap()-before)/relays)
+			}
+			if each > most {
+				t.Errorf("an idle relay takes %d bytes, want at most %d", each, most)
+			}
+		})
 	}
 }
+
+func plain(c Conn) Conn { return c }
+func wrap(c Conn) Conn  { return wrapped{c} }
 
 // heap returns the bytes in use on the heap.
 func heap() int64 {
@@ -82,7 +105,7 @@ func newFixture(t *testing.T) *fixture {
 }
 
 // relayed returns the ends of two connections with a relay between them.
-func (f *fixture) relayed(c Config) (client, server net.Conn) {
+func (f *fixture) relayed(c Config, wrap func(Conn) Conn) (client, server net.Conn) {
 	f.t.Helper()
 	var inner, outer net.Conn
 	for _, step := range []func() error{
@@ -97,7 +120,7 @@ func (f *fixture) relayed(c Config) (client, server net.Conn) {
 	}
 	f.relays++
 	go func() {
-		Relay(inner.(*stack.Conn), outer.(*net.TCPConn), c)
+		Relay(inner.(*stack.Conn), wrap(outer.(*net.TCPConn)), c)
 		f.ended <- struct{}{}
 	}()
 	f.toClose = append(f.toClose, client, server)

@@ -102,8 +102,11 @@ func (r *relay) transfer(dst, src Conn) (int64, error) {
 	if r.idle == nil {
 		return io.Copy(dst, src)
 	}
-	_, kernel := src.(*net.TCPConn) // its WriteTo would copy through a buffer
-	if to, ok := dst.(io.ReaderFrom); ok && kernel {
+	_, writes := src.(io.WriterTo)
+	if _, kernel := src.(*net.TCPConn); kernel { // its WriteTo would copy through a buffer
+		writes = false
+	}
+	if to, ok := dst.(io.ReaderFrom); ok && !writes {
 		return to.ReadFrom(rawread.Count(src, &r.moved))
 	}
 	return io.Copy(countingWriter{dst, &r.moved}, src)

@@ -1,5 +1,5 @@
-// Package rawread reads from a source of data into memory that it takes when there is data. With a TCP socket of
-// package net it holds no memory while it waits.
+// Package rawread reads from a source of data into memory that it takes when there is data. While it waits it holds no
+// memory with a TCP socket of package net, and little with other sources.
 package rawread
 
 import (
@@ -13,7 +13,11 @@ type Reader struct {
 	source io.Reader
 	socket *socket       // nil: source is no TCP socket of package net
 	count  *atomic.Int64 // nil: bytes are not counted
+	more   bool          // the last read from another source than a socket filled its buffer, so that there may be more
 }
+
+// waiting lends the memory for a read that may wait: enough for a segment of the usual MTU.
+var waiting = sync.Pool{New: func() any { b := make([]byte, 2<<10); return &b }}
 
 // Of returns the Reader for r, which is r itself if it is a *Reader.
 func Of(r io.Reader) *Reader { return Count(r, nil) }
@@ -23,23 +27,45 @@ func Count(r io.Reader, count *atomic.Int64) *Reader {
 	if r, ok := r.(*Reader); ok && count == nil {
 		return r
 	}
-	return &Reader{r, socketOf(r), count}
+	return &Reader{source: r, socket: socketOf(r), count: count}
 }
 
 // Whole returns the largest multiple of unit bytes that fits into b.
 func Whole(b []byte, unit int) int { return len(b) - len(b)%unit }
 
 // ReadPooled reads at most Whole(b, unit) bytes into a buffer b of pool, whose elements are of type *[]byte. The caller
-// must put b back, unless it is nil.
+// must put b back, unless it is nil. The buffers must have 2 KiB at least.
 func (r *Reader) ReadPooled(pool *sync.Pool, unit int) (b *[]byte, n int, err error) {
-	if r.socket != nil {
+	switch {
+	case r.socket != nil:
 		b, n, err = r.socket.read(pool, unit)
-	} else {
+	case r.more:
 		b = pool.Get().(*[]byte)
-		n, err = r.source.Read((*b)[:Whole(*b, unit)])
+		p := (*b)[:Whole(*b, unit)]
+		n, err = r.source.Read(p)
+		r.more = n == len(p)
+	default:
+		b, n, err = r.readLittle(pool, unit)
 	}
 	r.counted(n)
 	return b, n, err
+}
+
+// readLittle reads into memory of waiting, of which it copies the data.
+func (r *Reader) readLittle(pool *sync.Pool, unit int) (b *[]byte, n int, err error) {
+	w := waiting.Get().(*[]byte)
+	defer waiting.Put(w)
+	p := *w
+	if len(p) > unit {
+		p = p[:Whole(p, unit)]
+	}
+	n, err = r.source.Read(p)
+	if n <= 0 {
+		return nil, n, err
+	}
+	r.more = n == len(p)
+	b = pool.Get().(*[]byte)
+	return b, copy(*b, p[:n]), err
 }
 
 // Read implements [io.Reader].

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,12 +39,12 @@ func connected(t *testing.T) (a, b *net.TCPConn) {
 
 // pool counts the buffers that it has made; none comes back to be used again.
 func newPool(made *atomic.Int64) *sync.Pool {
-	return &sync.Pool{New: func() any { made.Add(1); b := make([]byte, 100); return &b }}
+	return &sync.Pool{New: func() any { made.Add(1); b := make([]byte, 4<<10); return &b }}
 }
 
 // Data arrives in order, in pieces of at most a multiple of the unit, and then EOF without a buffer.
 func TestData(t *testing.T) {
-	data := []byte(strings.Repeat("0123456789", 100))
+	data := []byte(strings.Repeat("0123456789", 5000))
 	a, b := connected(t)
 	var count atomic.Int64
 	for name, source := range map[string]io.Reader{"socket": b, "other": bytes.NewReader(data)} {
@@ -62,9 +63,9 @@ func TestData(t *testing.T) {
 		var got []byte
 		var made atomic.Int64
 		for pool := newPool(&made); ; {
-			memory, n, err := r.ReadPooled(pool, 30)
-			if n > 90 {
-				t.Fatalf("%s: %d bytes at once, want at most 90", name, n)
+			memory, n, err := r.ReadPooled(pool, 1000)
+			if n > 4000 {
+				t.Fatalf("%s: %d bytes at once, want at most 4000", name, n)
 			}
 			if n > 0 {
 				got = append(got, (*memory)[:n]...)
@@ -78,6 +79,65 @@ func TestData(t *testing.T) {
 		}
 		if !bytes.Equal(got, data) || count.Load() != int64(len(data)) {
 			t.Errorf("%s: %d bytes, %d counted, want %d", name, len(got), count.Load(), len(data))
+		}
+	}
+}
+
+// pieces returns at most size bytes from each Read, after it has called before.
+type pieces struct {
+	sizes  []int
+	before func(p []byte)
+}
+
+func (s *pieces) Read(p []byte) (int, error) {
+	s.before(p)
+	if len(s.sizes) == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), s.sizes[0])
+	if s.sizes[0] -= n; s.sizes[0] == 0 {
+		s.sizes = s.sizes[1:]
+	}
+	return n, nil
+}
+
+// A read that may wait holds little memory. When it has filled it, a buffer follows, and further ones while the data
+// fills them.
+func TestWaitsWithLittle(t *testing.T) {
+	var made atomic.Int64
+	var sizes []int
+	source := &pieces{sizes: []int{100, 8000, 1000, 5000}, before: func(p []byte) {
+		sizes = append(sizes, len(p))
+		if int64(len(p)) <= 2<<10 && made.Load() > 0 {
+			t.Error("a read of little memory holds a buffer")
+		}
+	}}
+	r := Of(source)
+	pool := newPool(&made)
+	for {
+		b, _, err := r.ReadPooled(pool, 1460)
+		if b != nil {
+			made.Add(-1) // it is put back
+		}
+		if err != nil {
+			break
+		}
+	}
+	// 100; 8000: 1460, 2920, 2920 and 700; 1000; 5000: 1460, 2920 and 620; EOF.
+	want := []int{1460, 1460, 2920, 2920, 2920, 1460, 1460, 2920, 2920, 1460}
+	if !slices.Equal(sizes, want) {
+		t.Errorf("reads of %d bytes, want %d", sizes, want)
+	}
+}
+
+// A segment that is larger than the memory of a read that may wait does not keep it from reading.
+func TestLargeUnit(t *testing.T) {
+	var made atomic.Int64
+	r := Of(strings.NewReader(strings.Repeat("x", 3000)))
+	for _, want := range []int{2048, 952} {
+		b, n, err := r.ReadPooled(newPool(&made), 4096)
+		if n != want || err != nil || len(*b) < n {
+			t.Errorf("%d bytes, %v; want %d", n, err, want)
 		}
 	}
 }
