@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 
@@ -16,6 +17,7 @@ import (
 
 // deviceFlags holds the flags of the device and of the stack on it.
 type deviceFlags struct {
+	fd            int // of an open TUN, used instead of the other settings of the device; -1: none
 	tun           string
 	mtu           int
 	queues        int
@@ -29,6 +31,7 @@ type deviceFlags struct {
 
 // register adds the flags, with their defaults, to a flag set.
 func (f *deviceFlags) register(flags *pflag.FlagSet) {
+	f.fd = -1
 	f.address = newAddressList("10.77.0.2/24", "fd77::2/64")
 	f.hostAddresses = newAddressList("10.77.0.1/24", "fd77::1/64")
 	flags.StringVar(&f.tun, "tun", "mini0", "`NAME` of the TUN device to create")
@@ -125,14 +128,7 @@ func (f *deviceFlags) open(cfg stack.Config, stderr io.Writer) (*node, error) {
 }
 
 func (n *node) start(f *deviceFlags, cfg stack.Config, stderr io.Writer) (err error) {
-	n.device, err = tun.Open(tun.Config{
-		Name:          f.tun,
-		MTU:           f.mtu,
-		Queues:        f.queues,
-		HostAddresses: f.hostAddresses.prefixes,
-		Namespace:     n.namespace,
-	})
-	if err != nil {
+	if n.device, err = f.openTUN(n.namespace); err != nil {
 		return err
 	}
 	if n.capture, err = f.capture.open(n.device.Name(), stderr); err != nil {
@@ -144,6 +140,24 @@ func (n *node) start(f *deviceFlags, cfg stack.Config, stderr io.Writer) (err er
 	cfg.Conn.ECN = f.ecn
 	n.stack, err = stack.New(n.device, cfg)
 	return err
+}
+
+// openTUN opens the device.
+func (f *deviceFlags) openTUN(namespace *tun.Namespace) (*tun.Device, error) {
+	if f.fd >= 0 {
+		d, err := tun.FromFD(f.fd)
+		if err != nil {
+			return nil, fmt.Errorf("--tun-fd %d: %w", f.fd, err)
+		}
+		return d, nil
+	}
+	return tun.Open(tun.Config{
+		Name:          f.tun,
+		MTU:           f.mtu,
+		Queues:        f.queues,
+		HostAddresses: f.hostAddresses.prefixes,
+		Namespace:     namespace,
+	})
 }
 
 // close closes the stack and the capture, and removes the device, then the namespace if open created it.

@@ -54,22 +54,7 @@ func command(t *testing.T, n *tun.Namespace, line string) {
 // newGateway makes the two namespaces and the stack between them, without a forwarder.
 func newGateway(t *testing.T) *testGateway {
 	t.Helper()
-	g := &testGateway{clients: newNamespace(t), servers: newNamespace(t), requests: make(chan *stack.ForwardRequest, 1000)}
-	for _, line := range []string{
-		"ip address add 198.18.0.1/32 dev lo", "ip -6 address add fd80::1/128 dev lo nodad",
-		"ip address add 198.18.0.2/32 dev lo", "ip -6 address add fd80::2/128 dev lo nodad",
-		"ip address add 198.18.0.9/32 dev lo", "ip -6 address add fd80::9/128 dev lo nodad",
-		"ip route add unreachable 198.18.1.0/24", "ip -6 route add unreachable fd80:1::/32",
-		"ip route add prohibit 198.18.2.0/24", "ip -6 route add prohibit fd80:2::/32",
-	} {
-		command(t, g.servers, line)
-	}
-	hole, err := tun.Open(tun.Config{Name: "hole0", Namespace: g.servers,
-		HostAddresses: []netip.Prefix{netip.MustParsePrefix("198.18.3.1/24"), netip.MustParsePrefix("fd80:3::1/64")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { hole.Close() })
+	g := &testGateway{clients: newNamespace(t), servers: newServers(t), requests: make(chan *stack.ForwardRequest, 1000)}
 	device, err := tun.Open(tun.Config{Name: "mini0", Namespace: g.clients,
 		HostAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24"), netip.MustParsePrefix("fd77::1/64")}})
 	if err != nil {
@@ -85,9 +70,36 @@ func newGateway(t *testing.T) *testGateway {
 	}
 	t.Cleanup(func() { g.stack.Close() })
 	g.segmentsUDP = device.SegmentsUDP()
+	g.route(t)
+	return g
+}
+
+// route routes the clients' packets for the servers into the TUN.
+func (g *testGateway) route(t *testing.T) {
 	command(t, g.clients, "ip route add 198.18.0.0/15 dev mini0")
 	command(t, g.clients, "ip -6 route add fd80::/12 dev mini0")
-	return g
+}
+
+// newServers makes the namespace of the servers, with the destinations of forwardFamilies.
+func newServers(t *testing.T) *tun.Namespace {
+	t.Helper()
+	servers := newNamespace(t)
+	for _, line := range []string{
+		"ip address add 198.18.0.1/32 dev lo", "ip -6 address add fd80::1/128 dev lo nodad",
+		"ip address add 198.18.0.2/32 dev lo", "ip -6 address add fd80::2/128 dev lo nodad",
+		"ip address add 198.18.0.9/32 dev lo", "ip -6 address add fd80::9/128 dev lo nodad",
+		"ip route add unreachable 198.18.1.0/24", "ip -6 route add unreachable fd80:1::/32",
+		"ip route add prohibit 198.18.2.0/24", "ip -6 route add prohibit fd80:2::/32",
+	} {
+		command(t, servers, line)
+	}
+	hole, err := tun.Open(tun.Config{Name: "hole0", Namespace: servers,
+		HostAddresses: []netip.Prefix{netip.MustParsePrefix("198.18.3.1/24"), netip.MustParsePrefix("fd80:3::1/64")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hole.Close() })
+	return servers
 }
 
 // trace counts SYNs from clients and the segments that probe them.
@@ -184,81 +196,84 @@ func forwardTo(t *testing.T, f func(t *testing.T, g *testGateway, family int)) {
 }
 
 // A web server of the kernel's serves curl through the forwarder.
-func TestForwardCurl(t *testing.T) {
-	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
-		want := noiseBytes(t, 4, 4<<20)
-		l := g.listen(t, forwardFamilies[family].live)
-		go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(want) }))
-		status, out, text := g.curl(t, "http://"+l.Addr().String()+"/")
-		if status != 0 || out != string(want) {
-			t.Errorf("exit status %d, %d bytes; want 0, %d bytes\n%s", status, len(out), len(want), text)
-		}
-	})
+func TestForwardCurl(t *testing.T) { forwardTo(t, forwardCurl) }
+
+func forwardCurl(t *testing.T, g *testGateway, family int) {
+	t.Helper()
+	want := noiseBytes(t, 4, 4<<20)
+	l := g.listen(t, forwardFamilies[family].live)
+	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(want) }))
+	status, out, text := g.curl(t, "http://"+l.Addr().String()+"/")
+	if status != 0 || out != string(want) {
+		t.Errorf("exit status %d, %d bytes; want 0, %d bytes\n%s", status, len(out), len(want), text)
+	}
 }
 
 // A client sends everything, then its FIN, and reads the reply after that. The server does the same in the other
 // direction at the same time.
-func TestForwardHalfClose(t *testing.T) {
-	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
-		l := g.listen(t, forwardFamilies[family].live)
-		served := make(chan error, 1)
-		go func() {
-			c, err := l.Accept()
-			if err == nil {
-				defer c.Close()
-				_, err = io.Copy(c, c) // until the client's FIN
-			}
-			served <- err
-		}()
-		c, err := dialIn(g.clients, l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
+func TestForwardHalfClose(t *testing.T) { forwardTo(t, forwardHalfClose) }
+
+func forwardHalfClose(t *testing.T, g *testGateway, family int) {
+	t.Helper()
+	l := g.listen(t, forwardFamilies[family].live)
+	served := make(chan error, 1)
+	go func() {
+		c, err := l.Accept()
+		if err == nil {
+			defer c.Close()
+			_, err = io.Copy(c, c) // until the client's FIN
 		}
-		defer c.Close()
-		want := string(noiseBytes(t, 5, 300_000))
-		sent := make(chan error, 1)
-		go func() {
-			_, err := io.WriteString(c, want)
-			sent <- errors.Join(err, c.CloseWrite())
-		}()
-		got, err := io.ReadAll(c)
-		if err := errors.Join(err, <-sent, <-served); err != nil {
-			t.Fatal(err)
-		}
-		if string(got) != want {
-			t.Errorf("%d bytes came back, want %d, or they changed", len(got), len(want))
-		}
-	})
+		served <- err
+	}()
+	c, err := dialIn(g.clients, l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	want := string(noiseBytes(t, 5, 300_000))
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(c, want)
+		sent <- errors.Join(err, c.CloseWrite())
+	}()
+	got, err := io.ReadAll(c)
+	if err := errors.Join(err, <-sent, <-served); err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%d bytes came back, want %d, or they changed", len(got), len(want))
+	}
 }
 
 // A reset by the server reaches the client, and one by the client the server.
-func TestForwardResets(t *testing.T) {
-	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
-		l := g.listen(t, forwardFamilies[family].live)
-		for _, by := range []string{"server", "client"} {
-			client, err := dialIn(g.clients, l.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer client.Close()
-			accepted, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			server := accepted.(*net.TCPConn)
-			defer server.Close()
-			server.SetDeadline(time.Now().Add(patience))
-			from, to := server, client
-			if by == "client" {
-				from, to = client, server
-			}
-			from.SetLinger(0)
-			from.Close()
-			if _, err := to.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-				t.Errorf("after a reset by the %s the other end reads %v, want ECONNRESET", by, err)
-			}
+func TestForwardResets(t *testing.T) { forwardTo(t, forwardResets) }
+
+func forwardResets(t *testing.T, g *testGateway, family int) {
+	t.Helper()
+	l := g.listen(t, forwardFamilies[family].live)
+	for _, by := range []string{"server", "client"} {
+		client, err := dialIn(g.clients, l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		defer client.Close()
+		accepted, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := accepted.(*net.TCPConn)
+		defer server.Close()
+		server.SetDeadline(time.Now().Add(patience))
+		from, to := server, client
+		if by == "client" {
+			from, to = client, server
+		}
+		from.SetLinger(0)
+		from.Close()
+		if _, err := to.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("after a reset by the %s the other end reads %v, want ECONNRESET", by, err)
+		}
+	}
 }
 
 // When the gateway's dial fails at once, so does the client's: a Linux client gets the same errno, after a single SYN.

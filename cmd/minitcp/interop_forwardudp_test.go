@@ -149,32 +149,41 @@ func TestForwardUDPEndpointIndependent(t *testing.T) {
 		t.Run(family.name, func(t *testing.T) {
 			g := newGateway(t)
 			g.relayUDP(t, g.forwardUDP(t, stack.ForwardUDPConfig{}))
-			second := "198.18.0.2:0"
-			if family.name == "IPv6" {
-				second = "[fd80::2]:0"
-			}
-			a := socketIn(t, g.servers, net.JoinHostPort(family.live, "0"), "")
-			b := socketIn(t, g.servers, second, "")
-			unknown := socketIn(t, g.servers, second, "")
-			serveReflection(t, a, unknown)
-			serveReflection(t, b, unknown)
-
-			client := socketIn(t, g.clients, ":0", "")
-			seenByA, from := probe(t, client, a.LocalAddr(), "hello")
-			if want := a.LocalAddr().String(); from.String() != want && netip.AddrPortFrom(from.Addr().Unmap(), from.Port()).String() != want {
-				t.Errorf("the answer of %v comes from %v", want, from)
-			}
-			if seenByB, _ := probe(t, client, b.LocalAddr(), "hello"); seenByB != seenByA {
-				t.Errorf("mapping: one server sees %s, the other %s", seenByA, seenByB)
-			}
-			if _, from = probe(t, client, a.LocalAddr(), "change"); from.Port() != uint16(unknown.LocalAddr().(*net.UDPAddr).Port) {
-				t.Errorf("filtering: an answer from %v, want one from %v", from, unknown.LocalAddr())
+			seenByA, seenByB := udpEndpointIndependent(t, g, family.name, family.live)
+			if seenByB != seenByA {
+				t.Errorf("mapping: one server sees %v, the other %v", seenByA, seenByB)
 			}
 			if n := g.stack.Stats()["udp-flows"]; n != 1 {
 				t.Errorf("%d flows, want 1", n)
 			}
 		})
 	}
+}
+
+// udpEndpointIndependent makes the probes of TestForwardUDPEndpointIndependent. It returns the client as two servers
+// see it.
+func udpEndpointIndependent(t *testing.T, g *testGateway, family, live string) (seenByA, seenByB netip.AddrPort) {
+	t.Helper()
+	second := "198.18.0.2:0"
+	if family == "IPv6" {
+		second = "[fd80::2]:0"
+	}
+	a := socketIn(t, g.servers, net.JoinHostPort(live, "0"), "")
+	b := socketIn(t, g.servers, second, "")
+	unknown := socketIn(t, g.servers, second, "")
+	serveReflection(t, a, unknown)
+	serveReflection(t, b, unknown)
+
+	client := socketIn(t, g.clients, ":0", "")
+	answerA, from := probe(t, client, a.LocalAddr(), "hello")
+	if want := a.LocalAddr().String(); from.String() != want && netip.AddrPortFrom(from.Addr().Unmap(), from.Port()).String() != want {
+		t.Errorf("the answer of %v comes from %v", want, from)
+	}
+	answerB, _ := probe(t, client, b.LocalAddr(), "hello")
+	if _, from = probe(t, client, a.LocalAddr(), "change"); from.Port() != uint16(unknown.LocalAddr().(*net.UDPAddr).Port) {
+		t.Errorf("filtering: an answer from %v, want one from %v", from, unknown.LocalAddr())
+	}
+	return netip.MustParseAddrPort(answerA), netip.MustParseAddrPort(answerB)
 }
 
 // The forwarder's verdict on a datagram is the error of the next call of a connected socket of the kernel's.

@@ -52,6 +52,7 @@ func newRootCommand() *cobra.Command {
 		newRunCommand(),
 		newSandboxInitCommand(),
 		newServeCommand(),
+		newGatewayCommand(),
 		newNCCommand(),
 		newSSCommand(),
 		newStatsCommand(),

@@ -1,0 +1,284 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"minitcp/cmd/minitcp/internal/gateway"
+	"minitcp/stack"
+)
+
+// gatewayOptions holds the flags of gateway.
+type gatewayOptions struct {
+	device    deviceFlags
+	via       viaList
+	sockets   socketFlags
+	autoRoute bool
+	dns       resolverAddress
+	limits    gatewayLimits
+	trace     traceFlag
+	log       logFlags
+}
+
+// gatewayLimits holds the flags of times and numbers.
+type gatewayLimits struct {
+	udpTimeout, dialTimeout      time.Duration
+	maxConnections, maxPerSource int
+	mss                          int
+}
+
+func newGatewayCommand() *cobra.Command {
+	o := &gatewayOptions{}
+	cmd := &cobra.Command{
+		Use:   "gateway",
+		Short: "Forward traffic from a TUN through the host's sockets or a proxy",
+		Long: `Gateway creates a TUN device and forwards the traffic that is routed into it: TCP connections and UDP datagrams go out
+through sockets of the host, or through a SOCKS5 or an HTTP proxy, and pings through unprivileged ICMP sockets. A client sees
+the outcome that the gateway has seen: a refused connection is refused, an unreachable destination is unreachable, and
+one without an answer stays silent. Closing one direction of a connection, and resets, pass both ways. Connections have
+no idle timeout.
+
+  minitcp gateway --netns guests                          # and route the namespace's traffic into mini0
+  minitcp gateway --auto-route --via socks5://127.0.0.1:1080
+  minitcp gateway --via socks5://192.0.2.1:1080 --via 10.0.0.0/8=direct --via 10.66.0.0/16=reject
+
+Loopback, link-local and multicast addresses, and those of the TUN's own networks, are prohibited. An HTTP proxy carries
+no UDP: datagrams are prohibited then, and DNS queries get a truncated answer, upon which clients use TCP. No proxy
+carries pings: those to its destinations are prohibited.
+
+Gateway needs the privilege to create the device, or an open one with --tun-fd.`,
+		Args: usageArgs(cobra.NoArgs),
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.Var(&o.via, "via", viaUsage)
+	o.device.register(flags)
+	flags.IntVar(&o.device.fd, "tun-fd", -1, "use the open TUN of this inherited file descriptor `N` (IFF_TUN, IFF_NO_PI, IFF_VNET_HDR) and leave its configuration alone")
+	flags.BoolVar(&o.autoRoute, "auto-route", false, "route the traffic of this host, or of --netns, into the TUN; undone at the end, or at the next start after a kill")
+	flags.Uint32Var(&o.sockets.mark, "mark", 0, "set the mark `N` (SO_MARK) on every socket of the gateway; with --auto-route the default is "+fmt.Sprint(autoRouteMark))
+	flags.StringVar(&o.sockets.device, "interface", "", "bind every socket of the gateway to the network interface `NAME`")
+	flags.Var(&o.dns, "dns", "name server that gets all traffic to port 53, as `ADDRESS` or ADDRESS:PORT")
+	flags.DurationVar(&o.limits.udpTimeout, "udp-timeout", 5*time.Minute, "`TIME` after which an idle UDP flow ends")
+	flags.DurationVar(&o.limits.dialTimeout, "dial-timeout", 30*time.Second, "`TIME` in which a connection must be established")
+	flags.IntVar(&o.limits.maxConnections, "max-connections", 16384, "largest `NUMBER` of TCP connections, and of UDP flows")
+	flags.IntVar(&o.limits.maxPerSource, "max-per-source", 4096, "largest `NUMBER` of them from one IPv4 address or IPv6 /64")
+	flags.IntVar(&o.limits.mss, "mss", 0, "largest segment of the clients' connections in `BYTES`; 0 means that of the MTU")
+	o.trace.register(flags)
+	o.log.register(flags)
+	cmd.PreRunE = func(*cobra.Command, []string) error { return o.check(flags.Changed) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return o.run(stdio{cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()})
+	}
+	return cmd
+}
+
+// check completes the flags after parsing. It returns an error for flags that are out of range or contradict each
+// other.
+func (o *gatewayOptions) check(changed func(flag string) bool) error {
+	if changed("tun-fd") {
+		if o.device.fd < 0 {
+			return usagef("--tun-fd %d: not a file descriptor", o.device.fd)
+		}
+		for _, flag := range []string{"tun", "mtu", "queues", "netns", "host-address"} {
+			if changed(flag) {
+				return usagef("--%s: has no effect with --tun-fd, whose device is configured already; omit one", flag)
+			}
+		}
+	}
+	for _, d := range []struct {
+		flag  string
+		value time.Duration
+	}{{"udp-timeout", o.limits.udpTimeout}, {"dial-timeout", o.limits.dialTimeout}} {
+		if d.value <= 0 {
+			return usagef("--%s %v: must be more than 0", d.flag, d.value)
+		}
+	}
+	for _, n := range []struct {
+		flag         string
+		value, least int
+	}{{"max-connections", o.limits.maxConnections, 1}, {"max-per-source", o.limits.maxPerSource, 1}} {
+		if n.value < n.least || n.value > 1_000_000 {
+			return usagef("--%s %d: out of range; choose from %d to 1000000", n.flag, n.value, n.least)
+		}
+	}
+	if changed("mss") && (o.limits.mss < leastMSS || o.limits.mss > 65495) {
+		return usagef("--mss %d: out of range; choose from %d to 65495", o.limits.mss, leastMSS)
+	}
+	if changed("mark") && o.sockets.mark == 0 {
+		return usagef("--mark 0: sockets have this mark anyway; choose from 1 to 4294967295")
+	}
+	if o.autoRoute && o.sockets.mark == 0 {
+		o.sockets.mark = autoRouteMark
+	}
+	return o.device.check()
+}
+
+// leastMSS is the smallest MSS that the stack takes.
+const leastMSS = 496
+
+func (o *gatewayOptions) run(std stdio) (err error) {
+	log := o.log.logger(std.err)
+	stop, release := onSignals()
+	defer release()
+	if err := o.mayRun(); err != nil {
+		return err
+	}
+	trace, err := o.trace.open(std.out, std.err)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, trace.close()) }()
+	n, err := o.device.open(stack.Config{Trace: trace.event()}, std.err)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close()) }()
+	g, err := gateway.Start(n.stack, o.settings(log))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	if o.autoRoute {
+		routes, err := addRoutes(n, o.sockets.mark, o.dns.IsValid(), log)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if failed := routes.remove(); failed != nil {
+				log.Warn("routing rules are left behind; the next start with --auto-route removes them", "error", failed)
+			}
+		}()
+	}
+	releasing, endReleasing := context.WithCancel(context.Background())
+	defer endReleasing()
+	go releaseMemory(releasing)
+	via := o.via.String()
+	if via == "" {
+		via = gateway.Direct.String()
+	}
+	log.Info("forwarding", "device", n.device.Name(), "address", o.device.address.String(), "via", via)
+	select {
+	case <-stop.soon.Done():
+		log.Info("stopping", "connections", active(n.stack))
+		return nil
+	case <-n.stack.Done():
+		return n.stack.Err()
+	}
+}
+
+// mayRun returns an error if this process lacks a privilege that the flags need.
+func (o *gatewayOptions) mayRun() error {
+	if o.device.fd < 0 && !mayConfigure() && mayOpenDriver() {
+		return errors.New("no permission to create a network device; run as root, or pass an open TUN with --tun-fd")
+	}
+	if err := o.device.checkNetNS(); err != nil {
+		return err
+	}
+	return o.sockets.try()
+}
+
+// settings returns the gateway's options.
+func (o *gatewayOptions) settings(log *slog.Logger) gateway.Options {
+	host := o.device.hostAddresses.prefixes
+	if o.device.fd >= 0 {
+		host = nil
+	}
+	return gateway.Options{
+		Rules:       o.via.rules,
+		DialTimeout: o.limits.dialTimeout, UDPTimeout: o.limits.udpTimeout,
+		MaxConnections: o.limits.maxConnections, MaxPerSource: o.limits.maxPerSource,
+		DNS: o.dns.AddrPort, MSS: o.limits.mss, Control: o.sockets.control(), Log: log,
+		Refuse: func(a netip.AddrPort) bool {
+			return slices.ContainsFunc(host, func(p netip.Prefix) bool { return p.Contains(a.Addr()) })
+		},
+	}
+}
+
+// socketFlags holds the options of the gateway's sockets.
+type socketFlags struct {
+	mark   uint32
+	device string
+}
+
+// control returns the function that sets the options of a socket, nil without any.
+func (f socketFlags) control() func(network, address string, c syscall.RawConn) error {
+	if f == (socketFlags{}) {
+		return nil
+	}
+	return func(_, _ string, c syscall.RawConn) error {
+		var failed error
+		err := c.Control(func(fd uintptr) { failed = f.set(int(fd)) })
+		return errors.Join(err, failed)
+	}
+}
+
+func (f socketFlags) set(fd int) error {
+	if f.mark != 0 {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(int32(f.mark))); err != nil {
+			return fmt.Errorf("--mark %d: %w", f.mark, err)
+		}
+	}
+	if f.device != "" {
+		if err := unix.BindToDevice(fd, f.device); err != nil {
+			return fmt.Errorf("--interface %s: %w", f.device, err)
+		}
+	}
+	return nil
+}
+
+// try returns the error of a socket with the options.
+func (f socketFlags) try() error {
+	if f.device != "" {
+		if _, err := net.InterfaceByName(f.device); err != nil {
+			return fmt.Errorf("--interface %s: there is no such network interface", f.device)
+		}
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := f.set(fd); err != nil {
+		return fmt.Errorf("%w; it needs root", err)
+	}
+	return nil
+}
+
+// resolverAddress is the value of --dns.
+type resolverAddress struct{ netip.AddrPort }
+
+// Set parses an address with or without a port.
+func (r *resolverAddress) Set(s string) error {
+	a, err := netip.ParseAddrPort(s)
+	if addr, errAddr := netip.ParseAddr(s); errAddr == nil {
+		a, err = netip.AddrPortFrom(addr, dnsPort), nil
+	}
+	if err != nil || a.Port() == 0 || a.Addr().IsUnspecified() || a.Addr().IsMulticast() || a.Addr().Is4In6() {
+		return usagef("not the address of a name server, such as 192.0.2.53 or [2001:db8::53]:53")
+	}
+	r.AddrPort = a
+	return nil
+}
+
+// String returns the address and port.
+func (r *resolverAddress) String() string {
+	if !r.IsValid() {
+		return ""
+	}
+	return r.AddrPort.String()
+}
+
+// Type returns the word for the value in the help text.
+func (r *resolverAddress) Type() string { return "ADDRESS" }
