@@ -17,7 +17,8 @@ func truncated(query []byte) []byte {
 		return nil
 	}
 	m := dnsmessage.Message{
-		Header:    dnsmessage.Header{ID: h.ID, Response: true, OpCode: h.OpCode, Truncated: true, RecursionDesired: h.RecursionDesired},
+		Header: dnsmessage.Header{ID: h.ID, Response: true, OpCode: h.OpCode, Truncated: true, RecursionDesired: h.RecursionDesired,
+			RecursionAvailable: true}, // without it, glibc asks the next server instead
 		Questions: questions,
 	}
 	answer, err := m.Pack()
