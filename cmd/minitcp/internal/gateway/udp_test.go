@@ -199,7 +199,7 @@ func TestDNSWithoutUDP(t *testing.T) {
 			t.Fatalf("%s: %v, %v", kind, from, err)
 		}
 		var m dnsmessage.Message
-		if err := m.Unpack(b[:n]); err != nil || m.ID != 7 || !m.Response || !m.Truncated || len(m.Questions) != 1 {
+		if err := m.Unpack(b[:n]); err != nil || m.ID != 7 || !m.Response || !m.Truncated || !m.RecursionAvailable || len(m.Questions) != 1 {
 			t.Errorf("%s: the answer is %+v, %v; want a truncated one", kind, m, err)
 		}
 	}
