@@ -53,13 +53,18 @@ func (h *runHost) run(t *testing.T, user string, args ...string) *exec.Cmd {
 // runAfter is run after shell code that root runs in the mount namespace of the command.
 func (h *runHost) runAfter(t *testing.T, code, user string, args ...string) *exec.Cmd {
 	t.Helper()
-	become := `exec "$@"`
 	if user != "" {
 		requireUserNamespaces(t)
-		become = `exec setpriv ` + user + ` "$@"`
+		user = "setpriv " + user
 	}
+	return h.runAs(t, code, user, args...)
+}
+
+// runAs is runAfter with the command that changes to the user, and runs its arguments.
+func (h *runHost) runAs(t *testing.T, code, become string, args ...string) *exec.Cmd {
+	t.Helper()
 	const device = `set -e; mount -t tmpfs -o mode=755 none /dev/net; mknod /dev/net/tun c 10 200; chmod 666 /dev/net/tun; `
-	line := append(in(h.Name()), "unshare", "--mount", "sh", "-c", device+code+"; "+become, "sh", h.self, "run")
+	line := append(in(h.Name()), "unshare", "--mount", "sh", "-c", device+code+"; exec "+become+` "$@"`, "sh", h.self, "run")
 	line = append(line, args...)
 	cmd := exec.CommandContext(t.Context(), line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
@@ -262,5 +267,32 @@ func TestRunDrains(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Error("the connection has no end")
+	}
+}
+
+// The error of a system that forbids the sandbox names the reason, and nothing runs.
+func TestRunForbidden(t *testing.T) {
+	h := newRunHost(t)
+	inUserNamespace := func(setting string) string {
+		return `unshare --user --map-root-user sh -c 'echo 0 > /proc/sys/user/` + setting + `; exec setpriv --bounding-set=-net_admin "$@"' sh`
+	}
+	for _, test := range []struct {
+		name, code, become string
+		want               []string
+	}{
+		{"no driver", "rm /dev/net/tun", "setpriv " + runUsers[1].user, []string{"/dev/net/tun", "missing", "modprobe tun"}},
+		{"no driver for root", "rm /dev/net/tun", "", []string{"/dev/net/tun", "missing", "modprobe tun"}},
+		{"no right to the driver", "chmod 600 /dev/net/tun", "setpriv " + runUsers[1].user, []string{"/dev/net/tun", "no permission", "chmod 666"}},
+		{"no user namespaces", ":", inUserNamespace("max_user_namespaces"), []string{"max_user_namespaces is 0", "run as root", "sysctl -w user.max_user_namespaces"}},
+		{"no network namespaces", ":", inUserNamespace("max_net_namespaces"), []string{"max_net_namespaces is 0", "sysctl -w user.max_net_namespaces"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			requireUserNamespaces(t)
+			r := finish(t, h.runAs(t, test.code, test.become, "--", "echo", "it has run"))
+			if r.status != exitFailure || r.out != "" {
+				t.Errorf("status %d, it wrote %q", r.status, r.out)
+			}
+			checkLine(t, r.errOut, test.want...)
+		})
 	}
 }

@@ -23,7 +23,7 @@ var resolverSockets = []string{"/run/systemd/resolve/io.systemd.Resolve", "/run/
 // makeMountsPrivate keeps mounts made inside from the host, and mounts the /proc of the PID namespace.
 func makeMountsPrivate() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
-		return fmt.Errorf("cannot separate the mounts from those of the host: %w", err)
+		return Forbidden(fmt.Errorf("cannot separate the mounts from those of the host: %w", err))
 	}
 	// Without permission, which a container with a masked /proc refuses, the command sees the /proc of the host. The
 	// entries /proc/self and /proc/net are right there as well.

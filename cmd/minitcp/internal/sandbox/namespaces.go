@@ -37,20 +37,30 @@ func has(capability int) bool {
 	return err == nil && data[capability/32].Effective&(1<<(capability%32)) != 0
 }
 
-// Forbidden returns err, the failure to make namespaces, with the setting that forbids it. The kernel's error does not
-// name the setting.
+// Forbidden returns err, the failure to make namespaces or to use them, with the setting that forbids it. The kernel's
+// error does not name the setting.
 func Forbidden(err error) error {
+	return forbidden(err, func(path string) string {
+		value, _ := os.ReadFile(path)
+		return strings.TrimSpace(string(value))
+	})
+}
+
+// forbidden is Forbidden with read, which returns the value of a setting, "" if the system does not have it.
+func forbidden(err error, read func(path string) string) error {
 	reason := "; run as root"
-	for _, setting := range []struct{ path, bad, advice string }{
-		{"/proc/sys/user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=10000"},
-		{"/proc/sys/user/max_net_namespaces", "0", "sysctl -w user.max_net_namespaces=10000"},
-		{"/proc/sys/user/max_mnt_namespaces", "0", "sysctl -w user.max_mnt_namespaces=10000"},
-		{"/proc/sys/user/max_pid_namespaces", "0", "sysctl -w user.max_pid_namespaces=10000"},
-		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"},
-		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
+	for _, setting := range []struct{ path, bad, good string }{
+		{"user/max_user_namespaces", "0", "10000"},
+		{"user/max_net_namespaces", "0", "10000"},
+		{"user/max_mnt_namespaces", "0", "10000"},
+		{"user/max_pid_namespaces", "0", "10000"},
+		{"kernel/unprivileged_userns_clone", "0", "1"},
+		{"kernel/apparmor_restrict_unprivileged_userns", "1", "0"},
 	} {
-		if value, _ := os.ReadFile(setting.path); strings.TrimSpace(string(value)) == setting.bad {
-			reason = fmt.Sprintf("; %s is %s: run as root, or permit it as root with: %s", setting.path, setting.bad, setting.advice)
+		path := "/proc/sys/" + setting.path
+		if read(path) == setting.bad {
+			reason = fmt.Sprintf("; %s is %s: run as root, or permit it as root with: sysctl -w %s=%s",
+				path, setting.bad, strings.ReplaceAll(setting.path, "/", "."), setting.good)
 			break
 		}
 	}
