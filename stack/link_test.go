@@ -17,6 +17,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/datagrams"
 )
 
 // pushDevice is a Pusher that records the frames it gets.
@@ -468,10 +469,10 @@ func TestPushDatagrams(t *testing.T) {
 		}
 		defer c.Close()
 		const each = 1000
-		c.limit = 10 * (each + datagramOverhead)
+		c.limit = 10 * (each + datagrams.Overhead)
 		var yields []int
 		for i := range 20 {
-			if c.deliverAll(queuedDatagram{}, make([]byte, each), each) == deliveredHalfFull {
+			if c.deliverAll(datagrams.Datagram{}, make([]byte, each), each) == deliveredHalfFull {
 				yields = append(yields, i)
 			}
 		}

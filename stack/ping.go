@@ -12,6 +12,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/datagrams"
 )
 
 // PingConn is a ping socket, as Linux gives them to processes without privileges. It sends ICMP and ICMPv6 echo
@@ -182,7 +183,7 @@ func (c *PingConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	if err != nil {
 		return n, nil, err
 	}
-	return n, c.netAddr(d.remote), nil
+	return n, c.netAddr(d.Remote), nil
 }
 
 // Write sends an echo request on a connected socket. It does not block. Errors are those of [UDPConn.Write], and
@@ -275,7 +276,7 @@ func (q *queue) echoReply(payload []byte) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	d := queuedDatagram{data: payload, remote: netip.AddrPortFrom(q.ip.Src, 0), local: q.ip.Dst, ecn: q.ip.ECN()}
+	d := datagrams.Datagram{Data: payload, Remote: netip.AddrPortFrom(q.ip.Src, 0), Local: q.ip.Dst, ECN: q.ip.ECN()}
 	switch {
 	case c.closed != nil:
 		s.totals.count(countICMPIgnored)

@@ -86,7 +86,7 @@ func TestPingSockets(t *testing.T) {
 			if dialed.LocalAddr().String() != a.String() || dialed.RemoteAddr().String() != b.String() || listening.RemoteAddr() != nil {
 				t.Errorf("%v to %v", dialed.LocalAddr(), dialed.RemoteAddr())
 			}
-			if dialed.queue.count != 0 || listening.queue.count != 0 {
+			if dialed.queue.Len() != 0 || listening.queue.Len() != 0 {
 				t.Error("a socket has got another's replies")
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/datagrams"
 	"minitcp/stack/stacktest"
 )
 
@@ -37,7 +38,7 @@ func TestCountersOfQueues(t *testing.T) {
 		p := newPair(t, Config{})
 		server := p.listenUDP(netip.AddrPortFrom(b, 53))
 		client := p.dialUDP(netip.AddrPortFrom(b, 53))
-		if err := server.SetReadBuffer(2 * (1 + datagramOverhead)); err != nil {
+		if err := server.SetReadBuffer(2 * (1 + datagrams.Overhead)); err != nil {
 			t.Fatal(err)
 		}
 		counting(t, p.b, func() {
@@ -50,7 +51,7 @@ func TestCountersOfQueues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ping.SetReadBuffer(2 * (icmpHeaderLen + datagramOverhead)); err != nil {
+		if err := ping.SetReadBuffer(2 * (icmpHeaderLen + datagrams.Overhead)); err != nil {
 			t.Fatal(err)
 		}
 		counting(t, p.a, func() {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/datagrams"
 	"minitcp/stack/stacktest"
 )
 
@@ -414,7 +415,7 @@ func TestUDPReceiveBuffer(t *testing.T) {
 		p := newPair(t, Config{})
 		server := p.listenUDP(netip.MustParseAddrPort("10.77.0.2:53"))
 		client := p.dialUDP(netip.MustParseAddrPort("10.77.0.2:53"))
-		if err := server.SetReadBuffer(10 * (100 + datagramOverhead)); err != nil {
+		if err := server.SetReadBuffer(10 * (100 + datagrams.Overhead)); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 25 {
@@ -430,7 +431,7 @@ func TestUDPReceiveBuffer(t *testing.T) {
 				t.Fatalf("datagram %d: %d, %v, %d", i, n, err, b[99])
 			}
 		}
-		if server.queue.last != nil || server.queue.bytes != 0 {
+		if server.queue.Memory() > 1<<10 || server.queue.Bytes() != 0 {
 			t.Error("an empty queue holds memory")
 		}
 		wantOpError(t, server.SetReadBuffer(0), "set", syscall.EINVAL)
@@ -463,9 +464,9 @@ func TestUDPChecksum(t *testing.T) {
 			if family == "IPv6" {
 				damaged, arrived = 2, 1
 			}
-			if stats["dropped-udp-checksum"] != damaged || stats["dropped-udp-length"] != 2 || server.queue.count != arrived {
+			if stats["dropped-udp-checksum"] != damaged || stats["dropped-udp-length"] != 2 || server.queue.Len() != arrived {
 				t.Errorf("%s: %d wrong checksums, %d wrong lengths, %d arrived; want %d, 2, %d", family,
-					stats["dropped-udp-checksum"], stats["dropped-udp-length"], server.queue.count, damaged, arrived)
+					stats["dropped-udp-checksum"], stats["dropped-udp-length"], server.queue.Len(), damaged, arrived)
 			}
 		})
 	}
@@ -777,44 +778,6 @@ func TestUDPConcurrency(t *testing.T) {
 	})
 }
 
-// The queue delivers datagrams of all sizes in order, and an empty one holds no pages.
-func TestUDPQueue(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	var q datagramQueue
-	var want [][]byte
-	for range 20_000 {
-		if random.IntN(100) < 50 {
-			data := make([]byte, random.IntN(50))
-			switch random.IntN(20) {
-			case 0:
-				data = make([]byte, random.IntN(70_000))
-			case 1, 2, 3:
-				data = make([]byte, random.IntN(5000))
-			}
-			for i := range data {
-				data[i] = byte(random.Uint32())
-			}
-			q.push(queuedDatagram{data: data, remote: netip.AddrPortFrom(addressesA[0].Addr(), uint16(len(data)))})
-			want = append(want, bytes.Clone(data))
-			clear(data) // the queue has copied it
-		} else if len(want) > 0 {
-			b := make([]byte, 70_000)
-			d, n, truncated := q.pop(b)
-			if !bytes.Equal(b[:n], want[0]) || truncated || d.remote.Port() != uint16(len(want[0])) {
-				t.Fatalf("%d bytes, want %d", n, len(want[0]))
-			}
-			want = want[1:]
-		}
-		bytes := 0
-		for _, w := range want {
-			bytes += len(w) + datagramOverhead
-		}
-		if q.count != len(want) || q.bytes != bytes || q.count == 0 && (q.last != nil || len(q.ring) > leastRing) {
-			t.Fatalf("%d datagrams of %d bytes, want %d of %d", q.count, q.bytes, len(want), bytes)
-		}
-	}
-}
-
 // Fragments that never become a packet are discarded after their time, which the sender is told.
 func TestFragmentsTimeOut(t *testing.T) {
 	families(t, func(t *testing.T, a, b netip.Addr) {
@@ -842,7 +805,7 @@ func TestFragmentsTimeOut(t *testing.T) {
 			t.Errorf("Time Exceeded after %v, want %v", took, want)
 		}
 		stats := p.b.Stats()
-		if stats["fragments-received"] != 2 || stats["fragments-timed-out"] != 1 || stats["fragments-reassembled"] != 0 || server.queue.count != 0 {
+		if stats["fragments-received"] != 2 || stats["fragments-timed-out"] != 1 || stats["fragments-reassembled"] != 0 || server.queue.Len() != 0 {
 			t.Errorf("%v", stats)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/datagrams"
 )
 
 // inputUDP takes a UDP packet for one of the stack's addresses. The device may have joined datagrams of one flow (UDP
@@ -33,7 +34,7 @@ func (q *queue) inputUDP(now conn.Time, packet, payload []byte) {
 	}
 	to := netip.AddrPortFrom(q.ip.Dst, h.DstPort)
 	for {
-		d := queuedDatagram{remote: netip.AddrPortFrom(q.ip.Src, h.SrcPort), local: q.ip.Dst, ecn: q.ip.ECN()}
+		d := datagrams.Datagram{Remote: netip.AddrPortFrom(q.ip.Src, h.SrcPort), Local: q.ip.Dst, ECN: q.ip.ECN()}
 		c, flow := q.findUDP(now, packet, to, &d)
 		if c == nil {
 			return
@@ -53,13 +54,13 @@ func (q *queue) inputUDP(now conn.Time, packet, payload []byte) {
 
 // findUDP returns the socket for the packet at hand, which holds d and is for to, and the flow that begins with it, if
 // one does. It returns nil after it has answered or counted a packet for which there is no socket.
-func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queuedDatagram) (*udpSocket, *UDPFlow) {
+func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *datagrams.Datagram) (*udpSocket, *UDPFlow) {
 	s := q.stack
 	f := s.udpForwarder.Load()
 	forwarded := f.takes(to.Addr())
 	switch own := s.own().contains(to.Addr()); {
 	case own: // a socket of all addresses is one of the stack's addresses
-		if c := s.udp.find(to, d.remote); c != nil {
+		if c := s.udp.find(to, d.Remote); c != nil {
 			return &c.udpSocket, nil
 		}
 	case !forwarded: // other protocols are
@@ -67,11 +68,11 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *queu
 		return nil, nil
 	}
 	if forwarded {
-		flow, isNew := f.flow(now, d.remote, to)
+		flow, isNew := f.flow(now, d.Remote, to)
 		if flow == nil { // the forwarder has ended, and is no more the stack's
 			return q.findUDP(now, packet, to, d)
 		}
-		d.local, d.remote = d.remote.Addr(), to // as the client's socket sees it
+		d.Local, d.Remote = d.Remote.Addr(), to // as the client's socket sees it
 		if !isNew {
 			return &flow.udpSocket, nil
 		}
@@ -95,16 +96,16 @@ const (
 // deliverAll cuts data into datagrams of size bytes, the last of which may be shorter, and delivers them. When they
 // have filled half of the queue, the caller lets other goroutines run: the one that wants to read was put behind it by
 // wake, and while packets keep coming it would not run before the queue is full.
-func (c *udpSocket) deliverAll(d queuedDatagram, data []byte, size int) delivery {
+func (c *udpSocket) deliverAll(d datagrams.Datagram, data []byte, size int) delivery {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed != nil {
 		return deliveredToNone
 	}
-	before := c.queue.bytes
+	before := c.queue.Bytes()
 	for {
-		d.data = data[:min(size, len(data))]
-		data = data[len(d.data):]
+		d.Data = data[:min(size, len(data))]
+		data = data[len(d.Data):]
 		if c.enqueue(d) {
 			c.stack.totals.count(countDatagramsReceived)
 		} else {
@@ -113,7 +114,7 @@ func (c *udpSocket) deliverAll(d queuedDatagram, data []byte, size int) delivery
 		if len(data) > 0 {
 			continue
 		}
-		if before <= c.limit/2 && c.queue.bytes > c.limit/2 {
+		if before <= c.limit/2 && c.queue.Bytes() > c.limit/2 {
 			return deliveredHalfFull
 		}
 		return delivered
@@ -121,11 +122,11 @@ func (c *udpSocket) deliverAll(d queuedDatagram, data []byte, size int) delivery
 }
 
 // enqueue adds a datagram to the queue of c, whose lock is held, or reports false if there is no room.
-func (c *datagramSocket) enqueue(d queuedDatagram) bool {
-	if c.queue.bytes+len(d.data)+datagramOverhead > c.limit {
+func (c *datagramSocket) enqueue(d datagrams.Datagram) bool {
+	if c.queue.Bytes()+len(d.Data)+datagrams.Overhead > c.limit {
 		return false
 	}
-	c.queue.push(d)
+	c.queue.Push(d)
 	c.rd.Wake()
 	return true
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/datagrams"
 )
 
 // udpSocket is what a [UDPConn] and a [UDPFlow] have in common.
@@ -29,13 +30,13 @@ func (c *udpSocket) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
 	if err != nil {
 		return n, nil, err
 	}
-	return n, net.UDPAddrFromAddrPort(d.remote), nil
+	return n, net.UDPAddrFromAddrPort(d.Remote), nil
 }
 
 // ReadFromUDPAddrPort reads a datagram and returns its sender. It allocates nothing.
 func (c *udpSocket) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
 	d, n, _, err := c.receive("recvfrom", p)
-	return n, d.remote, err
+	return n, d.Remote, err
 }
 
 // Datagram is a datagram with its circumstances, for [UDPConn.ReadBatch] and [UDPConn.WriteBatch].
@@ -60,14 +61,14 @@ func (c *udpSocket) ReadBatch(batch []Datagram) (int, error) {
 		return 0, err
 	}
 	n := 0
-	for ; n < len(batch) && c.queue.count > 0; n++ {
+	for ; n < len(batch) && c.queue.Len() > 0; n++ {
 		m := &batch[n]
-		if n > 0 && len(c.queue.at(0).data) > len(m.Buffer) {
+		if n > 0 && c.queue.Next() > len(m.Buffer) {
 			break
 		}
-		var d queuedDatagram
-		d, m.N, m.Truncated = c.queue.pop(m.Buffer)
-		m.Remote, m.Local, m.ECN = d.remote, d.local, d.ecn
+		var d datagrams.Datagram
+		d, m.N, m.Truncated = c.queue.Pop(m.Buffer)
+		m.Remote, m.Local, m.ECN = d.Remote, d.Local, d.ECN
 	}
 	return n, nil
 }
