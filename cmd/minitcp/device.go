@@ -27,6 +27,7 @@ type deviceFlags struct {
 	congestion    conn.CongestionControl
 	ecn           conn.ECNMode
 	capture       captureFlags
+	link          *linkFlags
 }
 
 // register adds the flags, with their defaults, to a flag set.
@@ -43,6 +44,7 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	flags.Var((*congestionControl)(&f.congestion), "congestion-control", "congestion control of minitcp: cubic, reno or bbr")
 	flags.Var((*ecnMode)(&f.ecn), "ecn", "Explicit Congestion Notification: passive (when the peer requests it), active (request it) or disabled")
 	f.capture.register(flags)
+	f.link = addLinkFlags(flags)
 }
 
 // check completes the flags after parsing. It returns an error for flags that are out of range or contradict each
@@ -75,7 +77,10 @@ func (f *deviceFlags) check() error {
 			return usagef("--mtu %d: too small for IPv6; choose at least 1280, or give only IPv4 addresses with --address and --host-address", f.mtu)
 		}
 	}
-	return f.capture.check()
+	if err := f.capture.check(); err != nil {
+		return err
+	}
+	return f.link.check(f.mtu)
 }
 
 // checkNetworks returns an error for an address that is the network or broadcast address of a network on the device's
@@ -105,12 +110,13 @@ func (f *deviceFlags) unreachable() []netip.Addr {
 type node struct {
 	namespace *tun.Namespace // nil means the process's own
 	device    *tun.Device
+	outer     stack.Device // device, behind the emulated link if there is one
 	stack     *stack.Stack
 	capture   *capturing // nil without --pcap
 }
 
-// open creates the namespace, the device, the capture and the stack of the flags. If it fails, it removes everything it
-// created. Warnings go to stderr.
+// open creates the namespace, the device, the link, the capture and the stack of the flags. If it fails, it removes
+// everything it created. Warnings go to stderr.
 func (f *deviceFlags) open(cfg stack.Config, stderr io.Writer) (*node, error) {
 	n := new(node)
 	if f.netns != "" {
@@ -134,11 +140,14 @@ func (n *node) start(f *deviceFlags, cfg stack.Config, stderr io.Writer) (err er
 	if n.capture, err = f.capture.open(n.device.Name(), stderr); err != nil {
 		return err
 	}
+	if n.outer, err = f.link.wrap(n.device); err != nil {
+		return err
+	}
 	cfg.Tap = n.capture.tap()
 	cfg.Addresses = f.address.prefixes
 	cfg.Conn.CongestionControl = f.congestion
 	cfg.Conn.ECN = f.ecn
-	n.stack, err = stack.New(n.device, cfg)
+	n.stack, err = stack.New(n.outer, cfg)
 	return err
 }
 
@@ -167,6 +176,9 @@ func (n *node) close() error {
 		n.stack.Close() // closes the device, too; the caller reports the stack's Err
 	}
 	errs = append(errs, n.capture.close())
+	if n.outer != nil {
+		errs = append(errs, n.outer.Close())
+	}
 	if n.device != nil {
 		errs = append(errs, n.device.Close())
 	}

@@ -65,6 +65,7 @@ Gateway needs the privilege to create the device, or an open one with --tun-fd.`
 	flags.SortFlags = false
 	flags.Var(&o.via, "via", viaUsage)
 	o.device.register(flags)
+	o.device.link.upIsIn = true
 	flags.IntVar(&o.device.fd, "tun-fd", -1, "use the open TUN of this inherited file descriptor `N` (IFF_TUN, IFF_NO_PI, IFF_VNET_HDR) and leave its configuration alone")
 	flags.BoolVar(&o.autoRoute, "auto-route", false, "route the traffic of this host, or of --netns, into the TUN; undone at the end, or at the next start after a kill")
 	flags.Uint32Var(&o.sockets.mark, "mark", 0, "set the mark `N` (SO_MARK) on every socket of the gateway; with --auto-route the default is "+fmt.Sprint(autoRouteMark))
@@ -144,7 +145,10 @@ func (o *gatewayOptions) run(std stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.close()) }()
+	defer func() {
+		err = errors.Join(err, n.close())
+		o.device.link.summary(std.err)
+	}()
 	g, err := gateway.Start(n.stack, o.settings(log))
 	if err != nil {
 		return err

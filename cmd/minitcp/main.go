@@ -9,6 +9,7 @@
 //	main, root, errors   the command line; errors as one line, and the exit status
 //	privilege            the privileges that a device needs, and how to obtain them without root
 //	device, addresses    the flags of a device, and the stack on it
+//	emulate…             the flags of an emulated link between the two
 //	signals              orderly end at the first signal, immediate end at the second
 //	run, runsignals      a command in a network of its own; see package sandbox
 //	names, publish       the host's name servers for that command, and its ports for the host

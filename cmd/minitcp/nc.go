@@ -169,7 +169,10 @@ func (o *ncOptions) run(std stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.close()) }()
+	defer func() {
+		err = errors.Join(err, n.close())
+		o.device.link.summary(std.err)
+	}()
 	if isPrivate() {
 		fmt.Fprintf(std.err, "minitcp runs in a private network namespace; enter it with: %ssh\n", o.device.prefix())
 	}

@@ -57,6 +57,7 @@ func newRootCommand() *cobra.Command {
 		newSSCommand(),
 		newStatsCommand(),
 		newVersionCommand(),
+		newLinksTopic(),
 	)
 	return root
 }

@@ -30,6 +30,7 @@ type runOptions struct {
 	via          viaList
 	trace        traceFlag
 	capture      captureFlags
+	link         *linkFlags
 	log          logFlags
 }
 
@@ -84,6 +85,8 @@ func (o *runOptions) register(flags *pflag.FlagSet) {
 	flags.Var((*ecnMode)(&o.ecn), "ecn", "Explicit Congestion Notification: passive (when the peer requests it), active (request it) or disabled")
 	flags.StringVar(&o.trace.file, "trace", "", "draw every segment as a ladder diagram into `FILE`; - means stderr")
 	o.capture.register(flags)
+	o.link = addLinkFlags(flags)
+	o.link.upIsIn = true
 	o.log.level = slog.LevelError // COMMAND reports its failures itself
 	o.log.register(flags)
 }
@@ -96,7 +99,10 @@ func (o *runOptions) check() error {
 	if a := netip.Addr(o.hostLoopback); a.IsValid() && isSandboxAddress(a) {
 		return usagef("--host-loopback %v: this address is in use inside; choose another", a)
 	}
-	return o.capture.check()
+	if err := o.capture.check(); err != nil {
+		return err
+	}
+	return o.link.check(o.mtu)
 }
 
 // run runs the command. Its exit status is an error of type exitStatus.
@@ -118,7 +124,10 @@ func (o *runOptions) run(command []string, std stdio) (err error) {
 	if err != nil {
 		return errors.Join(err, box.Device().Close())
 	}
-	defer func() { err = errors.Join(err, closeStack()) }()
+	defer func() {
+		err = errors.Join(err, closeStack())
+		o.link.summary(std.err)
+	}()
 	log := o.log.logger(std.err)
 	g, err := gateway.Start(s, gateway.Options{Rules: o.rules(names), Rewrite: o.rewrite(names), Log: log})
 	if err != nil {
@@ -132,7 +141,8 @@ func (o *runOptions) run(command []string, std stdio) (err error) {
 	return runCommand(box, g)
 }
 
-// open opens the trace and the capture, and makes the stack with them. The function that it returns closes all three.
+// open opens the trace, the capture and the emulated link, and makes the stack with them. The function that it returns
+// closes all four.
 func (o *runOptions) open(box *sandbox.Sandbox, std stdio) (s *stack.Stack, closeAll func() error, err error) {
 	trace, err := o.trace.open(std.err, std.err)
 	if err != nil {
@@ -142,10 +152,14 @@ func (o *runOptions) open(box *sandbox.Sandbox, std stdio) (s *stack.Stack, clos
 	if err != nil {
 		return nil, nil, errors.Join(err, trace.close())
 	}
+	device, err := o.link.wrap(box.Device())
+	if err != nil {
+		return nil, nil, errors.Join(err, capture.close(), trace.close())
+	}
 	cfg := stack.Config{Addresses: ownAddresses(box), Trace: trace.event(), Tap: capture.tap()}
 	cfg.Conn.CongestionControl, cfg.Conn.ECN = o.congestion, o.ecn
-	if s, err = stack.New(box.Device(), cfg); err != nil {
-		return nil, nil, errors.Join(err, capture.close(), trace.close())
+	if s, err = stack.New(device, cfg); err != nil {
+		return nil, nil, errors.Join(err, device.Close(), capture.close(), trace.close())
 	}
 	return s, func() error {
 		s.Close()

@@ -97,7 +97,10 @@ func (o *serveOptions) run(std stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, n.close()) }()
+	defer func() {
+		err = errors.Join(err, n.close())
+		o.device.link.summary(std.err)
+	}()
 	monitor, err := o.api.open(n.stack, control.Options{Command: "serve", Device: n.device.Name(), Log: log})
 	if err != nil {
 		return err
