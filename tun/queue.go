@@ -40,18 +40,13 @@ type queue struct {
 		ready  func(fd uintptr) bool
 		frames [][]byte
 		sizes  []int
-		n      int           // frames read by this call
-		polls  int           // reads of this call that found the queue empty
+		n      int // frames read by this call
+		polls  polls
 		last   int           // n of the last call
 		uring  *uring.Reader // nil if the kernel refuses io_uring
 		err    error
 	}
 }
-
-// maxPolls is the number of times that an empty queue is polled, yielding in between, before the reader blocks. To
-// block and be woken costs more than the time in which a peer on the same machine replies; see bench/README.md for the
-// measurement.
-const maxPolls = 64
 
 // minBatch is the smallest number of reads that readMore submits to io_uring at once, if there are buffers for them.
 const minBatch = 8
@@ -154,7 +149,8 @@ func (q *queue) readBatch(frames [][]byte, sizes []int) (int, error) {
 	if err := q.use(); err != nil {
 		return 0, err
 	}
-	r.frames, r.sizes, r.n, r.polls, r.err = frames, sizes, 0, 0, nil
+	r.frames, r.sizes, r.n, r.err = frames, sizes, 0, nil
+	r.polls.begin()
 	err := q.raw.Read(r.ready)
 	n := r.n
 	r.frames, r.sizes = nil, nil
@@ -174,9 +170,12 @@ func (q *queue) readAvailable(fd uintptr) bool {
 	r := &q.reading
 	for r.n < len(r.frames) {
 		n, errno := q.readMore(int(fd), r.frames[r.n:], r.sizes[r.n:])
+		if r.n == 0 && n > 0 {
+			r.polls.found()
+		}
 		r.n += n
 		switch {
-		case r.n == 1 && r.polls > 0 && r.last == 1:
+		case r.n == 1 && r.polls.n > 0 && r.last == 1:
 			return true // a single frame, as in the last call: a read for a second one would cost more than it gains
 		case errno == 0, errno == unix.EINTR:
 		case r.n > 0:
@@ -184,10 +183,9 @@ func (q *queue) readAvailable(fd uintptr) bool {
 		case errno != unix.EAGAIN:
 			r.err = errno
 			return true
-		case r.polls == maxPolls:
+		case !r.polls.again():
 			return false
 		default:
-			r.polls++
 			runtime.Gosched()
 		}
 	}
