@@ -12,6 +12,7 @@ import (
 type ConnInfo struct {
 	Local, Remote netip.AddrPort
 	State         conn.State
+	Began         time.Duration // time of the first SYN, since the stack was made
 	Age           time.Duration // since the first SYN
 	Info          conn.Info     // zero except for State, before ESTABLISHED and in TIME-WAIT
 }
@@ -77,7 +78,7 @@ func (e *entry) info(now conn.Time) (ConnInfo, bool) {
 	if e.tcp == nil {
 		return ConnInfo{}, false
 	}
-	i := ConnInfo{Local: e.Key.LocalAddr(), Remote: e.Key.RemoteAddr(), State: e.state(), Age: now.Sub(e.began)}
+	i := ConnInfo{Local: e.Key.LocalAddr(), Remote: e.Key.RemoteAddr(), State: e.state(), Began: time.Duration(e.began), Age: now.Sub(e.began)}
 	if tcp, ok := e.tcp.(*conn.Conn); ok {
 		i.Info = tcp.Info(now)
 	}

@@ -139,7 +139,7 @@ func TestAbort(t *testing.T) {
 		p := newPair(t, Config{})
 		client, server := p.connect(p.listen())
 		local, remote := client.LocalAddr().(interface{ AddrPort() netip.AddrPort }).AddrPort(), netip.MustParseAddrPort("10.77.0.2:80")
-		if i, ok := p.a.Connection(local, remote); !ok || i.State != conn.Established || i.Local != local || i.Info.MSS != 1448 {
+		if i, ok := p.a.Connection(local, remote); !ok || i.State != conn.Established || i.Local != local || i.Info.MSS != 1448 || i.Began != 0 {
 			t.Errorf("Connection: %+v, %v", i, ok)
 		}
 		if p.a.Abort(remote, local) || p.a.Abort(netip.AddrPort{}, remote) {

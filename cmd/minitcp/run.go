@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"slices"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"minitcp/cmd/minitcp/internal/control"
 	"minitcp/cmd/minitcp/internal/gateway"
 	"minitcp/cmd/minitcp/internal/sandbox"
 	"minitcp/conn"
@@ -29,6 +29,7 @@ type runOptions struct {
 	ecn          conn.ECNMode
 	via          viaList
 	trace        traceFlag
+	api          apiFlag
 	capture      captureFlags
 	link         *linkFlags
 	log          logFlags
@@ -87,6 +88,7 @@ func (o *runOptions) register(flags *pflag.FlagSet) {
 	o.capture.register(flags)
 	o.link = addLinkFlags(flags)
 	o.link.upIsIn = true
+	o.api.register(flags)
 	o.log.level = slog.LevelError // COMMAND reports its failures itself
 	o.log.register(flags)
 }
@@ -134,7 +136,12 @@ func (o *runOptions) run(command []string, std stdio) (err error) {
 		return err
 	}
 	defer g.Close()
-	if err := servePage(s, log); err != nil {
+	monitor, err := o.api.open(s, control.Options{Command: "run", Device: box.Device().Name(), Log: log})
+	if err != nil {
+		return err
+	}
+	defer monitor.Close()
+	if err := servePage(s, monitor, log); err != nil {
 		return err
 	}
 	published.serve(&inside{s, g, targets(box), log})
@@ -168,12 +175,12 @@ func (o *runOptions) open(box *sandbox.Sandbox, std stdio) (s *stack.Stack, clos
 }
 
 // servePage serves the page about the connection that carries it, at the addresses of s.
-func servePage(s *stack.Stack, log *slog.Logger) error {
+func servePage(s *stack.Stack, monitor *control.Monitor, log *slog.Logger) error {
 	l, err := s.ListenTCP("tcp", ":80")
 	if err != nil {
 		return err
 	}
-	go newWebServer(http.HandlerFunc(connPage), log).serve(l) // until the stack ends
+	go newWebServer(connPage(monitor), log).serve(l) // until the stack ends
 	return nil
 }
 

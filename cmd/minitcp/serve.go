@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -106,7 +105,7 @@ func (o *serveOptions) run(std stdio) (err error) {
 		return err
 	}
 	defer monitor.Close()
-	s, err := o.offer(n.stack, log)
+	s, err := o.offer(n.stack, monitor, log)
 	if err != nil {
 		return err
 	}
@@ -158,6 +157,7 @@ func active(s *stack.Stack) int {
 
 // services holds the running servers.
 type services struct {
+	monitor *control.Monitor
 	servers []server
 	closers []func() error
 
@@ -166,8 +166,8 @@ type services struct {
 }
 
 // offer starts the services. If it fails, the services already started end with the stack.
-func (o *serveOptions) offer(s *stack.Stack, log *slog.Logger) (*services, error) {
-	all := &services{failed: make(chan error, 1)}
+func (o *serveOptions) offer(s *stack.Stack, monitor *control.Monitor, log *slog.Logger) (*services, error) {
+	all := &services{monitor: monitor, failed: make(chan error, 1)}
 	var listeners []*stack.Listener
 	for _, spec := range o.listen.list {
 		l, err := s.ListenTCP("tcp", ":"+strconv.Itoa(int(spec.port)))
@@ -193,7 +193,7 @@ func (o *serveOptions) offer(s *stack.Stack, log *slog.Logger) (*services, error
 func (a *services) add(spec listenSpec, upload uploadFlags, log *slog.Logger) error {
 	switch spec.service {
 	case httpService:
-		a.servers = append(a.servers, newWebServer(http.HandlerFunc(connPage), log))
+		a.servers = append(a.servers, newWebServer(connPage(a.monitor), log))
 	case filesService:
 		h, err := newFileHandler(spec.dir, upload, log)
 		if err != nil {

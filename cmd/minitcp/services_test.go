@@ -21,6 +21,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"minitcp/cmd/minitcp/internal/control"
 	"minitcp/conn"
 	"minitcp/stack"
 	"minitcp/stack/stacktest"
@@ -52,8 +53,10 @@ func offerServices(t *testing.T, listen ...string) *offered {
 			t.Fatal(err)
 		}
 	}
+	monitor := control.New(o.server, control.Options{})
+	t.Cleanup(func() { monitor.Close() })
 	var err error
-	o.services, err = options.offer(o.server, slog.New(slog.NewTextHandler(&o.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	o.services, err = options.offer(o.server, monitor, slog.New(slog.NewTextHandler(&o.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,14 +237,45 @@ func TestHTTP(t *testing.T) {
 			}
 		}
 		response, body = get("GET", "/", "text/html,*/*")
-		if !strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") || !strings.Contains(body, "<th>state</th><td>ESTABLISHED</td>") {
+		if !strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") || !strings.Contains(body, `src="page.js"`) {
 			t.Errorf("%v\n%s", response, body)
 		}
-		if response, _ = get("GET", "/else", "*/*"); response.StatusCode != 404 {
-			t.Errorf("/else: %v", response.Status)
+		if response, body = get("GET", "/api/connection", "*/*"); response.StatusCode != 200 || !strings.Contains(body, `"state":"ESTABLISHED"`) {
+			t.Errorf("/api/connection: %v, %s", response.Status, body)
+		}
+		for _, path := range []string{"/else", "/api/connections", "/metrics"} {
+			if response, _ = get("GET", path, "*/*"); response.StatusCode != 404 {
+				t.Errorf("%s: %v", path, response.Status)
+			}
 		}
 		if response, _ = get("POST", "/", "*/*"); response.StatusCode != 405 || response.Header.Get("Allow") != "GET, HEAD" {
 			t.Errorf("POST: %v", response.Status)
+		}
+	})
+}
+
+// The page's stream of events ends when the daemon stops, and does not delay it.
+func TestHTTPEvents(t *testing.T) {
+	bothFamilies(t, func(t *testing.T, host string) {
+		o := offerServices(t, "80=http")
+		response, err := o.httpClient().Get("http://" + host + "/api/events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		lines := bufio.NewScanner(response.Body)
+		lines.Buffer(nil, 1<<20)
+		for range 3 {
+			if !lines.Scan() || !strings.HasPrefix(lines.Text(), `data: {"tick":`) || !strings.Contains(lines.Text(), `"state":"ESTABLISHED"`) || !lines.Scan() {
+				t.Fatalf("%q, %v; want a tick", lines.Text(), lines.Err())
+			}
+		}
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), shutdownTimeout)
+		defer cancel()
+		o.services.shutdown(ctx)
+		if d := time.Since(begin); d > time.Second {
+			t.Errorf("shutdown took %v", d)
 		}
 	})
 }
@@ -504,7 +538,7 @@ func TestDeviceFails(t *testing.T) {
 		s := newStack(t, broken, "10.77.0.2/24")
 		defer s.Close()
 		o := &serveOptions{listen: newListenList()}
-		all, err := o.offer(s, slog.New(slog.DiscardHandler))
+		all, err := o.offer(s, control.New(s, control.Options{}), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

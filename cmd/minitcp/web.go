@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"log/slog"
 	"math"
 	"net"
@@ -17,6 +16,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"minitcp/cmd/minitcp/internal/control"
 	"minitcp/conn"
 	"minitcp/stack"
 )
@@ -35,6 +35,7 @@ type connKey struct{}
 
 func newWebServer(handler http.Handler, log *slog.Logger) *webServer {
 	s := &webServer{log: log, silent: make(map[net.Conn]struct{})}
+	requests, end := context.WithCancel(context.Background())
 	s.http = &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -43,8 +44,10 @@ func newWebServer(handler http.Handler, log *slog.Logger) *webServer {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)
 		},
-		ConnState: s.changed,
+		ConnState:   s.changed,
+		BaseContext: func(net.Listener) context.Context { return requests },
 	}
+	s.http.RegisterOnShutdown(end) // streams of events have no other end
 	return s
 }
 
@@ -83,45 +86,34 @@ func (s *webServer) shutdown(ctx context.Context) {
 	s.http.Shutdown(ctx) // the stack closes the connections that remain when ctx ends
 }
 
-// connPage serves a page about the connection that carries the request: as an HTML table for browsers, otherwise as
-// text.
-func connPage(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/" {
-		http.NotFound(w, r)
-		return
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "method not allowed; use GET or HEAD", http.StatusMethodNotAllowed)
-		return
-	}
-	c := r.Context().Value(connKey{}).(*stack.Conn)
-	rows := infoRows(c.LocalAddr(), c.RemoteAddr(), c.Info())
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Vary", "Accept")
-	if strings.Contains(r.Header.Get("Accept"), "text/html") {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		page.Execute(w, rows)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintf(w, "%s\n\n", pageTitle)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		fmt.Fprintf(table, "%s\t%s\n", row.Name, row.Value)
-	}
-	table.Flush()
+// connPage returns a handler of a page about the connection that carries the request: that of the Monitor for browsers,
+// otherwise text.
+func connPage(monitor *control.Monitor) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := r.Context().Value(connKey{}).(*stack.Conn)
+		local, remote := c.LocalAddr().(*net.TCPAddr).AddrPort(), c.RemoteAddr().(*net.TCPAddr).AddrPort()
+		w.Header().Set("Vary", "Accept")
+		if r.URL.Path != "/" || strings.Contains(r.Header.Get("Accept"), "text/html") {
+			monitor.ConnectionHandler(local, remote).ServeHTTP(w, r)
+			return
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed; use GET or HEAD", http.StatusMethodNotAllowed)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintf(w, "%s\n\n", pageTitle)
+		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, row := range infoRows(c.LocalAddr(), c.RemoteAddr(), c.Info()) {
+			fmt.Fprintf(table, "%s\t%s\n", row.Name, row.Value)
+		}
+		table.Flush()
+	})
 }
 
 const pageTitle = "minitcp, a TCP in user space, delivered this page. Its view of your connection:"
-
-var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><title>minitcp</title>
-<style>body{font:16px/1.5 sans-serif;max-width:40em;margin:2em auto;padding:0 1em}th{text-align:left;padding-right:2em}</style>
-<h1>minitcp</h1><p>` + pageTitle + `</p>
-<table>{{range .}}<tr><th>{{.Name}}</th><td>{{.Value}}</td></tr>
-{{end}}</table></html>
-`))
 
 // infoRow is a line of the page.
 type infoRow struct{ Name, Value string }

@@ -47,6 +47,9 @@ func (m *Monitor) ConnectionHandler(local, remote netip.AddrPort) http.Handler {
 func (a *access) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/daemon", a.serveDaemon)
 	mux.HandleFunc("GET /api/connection", a.serveConnection)
+	mux.HandleFunc("GET /api/events", a.serveEvents)
+	mux.HandleFunc("GET /{file}", servePage)
+	mux.HandleFunc("GET /{$}", servePage)
 }
 
 // protect sets headers that keep other pages from embedding the page, and the page from loading anything else.
@@ -54,7 +57,7 @@ func protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		next.ServeHTTP(w, r)

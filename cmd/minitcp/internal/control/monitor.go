@@ -28,6 +28,7 @@ type Monitor struct {
 	options  Options
 	began    time.Time
 	finished *finished
+	feeds    feeds
 	stop     func() // ends the observation of connections' ends
 	logging  sync.WaitGroup
 
@@ -40,6 +41,7 @@ type Monitor struct {
 // New returns a Monitor of a stack that has just been made. Close must be called when the stack has ended, or before.
 func New(s *stack.Stack, o Options) *Monitor {
 	m := &Monitor{stack: s, options: o, began: time.Now()}
+	m.feeds.byKey = make(map[feedKey]*feed)
 	m.finished = newFinished()
 	logged := o.Log != nil && o.Log.Enabled(context.Background(), slog.LevelDebug)
 	if logged {
@@ -84,6 +86,7 @@ func (m *Monitor) Addr() string {
 func (m *Monitor) Close() error {
 	var err error
 	m.closeOnce.Do(func() {
+		m.feeds.close()
 		if m.http != nil {
 			err = m.http.Close() // removes a Unix socket, too
 			m.serving.Wait()
