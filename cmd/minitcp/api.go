@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/pflag"
 
@@ -50,7 +51,7 @@ func (f *apiFlag) Type() string { return "ADDRESS" }
 
 // open returns a Monitor of a stack that has just been made. It serves the API that the flag names. Without a default
 // socket it serves none, and logs the reason.
-func (f *apiFlag) open(s *stack.Stack, o control.Options) (*control.Monitor, error) {
+func (f *apiFlag) open(s *stack.Stack, o control.Options, log *slog.Logger) (*control.Monitor, error) {
 	m := control.New(s, o)
 	if f.off {
 		return m, nil
@@ -58,9 +59,9 @@ func (f *apiFlag) open(s *stack.Stack, o control.Options) (*control.Monitor, err
 	err := m.Listen(f.address)
 	switch {
 	case err == nil:
-		o.Log.Debug("API", "address", m.Addr())
+		log.Debug("API", "address", m.Addr())
 	case f.address.IsDefault():
-		o.Log.Debug("no API", "reason", err.Error())
+		log.Debug("no API", "reason", err.Error())
 	default:
 		m.Close()
 		if errors.Is(err, control.ErrInUse) {

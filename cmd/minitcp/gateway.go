@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"minitcp/cmd/minitcp/internal/control"
 	"minitcp/cmd/minitcp/internal/gateway"
 	"minitcp/stack"
 )
@@ -28,6 +29,7 @@ type gatewayOptions struct {
 	autoRoute bool
 	dns       resolverAddress
 	limits    gatewayLimits
+	api       apiFlag
 	trace     traceFlag
 	log       logFlags
 }
@@ -76,6 +78,7 @@ Gateway needs the privilege to create the device, or an open one with --tun-fd.`
 	flags.IntVar(&o.limits.maxConnections, "max-connections", 16384, "largest `NUMBER` of TCP connections, and of UDP flows")
 	flags.IntVar(&o.limits.maxPerSource, "max-per-source", 4096, "largest `NUMBER` of them from one IPv4 address or IPv6 /64")
 	flags.IntVar(&o.limits.mss, "mss", 0, "largest segment of the clients' connections in `BYTES`; 0 means that of the MTU")
+	o.api.register(flags)
 	o.trace.register(flags)
 	o.log.register(flags)
 	cmd.PreRunE = func(*cobra.Command, []string) error { return o.check(flags.Changed) }
@@ -149,6 +152,12 @@ func (o *gatewayOptions) run(std stdio) (err error) {
 		err = errors.Join(err, n.close())
 		o.device.link.summary(std.err)
 	}()
+	// The gateway logs the connections that end, because it knows their outbound.
+	monitor, err := o.api.open(n.stack, control.Options{Command: "gateway", Device: n.device.Name()}, log)
+	if err != nil {
+		return err
+	}
+	defer monitor.Close()
 	g, err := gateway.Start(n.stack, o.settings(log))
 	if err != nil {
 		return err

@@ -503,11 +503,11 @@ func TestGatewayRecords(t *testing.T) {
 	}
 	accepted.(*net.TCPConn).SetLinger(0)
 	accepted.Close()
-	p.awaitErr("msg=finished")
+	p.awaitErr(`msg="connection finished"`)
 	text := p.err.String()
 	for _, want := range []string{
-		"source=" + c.LocalAddr().String(), "destination=" + l.Addr().String(), "via=direct", "up=8", "down=0", "ended-by=server",
-		`reason="connection reset by peer"`, "min-rtt=", "resent=0.00%",
+		"source=" + c.LocalAddr().String(), "destination=" + l.Addr().String(), "via=direct", "up=8", "down=0", "by=server",
+		`cause="connection reset by peer"`, "min_rtt=", "resent=0.00%",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the log has no %q:\n%s", want, text)

@@ -85,7 +85,12 @@ func (p *pings) send(r *stack.EchoRequest, to netip.Addr) error {
 	}
 	s.expect(pingRequest{to, binary.BigEndian.Uint16(m[6:])}, r)
 	s.socket.c.SetReadDeadline(time.Now().Add(pingTimeout))
-	return s.socket.send(m, netip.AddrPortFrom(to, 0)) // the kernel sets the identifier
+	// The kernel sets the identifier.
+	request := []stack.Datagram{{Buffer: m, N: len(m), Remote: netip.AddrPortFrom(to, 0)}}
+	if _, err = s.socket.send(request); err != nil {
+		_, err = s.socket.send(request) // an error that was pending is that of an earlier request
+	}
+	return err
 }
 
 // session returns the session of a client, which may be new.
@@ -169,28 +174,31 @@ func (s *pingSession) expect(k pingRequest, r *stack.EchoRequest) {
 }
 
 // answered returns the request that a message of its destination belongs to.
-func (s *pingSession) answered(from netip.AddrPort, message []byte) *stack.EchoRequest {
+func (s *pingSession) answered(from netip.Addr, message []byte) *stack.EchoRequest {
 	if len(message) < icmpHeader {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := pingRequest{from.Addr(), binary.BigEndian.Uint16(message[6:])}
+	k := pingRequest{from, binary.BigEndian.Uint16(message[6:])}
 	r := s.waiting[k]
 	delete(s.waiting, k)
 	return r
 }
 
-// arrived takes a reply.
-func (s *pingSession) arrived(reply []byte, from netip.AddrPort) {
-	if r := s.answered(from, reply); r != nil && bytes.Equal(r.Message()[icmpHeader:], reply[icmpHeader:]) {
-		r.Reply()
+// arrived takes replies.
+func (s *pingSession) arrived(list []stack.Datagram) {
+	for _, d := range list {
+		reply := d.Buffer[:d.N]
+		if r := s.answered(d.Remote.Addr(), reply); r != nil && bytes.Equal(r.Message()[icmpHeader:], reply[icmpHeader:]) {
+			r.Reply()
+		}
 	}
 }
 
 // failed takes an ICMP error. The quoted message is the request.
 func (s *pingSession) failed(e socketError) {
-	if r := s.answered(e.to, e.quoted); r != nil {
+	if r := s.answered(e.to.Addr(), e.quoted); r != nil {
 		if reason, ok := reasons[e.verdict]; ok {
 			r.Unreachable(reason)
 		}

@@ -26,14 +26,13 @@ type Record struct {
 	Reason              string        // "closed", or the error
 }
 
-// LogValue implements [slog.LogValuer].
-func (r Record) LogValue() slog.Value {
-	return slog.GroupValue(
-		slog.Time("start", r.Start), slog.Time("end", r.End),
-		slog.String("source", r.Source.String()), slog.String("destination", r.Destination.String()),
-		slog.String("via", r.Outbound), slog.Int64("up", r.Up), slog.Int64("down", r.Down),
-		slog.Duration("duration", r.End.Sub(r.Start)), slog.String("resent", fmt.Sprintf("%.2f%%", 100*r.Resent)),
-		slog.Duration("min-rtt", r.MinRTT), slog.String("ended-by", r.EndedBy), slog.String("reason", r.Reason))
+// attributes returns the record for a line of the log, under the names of package control.
+func (r *Record) attributes() []any {
+	return []any{
+		"source", r.Source.String(), "destination", r.Destination.String(), "via", r.Outbound,
+		"began", r.Start.Format(time.RFC3339Nano), "duration", r.End.Sub(r.Start), "up", r.Up, "down", r.Down,
+		"resent", fmt.Sprintf("%.2f%%", 100*r.Resent), "min_rtt", r.MinRTT, "by", r.EndedBy, "cause", r.Reason,
+	}
 }
 
 // finished makes the Record of a connection whose relay has ended.
@@ -58,7 +57,7 @@ func (g *Gateway) finished(q *stack.ForwardRequest, out Outbound, client *stack.
 	if g.o.Finished != nil {
 		g.o.Finished(r)
 	}
-	g.o.Log.Debug("finished", "connection", r)
+	g.o.Log.Debug("connection finished", r.attributes()...)
 }
 
 // reasonOf returns the innermost error of a call on a connection, without the addresses that a log line has anyway.

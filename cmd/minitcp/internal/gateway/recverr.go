@@ -3,7 +3,6 @@
 package gateway
 
 import (
-	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -13,6 +12,9 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"minitcp/stack"
+	"minitcp/stack/relay"
 )
 
 // past is a deadline that has passed.
@@ -30,83 +32,45 @@ func reportErrors(network string, c syscall.RawConn) error {
 	return errors.Join(err, failed)
 }
 
-// directSocket is an unconnected UDP socket of the host's, or an unprivileged ICMP socket.
+// directSocket is a UDP socket of the host's, or an unprivileged ICMP socket.
 type directSocket struct {
 	c   *net.UDPConn
-	raw syscall.RawConn
+	udp *relay.UDPSocket
 }
 
-func newDirectSocket(c *net.UDPConn) *directSocket {
-	raw, err := c.SyscallConn()
-	if err != nil { // c is closed: none of its calls succeeds
-		raw = nil
-	}
-	return &directSocket{c, raw}
-}
+func newDirectSocket(c *net.UDPConn) *directSocket { return &directSocket{c, relay.NewUDPSocket(c)} }
 
 func (s *directSocket) close() { s.c.Close() }
 
-// send sends a datagram. An error that is pending because of an earlier datagram fails the first attempt only.
-func (s *directSocket) send(data []byte, to netip.AddrPort) error {
-	_, err := s.c.WriteToUDPAddrPort(data, to)
-	if err != nil && !errors.Is(err, net.ErrClosed) {
-		_, err = s.c.WriteToUDPAddrPort(data, to)
-	}
-	return err
-}
+// send implements [datagramSocket].
+func (s *directSocket) send(batch []stack.Datagram) (int, error) { return s.udp.WriteBatch(batch) }
 
 // receive implements [datagramSocket].
-func (s *directSocket) receive(arrived func([]byte, netip.AddrPort), failed func(netip.AddrPort, verdict)) {
+func (s *directSocket) receive(arrived func([]stack.Datagram), failed func(netip.AddrPort, verdict)) {
 	s.receiveAll(arrived, func(e socketError) { failed(e.to, e.verdict) })
 }
 
-func (s *directSocket) receiveAll(arrived func([]byte, netip.AddrPort), failed func(socketError)) {
-	if s.raw == nil {
-		return
-	}
-	var b *[maxDatagram + socksHeader]byte
-	var n int
-	var from netip.AddrPort
-	var errno syscall.Errno
-	try := func(fd uintptr) bool {
-		b = datagrams.Get().(*[maxDatagram + socksHeader]byte)
-		n, from, errno = receiveFrom(int(fd), b[:maxDatagram])
-		if errno == unix.EAGAIN || errno == unix.EINTR {
-			datagrams.Put(b)
-			b = nil
-			return errno == unix.EINTR
+// receiveAll is receive with the whole of the errors.
+func (s *directSocket) receiveAll(arrived func([]stack.Datagram), failed func(socketError)) {
+	for {
+		err := s.udp.Receive(arrived)
+		if err == nil {
+			continue
 		}
-		return true
-	}
-	for s.raw.Read(try) == nil {
-		switch {
-		case errno == unix.EINTR:
-		case errno != 0:
-			s.readErrors(b[:], failed)
-		default:
-			arrived(b[:n], from)
-		}
-		if b != nil {
-			datagrams.Put(b)
+		if !s.readErrors(failed) && !isICMP(err) {
+			return
 		}
 	}
 }
 
-// receiveFrom is recvfrom(2) without an allocation for the address, and without waiting.
-func receiveFrom(fd int, b []byte) (n int, from netip.AddrPort, errno syscall.Errno) {
-	var address unix.RawSockaddrInet6
-	length := uint32(unsafe.Sizeof(address))
-	r, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
-		unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&address)), uintptr(unsafe.Pointer(&length)))
-	if errno != 0 {
-		return 0, from, errno
+// isICMP reports whether a call on a socket has failed because of an ICMP message.
+func isICMP(err error) bool {
+	for _, e := range []error{unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EACCES, unix.EPROTO, unix.EMSGSIZE, unix.ENOPROTOOPT, unix.EOPNOTSUPP, unix.EHOSTDOWN, unix.ENONET} {
+		if errors.Is(err, e) {
+			return true
+		}
 	}
-	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&address.Port))[:])
-	if address.Family == unix.AF_INET {
-		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(&address))
-		return int(r), netip.AddrPortFrom(netip.AddrFrom4(a.Addr), port), 0
-	}
-	return int(r), netip.AddrPortFrom(netip.AddrFrom16(address.Addr), port), 0
+	return false
 }
 
 // socketError is an ICMP error about a datagram that the socket has sent.
@@ -116,21 +80,26 @@ type socketError struct {
 	quoted  []byte // the start of the datagram
 }
 
-// readErrors takes the errors that are queued. It uses b.
-func (s *directSocket) readErrors(b []byte, failed func(socketError)) {
-	for more := true; more; {
-		more = false
-		s.raw.Control(func(fd uintptr) {
-			var control [512]byte
-			n, controlLen, _, from, err := unix.Recvmsg(int(fd), b, control[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
-			if err != nil {
-				return
-			}
-			more = true
-			if v, ok := errorVerdict(control[:controlLen]); ok {
-				failed(socketError{sockaddr(from), v, b[:n]})
-			}
-		})
+// readErrors takes the errors that are queued, and reports whether there was one.
+func (s *directSocket) readErrors(failed func(socketError)) (any bool) {
+	raw, err := s.c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	for {
+		var control [512]byte
+		var quoted [icmpHeader]byte
+		var n, controlLen int
+		var from unix.Sockaddr
+		if failed := raw.Control(func(fd uintptr) {
+			n, controlLen, _, from, err = unix.Recvmsg(int(fd), quoted[:], control[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
+		}); failed != nil || err != nil {
+			return any
+		}
+		any = true
+		if v, ok := errorVerdict(control[:controlLen]); ok {
+			failed(socketError{sockaddr(from), v, quoted[:n]})
+		}
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+
+	"minitcp/stack"
 )
 
 // The client's side of SOCKS5 [RFC 1928, RFC 1929]. golang.org/x/net/proxy has no UDP ASSOCIATE, and reports the
@@ -205,25 +207,33 @@ func (s *socksSocket) close() {
 	s.control.Close()
 }
 
-// send implements [datagramSocket].
-func (s *socksSocket) send(data []byte, to netip.AddrPort) error {
-	b := datagrams.Get().(*[maxDatagram + socksHeader]byte)
-	defer datagrams.Put(b)
-	m := append(appendSocksAddress(append(b[:0], 0, 0, 0), to), data...)
-	_, err := s.relay.c.Write(m)
-	return err
+// send implements [datagramSocket]. The datagrams are those of one batch from its first on, so that they fit another.
+func (s *socksSocket) send(list []stack.Datagram) (int, error) {
+	b := borrowBatch(socksHeader)
+	defer batches.Put(b)
+	for i := range list {
+		d := &b.list[i]
+		m := append(appendSocksAddress(append(d.Buffer[:0], 0, 0, 0), list[i].Remote), list[i].Buffer[:list[i].N]...)
+		d.Buffer, d.N = m, len(m)
+	}
+	return s.relay.send(b.list[:len(list)])
 }
 
 // receive implements [datagramSocket]. It ends when the proxy ends the association.
-func (s *socksSocket) receive(arrived func([]byte, netip.AddrPort), _ func(netip.AddrPort, verdict)) {
+func (s *socksSocket) receive(arrived func([]stack.Datagram), _ func(netip.AddrPort, verdict)) {
 	go func() {
 		io.Copy(io.Discard, s.control) // nothing arrives before the end
 		s.close()
 	}()
-	s.relay.receiveAll(func(b []byte, _ netip.AddrPort) {
-		if from, data, ok := parseSocksDatagram(b); ok {
-			arrived(data, from)
+	s.relay.receiveAll(func(list []stack.Datagram) {
+		n := 0
+		for _, d := range list {
+			if from, data, ok := parseSocksDatagram(d.Buffer[:d.N]); ok {
+				list[n] = stack.Datagram{Buffer: data, N: len(data), Remote: from}
+				n++
+			}
 		}
+		arrived(list[:n])
 	}, func(socketError) {})
 }
 

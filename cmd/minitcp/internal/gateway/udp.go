@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"net"
 	"net/netip"
 	"sync"
 
@@ -14,22 +15,45 @@ import (
 
 // datagramSocket is a socket of an outbound, which sends to any destination of one family.
 type datagramSocket interface {
-	// send sends a datagram.
-	send(data []byte, to netip.AddrPort) error
-	// receive calls arrived for each datagram, and failed for each report that one could not be delivered, until the
-	// socket is closed or ends. The data is valid during the call only.
-	receive(arrived func(data []byte, from netip.AddrPort), failed func(to netip.AddrPort, v verdict))
+	// send sends datagrams to their Remotes, and returns how many it has sent, which are fewer if there is an error.
+	send(batch []stack.Datagram) (int, error)
+	// receive calls arrived with datagrams, which are valid during the call, and failed for each report that one could not
+	// be delivered, until the socket is closed or ends.
+	receive(arrived func(batch []stack.Datagram), failed func(to netip.AddrPort, v verdict))
 	close()
 }
 
 // errNoUDP is the error of an outbound that carries no datagrams.
 var errNoUDP = errors.New("the proxy carries no UDP")
 
-// maxDatagram is the largest number of bytes in a UDP packet of IPv6, and more than in one of IPv4.
-const maxDatagram = 65535
+const (
+	// maxDatagram is the largest number of bytes in a UDP packet of IPv6, and more than in one of IPv4.
+	maxDatagram = 65535
+	// usualDatagram is more than the number of bytes in a datagram over Ethernet.
+	usualDatagram = 2048
+	// maxBatch is the number of datagrams that are read at once, as many as Linux segments.
+	maxBatch = 64
+)
 
-// datagrams lends buffers. A flow holds none while it waits.
-var datagrams = sync.Pool{New: func() any { return new([maxDatagram + socksHeader]byte) }}
+// batch is memory for a first datagram of any size and usual ones after it, each with a header of SOCKS5. A flow holds
+// none while it waits.
+type batch struct {
+	list   [maxBatch]stack.Datagram
+	first  [maxDatagram + socksHeader]byte
+	others [maxBatch - 1][usualDatagram + socksHeader]byte
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// borrowBatch returns a batch whose datagrams have room for n bytes, at most socksHeader more than their sizes.
+func borrowBatch(n int) *batch {
+	b := batches.Get().(*batch)
+	b.list[0] = stack.Datagram{Buffer: b.first[:maxDatagram+n]}
+	for i := range b.others {
+		b.list[i+1] = stack.Datagram{Buffer: b.others[i][:usualDatagram+n]}
+	}
+	return b
+}
 
 // flow is a client's UDP port with its sockets: one for each outbound that it sends to.
 type flow struct {
@@ -64,20 +88,23 @@ func (g *Gateway) takeUDP(client *stack.UDPFlow) {
 // serve forwards the client's datagrams until the flow ends.
 func (f *flow) serve() {
 	defer f.close()
-	var batch [1]stack.Datagram
 	for f.client.Wait() == nil {
-		b := datagrams.Get().(*[maxDatagram + socksHeader]byte)
-		batch[0].Buffer = b[socksHeader:]
-		if n, err := f.client.ReadBatch(batch[:]); n == 1 && err == nil {
-			f.forward(b[:socksHeader+batch[0].N], batch[0].Remote)
+		b := borrowBatch(0)
+		n, _ := f.client.ReadBatch(b.list[:]) // an error is the next Wait's, too
+		for rest := b.list[:n]; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].Remote == rest[0].Remote {
+				n++
+			}
+			f.forward(rest[:n], rest[0].Remote)
+			rest = rest[n:]
 		}
-		datagrams.Put(b)
+		batches.Put(b)
 	}
 }
 
-// forward sends a datagram of the client's, which begins after room for a header.
-func (f *flow) forward(b []byte, dst netip.AddrPort) {
-	data := b[socksHeader:]
+// forward sends datagrams of the client's for one destination.
+func (f *flow) forward(list []stack.Datagram, dst netip.AddrPort) {
 	to, err := f.gateway.target(dst)
 	if err != nil {
 		f.refuse(dst, "", err)
@@ -85,21 +112,43 @@ func (f *flow) forward(b []byte, dst netip.AddrPort) {
 	}
 	out := f.gateway.rules.outbound(to.Addr())
 	s, err := f.socket(out, to)
-	if errors.Is(err, errNoUDP) && dst.Port() == dnsPort {
-		if answer := truncated(data); answer != nil { // the client asks again over TCP
-			f.client.WriteToUDPAddrPort(answer, dst)
-			return
-		}
-	}
-	if err == nil {
-		if to != dst {
-			f.remember(to, dst, data)
-		}
-		err = s.send(data, to)
-	}
 	if err != nil {
-		f.refuse(dst, out.String(), err)
+		if !errors.Is(err, errNoUDP) || dst.Port() != dnsPort || !f.truncate(list, dst) {
+			f.refuse(dst, out.String(), err)
+		}
+		return
 	}
+	if to != dst {
+		f.remember(to, dst, list)
+		for i := range list {
+			list[i].Remote = to
+		}
+	}
+	for failures := 0; len(list) > 0; {
+		n, err := s.send(list)
+		list = list[n:]
+		switch {
+		case err == nil || errors.Is(err, net.ErrClosed): // the next datagram opens another socket
+			return
+		case n > 0 || failures == 0: // the error may be of an earlier datagram, and pending
+			failures = 1
+		default:
+			f.refuse(dst, out.String(), err)
+			list, failures = list[1:], 0
+		}
+	}
+}
+
+// truncate answers DNS queries with a truncated answer, upon which the client asks again over TCP. It returns false if
+// none is a query.
+func (f *flow) truncate(list []stack.Datagram, dst netip.AddrPort) (any bool) {
+	for i := range list {
+		if answer := truncated(list[i].Buffer[:list[i].N]); answer != nil {
+			f.client.WriteToUDPAddrPort(answer, dst)
+			any = true
+		}
+	}
+	return any
 }
 
 // refuse gives the client the verdict of an error about a datagram, and logs it.
@@ -142,15 +191,25 @@ func (f *flow) socket(out Outbound, to netip.AddrPort) (datagramSocket, error) {
 	return s, nil
 }
 
-// arrived gives the client a datagram.
-func (f *flow) arrived(data []byte, from netip.AddrPort) {
-	f.client.WriteToUDPAddrPort(data, f.recall(from, data)) // an error means that the flow has ended
+// arrived gives the client datagrams.
+func (f *flow) arrived(list []stack.Datagram) {
+	f.recallAll(list)
+	for len(list) > 0 {
+		n, err := f.client.WriteBatch(list)
+		if err != nil { // of one that the client cannot get, or of all because the flow has ended
+			n++
+		}
+		list = list[min(n, len(list)):]
+	}
 }
 
 // failed gives the client an ICMP error.
 func (f *flow) failed(to netip.AddrPort, v verdict) {
 	if reason, ok := reasons[v]; ok {
-		f.client.SendUnreachable(f.recall(to, nil), reason)
+		f.mu.Lock()
+		to = f.recall(to, nil)
+		f.mu.Unlock()
+		f.client.SendUnreachable(to, reason)
 	}
 }
 
@@ -164,32 +223,41 @@ func (f *flow) close() {
 	}
 }
 
-// remember notes that a datagram for dst goes to another destination.
-func (f *flow) remember(to, dst netip.AddrPort, data []byte) {
+// remember notes that datagrams for dst go to another destination.
+func (f *flow) remember(to, dst netip.AddrPort, list []stack.Datagram) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.addresses == nil {
 		f.addresses = make(map[replyKey]netip.AddrPort)
 	}
-	for k := range f.addresses {
-		if len(f.addresses) < maxAddresses {
-			break
-		}
-		delete(f.addresses, k)
-	}
 	f.addresses[replyKey{to, 0}] = dst
-	if dst.Port() == dnsPort {
-		f.addresses[replyKey{to, messageID(data)}] = dst
+	for i := range list {
+		for k := range f.addresses {
+			if len(f.addresses) < maxAddresses {
+				break
+			}
+			delete(f.addresses, k)
+		}
+		if dst.Port() == dnsPort {
+			f.addresses[replyKey{to, messageID(list[i].Buffer[:list[i].N])}] = dst
+		}
 	}
 }
 
-// recall returns the address by which the client knows the sender of a datagram.
-func (f *flow) recall(from netip.AddrPort, data []byte) netip.AddrPort {
+// recallAll sets the senders of datagrams to the addresses by which the client knows them.
+func (f *flow) recallAll(list []stack.Datagram) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.addresses) == 0 {
-		return from
+		return
 	}
+	for i := range list {
+		list[i].Remote = f.recall(list[i].Remote, list[i].Buffer[:list[i].N])
+	}
+}
+
+// recall returns the address by which the client knows the sender of a datagram. The lock is held.
+func (f *flow) recall(from netip.AddrPort, data []byte) netip.AddrPort {
 	if dst, ok := f.addresses[replyKey{from, messageID(data)}]; ok {
 		return dst
 	}

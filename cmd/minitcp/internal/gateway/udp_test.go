@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/netip"
@@ -213,5 +214,58 @@ func TestTruncated(t *testing.T) {
 		if answer := truncated(b); answer != nil {
 			t.Errorf("%q is answered with %q", b, answer)
 		}
+	}
+}
+
+// Datagrams of all sizes pass both ways whole and in order, one by one and in a burst.
+func TestUDPSizes(t *testing.T) {
+	for _, kind := range []string{"direct", "socks5"} {
+		t.Run(kind, func(t *testing.T) {
+			p := new(proxytest.Proxy)
+			o := Options{}
+			if kind == "socks5" {
+				o.Rules = []Rule{mustRule(t, "socks5://"+newProxy(t, p, p.ServeSOCKS))}
+			}
+			f := newFixture(t, o)
+			c := f.socket(t)
+			server, address := packets(t, 0)
+			to := netip.MustParseAddrPort(address)
+			go func() {
+				for b := make([]byte, 65535); ; {
+					n, from, err := server.ReadFromUDPAddrPort(b)
+					if err != nil {
+						return
+					}
+					server.WriteToUDPAddrPort(b[:n], from)
+				}
+			}()
+			sizes := []int{0, 1, 1472, 1473, 2048, 2049, 9000, 60000}
+			b := make([]byte, 65535)
+			for i, n := range sizes {
+				data := bytes.Repeat([]byte{byte(i)}, n)
+				if _, err := c.WriteToUDPAddrPort(data, to); err != nil {
+					t.Fatal(err)
+				}
+				m, from, err := c.ReadFromUDPAddrPort(b)
+				if err != nil || from != to || !bytes.Equal(b[:m], data) {
+					t.Fatalf("%d bytes: %d from %v, %v", n, m, from, err)
+				}
+			}
+			const burst = 40
+			for i := range burst {
+				size := 1200
+				if i%7 == 6 {
+					size = 700 + i
+				}
+				if _, err := c.WriteToUDPAddrPort(bytes.Repeat([]byte{byte(i)}, size), to); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range burst {
+				if n, _, err := c.ReadFromUDPAddrPort(b); err != nil || n < 700 || b[0] != byte(i) || b[n-1] != byte(i) {
+					t.Fatalf("datagram %d of a burst: %d bytes of %d, %v", i, n, b[0], err)
+				}
+			}
+		})
 	}
 }
