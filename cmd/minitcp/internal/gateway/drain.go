@@ -45,12 +45,13 @@ func (g *Gateway) Relay(inside *stack.Conn, outside *net.TCPConn) (relay.Result,
 	return relay.Relay(inside, outside, relay.Config{})
 }
 
-// Drain waits until all data of the clients has arrived at the other ends of their connections, or ctx ends. It is for
-// clients that have ended: they send a FIN on each connection, which Drain waits for, too.
+// Drain waits until all data of the clients has arrived at the other ends of their connections and the first datagrams
+// of UDP flows have left, or ctx ends. It is for clients that have ended: they send a FIN on each connection, which
+// Drain waits for, too.
 func (g *Gateway) Drain(ctx context.Context) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for g.pairs.busy() {
+	for g.beginning.Load() > 0 || g.pairs.busy() {
 		select {
 		case <-tick.C:
 		case <-g.stack.Done():

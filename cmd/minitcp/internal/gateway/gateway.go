@@ -27,6 +27,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -83,6 +84,7 @@ type Gateway struct {
 
 	connections counter
 	pairs       pairs
+	beginning   atomic.Int32 // UDP flows that have not forwarded their first datagram
 	pings       pings
 }
 

@@ -80,14 +80,18 @@ const maxAddresses = 256
 func (g *Gateway) takeUDP(client *stack.UDPFlow) {
 	source, _ := netip.ParseAddrPort(client.LocalAddr().String())
 	f := &flow{gateway: g, client: client, source: source, sockets: make(map[Outbound]datagramSocket)}
+	g.beginning.Add(1)
 	if !g.spawn(f.serve) {
 		client.Close()
+		g.beginning.Add(-1)
 	}
 }
 
 // serve forwards the client's datagrams until the flow ends.
 func (f *flow) serve() {
 	defer f.close()
+	beginning := int32(1) // until the first datagram has left
+	defer func() { f.gateway.beginning.Add(-beginning) }()
 	for f.client.Wait() == nil {
 		b := borrowBatch(0)
 		n, _ := f.client.ReadBatch(b.list[:]) // an error is the next Wait's, too
@@ -100,6 +104,8 @@ func (f *flow) serve() {
 			rest = rest[n:]
 		}
 		batches.Put(b)
+		f.gateway.beginning.Add(-beginning)
+		beginning = 0
 	}
 }
 
