@@ -239,6 +239,29 @@ func TestRunTrace(t *testing.T) {
 	}
 }
 
+// The first commands of the README work, for every user.
+func TestReadmeRun(t *testing.T) {
+	h := newRunHost(t)
+	const prefix = "    go run ./cmd/minitcp run "
+	lines := 0
+	for line := range strings.Lines(readFile(t, "../../README.md")) {
+		args, ok := strings.CutPrefix(line, prefix)
+		if !ok {
+			continue
+		}
+		lines++
+		for _, u := range runUsers {
+			r := finish(t, h.run(t, u.user, strings.Fields(args)...))
+			if r.status != 0 || !strings.Contains(r.out, "state") || !strings.Contains(r.errOut, "SYN,ACK seq 0 ack 1") {
+				t.Errorf("%s: %s: %+v", u.name, strings.TrimSpace(line), r)
+			}
+		}
+	}
+	if lines < 2 {
+		t.Errorf("the README has %d lines that begin with %q, want 2", lines, prefix)
+	}
+}
+
 // Data that a command has written arrives although the command has ended.
 func TestRunDrains(t *testing.T) {
 	h := newRunHost(t)

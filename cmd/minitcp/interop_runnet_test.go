@@ -65,6 +65,24 @@ func TestRunUDP(t *testing.T) {
 	}
 }
 
+// A datagram that a command has sent last leaves, although the command has ended.
+func TestRunLastDatagram(t *testing.T) {
+	h := newRunHost(t)
+	u := h.listenUDP(t, "198.18.0.1:0")
+	u.SetReadDeadline(time.Now().Add(patience))
+	for i := range 20 {
+		r := finish(t, h.run(t, "", "--", "bash", "-c", `echo $1 >/dev/udp/198.18.0.1/$0`, portText(u.LocalAddr()), fmt.Sprint(i)))
+		if r.status != 0 || r.errOut != "" {
+			t.Fatalf("%+v", r)
+		}
+		b := make([]byte, 100)
+		n, err := u.Read(b)
+		if got := string(b[:n]); err != nil || got != fmt.Sprintln(i) {
+			t.Fatalf("%q has arrived, want %d (%v)", got, i, err)
+		}
+	}
+}
+
 // portText returns the port of an address as text.
 func portText(a net.Addr) string {
 	_, port, _ := net.SplitHostPort(a.String())

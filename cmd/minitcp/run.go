@@ -145,7 +145,7 @@ func (o *runOptions) run(command []string, std stdio) (err error) {
 		return err
 	}
 	published.serve(&inside{s, g, targets(box), log})
-	return runCommand(box, g)
+	return runCommand(box, s, g)
 }
 
 // open opens the trace, the capture and the emulated link, and makes the stack with them. The function that it returns
@@ -184,17 +184,23 @@ func servePage(s *stack.Stack, monitor *control.Monitor, log *slog.Logger) error
 	return nil
 }
 
-// drainTime is the time that the data of a command that has ended has to arrive.
-const drainTime = 5 * time.Second
+const (
+	// drainTime is the time that the data of a command that has ended has to arrive.
+	drainTime = 5 * time.Second
+	// settleTime is the part of it for the packets that the command has sent last. On a link that loses the ping for it,
+	// it passes in full.
+	settleTime = time.Second
+)
 
 // runCommand runs the command and returns its exit status as an error.
-func runCommand(box *sandbox.Sandbox, g *gateway.Gateway) error {
+func runCommand(box *sandbox.Sandbox, s *stack.Stack, g *gateway.Gateway) error {
 	release := forwardSignals(box)
 	defer release()
 	status, err := box.Run()
 	if err != nil {
 		return err
 	}
+	settle(s, targets(box)[0])
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	g.Drain(ctx)
@@ -202,6 +208,21 @@ func runCommand(box *sandbox.Sandbox, g *gateway.Gateway) error {
 		return exitStatus(status)
 	}
 	return nil
+}
+
+// settle waits until the stack has handled the packets that the command has sent last: until the kernel inside has
+// answered a ping, because the answer follows them.
+func settle(s *stack.Stack, inside netip.Addr) {
+	c, err := s.DialPing(netip.Addr{}, inside)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(settleTime))
+	request := [8]byte{0: 8} // an echo request
+	if _, err := c.Write(request[:]); err == nil {
+		c.Read(request[:])
+	}
 }
 
 // rules returns the rules of --via. The name servers and the loopback addresses of the host are reached directly.
