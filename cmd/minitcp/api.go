@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/spf13/pflag"
 
@@ -51,7 +50,7 @@ func (f *apiFlag) Type() string { return "ADDRESS" }
 
 // open returns a Monitor of a stack that has just been made. It serves the API that the flag names. Without a default
 // socket it serves none, and logs the reason.
-func (f *apiFlag) open(s *stack.Stack, o control.Options, log *slog.Logger) (*control.Monitor, error) {
+func (f *apiFlag) open(s *stack.Stack, o control.Options) (*control.Monitor, error) {
 	m := control.New(s, o)
 	if f.off {
 		return m, nil
@@ -59,9 +58,9 @@ func (f *apiFlag) open(s *stack.Stack, o control.Options, log *slog.Logger) (*co
 	err := m.Listen(f.address)
 	switch {
 	case err == nil:
-		log.Debug("API", "address", m.Addr())
+		o.Log.Debug("API", "address", m.Addr())
 	case f.address.IsDefault():
-		log.Debug("no API", "reason", err.Error())
+		o.Log.Debug("no API", "reason", err.Error())
 	default:
 		m.Close()
 		if errors.Is(err, control.ErrInUse) {

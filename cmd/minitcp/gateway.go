@@ -153,7 +153,7 @@ func (o *gatewayOptions) run(std stdio) (err error) {
 		o.device.link.summary(std.err)
 	}()
 	// The gateway logs the connections that end, because it knows their outbound.
-	monitor, err := o.api.open(n.stack, control.Options{Command: "gateway", Device: n.device.Name()}, log)
+	monitor, err := o.api.open(n.stack, control.Options{Command: "gateway", Device: n.device.Name(), Log: log})
 	if err != nil {
 		return err
 	}

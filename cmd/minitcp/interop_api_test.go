@@ -90,6 +90,45 @@ func TestAPIKilled(t *testing.T) {
 	second.signal(syscall.SIGTERM)
 }
 
+// TestAPIGateway resets a flow of a gateway. Both of its ends see it.
+func TestAPIGateway(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	g, _ := startGateway(t)
+	l := g.listen(t, "198.18.0.1")
+	c, err := dialIn(g.clients, l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer accepted.Close()
+	if r := call("ss", "-Kp", "src", "198.18.0.1"); r.status != 0 || !strings.Contains(r.out, c.LocalAddr().String()+` users:(("gateway",pid=`) {
+		t.Errorf("ss -K: %+v", r)
+	}
+	for _, end := range []net.Conn{c, accepted} {
+		if _, err := end.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "reset") {
+			t.Errorf("Read at %v: %v, want a reset", end.LocalAddr(), err)
+		}
+	}
+}
+
+// TestAPIRun asks for the API of minitcp run from the command that it runs.
+func TestAPIRun(t *testing.T) {
+	h := newRunHost(t)
+	socket := filepath.Join(t.TempDir(), "api")
+	r := finish(t, h.run(t, "", "--api", "unix:"+socket, "--", "curl", "-s", "--unix-socket", socket, "http://localhost/api/daemon"))
+	if r.status != 0 || !strings.Contains(r.out, `"command":"run"`) {
+		t.Errorf("%+v, want the description of run", r)
+	}
+	if _, err := os.Stat(socket); err == nil {
+		t.Error("the socket is still there")
+	}
+}
+
 // onlySocket returns the only socket of a daemon.
 func onlySocket(t *testing.T, dir string) string {
 	t.Helper()

@@ -136,7 +136,7 @@ func (o *runOptions) run(command []string, std stdio) (err error) {
 		return err
 	}
 	defer g.Close()
-	monitor, err := o.api.open(s, control.Options{Command: "run", Device: box.Device().Name()}, log)
+	monitor, err := o.api.open(s, control.Options{Command: "run", Device: box.Device().Name(), Log: log})
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ func (o *serveOptions) run(std stdio) (err error) {
 		err = errors.Join(err, n.close())
 		o.device.link.summary(std.err)
 	}()
-	monitor, err := o.api.open(n.stack, control.Options{Command: "serve", Device: n.device.Name(), Log: log}, log)
+	monitor, err := o.api.open(n.stack, control.Options{Command: "serve", Device: n.device.Name(), Log: log, Finished: log})
 	if err != nil {
 		return err
 	}

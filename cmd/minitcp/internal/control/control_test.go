@@ -251,7 +251,7 @@ func TestFinished(t *testing.T) {
 	var mu sync.Mutex
 	var lines bytes.Buffer
 	log := slog.New(slog.NewTextHandler(lockedWriter{&mu, &lines}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	m := New(s, Options{Command: "test", Log: log})
+	m := New(s, Options{Command: "test", Finished: log})
 	for range maxFinished {
 		client, server := connect(t, s)
 		client.Write([]byte("hello"))

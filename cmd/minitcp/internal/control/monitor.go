@@ -19,7 +19,9 @@ import (
 type Options struct {
 	Command string       // such as serve
 	Device  string       // name of the network device
-	Log     *slog.Logger // gets a line for each connection that ends, at the level Debug; nil for none
+	Log     *slog.Logger // for warnings; nil for none
+	// Finished gets a line for each connection that ends, at the level Debug; nil for none.
+	Finished *slog.Logger
 }
 
 // Monitor shows and steers a stack.
@@ -43,10 +45,10 @@ func New(s *stack.Stack, o Options) *Monitor {
 	m := &Monitor{stack: s, options: o, began: time.Now()}
 	m.feeds.byKey = make(map[feedKey]*feed)
 	m.finished = newFinished()
-	logged := o.Log != nil && o.Log.Enabled(context.Background(), slog.LevelDebug)
+	logged := o.Finished != nil && o.Finished.Enabled(context.Background(), slog.LevelDebug)
 	if logged {
 		lines := m.finished.lines
-		m.logging.Go(func() { logLines(o.Log, lines) })
+		m.logging.Go(func() { logLines(o.Finished, lines) })
 	}
 	m.stop = s.Observe(stack.Observer{Ended: func(v *stack.ConnEnd) { m.finished.ended(v, logged) }})
 	return m
@@ -95,7 +97,7 @@ func (m *Monitor) Close() error {
 		unlogged := m.finished.closeLog()
 		m.logging.Wait()
 		if unlogged > 0 {
-			m.options.Log.Warn("some connections that finished have no line: the log was too slow", "count", unlogged)
+			m.options.Finished.Warn("some connections that finished have no line: the log was too slow", "count", unlogged)
 		}
 	})
 	return err
