@@ -66,9 +66,11 @@ func TestBacklog(t *testing.T) {
 		p := newPair(t, Config{Backlog: 3})
 		l := p.listen()
 		for range 3 {
-			if _, err := p.a.Dial("tcp", "10.77.0.2:80"); err != nil {
+			c, err := p.a.Dial("tcp", "10.77.0.2:80")
+			if err != nil {
 				t.Fatal(err)
 			}
+			p.used = append(p.used, c)
 		}
 		quiet()
 		c, err := p.a.Dial("tcp", "10.77.0.2:80") // thinks it is connected

@@ -7,12 +7,14 @@ import (
 	"context"
 	"os"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"minitcp/cmd/minitcp/internal/testenv"
 	"minitcp/cmd/minitcp/ladder"
+	"minitcp/stack"
 )
 
 // arrow returns a pattern for a line of the ladder, with any number, time and window.
@@ -130,12 +132,15 @@ func performChanged(t *testing.T, ctx context.Context, change func(*lab)) (strin
 // TestDemoIsHonest checks that the summary does not report events that did not happen: here nothing is damaged, lost or
 // refused.
 func TestDemoIsHonest(t *testing.T) {
+	var listener *stack.Listener // must be in use to the end: the stack closes one that is forgotten
 	text, err := performChanged(t, t.Context(), func(l *lab) {
 		l.link.faultless = true
-		if _, err := l.stack.ListenTCP("tcp", closedPort.String()); err != nil {
+		var err error
+		if listener, err = l.stack.ListenTCP("tcp", closedPort.String()); err != nil {
 			t.Error(err)
 		}
 	})
+	runtime.KeepAlive(listener)
 	if err == nil || !strings.Contains(err.Error(), "not seen") {
 		t.Errorf("error %v, want one with \"not seen\"", err)
 	}
