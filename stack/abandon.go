@@ -5,29 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"weak"
 )
-
-// ref is the stack's reference to a [Conn] or a [Listener]. It is weak, so that the garbage collector finds those that
-// the application has forgotten. It is strong for one with a [Handler], which the application need not keep.
-type ref[T any] struct {
-	weak   weak.Pointer[T]
-	strong *T
-}
-
-func weakRef[T any](p *T) ref[T]   { return ref[T]{weak: weak.Make(p)} }
-func strongRef[T any](p *T) ref[T] { return ref[T]{strong: p} }
-
-// get returns the object, nil if there is none or the application has forgotten it.
-func (r *ref[T]) get() *T {
-	if r.strong != nil {
-		return r.strong
-	}
-	return r.weak.Value()
-}
-
-// isSet reports whether r refers to an object, which the application may have forgotten.
-func (r *ref[T]) isSet() bool { return *r != ref[T]{} }
 
 // abandoned holds the connections and listeners that the application has forgotten without Close, until the stack
 // closes them, as package net closes descriptors. An unread connection would hold its memory for ever.

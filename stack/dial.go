@@ -9,6 +9,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/ref"
 )
 
 // Dial connects to an address. Network is "tcp", "tcp4" or "tcp6", for which the net.Conn is a [*Conn], or "udp",
@@ -121,7 +122,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	tcp := conn.Dial(now, &s.cfg.Conn, o)
 	c := newConn(s, e, tcp)
 	e.iss = o.ISS
-	e.tcp, e.user = tcp, weakRef(c)
+	e.tcp, e.user = tcp, ref.Weak(c)
 	s.trackLive(e)
 	err := s.refusal() // shut, Shutdown or RemoveAddress may have looked through the table already
 	if err == nil && !s.own().contains(local.Addr()) {
@@ -154,10 +155,10 @@ func (s *Stack) reserve(e *entry, local, remote netip.AddrPort) error {
 		}
 		return os.NewSyscallError("connect", syscall.EADDRINUSE)
 	}
-	offset := s.ports.offset(local.Addr(), remote)
-	for range s.ports.count() {
-		port := s.ports.candidate(offset)
-		if s.listeners.usesPort(port) || netip.AddrPortFrom(local.Addr(), port) == remote {
+	offset := s.ephemeral.Offset(local.Addr(), remote)
+	for range s.ephemeral.Count() {
+		port := s.ephemeral.Candidate(offset)
+		if s.listeners.UsesPort(port) || netip.AddrPortFrom(local.Addr(), port) == remote {
 			continue
 		}
 		e.Key = flow.KeyOf(local.Addr(), remote.Addr(), port, remote.Port())

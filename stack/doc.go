@@ -33,7 +33,7 @@
 // held, and never has two entries locked.
 //
 // The other locks are held for a few operations in memory each. A goroutine with an entry's lock may take any one of
-// them: that of a listener, of the registry of listeners (to look up a port), of a shard of the table, of a wheel, of a
+// them: that of a listener, of a registry of listeners or sockets, of a shard of the table, of a wheel, of a
 // forwarder, and of the lists of out-of-order data, of entries in TIME-WAIT and of entries that wait for a [Pusher]. A
 // goroutine with one of these takes no other, except that resizing the table locks all of its shards, in the order of
 // their numbers.
@@ -54,7 +54,8 @@
 //
 // The other files, by subject:
 //
-//	dial.go, listen.go, listener.go, ports.go   active and passive opens; the registry of listeners; ephemeral ports
+//	dial.go, listen.go, listener.go             active and passive opens
+//	internal/ports                              the registries of listeners and UDP sockets; ephemeral ports
 //	noconn.go, internal/ratelimit, icmp.go      segments without a connection; limits of replies; ICMP
 //	internal/flow, internal/table, entrylist.go from addresses and ports to the entry
 //	internal/timing, timewait.go                timers, time, entries in TIME-WAIT

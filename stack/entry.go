@@ -10,6 +10,7 @@ import (
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
 	"minitcp/stack/internal/memory"
+	"minitcp/stack/internal/ref"
 	"minitcp/stack/internal/table"
 	"minitcp/stack/internal/timing"
 )
@@ -27,7 +28,7 @@ type entry struct {
 	tcp endpoint
 	// user is the application's Conn. It is set once, when the handshake completes or the application dials, and is
 	// cleared when the connection has ended or the application has closed it.
-	user ref[Conn]
+	user ref.To[Conn]
 
 	listener weak.Pointer[Listener] // the listener of a handshake in progress
 	older    *entry                 // links of an entryList: the listener's or that of TIME-WAIT

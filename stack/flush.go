@@ -6,6 +6,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/ref"
 )
 
 // burst is the largest number of frames that an entry sends while it is locked once. The goroutine of its queue, and
@@ -60,7 +61,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	case *conn.Conn:
 		ready := tcp.Ready()
 		s.noteOutOfOrder(now, e, tcp)
-		if user := e.user.get(); user != nil {
+		if user := e.user.Get(); user != nil {
 			user.wake(ready)
 		}
 		switch {
@@ -122,7 +123,7 @@ func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
 	s.observeEnd(now, e, tcp)
 	e.tcp = tcp.TimeWait(now)
 	s.outOfOrder.Remove(&e.outOfOrder)
-	e.user = ref[Conn]{}
+	e.user = ref.To[Conn]{}
 	s.untrackLive(e)
 	s.remember(now, e)
 }
@@ -152,7 +153,7 @@ func (s *Stack) remove(e *entry) {
 	}
 	e.tcp = nil
 	s.outOfOrder.Remove(&e.outOfOrder)
-	e.user = ref[Conn]{}
+	e.user = ref.To[Conn]{}
 	s.wheels[e.wheel].Disarm(&e.timer)
 	s.table.Remove(&e.Node)
 	s.untrackLive(e)
@@ -208,7 +209,7 @@ func (s *Stack) fire(now conn.Time, due []*entry) {
 	rest := due[:0]
 	for _, e := range due {
 		e.mu.Lock()
-		if c := e.user.get(); c != nil && c.handling != nil {
+		if c := e.user.Get(); c != nil && c.handling != nil {
 			handled = append(handled, c)
 		}
 		if e.tcp != nil {

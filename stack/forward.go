@@ -13,6 +13,7 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/ref"
 )
 
 // ForwardConfig holds the settings of [Stack.ForwardTCP]. The zero value is ready for use.
@@ -233,11 +234,11 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	tcp := handshake.Establish(now)
 	tcp.LowerMTU(now, int(s.mtu.Load()))
 	c := newConn(s, e, tcp)
-	e.tcp, e.user, e.request = tcp, weakRef(c), nil
+	e.tcp, e.user, e.request = tcp, ref.Weak(c), nil
 	r.forwarder.leave(wire.Source(e.Key.Remote.Addr()))
 	if open != nil {
 		c.handling = &handlerState{open: open}
-		e.user = strongRef(c)
+		e.user = ref.Strong(c)
 	}
 	s.trackLive(e)
 	if err := s.refusal(); err != nil { // shut may have looked through the table already

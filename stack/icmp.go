@@ -113,7 +113,7 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 		return
 	}
 	found.mu.Lock()
-	c := found.user.get()
+	c := found.user.Get()
 	if tcp, ok := found.tcp.(*conn.Conn); ok {
 		e.Seq = seq
 		tcp.ReceiveICMP(now, e)

@@ -3,13 +3,14 @@ package stack
 import (
 	"bytes"
 	"encoding/binary"
-	"minitcp/conn/wire"
-	"minitcp/stack/stacktest"
 	"net/netip"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"minitcp/conn/wire"
+	"minitcp/stack/stacktest"
 )
 
 // Shows: MUST-54.

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+
+	"minitcp/stack/internal/ports"
 )
 
 // Listen listens on a local address. Network is "tcp", "tcp4" or "tcp6". Address is "host:port", where host is a
@@ -41,16 +43,16 @@ func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*List
 	if err != nil {
 		return fail(net.TCPAddrFromAddrPort(local), err)
 	}
-	for range s.ports.count() {
+	for range s.ephemeral.Count() {
 		if local.Port() == 0 {
-			port := s.ports.next()
+			port := s.ephemeral.Random()
 			for i := range binds {
 				binds[i] = netip.AddrPortFrom(binds[i].Addr(), port)
 			}
 		}
 		// The address of a listener on both families is the IPv6 wildcard, as for the kernel\'s sockets.
 		l := newListener(s, net.TCPAddrFromAddrPort(binds[len(binds)-1]), binds, open)
-		if s.listeners.add(l) {
+		if l.place.Add() {
 			if err := s.refusal(); err != nil {
 				l.Close()
 				return fail(l.addr, err)
@@ -65,18 +67,18 @@ func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*List
 }
 
 // bindings returns the bindings of a listener on local.
-func (s *Stack) bindings(network string, local netip.AddrPort) ([]binding, error) {
+func (s *Stack) bindings(network string, local netip.AddrPort) ([]netip.AddrPort, error) {
 	addr, port := local.Addr(), local.Port()
 	if !addr.IsValid() || addr.IsUnspecified() {
 		switch {
 		case network == "tcp":
-			return []binding{netip.AddrPortFrom(wildcard(true), port), netip.AddrPortFrom(wildcard(false), port)}, nil
+			return []netip.AddrPort{netip.AddrPortFrom(ports.Wildcard(true), port), netip.AddrPortFrom(ports.Wildcard(false), port)}, nil
 		default:
-			return []binding{netip.AddrPortFrom(wildcard(network == "tcp4"), port)}, nil
+			return []netip.AddrPort{netip.AddrPortFrom(ports.Wildcard(network == "tcp4"), port)}, nil
 		}
 	}
 	if !s.own().contains(addr) {
 		return nil, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
 	}
-	return []binding{local}, nil
+	return []netip.AddrPort{local}, nil
 }

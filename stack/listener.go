@@ -2,12 +2,15 @@ package stack
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
 	"weak"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/ports"
+	"minitcp/stack/internal/ref"
 	"minitcp/stack/internal/wait"
 )
 
@@ -18,8 +21,7 @@ import (
 type Listener struct {
 	stack    *Stack
 	addr     *net.TCPAddr
-	ref      ref[Listener]
-	binds    []binding // its bindings in the stack's registry of listeners
+	place    ports.Registration[Listener]
 	accepted chan *Conn
 	open     func(*Conn) Handler // nil: connections wait in accepted
 	backlog  int
@@ -31,23 +33,22 @@ type Listener struct {
 	handshakes entryList
 }
 
-func newListener(s *Stack, addr *net.TCPAddr, binds []binding, open func(*Conn) Handler) *Listener {
+func newListener(s *Stack, addr *net.TCPAddr, binds []netip.AddrPort, open func(*Conn) Handler) *Listener {
 	l := &Listener{
 		stack:    s,
 		addr:     addr,
-		binds:    binds,
 		accepted: make(chan *Conn, s.cfg.Backlog),
 		open:     open,
 		backlog:  s.cfg.Backlog,
 		control:  s.cfg.Conn.CongestionControl,
 	}
 	l.deadline = wait.NewDeadline(&l.mu)
-	if open != nil {
-		l.ref = strongRef(l)
-	} else {
-		l.ref = weakRef(l)
+	r := ref.Strong(l)
+	if open == nil {
+		r = ref.Weak(l)
 		l.watch()
 	}
+	l.place = s.listeners.Registration(r, binds, netip.AddrPort{})
 	return l
 }
 
@@ -125,7 +126,7 @@ func (l *Listener) close(cause error) error {
 	l.deadline.Stop()
 	l.mu.Unlock()
 
-	s.listeners.remove(l)
+	l.place.Remove()
 	// Nothing is added after closed has been set.
 	for e := l.pop(); e != nil; e = l.pop() {
 		s.dropHandshake(e)
@@ -182,7 +183,7 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 	c := establish(l.control)
 	if l.open != nil {
 		c.handling = &handlerState{open: l.open}
-		e.user = strongRef(c)
+		e.user = ref.Strong(c)
 		return true
 	}
 	l.accepted <- c // does not block: only admit sends, under the lock

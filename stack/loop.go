@@ -1,11 +1,12 @@
 package stack
 
 import (
-	"minitcp/stack/internal/memory"
-	"minitcp/stack/internal/wait"
 	"os"
 	"sync"
 	"syscall"
+
+	"minitcp/stack/internal/memory"
+	"minitcp/stack/internal/wait"
 )
 
 // loop is the queue of packets that the stack sends to its own addresses, which bypass the device. Its goroutine starts

@@ -3,9 +3,10 @@ package stack
 import (
 	"errors"
 	"fmt"
-	"minitcp/stack/internal/flow"
 	"net/netip"
 	"slices"
+
+	"minitcp/stack/internal/flow"
 )
 
 // NearReporter is implemented by a [Device] that knows the addresses of the host on its other side. See [Config.Near].

@@ -8,6 +8,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/buffer"
+	"minitcp/stack/internal/ref"
 	"minitcp/stack/internal/wait"
 )
 
@@ -43,7 +44,7 @@ func newConn(s *Stack, e *entry, tcp *conn.Conn) *Conn {
 }
 
 // attached reports whether the entry belongs to c. The entry's lock is held.
-func (c *Conn) attached() bool { return c.entry.user.isSet() }
+func (c *Conn) attached() bool { return c.entry.user.IsSet() }
 
 var errDeadline = os.ErrDeadlineExceeded
 
@@ -289,7 +290,7 @@ func (c *Conn) markClosed() {
 	c.rd.Stop()
 	c.wr.Stop()
 	c.wr.Wake() // a dial, which does not look at the deadline
-	c.entry.user = ref[Conn]{}
+	c.entry.user = ref.To[Conn]{}
 }
 
 // CloseWrite sends a FIN after the data in the send buffer. The peer may continue to send.

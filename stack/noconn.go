@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"net/netip"
 	"time"
 
 	"minitcp/conn"
@@ -46,7 +47,7 @@ func (q *queue) listener() *Listener {
 	if !q.stack.own().contains(q.ip.Dst) {
 		return nil
 	}
-	return q.stack.listeners.find(q.ip.Dst, q.segment.TCP.DstPort)
+	return q.stack.listeners.Find(netip.AddrPortFrom(q.ip.Dst, q.segment.TCP.DstPort), netip.AddrPort{})
 }
 
 // dropNoConnection drops the segment.

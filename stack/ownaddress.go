@@ -58,7 +58,7 @@ func (s *Stack) RemoveAddress(a netip.Addr) error {
 			continue
 		}
 		e.mu.Lock()
-		c := e.user.get()
+		c := e.user.Get()
 		switch tcp := e.tcp.(type) {
 		case *conn.Conn:
 			tcp.Abort()

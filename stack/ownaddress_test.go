@@ -1,8 +1,8 @@
 package stack
 
 import (
+	"errors"
 	"net/netip"
-	"runtime"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -87,19 +87,17 @@ func TestRemoveAddressInHandler(t *testing.T) {
 func TestRemoveAddressDuringDial(t *testing.T) {
 	p := newPair(t, Config{})
 	p.listen()
-	// Dial chooses its address, counts itself in dials, and waits for the lock to choose its port.
-	p.a.listeners.mu.Lock()
-	done := make(chan error)
-	go func() { _, err := p.a.Dial("tcp", "10.77.0.2:80"); done <- err }()
-	for p.a.dials.Load() == 0 {
-		runtime.Gosched()
-	}
-	err := p.a.RemoveAddress(addressesA[0].Addr())
-	p.a.listeners.mu.Unlock()
+	remote := netip.MustParseAddrPort("10.77.0.2:80")
+	local, err := p.a.source(netip.AddrPort{}, remote)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantOpError(t, <-done, "dial", syscall.EADDRNOTAVAIL)
+	if err := p.a.RemoveAddress(local.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.a.connect(local, remote); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+		t.Errorf("the error is %v, want EADDRNOTAVAIL", err)
+	}
 	if n := len(p.a.Connections()); n != 0 {
 		t.Errorf("%d connections from an address that was removed", n)
 	}

@@ -65,7 +65,7 @@ func (s *Stack) bindPing(local, remote netip.Addr) (*PingConn, error) {
 	if remote.IsValid() {
 		c.remote = netip.AddrPortFrom(remote, 0)
 	}
-	if !s.pings.add(c, s.ports.next()) {
+	if !s.pings.add(c, s.ephemeral.Random()) {
 		return nil, os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
 	if err := s.refusal(); err != nil { // shut may have looked at the sockets already

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/ipv6"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/ports"
 	"minitcp/stack/stacktest"
 )
 
@@ -295,7 +296,7 @@ func TestPingBesideForwarder(t *testing.T) {
 		if _, err := p.b.ForwardPing(nil, func(*EchoRequest) {}); err != nil {
 			t.Fatal(err)
 		}
-		c, err := p.b.ListenPing(wildcard(a.Is4()))
+		c, err := p.b.ListenPing(ports.Wildcard(a.Is4()))
 		if err != nil {
 			t.Fatal(err)
 		}

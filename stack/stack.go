@@ -10,6 +10,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/memory"
+	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/ratelimit"
 	"minitcp/stack/internal/table"
 	"minitcp/stack/internal/timing"
@@ -37,15 +38,15 @@ type Stack struct {
 	outOfOrder    *memory.OutOfOrder[entry] // connections that hold data beyond a gap
 	timeWaits     timeWaits
 	dials         atomic.Uint32 // number of active OPENs, to spread them over the queues
-	listeners     listeners
-	udp           udpPorts
+	listeners     *ports.Registry[Listener]
+	udp           *ports.Registry[UDPConn]
 	pings         pingSockets
 	forwarder     atomic.Pointer[Forwarder]
 	udpForwarder  atomic.Pointer[UDPForwarder]
 	pingForwarder atomic.Pointer[PingForwarder]
 	resolver      *net.Resolver // nil without Config.Nameservers
 	fragments     fragments
-	ports         *ports
+	ephemeral     *ports.Ephemeral
 
 	observers  observers
 	totals     totals
@@ -94,18 +95,15 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		table:       table.New[entry](),
 		outOfOrder:  memory.NewOutOfOrder[entry](cfg.Conn.Pool),
 		timeWaits:   timeWaits{limit: cfg.MaxTimeWait},
-		listeners: listeners{
-			byAddr: make(map[binding]ref[Listener]),
-			ports:  make(map[uint16]int),
-		},
-		udp:        newUDPPorts(),
-		ports:      newPorts(cfg.EphemeralPorts[0], cfg.EphemeralPorts[1], cfg.Secret),
-		icmpLimit:  ratelimit.New(cfg.ICMPRate),
-		resetLimit: ratelimit.New(10 * cfg.ICMPRate),
-		writers:    sync.Pool{New: func() any { return newWriter() }},
-		frames:     memory.NewFrames(cfg.Conn.Pool),
-		idle:       make(chan struct{}, 1),
-		end:        end{done: make(chan struct{})},
+		listeners:   ports.NewRegistry[Listener](),
+		udp:         ports.NewRegistry[UDPConn](),
+		ephemeral:   ports.NewEphemeral(cfg.EphemeralPorts[0], cfg.EphemeralPorts[1], cfg.Secret),
+		icmpLimit:   ratelimit.New(cfg.ICMPRate),
+		resetLimit:  ratelimit.New(10 * cfg.ICMPRate),
+		writers:     sync.Pool{New: func() any { return newWriter() }},
+		frames:      memory.NewFrames(cfg.Conn.Pool),
+		idle:        make(chan struct{}, 1),
+		end:         end{done: make(chan struct{})},
 	}
 	s.addresses.Store(newOwnAddresses(slices.Clone(cfg.Addresses)))
 	mtu := min(dev.MTU(), maxPacket)
@@ -166,10 +164,10 @@ func (s *Stack) Close() error {
 // call refusal when they have registered theirs.
 func (s *Stack) shut() {
 	s.abandoned.close()
-	for _, l := range s.listeners.all() {
+	for _, l := range s.listeners.All() {
 		l.close(s.end.cause)
 	}
-	for _, c := range s.udp.all() {
+	for _, c := range s.udp.All() {
 		c.close(s.end.cause)
 	}
 	for _, c := range s.pings.all() {
@@ -183,7 +181,7 @@ func (s *Stack) shut() {
 	defer s.returnWriter(w)
 	for e := range s.table.All() {
 		e.mu.Lock()
-		c := e.user.get()
+		c := e.user.Get()
 		if c != nil {
 			c.cut = true
 			c.markClosed()
@@ -207,17 +205,17 @@ func (s *Stack) shut() {
 func (s *Stack) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.abandoned.close()
-	for _, l := range s.listeners.all() {
+	for _, l := range s.listeners.All() {
 		l.Close()
 	}
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
 	for e := range s.table.All() {
 		e.mu.Lock()
-		c := e.user.get()
+		c := e.user.Get()
 		if c != nil {
 			c.closeLocked()
-		} else if tcp, ok := e.tcp.(*conn.Conn); ok && e.user.isSet() { // forgotten; the finalizer has not run yet
+		} else if tcp, ok := e.tcp.(*conn.Conn); ok && e.user.IsSet() { // forgotten; the finalizer has not run yet
 			tcp.Close(s.clock.Now(), conn.Linger{})
 			s.flush(e, w)
 			s.orphaned(e)

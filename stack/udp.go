@@ -3,12 +3,14 @@ package stack
 import (
 	"context"
 	"errors"
-	"minitcp/stack/internal/flow"
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
-	"weak"
+
+	"minitcp/stack/internal/ports"
+	"minitcp/stack/internal/ref"
 )
 
 // UDPConn is a UDP socket. It implements [net.Conn] and [net.PacketConn], and has the methods of *net.UDPConn that
@@ -17,30 +19,21 @@ import (
 // Its methods may be called from many goroutines at once.
 type UDPConn struct {
 	udpSocket
-	binds []binding
+	binds []netip.AddrPort
+	place ports.Registration[UDPConn]
 }
 
-func newUDPConn(s *Stack, binds []binding, remote netip.AddrPort) *UDPConn {
+func newUDPConn(s *Stack, binds []netip.AddrPort, remote netip.AddrPort) *UDPConn {
 	c := &UDPConn{binds: binds}
 	c.addr = binds[len(binds)-1] // of both families the IPv6 wildcard is shown, as for the kernel's sockets
 	c.init(s, "udp", c)
 	c.remote = remote
+	c.place = s.udp.Registration(ref.Weak(c), binds, remote)
 	return c
 }
 
-// key returns the two ends of a connected socket.
-func (c *UDPConn) key() flow.Key {
-	return flow.KeyOf(c.binds[0].Addr(), c.remote.Addr(), c.binds[0].Port(), c.remote.Port())
-}
-
 // forget implements datagramOwner.
-func (c *UDPConn) forget() {
-	r := udpRegistration{ports: &c.stack.udp, socket: weak.Make(c), binds: c.binds}
-	if c.remote.IsValid() {
-		r.key = c.key()
-	}
-	r.remove()
-}
+func (c *UDPConn) forget() { c.place.Remove() }
 
 // route implements datagramOwner.
 func (c *UDPConn) route(local netip.Addr, to netip.AddrPort) (from, _ netip.AddrPort, err error) {
@@ -121,7 +114,7 @@ func (s *Stack) dialUDP(network string, local, remote netip.AddrPort) (*UDPConn,
 	if err != nil {
 		return fail(os.NewSyscallError("connect", err))
 	}
-	c, err := s.bindUDP([]binding{from}, remote)
+	c, err := s.bindUDP([]netip.AddrPort{from}, remote)
 	if err != nil {
 		return fail(err)
 	}
@@ -162,24 +155,25 @@ func parseUDPAddress(network, address string) (netip.AddrPort, error) {
 }
 
 // bindUDP registers a socket, under a port that is free if binds have port 0.
-func (s *Stack) bindUDP(binds []binding, remote netip.AddrPort) (*UDPConn, error) {
+func (s *Stack) bindUDP(binds []netip.AddrPort, remote netip.AddrPort) (*UDPConn, error) {
 	choose := binds[0].Port() == 0
 	var offset uint32
 	if choose && remote.IsValid() {
-		offset = s.ports.offset(binds[0].Addr(), remote)
+		offset = s.ephemeral.Offset(binds[0].Addr(), remote)
 	}
-	for range s.ports.count() {
+	for range s.ephemeral.Count() {
 		if choose {
-			port := s.ports.next()
+			port := s.ephemeral.Random()
 			if remote.IsValid() {
-				port = s.ports.candidate(offset)
+				port = s.ephemeral.Candidate(offset)
 			}
 			for i := range binds {
 				binds[i] = netip.AddrPortFrom(binds[i].Addr(), port)
 			}
 		}
 		c := newUDPConn(s, binds, remote)
-		if s.udp.add(c) {
+		if c.place.Add() {
+			runtime.AddCleanup(c, ports.Registration[UDPConn].Remove, c.place)
 			if err := s.refusal(); err != nil { // shut may have looked through the table already
 				c.close(err)
 				return nil, err

@@ -858,10 +858,10 @@ func TestForgottenUDPConn(t *testing.T) {
 			t.Fatal(err)
 		}
 		begin := time.Now()
-		for s.udp.count() > 0 && time.Since(begin) < time.Minute {
+		for s.udp.Len() > 0 && time.Since(begin) < time.Minute {
 			runtime.GC()
 		}
-		if n := s.udp.count(); n != 0 {
+		if n := s.udp.Len(); n != 0 {
 			t.Fatalf("%d sockets are registered", n)
 		}
 	}
@@ -876,7 +876,7 @@ func TestForgottenUDPConn(t *testing.T) {
 	for range 5 {
 		runtime.GC()
 	}
-	if s.udp.count() != 1 {
+	if s.udp.Len() != 1 {
 		t.Error("a socket in use was taken for a forgotten one")
 	}
 	s.Close()

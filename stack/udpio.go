@@ -60,7 +60,7 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *data
 	forwarded := f.takes(to.Addr())
 	switch own := s.own().contains(to.Addr()); {
 	case own: // a socket of all addresses is one of the stack's addresses
-		if c := s.udp.find(to, d.Remote); c != nil {
+		if c := s.udp.Find(to, d.Remote); c != nil {
 			return &c.udpSocket, nil
 		}
 	case !forwarded: // other protocols are
@@ -133,7 +133,7 @@ func (c *datagramSocket) enqueue(d datagrams.Datagram) bool {
 
 // icmpErrorUDP gives an ICMP error about a datagram from local to remote to the socket that is connected so.
 func (s *Stack) icmpErrorUDP(local, remote netip.AddrPort, e conn.ICMPError) {
-	c := s.udp.findConnected(local, remote)
+	c := s.udp.FindConnected(local, remote)
 	if c == nil {
 		s.totals.count(dropICMP)
 		return

@@ -2,11 +2,12 @@ package ratelimit
 
 import (
 	"encoding/binary"
-	"minitcp/conn"
-	"minitcp/stack/internal/flow"
 	"net/netip"
 	"testing"
 	"time"
+
+	"minitcp/conn"
+	"minitcp/stack/internal/flow"
 )
 
 // host4 and network6 return the destination number i.

@@ -3,9 +3,10 @@ package table
 
 import (
 	"iter"
-	"minitcp/stack/internal/flow"
 	"sync"
 	"sync/atomic"
+
+	"minitcp/stack/internal/flow"
 )
 
 // Table maps keys to entries of type E. A look-up takes no lock and writes nothing. An insertion or removal takes the

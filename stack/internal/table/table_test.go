@@ -2,12 +2,13 @@ package table
 
 import (
 	"math/rand/v2"
-	"minitcp/stack/internal/flow"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"minitcp/stack/internal/flow"
 )
 
 // entry has a place in a table.
