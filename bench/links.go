@@ -13,10 +13,10 @@ import (
 	"runtime"
 	"slices"
 
-	"minitcp/bench/emulator"
 	"minitcp/bench/links"
 	"minitcp/bench/report"
 	"minitcp/bench/subject"
+	"minitcp/conn/netem"
 )
 
 // linksCommand is the first argument for emulated links.
@@ -96,12 +96,11 @@ func (o *linksOptions) readTrace(file string) error {
 	if file == "" {
 		return nil
 	}
-	f, err := os.Open(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("-trace: %w", err)
 	}
-	defer f.Close()
-	if o.Trace, err = emulator.ReadTrace(f); err != nil {
+	if o.Trace, err = netem.ParseTrace(string(text)); err != nil {
 		return fmt.Errorf("-trace %s: %w", file, err)
 	}
 	return nil

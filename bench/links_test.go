@@ -16,7 +16,7 @@ func TestLinksMistakes(t *testing.T) {
 		{"-rounds 0", "-rounds 0 is not within 1 and 100"},
 		{"-at-once 9", "-at-once 9 is not within 1 and 3"},
 		{"-rows loss1,loss2", `there is no row "loss2", only floor100,`},
-		{"-trace /dev/null", "-trace /dev/null: trace: it has no length"},
+		{"-trace /dev/null", "-trace /dev/null: the trace is empty"},
 		{"-trace /nowhere", "-trace: open /nowhere:"},
 		{"-targets floor", `there is no target "floor", only minitcp-cubic, minitcp-reno,`},
 	} {

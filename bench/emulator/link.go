@@ -3,168 +3,127 @@
 package emulator
 
 import (
-	"fmt"
+	"errors"
+	"net/netip"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"minitcp/conn/netem"
+	"minitcp/stack"
+	"minitcp/stack/emulate"
+	"minitcp/tun"
 )
-
-// Link moves packets between two TUNs. One thread does all the work, with priority over others if permitted, because
-// a packet that is read late has arrived late.
-type Link struct {
-	ends [2]end
-	wake *os.File // closed to end
-	done chan struct{}
-	err  error
-
-	mu    sync.Mutex // guards the directions and pings
-	pings []time.Duration
-	ping  time.Duration // time of the next packet
-	epoch time.Time
-	spare [][]byte
-}
-
-// end is a TUN and the direction that leads away from it.
-type end struct {
-	fd       int
-	away     *Direction
-	observer Observer
-}
 
 const (
-	batch        = 64 // most packets that are read before due packets are written
+	// MTU is the size of the largest packet of a link in bytes.
+	MTU = netem.TraceUnit
+
+	deviceName   = "link0"
+	queueLength  = 20000 // frames, so that a burst waits in the queue of the link and not in that of the device
 	pingInterval = 5 * time.Millisecond
+	batch        = 16 // frames
 )
 
-// Start connects two TUN devices. The link owns their descriptors from then on.
-func Start(near, far int, there, back Config) (*Link, error) {
-	stop, wake, err := os.Pipe()
+// Open makes a TUN in a namespace, with an address.
+func Open(namespace *tun.Namespace, address netip.Prefix) (*tun.Device, error) {
+	return tun.Open(tun.Config{
+		Name: deviceName, MTU: MTU, Namespace: namespace, HostAddresses: []netip.Prefix{address}, TxQueueLen: queueLength, Queues: 1,
+	})
+}
+
+// Link moves packets between two TUNs.
+type Link struct {
+	near, far *tun.Device
+	emulated  *emulate.Device // near, behind the link
+	movers    sync.WaitGroup
+	stopping  chan struct{}
+
+	mu       sync.Mutex // guards the rest
+	err      error      // that has ended the link
+	observer Observer
+	pings    []time.Duration
+	delay    time.Duration // of a round trip without a queue
+}
+
+// Start connects two TUNs, which the link owns from then on. The direction there leads to far.
+func Start(near, far *tun.Device, there, back netem.Config, seed uint64) (*Link, error) {
+	l := &Link{near: near, far: far, stopping: make(chan struct{}), delay: there.Delay + back.Delay}
+	emulated, err := emulate.New(observed{near, l.see}, emulate.Config{In: there, Out: back, Seed: seed})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, near.Close(), far.Close())
 	}
-	l := &Link{wake: wake, done: make(chan struct{}), epoch: time.Now()}
-	l.ends[0] = end{fd: near, away: NewDirection(there)}
-	l.ends[1] = end{fd: far, away: NewDirection(back)}
-	go func() {
-		defer close(l.done)
-		defer stop.Close()
-		runtime.LockOSThread() // without an unlock, so that the thread ends with its timer slack
-		unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
-		l.err = l.run(int32(stop.Fd()))
-		unix.Close(near)
-		unix.Close(far)
-	}()
+	l.emulated = emulated
+	l.movers.Go(func() { l.move(emulated, far) })
+	l.movers.Go(func() { l.move(far, emulated) })
+	l.movers.Go(l.ping)
 	return l, nil
 }
 
-// run moves packets until the stop descriptor has an event.
-func (l *Link) run(stop int32) error {
+// observed is the near end, whose frames pass an Observer before the link.
+type observed struct {
+	stack.Device
+	see func(frame []byte)
+}
+
+func (o observed) ReadBatch(frames [][]byte, sizes []int) (int, error) {
+	n, err := o.Device.ReadBatch(frames, sizes)
+	for i := range n {
+		o.see(frames[i][:sizes[i]])
+	}
+	return n, err
+}
+
+func (l *Link) see(frame []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.observer.See(frame)
+}
+
+// move moves frames until a device is closed.
+func (l *Link) move(from, to stack.Device) {
+	frames, sizes, parts := make([][]byte, batch), make([]int, batch), make([][]byte, 1)
+	for i := range frames {
+		frames[i] = make([]byte, stack.MaxFrame)
+	}
 	for {
-		more := false
-		for i := range l.ends {
-			full, err := l.read(&l.ends[i])
-			if err != nil {
-				return err
+		n, err := from.ReadBatch(frames, sizes)
+		for i := 0; i < n && !errors.Is(err, os.ErrClosed); i++ {
+			parts[0] = frames[i][:sizes[i]]
+			if failed := to.WriteFrame(parts); errors.Is(failed, os.ErrClosed) {
+				err = failed // any other error is that of a frame
 			}
-			more = more || full
 		}
-		l.mu.Lock()
-		wait, err := l.deliver()
-		l.mu.Unlock()
 		if err != nil {
-			return err
-		}
-		if more {
-			wait = 0
-		}
-		fds := []unix.PollFd{
-			{Fd: stop, Events: unix.POLLIN},
-			{Fd: int32(l.ends[0].fd), Events: unix.POLLIN},
-			{Fd: int32(l.ends[1].fd), Events: unix.POLLIN},
-		}
-		timeout := unix.NsecToTimespec(int64(wait))
-		if _, err := unix.Ppoll(fds, &timeout, nil); err != nil && err != unix.EINTR {
-			return fmt.Errorf("ppoll: %w", err)
-		}
-		if fds[0].Revents != 0 {
-			return nil
-		}
-	}
-}
-
-func (l *Link) now() time.Duration { return time.Since(l.epoch) }
-
-// read reads packets. It returns true if there may be more.
-func (l *Link) read(e *end) (full bool, err error) {
-	for range batch {
-		packet := l.buffer()
-		n, err := unix.Read(e.fd, packet)
-		switch err {
-		case nil:
 			l.mu.Lock()
-			e.observer.See(packet[:n])
-			if !e.away.Arrive(l.now(), packet[:n], l.release) {
-				l.release(packet)
-			}
+			defer l.mu.Unlock()
+			l.err = errors.Join(l.err, err)
+			return
+		}
+	}
+}
+
+// ping measures the round trip of a small packet at intervals.
+func (l *Link) ping() {
+	tick := time.NewTicker(pingInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.stopping:
+			return
+		case <-tick.C:
+			back, there := l.emulated.Report()
+			l.mu.Lock()
+			l.pings = append(l.pings, l.delay+there.Wait+back.Wait)
 			l.mu.Unlock()
-		case unix.EAGAIN:
-			l.release(packet)
-			return false, nil
-		case unix.EINTR:
-			l.release(packet)
-		default:
-			return false, fmt.Errorf("an end of the link: %w", err)
 		}
 	}
-	return true, nil
 }
-
-// deliver writes packets that have arrived, and returns the time until the next one does.
-func (l *Link) deliver() (time.Duration, error) {
-	now := l.now()
-	if now >= l.ping {
-		l.ping = now + pingInterval
-		l.pings = append(l.pings, l.ends[0].away.ping(now)+l.ends[1].away.ping(now))
-	}
-	next := l.ping
-	for i := range l.ends {
-		from, to := &l.ends[i], &l.ends[1-i]
-		for packet := from.away.Take(now); packet != nil; packet = from.away.Take(now) {
-			_, err := unix.Write(to.fd, packet)
-			l.release(packet)
-			if err != nil && err != unix.EINVAL { // EINVAL: not an IP packet
-				return 0, fmt.Errorf("an end of the link: %w", err)
-			}
-		}
-		if at, ok := from.away.Next(); ok {
-			next = min(next, at)
-		}
-	}
-	return max(0, next-l.now()), nil
-}
-
-// ping returns the one-way time of a small packet that arrives now.
-func (d *Direction) ping(now time.Duration) time.Duration { return d.Wait(now) + d.cfg.Delay }
-
-// buffer returns memory for a packet, and release takes it back.
-func (l *Link) buffer() []byte {
-	if n := len(l.spare); n > 0 {
-		b := l.spare[n-1]
-		l.spare = l.spare[:n-1]
-		return b
-	}
-	return make([]byte, MTU)
-}
-
-func (l *Link) release(packet []byte) { l.spare = append(l.spare, packet[:cap(packet)]) }
 
 // Report counts the traffic of a link.
 type Report struct {
-	There, Back     Stats
+	There, Back     netem.Counts
 	Segments, Again int64 // with data, from the near end: all, and those that were sent before
 	// Ping and LatePing are the median and the 95th percentile of the round trips that a small packet would have had since
 	// the last report.
@@ -175,12 +134,11 @@ type Report struct {
 
 // Report returns the counts so far.
 func (l *Link) Report() Report {
+	back, there := l.emulated.Report()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	near, far := &l.ends[0], &l.ends[1]
-	r := Report{There: near.away.Stats, Back: far.away.Stats, Segments: near.observer.Segments, Again: near.observer.Again}
-	now := l.now()
-	r.CapacityThere, r.CapacityBack = near.away.Capacity(now), far.away.Capacity(now)
+	r := Report{There: there.Counts, Back: back.Counts, Segments: l.observer.Segments, Again: l.observer.Again}
+	r.CapacityThere, r.CapacityBack = there.Capacity, back.Capacity
 	if n := len(l.pings); n > 0 {
 		slices.Sort(l.pings)
 		r.Ping, r.LatePing = l.pings[n/2], l.pings[n*95/100]
@@ -191,7 +149,13 @@ func (l *Link) Report() Report {
 
 // Stop ends the link and closes its ends. The error is the one that ended it earlier, if there is one.
 func (l *Link) Stop() error {
-	l.wake.Close()
-	<-l.done
-	return l.err
+	l.mu.Lock()
+	err := l.err
+	l.mu.Unlock()
+	close(l.stopping)
+	l.near.Close() // first, so that packets on their way are lost
+	l.emulated.Close()
+	l.far.Close()
+	l.movers.Wait()
+	return err
 }

@@ -3,17 +3,27 @@ package emulator
 import (
 	"encoding/binary"
 	"testing"
+
+	"minitcp/conn/wire"
 )
 
-// segment is a packet of TCP from a port with so many bytes of data.
+// superframe is a frame of TCP from a port with so many bytes of data, in segments of 100 bytes.
+func superframe(port uint16, seq uint32, data int) []byte {
+	frame := segment(port, seq, data)
+	wire.PutVirtio(frame, &wire.VirtioHeader{GSOType: wire.GSOTCPv4, GSOSize: 100})
+	return frame
+}
+
+// segment is a frame with a packet of TCP from a port with so many bytes of data.
 func segment(port uint16, seq uint32, data int) []byte {
-	p := make([]byte, 20+32+data)
+	frame := make([]byte, wire.VirtioHeaderLen+20+32+data)
+	p := frame[wire.VirtioHeaderLen:]
 	p[0], p[9] = 0x45, 6
 	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
 	binary.BigEndian.PutUint16(p[20:], port)
 	binary.BigEndian.PutUint32(p[24:], seq)
 	p[32] = 8 << 4
-	return p
+	return frame
 }
 
 func TestObserver(t *testing.T) {
@@ -30,9 +40,12 @@ func TestObserver(t *testing.T) {
 		{segment(1, top+100, 100), 4, 2},  //
 		{segment(1, top+150, 100), 5, 2},  // half of it is new
 		{segment(2, top, 100), 6, 2},      // another flow
-		{segment(2, top, 100)[:40], 6, 2}, // cut off
-		{[]byte{0x60}, 6, 2},
-		{nil, 6, 2},
+		{segment(2, top, 100)[:50], 6, 2}, // cut off
+		{superframe(3, top, 450), 11, 2},  // five segments
+		{superframe(3, top, 200), 13, 4},  // two of them again
+		{make([]byte, wire.VirtioHeaderLen+1), 13, 4},
+		{[]byte{0x60}, 13, 4},
+		{nil, 13, 4},
 	} {
 		o.See(step.packet)
 		if o.Segments != step.segments || o.Again != step.again {

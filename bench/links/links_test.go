@@ -29,7 +29,7 @@ func TestRows(t *testing.T) {
 			}
 		}
 		there, back := r.path.ways(7)
-		if there.Rate != back.Rate || there.Delay != back.Delay || there.Delay*2 != r.path.rtt || back.Loss != 0 || back.Reorder != 0 {
+		if there.Rate != back.Rate || there.Delay != back.Delay || there.Delay*2 != r.path.rtt || back.Loss != 0 || back.Reordering != 0 {
 			t.Errorf("row %s: there %+v, back %+v", r.name, there, back)
 		}
 		if there.QueuePackets == 0 && there.QueueTime == 0 {

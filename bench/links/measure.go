@@ -9,10 +9,10 @@ import (
 	"slices"
 	"time"
 
-	"minitcp/bench/emulator"
 	"minitcp/bench/load"
 	"minitcp/bench/pattern"
 	"minitcp/bench/subject"
+	"minitcp/conn/netem"
 )
 
 // Sample is one measurement.
@@ -34,10 +34,10 @@ type Sample struct {
 	Spurious int64 `json:"spurious"`
 	// P50 and P95 are the median and the 95th percentile, in milliseconds, of the time that a ping would have taken, or
 	// that a response took in rows of responses.
-	P50   float64        `json:"p50"`
-	P95   float64        `json:"p95"`
-	Link  emulator.Stats `json:"link"` // on the way of the data
-	Error string         `json:"error,omitempty"`
+	P50   float64      `json:"p50"`
+	P95   float64      `json:"p95"`
+	Link  netem.Counts `json:"link"` // on the way of the data
+	Error string       `json:"error,omitempty"`
 }
 
 // patience is the time beyond the planned one after which a measurement fails.
@@ -63,7 +63,7 @@ func (r *row) take(ctx context.Context, e *entry, round int, scale func(time.Dur
 		there, back = back, there
 	}
 	m := &measurement{row: r, entry: e, processes: make(map[string]*subject.Process)}
-	if m.network, err = newNetwork(there, back); err != nil {
+	if m.network, err = newNetwork(there, back, uint64(round)+1); err != nil {
 		return s, err
 	}
 	if r.measure == floorRate {

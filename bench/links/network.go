@@ -9,10 +9,10 @@ import (
 	"os"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"minitcp/bench/emulator"
 	"minitcp/bench/subject"
+	"minitcp/conn/netem"
 	"minitcp/tun"
 )
 
@@ -30,7 +30,7 @@ var (
 )
 
 // newNetwork makes a network. The direction there leads to the peers.
-func newNetwork(there, back emulator.Config) (n *network, err error) {
+func newNetwork(there, back netem.Config, seed uint64) (n *network, err error) {
 	n = new(network)
 	defer func() {
 		if err != nil {
@@ -43,16 +43,21 @@ func newNetwork(there, back emulator.Config) (n *network, err error) {
 	if n.far, err = tun.NewNamespace(""); err != nil {
 		return n, err
 	}
-	var near, far int
-	if err := n.near.Do(func() (err error) { near, err = setUpNear(); return err }); err != nil {
+	if err := n.near.Do(setUpNear); err != nil {
 		return n, err
 	}
-	if err := n.far.Do(func() (err error) { far, err = setUpFar(); return err }); err != nil {
-		unix.Close(near)
+	near, err := emulator.Open(n.near, nearAddress)
+	if err != nil {
 		return n, err
 	}
-	n.link, err = emulator.Start(near, far, there, back)
-	return n, err
+	far, err := emulator.Open(n.far, farAddress)
+	if err != nil {
+		return n, errors.Join(err, near.Close())
+	}
+	if n.link, err = emulator.Start(near, far, there, back, seed); err != nil {
+		return n, err
+	}
+	return n, n.far.Do(setUpFar)
 }
 
 func (n *network) close() error {
@@ -68,41 +73,37 @@ func (n *network) close() error {
 	return errors.Join(errs...)
 }
 
-// setUpNear prepares the near namespace, which must be that of the thread, and opens the end of the link there.
-func setUpNear() (fd int, err error) {
+// setUpNear prepares the near namespace, which must be that of the thread.
+func setUpNear() error {
 	if err := tune(); err != nil {
-		return -1, err
+		return err
 	}
 	if err := set("net/ipv4/ip_forward", "1"); err != nil {
-		return -1, err
+		return err
 	}
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
-		return -1, err
+		return err
 	}
 	address, err := netlink.ParseAddr(subject.KernelAddress.String())
 	if err != nil {
-		return -1, err
+		return err
 	}
 	if err := netlink.AddrAdd(lo, address); err != nil {
-		return -1, fmt.Errorf("lo: %w", err)
+		return fmt.Errorf("lo: %w", err)
 	}
-	return emulator.Open(nearAddress)
+	return nil
 }
 
-// setUpFar does the same in the far namespace, where the default route leads over the link.
-func setUpFar() (fd int, err error) {
+// setUpFar prepares the far namespace, where the default route leads over the link.
+func setUpFar() error {
 	if err := tune(); err != nil {
-		return -1, err
-	}
-	if fd, err = emulator.Open(farAddress); err != nil {
-		return -1, err
+		return err
 	}
 	if err := netlink.RouteAdd(&netlink.Route{Gw: nearAddress.Addr().AsSlice()}); err != nil {
-		unix.Close(fd)
-		return -1, fmt.Errorf("the route over the link: %w", err)
+		return fmt.Errorf("the route over the link: %w", err)
 	}
-	return fd, nil
+	return nil
 }
 
 // tune lets the sockets of the namespace buffer the data in flight on the longest link, for which Linux's defaults

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"minitcp/bench/emulator"
 	"minitcp/bench/report"
+	"minitcp/conn/netem"
 )
 
 // Plan is a choice of rows and targets, and how they are measured. Choose must have been called.
@@ -24,7 +24,7 @@ type Plan struct {
 	// AtOnce is the number of light measurements at a time, 1 to MostAtOnce.
 	AtOnce int
 	// Trace takes the place of the generated one in the row cellular unless it is empty.
-	Trace emulator.Trace
+	Trace netem.Trace
 	rows  []row
 }
 
@@ -59,7 +59,7 @@ func (p *Plan) Choose(names, targets []string) {
 		}
 		r.entries = slices.DeleteFunc(r.entries, func(e entry) bool { return len(e.flows) > 0 && !slices.Contains(targets, e.name) })
 		if r.path.trace != nil && len(p.Trace) > 0 {
-			r.path.trace = func(uint64) emulator.Trace { return p.Trace }
+			r.path.trace = func(uint64) netem.Trace { return p.Trace }
 		}
 		p.rows = append(p.rows, r)
 	}

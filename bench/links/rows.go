@@ -9,6 +9,7 @@ import (
 	"minitcp/bench/emulator"
 	"minitcp/bench/subject"
 	"minitcp/conn/conntest"
+	"minitcp/conn/netem"
 )
 
 // path is the link of a row. Rates and delays are the same in both directions; faults are in that of the data.
@@ -20,12 +21,12 @@ type path struct {
 	loss         float64
 	reorder      float64 // part of the packets that come a quarter of a round trip late
 	// trace returns the trace that takes the place of rate in the direction of the data; nil for none.
-	trace func(seed uint64) emulator.Trace
+	trace func(seed uint64) netem.Trace
 }
 
 // ways returns the two directions of the link. The data flows there.
-func (p *path) ways(seed uint64) (there, back emulator.Config) {
-	there = emulator.Config{Rate: p.rate, Delay: p.rtt / 2, QueuePackets: p.queuePackets, QueueTime: p.queueTime}
+func (p *path) ways(seed uint64) (there, back netem.Config) {
+	there = netem.Config{Rate: p.rate, Delay: p.rtt / 2, QueuePackets: p.queuePackets, QueueTime: p.queueTime}
 	if p.queueTime == 0 && p.queuePackets == 0 {
 		there.QueueTime = p.rtt
 	}
@@ -34,7 +35,7 @@ func (p *path) ways(seed uint64) (there, back emulator.Config) {
 	if p.trace != nil {
 		there.Trace = p.trace(seed)
 	}
-	there.Loss, there.Reorder, there.ReorderBy, there.Seed = p.loss, p.reorder, p.rtt/4, seed
+	there.Loss, there.Reordering, there.ReorderingDelay = p.loss, p.reorder, p.rtt/4
 	return there, back
 }
 
@@ -140,8 +141,8 @@ const (
 	cellularTime = 20 * time.Second
 )
 
-func cellularTrace(seed uint64) emulator.Trace {
-	return emulator.TraceOf(conntest.Cellular(seed, cellularMean, cellularTime))
+func cellularTrace(seed uint64) netem.Trace {
+	return netem.TraceOf(conntest.Cellular(seed, cellularMean, cellularTime))
 }
 
 // each returns an entry with a number of flows for each target with a prefix in its name.

@@ -122,6 +122,9 @@ func TestOut(t *testing.T) {
 		if err := e.WriteFrame([][]byte{superframe(10)}); err != nil {
 			t.Fatal(err)
 		}
+		if out, _ := e.Report(); out.Wait != 10*ms {
+			t.Errorf("Wait = %v, want that for ten packets, 10ms", out.Wait)
+		}
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(s.frames) != 10 {
@@ -137,7 +140,7 @@ func TestOut(t *testing.T) {
 		}
 		out, in := e.Report()
 		mean, largest := out.Delay()
-		if out.Counts.Packets != 10 || out.Counts.Bytes != 15000 || out.Rate() != 12e6 || mean != 20*ms || largest != 20*ms || in != (Report{}) {
+		if out.Counts.Packets != 10 || out.Counts.Bytes != 15000 || out.Rate() != 12e6 || mean != 20*ms || largest != 20*ms || out.Wait != 0 || out.Capacity != 1_500_000 || in != (Report{}) {
 			t.Errorf("out %+v, in %+v", out, in)
 		}
 	})

@@ -169,7 +169,8 @@ func (d *direction) report() Report {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return Report{d.link.Counts, d.meter, d.overflowed}
+	now := d.now()
+	return Report{d.link.Counts, d.meter, d.overflowed, d.link.Wait(now), d.link.Capacity(now)}
 }
 
 // ecnOf returns the ECN field of an IP packet.
