@@ -64,6 +64,12 @@ var proxies = []struct {
 // startProxy starts a proxy among the servers and returns its address.
 func startProxy(t *testing.T, servers *tun.Namespace, p *proxytest.Proxy, serve func(net.Listener)) string {
 	t.Helper()
+	return startProxyAt(t, servers, "127.0.0.1", p, serve)
+}
+
+// startProxyAt is startProxy on a host's address.
+func startProxyAt(t *testing.T, servers *tun.Namespace, host string, p *proxytest.Proxy, serve func(net.Listener)) string {
+	t.Helper()
 	p.Dial = func(network, address string) (c net.Conn, err error) {
 		err = servers.Do(func() error { c, err = net.Dial(network, address); return err })
 		return c, err
@@ -72,7 +78,7 @@ func startProxy(t *testing.T, servers *tun.Namespace, p *proxytest.Proxy, serve 
 		err = servers.Do(func() error { c, err = net.ListenPacket(network, address); return err })
 		return c, err
 	}
-	l := (&testGateway{servers: servers}).listen(t, "127.0.0.1")
+	l := (&testGateway{servers: servers}).listen(t, host)
 	go serve(l)
 	return l.Addr().String()
 }
@@ -347,6 +353,45 @@ func TestGatewayMark(t *testing.T) {
 			t.Errorf("mark %s: UDP: %v, want %v", mark, err, want)
 		}
 		p.signal(syscall.SIGTERM)
+	}
+}
+
+// The sockets that look up the name of a proxy have the mark, too.
+func TestGatewayMarkOfResolver(t *testing.T) {
+	g := &testGateway{clients: newNamespace(t), servers: newServers(t)}
+	command(t, g.servers, "ip address add 192.0.2.1/32 dev lo") // of small.
+	command(t, g.servers, "ip rule add pref 5 lookup local")
+	command(t, g.servers, "ip rule del pref 0")
+	command(t, g.servers, "ip rule add pref 3 fwmark 7 to 198.18.0.9 unreachable")
+	var l net.Listener
+	if err := g.servers.Do(func() (err error) { l, err = net.Listen("tcp", "198.18.0.9:53"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	serveNames(t, socketIn(t, g.servers, "198.18.0.9:53", ""), l)
+	p := new(proxytest.Proxy)
+	_, port, _ := net.SplitHostPort(startProxyAt(t, g.servers, "192.0.2.1", p, p.ServeSOCKS))
+	resolvConf := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(resolvConf, []byte("nameserver 198.18.0.9\noptions attempts:1 timeout:1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	server := g.listen(t, "198.18.0.1")
+	for mark, want := range map[string]error{"7": syscall.ECONNREFUSED, "8": nil} {
+		// In a mount namespace of its own, the process has another resolv.conf.
+		before := append(in(g.servers.Name()), "unshare", "--mount", "sh", "-c", `mount --bind "$0" /etc/resolv.conf && exec "$@"`, resolvConf)
+		process := start(t, program(t, before, "gateway", "--netns", g.clients.Name(), "--mark", mark, "--via", "socks5://small.:"+port))
+		process.awaitErr("msg=forwarding")
+		g.route(t)
+		c, err := dialIn(g.clients, server.Addr().String())
+		if !errors.Is(err, want) {
+			t.Errorf("mark %s: %v, want %v", mark, err, want)
+		}
+		if err == nil {
+			c.Close()
+		} else {
+			process.awaitErr("lookup small.")
+		}
+		process.signal(syscall.SIGTERM)
 	}
 }
 
