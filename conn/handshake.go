@@ -1,6 +1,8 @@
 package conn
 
 import (
+	"time"
+
 	"minitcp/conn/buffer"
 	"minitcp/conn/ecn"
 	"minitcp/conn/rtt"
@@ -27,7 +29,7 @@ type Handshake struct {
 	ecn         ecn.Handshake
 	tsRecent    uint32
 	tsRecentAt  Time
-	sent        bool // the SYN-ACK has been sent, the last time at sentAt
+	sent        bool // the SYN-ACK has been sent, the last time at sentAt, which is Never if that time is not known
 	sentAt      Time
 	deadline    Time
 	giveUp      Time
@@ -62,8 +64,15 @@ func (s HandshakeState) String() string { return nameOf(handshakeStateNames[:], 
 // NewHandshake returns the Handshake for a SYN to a listener (RFC 9293 3.10.7.2). It ignores data in the SYN, which the
 // peer retransmits: the SYN's source address may be forged.
 func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
+	h := new(Handshake)
+	h.init(now, cfg, o, syn)
+	return h
+}
+
+// init sets a zero Handshake for a SYN.
+func (h *Handshake) init(now Time, cfg *Config, o Open, syn *wire.TCP) {
 	cfg = cfg.completed()
-	h := &Handshake{cfg: cfg, params: o, path: newPath(o), irs: syn.Seq, peerWindow: syn.Window, synAckDue: true}
+	*h = Handshake{cfg: cfg, params: o, path: newPath(o), irs: syn.Seq, peerWindow: syn.Window, synAckDue: true}
 	h.path.setPeerMSS(syn.Options.MSS)
 	if cfg.WindowScale == Enabled && syn.Options.HasWindowScale {
 		h.scaled = true
@@ -77,7 +86,6 @@ func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 	h.ecn.Received(syn.Flags)
 	h.deadline = Never
 	h.giveUp = now.Add(cfg.SYNTimeout)
-	return h
 }
 
 // State returns the action that is required of the driver.
@@ -99,10 +107,20 @@ func (h *Handshake) Advance(now Time) {
 		h.end()
 	case now >= h.deadline:
 		h.deadline = Never
+		if h.retransmits == maxSYNACKRetransmits {
+			h.end()
+			return
+		}
 		h.retransmits++
 		h.synAckDue = true
 	}
 }
+
+// maxSYNACKRetransmits is the number of times that a SYN-ACK is retransmitted without a reply.
+//
+// Deviation: with the first timeout of 1 s the Handshake ends after 63 s, not after 3 minutes (MUST-23), as on Linux. A
+// forged SYN makes the listener send six segments to the host that it names (RFC 4987 3).
+const maxSYNACKRetransmits = 5
 
 // Receive processes a segment from the peer (RFC 9293 3.10.7.4 for SYN-RECEIVED).
 func (h *Handshake) Receive(now Time, s *Segment) Verdict {
@@ -194,7 +212,7 @@ func (h *Handshake) Establish(now Time) *Conn {
 		return c // whose first Transmit sends the SYN-ACK
 	}
 	c.snd.nxt, c.snd.max = 1, 1
-	if h.retransmits == 0 {
+	if h.retransmits == 0 && h.sentAt != Never {
 		c.active.timing.Start(h.sentAt, 1)
 	}
 	c.active.timer.retransmit = h.deadline
@@ -248,8 +266,13 @@ func (h *Handshake) synAck(now Time, out *Outgoing) {
 		h.retransmits = max(h.retransmits, 1) // the RTT of a retransmitted SYN-ACK is ambiguous
 	}
 	h.sent, h.sentAt = true, now
+	h.deadline = now.Add(h.synAckTimeout())
+}
+
+// synAckTimeout returns the time until the SYN-ACK is sent again.
+func (h *Handshake) synAckTimeout() time.Duration {
 	estimator := rtt.Estimator{Backoff: uint8(min(h.retransmits, rtt.MaxBackoff))}
-	h.deadline = now.Add(estimator.Timeout(h.cfg.rtoLimits()))
+	return estimator.Timeout(h.cfg.rtoLimits())
 }
 
 func (h *Handshake) stamp(now Time, o *wire.Options) {

@@ -34,8 +34,11 @@ type Config struct {
 	// HopLimit is the TTL or hop limit of outgoing packets. Default 64 [RFC 9293 3.9.1.7, MUST-49].
 	HopLimit uint8
 	// Backlog is the limit of two queues of each listener: connections that wait for Accept, and handshakes in progress.
-	// When there are more handshakes, the oldest is dropped. Default 4096, as package net's on Linux.
+	// While the first is full, SYNs are dropped, and the final ACKs of handshakes have no effect; peers send both again.
+	// While the second is full, listeners reply with SYN cookies. Default 4096, as package net's on Linux.
 	Backlog int
+	// SYNCookies selects when listeners reply with SYN cookies. Default [SYNCookiesAuto].
+	SYNCookies SYNCookies
 	// MaxTimeWait is the largest number of connections in TIME-WAIT. When there are more, those that entered it first end
 	// within a few milliseconds, and are counted in Stats as time-wait-evicted. Default 262144, at 256 bytes each 64 MiB.
 	MaxTimeWait int

@@ -118,7 +118,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 		return nil, err
 	}
 	now := s.clock.Now()
-	o := s.openFor(now, e)
+	o := s.openFor(now, &e.Key, e.near)
 	tcp := conn.Dial(now, &s.cfg.Conn, o)
 	c := newConn(s, e, tcp)
 	e.iss = o.ISS

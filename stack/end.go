@@ -59,9 +59,9 @@ func (s *Stack) fail(call string, err error) { s.finish(&deviceError{call, err})
 // ends the goroutines of the queues.
 func (s *Stack) shutWhenDone() {
 	<-s.end.done
+	s.loop.close() // else the RST of one end could reach the other before it is closed with the cause
 	s.shut()
 	s.device.Close()
-	s.loop.close()
 }
 
 // deviceError is the error of a device that has failed for good. It has no methods Timeout and Temporary: a server that

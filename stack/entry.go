@@ -91,7 +91,7 @@ func (s *Stack) newEntry(k flow.Key, queue uint8) *entry {
 		began:    s.clock.Now(),
 		ipID:     uint16(rand.Uint32()),
 		hopLimit: s.cfg.HopLimit,
-		near:     queue != s.loop.number && s.isNear(k.Remote),
+		near:     s.isNear(k.Remote, queue),
 		queue:    queue,
 		wheel:    queue,
 	}

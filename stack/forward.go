@@ -392,7 +392,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 		return
 	}
 	e := s.newEntry(k, q.number)
-	o := s.openFor(now, e)
+	o := s.openFor(now, &e.Key, e.near)
 	if old != nil {
 		o.ISS = old.ISN(o.ISS)
 	}

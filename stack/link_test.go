@@ -207,34 +207,37 @@ func (d *lateRoom) Room() int {
 	return 1460
 }
 
-// TestPushFlood checks that handshakes that make way for others do not stay on the list.
+// TestPushFlood checks that handshakes that make way for others do not stay on the list. Without room for a SYN-ACK, a
+// listener sends no cookies.
 func TestPushFlood(t *testing.T) {
-	within(t, func(t *testing.T) {
-		s, d := newPushed(t, Config{Backlog: 16})
-		l, err := s.ListenTCP("tcp", ":80")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		for port := range uint16(1000) {
-			d.receive(t, segmentSpec{src: netip.AddrPortFrom(netip.MustParseAddr("10.77.0.1"), 1000+port), flags: wire.SYN})
-		}
-		if n := s.waitingEntries(); n != 16 {
-			t.Errorf("%d handshakes wait, want 16", n)
-		}
-		if n := cap(s.link.waiting.list); n > 64 {
-			t.Errorf("the list has %d places for 16 handshakes", n)
-		}
-		var ports []uint16
-		for d.link.Transmit(1460) {
-			for _, p := range d.take(t) {
-				ports = append(ports, p.tcp.DstPort)
+	for mode, first := range map[SYNCookies]uint16{SYNCookiesOff: 1984, SYNCookiesAuto: 1000} {
+		within(t, func(t *testing.T) {
+			s, d := newPushed(t, Config{Backlog: 16, SYNCookies: mode})
+			l, err := s.ListenTCP("tcp", ":80")
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		if len(ports) != 16 || ports[0] != 1984 {
-			t.Errorf("SYN-ACKs to %v, want those to the 16 last ports", ports)
-		}
-	})
+			defer l.Close()
+			for port := range uint16(1000) {
+				d.receive(t, segmentSpec{src: netip.AddrPortFrom(netip.MustParseAddr("10.77.0.1"), 1000+port), flags: wire.SYN})
+			}
+			if n := s.waitingEntries(); n != 16 {
+				t.Errorf("%d handshakes wait, want 16", n)
+			}
+			if n := cap(s.link.waiting.list); n > 64 {
+				t.Errorf("the list has %d places for 16 handshakes", n)
+			}
+			var ports []uint16
+			for d.link.Transmit(1460) {
+				for _, p := range d.take(t) {
+					ports = append(ports, p.tcp.DstPort)
+				}
+			}
+			if len(ports) != 16 || ports[0] != first {
+				t.Errorf("SYN-ACKs to %v, want those to 16 ports from %d on", ports, first)
+			}
+		})
+	}
 }
 
 // TestPushReset checks that the RST of a connection that waits is sent, after which the connection is gone.

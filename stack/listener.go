@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 	"weak"
 
@@ -25,6 +26,9 @@ type Listener struct {
 	accepted chan *Conn
 	open     func(*Conn) Handler // nil: connections wait in accepted
 	backlog  int
+
+	pending      atomic.Int32 // handshakes in progress
+	cookiesUntil atomic.Int64 // a conn.Time; end of the time in which cookies are accepted
 
 	mu         sync.Mutex
 	closed     error // error of Accept; nil while the listener is open
@@ -154,6 +158,7 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 	if l.handshakes.count > l.backlog {
 		oldest = l.handshakes.pop()
 	}
+	l.pending.Store(int32(l.handshakes.count))
 	return oldest, true
 }
 
@@ -161,7 +166,9 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 func (l *Listener) pop() *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.handshakes.pop()
+	e := l.handshakes.pop()
+	l.pending.Store(int32(l.handshakes.count))
+	return e
 }
 
 // forget removes e, if it is in the list.
@@ -169,7 +176,11 @@ func (l *Listener) forget(e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.handshakes.remove(e)
+	l.pending.Store(int32(l.handshakes.count))
 }
+
+// full reports whether the queue for Accept has no room.
+func (l *Listener) full() bool { return l.open == nil && len(l.accepted) == cap(l.accepted) }
 
 // admit puts the connection that establish makes of e into the queue for Accept, or leaves it to a Handler. It returns
 // false, without calling establish, if the queue is full or the listener is closed.
@@ -180,6 +191,7 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 		return false
 	}
 	l.handshakes.remove(e)
+	l.pending.Store(int32(l.handshakes.count))
 	c := establish(l.control)
 	if l.open != nil {
 		c.handling = &handlerState{open: l.open}

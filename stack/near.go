@@ -46,9 +46,9 @@ func checkNear(p netip.Prefix) error {
 	return nil
 }
 
-// isNear reports whether the peer at this address is near.
-func (s *Stack) isNear(remote flow.Address) bool {
-	if len(s.near) == 0 {
+// isNear reports whether the peer at this address is near, if its segments arrive on the queue.
+func (s *Stack) isNear(remote flow.Address, queue uint8) bool {
+	if len(s.near) == 0 || queue == s.loop.number {
 		return false
 	}
 	a := remote.Addr()

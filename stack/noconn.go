@@ -31,7 +31,9 @@ func (q *queue) receiveNoConnection(now conn.Time, k flow.Key, old *conn.TimeWai
 		}
 		q.open(now, k, l, old)
 	case conn.ListenReset:
-		q.refuse(now, conn.Listen)
+		if f != nil || !q.openFromCookie(now, k, l) {
+			q.refuse(now, conn.Listen)
+		}
 	case conn.ListenDropReset:
 		q.dropNoConnection(now, conn.Listen, dropStrayReset)
 	case conn.ListenDropSYNFIN:
@@ -74,12 +76,20 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 	s.traceOut(now, nil, w, state)
 }
 
-// open answers a SYN to a listener with a handshake. If there are too many, the oldest is dropped. A SYN flood
-// therefore evicts mostly its own handshakes: a real client completes its own within a round trip.
+// open replies to a SYN to a listener, with a handshake or a cookie. It drops the SYN while the queue for Accept is
+// full.
 func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitConn) {
 	s := q.stack
+	switch {
+	case l.full():
+		q.dropNoConnection(now, conn.Listen, countAcceptQueueFull)
+		return
+	case l.repliesWithCookie(now):
+		q.sendCookie(now, &k)
+		return
+	}
 	e := s.newEntry(k, q.number)
-	o := s.openFor(now, e)
+	o := s.openFor(now, &k, e.near)
 	if old != nil {
 		o.ISS = old.ISN(o.ISS)
 	}
@@ -120,10 +130,9 @@ func (s *Stack) dropHandshake(e *entry) {
 	}
 }
 
-// openFor returns the parameters of package conn for a new connection, which is e's.
-func (s *Stack) openFor(now conn.Time, e *entry) conn.Open {
-	k := &e.Key
-	o := conn.Open{MTU: int(s.mtu.Load()), IPHeader: wire.IPv6HeaderLen, Near: e.near}
+// openFor returns the parameters of package conn for a new connection.
+func (s *Stack) openFor(now conn.Time, k *flow.Key, near bool) conn.Open {
+	o := conn.Open{MTU: int(s.mtu.Load()), IPHeader: wire.IPv6HeaderLen, Near: near}
 	if k.Remote.Is4() {
 		o.IPHeader = wire.IPv4HeaderLen
 	}

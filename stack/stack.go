@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"minitcp/conn"
+	"minitcp/conn/cookie"
 	"minitcp/stack/internal/memory"
 	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/ratelimit"
@@ -52,6 +53,7 @@ type Stack struct {
 	totals     totals
 	icmpLimit  *ratelimit.Limit
 	resetLimit *ratelimit.Limit
+	cookies    atomic.Pointer[cookie.Keys] // keys of SYN cookies; nil before the first
 	writers    sync.Pool
 	frames     *memory.Frames
 

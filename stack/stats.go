@@ -28,6 +28,9 @@ const (
 	countAccepted
 	countSYNQueueFull
 	countAcceptQueueFull
+	countCookiesSent
+	countCookiesReceived
+	countCookiesFailed
 	countResetsSent
 	countResetsLimited
 	countReopened
@@ -88,6 +91,9 @@ var counterNames = [counters]string{
 	countAccepted:           "connections-accepted",
 	countSYNQueueFull:       "listen-syn-queue-full",
 	countAcceptQueueFull:    "listen-accept-queue-full",
+	countCookiesSent:        "syn-cookies-sent",
+	countCookiesReceived:    "syn-cookies-received",
+	countCookiesFailed:      "syn-cookies-failed",
 	countResetsSent:         "resets-sent",
 	countResetsLimited:      "resets-limited",
 	countReopened:           "time-wait-reopened",

@@ -26,6 +26,7 @@ type deviceFlags struct {
 	hostAddresses addressList // of the kernel, on the other side of the device
 	congestion    conn.CongestionControl
 	ecn           conn.ECNMode
+	synCookies    stack.SYNCookies
 	capture       captureFlags
 	link          *linkFlags
 }
@@ -43,6 +44,7 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN device; may be repeated, or a list separated by commas")
 	flags.Var((*congestionControl)(&f.congestion), "congestion-control", "congestion control of minitcp: cubic, reno or bbr")
 	flags.Var((*ecnMode)(&f.ecn), "ecn", "Explicit Congestion Notification: passive (when the peer requests it), active (request it) or disabled")
+	flags.Var((*synCookies)(&f.synCookies), "syn-cookies", "replies to SYNs that keep no state: auto (while a listener has 4096 handshakes in progress), always or off")
 	f.capture.register(flags)
 	f.link = addLinkFlags(flags)
 }
@@ -147,6 +149,7 @@ func (n *node) start(f *deviceFlags, cfg stack.Config, stderr io.Writer) (err er
 	cfg.Addresses = f.address.prefixes
 	cfg.Conn.CongestionControl = f.congestion
 	cfg.Conn.ECN = f.ecn
+	cfg.SYNCookies = f.synCookies
 	n.stack, err = stack.New(n.outer, cfg)
 	return err
 }
@@ -221,3 +224,20 @@ func (m *ecnMode) String() string { return conn.ECNMode(*m).String() }
 
 // Type returns the word for the value in the help text.
 func (m *ecnMode) Type() string { return "MODE" }
+
+// synCookies is the value of --syn-cookies.
+type synCookies stack.SYNCookies
+
+// Set parses a mode's name.
+func (m *synCookies) Set(s string) error {
+	if (*stack.SYNCookies)(m).UnmarshalText([]byte(s)) != nil {
+		return usagef("no such mode; choose auto, always or off")
+	}
+	return nil
+}
+
+// String returns the mode's name.
+func (m *synCookies) String() string { return stack.SYNCookies(*m).String() }
+
+// Type returns the word for the value in the help text.
+func (m *synCookies) Type() string { return "MODE" }

@@ -104,6 +104,7 @@ func TestUsage(t *testing.T) {
 		{"nc --queues 256 10.77.0.1 80", []string{"256", "1 to 255"}},
 		{"serve --congestion-control vegas", []string{"vegas", "cubic, reno or bbr"}},
 		{"serve --ecn maybe", []string{"maybe", "passive, active or disabled"}},
+		{"serve --syn-cookies maybe", []string{"maybe", "auto, always or off"}},
 		{"nc --congestion-control= 10.77.0.1 80", []string{"--congestion-control", "cubic, reno or bbr"}},
 		{"serve --mtu 1279", []string{"--mtu 1279", "1280"}},
 		{"serve --mtu 575 --address 10.77.0.2/24", []string{"575", "576 to 65535"}},

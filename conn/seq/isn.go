@@ -1,12 +1,12 @@
 package seq
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
 	"time"
 
 	"minitcp/conn/clock"
+	"minitcp/conn/siphash"
 )
 
 // ISN returns the initial sequence number of a new connection, and the offset of its timestamp clock.
@@ -16,14 +16,14 @@ import (
 // (RFC 9293 3.4.1, MUST-8, MUST-9, SHLD-1; RFC 6528 3). The timestamp offset is another part of the same hash, so the
 // timestamps of successive connections between the same ends increase (RFC 7323 7.1, RFC 6191).
 func ISN(now clock.Time, secret *[32]byte, local, remote netip.AddrPort) (iss, timestampOffset uint32) {
-	var b [32 + 16 + 16 + 4]byte
-	copy(b[:], secret[:])
+	var b [16 + 16 + 4]byte
 	l, r := local.Addr().As16(), remote.Addr().As16()
-	copy(b[32:], l[:])
-	copy(b[48:], r[:])
-	binary.BigEndian.PutUint16(b[64:], local.Port())
-	binary.BigEndian.PutUint16(b[66:], remote.Port())
-	h := sha256.Sum256(b[:])
+	copy(b[:], l[:])
+	copy(b[16:], r[:])
+	binary.BigEndian.PutUint16(b[32:], local.Port())
+	binary.BigEndian.PutUint16(b[34:], remote.Port())
+	key := siphash.NewKey([16]byte(secret[:16]))
+	h := siphash.Sum(&key, b[:])
 	m := uint32(int64(now) / int64(4*time.Microsecond))
-	return m + binary.BigEndian.Uint32(h[0:]), binary.BigEndian.Uint32(h[4:])
+	return m + uint32(h), uint32(h >> 32)
 }

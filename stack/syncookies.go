@@ -1,0 +1,125 @@
+package stack
+
+import (
+	"errors"
+	"weak"
+
+	"minitcp/conn"
+	"minitcp/conn/cookie"
+	"minitcp/conn/wire"
+	"minitcp/stack/internal/flow"
+)
+
+// SYNCookies selects when listeners reply to SYNs with SYN cookies, for which they keep no state before the final ACK
+// of the handshake [RFC 4987 3.6].
+//
+// A connection that begins with a cookie differs from others in three ways. Its MSS is 536, 1220, 1300, 1360, 1400,
+// 1440, 1460 or 8940, the largest that the peer permits. Without timestamps, it has no ECN, and the peer's window scale
+// is rounded down to 0, 2, 4, 6, 7, 8 or 10. Its first round-trip time is that of its first data.
+type SYNCookies uint8
+
+const (
+	// SYNCookiesAuto sends cookies while a listener has as many handshakes in progress as Config.Backlog. It is the
+	// default.
+	SYNCookiesAuto SYNCookies = iota
+	// SYNCookiesAlways sends cookies in reply to all SYNs.
+	SYNCookiesAlways
+	// SYNCookiesOff sends none. With too many handshakes, a listener drops the oldest.
+	SYNCookiesOff
+)
+
+var synCookiesNames = [...]string{SYNCookiesAuto: "auto", SYNCookiesAlways: "always", SYNCookiesOff: "off"}
+
+// String returns "auto", "always" or "off".
+func (m SYNCookies) String() string {
+	if int(m) < len(synCookiesNames) {
+		return synCookiesNames[m]
+	}
+	return "unknown"
+}
+
+// MarshalText implements encoding.TextMarshaler with the names of String.
+func (m SYNCookies) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler with the names of String.
+func (m *SYNCookies) UnmarshalText(text []byte) error {
+	for i, name := range synCookiesNames {
+		if name == string(text) {
+			*m = SYNCookies(i)
+			return nil
+		}
+	}
+	return errors.New("unknown mode of SYN cookies: want auto, always or off")
+}
+
+// repliesWithCookie reports whether the listener replies to a SYN with a cookie now. From then on it accepts cookies
+// for their lifetime.
+func (l *Listener) repliesWithCookie(now conn.Time) bool {
+	switch mode := l.stack.cfg.SYNCookies; {
+	case mode == SYNCookiesOff, mode == SYNCookiesAuto && int(l.pending.Load()) < l.backlog:
+		return false
+	}
+	l.cookiesUntil.Store(int64(now.Add(cookie.Lifetime)))
+	return true
+}
+
+// cookieKeys returns the keys of cookies. Queues that replace old ones at the same time make equal ones.
+func (s *Stack) cookieKeys(now conn.Time) *cookie.Keys {
+	k := s.cookies.Load()
+	if !k.Valid(now) {
+		k = cookie.NewKeys(&s.cfg.Secret, now)
+		s.cookies.Store(k)
+	}
+	return k
+}
+
+// cookieEnds returns the ends of the handshake of k, whose SYN has the number irs.
+func cookieEnds(k *flow.Key, irs uint32) cookie.Ends {
+	return cookie.Ends{Local: k.LocalAddr(), Remote: k.RemoteAddr(), IRS: irs}
+}
+
+// sendCookie replies to a SYN with a cookie.
+func (q *queue) sendCookie(now conn.Time, k *flow.Key) {
+	s, w, h := q.stack, q.writer, &q.segment.TCP
+	if s.link != nil && s.link.device.Room() == 0 {
+		q.dropNoConnection(now, conn.Listen, countSYNQueueFull) // nothing keeps the SYN-ACK until there is room
+		return
+	}
+	ends := cookieEnds(k, h.Seq)
+	o := s.openFor(now, k, s.isNear(k.Remote, q.number))
+	if !conn.SYNCookie(now, &s.cfg.Conn, o, h, s.cookieKeys(now), &ends, &w.out) {
+		q.dropNoConnection(now, conn.Listen, countSYNQueueFull) // a small MSS
+		return
+	}
+	q.traceIn(now, nil, conn.Listen, "", false)
+	s.totals.count(countCookiesSent)
+	w.ip = wire.IP{Src: q.ip.Dst, Dst: q.ip.Src, Protocol: wire.ProtocolTCP, HopLimit: s.cfg.HopLimit}
+	w.out.TCP.SrcPort, w.out.TCP.DstPort = h.DstPort, h.SrcPort
+	s.writeSegment(w, q.number, conn.SynReceived)
+	s.traceOut(now, nil, w, conn.SynReceived)
+}
+
+// openFromCookie opens the connection of an ACK that holds a cookie. It returns false if the ACK holds none.
+func (q *queue) openFromCookie(now conn.Time, k flow.Key, l *Listener) bool {
+	if int64(now) >= l.cookiesUntil.Load() {
+		return false // guesses are not looked at: about one in 2^24 would be valid
+	}
+	s := q.stack
+	ends := cookieEnds(&k, q.segment.TCP.Seq-1)
+	o := s.openFor(now, &k, s.isNear(k.Remote, q.number))
+	handshake, ok := conn.HandshakeFromCookie(now, &s.cfg.Conn, o, &q.segment, s.cookieKeys(now), &ends)
+	if !ok {
+		s.totals.count(countCookiesFailed)
+		return false
+	}
+	s.totals.count(countCookiesReceived)
+	e := s.newEntry(k, q.number)
+	e.iss, e.irs, e.irsKnown = handshake.ISS(), ends.IRS, true
+	e.tcp, e.listener = handshake, weak.Make(l)
+	if !s.table.Insert(&e.Node) {
+		return true // another queue has been faster; the peer sends its data again
+	}
+	q.receive(now, e)
+	s.dropHandshake(e) // there was no room for the connection: the cookie stays valid
+	return true
+}
