@@ -3,8 +3,13 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/net/quic"
 
 	"minitcp/cmd/minitcp/internal/testenv"
 	"minitcp/tun"
@@ -88,6 +95,10 @@ func TestRunStatus(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/no/such/interpreter\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	plain := filepath.Join(filepath.Dir(h.self), "plain")
+	if err := os.WriteFile(plain, []byte("exit $1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, u := range runUsers {
 		for _, test := range []struct {
 			command []string
@@ -100,6 +111,7 @@ func TestRunStatus(t *testing.T) {
 			{[]string{"sh", "-c", "kill -KILL $$"}, 137, nil},
 			{[]string{"sh", "-c", "kill -TERM $$"}, 143, nil},
 			{[]string{"sh", "-c", "sleep 1000 & exit 3"}, 3, nil},
+			{[]string{plain, "9"}, 9, nil}, // a script without an interpreter
 			{[]string{"no-such-command"}, 127, []string{"no-such-command", "not found"}},
 			{[]string{"/no/such/command"}, 127, []string{"/no/such/command", "no such file"}},
 			{[]string{"/etc/passwd"}, 126, []string{"/etc/passwd", "permission denied"}},
@@ -198,32 +210,92 @@ func TestRunPrograms(t *testing.T) {
 	}
 }
 
-// staticProgram builds a Go program without the C library that fetches a URL.
+// staticProgram builds the program testdata/client without the C library.
 func staticProgram(t *testing.T, dir string) string {
 	t.Helper()
-	const source = `package main
-
-import ("io"; "net/http"; "os")
-
-func main() {
-	r, err := http.Get(os.Args[1])
-	if err != nil {
-		panic(err)
-	}
-	io.Copy(os.Stdout, r.Body)
-}
-`
-	file := filepath.Join(t.TempDir(), "fetch.go")
-	if err := os.WriteFile(file, []byte(source), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(dir, "fetch")
-	build := exec.Command("go", "build", "-o", program, file)
+	program := filepath.Join(dir, "client")
+	build := exec.Command("go", "build", "-o", program, "./testdata/client")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return program
+}
+
+// Bulk arrives unchanged: many downloads at once, a clone with git, and a stream of QUIC.
+func TestRunBulk(t *testing.T) {
+	h := newRunHost(t)
+	requirePrograms(t, map[string]string{"git": "git", "sha256sum": "coreutils"})
+	const size = 10 << 20
+	data := noiseBytes(t, 1, size)
+	sum := fmt.Sprintf("%x", sha256.Sum256(data))
+	dir := t.TempDir()
+	repository := filepath.Join(dir, "repository")
+	git := fmt.Sprintf(`set -e; git init -q %[1]s; cd %[1]s; cp %[2]s/file .; git add .; git -c user.name=test -c user.email=test@test commit -q -m first; git update-server-info`, repository, dir)
+	if err := os.WriteFile(filepath.Join(dir, "file"), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("sh", "-c", git).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	l := h.listen(t, "198.18.0.1")
+	server := &http.Server{Handler: http.FileServer(http.Dir(dir))}
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	url := "http://" + l.Addr().String()
+	const downloads = 20
+	client := staticProgram(t, filepath.Dir(h.self))
+	quicAddress := h.serveQUIC(t, data)
+	for _, u := range runUsers {
+		for _, test := range []struct {
+			name, script string
+			want         string
+		}{
+			{"downloads", fmt.Sprintf(`for i in $(seq %d); do curl -sS %s/file | sha256sum & done; wait`, downloads, url), strings.Repeat(sum+"  -\n", downloads)},
+			{"git", fmt.Sprintf(`d=$(mktemp -d); git clone -q %s/repository/.git $d; sha256sum <$d/file; rm -rf $d`, url), sum + "  -\n"},
+			{"quic", client + " quic://" + quicAddress + " | sha256sum", sum + "  -\n"},
+		} {
+			t.Run(u.name+" "+test.name, func(t *testing.T) {
+				cmd := h.run(t, u.user, "--", "sh", "-c", test.script)
+				cmd.Env = append(cmd.Env, "HOME=/")
+				if r := finish(t, cmd); r.status != 0 || r.out != test.want || r.errOut != "" {
+					t.Errorf("%+v, want %q", r, test.want)
+				}
+			})
+		}
+	}
+}
+
+// serveQUIC starts a QUIC server of the host, which sends data on a stream of each connection. It returns the address.
+func (h *runHost) serveQUIC(t *testing.T, data []byte) string {
+	t.Helper()
+	socket := h.listenUDP(t, "198.18.0.1:0")
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(nil, &template, &template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := quic.NewEndpoint(socket, &quic.Config{TLSConfig: &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}, MinVersion: tls.VersionTLS13,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for c, err := e.Accept(t.Context()); err == nil; c, err = e.Accept(t.Context()) {
+			go func() {
+				if s, err := c.NewSendOnlyStream(t.Context()); err == nil {
+					s.Write(data)
+					s.Close()
+				}
+			}()
+		}
+	}()
+	return socket.LocalAddr().String()
 }
 
 // Minitcp serves a page inside, and draws the connection.

@@ -67,6 +67,18 @@ func (n nameServers) resolvConf() string {
 	return b.String()
 }
 
+// isNameServer reports whether an address inside may stand for a name server.
+func isNameServer(a netip.Addr) bool {
+	server := firstNameServer
+	for range maxNameServers {
+		if a == server {
+			return true
+		}
+		server = server.Next()
+	}
+	return false
+}
+
 // serverFor returns the name server of the host that dst inside stands for.
 func (n nameServers) serverFor(dst netip.AddrPort) (netip.AddrPort, bool) {
 	a := firstNameServer

@@ -62,7 +62,8 @@ COMMAND has the address 10.77.0.1 and fd77::1, and minitcp 10.77.0.2 and fd77::2
 connection: minitcp run --trace - -- curl -s http://10.77.0.2/
 
 Run exits with the status of COMMAND: with 128 plus the number of the signal that has ended it, with 127 if it does not
-exist, and with 126 if it is not executable. Processes that COMMAND has left behind end with it.`,
+exist, and with 126 if it is not executable. Processes that COMMAND has left behind end with it. COMMAND has the files of
+the caller: run does not confine programs that cannot be trusted.`,
 		Args:    usageArgs(cobra.MinimumNArgs(1)),
 		PreRunE: func(*cobra.Command, []string) error { return o.check() },
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -145,6 +146,9 @@ func (o *runOptions) run(command []string, std stdio) (err error) {
 		return err
 	}
 	published.serve(&inside{s, g, targets(box), log})
+	releasing, endReleasing := context.WithCancel(context.Background())
+	defer endReleasing()
+	go releaseMemory(releasing)
 	return runCommand(box, s, g)
 }
 
@@ -283,7 +287,7 @@ func isSandboxAddress(a netip.Addr) bool {
 			}
 		}
 	}
-	return a == firstNameServer
+	return isNameServer(a)
 }
 
 // loopbackAddress is the value of --host-loopback.

@@ -51,6 +51,7 @@ func TestUsage(t *testing.T) {
 		{"run --publish 80:80/sctp -- true", []string{`"sctp" is not a protocol`, "tcp or udp"}},
 		{"run --host-loopback localhost -- true", []string{"--host-loopback", "not an IP address"}},
 		{"run --host-loopback 127.0.0.1 -- true", []string{"--host-loopback", "10.77.0.9"}},
+		{"run --host-loopback 10.77.0.55 -- true", []string{"--host-loopback 10.77.0.55", "in use"}},
 		{"run --host-loopback 10.77.0.2 -- true", []string{"--host-loopback 10.77.0.2", "in use"}},
 
 		{"serve --bogus", []string{"--bogus", "minitcp serve --help"}},

@@ -114,12 +114,17 @@ func (i *initProcess) prepare(s *setup) error {
 	return i.link.send(notice{Addresses: s.Addresses}, file)
 }
 
-// startCommand starts the command without the capabilities that this process has.
+// startCommand starts the command without the capabilities that this process has. A file that is no program and has no
+// interpreter is a script for the shell, as for execvp(3).
 func (i *initProcess) startCommand() (pid int, err error) {
 	if err := dropCapabilities(); err != nil {
 		return 0, err
 	}
-	pid, err = syscall.ForkExec(i.path, i.command, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}})
+	attributes := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}}
+	pid, err = syscall.ForkExec(i.path, i.command, attributes)
+	if errors.Is(err, syscall.ENOEXEC) {
+		pid, err = syscall.ForkExec("/bin/sh", append([]string{"/bin/sh", i.path}, i.command[1:]...), attributes)
+	}
 	if err != nil {
 		i.failureStatus = StatusNotExecutable
 		if errors.Is(err, os.ErrNotExist) {
