@@ -90,6 +90,67 @@ func TestAttachPersistent(t *testing.T) {
 	}
 }
 
+// asUser is the variable of the environment that makes TestAttachAsOwner attach, as a user without privileges.
+const asUser = "MINITCP_TEST_ATTACH"
+
+// An administrator's device can be taken over by the user that it was made for, without privileges, by its name and by
+// an open file, and by no other user.
+func TestAttachAsOwner(t *testing.T) {
+	if as := os.Getenv(asUser); as != "" {
+		attachAs(t, as)
+		return
+	}
+	for _, program := range []string{"unshare", "setpriv", "mount"} {
+		if _, err := exec.LookPath(program); err != nil {
+			notTested(t, program)
+		}
+	}
+	n := newNamespace(t)
+	persistent(t, n, "vnet_hdr user 12345")
+	self, err := os.Open("/proc/self/exe") // others may not look into the directory of a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer self.Close()
+	const become = `set -e; mount -t tmpfs -o mode=755 none /dev/net; mknod /dev/net/tun c 10 200; chmod 666 /dev/net/tun
+echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start
+exec setpriv --reuid="$1" --regid="$1" --clear-groups --inh-caps=-all /proc/self/fd/3 -test.run='^TestAttachAsOwner$' -test.v`
+	for uid, as := range map[string]string{"12345": "owning", "54321": "other"} {
+		cmd := exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-c", become, "sh", uid)
+		cmd.Env = append(os.Environ(), asUser+"="+as)
+		cmd.ExtraFiles = []*os.File{self}
+		cmd.Dir = "/"
+		inside(t, n, func() error {
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "uid "+uid+" is the "+as+" user") {
+				t.Errorf("%s: %v\n%s", as, err, out)
+			}
+			return nil
+		})
+		if links(t, n)["kept0"] == nil {
+			t.Error("the device was removed")
+		}
+	}
+}
+
+// attachAs attaches to kept0, in the namespace of this process, as its owner or as another user.
+func attachAs(t *testing.T, as string) {
+	d, err := Attach("kept0", nil)
+	if as == "owning" {
+		if err != nil {
+			t.Fatal(err)
+		}
+		exchange(t, nil, d)
+		if d, err = FromFD(openTUN(t, nil, needed)); err != nil {
+			t.Fatal(err)
+		}
+		exchange(t, nil, d)
+	} else {
+		checkError(t, err, ErrPermission, "another user")
+	}
+	t.Logf("uid %d is the %s user", os.Getuid(), as)
+}
+
 func TestAttachRefuses(t *testing.T) {
 	n := newNamespace(t)
 	openDevice(t, Config{Name: "taken", Namespace: n, Queues: 1})
