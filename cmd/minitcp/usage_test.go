@@ -33,6 +33,7 @@ func TestUsage(t *testing.T) {
 		{"--bogus", []string{"--bogus", "minitcp --help"}},
 		{"version now", []string{`"now"`, "minitcp version --help"}},
 		{"demo now", []string{`"now"`}},
+		{"demo --html=", []string{"--html", "lesson.html"}},
 		{"help bogus", []string{`no help on "bogus"`, "minitcp --help"}},
 		{"help serve now", []string{`no help on "serve now"`}},
 		{"completion csh", []string{`"csh"`, "minitcp completion --help"}},

@@ -36,13 +36,16 @@ func Run(ctx context.Context, w io.Writer, opt ladder.Options, tap func(*stack.F
 		return errors.Join(err, d.Close())
 	}
 	err = l.perform()
-	if err := errors.Join(l.Close(), d.Close()); err != nil {
-		return err
+	if closeErr := l.Close(); err == nil {
+		err = closeErr
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = l.summary(time.Since(start))
 	}
-	return l.summary(w, time.Since(start))
+	if closeErr := d.Close(); closeErr != nil {
+		return closeErr
+	}
+	return err
 }
 
 // perform runs the scenes in order, until one returns an error.
@@ -75,8 +78,8 @@ func (l *lab) perform() error {
 }
 
 // summary writes a line for each expected event, and returns an error if one was not seen.
-func (l *lab) summary(w io.Writer, took time.Duration) error {
-	fmt.Fprintln(w)
+func (l *lab) summary(took time.Duration) error {
+	l.ladder.Text("")
 	var missing []string
 	for _, e := range l.expectations {
 		word := "seen     "
@@ -84,13 +87,12 @@ func (l *lab) summary(w io.Writer, took time.Duration) error {
 			word = "NOT SEEN "
 			missing = append(missing, e.event)
 		}
-		if _, err := fmt.Fprintln(w, word+e.event); err != nil {
-			return err
-		}
+		l.ladder.Text(word + e.event)
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("demo: %d of %d events were not seen; the first: %s", len(missing), len(l.expectations), missing[0])
 	}
-	_, err := fmt.Fprintf(w, "\nAll %d events seen, in %.1f s.\n", len(l.expectations), took.Seconds())
-	return err
+	l.ladder.Text("")
+	l.ladder.Text(fmt.Sprintf("All %d events seen, in %.1f s.", len(l.expectations), took.Seconds()))
+	return nil
 }

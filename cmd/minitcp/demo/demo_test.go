@@ -120,11 +120,11 @@ func performChanged(t *testing.T, ctx context.Context, change func(*lab)) (strin
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
+	if err == nil {
+		err = l.summary(0)
+	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
-	}
-	if err == nil {
-		err = l.summary(&out, 0)
 	}
 	return out.String(), err
 }

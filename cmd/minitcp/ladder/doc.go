@@ -14,6 +14,8 @@
 // number is not known. A GSO packet (superframe) is one arrow, labelled with the number of its segments. If a line is
 // too narrow, the window and the options are left out.
 //
+// With Options.Page, a ladder is a page of HTML with the same lines as pictures in SVG.
+//
 // An X instead of an arrow's head marks a segment that was not used. In the middle of the line, the segment was lost or
 // damaged on the way; at the receiver's line, the receiver discarded it.
 package ladder

@@ -14,6 +14,9 @@ import (
 type Options struct {
 	// Colour draws with ANSI escape codes.
 	Colour bool
+	// Page, if not empty, is the title of a page of HTML to draw instead of text. The page has pictures in SVG, needs no
+	// other file, and is complete after Close.
+	Page string
 	// Width is the greatest width of a line in columns. Default 100, at least 80.
 	Width int
 	// LocalName and PeerName are the headings of the two lines. Default "minitcp" and "peer".
@@ -30,9 +33,9 @@ type Ladder struct {
 	opt Options
 	out *output
 
-	mu    sync.Mutex
-	conns connections
-	row   row
+	mu      sync.Mutex
+	conns   connections
+	drawing drawing
 }
 
 const (
@@ -54,13 +57,23 @@ func New(w io.Writer, opt Options) *Ladder {
 	}
 	l := &Ladder{opt: opt, out: newOutput(w, opt.Failed)}
 	l.conns.init()
-	l.row = row{width: opt.Width, colour: opt.Colour}
+	l.drawing = &row{width: opt.Width, colour: opt.Colour}
+	if opt.Page != "" {
+		l.drawing = &page{title: opt.Page}
+	}
+	l.drawing.begin()
 	return l
 }
 
 // Close writes the queued lines and ends the goroutine. It returns the first error of the writer. Segments drawn later
 // are discarded.
-func (l *Ladder) Close() error { return l.out.close() }
+func (l *Ladder) Close() error {
+	l.mu.Lock()
+	l.drawing.end()
+	l.flush()
+	l.mu.Unlock()
+	return l.out.close()
+}
 
 // Wait waits until all lines drawn so far are written, so that a caller that draws fast loses none. It returns the
 // first error of the writer.
@@ -83,7 +96,7 @@ func (l *Ladder) Draw(v *stack.TraceEvent, peer string) {
 	s := c.describe(v)
 	s.time = c.clock(v.Time)
 	s.ours, s.peer = c.changed(v.After.String(), peer)
-	l.row.segment(c.number, &s)
+	l.drawing.segment(c.number, &s)
 	l.flush()
 }
 
@@ -96,7 +109,7 @@ func (l *Ladder) beginning(c *connection, v *stack.TraceEvent, peer string) {
 		theirs = conn.Closed.String() // the sender of a SYN had no connection before
 	}
 	ours, theirs = c.changed(ours, theirs)
-	l.row.states(c.number, "ms", ours, theirs, "")
+	l.drawing.states(c.number, "ms", ours, theirs, "")
 }
 
 // Step is a change of a connection without a segment, such as the expiry of a timer or a call of the application.
@@ -117,7 +130,7 @@ func (l *Ladder) Step(s Step) {
 		l.heading(c)
 	}
 	ours, peer := c.changed(s.State.String(), s.Peer)
-	l.row.states(c.number, c.clock(s.Time), ours, peer, s.Text)
+	l.drawing.states(c.number, c.clock(s.Time), ours, peer, s.Text)
 	l.flush()
 }
 
@@ -127,7 +140,7 @@ func (l *Ladder) Again(local, remote netip.AddrPort) {
 	defer l.mu.Unlock()
 	if c, known := l.conns.get(local, remote, 0); known {
 		l.heading(c)
-		l.row.states(c.number, "ms", c.ours, c.peer, "")
+		l.drawing.states(c.number, "ms", c.ours, c.peer, "")
 		l.flush()
 	}
 }
@@ -136,8 +149,8 @@ func (l *Ladder) Again(local, remote netip.AddrPort) {
 func (l *Ladder) Title(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.row.text("", "")
-	l.row.text(bold, line)
+	l.drawing.text("", "")
+	l.drawing.text(bold, line)
 	l.flush()
 }
 
@@ -145,14 +158,14 @@ func (l *Ladder) Title(line string) {
 func (l *Ladder) Text(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.row.text("", line)
+	l.drawing.text("", line)
 	l.flush()
 }
 
 // heading draws the addresses of a connection.
 func (l *Ladder) heading(c *connection) {
-	l.row.heading(c.number, l.opt.LocalName+" "+c.local.String(), l.opt.PeerName+" "+c.remote.String())
+	l.drawing.heading(c.number, l.opt.LocalName+" "+c.local.String(), l.opt.PeerName+" "+c.remote.String())
 }
 
 // flush queues the lines drawn so far.
-func (l *Ladder) flush() { l.out.put(l.row.take()) }
+func (l *Ladder) flush() { l.out.put(l.drawing.take()) }

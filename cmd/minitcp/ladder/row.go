@@ -52,8 +52,11 @@ func (r *row) put(style, text string) {
 	r.lines = append(append(append(r.lines, style...), text...), reset...)
 }
 
-// end ends the line, without white space before the line break.
-func (r *row) end() {
+func (r *row) begin() {}
+func (r *row) end()   {}
+
+// endLine ends the line, without white space before the line break.
+func (r *row) endLine() {
 	n := len(r.lines)
 	for n > 0 && r.lines[n-1] == ' ' {
 		n--
@@ -78,7 +81,7 @@ func (r *row) right(state string) {
 		r.put("", " ")
 		r.put(bold, cut(state, stateWidth))
 	}
-	r.end()
+	r.endLine()
 }
 
 // states writes a line with states and, between the rails, text.
@@ -94,20 +97,20 @@ func (r *row) states(number int, time, ours, peer, text string) {
 
 // heading writes the names of the two ends.
 func (r *row) heading(number int, ours, peer string) {
-	r.end()
+	r.endLine()
 	n := fmt.Sprintf("%-*s", numberWidth, fmt.Sprintf("#%d ", number))
 	room := r.width - len(n)
 	r.put(dim, n)
 	if len(ours)+2+len(peer) > room { // two long IPv6 addresses
 		r.put(bold, ours)
-		r.end()
+		r.endLine()
 		r.put(dim, n)
 		ours = ""
 	}
 	r.put(bold, ours)
 	r.put("", strings.Repeat(" ", room-len(ours)-len(peer)))
 	r.put(bold, peer)
-	r.end()
+	r.endLine()
 }
 
 // text writes a line of text. A long line is wrapped, and its rest indented.
@@ -119,11 +122,11 @@ func (r *row) text(style, line string) {
 			break // one long word
 		}
 		r.put(style, line[:i])
-		r.end()
+		r.endLine()
 		line = indent + strings.TrimLeft(line[i:], " ")
 	}
 	r.put(style, cut(line, r.width))
-	r.end()
+	r.endLine()
 }
 
 // segment draws an arrow with the labels and the note in it. If there is no room for the note, it is written below.
