@@ -108,6 +108,9 @@ type Info struct {
 	Counts
 }
 
+// MSS returns the number of data bytes in a full segment to the peer. It is that of Info.
+func (c *Conn) MSS() int { return c.fullSize() }
+
 // Info returns a snapshot.
 func (c *Conn) Info(now Time) Info {
 	i := Info{

@@ -31,7 +31,7 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 	source := rawread.Of(r)
 	pool := &copyBuffers
-	mss := max(1, c.Info().MSS) // otherwise each Write would end in a small segment
+	mss := c.mss() // otherwise each Write would end in a small segment
 	for {
 		b, m, err := source.ReadPooled(pool, mss)
 		full := false
@@ -55,6 +55,13 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 			pool = &bulkBuffers
 		}
 	}
+}
+
+// mss returns the number of data bytes in a full segment.
+func (c *Conn) mss() int {
+	c.entry.mu.Lock()
+	defer c.entry.mu.Unlock()
+	return max(1, c.tcp.MSS())
 }
 
 // takesMore reports whether the connection sends superframes larger than an IP packet, and there is memory to fill

@@ -262,14 +262,36 @@ func read(fd int, p []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// maxParts is the number of parts that writev accepts without allocating: the headers, and the data of a frame of
-// MaxFrame bytes in parts of 8 KiB, or 64 datagrams.
-const maxParts = 65
+const (
+	// maxParts is the number of parts that writev accepts without allocating: the headers, and the data of a frame of
+	// MaxFrame bytes in parts of 8 KiB, or 64 datagrams.
+	maxParts = 65
+	// fewParts is the number of parts of most frames.
+	fewParts = 4
+)
 
 // writev is unix.Writev without its allocations. A TUN accepts the whole frame or nothing.
+//
+// It is called deep in the stack of every goroutine that sends. A vector of maxParts there would make the runtime
+// enlarge the stack of most, which takes longer than the call.
 func writev(fd int, parts [][]byte) syscall.Errno {
-	var array [maxParts]unix.Iovec
-	vector := array[:0]
+	if len(parts) > fewParts {
+		return writevMany(fd, parts)
+	}
+	var vector [fewParts]unix.Iovec
+	return writeVector(fd, vector[:0], parts)
+}
+
+// writevMany is writev with more of the stack.
+//
+//go:noinline
+func writevMany(fd int, parts [][]byte) syscall.Errno {
+	var vector [maxParts]unix.Iovec
+	return writeVector(fd, vector[:0], parts)
+}
+
+// writeVector writes parts, which it appends to vector.
+func writeVector(fd int, vector []unix.Iovec, parts [][]byte) syscall.Errno {
 	for _, p := range parts {
 		if len(p) == 0 {
 			continue

@@ -30,6 +30,7 @@ func TestIdleRelaysAreSmall(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%v, a %T", c.IdleTimeout, c.wrap(nil)), func(t *testing.T) {
 			const relays, most = 300, 32 << 10 // both ends of both connections take about 12 KiB; a buffer has 64
+			const mostStacks = 10 << 10        // 4 KiB for each of two goroutines, and free ones
 			f := newFixture(t)
 			defer f.close()
 			use := func() {
@@ -42,9 +43,12 @@ func TestIdleRelaysAreSmall(t *testing.T) {
 				}
 			}
 			use() // the stacks take memory for frames
-			before := heap()
+			before, stacksBefore := heap(), stacks()
 			for range relays {
 				use()
+			}
+			if n := (stacks() - stacksBefore) / relays; n > mostStacks {
+				t.Errorf("the stacks of an idle relay's goroutines take %d bytes, want at most %d", n, mostStacks)
 			}
 			each := (heap() - before) / relays
 			for i := 0; i < 20 && each > most; i++ { // frames with the last ACKs are still in use
@@ -67,6 +71,13 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// stacks returns the bytes in use for the stacks of goroutines.
+func stacks() int64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.StackInuse)
 }
 
 // fixture is a stack of clients, a stack of relays, and a listener of the kernel's.
@@ -141,7 +152,7 @@ func (f *fixture) close() {
 func TestIdleDatagramsAreSmall(t *testing.T) {
 	const flows, most = 300, 16 << 10 // two goroutines and three sockets; a buffer has 64 KiB
 	server, to := loopbackSocket(t, "udp4")
-	p, _ := newDatagramPair(t, to, false)
+	p, done := newDatagramPair(t, to, false)
 	before := heap()
 	question, b := []byte("question"), make([]byte, 100)
 	exchange := func(client *stack.UDPConn) {
@@ -165,6 +176,10 @@ func TestIdleDatagramsAreSmall(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(1000, func() { exchange(last) }); n != 0 {
 		t.Errorf("%v allocations for a datagram in each direction", n)
+	}
+	p.forwarder.Close()
+	for range flows {
+		<-done
 	}
 }
 
