@@ -175,10 +175,8 @@ type Report struct {
 	netem.Counts
 	netem.Meter
 	Overflowed int64 // packets dropped because those on their way exceeded the memory
-	// Wait is the time that a packet sent now would wait in the queue, and Capacity the number of bytes that the line could
-	// have sent since New, 0 without a limit.
-	Wait     time.Duration
-	Capacity int64
+	Wait       time.Duration // in the queue, of a packet that would be sent now
+	Capacity   int64         // bytes that the line could have sent since New; 0 without a limit
 }
 
 // Report returns the totals of both directions until now. Those of a direction that is not emulated are zero.
