@@ -174,7 +174,7 @@ func (e *Device) Close() error {
 type Report struct {
 	netem.Counts
 	netem.Meter
-	Overflowed int64 // packets dropped because those on their way exceeded the memory
+	Overflowed int64         // packets dropped because those on their way exceeded the memory
 	Wait       time.Duration // in the queue, of a packet that would be sent now
 	Capacity   int64         // bytes that the line could have sent since New; 0 without a limit
 }
