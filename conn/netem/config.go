@@ -85,6 +85,11 @@ func (c *Config) Active() bool {
 		c.Duplication > 0 || c.Corruption > 0 || c.Marking > 0 || c.Reordering > 0
 }
 
+// Instant reports whether every packet that arrives does so at once, because there is no rate, delay or reordering.
+func (c *Config) Instant() bool {
+	return !c.limited() && c.Delay == 0 && c.Jitter == 0 && c.Reordering == 0
+}
+
 // limited reports whether the line has a limited rate.
 func (c *Config) limited() bool { return c.Rate > 0 || len(c.Trace) > 0 }
 

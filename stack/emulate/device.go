@@ -15,6 +15,9 @@ import (
 type Config struct {
 	Out netem.Config // of the frames that the stack writes
 	In  netem.Config // of the frames that the stack reads
+	// Fate, if not nil, may change the fate of each packet, and the packet, whose checksums are complete. Both directions
+	// are emulated then. It may be called with locks held, and must not call the device.
+	Fate func(w Way, packet []byte, f *netem.Fate)
 	// Seed determines the random faults: two devices with the same seed and the same packets lose the same ones.
 	Seed uint64
 	// Sleep waits for the last part of a packet's delay, less than a millisecond. The default is exact to a fraction of
@@ -22,6 +25,14 @@ type Config struct {
 	// must set time.Sleep.
 	Sleep func(time.Duration)
 }
+
+// Way is the direction of a packet.
+type Way uint8
+
+const (
+	Out Way = iota
+	In
+)
 
 const (
 	// maxHeld is the limit of the memory for the packets of one direction that are on their way, in bytes. It is that of a
@@ -34,11 +45,13 @@ const (
 )
 
 // Device is a [stack.Device] whose frames pass an emulated link. Superframes are cut into packets before an emulated
-// direction, and checksums are completed, so that each packet has its own fate and a damaged one fails its checksum. A
-// peer behind the link is not near, and the device has one queue.
+// direction, and checksums are completed, so that each packet has its own fate and a damaged one fails its checksum. In
+// a direction without rate, delay and reordering, packets stay on the goroutine of WriteFrame or ReadBatch. A peer
+// behind the link is not near, and the device has one queue.
 type Device struct {
 	inner   stack.Device
 	out, in *direction // nil: not emulated
+	reading *reading   // nil unless ReadBatch reads from inner
 
 	closing sync.Mutex
 	workers sync.WaitGroup
@@ -57,13 +70,22 @@ func New(d stack.Device, cfg Config) (*Device, error) {
 	}
 	e := &Device{inner: d}
 	epoch := time.Now()
-	if cfg.Out.Active() {
-		e.out = newDirection(cfg.Out, cfg.Seed, 1, epoch, cfg.Sleep)
-		e.workers.Go(e.write)
+	if cfg.Out.Active() || cfg.Fate != nil {
+		e.out = newDirection(&cfg, Out, epoch)
+		if !cfg.Out.Instant() {
+			e.workers.Go(e.write)
+		}
 	}
-	if cfg.In.Active() {
-		e.in = newDirection(cfg.In, cfg.Seed, 2, epoch, cfg.Sleep)
-		e.workers.Go(e.read)
+	if cfg.In.Active() || cfg.Fate != nil {
+		e.in = newDirection(&cfg, In, epoch)
+		if r := newReading(); cfg.In.Instant() {
+			e.reading = r
+		} else {
+			e.workers.Go(func() {
+				for e.read(r) {
+				}
+			})
+		}
 	}
 	return e, nil
 }
@@ -88,6 +110,9 @@ func (e *Device) WriteFrame(parts [][]byte) error {
 	if e.out == nil {
 		return e.inner.WriteFrame(parts)
 	}
+	if e.out.link.Instant() {
+		return e.out.pass(parts, e.inner)
+	}
 	return e.out.enter(parts)
 }
 
@@ -101,22 +126,24 @@ func (e *Device) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 		if n > 0 || err != nil {
 			return n, err
 		}
-		e.in.wait(next)
+		if e.reading != nil {
+			e.read(e.reading)
+		} else {
+			e.in.wait(next)
+		}
 	}
 }
 
 // write delivers the packets of the stack to the device.
 func (e *Device) write() {
-	frames, sizes := newFrames()
-	parts := make([][]byte, 1)
+	r := newReading()
 	for {
-		n, next, err := e.out.take(frames, sizes)
+		n, next, err := e.out.take(r.frames, r.sizes)
 		if err != nil {
 			return
 		}
 		for i := range n {
-			parts[0] = frames[i][:sizes[i]]
-			if err := e.inner.WriteFrame(parts); errors.Is(err, os.ErrClosed) {
+			if err := e.inner.WriteFrame(r.frame(i)); errors.Is(err, os.ErrClosed) {
 				e.out.end(err)
 				return
 			}
@@ -127,29 +154,37 @@ func (e *Device) write() {
 	}
 }
 
-// read puts the frames of the device on the link.
-func (e *Device) read() {
-	frames, sizes := newFrames()
-	parts := make([][]byte, 1)
-	for {
-		n, err := e.inner.ReadBatch(frames, sizes)
-		for i := range n {
-			parts[0] = frames[i][:sizes[i]]
-			e.in.enter(parts) // an error is a malformed frame, which is dropped
-		}
-		if err != nil {
-			e.in.end(err)
-			return
-		}
+// read puts frames of the device on the link. It reports whether there may be more.
+func (e *Device) read(r *reading) bool {
+	n, err := e.inner.ReadBatch(r.frames, r.sizes)
+	for i := range n {
+		e.in.enter(r.frame(i)) // an error is a malformed frame, which is dropped
 	}
+	if err != nil {
+		e.in.end(err)
+	}
+	return err == nil
 }
 
-// newFrames returns buffers for a batch of frames.
-func newFrames() (frames [][]byte, sizes []int) {
+// reading holds a batch of frames.
+type reading struct {
+	frames [][]byte
+	sizes  []int
+	parts  [1][]byte
+}
+
+func newReading() *reading {
+	r := &reading{sizes: make([]int, batch)}
 	for range batch {
-		frames = append(frames, make([]byte, stack.MaxFrame))
+		r.frames = append(r.frames, make([]byte, stack.MaxFrame))
 	}
-	return frames, make([]int, batch)
+	return r
+}
+
+// frame returns frame i as a single part.
+func (r *reading) frame(i int) [][]byte {
+	r.parts[0] = r.frames[i][:r.sizes[i]]
+	return r.parts[:]
 }
 
 var errClosed = fmt.Errorf("emulate: %w", os.ErrClosed)

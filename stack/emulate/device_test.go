@@ -77,6 +77,12 @@ func open(t *testing.T, d stack.Device, cfg Config) *Device {
 	return e
 }
 
+// newFrames returns buffers for ReadBatch.
+func newFrames() (frames [][]byte, sizes []int) {
+	r := newReading()
+	return r.frames, r.sizes
+}
+
 // superframe returns a TCP superframe of so many segments of 1448 bytes, the data of which is their number.
 func superframe(segments int) []byte {
 	const size = 1448
@@ -207,12 +213,17 @@ func TestFaults(t *testing.T) {
 		t.Errorf("seed 1 loses %d and %d packets, seed 2 %d", out.Lost, again, other)
 	}
 
+	before, _ := run(1, netem.Config{Delay: 1})
 	s, out = run(1, netem.Config{Corruption: 0.02})
 	damaged := int64(0)
 	for i, f := range s.frames {
 		if !intact(t, f) {
 			damaged++
-			if n := flipped(f, s.frames[i%segments], superframe(segments)[wire.VirtioHeaderLen+52+i%segments*1448:]); n != 1 {
+			n := 0
+			for j := range f {
+				n += bits.OnesCount8(f[j] ^ before.frames[i][j])
+			}
+			if n != 1 {
 				t.Errorf("packet %d: %d bits differ, want 1", i, n)
 			}
 		}
@@ -236,21 +247,6 @@ func TestFaults(t *testing.T) {
 }
 
 func sum(_ *sink, out Report) int64 { return out.Lost }
-
-// flipped returns the number of bits in which a damaged packet differs from the one before the damage: an intact one of
-// the same place in another superframe, or, without one, the data alone.
-func flipped(damaged, other, data []byte) (n int) {
-	if bytes.Equal(damaged, other) { // the packet is the first of its place
-		damaged, other = damaged[wire.VirtioHeaderLen+52:], data[:1448]
-		if bytes.Equal(damaged, other) {
-			return 1 // in the headers
-		}
-	}
-	for i := range damaged {
-		n += bits.OnesCount8(damaged[i] ^ other[i])
-	}
-	return n
-}
 
 // CoDel marks packets with ECT, whose checksums stay right.
 func TestMarks(t *testing.T) {
@@ -472,6 +468,96 @@ func TestNewErrors(t *testing.T) {
 	}
 }
 
+// Packets of an instant direction stay on their goroutine: they are at the device when WriteFrame returns, and
+// ReadBatch reads the device.
+func TestInstant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSink()
+		loss := netem.Config{Loss: 0.5}
+		e := open(t, s, Config{Out: loss, In: loss, Seed: 3})
+		const segments, frames = 10, 20
+		for range frames {
+			if err := e.WriteFrame([][]byte{superframe(segments)}); err != nil {
+				t.Fatal(err)
+			}
+			s.toRead <- superframe(segments)
+		}
+		out, _ := e.Report()
+		if n := len(s.frames); n < 80 || n > 120 || int64(n) != 200-out.Lost {
+			t.Errorf("%d packets written, %d of 200 lost", n, out.Lost)
+		}
+		got, sizes := make([][]byte, 3), make([]int, 3) // less room than packets
+		for i := range got {
+			got[i] = make([]byte, stack.MaxFrame)
+		}
+		read := 0
+		for len(s.toRead) > 0 || e.in.transit.Len() > 0 {
+			n, err := e.ReadBatch(got, sizes)
+			if err != nil || n == 0 {
+				t.Fatal(n, err)
+			}
+			for i := range n {
+				if !intact(t, got[i][:sizes[i]]) {
+					t.Error("a wrong checksum")
+				}
+			}
+			read += n
+		}
+		if _, in := e.Report(); int64(read) != 200-in.Lost || in.Lost < 80 || in.Lost > 120 {
+			t.Errorf("%d packets read, %d of 200 lost", read, in.Lost)
+		}
+		s.err = os.ErrClosed
+		for e.WriteFrame([][]byte{superframe(segments)}) == nil { // until a packet is not lost
+		}
+		if err := e.WriteFrame([][]byte{superframe(segments)}); err != nil && !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%v, want the device's error", err)
+		}
+		began := time.Now()
+		if e.Close(); time.Since(began) != 0 {
+			t.Error("Close waits")
+		}
+		if _, err := e.ReadBatch(got, sizes); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("ReadBatch: %v, want os.ErrClosed", err)
+		}
+	})
+}
+
+// Config.Fate decides for each packet, in both directions, and may change it.
+func TestFate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSink()
+		var calls [2]int
+		e := open(t, s, Config{Fate: func(w Way, packet []byte, f *netem.Fate) {
+			switch calls[w]++; calls[w] {
+			case 1:
+				f.Copies = 0
+			case 2:
+				packet[len(packet)-1] ^= 1
+			case 3:
+				f.Copies = 2
+			}
+		}})
+		e.WriteFrame([][]byte{superframe(4)})
+		s.toRead <- superframe(4)
+		frames, sizes := newFrames()
+		n, err := e.ReadBatch(frames, sizes)
+		if err != nil || n != 4 || len(s.frames) != 4 {
+			t.Fatalf("%d packets read, %v, %d written; want 4 of each", n, err, len(s.frames))
+		}
+		for i := range n {
+			frames[i] = frames[i][:sizes[i]]
+		}
+		for _, list := range [][][]byte{frames[:n], s.frames} {
+			for i, f := range list {
+				want := []uint32{1, 2, 2, 3}[i]
+				if number := binary.BigEndian.Uint32(f[wire.VirtioHeaderLen+52:]); number != want || intact(t, f) != (i > 0) {
+					t.Errorf("packet %d is number %d, want %d; its checksum is right: %v", i, number, want, intact(t, f))
+				}
+			}
+		}
+	})
+}
+
 // null is a device that discards frames.
 type null struct{ done chan struct{} }
 
@@ -482,19 +568,23 @@ func (d null) Close() error                           { close(d.done); return ni
 
 // A packet on an emulated link costs no allocation, once the memory of those on their way exists.
 func TestAllocs(t *testing.T) {
-	cfg := netem.Config{Rate: 1e9, QueueBytes: 1 << 20, Delay: 100 * time.Microsecond, Loss: 0.01, Duplication: 0.01, Reordering: 0.01, ReorderingDelay: 1000}
-	e, err := New(null{make(chan struct{})}, Config{Out: cfg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	parts := [][]byte{superframe(40)}
-	for range 1000 { // fills the queue, whatever the speed of the delivery
-		e.WriteFrame(parts)
-	}
-	perFrame := testing.AllocsPerRun(1000, func() { e.WriteFrame(parts) })
-	if perPacket := perFrame / 40; perPacket > 0.05 && !raceDetector {
-		t.Errorf("%v allocations per packet, want 0", perPacket)
+	for name, cfg := range map[string]netem.Config{
+		"delayed": {Rate: 1e9, QueueBytes: 1 << 20, Delay: 100 * time.Microsecond, Loss: 0.01, Duplication: 0.01, Reordering: 0.01, ReorderingDelay: 1000},
+		"instant": {Loss: 0.01, Duplication: 0.01, Corruption: 0.01},
+	} {
+		e, err := New(null{make(chan struct{})}, Config{Out: cfg})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := [][]byte{superframe(40)}
+		for range 1000 { // fills the queue, whatever the speed of the delivery
+			e.WriteFrame(parts)
+		}
+		perFrame := testing.AllocsPerRun(1000, func() { e.WriteFrame(parts) })
+		if perPacket := perFrame / 40; perPacket > 0.05 && !raceDetector {
+			t.Errorf("%s: %v allocations per packet, want 0", name, perPacket)
+		}
+		e.Close()
 	}
 }
 

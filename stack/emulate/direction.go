@@ -24,6 +24,10 @@ type direction struct {
 	memory     memory
 	overflowed int64
 	cutter     gso.Cutter
+	decide     func(Way, []byte, *netem.Fate) // nil, or changes fates
+	way        Way
+	fate       netem.Fate // of the packet in scratch
+	parts      [1][]byte
 	scratch    [stack.MaxFrame]byte // a packet that has no fate yet
 	err        error                // set at the end: enter and take return it
 	draining   error                // set while take returns the last packets: enter returns it
@@ -36,10 +40,13 @@ type packet struct {
 	passage netem.Passage
 }
 
-func newDirection(cfg netem.Config, seed, stream uint64, epoch time.Time, sleep func(time.Duration)) *direction {
-	d := &direction{epoch: epoch, random: rand.New(rand.NewPCG(seed, stream)), drained: make(chan struct{})}
-	d.link.Config = cfg
-	d.alarm = newAlarm(sleep)
+func newDirection(cfg *Config, way Way, epoch time.Time) *direction {
+	d := &direction{epoch: epoch, random: rand.New(rand.NewPCG(cfg.Seed, uint64(way))), decide: cfg.Fate, way: way, drained: make(chan struct{})}
+	d.link.Config = cfg.Out
+	if way == In {
+		d.link.Config = cfg.In
+	}
+	d.alarm = newAlarm(cfg.Sleep)
 	return d
 }
 
@@ -49,6 +56,10 @@ func (d *direction) now() time.Duration { return time.Since(d.epoch) }
 func (d *direction) enter(parts [][]byte) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.enterLocked(parts)
+}
+
+func (d *direction) enterLocked(parts [][]byte) error {
 	if d.err != nil {
 		return d.err
 	}
@@ -69,6 +80,24 @@ func (d *direction) enter(parts [][]byte) error {
 	return nil
 }
 
+// pass writes the packets of a frame that arrive to the device. The direction must be instant, so that packets stay on
+// their goroutine.
+func (d *direction) pass(parts [][]byte, to stack.Device) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.enterLocked(parts)
+	for d.transit.Len() > 0 {
+		p := d.transit.Pop()
+		d.meter.Deliver(d.now(), len(p.frame)-wire.VirtioHeaderLen, &p.passage)
+		d.parts[0] = p.frame
+		if failed := to.WriteFrame(d.parts[:]); err == nil {
+			err = failed
+		}
+		d.memory.release(p.frame)
+	}
+	return err
+}
+
 // send decides the fate of a packet in scratch. The caller must hold mu.
 func (d *direction) send(now time.Duration, frame []byte) {
 	if d.memory.held > maxHeld {
@@ -76,18 +105,21 @@ func (d *direction) send(now time.Duration, frame []byte) {
 		return
 	}
 	p := frame[wire.VirtioHeaderLen:]
-	fate := d.link.Draw(now, d.random)
-	passage := d.link.Send(now, len(p), ecnOf(p), fate, d.random)
+	d.fate = d.link.Draw(now, d.random)
+	if d.decide != nil {
+		d.decide(d.way, p, &d.fate)
+	}
+	passage := d.link.Send(now, len(p), ecnOf(p), d.fate, d.random)
 	if passage.Drop != netem.Delivered {
 		return
 	}
 	if passage.Mark {
 		wire.MarkCE(p)
 	}
-	if fate.Damage {
+	if d.fate.Damage {
 		p[d.random.IntN(len(p))] ^= 1 << d.random.IntN(8)
 	}
-	for _, at := range passage.At[:fate.Copies] {
+	for _, at := range passage.At[:d.fate.Copies] {
 		next, waiting := d.transit.Next()
 		d.transit.Push(at, packet{d.memory.copyOf(frame), passage})
 		if !waiting || at < next {
@@ -149,6 +181,10 @@ func (d *direction) endLocked(err error) {
 // drain makes enter return err, and take when it has returned the packets on their way. It ends the direction when they
 // have been taken, or after drainTime.
 func (d *direction) drain(err error) {
+	if d.link.Instant() {
+		d.end(err)
+		return
+	}
 	d.mu.Lock()
 	d.draining = err
 	d.alarm.ring()

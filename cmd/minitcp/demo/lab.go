@@ -92,7 +92,9 @@ func (l *lab) setUp(tap func(*stack.Frame)) (err error) {
 	if err != nil {
 		return err
 	}
-	l.link = newLink(device)
+	if l.link, err = newLink(device); err != nil {
+		return errors.Join(err, device.Close())
+	}
 	l.link.lost = l.observeLoss
 	l.began = time.Now()
 	l.stack, err = stack.New(l.link, stack.Config{
@@ -102,7 +104,7 @@ func (l *lab) setUp(tap func(*stack.Frame)) (err error) {
 		Tap:       tap,
 	})
 	if err != nil {
-		return errors.Join(err, device.Close())
+		return errors.Join(err, l.link.Close())
 	}
 	l.listener, err = l.stack.ListenTCP("tcp", openPort.String())
 	return err

@@ -3,16 +3,18 @@
 package demo
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"sync"
 
+	"minitcp/conn/netem"
 	"minitcp/conn/wire"
 	"minitcp/stack"
+	"minitcp/stack/emulate"
 )
 
 // link is a device that loses or damages one segment when a fault is scheduled.
 type link struct {
+	// Device is an [emulate.Device] without its offloads, so that every segment is a packet on both sides of it.
 	stack.Device
 	// lost is called for a segment of the kernel that the link loses. The stack never sees that segment.
 	lost func(local, remote netip.AddrPort, h *wire.TCP, dataLen int)
@@ -42,8 +44,11 @@ type segmentKey struct {
 	seq           uint32
 }
 
-func newLink(d stack.Device) *link {
-	return &link{Device: d, faulty: make(map[segmentKey]fault)}
+func newLink(d stack.Device) (*link, error) {
+	l := &link{faulty: make(map[segmentKey]fault)}
+	var err error
+	l.Device, err = emulate.New(d, emulate.Config{Fate: l.decide})
+	return l, err
 }
 
 // schedule injects a fault into the next segment with data in the fault's direction.
@@ -88,101 +93,53 @@ func (l *link) inject(lose, damage fault) fault {
 	return f
 }
 
-// WriteFrame sends a frame to the kernel, unless a scheduled fault loses or damages it.
-func (l *link) WriteFrame(parts [][]byte) error {
-	var frame []byte
-	for _, p := range parts {
-		frame = append(frame, p...)
+// decide injects the scheduled fault into a packet with data.
+func (l *link) decide(w emulate.Way, packet []byte, f *netem.Fate) {
+	s, ok := parsePacket(packet)
+	if !ok || len(s.data) == 0 {
+		return
 	}
-	s, ok := parseFrame(frame)
-	if !ok || s.dataLen == 0 {
-		return l.Device.WriteFrame(parts)
+	lose, damage := loseOurs, damageOurs
+	if w == emulate.In {
+		lose, damage = loseTheirs, damageTheirs
 	}
-	f := l.inject(loseOurs, damageOurs)
-	if f == noFault {
-		return l.Device.WriteFrame(parts)
+	injected := l.inject(lose, damage)
+	if injected == noFault {
+		return
 	}
-	l.mu.Lock()
-	l.faulty[segmentKey{s.from, s.to, s.tcp.Seq}] = f
-	l.mu.Unlock()
-	if f == loseOurs {
-		return nil
+	if w == emulate.Out {
+		l.mu.Lock()
+		l.faulty[segmentKey{s.from, s.to, s.tcp.Seq}] = injected
+		l.mu.Unlock()
 	}
-	s.damage(frame)
-	return l.Device.WriteFrame([][]byte{frame})
-}
-
-// ReadBatch reads frames from the kernel, without those that a scheduled fault loses.
-func (l *link) ReadBatch(frames [][]byte, sizes []int) (int, error) {
-	for {
-		n, err := l.Device.ReadBatch(frames, sizes)
-		kept := 0
-		for i := range n {
-			if l.passes(frames[i][:sizes[i]]) {
-				frames[kept], frames[i] = frames[i], frames[kept]
-				sizes[kept] = sizes[i]
-				kept++
-			}
-		}
-		if kept > 0 || err != nil {
-			return kept, err
-		}
+	if injected == damage {
+		s.data[0] ^= 1
+		return
+	}
+	f.Copies = 0
+	if w == emulate.In {
+		l.lost(s.to, s.from, &s.tcp, len(s.data))
 	}
 }
 
-// passes reports whether a frame of the kernel arrives. It damages the frame if that fault is scheduled.
-func (l *link) passes(frame []byte) bool {
-	s, ok := parseFrame(frame)
-	if !ok || s.dataLen == 0 {
-		return true
-	}
-	switch l.inject(loseTheirs, damageTheirs) {
-	case loseTheirs:
-		l.lost(s.to, s.from, &s.tcp, s.dataLen)
-		return false
-	case damageTheirs:
-		s.damage(frame)
-	}
-	return true
-}
-
-// frameInfo describes the TCP segment in a frame.
-type frameInfo struct {
+// packetInfo describes the TCP segment in a packet.
+type packetInfo struct {
 	ip       wire.IP
 	from, to netip.AddrPort
 	tcp      wire.TCP
-	at       int // offset of the TCP header in the frame
-	dataLen  int
+	data     []byte
 }
 
-// parseFrame returns the TCP segment in a frame; ok is false if it holds none.
-func parseFrame(frame []byte) (s frameInfo, ok bool) {
-	if len(frame) < wire.VirtioHeaderLen {
-		return s, false
-	}
-	payload, err := wire.ParseIP(frame[wire.VirtioHeaderLen:], &s.ip)
+// parsePacket returns the TCP segment in a packet; ok is false if it holds none.
+func parsePacket(packet []byte) (s packetInfo, ok bool) {
+	payload, err := wire.ParseIP(packet, &s.ip)
 	if err != nil || s.ip.Protocol != wire.ProtocolTCP {
 		return s, false
 	}
-	data, err := wire.ParseTCP(payload, &s.tcp)
-	if err != nil {
+	if s.data, err = wire.ParseTCP(payload, &s.tcp); err != nil {
 		return s, false
 	}
 	s.from = netip.AddrPortFrom(s.ip.Src, s.tcp.SrcPort)
 	s.to = netip.AddrPortFrom(s.ip.Dst, s.tcp.DstPort)
-	s.at = wire.VirtioHeaderLen + s.ip.HeaderLen
-	s.dataLen = len(data)
 	return s, true
-}
-
-// damage completes the segment's checksum and then flips a bit of its data. It clears the virtio header, which would
-// exempt the segment from verification: the receiver must verify the checksum, as it does for a packet from a wire.
-func (s *frameInfo) damage(frame []byte) {
-	const checksumAt = 16
-	segment := frame[s.at : s.at+s.tcp.HeaderLen+s.dataLen]
-	binary.BigEndian.PutUint16(segment[checksumAt:], 0)
-	pseudo := wire.PseudoHeaderSum(s.ip.Src, s.ip.Dst, wire.ProtocolTCP, len(segment))
-	binary.BigEndian.PutUint16(segment[checksumAt:], wire.ChecksumGather(pseudo, [][]byte{segment}))
-	segment[s.tcp.HeaderLen] ^= 1
-	wire.PutVirtio(frame, &wire.VirtioHeader{})
 }
