@@ -24,25 +24,28 @@ func (c *Conn) acknowledgeNow(note Note) {
 }
 
 // acknowledgeData acknowledges a segment that has brought n bytes in order. An ACK follows at the end of the batch for
-// at least every second full segment (SHLD-19, MUST-58, MUST-59). Otherwise the ACK waits for Config.DelayedACK (RFC
-// 9293 3.8.6.3, SHLD-18, MUST-40).
+// at least every second full segment (SHLD-19, MUST-58, MUST-59). Otherwise the ACK may wait; see ackDelay (RFC 9293
+// 3.8.6.3, SHLD-18, MUST-40).
 func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 	c.rcv.measureSegment(s)
 	c.ack.bytes += int32(n)
-	if c.ack.bytes >= 2*c.rcv.segmentSize {
+	d := c.delayACK(now, s)
+	if d == 0 || c.ack.bytes >= 2*c.rcv.segmentSize {
 		c.ack.due = true
 		return
 	}
-	c.active.timer.ack = min(c.active.timer.ack, now.Add(c.cfg.DelayedACK))
+	c.active.timer.ack = min(c.active.timer.ack, now.Add(d))
 }
+
+// defaultFullSize is the default MSS. A segment of this size may be full even if it has PSH (MUST-15).
+const defaultFullSize = 536
 
 // measureSegment derives the size of the peer's full segments from a segment that has arrived in order. Every second
 // full segment is acknowledged. The size grows at once. It falls when two segments in a row have the same smaller size,
 // as after Packet Too Big, unless they are small and have PSH, which are small writes of an application.
 func (r *receiveSpace) measureSegment(s *Segment) {
-	const full = 536 // the default MSS: a segment of this size may be full even if it has PSH (MUST-15)
 	size := int32(s.size())
-	small := size < full && s.TCP.Flags.Has(wire.PSH) && len(s.Data) < 2*int(size)
+	small := size < defaultFullSize && s.TCP.Flags.Has(wire.PSH) && len(s.Data) < 2*int(size)
 	if len(s.Data) >= 2*int(size) {
 		r.lastSize = size // a GSO packet of at least two full segments
 	}
@@ -63,6 +66,9 @@ func (c *Conn) announce(out *Outgoing) {
 
 // acknowledged records that a segment with an ACK has been built.
 func (c *Conn) acknowledged() {
+	if c.ack.bytes > 0 && c.active != nil && c.active.delay.quick > 0 {
+		c.active.delay.quick--
+	}
 	c.ack.due = false
 	c.ack.bytes = 0
 	c.ack.note = NoteNone

@@ -25,7 +25,9 @@ type Config struct {
 	// otherwise 16 MiB. On a near path ([Open]) the limit is lower while other connections hold much data.
 	MaxSendBuffer int
 
-	// DelayedACK is the longest delay of an ACK. Default 40 ms, less than 500 ms (RFC 9293 3.8.6.3, MUST-40).
+	// DelayedACK is the least delay of an ACK that waits for the application's reply. On a path with a longer RTT the
+	// delay grows up to the RTT, at most 200 ms. ACKs for which the peer may be waiting are not delayed, or by 1 ms.
+	// Default 40 ms, less than 500 ms (RFC 9293 3.8.6.3, MUST-40).
 	DelayedACK time.Duration
 
 	// InitialRTO is the retransmission timeout before the first measurement. Default 1 s (RFC 6298 2.1).

@@ -51,7 +51,7 @@
 //	state.go, window.go        the states, and the sequence space in one picture
 //	conn.go                    the connection
 //	synsent.go, receive.go     SEGMENT ARRIVES, in the steps of RFC 9293 3.10.7
-//	ack.go                     the time of an ACK
+//	ack.go, ackdelay.go        the time of an ACK
 //	transmit.go, sendlimit.go  the next segment to send; the amount of data that may be sent
 //	ackin.go                   an ACK that has arrived
 //	rack.go, recovery.go       detection of losses (RFC 8985); episodes of loss recovery (RFC 5681, RFC 9937)

@@ -132,6 +132,7 @@ func TestECT(t *testing.T) {
 // Shows: SHLD-8.
 func TestECE(t *testing.T) {
 	o := ecnOne(t, Config{})
+	o.c.active.delay, o.c.lastDataReceived = ackDelay{interval: 40}, o.now // no longer young
 	o.dataIn(1, 0, wire.ECT0)
 	o.nothing() // a delayed ACK
 	o.dataIn(101, 0, wire.CE)

@@ -41,7 +41,8 @@ func TestMarkingLinks(t *testing.T) {
 			if a.ECN && p.Link.Marking == 1 && (a.ECEReductions == 0 || b.CEReceived == 0) {
 				t.Errorf("all is marked: %+v, %+v", a.Counts, b.Counts)
 			}
-			if p.Link.Loss == 0 && p.Link.Jitter == 0 && a.Retransmitted > 0 {
+			ambiguous := cfg.SACK == conn.Disabled && p.Link.Duplication > 0 // three copies cause three duplicate ACKs
+			if p.Link.Loss == 0 && p.Link.Jitter == 0 && !ambiguous && a.Retransmitted > 0 {
 				t.Errorf("%d segments were sent again, and none was lost", a.Retransmitted)
 			}
 		})

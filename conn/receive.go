@@ -43,7 +43,6 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	c.stats.SegmentsReceived += n
 	if len(s.Data) > 0 {
 		c.stats.DataSegmentsReceived += n
-		c.lastDataReceived = now
 	}
 	if v := c.receiveACK(now, s, at); v != VerdictAccepted {
 		return v
@@ -55,6 +54,9 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	c.takeCWR(s)
 	c.receiveUrgent(s, at)
 	v := c.receiveText(now, s, at)
+	if len(s.Data) > 0 {
+		c.lastDataReceived = now
+	}
 	c.receiveFIN(now)
 	return v
 }
@@ -80,6 +82,7 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 		v = VerdictDuplicate
 		if len(s.Data) > 0 && end > nxt-seq.Offset(maxBuffer) {
 			c.duplicated(at, end)
+			c.arrivedAgain()
 		}
 	}
 	if s.TCP.Flags.Has(wire.RST) {

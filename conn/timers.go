@@ -58,6 +58,7 @@ func (c *Conn) expire(now Time) {
 	if now >= c.active.timer.ack {
 		c.active.timer.ack = Never
 		c.ack.due = true
+		c.acknowledgedAlone()
 	}
 	if now >= c.active.timer.giveUp {
 		c.fail(c.timeoutError())

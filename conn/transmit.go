@@ -158,6 +158,9 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	if s.una == s.max { // the timer may be running as persist timer; it restarts for this segment (RFC 6298 5.1)
 		c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
 	}
+	if n > 0 && at == s.max {
+		c.replied(now)
+	}
 	c.emit(out, at, n)
 	c.lastSent = now
 	s.nxt = at + seq.Offset(n) + finLen(out)

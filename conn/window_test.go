@@ -327,6 +327,8 @@ func TestWindowUpdateWhileDataIsHeldBack(t *testing.T) {
 		o.in(segment{flags: ack, seq: at, ack: 1, data: repeat(1024), window: -1})
 		drain()
 	}
+	o.wait(40 * ms) // for the last ACK
+	drain()
 	if window != 0 {
 		t.Fatalf("window %d, want it closed", window)
 	}

@@ -52,8 +52,7 @@
 //
 // Some scripts written for Linux fail, because the RFCs leave the behaviour open:
 //
-//   - Linux acknowledges each of the first segments of a connection at once ("quick ACKs"). minitcp delays the first
-//     ACK by 40 ms or until the second full segment (RFC 9293 3.8.6.3).
+//   - Linux's quick ACK of a message that ends with PSH is immediate. minitcp's waits 1 ms for the application's reply.
 //   - Linux charges the memory of whole buffers, not bytes of data, to a socket. A write accepts a different number of
 //     bytes before it blocks, and is woken at a different time.
 //   - The window scale differs if the script does not call defaults.sh.

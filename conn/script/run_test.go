@@ -86,8 +86,12 @@ func TestTolerance(t *testing.T) {
 		want Outcome
 	}{{"+.008", Passed}, {"+.012", Passed}, {"+.005", Failed}, {"+.015", Failed}} {
 		text := "--tolerance_usecs=3000\n" + strings.TrimSuffix(opened, "+0   write(4, ..., 1976) = 1976\n") +
-			"+0 < P. 1:11(10) ack 989 win 65535 <nop,nop,TS val 300 ecr 600>\n+.03 %{ assert tcpi_state == 1 }%\n" +
-			c.at + " > . 989:989(0) ack 11 <...>\n"
+			"+0 < P. 1:11(10) ack 989 win 65535 <nop,nop,TS val 300 ecr 600>\n+.001 > . 989:989(0) ack 11 <...>\n" +
+			"+0 write(4, ..., 10) = 10\n+0 > P. 989:999(10) ack 11 <...>\n" + // the first of two replies
+			"+.1 < P. 11:21(10) ack 999 win 65535 <nop,nop,TS val 400 ecr 700>\n" +
+			"+0 write(4, ..., 10) = 10\n+0 > P. 999:1009(10) ack 21 <...>\n" +
+			"+.1 < P. 21:31(10) ack 1009 win 65535 <nop,nop,TS val 500 ecr 800>\n" +
+			"+.03 %{ assert tcpi_state == 1 }%\n" + c.at + " > . 1009:1009(0) ack 31 <...>\n"
 		if r := Run(text); r.Outcome != c.want {
 			t.Errorf("an ACK at +.010 expected at %s: %s", c.at, &r)
 		}
