@@ -27,6 +27,10 @@ type undo struct {
 // every ACK cost that much.
 const maxUndos = 32
 
+// maxUndosWithoutSACK limits the timeouts that are undone in the same way if the peer does not report the data that it
+// holds. Each wrong one costs another timeout, and each timeout doubles the next.
+const maxUndosWithoutSACK = 4
+
 // maxUndoRanges limits the ranges in retransmitted. D-SACKs for other ranges prove nothing.
 const maxUndoRanges = 64
 
@@ -78,8 +82,10 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	case a.spurious > 0 && u.unproven <= 0:
 		return true
 	case c.active.recovery.phase == timeoutRecovery && a.FalselyLost:
-		// An ACK of all data proves nothing (RFC 5682 2.1, step 2).
-		return c.snd.una < c.active.recovery.end || c.active.recovery.frto == frtoNewData
+		// An ACK of all data proves nothing (RFC 5682 2.1, step 2). Without SACK the peer may have held the data since
+		// before the timeout. If so, other timeouts follow.
+		r := &c.active.recovery
+		return (c.sack || r.undone < maxUndosWithoutSACK) && (c.snd.una < r.end || r.frto == frtoNewData)
 	}
 	return false
 }

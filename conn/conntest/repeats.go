@@ -17,9 +17,10 @@ type repeats struct {
 
 // checkRepeats returns an error if e has received more repeated bytes than the link explains: the bytes lost in both
 // directions, as a lost or late ACK causes retransmissions too, and twelve segments for spurious timeouts. More is
-// allowed if packets are reordered by more than the maximum reordering window, if reordering causes three duplicate
-// ACKs without SACK, and if without timestamps a queue exceeds the minimum RTO before an RTT is measured. With periodic
-// loss only the timeouts are allowed, and the peer must not have retransmitted more than was lost.
+// allowed if packets are reordered by more than the maximum reordering window; without SACK, as a timeout retransmits
+// all data in flight, and reordering causes three duplicate ACKs; and if without timestamps a queue exceeds the minimum
+// RTO before an RTT is measured. With periodic loss only the timeouts are allowed, and the peer must not have
+// retransmitted more than was lost.
 func (e *End) checkRepeats(l *Link) error {
 	segment := e.Open.MTU - e.Open.IPHeader - 40
 	allowed := 12*segment + e.lostBytes + e.peer.lostBytes
@@ -37,6 +38,8 @@ func (e *End) checkRepeats(l *Link) error {
 		}
 	case len(l.Changes) > 0, e.Config.SACK == conn.Disabled && (l.Reordering > 0 || l.Duplication > 0):
 		allowed += len(e.Received) / 3
+	case e.Config.SACK == conn.Disabled:
+		allowed += len(e.Received) / 4
 	case l.Reordering > 0 && l.Cut:
 		allowed += len(e.Received) / 8
 	case l.Reordering > 0: // of whole GSO packets
