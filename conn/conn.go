@@ -81,6 +81,7 @@ type active struct {
 	small       seq.Offset // end of the last segment sent that was not full
 	recent      recent
 	tuning      receiveTuning
+	unpushed    int32 // bytes sent since the last PSH
 	delay       ackDelay
 	synRepeated bool // the SYN was sent again because the reply was an ACK of another connection
 	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in

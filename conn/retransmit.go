@@ -1,6 +1,9 @@
 package conn
 
-import "minitcp/conn/scoreboard"
+import (
+	"minitcp/conn/scoreboard"
+	"minitcp/conn/wire"
+)
 
 // transmitLost retransmits the first lost data.
 func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
@@ -61,6 +64,9 @@ func (c *Conn) retransmit(now Time, out *Outgoing, r *scoreboard.Record, n, size
 	}
 	c.active.timing.Cancel(now)
 	c.emit(out, at, int(data))
+	if n >= r.Size() && r.Pushed() {
+		out.TCP.Flags |= wire.PSH
+	}
 	out.Note = NoteRetransmission
 	if c.active.recovery.phase == fastRecovery {
 		out.Note = NoteFastRetransmission

@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
+	"minitcp/conn/wire"
 )
 
 // tailProbe is the state of tail loss probes (TLP, RFC 8985 7). If the last segments are lost, no later segment shows
@@ -99,6 +100,9 @@ func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 	c.active.timing.Cancel(now)
 	n := last.Size()
 	c.emit(out, start, int(min(n, int64(s.buf.End()-start))))
+	if last.Pushed() {
+		out.TCP.Flags |= wire.PSH
+	}
 	q.Retransmit(last, n, c.sent(now, size))
 	c.active.tailProbe.end, c.active.tailProbe.repeat = s.nxt, true
 	return true

@@ -162,6 +162,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.replied(now)
 	}
 	c.emit(out, at, n)
+	c.push(out, size)
 	c.lastSent = now
 	s.nxt = at + seq.Offset(n) + finLen(out)
 	again := at < s.max
@@ -174,7 +175,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	}
 	if s.nxt > at {
 		t := c.sent(now, size)
-		t.Retransmitted = again
+		t.Retransmitted, t.Pushed = again, out.TCP.Flags.Has(wire.PSH)
 		c.active.sent.Push(at, s.nxt, t)
 	}
 	s.max = max(s.max, s.nxt)
@@ -187,6 +188,24 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	c.armRetransmit(now)
 	c.armTailProbe(now)
 }
+
+// push sets PSH in a segment of new data if more than half of the peer's largest window has been sent since the last
+// PSH, as Linux does. A receiver that waits for PSH then never waits with a full buffer. The distance is a multiple of
+// Linux's packets, which are as large as fits half of the window: the first that ends beyond half of it has PSH.
+func (c *Conn) push(out *Outgoing, size int) {
+	half := int(c.snd.largest) / 2
+	packet := max(1, min(half, maxGSO)/size) * size
+	c.active.unpushed += int32(out.Len)
+	if out.Len > 0 && int(c.active.unpushed) >= (half/packet+1)*packet {
+		out.TCP.Flags |= wire.PSH
+	}
+	if out.TCP.Flags.Has(wire.PSH) {
+		c.active.unpushed = 0
+	}
+}
+
+// maxGSO is the largest number of data bytes in a GSO packet.
+const maxGSO = 65535 - 60 - 60
 
 // roomBeside returns the number of data bytes that fit into one segment with out's options (MUST-16).
 func (c *Conn) roomBeside(out *Outgoing) int { return c.path.sendMSS() - out.TCP.Options.Len() }

@@ -87,7 +87,7 @@ func (q *Queue) joinLosses(i int, size int64) {
 			return
 		}
 		q.removeLoss(next)
-		r.end = next.end
+		r.end, r.pushed = next.end, next.pushed
 		q.remove(i + 1)
 	}
 }

@@ -43,6 +43,7 @@ type Record struct {
 	segment       int32  // data bytes in each segment except for the last; 0 stands for 1
 	state         State
 	retransmitted bool // it was sent more than once
+	pushed        bool // its last segment has PSH
 }
 
 // Start returns the offset of the record's first byte.
@@ -62,6 +63,9 @@ func (r *Record) SentAt() clock.Time { return r.sentAt }
 
 // Retransmitted reports whether the record was sent more than once.
 func (r *Record) Retransmitted() bool { return r.retransmitted }
+
+// Pushed reports whether the record's last segment has PSH.
+func (r *Record) Pushed() bool { return r.pushed }
 
 // DeliveredBefore returns the number of bytes that had been delivered when the record was last sent.
 func (r *Record) DeliveredBefore() int64 { return r.snapshot.delivered }
@@ -88,6 +92,7 @@ type Sent struct {
 	Stamp         uint32 // TSVal
 	Segment       int    // data bytes in each segment except for the last
 	Retransmitted bool   // Push: the data was sent before, and its record is gone
+	Pushed        bool   // Push: the last segment has PSH
 	LeftNetwork   int64  // bytes in flight that have left the network according to duplicate ACKs (RFC 5681 3.2)
 }
 
@@ -136,12 +141,12 @@ func (q *Queue) Visits() uint64 { return q.visits }
 // Push adds [start, end), the data just sent at SND.NXT. Whole segments that leave at one instant are one record, up to
 // a GSO packet's size.
 func (q *Queue) Push(start, end seq.Offset, s Sent) {
-	r := Record{start: start, end: end, stamp: s.Stamp, segment: int32(s.Segment), retransmitted: s.Retransmitted}
+	r := Record{start: start, end: end, stamp: s.Stamp, segment: int32(s.Segment), retransmitted: s.Retransmitted, pushed: s.Pushed}
 	r.sentAt, r.snapshot = s.Now, q.rate.sent(s.Now, q.Empty(), max(0, q.bytes[InFlight]-s.LeftNetwork)+r.Size())
 	if n := len(q.list); n > q.head {
 		if last := q.list[n-1]; last == q.latest && last.continuedBy(&r) {
 			q.bytes[InFlight] += r.Size()
-			last.end, last.snapshot.inFlight = r.end, r.snapshot.inFlight
+			last.end, last.pushed, last.snapshot.inFlight = r.end, r.pushed, r.snapshot.inFlight
 			return
 		}
 	}
@@ -155,7 +160,7 @@ func (q *Queue) Push(start, end seq.Offset, s Sent) {
 
 // continuedBy reports whether next, the data right behind r, may be part of the same record.
 func (r *Record) continuedBy(next *Record) bool {
-	return !r.retransmitted && !next.retransmitted && r.sentAt == next.sentAt && r.snapshot.delivered == next.snapshot.delivered &&
+	return !r.retransmitted && !next.retransmitted && !r.pushed && r.sentAt == next.sentAt && r.snapshot.delivered == next.snapshot.delivered &&
 		r.segment == next.segment && r.Size()%next.step() == 0 && next.end-r.start <= maxJoined
 }
 
@@ -228,7 +233,7 @@ func (q *Queue) split(i int, o seq.Offset) int {
 		return i
 	}
 	rest := q.alloc(r)
-	rest.start, r.end = o, o
+	rest.start, r.end, r.pushed = o, o, false
 	switch r.state {
 	case InFlight:
 		q.linkAfter(r, rest)
@@ -260,6 +265,7 @@ func (q *Queue) count(r *Record, n int64) {
 // trim reduces r to [start, end).
 func (q *Queue) trim(r *Record, start, end seq.Offset) {
 	q.count(r, int64(end-start)-r.Size())
+	r.pushed = r.pushed && end == r.end
 	r.start, r.end = start, end
 }
 
@@ -311,13 +317,13 @@ func (q *Queue) Retransmit(r *Record, n int64, s Sent) {
 func (q *Queue) takeFront(r *Record, n seq.Offset) *Record {
 	i := q.find(r.start)
 	piece := q.alloc(r)
-	piece.end = r.start + n
+	piece.end, piece.pushed = r.start+n, false
 	q.trim(r, piece.end, r.end)
 	if q.Len() >= MaxRecords && i > q.head && q.list[i-1].state == InFlight && q.list[i-1].retransmitted {
 		// Both count as sent now. For the data sent before, that is late and only delays the detection of its loss.
 		before := q.list[i-1]
 		q.detach(before)
-		before.end = piece.end
+		before.end, before.pushed = piece.end, false
 		q.release(piece)
 		return before
 	}

@@ -172,7 +172,7 @@ func (r *runner) compare(d *departure, s *sent) string {
 	}
 	got := s.script()
 	switch {
-	case got.flags != d.flags && !(r.s.settings.asLinux && (got.flags^d.flags) == wire.PSH): // senders choose PSH freely
+	case got.flags != d.flags:
 		return "the flags differ"
 	case got.seq != d.seq:
 		return "the sequence number differs"
