@@ -50,7 +50,8 @@ type lone struct {
 	c *Conn
 
 	listener *Listener
-	udp      *UDPConn // of FuzzInput
+	udp      *UDPConn  // of FuzzInput
+	ping     *PingConn // likewise
 	// The next numbers of the peer's and of ours.
 	seq, ack uint32
 }

@@ -230,6 +230,35 @@ func TestForwardDrop(t *testing.T) {
 	})
 }
 
+// A verdict after Accept is refused with an error, and the connection goes on.
+func TestForwardVerdictAfterAccept(t *testing.T) {
+	for _, address := range elsewhere {
+		within(t, func(t *testing.T) {
+			p := newPair(t, Config{})
+			requests := p.forwarding(ForwardConfig{})
+			done := p.dialInBackground(t.Context(), address)
+			r := <-requests
+			server, err := r.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := (<-done).conn
+			for _, again := range []func() error{
+				func() error { _, err := r.Accept(); return err }, r.Reset, r.Drop,
+				func() error { return r.Unreachable(HostUnreachable) },
+				func() error { return r.AcceptHandler(func(*Conn) Handler { t.Error("a Handler for it"); return nil }) },
+			} {
+				wantOpError(t, again(), "accept", errVerdictGiven)
+			}
+			write(t, client, "goes on")
+			wantRead(t, server, "goes on")
+			if stats := p.b.Stats(); stats["forward-accepted"] != 1 || stats["forward-reset"]+stats["forward-unreachable"]+stats["forward-dropped"] != 0 {
+				t.Errorf("%v", stats)
+			}
+		})
+	}
+}
+
 // When the client gives up, the request's context ends within a second, and a verdict is refused.
 func TestForwardClientGivesUp(t *testing.T) {
 	for _, address := range elsewhere {

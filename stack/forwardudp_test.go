@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"minitcp/conn/wire"
 	"minitcp/stack/internal/datagrams"
 	"minitcp/stack/stacktest"
 )
@@ -237,6 +238,46 @@ func TestUDPFlowLimits(t *testing.T) {
 		synctest.Wait()
 		if got := p.b.Stats()["udp-flows"]; got != 1000 {
 			t.Errorf("%d flows, want 1000", got)
+		}
+	})
+}
+
+// A flood to 65,535 ports from one source: closed ports are answered at a limited rate, and a forwarder makes one flow,
+// or, if the mapping depends on the port, as many as a source may have.
+func TestUDPPortFlood(t *testing.T) {
+	families(t, func(t *testing.T, a, b netip.Addr) {
+		flood := func(p *pair, to netip.Addr) {
+			for port := range 65_535 {
+				d := emptyDatagram()
+				wire.PutUDP(d, 5000, uint16(port+1), 0)
+				wire.PutUDPChecksum(d, wire.ChecksumGather(wire.PseudoHeaderSum(a, to, wire.ProtocolUDP, len(d)), [][]byte{d}))
+				p.db.Inject(ipPacket(a, to, wire.ProtocolUDP, d))
+				if port%1000 == 0 {
+					synctest.Wait()
+				}
+			}
+			synctest.Wait()
+		}
+		link := stacktest.Config{Queue: 2000}
+		p := newPairOn(t, link, Config{}, Config{})
+		flood(p, b)
+		stats := p.b.Stats()
+		if stats["dropped-udp-no-port"] != 65_535 || stats["icmp-sent"] > 1000 || stats["icmp-sent"]+stats["icmp-limited"] != 65_535 {
+			t.Errorf("%d datagrams to closed ports, %d answered, %d not", stats["dropped-udp-no-port"], stats["icmp-sent"], stats["icmp-limited"])
+		}
+		for mapping, want := range map[NATBehavior]uint64{EndpointIndependent: 1, AddressAndPortDependent: 4096} {
+			p := newPairOn(t, link, Config{}, Config{})
+			p.forwardingUDP(ForwardUDPConfig{Mapping: mapping})
+			flood(p, remoteEnds(a)[0].Addr())
+			stats := p.b.Stats()
+			if stats["udp-flows"] != want || stats["udp-flows-opened"]-stats["udp-flows-evicted"] != want {
+				t.Errorf("mapping %v: %d flows, %d opened, %d evicted; want %d left",
+					mapping, stats["udp-flows"], stats["udp-flows-opened"], stats["udp-flows-evicted"], want)
+			}
+			// The queue of a flow is bounded, too.
+			if n := stats["udp-received"] + stats["udp-receive-buffer-full"]; n != 65_535 {
+				t.Errorf("mapping %v: %d datagrams received or dropped, want 65535", mapping, n)
+			}
 		}
 	})
 }

@@ -76,7 +76,7 @@ func (l *lone) serveAll(t testing.TB) {
 	verdicts := 0
 	for name, serve := range map[string]func() error{
 		"ListenUDP":  func() (err error) { l.udp, err = l.s.ListenUDP("udp", ":9"); return err },
-		"ListenPing": func() error { _, err := l.s.ListenPing(addressesB[0].Addr()); return err },
+		"ListenPing": func() (err error) { l.ping, err = l.s.ListenPing(addressesB[0].Addr()); return err },
 		"ForwardTCP": func() error {
 			_, err := l.s.ForwardTCP(ForwardConfig{MaxPending: 100}, func(r *ForwardRequest) {
 				switch verdicts++; verdicts % 5 {

@@ -3,6 +3,7 @@ package stack
 import (
 	"bytes"
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -124,6 +125,76 @@ func icmpFrame(frame []byte, message wire.ICMP) []byte {
 	answer := wire.IP{Src: router, Dst: ip.Src, Protocol: protocol}
 	b := make([]byte, icmpHeaderLen+len(message.Body))
 	return ipPacket(router, ip.Src, protocol, b[:wire.PutICMP(b, &answer, &message)])
+}
+
+// An ICMP error that quotes a flow that is not the stack's, or too little, is dropped and counted, and no socket or
+// connection gets an error.
+func TestICMPAboutOthers(t *testing.T) {
+	families(t, func(t *testing.T, a, b netip.Addr) {
+		p := newPair(t, Config{})
+		c, server := p.connectTo(p.listen(), netip.AddrPortFrom(b, 80).String())
+		u := p.dialUDP(netip.AddrPortFrom(b, 53))
+		ping, err := p.a.DialPing(netip.Addr{}, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := remoteEnds(a)[0].Addr()
+		udp := func(from, to netip.AddrPort) []byte {
+			d := emptyDatagram()
+			wire.PutUDP(d, from.Port(), to.Port(), 0)
+			return ipPacket(from.Addr(), to.Addr(), wire.ProtocolUDP, d)
+		}
+		echo := func(id uint16, from netip.Addr) []byte {
+			ip := wire.IP{Src: from, Dst: b, Protocol: wire.ProtocolICMP}
+			m := wire.ICMP{Type: wire.ICMPv4Echo, ID: id}
+			if a.Is6() {
+				ip.Protocol, m.Type = wire.ProtocolICMPv6, wire.ICMPv6Echo
+			}
+			body := make([]byte, icmpHeaderLen)
+			wire.PutICMP(body, &ip, &m)
+			return ipPacket(from, b, ip.Protocol, body)
+		}
+		own, ownTCP := u.addr, c.LocalAddr().(*net.TCPAddr).AddrPort()
+		hard, tooBig := wire.ICMP{Type: wire.ICMPv4Unreachable, Code: wire.ICMPv4PortUnreachable},
+			wire.ICMP{Type: wire.ICMPv4Unreachable, Code: wire.ICMPv4FragmentationNeeded, MTU: 600}
+		if a.Is6() {
+			hard, tooBig = wire.ICMP{Type: wire.ICMPv6Unreachable, Code: wire.ICMPv6PortUnreachable}, wire.ICMP{Type: wire.ICMPv6TooBig, MTU: 1280}
+		}
+		for name, quoted := range map[string][]byte{
+			"a UDP port without a socket":  udp(netip.AddrPortFrom(a, own.Port()+1), u.remote),
+			"another peer of a UDP socket": udp(own, netip.AddrPortFrom(b, 54)),
+			"UDP of another address":       udp(netip.AddrPortFrom(other, own.Port()), u.remote),
+			"another identifier":           echo(ping.id+1, a),
+			"an echo of another address":   echo(ping.id, other),
+			"another port of TCP":          packet(segmentSpec{src: netip.AddrPortFrom(a, ownTCP.Port()+1), dst: netip.AddrPortFrom(b, 80)}),
+			"TCP of another address":       packet(segmentSpec{src: netip.AddrPortFrom(other, ownTCP.Port()), dst: netip.AddrPortFrom(b, 80)}),
+			"an unknown protocol":          ipPacket(a, b, 200, make([]byte, 8)),
+			"half a header":                udp(own, u.remote)[:wire.VirtioHeaderLen+10],
+			"no ports":                     udp(own, u.remote)[:wire.VirtioHeaderLen+ipHeaderLen(a.Is4())+3],
+			"nothing":                      make([]byte, wire.VirtioHeaderLen),
+		} {
+			for _, m := range []wire.ICMP{hard, tooBig} {
+				ip := wire.IP{Src: b, Dst: a, Protocol: wire.ProtocolICMP}
+				if a.Is6() {
+					ip.Protocol = wire.ProtocolICMPv6
+				}
+				m.Body = quoted[wire.VirtioHeaderLen:]
+				body := make([]byte, icmpHeaderLen+len(m.Body))
+				wire.PutICMP(body, &ip, &m)
+				before := p.a.Stats()["dropped-icmp"]
+				p.da.Inject(ipPacket(b, a, ip.Protocol, body))
+				synctest.Wait()
+				if got := p.a.Stats()["dropped-icmp"] - before; got != 1 {
+					t.Errorf("%s: %d dropped, want 1", name, got)
+				}
+			}
+		}
+		if u.pending != nil || ping.pending != nil || u.mtu(p.a.clock.Now()) != 1500 || ping.mtu(p.a.clock.Now()) != 1500 {
+			t.Errorf("errors %v and %v, MTUs %d and %d", u.pending, ping.pending, u.mtu(p.a.clock.Now()), ping.mtu(p.a.clock.Now()))
+		}
+		write(t, c, "goes on")
+		wantRead(t, server, "goes on")
+	})
 }
 
 // No ICMP error is sent about an ICMP error [RFC 1122 3.2.2, RFC 4443 2.4].

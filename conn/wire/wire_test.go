@@ -239,6 +239,25 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
+// parseFragment checks that the parts of a fragment are parts of b, and that its header becomes that of a whole packet.
+func parseFragment(t *testing.T, b []byte) {
+	var ip, whole IP
+	f, header, data, err := ParseFragment(b, &ip)
+	if err != nil {
+		return
+	}
+	if len(header)+len(data) > len(b) || f.Offset%8 != 0 || f.Offset < 0 || f.Offset > 65535 {
+		t.Fatalf("%d bytes of headers and %d of data at %d, of %d", len(header), len(data), f.Offset, len(b))
+	}
+	packet := append(bytes.Clone(header), data...)
+	Unfragment(packet[:len(header)], ip.Protocol, len(data))
+	if _, err := ParseIP(packet, &whole); err == ErrFragment && ip.Is4() {
+		t.Fatal("a fragment of IPv4 without its place is a fragment")
+	} else if err == nil && (whole.Src != ip.Src || whole.Dst != ip.Dst) {
+		t.Fatalf("from %v to %v became from %v to %v", ip.Src, ip.Dst, whole.Src, whole.Dst)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	b := make([]byte, 60)
 	n := PutIP(b, &IP{Src: addr4a, Dst: addr4b, Protocol: ProtocolTCP}, 20)
@@ -246,6 +265,12 @@ func FuzzParse(f *testing.F) {
 	f.Add(b)
 	n = PutIP(b, &IP{Src: addr6a, Dst: addr6b, Protocol: ProtocolICMPv6}, 20)
 	f.Add(b[:n+20])
+	n = PutIP(b, &IP{Src: addr4a, Dst: addr4b, Protocol: ProtocolUDP}, 24)
+	PutFragmentIPv4(b, Fragment{ID: 7, Offset: 16, More: true}, 24)
+	f.Add(bytes.Clone(b[:n+24]))
+	n = PutIP(b, &IP{Src: addr6a, Dst: addr6b, Protocol: ProtocolFragment}, 16)
+	PutFragmentIPv6(b[n:], Fragment{ID: 7, Offset: 8, More: true}, ProtocolUDP)
+	f.Add(bytes.Clone(b[:n+16]))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var ip IP
 		var quoted IP
@@ -264,6 +289,9 @@ func FuzzParse(f *testing.F) {
 			_ = data
 		}
 		payload, err := ParseIP(b, &ip)
+		if err == ErrFragment {
+			parseFragment(t, b)
+		}
 		if err != nil {
 			return
 		}
