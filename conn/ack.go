@@ -45,11 +45,11 @@ const defaultFullSize = 536
 // as after Packet Too Big, unless they are small and have PSH, which are small writes of an application.
 func (r *receiveSpace) measureSegment(s *Segment) {
 	size := int32(s.size())
-	small := size < defaultFullSize && s.TCP.Flags.Has(wire.PSH) && len(s.Data) < 2*int(size)
+	subMSS := size < defaultFullSize && s.TCP.Flags.Has(wire.PSH) && len(s.Data) < 2*int(size)
 	if len(s.Data) >= 2*int(size) {
 		r.lastSize = size // a GSO packet of at least two full segments
 	}
-	if size > r.segmentSize || size == r.lastSize && !small {
+	if size > r.segmentSize || size == r.lastSize && !subMSS {
 		r.segmentSize = max(size, minSendMSS)
 	}
 	r.lastSize = size
@@ -59,7 +59,7 @@ func (r *receiveSpace) measureSegment(s *Segment) {
 func (c *Conn) announce(out *Outgoing) {
 	out.TCP.Window = c.announceWindow()
 	if c.active != nil {
-		c.active.stamp.last = out.TCP.Options.TSVal
+		c.active.tsval.last = out.TCP.Options.TSVal
 	}
 	c.acknowledged()
 }

@@ -1,9 +1,10 @@
 package conn
 
 import (
+	"time"
+
 	"minitcp/conn/cc"
 	"minitcp/conn/seq"
-	"time"
 )
 
 // takeACK processes an acceptable ACK: it updates the retransmission queue, detects losses, and informs congestion
@@ -12,8 +13,10 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	c.checkLimited(now)
 	a := c.newArrival(now, s)
 	before, unsent, flight := c.pipe(), c.active.cc.Window()-c.pipe(), int64(c.snd.nxt-c.snd.una)
-	c.active.rounds.full = c.active.rounds.full || c.snd.blocked || unsent <= 0
-	full := c.active.rounds.full || c.active.rounds.wasFull
+	if c.snd.blocked || unsent <= 0 {
+		c.active.rounds.LimitedByWindow()
+	}
+	full := c.active.rounds.WindowLimited()
 	limited := full || c.active.cc.Window() < c.active.cc.SlowStartThreshold() && 2*before >= c.active.cc.Window()
 	if c.sack {
 		c.takeSACK(s, ack, &a)
@@ -23,9 +26,11 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	}
 	sample := c.active.sent.Sample(&a.Delivered)
 	c.noteDeliveryRate(sample)
-	round := c.active.rounds.passed(&a, c.active.sent.Delivered())
+	round := c.active.rounds.Passed(&a.Delivered, c.active.sent.Delivered())
 	if c.sack {
-		c.updateRACK(&a)
+		if c.active.rack.Update(&a.Delivered) {
+			c.reordering.Seen = true
+		}
 		a.losses = c.detectLoss(now)
 	} else {
 		c.detectLossByDuplicates(now, s, ack, windowBefore, &a)
@@ -33,7 +38,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	c.tailProbeAnswered(now, s, &a)
 	c.episode(now, s, &a)
 	ece := c.takeECE(now, ack, &s.TCP, flight, &a)
-	if a.Bytes > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.reordered) && c.mayGrow(ece)) {
+	if a.Bytes > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.Seen) && c.mayGrow(ece)) {
 		c.active.cc.OnAck(cc.Ack{
 			Now: time.Duration(now), Acked: a.Bytes, Delivered: c.active.sent.Delivered(), InFlight: c.pipe(),
 			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.RTT(), SRTT: c.rtt.SRTT, Round: round, Sample: sample,

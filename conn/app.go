@@ -68,7 +68,7 @@ func (c *Conn) Write(now Time, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	c.active.chrono.writeRefused = n < len(p)
+	c.active.waiting.writeRefused = n < len(p)
 	if n <= 0 {
 		return 0, ErrWouldBlock
 	}

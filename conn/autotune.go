@@ -1,28 +1,9 @@
 package conn
 
-import (
-	"time"
-
-	"minitcp/conn/cc"
-	"minitcp/conn/seq"
-)
+import "time"
 
 // The sizes of the buffers follow the transfer, between the initial and the largest sizes in the Config. These sizes
 // are limits: a buffer takes memory from the pool only for data that it holds.
-
-// receiveTuning makes the receive window large enough that the sender never waits for it (dynamic right-sizing, Linux's
-// tcp_rcv_space_adjust). The window is twice the data that the application has read in a round trip, since the sender
-// may send twice as much in the next one. It is four times that data while the data doubles in each round trip. The
-// window therefore grows only if the application keeps up.
-type receiveTuning struct {
-	begun      bool       // a round trip is being measured
-	slowReader bool       // in this round trip, more than half of the buffer was unread at some time
-	stamp      uint32     // least timestamp whose echo shows that the round trip has ended
-	since      Time       // beginning of the round trip
-	from       seq.Offset // end of the data that the application had read at that time
-	read       int64      // bytes read in the round trip before
-	lastData   Time       // time of the last data
-}
 
 const (
 	// unknownRTT is the assumed round-trip time before the first measurement.
@@ -37,48 +18,24 @@ const (
 
 // tuneReceive adapts the receive buffer's limit to data that has arrived.
 func (c *Conn) tuneReceive(now Time, s *Segment) {
-	t := &c.active.tuning
-	if c.rcv.fixed {
-		return
-	}
-	if t.begun && now.Sub(t.lastData) >= idleTime {
-		c.rcv.bufferLimit, t.begun, t.read = c.cfg.ReceiveBuffer, false, 0
-	}
-	t.lastData = now
-	t.slowReader = t.slowReader || c.rcv.buf.Readable() > c.rcv.bufferLimit/2
-	switch {
-	case !t.begun:
-	case !c.roundTripped(now, s):
-		return
-	default:
-		c.noteBulk(now, int(c.rcv.buf.Start()-t.from))
-		read := c.perRoundTrip(int64(c.rcv.buf.Start()-t.from), now)
-		want := 2 * read
-		if more := min(read, 2*t.read) - t.read; t.read > 0 && more > 0 {
-			want += want / t.read * more // four times the data read, if that has doubled
-		}
-		if want > int64(c.rcv.bufferLimit) {
-			c.rcv.bufferLimit = int(min(want, int64(c.cfg.MaxReceiveBuffer)))
-		}
-		t.read = read
-	}
-	t.begun, t.slowReader, t.since, t.from = true, false, now, c.rcv.buf.Start()
-	t.stamp = c.clock(now) + 1 // one tick later, since segments with the present value may have left before
-}
-
-// perRoundTrip converts the bytes read since the round trip began to bytes per round-trip time. The end of a round trip
-// is seen only when data arrives. A time that is longer than before is therefore taken into account by one eighth, as
-// the path may have become longer, and not at all if the peer may have waited for the application to read.
-func (c *Conn) perRoundTrip(octets int64, now Time) int64 {
 	t, r := &c.active.tuning, &c.rcv
-	d := max(now.Sub(t.since), cc.Tick)
-	switch {
-	case r.rtt == 0 || d < r.rtt:
-		r.rtt = d
-	case !t.slowReader:
-		r.rtt += (d - r.rtt) / 8
+	if r.fixed {
+		return
 	}
-	return octets * r.rtt.Microseconds() / d.Microseconds()
+	if t.Data(now, r.buf.Readable(), r.bufferLimit, idleTime) {
+		r.bufferLimit = c.cfg.ReceiveBuffer
+	}
+	start := r.buf.Start()
+	if t.Begun() {
+		if !c.roundTripped(now, s) {
+			return
+		}
+		c.noteBulk(now, t.Read(start))
+		if want := t.End(now, start, &r.rtt); want > int64(r.bufferLimit) {
+			r.bufferLimit = int(min(want, int64(c.cfg.MaxReceiveBuffer)))
+		}
+	}
+	t.Begin(now, start, c.clock(now)+1) // one tick later, since segments with the present value may have left before
 }
 
 // roundTripped reports whether the segment left the peer after a segment sent since the round trip began had arrived
@@ -86,12 +43,12 @@ func (c *Conn) perRoundTrip(octets int64, now Time) int64 {
 func (c *Conn) roundTripped(now Time, s *Segment) bool {
 	t := &c.active.tuning
 	if o := &s.TCP.Options; c.timestamps && o.HasTimestamps && o.TSEcr != 0 {
-		return !seq.Less(o.TSEcr, t.stamp)
+		return t.Echoed(o.TSEcr)
 	}
 	if c.rtt.SRTT == 0 {
-		return now.Sub(t.since) >= unknownRTT
+		return t.Since(now) >= unknownRTT
 	}
-	return now.Sub(t.since) >= c.rtt.SRTT
+	return t.Since(now) >= c.rtt.SRTT
 }
 
 // tuneSend sets the limit of the send buffer to two congestion windows, one in flight and one to follow as soon as the

@@ -86,8 +86,8 @@ func (c *Conn) checkSend() error {
 		return fmt.Errorf("send space: una %d, nxt %d, max %d, end %d", s.una, s.nxt, s.max, s.end())
 	case s.buf.Start() != start:
 		return fmt.Errorf("send buffer begins at %d, una is %d, end %d", s.buf.Start(), s.una, s.buf.End())
-	case c.active != nil && (c.active.urgent.send > s.buf.End() || c.active.small > s.max):
-		return fmt.Errorf("send space: urgent %d of %d, small %d", c.active.urgent.send, s.buf.End(), c.active.small)
+	case c.active != nil && (c.active.urgent.send > s.buf.End() || c.active.subMSS > s.max):
+		return fmt.Errorf("send space: urgent %d of %d, sub-MSS segment %d", c.active.urgent.send, s.buf.End(), c.active.subMSS)
 	}
 	return s.buf.Check()
 }

@@ -1,53 +1,39 @@
 package conn
 
-import "time"
+import (
+	"time"
 
-// chrono measures the time that the sender spends waiting, by cause, as Linux's tcp_chrono does. One account runs at a
-// time: onBusy while data is unacknowledged, onWindow while the peer's window is also too small for the next segment,
-// and onBuffer while all data is sent and the application waits for room in the send buffer.
-type chrono struct {
-	on            account
-	since         Time
+	"minitcp/conn/chrono"
+)
+
+// waiting is the state by which the account of the sender's waiting time is selected.
+type waiting struct {
+	account       chrono.Chrono
 	writeRefused  bool // the last Write took less than it was given
 	windowLimited bool // the peer's window holds the next segment back
 }
 
-type account uint8
-
-const (
-	onNothing account = iota
-	onBusy
-	onWindow
-	onBuffer
-	accounts = iota - 1 // time on onNothing is not counted
-)
-
 // accountTime selects the account that runs from now on. It is called when there is nothing to send.
 func (c *Conn) accountTime(now Time) {
-	h := &c.active.chrono
-	on := onNothing
+	h := &c.active.waiting
+	on := chrono.Nothing
 	switch {
 	case c.snd.una >= c.snd.buf.End() || c.state == Closed:
 	case h.windowLimited:
-		on = onWindow
+		on = chrono.Window
 	case h.writeRefused && c.snd.nxt >= c.snd.buf.End():
-		on = onBuffer
+		on = chrono.Buffer
 	default:
-		on = onBusy
+		on = chrono.Busy
 	}
-	if on != h.on {
-		if h.on != onNothing {
-			c.waited[h.on-1] += now.Sub(h.since)
-		}
-		h.on, h.since = on, now
-	}
+	h.account.Select(now, on, &c.waited)
 }
 
 // timeSpent returns the time on an account until now.
-func (c *Conn) timeSpent(a account, now Time) time.Duration {
-	d := c.waited[a-1]
-	if c.active != nil && c.active.chrono.on == a {
-		d += now.Sub(c.active.chrono.since)
+func (c *Conn) timeSpent(a chrono.Account, now Time) time.Duration {
+	d := c.waited.On(a)
+	if c.active != nil {
+		d += c.active.waiting.account.Running(a, now)
 	}
 	return d
 }

@@ -5,6 +5,8 @@ import (
 
 	"minitcp/conn/buffer"
 	"minitcp/conn/cc"
+	"minitcp/conn/challenge"
+	"minitcp/conn/chrono"
 	"minitcp/conn/rtt"
 	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
@@ -25,10 +27,10 @@ type Conn struct {
 	path   path
 
 	ack          ackState
-	challenge    challengeLimit
+	challenge    challenge.Limit
 	deliveryRate cc.Rate // rate that Info reports: the last that measures the path, or a higher one that is limited
 	restart      restart
-	waited       [accounts]time.Duration // time spent waiting, without the current account's; see chrono
+	waited       chrono.Waited
 
 	userLimit        time.Duration // user timeout, 0: none
 	keepAlive        *KeepAlive    // the Config's settings until SetKeepAlive
@@ -58,7 +60,7 @@ type Conn struct {
 	resetAck        bool  // the RST carries an ACK
 	orphan          bool  // the application has closed
 	lingers         bool  // the application has set a linger time
-	reordering      reordering
+	reordering      scoreboard.Reordering
 	deliveryLimited bool // the application has limited deliveryRate
 	errReported     bool // a call has returned err to the application
 }
@@ -68,19 +70,19 @@ type Conn struct {
 type active struct {
 	sent        scoreboard.Queue
 	timing      rtt.Timing
-	rack        rack
+	rack        scoreboard.RACK
 	pacer       cc.Pacer
-	rounds      rounds
+	rounds      scoreboard.Rounds
 	tailProbe   tailProbe
 	recovery    recovery
 	undo        undo
 	cc          cc.Controller // nil before ESTABLISHED
 	timer       timers
-	stamp       tsval
-	chrono      chrono
-	small       seq.Offset // end of the last segment sent that was not full
-	recent      recent
-	tuning      receiveTuning
+	tsval       tsval
+	waiting     waiting
+	subMSS      seq.Offset // end of the last segment sent below the MSS
+	recent      buffer.Recent
+	tuning      buffer.Tuning
 	unpushed    int32 // bytes sent since the last PSH
 	delay       ackDelay
 	synRepeated bool // the SYN was sent again because the reply was an ACK of another connection
@@ -154,14 +156,10 @@ func (c *Conn) Err() error {
 func (c *Conn) FINReceived() bool { return c.rcv.finDone }
 
 // ISS returns the initial send sequence number.
-func (c *Conn) ISS() uint32 {
-	return c.snd.iss
-}
+func (c *Conn) ISS() uint32 { return c.snd.iss }
 
 // IRS returns the initial receive sequence number, 0 before the peer's SYN.
-func (c *Conn) IRS() uint32 {
-	return c.rcv.irs
-}
+func (c *Conn) IRS() uint32 { return c.rcv.irs }
 
 // establish enters ESTABLISHED, as both ends' sequence numbers are known. A close before that takes effect now.
 func (c *Conn) establish(now Time) {

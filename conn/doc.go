@@ -64,7 +64,7 @@
 //	opening             listen.go, handshake.go, hold.go; path.go: MSS and MTU
 //	the application     app.go, close.go, ready.go, config.go, error.go, time.go; urgent.go: urgent data (RFC 6093)
 //	acknowledgments     sackblocks.go: SACK blocks sent (RFC 2018); challenge.go: challenge ACKs (RFC 5961); reset.go
-//	ACKs that arrive    arrival.go; sack.go: SACK and D-SACK (RFC 2018, RFC 2883); rate.go: deliveries and round trips
+//	ACKs that arrive    arrival.go; sack.go: SACK and D-SACK (RFC 2018, RFC 2883); rate.go: the delivery rate
 //	losses              dupack.go: without SACK; tailprobe.go: TLP (RFC 8985); frto.go: F-RTO (RFC 5682); undo.go:
 //	                    spurious recovery (RFC 3522, RFC 3708); resize.go: segments too large for a new path MTU;
 //	                    icmp.go
@@ -76,9 +76,10 @@
 //	observation         info.go: the members of tcp_info; chrono.go: times of waiting; verdict.go, segment.go: names for
 //	                    traces; check.go: invariants
 //
-// Package scoreboard has the retransmission queue, rtt the RTT estimator, cc congestion control, ecn the agreement on
-// ECN, buffer the memory of the data, wire the formats, seq sequence numbers and clock the time. The packages conntest
-// and script are for tests.
+// Package scoreboard has the retransmission queue and the values of RACK, rtt the RTT estimator, cc congestion control,
+// ecn the agreement on ECN, challenge the limit of challenge ACKs, buffer the memory of the data and the tuning of the
+// receive window, chrono the times of waiting, wire the formats, seq sequence numbers and clock the time. The packages
+// conntest and script are for tests.
 //
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of
 // RFC 9293 and the tests that show them.

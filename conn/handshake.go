@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"minitcp/conn/buffer"
+	"minitcp/conn/challenge"
 	"minitcp/conn/ecn"
 	"minitcp/conn/rtt"
 	"minitcp/conn/seq"
@@ -39,7 +40,7 @@ type Handshake struct {
 	ackDue    bool
 	resetDue  bool
 	resetSeq  uint32
-	challenge challengeLimit
+	challenge challenge.Limit
 	held      *hold // nil unless Hold delays the SYN-ACK
 }
 
@@ -135,7 +136,7 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
 	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
 		h.ecn.Received(f)
-		if h.challenge.allow(now) {
+		if h.challenge.Allow(now) {
 			h.synAckDue = true // the SYN-ACK has been lost
 		}
 		return VerdictDuplicate
@@ -147,7 +148,7 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 		return h.receiveReset(now, at)
 	}
 	if f.Has(wire.SYN) {
-		h.ackDue = h.challenge.allow(now)
+		h.ackDue = h.challenge.Allow(now)
 		return VerdictChallenged
 	}
 	if !f.Has(wire.ACK) {
@@ -166,12 +167,12 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 func (h *Handshake) check(now Time, s *Segment, at seq.Offset) Verdict {
 	reset := s.TCP.Flags.Has(wire.RST)
 	if o := &s.TCP.Options; h.timestamps && o.HasTimestamps && !reset && seq.Less(o.TSVal, h.tsRecent) {
-		h.ackDue = h.challenge.allow(now)
+		h.ackDue = h.challenge.Allow(now)
 		return VerdictOldTimestamp
 	}
 	if end := at + s.length(); end < 1 || at >= 1+seq.Offset(synWindow(h.cfg)) || at < 1 && end <= 1 {
 		if !reset {
-			h.ackDue = h.challenge.allow(now)
+			h.ackDue = h.challenge.Allow(now)
 		}
 		return VerdictOutOfWindow
 	}
@@ -181,7 +182,7 @@ func (h *Handshake) check(now Time, s *Segment, at seq.Offset) Verdict {
 // receiveReset is the second step: a RST at exactly RCV.NXT returns the listener to LISTEN (RFC 5961 3.2).
 func (h *Handshake) receiveReset(now Time, at seq.Offset) Verdict {
 	if at != 1 {
-		h.ackDue = h.challenge.allow(now)
+		h.ackDue = h.challenge.Allow(now)
 		return VerdictChallenged
 	}
 	h.end()
@@ -245,7 +246,7 @@ func (h *Handshake) Transmit(now Time, _ int, out *Outgoing) bool {
 		out.reset(wire.ACK)
 		out.TCP.Seq, out.TCP.Ack = h.params.ISS+1, h.irs+1
 		out.TCP.Window = uint16(synWindow(h.cfg) >> h.scale)
-		h.stamp(now, &out.TCP.Options)
+		h.addTimestamp(now, &out.TCP.Options)
 		out.Note = NoteChallenge
 		return true
 	}
@@ -260,7 +261,7 @@ func (h *Handshake) synAck(now Time, out *Outgoing) {
 	o.MSS = h.path.announcedMSS()
 	o.SACKPermitted = h.sack
 	o.HasWindowScale, o.WindowScale = h.scaled, h.scale
-	h.stamp(now, o)
+	h.addTimestamp(now, o)
 	if h.sent {
 		out.Note = NoteRetransmission
 		h.retransmits = max(h.retransmits, 1) // the RTT of a retransmitted SYN-ACK is ambiguous
@@ -275,7 +276,7 @@ func (h *Handshake) synAckTimeout() time.Duration {
 	return estimator.Timeout(h.cfg.rtoLimits())
 }
 
-func (h *Handshake) stamp(now Time, o *wire.Options) {
+func (h *Handshake) addTimestamp(now Time, o *wire.Options) {
 	if h.timestamps {
 		o.HasTimestamps, o.TSVal, o.TSEcr = true, timestampClock(now, h.params.TSOffset), h.tsRecent
 	}

@@ -17,12 +17,12 @@ type hold struct {
 }
 
 const (
-	// leastPatience is the least time for which a held Handshake waits for the peer to retransmit its SYN. The first
+	// leastSYNTimeout is the least time for which a held Handshake waits for the peer to retransmit its SYN. The first
 	// retransmission follows after 1 second [RFC 6298 2], or 3 on older systems, and may be lost.
-	leastPatience = 7 * time.Second
-	// patienceFactor is the number of intervals between SYNs after which the peer has given up. The peer doubles its
+	leastSYNTimeout = 7 * time.Second
+	// synTimeoutFactor is the number of intervals between SYNs after which the peer has given up. The peer doubles its
 	// timeout with each retransmission, one of which may be lost.
-	patienceFactor = 7
+	synTimeoutFactor = 7
 	// holdProbeInterval is the time between probes of the peer.
 	holdProbeInterval = 700 * time.Millisecond
 )
@@ -36,7 +36,7 @@ const (
 func (h *Handshake) Hold(now Time) {
 	h.held = &hold{syn: now, probeAt: now.Add(holdProbeInterval)}
 	h.synAckDue = false
-	h.deadline, h.giveUp = h.held.probeAt, now.Add(leastPatience)
+	h.deadline, h.giveUp = h.held.probeAt, now.Add(leastSYNTimeout)
 }
 
 // Release ends Hold. The next Transmit sends the SYN-ACK.
@@ -79,7 +79,7 @@ func (h *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 	}
 	held := h.held
 	held.interval, held.syn = now.Sub(held.syn), now
-	h.giveUp = now.Add(max(leastPatience, patienceFactor*held.interval))
+	h.giveUp = now.Add(max(leastSYNTimeout, synTimeoutFactor*held.interval))
 	if h.timestamps && s.TCP.Options.HasTimestamps {
 		h.tsRecent, h.tsRecentAt = s.TCP.Options.TSVal, now
 	}

@@ -49,7 +49,7 @@ func TestHeldHandshakeProbes(t *testing.T) {
 }
 
 // The peer's SYNs, at the times of systems in use, keep a held Handshake until the peer has given up.
-func TestHeldHandshakePatience(t *testing.T) {
+func TestHeldHandshakeTimeout(t *testing.T) {
 	for name, at := range map[string][]float64{
 		"Linux":                  {0, 1, 3, 7, 15, 31, 63},
 		"3 s at first":           {0, 3, 9, 21},

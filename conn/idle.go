@@ -101,7 +101,7 @@ func (c *Conn) idleTimeout(now Time) {
 	if !c.quiescent() {
 		return
 	}
-	if idle := max(c.lastReceived, c.lastSent, c.challenge.since).Add(idleTime); now < idle {
+	if idle := max(c.lastReceived, c.lastSent, c.challenge.Since()).Add(idleTime); now < idle {
 		c.active.timer.idle = idle
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"minitcp/conn/cc"
+	"minitcp/conn/chrono"
 )
 
 // Counts holds totals since the connection began. The corresponding members of Linux's struct tcp_info are in brackets,
@@ -118,13 +119,13 @@ func (c *Conn) Info(now Time) Info {
 		ReceiveRTT:          c.rcv.rtt,
 		Backoff:             int(c.rtt.Backoff),
 		AdvertisedMSS:       int(c.path.announcedMSS()),
-		Reordered:           c.reordering.reordered,
+		Reordered:           c.reordering.Seen,
 		Acknowledged:        max(0, int64(min(c.snd.una, c.snd.buf.End()))-1),
 		SinceSent:           since(c.lastSent, now),
 		SinceReceived:       since(c.lastDataReceived, now),
 		SinceAcknowledged:   since(c.lastACKReceived, now),
-		WindowLimited:       c.timeSpent(onWindow, now),
-		BufferLimited:       c.timeSpent(onBuffer, now),
+		WindowLimited:       c.timeSpent(chrono.Window, now),
+		BufferLimited:       c.timeSpent(chrono.Buffer, now),
 		RTT:                 c.rtt.SRTT,
 		RTTVar:              c.rtt.RTTVar,
 		MinRTT:              c.rtt.Min,
@@ -165,7 +166,7 @@ func (c *Conn) Info(now Time) Info {
 	if c.softError != 0 {
 		i.SoftError = c.softError
 	}
-	i.Busy = c.timeSpent(onBusy, now) + i.WindowLimited + i.BufferLimited
+	i.Busy = c.timeSpent(chrono.Busy, now) + i.WindowLimited + i.BufferLimited
 	return i
 }
 
@@ -173,7 +174,7 @@ func (c *Conn) Info(now Time) Info {
 func (c *Conn) infoActive(i *Info) {
 	i.CAState = c.caState()
 	i.Delivered = c.active.sent.Delivered()
-	i.ReadPerRoundTrip = c.active.tuning.read
+	i.ReadPerRoundTrip = c.active.tuning.PerRoundTrip()
 	c.countSegments(i)
 	if c.active.cc == nil {
 		return

@@ -34,7 +34,7 @@ type reply struct {
 	blocks      []buffer.Range
 	window      int
 	ece         bool
-	stamp, echo uint32
+	tsval, echo uint32
 }
 
 // parcel is a segment on its way to the peer, or a reply.
@@ -105,7 +105,7 @@ func (h *hostile) arrive(p parcel) {
 	if p.data.Size() > 0 {
 		h.got.Add(p.data.Start, p.data.End)
 	}
-	r := reply{window: hostileWindow, echo: p.echo, stamp: uint32(time.Duration(h.now) / ms)}
+	r := reply{window: hostileWindow, echo: p.echo, tsval: uint32(time.Duration(h.now) / ms)}
 	r.ack = int64(contiguousEnd(h.got, 1))
 	if again.Size() > 0 {
 		r.blocks = append(r.blocks, again)
@@ -149,7 +149,7 @@ func (h *hostile) hears(r *reply) {
 	}
 	o := &s.TCP.Options
 	if h.c.timestamps {
-		o.HasTimestamps, o.TSVal, o.TSEcr = true, r.stamp, r.echo
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, r.tsval, r.echo
 	}
 	for _, b := range r.blocks {
 		if int(o.SACKCount) < 3 {
@@ -365,7 +365,7 @@ func TestDSACKsOfWhatWasSentOnce(t *testing.T) {
 func TestTimestampsThatJump(t *testing.T) {
 	n := 0
 	for name, jump := range map[string]func(r *reply){
-		"backwards":         func(r *reply) { r.stamp -= 5000 },
+		"backwards":         func(r *reply) { r.tsval -= 5000 },
 		"echo of nothing":   func(r *reply) { r.echo = 0 },
 		"echo of the past":  func(r *reply) { r.echo -= 900 },
 		"echo of long ago":  func(r *reply) { r.echo -= 1 << 30 },
@@ -402,7 +402,7 @@ func TestWindowsThatShrink(t *testing.T) {
 			}
 			closed, open := r, r
 			closed.window, open.after = 0, 30*time.Millisecond
-			open.stamp += 30
+			open.tsval += 30
 			return []reply{closed, open}
 		},
 		"to a segment and back": func(h *hostile, r reply) []reply {

@@ -15,7 +15,7 @@ func (c *Conn) DiscardOutOfOrder() {
 		return
 	}
 	c.rcv.buf.DiscardOutOfOrder(c.cfg.Pool)
-	c.active.recent = recent{}
+	c.active.recent = buffer.Recent{}
 	if c.ack.duplicate.End > c.rcv.buf.Next() {
 		c.ack.duplicate = buffer.Range{} // the peer would take it for a SACK block (RFC 2883 4)
 	}

@@ -188,41 +188,7 @@ func shortRetransmission(r *racks) {
 	r.drain()
 	r.at(110 * ms)
 	r.in(segment{flags: ack, seq: 1, ack: 4001, options: r.echo(wire.Options{}, 0)})
-	if got := r.c.active.rack.rtt; got != 100*ms {
+	if got := r.c.active.rack.RTT; got != 100*ms {
 		r.t.Errorf("the round trip is %v, want that of segment 4", got)
 	}
-}
-
-// The window for reordering grows by a quarter of the round trip with every round trip that brings a D-SACK, to no more
-// than the smoothed one, and is forgotten after sixteen episodes without (RFC 8985 6.2, step 4).
-func TestReorderWindow(t *testing.T) {
-	r := newRacks(t, Disabled)
-	r.c.reordering.reordered = true
-	want := func(quarters time.Duration) {
-		t.Helper()
-		if got := r.c.reorderWindow(); got != quarters*25*ms {
-			t.Errorf("the window is %v, want %d quarters", got, quarters)
-		}
-	}
-	want(1)
-	r.c.widenReorderWindow(1, 10001)
-	want(2)
-	r.c.widenReorderWindow(5001, 15001) // the same round trip
-	want(2)
-	r.c.widenReorderWindow(10001, 20001)
-	want(3)
-	for range 15 {
-		r.c.reordering.episodeOver()
-	}
-	want(3)
-	r.c.widenReorderWindow(20001, 30001)
-	want(4)
-	r.c.widenReorderWindow(30001, 40001)
-	want(4) // all of the round trip
-	for range 15 {
-		r.c.reordering.episodeOver()
-	}
-	want(4)
-	r.c.reordering.episodeOver()
-	want(1)
 }

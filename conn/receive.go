@@ -95,7 +95,7 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 			return VerdictAccepted
 		}
 		c.ecn.Received(s.TCP.Flags)
-		if c.challenge.allow(now) {
+		if c.challenge.Allow(now) {
 			c.snd.nxt = 0
 		}
 		return VerdictDuplicate
@@ -251,7 +251,7 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 		c.acknowledgeUnacceptable(now, s)
 		return VerdictOutOfWindow
 	case placed != buffer.Range{}:
-		c.active.recent.add(placed)
+		c.active.recent.Add(placed)
 		c.stats.OutOfOrder++
 		c.acknowledgeNow(NoteDuplicateACK) // at once: duplicate ACKs make the peer detect the loss (MAY-13, RFC 5681 4.2)
 		return VerdictOutOfOrder

@@ -121,7 +121,7 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 func (c *Conn) lossNow(now Time) cc.Loss {
 	return cc.Loss{
 		Now: time.Duration(now), InFlight: int64(c.snd.nxt - c.snd.una), Pipe: c.pipe(),
-		Full: c.active.rounds.full || c.active.rounds.wasFull || c.snd.blocked, Again: c.timeouts > 1,
+		Full: c.active.rounds.WindowLimited() || c.snd.blocked, Again: c.timeouts > 1,
 	}
 }
 
@@ -138,7 +138,7 @@ func (c *Conn) leaveRecovery() {
 	r.frtoNewSegments, r.frto = 0, frtoOff
 	c.active.timer.reorder = Never
 	if reduced {
-		c.reordering.episodeOver()
+		c.reordering.EpisodeOver()
 		c.active.cc.OnRecovered()
 	}
 }

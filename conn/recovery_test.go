@@ -289,7 +289,7 @@ func TestTimestampOfRetransmissions(t *testing.T) {
 		all := stamps()
 		for _, end := range []int64{7001, 8001, 9001, 10001} {
 			o.sleep(5 * time.Millisecond)
-			o.c.reordering.reordered = reordered // as after a late original in the middle of an episode
+			o.c.reordering.Seen = reordered // as after a late original in the middle of an episode
 			o.ack(1, 1001, 2001, 3001, end)
 			all = append(all, stamps()...)
 		}
@@ -312,11 +312,11 @@ func TestTimestampOfRetransmissions(t *testing.T) {
 // The TSVal stands still for a second at most. An echo of it measures a round trip only of data sent once.
 func TestTimestampHold(t *testing.T) {
 	o := tenSent(t, Enabled)
-	o.c.reordering.reordered = true
+	o.c.reordering.Seen = true
 	o.ack(1, 1001, 5001)
 	o.wait(30 * time.Millisecond)
 	o.drain()
-	held := o.c.active.stamp.last
+	held := o.c.active.tsval.last
 	for _, c := range []struct {
 		after time.Duration
 		want  uint32
@@ -325,7 +325,7 @@ func TestTimestampHold(t *testing.T) {
 		if got := o.c.timestamp(o.now); got != c.want {
 			t.Errorf("TSVal %d, want %d", got-held, c.want-held)
 		}
-		o.c.active.stamp.last = o.c.timestamp(o.now)
+		o.c.active.tsval.last = o.c.timestamp(o.now)
 	}
 	s := Segment{TCP: wire.TCP{Options: wire.Options{HasTimestamps: true, TSEcr: held + 1105}}}
 	for _, c := range []struct {
@@ -417,8 +417,8 @@ func TestUndoByDSACK(t *testing.T) {
 	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before {
 		t.Errorf("%d spurious, window %d of %d", i.Spurious, i.CongestionWindow, before)
 	}
-	if o.c.reordering.multiplier != 1 || !o.c.reordering.reordered {
-		t.Errorf("multiplier %d", o.c.reordering.multiplier)
+	if w := o.c.reordering.Window(time.Second, time.Hour); w != time.Second/2 || !o.c.reordering.Seen {
+		t.Errorf("the window for reordering is %v of a round trip of 1 s, want 500 ms", w)
 	}
 }
 

@@ -2,7 +2,9 @@ package conn
 
 import (
 	"testing"
+	"time"
 
+	"minitcp/conn/challenge"
 	"minitcp/conn/wire"
 )
 
@@ -23,8 +25,8 @@ func TestAnswersToOldTimestampsAreFew(t *testing.T) {
 		return n
 	}
 	old := wire.Options{HasTimestamps: true, TSVal: 50}
-	if n := count(segment{flags: ack, seq: 1, ack: 1, options: old}); n != challengeCount {
-		t.Errorf("%d answers to ACKs, want %d", n, challengeCount)
+	if n := count(segment{flags: ack, seq: 1, ack: 1, options: old}); n != challenge.Count {
+		t.Errorf("%d answers to ACKs, want %d", n, challenge.Count)
 	}
 	if n := count(segment{flags: ack, seq: 1, ack: 1, options: old, data: "x"}); n != 1000 {
 		t.Errorf("%d answers to data, want 1000", n)
@@ -75,23 +77,23 @@ func TestUnacceptableAnswersAreLimited(t *testing.T) {
 		in   *Segment
 		want int
 	}{
-		{"data again", afterData, relative(ack, 1, 1, "abc"), duplicateCount},
-		{"data and FIN outside the window", afterData, relative(fin, 90000, 1, "abc"), duplicateCount},
-		{"FIN outside the window", afterData, relative(fin, 90000, 1, ""), challengeCount},
-		{"early FIN", afterData, relative(fin, 9, 1, ""), challengeCount},
-		{"empty segment outside the window", afterData, relative(ack, 0, 1, ""), challengeCount},
-		{"SYN-RECEIVED, the SYN again", crossed, relative(syn, 0, 0, ""), challengeCount},
-		{"Handshake, the SYN again", handshake, relative(syn, 0, 0, ""), challengeCount},
-		{"Handshake, FIN outside the window", handshake, relative(fin, 90000, 1, ""), challengeCount},
-		{"TIME-WAIT, the FIN again", remnant, relative(fin, 1, 2, ""), challengeCount},
-		{"TIME-WAIT, data", remnant, relative(ack, 1, 2, "abc"), challengeCount},
+		{"data again", afterData, relative(ack, 1, 1, "abc"), challenge.DuplicateCount},
+		{"data and FIN outside the window", afterData, relative(fin, 90000, 1, "abc"), challenge.DuplicateCount},
+		{"FIN outside the window", afterData, relative(fin, 90000, 1, ""), challenge.Count},
+		{"early FIN", afterData, relative(fin, 9, 1, ""), challenge.Count},
+		{"empty segment outside the window", afterData, relative(ack, 0, 1, ""), challenge.Count},
+		{"SYN-RECEIVED, the SYN again", crossed, relative(syn, 0, 0, ""), challenge.Count},
+		{"Handshake, the SYN again", handshake, relative(syn, 0, 0, ""), challenge.Count},
+		{"Handshake, FIN outside the window", handshake, relative(fin, 90000, 1, ""), challenge.Count},
+		{"TIME-WAIT, the FIN again", remnant, relative(fin, 1, 2, ""), challenge.Count},
+		{"TIME-WAIT, data", remnant, relative(ack, 1, 2, "abc"), challenge.Count},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, now := c.make(t), Time(2e9)
 			var out Outgoing
 			for range 2 {
 				sent := 0
-				for range 3 * duplicateCount / 2 {
+				for range 3 * challenge.DuplicateCount / 2 {
 					m.Receive(now, c.in)
 					for m.Transmit(now, 1, &out) {
 						sent++
@@ -100,7 +102,7 @@ func TestUnacceptableAnswersAreLimited(t *testing.T) {
 				if sent != c.want {
 					t.Errorf("%d answers, want %d", sent, c.want)
 				}
-				now = now.Add(challengeInterval)
+				now = now.Add(5 * time.Second)
 			}
 		})
 	}
@@ -151,8 +153,8 @@ func TestChallengeLimit(t *testing.T) {
 			n++
 		}
 	}
-	if n != challengeCount {
-		t.Errorf("%d challenge ACKs at once, want %d", n, challengeCount)
+	if n != challenge.Count {
+		t.Errorf("%d challenge ACKs at once, want %d", n, challenge.Count)
 	}
 }
 

@@ -31,7 +31,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	}
 	c.startTimestamp(now)
 	reduced := r.phase == fastRecovery // for losses that are not repaired
-	patience := c.active.rack.rtt + c.reorderWindow()
+	delay := c.lossDelay()
 	c.active.tailProbe = tailProbe{}
 	c.active.timer.tailProbe, c.active.timer.reorder = Never, Never
 	c.active.timer.ecnPause = Never
@@ -40,7 +40,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	r.reducing = false
 	c.ecn.reduced()
 	r.leftNetwork, r.duplicates, r.frtoNewSegments, r.frto = 0, 0, 0, frtoFirst
-	for q.Oldest() != nil && (!c.sack || q.Oldest().SentAt().Add(patience) <= now) {
+	for q.Oldest() != nil && (!c.sack || q.Oldest().SentAt().Add(delay) <= now) {
 		c.lose(now, q.Oldest())
 	}
 	if !q.Empty() && q.First().State() == scoreboard.InFlight {

@@ -43,7 +43,9 @@ func (c *Conn) takeDSACK(block buffer.Range, a *arrival) {
 	if c.active.undo.retransmitted.Contains(block.Start, block.End) { // otherwise the network has duplicated it
 		a.spurious += block.Size()
 	}
-	c.widenReorderWindow(c.snd.una, c.snd.nxt)
+	if c.active.rack.CountDSACK(c.snd.una, c.snd.nxt) {
+		c.reordering.Widen()
+	}
 }
 
 // renege marks all SACKed segments lost: the peer has discarded them, which it may (RFC 2018 8).

@@ -6,23 +6,6 @@ import (
 	"minitcp/conn/wire"
 )
 
-// recent holds the starts of the out-of-order ranges that have changed last, most recent first; 0 for none.
-type recent [4]seq.Offset
-
-// add records that the range r has changed, for the order of SACK blocks.
-func (last *recent) add(r buffer.Range) {
-	// Remove the entries inside the range, then put it in front.
-	kept := recent{r.Start}
-	n := 1
-	for _, o := range last {
-		if o != 0 && (o < r.Start || o >= r.End) && n < len(kept) {
-			kept[n] = o
-			n++
-		}
-	}
-	*last = kept
-}
-
 // duplicated records that [start, end) has arrived a second time.
 func (c *Conn) duplicated(start, end seq.Offset) {
 	start = max(start, 1) // data begins at offset 1

@@ -72,5 +72,5 @@ func (c *Conn) mustWait(n int64, size int) bool {
 	if n%int64(size) == 0 || s.finQueued || s.overrideSWS || c.active.urgent.send > s.nxt || s.nxt < s.max {
 		return false
 	}
-	return s.moreFollows || c.nagle == Nagle && s.una < c.active.small
+	return s.moreFollows || c.nagle == Nagle && s.una < c.active.subMSS
 }

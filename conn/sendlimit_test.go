@@ -42,7 +42,7 @@ func TestSendLimit(t *testing.T) {
 		{"no probe: it has opened", 5000, 0, 3000, 10000, 1, func(c *Conn) { c.snd.windowProbe = true }, 1000, sendData},
 		{"Nagle, nothing in flight", 100, 0, 65535, 10000, 1, nagle, 100, sendData},
 		{"Nagle, a small one in flight", 200, 100, 65535, 10000, 1, nagle, 0, sendNothing},
-		{"Nagle, full ones in flight", 2100, 2000, 65535, 10000, 1, func(c *Conn) { c.nagle, c.active.small = Nagle, 0 }, 100, sendData},
+		{"Nagle, full ones in flight", 2100, 2000, 65535, 10000, 1, func(c *Conn) { c.nagle, c.active.subMSS = Nagle, 0 }, 100, sendData},
 		{"Nagle sends the whole ones", 2300, 100, 65535, 10000, 9000, nagle, 2000, sendData},
 		{"Nagle, but the end is known", 200, 100, 65535, 10000, 1, func(c *Conn) { nagle(c); c.snd.finQueued = true }, 100, sendData},
 		{"Nagle, but urgent", 200, 100, 65535, 10000, 1, func(c *Conn) { nagle(c); c.active.urgent.send = 201 }, 100, sendData},
@@ -74,9 +74,9 @@ func TestSendLimit(t *testing.T) {
 // nagle: everything sent so far ended in a small segment.
 func nagle(c *Conn) {
 	c.nagle = Nagle
-	c.active.small = c.snd.nxt
+	c.active.subMSS = c.snd.nxt
 	if c.snd.nxt == 1 {
-		c.active.small = 0
+		c.active.subMSS = 0
 	}
 }
 

@@ -58,7 +58,7 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 	if ms < 0 || time.Duration(ms)*time.Millisecond > now.Sub(0) {
 		return 0, false // no value of this connection
 	}
-	if c.active.stamp.frozen && o.TSEcr == c.active.stamp.frozenAt {
+	if c.active.tsval.frozen && o.TSEcr == c.active.tsval.frozenAt {
 		return a.RTT(), a.RTT() != 0 && !a.Newest.Retransmitted() // Karn's algorithm: many segments have this value
 	}
 	old := c.active.timing.LastRetransmission != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.LastRetransmission))
@@ -90,8 +90,8 @@ func (c *Conn) timestamp(now Time) uint32 {
 	if c.active == nil {
 		return v
 	}
-	t := &c.active.stamp
-	if c.active.recovery.phase == noRecovery || !c.reordering.reordered || v == t.last || v-t.last > maxTimestampHold {
+	t := &c.active.tsval
+	if c.active.recovery.phase == noRecovery || !c.reordering.Seen || v == t.last || v-t.last > maxTimestampHold {
 		return v
 	}
 	t.frozenAt, t.frozen = t.last, true
@@ -100,7 +100,7 @@ func (c *Conn) timestamp(now Time) uint32 {
 
 // startTimestamp advances the TSVal at the beginning of an episode, so that its retransmissions differ from the
 // segments sent before (RFC 3522 3.2).
-func (c *Conn) startTimestamp(now Time) { c.active.stamp.last = c.clock(now) }
+func (c *Conn) startTimestamp(now Time) { c.active.tsval.last = c.clock(now) }
 
 // clock returns the local timestamp clock in milliseconds (RFC 7323 4.1).
 func (c *Conn) clock(now Time) uint32 { return timestampClock(now, c.tsOffset) }

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"minitcp/conn/challenge"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -20,7 +21,7 @@ type TimeWaitConn struct {
 	deadline   Time
 	ackDue     bool
 	scale      uint8
-	challenge  challengeLimit
+	challenge  challenge.Limit
 	challenged bool // an ACK has been sent in reply to a SYN
 }
 
@@ -82,7 +83,7 @@ func (t *TimeWaitConn) Receive(now Time, s *Segment) Verdict {
 
 // acknowledge sends an ACK in reply to a segment with the flags f, a limited number of times in five seconds.
 func (t *TimeWaitConn) acknowledge(now Time, f wire.Flags) {
-	t.ackDue = t.challenge.allow(now)
+	t.ackDue = t.challenge.Allow(now)
 	t.challenged = t.challenged || t.ackDue && f.Has(wire.SYN)
 }
 

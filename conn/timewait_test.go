@@ -1,10 +1,11 @@
 package conn
 
 import (
-	"minitcp/conn/seq"
-	"minitcp/conn/wire"
 	"testing"
 	"time"
+
+	"minitcp/conn/seq"
+	"minitcp/conn/wire"
 )
 
 // Shows: MAY-2.
@@ -56,7 +57,7 @@ func TestSYNInTimeWait(t *testing.T) {
 		cfg   Config
 		flags wire.Flags
 		at    uint32
-		stamp uint32 // 0: none
+		tsval uint32 // 0: none
 		want  Verdict
 	}{
 		{"later timestamp, old number", modern, syn, 0, 300, VerdictReopen},
@@ -69,7 +70,7 @@ func TestSYNInTimeWait(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			options := func(v uint32) wire.Options {
-				if c.stamp == 0 {
+				if c.tsval == 0 {
 					return wire.Options{}
 				}
 				return stamped(v)
@@ -81,7 +82,7 @@ func TestSYNInTimeWait(t *testing.T) {
 			o.want(segment{flags: ack, seq: 2, ack: 2})
 			r := o.c.TimeWait(o.now)
 			o.now = o.now.Add(time.Second)
-			s := Segment{TCP: wire.TCP{Flags: c.flags, Seq: testIRS + c.at, Options: options(c.stamp)}}
+			s := Segment{TCP: wire.TCP{Flags: c.flags, Seq: testIRS + c.at, Options: options(c.tsval)}}
 			if v := r.Receive(o.now, &s); v != c.want {
 				t.Errorf("%v, want %v", v, c.want)
 			}

@@ -103,7 +103,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	s := &c.snd
 	if s.nxt >= s.end() && !s.windowProbe {
 		c.active.pacer.Waiting = c.active.pacer.Waiting && c.active.sent.Lost() > 0
-		c.active.chrono.windowLimited = false
+		c.active.waiting.windowLimited = false
 		return false
 	}
 	if c.active.timer.ecnPause != Never {
@@ -122,7 +122,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
 	n, verdict := c.sendLimit(size, limit, c.paceRoom(now, size))
-	c.active.chrono.windowLimited = verdict == sendWhenWindow
+	c.active.waiting.windowLimited = verdict == sendWhenWindow
 	c.active.pacer.Waiting = c.active.pacer.Waiting && verdict == sendData
 	switch verdict {
 	case sendNothing:
@@ -180,7 +180,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	}
 	s.max = max(s.max, s.nxt)
 	if n%size != 0 {
-		c.active.small = s.nxt
+		c.active.subMSS = s.nxt
 	}
 	c.active.recovery.prr.OnSent(int64(n))
 	c.active.pacer.OnSent(int64(n), c.pacingRate())

@@ -13,8 +13,8 @@ type undo struct {
 	retransmitted buffer.RangeSet // ranges retransmitted by the episode, up to maxUndoRanges
 	unproven      int64           // bytes retransmitted and not yet reported as duplicates
 	first         seq.Offset      // start of the first retransmission, 0: there is none
-	stamp         uint32          // its TSVal, or an older one of retransmissions in flight at the beginning
-	stamped       bool            // stamp is set
+	tsval         uint32          // its TSVal, or an older one of retransmissions in flight at the beginning
+	hasTSVal      bool            // tsval is set
 	armed         bool            // the episode may be undone
 	timeout       bool            // the episode began with a timeout
 	// congested is set if a router has reported congestion with a mark. The window then stays reduced.
@@ -42,22 +42,22 @@ func (c *Conn) beginUndo() {
 	}
 	*u = undo{retransmitted: u.retransmitted[:0], armed: c.active.recovery.undone < maxUndos, window: u.window}
 	if c.active.sent.Retransmitted() > 0 {
-		c.active.undo.note(c.active.sent.RetransmissionStamp())
+		c.active.undo.note(c.active.sent.RetransmissionTSVal())
 	}
 }
 
 // note records the TSVal of a retransmission.
-func (u *undo) note(stamp uint32) {
-	if !u.stamped || seq.Less(stamp, u.stamp) {
-		u.stamped, u.stamp = true, stamp
+func (u *undo) note(tsval uint32) {
+	if !u.hasTSVal || seq.Less(tsval, u.tsval) {
+		u.hasTSVal, u.tsval = true, tsval
 	}
 }
 
 // resent is called for every retransmission of an episode.
-func (u *undo) resent(stamp uint32, at seq.Offset, n int64) {
+func (u *undo) resent(tsval uint32, at seq.Offset, n int64) {
 	if u.first == 0 {
 		u.first = at
-		u.note(stamp)
+		u.note(tsval)
 	}
 	u.unproven += n
 	if len(u.retransmitted) < maxUndoRanges {
@@ -76,7 +76,7 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	}
 	u.unproven -= a.spurious
 	switch {
-	case a.advanced && c.snd.una > u.first && a.HasEcho && seq.Less(a.Echo, u.stamp):
+	case a.advanced && c.snd.una > u.first && a.HasEcho && seq.Less(a.Echo, u.tsval):
 		// The ACK is of the first retransmitted segment, and its timestamp is older than any retransmission.
 		return true
 	case a.spurious > 0 && u.unproven <= 0:
@@ -102,7 +102,7 @@ func (c *Conn) undoEpisode(now Time) {
 	}
 	c.stats.Spurious++
 	if !c.active.undo.timeout {
-		c.reordering.reordered = true // the segments taken for lost had been overtaken
+		c.reordering.Seen = true // the segments taken for lost had been overtaken
 	}
 	if c.active.recovery.phase == noRecovery {
 		return

@@ -86,7 +86,7 @@ type receiveSpace struct {
 	buf           buffer.Receive
 	edge          seq.Offset    // first byte beyond the advertised window; never decreases (SHLD-14)
 	bufferLimit   int           // largest number of unread bytes
-	rtt           time.Duration // round-trip time measured by receiveTuning, 0 before the first measurement
+	rtt           time.Duration // round-trip time measured by active.tuning, 0 before the first measurement
 	lastACK       seq.Offset    // Last.ACK.sent
 	readAtLastACK seq.Offset    // end of the data read at that time
 	finAt         seq.Offset    // position of the peer's FIN, never if none has arrived

@@ -51,5 +51,5 @@ func (d *Delivered) ambiguous(r *Record) bool {
 	if !r.retransmitted {
 		return false
 	}
-	return d.Now.Sub(r.sentAt) < d.MinRTT || d.HasEcho && seq.Less(d.Echo, r.stamp)
+	return d.Now.Sub(r.sentAt) < d.MinRTT || d.HasEcho && seq.Less(d.Echo, r.tsval)
 }

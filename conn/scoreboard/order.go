@@ -62,7 +62,7 @@ func (q *Queue) send(r *Record) {
 func (q *Queue) setInFlight(r, after *Record) {
 	r.state = InFlight
 	if r.retransmitted && q.retransmitted == 0 {
-		q.stamp = r.stamp
+		q.tsval = r.tsval
 	}
 	q.count(r, r.Size())
 	q.linkAfter(after, r)

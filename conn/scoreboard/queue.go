@@ -24,7 +24,7 @@ type Queue struct {
 	retransmitted int64         // of those in flight, bytes that were sent more than once
 
 	serial uint64 // number of the last transmission
-	stamp  uint32 // TSVal of the first retransmission since retransmitted was 0
+	tsval  uint32 // TSVal of the first retransmission since retransmitted was 0
 	visits uint64 // records examined or changed, and searches; see Visits
 
 	rate rate
@@ -39,7 +39,7 @@ type Record struct {
 
 	earlier, later *Record // neighbours in the list of records in flight; later also links the free ones
 
-	stamp         uint32 // TSVal of the last transmission
+	tsval         uint32 // TSVal of the last transmission
 	segment       int32  // data bytes in each segment except for the last; 0 stands for 1
 	state         State
 	retransmitted bool // it was sent more than once
@@ -89,11 +89,11 @@ func (s State) String() string { return stateNames[s] }
 // Sent describes a transmission.
 type Sent struct {
 	Now           clock.Time
-	Stamp         uint32 // TSVal
-	Segment       int    // data bytes in each segment except for the last
-	Retransmitted bool   // Push: the data was sent before, and its record is gone
-	Pushed        bool   // Push: the last segment has PSH
-	LeftNetwork   int64  // bytes in flight that have left the network according to duplicate ACKs (RFC 5681 3.2)
+	TSVal         uint32
+	Segment       int   // data bytes in each segment except for the last
+	Retransmitted bool  // Push: the data was sent before, and its record is gone
+	Pushed        bool  // Push: the last segment has PSH
+	LeftNetwork   int64 // bytes in flight that have left the network according to duplicate ACKs (RFC 5681 3.2)
 }
 
 const (
@@ -132,8 +132,8 @@ func (q *Queue) Lost() int64 { return q.bytes[Lost] }
 // Retransmitted returns the number of bytes in flight that were sent more than once.
 func (q *Queue) Retransmitted() int64 { return q.retransmitted }
 
-// RetransmissionStamp returns the TSVal of the first of the retransmissions since Retransmitted was last 0.
-func (q *Queue) RetransmissionStamp() uint32 { return q.stamp }
+// RetransmissionTSVal returns the TSVal of the first of the retransmissions since Retransmitted was last 0.
+func (q *Queue) RetransmissionTSVal() uint32 { return q.tsval }
 
 // Visits returns the number of records examined or changed, and of searches, since the Queue was made. Tests bound it.
 func (q *Queue) Visits() uint64 { return q.visits }
@@ -141,7 +141,7 @@ func (q *Queue) Visits() uint64 { return q.visits }
 // Push adds [start, end), the data just sent at SND.NXT. Whole segments that leave at one instant are one record, up to
 // a GSO packet's size.
 func (q *Queue) Push(start, end seq.Offset, s Sent) {
-	r := Record{start: start, end: end, stamp: s.Stamp, segment: int32(s.Segment), retransmitted: s.Retransmitted, pushed: s.Pushed}
+	r := Record{start: start, end: end, tsval: s.TSVal, segment: int32(s.Segment), retransmitted: s.Retransmitted, pushed: s.Pushed}
 	r.sentAt, r.snapshot = s.Now, q.rate.sent(s.Now, q.Empty(), max(0, q.bytes[InFlight]-s.LeftNetwork)+r.Size())
 	if n := len(q.list); n > q.head {
 		if last := q.list[n-1]; last == q.latest && last.continuedBy(&r) {
@@ -307,7 +307,7 @@ func (q *Queue) Retransmit(r *Record, n int64, s Sent) {
 	} else {
 		r = q.takeFront(r, seq.Offset(n))
 	}
-	r.retransmitted, r.stamp, r.segment = true, s.Stamp, int32(s.Segment)
+	r.retransmitted, r.tsval, r.segment = true, s.TSVal, int32(s.Segment)
 	q.send(r)
 	r.sentAt, r.snapshot = s.Now, q.rate.sent(s.Now, false, max(0, q.bytes[InFlight]-s.LeftNetwork))
 }

@@ -61,7 +61,7 @@ func TestQueueModel(t *testing.T) {
 					case rec.state == InFlight && r.IntN(3) == 0:
 						q.lose(rec)
 					case rec.state == Lost && r.IntN(2) == 0:
-						q.Retransmit(rec, 1+r.Int64N(rec.Size()), Sent{Now: now, Stamp: 1})
+						q.Retransmit(rec, 1+r.Int64N(rec.Size()), Sent{Now: now, TSVal: 1})
 					}
 				}
 				if r.IntN(10) == 0 {
@@ -184,7 +184,7 @@ func TestSACKWithTooManyRecords(t *testing.T) {
 	q.Push(1+3*MaxRecords, 2+3*MaxRecords, Sent{Now: MaxRecords, Segment: 1})
 	q.Push(2+3*MaxRecords, 3+3*MaxRecords, Sent{Now: MaxRecords + 1, Segment: 1})
 	for range 3 { // in pieces of a byte, of which those of a record become one
-		q.Retransmit(q.FirstLost(), 1, Sent{Now: MaxRecords + 2, Stamp: 1})
+		q.Retransmit(q.FirstLost(), 1, Sent{Now: MaxRecords + 2, TSVal: 1})
 	}
 	if q.Len() > MaxRecords+1 || q.retransmitted != 3 {
 		t.Errorf("%d records, %d bytes retransmitted", q.Len(), q.retransmitted)

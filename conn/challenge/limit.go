@@ -1,0 +1,56 @@
+// Package challenge limits the ACKs of a connection in reply to segments that are refused or not needed.
+package challenge
+
+import (
+	"time"
+
+	"minitcp/conn/clock"
+)
+
+// Limit limits the ACKs sent in reply to segments that may be forged, or that two ends in disagreement send each other,
+// to a few in five seconds (RFC 5961 7). Each connection has its own limit: an attacker who has one connection could
+// observe the others through a shared one (CVE-2016-5696).
+type Limit struct {
+	since                  clock.Time
+	challenges, duplicates uint16 // replies sent since then
+}
+
+const (
+	interval = 5 * time.Second
+	// Count is the number of replies to segments without data in five seconds.
+	Count = 10
+	// DuplicateCount is the number of replies to segments with data in five seconds. It is enough to report a window of
+	// needless retransmissions to the peer (RFC 2883), and ends the exchange with a peer that repeats a segment on every
+	// ACK.
+	DuplicateCount = 1000
+)
+
+// Since returns the beginning of the current interval.
+func (l *Limit) Since() clock.Time { return l.since }
+
+// Allow reports whether the current interval has room for another reply to a segment without data, and counts it.
+func (l *Limit) Allow(now clock.Time) bool {
+	l.renew(now)
+	if l.challenges == Count {
+		return false
+	}
+	l.challenges++
+	return true
+}
+
+// AllowDuplicate is Allow for a segment with data.
+func (l *Limit) AllowDuplicate(now clock.Time) bool {
+	l.renew(now)
+	if l.duplicates == DuplicateCount {
+		return false
+	}
+	l.duplicates++
+	return true
+}
+
+// renew begins a new interval if the last one has ended.
+func (l *Limit) renew(now clock.Time) {
+	if l.challenges+l.duplicates == 0 || now.Sub(l.since) >= interval {
+		*l = Limit{since: now}
+	}
+}
