@@ -40,7 +40,7 @@ const (
 	maxHeld = 64 << 20
 	// drainTime is the time that Close gives to packets on their way to the device.
 	drainTime = 2 * time.Second
-	// batch is the number of frames read, or of packets delivered, at once.
+	// batch is the number of frames that are read at once.
 	batch = 16
 )
 
@@ -51,6 +51,7 @@ const (
 type Device struct {
 	inner   stack.Device
 	out, in *direction // nil: not emulated
+	writer  *writer    // nil unless WriteFrame writes to inner
 	reading *reading   // nil unless ReadBatch reads from inner
 
 	closing sync.Mutex
@@ -72,8 +73,10 @@ func New(d stack.Device, cfg Config) (*Device, error) {
 	epoch := time.Now()
 	if cfg.Out.Active() || cfg.Fate != nil {
 		e.out = newDirection(&cfg, Out, epoch)
-		if !cfg.Out.Instant() {
-			e.workers.Go(e.write)
+		if w := newWriter(d); cfg.Out.Instant() {
+			e.writer = w
+		} else {
+			e.workers.Go(func() { e.write(w) })
 		}
 	}
 	if cfg.In.Active() || cfg.Fate != nil {
@@ -110,8 +113,8 @@ func (e *Device) WriteFrame(parts [][]byte) error {
 	if e.out == nil {
 		return e.inner.WriteFrame(parts)
 	}
-	if e.out.link.Instant() {
-		return e.out.pass(parts, e.inner)
+	if e.writer != nil {
+		return e.out.pass(parts, e.writer)
 	}
 	return e.out.enter(parts)
 }
@@ -122,8 +125,12 @@ func (e *Device) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 		return e.inner.ReadBatch(frames, sizes)
 	}
 	for {
-		n, next, err := e.in.take(frames, sizes)
-		if n > 0 || err != nil {
+		list := e.in.list[:min(len(frames), len(e.in.list))]
+		n, next, err := e.in.take(list)
+		for i, p := range list[:n] {
+			sizes[i] = copy(frames[i], p)
+		}
+		if e.in.release(list[:n]); n > 0 || err != nil {
 			return n, err
 		}
 		if e.reading != nil {
@@ -135,22 +142,21 @@ func (e *Device) ReadBatch(frames [][]byte, sizes []int) (int, error) {
 }
 
 // write delivers the packets of the stack to the device.
-func (e *Device) write() {
-	r := newReading()
+func (e *Device) write(w *writer) {
 	for {
-		n, next, err := e.out.take(r.frames, r.sizes)
+		n, next, err := e.out.take(e.out.list[:])
 		if err != nil {
 			return
 		}
-		for i := range n {
-			if err := e.inner.WriteFrame(r.frame(i)); errors.Is(err, os.ErrClosed) {
-				e.out.end(err)
-				return
-			}
-		}
 		if n == 0 {
 			e.out.wait(next)
+			continue
 		}
+		if err := w.write(e.out.list[:n]); errors.Is(err, os.ErrClosed) {
+			e.out.end(err)
+			return
+		}
+		e.out.release(e.out.list[:n])
 	}
 }
 

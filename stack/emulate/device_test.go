@@ -20,6 +20,7 @@ import (
 	"minitcp/conn/netem"
 	"minitcp/conn/wire"
 	"minitcp/stack"
+	"minitcp/stack/internal/gso"
 	"minitcp/stack/stacktest"
 )
 
@@ -522,6 +523,49 @@ func TestInstant(t *testing.T) {
 	})
 }
 
+// joiningSink is a sink that takes superframes.
+type joiningSink struct{ *sink }
+
+func (joiningSink) Offloads() bool { return true }
+
+// Packets that are due together are joined for a device that takes superframes, which stands for the same packets. A
+// damaged packet stays alone.
+func TestJoined(t *testing.T) {
+	for _, cfg := range []netem.Config{{}, {Delay: ms}} {
+		synctest.Test(t, func(t *testing.T) {
+			s, calls := newSink(), 0
+			e := open(t, joiningSink{s}, Config{Out: cfg, Fate: func(w Way, packet []byte, f *netem.Fate) {
+				if calls++; w == Out && calls == 5 {
+					f.Damage = true
+				}
+			}})
+			e.WriteFrame([][]byte{superframe(10)})
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if len(s.frames) != 3 {
+				t.Fatalf("%d frames, want 3: four packets, the damaged one, and five", len(s.frames))
+			}
+			var c gso.Cutter
+			number, b := uint32(0), make([]byte, stack.MaxFrame)
+			for i, f := range s.frames {
+				if err := c.Load([][]byte{f}); err != nil {
+					t.Fatal(err)
+				}
+				for c.More() {
+					n := c.Next(b[wire.VirtioHeaderLen:])
+					if got := binary.BigEndian.Uint32(b[wire.VirtioHeaderLen+52:]); i != 1 && got != number || intact(t, b[:wire.VirtioHeaderLen+n]) != (i != 1) {
+						t.Errorf("frame %d: packet %d, want %d; intact %v", i, got, number, intact(t, b[:wire.VirtioHeaderLen+n]))
+					}
+					number++
+				}
+			}
+			if out, _ := e.Report(); number != 10 || out.Meter.Packets != 10 || out.Damaged != 1 {
+				t.Errorf("%d packets, %+v", number, out)
+			}
+		})
+	}
+}
+
 // Config.Fate decides for each packet, in both directions, and may change it.
 func TestFate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -563,12 +607,13 @@ type null struct{ done chan struct{} }
 
 func (d null) ReadBatch([][]byte, []int) (int, error) { <-d.done; return 0, os.ErrClosed }
 func (d null) WriteFrame([][]byte) error              { return nil }
+func (d null) Offloads() bool                         { return true }
 func (d null) MTU() int                               { return 1500 }
 func (d null) Close() error                           { close(d.done); return nil }
 
 // A packet on an emulated link costs no allocation, once the memory of those on their way exists.
 func TestAllocs(t *testing.T) {
-	for name, cfg := range map[string]netem.Config{
+	for name, cfg := range map[string]netem.Config{ // null takes superframes
 		"delayed": {Rate: 1e9, QueueBytes: 1 << 20, Delay: 100 * time.Microsecond, Loss: 0.01, Duplication: 0.01, Reordering: 0.01, ReorderingDelay: 1000},
 		"instant": {Loss: 0.01, Duplication: 0.01, Corruption: 0.01},
 	} {

@@ -26,8 +26,8 @@ type direction struct {
 	cutter     gso.Cutter
 	decide     func(Way, []byte, *netem.Fate) // nil, or changes fates
 	way        Way
-	fate       netem.Fate // of the packet in scratch
-	parts      [1][]byte
+	fate       netem.Fate           // of the packet in scratch
+	list       [gso.MaxBatch][]byte // of the goroutine that takes packets
 	scratch    [stack.MaxFrame]byte // a packet that has no fate yet
 	err        error                // set at the end: enter and take return it
 	draining   error                // set while take returns the last packets: enter returns it
@@ -82,20 +82,49 @@ func (d *direction) enterLocked(parts [][]byte) error {
 
 // pass writes the packets of a frame that arrive to the device. The direction must be instant, so that packets stay on
 // their goroutine.
-func (d *direction) pass(parts [][]byte, to stack.Device) error {
+func (d *direction) pass(parts [][]byte, w *writer) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	err := d.enterLocked(parts)
 	for d.transit.Len() > 0 {
-		p := d.transit.Pop()
-		d.meter.Deliver(d.now(), len(p.frame)-wire.VirtioHeaderLen, &p.passage)
-		d.parts[0] = p.frame
-		if failed := to.WriteFrame(d.parts[:]); err == nil {
+		n := d.pop(d.list[:], d.now())
+		if failed := w.write(d.list[:n]); err == nil {
 			err = failed
 		}
-		d.memory.release(p.frame)
+		d.free(d.list[:n])
 	}
 	return err
+}
+
+// pop removes the packets that have arrived, and returns their number. The caller must hold mu.
+func (d *direction) pop(list [][]byte, now time.Duration) (n int) {
+	for n < len(list) {
+		if at, ok := d.transit.Next(); !ok || at > now {
+			break
+		}
+		p := d.transit.Pop()
+		d.meter.Deliver(now, len(p.frame)-wire.VirtioHeaderLen, &p.passage)
+		list[n] = p.frame
+		n++
+	}
+	return n
+}
+
+// free takes the memory of packets back. The caller must hold mu.
+func (d *direction) free(list [][]byte) {
+	for i, p := range list {
+		d.memory.release(p)
+		list[i] = nil
+	}
+}
+
+// release takes the memory of packets back.
+func (d *direction) release(list [][]byte) {
+	if len(list) > 0 {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.free(list)
+	}
 }
 
 // send decides the fate of a packet in scratch. The caller must hold mu.
@@ -128,26 +157,15 @@ func (d *direction) send(now time.Duration, frame []byte) {
 	}
 }
 
-// take copies the packets that have arrived to frames. If there is none, it returns the time of the next arrival.
-func (d *direction) take(frames [][]byte, sizes []int) (n int, next time.Duration, err error) {
+// take removes the packets that have arrived, which the caller must release. If there is none, it returns the time of
+// the next arrival.
+func (d *direction) take(list [][]byte) (n int, next time.Duration, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.err != nil {
 		return 0, 0, d.err
 	}
-	now := d.now()
-	for n < len(frames) {
-		at, ok := d.transit.Next()
-		if !ok || at > now {
-			break
-		}
-		p := d.transit.Pop()
-		sizes[n] = copy(frames[n], p.frame)
-		d.meter.Deliver(now, len(p.frame)-wire.VirtioHeaderLen, &p.passage)
-		d.memory.release(p.frame)
-		n++
-	}
-	if n > 0 {
+	if n = d.pop(list, d.now()); n > 0 {
 		return n, 0, nil
 	}
 	if at, ok := d.transit.Next(); ok {

@@ -4,6 +4,7 @@
 //
 //	device.go     Device: the two directions around a device
 //	direction.go  direction: the packets of one direction that are on their way
+//	writer.go     writer: packets to the device, joined to superframes
 //	memory.go     memory: buffers of packets
 //	wait.go       waiting for the next packet; sleep_linux.go, sleep_other.go: its last part
 package emulate
