@@ -1,7 +1,9 @@
 package stack
 
 import (
+	"iter"
 	"net/netip"
+	"slices"
 	"time"
 
 	"minitcp/conn"
@@ -17,15 +19,37 @@ type ConnInfo struct {
 	Info          conn.Info     // zero except for State, before ESTABLISHED and in TIME-WAIT
 }
 
-// Connections returns the connections, each once, in no particular order. Listeners are not among them. A connection
-// that begins or ends during the call may be missing. The stack continues to run during the call.
+// Connections returns the connections of [Stack.AllConnections].
 func (s *Stack) Connections() []ConnInfo {
-	now := s.clock.Now()
-	list := make([]ConnInfo, 0, s.table.Len())
-	for e := range s.table.All() {
-		if i, ok := e.info(now); ok {
-			list = append(list, i)
+	return slices.AppendSeq(make([]ConnInfo, 0, s.table.Len()), s.AllConnections())
+}
+
+// AllConnections returns an iterator over the connections, each once, in no particular order. Listeners are not among
+// them. A connection that begins or ends during the iteration may be missing. The stack continues to run, and no lock
+// is held during a step.
+func (s *Stack) AllConnections() iter.Seq[ConnInfo] {
+	return func(yield func(ConnInfo) bool) {
+		now := s.clock.Now()
+		for e := range s.table.All() {
+			if i, ok := e.info(now); ok && !yield(i) {
+				return
+			}
 		}
+	}
+}
+
+// ListenerInfo describes a listener.
+type ListenerInfo struct {
+	Local   netip.AddrPort // the unspecified address for all addresses, of IPv6 for both families
+	Waiting int            // connections that wait for Accept
+	Backlog int            // limit of Waiting
+}
+
+// Listeners returns the listeners, in no particular order.
+func (s *Stack) Listeners() []ListenerInfo {
+	var list []ListenerInfo
+	for _, l := range s.listeners.All() {
+		list = append(list, ListenerInfo{l.addr.AddrPort(), len(l.accepted), l.backlog})
 	}
 	return list
 }

@@ -162,6 +162,24 @@ func TestAbort(t *testing.T) {
 	})
 }
 
+func TestListeners(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{Backlog: 5})
+		p.listen()
+		if _, err := p.a.Dial("tcp", "10.77.0.2:80"); err != nil {
+			t.Fatal(err)
+		}
+		quiet()
+		want := ListenerInfo{Local: netip.MustParseAddrPort("[::]:80"), Waiting: 1, Backlog: 5}
+		if list := p.b.Listeners(); len(list) != 1 || list[0] != want {
+			t.Errorf("%+v, want %+v", list, want)
+		}
+		if list := p.a.Listeners(); len(list) != 0 {
+			t.Errorf("%+v, want none", list)
+		}
+	})
+}
+
 func TestAbortTimeWait(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

@@ -40,6 +40,9 @@ func TestAPI(t *testing.T) {
 		!regexp.MustCompile(`(?s)^Recv-Q .*10\.77\.0\.2:7 +`+regexp.QuoteMeta(c.LocalAddr().String())+` users:\(\("serve",pid=\d+\)\)\n\t ts sack cubic wscale:.* bytes_sent:5 `).MatchString(r.out) {
 		t.Errorf("ss: %+v", r)
 	}
+	if r := call("ss", "-a", "sport = :7"); r.status != 0 || !regexp.MustCompile(`(?m)^LISTEN +0 +4096 +\[::\]:7 +\[::\]:\*$`).MatchString(r.out) {
+		t.Errorf("ss -a: %+v, want the listener", r)
+	}
 	if r := call("ss", "dport", "=", ":1"); r.status != 0 || strings.Count(r.out, "\n") != 1 {
 		t.Errorf("ss: %+v, want a header only", r)
 	}

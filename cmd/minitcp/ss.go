@@ -49,7 +49,7 @@ func newSSCommand() *cobra.Command {
 syntax:
 
   state S, exclude S   in front: established, syn-sent, syn-recv, fin-wait-1, fin-wait-2, time-wait, close-wait,
-                       last-ack, closing, all, connected, synchronized, bucket or big
+                       last-ack, closing, listening, all, connected, synchronized, bucket or big
   src HOST, dst HOST   HOST is ADDRESS[/BITS][:PORT], [ADDRESS6]:PORT or :PORT
   sport OP PORT        local port; OP is =, !=, <, <=, > or >=, or eq, ne, lt, le, gt, ge
   dport OP PORT        port of the peer
@@ -67,7 +67,7 @@ For instance:
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.BoolVarP(&o.columns.Info, "info", "i", false, "print the internal state of each connection")
-	flags.BoolVarP(&o.all, "all", "a", false, "print connections in SYN-RECEIVED and TIME-WAIT, too")
+	flags.BoolVarP(&o.all, "all", "a", false, "print listeners, and connections in SYN-RECEIVED and TIME-WAIT, too")
 	flags.BoolVarP(&o.kill, "kill", "K", false, "reset the connections that FILTER selects, and print those that were")
 	flags.BoolVarP(&o.columns.Processes, "processes", "p", false, "print the daemon of each connection")
 	flags.BoolVarP(&o.columns.OneLine, "oneline", "O", false, "print each connection on one line")
@@ -98,9 +98,14 @@ func (o *ssOptions) run(w io.Writer, filter string) error {
 	}
 	var rows []control.Row
 	for _, c := range clients {
-		list, daemon, clientErr := c.Connections(filter, o.all)
+		list, clientErr := c.List(filter, o.all)
 		err = errors.Join(err, clientErr)
-		for _, d := range list {
+		if !o.kill {
+			for _, l := range list.Listeners {
+				rows = append(rows, control.ListenerRow(l, list.Daemon))
+			}
+		}
+		for _, d := range list.Connections {
 			if o.kill {
 				killed, killErr := c.Kill(&d)
 				err = errors.Join(err, killErr)
@@ -108,7 +113,7 @@ func (o *ssOptions) run(w io.Writer, filter string) error {
 					continue
 				}
 			}
-			rows = append(rows, control.Row{Connection: d, Daemon: daemon})
+			rows = append(rows, control.Row{Connection: d, Daemon: list.Daemon})
 		}
 	}
 	return errors.Join(control.PrintSS(w, rows, o.columns), err)

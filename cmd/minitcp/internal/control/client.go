@@ -17,8 +17,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"minitcp/conn"
 )
 
 // Client reads the API of one daemon.
@@ -103,26 +101,23 @@ func (e *StatusError) Error() string { return e.Text }
 // Daemon returns the description of the process.
 func (c *Client) Daemon() (d Daemon, err error) { return d, c.do("GET", "/api/daemon", nil, &d) }
 
-// Connections returns the connections that a filter selects, in the order of their addresses.
-func (c *Client) Connections(filter string, all bool) ([]Connection, Daemon, error) {
+// List returns the connections and listeners that a filter selects, in the order of their addresses.
+func (c *Client) List(filter string, all bool) (list List, err error) {
 	query := url.Values{"filter": {filter}}
 	if all {
 		query.Set("all", "1")
 	}
-	var list connectionList
 	if err := c.do("GET", "/api/connections", query, &list); err != nil {
-		return nil, Daemon{}, err
+		return List{}, err
 	}
-	for i := range list.Connections {
-		list.Connections[i].state = stateNamed(list.Connections[i].State)
-	}
+	slices.SortFunc(list.Listeners, func(a, b Listener) int { return a.Local.Compare(b.Local) })
 	slices.SortFunc(list.Connections, func(a, b Connection) int {
 		if n := a.Local.Compare(b.Local); n != 0 {
 			return n
 		}
 		return a.Remote.Compare(b.Remote)
 	})
-	return list.Connections, list.Daemon, nil
+	return list, nil
 }
 
 // Kill resets a connection. It returns false if the connection does not exist.
@@ -137,14 +132,4 @@ func (c *Client) Kill(d *Connection) (bool, error) {
 // Stats returns the counters.
 func (c *Client) Stats() (list []Counter, err error) {
 	return list, c.do("GET", "/api/stats", nil, &list)
-}
-
-// stateNamed returns the state with a name.
-func stateNamed(name string) conn.State {
-	for s := conn.Closed; s <= conn.TimeWait; s++ {
-		if s.String() == name {
-			return s
-		}
-	}
-	return conn.Closed
 }

@@ -100,18 +100,27 @@ func TestConnections(t *testing.T) {
 	m := newMonitor(t, s)
 	client, _ := connect(t, s)
 	h := m.handler(false)
-	list := decode[connectionList](t, get(h, "GET", "/api/connections"))
+	list := decode[List](t, get(h, "GET", "/api/connections"))
 	if len(list.Connections) != 2 || list.Daemon.PID != os.Getpid() || list.Daemon.Command != "test" {
 		t.Fatalf("%+v, want two ends", list)
 	}
 	local, remote := addrPort(client.LocalAddr()), addrPort(client.RemoteAddr())
-	list = decode[connectionList](t, get(h, "GET", "/api/connections?filter="+url.QueryEscape("dst "+remote.String())))
+	list = decode[List](t, get(h, "GET", "/api/connections?filter="+url.QueryEscape("dst "+remote.String())))
 	if len(list.Connections) != 1 || list.Connections[0].Local != local || list.Connections[0].State != "ESTABLISHED" {
 		t.Errorf("%+v, want the one from %v", list.Connections, local)
 	}
 	at := "/api/connection?" + url.Values{"local": {local.String()}, "remote": {remote.String()}}.Encode()
 	if c := decode[Connection](t, get(h, "GET", at)); c.Remote != remote || c.MSS != int(client.Info().MSS) || c.MSS == 0 {
 		t.Errorf("%+v", c)
+	}
+	l, err := s.ListenTCP("tcp", ":81")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	list = decode[List](t, get(h, "GET", "/api/connections?filter=state+listening+sport+%3D+81"))
+	if len(list.Connections) != 0 || len(list.Listeners) != 1 || list.Listeners[0].Local.Port() != 81 || list.Listeners[0].Backlog != 4096 {
+		t.Errorf("%+v, want the listener", list)
 	}
 	for target, status := range map[string]int{
 		"/api/connections?filter=bogus":                                  400,
@@ -342,12 +351,12 @@ func TestSocket(t *testing.T) {
 		t.Fatalf("%d daemons, %v; want 1", len(clients), err)
 	}
 	client, _ := connect(t, s)
-	list, d, err := clients[0].Connections("sport = :80", false)
-	if err != nil || len(list) != 1 || d.Command != "test" || list[0].Remote != addrPort(client.LocalAddr()) {
-		t.Fatalf("%+v of %+v, %v", list, d, err)
+	reply, err := clients[0].List("sport = :80", false)
+	if err != nil || len(reply.Connections) != 1 || reply.Daemon.Command != "test" || reply.Connections[0].Remote != addrPort(client.LocalAddr()) {
+		t.Fatalf("%+v, %v", reply, err)
 	}
 	for _, want := range []bool{true, false} {
-		if killed, err := clients[0].Kill(&list[0]); killed != want || err != nil {
+		if killed, err := clients[0].Kill(&reply.Connections[0]); killed != want || err != nil {
 			t.Errorf("Kill: %v, %v; want %v", killed, err, want)
 		}
 	}
@@ -447,6 +456,21 @@ func TestNotADaemon(t *testing.T) {
 	if _, err := NewClient(a).Daemon(); err == nil || !strings.Contains(err.Error(), "not that of a minitcp daemon") {
 		t.Error(err)
 	}
+}
+
+func FuzzParseAddress(f *testing.F) {
+	for _, s := range []string{"unix:/run/x", "127.0.0.1:80", "[::1]:0", ":8077", "localhost:1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := ParseAddress(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseAddress(a.String()); err != nil || again != a || a.IsDefault() {
+			t.Errorf("%q is %q, then %v, %v", s, a, again, err)
+		}
+	})
 }
 
 // FuzzRequest makes requests with any path, query, Host and Origin.

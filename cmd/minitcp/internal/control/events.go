@@ -15,6 +15,7 @@ import (
 type feedKey struct {
 	Ends
 	filter string
+	own    bool // the viewer may see this connection only, and may be on another host
 }
 
 // feeds are the streams of the page's viewers. The viewers of a key share one feed: its goroutine reads the stack and
@@ -39,20 +40,28 @@ type source interface {
 	close()
 }
 
+// Limits of the numbers of feeds, in all and of viewers that may be on other hosts.
 const (
-	maxFeeds = 64
+	maxFeeds    = 64
+	maxOwnFeeds = 32
+)
+
+const (
+	// idleFactor is the least ratio of the time between ticks to the time that one takes, so that the view of very many
+	// connections takes a tenth of a CPU at most.
+	idleFactor = 9
 	// ticksPending is the number of ticks that wait for a viewer. A slower viewer misses ticks.
 	ticksPending = 4
 )
 
 var (
 	errFeedsClosed = errors.New("the daemon is stopping")
-	errTooMany     = fmt.Errorf("more than %d different views are open", maxFeeds)
+	errTooMany     = errors.New("too many different views are open; close one")
 )
 
-// view adds a viewer of a key and returns its ticks. Cancel removes the viewer. Make makes the source, if the viewer is
+// view adds a viewer of a key and returns its ticks. Cancel removes the viewer. Open makes the source, if the viewer is
 // the first.
-func (f *feeds) view(k feedKey, make func() source) (ticks <-chan []byte, cancel func(), err error) {
+func (f *feeds) view(k feedKey, open func() source) (ticks <-chan []byte, cancel func(), err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
@@ -60,20 +69,27 @@ func (f *feeds) view(k feedKey, make func() source) (ticks <-chan []byte, cancel
 	}
 	d := f.byKey[k]
 	if d == nil {
-		if len(f.byKey) >= maxFeeds {
+		if len(f.byKey) >= maxFeeds || k.own && f.own() >= maxOwnFeeds {
 			return nil, nil, errTooMany
 		}
-		d = &feed{viewers: map[chan []byte]struct{}{}, stop: newSignal()}
+		d = &feed{viewers: make(map[chan []byte]struct{}), stop: make(chan struct{})}
 		f.byKey[k] = d
-		f.ended.Go(func() { f.run(d, make()) })
+		f.ended.Go(func() { f.run(d, open()) })
 	}
-	viewer := newTicks()
+	viewer := make(chan []byte, ticksPending)
 	d.viewers[viewer] = struct{}{}
 	return viewer, func() { f.leave(k, d, viewer) }, nil
 }
 
-func newSignal() chan struct{} { return make(chan struct{}) }
-func newTicks() chan []byte    { return make(chan []byte, ticksPending) }
+// own returns the number of feeds of viewers that may be on other hosts.
+func (f *feeds) own() (n int) {
+	for k := range f.byKey {
+		if k.own {
+			n++
+		}
+	}
+	return n
+}
 
 // leave removes a viewer, and ends the feed of the last one.
 func (f *feeds) leave(k feedKey, d *feed, viewer chan []byte) {
@@ -89,17 +105,20 @@ func (f *feeds) leave(k feedKey, d *feed, viewer chan []byte) {
 // run sends ticks until the feed ends.
 func (f *feeds) run(d *feed, s source) {
 	defer s.close()
-	ticker := time.NewTicker(s.interval())
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for number := 1; ; number++ {
-		if b, err := json.Marshal(s.tick(number)); err == nil {
-			f.send(d, b)
-		}
 		select {
 		case <-d.stop:
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		begin := time.Now()
+		if b, err := json.Marshal(s.tick(number)); err == nil {
+			f.send(d, b)
+		}
+		took := time.Since(begin)
+		timer.Reset(max(s.interval()-took, idleFactor*took))
 	}
 }
 
@@ -137,14 +156,14 @@ const writeTimeout = 30 * time.Second
 // serveEvents streams ticks as server-sent events.
 func (a *access) serveEvents(w http.ResponseWriter, r *http.Request) {
 	k := feedKey{filter: r.FormValue("filter")}
-	newSource := func() source { return nil }
+	var newSource func() source
 	if a.own != nil || r.FormValue("local") != "" {
 		e, err := a.ends(r)
 		if err != nil {
 			badRequest(w, err)
 			return
 		}
-		k = feedKey{Ends: e}
+		k = feedKey{Ends: e, own: a.own != nil}
 		newSource = func() source { return newConnectionSource(a.Monitor, e) }
 	} else {
 		filter, err := ParseFilter(k.filter, true)

@@ -131,6 +131,44 @@ func TestTooManyViews(t *testing.T) {
 	})
 }
 
+// Viewers on other hosts leave views for the operator.
+func TestTooManyOwnViews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStack(t)
+		m := newMonitor(t, s)
+		view := func(i int, own bool) error {
+			e := Ends{ownAddrPort(80), ownAddrPort(uint16(i))}
+			_, _, err := m.feeds.view(feedKey{Ends: e, own: own}, func() source { return newConnectionSource(m, e) })
+			return err
+		}
+		for i := range maxOwnFeeds {
+			if err := view(i, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := view(maxOwnFeeds, true); err != errTooMany {
+			t.Errorf("%v, want %v", err, errTooMany)
+		}
+		if err := view(maxOwnFeeds, false); err != nil {
+			t.Errorf("the operator's view: %v", err)
+		}
+	})
+}
+
+func ownAddrPort(port uint16) netip.AddrPort { return netip.AddrPortFrom(ownAddress.Addr(), port) }
+
+// The table has the connections with the most data, and the number of all.
+func TestLargeTable(t *testing.T) {
+	var list []stack.ConnInfo
+	for i := range 2 * maxRows {
+		list = append(list, stack.ConnInfo{Info: conn.Info{Counts: conn.Counts{Sent: uint64(i * 7919 % (2 * maxRows))}}})
+	}
+	list = largest(list)
+	if len(list) != maxRows || list[0].Info.Sent != 2*maxRows-1 || list[maxRows-1].Info.Sent != maxRows {
+		t.Errorf("%d connections with %d to %d bytes", len(list), list[0].Info.Sent, list[len(list)-1].Info.Sent)
+	}
+}
+
 // TestEvents reads the table's stream over HTTP.
 func TestEvents(t *testing.T) {
 	s := newStack(t)

@@ -33,6 +33,10 @@ type timedEnd struct {
 type lifeTotals struct {
 	count    uint64 // also the number of the last one
 	unlogged uint64 // without a line in the log: it was too slow
+	failed   uint64 // ended before ESTABLISHED
+	reset    uint64 // ended after ESTABLISHED by an error
+	timeouts uint64 // of retransmission
+	spurious uint64 // recoveries
 	rtt      histogram
 	life     histogram
 	bytes    histogram
@@ -57,6 +61,14 @@ func (f *finished) ended(v *stack.ConnEnd, logged bool) {
 	end := &f.ring[t.count%maxFinished]
 	*end = timedEnd{*v, time.Now()}
 	t.count++
+	switch {
+	case v.Info.CongestionWindow == 0:
+		t.failed++
+	case v.Err != nil:
+		t.reset++
+	}
+	t.timeouts += v.Info.Timeouts
+	t.spurious += v.Info.Spurious
 	if v.Info.MinRTT > 0 {
 		t.rtt.add(v.Info.RTT.Seconds())
 	}

@@ -23,6 +23,8 @@ func row(local, remote string, i conn.Info) Row {
 // without the spaces at the ends of lines.
 func TestPrintSS(t *testing.T) {
 	rows := []Row{
+		ListenerRow(Listener{netip.MustParseAddrPort("0.0.0.0:2024"), 0, 128}, Daemon{}),
+		ListenerRow(Listener{netip.MustParseAddrPort("[::]:45679"), 0, 128}, Daemon{}),
 		row("127.0.0.1:45678", "127.0.0.1:49402", conn.Info{State: conn.Established, Unread: 100000}),
 		row("127.0.0.1:36182", "127.0.0.1:45019", conn.Info{State: conn.TimeWait}),
 		row("[::1]:45679", "[::1]:35806", conn.Info{State: conn.Established}),
@@ -34,15 +36,17 @@ func TestPrintSS(t *testing.T) {
 	}{
 		{rows, SSOptions{}, `
 State     Recv-Q Send-Q Local Address:Port  Peer Address:Port Process
+LISTEN    0      128          0.0.0.0:2024       0.0.0.0:*
+LISTEN    0      128             [::]:45679         [::]:*
 ESTAB     100000 0          127.0.0.1:45678    127.0.0.1:49402
 TIME-WAIT 0      0          127.0.0.1:36182    127.0.0.1:45019
 ESTAB     0      0              [::1]:45679        [::1]:35806
 `},
-		{rows[:1], SSOptions{NoState: true}, `
+		{rows[2:3], SSOptions{NoState: true}, `
 Recv-Q Send-Q Local Address:Port  Peer Address:Port Process
 100000 0          127.0.0.1:45678    127.0.0.1:49402
 `},
-		{rows[2:], SSOptions{NoHeader: true, Processes: true}, `
+		{rows[4:], SSOptions{NoHeader: true, Processes: true}, `
 ESTAB 0 0 [::1]:45679 [::1]:35806 users:(("serve",pid=7))
 `},
 		{nil, SSOptions{Info: true}, `
@@ -124,7 +128,7 @@ func TestCounters(t *testing.T) {
 	s := newStack(t)
 	stats := s.Stats()
 	seen := make(map[string]bool)
-	for _, c := range kernelNames(stats, nil) {
+	for _, c := range kernelNames(stats, stateCounts{}) {
 		if seen[c.Name] {
 			t.Errorf("%s appears twice", c.Name)
 		}
@@ -144,7 +148,7 @@ func TestCounters(t *testing.T) {
 		t.Errorf("%v", seen)
 	}
 	connect(t, s)
-	for _, c := range kernelNames(s.Stats(), s.Connections()) {
+	for _, c := range kernelNames(s.Stats(), newMonitor(t, s).states()) {
 		if c.Name == "TcpCurrEstab" && c.Value != 2 || c.Name == "TcpActiveOpens" && c.Value != 1 {
 			t.Errorf("%s is %d", c.Name, c.Value)
 		}
@@ -162,6 +166,9 @@ func TestMetrics(t *testing.T) {
 	client.SetLinger(0)
 	client.Close()
 	server.Read(make([]byte, 1))
+	if _, err := s.Dial("tcp", "10.77.0.2:1"); err == nil {
+		t.Fatal("Dial to a closed port has succeeded")
+	}
 	w := get(m.handler(false), "GET", "/metrics")
 	if got := w.Header().Get("Content-Type"); !strings.HasPrefix(got, "text/plain; version=0.0.4") {
 		t.Error(got)
@@ -200,13 +207,16 @@ func TestMetrics(t *testing.T) {
 		samples[key] = value
 	}
 	for key, want := range map[string]string{
-		"minitcp_tcp_active_opens_total":                 "2",
+		"minitcp_tcp_active_opens_total":                 "3",
 		`minitcp_tcp_connections{state="established"}`:   "2",
 		`minitcp_tcp_connections{state="syn_received"}`:  "0",
-		`minitcp_tcp_resets_total{direction="transmit"}`: "1",
-		`minitcp_tcp_life_seconds_bucket{le="+Inf"}`:     "2",
-		"minitcp_tcp_life_seconds_count":                 "2",
-		`minitcp_tcp_life_bytes_bucket{le="100"}`:        "2",
+		`minitcp_tcp_resets_total{direction="transmit"}`: "2",
+		`minitcp_tcp_life_seconds_bucket{le="+Inf"}`:     "3",
+		"minitcp_tcp_life_seconds_count":                 "3",
+		`minitcp_tcp_life_bytes_bucket{le="100"}`:        "3",
+		"minitcp_tcp_attempt_fails_total":                "1",
+		"minitcp_tcp_estab_resets_total":                 "2",
+		`minitcp_tcp_recoveries_total{kind="rto"}`:       "0",
 		`minitcp_dropped_total{reason="tcp-checksum"}`:   "0",
 		`minitcp_verdict_total{reason="old-timestamp"}`:  "0",
 		`minitcp_listen_overflows_total{queue="accept"}`: "0",

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"minitcp/conn"
 )
 
 // killHeader is the header of requests that end connections. The form of a web page cannot send it, and a script of
@@ -109,6 +111,9 @@ func (a *access) serveDaemon(w http.ResponseWriter, r *http.Request) { reply(w, 
 func (a *access) describe() Daemon {
 	d := a.daemon()
 	d.ReadOnly, d.Own = a.readOnly, a.own
+	if a.own != nil {
+		d.PID = 0 // other hosts have no use for it
+	}
 	return d
 }
 
@@ -118,13 +123,26 @@ func (a *access) serveConnections(w http.ResponseWriter, r *http.Request) {
 		badRequest(w, err)
 		return
 	}
-	list := connectionList{Daemon: a.describe(), Connections: []Connection{}}
-	for _, c := range a.stack.Connections() {
+	list := List{Daemon: a.describe(), Connections: []Connection{}, Listeners: []Listener{}}
+	for _, l := range a.stack.Listeners() {
+		if f.Match(conn.Listen, l.Local, anyPeer(l.Local)) {
+			list.Listeners = append(list.Listeners, Listener(l))
+		}
+	}
+	for c := range a.stack.AllConnections() {
 		if f.Match(c.State, c.Local, c.Remote) {
 			list.Connections = append(list.Connections, describe(&c))
 		}
 	}
 	reply(w, list)
+}
+
+// anyPeer returns the remote address of a listener, which is none.
+func anyPeer(local netip.AddrPort) netip.AddrPort {
+	if local.Addr().Is4() {
+		return netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	}
+	return netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 }
 
 // ends returns the connection that a request names, or the only one that is shown.
@@ -181,10 +199,10 @@ func (a *access) serveKill(w http.ResponseWriter, r *http.Request) {
 func (a *access) serveFinished(w http.ResponseWriter, r *http.Request) { reply(w, a.finished.last()) }
 
 func (a *access) serveStats(w http.ResponseWriter, r *http.Request) {
-	reply(w, kernelNames(a.stack.Stats(), a.stack.Connections()))
+	reply(w, kernelNames(a.stack.Stats(), a.states()))
 }
 
 func (a *access) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	writeMetrics(w, &metricsInput{a.stack.Stats(), a.stack.Connections(), a.finished.totals()})
+	writeMetrics(w, &metricsInput{a.stack.Stats(), a.states(), a.finished.totals()})
 }

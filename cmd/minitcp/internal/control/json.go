@@ -79,8 +79,6 @@ type Connection struct {
 	OutOfOrder           uint64 `json:"out_of_order_segments"`
 	CEReceived           uint64 `json:"ce_received_segments"`
 	ECEReductions        uint64 `json:"ece_reductions"`
-
-	state conn.State
 }
 
 // micros is a time in microseconds.
@@ -104,7 +102,7 @@ func describe(c *stack.ConnInfo) Connection {
 
 // set sets the fields that come from an Info.
 func (d *Connection) set(i *conn.Info) {
-	d.state, d.State, d.CAState, d.CongestionControl = i.State, i.State.String(), i.CAState.String(), i.CongestionControl.String()
+	d.State, d.CAState, d.CongestionControl = i.State.String(), i.CAState.String(), i.CongestionControl.String()
 	d.RTT, d.RTTVar, d.MinRTT, d.RTO = microsOf(i.RTT), microsOf(i.RTTVar), microsOf(i.MinRTT), microsOf(i.RTO)
 	d.ReceiveRTT, d.Backoff = microsOf(i.ReceiveRTT), i.Backoff
 	d.MSS, d.AdvertisedMSS, d.PathMTU = i.MSS, i.AdvertisedMSS, i.PathMTU
@@ -165,8 +163,16 @@ type Finished struct {
 	Connection
 }
 
-// connectionList is the reply to /api/connections.
-type connectionList struct {
+// Listener is a listener in JSON.
+type Listener struct {
+	Local   netip.AddrPort `json:"local"`
+	Waiting int            `json:"waiting_connections"` // for Accept
+	Backlog int            `json:"backlog_connections"` // limit of Waiting
+}
+
+// List is the reply to /api/connections: what a filter selects.
+type List struct {
 	Daemon      Daemon       `json:"daemon"`
+	Listeners   []Listener   `json:"listeners"`
 	Connections []Connection `json:"connections"`
 }

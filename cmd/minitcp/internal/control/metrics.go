@@ -33,9 +33,9 @@ func (h *histogram) add(v float64) {
 
 // metricsInput holds the figures of a scrape.
 type metricsInput struct {
-	stats       stack.Stats
-	connections []stack.ConnInfo
-	ended       lifeTotals
+	stats  stack.Stats
+	states stateCounts
+	ended  lifeTotals
 }
 
 // metric is a counter or gauge of a stack. Samples maps the labels to a name in Stats.
@@ -56,6 +56,7 @@ var metrics = []metric{
 	{"minitcp_tcp_retransmitted_segments_total", counterKind, "TCP segments sent again.", one("retransmissions")},
 	{"minitcp_tcp_resets_total", counterKind, "RST segments sent, and those received that ended a connection.", [][2]string{{`direction="receive"`, "verdict-reset"}, {`direction="transmit"`, "resets-sent"}}},
 	{"minitcp_listen_overflows_total", counterKind, "Handshakes dropped because a listener's queue was full.", [][2]string{{`queue="syn"`, "listen-syn-queue-full"}, {`queue="accept"`, "listen-accept-queue-full"}}},
+	{"minitcp_syncookies_total", counterKind, "SYN cookies.", [][2]string{{`result="sent"`, "syn-cookies-sent"}, {`result="received"`, "syn-cookies-received"}, {`result="failed"`, "syn-cookies-failed"}}},
 	{"minitcp_time_wait_total", counterKind, "Connections that left TIME-WAIT early.", [][2]string{{`event="evicted"`, "time-wait-evicted"}, {`event="reopened"`, "time-wait-reopened"}}},
 	{"minitcp_device_frames_total", counterKind, "Frames of the device.", [][2]string{{`direction="receive"`, "frames-received"}, {`direction="transmit"`, "frames-sent"}}},
 	{"minitcp_device_write_errors_total", counterKind, "Frames that the device refused.", one("frame-write-errors")},
@@ -83,14 +84,17 @@ func writeMetrics(w io.Writer, in *metricsInput) {
 			}
 		}
 	}
-	var states [conn.TimeWait + 1]int
-	for _, c := range in.connections {
-		states[c.State]++
-	}
 	header(w, "minitcp_tcp_connections", gaugeKind, "Connections by state.")
 	for s := conn.Listen + 1; s <= conn.TimeWait; s++ {
-		sample(w, "minitcp_tcp_connections", `state="`+strings.ReplaceAll(strings.ToLower(s.String()), "-", "_")+`"`, float64(states[s]))
+		sample(w, "minitcp_tcp_connections", `state="`+strings.ReplaceAll(strings.ToLower(s.String()), "-", "_")+`"`, float64(in.states[s]))
 	}
+	header(w, "minitcp_tcp_attempt_fails_total", counterKind, "Dialed connections that ended before ESTABLISHED.")
+	sample(w, "minitcp_tcp_attempt_fails_total", "", float64(in.ended.failed))
+	header(w, "minitcp_tcp_estab_resets_total", counterKind, "Connections that a RST or a timeout ended after ESTABLISHED.")
+	sample(w, "minitcp_tcp_estab_resets_total", "", float64(in.ended.reset))
+	header(w, "minitcp_tcp_recoveries_total", counterKind, "Retransmission timeouts and spurious recoveries of connections that have ended.")
+	sample(w, "minitcp_tcp_recoveries_total", `kind="rto"`, float64(in.ended.timeouts))
+	sample(w, "minitcp_tcp_recoveries_total", `kind="spurious"`, float64(in.ended.spurious))
 	writeHistogram(w, "minitcp_tcp_rtt_seconds", "Smoothed round-trip time of connections that have ended.", &in.ended.rtt)
 	writeHistogram(w, "minitcp_tcp_life_seconds", "Duration of connections that have ended.", &in.ended.life)
 	writeHistogram(w, "minitcp_tcp_life_bytes", "Bytes in both directions of connections that have ended.", &in.ended.bytes)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"minitcp/conn"
 	"minitcp/stack"
 )
 
@@ -102,6 +103,17 @@ func (m *Monitor) Close() error {
 	})
 	return err
 }
+
+// states returns the number of connections in each state.
+func (m *Monitor) states() (states stateCounts) {
+	for c := range m.stack.AllConnections() {
+		states[c.State]++
+	}
+	return states
+}
+
+// stateCounts are the numbers of connections by state.
+type stateCounts [conn.TimeWait + 1]uint64
 
 // daemon describes the process.
 func (m *Monitor) daemon() Daemon {

@@ -50,6 +50,9 @@ var kernelCounters = []struct {
 	{"UdpOutDatagrams", []string{"udp-sent"}},
 	{"UdpRcvbufErrors", []string{"udp-receive-buffer-full"}},
 	{"UdpInCsumErrors", []string{"dropped-udp-checksum"}},
+	{"TcpExtSyncookiesSent", []string{"syn-cookies-sent"}},
+	{"TcpExtSyncookiesRecv", []string{"syn-cookies-received"}},
+	{"TcpExtSyncookiesFailed", []string{"syn-cookies-failed"}},
 	{"TcpExtOfoPruned", []string{"early-data-shed"}},
 	{"TcpExtLockDroppedIcmps", []string{"icmp-ignored"}},
 	{"TcpExtTWRecycled", []string{"time-wait-reopened"}},
@@ -68,8 +71,8 @@ var kernelCounters = []struct {
 
 // kernelNames returns the counters of a stack under the kernel's names. A counter for which the kernel has no name
 // follows under its own, such as MinitcpVerdictBadAck. Present values, such as the number of connections, are left out,
-// except TcpCurrEstab.
-func kernelNames(s stack.Stats, connections []stack.ConnInfo) []Counter {
+// except TcpCurrEstab, which is the number in ESTABLISHED and CLOSE-WAIT [RFC 4022].
+func kernelNames(s stack.Stats, states stateCounts) []Counter {
 	var list []Counter
 	named := map[string]bool{"connections": true, "udp-flows": true, "forward-pending": true}
 	for _, k := range kernelCounters {
@@ -80,7 +83,7 @@ func kernelNames(s stack.Stats, connections []stack.ConnInfo) []Counter {
 		}
 		list = append(list, c)
 		if k.name == "TcpPassiveOpens" {
-			list = append(list, Counter{"TcpCurrEstab", established(connections)})
+			list = append(list, Counter{"TcpCurrEstab", states[conn.Established] + states[conn.CloseWait]})
 		}
 	}
 	for _, name := range sortedNames(s) {
@@ -89,17 +92,6 @@ func kernelNames(s stack.Stats, connections []stack.ConnInfo) []Counter {
 		}
 	}
 	return list
-}
-
-// established returns the number of connections in ESTABLISHED and CLOSE-WAIT, as tcpCurrEstab is defined
-// [RFC 4022].
-func established(connections []stack.ConnInfo) (n uint64) {
-	for _, c := range connections {
-		if c.State == conn.Established || c.State == conn.CloseWait {
-			n++
-		}
-	}
-	return n
 }
 
 // ownName returns the name of a counter in the kernel's style: MinitcpForwardReset for forward-reset.

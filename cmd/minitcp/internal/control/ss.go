@@ -28,11 +28,17 @@ type Row struct {
 	Daemon Daemon
 }
 
+// ListenerRow returns the line of a listener.
+func ListenerRow(l Listener, d Daemon) Row {
+	c := Connection{Local: l.Local, Remote: anyPeer(l.Local), State: conn.Listen.String(), Unread: l.Waiting, Unsent: l.Backlog}
+	return Row{Connection: c, Daemon: d}
+}
+
 // stateAbbreviations are the names of ss for states that it shortens.
-var stateAbbreviations = map[conn.State]string{
-	conn.Established: "ESTAB",
-	conn.SynReceived: "SYN-RECV",
-	conn.Closed:      "UNCONN",
+var stateAbbreviations = map[string]string{
+	conn.Established.String(): "ESTAB",
+	conn.SynReceived.String(): "SYN-RECV",
+	conn.Closed.String():      "UNCONN",
 }
 
 // PrintSS writes connections in the format of ss(8) from iproute2, with its option -tn.
@@ -42,8 +48,11 @@ func PrintSS(w io.Writer, rows []Row, o SSOptions) error {
 		table = nil
 	}
 	for _, r := range rows {
-		name := r.State
-		if short, ok := stateAbbreviations[r.state]; ok {
+		name, peerPort := r.State, strconv.Itoa(int(r.Remote.Port()))
+		if r.Remote.Port() == 0 {
+			peerPort = "*"
+		}
+		if short, ok := stateAbbreviations[r.State]; ok {
 			name = short
 		}
 		process := ""
@@ -51,7 +60,7 @@ func PrintSS(w io.Writer, rows []Row, o SSOptions) error {
 			process = fmt.Sprintf(" users:((%q,pid=%d))", r.Daemon.Command, r.Daemon.PID)
 		}
 		table = append(table, []string{name, strconv.Itoa(r.Unread), strconv.FormatInt(r.InFlight+int64(r.Unsent), 10),
-			host(r.Local), strconv.Itoa(int(r.Local.Port())), host(r.Remote), strconv.Itoa(int(r.Remote.Port())), process})
+			host(r.Local), strconv.Itoa(int(r.Local.Port())), host(r.Remote), peerPort, process})
 	}
 	widths := make([]int, 8)
 	for _, cells := range table {

@@ -54,11 +54,18 @@ func (s *tableSource) close()                  {}
 
 func (s *tableSource) tick(number int) any {
 	t := tableTick{Tick: number, Connections: []tableEntry{}, Stats: s.monitor.stack.Stats(), Finished: s.monitor.finished.totals().count}
-	list := slices.DeleteFunc(s.monitor.stack.Connections(), func(c stack.ConnInfo) bool { return !s.filter.Match(c.State, c.Local, c.Remote) })
-	t.Total = len(list)
+	var list []stack.ConnInfo
+	for c := range s.monitor.stack.AllConnections() {
+		if !s.filter.Match(c.State, c.Local, c.Remote) {
+			continue
+		}
+		t.Total++
+		if list = append(list, c); len(list) >= 2*maxRows {
+			list = largest(list)
+		}
+	}
 	if len(list) > maxRows {
-		slices.SortFunc(list, func(a, b stack.ConnInfo) int { return -cmp.Compare(carried(&a.Info), carried(&b.Info)) })
-		list = list[:maxRows]
+		list = largest(list)
 	}
 	for _, c := range list {
 		i := &c.Info
@@ -71,3 +78,9 @@ func (s *tableSource) tick(number int) any {
 }
 
 func carried(i *conn.Info) uint64 { return i.Sent + i.Received }
+
+// largest returns the maxRows connections that have carried the most data, and overwrites the list.
+func largest(list []stack.ConnInfo) []stack.ConnInfo {
+	slices.SortFunc(list, func(a, b stack.ConnInfo) int { return -cmp.Compare(carried(&a.Info), carried(&b.Info)) })
+	return list[:maxRows]
+}

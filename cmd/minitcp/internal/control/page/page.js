@@ -489,7 +489,7 @@ async function start() {
     report('The daemon does not reply.');
     return;
   }
-  $('daemon').textContent = `${daemon.command}, process ${daemon.pid}` + (daemon.device ? `, device ${daemon.device}` : '') + (daemon.read_only ? ', read-only' : '');
+  $('daemon').textContent = daemon.command + (daemon.pid ? `, process ${daemon.pid}` : '') + (daemon.device ? `, device ${daemon.device}` : '') + (daemon.read_only ? ', read-only' : '');
   addEventListener('hashchange', route);
   addEventListener('resize', () => { if (!$('connection-view').hidden) drawConnection(); });
   route();
