@@ -42,6 +42,7 @@ var forwardWorkloads = []workload{
 	{name: "refused", summary: "connect to a port that nothing listens on, one at a time", kind: load.Refused, connections: 1, forwards: true},
 	{name: "udp", summary: "UDP datagrams of 64 bytes there and back, 8 flows with 32 in flight each", kind: load.Small, connections: 8, forwards: true},
 	{name: "udp1400", summary: "UDP datagrams of 1400 bytes there and back, 8 flows with 32 in flight each", kind: load.Large, connections: 8, forwards: true},
+	{name: "udpjoined", summary: "the same in superframes (UDP_SEGMENT, UDP_GRO), as QUIC libraries send", kind: load.Joined, connections: 8, forwards: true},
 	{name: idleName, summary: "memory per idle connection: resident, in Go's heap, and of goroutines' stacks", kind: load.Idle, forwards: true},
 	{name: flowName, summary: "the same per UDP flow, of 2000", kind: load.Flows, connections: 2000, forwards: true},
 	{name: wakeupsName, summary: fmt.Sprintf("context switches in %v with 100 idle connections", wakeupsTime), kind: load.Idle, connections: 100, wakeups: wakeupsTime, forwards: true},
@@ -125,6 +126,7 @@ var forwardAims = map[load.Kind][]struct {
 	load.Connect:  {{report.Shipped, 2}, {report.Best, 2}},
 	load.Small:    {{report.Shipped, 2}},
 	load.Large:    {{report.Shipped, 2}},
+	load.Joined:   {{report.Shipped, 5}},
 }
 
 const (

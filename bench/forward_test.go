@@ -17,7 +17,7 @@ import (
 func TestEveryForwarder(t *testing.T) {
 	requireKernel(t)
 	p := parsedFor(t, forward, "-rounds=1", "-duration=50ms", "-warmup=10ms", "-rest=10ms", "-connections=50",
-		"-workloads=up,down8,rr,crr,crr32,refused,udp,udp1400,idle,flow,wakeups")
+		"-workloads=up,down8,rr,crr,crr32,refused,udp,udp1400,udpjoined,idle,flow,wakeups")
 	for i, w := range p.workloads {
 		short := *w
 		if short.wakeups > 0 {
@@ -37,7 +37,7 @@ func TestEveryForwarder(t *testing.T) {
 			t.Errorf("%s of %s: %s", s.Workload, s.Target, s.Error)
 		}
 	}
-	const busy, resting = 8, 3 + 3 + 1 // rows
+	const busy, resting = 9, 3 + 3 + 1 // rows
 	if want := busy*len(p.targets) + resting*(len(p.targets)-1); len(p.results(samples)) != want {
 		t.Errorf("%d rows, want %d", len(p.results(samples)), want)
 	}

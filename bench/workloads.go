@@ -55,6 +55,10 @@ func (w *workload) rests() bool { return w.kind == load.Idle || w.kind == load.F
 
 func (w *workload) isBulk() bool { return w.kind == load.Upload || w.kind == load.Download }
 
+func (w *workload) isDatagrams() bool {
+	return w.kind == load.Small || w.kind == load.Large || w.kind == load.Joined
+}
+
 // rows returns the rows of a workload in the table.
 func (w *workload) rows() []report.Workload {
 	row := report.Workload{Name: w.name, Against: report.References}
@@ -64,7 +68,7 @@ func (w *workload) rows() []report.Workload {
 	switch w.kind {
 	case load.Upload, load.Download:
 		row.Unit, row.CPUUnit = "Gbit/s", "s/GB"
-	case load.PingPong, load.Connect, load.Refused, load.Small, load.Large:
+	case load.PingPong, load.Connect, load.Refused, load.Small, load.Large, load.Joined:
 		row.Unit, row.CPUUnit = "k/s", "s/1000"
 	case load.Talk:
 		row.Unit, row.Against = "ms", nil
@@ -115,7 +119,7 @@ func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, ok bool) {
 
 // latency returns the distribution of the time of the transactions between two points; nil for bulk.
 func (w *workload) latency(a, b *point) *report.Latency {
-	if w.isBulk() || w.rests() || w.kind == load.Small || w.kind == load.Large {
+	if w.isBulk() || w.rests() || w.isDatagrams() {
 		return nil
 	}
 	s := b.times.Since(a.times).Summary()
@@ -128,7 +132,7 @@ func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond)
 // verify compares the counts of the client with those of the target, both from beginning to end.
 func (w *workload) verify(c load.Total, s subject.Usage) error {
 	switch w.kind {
-	case load.Refused, load.Small, load.Large, load.Flows:
+	case load.Refused, load.Small, load.Large, load.Joined, load.Flows:
 		return nil // the server has no part in it, or datagrams may be lost
 	}
 	same := func(what string, client, server int64) error {

@@ -40,6 +40,7 @@ const (
 	Refused              // connect to a port that nothing listens on
 	Small                // send UDP datagrams of 64 bytes, which come back
 	Large                // the same with 1400 bytes
+	Joined               // the same in superframes, as QUIC libraries send
 	Flows                // exchange a UDP datagram on each of many sockets, keep them
 )
 
@@ -131,6 +132,8 @@ func (c *Crew) worker(kind Kind, connections int) (work func(ready func()) error
 		return func(ready func()) error { return c.datagrams(ready, smallDatagram) }, connections
 	case Large:
 		return func(ready func()) error { return c.datagrams(ready, largeDatagram) }, connections
+	case Joined:
+		return c.superframes, connections
 	case Flows:
 		return func(ready func()) error { return c.openFlows(ready, connections) }, 1
 	case Idle:

@@ -65,7 +65,7 @@ func (b *batch) call(number uintptr, fd, n, flags int) (int, error) {
 
 // datagrams keeps a window of datagrams of a size in flight on one flow: each that comes back is replaced by another.
 func (c *Crew) datagrams(ready func(), size int) error {
-	fd, err := c.datagramSocket()
+	fd, err := c.datagramSocket(subject.PortEcho)
 	if err != nil {
 		return err
 	}
@@ -106,8 +106,8 @@ func (c *Crew) datagrams(ready func(), size int) error {
 	return nil
 }
 
-// datagramSocket returns a socket that is connected to the server's echo of datagrams.
-func (c *Crew) datagramSocket() (int, error) {
+// datagramSocket returns a socket that is connected to a port of the server's that returns datagrams.
+func (c *Crew) datagramSocket(port int) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
@@ -115,7 +115,7 @@ func (c *Crew) datagramSocket() (int, error) {
 	timeout := unix.NsecToTimeval(datagramTimeout.Nanoseconds())
 	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
 	if err == nil {
-		err = unix.Connect(fd, c.address(subject.PortEcho))
+		err = unix.Connect(fd, c.address(port))
 	}
 	if err == nil {
 		err = c.keep(fd)
@@ -139,7 +139,7 @@ func (c *Crew) openFlows(ready func(), flows int) error {
 		if c.stop.Load() {
 			return errAborted
 		}
-		fd, err := c.datagramSocket()
+		fd, err := c.datagramSocket(subject.PortEcho)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,9 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"minitcp/stack"
+	"minitcp/stack/relay"
 )
 
 // CongestionControl is the congestion control of every socket of the kernel, including the client's. The kernel's
@@ -32,12 +35,26 @@ func startKernelAt(s *services, address netip.Addr, control string) error {
 		go s.accept(l, port)
 	}
 	s.recoveries = kernelRecoveries
-	echo, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, PortEcho)))
-	if err != nil {
-		return err
+	for port, serve := range map[uint16]func(*net.UDPConn){PortEcho: s.echoDatagrams, PortJoined: s.echoJoined} {
+		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
+		if err != nil {
+			return err
+		}
+		go serve(c)
 	}
-	go s.echoDatagrams(echo)
 	return nil
+}
+
+// echoJoined returns datagrams, in superframes where several have come from one client.
+func (s *services) echoJoined(c *net.UDPConn) {
+	socket := relay.NewUDPSocket(c)
+	for {
+		err := socket.Receive(func(batch []stack.Datagram) { socket.WriteBatch(batch) })
+		if err != nil {
+			s.fail("echo of superframes: %v", err)
+			return
+		}
+	}
 }
 
 // echoDatagrams returns datagrams, as many as have arrived with each system call.
