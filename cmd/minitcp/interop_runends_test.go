@@ -229,7 +229,7 @@ func TestRunTerminal(t *testing.T) {
 			tt.enter("\x03", "n=2")
 			tt.enter("\x03", "end n=3")
 			// The size of the terminal, and its change.
-			tt.enter(`$MINITCP run -- bash -c 'trap "stty size" WINCH; stty size; while sleep 0.01; do :; done'`+"\n", "0 0")
+			tt.enter(`$MINITCP run -- bash -c 'trap "stty size" WINCH; trap "exit 4" INT; stty size; while sleep 0.01; do :; done'`+"\n", "0 0")
 			raw, err := tt.master.SyscallConn()
 			if err != nil {
 				t.Fatal(err)
