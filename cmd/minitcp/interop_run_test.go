@@ -74,7 +74,8 @@ func (h *runHost) runAs(t *testing.T, code, become string, args ...string) *exec
 	line := append(in(h.Name()), "unshare", "--mount", "sh", "-c", device+code+"; exec "+become+` "$@"`, "sh", h.self, "run")
 	line = append(line, args...)
 	cmd := exec.CommandContext(t.Context(), line[0], line[1:]...)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
+	// The race detector makes a process sleep for a second at its end, for threads that report races late.
+	cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	cmd.Dir = "/"
 	return cmd
 }
