@@ -53,7 +53,7 @@ syntax:
   src HOST, dst HOST   HOST is ADDRESS[/BITS][:PORT], [ADDRESS6]:PORT or :PORT
   sport OP PORT        local port; OP is =, !=, <, <=, > or >=, or eq, ne, lt, le, gt, ge
   dport OP PORT        port of the peer
-  and, or, not, ( )    "and" may be omitted
+  and, or, not, ( )    "and" may be omitted; "and" and "or" apply from left to right
 
 For instance:
 

@@ -72,7 +72,7 @@ const (
 //	state S, exclude S       S is a state (established, syn-sent, …), all, connected, synchronized, bucket or big
 //	src HOST, dst HOST       HOST is ADDRESS[/BITS][:PORT], [ADDRESS6]:PORT, :PORT or *
 //	sport OP PORT, dport …   OP is =, !=, <, <=, > or >=, or nothing for =; the port may have a colon in front
-//	and, or, not, ( )        also &, |, !; "and" may be omitted
+//	and, or, not, ( )        also &, |, !; "and" may be omitted; "and" and "or" apply from left to right
 //
 // The parts with states come first. The default is every state if all is true, otherwise the states of connections
 // except SYN-RECEIVED and TIME-WAIT.
@@ -92,7 +92,7 @@ func ParseFilter(s string, all bool) (*Filter, error) {
 		return f, nil
 	}
 	var err error
-	if f.match, err = p.or(0); err != nil {
+	if f.match, err = p.list(0); err != nil {
 		return nil, err
 	}
 	if p.at() != "" {
@@ -185,29 +185,21 @@ func (p *parser) states(f *Filter) error {
 	return nil
 }
 
-func (p *parser) or(depth int) (predicate, error) {
-	left, err := p.and(depth)
-	for err == nil && p.accept("or", "|", "||") {
-		var right predicate
-		if right, err = p.and(depth); err == nil {
-			first := left
-			left = func(l, r netip.AddrPort) bool { return first(l, r) || right(l, r) }
-		}
-	}
-	return left, err
-}
-
-func (p *parser) and(depth int) (predicate, error) {
+// list parses terms joined by and and or, which have the same precedence, as in ss.
+func (p *parser) list(depth int) (predicate, error) {
 	left, err := p.term(depth)
-	for err == nil {
-		explicit := p.accept("and", "&", "&&")
-		if !explicit && (p.at() == "" || slices.Contains([]string{"or", "|", "||", ")"}, p.at())) {
+	for err == nil && p.at() != "" && p.at() != ")" {
+		either := p.accept("or", "|", "||")
+		if !either {
+			p.accept("and", "&", "&&")
+		}
+		var right predicate
+		if right, err = p.term(depth); err != nil {
 			break
 		}
-		var right predicate
-		if right, err = p.term(depth); err == nil {
-			first := left
-			left = func(l, r netip.AddrPort) bool { return first(l, r) && right(l, r) }
+		first := left
+		if left = func(l, r netip.AddrPort) bool { return first(l, r) && right(l, r) }; either {
+			left = func(l, r netip.AddrPort) bool { return first(l, r) || right(l, r) }
 		}
 	}
 	return left, err
@@ -220,7 +212,7 @@ func (p *parser) term(depth int) (predicate, error) {
 	}
 	switch w := p.next(); w {
 	case "(":
-		inner, err := p.or(depth + 1)
+		inner, err := p.list(depth + 1)
 		if err == nil && !p.accept(")") {
 			err = fmt.Errorf("filter: missing )")
 		}

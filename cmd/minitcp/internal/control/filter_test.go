@@ -57,7 +57,7 @@ func TestFilter(t *testing.T) {
 		{"not not sport = 80", true, false},
 		{"not ( sport = 80 or sport = 443 )", false, false},
 		{"(sport=80 or sport=443)and dst fd77::/16", false, true},
-		{"sport = 443 or sport = 80 and dport = 1", false, true},
+		{"sport = 443 or sport = 80 and dport = 1", false, false},
 		{"state established sport = 80", true, false},
 		{"state time-wait", false, false},
 		{"exclude established", false, false},
