@@ -120,7 +120,7 @@ func run(t *testing.T, line ...string) (*exec.Cmd, *output) {
 }
 
 // serve builds and starts a daemon, and returns the address of its API.
-func serve(t *testing.T) string {
+func serve(t *testing.T, args ...string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "minitcp")
 	build := exec.Command("go", "build", "-o", program, "./cmd/minitcp")
@@ -128,7 +128,7 @@ func serve(t *testing.T) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	_, out := run(t, program, "serve", "--api", "127.0.0.1:0", "--log-level", "debug")
+	_, out := run(t, append([]string{program, "serve", "--api", "127.0.0.1:0", "--log-level", "debug"}, args...)...)
 	address := regexp.MustCompile(`msg=API address=(\S+)`)
 	eventually(t, "the daemon serves", func() bool { return strings.Contains(out.String(), "Press ^C") })
 	return address.FindStringSubmatch(out.String())[1]
@@ -275,6 +275,19 @@ func TestTableConnectionKill(t *testing.T) {
 	await(t, ctx, `document.querySelector("#finished tbody").textContent.includes("connection aborted")`)
 	await(t, ctx, `document.querySelectorAll("#connections tbody tr").length === 1`)
 	looks(t, ctx, "after")
+}
+
+// TestLossyConnection looks at a connection that loses segments: those sent again and the SACK blocks are drawn.
+func TestLossyConnection(t *testing.T) {
+	api := serve(t, "--loss", "2%", "--delay", "20ms", "--rate", "20mbit")
+	run(t, "curl", "-s", "--http0.9", "-o", "/dev/null", "http://10.77.0.2:19/")
+	ctx := browser(t)
+	do(t, ctx, chromedp.Navigate("http://"+api+"/"), chromedp.Click(`//a[starts-with(@href, "#local=10.77.0.2%3A19")]`))
+	for _, drawn := range []string{"#sequence .again", "#sequence .sack", "#windows .ssthresh", "#ladder .again"} {
+		await(t, ctx, fmt.Sprintf(`(document.querySelector(%q)?.getAttribute("d") ?? "").length > 10`, drawn))
+	}
+	await(t, ctx, `document.querySelectorAll("#limits .congestion_window, #limits .pacing").length > 3`)
+	looks(t, ctx, "lossy")
 }
 
 // filter enters a filter of the table.

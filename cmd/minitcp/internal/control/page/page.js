@@ -290,7 +290,7 @@ function drawConnection() {
   ]);
   values($('values'), Object.entries(c).map(([k, v]) => [k, v === null ? 'none' : typeof v === 'number' ? format.count(v) : String(v)]));
   const span = Number($('span').value);
-  const t1 = Math.max(view.now, view.segments.at(-1)?.t ?? 0), t0 = Math.max(0, t1 - span);
+  const t1 = Math.max(view.now, view.segments.at(-1)?.t ?? 0), t0 = Math.max(Math.min(view.states[0].t, view.segments[0]?.t ?? t1), t1 - span);
   const segments = view.segments.filter(s => s.t >= t0).slice(-maxDrawn);
   const states = view.states.filter(s => s.t >= t0 - 1);
   drawSequence($('sequence'), segments, t0, t1);
