@@ -40,7 +40,8 @@ func TestFilterAgreesWithSS(t *testing.T) {
 		defer accepted.Close()
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port, c.LocalAddr().(*net.TCPAddr).Port)
 	}
-	for _, format := range []string{ // %[1]d is the port of a listener, %[2]d that of its client, and so on; the last is of IPv6
+	// %[1]d is the port of a listener, %[2]d that of its client, and so on. The third pair has IPv6 addresses.
+	for _, format := range []string{
 		"sport = :%[1]d", "sport = %[1]d", "sport == :%[1]d", "sport eq :%[1]d", "dport = :%[3]d", "sport != :%[1]d", "sport ne :%[1]d",
 		"sport > :%[1]d", "sport gt %[1]d", "sport >= :%[1]d", "sport ge :%[1]d", "sport < :%[4]d", "sport lt :%[4]d", "sport <= :%[4]d", "sport le :%[4]d",
 		"src 127.0.0.1", "src = 127.0.0.1", "src 127.0.0.1:%[1]d", "src 127.0.0.0/8", "dst 127.0.0.0/8:%[1]d", "src :%[5]d", "src *:%[5]d",
