@@ -8,7 +8,8 @@ import (
 )
 
 // Stats holds totals since the stack was made, and a few current values, by name. Names do not change between versions.
-// A counter of events that have not happened is present with the value 0.
+// A counter of events that have not happened is present with the value 0. Packets that the device refuses count as
+// sent, and the frames they are in as frame-write-errors.
 type Stats map[string]uint64
 
 // counter is one of the stack's own counters.

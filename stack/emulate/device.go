@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"minitcp/conn/netem"
+	"minitcp/conn/wire"
 	"minitcp/stack"
 )
 
@@ -95,6 +96,14 @@ func New(d stack.Device, cfg Config) (*Device, error) {
 
 // MTU implements [stack.Device].
 func (e *Device) MTU() int { return e.inner.MTU() }
+
+// MaxMTU implements [stack.MTULimiter]. The limit is the device's own, or the largest IP packet.
+func (e *Device) MaxMTU() int {
+	if l, ok := e.inner.(stack.MTULimiter); ok {
+		return l.MaxMTU()
+	}
+	return stack.MaxFrame - wire.VirtioHeaderLen
+}
 
 // Offloads implements [stack.Offloader].
 func (e *Device) Offloads() bool {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +116,34 @@ func intact(t *testing.T, frame []byte) bool {
 	p := frame[wire.VirtioHeaderLen:]
 	pseudo := wire.PseudoHeaderSum(netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), wire.ProtocolTCP, len(p)-20)
 	return wire.Fold(wire.Sum(p[:20], 0)) == 0xffff && wire.Fold(wire.Sum(p[20:], pseudo)) == 0xffff
+}
+
+// limited is a sink that takes no packets above its MTU.
+type limited struct{ *sink }
+
+func (limited) MaxMTU() int { return 1500 }
+
+// The limit of a device's MTU holds behind the line as well.
+func TestMaxMTU(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for want, d := range map[int]stack.Device{1500: limited{newSink()}, 65535: newSink()} {
+			s, err := stack.New(open(t, d, Config{Out: netem.Config{Delay: ms}}), stack.Config{
+				Addresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.2/24")},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if err := s.SetMTU(want); err != nil {
+				t.Errorf("an MTU of %d: %v", want, err)
+			}
+			if want == 1500 {
+				if err := s.SetMTU(want + 1); !errors.Is(err, syscall.EINVAL) {
+					t.Errorf("an MTU of %d: %v, want EINVAL", want+1, err)
+				}
+			}
+		}
+	})
 }
 
 // A superframe is cut into packets. Each leaves the line when its bytes have been sent, arrives after the delay, and
