@@ -37,6 +37,8 @@ type catalogue struct {
 	table func([]report.Row) *report.Table
 	aim   func([]report.Row, []*workload) // sets the aims of the rows; nil for none
 	place string
+	// prepare is called before the measurements of targets, and remove after them; nil for none.
+	prepare func(targets []subject.Target) (remove func(), err error)
 }
 
 // comparison is the catalogue without a command.
@@ -45,6 +47,7 @@ var comparison = &catalogue{workloads: workloads, all: subject.Targets, reads: s
 const usageText = `usage: go run ./bench [flags]
        go run ./bench growth [flags], for the cost of more connections and for fairness; see growth -help
        go run ./bench forward [flags], for forwarders of TCP and UDP; see forward -help
+       go run ./bench gateway [flags], for gateways beside tun2socks; see gateway -help
        go run ./bench memory [flags], for very many idle connections; see memory -help
        go run ./bench daemon [flags], for the memory of the daemon; see daemon -help
        go run ./bench links [flags], for emulated links; see links -help

@@ -60,8 +60,12 @@ func (w *workload) restingRows() []report.Workload {
 	if w.wakeups > 0 {
 		return []report.Workload{{Name: w.name, Unit: "in " + w.wakeups.String()}}
 	}
+	suffixes := []string{"", heapSuffix, stackSuffix}
+	if w.program {
+		suffixes = suffixes[:1]
+	}
 	var rows []report.Workload
-	for _, suffix := range []string{"", heapSuffix, stackSuffix} {
+	for _, suffix := range suffixes {
 		rows = append(rows, report.Workload{Name: w.name + suffix, Unit: "bytes", Against: against})
 	}
 	return rows
@@ -80,11 +84,16 @@ func forwardTable(rows []report.Row) *report.Table {
 }
 
 func forwardCells(rows []report.Row, r *report.Row, columns int) []string {
+	return tableCells(rows, r, columns, []string{report.Shipped, report.Best, subject.Routed})
+}
+
+// tableCells returns the cells of a row with its ratios to other targets.
+func tableCells(rows []report.Row, r *report.Row, columns int, others []string) []string {
 	if r.Value.N == 0 {
 		return append([]string{r.Workload, r.Target, "failed"}, make([]string, columns-3)...)
 	}
 	c := []string{r.Workload, r.Target, report.Digits(r.Value.Median), report.Digits(r.Value.Min) + "–" + report.Digits(r.Value.Max), r.Unit}
-	for _, name := range []string{report.Shipped, report.Best, subject.Routed} {
+	for _, name := range others {
 		ratio := nothing
 		if other := rowOf(rows, r.Workload, name); other != nil && report.Ratio(r.Value.Median, other.Value.Median) > 0 {
 			ratio = fmt.Sprintf("%.2f", report.Ratio(r.Value.Median, other.Value.Median))

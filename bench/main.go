@@ -7,7 +7,7 @@
 //	plan              rounds, targets in turn
 //	measure, site     one measurement, and its network
 //	workloads         the workloads, and how they are verified;  growth: the same with more connections
-//	forward, between  the workloads, targets and network for forwarders
+//	forward, between  the workloads, targets and network for forwarders;  gateway: whole programs in their place
 //	output, environment, awake
 //	load/             the client;  subject/: the process under test;  report/: statistics and tables
 //	pattern/          the bulk data, which both ends know;  latency/, fairness/: how it is measured
@@ -64,6 +64,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == forward.command {
 		os.Exit(run(forward, os.Args[2:], os.Stdout, os.Stderr))
 	}
+	if len(os.Args) > 1 && os.Args[1] == gateways.command {
+		os.Exit(run(gateways, os.Args[2:], os.Stdout, os.Stderr))
+	}
 	os.Exit(run(comparison, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -109,6 +112,13 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 		if err := fillReadme(o.what.place, nil); err != nil { // an error is better now than later
 			return err
 		}
+	}
+	if o.what.prepare != nil {
+		remove, err := o.what.prepare(o.targets)
+		if err != nil {
+			return err
+		}
+		defer remove()
 	}
 	ctx, release := untilSignal()
 	defer release()

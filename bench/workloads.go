@@ -22,6 +22,7 @@ type workload struct {
 	bulk        load.Kind     // direction of additional bulk connections
 	bulkFlows   int           // number of those
 	forwards    bool          // of forwarders
+	program     bool          // of a program of which only the resident memory is known
 	wakeups     time.Duration // for which wakeups are counted; 0 for another measure
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -81,18 +82,25 @@ func OwnMemory() (Memory, error) {
 	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	pages, err := residentPages()
+	pages, err := residentPages("self")
 	return Memory{RSS: pages * int64(os.Getpagesize()), Heap: int64(m.HeapInuse + m.StackInuse), Stacks: int64(m.StackInuse), Live: int64(m.HeapAlloc)}, err
 }
 
-func residentPages() (n int64, err error) {
-	text, err := os.ReadFile("/proc/self/statm")
+// childMemory returns the resident memory of another process.
+func childMemory(pid int) (Memory, error) {
+	pages, err := residentPages(strconv.Itoa(pid))
+	return Memory{RSS: pages * int64(os.Getpagesize())}, err
+}
+
+func residentPages(process string) (n int64, err error) {
+	file := "/proc/" + process + "/statm"
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0, err
 	}
 	var size int64
 	if _, err := fmt.Sscan(string(text), &size, &n); err != nil {
-		return 0, fmt.Errorf("/proc/self/statm: %w", err)
+		return 0, fmt.Errorf("%s: %w", file, err)
 	}
 	return n, nil
 }

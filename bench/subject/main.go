@@ -62,7 +62,12 @@ func Main(arguments []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Println(done) // ready
+	ready, err := marshal(readiness{s.child})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(ready)
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		answer, err := s.answer(lines.Text())
@@ -82,6 +87,9 @@ func (s *services) answer(line string) (string, error) {
 		return marshal(s.usage())
 	case sayMemory:
 		m, err := OwnMemory()
+		if s.child != 0 {
+			m, err = childMemory(s.child)
+		}
 		if err != nil {
 			return "", err
 		}

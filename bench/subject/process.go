@@ -27,10 +27,11 @@ const (
 
 // Process is a process under test, seen from its parent.
 type Process struct {
-	command *exec.Cmd
-	in      io.WriteCloser
-	out     *bufio.Reader
-	errors  Tail
+	command  *exec.Cmd
+	measured int // its process ID, or that of its child
+	in       io.WriteCloser
+	out      *bufio.Reader
+	errors   Tail
 }
 
 // Start runs a target in a child of this program, which must call [Main] for it, and waits until it serves. The child
@@ -54,10 +55,19 @@ func Start(target string, care pattern.Care, reads int, files ...*os.File) (*Pro
 	if err := p.command.Start(); err != nil {
 		return nil, err
 	}
-	if err := p.read(&struct{}{}); err != nil {
+	var ready readiness
+	if err := p.read(&ready); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s does not start: %w", target, err), p.Stop())
 	}
+	if p.measured = ready.Child; p.measured == 0 {
+		p.measured = p.command.Process.Pid
+	}
 	return p, nil
+}
+
+// readiness is the first line of a process.
+type readiness struct {
+	Child int // ID of the process that is measured in its place; 0 for none
 }
 
 // Usage returns the work of the process and its CPU time so far. A failure of the process is an error.
@@ -119,9 +129,9 @@ func (p *Process) explain(err error) error {
 
 // Wakeups returns how often threads of the process have waited so far: its voluntary context switches.
 func (p *Process) Wakeups() (n int64, err error) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.command.Process.Pid))
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.measured))
 	if err != nil || len(files) == 0 {
-		return 0, fmt.Errorf("the threads of process %d: %w", p.command.Process.Pid, errors.Join(err, os.ErrNotExist))
+		return 0, fmt.Errorf("the threads of process %d: %w", p.measured, errors.Join(err, os.ErrNotExist))
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(file)

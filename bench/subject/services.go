@@ -51,6 +51,7 @@ type services struct {
 	reads int            // most bytes that it reads at once
 	flows fairness.Flows // of the sinks
 	watch *fairness.Watch
+	child int // ID of the process that is measured in place of this one; 0 for none
 
 	mu      sync.Mutex
 	held    []net.Conn
@@ -67,6 +68,13 @@ const unknown = -1
 // usage returns the counters, including those of loss recovery.
 func (s *services) usage() Usage {
 	u := s.counters.usage()
+	if s.child != 0 {
+		cpu, err := childCPU(s.child)
+		if err != nil {
+			s.fail("%v", err)
+		}
+		u.CPU = cpu
+	}
 	u.Timeouts, u.Spurious = unknown, unknown
 	if s.recoveries != nil {
 		u.Timeouts, u.Spurious = s.recoveries()

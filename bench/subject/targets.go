@@ -73,7 +73,7 @@ func (t Target) Argument() string {
 
 // Find returns the target of that argument.
 func Find(argument string) (t Target, ok bool) {
-	for _, t := range slices.Concat(Targets, Paths, Forwarders) {
+	for _, t := range slices.Concat(Targets, Paths, Forwarders, Gateways) {
 		if t.Role != RoleRouted && t.Argument() == argument {
 			return t, true
 		}
