@@ -43,6 +43,24 @@ func TestRunSignals(t *testing.T) {
 	}
 }
 
+// A signal during the start ends run and the command, at any moment.
+func TestRunSignalEarly(t *testing.T) {
+	h := newRunHost(t)
+	random := rand.New(rand.NewPCG(3, 4))
+	for i := range 40 {
+		user := runUsers[i%len(runUsers)]
+		mark := fmt.Sprintf("%d.%d", 200000+os.Getpid(), i)
+		p := start(t, h.runDetached(t, user.user, "--", "sleep", mark))
+		delay := time.Duration(random.IntN(60)) * time.Millisecond // the start takes about as long
+		<-time.After(delay)
+		const byDefault = -1 // run itself, before it forwards signals
+		if status := p.signal(syscall.SIGTERM); status != byDefault && status != 128+int(syscall.SIGTERM) {
+			t.Errorf("round %d, SIGTERM after %v: status %d, %s", i, delay, status, p.err.String())
+		}
+		until(t, "every process ends", func() bool { return len(processesWith(t, mark)) == 0 })
+	}
+}
+
 // runDetached is run in a session without a terminal: the test may have one.
 func (h *runHost) runDetached(t *testing.T, user string, args ...string) *exec.Cmd {
 	t.Helper()

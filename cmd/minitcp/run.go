@@ -64,7 +64,12 @@ connection: minitcp run --trace - -- curl -s http://10.77.0.2/
 Run exits with the status of COMMAND: with 128 plus the number of the signal that has ended it, with 127 if it does not
 exist, and with 126 if it is not executable. Processes that COMMAND has left behind end with it. COMMAND has the files of
 the caller: run does not confine programs that cannot be trusted.`,
-		Args:    usageArgs(cobra.MinimumNArgs(1)),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("missing COMMAND; for instance: minitcp run --trace - -- curl -s http://10.77.0.2/")
+			}
+			return nil
+		},
 		PreRunE: func(*cobra.Command, []string) error { return o.check() },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(args, stdio{cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()})

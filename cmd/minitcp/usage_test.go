@@ -39,7 +39,8 @@ func TestUsage(t *testing.T) {
 		{"completion csh", []string{`"csh"`, "minitcp completion --help"}},
 		{"completion bash now", []string{`"now"`, "minitcp completion bash --help"}},
 
-		{"run", []string{"requires at least 1 arg", "minitcp run --help"}},
+		{"run", []string{"missing COMMAND", "minitcp run --trace - -- curl"}},
+		{"run --mtu 1500 --", []string{"missing COMMAND"}},
 		{"run --bogus -- true", []string{"--bogus", "minitcp run --help"}},
 		{"run --mtu 1279 -- true", []string{"--mtu 1279", "1280 to 65535"}},
 		{"run --mtu 65536 -- true", []string{"--mtu 65536"}},

@@ -76,13 +76,22 @@ func (i *initProcess) run() error {
 	if err := i.prepare(o.Setup); err != nil {
 		return err
 	}
-	o = order{}
-	if _, err := i.link.receive(&o); err != nil || !o.Run {
-		os.Exit(0) // the parent has ended, or has not become ready
+	var early []syscall.Signal
+	for o = (order{}); !o.Run; {
+		o = order{}
+		if _, err := i.link.receive(&o); err != nil {
+			os.Exit(0) // the parent has ended
+		}
+		if o.Signal != 0 {
+			early = append(early, o.Signal)
+		}
 	}
 	pid, err := i.startCommand()
 	if err != nil {
 		return err
+	}
+	for _, s := range early {
+		syscall.Kill(pid, s)
 	}
 	go i.obey(pid)
 	return i.await(pid)

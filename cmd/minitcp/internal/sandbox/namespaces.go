@@ -48,7 +48,7 @@ func Forbidden(err error) error {
 
 // forbidden is Forbidden with read, which returns the value of a setting, "" if the system does not have it.
 func forbidden(err error, read func(path string) string) error {
-	reason := "; run as root"
+	reason := "; run as root, in a container with CAP_SYS_ADMIN and CAP_NET_ADMIN"
 	for _, setting := range []struct{ path, bad, good string }{
 		{"user/max_user_namespaces", "0", "10000"},
 		{"user/max_net_namespaces", "0", "10000"},

@@ -16,7 +16,7 @@ func TestForbidden(t *testing.T) {
 		{"/proc/sys/user/max_pid_namespaces", "0", "sysctl -w user.max_pid_namespaces=10000"},
 		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"},
 		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
-		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "0", "(operation not permitted); run as root"},
+		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "0", "(operation not permitted); run as root, in a container with CAP_SYS_ADMIN and CAP_NET_ADMIN"},
 	} {
 		err := forbidden(syscall.EPERM, func(path string) string {
 			if path == test.path {

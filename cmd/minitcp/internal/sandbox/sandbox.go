@@ -161,7 +161,7 @@ func (s *Sandbox) Run() (status int, err error) {
 	}
 }
 
-// Signal sends a signal to the command. It does nothing before the command has started and after it has ended.
+// Signal sends a signal to the command: when it has started, if it has not yet. It does nothing after its end.
 func (s *Sandbox) Signal(signal syscall.Signal) { s.link.send(order{Signal: signal}, nil) }
 
 // Close ends every process inside and removes the namespaces.
