@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"minitcp/cmd/minitcp/internal/control"
@@ -19,7 +20,7 @@ type apiFlag struct {
 }
 
 const apiHelp = "serve the API and the page of the running daemon at `ADDRESS`: unix:PATH, HOST:PORT or off; " +
-	"default: a socket in $XDG_RUNTIME_DIR/minitcp, for root without that variable in /run/minitcp"
+	"default: a socket of this user; see: minitcp help api"
 
 func (f *apiFlag) register(flags *pflag.FlagSet) { flags.Var(f, "api", apiHelp) }
 
@@ -69,4 +70,31 @@ func (f *apiFlag) open(s *stack.Stack, o control.Options) (*control.Monitor, err
 		return nil, fmt.Errorf("--api: %w", err)
 	}
 	return m, nil
+}
+
+// newAPITopic returns the help on the API. It is no command.
+func newAPITopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "api",
+		Short: "The API of a running daemon",
+		Long: `Serve, run and gateway serve HTTP at --api ADDRESS: unix:PATH or HOST:PORT. The default is the socket
+$XDG_RUNTIME_DIR/minitcp/PID.sock, or for root without that variable /run/minitcp/PID.sock, with mode 0600; off means none.
+
+  GET  /                               the page, for browsers
+  GET  /metrics                        Prometheus
+  GET  /api/daemon                     command, process, times
+  GET  /api/connections?filter=F       connections and listeners; F is a filter as of minitcp ss; all=1 is its -a
+  GET  /api/connection?local=A&remote=A
+  GET  /api/finished                   the last 100 connections that ended, with the cause
+  GET  /api/stats                      counters under the kernel's names
+  GET  /api/events[?local=A&remote=A]  server-sent events: the table each second, or a connection ten times a second
+  POST /api/kill?local=A&remote=A      resets a connection; needs the header X-Minitcp-Kill: 1
+
+For instance:
+
+  curl --unix-socket $XDG_RUNTIME_DIR/minitcp/PID.sock http://localhost/api/connections
+
+Names other than localhost in a Host header, and requests of pages of other origins, are refused. At an address that
+other hosts can reach, the API is read-only.`,
+	}
 }

@@ -58,6 +58,7 @@ func newRootCommand() *cobra.Command {
 		newStatsCommand(),
 		newVersionCommand(),
 		newLinksTopic(),
+		newAPITopic(),
 	)
 	return root
 }

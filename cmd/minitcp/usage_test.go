@@ -235,6 +235,7 @@ func TestHelp(t *testing.T) {
 		{"demo --help", "handshake"},
 		{"ss --help", "dport"},
 		{"stats --help", "nstat"},
+		{"help api", "/api/finished"},
 		{"help", "minitcp demo"},
 		{"help serve", "curl -T"},
 		{"help completion bash", "bash"},

@@ -25,8 +25,12 @@ type Client struct {
 	http    http.Client
 }
 
-// requestTimeout is the time for a request of a Client.
-const requestTimeout = 10 * time.Second
+const (
+	// requestTimeout is the time for a request of a Client.
+	requestTimeout = 10 * time.Second
+	// maxReply is the largest reply in bytes: about a million connections.
+	maxReply = 2 << 30
+)
 
 // NewClient returns a Client of the daemon at an address that is not the default.
 func NewClient(a Address) *Client {
@@ -82,9 +86,9 @@ func (c *Client) do(method, path string, query url.Values, v any) error {
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
-		return &StatusError{resp.StatusCode, fmt.Sprintf("%s: %s", c.address, strings.TrimSpace(string(text)))}
+		return &StatusError{resp.StatusCode, fmt.Sprintf("%s: %q", c.address, strings.TrimSpace(string(text)))}
 	}
-	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxReply)).Decode(v); err != nil {
 		return fmt.Errorf("%s: the reply is not that of a minitcp daemon: %w", c.address, err)
 	}
 	return nil

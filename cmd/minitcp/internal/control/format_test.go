@@ -60,6 +60,22 @@ State Recv-Q Send-Q Local Address:Port Peer Address:PortProcess
 	}
 }
 
+// The texts of another user's daemon cannot control the terminal.
+func TestPrintable(t *testing.T) {
+	r := row("[fe80::1%a\x1b]0;x\a]:1", "10.77.0.1:1", conn.Info{MSS: 1})
+	r.State, r.CongestionControl, r.Daemon.Command = "\x1b[2J", "\x1b[31m", "\x1b"
+	var b bytes.Buffer
+	if err := PrintSS(&b, []Row{r}, SSOptions{Info: true, Processes: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := PrintNstat(&b, &Daemon{Command: "\x1b"}, []Counter{{"\x1b\u009b", 1}}, nil, time.Time{}, NstatOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(b.String(), "\x1b\a\u009b") || !strings.Contains(b.String(), "?[2J") {
+		t.Errorf("%q", b.String())
+	}
+}
+
 // TestPrintInfo checks the words of ss -i against the order of tcp_stats_print in iproute2's ss.c.
 func TestPrintInfo(t *testing.T) {
 	ms := time.Millisecond

@@ -50,8 +50,7 @@ func PrintNstat(w io.Writer, d *Daemon, list []Counter, since *Reading, now time
 	if o.JSON {
 		json.NewEncoder(&b).Encode(map[string]any{"minitcp": values})
 	}
-	_, err := w.Write(b.Bytes())
-	return err
+	return writePrintable(w, b.Bytes())
 }
 
 // Reading holds the counters of a daemon at a time.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"minitcp/conn"
 )
@@ -80,7 +81,18 @@ func PrintSS(w io.Writer, rows []Row, o SSOptions) error {
 		}
 		b.WriteByte('\n')
 	}
-	_, err := w.Write(b.Bytes())
+	return writePrintable(w, b.Bytes())
+}
+
+// writePrintable writes text with ? for control characters. The daemon may be another user's, and the text must not
+// reach the terminal as commands.
+func writePrintable(w io.Writer, text []byte) error {
+	_, err := w.Write(bytes.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text))
 	return err
 }
 
