@@ -79,7 +79,7 @@
 // Package scoreboard has the retransmission queue and the values of RACK, rtt the RTT estimator, cc congestion control,
 // ecn the agreement on ECN, challenge the limit of challenge ACKs, buffer the memory of the data and the tuning of the
 // receive window, chrono the times of waiting, wire the formats, seq sequence numbers and clock the time. The packages
-// conntest and script are for tests.
+// conntest and script are for tests; netem is the emulated link of conntest and of package emulate.
 //
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of
 // RFC 9293 and the tests that show them.
