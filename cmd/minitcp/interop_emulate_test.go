@@ -93,8 +93,8 @@ func TestEmulatedDelay(t *testing.T) {
 }
 
 // A transfer over a link of 10 Mbit/s has this rate within 1 %, by the bytes that the kernel counts on its side of the
-// device and the clock of the link. A packet that was delivered late, on a busy machine, makes the measurement wrong by
-// at most its lateness, which the link measures as well.
+// device and the clock of the link. A packet that was delivered late, on a busy machine, makes the measurement of a
+// period without idle time wrong by at most its lateness, which the link measures as well.
 func TestEmulatedRate(t *testing.T) {
 	const rate, delay, size = 10e6, 5 * time.Millisecond, 3_000_000
 	dir := t.TempDir()
@@ -118,13 +118,16 @@ func TestEmulatedRate(t *testing.T) {
 	report.find("up", "packets", &packets, &bytes)
 	report.find("up", "delay", &mean, &most)
 	took := size * 8 / rate * float64(time.Second)
-	if limit := rate * (0.01 + 2*float64(most-delay)/took); math.Abs(float64(measured)-rate) > limit {
+	const periods = 4 // slow start leaves the line idle a few times
+	if limit := rate * (0.01 + periods*float64(most-delay)/took); math.Abs(float64(measured)-rate) > limit {
 		t.Errorf("%d bit/s, want %.0f ± %.0f", measured, rate, limit)
 	}
+	t.Logf("%d bit/s; a delay of %v, at most %v", measured, mean, most)
 	var wait time.Duration
 	var dropped int64
 	report.find("up", "queue", &wait, &dropped)
-	if lost := dropped * 1500; kernel < size || kernel > bytes || kernel < bytes-lost-5000 {
+	// The kernel counts the headers of a superframe once.
+	if missing := dropped*1500 + packets*60; kernel < size || kernel > bytes || kernel < bytes-missing {
 		t.Errorf("the kernel has received %d bytes; minitcp has sent %d in %d packets, of which %d were dropped", kernel, bytes, packets, dropped)
 	}
 }
