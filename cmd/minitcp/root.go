@@ -33,8 +33,8 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "minitcp",
 		Short: "TCP in user space, on a TUN device",
-		Long: "minitcp runs TCP in user space on a TUN device. Try: minitcp demo\n\n" +
-			"The exit status is 0 for success, 2 for a mistake on the command line, 1 for everything else.",
+		Long: "minitcp runs TCP in user space on a TUN device. Try: minitcp demo, or minitcp run --trace - -- curl -s http://10.77.0.2/\n\n" +
+			"The exit status, except that of run, is 0 for success, 2 for a mistake on the command line, 1 for everything else.",
 		Args:          usageArgs(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceUsage:  true,
