@@ -27,10 +27,6 @@ type undo struct {
 // every ACK cost that much.
 const maxUndos = 32
 
-// maxUndosWithoutSACK limits the timeouts that are undone in the same way if the peer does not report the data that it
-// holds. Each wrong one costs another timeout, and each timeout doubles the next.
-const maxUndosWithoutSACK = 4
-
 // maxUndoRanges limits the ranges in retransmitted. D-SACKs for other ranges prove nothing.
 const maxUndoRanges = 64
 
@@ -82,10 +78,9 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	case a.spurious > 0 && u.unproven <= 0:
 		return true
 	case c.active.recovery.phase == timeoutRecovery && a.FalselyLost:
-		// An ACK of all data proves nothing (RFC 5682 2.1, step 2). Without SACK the peer may have held the data since
-		// before the timeout. If so, other timeouts follow.
-		r := &c.active.recovery
-		return (c.sack || r.undone < maxUndosWithoutSACK) && (c.snd.una < r.end || r.frto == frtoNewData)
+		// The first ACK proves nothing if it is one of all data, nor without SACK: the peer may have received the data
+		// before the timeout, out of order (RFC 5682 2.1, steps 2 and 3).
+		return c.sack && c.snd.una < c.active.recovery.end || c.active.recovery.frto == frtoNewData
 	}
 	return false
 }

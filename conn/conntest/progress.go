@@ -64,7 +64,7 @@ func (p *Pair) watch(next conn.Time) {
 	}
 }
 
-// spareTimeouts is the number of timeouts that no loss explains. Two is the maximum in 30,000 scenarios.
+// spareTimeouts is the number of timeouts that no loss explains. Two is the maximum in 30,000 scenarios with SACK.
 const spareTimeouts = 4
 
 // checkTimeouts returns an error if e has had more timeouts than segments were lost in both directions. An end that
@@ -75,6 +75,9 @@ func (e *End) checkTimeouts(p *Pair) error {
 	}
 	segment := e.Open.MTU - e.Open.IPHeader - 40
 	n, lost := int(e.Conn.Info(p.Now).Timeouts), (e.lostBytes+e.peer.lostBytes)/segment
+	if e.Config.SACK == conn.Disabled {
+		lost *= 2 // the loss of a retransmission is detected by a timeout only
+	}
 	if n > lost+spareTimeouts {
 		return fmt.Errorf("%s: %d timeouts, where %d segments were lost", e.Name, n, lost)
 	}

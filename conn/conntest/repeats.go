@@ -36,10 +36,8 @@ func (e *End) checkRepeats(l *Link) error {
 		if resent := int(e.peer.Conn.Info(0).Resent); resent > e.peer.lostBytes+allowed {
 			return fmt.Errorf("%s retransmitted %d bytes, %d were lost", e.peer.Name, resent, e.peer.lostBytes)
 		}
-	case len(l.Changes) > 0, e.Config.SACK == conn.Disabled && (l.Reordering > 0 || l.Duplication > 0):
+	case len(l.Changes) > 0, e.Config.SACK == conn.Disabled:
 		allowed += len(e.Received) / 3
-	case e.Config.SACK == conn.Disabled:
-		allowed += len(e.Received) / 4
 	case l.Reordering > 0 && l.Cut:
 		allowed += len(e.Received) / 8
 	case l.Reordering > 0: // of whole GSO packets
