@@ -84,12 +84,18 @@ func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	c.rtt.Backoff = min(c.rtt.Backoff, 2)
 }
 
-// measure ends an RTT measurement if the ACK covers it.
+// measure ends an RTT measurement if the ACK covers it. While no round trip is known, as after a retransmitted SYN-ACK
+// or a SYN cookie, it measures any segment that was sent once: without a round trip, RACK has no reordering window and
+// takes every late segment for lost.
 func (c *Conn) measure(now Time, ack seq.Offset, s *Segment, a *arrival) {
-	if c.active.timing.End != 0 {
-		if ack >= c.active.timing.End {
-			c.rtt.Sample(c.active.timing.Finish(now))
-		}
+	switch running := c.active.timing.End != 0; {
+	case running && ack >= c.active.timing.End:
+		c.rtt.Sample(c.active.timing.Finish(now))
+		return
+	case c.rtt.SRTT == 0 && a.RTT() != 0 && !a.Newest.Retransmitted():
+		c.rtt.Sample(a.RTT())
+		return
+	case running:
 		return
 	}
 	if d, ok := c.echoedRTT(now, s, a); ok {

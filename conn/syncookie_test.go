@@ -161,3 +161,28 @@ func TestSYNCookieAllocs(t *testing.T) {
 		t.Errorf("%v allocations, want none", n)
 	}
 }
+
+// The first round trip of a connection from a cookie is that of its first data, even if the ACK covers only a part of a
+// GSO packet and the rest is late or lost.
+func TestSYNCookieRoundTrip(t *testing.T) {
+	cfg := Config{}.WithDefaults()
+	keys := cookie.NewKeys(&cookieSecret, 0)
+	s := wire.TCP{Seq: testIRS, Flags: syn, Window: 65535, Options: wire.Options{MSS: 1000, SACKPermitted: true}}
+	var out Outgoing
+	SYNCookie(0, &cfg, testOpen(), &s, keys, &cookieEnds, &out)
+	reply := Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: out.TCP.Seq + 1, Flags: ack, Window: 65535}}
+	h, ok := HandshakeFromCookie(0, &cfg, testOpen(), &reply, keys, &cookieEnds)
+	if !ok {
+		t.Fatal("the cookie is not valid")
+	}
+	c := establish(t, 0, h, &reply)
+	c.Write(0, make([]byte, 3000))
+	if !c.Transmit(0, 64000, &out) || out.Len != 3000 {
+		t.Fatalf("a segment of %d bytes", out.Len)
+	}
+	reply.TCP.Ack += 1000
+	now := Time(20 * ms)
+	if c.Receive(now, &reply); c.rtt.SRTT != 20*ms {
+		t.Errorf("round-trip time %v, want 20ms", c.rtt.SRTT)
+	}
+}

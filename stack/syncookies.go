@@ -99,7 +99,10 @@ func (q *queue) sendCookie(now conn.Time, k *flow.Key) {
 	s.traceOut(now, nil, w, conn.SynReceived)
 }
 
-// openFromCookie opens the connection of an ACK that holds a cookie. It returns false if the ACK holds none.
+// openFromCookie opens the connection of an ACK that holds a cookie. It returns false if no cookie is valid now.
+//
+// Other ACKs are dropped meanwhile. They may be later segments of a connection whose first segment was lost or
+// overtaken, which a RST would end. The price is that a peer whose connection is unknown here learns of that later.
 func (q *queue) openFromCookie(now conn.Time, k flow.Key, l *Listener) bool {
 	if int64(now) >= l.cookiesUntil.Load() {
 		return false // guesses are not looked at: about one in 2^24 would be valid
@@ -109,8 +112,8 @@ func (q *queue) openFromCookie(now conn.Time, k flow.Key, l *Listener) bool {
 	o := s.openFor(now, &k, s.isNear(k.Remote, q.number))
 	handshake, ok := conn.HandshakeFromCookie(now, &s.cfg.Conn, o, &q.segment, s.cookieKeys(now), &ends)
 	if !ok {
-		s.totals.count(countCookiesFailed)
-		return false
+		q.dropNoConnection(now, conn.Listen, countCookiesFailed)
+		return true
 	}
 	s.totals.count(countCookiesReceived)
 	e := s.newEntry(k, q.number)

@@ -40,6 +40,7 @@ type End struct {
 	Wake conn.Time
 
 	peer      *End
+	cookies   *cookieListener  // nil unless ListenWithCookies was called
 	over      bool             // whether the connection is gone, TIME-WAIT included
 	direction *netem.Direction // of its segments; several ends may share it
 	thinned   *packet          // last ACK delayed by ACK thinning
@@ -178,6 +179,14 @@ func (p *Pair) receive(k *packet) {
 	p.Link.Box.change(p, k)
 	before, verdict := e.State(), conn.VerdictIgnored
 	m := e.endpoint()
+	if m == nil && e.cookies != nil && !e.over && s.TCP.Flags&(wire.SYN|wire.RST) == 0 {
+		if !p.openFromCookie(e, s) {
+			// A RST would end a connection whose first segment was lost or overtaken.
+			p.traceArrived(k, "lost: not a cookie", verdict)
+			return
+		}
+		m = e.Handshake
+	}
 	switch {
 	case m != nil:
 		if k.from == e.peer || s.TCP.Flags.Has(wire.RST) {
@@ -202,6 +211,9 @@ func (p *Pair) receive(k *packet) {
 		}
 	case e.Listening && !e.over && s.TCP.Flags&(wire.SYN|wire.ACK|wire.RST|wire.FIN) == wire.SYN:
 		verdict = conn.VerdictAccepted
+		if e.cookies != nil && p.sendCookie(e, s) {
+			break
+		}
 		e.Monitor.Received(s)
 		e.Handshake = conn.NewHandshake(p.Now, &e.Config, e.Open, &s.TCP)
 	}
@@ -212,6 +224,7 @@ func (p *Pair) receive(k *packet) {
 	switch {
 	case e.endpoint() != nil || m != nil:
 		p.Flush(e)
+	case e.cookies != nil && !e.over && s.TCP.Flags.Has(wire.SYN): // it has been answered
 	case conn.Reset(&s.TCP, len(s.Data), &out):
 		p.send(e, &out)
 	}

@@ -19,6 +19,8 @@ type Scenario struct {
 	Header int // bytes of the IP header
 	Flows  []Flow
 	Reboot Reboot
+	// Cookies makes the ends that listen keep no handshakes. Draw leaves it false.
+	Cookies bool
 }
 
 // Flow is one connection of a [Scenario].
@@ -273,6 +275,7 @@ func (s Scenario) String() string {
 	if s.Reboot.Of != "" {
 		add("reboot", fmt.Sprintf("%+v", s.Reboot))
 	}
+	add("cookies", s.Cookies)
 	add("nagle", c.Nagle == conn.Nagle)
 	add("ecn", c.ECN)
 	add("delayed-ack", c.DelayedACK)

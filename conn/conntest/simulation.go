@@ -53,6 +53,9 @@ func (s *Scenario) pair(i int) *Pair {
 	p := NewPair(s.Seed+uint64(i)<<32, first, link)
 	s.setUp(p.A, f.Up, f.Down, s.Seed)
 	s.setUp(p.B, f.Down, f.Up, s.Seed+1)
+	if s.Cookies && s.Reboot.Of == "" { // such a listener does not reset connections that it has forgotten
+		p.B.ListenWithCookies()
+	}
 	if s.Reboot.Of == "" {
 		return p
 	}

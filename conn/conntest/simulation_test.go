@@ -12,6 +12,17 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
+// A listener that keeps no handshakes makes no difference.
+func TestScenariosWithCookies(t *testing.T) {
+	for seed := range uint64(200) {
+		s := Draw(seed)
+		s.Cookies = true
+		if err := s.Run(nil); err != nil {
+			t.Errorf("%v\n%v\nladder diagram: go run ./scripts/simulate --cookies --replay %d", err, s, seed)
+		}
+	}
+}
+
 // Seeds that broke a rule before a fix obey all rules.
 func TestFixedFailures(t *testing.T) {
 	for seed, was := range map[uint64]string{

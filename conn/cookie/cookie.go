@@ -3,7 +3,10 @@
 //
 // The sequence number holds 24 bits of a keyed hash and 8 bits of options: an index of the MSS, an index of the window
 // scale, whether SACK is permitted, and which of two keys is in use. With timestamps, the low 5 bits of the TSVal hold
-// the exact window scale and ECN. The hash covers the addresses, the ports, the peer's sequence number and the options.
+// the exact window scale and ECN. The hash covers the addresses, the ports, the peer's sequence number, and the options
+// in the sequence number. The bits in the TSVal are not protected, since they concern only the peer's own connection;
+// they are ignored if they contradict the others. A peer whose ACK has no timestamps gets a connection without them.
+//
 // A key is in use for 64 seconds and is accepted for as long after, so a cookie is valid for 64 to 128 seconds. A blind
 // ACK is valid with a probability of 2 to the power of -24.
 package cookie
@@ -83,7 +86,7 @@ func (k *Keys) Valid(now clock.Time) bool { return k != nil && k.epoch == epoch(
 func (k *Keys) Make(e *Ends, o Options) (iss uint32, stamp uint8) {
 	data, stamp := o.encode()
 	data |= uint8(k.epoch & 1)
-	mac := k.mac(e, data, stamp)
+	mac := k.mac(e, data)
 	// The options are masked with bits of the hash: they would tell two connections apart from random numbers.
 	return mac<<8 | uint32(data^uint8(mac)), stamp
 }
@@ -93,22 +96,43 @@ func (k *Keys) Make(e *Ends, o Options) (iss uint32, stamp uint8) {
 func (k *Keys) Open(e *Ends, iss uint32, stamp *uint32) (Options, bool) {
 	mac := iss >> 8
 	data := uint8(iss) ^ uint8(mac)
-	low := uint8(noScale)
-	if stamp != nil {
-		low = uint8(*stamp&(1<<stampBits-1)) | withStamp
-	}
-	if k.mac(e, data, low) != mac {
+	if k.mac(e, data) != mac {
 		return Options{}, false
 	}
-	return decode(data, low), true
+	o := Options{MSS: sizes[data>>5], SACK: data&bitSACK != 0}
+	o.setScale(scales[data>>2&7])
+	if stamp != nil {
+		o.Timestamps = true
+		if exact := uint8(*stamp & scaleMask); index(exact) == int(data>>2&7) {
+			o.setScale(exact)
+			o.ECN = *stamp&stampECN != 0
+		}
+	}
+	return o, true
 }
 
 const (
 	stampBits = 5
 	stampECN  = 1 << 4
-	withStamp = 1 << 5 // not sent; the options include timestamps
+	scaleMask = 1<<4 - 1
 	bitSACK   = 1 << 1 // beside bit 0, which selects the key
 )
+
+func (o *Options) setScale(scale uint8) {
+	o.Scaled, o.Scale = scale != noScale, scale%noScale
+}
+
+// index returns the index of the largest of scales that does not exceed scale.
+func index(scale uint8) int {
+	if scale == noScale {
+		return 0
+	}
+	i := len(scales) - 1
+	for scales[i] > scale {
+		i--
+	}
+	return i
+}
 
 // Stamp returns the TSVal that holds the bits: the latest one that is not after clock.
 func Stamp(clock uint32, bits uint8) uint32 {
@@ -126,51 +150,29 @@ func (o *Options) encode() (data, stamp uint8) {
 	for size > 0 && sizes[size] > o.MSS {
 		size--
 	}
-	scale := 0
-	for i := 1; o.Scaled && i < len(scales) && scales[i] <= o.Scale; i++ {
-		scale = i
-	}
-	data = uint8(size)<<5 | uint8(scale)<<2
-	if o.SACK {
-		data |= bitSACK
-	}
 	stamp = noScale
-	if !o.Timestamps {
-		return data, stamp
-	}
 	if o.Scaled {
 		stamp = min(o.Scale, noScale-1)
+	}
+	data = uint8(size)<<5 | uint8(index(stamp))<<2
+	if o.SACK {
+		data |= bitSACK
 	}
 	if o.ECN {
 		stamp |= stampECN
 	}
-	return data, stamp | withStamp
-}
-
-func decode(data, stamp uint8) Options {
-	o := Options{MSS: sizes[data>>5], SACK: data&bitSACK != 0}
-	o.Scale = scales[data>>2&7]
-	if stamp&withStamp != 0 {
-		o.Timestamps = true
-		o.ECN = stamp&stampECN != 0
-		o.Scale = stamp & 15
-	}
-	o.Scaled = o.Scale != noScale
-	if !o.Scaled {
-		o.Scale = 0
-	}
-	return o
+	return data, stamp
 }
 
 // mac returns the 24 bits of hash.
-func (k *Keys) mac(e *Ends, data, stamp uint8) uint32 {
-	var b [42]byte
+func (k *Keys) mac(e *Ends, data uint8) uint32 {
+	var b [41]byte
 	local, remote := e.Local.Addr().As16(), e.Remote.Addr().As16()
 	copy(b[:], local[:])
 	copy(b[16:], remote[:])
 	binary.BigEndian.PutUint16(b[32:], e.Local.Port())
 	binary.BigEndian.PutUint16(b[34:], e.Remote.Port())
 	binary.BigEndian.PutUint32(b[36:], e.IRS)
-	b[40], b[41] = data, stamp
+	b[40] = data
 	return uint32(siphash.Sum(&k.key[data&1], b[:]) >> 40)
 }

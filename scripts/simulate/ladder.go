@@ -19,8 +19,7 @@ var (
 
 // draw plays a scenario and draws its ladder, as seen from the ends that dial: their segments appear when they leave,
 // those of the other ends when they arrive or are lost.
-func draw(seed uint64, w io.Writer) int {
-	s := conntest.Draw(seed)
+func draw(s conntest.Scenario, w io.Writer) int {
 	fmt.Fprintln(w, s)
 	l := ladder.New(w, ladder.Options{LocalName: "a", PeerName: "b"})
 	err := s.Run(func(flow int, v *conntest.Event) {

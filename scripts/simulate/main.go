@@ -4,6 +4,7 @@
 //
 //	go run ./scripts/simulate                  10,000 scenarios
 //	go run ./scripts/simulate --seeds 1000000 --from 10000
+//	go run ./scripts/simulate --cookies        listeners keep no handshakes: they reply with SYN cookies
 //	go run ./scripts/simulate --replay 42      one scenario as a ladder, seen from the end that dials
 //
 // For each scenario that breaks a rule it prints the rule, the scenario, and the command that replays it. The exit
@@ -33,6 +34,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	seeds := flags.Uint64("seeds", 10_000, "number of scenarios")
 	from := flags.Uint64("from", 0, "seed of the first scenario")
 	replay := flags.Uint64("replay", 0, "draw the ladder of this seed's scenario")
+	cookies := flags.Bool("cookies", false, "listeners keep no handshakes: they reply with SYN cookies")
 	for _, err := range []error{flags.Parse(args), noArguments(flags.Args())} {
 		if err == pflag.ErrHelp {
 			return 0
@@ -43,12 +45,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	if flags.Changed("replay") {
-		return draw(*replay, stdout)
+		return draw(scenario(*replay, *cookies), stdout)
 	}
 	began := time.Now()
-	failed := playAll(*from, *seeds, func(s conntest.Scenario) error { return s.Run(nil) }, stdout)
+	draw := func(seed uint64) conntest.Scenario { return scenario(seed, *cookies) }
+	failed := playAll(*from, *seeds, draw, func(s conntest.Scenario) error { return s.Run(nil) }, stdout)
 	fmt.Fprintf(stdout, "%d scenarios, %d of them broke a rule, in %v\n", *seeds, failed, time.Since(began).Round(time.Second))
 	return min(failed, 1)
+}
+
+// scenario returns the scenario of a seed.
+func scenario(seed uint64, cookies bool) conntest.Scenario {
+	s := conntest.Draw(seed)
+	s.Cookies = cookies
+	return s
 }
 
 func noArguments(rest []string) error {
@@ -59,7 +69,7 @@ func noArguments(rest []string) error {
 }
 
 // playAll plays scenarios on all processors, and returns the number of those that broke a rule.
-func playAll(from, n uint64, play func(conntest.Scenario) error, w io.Writer) int {
+func playAll(from, n uint64, draw func(seed uint64) conntest.Scenario, play func(conntest.Scenario) error, w io.Writer) int {
 	var (
 		taken  atomic.Uint64
 		mu     sync.Mutex
@@ -69,11 +79,11 @@ func playAll(from, n uint64, play func(conntest.Scenario) error, w io.Writer) in
 	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
 			for i := taken.Add(1); i <= n; i = taken.Add(1) {
-				s := conntest.Draw(from + i - 1)
+				s := draw(from + i - 1)
 				if err := caught(play, s); err != nil {
 					mu.Lock()
 					failed++
-					fmt.Fprintf(w, "%v\n%v\ngo run ./scripts/simulate --replay %d\n\n", err, s, s.Seed)
+					fmt.Fprintf(w, "%v\n%v\ngo run ./scripts/simulate%s --replay %d\n\n", err, s, mode(s), s.Seed)
 					mu.Unlock()
 				}
 			}
@@ -81,6 +91,14 @@ func playAll(from, n uint64, play func(conntest.Scenario) error, w io.Writer) in
 	}
 	all.Wait()
 	return failed
+}
+
+// mode returns the flags of the scenario's command in addition to the seed.
+func mode(s conntest.Scenario) string {
+	if s.Cookies {
+		return " --cookies"
+	}
+	return ""
 }
 
 // caught plays a scenario and returns a panic as an error, so that the results of the others are not lost.

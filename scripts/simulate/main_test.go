@@ -44,7 +44,7 @@ func TestRun(t *testing.T) {
 // that the other scenarios are played.
 func TestFailures(t *testing.T) {
 	var b strings.Builder
-	n := playAll(5, 10, func(s conntest.Scenario) error {
+	n := playAll(5, 10, conntest.Draw, func(s conntest.Scenario) error {
 		switch s.Seed {
 		case 7:
 			return errors.New("a: stalls")
@@ -66,8 +66,8 @@ func TestFailures(t *testing.T) {
 // TestReplay checks that a seed always gives the same ladder.
 func TestReplay(t *testing.T) {
 	var first, second strings.Builder
-	draw(11, &first)
-	draw(11, &second)
+	draw(conntest.Draw(11), &first)
+	draw(conntest.Draw(11), &second)
 	if first.String() != second.String() || strings.Count(first.String(), "\n") < 10 {
 		t.Errorf("ladders of %d and %d bytes, want equal ones of 10 lines or more", first.Len(), second.Len())
 	}
