@@ -1,10 +1,12 @@
 package wgnet
 
 import (
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,6 +141,59 @@ func TestDatagramsWait(t *testing.T) {
 		d.Close()
 		if err := <-result; !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Write on a device that was closed: %v, want net.ErrClosed", err)
+		}
+	})
+}
+
+// tcpPacket returns a segment of a connection from addressB to a forwarded address.
+func tcpPacket(h wire.TCP) []byte {
+	ip := wire.IP{Src: addressB, Dst: netip.MustParseAddr("192.0.2.1"), Protocol: wire.ProtocolTCP, HopLimit: 64}
+	b := make([]byte, wire.IPv4HeaderLen+60)
+	h.SrcPort, h.DstPort = 5000, 80
+	n := wire.PutTCP(b[wire.IPv4HeaderLen:], &h)
+	b = b[:wire.PutIP(b, &ip, n)+n]
+	sum := wire.PseudoHeaderSum(ip.Src, ip.Dst, ip.Protocol, n)
+	binary.BigEndian.PutUint16(b[wire.IPv4HeaderLen+16:], wire.ChecksumGather(sum, [][]byte{b[wire.IPv4HeaderLen:]}))
+	return b
+}
+
+// TestClientGivesUp checks that the request of a forwarder ends with its client while WireGuard does not read: at once
+// when the client resets the connection, and after 7 seconds when it does not repeat its SYN. Dial ends in time, too.
+func TestClientGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, n, err := CreateNetTUN([]netip.Addr{addressA}, nil, 1420)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		requests := make(chan *stack.ForwardRequest, 1)
+		if _, err := n.Stack().ForwardTCP(stack.ForwardConfig{}, func(r *stack.ForwardRequest) { requests <- r }); err != nil {
+			t.Fatal(err)
+		}
+		receive := func(h wire.TCP) {
+			t.Helper()
+			if _, err := d.Write([][]byte{tcpPacket(h)}, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, resets := range []bool{true, false} {
+			receive(wire.TCP{Flags: wire.SYN, Seq: 1000})
+			r := <-requests
+			begin, want := time.Now(), 7*time.Second
+			if resets {
+				time.Sleep(time.Second) // a probe of the client waits by now
+				receive(wire.TCP{Flags: wire.RST, Seq: 1001})
+				want = time.Second
+			}
+			<-r.Context().Done()
+			if took := time.Since(begin); took != want {
+				t.Errorf("resets %v: the context ended after %v, want %v", resets, took, want)
+			}
+		}
+		begin := time.Now()
+		_, err = n.DialTCPAddrPort(netip.AddrPortFrom(addressB, 80))
+		if took := time.Since(begin); !errors.Is(err, syscall.ETIMEDOUT) || took < time.Minute {
+			t.Errorf("Dial: %v after %v, want ETIMEDOUT after the time limit of the handshake", err, took)
 		}
 	})
 }
