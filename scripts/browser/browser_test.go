@@ -275,6 +275,11 @@ func TestTableConnectionKill(t *testing.T) {
 	await(t, ctx, `document.querySelector("#finished tbody").textContent.includes("connection aborted")`)
 	await(t, ctx, `document.querySelectorAll("#connections tbody tr").length === 1`)
 	looks(t, ctx, "after")
+	do(t, ctx, chromedp.Click("#finished tbody a"))
+	await(t, ctx, `document.querySelector("#values").textContent.includes("connection aborted") && !document.querySelector("#sequence").checkVisibility()`)
+	looks(t, ctx, "finished")
+	do(t, ctx, chromedp.Navigate("http://"+api+"/#finished=99"), chromedp.Reload())
+	await(t, ctx, `document.querySelector("#status").textContent.includes("too long ago")`)
 }
 
 // TestLossyConnection looks at a connection that loses segments: those sent again and the SACK blocks are drawn.

@@ -221,10 +221,40 @@ async function loadFinished() {
     const cells = [new Date(f.ended).toLocaleTimeString(), f.local, f.remote, format.time(f.duration_us), format.bytes(f.sent_bytes),
       format.bytes(f.received_bytes), format.share(f.resent_share), f.min_rtt_us ? format.time(f.min_rtt_us) : '–', f.ended_by, f.cause];
     cells.forEach((text, i) => row.append(element('td', text, {class: i > 2 && i < 8 ? 'number' : ''})));
+    row.cells[2].replaceChildren(element('a', f.remote, {href: '#finished=' + f.number}));
     return row;
   });
   $('finished').tBodies[0].replaceChildren(...rows);
 }
+
+// openFinished shows the values of a connection that has ended.
+async function openFinished(number) {
+  stop();
+  showConnection('ended');
+  const r = await fetch('/api/finished');
+  const f = r.ok && (await r.json()).find(f => String(f.number) === number);
+  if (!f) {
+    report('This connection ended too long ago: the daemon keeps the last 100.');
+    return;
+  }
+  $('connection-title').textContent = `${f.local} – ${f.remote}`;
+  tiles($('facts'), [
+    ['Ended', new Date(f.ended).toLocaleTimeString()], ['By', f.ended_by], ['Cause', f.cause], ['Duration', format.time(f.duration_us)],
+    ['Sent', format.bytes(f.sent_bytes)], ['Received', format.bytes(f.received_bytes)], ['Resent', format.share(f.resent_share)], ['Min RTT', format.time(f.min_rtt_us)],
+  ]);
+  showValues(f);
+}
+
+// showConnection shows the page of one connection instead of the table. Its plots are hidden if it has ended.
+function showConnection(kind) {
+  $('table-view').hidden = true;
+  $('connection-view').hidden = false;
+  $('connection-view').className = kind;
+  $('facts').replaceChildren();
+  $('values').replaceChildren();
+}
+
+const showValues = c => values($('values'), Object.entries(c).map(([k, v]) => [k, v === null ? 'none' : typeof v === 'number' ? format.count(v) : String(v)]));
 
 // ---- The page of one connection.
 
@@ -233,8 +263,7 @@ const maxDrawn = 6000;   // segments of a plot
 const view = {ends: null, states: [], segments: [], now: 0, paused: false, connection: null, missed: 0};
 
 function openConnection(ends) {
-  $('table-view').hidden = true;
-  $('connection-view').hidden = false;
+  showConnection('live');
   Object.assign(view, {ends, states: [], segments: [], now: 0, paused: false, connection: null, missed: 0});
   $('pause').setAttribute('aria-pressed', 'false');
   $('kill').hidden = daemon.read_only;
@@ -288,7 +317,7 @@ function drawConnection() {
     ['State', c.state], ['Congestion control', c.congestion_control + ', ' + c.ca_state], ['RTT', format.time(c.rtt_us)], ['Delivery', format.rate(c.delivery_rate_bytes_per_s)],
     ['Sent', format.bytes(c.sent_bytes)], ['Received', format.bytes(c.received_bytes)], ['Retransmitted', format.count(c.retransmitted_segments)], ['Age', format.time(c.age_us)],
   ]);
-  values($('values'), Object.entries(c).map(([k, v]) => [k, v === null ? 'none' : typeof v === 'number' ? format.count(v) : String(v)]));
+  showValues(c);
   const span = Number($('span').value);
   const t1 = Math.max(view.now, view.segments.at(-1)?.t ?? 0), t0 = Math.max(Math.min(view.states[0].t, view.segments[0]?.t ?? t1), t1 - span);
   const segments = view.segments.filter(s => s.t >= t0).slice(-maxDrawn);
@@ -478,6 +507,7 @@ function route() {
   report('');
   const wanted = new URLSearchParams(location.hash.slice(1));
   if (daemon.own) openConnection(daemon.own);
+  else if (wanted.get('finished')) openFinished(wanted.get('finished'));
   else if (wanted.get('local')) openConnection({local: wanted.get('local'), remote: wanted.get('remote')});
   else openTable();
 }
@@ -491,7 +521,7 @@ async function start() {
   }
   $('daemon').textContent = daemon.command + (daemon.pid ? `, process ${daemon.pid}` : '') + (daemon.device ? `, device ${daemon.device}` : '') + (daemon.read_only ? ', read-only' : '');
   addEventListener('hashchange', route);
-  addEventListener('resize', () => { if (!$('connection-view').hidden) drawConnection(); });
+  addEventListener('resize', () => { if ($('connection-view').className === 'live') drawConnection(); });
   route();
 }
 
