@@ -6,21 +6,22 @@ package tun
 // woken costs more than the time in which a peer on the same machine replies. But polls that find nothing take the CPU
 // from the peer, or from the program whose data the peer waits for. bench/README.md has the measurements.
 //
-// So the number follows the success: it is twice as large as a wait needed that found a frame, and half as large after
-// a wait that did not. Now and then it is the largest, to find out whether that has changed.
+// So a reader polls many times while that finds more frames than it misses, and a few times otherwise. Now and then it
+// polls many times to find out.
 type polls struct {
 	n       int // polls of this wait
 	most    int // of this wait
-	usual   int // of the next one
+	credit  int // frames that many polls have found, less the waits in which they found none; not negative
 	waits   int
 	blocked bool // the reader has blocked in this wait
 }
 
 const (
-	maxPolls = 64
-	minPolls = 2
-	// fullWaits is the number of waits of which one has maxPolls.
-	fullWaits = 32
+	manyPolls = 64
+	fewPolls  = 4
+	maxCredit = 16
+	// trial is the number of waits of which one has manyPolls in any case.
+	trial = 32
 )
 
 // begin begins a wait.
@@ -29,9 +30,9 @@ func (p *polls) begin() { p.n, p.blocked = 0, false }
 // again reports whether to poll the empty queue once more.
 func (p *polls) again() bool {
 	if p.n == 0 {
-		p.most = max(p.usual, minPolls)
-		if p.waits++; p.waits%fullWaits == 0 {
-			p.most = maxPolls
+		p.most = fewPolls
+		if p.waits++; p.credit > 0 || p.waits%trial == 0 {
+			p.most = manyPolls
 		}
 	}
 	if p.n < p.most {
@@ -40,14 +41,14 @@ func (p *polls) again() bool {
 	}
 	if !p.blocked {
 		p.blocked = true
-		p.usual /= 2
+		p.credit = max(p.credit-1, 0)
 	}
 	return false
 }
 
 // found notes that there is a frame.
 func (p *polls) found() {
-	if p.n > 0 && !p.blocked {
-		p.usual = min(2*p.n, maxPolls)
+	if p.n > fewPolls && !p.blocked {
+		p.credit = min(p.credit+1, maxCredit)
 	}
 }

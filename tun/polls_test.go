@@ -21,29 +21,41 @@ func (p *polls) wait(comes int) int {
 	return n
 }
 
-// The number of polls follows their success. Now and then it is the largest.
+// A reader polls many times while that finds more frames than it misses, and tries it now and then.
 func TestPolls(t *testing.T) {
 	var p polls
-	never := maxPolls + 1
-	waits := func(comes, count int) (polled []int) {
-		for range count {
-			polled = append(polled, p.wait(comes))
-		}
-		return polled
-	}
-	want := func(what string, got, want []int) {
+	want := func(what string, comes int, want ...int) {
 		t.Helper()
+		var got []int
+		for range want {
+			got = append(got, p.wait(comes))
+		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %v polls, want %v", what, got, want)
 		}
 	}
-	want("a reader that finds nothing", waits(never, 3), []int{minPolls, minPolls, minPolls})
-	rest := waits(20, fullWaits-3)
-	want("a peer that replies after 20 polls", rest[len(rest)-3:], []int{minPolls, minPolls, 20})
-	want("from then on", waits(20, 3), []int{20, 20, 20})
-	want("a reply that is later once", waits(50, 1), []int{40})
-	want("and then not", waits(20, 2), []int{20, 20})
-	want("replies at once", waits(1, 2), []int{1, 1})
-	want("and no longer", waits(never, 3), []int{2, 2, 2})
-	want("frames that wait already", waits(0, 3), []int{0, 0, 0})
+	const never = manyPolls + 1
+	want("frames that are there", 0, 0, 0)
+	want("a reader that finds nothing", never, fewPolls, fewPolls)
+	want("a peer that replies soon", fewPolls, fewPolls, fewPolls)
+	for p.waits < trial-1 {
+		want("a peer that replies after 20 polls", 20, fewPolls)
+	}
+	want("the trial and the waits after it", 20, 20, 20, 20)
+	want("a peer that stops", never, manyPolls, manyPolls, manyPolls, fewPolls, fewPolls)
+	for p.waits%trial != 0 {
+		want("until the next trial", 20, fewPolls)
+		if p.waits%trial == trial-1 {
+			break
+		}
+	}
+	for range 100 {
+		want("a peer that replies late", manyPolls, manyPolls)
+	}
+	for range maxCredit {
+		want("then not", never, manyPolls)
+	}
+	if got := p.wait(never); got != fewPolls && p.waits%trial != 0 {
+		t.Errorf("after as many misses as count: %d polls, want %d", got, fewPolls)
+	}
 }

@@ -42,7 +42,10 @@ const (
 	worthACopy   = 4096 // bytes: more data keeps the 64 KiB it was read into
 	dataRoom     = 1 << 16
 	ackLength    = 52 // bytes of a packet without data, but with a timestamp
-	maxAsked     = 4  // times an empty queue is asked: 64 cost more CPU time, and were slower
+	manyAsked    = 64 // times an empty queue is asked, and the rule for it, as in package tun
+	fewAsked     = 4
+	maxCredit    = 16
+	trial        = 32
 )
 
 func newLink() (*link, error) {
@@ -93,7 +96,12 @@ type reader struct {
 	head, data *buffer.View
 	vector     [3]unix.Iovec
 	receive    func(uintptr) bool
-	asked, n   int
+	n          int
+	asked      int // times the queue was empty in this wait
+	most       int // of asked
+	credit     int // frames that many polls have found, less the waits in which they found none
+	waits      int
+	blocked    bool // the reader has blocked in this wait
 	errno      unix.Errno
 }
 
@@ -119,9 +127,12 @@ func (r *reader) renewData() {
 // next waits for a frame. After one with little data, which is probably part of a dialogue, it polls some times
 // before it parks. With bulk, polling would take CPU time from the sender.
 func (r *reader) next(raw syscall.RawConn) error {
-	r.asked = maxAsked
+	r.asked, r.most, r.blocked = 0, 0, false
 	if r.n > virtioLength+ackLength && r.n <= virtioLength+worthACopy {
-		r.asked = 0
+		r.most = fewAsked
+		if r.waits++; r.credit > 0 || r.waits%trial == 0 {
+			r.most = manyAsked
+		}
 	}
 	if err := raw.Read(r.receive); err != nil {
 		return err
@@ -140,8 +151,15 @@ func (r *reader) take(fd uintptr) bool {
 		case errno == unix.EINTR:
 		case errno != unix.EAGAIN:
 			r.n, r.errno = int(n), errno
+			if r.asked > fewAsked && !r.blocked {
+				r.credit = min(r.credit+1, maxCredit)
+			}
 			return true
-		case r.asked == maxAsked:
+		case r.asked == r.most:
+			if r.most > 0 && !r.blocked {
+				r.credit = max(r.credit-1, 0)
+			}
+			r.blocked = true
 			return false
 		default:
 			r.asked++
