@@ -164,10 +164,11 @@ func enableIPv6(name string, where *Namespace) error {
 }
 
 // keepIPv6 makes the kernel keep the device's IPv6 addresses while the device is down. By default it removes them,
-// unlike IPv4 addresses. Kernels before Linux 4.6 do not have the setting; there, setting the device down removes them.
+// unlike IPv4 addresses. Kernels before Linux 4.6 do not have the setting, and containers may not change it; there,
+// setting the device down removes them.
 func keepIPv6(name string) error {
 	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/keep_addr_on_down", []byte("1"), 0)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EROFS) {
 		return configureError(name, "cannot make the kernel keep IPv6 addresses while the device is down", err)
 	}
 	return nil
