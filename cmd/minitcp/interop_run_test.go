@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -363,6 +364,26 @@ func TestRunDrains(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Error("the connection has no end")
+	}
+}
+
+// In a container with a masked /proc, the command sees the processes of the container. It has IPv6 although /proc/sys
+// is read-only, and IPv4 alone if the mask hides IPv6.
+func TestRunMaskedProc(t *testing.T) {
+	h := newRunHost(t)
+	one := strings.TrimSpace(readFile(t, "/proc/1/comm"))
+	for _, test := range []struct{ name, mask, families string }{
+		{"read-only", "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys", "IPv4 IPv6"},
+		{"hidden", "mount -t tmpfs none /proc/sys", "IPv4"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			const inspect = `curl -sS http://10.77.0.2/ | head -n 1; cat /proc/self/comm /proc/1/comm; f=IPv4; curl -gsS "http://[fd77::2]/" >&2 && f="IPv4 IPv6"; echo $f`
+			r := finish(t, h.runAfter(t, test.mask, runUsers[1].user, "--", "sh", "-c", inspect))
+			want := []string{"cat", one, test.families, ""}
+			if lines := strings.Split(r.out, "\n"); r.status != 0 || !strings.HasPrefix(r.out, "minitcp") || !slices.Equal(lines[1:], want) {
+				t.Errorf("%+v, want %q", r, want)
+			}
+		})
 	}
 }
 
