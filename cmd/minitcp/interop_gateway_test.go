@@ -693,3 +693,30 @@ func TestGatewayAutoRouteDNS(t *testing.T) {
 		}
 	}
 }
+
+// A strict reverse path filter would drop the answers for the gateway's own sockets. The log names the interface and the
+// remedy, which works.
+func TestGatewayAutoRouteStrictFilter(t *testing.T) {
+	servers := newServers(t)
+	host := newHost(t, servers)
+	g := &testGateway{clients: host, servers: servers}
+	set := func(value string) {
+		command(t, host, "sysctl -qw net.ipv4.conf.all.rp_filter=0")
+		command(t, host, "sysctl -qw net.ipv4.conf.eth0.rp_filter="+value)
+	}
+	set("1")
+	p := start(t, program(t, in(host.Name()), "gateway", "--auto-route"))
+	p.awaitErr("msg=forwarding")
+	if text := p.err.String(); !strings.Contains(text, "interface=eth0") || !strings.Contains(text, "net.ipv4.conf.eth0.rp_filter=2") {
+		t.Errorf("no warning:\n%s", text)
+	}
+	l := g.listen(t, "198.18.0.1")
+	go http.Serve(l, http.NotFoundHandler())
+	if status, _, _ := g.curl(t, "--connect-timeout", "1", "http://"+l.Addr().String()+"/"); status == 0 {
+		t.Error("a connection succeeds in spite of the filter: the warning is wrong")
+	}
+	set("2")
+	if status, _, text := g.curl(t, "http://"+l.Addr().String()+"/"); status != 0 {
+		t.Errorf("with a loose filter: exit status %d\n%s", status, text)
+	}
+}
