@@ -694,7 +694,7 @@ func TestGatewayAutoRouteDNS(t *testing.T) {
 	}
 }
 
-// A strict reverse path filter would drop the answers for the gateway's own sockets. The log names the interface and the
+// A strict reverse path filter drops the answers for the gateway's own sockets. The log names the interface and the
 // remedy, which works.
 func TestGatewayAutoRouteStrictFilter(t *testing.T) {
 	servers := newServers(t)
