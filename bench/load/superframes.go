@@ -16,7 +16,7 @@ import (
 // (UDP_SEGMENT, UDP_GRO), as QUIC libraries use it.
 func (c *Crew) superframes(ready func()) error {
 	const size = largeDatagram
-	fd, err := c.datagramSocket(subject.PortJoined)
+	fd, err := c.datagramSocket(subject.PortEcho)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 
 	"minitcp/stack"
@@ -35,54 +34,23 @@ func startKernelAt(s *services, address netip.Addr, control string) error {
 		go s.accept(l, port)
 	}
 	s.recoveries = kernelRecoveries
-	for port, serve := range map[uint16]func(*net.UDPConn){PortEcho: s.echoDatagrams, PortJoined: s.echoJoined} {
-		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, port)))
-		if err != nil {
-			return err
-		}
-		go serve(c)
+	echo, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, PortEcho)))
+	if err != nil {
+		return err
 	}
+	go s.echoDatagrams(echo)
 	return nil
 }
 
-// echoJoined returns datagrams, in superframes where several have come from one client.
-func (s *services) echoJoined(c *net.UDPConn) {
+// echoDatagrams returns datagrams, those of one client that have arrived together in superframes, so that little of the
+// time is the server's.
+func (s *services) echoDatagrams(c *net.UDPConn) {
 	socket := relay.NewUDPSocket(c)
 	for {
 		err := socket.Receive(func(batch []stack.Datagram) { socket.WriteBatch(batch) })
 		if err != nil {
-			s.fail("echo of superframes: %v", err)
-			return
-		}
-	}
-}
-
-// echoDatagrams returns datagrams, as many as have arrived with each system call.
-func (s *services) echoDatagrams(c *net.UDPConn) {
-	const most = 64
-	p := ipv4.NewPacketConn(c)
-	batch := make([]ipv4.Message, most)
-	for i := range batch {
-		batch[i].Buffers = [][]byte{make([]byte, mtu)}
-	}
-	for {
-		n, err := p.ReadBatch(batch, 0)
-		if err != nil {
 			s.fail("echo of datagrams: %v", err)
 			return
-		}
-		for i := range batch[:n] {
-			batch[i].Buffers[0] = batch[i].Buffers[0][:batch[i].N]
-		}
-		for sent := 0; sent < n; {
-			m, err := p.WriteBatch(batch[sent:n], 0)
-			if err != nil { // such as that of an ICMP message for an earlier datagram
-				break
-			}
-			sent += m
-		}
-		for i := range batch[:n] {
-			batch[i].Buffers[0] = batch[i].Buffers[0][:mtu]
 		}
 	}
 }

@@ -23,7 +23,6 @@ const (
 	PortTalk     = PortHold + HoldPorts // reads TalkBulk bytes of the pattern, writes as many, then does as PortEcho
 	PortResponse = PortTalk + 1         // reads a byte, writes ResponseLength bytes of the pattern, closes
 	PortClosed   = PortResponse + 1     // refuses connections
-	PortJoined   = PortClosed + 1       // returns datagrams, in superframes if they may have come so
 )
 
 const (
