@@ -26,13 +26,13 @@ const (
 // TraceOf returns the trace of a line whose rate changes with each TraceStep. Rates are in bytes per second, and
 // positive.
 func TraceOf(rates []int) (t Trace) {
-	due := 0 // bytes × nanoseconds per second that the line has sent since the latest instant
+	var due int64 // bytes × nanoseconds per second that the line has sent since the latest instant
 	for i, rate := range rates {
 		at, end := time.Duration(i)*TraceStep, time.Duration(i+1)*TraceStep
 		for {
-			wait := time.Duration((TraceUnit*int(time.Second) - due + rate - 1) / rate)
+			wait := time.Duration((TraceUnit*int64(time.Second) - due + int64(rate) - 1) / int64(rate))
 			if at+wait > end {
-				due += int(end-at) * rate
+				due += int64(end-at) * int64(rate)
 				break
 			}
 			at += wait
