@@ -215,9 +215,23 @@ func (c *Conn) stopTimers() {
 func (c *Conn) abort(err Error) {
 	switch c.state {
 	case SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck:
-		c.queueReset(seq.Wire(c.snd.iss, c.snd.next()), true)
+		c.queueReset(seq.Wire(c.snd.iss, c.resetPosition()), true)
 	}
 	c.fail(err)
+}
+
+// resetPosition returns the position of the RST of an abort: the byte that the peer expects next if all data has
+// arrived. A FIN that had to be sent again is taken for lost. If it has arrived after all, peers accept a RST in its
+// place (see resetFits); a RST behind a lost FIN would only cause a challenge ACK (RFC 5961 3.2).
+func (c *Conn) resetPosition() seq.Offset {
+	at := c.snd.next()
+	if !c.snd.finQueued || at <= c.snd.buf.End() || c.active == nil || c.active.sent.Empty() {
+		return at
+	}
+	if fin := c.active.sent.Last(); fin.State() == scoreboard.Lost || fin.Retransmitted() {
+		return c.snd.buf.End()
+	}
+	return at
 }
 
 // queueReset makes the next Transmit send a RST.

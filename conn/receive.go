@@ -209,7 +209,11 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	c.resume()
 	if c.orphan {
+		onlyFIN := c.snd.una == c.snd.buf.End()
 		c.abort(ErrAborted) // the data will never be read (RFC 9293 3.6.1, SHLD-3)
+		if onlyFIN {
+			c.resetSeq = s.TCP.Ack // the peer had not got the FIN
+		}
 		return VerdictAfterClose
 	}
 	if limit := min(c.rcv.edge, c.rcv.finAt); end > limit {

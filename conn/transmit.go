@@ -30,7 +30,7 @@ func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
 
 func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 	if c.resetDue {
-		c.buildReset(out)
+		c.buildReset(now, out)
 		return true
 	}
 	switch c.state {
@@ -62,14 +62,23 @@ func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 	return c.transmitACK(now, out) // only if no segment with data carries the ACK (RFC 9293 3.8.6.3)
 }
 
-// buildReset builds the RST of an aborted connection. It has no window and no options.
-func (c *Conn) buildReset(out *Outgoing) {
+// buildReset builds the RST of an aborted connection. It has no window. It has timestamps if they were agreed on, so
+// that PAWS does not drop it (RFC 7323 3.2), unless it is the reply to a segment of another connection.
+func (c *Conn) buildReset(now Time, out *Outgoing) {
 	c.resetDue = false
 	out.reset(wire.RST)
 	out.TCP.Seq = c.resetSeq
 	if c.resetAck {
 		out.TCP.Flags |= wire.ACK
 		out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
+		c.stamp(now, &out.TCP.Options)
+	}
+}
+
+// stamp adds timestamps to the options of a segment after the SYN, if they were agreed on.
+func (c *Conn) stamp(now Time, o *wire.Options) {
+	if c.timestamps {
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, c.timestamp(now), c.tsRecent
 	}
 }
 
@@ -281,11 +290,7 @@ func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) 
 	out.MayFragment = c.path.fragment
 	out.TCP.Seq = seq.Wire(c.snd.iss, at)
 	out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
-	if c.timestamps {
-		out.TCP.Options.HasTimestamps = true
-		out.TCP.Options.TSVal = c.timestamp(now)
-		out.TCP.Options.TSEcr = c.tsRecent
-	}
+	c.stamp(now, &out.TCP.Options)
 	if c.sack {
 		c.sackBlocks(&out.TCP.Options)
 	}
