@@ -46,9 +46,9 @@ func (p *PRR) OnAck(d Delivery) {
 			more = (max(0, more) + d.MSS - 1) / d.MSS * d.MSS
 		}
 	} else {
-		more = p.delivered - p.sent
+		more = max(p.delivered-p.sent, d.Bytes) // PRR-CRB: the pipe does not shrink further
 		if d.Safe {
-			more = max(more, d.Bytes) + d.MSS // slow start up to the threshold
+			more += d.MSS // PRR-SSRB: slow start up to the threshold
 		}
 		more = min(more, p.threshold-d.Pipe)
 	}

@@ -43,6 +43,9 @@ func TestProportionalRateReduction(t *testing.T) {
 			[]int64{1, 4, 0, 1}, 14},
 		// The first retransmission leaves even if nothing has arrived.
 		{"nothing has arrived", 10, []hears{{lost: 1}, one, one}, []int64{1, 0, 0}, 18},
+		// Below the threshold, each ACK permits at least the data that it has delivered, although the retransmission that
+		// nothing had paid for counts as sent.
+		{"a retransmission before any delivery", 10, append([]hears{{lost: 15}}, times(2, one)...), []int64{1, 1, 1}, 6},
 		// All but one lost.
 		{"nearly all lost", 10, slices.Concat([]hears{{arrived: 1, lost: 19}}, times(4, next)), []int64{1, 2, 2, 2, 2}, 5},
 	} {
