@@ -50,7 +50,7 @@ type Outgoing struct {
 	Data [][]byte
 	Len  int
 	// SegmentSize, if it is less than Len, makes this a GSO packet, to be cut into segments with this number of data
-	// bytes. PSH and FIN belong to the last one.
+	// bytes. PSH, which every GSO packet has, and FIN belong to the last one.
 	SegmentSize int
 	// ECN is the codepoint of the IP packet, or of all packets that a GSO packet is cut into.
 	ECN wire.ECN

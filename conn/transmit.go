@@ -21,6 +21,9 @@ func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
 		return false
 	}
 	n := uint64(segments(out.Len, out.SegmentSize))
+	if n > 1 {
+		out.TCP.Flags |= wire.PSH // as on Linux: a receiver that joins segments need not wait for more
+	}
 	c.stats.SegmentsSent += n
 	if out.Len > 0 {
 		c.stats.DataSegmentsSent += n

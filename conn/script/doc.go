@@ -17,8 +17,9 @@
 //
 // Shell commands are never run. Some commands that configure Linux are interpreted. A call of defaults.sh selects
 // Linux's defaults: Nagle's algorithm, the window scale of its tcp_rmem, SO_RCVBUF and SO_SNDBUF doubled, a tolerance
-// of 4 ms. The commands sysctl and set_sysctls.py set the parameters that package conn has.
-// Parameters without an effect here are accepted.
+// of 4 ms, and PSH not compared where the script joins segments, as it depends on the size of Linux's GSO packets. The
+// commands sysctl and set_sysctls.py set the parameters that package conn has. Parameters without an effect here are
+// accepted.
 //
 // Times: absolute, relative to the event before (+), any (*), ranges (a~b, +a~+b), and a...b, +a...b for a call that
 // blocks until b. Times are exact unless --tolerance_usecs or defaults.sh sets a tolerance.

@@ -49,6 +49,7 @@ type sent struct {
 	ecn         wire.ECN
 	options     []option
 	data        []byte
+	joined      bool // several segments, joined for comparison
 }
 
 // epoch is the time at which scripts begin. It is not 0, which could hide a timer that was never set.
