@@ -52,3 +52,14 @@ func TestTransmitFollowsItsLimit(t *testing.T) {
 		t.Errorf("%d bytes from %d on leave after a loss, want %d from %d on", n, again, size, first)
 	}
 }
+
+// Every GSO packet has PSH, also in the middle of a write.
+func TestGSOPacketsHavePSH(t *testing.T) {
+	o := established(t, Config{})
+	o.write(repeat(100_000))
+	for o.c.Transmit(o.now, 4*1460, &o.last) {
+		if whole := o.last.Len > 1460; o.last.TCP.Flags.Has(wire.PSH) != whole {
+			t.Errorf("%d bytes have the flags %v", o.last.Len, o.last.TCP.Flags)
+		}
+	}
+}
