@@ -28,8 +28,8 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	c.noteDeliveryRate(sample)
 	round := c.active.rounds.Passed(&a.Delivered, c.active.sent.Delivered())
 	if c.sack {
-		if c.active.rack.Update(&a.Delivered) {
-			c.reordering.Seen = true
+		if late := c.active.rack.Update(&a.Delivered); late > 0 {
+			c.noteReordering(late)
 		}
 		a.losses = c.detectLoss(now)
 	} else {
@@ -38,7 +38,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	c.tailProbeAnswered(now, s, &a)
 	c.episode(now, s, &a)
 	ece := c.takeECE(now, ack, &s.TCP, flight, &a)
-	if a.Bytes > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.Seen) && c.mayGrow(ece)) {
+	if a.Bytes > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.Seen > 0) && c.mayGrow(ece)) {
 		c.active.cc.OnAck(cc.Ack{
 			Now: time.Duration(now), Acked: a.Bytes, Delivered: c.active.sent.Delivered(), InFlight: c.pipe(),
 			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.RTT(), SRTT: c.rtt.SRTT, Round: round, Sample: sample,

@@ -18,7 +18,7 @@ func (c *Conn) accountTime(now Time) {
 	h := &c.active.waiting
 	on := chrono.Nothing
 	switch {
-	case c.snd.una >= c.snd.buf.End() || c.state == Closed:
+	case c.snd.una >= c.snd.buf.End() || !c.state.synchronized() || c.state == Closed:
 	case h.windowLimited:
 		on = chrono.Window
 	case h.writeRefused && c.snd.nxt >= c.snd.buf.End():

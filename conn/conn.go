@@ -85,7 +85,8 @@ type active struct {
 	tuning      buffer.Tuning
 	unpushed    int32 // bytes sent since the last PSH
 	delay       ackDelay
-	synRepeated bool // the SYN was sent again because the reply was an ACK of another connection
+	reordering  uint16 // the most segments that an original has been late by
+	synRepeated bool   // the SYN was sent again because the reply was an ACK of another connection
 	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in
 	// Config.BulkReceivers.
 	bulkSince Time
@@ -172,6 +173,7 @@ func (c *Conn) establish(now Time) {
 		c.timeouts = 0 // the SYN's timeouts are no sign of trouble for the data
 	}
 	c.active.cc = c.newController(window)
+	c.lastDataReceived = now
 	c.armKeepAlive(now)
 	if c.snd.finQueued {
 		c.setState(FinWait1)

@@ -61,8 +61,9 @@ func (o *endpoint) dataIn(number int64, flags wire.Flags, e wire.ECN) {
 // wantReductions checks the window, in whole segments, and the number of reductions for marks.
 func (o *endpoint) wantReductions(window int64, reductions uint64) {
 	o.t.Helper()
-	if i := o.c.Info(o.now); i.CongestionWindow/1000 != window || i.ECEReductions != reductions {
-		o.t.Fatalf("window %d after %d reductions, want %d after %d", i.CongestionWindow, i.ECEReductions, window, reductions)
+	w, i := o.c.active.cc.Window(), o.c.Info(o.now)
+	if w/1000 != window || i.ECEReductions != reductions {
+		o.t.Fatalf("window %d after %d reductions, want %d after %d", w, i.ECEReductions, window, reductions)
 	}
 }
 
@@ -241,7 +242,7 @@ func TestECEReduces(t *testing.T) {
 		// The data acknowledged from here on was sent after the reduction.
 		o.marked(end + 1000)
 		o.burstEnds()
-		if w := o.c.Info(o.now).CongestionWindow / 1000; w != c.second || o.c.Info(o.now).ECEReductions != 2 {
+		if w := o.c.active.cc.Window() / 1000; w != c.second || o.c.Info(o.now).ECEReductions != 2 {
 			t.Errorf("%v: a window of %d segments after %d reductions", c.control, w, o.c.Info(o.now).ECEReductions)
 		}
 		if i := o.c.Info(o.now); i.Retransmitted != 0 || i.Timeouts != 0 {

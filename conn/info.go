@@ -65,14 +65,15 @@ type Info struct {
 	AdvertisedMSS      int // MSS option sent (advmss)
 	PathMTU            int // largest IP packet (pmtu)
 	CongestionControl  CongestionControl
-	CongestionWindow   int64 // 0 before ESTABLISHED (snd_cwnd, in segments of MSS)
+	CongestionWindow   int64 // PRR's during a reduction, 0 before ESTABLISHED (snd_cwnd, in segments of MSS)
 	SlowStartThreshold int64 // math.MaxInt64 for none (snd_ssthresh, in segments of MSS)
 	InFlight           int64 // sent and not acknowledged
 	Unacked            int   // InFlight in segments (unacked)
 	SACKed             int   // of Unacked, segments received out of order (sacked)
-	Lost               int   // of Unacked, segments taken for lost and not yet retransmitted (lost)
+	Lost               int   // of Unacked, segments taken for lost, retransmitted or not (lost)
 	Resending          int   // of Unacked, segments retransmitted (retrans)
-	Reordered          bool  // the path has reordered segments (reord_seen)
+	Reordering         int   // segments from the latest of the late ones to the newest before it, 3 to 300 (reordering)
+	ReorderSeen        int   // times that segments have arrived in a different order, at most 255 (reord_seen)
 	SendWindow         int64 // window last advertised by the peer (snd_wnd)
 	ReceiveWindow      int64 // window last advertised to the peer, less the data received since (rcv_wnd)
 	Unsent             int   // written, not yet sent (notsent_bytes)
@@ -92,9 +93,9 @@ type Info struct {
 	DeliveryLimited bool  // the application has limited DeliveryRate (delivery_rate_app_limited)
 	PacingRate      int64 // bytes per second; 0 without pacing (pacing_rate)
 
-	// SinceSent, SinceReceived and SinceAcknowledged are the times since data was last sent, received and acknowledged; -1
-	// for never (last_data_sent, last_data_recv, last_ack_recv).
-	SinceSent, SinceReceived, SinceAcknowledged time.Duration
+	// SinceSent, SinceReceived and SinceACK are the times since data was last sent, since data last arrived or else the
+	// handshake, and since the last ACK; -1 for never (last_data_sent, last_data_recv, last_ack_recv).
+	SinceSent, SinceReceived, SinceACK time.Duration
 
 	// Busy is the time during which data was unacknowledged. In WindowLimited of it the next segment waited for the peer's
 	// window, in BufferLimited the application waited for room in the send buffer (busy_time, rwnd_limited,
@@ -119,11 +120,12 @@ func (c *Conn) Info(now Time) Info {
 		ReceiveRTT:          c.rcv.rtt,
 		Backoff:             int(c.rtt.Backoff),
 		AdvertisedMSS:       int(c.path.announcedMSS()),
-		Reordered:           c.reordering.Seen,
+		Reordering:          duplicateThreshold,
+		ReorderSeen:         int(c.reordering.Seen),
 		Acknowledged:        max(0, int64(min(c.snd.una, c.snd.buf.End()))-1),
 		SinceSent:           since(c.lastSent, now),
 		SinceReceived:       since(c.lastDataReceived, now),
-		SinceAcknowledged:   since(c.lastACKReceived, now),
+		SinceACK:            since(c.lastReceived, now),
 		WindowLimited:       c.timeSpent(chrono.Window, now),
 		BufferLimited:       c.timeSpent(chrono.Buffer, now),
 		RTT:                 c.rtt.SRTT,
@@ -179,7 +181,7 @@ func (c *Conn) infoActive(i *Info) {
 	if c.active.cc == nil {
 		return
 	}
-	i.CongestionWindow, i.SlowStartThreshold = c.active.cc.Window(), c.active.cc.SlowStartThreshold()
+	i.CongestionWindow, i.SlowStartThreshold = c.congestionWindow(), c.active.cc.SlowStartThreshold()
 	i.PacingRate = int64(c.pacingRate())
 }
 
@@ -187,8 +189,13 @@ func (c *Conn) infoActive(i *Info) {
 func (c *Conn) countSegments(i *Info) {
 	size := int64(max(1, i.MSS))
 	count := func(octets int64) int { return int((octets + size - 1) / size) }
-	i.Unacked, i.SACKed, i.Lost = count(i.InFlight), count(c.active.sent.SACKed()), count(c.active.sent.Lost())
-	i.Resending = count(c.active.sent.Retransmitted())
+	again, probe := c.active.sent.Retransmitted(), int64(0)
+	if c.active.tailProbe.repeat {
+		probe = min(again, size) // not taken for lost
+	}
+	i.Unacked, i.SACKed, i.Lost = count(i.InFlight), count(c.active.sent.SACKed()), count(c.active.sent.Lost()+again-probe)
+	i.Resending = count(again)
+	i.Reordering = max(i.Reordering, int(c.active.reordering))
 }
 
 func (c *Conn) caState() CAState {

@@ -2,9 +2,19 @@ package conn
 
 import "time"
 
+// maxReordering limits the reordering that Info reports, as on Linux.
+const maxReordering = 300
+
+// noteReordering records that a segment has been late by some bytes. Info counts the segment itself too, as Linux does.
+func (c *Conn) noteReordering(late int64) {
+	c.reordering.Note()
+	size := int64(c.fullSize())
+	c.active.reordering = max(c.active.reordering, uint16(min((late+size-1)/size+1, maxReordering)))
+}
+
 // reorderWindow returns the additional time for which a segment may be late: RACK.reo_wnd.
 func (c *Conn) reorderWindow() time.Duration {
-	if !c.reordering.Seen && (c.active.recovery.phase != noRecovery || c.active.sent.SACKed() > (duplicateThreshold-1)*int64(c.fullSize())) {
+	if c.reordering.Seen == 0 && (c.active.recovery.phase != noRecovery || c.active.sent.SACKed() > (duplicateThreshold-1)*int64(c.fullSize())) {
 		// Three later segments have arrived, the last of them perhaps a short one (RFC 8985 6.2, step 4; RFC 6675 4).
 		return 0
 	}

@@ -289,7 +289,9 @@ func TestTimestampOfRetransmissions(t *testing.T) {
 		all := stamps()
 		for _, end := range []int64{7001, 8001, 9001, 10001} {
 			o.sleep(5 * time.Millisecond)
-			o.c.reordering.Seen = reordered // as after a late original in the middle of an episode
+			if reordered {
+				o.c.reordering.Note() // as after a late original in the middle of an episode
+			}
 			o.ack(1, 1001, 2001, 3001, end)
 			all = append(all, stamps()...)
 		}
@@ -312,7 +314,7 @@ func TestTimestampOfRetransmissions(t *testing.T) {
 // The TSVal stands still for a second at most. An echo of it measures a round trip only of data sent once.
 func TestTimestampHold(t *testing.T) {
 	o := tenSent(t, Enabled)
-	o.c.reordering.Seen = true
+	o.c.reordering.Note()
 	o.ack(1, 1001, 5001)
 	o.wait(30 * time.Millisecond)
 	o.drain()
@@ -417,7 +419,7 @@ func TestUndoByDSACK(t *testing.T) {
 	if i := o.c.Info(o.now); i.Spurious != 1 || i.CongestionWindow < before {
 		t.Errorf("%d spurious, window %d of %d", i.Spurious, i.CongestionWindow, before)
 	}
-	if w := o.c.reordering.Window(time.Second, time.Hour); w != time.Second/2 || !o.c.reordering.Seen {
+	if w := o.c.reordering.Window(time.Second, time.Hour); w != time.Second/2 || o.c.reordering.Seen == 0 {
 		t.Errorf("the window for reordering is %v of a round trip of 1 s, want 500 ms", w)
 	}
 }

@@ -91,7 +91,7 @@ func (c *Conn) timestamp(now Time) uint32 {
 		return v
 	}
 	t := &c.active.tsval
-	if c.active.recovery.phase == noRecovery || !c.reordering.Seen || v == t.last || v-t.last > maxTimestampHold {
+	if c.active.recovery.phase == noRecovery || c.reordering.Seen == 0 || v == t.last || v-t.last > maxTimestampHold {
 		return v
 	}
 	t.frozenAt, t.frozen = t.last, true

@@ -97,7 +97,7 @@ func (c *Conn) undoEpisode(now Time) {
 	}
 	c.stats.Spurious++
 	if !c.active.undo.timeout {
-		c.reordering.Seen = true // the segments taken for lost had been overtaken
+		c.reordering.Note() // the segments taken for lost had been overtaken
 	}
 	if c.active.recovery.phase == noRecovery {
 		return

@@ -1,6 +1,7 @@
 package scoreboard
 
 import (
+	"math"
 	"time"
 
 	"minitcp/conn/seq"
@@ -15,17 +16,20 @@ type RACK struct {
 	dsackRound seq.Offset    // SND.NXT at the last D-SACK that counted; 0: none
 }
 
-// Update processes an ACK, and reports whether it shows that the path reorders segments (RFC 8985 6.2, steps 1 to 3).
-func (r *RACK) Update(d *Delivered) (reordered bool) {
+// Update processes an ACK (RFC 8985 6.2, steps 1 to 3). If it shows that the path reorders segments, the result is the
+// number of bytes by which one was late, otherwise 0.
+func (r *RACK) Update(d *Delivered) (late int64) {
 	if d.Bytes == 0 {
-		return false
+		return 0
 	}
 	if t := d.Newest.Transmission(); t.After(r.Newest) {
 		r.Newest, r.RTT = t, d.Now.Sub(d.Newest.sentAt)
 	}
-	reordered = d.LowestOriginal != 0 && d.LowestOriginal < r.highest
+	if d.LowestOriginal != 0 {
+		late = max(0, int64(r.highest-d.LowestOriginal))
+	}
 	r.highest = max(r.highest, d.Highest)
-	return reordered
+	return late
 }
 
 // CountDSACK reports whether a D-SACK counts: one does in each round trip (step 4).
@@ -39,9 +43,16 @@ func (r *RACK) CountDSACK(una, nxt seq.Offset) bool {
 
 // Reordering describes the reordering of segments on the path.
 type Reordering struct {
-	Seen       bool  // segments have arrived in a different order
+	Seen       uint8 // times that segments have arrived in a different order, at most 255
 	multiplier uint8 // factor of the reordering window, less one
 	persist    uint8 // episodes after which multiplier returns to 0
+}
+
+// Note records that segments have arrived in a different order.
+func (r *Reordering) Note() {
+	if r.Seen < math.MaxUint8 {
+		r.Seen++
+	}
 }
 
 // maxMultiplier limits the factor of the reordering window, and reorderPersist is the number of episodes for which a

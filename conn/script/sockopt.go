@@ -114,6 +114,9 @@ func (u *socket) get(name string) int64 {
 		if u.tcp != nil {
 			return int64(u.tcp.Info(0).MSS)
 		}
+		if u.options.maxSegment > 0 {
+			return int64(u.options.maxSegment)
+		}
 		return 536
 	}
 	return 0

@@ -36,7 +36,8 @@ type Connection struct {
 	SACKed             int    `json:"sacked_segments"`
 	Lost               int    `json:"lost_segments"`
 	Resending          int    `json:"resending_segments"`
-	Reordered          bool   `json:"reordered"`
+	Reordering         int    `json:"reordering_segments"`
+	ReorderSeen        int    `json:"reorder_seen"`
 	SendWindow         int64  `json:"send_window_bytes"`
 	ReceiveWindow      int64  `json:"receive_window_bytes"`
 	Unsent             int    `json:"unsent_bytes"`
@@ -57,7 +58,7 @@ type Connection struct {
 	PacingRate         int64  `json:"pacing_rate_bytes_per_s"`
 	SinceSent          micros `json:"since_sent_us"`
 	SinceReceived      micros `json:"since_received_us"`
-	SinceAcknowledged  micros `json:"since_acknowledged_us"`
+	SinceACK           micros `json:"since_acknowledged_us"`
 	Busy               micros `json:"busy_us"`
 	WindowLimited      micros `json:"receiver_window_limited_us"`
 	BufferLimited      micros `json:"send_buffer_limited_us"`
@@ -111,13 +112,13 @@ func (d *Connection) set(i *conn.Info) {
 		d.SlowStartThreshold = &i.SlowStartThreshold
 	}
 	d.InFlight, d.Unacked, d.SACKed, d.Lost, d.Resending = i.InFlight, i.Unacked, i.SACKed, i.Lost, i.Resending
-	d.Reordered, d.SendWindow, d.ReceiveWindow = i.Reordered, i.SendWindow, i.ReceiveWindow
+	d.Reordering, d.ReorderSeen, d.SendWindow, d.ReceiveWindow = i.Reordering, i.ReorderSeen, i.SendWindow, i.ReceiveWindow
 	d.Unsent, d.Unread, d.OutOfOrderBytes = i.Unsent, i.Unread, i.OutOfOrderBytes
 	d.SendBuffer, d.ReceiveBuffer, d.ReadPerRoundTrip = i.SendBuffer, i.ReceiveBuffer, i.ReadPerRoundTrip
 	d.Timestamps, d.SACK, d.ECN, d.SendScale, d.ReceiveScale = i.Timestamps, i.SACK, i.ECN, i.SendScale, i.ReceiveScale
 	d.Acknowledged, d.Delivered = i.Acknowledged, i.Delivered
 	d.DeliveryRate, d.DeliveryLimited, d.PacingRate = i.DeliveryRate, i.DeliveryLimited, i.PacingRate
-	d.SinceSent, d.SinceReceived, d.SinceAcknowledged = microsOf(i.SinceSent), microsOf(i.SinceReceived), microsOf(i.SinceAcknowledged)
+	d.SinceSent, d.SinceReceived, d.SinceACK = microsOf(i.SinceSent), microsOf(i.SinceReceived), microsOf(i.SinceACK)
 	d.Busy, d.WindowLimited, d.BufferLimited = microsOf(i.Busy), microsOf(i.WindowLimited), microsOf(i.BufferLimited)
 	d.ConsecutiveTimeout, d.KeepAliveProbes = i.ConsecutiveTimeouts, i.KeepAliveProbes
 	if i.SoftError != nil {

@@ -160,7 +160,7 @@ func infoWords(c *Connection) (words []string) {
 	for _, last := range []struct {
 		name string
 		time micros
-	}{{"lastsnd", c.SinceSent}, {"lastrcv", c.SinceReceived}, {"lastack", c.SinceAcknowledged}} {
+	}{{"lastsnd", c.SinceSent}, {"lastrcv", c.SinceReceived}, {"lastack", c.SinceACK}} {
 		add(last.time >= 1000, "%s:%d", last.name, last.time/1000)
 	}
 	add(c.PacingRate > 0, "pacing_rate %sbps", bits(float64(c.PacingRate)))
@@ -186,7 +186,8 @@ func stateWordsOf(c *Connection) (words []string) {
 	add(c.Lost > 0, "lost:%d", c.Lost)
 	add(c.SACKed > 0, "sacked:%d", c.SACKed)
 	add(c.Duplicates > 0, "dsack_dups:%d", c.Duplicates)
-	add(c.Reordered, "reord_seen:1")
+	add(c.Reordering > 3, "reordering:%d", c.Reordering)
+	add(c.ReorderSeen > 0, "reord_seen:%d", c.ReorderSeen)
 	add(c.ReceiveRTT > 0, "rcv_rtt:%s", millis(c.ReceiveRTT))
 	add(c.ReadPerRoundTrip > 0, "rcv_space:%d", c.ReadPerRoundTrip)
 	add(c.Unsent > 0, "notsent:%d", c.Unsent)
