@@ -214,6 +214,19 @@ func TestRunNames(t *testing.T) {
 	}
 }
 
+// The sockets of programs that look up names outside are hidden, and those of other programs are not.
+func TestRunHidesResolvers(t *testing.T) {
+	h := newRunHost(t)
+	const sockets = `mount -t tmpfs none /run; for s in nscd/socket systemd/resolve/io.systemd.Resolve other/socket; do mkdir -p $(dirname /run/$s); nc.openbsd -lU /run/$s >/dev/null 2>&1 & until test -S /run/$s; do sleep 0.01; done; kill $!; done`
+	const inspect = `for s in /run/nscd/socket /run/systemd/resolve/io.systemd.Resolve /run/other/socket; do test -S $s && echo $s; done; true`
+	for _, user := range runUsers {
+		r := finish(t, h.runAfter(t, sockets, user.user, "--", "sh", "-c", inspect))
+		if r.status != 0 || r.out != "/run/other/socket\n" {
+			t.Errorf("%s: %+v", user.name, r)
+		}
+	}
+}
+
 // --publish lets the host connect to a command, over TCP and UDP.
 func TestRunPublish(t *testing.T) {
 	h := newRunHost(t)

@@ -13,7 +13,9 @@ import (
 
 const (
 	resolvConf = "/etc/resolv.conf"
-	scratch    = "/tmp" // the mount point of a file system while a file on it is bound elsewhere
+	// scratch is the mount point of a file system while a file on it is bound elsewhere: the directory of the TUN driver,
+	// which every system with one has.
+	scratch = "/dev/net"
 )
 
 // resolverSockets are the sockets of programs that look up names for the C library, outside of the sandbox. Without
