@@ -93,6 +93,34 @@ func TestUDP(t *testing.T) {
 	}
 }
 
+// When the proxy ends an association, the flow gets another with a later datagram.
+func TestAssociationEnds(t *testing.T) {
+	p := new(proxytest.Proxy)
+	f := newFixture(t, Options{Rules: []Rule{mustRule(t, "socks5://"+newProxy(t, p, p.ServeSOCKS))}})
+	c := f.socket(t)
+	server, address := packets(t, 0)
+	first := exchange(t, c, server, address)
+	p.EndAssociations()
+	to := netip.MustParseAddrPort(address)
+	b := make([]byte, 100)
+	for deadline := time.Now().Add(patience); ; {
+		if _, err := c.WriteToUDPAddrPort([]byte("question"), to); err != nil {
+			t.Fatal(err)
+		}
+		server.SetReadDeadline(time.Now().Add(10 * time.Millisecond)) // the datagram is lost if it meets the end
+		if _, seen, err := server.ReadFromUDPAddrPort(b); err == nil && seen != first {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no datagram arrives through another association")
+		}
+	}
+	server.SetDeadline(time.Now().Add(patience))
+	if n := p.Requests.Load(); n != 2 {
+		t.Errorf("%d associations were requested, want 2", n)
+	}
+}
+
 // ICMP errors about the gateway's datagrams, and its own verdicts, become errors of the client's connected socket. The
 // flow goes on.
 func TestUDPErrors(t *testing.T) {

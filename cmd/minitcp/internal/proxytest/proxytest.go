@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"syscall"
 )
@@ -27,6 +28,13 @@ type Proxy struct {
 	Early int
 	// Requests counts the requests that the proxy has understood, and Datagrams those from clients.
 	Requests, Datagrams atomic.Int64
+
+	associations sync.Map // *net.TCPConn to true: connections that requested UDP ASSOCIATE
+}
+
+// EndAssociations ends all UDP associations, as a proxy does that is restarted.
+func (p *Proxy) EndAssociations() {
+	p.associations.Range(func(c, _ any) bool { return c.(*net.TCPConn).Close() == nil })
 }
 
 // ServeSOCKS serves the connections of l with SOCKS5 until l is closed.
@@ -147,6 +155,8 @@ func (p *Proxy) associate(c *net.TCPConn) error {
 	}
 	defer outer.Close()
 	bound := inner.LocalAddr().(*net.UDPAddr).AddrPort()
+	p.associations.Store(c, true)
+	defer p.associations.Delete(c)
 	c.Write(appendAddress([]byte{5, 0, 0}, netip.AddrPortFrom(host, bound.Port())))
 	var client atomic.Pointer[netip.AddrPort]
 	go func() {
