@@ -24,8 +24,15 @@ func TestRun(t *testing.T) {
 	foreign := write("good/deeper/b.pkt", "// sets a sysctl\n`sysctl -q x=1`\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n")
 	write("good/deeper/README", "no script")
 	bad := write("bad.pkt", "0 < . 5:5(0) ack 7 win 1\n+0 > R 8:8(0)\n")
+	list := write("expected.txt", "# comment\n\nbad.pkt  a wrong number\n")
+	passes := write("passes.txt", "good/a.pkt  it passes by now\n")
+	unexplained := write("unexplained.txt", "bad.pkt\n")
 	garbage := write("garbage.pkt", "\x00\xff%{`")
 
+	var stderr strings.Builder
+	if status := run([]string{"-expected", unexplained, good}, &stderr, &stderr); status != 2 || !strings.Contains(stderr.String(), "bad.pkt has no reason") {
+		t.Errorf("a list without a reason: status %d, %s", status, stderr.String())
+	}
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -41,6 +48,10 @@ func TestRun(t *testing.T) {
 			"| 0.000000 < . 5:5(0) ack 7", "1 passed, 1 failed, 0 unsupported\n",
 		}},
 		{"no script at all", []string{garbage}, 0, []string{"unsupported  " + garbage + ":1: ", "0 passed, 0 failed, 1 unsupported\n"}},
+		{"an expected failure", []string{"-expected", list, good, bad}, 0, []string{
+			"expected     " + bad + ": a wrong number\n", "1 passed, 0 failed, 0 unsupported, 1 failed as expected\n"}},
+		{"an unexpected pass", []string{"-expected", passes, good}, 1, []string{
+			"failed       " + good + ":1: it passes, but is expected to fail: it passes by now\n", "0 passed, 1 failed, 0 unsupported\n"}},
 		{"no file", []string{filepath.Join(dir, "nowhere"), good}, 1, []string{"passed", "1 passed"}},
 		{"no arguments", nil, 2, nil},
 		{"a flag", []string{"-v"}, 2, nil},
