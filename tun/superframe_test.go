@@ -71,15 +71,14 @@ func TestSuperframesFromKernel(t *testing.T) {
 		}()
 		var got []byte
 		largest, whole := 0, 0
-		slow, answered := false, time.Now()
 		for len(got) < total {
 			r := p.receive()
-			slow = slow || time.Since(answered) >= 200*time.Millisecond // the kernel's minimum retransmission timeout
 			if len(r.data) == 0 {
 				continue
 			}
-			if d := int32(r.seq - p.ack); d > 0 || d < 0 && !slow {
-				t.Fatalf("a segment at %d, want %d: a segment was lost or retransmitted", r.seq, p.ack)
+			// On a busy machine the kernel sends tail loss probes and retransmissions of data that has arrived.
+			if int32(r.seq-p.ack) > 0 {
+				t.Fatalf("a segment at %d, want %d: a segment was lost", r.seq, p.ack)
 			}
 			if r.virtio.flags&needsChecksum == 0 || r.virtio.csumOff != checksumOffset {
 				t.Fatalf("header %+v, want an incomplete checksum", r.virtio)
@@ -99,7 +98,6 @@ func TestSuperframesFromKernel(t *testing.T) {
 			got = append(got, r.data[known:]...)
 			p.ack += uint32(len(r.data) - known)
 			p.send(flagACK, nil, nil, 0)
-			answered = time.Now()
 		}
 		if err := <-writing; err != nil {
 			t.Fatal(err)
