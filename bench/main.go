@@ -13,6 +13,7 @@
 //	pattern/          the bulk data, which both ends know;  latency/, fairness/: how it is measured
 //	daemon            the command line for the memory of the daemon, which is in daemon/
 //	memory            the command line for very many idle connections, which are in memory/
+//	flood             the command line for floods of SYNs, and their measurement
 //	wireguard         the command line for the ends of WireGuard tunnels, which are in wireguard/
 //	links             the command line for emulated links, which are in links/ and emulator/
 package main
@@ -51,6 +52,9 @@ func main() {
 	}
 	if len(os.Args) > 1 && os.Args[1] == linksCommand {
 		os.Exit(runLinks(os.Args[2:], os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 1 && os.Args[1] == floodCommand {
+		os.Exit(runFlood(os.Args[2:], os.Stdout, os.Stderr))
 	}
 	if len(os.Args) > 1 && os.Args[1] == memoryCommand {
 		os.Exit(runMemory(os.Args[2:], os.Stdout, os.Stderr))

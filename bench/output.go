@@ -23,6 +23,7 @@ const (
 	daemonName    = "daemon"
 	wireguardName = "wireguard"
 	forwardName   = "forward"
+	floodName     = "flood"
 )
 
 // results are the outcome of a run.

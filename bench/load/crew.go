@@ -6,7 +6,8 @@
 //	datagrams  UDP: datagrams and idle flows;  refused: connections that the server refuses
 //	crew      workers that begin and end together
 //	socket    the system calls
-//	bulk      up, down;  pingpong: rr;  connect: crr;  talk: bulk and pings on one connection;  respond: short responses
+//	bulk      up, down;  pingpong: rr;  connect: crr;  try: the same beside a flood;  flood: SYNs
+//	talk: bulk and pings on one connection;  respond: short responses
 //	idle      idle connections;  bystanders: idle ones in processes of their own
 package load
 
@@ -41,6 +42,7 @@ const (
 	Small                // send UDP datagrams of 64 bytes, which come back
 	Large                // the same with 1400 bytes
 	Joined               // the same in superframes, as QUIC libraries send
+	Try                  // as Connect, but count the connections that fail
 	Flows                // exchange a UDP datagram on each of many sockets, keep them
 )
 
@@ -63,7 +65,7 @@ func (t Total) Add(u Total) Total {
 type Crew struct {
 	server netip.Addr
 	care   pattern.Care
-	total  struct{ connections, sent, received, transactions atomic.Int64 }
+	total  struct{ connections, sent, received, transactions, failed atomic.Int64 }
 	times  latency.Histogram // of transactions
 	firsts latency.Histogram // of the first ping after bulk
 	flows  fairness.Flows    // of a download
@@ -126,6 +128,8 @@ func (c *Crew) worker(kind Kind, connections int) (work func(ready func()) error
 		return c.talk, connections
 	case Fetch:
 		return c.fetch, connections
+	case Try:
+		return func(ready func()) error { return c.try(ready, connections) }, 1
 	case Refused:
 		return c.refused, connections
 	case Small:
@@ -163,6 +167,9 @@ func (c *Crew) Received() int64 { return c.total.received.Load() }
 
 // Transactions returns the number of transactions that are complete so far.
 func (c *Crew) Transactions() int64 { return c.total.transactions.Load() }
+
+// Failed returns the number of connections of [Try] that have failed so far.
+func (c *Crew) Failed() int64 { return c.total.failed.Load() }
 
 // Times returns the durations of those transactions, from the sending of a ping or the call of connect on.
 func (c *Crew) Times() *latency.Counts { return c.times.Counts() }
@@ -218,7 +225,7 @@ func (c *Crew) watch() {
 		case <-tick.C:
 		}
 		t := &c.total
-		now := t.connections.Load() + t.sent.Load() + t.received.Load()
+		now := t.connections.Load() + t.sent.Load() + t.received.Load() + t.failed.Load()
 		if now == last && !c.resting.Load() {
 			c.Abort(fmt.Errorf("the client made no progress for %v", stall))
 		}

@@ -4,6 +4,7 @@ package load
 
 import (
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,9 +30,16 @@ func (p *poller) add(fd, number int, events uint32) error {
 	return nil
 }
 
-func (p *poller) wait() ([]unix.EpollEvent, error) {
+func (p *poller) wait() ([]unix.EpollEvent, error) { return p.await(-1) }
+
+// waitFor returns no events after d without one.
+func (p *poller) waitFor(d time.Duration) ([]unix.EpollEvent, error) {
+	return p.await(int(d.Milliseconds()))
+}
+
+func (p *poller) await(milliseconds int) ([]unix.EpollEvent, error) {
 	for {
-		n, err := unix.EpollWait(p.fd, p.events, -1)
+		n, err := unix.EpollWait(p.fd, p.events, milliseconds)
 		if err == unix.EINTR {
 			continue
 		}

@@ -84,6 +84,12 @@ func (p *Process) Usage() (u Usage, err error) {
 // Memory makes the process collect its garbage, and returns its memory.
 func (p *Process) Memory() (m Memory, err error) { return m, p.ask(sayMemory, &m) }
 
+// Resident returns the resident memory of the process in bytes as it is, without a garbage collection.
+func (p *Process) Resident() (int64, error) {
+	m, err := childMemory(p.measured)
+	return m.RSS, err
+}
+
 // StartProfile makes the process write a CPU profile to a file, until StopProfile.
 func (p *Process) StartProfile(file string) error { return p.ask(sayProfile+" "+file, &struct{}{}) }
 
