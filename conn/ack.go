@@ -1,7 +1,10 @@
 package conn
 
 import (
+	"time"
+
 	"minitcp/conn/buffer"
+	"minitcp/conn/delack"
 	"minitcp/conn/wire"
 )
 
@@ -24,7 +27,7 @@ func (c *Conn) acknowledgeNow(note Note) {
 }
 
 // acknowledgeData acknowledges a segment that has brought n bytes in order. An ACK follows at the end of the batch for
-// at least every second full segment (SHLD-19, MUST-58, MUST-59). Otherwise the ACK may wait; see ackDelay (RFC 9293
+// at least every second full segment (SHLD-19, MUST-58, MUST-59). Otherwise the ACK may wait; see delack.Delay (RFC 9293
 // 3.8.6.3, SHLD-18, MUST-40).
 func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 	c.rcv.measureSegment(s)
@@ -35,6 +38,30 @@ func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 		return
 	}
 	c.active.timer.ack = min(c.active.timer.ack, now.Add(d))
+}
+
+// delayACK returns the time for which the ACK of s, which has brought data in order, may wait.
+func (c *Conn) delayACK(now Time, s *Segment) time.Duration {
+	d, v := &c.active.delay, c.delayValues()
+	gap := now.Sub(c.lastDataReceived)
+	if gap >= idleTime {
+		*d = delack.Delay{} // as after hibernation
+	}
+	d.Arrived(gap, &v)
+	size, pushed := int32(s.size()), s.TCP.Flags.Has(wire.PSH)
+	full := size >= c.rcv.segmentSize
+	if pushed {
+		full = full && size >= defaultFullSize // the application may write pieces of the same size
+	}
+	return d.Wait(delack.Segment{Full: full, Pushed: pushed}, &v)
+}
+
+// delayValues returns the values that the delay of an ACK depends on.
+func (c *Conn) delayValues() delack.Values {
+	return delack.Values{
+		Least: c.cfg.DelayedACK, SRTT: c.rtt.SRTT, RTO: c.rto(),
+		Window: int64(c.rcv.edge - c.rcv.nxt()), SegmentSize: int64(c.rcv.segmentSize),
+	}
 }
 
 // defaultFullSize is the default MSS. A segment of this size may be full even if it has PSH (MUST-15).
@@ -66,8 +93,8 @@ func (c *Conn) announce(out *Outgoing) {
 
 // acknowledged records that a segment with an ACK has been built.
 func (c *Conn) acknowledged() {
-	if c.ack.bytes > 0 && c.active != nil && c.active.delay.quick > 0 {
-		c.active.delay.quick--
+	if c.ack.bytes > 0 && c.active != nil {
+		c.active.delay.Acknowledged()
 	}
 	c.ack.due = false
 	c.ack.bytes = 0

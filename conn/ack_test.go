@@ -3,13 +3,15 @@ package conn
 import (
 	"testing"
 	"time"
+
+	"minitcp/conn/delack"
 )
 
 // Shows: MUST-40, SHLD-18, SHLD-19.
 func TestDelayedACK(t *testing.T) {
 	o := established(t, Config{})
 	full := repeat(1460)
-	o.c.active.delay, o.c.lastDataReceived = ackDelay{interval: 40}, o.now // no longer young
+	o.c.active.delay, o.c.lastDataReceived = delack.Settled(40*time.Millisecond), o.now // no longer young
 	o.in(segment{flags: ack, seq: 1, ack: 1, data: full})
 	o.in(segment{flags: ack, seq: 1461, ack: 1, data: full})
 	o.want(segment{flags: ack, seq: 1, ack: 2921}) // every second full segment

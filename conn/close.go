@@ -1,8 +1,9 @@
 package conn
 
 import (
-	"minitcp/conn/buffer"
 	"time"
+
+	"minitcp/conn/buffer"
 )
 
 // CloseWrite closes the sending direction. A FIN follows the data that is queued, and data from the peer still arrives

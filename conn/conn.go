@@ -7,6 +7,7 @@ import (
 	"minitcp/conn/cc"
 	"minitcp/conn/challenge"
 	"minitcp/conn/chrono"
+	"minitcp/conn/delack"
 	"minitcp/conn/rtt"
 	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
@@ -84,7 +85,7 @@ type active struct {
 	recent      buffer.Recent
 	tuning      buffer.Tuning
 	unpushed    int32 // bytes sent since the last PSH
-	delay       ackDelay
+	delay       delack.Delay
 	reordering  uint16 // the most segments that an original has been late by
 	synRepeated bool   // the SYN was sent again because the reply was an ACK of another connection
 	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in

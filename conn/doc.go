@@ -51,7 +51,7 @@
 //	state.go, window.go        the states, and the sequence space in one picture
 //	conn.go                    the connection
 //	synsent.go, receive.go     SEGMENT ARRIVES, in the steps of RFC 9293 3.10.7
-//	ack.go, ackdelay.go        the time of an ACK
+//	ack.go                     the time of an ACK
 //	transmit.go, sendlimit.go  the next segment to send; the amount of data that may be sent
 //	ackin.go                   an ACK that has arrived
 //	rack.go, recovery.go       detection of losses (RFC 8985); episodes of loss recovery (RFC 5681, RFC 9937)
@@ -77,9 +77,10 @@
 //	                    traces; check.go: invariants
 //
 // Package scoreboard has the retransmission queue and the values of RACK, rtt the RTT estimator, cc congestion control,
-// ecn the agreement on ECN, challenge the limit of challenge ACKs, buffer the memory of the data and the tuning of the
-// receive window, chrono the times of waiting, wire the formats, seq sequence numbers and clock the time. The packages
-// conntest and script are for tests; netem is the emulated link of conntest and of package emulate.
+// ecn the agreement on ECN, challenge the limit of challenge ACKs, delack the delay of ACKs, buffer the memory of the
+// data and the tuning of the receive window, chrono the times of waiting, wire the formats, seq sequence numbers and
+// clock the time. The packages conntest and script are for tests; netem is the emulated link of conntest and of package
+// emulate.
 //
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of
 // RFC 9293 and the tests that show them.

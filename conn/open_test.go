@@ -1,9 +1,10 @@
 package conn
 
 import (
-	"minitcp/conn/wire"
 	"testing"
 	"time"
+
+	"minitcp/conn/wire"
 )
 
 // Shows: MUST-12, MUST-13, MUST-61.

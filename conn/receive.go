@@ -82,7 +82,10 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 		v = VerdictDuplicate
 		if len(s.Data) > 0 && end > nxt-seq.Offset(maxBuffer) {
 			c.duplicated(at, end)
-			c.arrivedAgain()
+			if c.active != nil {
+				v := c.delayValues()
+				c.active.delay.ArrivedAgain(&v)
+			}
 		}
 	}
 	if s.TCP.Flags.Has(wire.RST) {

@@ -1,8 +1,9 @@
 package conn
 
 import (
-	"minitcp/conn/wire"
 	"testing"
+
+	"minitcp/conn/wire"
 )
 
 func TestReset(t *testing.T) {

@@ -2,9 +2,10 @@ package conn
 
 import (
 	"fmt"
-	"minitcp/conn/wire"
 	"testing"
 	"time"
+
+	"minitcp/conn/wire"
 )
 
 // Shows: SHLD-31, MAY-13.

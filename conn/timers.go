@@ -58,7 +58,8 @@ func (c *Conn) expire(now Time) {
 	if now >= c.active.timer.ack {
 		c.active.timer.ack = Never
 		c.ack.due = true
-		c.acknowledgedAlone()
+		v := c.delayValues()
+		c.active.delay.Ended(&v)
 	}
 	if now >= c.active.timer.giveUp {
 		c.fail(c.timeoutError())

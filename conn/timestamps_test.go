@@ -2,9 +2,10 @@ package conn
 
 import (
 	"io"
-	"minitcp/conn/wire"
 	"testing"
 	"time"
+
+	"minitcp/conn/wire"
 )
 
 func TestPAWS(t *testing.T) {

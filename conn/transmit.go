@@ -171,7 +171,8 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
 	}
 	if n > 0 && at == s.max {
-		c.replied(now)
+		v := c.delayValues()
+		c.active.delay.Replied(now.Sub(c.lastDataReceived), int(c.ack.bytes), &v)
 	}
 	c.emit(out, at, n)
 	c.push(out, size)
