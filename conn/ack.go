@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn/buffer"
 	"minitcp/conn/delack"
+	"minitcp/conn/pmtu"
 	"minitcp/conn/wire"
 )
 
@@ -27,8 +28,8 @@ func (c *Conn) acknowledgeNow(note Note) {
 }
 
 // acknowledgeData acknowledges a segment that has brought n bytes in order. An ACK follows at the end of the batch for
-// at least every second full segment (SHLD-19, MUST-58, MUST-59). Otherwise the ACK may wait; see delack.Delay (RFC 9293
-// 3.8.6.3, SHLD-18, MUST-40).
+// at least every second full segment (SHLD-19, MUST-58, MUST-59). Otherwise the ACK may wait; see delack.Delay (RFC
+// 9293 3.8.6.3, SHLD-18, MUST-40).
 func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 	c.rcv.measureSegment(s)
 	c.ack.bytes += int32(n)
@@ -77,7 +78,7 @@ func (r *receiveSpace) measureSegment(s *Segment) {
 		r.lastSize = size // a GSO packet of at least two full segments
 	}
 	if size > r.segmentSize || size == r.lastSize && !subMSS {
-		r.segmentSize = max(size, minSendMSS)
+		r.segmentSize = max(size, pmtu.MinSendMSS)
 	}
 	r.lastSize = size
 }
@@ -86,7 +87,7 @@ func (r *receiveSpace) measureSegment(s *Segment) {
 func (c *Conn) announce(out *Outgoing) {
 	out.TCP.Window = c.announceWindow()
 	if c.active != nil {
-		c.active.tsval.last = out.TCP.Options.TSVal
+		c.active.tsval.Last = out.TCP.Options.TSVal
 	}
 	c.acknowledged()
 }

@@ -67,7 +67,7 @@ func (c *Conn) receiveLimit() int { return c.within(c.bulkShare(c.rcv.bufferLimi
 // sendBufferLimit returns the number of unacknowledged and unsent bytes that the connection may hold now.
 func (c *Conn) sendBufferLimit() int {
 	limit := int(c.snd.bufferLimit)
-	if limit > leastShare && !c.snd.fixed && c.path.near {
+	if limit > leastShare && !c.snd.fixed && c.near {
 		limit = min(limit, max(c.cfg.Pressure.Share(), leastShare))
 	}
 	return c.within(limit)

@@ -36,7 +36,7 @@ const (
 // connection to the bulk receivers or, after bulkTime, removes it.
 func (c *Conn) noteBulk(now Time, n int) {
 	switch since := &c.active.bulkSince; {
-	case !c.path.near:
+	case !c.near:
 	case n >= bulkBytes:
 		if *since == 0 {
 			c.cfg.BulkReceivers.Add(1)
@@ -57,7 +57,7 @@ func (c *Conn) endBulk() {
 
 // bulkShare returns limit, or the connection's share of bulkWindow if that is less.
 func (c *Conn) bulkShare(limit int) int {
-	if limit <= leastBulkWindow || c.rcv.fixed || !c.path.near {
+	if limit <= leastBulkWindow || c.rcv.fixed || !c.near {
 		return limit
 	}
 	if n := int(c.cfg.BulkReceivers.Load()); n > 1 {

@@ -53,12 +53,12 @@ func TestBulkReceiversShareAWindow(t *testing.T) {
 	want := func(n int) {
 		t.Helper()
 		if m := c.receiveLimit(); m != n {
-			t.Errorf("among %d, near %v, the limit is %d bytes, want %d", count, c.path.near, m, n)
+			t.Errorf("among %d, near %v, the limit is %d bytes, want %d", count, c.near, m, n)
 		}
 	}
 	want(1 << 20)
 	c.announceWindow()
-	c.path.near = true
+	c.near = true
 	want(512 << 10)
 	if edge := c.rcv.edge; c.announceWindow() == 0 || c.rcv.edge != edge {
 		t.Errorf("the window's edge was %d and is %d", edge, c.rcv.edge)

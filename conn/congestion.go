@@ -66,7 +66,7 @@ func (c *Conn) SetCongestionControl(a CongestionControl) {
 	}
 	window := c.congestionWindow()
 	c.active.cc = c.newController(window)
-	c.active.undo.armed = false
+	c.active.undo.Armed = false
 	c.active.recovery.reducing = false
 	if c.active.recovery.phase == fastRecovery {
 		c.active.cc.OnLoss(cc.Loss{InFlight: window, Pipe: c.pipe()})

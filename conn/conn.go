@@ -8,9 +8,11 @@ import (
 	"minitcp/conn/challenge"
 	"minitcp/conn/chrono"
 	"minitcp/conn/delack"
+	"minitcp/conn/pmtu"
 	"minitcp/conn/rtt"
 	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
+	"minitcp/conn/timestamps"
 )
 
 // Conn is one TCP connection from the state SYN-SENT of an active OPEN, or from SYN-RECEIVED when a [Handshake]
@@ -25,7 +27,8 @@ type Conn struct {
 	rcv    receiveSpace
 	rtt    rtt.Estimator
 	stats  Counts
-	path   path
+	path   pmtu.Path
+	near   bool // Open.Near
 
 	ack          ackState
 	challenge    challenge.Limit
@@ -41,9 +44,7 @@ type Conn struct {
 	lastDataReceived Time          // time of the last segment with data
 	lastACKReceived  Time          // time of the last ACK of new data
 
-	tsRecentAt Time
-	tsRecent   uint32 // TS.Recent (RFC 7323 4.3)
-	tsOffset   uint32 // offset of the local timestamps (RFC 7323 7.1)
+	ts         timestamps.State
 	timeouts   uint32 // consecutive retransmission timeouts of the same segment
 	resetSeq   uint32 // sequence number of the RST to send
 	timestamps bool   // agreed on in the handshake
@@ -79,7 +80,7 @@ type active struct {
 	undo        undo
 	cc          cc.Controller // nil before ESTABLISHED
 	timer       timers
-	tsval       tsval
+	tsval       timestamps.Sent
 	waiting     waiting
 	subMSS      seq.Offset // end of the last segment sent below the MSS
 	recent      buffer.Recent
@@ -111,8 +112,9 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 	c := &Conn{
 		active:         &active{timer: noTimers},
 		cfg:            cfg,
-		path:           newPath(o),
-		tsOffset:       o.TSOffset,
+		path:           pmtu.New(o.MTU, o.IPHeader),
+		near:           o.Near,
+		ts:             timestamps.State{Offset: o.TSOffset},
 		nagle:          cfg.Nagle,
 		algorithm:      cfg.CongestionControl,
 		userLimit:      cfg.UserTimeout,

@@ -61,7 +61,7 @@
 //
 // # The other files by subject
 //
-//	opening             listen.go, handshake.go, hold.go; path.go: MSS and MTU
+//	opening             listen.go, handshake.go, hold.go
 //	the application     app.go, close.go, ready.go, config.go, error.go, time.go; urgent.go: urgent data (RFC 6093)
 //	acknowledgments     sackblocks.go: SACK blocks sent (RFC 2018); challenge.go: challenge ACKs (RFC 5961); reset.go
 //	ACKs that arrive    arrival.go; sack.go: SACK and D-SACK (RFC 2018, RFC 2883); rate.go: the delivery rate
@@ -78,9 +78,9 @@
 //
 // Package scoreboard has the retransmission queue and the values of RACK, rtt the RTT estimator, cc congestion control,
 // ecn the agreement on ECN, challenge the limit of challenge ACKs, delack the delay of ACKs, buffer the memory of the
-// data and the tuning of the receive window, chrono the times of waiting, wire the formats, seq sequence numbers and
-// clock the time. The packages conntest and script are for tests; netem is the emulated link of conntest and of package
-// emulate.
+// data and the tuning of the receive window, chrono the times of waiting, pmtu the MSS and the path MTU, timestamps
+// those of the peer and of the segments sent, wire the formats, seq sequence numbers and clock the time. The packages
+// conntest and script are for tests; netem is the emulated link of conntest and of package emulate.
 //
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of
 // RFC 9293 and the tests that show them.

@@ -80,7 +80,7 @@ func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *a
 			c.reduceForMark(now, flight, a)
 		}
 	case r.phase != noRecovery:
-		c.active.undo.congested = true // the reduction stands even if the losses were none
+		c.active.undo.Congested = true // the reduction stands even if the losses were none
 	case ack > max(r.marked, r.end):
 		c.reduceForMark(now, flight, a)
 	}
@@ -93,7 +93,7 @@ func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
 	c.stats.ECEReductions++
 	r.marked = c.snd.max
 	c.ecn.reduced()
-	c.active.undo.congested = true // the last reduction is now another one
+	c.active.undo.Congested = true // the last reduction is now another one
 	if full := int64(c.fullSize()); c.active.cc.Window() <= full {
 		// The window cannot be less than a segment, so no new data is sent for a retransmission timeout (RFC 3168 6.1.2).
 		c.active.timer.ecnPause = now.Add(c.rto())

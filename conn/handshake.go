@@ -6,8 +6,10 @@ import (
 	"minitcp/conn/buffer"
 	"minitcp/conn/challenge"
 	"minitcp/conn/ecn"
+	"minitcp/conn/pmtu"
 	"minitcp/conn/rtt"
 	"minitcp/conn/seq"
+	"minitcp/conn/timestamps"
 	"minitcp/conn/wire"
 )
 
@@ -17,7 +19,7 @@ import (
 type Handshake struct {
 	cfg    *Config
 	params Open
-	path   path
+	path   pmtu.Path
 	state  HandshakeState
 
 	irs         uint32
@@ -28,8 +30,7 @@ type Handshake struct {
 	timestamps  bool
 	sack        bool
 	ecn         ecn.Handshake
-	tsRecent    uint32
-	tsRecentAt  Time
+	ts          timestamps.State
 	sent        bool // the SYN-ACK has been sent, the last time at sentAt, which is Never if that time is not known
 	sentAt      Time
 	deadline    Time
@@ -73,15 +74,19 @@ func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 // init sets a zero Handshake for a SYN.
 func (h *Handshake) init(now Time, cfg *Config, o Open, syn *wire.TCP) {
 	cfg = cfg.completed()
-	*h = Handshake{cfg: cfg, params: o, path: newPath(o), irs: syn.Seq, peerWindow: syn.Window, synAckDue: true}
-	h.path.setPeerMSS(syn.Options.MSS)
+	*h = Handshake{
+		cfg: cfg, params: o, path: pmtu.New(o.MTU, o.IPHeader), ts: timestamps.State{Offset: o.TSOffset},
+		irs: syn.Seq, peerWindow: syn.Window, synAckDue: true,
+	}
+	h.path.SetPeerMSS(syn.Options.MSS)
 	if cfg.WindowScale == Enabled && syn.Options.HasWindowScale {
 		h.scaled = true
 		h.sendScale = syn.Options.WindowScale
 		h.scale = windowScale(cfg.MaxReceiveBuffer)
 	}
 	if cfg.Timestamps == Enabled && syn.Options.HasTimestamps {
-		h.timestamps, h.tsRecent, h.tsRecentAt = true, syn.Options.TSVal, now
+		h.timestamps = true
+		h.ts.Take(now, syn.Options.TSVal)
 	}
 	h.sack = cfg.SACK == Enabled && syn.Options.SACKPermitted
 	h.ecn.Received(syn.Flags)
@@ -166,7 +171,7 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 // acceptable, as in [Conn.checkTimestamp].
 func (h *Handshake) check(now Time, s *Segment, at seq.Offset) Verdict {
 	reset := s.TCP.Flags.Has(wire.RST)
-	if o := &s.TCP.Options; h.timestamps && o.HasTimestamps && !reset && seq.Less(o.TSVal, h.tsRecent) {
+	if o := &s.TCP.Options; h.timestamps && o.HasTimestamps && !reset && seq.Less(o.TSVal, h.ts.Recent) {
 		h.ackDue = h.challenge.Allow(now)
 		return VerdictOldTimestamp
 	}
@@ -203,8 +208,8 @@ func (h *Handshake) Establish(now Time) *Conn {
 	c.rcv.buf = buffer.ReceiveAt(1)
 	c.rcv.edge = 1 + seq.Offset(synWindow(h.cfg))
 	c.rcv.lastACK = 1
-	c.rcv.segmentSize = minSendMSS
-	c.timestamps, c.tsRecent, c.tsRecentAt = h.timestamps, h.tsRecent, h.tsRecentAt
+	c.rcv.segmentSize = pmtu.MinSendMSS
+	c.timestamps, c.ts = h.timestamps, h.ts
 	c.sack = h.sack
 	c.ecn.Handshake = h.ecn
 	c.timeouts = uint32(h.retransmits)
@@ -258,7 +263,7 @@ func (h *Handshake) synAck(now Time, out *Outgoing) {
 	out.TCP.Seq, out.TCP.Ack = h.params.ISS, h.irs+1
 	out.TCP.Window = uint16(synWindow(h.cfg))
 	o := &out.TCP.Options
-	o.MSS = h.path.announcedMSS()
+	o.MSS = h.path.AnnouncedMSS()
 	o.SACKPermitted = h.sack
 	o.HasWindowScale, o.WindowScale = h.scaled, h.scale
 	h.addTimestamp(now, o)
@@ -278,6 +283,6 @@ func (h *Handshake) synAckTimeout() time.Duration {
 
 func (h *Handshake) addTimestamp(now Time, o *wire.Options) {
 	if h.timestamps {
-		o.HasTimestamps, o.TSVal, o.TSEcr = true, timestampClock(now, h.params.TSOffset), h.tsRecent
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, h.ts.Clock(now), h.ts.Recent
 	}
 }

@@ -81,7 +81,7 @@ func (h *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 	held.interval, held.syn = now.Sub(held.syn), now
 	h.giveUp = now.Add(max(leastSYNTimeout, synTimeoutFactor*held.interval))
 	if h.timestamps && s.TCP.Options.HasTimestamps {
-		h.tsRecent, h.tsRecentAt = s.TCP.Options.TSVal, now
+		h.ts.Take(now, s.TCP.Options.TSVal)
 	}
 	h.peerWindow = s.TCP.Window
 	h.ecn.Received(f)

@@ -31,14 +31,6 @@ type ICMPError struct {
 	MTU int
 }
 
-const (
-	// minMTU4 is the smallest size of IPv4 packets: 512 bytes of data and 40 of headers. If a link on the path permits
-	// less, routers may fragment.
-	minMTU4 = 552
-	// minMTU6 is the smallest MTU of an IPv6 link (RFC 8200 5).
-	minMTU6 = 1280
-)
-
 // ReceiveICMP processes an ICMP error. An error that does not quote data in flight is forged or late, and is ignored
 // (RFC 5927 4.1).
 func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
@@ -70,28 +62,13 @@ func (c *Conn) LowerMTU(now Time, mtu int) {
 	}
 }
 
-// lowerMTU takes a smaller path MTU and retransmits the segments that were too large, in smaller ones. mtu is the size
-// that the router has reported, or 0 if it has reported none (RFC 1191 5).
-//
-// Sizes below the minimum are not used, since a forged message would cause tiny segments. Over IPv4, routers may
-// fragment instead, as on Linux below its min_pmtu. Over IPv6, such a message is ignored (RFC 8201 4).
+// lowerMTU takes a smaller path MTU, 0 if its size is not known, and retransmits the segments that were too large, in
+// smaller ones.
 func (c *Conn) lowerMTU(now Time, mtu int) {
-	p := &c.path
-	v6 := p.ipHeader >= 40
-	if v6 && mtu < minMTU6 {
-		return
-	}
-	if mtu == 0 {
-		mtu = int(p.mtu) / 2
-	}
-	if mtu >= int(p.mtu) || mtu < minMTU4 && p.fragment {
-		return
-	}
-	p.fragment = mtu < minMTU4
-	p.mtu = min(p.mtu, int32(max(mtu, minMTU4)))
-	if c.active == nil || c.active.cc == nil {
+	excess, ok := c.path.Lower(mtu)
+	if !ok || c.active == nil || c.active.cc == nil {
 		return
 	}
 	c.active.cc.SetMSS(c.fullSize())
-	c.resize(now, c.fullSize()-max(0, int(p.mtu)-mtu))
+	c.resize(now, c.fullSize()-excess)
 }

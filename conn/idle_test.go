@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"minitcp/conn/seq"
+	"minitcp/conn/timestamps"
 	"minitcp/conn/wire"
 )
 
@@ -65,7 +66,7 @@ func (w *twins) segment(f wire.Flags, data []byte) Segment {
 	s := Segment{TCP: wire.TCP{Flags: f, Seq: seq.Wire(testIRS, w.next), Ack: seq.Wire(testISS, w.rcv), Window: w.window}, Data: data}
 	w.stamp(&s.TCP)
 	if w.timestamps {
-		s.TCP.Options.TSEcr = timestampClock(w.now.Add(-3*time.Millisecond), testOpen().TSOffset)
+		s.TCP.Options.TSEcr = (&timestamps.State{Offset: testOpen().TSOffset}).Clock(w.now.Add(-3 * time.Millisecond))
 	}
 	return s
 }

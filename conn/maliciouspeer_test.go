@@ -345,7 +345,7 @@ func TestRenegingAgainAndAgain(t *testing.T) {
 func TestDSACKsOfWhatWasSentOnce(t *testing.T) {
 	twice := func(h *hostile, r reply) []reply {
 		first := seq.Offset(max(r.ack-1000, 1))
-		if r.ack > 1000 && !h.c.active.undo.retransmitted.Contains(first, seq.Offset(r.ack)) && len(r.blocks) < 3 {
+		if r.ack > 1000 && !h.c.active.undo.Contains(first, seq.Offset(r.ack)) && len(r.blocks) < 3 {
 			r.blocks = append([]buffer.Range{between(first, seq.Offset(r.ack))}, r.blocks...)
 		}
 		return []reply{r}

@@ -12,7 +12,7 @@ func (c *Conn) pacingRate() cc.Rate {
 	if r := c.active.cc.PacingRate(); r != 0 {
 		return r
 	}
-	if c.cfg.Pacing == Disabled || c.path.near || c.rtt.Min < minPacedRTT {
+	if c.cfg.Pacing == Disabled || c.near || c.rtt.Min < minPacedRTT {
 		return 0
 	}
 	rate := cc.RateOf(max(c.congestionWindow(), c.pipe()), c.rtt.SRTT)

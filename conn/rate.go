@@ -33,5 +33,5 @@ func (c *Conn) lose(now Time, r *scoreboard.Record) {
 
 // sent describes a transmission in segments of size bytes to the retransmission queue.
 func (c *Conn) sent(now Time, size int) scoreboard.Sent {
-	return scoreboard.Sent{Now: now, TSVal: c.active.tsval.last, Segment: size, LeftNetwork: c.active.recovery.leftNetwork}
+	return scoreboard.Sent{Now: now, TSVal: c.active.tsval.Last, Segment: size, LeftNetwork: c.active.recovery.leftNetwork}
 }

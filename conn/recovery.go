@@ -107,7 +107,7 @@ func (c *Conn) enterRecovery(now Time, arrived int64) {
 	c.active.tailProbe = tailProbe{}
 	c.active.timer.tailProbe = Never
 	if r.reducing && c.active.sent.FirstLost().Start() < r.marked {
-		c.active.undo.congested = true // the window is already being reduced for a mark in the same round trip
+		c.active.undo.Congested = true // the window is already being reduced for a mark in the same round trip
 	} else {
 		c.active.cc.OnLoss(c.lossNow(now))
 		c.ecn.reduced()

@@ -318,7 +318,7 @@ func TestTimestampHold(t *testing.T) {
 	o.ack(1, 1001, 5001)
 	o.wait(30 * time.Millisecond)
 	o.drain()
-	held := o.c.active.tsval.last
+	held := o.c.active.tsval.Last
 	for _, c := range []struct {
 		after time.Duration
 		want  uint32
@@ -327,7 +327,7 @@ func TestTimestampHold(t *testing.T) {
 		if got := o.c.timestamp(o.now); got != c.want {
 			t.Errorf("TSVal %d, want %d", got-held, c.want-held)
 		}
-		o.c.active.tsval.last = o.c.timestamp(o.now)
+		o.c.active.tsval.Last = o.c.timestamp(o.now)
 	}
 	s := Segment{TCP: wire.TCP{Options: wire.Options{HasTimestamps: true, TSEcr: held + 1105}}}
 	for _, c := range []struct {

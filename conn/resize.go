@@ -18,7 +18,7 @@ func (c *Conn) resize(now Time, largest int) {
 	}
 	r.phase, r.end = resizing, c.snd.max
 	r.reducing = false
-	c.active.undo = undo{retransmitted: c.active.undo.retransmitted[:0], window: c.active.undo.window}
+	c.active.undo.Reset()
 	c.startTimestamp(now)
 	c.active.tailProbe = tailProbe{}
 	c.active.timer.tailProbe = Never

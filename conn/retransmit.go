@@ -22,7 +22,7 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 	c.retransmit(now, out, r, n, size)
 	c.active.recovery.prr.OnSent(n)
 	c.active.pacer.OnSent(n, c.pacingRate())
-	c.active.undo.resent(c.active.tsval.last, at, n)
+	c.active.undo.Add(c.active.tsval.Last, at, n)
 	if at == c.snd.una && c.active.recovery.phase == fastRecovery && c.active.timer.retransmit != Never {
 		// The RTO restarts: the rest of it may be shorter than the round trip of the retransmission (as on Linux).
 		c.active.timer.retransmit = now.Add(c.rto())

@@ -27,7 +27,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	}
 	if r.phase != timeoutRecovery {
 		c.beginUndo()
-		c.active.undo.timeout = true
+		c.active.undo.Timeout = true
 	}
 	c.startTimestamp(now)
 	reduced := r.phase == fastRecovery // for losses that are not repaired

@@ -40,7 +40,7 @@ func (c *Conn) takeSACK(s *Segment, ack seq.Offset, a *arrival) {
 func (c *Conn) takeDSACK(block buffer.Range, a *arrival) {
 	a.duplicated += block.Size()
 	c.stats.Duplicates++
-	if c.active.undo.retransmitted.Contains(block.Start, block.End) { // otherwise the network has duplicated it
+	if c.active.undo.Contains(block.Start, block.End) { // otherwise the network has duplicated it
 		a.spurious += block.Size()
 	}
 	if c.active.rack.CountDSACK(c.snd.una, c.snd.nxt) {

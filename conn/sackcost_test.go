@@ -206,7 +206,7 @@ func TestHostileUndoCost(t *testing.T) {
 	before, undone := c.c.active.sent.Visits(), c.c.stats.Spurious
 	for range acks {
 		c.now = c.now.Add(c.c.reorderWindow())
-		c.give(int64(max(c.c.snd.una, c.c.active.undo.first)) + c.mss)
+		c.give(int64(max(c.c.snd.una, c.c.active.undo.First())) + c.mss)
 	}
 	mean, n := float64(c.c.active.sent.Visits()-before)/acks, c.c.stats.Spurious-undone
 	if testing.Verbose() {

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"minitcp/conn/buffer"
+	"minitcp/conn/pmtu"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -65,13 +66,13 @@ func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 	c.rcv.irs = h.Seq
 	c.rcv.buf = buffer.ReceiveAt(1)
 	c.rcv.edge = 1 + seq.Offset(synWindow(c.cfg))
-	c.rcv.segmentSize = minSendMSS
+	c.rcv.segmentSize = pmtu.MinSendMSS
 
 	o := &h.Options
-	c.path.setPeerMSS(o.MSS)
+	c.path.SetPeerMSS(o.MSS)
 	c.timestamps = c.timestamps && o.HasTimestamps
 	if c.timestamps {
-		c.tsRecent, c.tsRecentAt = o.TSVal, now
+		c.ts.Take(now, o.TSVal)
 	}
 	c.sack = c.sack && o.SACKPermitted
 	c.ecn.Received(h.Flags)
@@ -95,10 +96,10 @@ func (c *Conn) synHeader(now Time, out *Outgoing) {
 	out.TCP.Seq = c.snd.iss
 	out.TCP.Window = uint16(synWindow(c.cfg))
 	o := &out.TCP.Options
-	o.MSS = c.path.announcedMSS()
+	o.MSS = c.path.AnnouncedMSS()
 	o.SACKPermitted = c.sack
 	if c.timestamps {
-		o.HasTimestamps, o.TSVal, o.TSEcr = true, c.clock(now), c.tsRecent
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, c.clock(now), c.ts.Recent
 	}
 	if c.rcv.scale > 0 {
 		o.HasWindowScale, o.WindowScale = true, c.rcv.scale

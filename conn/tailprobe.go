@@ -61,7 +61,7 @@ func (c *Conn) tailProbeAnswered(now Time, s *Segment, a *arrival) {
 	case c.snd.una > p.end:
 		// The probe has repaired a loss that was not detected, which is a sign of congestion.
 		if c.active.recovery.phase == noRecovery {
-			c.active.undo.armed = false // the last reduction is now another one
+			c.active.undo.Armed = false // the last reduction is now another one
 			c.active.cc.OnLoss(c.lossNow(now))
 			c.ecn.reduced()
 			c.active.cc.OnRecovered()

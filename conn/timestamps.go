@@ -7,10 +7,6 @@ import (
 	"minitcp/conn/wire"
 )
 
-// tsRecentValid is the time for which TS.Recent is valid: a 1 ms clock has wrapped half of its range after 24 days (RFC
-// 7323 5.5).
-const tsRecentValid = 24 * 24 * time.Hour
-
 // checkTimestamp applies PAWS: it refuses a segment whose timestamp is older than one already accepted, even if its
 // sequence number is acceptable (RFC 7323 5.3).
 //
@@ -22,7 +18,7 @@ func (c *Conn) checkTimestamp(now Time, s *Segment) Verdict {
 	if !c.timestamps || !o.HasTimestamps || s.TCP.Flags.Has(wire.RST) {
 		return VerdictAccepted
 	}
-	if seq.Less(o.TSVal, c.tsRecent) && now.Sub(c.tsRecentAt) < tsRecentValid {
+	if c.ts.Older(now, o.TSVal) {
 		c.acknowledgeUnacceptable(now, s)
 		return VerdictOldTimestamp
 	}
@@ -35,10 +31,7 @@ func (c *Conn) updateTimestamp(now Time, s *Segment, at seq.Offset) {
 	if !c.timestamps || !s.TCP.Options.HasTimestamps || at > c.rcv.lastACK {
 		return
 	}
-	v := s.TCP.Options.TSVal
-	if !seq.Less(v, c.tsRecent) || now.Sub(c.tsRecentAt) >= tsRecentValid { // too old to compare with (RFC 7323 5.5)
-		c.tsRecent, c.tsRecentAt = v, now
-	}
+	c.ts.Update(now, s.TCP.Options.TSVal)
 }
 
 // echoedRTT returns the round-trip time by the echoed timestamp (RFC 7323 4.1), at least 1 ms. It serves when a
@@ -58,7 +51,7 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 	if ms < 0 || time.Duration(ms)*time.Millisecond > now.Sub(0) {
 		return 0, false // no value of this connection
 	}
-	if c.active.tsval.frozen && o.TSEcr == c.active.tsval.frozenAt {
+	if c.active.tsval.Held(o.TSEcr) {
 		return a.RTT(), a.RTT() != 0 && !a.Newest.Retransmitted() // Karn's algorithm: many segments have this value
 	}
 	old := c.active.timing.LastRetransmission != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.LastRetransmission))
@@ -68,16 +61,17 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 	return max(time.Duration(ms), 1) * time.Millisecond, true
 }
 
-// tsval is the TSVal of the segments sent. It never decreases.
-type tsval struct {
-	last     uint32 // TSVal of the last segment sent
-	frozenAt uint32 // last value at which the clock was stopped
-	frozen   bool   // the clock has been stopped
-}
+// timestampsLen is the length of the timestamps option with its padding in bytes.
+const timestampsLen = 12
 
-// maxTimestampHold is the longest time in milliseconds for which the TSVal is constant: the slowest clock that RFC 7323
-// 4.1 permits ticks once a second.
-const maxTimestampHold = 1000
+// fullSize returns the number of data bytes in a full segment that has no options except timestamps.
+func (c *Conn) fullSize() int {
+	size := c.path.SendMSS()
+	if c.timestamps {
+		size -= timestampsLen
+	}
+	return size
+}
 
 // timestamp returns the TSVal of a segment sent now.
 //
@@ -90,21 +84,15 @@ func (c *Conn) timestamp(now Time) uint32 {
 	if c.active == nil {
 		return v
 	}
-	t := &c.active.tsval
-	if c.active.recovery.phase == noRecovery || c.reordering.Seen == 0 || v == t.last || v-t.last > maxTimestampHold {
+	if c.active.recovery.phase == noRecovery || c.reordering.Seen == 0 {
 		return v
 	}
-	t.frozenAt, t.frozen = t.last, true
-	return t.last
+	return c.active.tsval.Hold(v)
 }
 
 // startTimestamp advances the TSVal at the beginning of an episode, so that its retransmissions differ from the
 // segments sent before (RFC 3522 3.2).
-func (c *Conn) startTimestamp(now Time) { c.active.tsval.last = c.clock(now) }
+func (c *Conn) startTimestamp(now Time) { c.active.tsval.Last = c.clock(now) }
 
 // clock returns the local timestamp clock in milliseconds (RFC 7323 4.1).
-func (c *Conn) clock(now Time) uint32 { return timestampClock(now, c.tsOffset) }
-
-func timestampClock(now Time, offset uint32) uint32 {
-	return uint32(int64(now)/int64(time.Millisecond)) + offset
-}
+func (c *Conn) clock(now Time) uint32 { return c.ts.Clock(now) }

@@ -136,8 +136,8 @@ func TestTimestampTooOldToCompare(t *testing.T) {
 	o.now = o.now.Add(25 * 24 * time.Hour)
 	const later uint32 = 100 + 25*24*3600*1000&0xffffffff // the peer's clock has run half around
 	o.in(segment{flags: ack, seq: 1, ack: 1, data: "x", options: wire.Options{HasTimestamps: true, TSVal: later}})
-	if c := o.c; c.tsRecent != later || c.tsRecentAt != o.now {
-		t.Errorf("TS.Recent %d, want %d", c.tsRecent, later)
+	if c := o.c; c.ts.Recent != later || !c.ts.Older(o.now.Add(24*24*time.Hour-1), later-1) {
+		t.Errorf("TS.Recent %d, want %d", c.ts.Recent, later)
 	}
 	if v := o.in(segment{flags: ack, seq: 2, ack: 1, options: wire.Options{HasTimestamps: true, TSVal: later - 1}}); v != VerdictOldTimestamp {
 		t.Errorf("PAWS has not begun again: %v", v)

@@ -3,6 +3,7 @@ package conn
 import (
 	"minitcp/conn/challenge"
 	"minitcp/conn/seq"
+	"minitcp/conn/timestamps"
 	"minitcp/conn/wire"
 )
 
@@ -15,9 +16,7 @@ type TimeWaitConn struct {
 	rcvNxt     uint32
 	window     uint32
 	timestamps bool
-	tsRecent   uint32
-	tsRecentAt Time
-	tsOffset   uint32
+	ts         timestamps.State
 	deadline   Time
 	ackDue     bool
 	scale      uint8
@@ -33,7 +32,7 @@ func (c *Conn) TimeWait(now Time) *TimeWaitConn {
 		nxt:    seq.Wire(c.snd.iss, c.snd.max),
 		rcvNxt: seq.Wire(c.rcv.irs, c.rcv.nxt()),
 		window: uint32(max(0, c.rcv.edge-c.rcv.nxt())), scale: c.rcv.scale,
-		timestamps: c.timestamps, tsRecent: c.tsRecent, tsRecentAt: c.tsRecentAt, tsOffset: c.tsOffset,
+		timestamps: c.timestamps, ts: c.ts,
 		deadline: now.Add(c.cfg.TimeWait),
 	}
 }
@@ -67,7 +66,7 @@ func (t *TimeWaitConn) Receive(now Time, s *Segment) Verdict {
 		return VerdictIgnored
 	case ReceiveListen(f) == ListenOpen && t.newer(now, &s.TCP):
 		return VerdictReopen
-	case t.timestamps && s.TCP.Options.HasTimestamps && seq.Less(s.TCP.Options.TSVal, t.tsRecent):
+	case t.timestamps && s.TCP.Options.HasTimestamps && seq.Less(s.TCP.Options.TSVal, t.ts.Recent):
 		t.acknowledge(now, f)
 		return VerdictOldTimestamp
 	case f.Has(wire.FIN|wire.ACK) && !f.Has(wire.SYN) && s.TCP.Seq+uint32(len(s.Data))+1 == t.rcvNxt:
@@ -95,8 +94,8 @@ func (t *TimeWaitConn) Refuse(now Time) { t.acknowledge(now, wire.SYN) }
 // number (RFC 6191 2, RFC 9293 3.6.1, MAY-2, SHLD-4).
 func (t *TimeWaitConn) newer(now Time, h *wire.TCP) bool {
 	if t.timestamps && h.Options.HasTimestamps {
-		if h.Options.TSVal != t.tsRecent {
-			return seq.Less(t.tsRecent, h.Options.TSVal) || now.Sub(t.tsRecentAt) >= tsRecentValid
+		if h.Options.TSVal != t.ts.Recent {
+			return t.ts.Newer(now, h.Options.TSVal)
 		}
 	}
 	return seq.Less(t.rcvNxt-1, h.Seq)
@@ -121,7 +120,7 @@ func (t *TimeWaitConn) Transmit(now Time, _ int, out *Outgoing) bool {
 	out.TCP.Window = uint16(min(t.window>>t.scale, maxWindowField))
 	if t.timestamps {
 		o := &out.TCP.Options
-		o.HasTimestamps, o.TSVal, o.TSEcr = true, timestampClock(now, t.tsOffset), t.tsRecent
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, t.ts.Clock(now), t.ts.Recent
 	}
 	out.Note = NoteDuplicateACK
 	return true

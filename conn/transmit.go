@@ -74,14 +74,14 @@ func (c *Conn) buildReset(now Time, out *Outgoing) {
 	if c.resetAck {
 		out.TCP.Flags |= wire.ACK
 		out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
-		c.stamp(now, &out.TCP.Options)
+		c.addTimestamp(now, &out.TCP.Options)
 	}
 }
 
-// stamp adds timestamps to the options of a segment after the SYN, if they were agreed on.
-func (c *Conn) stamp(now Time, o *wire.Options) {
+// addTimestamp adds timestamps to the options of a segment after the SYN, if they were agreed on.
+func (c *Conn) addTimestamp(now Time, o *wire.Options) {
 	if c.timestamps {
-		o.HasTimestamps, o.TSVal, o.TSEcr = true, c.timestamp(now), c.tsRecent
+		o.HasTimestamps, o.TSVal, o.TSEcr = true, c.timestamp(now), c.ts.Recent
 	}
 }
 
@@ -221,7 +221,7 @@ func (c *Conn) push(out *Outgoing, size int) {
 const maxGSO = 65535 - 60 - 60
 
 // roomBeside returns the number of data bytes that fit into one segment with out's options (MUST-16).
-func (c *Conn) roomBeside(out *Outgoing) int { return c.path.sendMSS() - out.TCP.Options.Len() }
+func (c *Conn) roomBeside(out *Outgoing) int { return c.path.SendMSS() - out.TCP.Options.Len() }
 
 // emit puts n bytes of data from at into out, and counts them.
 func (c *Conn) emit(out *Outgoing, at seq.Offset, n int) {
@@ -291,10 +291,10 @@ func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) 
 		flags |= wire.ECE
 	}
 	out.reset(flags | wire.ACK)
-	out.MayFragment = c.path.fragment
+	out.MayFragment = c.path.MayFragment()
 	out.TCP.Seq = seq.Wire(c.snd.iss, at)
 	out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
-	c.stamp(now, &out.TCP.Options)
+	c.addTimestamp(now, &out.TCP.Options)
 	if c.sack {
 		c.sackBlocks(&out.TCP.Options)
 	}

@@ -1,7 +1,7 @@
 package conn
 
 import (
-	"minitcp/conn/buffer"
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 )
 
@@ -10,16 +10,8 @@ import (
 // reports every retransmission as a duplicate (D-SACK, RFC 3708); or, after a timeout, the peer acknowledges data that
 // was in flight before and has not been retransmitted (F-RTO, RFC 5682).
 type undo struct {
-	retransmitted buffer.RangeSet // ranges retransmitted by the episode, up to maxUndoRanges
-	unproven      int64           // bytes retransmitted and not yet reported as duplicates
-	first         seq.Offset      // start of the first retransmission, 0: there is none
-	tsval         uint32          // its TSVal, or an older one of retransmissions in flight at the beginning
-	hasTSVal      bool            // tsval is set
-	armed         bool            // the episode may be undone
-	timeout       bool            // the episode began with a timeout
-	// congested is set if a router has reported congestion with a mark. The window then stays reduced.
-	congested bool
-	window    seq.Offset // SND.MAX at the beginning of the first episode of those that recovery.undone counts
+	scoreboard.Episode
+	window seq.Offset // SND.MAX at the beginning of the first episode of those that recovery.undone counts
 }
 
 // maxUndos limits the episodes that are undone before all data in flight at the first of them is acknowledged. An undo
@@ -27,55 +19,34 @@ type undo struct {
 // every ACK cost that much.
 const maxUndos = 32
 
-// maxUndoRanges limits the ranges in retransmitted. D-SACKs for other ranges prove nothing.
-const maxUndoRanges = 64
-
 // beginUndo is called when an episode begins.
 func (c *Conn) beginUndo() {
 	u := &c.active.undo
 	if c.snd.una >= u.window {
 		c.active.recovery.undone, u.window = 0, c.snd.max
 	}
-	*u = undo{retransmitted: u.retransmitted[:0], armed: c.active.recovery.undone < maxUndos, window: u.window}
+	u.Reset()
+	u.Armed = c.active.recovery.undone < maxUndos
 	if c.active.sent.Retransmitted() > 0 {
-		c.active.undo.note(c.active.sent.RetransmissionTSVal())
-	}
-}
-
-// note records the TSVal of a retransmission.
-func (u *undo) note(tsval uint32) {
-	if !u.hasTSVal || seq.Less(tsval, u.tsval) {
-		u.hasTSVal, u.tsval = true, tsval
-	}
-}
-
-// resent is called for every retransmission of an episode.
-func (u *undo) resent(tsval uint32, at seq.Offset, n int64) {
-	if u.first == 0 {
-		u.first = at
-		u.note(tsval)
-	}
-	u.unproven += n
-	if len(u.retransmitted) < maxUndoRanges {
-		u.retransmitted.Add(at, at+seq.Offset(n))
+		u.Note(c.active.sent.RetransmissionTSVal())
 	}
 }
 
 // spurious reports whether the ACK proves that the episode was spurious.
 func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	u := &c.active.undo
-	if !u.armed {
+	if !u.Armed {
 		return false
 	}
-	if u.first == 0 { // all segments marked lost have been acknowledged before they were retransmitted
+	if u.First() == 0 { // all segments marked lost have been acknowledged before they were retransmitted
 		return c.active.recovery.phase == fastRecovery && c.active.sent.Lost() == 0
 	}
-	u.unproven -= a.spurious
+	duplicated := u.Duplicates(a.spurious)
 	switch {
-	case a.advanced && c.snd.una > u.first && a.HasEcho && seq.Less(a.Echo, u.tsval):
+	case a.advanced && c.snd.una > u.First() && a.HasEcho && u.Precedes(a.Echo):
 		// The ACK is of the first retransmitted segment, and its timestamp is older than any retransmission.
 		return true
-	case a.spurious > 0 && u.unproven <= 0:
+	case duplicated:
 		return true
 	case c.active.recovery.phase == timeoutRecovery && a.FalselyLost:
 		// The first ACK proves nothing if it is one of all data, nor without SACK: the peer may have received the data
@@ -89,14 +60,14 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 // is mostly that of the ACK that has proved a timeout spurious (RFC 4015 3.4). Before that, the timeout may be too
 // short for the path.
 func (c *Conn) undoEpisode(now Time) {
-	c.active.undo.armed = false
+	c.active.undo.Armed = false
 	c.active.recovery.undone++
-	if !c.active.undo.congested {
+	if !c.active.undo.Congested {
 		c.active.cc.OnSpurious()
 		c.ecn.cwr = false
 	}
 	c.stats.Spurious++
-	if !c.active.undo.timeout {
+	if !c.active.undo.Timeout {
 		c.reordering.Note() // the segments taken for lost had been overtaken
 	}
 	if c.active.recovery.phase == noRecovery {
