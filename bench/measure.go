@@ -112,31 +112,12 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 	}
 	m.crew = load.Start(m.kind, m.network.client, m.network.address, connections, m.care)
 	defer context.AfterFunc(ctx, func() { m.crew.Abort(context.Cause(ctx)) })()
-	err = m.crew.Ready()
-	if err == nil {
-		switch {
-		case m.wakeups > 0:
-			samples, err = m.countWakeups(ctx)
-		case m.rests():
-			samples, err = m.memory(ctx, before, connections)
-		default:
-			samples, err = m.speed(ctx)
-		}
-	}
-	if err != nil {
+	if samples, err = m.sample(ctx, before, connections); err != nil {
 		m.crew.Abort(err)
 	}
-	total, crewErr := m.crew.Stop()
-	if m.bulk != nil {
-		more, bulkErr := m.bulk.Stop()
-		total, crewErr = total.Add(more), errors.Join(crewErr, bulkErr)
-	}
-	if m.idle != nil {
-		more, idleErr := m.idle.Stop()
-		total, crewErr = total.Add(more), errors.Join(crewErr, idleErr)
-	}
-	if crewErr != nil {
-		return nil, m.blame(crewErr)
+	total, err := m.stop()
+	if err != nil {
+		return nil, m.blame(err)
 	}
 	end, err := m.server.Usage()
 	if err == nil && m.process != m.server {
@@ -146,6 +127,34 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 		return nil, err
 	}
 	return samples, m.verify(total, end)
+}
+
+// sample waits until the connections are ready, and measures.
+func (m *measurement) sample(ctx context.Context, before subject.Memory, connections int) ([]report.Sample, error) {
+	if err := m.crew.Ready(); err != nil {
+		return nil, err
+	}
+	switch {
+	case m.wakeups > 0:
+		return m.countWakeups(ctx)
+	case m.rests():
+		return m.memory(ctx, before, connections)
+	}
+	return m.speed(ctx)
+}
+
+// stop stops all connections and returns their totals.
+func (m *measurement) stop() (load.Total, error) {
+	total, err := m.crew.Stop()
+	if m.bulk != nil {
+		more, bulkErr := m.bulk.Stop()
+		total, err = total.Add(more), errors.Join(err, bulkErr)
+	}
+	if m.idle != nil {
+		more, idleErr := m.idle.Stop()
+		total, err = total.Add(more), errors.Join(err, idleErr)
+	}
+	return total, err
 }
 
 // startBulk starts the bulk connections beside the others, and lets them reach their speed.
