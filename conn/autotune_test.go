@@ -13,7 +13,7 @@ import (
 // on a path of 100 Mbit/s. rate limits B's reading in bytes per second; 0 means no limit.
 func download(t *testing.T, cfg conn.Config, delay, d time.Duration, rate int) (p *conntest.Pair, goodput float64) {
 	t.Helper()
-	p = conntest.NewPair(1, cfg, conntest.Link{Delay: delay, Rate: 12_500_000, Superframes: 65000, Queue: 5_000_000})
+	p = conntest.NewPair(1, cfg, conntest.Link{Delay: delay, Rate: 12_500_000, GSOMaxSize: 65000, Queue: 5_000_000})
 	data, buffer := make([]byte, 1<<16), make([]byte, 1<<20)
 	read, measured := 0, 0
 	p.A.App = func(p *conntest.Pair, e *conntest.End) {
@@ -87,7 +87,7 @@ func TestBuffersFollowThePath(t *testing.T) {
 
 // stream is a pair in which A sends as fast as it can and B reads all, on a path with rate in bytes per second.
 func stream(cfg conn.Config, delay time.Duration, rate int) (p *conntest.Pair, read *int) {
-	p = conntest.NewPair(1, cfg, conntest.Link{Delay: delay, Rate: rate, Superframes: 65000, Queue: rate})
+	p = conntest.NewPair(1, cfg, conntest.Link{Delay: delay, Rate: rate, GSOMaxSize: 65000, Queue: rate})
 	data, buffer := make([]byte, 1<<16), make([]byte, 1<<20)
 	read = new(int)
 	p.A.App = func(p *conntest.Pair, e *conntest.End) {
@@ -202,7 +202,7 @@ func TestBuffersTheApplicationSets(t *testing.T) {
 
 // A connection makes progress with little memory while memory is scarce.
 func TestScarceMemory(t *testing.T) {
-	p := conntest.NewPair(1, conn.Config{}, conntest.Link{Delay: 5 * time.Millisecond, Rate: 25_000_000, Superframes: 16000, Loss: 0.01, Queue: 1 << 20})
+	p := conntest.NewPair(1, conn.Config{}, conntest.Link{Delay: 5 * time.Millisecond, Rate: 25_000_000, GSOMaxSize: 16000, Loss: 0.01, Queue: 1 << 20})
 	p.B.Pages.Limit = 128 << 10 / buffer.PageSize
 	data, buffer := make([]byte, 1<<16), make([]byte, 1<<20)
 	read, most := 0, 0

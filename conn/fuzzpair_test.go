@@ -32,7 +32,7 @@ func FuzzPair(f *testing.F) {
 			Nagle: conn.NagleMode(b[1] >> 3 & 1), ReceiveBuffer: 2048 << (b[1] >> 4 & 3), SendBuffer: 2048 << (b[1] >> 6 & 3),
 			KeepAlive: conn.KeepAlive{Enable: true}, // or the one whose peer's RST is lost waits for ever
 		}
-		p := conntest.NewPair(1, cfg, conntest.Link{Delay: 5 * time.Millisecond, Superframes: int(b[0]>>2&3) * 5000, Cut: b[0]&2 != 0})
+		p := conntest.NewPair(1, cfg, conntest.Link{Delay: 5 * time.Millisecond, GSOMaxSize: int(b[0]>>2&3) * 5000, Cut: b[0]&2 != 0})
 		p.A.ToSend, p.B.ToSend = randomBytes(1, int(b[2])*200), randomBytes(2, int(b[3])*200)
 		p.Fate = in.fate
 		p.A.App, p.B.App = in.app, in.app

@@ -29,7 +29,7 @@ func newBulk(seed uint64, a conn.CongestionControl, link conntest.Link) *bulk {
 
 // newBulkOver is newBulk over any link.
 func newBulkOver(seed uint64, a conn.CongestionControl, link conntest.Link) *bulk {
-	link.Superframes, link.Cut = 65000, true
+	link.GSOMaxSize, link.Cut = 65000, true
 	cfg := conn.Config{SendBuffer: 32 << 20, ReceiveBuffer: 32 << 20, CongestionControl: a}
 	b := &bulk{pair: conntest.NewPair(seed, cfg, link)}
 	data, buffer := make([]byte, 65536), make([]byte, 1<<20)

@@ -16,7 +16,7 @@ func TestDiscardDuringTransfer(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		p := conntest.NewPair(seed, conn.Config{}, conntest.Link{
 			Delay: 10 * time.Millisecond, Jitter: pick(r, 0, 5*time.Millisecond), Loss: 0.03, Rate: 5_000_000, Queue: 200_000,
-			Duplication: 0.02, Superframes: pick(r, 1, 16000),
+			Duplication: 0.02, GSOMaxSize: pick(r, 1, 16000),
 		})
 		p.A.ToSend, p.B.ToSend = randomBytes(seed, 300_000), randomBytes(seed+1, 300_000)
 		discard := func(p *conntest.Pair, e *conntest.End) {

@@ -12,7 +12,7 @@ import (
 
 // Two connections on a link in virtual time.
 
-var calm = conntest.Link{Delay: 5 * time.Millisecond, Superframes: 16000}
+var calm = conntest.Link{Delay: 5 * time.Millisecond, GSOMaxSize: 16000}
 
 func run(t *testing.T, p *conntest.Pair, d time.Duration) {
 	t.Helper()

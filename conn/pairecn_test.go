@@ -27,7 +27,7 @@ func TestMarkingLinks(t *testing.T) {
 				Loss:        pick(r, 0, 0, 0.02),
 				Duplication: pick(r, 0, 0.05),
 				Marking:     pick(r, 0.01, 0.2, 1),
-				Superframes: pick(r, 1, 16000, 65000),
+				GSOMaxSize:  pick(r, 1, 16000, 65000),
 				Cut:         r.IntN(2) == 0,
 			})
 			p.A.ToSend, p.B.ToSend = randomBytes(seed, 300_000), randomBytes(seed+1, r.IntN(300_000))
@@ -53,7 +53,7 @@ func TestMarkingLinks(t *testing.T) {
 func TestMarksBesideLosses(t *testing.T) {
 	took := map[bool]time.Duration{}
 	for _, marks := range []bool{false, true} {
-		link := conntest.Link{Delay: 20 * time.Millisecond, Superframes: 16000, Cut: true}
+		link := conntest.Link{Delay: 20 * time.Millisecond, GSOMaxSize: 16000, Cut: true}
 		if marks {
 			link.Marking = 0.01
 		} else {

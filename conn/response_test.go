@@ -30,7 +30,7 @@ type responses struct {
 func newResponses(requests int, lose func() bool) *responses {
 	r := &responses{wants: requests}
 	r.pair = conntest.NewPair(1, conn.Config{}, conntest.Link{
-		Delay: 30 * time.Millisecond, Rate: pathRate, Queue: pathRate, Superframes: 65000, Cut: true,
+		Delay: 30 * time.Millisecond, Rate: pathRate, Queue: pathRate, GSOMaxSize: 65000, Cut: true,
 	})
 	p := r.pair
 	p.Fate = func(from *conntest.End) netem.Fate {

@@ -27,7 +27,7 @@ func TestBoxKinds(t *testing.T) {
 		"sack":   {SACK: 1},
 		"icmp":   {ICMP: 1, MTU: 68},
 	} {
-		p := NewPair(1, conn.Config{}, Link{Delay: ms, Superframes: 16000, Box: b})
+		p := NewPair(1, conn.Config{}, Link{Delay: ms, GSOMaxSize: 16000, Box: b})
 		p.A.ToSend = fill(1, 300_000)
 		stamped, small, sacks := 0, 0, 0
 		p.Trace = func(v *Event) {

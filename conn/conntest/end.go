@@ -139,7 +139,7 @@ func (e *End) checksNow() bool {
 
 // Flush transmits all segments of e's connection and moves it to its next stage, as a driver does after every call.
 func (p *Pair) Flush(e *End) {
-	limit := max(p.Link.Superframes, 1)
+	limit := max(p.Link.GSOMaxSize, 1)
 	var out conn.Outgoing
 	for n := 0; ; n++ {
 		if e.Conn != nil && e.checksNow() {

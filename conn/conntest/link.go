@@ -40,9 +40,9 @@ type Link struct {
 	// Box changes headers and forges ICMP errors.
 	Box Box
 
-	// Superframes is the limit passed to Transmit: the maximum number of bytes of data in one packet. A packet larger than
+	// GSOMaxSize is the limit passed to Transmit: the maximum number of bytes of data in one packet. A packet larger than
 	// the MSS (a GSO packet) is received whole, as from a TUN device.
-	Superframes int
+	GSOMaxSize int
 	// Cut splits GSO packets into segments before they are sent, as a network card does.
 	Cut bool
 }

@@ -13,7 +13,7 @@ import (
 // not read.
 func TestStall(t *testing.T) {
 	for _, reads := range []bool{true, false} {
-		p := NewPair(1, conn.Config{ReceiveBuffer: 4096}, Link{Delay: ms, Superframes: 1})
+		p := NewPair(1, conn.Config{ReceiveBuffer: 4096}, Link{Delay: ms, GSOMaxSize: 1})
 		p.A.ToSend = fill(1, 100_000)
 		if !reads {
 			p.B.App = Idle
@@ -82,7 +82,7 @@ func TestFinished(t *testing.T) {
 		"a ends in ":               func(p *Pair) { p.A.over = false },
 		"Read returned wrong data": func(p *Pair) { p.A.ToSend[10]++ },
 	} {
-		p := NewPair(1, conn.Config{}, Link{Delay: ms, Superframes: 1})
+		p := NewPair(1, conn.Config{}, Link{Delay: ms, GSOMaxSize: 1})
 		p.A.ToSend = fill(1, 1000)
 		if name == "Read returned wrong data" {
 			p.B.App = func(p *Pair, e *End) { // after A has sent it
@@ -107,7 +107,7 @@ func TestFinished(t *testing.T) {
 // A segment that PAWS drops breaks a rule on a link without reordering, and none on a link with it.
 func TestOldTimestamp(t *testing.T) {
 	for _, reordering := range []float64{0, 0.1} {
-		p := NewPair(1, conn.Config{}, Link{Delay: ms, Reordering: reordering, Superframes: 1})
+		p := NewPair(1, conn.Config{}, Link{Delay: ms, Reordering: reordering, GSOMaxSize: 1})
 		p.A.ToSend = fill(1, 10_000)
 		p.Dial(p.A)
 		for p.B.Conn == nil || len(p.B.Received) < 5000 {
@@ -130,7 +130,7 @@ func TestOldTimestamp(t *testing.T) {
 
 // An end with more timeouts than lost segments breaks a rule.
 func TestIdleTimeouts(t *testing.T) {
-	p := NewPair(1, conn.Config{}, Link{Delay: ms, Superframes: 1})
+	p := NewPair(1, conn.Config{}, Link{Delay: ms, GSOMaxSize: 1})
 	p.Dial(p.A)
 	for p.A.Conn.State() != conn.Established && p.Step() {
 	}

@@ -48,7 +48,7 @@ func TestHalfOpen(t *testing.T) {
 		"b: the connection ends 101 packets after the peer's reboot": func(r *rebooting) { r.packets = 101 },
 		"b keeps 1 pages, 0 borrowed buffers and 0 bytes":            func(r *rebooting) { r.survivor.Pages.Used++ },
 	} {
-		s := Scenario{MTU: 1500, Header: 20, Link: Link{Delay: 10 * ms, Superframes: 1}, Reboot: Reboot{At: 35 * ms, Of: "a", Down: ms},
+		s := Scenario{MTU: 1500, Header: 20, Link: Link{Delay: 10 * ms, GSOMaxSize: 1}, Reboot: Reboot{At: 35 * ms, Of: "a", Down: ms},
 			Flows: []Flow{{Up: Side{Bytes: 100_000}}}}
 		p := s.pair(0)
 		p.DialAt(0)

@@ -77,7 +77,7 @@ func Draw(seed uint64) Scenario {
 func (d *generator) holes(s *Scenario) {
 	s.Config.WindowScale, s.Config.SACK = conn.Enabled, conn.Enabled
 	s.Config.ReceiveBuffer, s.Config.SendBuffer = 8<<20, 8<<20
-	s.Link = Link{Delay: 100*ms + d.duration(200*ms), Superframes: 65000, Cut: true, Box: s.Link.Box}
+	s.Link = Link{Delay: 100*ms + d.duration(200*ms), GSOMaxSize: 65000, Cut: true, Box: s.Link.Box}
 	at := 16 * s.Link.Delay // after seven round trips of slow start
 	s.Link.Periodic = Periodic{At: at, To: at + 2*s.Link.Delay, Of: 2 + d.IntN(6)}
 	s.Flows = s.Flows[:1]
@@ -163,7 +163,7 @@ func (d *generator) config() conn.Config {
 func (d *generator) link() Link {
 	l := Link{
 		Delay:       pick(d, ms/100, ms/20, d.duration(20*ms), d.duration(20*ms), d.duration(150*ms)),
-		Superframes: pick(d, 1, 16000, 65000),
+		GSOMaxSize:  pick(d, 1, 16000, 65000),
 		Cut:         d.one(2),
 		Loss:        pick(d, 0, 0, d.probability(0.01), d.probability(0.05), d.probability(0.2)),
 		ACKLoss:     sometimes(d, 8, d.probability(0.3)),
@@ -230,76 +230,95 @@ func (d *generator) side(of int) Side {
 
 // String returns the scenario in one line, without fields that are zero.
 func (s Scenario) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d:", s.Seed)
-	add := func(name string, value any) {
-		if text := fmt.Sprint(value); text != "" && text != "0" && text != "0s" && text != "[]" && text != "enabled" && text != "drop-tail" && text != "false" {
-			fmt.Fprintf(&b, " %s %s", name, text)
-		}
+	d := &description{}
+	fmt.Fprintf(d, "seed %d:", s.Seed)
+	d.link(&s.Link)
+	d.add("mtu", s.MTU)
+	d.add("ip-header", s.Header)
+	d.config(&s)
+	for i, f := range s.Flows {
+		d.flow(i, f)
 	}
-	l, c := &s.Link, &s.Config
-	add("delay", l.Delay)
-	add("jitter", l.Jitter)
-	add("changes", l.Changes)
-	add("outages", l.Outages)
-	add("loss", l.Loss)
+	return d.String()
+}
+
+// description is the text of a scenario.
+type description struct{ strings.Builder }
+
+// add adds a name and a value, unless that is zero or the default.
+func (d *description) add(name string, value any) {
+	switch text := fmt.Sprint(value); text {
+	case "", "0", "0s", "[]", "enabled", "drop-tail", "false":
+	default:
+		fmt.Fprintf(d, " %s %s", name, text)
+	}
+}
+
+func (d *description) link(l *Link) {
+	d.add("delay", l.Delay)
+	d.add("jitter", l.Jitter)
+	d.add("changes", l.Changes)
+	d.add("outages", l.Outages)
+	d.add("loss", l.Loss)
 	if l.Burst.Begin > 0 {
-		add("burst", fmt.Sprintf("%+v", l.Burst))
+		d.add("burst", fmt.Sprintf("%+v", l.Burst))
 	}
-	add("ack-loss", l.ACKLoss)
-	add("ack-thinning", l.ACKThinning)
-	add("duplication", l.Duplication)
-	add("corruption", l.Corruption)
-	add("marking", l.Marking)
-	add("reordering", l.Reordering)
-	add("by", l.ReorderingDelay)
-	add("rate", l.Rate)
-	add("queue", l.Queue)
-	add("discipline", l.Discipline)
+	d.add("ack-loss", l.ACKLoss)
+	d.add("ack-thinning", l.ACKThinning)
+	d.add("duplication", l.Duplication)
+	d.add("corruption", l.Corruption)
+	d.add("marking", l.Marking)
+	d.add("reordering", l.Reordering)
+	d.add("by", l.ReorderingDelay)
+	d.add("rate", l.Rate)
+	d.add("queue", l.Queue)
+	d.add("discipline", l.Discipline)
 	if l.Periodic.Of > 0 {
-		add("periodic", fmt.Sprintf("%+v", l.Periodic))
+		d.add("periodic", fmt.Sprintf("%+v", l.Periodic))
 	}
-	add("box", l.Box)
-	add("superframes", l.Superframes)
-	add("cut", l.Cut)
-	add("mtu", s.MTU)
-	add("ip-header", s.Header)
+	d.add("box", l.Box)
+	d.add("gso-max-size", l.GSOMaxSize)
+	d.add("cut", l.Cut)
+}
+
+func (d *description) config(s *Scenario) {
+	c := &s.Config
 	for _, f := range []struct {
 		name    string
 		feature conn.Feature
 	}{{"timestamps", c.Timestamps}, {"sack", c.SACK}, {"window-scale", c.WindowScale}, {"pacing", c.Pacing}} {
 		if f.feature == conn.Disabled {
-			fmt.Fprintf(&b, " no-%s", f.name)
+			fmt.Fprintf(d, " no-%s", f.name)
 		}
 	}
 	if s.Reboot.Of != "" {
-		add("reboot", fmt.Sprintf("%+v", s.Reboot))
+		d.add("reboot", fmt.Sprintf("%+v", s.Reboot))
 	}
-	add("cookies", s.Cookies)
-	add("nagle", c.Nagle == conn.Nagle)
-	add("ecn", c.ECN)
-	add("delayed-ack", c.DelayedACK)
-	add("receive-buffer", c.ReceiveBuffer)
-	add("send-buffer", c.SendBuffer)
-	for i, f := range s.Flows {
-		fmt.Fprintf(&b, "; flow %d", i)
-		add("start", f.Start)
-		add("delay", f.Delay)
-		add("", f.Controller)
-		for _, side := range []struct {
-			name string
-			Side
-		}{{"up", f.Up}, {"down", f.Down}} {
-			fmt.Fprintf(&b, " %s %d", side.name, side.Bytes)
-			add("in pieces of", side.WriteSize)
-			add("every", side.WriteInterval)
-			if side.Turns {
-				add("in", "turns")
-			}
-			add("reads after", side.ReadDelay)
-			add("reads every", side.ReadInterval)
-			add("up to", side.ReadSize)
+	d.add("cookies", s.Cookies)
+	d.add("nagle", c.Nagle == conn.Nagle)
+	d.add("ecn", c.ECN)
+	d.add("delayed-ack", c.DelayedACK)
+	d.add("receive-buffer", c.ReceiveBuffer)
+	d.add("send-buffer", c.SendBuffer)
+}
+
+func (d *description) flow(i int, f Flow) {
+	fmt.Fprintf(d, "; flow %d", i)
+	d.add("start", f.Start)
+	d.add("delay", f.Delay)
+	d.add("", f.Controller)
+	for _, side := range []struct {
+		name string
+		Side
+	}{{"up", f.Up}, {"down", f.Down}} {
+		fmt.Fprintf(d, " %s %d", side.name, side.Bytes)
+		d.add("in pieces of", side.WriteSize)
+		d.add("every", side.WriteInterval)
+		if side.Turns {
+			d.add("in", "turns")
 		}
+		d.add("reads after", side.ReadDelay)
+		d.add("reads every", side.ReadInterval)
+		d.add("up to", side.ReadSize)
 	}
-	return b.String()
 }

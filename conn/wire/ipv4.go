@@ -53,7 +53,7 @@ func readIPv4(b []byte, ip *IP) (fragment uint16, err error) {
 
 // PutIPv4 writes an IPv4 header of 20 bytes in front of b, for a payload of payloadLen bytes, and fills in the
 // checksum. Unless ip.MayFragment is set, DF is set and the identification is 0 (RFC 6864 4.1). The length is 0 when
-// the payload is larger than 65,515 bytes, as Linux writes it in superframes larger than a packet (BIG TCP).
+// the payload is larger than 65,515 bytes, as Linux writes it in GSO packets that large (BIG TCP).
 func PutIPv4(b []byte, ip *IP, payloadLen int) {
 	total := IPv4HeaderLen + payloadLen
 	if total > 0xffff {

@@ -10,8 +10,8 @@ const VirtioHeaderLen = 10
 type VirtioHeader struct {
 	Flags          uint8  // VirtioNeedsChecksum, VirtioDataValid
 	GSOType        uint8  // one of the GSO types, optionally with GSOECN
-	HeaderLen      uint16 // bytes before the data of a superframe (GSO packet): a hint that may be wrong
-	GSOSize        uint16 // bytes of data in each packet of a superframe
+	HeaderLen      uint16 // bytes before the data of a GSO packet: a hint that may be wrong
+	GSOSize        uint16 // bytes of data in each segment of a GSO packet
 	ChecksumStart  uint16 // offset in bytes of the first byte that the checksum covers
 	ChecksumOffset uint16 // offset in bytes of the checksum field from ChecksumStart
 }
@@ -25,7 +25,7 @@ const (
 	VirtioDataValid = 2
 )
 
-// Values of VirtioHeader.GSOType, the kind of packets in a superframe.
+// Values of VirtioHeader.GSOType, the kind of segments in a GSO packet.
 const (
 	GSONone  = 0
 	GSOTCPv4 = 1
