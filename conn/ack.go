@@ -5,8 +5,6 @@ import (
 
 	"minitcp/conn/buffer"
 	"minitcp/conn/delack"
-	"minitcp/conn/pmtu"
-	"minitcp/conn/wire"
 )
 
 // ackState is the acknowledgment that the receiver owes the peer.
@@ -31,10 +29,10 @@ func (c *Conn) acknowledgeNow(note Note) {
 // at least every second full segment (SHLD-19, MUST-58, MUST-59). Otherwise the ACK may wait; see delack.Delay (RFC
 // 9293 3.8.6.3, SHLD-18, MUST-40).
 func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
-	c.rcv.measureSegment(s)
+	c.rcv.segmentSize.Measure(s.size(), len(s.Data), s.TCP.Flags)
 	c.ack.bytes += int32(n)
 	d := c.delayACK(now, s)
-	if d == 0 || c.ack.bytes >= 2*c.rcv.segmentSize {
+	if d == 0 || c.ack.bytes >= 2*c.rcv.segmentSize.Full {
 		c.ack.due = true
 		return
 	}
@@ -49,38 +47,15 @@ func (c *Conn) delayACK(now Time, s *Segment) time.Duration {
 		*d = delack.Delay{} // as after hibernation
 	}
 	d.Arrived(gap, &v)
-	size, pushed := int32(s.size()), s.TCP.Flags.Has(wire.PSH)
-	full := size >= c.rcv.segmentSize
-	if pushed {
-		full = full && size >= defaultFullSize // the application may write pieces of the same size
-	}
-	return d.Wait(delack.Segment{Full: full, Pushed: pushed}, &v)
+	return d.Wait(c.rcv.segmentSize.Kind(s.size(), s.TCP.Flags), &v)
 }
 
 // delayValues returns the values that the delay of an ACK depends on.
 func (c *Conn) delayValues() delack.Values {
 	return delack.Values{
 		Least: c.cfg.DelayedACK, SRTT: c.rtt.SRTT, RTO: c.rto(),
-		Window: int64(c.rcv.edge - c.rcv.nxt()), SegmentSize: int64(c.rcv.segmentSize),
+		Window: int64(c.rcv.edge - c.rcv.nxt()), SegmentSize: int64(c.rcv.segmentSize.Full),
 	}
-}
-
-// defaultFullSize is the default MSS. A segment of this size may be full even if it has PSH (MUST-15).
-const defaultFullSize = 536
-
-// measureSegment derives the size of the peer's full segments from a segment that has arrived in order. Every second
-// full segment is acknowledged. The size grows at once. It falls when two segments in a row have the same smaller size,
-// as after Packet Too Big, unless they are small and have PSH, which are small writes of an application.
-func (r *receiveSpace) measureSegment(s *Segment) {
-	size := int32(s.size())
-	subMSS := size < defaultFullSize && s.TCP.Flags.Has(wire.PSH) && len(s.Data) < 2*int(size)
-	if len(s.Data) >= 2*int(size) {
-		r.lastSize = size // a GSO packet of at least two full segments
-	}
-	if size > r.segmentSize || size == r.lastSize && !subMSS {
-		r.segmentSize = max(size, pmtu.MinSendMSS)
-	}
-	r.lastSize = size
 }
 
 // announce puts the receive window into a segment that is certain to be sent, and counts its ACK as sent.

@@ -13,6 +13,7 @@ import (
 	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 	"minitcp/conn/timestamps"
+	"minitcp/conn/wire"
 )
 
 // Conn is one TCP connection from the state SYN-SENT of an active OPEN, or from SYN-RECEIVED when a [Handshake]
@@ -139,7 +140,7 @@ func Dial(now Time, cfg *Config, o Open) *Conn {
 	c.timestamps = cfg.Timestamps == Enabled
 	c.sack = cfg.SACK == Enabled
 	if cfg.WindowScale == Enabled {
-		c.rcv.scale = windowScale(cfg.MaxReceiveBuffer)
+		c.rcv.scale = wire.WindowScaleFor(cfg.MaxReceiveBuffer)
 	}
 	c.armGiveUp(now)
 	return c

@@ -85,6 +85,9 @@
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of
 // RFC 9293 and the tests that show them.
 //
+// A GSO packet is several segments of one size under common headers, which a device cuts (generic segmentation
+// offload). A frame with one is a superframe in package stack.
+//
 // Positions in the stream are values of [seq.Offset]: 64 bits, with 0 at the SYN. Receive converts the 32-bit numbers
 // of the wire to offsets, and Transmit converts back.
 package conn

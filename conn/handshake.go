@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn/buffer"
 	"minitcp/conn/challenge"
+	"minitcp/conn/delack"
 	"minitcp/conn/ecn"
 	"minitcp/conn/pmtu"
 	"minitcp/conn/rtt"
@@ -82,7 +83,7 @@ func (h *Handshake) init(now Time, cfg *Config, o Open, syn *wire.TCP) {
 	if cfg.WindowScale == Enabled && syn.Options.HasWindowScale {
 		h.scaled = true
 		h.sendScale = syn.Options.WindowScale
-		h.scale = windowScale(cfg.MaxReceiveBuffer)
+		h.scale = wire.WindowScaleFor(cfg.MaxReceiveBuffer)
 	}
 	if cfg.Timestamps == Enabled && syn.Options.HasTimestamps {
 		h.timestamps = true
@@ -208,7 +209,7 @@ func (h *Handshake) Establish(now Time) *Conn {
 	c.rcv.buf = buffer.ReceiveAt(1)
 	c.rcv.edge = 1 + seq.Offset(synWindow(h.cfg))
 	c.rcv.lastACK = 1
-	c.rcv.segmentSize = pmtu.MinSendMSS
+	c.rcv.segmentSize = delack.UnknownSize()
 	c.timestamps, c.ts = h.timestamps, h.ts
 	c.sack = h.sack
 	c.ecn.Handshake = h.ecn

@@ -2,7 +2,7 @@ package conn
 
 import (
 	"minitcp/conn/buffer"
-	"minitcp/conn/pmtu"
+	"minitcp/conn/delack"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -66,7 +66,7 @@ func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 	c.rcv.irs = h.Seq
 	c.rcv.buf = buffer.ReceiveAt(1)
 	c.rcv.edge = 1 + seq.Offset(synWindow(c.cfg))
-	c.rcv.segmentSize = pmtu.MinSendMSS
+	c.rcv.segmentSize = delack.UnknownSize()
 
 	o := &h.Options
 	c.path.SetPeerMSS(o.MSS)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"minitcp/conn/buffer"
+	"minitcp/conn/delack"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -76,12 +77,11 @@ func (s *sendSpace) next() seq.Offset {
 // receiveSpace holds RFC 9293's RCV variables, as offsets.
 type receiveSpace struct {
 	irs         uint32
-	segmentSize int32 // bytes in the peer's full segments, for delayed ACKs
-	lastSize    int32 // bytes in the last segment in order
-	scale       uint8 // Rcv.Wind.Shift
-	discard     bool  // the application has closed the receiving direction
-	finDone     bool  // the peer's FIN and all data before it have arrived
-	fixed       bool  // the application has set bufferLimit
+	segmentSize delack.SegmentSize // of the peer, for delayed ACKs
+	scale       uint8              // Rcv.Wind.Shift
+	discard     bool               // the application has closed the receiving direction
+	finDone     bool               // the peer's FIN and all data before it have arrived
+	fixed       bool               // the application has set bufferLimit
 
 	buf           buffer.Receive
 	edge          seq.Offset    // first byte beyond the advertised window; never decreases (SHLD-14)
@@ -98,16 +98,6 @@ func (r *receiveSpace) nxt() seq.Offset {
 		return r.buf.Next() + 1
 	}
 	return r.buf.Next()
-}
-
-// windowScale returns the shift with which a window of n bytes can be announced (RFC 7323 2.3). It is at least 7, since
-// a buffer may grow later.
-func windowScale(n int) uint8 {
-	scale := uint8(7)
-	for scale < 14 && n>>scale > maxWindowField {
-		scale++
-	}
-	return scale
 }
 
 // offeredEdge returns the largest window edge that the buffer permits now.

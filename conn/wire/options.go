@@ -171,3 +171,13 @@ func (o *Options) put(b []byte) {
 		}
 	}
 }
+
+// WindowScaleFor returns the shift with which a window of n bytes can be announced (RFC 7323 2.3). It is at least 7,
+// since a buffer may grow later.
+func WindowScaleFor(n int) uint8 {
+	scale := uint8(7)
+	for scale < maxWindowScale && n>>scale > 65535 {
+		scale++
+	}
+	return scale
+}
