@@ -51,6 +51,7 @@ func write(labels []*label) []byte {
 			}
 		}
 	}
+	b.WriteString(decisions)
 	b.WriteString("\n## Proven\n\nEach of these behaviours was broken on purpose, and the test failed.\n\n| | test | change that made it fail |\n|---|---|---|\n")
 	for _, l := range labels {
 		for _, p := range l.proofs {
