@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/memory"
 )
 
@@ -171,9 +172,9 @@ func changeKeepAlive(k conn.KeepAlive, config net.KeepAliveConfig) conn.KeepAliv
 }
 
 // checkMTU returns an error if the MTU is below the minimum of IP for the stack's addresses [RFC 8200 5, RFC 791 3.2].
-func checkMTU(mtu int, own *ownAddresses) error {
+func checkMTU(mtu int, own *addresses.Set) error {
 	least := 576
-	if own.hasFamily(false) {
+	if own.HasFamily(false) {
 		least = 1280
 	}
 	if mtu < least {

@@ -87,20 +87,20 @@ func (s *Stack) open(ctx context.Context, local, remote netip.AddrPort) (*Conn, 
 func (s *Stack) source(local, remote netip.AddrPort) (netip.AddrPort, error) {
 	to := remote.Addr()
 	switch {
-	case !to.IsValid(), s.own().isGroup(to), to.IsLoopback(), remote.Port() == 0:
+	case !to.IsValid(), s.own().IsGroup(to), to.IsLoopback(), remote.Port() == 0:
 		return local, syscall.ENETUNREACH
-	case s.withoutDevice() && !s.own().contains(to):
+	case s.withoutDevice() && !s.own().Contains(to):
 		return local, syscall.ENETUNREACH
 	}
 	from := local.Addr()
 	if !from.IsValid() || from.IsUnspecified() {
-		chosen, ok := s.own().sourceFor(to)
+		chosen, ok := s.own().SourceFor(to)
 		if !ok {
 			return local, syscall.ENETUNREACH
 		}
 		return netip.AddrPortFrom(chosen, local.Port()), nil
 	}
-	if !s.own().contains(from) || from.Is4() != to.Is4() {
+	if !s.own().Contains(from) || from.Is4() != to.Is4() {
 		return local, syscall.EADDRNOTAVAIL
 	}
 	return local, nil
@@ -125,7 +125,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	e.tcp, e.user = tcp, ref.Weak(c)
 	s.trackLive(e)
 	err := s.refusal() // shut, Shutdown or RemoveAddress may have looked through the table already
-	if err == nil && !s.own().contains(local.Addr()) {
+	if err == nil && !s.own().Contains(local.Addr()) {
 		err = os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)
 	}
 	if err != nil {
@@ -141,7 +141,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 // queueFor returns the queue of the nth active OPEN, which is to an address. The arithmetic is unsigned, because an int
 // of 32 bits would be negative from the 2^31st OPEN on.
 func (s *Stack) queueFor(to netip.Addr, n uint32) uint8 {
-	if s.own().contains(to) {
+	if s.own().Contains(to) {
 		return s.loop.number
 	}
 	return uint8(n % uint32(s.loop.number))

@@ -18,6 +18,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/addresses"
 	"minitcp/stack/stacktest"
 )
 
@@ -386,7 +387,7 @@ func TestHandshakeLoss(t *testing.T) {
 // The queue of an active OPEN is in range whatever the number of OPENs, also where int has 32 bits.
 func TestQueueFor(t *testing.T) {
 	s := &Stack{loop: loop{number: 3}}
-	s.addresses.Store(newOwnAddresses(addressesA))
+	s.addresses.Store(addresses.NewSet(addressesA))
 	for _, n := range []uint32{0, 1, math.MaxInt32, math.MaxInt32 + 1, math.MaxUint32} {
 		if got, want := s.queueFor(addressesB[0].Addr(), n), uint8(uint64(n)%3); got != want {
 			t.Errorf("queueFor(%d) is %d, want %d", n, got, want)

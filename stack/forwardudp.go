@@ -357,7 +357,7 @@ func (c *UDPFlow) route(_ netip.Addr, from netip.AddrPort) (_, to netip.AddrPort
 	switch {
 	case from.Addr().Is4() != to.Addr().Is4():
 		return from, to, syscall.EAFNOSUPPORT
-	case !from.Addr().IsValid(), f.stack.own().isGroup(from.Addr()):
+	case !from.Addr().IsValid(), f.stack.own().IsGroup(from.Addr()):
 		return from, to, syscall.EADDRNOTAVAIL
 	}
 	f.mu.Lock()
@@ -396,7 +396,7 @@ func (c *UDPFlow) SendUnreachable(destination netip.AddrPort, reason Unreachable
 		return c.opError("write", nil, fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
 	case destination.Addr().Is4() != client.Addr().Is4():
 		return c.opError("write", nil, syscall.EAFNOSUPPORT)
-	case !destination.Addr().IsValid(), c.stack.own().isGroup(destination.Addr()):
+	case !destination.Addr().IsValid(), c.stack.own().IsGroup(destination.Addr()):
 		return c.opError("write", nil, syscall.EADDRNOTAVAIL)
 	}
 	var datagram [wire.UDPHeaderLen]byte

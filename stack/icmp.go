@@ -127,7 +127,7 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 
 // echo answers an echo request with the same identifier, number and data (RFC 1122 3.2.2.6, RFC 4443 4.2).
 func (q *queue) echo(now conn.Time, reply uint8) {
-	if !q.stack.own().contains(q.ip.Dst) {
+	if !q.stack.own().Contains(q.ip.Dst) {
 		q.forwardEcho()
 		return
 	}

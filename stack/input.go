@@ -50,7 +50,7 @@ func (q *queue) input(now conn.Time, frame []byte) {
 		q.inputICMP(now, payload)
 	case q.ip.Protocol == wire.ProtocolUDP:
 		q.inputUDP(now, packet, payload)
-	case !s.own().contains(q.ip.Dst):
+	case !s.own().Contains(q.ip.Dst):
 		s.totals.count(dropNotOurs)
 	default:
 		s.totals.count(dropProtocol)
@@ -67,7 +67,7 @@ func (s *Stack) forwards(dst netip.Addr) bool {
 // reports whether the packet was one [RFC 1812 5.3.1, RFC 4443 3.3].
 func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
 	s := q.stack
-	if s.own().contains(q.ip.Dst) || !s.forwards(q.ip.Dst) {
+	if s.own().Contains(q.ip.Dst) || !s.forwards(q.ip.Dst) {
 		return false
 	}
 	q.tap(now, nil)
@@ -78,7 +78,7 @@ func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
 	if isICMPError(&q.ip, packet[q.ip.HeaderLen:]) {
 		return true
 	}
-	from, ok := s.own().sourceFor(q.ip.Src)
+	from, ok := s.own().SourceFor(q.ip.Src)
 	if !ok {
 		return true
 	}
@@ -113,11 +113,11 @@ func (q *queue) checksumTrusted() bool {
 func (q *queue) acceptableAddresses(forwarded bool) bool {
 	a := q.stack.own()
 	switch src, dst := q.ip.Src, q.ip.Dst; {
-	case a.isGroup(dst):
+	case a.IsGroup(dst):
 		q.stack.totals.count(dropGroupDestination)
-	case !forwarded && !a.contains(dst), dst.IsLoopback(), dst.Is4In6():
+	case !forwarded && !a.Contains(dst), dst.IsLoopback(), dst.Is4In6():
 		q.stack.totals.count(dropNotOurs)
-	case a.isGroup(src), src.IsLoopback(), src.Is4In6(), a.contains(src) && q.number != q.stack.loop.number:
+	case a.IsGroup(src), src.IsLoopback(), src.Is4In6(), a.Contains(src) && q.number != q.stack.loop.number:
 		q.stack.totals.count(dropBadSource)
 	default:
 		return true

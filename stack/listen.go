@@ -77,7 +77,7 @@ func (s *Stack) bindings(network string, local netip.AddrPort) ([]netip.AddrPort
 			return []netip.AddrPort{netip.AddrPortFrom(ports.Wildcard(network == "tcp4"), port)}, nil
 		}
 	}
-	if !s.own().contains(addr) {
+	if !s.own().Contains(addr) {
 		return nil, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
 	}
 	return []netip.AddrPort{local}, nil

@@ -102,7 +102,7 @@ func (s *Stack) sortAddresses(addresses []netip.Addr, port uint16) []netip.AddrP
 	var families [2][]netip.AddrPort
 	for _, a := range addresses {
 		a = a.Unmap().WithZone("")
-		if !s.own().hasFamily(a.Is4()) {
+		if !s.own().HasFamily(a.Is4()) {
 			continue
 		}
 		family := 0

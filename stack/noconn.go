@@ -46,7 +46,7 @@ func (q *queue) receiveNoConnection(now conn.Time, k flow.Key, old *conn.TimeWai
 // listener returns the listener for the segment at hand, nil if there is none. Listeners are at the stack's own
 // addresses, also those at all addresses.
 func (q *queue) listener() *Listener {
-	if !q.stack.own().contains(q.ip.Dst) {
+	if !q.stack.own().Contains(q.ip.Dst) {
 		return nil
 	}
 	return q.stack.listeners.Find(netip.AddrPortFrom(q.ip.Dst, q.segment.TCP.DstPort), netip.AddrPort{})
@@ -101,7 +101,7 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 		return // an application has dialed from this very port meanwhile; the SYN will come again
 	}
 	var oldest *entry
-	ok := s.own().contains(q.ip.Dst) // else RemoveAddress may have looked through the table already
+	ok := s.own().Contains(q.ip.Dst) // else RemoveAddress may have looked through the table already
 	if ok {
 		oldest, ok = l.enqueue(e)
 	}

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -9,14 +8,15 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/flow"
 )
 
 // own returns the stack's addresses as they are now.
-func (s *Stack) own() *ownAddresses { return s.addresses.Load() }
+func (s *Stack) own() *addresses.Set { return s.addresses.Load() }
 
 // Addresses returns the stack's addresses, each with the length of its network's prefix.
-func (s *Stack) Addresses() []netip.Prefix { return slices.Clone(s.own().prefixes) }
+func (s *Stack) Addresses() []netip.Prefix { return slices.Clone(s.own().Prefixes()) }
 
 // AddAddress adds an address, given with the length of its network's prefix. The device must bring packets for it;
 // that is up to the caller. The error is one for which errors.Is finds syscall.EEXIST or syscall.EINVAL, or what
@@ -31,10 +31,10 @@ func (s *Stack) AddAddress(p netip.Prefix) error {
 		return err
 	}
 	now := s.own()
-	if now.contains(p.Addr()) {
+	if now.Contains(p.Addr()) {
 		return fmt.Errorf("stack: %v is an address of the stack already: %w", p.Addr(), syscall.EEXIST)
 	}
-	changed := newOwnAddresses(append(slices.Clip(now.prefixes), p))
+	changed := addresses.NewSet(append(slices.Clip(now.Prefixes()), p))
 	if err := checkMTU(int(s.mtu.Load()), changed); err != nil {
 		return fmt.Errorf("%w: %w", err, syscall.EINVAL)
 	}
@@ -78,11 +78,11 @@ func (s *Stack) dropAddress(a netip.Addr) bool {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	now := s.own()
-	if !now.contains(a) {
+	if !now.Contains(a) {
 		return false
 	}
-	rest := slices.DeleteFunc(slices.Clone(now.prefixes), func(p netip.Prefix) bool { return p.Addr() == a })
-	s.addresses.Store(newOwnAddresses(rest))
+	rest := slices.DeleteFunc(slices.Clone(now.Prefixes()), func(p netip.Prefix) bool { return p.Addr() == a })
+	s.addresses.Store(addresses.NewSet(rest))
 	return true
 }
 
@@ -124,88 +124,4 @@ func checkAddress(p netip.Prefix) error {
 		return fmt.Errorf("stack: %v cannot be an address of the stack: %w", p, syscall.EINVAL)
 	}
 	return nil
-}
-
-// ownAddresses holds the stack's addresses and networks at one time. It is immutable; see [Stack.AddAddress].
-type ownAddresses struct {
-	prefixes   []netip.Prefix
-	own        map[netip.Addr]bool
-	broadcasts map[netip.Addr]bool // broadcast addresses of the networks, and the limited one
-}
-
-func newOwnAddresses(prefixes []netip.Prefix) *ownAddresses {
-	o := &ownAddresses{
-		prefixes:   prefixes,
-		own:        make(map[netip.Addr]bool),
-		broadcasts: map[netip.Addr]bool{netip.AddrFrom4([4]byte{255, 255, 255, 255}): true},
-	}
-	for _, p := range prefixes {
-		o.own[p.Addr()] = true
-		if p.Addr().Is4() && p.Bits() < 31 { // RFC 3021: a /31 has no broadcast address
-			o.broadcasts[lastOf(p)] = true
-		}
-	}
-	return o
-}
-
-// lastOf returns the highest address of an IPv4 prefix.
-func lastOf(p netip.Prefix) netip.Addr {
-	b := p.Addr().As4()
-	n := binary.BigEndian.Uint32(b[:]) | ^uint32(0)>>p.Bits()
-	binary.BigEndian.PutUint32(b[:], n)
-	return netip.AddrFrom4(b)
-}
-
-func (o *ownAddresses) contains(a netip.Addr) bool { return o.own[a] }
-
-// isGroup reports whether a names several hosts or none. A TCP connection is between two hosts [RFC 9293 3.9.2.3,
-// MUST-57].
-func (o *ownAddresses) isGroup(a netip.Addr) bool {
-	return a.IsMulticast() || a.IsUnspecified() || o.broadcasts[a]
-}
-
-// hasFamily reports whether the stack has an address of IPv4, or of IPv6.
-func (o *ownAddresses) hasFamily(is4 bool) bool {
-	for _, p := range o.prefixes {
-		if p.Addr().Is4() == is4 {
-			return true
-		}
-	}
-	return false
-}
-
-// sourceFor returns the source address for packets to remote: of the addresses of its family, the one whose network has
-// the longest prefix in common with it, and the first of equals (a small part of RFC 6724, rules 2 and 8).
-func (o *ownAddresses) sourceFor(remote netip.Addr) (netip.Addr, bool) {
-	var best netip.Addr
-	length := -1
-	for _, p := range o.prefixes {
-		a := p.Addr()
-		if a.Is4() != remote.Is4() {
-			continue
-		}
-		n := 0
-		if p.Contains(remote) {
-			n = 256 + p.Bits() // on this network, which is better than any common prefix
-		} else {
-			n = commonBits(a, remote)
-		}
-		if a.IsLinkLocalUnicast() != remote.IsLinkLocalUnicast() {
-			n = 0 // a last resort
-		}
-		if n > length {
-			best, length = a, n
-		}
-	}
-	return best, length >= 0
-}
-
-// commonBits returns the length in bits of the common prefix of two addresses of one family.
-func commonBits(a, b netip.Addr) int {
-	for bits := a.BitLen(); bits > 0; bits-- {
-		if p, err := a.Prefix(bits); err == nil && p.Contains(b) {
-			return bits
-		}
-	}
-	return 0
 }

@@ -10,41 +10,6 @@ import (
 	"minitcp/conn/wire"
 )
 
-// Shows: MUST-44.
-func TestSourceFor(t *testing.T) {
-	o := newOwnAddresses(prefixes("10.77.0.2/24", "192.168.1.2/16", "10.0.0.2/8", "fe80::2/64", "fd77::2/64", "2001:db8::2/64"))
-	for remote, want := range map[string]string{
-		"10.77.0.9":    "10.77.0.2",
-		"10.78.0.9":    "10.0.0.2",
-		"192.168.77.1": "192.168.1.2",
-		"193.0.0.1":    "192.168.1.2", // the most in common
-		"fd77::9":      "fd77::2",
-		"2001:db9::1":  "2001:db8::2",
-		"fe80::9":      "fe80::2",
-		"fc00::1":      "fd77::2",
-	} {
-		got, ok := o.sourceFor(netip.MustParseAddr(remote))
-		if !ok || got.String() != want {
-			t.Errorf("to %s from %v, want %s", remote, got, want)
-		}
-	}
-	if _, ok := newOwnAddresses(addressesA[:1]).sourceFor(netip.MustParseAddr("fd77::9")); ok {
-		t.Error("an IPv4 address for an IPv6 destination")
-	}
-}
-
-func TestIsGroup(t *testing.T) {
-	o := newOwnAddresses(prefixes("10.77.0.2/24", "10.88.0.0/31", "fd77::2/64"))
-	for a, want := range map[string]bool{
-		"10.77.0.255": true, "255.255.255.255": true, "224.0.0.1": true, "0.0.0.0": true, "::": true, "ff02::1": true,
-		"10.77.0.1": false, "10.88.0.1": false, "fd77::ffff": false,
-	} {
-		if got := o.isGroup(netip.MustParseAddr(a)); got != want {
-			t.Errorf("isGroup(%s) is %v", a, got)
-		}
-	}
-}
-
 // removing is a Handler that changes the stack's addresses when its connection ends.
 type removing struct {
 	s    *Stack

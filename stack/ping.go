@@ -56,7 +56,7 @@ func (s *Stack) DialPing(local, remote netip.Addr) (*PingConn, error) {
 
 // bindPing registers a ping socket under an identifier that is free.
 func (s *Stack) bindPing(local, remote netip.Addr) (*PingConn, error) {
-	if !local.IsValid() || !local.IsUnspecified() && !s.own().contains(local) || !s.own().hasFamily(local.Is4()) {
+	if !local.IsValid() || !local.IsUnspecified() && !s.own().Contains(local) || !s.own().HasFamily(local.Is4()) {
 		return nil, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
 	}
 	c := &PingConn{}
@@ -267,7 +267,7 @@ func ipHeaderLen(is4 bool) int {
 func (q *queue) echoReply(payload []byte) {
 	s := q.stack
 	var c *PingConn
-	if s.own().contains(q.ip.Dst) { // else a forwarder takes echo requests to it
+	if s.own().Contains(q.ip.Dst) { // else a forwarder takes echo requests to it
 		c = s.pings.find(q.ip.Dst, q.ip.Src, q.icmp.ID)
 	}
 	if c == nil {

@@ -10,6 +10,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/cookie"
+	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/memory"
 	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/ratelimit"
@@ -26,7 +27,7 @@ type Stack struct {
 	frameLimit  *frameLimit
 	mtu         atomic.Int32 // in bytes
 	clock       timing.Clock
-	addresses   atomic.Pointer[ownAddresses]
+	addresses   atomic.Pointer[addresses.Set]
 	changing    sync.Mutex // held while addresses or the MTU change
 
 	link          *Link     // nil if the device is no Pusher
@@ -107,7 +108,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		idle:        make(chan struct{}, 1),
 		end:         end{done: make(chan struct{})},
 	}
-	s.addresses.Store(newOwnAddresses(slices.Clone(cfg.Addresses)))
+	s.addresses.Store(addresses.NewSet(slices.Clone(cfg.Addresses)))
 	mtu := min(dev.MTU(), maxPacket)
 	if err := checkMTU(mtu, s.own()); err != nil {
 		return nil, err

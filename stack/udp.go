@@ -38,7 +38,7 @@ func (c *UDPConn) forget() { c.place.Remove() }
 // route implements datagramOwner.
 func (c *UDPConn) route(local netip.Addr, to netip.AddrPort) (from, _ netip.AddrPort, err error) {
 	if c.remote.IsValid() && !local.IsValid() {
-		if from = c.binds[0]; !c.stack.own().contains(from.Addr()) {
+		if from = c.binds[0]; !c.stack.own().Contains(from.Addr()) {
 			err = syscall.EADDRNOTAVAIL
 		}
 		return from, to, err

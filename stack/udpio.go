@@ -58,7 +58,7 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *data
 	s := q.stack
 	f := s.udpForwarder.Load()
 	forwarded := f.takes(to.Addr())
-	switch own := s.own().contains(to.Addr()); {
+	switch own := s.own().Contains(to.Addr()); {
 	case own: // a socket of all addresses is one of the stack's addresses
 		if c := s.udp.Find(to, d.Remote); c != nil {
 			return &c.udpSocket, nil
@@ -340,7 +340,7 @@ func (s *Stack) writeUDPSuperframe(w *writer, o *outgoingDatagram, list []Datagr
 
 // queueOf returns the queue for a flow: datagrams of one flow leave in order.
 func (s *Stack) queueOf(o *outgoingDatagram) uint8 {
-	if s.own().contains(o.remote.Addr()) {
+	if s.own().Contains(o.remote.Addr()) {
 		return s.loop.number
 	}
 	return uint8((uint32(o.local.Port()) ^ uint32(o.remote.Port())) % uint32(s.loop.number))
