@@ -185,7 +185,7 @@ func TestECNNotAgreedOn(t *testing.T) {
 	o.sends(10001, ack, wire.NotECT)
 	o.sends(11001, ack, wire.NotECT)
 	o.wantReductions(11, 0)
-	// There is no CWR that would need a segment by itself after a loss.
+	// After a loss no segment leaves alone to have CWR.
 	o.ack(2001, 3001, 7001)
 	o.burstEnds()
 	o.ack(12001)
@@ -220,7 +220,7 @@ func TestECEReduces(t *testing.T) {
 		o.sleep(100 * ms)
 		end := int64(30001) // end of the data in flight
 		o.marked(11001)
-		// One in five or seven arriving segments permits no new one, until the window has reached its target.
+		// One ACK in five or seven permits no new segment, until the window has reached its target.
 		sent := 0
 		for number := int64(11001); number <= end; number += 1000 {
 			if number > 11001 {
@@ -306,7 +306,7 @@ func TestCWRAndGSOPackets(t *testing.T) {
 	}
 }
 
-// A loss and a mark of the same round trip are one congestion, whichever is noticed first (RFC 3168 6.1.2).
+// A loss and a mark in the same round trip cause one reduction, in either order (RFC 3168 6.1.2).
 func TestLossAndMark(t *testing.T) {
 	start := func() *endpoint {
 		o := ecnOne(t, Config{})
@@ -375,7 +375,7 @@ func TestLossAndMark(t *testing.T) {
 	})
 }
 
-// The segments taken for lost were only late, but a router has marked one: the window is not restored.
+// If the segments marked lost were only late, but a router has marked one of them with CE, the window is not restored.
 func TestMarkIsNotUndone(t *testing.T) {
 	for _, marked := range []bool{false, true} {
 		o := ecnOne(t, Config{})
@@ -401,7 +401,7 @@ func TestMarkIsNotUndone(t *testing.T) {
 	}
 }
 
-// The mark is received before the segments that were taken for lost, and has reduced the window.
+// A mark that is reported before the segments are marked lost has reduced the window already.
 func TestMarkBeforeSpuriousLoss(t *testing.T) {
 	o := ecnOne(t, Config{})
 	o.write(repeat(100_000))
@@ -440,7 +440,7 @@ func TestNoGrowthWhileReducing(t *testing.T) {
 	}
 }
 
-// A tail probe that repaired a loss is followed by word of the reduction, as every other loss is.
+// After a tail probe that has repaired a loss, the next new data has CWR, as after any other loss.
 func TestCWRAfterTailLoss(t *testing.T) {
 	o := ecnOne(t, Config{})
 	o.write(repeat(5000))

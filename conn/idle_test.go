@@ -15,8 +15,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// twins are two connections that get the same calls. One hibernates when it may, the other never does. Their results
-// are the same. The test is their peer, on a path without loss.
+// twins are two connections that get the same calls. One hibernates when it is idle, the other never does. The results
+// of both calls must be the same. The test is their peer, on a path without loss.
 type twins struct {
 	t    *testing.T
 	cfg  Config
@@ -71,7 +71,7 @@ func (w *twins) segment(f wire.Flags, data []byte) Segment {
 	return s
 }
 
-// both makes the same call on both, and drains them.
+// both makes the same call on both connections, and handles the segments that they send.
 func (w *twins) both(what string, call func(*Conn) any) any {
 	w.t.Helper()
 	idle := w.c.active == nil
@@ -88,7 +88,7 @@ func (w *twins) receive(s Segment) {
 	w.both("Receive", func(c *Conn) any { return c.Receive(w.now, &s) })
 }
 
-// drain compares the segments of both, and processes them as the peer.
+// drain compares the segments that the two connections send, and replies to them as the peer.
 func (w *twins) drain() {
 	w.t.Helper()
 	var a, b Outgoing
@@ -190,7 +190,7 @@ func (w *twins) hibernate() {
 	}
 }
 
-// played is a connection with a past.
+// played is a pair of twins after five exchanges of data.
 func played(t *testing.T, cfg Config) *twins {
 	w := newTwins(t, cfg)
 	for i := range 5 {
@@ -273,7 +273,7 @@ func TestRestartWindow(t *testing.T) {
 	}
 }
 
-// Buffers return to their first size, unless the application has set one.
+// The limits of the buffers return to their initial sizes, unless the application has set them.
 func TestIdleBuffers(t *testing.T) {
 	w := played(t, Config{ReceiveBuffer: 100_000, MaxReceiveBuffer: 1 << 20, SendBuffer: 50_000, MaxSendBuffer: 1 << 20})
 	sizes := func(receive, send int) {
@@ -292,7 +292,7 @@ func TestIdleBuffers(t *testing.T) {
 	sizes(5000, 6000)
 }
 
-// It stays active while something may still happen.
+// A connection does not hibernate while a timer runs or data is unread, unsent or unacknowledged.
 func TestStaysActive(t *testing.T) {
 	for name, act := range map[string]func(w *twins){
 		"unread data":   func(w *twins) { w.send([]byte("x")) },

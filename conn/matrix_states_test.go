@@ -9,8 +9,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// subject is what a segment of the matrix is thrown at: a connection in one state, in whichever form it has there. It
-// is driven through the functions the driver uses, in the same order.
+// subject is the receiver of a segment of the matrix: a connection in one state, as a Conn, a Handshake or a
+// TimeWaitConn, or a listener. The test makes the calls of a driver, in the same order.
 type subject struct {
 	*endpoint
 	handshake *Handshake
@@ -132,7 +132,7 @@ func crossedSubject(t *testing.T) *subject {
 	return s.seen()
 }
 
-// talking is a connection that has sent and received: SND.UNA is 11, RCV.NXT 21, 20 bytes are in flight.
+// talking is a connection that has sent and received data: SND.UNA is 11, RCV.NXT 21, 20 bytes are in flight.
 func talking(t *testing.T) *subject {
 	s := &subject{endpoint: established(t, Config{})}
 	s.write(repeat(10))
@@ -212,7 +212,7 @@ func timeWaitSubject(t *testing.T) *subject {
 	return s
 }
 
-// seen takes the tcb from the connection.
+// seen copies the variables of the connection to the tcb.
 func (s *subject) seen() *subject {
 	c := s.c
 	s.tcb = tcb{state: c.state, orphan: c.orphan, una: c.snd.una, nxt: c.snd.max, maxWindow: seq.Offset(c.snd.largest),
@@ -357,7 +357,7 @@ func (s *subject) reset(a *arriving, segment *Segment) string {
 	return s.notation(a)
 }
 
-// drain takes everything there is to send.
+// drain calls Transmit until there is nothing to send.
 func (s *subject) drain(from interface {
 	Transmit(Time, int, *Outgoing) bool
 }, a *arriving) string {

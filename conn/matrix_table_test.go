@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// row is a set of cells with one outcome: a set of indices for each of the four questions.
+// row is a set of cells with one outcome: a set of indices for each of the four dimensions.
 type row struct {
 	in      [4][]int // nil: all
 	outcome string
@@ -24,7 +24,7 @@ func tabulate(flags, places, data, acks int, f func(flags, place, data, ack int)
 	})
 }
 
-// merge makes a table of n tables, one for each answer to a question; answers with the same table share it.
+// merge makes one table of n tables, one for each index of a dimension. Indices with the same table share its rows.
 func merge(n, question int, table func(int) []row) []row {
 	var keys []string
 	var tables [][]row

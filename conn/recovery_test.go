@@ -95,7 +95,7 @@ func TestOneLoss(t *testing.T) {
 	if o.last.Note != NoteFastRetransmission {
 		t.Errorf("note %v", o.last.Note)
 	}
-	// Of the ACKs that follow, seven in ten let something out until seven segments are in flight, and then each does.
+	// Of the ACKs that follow, seven in ten permit a new segment until seven are in flight. After that each ACK does.
 	sent := 0
 	for end := int64(5001); end <= 10001; end += 1000 {
 		o.sleep(time.Millisecond)
@@ -132,7 +132,7 @@ func TestSeveralLosses(t *testing.T) {
 		t.Fatalf("sent %v, want 1, 2001, 4001 and perhaps more", got)
 	}
 	o.sleep(100 * time.Millisecond)
-	// 2001 and 4001 arrive, 1 is lost again: data sent after it has arrived.
+	// 2001 and 4001 arrive. 1 is lost again, since data that was sent after it has arrived.
 	o.ack(1, 1001, 10001)
 	o.sleep(30 * time.Millisecond) // a quarter of the round trip, in case they only changed places
 	o.c.Advance(o.now)
@@ -148,8 +148,8 @@ func TestSeveralLosses(t *testing.T) {
 	}
 }
 
-// The last segment is lost, and no later one can show it. A probe follows after two round trips, and its SACK shows it
-// (RFC 8985 7).
+// If the last segment is lost, no later segment causes an ACK that shows the loss. A tail probe is sent after two round
+// trips, and the SACK in its ACK shows the loss (RFC 8985 7).
 func TestTailLoss(t *testing.T) {
 	o := sackOne(t, Disabled)
 	o.write(repeat(4000))
@@ -174,8 +174,8 @@ func TestTailLoss(t *testing.T) {
 	}
 }
 
-// A probe of something new is not followed by another: when it is not answered either, the timeout is next (RFC 8985
-// 7.3).
+// A tail probe with new data is not followed by a second probe. If it gets no ACK, the retransmission timeout follows
+// (RFC 8985 7.3).
 func TestOneTailProbe(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.write(repeat(3000))
@@ -193,7 +193,8 @@ func TestOneTailProbe(t *testing.T) {
 	}
 }
 
-// A needless probe has no effect. One that has repaired a loss causes a reduction (RFC 8985 7.4).
+// A tail probe whose original has arrived does not reduce the congestion window. One that has repaired a loss does
+// (RFC 8985 7.4).
 func TestTailProbeOutcome(t *testing.T) {
 	for name, c := range map[string]struct {
 		dsack   bool // the ACK has a D-SACK for the segment
@@ -228,7 +229,8 @@ func TestTailProbeOutcome(t *testing.T) {
 	}
 }
 
-// A spurious timeout is recognised by the echoed timestamp, and everything is given back (RFC 3522).
+// A timeout is spurious if the ACK echoes a timestamp from before the retransmission. The window is then restored
+// (RFC 3522).
 func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 	o := tenSent(t, Enabled)
 	before := o.c.Info(o.now).CongestionWindow
@@ -346,7 +348,8 @@ func TestTimestampHold(t *testing.T) {
 	}
 }
 
-// Without timestamps F-RTO finds it: new segments after the first ACK, and then originals are acknowledged (RFC 5682).
+// Without timestamps F-RTO detects a spurious timeout: two new segments follow the first ACK, and the next ACK
+// acknowledges data that was sent once (RFC 5682).
 func TestSpuriousTimeoutByFRTO(t *testing.T) {
 	o := tenSent(t, Disabled)
 	before := o.c.Info(o.now).CongestionWindow
@@ -402,7 +405,8 @@ func TestTrueTimeout(t *testing.T) {
 	}
 }
 
-// A needless retransmission is reported by the peer, and undone; the window for reordering grows (RFC 2883, RFC 3708).
+// If the peer reports with D-SACK that all retransmissions were duplicates, the reduction of the congestion window is
+// undone and the reordering window grows (RFC 2883, RFC 3708).
 func TestUndoByDSACK(t *testing.T) {
 	o := tenSent(t, Disabled)
 	before := o.c.Info(o.now).CongestionWindow
@@ -424,7 +428,7 @@ func TestUndoByDSACK(t *testing.T) {
 	}
 }
 
-// A peer may discard data that it has reported. It is retransmitted after a timeout (RFC 2018 8).
+// A peer may discard data that it has reported with SACK. The data is retransmitted after a timeout (RFC 2018 8).
 func TestReneging(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 10001)
@@ -523,8 +527,8 @@ func TestSendsDSACK(t *testing.T) {
 	blocks(3501, 4001, 2501, 3001) // reported once only
 }
 
-// After a pause longer than the retransmission timeout, sending begins with the initial window again, and grows fast to
-// near where it was (RFC 5681 4.1).
+// After a pause longer than the retransmission timeout, the congestion window restarts at the initial window. It grows
+// in slow start to near its former size (RFC 5681 4.1).
 func TestIdleRestart(t *testing.T) {
 	for _, pause := range []time.Duration{100 * time.Millisecond, time.Second} {
 		o := tenSent(t, Disabled)
@@ -553,8 +557,8 @@ func TestIdleRestart(t *testing.T) {
 	}
 }
 
-// An episode may begin while what the one before sent again is on its way. Its arrival echoes a time before the new
-// one's first retransmission, and proves nothing (RFC 3522 3.2).
+// An episode may begin while a retransmission of the episode before is in flight. The ACK of that retransmission echoes
+// a timestamp from before the first retransmission of the new episode, and does not prove it spurious (RFC 3522 3.2).
 func TestRetransmissionOfTheEpisodeBefore(t *testing.T) {
 	o := tenSent(t, Enabled)
 	o.write(repeat(30000))
@@ -590,7 +594,7 @@ func TestRetransmissionOfTheEpisodeBefore(t *testing.T) {
 	}
 }
 
-// A timeout in fast recovery has the same cause as the loss: the threshold is reduced once.
+// A timeout in fast recovery has the same cause as the loss before it, so the slow start threshold is reduced once.
 func TestTimeoutInFastRecovery(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 5001)
@@ -611,7 +615,8 @@ func TestTimeoutInFastRecovery(t *testing.T) {
 	}
 }
 
-// A segment taken for lost may arrive before the pacer permits its retransmission. It was then not lost.
+// If a segment that was marked lost is acknowledged before the pacer permits its retransmission, it was not lost and
+// the reduction is undone.
 func TestReorderingBeforeRetransmission(t *testing.T) {
 	o := sackOne(t, Disabled)
 	o.cfg.Pacing = Enabled
@@ -629,7 +634,7 @@ func TestReorderingBeforeRetransmission(t *testing.T) {
 	}
 }
 
-// A copy that the network has made of a segment sent once proves nothing about retransmissions.
+// A D-SACK for a segment that was sent once, which the network has duplicated, does not prove an episode spurious.
 func TestDuplicateOfTheNetwork(t *testing.T) {
 	o := tenSent(t, Disabled)
 	o.ack(1, 1001, 4001)
