@@ -12,8 +12,7 @@ import (
 // is not full, as the sender's Nagle algorithm holds the next one (RFC 5681 4.2 permits more ACKs than one for two
 // segments). The zero Delay is that of a young connection.
 //
-// Linux also has a count of quick ACKs, but takes one reply as proof. Each request that is written in two pieces then
-// waits for the delayed ACK of the first piece.
+// Linux counts quick ACKs as well, but takes one reply as proof.
 type Delay struct {
 	// interval is the usual time between segments in ms, at least the least delay, 0 before the first data (Linux's ato).
 	interval uint16
