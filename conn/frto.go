@@ -18,8 +18,8 @@ func (c *Conn) detectSpuriousTimeout(a *arrival) {
 	switch r := &c.active.recovery; {
 	case r.frto == frtoFirst && a.advanced:
 		r.frto, r.frtoNewSegments = frtoNewData, frtoSegments
-	case r.frto == frtoNewData:
-		r.frtoNewSegments = 0
+	case r.frto == frtoNewData: // the second ACK has proved nothing, so no later one can (step 3)
+		r.frtoNewSegments, r.frto = 0, frtoOff
 	}
 }
 
