@@ -1,7 +1,6 @@
 package netem
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"minitcp/conn/wire"
@@ -66,7 +65,7 @@ type Passage struct {
 
 // Send carries a packet of size bytes that is sent now. ecn is the field of its IP header. The jitter is drawn from r.
 // Lost packets use the line as others do.
-func (d *Direction) Send(now time.Duration, size int, ecn wire.ECN, f Fate, r *rand.Rand) Passage {
+func (d *Direction) Send(now time.Duration, size int, ecn wire.ECN, f Fate, r Random) Passage {
 	d.Packets++
 	d.Bytes += int64(size)
 	p := d.transmit(now, size, ecn)

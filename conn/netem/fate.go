@@ -1,9 +1,12 @@
 package netem
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
+
+// Random is a source of random values. A *rand.Rand with a seed is one, with which equal packets have equal fates.
+type Random interface {
+	Float64() float64     // in [0, 1)
+	Int64N(n int64) int64 // in [0, n)
+}
 
 // Fate holds the faults of one packet.
 type Fate struct {
@@ -15,7 +18,7 @@ type Fate struct {
 
 // Draw draws the fate of a packet that is sent now. No random value is drawn for a fault that the direction does not
 // have, so that a new kind of fault does not change the fates of existing configurations.
-func (d *Direction) Draw(now time.Duration, r *rand.Rand) Fate {
+func (d *Direction) Draw(now time.Duration, r Random) Fate {
 	f := Fate{Copies: 1}
 	if r.Float64() < d.Loss {
 		f.Copies = 0
@@ -37,7 +40,7 @@ func (d *Direction) Draw(now time.Duration, r *rand.Rand) Fate {
 }
 
 // inBurst reports whether the model of losses in bursts loses the packet.
-func (d *Direction) inBurst(now time.Duration, r *rand.Rand) bool {
+func (d *Direction) inBurst(now time.Duration, r Random) bool {
 	b := &d.Burst
 	if b.Begin == 0 && b.Between == 0 {
 		return false

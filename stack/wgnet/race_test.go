@@ -1,5 +1,0 @@
-//go:build race
-
-package wgnet
-
-const raceEnabled = true
