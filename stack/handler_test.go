@@ -308,3 +308,10 @@ func TestHandleWithoutOpen(t *testing.T) {
 		}
 	})
 }
+
+// answer is a Handler that echoes data.
+type answer struct{}
+
+func (answer) Received(c *Conn, data []byte) int { n, _ := c.TryWrite(data); return n }
+func (answer) Writable(*Conn)                    {}
+func (answer) Ended(*Conn, error)                {}
