@@ -50,6 +50,8 @@ const usageText = `usage: go run ./bench [flags]
        go run ./bench gateway [flags], for gateways beside tun2socks; see gateway -help
        go run ./bench memory [flags], for very many idle connections; see memory -help
        go run ./bench daemon [flags], for the memory of the daemon; see daemon -help
+       go run ./bench flood [flags], for floods of SYNs; see flood -help
+       go run ./bench wireguard [flags], for the ends of WireGuard tunnels; see wireguard -help
        go run ./bench links [flags], for emulated links; see links -help
 
 Compares minitcp with gVisor, with the kernel and with the least that a TUN costs, in network namespaces that it makes
