@@ -94,7 +94,8 @@ func (c *datagramSocket) SetDeadline(t time.Time) error { return c.setDeadlines(
 // SetReadDeadline makes calls that read fail from t on; the zero time means never.
 func (c *datagramSocket) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd) }
 
-// SetWriteDeadline makes calls that write fail from t on; the zero time means never. A write never blocks.
+// SetWriteDeadline makes calls that write fail from t on; the zero time means never. Only writes of a [UDPConn]
+// block, while a [Pusher] is full.
 func (c *datagramSocket) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.wr) }
 
 func (c *datagramSocket) setDeadlines(t time.Time, directions ...*wait.Direction) error {
@@ -126,7 +127,7 @@ func (c *datagramSocket) SetReadBuffer(bytes int) error {
 	return c.set(func() { c.limit = bytes })
 }
 
-// SetWriteBuffer does nothing: a datagram goes to the device at once.
+// SetWriteBuffer does nothing: no datagram waits in the socket to be sent.
 func (c *datagramSocket) SetWriteBuffer(bytes int) error {
 	if bytes <= 0 {
 		return c.opError("set", nil, syscall.EINVAL)
