@@ -61,7 +61,7 @@ func (u Unreachable) String() string {
 	return fmt.Sprintf("unreachable(%d)", uint8(u))
 }
 
-// codes are the ICMP codes of the reasons [RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1].
+// unreachableCodes are the ICMP codes of the reasons [RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1].
 var unreachableCodes = [...]struct{ v4, v6 uint8 }{
 	NetUnreachable:  {wire.ICMPv4NetUnreachable, wire.ICMPv6NoRoute},
 	HostUnreachable: {wire.ICMPv4HostUnreachable, wire.ICMPv6AddressUnreachable},

@@ -140,7 +140,7 @@ func (q *queue) echo(now conn.Time, reply uint8) {
 // and ICMP do not get here, and both addresses are those of single hosts, so an error may be sent [RFC 1122 3.2.2,
 // 3.2.2.1, RFC 4443 3.1, 3.4].
 func (q *queue) inputUnknown(now conn.Time, packet []byte) {
-	m := wire.ICMP{Body: packet}
+	m := wire.ICMP{Body: quote(packet, q.ip.Is4())}
 	udp := q.ip.Protocol == wire.ProtocolUDP // to a closed port
 	switch is4 := q.ip.Is4(); {
 	case is4 && udp:
@@ -155,7 +155,6 @@ func (q *queue) inputUnknown(now conn.Time, packet []byte) {
 		m.Type, m.Code = wire.ICMPv6ParameterProblem, wire.ICMPv6UnknownNextHeader
 		m.Pointer = uint32(nextHeaderOffset(packet, q.ip.HeaderLen))
 	}
-	m.Body = quote(m.Body, q.ip.Is4())
 	q.sendICMP(now, &m)
 }
 

@@ -50,7 +50,7 @@ func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*List
 				binds[i] = netip.AddrPortFrom(binds[i].Addr(), port)
 			}
 		}
-		// The address of a listener on both families is the IPv6 wildcard, as for the kernel\'s sockets.
+		// The address of a listener on both families is the IPv6 wildcard, as for the kernel's sockets.
 		l := newListener(s, net.TCPAddrFromAddrPort(binds[len(binds)-1]), binds, open)
 		if l.place.Add() {
 			if err := s.refusal(); err != nil {

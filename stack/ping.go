@@ -161,8 +161,7 @@ func (c *PingConn) forget() {
 
 // route implements datagramOwner.
 func (c *PingConn) route(_ netip.Addr, to netip.AddrPort) (from, _ netip.AddrPort, err error) {
-	switch {
-	case !to.Addr().IsValid():
+	if !to.Addr().IsValid() {
 		return from, to, syscall.EDESTADDRREQ
 	}
 	from, err = c.stack.source(c.addr, netip.AddrPortFrom(to.Addr(), 1))

@@ -77,8 +77,8 @@ const (
 	counters
 )
 
-// counterNames are the names in Stats. Dropped packets are counted under "dropped-", where the names of wire.Error are
-// as well. "octets" in two names stands for bytes.
+// counterNames are the names in Stats. Those that begin with "dropped-" count dropped packets, as do those of full
+// queues and of limits. Stats adds "dropped-" with each name of wire.Error. "octets" in two names stands for bytes.
 var counterNames = [counters]string{
 	countFramesReceived:     "frames-received",
 	countFramesSent:         "frames-sent",
