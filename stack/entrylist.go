@@ -1,11 +1,16 @@
 package stack
 
+import "sync/atomic"
+
 // entryList is a list of entries from the oldest to the newest, linked through the entries. An entry is in one list at
-// a time. Its owner's lock guards it.
+// a time. Its owner's lock guards it, but len may be called without.
 type entryList struct {
 	oldest, newest *entry
-	count          int
+	count          atomic.Int32
 }
+
+// len returns the number of entries.
+func (l *entryList) len() int { return int(l.count.Load()) }
 
 // push adds e as the newest.
 func (l *entryList) push(e *entry) {
@@ -16,7 +21,7 @@ func (l *entryList) push(e *entry) {
 		l.oldest = e
 	}
 	l.newest = e
-	l.count++
+	l.count.Add(1)
 }
 
 // pop takes the oldest entry out and returns it. It returns nil if the list is empty.
@@ -47,5 +52,5 @@ func (l *entryList) remove(e *entry) {
 		l.newest = e.older
 	}
 	e.older, e.newer = nil, nil
-	l.count--
+	l.count.Add(-1)
 }

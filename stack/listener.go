@@ -27,14 +27,13 @@ type Listener struct {
 	open     func(*Conn) Handler // nil: connections wait in accepted
 	backlog  int
 
-	pending      atomic.Int32 // handshakes in progress
 	cookiesUntil atomic.Int64 // a conn.Time; end of the time in which cookies are accepted
 
 	mu         sync.Mutex
 	closed     error // error of Accept; nil while the listener is open
 	deadline   wait.Deadline
 	control    conn.CongestionControl
-	handshakes entryList
+	handshakes entryList // in progress
 }
 
 func newListener(s *Stack, addr *net.TCPAddr, binds []netip.AddrPort, open func(*Conn) Handler) *Listener {
@@ -155,10 +154,9 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 	}
 	e.listener = weak.Make(l)
 	l.handshakes.push(e)
-	if l.handshakes.count > l.backlog {
+	if l.handshakes.len() > l.backlog {
 		oldest = l.handshakes.pop()
 	}
-	l.pending.Store(int32(l.handshakes.count))
 	return oldest, true
 }
 
@@ -166,9 +164,7 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 func (l *Listener) pop() *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.handshakes.pop()
-	l.pending.Store(int32(l.handshakes.count))
-	return e
+	return l.handshakes.pop()
 }
 
 // forget removes e, if it is in the list.
@@ -176,7 +172,6 @@ func (l *Listener) forget(e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.handshakes.remove(e)
-	l.pending.Store(int32(l.handshakes.count))
 }
 
 // full reports whether the queue for Accept has no room.
@@ -191,7 +186,6 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 		return false
 	}
 	l.handshakes.remove(e)
-	l.pending.Store(int32(l.handshakes.count))
 	c := establish(l.control)
 	if l.open != nil {
 		c.handling = &handlerState{open: l.open}

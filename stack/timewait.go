@@ -19,7 +19,7 @@ func (t *timeWaits) add(e *entry) (evicted *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.list.push(e)
-	if t.list.count > t.limit {
+	if t.list.len() > t.limit {
 		return t.list.pop()
 	}
 	return nil

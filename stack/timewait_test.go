@@ -53,8 +53,8 @@ func TestManyTimeWaits(t *testing.T) {
 		wantCount(t, p.a, "connections", n+1)
 		time.Sleep(2 * time.Second)
 		wantCount(t, p.a, "connections", 0)
-		if got := p.a.timeWaits.list; got != (entryList{}) {
-			t.Errorf("the list of entries in TIME-WAIT is %+v, want an empty one", got)
+		if l := &p.a.timeWaits.list; l.oldest != nil || l.newest != nil || l.len() != 0 {
+			t.Errorf("the list of entries in TIME-WAIT has %d, from %p to %p; want none", l.len(), l.oldest, l.newest)
 		}
 	})
 }
@@ -97,7 +97,7 @@ func TestReopenedLeavesTimeWaits(t *testing.T) {
 			p.a.remove(e)
 			e.mu.Unlock()
 		}
-		if n := p.a.timeWaits.list.count; n != 1 {
+		if n := p.a.timeWaits.list.len(); n != 1 {
 			t.Errorf("%d entries are in the list, want 1", n)
 		}
 	})
