@@ -19,9 +19,15 @@ import (
 // forwarding makes b forward, and returns where its requests arrive.
 func (p *pair) forwarding(cfg ForwardConfig) <-chan *ForwardRequest {
 	p.t.Helper()
+	return forwarding(p.t, p.b, cfg)
+}
+
+// forwarding makes s forward, and returns the requests.
+func forwarding(t *testing.T, s *Stack, cfg ForwardConfig) <-chan *ForwardRequest {
+	t.Helper()
 	requests := make(chan *ForwardRequest, 20_000)
-	if _, err := p.b.ForwardTCP(cfg, func(r *ForwardRequest) { requests <- r }); err != nil {
-		p.t.Fatal(err)
+	if _, err := s.ForwardTCP(cfg, func(r *ForwardRequest) { requests <- r }); err != nil {
+		t.Fatal(err)
 	}
 	return requests
 }

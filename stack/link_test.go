@@ -386,10 +386,7 @@ func TestPushTimeouts(t *testing.T) {
 			t.Errorf("Read took %v, want 30s", took)
 		}
 
-		requests := make(chan *ForwardRequest, 1)
-		if _, err := s.ForwardTCP(ForwardConfig{}, func(r *ForwardRequest) { requests <- r }); err != nil {
-			t.Fatal(err)
-		}
+		requests := forwarding(t, s, ForwardConfig{})
 		syn := segmentSpec{dst: netip.MustParseAddrPort("192.0.2.1:80"), flags: wire.SYN}
 		d.receive(t, syn)
 		begin = time.Now()
@@ -406,10 +403,7 @@ func TestPushTimeouts(t *testing.T) {
 func TestPushForwardReset(t *testing.T) {
 	within(t, func(t *testing.T) {
 		s, d := newPushed(t, Config{})
-		requests := make(chan *ForwardRequest, 1)
-		if _, err := s.ForwardTCP(ForwardConfig{}, func(r *ForwardRequest) { requests <- r }); err != nil {
-			t.Fatal(err)
-		}
+		requests := forwarding(t, s, ForwardConfig{})
 		syn := segmentSpec{dst: netip.MustParseAddrPort("192.0.2.1:80"), flags: wire.SYN}
 		d.receive(t, syn)
 		r := <-requests
@@ -516,10 +510,7 @@ func TestPushHeldAgain(t *testing.T) {
 func TestPushForwardAccept(t *testing.T) {
 	within(t, func(t *testing.T) {
 		s, d := newPushed(t, Config{})
-		requests := make(chan *ForwardRequest, 1)
-		if _, err := s.ForwardTCP(ForwardConfig{}, func(r *ForwardRequest) { requests <- r }); err != nil {
-			t.Fatal(err)
-		}
+		requests := forwarding(t, s, ForwardConfig{})
 		d.receive(t, segmentSpec{dst: netip.MustParseAddrPort("192.0.2.1:80"), flags: wire.SYN, options: []byte{2, 4, 5, 180}})
 		c, err := (<-requests).Accept()
 		if err != nil {
@@ -540,10 +531,7 @@ func TestPushForwardAccept(t *testing.T) {
 func TestPushForwardGone(t *testing.T) {
 	within(t, func(t *testing.T) {
 		s, d := newPushed(t, Config{})
-		requests := make(chan *ForwardRequest, 1)
-		if _, err := s.ForwardTCP(ForwardConfig{}, func(r *ForwardRequest) { requests <- r }); err != nil {
-			t.Fatal(err)
-		}
+		requests := forwarding(t, s, ForwardConfig{})
 		d.receive(t, segmentSpec{dst: netip.MustParseAddrPort("192.0.2.1:80"), flags: wire.SYN, options: []byte{2, 4, 5, 180}})
 		r := <-requests
 		time.Sleep(time.Minute)
