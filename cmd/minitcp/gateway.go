@@ -69,6 +69,7 @@ Gateway needs the privilege to create the device, or an open one with --tun-fd.`
 	o.device.register(flags)
 	o.device.link.upIsIn = true
 	flags.IntVar(&o.device.fd, "tun-fd", -1, "use the open TUN of this inherited file descriptor `N` (IFF_TUN, IFF_NO_PI, IFF_VNET_HDR) and leave its configuration alone")
+	flags.Lookup("tun-fd").DefValue = "0" // which --help does not print; the true one is refused
 	flags.BoolVar(&o.autoRoute, "auto-route", false, "route the traffic of this host, or of --netns, into the TUN; undone at the end, or at the next start after a kill")
 	flags.Uint32Var(&o.sockets.mark, "mark", 0, "set the mark `N` (SO_MARK) on every socket of the gateway; with --auto-route the default is "+fmt.Sprint(autoRouteMark))
 	flags.StringVar(&o.sockets.device, "interface", "", "bind every socket of the gateway to the network interface `NAME`")

@@ -304,7 +304,7 @@ func TestReport(t *testing.T) {
 func TestHelpDefaults(t *testing.T) {
 	printed := regexp.MustCompile(`(?m)^ +(?:-\w, )?(--[\w-]+) .*\(default (?:"(.*)"|(.*))\)$`)
 	count := 0
-	for _, name := range []string{"", "serve", "nc", "demo", "ss", "stats", "version", "help"} {
+	for _, name := range []string{"", "run", "serve", "gateway", "nc", "demo", "ss", "stats", "version", "help"} {
 		r := call(append(strings.Fields(name), "--help")...)
 		if r.status != 0 {
 			t.Fatalf("%s --help: %+v", name, r)
