@@ -240,9 +240,9 @@ func newLinksTopic() *cobra.Command {
 		Use:   "links",
 		Short: "Emulated links: their flags and profiles",
 		Long: `Serve, nc, run and gateway have flags that put an emulated link between minitcp and its device. The link works on packets:
-it cuts superframes first. Each flag is for both directions, or for one of them: --loss up:1% --rate down:10mbit. Up is
-from the program, down is towards it. The program is minitcp for serve and nc, and COMMAND or the client for run and
-gateway. A flag may be repeated; the last value of a direction holds.
+it cuts GSO packets into segments first. Each flag is for both directions, or for one of them: --loss up:1%
+--rate down:10mbit. Up is from the program, down is towards it. The program is minitcp for serve and nc, and COMMAND or
+the client for run and gateway. A flag may be repeated; the last value of a direction holds.
 
   --loss 1%                     loses each packet with this probability
   --burst-loss p=1%,r=20%       loses packets in bursts, by the Gilbert-Elliott model with netem's names: a burst begins

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"time"
 
@@ -64,5 +63,5 @@ func (o *statsOptions) run(w io.Writer) error {
 	if o.noUpdate {
 		return nil
 	}
-	return errors.Join(err, history.Write())
+	return history.Write()
 }
