@@ -4,7 +4,6 @@ package main
 
 import (
 	"io"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -73,19 +72,3 @@ var chargenLines = func() []byte {
 	}
 	return b
 }()
-
-// logEnd logs the end of a service's connection at level debug, because a busy daemon has thousands a second.
-func logEnd(log *slog.Logger, c *stack.Conn, err error) {
-	info := c.Info()
-	attributes := []any{"remote", c.RemoteAddr().String(), "received", info.Received, "sent", info.Sent}
-	if info.Retransmitted > 0 {
-		attributes = append(attributes, "retransmitted", info.Retransmitted)
-	}
-	if err != nil {
-		if op := innerOp(err); op != nil {
-			err = op.Err // without the addresses, which are logged already
-		}
-		attributes = append(attributes, "error", err.Error())
-	}
-	log.Debug("connection ended", attributes...)
-}

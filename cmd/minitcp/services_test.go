@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,10 +54,11 @@ func offerServices(t *testing.T, listen ...string) *offered {
 			t.Fatal(err)
 		}
 	}
-	monitor := control.New(o.server, control.Options{})
+	log := slog.New(slog.NewTextHandler(&o.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	monitor := control.New(o.server, control.Options{Finished: log})
 	t.Cleanup(func() { monitor.Close() })
 	var err error
-	o.services, err = options.offer(o.server, monitor, slog.New(slog.NewTextHandler(&o.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	o.services, err = options.offer(o.server, monitor, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -651,7 +653,7 @@ func TestShutdownOfIdle(t *testing.T) {
 	})
 }
 
-// TestConnectionEndIsDebug checks that a finished connection is one line at level debug.
+// TestConnectionEndIsDebug checks that the end of a connection is one line at level debug, after the line of its begin.
 func TestConnectionEndIsDebug(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := offerServices(t, "7=echo", "80=http")
@@ -666,18 +668,22 @@ func TestConnectionEndIsDebug(t *testing.T) {
 			c.Close()
 			synctest.Wait()
 		}
-		var ends int
+		reset := o.dial("10.77.0.2:7")
+		reset.SetLinger(0)
+		reset.Close()
+		synctest.Wait()
+		var got []string
 		for line := range strings.Lines(o.log.String()) {
-			if !strings.Contains(line, `msg="connection ended"`) {
-				continue
-			}
-			ends++
-			if !strings.Contains(line, "level=DEBUG") || strings.Contains(line, "error=") {
-				t.Errorf("the line of a finished connection is %q; want level DEBUG and no error", line)
-			}
+			got = append(got, regexp.MustCompile(`level=\w+ msg="[^"]+"|cause=.*`).FindAllString(line, -1)...)
 		}
-		if ends != 2 {
-			t.Errorf("%d lines for 2 finished connections:\n%s", ends, o.log.String())
+		accepted, finished := `level=DEBUG msg="connection accepted"`, `level=DEBUG msg="connection finished"`
+		want := []string{
+			accepted, finished, "cause=closed",
+			accepted, finished, "cause=closed",
+			accepted, finished, `cause="connection reset by peer"`,
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q, want %q; the log is\n%s", got, want, o.log.String())
 		}
 	})
 }
@@ -698,17 +704,25 @@ func TestShutdownOfIdleIsNoError(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), shutdownTimeout)
 		defer cancel()
 		o.services.shutdown(ctx)
-		time.Sleep(shutdownTimeout)
+		o.server.Shutdown(ctx)
 		synctest.Wait() // no other goroutine writes the log
-		lost := `error="i/o timeout"`
+		unsent := 0
 		for line := range strings.Lines(o.log.String()) {
 			isStuck := strings.Contains(line, "remote="+stuck.LocalAddr().String())
-			if strings.Contains(line, `msg="connection ended"`) && strings.Contains(line, "error=") != isStuck ||
-				strings.Contains(line, "error=") && !strings.Contains(line, lost) {
+			if strings.Contains(line, `msg="shutdown ended a connection before all data was sent"`) {
+				unsent++
+				if !isStuck {
+					t.Errorf("the log has the line %q", line)
+				}
+			}
+			if strings.Contains(line, "error=") {
 				t.Errorf("the log has the line %q", line)
 			}
 		}
-		if n := strings.Count(o.log.String(), `msg="connection ended"`); n != 5 {
+		if unsent != 1 {
+			t.Errorf("%d lines for 1 connection whose data is lost:\n%s", unsent, o.log.String())
+		}
+		if n := strings.Count(o.log.String(), `msg="connection finished"`); n != 5 {
 			t.Errorf("%d lines for 5 connections:\n%s", n, o.log.String())
 		}
 	})

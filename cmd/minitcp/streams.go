@@ -58,10 +58,9 @@ func (s *streamServer) serve(l *stack.Listener) error {
 			s.log.Debug("connection accepted", "remote", c.RemoteAddr().String())
 			err := s.handle(c)
 			closeGracefully(c)
-			if s.ended(err) {
-				err = nil
+			if isUnsent(err) {
+				s.log.Debug("shutdown ended a connection before all data was sent", "remote", c.RemoteAddr().String())
 			}
-			logEnd(s.log, c, err)
 		}()
 	}
 }
@@ -84,25 +83,14 @@ func (s *streamServer) add(c *stack.Conn) bool {
 	return true
 }
 
-// ended reports whether err is the read deadline by which shutdown ends a connection. A write deadline that passes is
-// an error: data that the service has read did not reach the peer.
-func (s *streamServer) ended(err error) bool {
-	op := innerOp(err)
-	if op == nil || op.Op == "write" || !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopping
-}
-
-// innerOp returns the innermost *net.OpError of err, or nil. An error of WriteTo has two if a Write failed, and one if
-// its own reading did.
-func innerOp(err error) (op *net.OpError) {
+// isUnsent reports whether err is the write deadline of shutdown, after which data that the service has read does not
+// reach the peer. Other errors are the ends of connections, which the Monitor logs.
+func isUnsent(err error) bool {
+	var op *net.OpError // the innermost: an error of WriteTo has two if a Write failed, and one if its own reading did
 	for inner, ok := errors.AsType[*net.OpError](err); ok; inner, ok = errors.AsType[*net.OpError](inner.Err) {
 		op = inner
 	}
-	return op
+	return op != nil && op.Op == "write" && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func (s *streamServer) remove(c *stack.Conn) {

@@ -60,11 +60,8 @@ func (s *webServer) changed(c net.Conn, state http.ConnState) {
 		delete(s.silent, c)
 	}
 	s.mu.Unlock()
-	switch state {
-	case http.StateNew:
+	if state == http.StateNew {
 		s.log.Debug("connection accepted", "remote", c.RemoteAddr().String())
-	case http.StateClosed:
-		logEnd(s.log, c.(*stack.Conn), nil)
 	}
 }
 
