@@ -3,10 +3,8 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -36,52 +34,26 @@ type daemonOptions struct {
 // runDaemon returns the exit status, as run does.
 func runDaemon(arguments []string, stdout, stderr io.Writer) int {
 	o, err := parseDaemon(arguments, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		return 2
-	}
-	if err := o.measure(stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
-		return 1
-	}
-	return 0
+	return exitStatus(err, o.measure, stdout, stderr)
 }
 
 // parseDaemon reads the command line. It writes errors to stderr as well.
 func parseDaemon(arguments []string, stderr io.Writer) (o daemonOptions, err error) {
-	flags := flag.NewFlagSet("bench daemon", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, daemonUsage)
-		flags.PrintDefaults()
-	}
+	flags := newFlags("bench daemon", daemonUsage, stderr)
 	flags.StringVar(&o.program, "program", "", "`file` with the daemon, in place of one built from the source in the working directory")
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, fmt.Sprintf("time of each transfer, %v to %v", minDuration, maxDuration))
 	flags.DurationVar(&o.rest, "rest", 10*time.Second, fmt.Sprintf("time between a transfer and the measurement after it, up to %v", maxDuration))
 	flags.BoolVar(&o.json, "json", false, "write JSON in place of the table")
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
-	if err := flags.Parse(arguments); err != nil {
-		return o, err // Parse has written it
-	}
-	switch {
-	case flags.NArg() > 0:
-		err = fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
-	case o.duration < minDuration || o.duration > maxDuration:
-		err = fmt.Errorf("-duration %v is not within %v and %v", o.duration, minDuration, maxDuration)
-	case o.rest < 0 || o.rest > maxDuration:
-		err = fmt.Errorf("-rest %v is not within 0 and %v", o.rest, maxDuration)
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "bench: %v\n", err)
-	}
+	err = parseFlags(flags, arguments, func() error {
+		return cmp.Or(within("duration", o.duration, minDuration, maxDuration), within("rest", o.rest, 0, maxDuration))
+	})
 	return o, err
 }
 
 func (o *daemonOptions) measure(stdout, stderr io.Writer) error {
-	if os.Geteuid() != 0 {
-		return errors.New("network namespaces and devices need root: run as root")
+	if err := needRoot(); err != nil {
+		return err
 	}
 	if o.markdown {
 		if err := fillReadme(daemonName, nil); err != nil { // an error is better now than later
@@ -110,7 +82,7 @@ func (o *daemonOptions) measure(stdout, stderr io.Writer) error {
 
 // write writes the steps as a table or as JSON, and the table into the README.
 func (o *daemonOptions) write(stdout io.Writer, e environment, steps []daemon.Step) error {
-	how := fmt.Sprintf("Transfers of %v, memory %v after each.", o.duration, o.rest)
+	how := fmt.Sprintf("transfers of %v, memory %v after each", o.duration, o.rest)
 	t := daemonTable(steps)
 	var err error
 	if o.json {
@@ -126,12 +98,7 @@ func (o *daemonOptions) write(stdout io.Writer, e environment, steps []daemon.St
 	if !o.markdown || err != nil {
 		return err
 	}
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s.\n%s\n\n", e, how)
-	if err := t.WriteMarkdown(&text); err != nil {
-		return err
-	}
-	return fillReadme(daemonName, text.Bytes())
+	return fillTable(daemonName, e, how, t)
 }
 
 func daemonTable(steps []daemon.Step) *report.Table {

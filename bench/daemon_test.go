@@ -14,7 +14,7 @@ func TestDaemonMistakes(t *testing.T) {
 	for _, test := range []struct{ arguments, want string }{
 		{"up", `"up" is not a flag`},
 		{"-duration 1ms", "-duration 1ms is not within 50ms and 1m0s"},
-		{"-rest 2m", "-rest 2m0s is not within 0 and 1m0s"},
+		{"-rest 2m", "-rest 2m0s is not within 0s and 1m0s"},
 	} {
 		var stderr strings.Builder
 		if status := runDaemon(strings.Fields(test.arguments), io.Discard, &stderr); status != 2 || !strings.Contains(stderr.String(), test.want) {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -70,12 +71,7 @@ const (
 // parse reads the command line. It writes errors to stderr as well.
 func parse(what *catalogue, arguments []string, stderr io.Writer) (o options, err error) {
 	o.what = what
-	flags := flag.NewFlagSet(strings.TrimSpace("bench "+what.command), flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, usageText)
-		flags.PrintDefaults()
-	}
+	flags := newFlags(strings.TrimSpace("bench "+what.command), usageText, stderr)
 	var names, targets string
 	var quick, verify bool
 	flags.StringVar(&names, "workloads", "", "comma-separated `names`, by default all; see -list")
@@ -92,25 +88,20 @@ func parse(what *catalogue, arguments []string, stderr io.Writer) (o options, er
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
 	flags.StringVar(&o.profiles, "profile", "", "`directory` for profiles of CPU time and of allocations of the process under test")
 	flags.BoolVar(&verify, "verify", false, "compare every byte of bulk data, not only samples; this lowers the figures")
-	if err := flags.Parse(arguments); err != nil {
-		return o, err // Parse has written it
-	}
-	if quick {
-		o.quicken(flags)
-	}
-	if verify {
-		o.care = pattern.Every
-	}
-	if err = o.check(what, flags, names, targets); err != nil {
-		fmt.Fprintf(stderr, "bench: %v\n", err)
-	}
+	err = parseFlags(flags, arguments, func() error {
+		if quick {
+			o.quicken(flags)
+		}
+		if verify {
+			o.care = pattern.Every
+		}
+		return o.check(what, names, targets)
+	})
 	return o, err
 }
 
 // quicken makes the flags small that are not given.
 func (o *options) quicken(flags *flag.FlagSet) {
-	given := make(map[string]bool)
-	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for name, set := range map[string]func(){
 		"rounds":      func() { o.rounds = 3 },
 		"duration":    func() { o.duration = 150 * time.Millisecond },
@@ -118,28 +109,23 @@ func (o *options) quicken(flags *flag.FlagSet) {
 		"connections": func() { o.connections = 2000 },
 		"rest":        func() { o.rest = 0 },
 	} {
-		if !given[name] {
+		if !given(flags, name) {
 			set()
 		}
 	}
 }
 
-func (o *options) check(what *catalogue, flags *flag.FlagSet, names, targets string) (err error) {
-	switch {
-	case flags.NArg() > 0:
-		return fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
-	case o.rounds < 1 || o.rounds > maxRounds:
-		return fmt.Errorf("-rounds %d is not within 1 and %d", o.rounds, maxRounds)
-	case o.duration < minDuration || o.duration > maxDuration:
-		return fmt.Errorf("-duration %v is not within %v and %v", o.duration, minDuration, maxDuration)
-	case o.warmup < 0 || o.warmup > maxDuration:
-		return fmt.Errorf("-warmup %v is not within 0 and %v", o.warmup, maxDuration)
-	case o.rest < 0 || o.rest > maxDuration:
-		return fmt.Errorf("-rest %v is not within 0 and %v", o.rest, maxDuration)
-	case o.reads < 1 || o.reads > subject.MaxReads:
-		return fmt.Errorf("-reads %d is not within 1 and %d", o.reads, subject.MaxReads)
-	case o.connections < 1 || o.connections > maxConnections:
-		return fmt.Errorf("-connections %d is not within 1 and %d", o.connections, maxConnections)
+func (o *options) check(what *catalogue, names, targets string) (err error) {
+	err = cmp.Or(
+		within("rounds", o.rounds, 1, maxRounds),
+		within("duration", o.duration, minDuration, maxDuration),
+		within("warmup", o.warmup, 0, maxDuration),
+		within("rest", o.rest, 0, maxDuration),
+		within("reads", o.reads, 1, subject.MaxReads),
+		within("connections", o.connections, 1, maxConnections),
+	)
+	if err != nil {
+		return err
 	}
 	if o.profiles != "" {
 		if err := os.MkdirAll(o.profiles, 0o777); err != nil {
@@ -233,8 +219,8 @@ func (w *workload) has(target subject.Target) error {
 
 // need returns an error for a missing permission, such as root.
 func (p *plan) need() error {
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("network namespaces and devices need root: run as root")
+	if err := needRoot(); err != nil {
+		return err
 	}
 	files := 0
 	for _, w := range p.workloads {

@@ -3,10 +3,9 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -68,27 +67,12 @@ type floodOptions struct {
 // runFlood returns the exit status, as run does.
 func runFlood(arguments []string, stdout, stderr io.Writer) int {
 	o, err := parseFlood(arguments, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		return 2
-	}
-	if err := o.measureAll(stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
-		return 1
-	}
-	return 0
+	return exitStatus(err, o.measureAll, stdout, stderr)
 }
 
 // parseFlood reads the command line. It writes errors to stderr as well.
 func parseFlood(arguments []string, stderr io.Writer) (o floodOptions, err error) {
-	flags := flag.NewFlagSet("bench flood", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, floodUsage)
-		flags.PrintDefaults()
-	}
+	flags := newFlags("bench flood", floodUsage, stderr)
 	var rates, targets string
 	flags.StringVar(&rates, "rates", "5000,20000,50000,200000", fmt.Sprintf("comma-separated numbers of SYNs per `second`, 1 to %d each", maxFloodRate))
 	flags.StringVar(&targets, "targets", "", "comma-separated `names`, by default "+strings.Join(floodTargets, ","))
@@ -96,25 +80,15 @@ func parseFlood(arguments []string, stderr io.Writer) (o floodOptions, err error
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, fmt.Sprintf("time of each measurement without and with the flood, %v to %v", minDuration, maxDuration))
 	flags.StringVar(&o.profiles, "profiles", "", "existing `directory` for CPU profiles of the targets under the flood")
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
-	if err := flags.Parse(arguments); err != nil {
-		return o, err // Parse has written it
-	}
-	if err = o.check(flags, rates, targets); err != nil {
-		fmt.Fprintf(stderr, "bench: %v\n", err)
-	}
+	err = parseFlags(flags, arguments, func() error { return o.check(rates, targets) })
 	return o, err
 }
 
 var floodTargets = []string{ours, report.Shipped, report.Best, report.Kernel}
 
-func (o *floodOptions) check(flags *flag.FlagSet, rates, targets string) error {
-	switch {
-	case flags.NArg() > 0:
-		return fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
-	case o.rounds < 1 || o.rounds > maxRounds:
-		return fmt.Errorf("-rounds %d is not within 1 and %d", o.rounds, maxRounds)
-	case o.duration < minDuration || o.duration > maxDuration:
-		return fmt.Errorf("-duration %v is not within %v and %v", o.duration, minDuration, maxDuration)
+func (o *floodOptions) check(rates, targets string) error {
+	if err := cmp.Or(within("rounds", o.rounds, 1, maxRounds), within("duration", o.duration, minDuration, maxDuration)); err != nil {
+		return err
 	}
 	for text := range strings.SplitSeq(rates, ",") {
 		rate, err := strconv.Atoi(text)
@@ -132,8 +106,8 @@ func (o *floodOptions) check(flags *flag.FlagSet, rates, targets string) error {
 }
 
 func (o *floodOptions) measureAll(stdout, stderr io.Writer) error {
-	if os.Geteuid() != 0 {
-		return errors.New("network namespaces and devices need root: run as root")
+	if err := needRoot(); err != nil {
+		return err
 	}
 	if o.markdown {
 		if err := fillReadme(floodName, nil); err != nil { // an error is better now than later
@@ -157,12 +131,7 @@ func (o *floodOptions) measureAll(stdout, stderr io.Writer) error {
 	if err := errors.Join(err, t.WriteText(stdout)); err != nil || !o.markdown {
 		return err
 	}
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s.\n%s.\n\n", e, how)
-	if err := t.WriteMarkdown(&text); err != nil {
-		return err
-	}
-	return fillReadme(floodName, text.Bytes())
+	return fillTable(floodName, e, how, t)
 }
 
 // run measures each target in turn in each round. The error joins those of the measurements that failed.

@@ -3,7 +3,7 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -14,7 +14,6 @@ import (
 	"slices"
 
 	"minitcp/bench/links"
-	"minitcp/bench/report"
 	"minitcp/bench/subject"
 	"minitcp/conn/netem"
 )
@@ -39,31 +38,12 @@ type linksOptions struct {
 // runLinks returns the exit status, as run does.
 func runLinks(arguments []string, stdout, stderr io.Writer) int {
 	o, err := parseLinks(arguments, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		return 2
-	}
-	if o.list {
-		listLinks(stdout)
-		return 0
-	}
-	if err := o.measureAll(stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
-		return 1
-	}
-	return 0
+	return exitStatus(err, o.measureAll, stdout, stderr)
 }
 
 // parseLinks reads the command line. It writes errors to stderr as well.
 func parseLinks(arguments []string, stderr io.Writer) (o linksOptions, err error) {
-	flags := flag.NewFlagSet("bench links", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, linksUsage)
-		flags.PrintDefaults()
-	}
+	flags := newFlags("bench links", linksUsage, stderr)
 	var names, targets, trace string
 	var quick bool
 	flags.StringVar(&trace, "trace", "", "`file` with the trace of the row cellular, in place of a generated one, in mahimahi's format: a line for each packet of 1500 bytes, with the millisecond at which it may be sent")
@@ -75,19 +55,16 @@ func parseLinks(arguments []string, stderr io.Writer) (o linksOptions, err error
 	flags.BoolVar(&o.list, "list", false, "list the rows and targets, and exit")
 	flags.BoolVar(&o.json, "json", false, "write JSON with every sample in place of the table")
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
-	if err := flags.Parse(arguments); err != nil {
-		return o, err // Parse has written it
-	}
-	o.Scale = 1
-	if quick {
-		o.quicken(flags)
-	}
-	if err = o.readTrace(trace); err == nil {
-		err = o.check(flags, names, targets)
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "bench: %v\n", err)
-	}
+	err = parseFlags(flags, arguments, func() error {
+		o.Scale = 1
+		if quick {
+			o.quicken(flags)
+		}
+		if err := o.readTrace(trace); err != nil {
+			return err
+		}
+		return o.check(names, targets)
+	})
 	return o, err
 }
 
@@ -109,21 +86,14 @@ func (o *linksOptions) readTrace(file string) error {
 // quicken shortens each measurement, and makes one round unless -rounds is given.
 func (o *linksOptions) quicken(flags *flag.FlagSet) {
 	o.Scale = links.QuickScale
-	given := false
-	flags.Visit(func(f *flag.Flag) { given = given || f.Name == "rounds" })
-	if !given {
+	if !given(flags, "rounds") {
 		o.Rounds = 1
 	}
 }
 
-func (o *linksOptions) check(flags *flag.FlagSet, names, targets string) error {
-	switch {
-	case flags.NArg() > 0:
-		return fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
-	case o.Rounds < 1 || o.Rounds > maxRounds:
-		return fmt.Errorf("-rounds %d is not within 1 and %d", o.Rounds, maxRounds)
-	case o.AtOnce < 1 || o.AtOnce > links.MostAtOnce:
-		return fmt.Errorf("-at-once %d is not within 1 and %d", o.AtOnce, links.MostAtOnce)
+func (o *linksOptions) check(names, targets string) error {
+	if err := cmp.Or(within("rounds", o.Rounds, 1, maxRounds), within("at-once", o.AtOnce, 1, links.MostAtOnce)); err != nil {
+		return err
 	}
 	picked, err := choose("row", names, links.RowNames())
 	if err != nil {
@@ -152,8 +122,12 @@ func listLinks(w io.Writer) {
 }
 
 func (o *linksOptions) measureAll(stdout, stderr io.Writer) error {
-	if os.Geteuid() != 0 {
-		return errors.New("network namespaces and devices need root: run as root")
+	if o.list {
+		listLinks(stdout)
+		return nil
+	}
+	if err := needRoot(); err != nil {
+		return err
 	}
 	if o.markdown {
 		if err := fillReadme(linksName, nil); err != nil { // an error is better now than later
@@ -200,14 +174,5 @@ func (o *linksOptions) write(w io.Writer, e environment, samples []links.Sample)
 	if !o.markdown || err != nil {
 		return err
 	}
-	return fillLinks(e, &o.Plan, links.Table(lines))
-}
-
-func fillLinks(e environment, p *links.Plan, t *report.Table) error {
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s.\n%s.\n\n", e, p)
-	if err := t.WriteMarkdown(&text); err != nil {
-		return err
-	}
-	return fillReadme(linksName, text.Bytes())
+	return fillTable(linksName, e, o.Plan.String(), links.Table(lines))
 }

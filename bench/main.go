@@ -3,7 +3,7 @@
 // Command bench compares minitcp with gVisor, with the kernel and with the minimum cost of a TUN device.
 // README.md describes the workloads, the targets and the method.
 //
-//	main, flags       the command line
+//	main, command     the command line;  flags: that of the commands with a catalogue
 //	plan              rounds, targets in turn
 //	measure, site     one measurement, and its network
 //	workloads         the workloads, and how they are verified;  growth: the same with more connections
@@ -21,7 +21,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -37,62 +36,45 @@ import (
 	"minitcp/bench/wireguard"
 )
 
-func main() {
-	if len(os.Args) > 1 && os.Args[1] == subject.Command {
-		os.Exit(subject.Main(os.Args[2:]))
+func main() { os.Exit(dispatch(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// dispatch runs the command that the first argument names, and returns the exit status.
+func dispatch(arguments []string, stdout, stderr io.Writer) int {
+	command, rest := "", arguments
+	if len(arguments) > 0 {
+		command, rest = arguments[0], arguments[1:]
 	}
-	if len(os.Args) > 1 && os.Args[1] == load.BystandersCommand {
-		os.Exit(load.BystandersMain(os.Args[2:]))
+	switch command {
+	case subject.Command:
+		return subject.Main(rest)
+	case load.BystandersCommand:
+		return load.BystandersMain(rest)
+	case wireguard.Command:
+		return wireguard.Main(rest)
+	case wireguardCommand:
+		return runWireGuard(rest, stdout, stderr)
+	case linksCommand:
+		return runLinks(rest, stdout, stderr)
+	case floodCommand:
+		return runFlood(rest, stdout, stderr)
+	case memoryCommand:
+		return runMemory(rest, stdout, stderr)
+	case daemonCommand:
+		return runDaemon(rest, stdout, stderr)
+	case growth.command:
+		return run(growth, rest, stdout, stderr)
+	case forward.command:
+		return run(forward, rest, stdout, stderr)
+	case gateways.command:
+		return run(gateways, rest, stdout, stderr)
 	}
-	if len(os.Args) > 1 && os.Args[1] == wireguard.Command {
-		os.Exit(wireguard.Main(os.Args[2:]))
-	}
-	if len(os.Args) > 1 && os.Args[1] == wireguardCommand {
-		os.Exit(runWireGuard(os.Args[2:], os.Stdout, os.Stderr))
-	}
-	if len(os.Args) > 1 && os.Args[1] == linksCommand {
-		os.Exit(runLinks(os.Args[2:], os.Stdout, os.Stderr))
-	}
-	if len(os.Args) > 1 && os.Args[1] == floodCommand {
-		os.Exit(runFlood(os.Args[2:], os.Stdout, os.Stderr))
-	}
-	if len(os.Args) > 1 && os.Args[1] == memoryCommand {
-		os.Exit(runMemory(os.Args[2:], os.Stdout, os.Stderr))
-	}
-	if len(os.Args) > 1 && os.Args[1] == daemonCommand {
-		os.Exit(runDaemon(os.Args[2:], os.Stdout, os.Stderr))
-	}
-	if len(os.Args) > 1 && os.Args[1] == growth.command {
-		os.Exit(run(growth, os.Args[2:], os.Stdout, os.Stderr))
-	}
-	if len(os.Args) > 1 && os.Args[1] == forward.command {
-		os.Exit(run(forward, os.Args[2:], os.Stdout, os.Stderr))
-	}
-	if len(os.Args) > 1 && os.Args[1] == gateways.command {
-		os.Exit(run(gateways, os.Args[2:], os.Stdout, os.Stderr))
-	}
-	os.Exit(run(comparison, os.Args[1:], os.Stdout, os.Stderr))
+	return run(comparison, arguments, stdout, stderr)
 }
 
-// run runs a command of the catalogue and returns the exit status: 0; 1 if a measurement failed; 2 for an error on the
-// command line.
+// run runs a command of the catalogue and returns the exit status.
 func run(what *catalogue, arguments []string, stdout, stderr io.Writer) int {
 	o, err := parse(what, arguments, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		return 2
-	}
-	if o.list {
-		what.list(stdout)
-		return 0
-	}
-	if err := o.measureAll(stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
-		return 1
-	}
-	return 0
+	return exitStatus(err, o.measureAll, stdout, stderr)
 }
 
 var errInterrupted = errors.New("interrupted; everything is removed")
@@ -109,6 +91,10 @@ func untilSignal() (context.Context, func()) {
 }
 
 func (o *options) measureAll(stdout, stderr io.Writer) error {
+	if o.list {
+		o.what.list(stdout)
+		return nil
+	}
 	if err := o.need(); err != nil {
 		return err
 	}

@@ -4,8 +4,7 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"flag"
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -37,47 +36,23 @@ type memoryOptions struct {
 // runMemory returns the exit status, as run does.
 func runMemory(arguments []string, stdout, stderr io.Writer) int {
 	o, err := parseMemory(arguments, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		return 2
-	}
-	if err := o.measure(stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
-		return 1
-	}
-	return 0
+	return exitStatus(err, o.measure, stdout, stderr)
 }
 
 // parseMemory reads the command line. It writes errors to stderr as well.
 func parseMemory(arguments []string, stderr io.Writer) (o memoryOptions, err error) {
-	flags := flag.NewFlagSet("bench memory", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, memoryUsage)
-		flags.PrintDefaults()
-	}
+	flags := newFlags("bench memory", memoryUsage, stderr)
 	flags.IntVar(&o.connections, "connections", 1_000_000, fmt.Sprintf("number of idle connections in the last step, 1 to %d", memory.MaxConnections))
 	flags.DurationVar(&o.duration, "duration", 5*time.Second, fmt.Sprintf("time of ping-pong in each step, %v to %v", minDuration, maxDuration))
 	flags.DurationVar(&o.rest, "rest", subject.Rest, fmt.Sprintf("time without traffic before their memory is measured, up to %v", maxDuration))
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
-	if err := flags.Parse(arguments); err != nil {
-		return o, err // Parse has written it
-	}
-	switch {
-	case flags.NArg() > 0:
-		err = fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
-	case o.connections < 1 || o.connections > memory.MaxConnections:
-		err = fmt.Errorf("-connections %d is not within 1 and %d", o.connections, memory.MaxConnections)
-	case o.duration < minDuration || o.duration > maxDuration:
-		err = fmt.Errorf("-duration %v is not within %v and %v", o.duration, minDuration, maxDuration)
-	case o.rest < 0 || o.rest > maxDuration:
-		err = fmt.Errorf("-rest %v is not within 0 and %v", o.rest, maxDuration)
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "bench: %v\n", err)
-	}
+	err = parseFlags(flags, arguments, func() error {
+		return cmp.Or(
+			within("connections", o.connections, 1, memory.MaxConnections),
+			within("duration", o.duration, minDuration, maxDuration),
+			within("rest", o.rest, 0, maxDuration),
+		)
+	})
 	return o, err
 }
 

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -60,12 +59,7 @@ func (r *results) write(w io.Writer, asJSON bool) error {
 
 // fill puts the table into the README.
 func (r *results) fill() error {
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s.\n%s.\n\n", r.Environment, r.plan)
-	if err := r.what.table(r.Rows).WriteMarkdown(&text); err != nil {
-		return err
-	}
-	return fillReadme(r.what.place, text.Bytes())
+	return fillTable(r.what.place, r.Environment, r.plan.String(), r.what.table(r.Rows))
 }
 
 func (p *plan) String() string {

@@ -3,9 +3,7 @@
 package main
 
 import (
-	"bytes"
-	"errors"
-	"flag"
+	"cmp"
 	"fmt"
 	"io"
 	"regexp"
@@ -36,49 +34,23 @@ type wireguardOptions struct {
 // runWireGuard returns the exit status, as run does.
 func runWireGuard(arguments []string, stdout, stderr io.Writer) int {
 	o, err := parseWireGuard(arguments, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		return 2
-	}
-	if err := o.measure(stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
-		return 1
-	}
-	return 0
+	return exitStatus(err, o.measure, stdout, stderr)
 }
 
 // parseWireGuard reads the command line. It writes errors to stderr as well.
 func parseWireGuard(arguments []string, stderr io.Writer) (o wireguardOptions, err error) {
-	flags := flag.NewFlagSet("bench wireguard", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, wireguardUsage)
-		flags.PrintDefaults()
-	}
+	flags := newFlags("bench wireguard", wireguardUsage, stderr)
 	var pattern string
-	flags.IntVar(&o.rounds, "rounds", 5, "number of measurements of each kind, with the stacks in turn, 1 to 100")
+	flags.IntVar(&o.rounds, "rounds", 5, fmt.Sprintf("number of measurements of each kind, with the stacks in turn, 1 to %d", maxRounds))
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, fmt.Sprintf("time of each measurement, %v to %v", minDuration, maxDuration))
 	flags.StringVar(&pattern, "run", "", "regular expression for the links and workloads to measure, such as 'memory, bulk'")
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
-	if err := flags.Parse(arguments); err != nil {
-		return o, err // Parse has written it
-	}
-	o.pattern, err = regexp.Compile(pattern)
-	switch {
-	case err != nil:
-		err = fmt.Errorf("-run: %w", err)
-	case flags.NArg() > 0:
-		err = fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
-	case o.rounds < 1 || o.rounds > 100:
-		err = fmt.Errorf("-rounds %d is not within 1 and 100", o.rounds)
-	case o.duration < minDuration || o.duration > maxDuration:
-		err = fmt.Errorf("-duration %v is not within %v and %v", o.duration, minDuration, maxDuration)
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "bench: %v\n", err)
-	}
+	err = parseFlags(flags, arguments, func() (err error) {
+		if o.pattern, err = regexp.Compile(pattern); err != nil {
+			return fmt.Errorf("-run: %w", err)
+		}
+		return cmp.Or(within("rounds", o.rounds, 1, maxRounds), within("duration", o.duration, minDuration, maxDuration))
+	})
 	return o, err
 }
 
@@ -120,12 +92,7 @@ func (o *wireguardOptions) measure(stdout, stderr io.Writer) error {
 	if err := t.WriteText(stdout); err != nil || !o.markdown {
 		return err
 	}
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s.\n\n", e)
-	if err := t.WriteMarkdown(&text); err != nil {
-		return err
-	}
-	return fillReadme(wireguardName, text.Bytes())
+	return fillTable(wireguardName, e, "", t)
 }
 
 // plan returns the rows to measure.
