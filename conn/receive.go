@@ -212,10 +212,10 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	c.resume()
 	if c.orphan {
-		onlyFIN := c.snd.una == c.snd.buf.End()
+		una, fin := c.snd.una, c.snd.buf.End()
 		c.abort(ErrAborted) // the data will never be read (RFC 9293 3.6.1, SHLD-3)
-		if onlyFIN {
-			c.resetSeq = s.TCP.Ack // the peer had not got the FIN
+		if una == fin {
+			c.resetSeq = seq.Wire(c.snd.iss, fin) // the peer had not got the FIN
 		}
 		return VerdictAfterClose
 	}
