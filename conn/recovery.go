@@ -11,12 +11,11 @@ import (
 // is acknowledged. Losses are found by RACK or, for a peer without SACK, by three duplicate ACKs.
 type recovery struct {
 	phase           phase
-	undone          uint8      // episodes undone before all data up to undo.window is acknowledged
+	reducing        bool // the window is being reduced for a mark (ECN), without an episode
+	frto            frto
+	frtoNewSegments int        // new segments that F-RTO may still send before lost ones
 	end             seq.Offset // RecoveryPoint: SND.MAX at the beginning of the last episode
 	marked          seq.Offset // SND.MAX at the last reduction for a mark; a mark on earlier data has no effect
-	reducing        bool       // the window is being reduced for a mark (ECN), without an episode
-	frto            frto
-	frtoNewSegments int // new segments that F-RTO may still send before lost ones
 
 	prr cc.PRR
 

@@ -162,7 +162,7 @@ var hostileReports = []struct {
 	}},
 	{"forgets", func(c *costly, una, i int64) { c.forget(una, i) }},
 	{"forgets with all undos spent", func(c *costly, una, i int64) {
-		c.c.active.recovery.undone, c.c.active.undo.window = maxUndos, c.c.snd.max
+		c.c.active.undo.undone, c.c.active.undo.window = maxUndos, c.c.snd.max
 		c.forget(una, i)
 	}},
 }

@@ -11,7 +11,8 @@ import (
 // was in flight before and has not been retransmitted (F-RTO, RFC 5682).
 type undo struct {
 	scoreboard.Episode
-	window seq.Offset // SND.MAX at the beginning of the first episode of those that recovery.undone counts
+	undone uint8      // episodes undone before all data up to window is acknowledged, at most maxUndos
+	window seq.Offset // SND.MAX at the beginning of the first of these episodes
 }
 
 // maxUndos limits the episodes that are undone before all data in flight at the first of them is acknowledged. An undo
@@ -23,10 +24,10 @@ const maxUndos = 32
 func (c *Conn) beginUndo() {
 	u := &c.active.undo
 	if c.snd.una >= u.window {
-		c.active.recovery.undone, u.window = 0, c.snd.max
+		u.undone, u.window = 0, c.snd.max
 	}
 	u.Reset()
-	u.Armed = c.active.recovery.undone < maxUndos
+	u.Armed = u.undone < maxUndos
 	if c.active.sent.Retransmitted() > 0 {
 		u.Note(c.active.sent.RetransmissionTSVal())
 	}
@@ -49,8 +50,8 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	case duplicated:
 		return true
 	case c.active.recovery.phase == timeoutRecovery && a.FalselyLost:
-		// The first ACK proves nothing if it is one of all data, nor without SACK: the peer may have received the data
-		// before the timeout, out of order (RFC 5682 2.1, steps 2 and 3).
+		// The second ACK is a proof. With SACK, so is any ACK below RecoveryPoint, since data that had arrived before the
+		// timeout would have been SACKed. Without SACK, the first ACK may be of such data (RFC 5682 2.1, steps 2 and 3).
 		return c.sack && c.snd.una < c.active.recovery.end || c.active.recovery.frto == frtoNewData
 	}
 	return false
@@ -60,14 +61,15 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 // is mostly that of the ACK that has proved a timeout spurious (RFC 4015 3.4). Before that, the timeout may be too
 // short for the path.
 func (c *Conn) undoEpisode(now Time) {
-	c.active.undo.Armed = false
-	c.active.recovery.undone++
-	if !c.active.undo.Congested {
+	u := &c.active.undo
+	u.Armed = false
+	u.undone++
+	if !u.Congested {
 		c.active.cc.OnSpurious()
 		c.ecn.cwr = false
 	}
 	c.stats.Spurious++
-	if !c.active.undo.Timeout {
+	if !u.Timeout {
 		c.reordering.Note() // the segments taken for lost had been overtaken
 	}
 	if c.active.recovery.phase == noRecovery {
