@@ -37,7 +37,7 @@ func (q *Queue) Check() error {
 	for r := q.oldest; r != nil; before, r = r, r.later {
 		inFlight--
 		overtaken = overtaken || r == q.overtaken
-		if r.state != InFlight || r.earlier != before || before != nil && !r.Transmission().After(before.Transmission()) {
+		if r.state != InFlight || r.earlier != before || before != nil && !r.transmission().after(before.transmission()) {
 			return fmt.Errorf("record %d to %d is out of place in the order of transmission", r.start, r.end)
 		}
 	}

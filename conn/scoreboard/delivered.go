@@ -40,7 +40,7 @@ func (d *Delivered) add(r *Record) {
 		}
 		d.FalselyLost = d.FalselyLost || r.state == Lost
 	}
-	if !d.ambiguous(r) && (d.Newest.end == 0 || r.Transmission().After(d.Newest.Transmission())) {
+	if !d.ambiguous(r) && (d.Newest.end == 0 || r.transmission().after(d.Newest.transmission())) {
 		d.Newest = *r
 	}
 }

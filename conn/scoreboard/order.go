@@ -15,19 +15,19 @@ type Transmission struct {
 	end    seq.Offset
 }
 
-// Transmission returns the place of the record's last transmission.
-func (r *Record) Transmission() Transmission { return Transmission{r.serial, r.end} }
+// transmission returns the place of the record's last transmission.
+func (r *Record) transmission() Transmission { return Transmission{r.serial, r.end} }
 
 // IsZero reports whether t is the zero Transmission.
 func (t Transmission) IsZero() bool { return t.serial == 0 }
 
-// After reports whether t came after u. Records with one serial number are parts of one GSO packet, whose higher
+// after reports whether t came after u. Records with one serial number are parts of one GSO packet, whose higher
 // sequence numbers are later.
 //
 // Deviation: RACK_sent_after compares times, and sequence numbers where they are equal (RFC 8985 6.2). A retransmission
 // that is sent after new data, but at the same time, would then be the earlier of the two, and the arrival of the new
 // data would mark it lost again.
-func (t Transmission) After(u Transmission) bool {
+func (t Transmission) after(u Transmission) bool {
 	return t.serial > u.serial || t.serial == u.serial && t.end > u.end
 }
 
@@ -45,7 +45,7 @@ func (q *Queue) Overtake(t Transmission) {
 	if q.overtaken != nil {
 		next = q.overtaken.later
 	}
-	for ; next != nil && t.After(next.Transmission()); next = next.later {
+	for ; next != nil && t.after(next.transmission()); next = next.later {
 		q.visits++
 		q.overtaken = next
 	}
@@ -105,7 +105,7 @@ func (q *Queue) unlink(r *Record) {
 func (q *Queue) RestoreLost() {
 	losses := q.losses
 	slices.SortFunc(losses, func(a, b *Record) int {
-		if a.Transmission().After(b.Transmission()) {
+		if a.transmission().after(b.transmission()) {
 			return 1
 		}
 		return -1
@@ -117,7 +117,7 @@ func (q *Queue) RestoreLost() {
 		if before != nil {
 			next = before.later
 		}
-		for ; next != nil && r.Transmission().After(next.Transmission()); next = next.later {
+		for ; next != nil && r.transmission().after(next.transmission()); next = next.later {
 			q.visits++
 			before = next
 		}

@@ -67,9 +67,6 @@ func (r *Record) Retransmitted() bool { return r.retransmitted }
 // Pushed reports whether the record's last segment has PSH.
 func (r *Record) Pushed() bool { return r.pushed }
 
-// DeliveredBefore returns the number of bytes that had been delivered when the record was last sent.
-func (r *Record) DeliveredBefore() int64 { return r.snapshot.delivered }
-
 // State is the state of a record.
 type State uint8
 

@@ -17,7 +17,7 @@ func (r *Rounds) WindowLimited() bool { return r.limited || r.wasLimited }
 
 // Passed processes an ACK, after which delivered bytes have arrived, and reports whether a round trip has passed.
 func (r *Rounds) Passed(d *Delivered, delivered int64) bool {
-	if d.Bytes == 0 || d.Newest.DeliveredBefore() < r.end {
+	if d.Bytes == 0 || d.Newest.snapshot.delivered < r.end {
 		return false
 	}
 	r.end = delivered
