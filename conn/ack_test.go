@@ -7,11 +7,19 @@ import (
 	"minitcp/conn/delack"
 )
 
+// notYoung returns the delay of ACKs of a connection that has sent its quick ACKs.
+func notYoung() (d delack.Delay) {
+	d.Arrived(0, &delack.Values{Least: 40 * time.Millisecond})
+	d.Acknowledged()
+	d.Acknowledged()
+	return d
+}
+
 // Shows: MUST-40, SHLD-18, SHLD-19.
 func TestDelayedACK(t *testing.T) {
 	o := established(t, Config{})
 	full := repeat(1460)
-	o.c.active.delay, o.c.lastDataReceived = delack.Settled(40*time.Millisecond), o.now // no longer young
+	o.c.active.delay, o.c.lastDataReceived = notYoung(), o.now
 	o.in(segment{flags: ack, seq: 1, ack: 1, data: full})
 	o.in(segment{flags: ack, seq: 1461, ack: 1, data: full})
 	o.want(segment{flags: ack, seq: 1, ack: 2921}) // every second full segment

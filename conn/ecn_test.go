@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"minitcp/conn/delack"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -134,7 +133,7 @@ func TestECT(t *testing.T) {
 // Shows: SHLD-8.
 func TestECE(t *testing.T) {
 	o := ecnOne(t, Config{})
-	o.c.active.delay, o.c.lastDataReceived = delack.Settled(40*time.Millisecond), o.now // no longer young
+	o.c.active.delay, o.c.lastDataReceived = notYoung(), o.now
 	o.dataIn(1, 0, wire.ECT0)
 	o.nothing() // a delayed ACK
 	o.dataIn(101, 0, wire.CE)

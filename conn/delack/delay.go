@@ -42,12 +42,6 @@ const (
 	maxDelay = 200 * time.Millisecond
 )
 
-// Settled returns the delay of a connection that is no longer young, and whose segments are an interval apart.
-func Settled(interval time.Duration) (d Delay) {
-	d.set(interval)
-	return d
-}
-
 // Arrived records that data has arrived in order, a gap after the last data.
 func (d *Delay) Arrived(gap time.Duration, v *Values) {
 	interval := time.Duration(d.interval) * time.Millisecond
