@@ -17,12 +17,12 @@ type Limit struct {
 
 const (
 	interval = 5 * time.Second
-	// Count is the number of replies to segments without data in five seconds.
-	Count = 10
-	// DuplicateCount is the number of replies to segments with data in five seconds. It is enough to report a window of
+	// maxChallenges is the number of replies to segments without data in five seconds.
+	maxChallenges = 10
+	// maxDuplicates is the number of replies to segments with data in five seconds. It is enough to report a window of
 	// needless retransmissions to the peer (RFC 2883), and ends the exchange with a peer that repeats a segment on every
 	// ACK.
-	DuplicateCount = 1000
+	maxDuplicates = 1000
 )
 
 // Since returns the beginning of the current interval.
@@ -31,7 +31,7 @@ func (l *Limit) Since() clock.Time { return l.since }
 // Allow reports whether the current interval has room for another reply to a segment without data, and counts it.
 func (l *Limit) Allow(now clock.Time) bool {
 	l.renew(now)
-	if l.challenges == Count {
+	if l.challenges == maxChallenges {
 		return false
 	}
 	l.challenges++
@@ -41,7 +41,7 @@ func (l *Limit) Allow(now clock.Time) bool {
 // AllowDuplicate is Allow for a segment with data.
 func (l *Limit) AllowDuplicate(now clock.Time) bool {
 	l.renew(now)
-	if l.duplicates == DuplicateCount {
+	if l.duplicates == maxDuplicates {
 		return false
 	}
 	l.duplicates++
