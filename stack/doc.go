@@ -68,7 +68,7 @@
 //	stats.go, connections.go                    counters; the connections by address
 //	observe.go, trace.go, tap.go                observers, traces, captures (see package pcap)
 //	udp*.go, datagram.go, internal/datagrams    UDP sockets, and ping sockets (ping.go)
-//	forward.go, forwardudp.go, forwardping.go   forwarders
+//	forward*.go, udpflow.go, unreachable.go     forwarders
 //	fragments.go, names.go, parse.go            fragments, host names, addresses
 //
 // The reading order of package conn is in conn/doc.go.

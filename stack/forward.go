@@ -1,10 +1,7 @@
 package stack
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -13,7 +10,6 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/flow"
-	"minitcp/stack/internal/ref"
 )
 
 // ForwardConfig holds the settings of [Stack.ForwardTCP]. The zero value is ready for use.
@@ -40,33 +36,6 @@ type Forwarder struct {
 	mu      sync.Mutex
 	pending int
 	sources map[netip.Addr]int // pending, by source
-}
-
-// Unreachable is the reason that [ForwardRequest.Unreachable] gives the client.
-type Unreachable uint8
-
-const (
-	NetUnreachable  Unreachable = iota // Linux clients get ENETUNREACH.
-	HostUnreachable                    // Linux clients get EHOSTUNREACH.
-	PortUnreachable                    // Linux clients get ECONNREFUSED.
-	AdminProhibited                    // Linux clients get EHOSTUNREACH over IPv4, EACCES over IPv6.
-)
-
-// String returns the reason in words.
-func (u Unreachable) String() string {
-	names := [...]string{"net unreachable", "host unreachable", "port unreachable", "administratively prohibited"}
-	if int(u) < len(names) {
-		return names[u]
-	}
-	return fmt.Sprintf("unreachable(%d)", uint8(u))
-}
-
-// unreachableCodes are the ICMP codes of the reasons [RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1].
-var unreachableCodes = [...]struct{ v4, v6 uint8 }{
-	NetUnreachable:  {wire.ICMPv4NetUnreachable, wire.ICMPv6NoRoute},
-	HostUnreachable: {wire.ICMPv4HostUnreachable, wire.ICMPv6AddressUnreachable},
-	PortUnreachable: {wire.ICMPv4PortUnreachable, wire.ICMPv6PortUnreachable},
-	AdminProhibited: {wire.ICMPv4AdminProhibited, wire.ICMPv6AdminProhibited},
 }
 
 // ForwardTCP makes the stack take TCP connections to the addresses of cfg.Prefixes, whatever their port. It calls
@@ -152,237 +121,6 @@ func (f *Forwarder) leave(source netip.Addr) {
 	}
 }
 
-// ForwardRequest is a connection that a client wants to open through the stack. The application gives one verdict:
-// Accept, AcceptHandler, Reset, Unreachable or Drop. Its methods may be called on any goroutine. A request without a
-// verdict stays until the client gives up.
-type ForwardRequest struct {
-	stack     *Stack
-	forwarder *Forwarder
-	entry     *entry
-
-	// Guarded by the entry's lock.
-	verdict verdict
-	repeats int // SYNs after the verdict Unreachable
-	reason  Unreachable
-	ctx     context.Context // nil until Context is called
-	cancel  context.CancelCauseFunc
-	cause   error // the context's; nil while the request waits
-}
-
-type verdict uint8
-
-const (
-	noVerdict verdict = iota
-	accepted
-	reset
-	unreachable
-	dropped
-)
-
-var (
-	errVerdictGiven = errors.New("the request has got its verdict")
-	errClientGone   = fmt.Errorf("the client has given up the connection: %w", syscall.ECONNABORTED)
-)
-
-// Source returns the client's address and port.
-func (r *ForwardRequest) Source() netip.AddrPort { return r.entry.Key.RemoteAddr() }
-
-// Destination returns the address and port that the client connects to.
-func (r *ForwardRequest) Destination() netip.AddrPort { return r.entry.Key.LocalAddr() }
-
-// Context returns a context that ends when the request does: when the client has given up, after the verdict, or when
-// the stack ends. The client has given up when it resets the connection, when it no longer has it, which is noticed
-// within a second, or when it does not repeat its SYN for longer than its retransmissions can take.
-func (r *ForwardRequest) Context() context.Context {
-	r.entry.mu.Lock()
-	defer r.entry.mu.Unlock()
-	if r.ctx == nil {
-		r.ctx, r.cancel = context.WithCancelCause(context.Background())
-		if r.cause != nil {
-			r.cancel(r.cause)
-		}
-	}
-	return r.ctx
-}
-
-// Accept answers the client's SYN and returns the connection. It does not wait for the client: Read does, and Write
-// until the send buffer is full. If the client has given up meanwhile, the error is a *net.OpError for which errors.Is
-// finds syscall.ECONNABORTED.
-func (r *ForwardRequest) Accept() (*Conn, error) { return r.accept(nil) }
-
-// AcceptHandler acts like Accept but serves the connection with a [Handler], as [Stack.Handle] does.
-func (r *ForwardRequest) AcceptHandler(open func(*Conn) Handler) error {
-	if open == nil {
-		return r.opError(fmt.Errorf("AcceptHandler: open is nil: %w", syscall.EINVAL))
-	}
-	_, err := r.accept(open)
-	return err
-}
-
-func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
-	s, e := r.stack, r.entry
-	w := s.borrowWriter()
-	defer s.returnWriter(w)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	handshake, err := r.decide(accepted)
-	if err != nil {
-		return nil, r.opError(err)
-	}
-	now := s.clock.Now()
-	handshake.Release(now)
-	tcp := handshake.Establish(now)
-	tcp.LowerMTU(now, int(s.mtu.Load()))
-	c := newConn(s, e, tcp)
-	e.tcp, e.user, e.request = tcp, ref.Weak(c), nil
-	r.forwarder.leave(wire.Source(e.Key.Remote.Addr()))
-	if open != nil {
-		c.handling = &handlerState{open: open}
-		e.user = ref.Strong(c)
-	}
-	s.trackLive(e)
-	if err := s.refusal(); err != nil { // shut may have looked through the table already
-		s.remove(e)
-		return nil, r.opError(err)
-	}
-	s.totals.count(countForwardAccepted)
-	s.flush(e, w)
-	return c, nil
-}
-
-// Reset refuses the connection with a RST: the client gets ECONNREFUSED.
-func (r *ForwardRequest) Reset() error {
-	return r.refuse(reset, func(now conn.Time, w *writer) {
-		r.stack.totals.count(countForwardReset)
-		r.sendReset(now, w)
-		r.stack.remove(r.entry)
-	})
-}
-
-// Unreachable refuses the connection with an ICMP message. A Linux client fails at once with the error of the reason.
-// Other clients record the reason and retransmit the SYN: the first retransmission is answered with the message again,
-// the next with a RST.
-func (r *ForwardRequest) Unreachable(reason Unreachable) error {
-	if int(reason) >= len(unreachableCodes) {
-		return r.opError(fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
-	}
-	return r.refuse(unreachable, func(now conn.Time, w *writer) {
-		r.stack.totals.count(countForwardUnreachable)
-		r.reason = reason
-		r.sendUnreachable(now, w)
-	})
-}
-
-// Drop leaves the client without an answer, also when it repeats its SYN, until it has given up.
-func (r *ForwardRequest) Drop() error {
-	return r.refuse(dropped, func(conn.Time, *writer) { r.stack.totals.count(countForwardDropped) })
-}
-
-// refuse gives a verdict that makes no connection, and calls act with the entry's lock held.
-func (r *ForwardRequest) refuse(v verdict, act func(conn.Time, *writer)) error {
-	s, e := r.stack, r.entry
-	w := s.borrowWriter()
-	defer s.returnWriter(w)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	handshake, err := r.decide(v)
-	if err != nil {
-		return r.opError(err)
-	}
-	if v == dropped {
-		handshake.Silence()
-	}
-	act(s.clock.Now(), w)
-	s.flush(e, w)
-	return nil
-}
-
-// decide notes the verdict and returns the client's Handshake. The entry's lock is held.
-func (r *ForwardRequest) decide(v verdict) (*conn.Handshake, error) {
-	switch {
-	case r.verdict != noVerdict:
-		return nil, errVerdictGiven
-	case r.cause != nil:
-		return nil, r.cause
-	}
-	r.verdict = v
-	r.end(errVerdictGiven)
-	return r.entry.tcp.(*conn.Handshake), nil
-}
-
-// end ends the request's context. The entry's lock is held.
-func (r *ForwardRequest) end(cause error) {
-	if r.cause != nil {
-		return
-	}
-	r.cause = cause
-	if r.cancel != nil {
-		r.cancel(cause)
-	}
-}
-
-// gone is called when the entry is dropped, or becomes a connection. The entry's lock is held.
-func (r *ForwardRequest) gone() {
-	if r.verdict == noVerdict && r.cause == nil {
-		cause := errClientGone
-		if err := r.stack.Err(); err != nil {
-			cause = err
-		}
-		r.stack.totals.count(countForwardAbandoned)
-		r.end(cause)
-	}
-}
-
-func (r *ForwardRequest) opError(err error) error {
-	return opError("accept", net.TCPAddrFromAddrPort(r.Destination()), net.TCPAddrFromAddrPort(r.Source()), err)
-}
-
-// repeated answers a repetition of the SYN after the verdict Unreachable. The entry's lock is held.
-func (r *ForwardRequest) repeated(now conn.Time, w *writer) {
-	if r.verdict != unreachable {
-		return
-	}
-	if r.repeats++; r.repeats == 1 {
-		r.sendUnreachable(now, w)
-		return
-	}
-	r.sendReset(now, w)
-	r.stack.remove(r.entry)
-}
-
-// sendReset answers the SYN with a RST.
-func (r *ForwardRequest) sendReset(now conn.Time, w *writer) {
-	e := r.entry
-	conn.Reset(&wire.TCP{Flags: wire.SYN, Seq: e.irs}, 0, &w.out)
-	w.ip = wire.IP{Src: e.Key.Local.Addr(), Dst: e.Key.Remote.Addr(), Protocol: wire.ProtocolTCP, HopLimit: e.hopLimit}
-	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.Key.LocalPort(), e.Key.RemotePort()
-	r.stack.writeSegment(w, e.queue, conn.Closed)
-	r.stack.traceOut(now, e, w, conn.SynReceived)
-}
-
-// sendUnreachable answers the SYN with an ICMP message that quotes its headers.
-func (r *ForwardRequest) sendUnreachable(now conn.Time, w *writer) {
-	k := &r.entry.Key
-	var syn [20]byte
-	wire.PutTCP(syn[:], &wire.TCP{SrcPort: k.RemotePort(), DstPort: k.LocalPort(), Seq: r.entry.irs, Flags: wire.SYN})
-	ip := wire.IP{Src: k.Remote.Addr(), Dst: k.Local.Addr(), Protocol: wire.ProtocolTCP}
-	r.stack.sendUnreachable(now, w, r.entry.queue, r.reason, &ip, syn[:])
-}
-
-// sendUnreachable sends the source of a packet, of which it quotes the header and the start of the payload, an ICMP
-// message from its destination.
-func (s *Stack) sendUnreachable(now conn.Time, w *writer, queue uint8, reason Unreachable, ip *wire.IP, payload []byte) {
-	b := make([]byte, wire.IPv6HeaderLen+len(payload))
-	ip.HopLimit = s.cfg.HopLimit
-	ipLen := wire.PutIP(b, ip, len(payload))
-	n := ipLen + copy(b[ipLen:], payload)
-	m := wire.ICMP{Type: wire.ICMPv6Unreachable, Code: unreachableCodes[reason].v6, Body: b[:n]}
-	if ip.Is4() {
-		m.Type, m.Code = wire.ICMPv4Unreachable, unreachableCodes[reason].v4
-	}
-	s.sendICMP(now, w, queue, ip.Dst, ip.Src, &m)
-}
-
 // forward makes a request of a SYN to a forwarded address.
 func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeWaitConn) {
 	s := q.stack
@@ -415,4 +153,19 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 	s.flush(e, q.writer) // arms the timer
 	e.mu.Unlock()
 	f.handle(r)
+}
+
+// checkForwardPrefixes returns an error that names the first prefix that cannot be forwarded.
+func checkForwardPrefixes(prefixes []netip.Prefix) error {
+	for _, p := range prefixes {
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return fmt.Errorf("%v is not a prefix of IPv4 or IPv6: %w", p, syscall.EINVAL)
+		}
+	}
+	return nil
+}
+
+// covers reports whether a is in one of the prefixes, or there are none.
+func covers(prefixes []netip.Prefix, a netip.Addr) bool {
+	return len(prefixes) == 0 || slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }

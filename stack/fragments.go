@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -91,4 +92,34 @@ func (f *fragments) stats(stats Stats) {
 	stats["fragments-reassembled"] = counts.Reassembled
 	stats["fragments-failed"] = counts.Failed
 	stats["fragments-timed-out"] = counts.TimedOut
+}
+
+// writeFragments sends the packet with the header in w.ip and the payload given in fragments of at most mtu bytes
+// [RFC 791 3.2, RFC 8200 4.5]. The identification is random [RFC 6864, RFC 7739].
+func (s *Stack) writeFragments(w *writer, queue uint8, ipLen int, payload []byte, mtu int) {
+	w.body = payload
+	is4 := ipLen == wire.IPv4HeaderLen
+	f := wire.Fragment{ID: rand.Uint32()}
+	next := w.ip.Protocol
+	extra := 0
+	if !is4 {
+		extra = 8 // the fragment header
+		w.ip.Protocol = wire.ProtocolFragment
+	}
+	most := (mtu - ipLen - extra) &^ 7
+	wire.PutVirtio(w.headers[:], &wire.VirtioHeader{})
+	header := w.headers[wire.VirtioHeaderLen:]
+	for ; f.Offset < len(payload); f.Offset += most {
+		n := min(most, len(payload)-f.Offset)
+		f.More = f.Offset+n < len(payload)
+		wire.PutIP(header, &w.ip, extra+n)
+		if is4 {
+			wire.PutFragmentIPv4(header, f, n)
+		} else {
+			wire.PutFragmentIPv6(header[ipLen:], f, next)
+		}
+		w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen+extra], payload[f.Offset:f.Offset+n])
+		s.writeFrame(w, queue, conn.Closed)
+		s.totals.count(countFragmentsSent)
+	}
 }

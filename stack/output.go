@@ -117,3 +117,10 @@ func (s *Stack) writePacket(w *writer, queue uint8, ipLen int, body []byte) {
 	w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen], body)
 	s.writeFrame(w, queue, conn.Closed)
 }
+
+func ipHeaderLen(is4 bool) int {
+	if is4 {
+		return wire.IPv4HeaderLen
+	}
+	return wire.IPv6HeaderLen
+}

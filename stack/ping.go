@@ -255,13 +255,6 @@ func (c *PingConn) sendEcho(p []byte, to netip.AddrPort) error {
 	return c.stack.writeICMP(w, c.stack.queueOf(&o), &m, o.mtu, o.fragment)
 }
 
-func ipHeaderLen(is4 bool) int {
-	if is4 {
-		return wire.IPv4HeaderLen
-	}
-	return wire.IPv6HeaderLen
-}
-
 // echoReply gives the echo reply at hand, whose ICMP message is payload, to the socket that it is for.
 func (q *queue) echoReply(payload []byte) {
 	s := q.stack

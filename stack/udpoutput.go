@@ -1,0 +1,167 @@
+package stack
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// sendDatagrams sends datagrams that are alike to one destination: see [udpSocket.alike].
+func (c *datagramSocket) sendDatagrams(list []Datagram, to netip.AddrPort) error {
+	o, err := c.outgoing(&list[0], to)
+	if err != nil {
+		return err
+	}
+	if c.mustWait(&o) {
+		c.stack.link.awaitDrained(c)
+		if o, err = c.outgoing(&list[0], to); err != nil { // closed meanwhile, or the deadline has passed
+			return err
+		}
+	}
+	w := c.stack.borrowWriter()
+	defer c.stack.returnWriter(w)
+	if len(list) > 1 && ipHeaderLen(o.local.Addr().Is4())+wire.UDPHeaderLen+list[0].N <= o.mtu {
+		c.stack.writeUDPSuperframe(w, &o, list)
+		return nil
+	}
+	for i := range list {
+		if err := c.stack.writeUDP(w, o, list[i].Buffer[:list[i].N]); err != nil {
+			return err // the first one's: the others are not larger
+		}
+	}
+	return nil
+}
+
+// mustWait reports whether a datagram that is sent with o waits for the device. A flow's does not, because a forwarder
+// sends it on a goroutine that brings packets.
+func (c *datagramSocket) mustWait(o *outgoingDatagram) bool {
+	l := c.stack.link
+	if l == nil || !l.device.Full() || c.stack.queueOf(o) == c.stack.loop.number {
+		return false
+	}
+	_, ofApplication := c.owner.(*UDPConn)
+	return ofApplication
+}
+
+// outgoingDatagram is what a datagram is sent with.
+type outgoingDatagram struct {
+	local, remote netip.AddrPort
+	mtu           int
+	fragment      bool
+	hopLimit      uint8
+	trafficClass  uint8
+}
+
+// outgoing returns what to send d to a destination with, or the error of the call.
+func (c *datagramSocket) outgoing(d *Datagram, to netip.AddrPort) (o outgoingDatagram, err error) {
+	if d.ECN > wire.CE {
+		return o, fmt.Errorf("%d is no ECN codepoint: %w", d.ECN, syscall.EINVAL)
+	}
+	from, to, err := c.owner.route(d.Local, to)
+	if err != nil {
+		return o, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed != nil:
+		return o, c.closed
+	case c.wr.Passed():
+		return o, os.ErrDeadlineExceeded
+	case c.pending != nil:
+		err := c.pending
+		c.pending = nil
+		return o, err
+	}
+	o = outgoingDatagram{local: from, remote: to, mtu: c.mtu(c.stack.clock.Now()), fragment: !c.dontFragment, hopLimit: c.hopLimit}
+	o.trafficClass = c.trafficClass | uint8(d.ECN)
+	return o, nil
+}
+
+// maxUDP returns the largest number of bytes of data in a datagram.
+func maxUDP(is4 bool) int {
+	if is4 {
+		return maxPacket - wire.IPv4HeaderLen - wire.UDPHeaderLen
+	}
+	return maxPacket - wire.UDPHeaderLen
+}
+
+// writeUDP sends a datagram, in fragments if it must.
+func (s *Stack) writeUDP(w *writer, o outgoingDatagram, data []byte) error {
+	is4 := o.local.Addr().Is4()
+	w.ip = wire.IP{
+		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: wire.ProtocolUDP, HopLimit: o.hopLimit, TrafficClass: o.trafficClass,
+	}
+	ipLen := ipHeaderLen(is4)
+	whole := ipLen+wire.UDPHeaderLen+len(data) <= o.mtu
+	if len(data) > maxUDP(is4) || !whole && !o.fragment {
+		return syscall.EMSGSIZE
+	}
+	header, pseudo := w.udpHeader(&o, len(data))
+	w.parts = append(w.parts[:0], header, data)
+	s.totals.count(countDatagramsSent)
+	if !whole {
+		wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
+		s.writeFragments(w, s.queueOf(&o), ipLen, append(append(w.body[:0], header...), data...), o.mtu)
+		return nil
+	}
+	wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, len(header)+len(data))
+	var h wire.VirtioHeader
+	if s.offload {
+		binary.BigEndian.PutUint16(header[wire.UDPChecksumOffset:], wire.Fold(pseudo))
+		h.Flags = wire.VirtioNeedsChecksum
+		h.ChecksumStart, h.ChecksumOffset = uint16(ipLen), wire.UDPChecksumOffset
+	} else {
+		wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
+	}
+	wire.PutVirtio(w.headers[:], &h)
+	w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen+wire.UDPHeaderLen], data)
+	s.writeFrame(w, s.queueOf(&o), conn.Closed)
+	return nil
+}
+
+// udpHeader puts the UDP header of n bytes of data behind the space for the IP header. It returns the UDP header and
+// the sum of the pseudo-header.
+func (w *writer) udpHeader(o *outgoingDatagram, n int) (header []byte, pseudo uint32) {
+	at := wire.VirtioHeaderLen + ipHeaderLen(o.local.Addr().Is4())
+	header = w.headers[at : at+wire.UDPHeaderLen]
+	wire.PutUDP(header, o.local.Port(), o.remote.Port(), n)
+	return header, wire.PseudoHeaderSum(o.local.Addr(), o.remote.Addr(), wire.ProtocolUDP, len(header)+n)
+}
+
+// writeUDPSuperframe sends datagrams in one frame that the device cuts. Their sizes are that of the first, the last's
+// at most.
+func (s *Stack) writeUDPSuperframe(w *writer, o *outgoingDatagram, list []Datagram) {
+	w.ip = wire.IP{
+		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: wire.ProtocolUDP, HopLimit: o.hopLimit, TrafficClass: o.trafficClass,
+	}
+	ipLen := ipHeaderLen(w.ip.Is4())
+	w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen+wire.UDPHeaderLen])
+	n := 0
+	for i := range list {
+		w.parts = append(w.parts, list[i].Buffer[:list[i].N])
+		n += list[i].N
+	}
+	header, pseudo := w.udpHeader(o, n)
+	binary.BigEndian.PutUint16(header[wire.UDPChecksumOffset:], wire.Fold(pseudo))
+	wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, len(header)+n)
+	wire.PutVirtio(w.headers[:], &wire.VirtioHeader{
+		Flags: wire.VirtioNeedsChecksum, ChecksumStart: uint16(ipLen), ChecksumOffset: wire.UDPChecksumOffset,
+		GSOType: wire.GSOUDPL4, GSOSize: uint16(list[0].N), HeaderLen: uint16(ipLen + wire.UDPHeaderLen),
+	})
+	s.totals.add(countDatagramsSent, len(list))
+	s.writeFrame(w, s.queueOf(o), conn.Closed)
+}
+
+// queueOf returns the queue for a flow: datagrams of one flow leave in order.
+func (s *Stack) queueOf(o *outgoingDatagram) uint8 {
+	if s.own().Contains(o.remote.Addr()) {
+		return s.loop.number
+	}
+	return uint8((uint32(o.local.Port()) ^ uint32(o.remote.Port())) % uint32(s.loop.number))
+}

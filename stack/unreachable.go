@@ -1,0 +1,49 @@
+package stack
+
+import (
+	"fmt"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+)
+
+// Unreachable is the reason that [ForwardRequest.Unreachable] gives the client.
+type Unreachable uint8
+
+const (
+	NetUnreachable  Unreachable = iota // Linux clients get ENETUNREACH.
+	HostUnreachable                    // Linux clients get EHOSTUNREACH.
+	PortUnreachable                    // Linux clients get ECONNREFUSED.
+	AdminProhibited                    // Linux clients get EHOSTUNREACH over IPv4, EACCES over IPv6.
+)
+
+// String returns the reason in words.
+func (u Unreachable) String() string {
+	names := [...]string{"net unreachable", "host unreachable", "port unreachable", "administratively prohibited"}
+	if int(u) < len(names) {
+		return names[u]
+	}
+	return fmt.Sprintf("unreachable(%d)", uint8(u))
+}
+
+// unreachableCodes are the ICMP codes of the reasons [RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1].
+var unreachableCodes = [...]struct{ v4, v6 uint8 }{
+	NetUnreachable:  {wire.ICMPv4NetUnreachable, wire.ICMPv6NoRoute},
+	HostUnreachable: {wire.ICMPv4HostUnreachable, wire.ICMPv6AddressUnreachable},
+	PortUnreachable: {wire.ICMPv4PortUnreachable, wire.ICMPv6PortUnreachable},
+	AdminProhibited: {wire.ICMPv4AdminProhibited, wire.ICMPv6AdminProhibited},
+}
+
+// sendUnreachable sends the source of a packet, of which it quotes the header and the start of the payload, an ICMP
+// message from its destination.
+func (s *Stack) sendUnreachable(now conn.Time, w *writer, queue uint8, reason Unreachable, ip *wire.IP, payload []byte) {
+	b := make([]byte, wire.IPv6HeaderLen+len(payload))
+	ip.HopLimit = s.cfg.HopLimit
+	ipLen := wire.PutIP(b, ip, len(payload))
+	n := ipLen + copy(b[ipLen:], payload)
+	m := wire.ICMP{Type: wire.ICMPv6Unreachable, Code: unreachableCodes[reason].v6, Body: b[:n]}
+	if ip.Is4() {
+		m.Type, m.Code = wire.ICMPv4Unreachable, unreachableCodes[reason].v4
+	}
+	s.sendICMP(now, w, queue, ip.Dst, ip.Src, &m)
+}
