@@ -69,10 +69,7 @@ func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
 func (s *Stack) writeSegment(w *writer, queue uint8, state conn.State) {
 	out := &w.out
 	frame := w.headers[:]
-	ipLen := wire.IPv4HeaderLen
-	if !w.ip.Is4() {
-		ipLen = wire.IPv6HeaderLen
-	}
+	ipLen := ipHeaderLen(w.ip.Is4())
 	at := wire.VirtioHeaderLen + ipLen
 	tcpLen := wire.PutTCP(frame[at:], &out.TCP)
 	wire.PutIP(frame[wire.VirtioHeaderLen:], &w.ip, tcpLen+out.Len)
@@ -118,6 +115,7 @@ func (s *Stack) writePacket(w *writer, queue uint8, ipLen int, body []byte) {
 	s.writeFrame(w, queue, conn.Closed)
 }
 
+// ipHeaderLen returns the length in bytes of an IP header without options or extensions.
 func ipHeaderLen(is4 bool) int {
 	if is4 {
 		return wire.IPv4HeaderLen
