@@ -65,26 +65,11 @@ func TestWriteDeadline(t *testing.T) {
 		}
 		// What was taken is not lost.
 		done := make(chan struct{})
-		go func() { defer close(done); receiveAll2(t, s, big[:n]) }()
+		go func() { defer close(done); wantBytes(t, s, big[:n]) }()
 		c.SetWriteDeadline(time.Time{})
 		c.CloseWrite()
 		<-done
 	})
-}
-
-func receiveAll2(t *testing.T, c *Conn, want []byte) {
-	b := make([]byte, len(want))
-	for got := 0; got < len(b); {
-		n, err := c.Read(b[got:])
-		if err != nil {
-			t.Errorf("Read: %v after %d bytes", err, got)
-			return
-		}
-		got += n
-	}
-	if string(b) != string(want) {
-		t.Error("other bytes than were written")
-	}
 }
 
 // A deadline moved before it passes: only the last one counts.

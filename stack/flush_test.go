@@ -16,7 +16,7 @@ func backlog(p *pair, n int) (clients, servers []*Conn) {
 		c, s := p.connect(l)
 		data := pattern(1, 1<<20)
 		go c.Write(data)
-		receiveAll2(p.t, s, data)
+		wantBytes(p.t, s, data)
 		clients, servers = append(clients, c), append(servers, s)
 	}
 	quiet()
@@ -76,7 +76,7 @@ func TestFlushSendsABurst(t *testing.T) {
 		}
 		r.mu.Unlock()
 		e.mu.Unlock()
-		receiveAll2(t, servers[0], data)
+		wantBytes(t, servers[0], data)
 		took(t, begin, 0, 2*time.Millisecond)
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -111,7 +111,7 @@ func TestBurstsInTurn(t *testing.T) {
 		r.mu.Unlock()
 		p.db.SetHook(nil)
 		for _, s := range servers {
-			receiveAll2(t, s, data)
+			wantBytes(t, s, data)
 		}
 	})
 }

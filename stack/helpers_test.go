@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -108,6 +109,19 @@ func wantRead(t *testing.T, c io.Reader, want string) {
 	}
 	if string(b) != want {
 		t.Fatalf("read %q, want %q", b, want)
+	}
+}
+
+// wantBytes reads as many bytes as want has, and checks them. It may be called on any goroutine.
+func wantBytes(t *testing.T, c io.Reader, want []byte) {
+	t.Helper()
+	b := make([]byte, len(want))
+	if n, err := io.ReadFull(c, b); err != nil {
+		t.Errorf("Read: %v after %d bytes", err, n)
+		return
+	}
+	if !bytes.Equal(b, want) {
+		t.Error("other bytes than were written")
 	}
 }
 

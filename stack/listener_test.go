@@ -183,7 +183,7 @@ func TestManyConnections(t *testing.T) {
 				if _, err := c.Write(want); err != nil {
 					t.Error(err)
 				}
-				receiveAll2(t, c.(*Conn), want)
+				wantBytes(t, c.(*Conn), want)
 			})
 		}
 		wait.Wait()

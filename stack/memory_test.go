@@ -31,7 +31,7 @@ func TestMemoryIsShared(t *testing.T) {
 		for i := range asleep {
 			c, s := p.connect(l)
 			go c.Write(data[:1<<16])
-			receiveAll2(t, s, data[:1<<16])
+			wantBytes(t, s, data[:1<<16])
 			asleep[i], awake[i] = s, c
 		}
 		quiet()

@@ -93,7 +93,7 @@ func TestNearReachesConnections(t *testing.T) {
 			data := pattern(1, 100<<10)
 			for range 4 { // round trips
 				write(t, c, string(data))
-				receiveAll2(t, s, data)
+				wantBytes(t, s, data)
 				time.Sleep(5 * time.Millisecond)
 			}
 			want := int64(0)

@@ -117,7 +117,7 @@ func TestSYNCookiesAlways(t *testing.T) {
 						c, s := p.connectTo(l, address)
 						data := pattern(1, 300_000)
 						go func() { c.Write(data); c.CloseWrite() }()
-						receiveAll2(t, s, data)
+						wantBytes(t, s, data)
 						write(t, s, "all of it")
 						wantRead(t, c, "all of it")
 						i, o := s.Info(), c.Info()

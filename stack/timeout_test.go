@@ -50,7 +50,7 @@ func TestZeroWindowForADay(t *testing.T) {
 		done := make(chan error)
 		go func() { _, err := c.Write(want); done <- err }()
 		time.Sleep(24 * time.Hour)
-		receiveAll2(t, s, want)
+		wantBytes(t, s, want)
 		if err := <-done; err != nil {
 			t.Error(err)
 		}

@@ -35,12 +35,12 @@ func TestWriteFillsSegments(t *testing.T) {
 		p := newPair(t, Config{})
 		c, s := p.connect(p.listen())
 		go c.Write(pattern(2, 4<<20)) // until the congestion window is no limit
-		receiveAll2(t, s, pattern(2, 4<<20))
+		wantBytes(t, s, pattern(2, 4<<20))
 		var seen sizes
 		p.da.SetHook(seen.hook)
 		const n = 700_000
 		go func() { c.Write(pattern(1, n)) }()
-		receiveAll2(t, s, pattern(1, n))
+		wantBytes(t, s, pattern(1, n))
 		mss := c.Info().MSS
 		for i, size := range seen.list {
 			if last := i == len(seen.list)-1; (size%mss != 0) != last {
@@ -58,12 +58,12 @@ func TestCopyFillsSegments(t *testing.T) {
 		p := newPair(t, Config{})
 		c, s := p.connect(p.listen())
 		go c.Write(pattern(2, 4<<20)) // until the congestion window is no limit
-		receiveAll2(t, s, pattern(2, 4<<20))
+		wantBytes(t, s, pattern(2, 4<<20))
 		var seen sizes
 		p.da.SetHook(seen.hook)
 		const n = 700_000
 		go c.ReadFrom(bytes.NewReader(pattern(1, n)))
-		receiveAll2(t, s, pattern(1, n))
+		wantBytes(t, s, pattern(1, n))
 		mss := c.Info().MSS
 		for i, size := range seen.list {
 			if last := i == len(seen.list)-1; (size%mss != 0) != last {
@@ -90,7 +90,7 @@ func TestFailedWriteSendsWhatItTook(t *testing.T) {
 			t.Fatalf("%d bytes were taken", n)
 		}
 		p.da.SetHook(nil)
-		receiveAll2(t, s, pattern(1, 1<<20)[:n])
+		wantBytes(t, s, pattern(1, 1<<20)[:n])
 	})
 }
 
