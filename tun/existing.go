@@ -162,15 +162,11 @@ func Adopt(fd int, cfg Config) (*Device, error) {
 	if err != nil {
 		return nil, configureError(cfg.Name, "cannot set the device up", err)
 	}
-	q, err := newQueue(inner, cfg.Name)
-	if err != nil {
-		inner.Close()
+	if err := d.setQueue(inner); err != nil {
 		return nil, err
 	}
-	q.attached.Store(true)
-	d.queues = []*queue{q}
 	// Every device has the attribute if the kernel supports BIG TCP over IPv4.
-	if lo, err := netlink.LinkByName("lo"); err == nil && lo.Attrs().GSOIPv4MaxSize > 0 && q.accepts(maxBigFrame) {
+	if lo, err := netlink.LinkByName("lo"); err == nil && lo.Attrs().GSOIPv4MaxSize > 0 && d.queues[0].accepts(maxBigFrame) {
 		d.maxFrame = maxBigFrame
 	}
 	return d, nil
@@ -213,18 +209,26 @@ func existing(inner wgtun.Device, handle *netlink.Handle, link netlink.Link) (*D
 			d.near = append(d.near, netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
 		}
 	}
-	q, err := newQueue(inner, name)
-	if err != nil {
-		inner.Close()
+	if err := d.setQueue(inner); err != nil {
 		return nil, err
 	}
-	q.attached.Store(true)
-	d.queues = []*queue{q}
 	awaitCarrier(handle, name)
-	if link.Attrs().GSOIPv4MaxSize > 0 && q.accepts(maxBigFrame) {
+	if link.Attrs().GSOIPv4MaxSize > 0 && d.queues[0].accepts(maxBigFrame) {
 		d.maxFrame = maxBigFrame
 	}
 	return d, nil
+}
+
+// setQueue makes inner, which the kernel uses already, the only queue of d. It closes inner if that fails.
+func (d *Device) setQueue(inner wgtun.Device) error {
+	q, err := newQueue(inner, d.name)
+	if err != nil {
+		inner.Close()
+		return err
+	}
+	q.attached.Store(true)
+	d.queues = []*queue{q}
+	return nil
 }
 
 // awaitCarrier waits until the kernel sends to a device that is up. A persistent device has a carrier only while it is
