@@ -11,7 +11,8 @@
 //	              driver makes a Handshake with NewHandshake. When its State is HandshakeReady, the driver calls
 //	              Establish and passes the same segment to the Conn. When it is HandshakeDead, the driver drops it.
 //	              Hold delays the SYN-ACK until the driver has decided whether to accept the connection; Release sends
-//	              it, and Silence ends the probes in between.
+//	              it, and Silence ends the probes in between. A driver with too many Handshakes replies with SYNCookie
+//	              instead, and makes the Handshake from the ACK with HandshakeFromCookie.
 //	Conn          a connection from Dial or Establish on. When its State is TimeWait and Transmit has returned false,
 //	              the driver replaces it with Conn.TimeWait. When Ready has ReadyClosed, the driver drops it. Err
 //	              returns the cause.
@@ -35,7 +36,8 @@
 //	       Set...                    for options that change during the connection
 //	       DiscardOutOfOrder         if OutOfOrderMemory is too large for the driver
 //	out    Transmit(now, limit, out) until it returns false. A limit above the MSS permits GSO packets of that size
-//	ask    Deadline, Ready, State, Info, Err, Acknowledged, Arrived, Urgent, KeepAlive, CongestionControl
+//	ask    Deadline, Ready, State, Info, MSS, Err, Acknowledged, Arrived, FINReceived, Urgent, KeepAlive,
+//	       CongestionControl
 //
 // After each call of the groups in and app, Read included, the driver calls Transmit until it returns false, sets its
 // timer to Deadline, and wakes the application if Ready has changed.
@@ -46,7 +48,7 @@
 //
 // # A tour
 //
-// The core of TCP is in these files, about 2,100 lines. Read them in this order:
+// The core of TCP is in these files, about 2,200 lines. Read them in this order:
 //
 //	state.go, window.go        the states, and the sequence space in one picture
 //	conn.go                    the connection
@@ -61,7 +63,7 @@
 //
 // # The other files by subject
 //
-//	opening             listen.go, handshake.go, hold.go
+//	opening             listen.go, handshake.go, hold.go; syncookie.go: SYN cookies (RFC 4987)
 //	the application     app.go, close.go, ready.go, config.go, error.go, time.go; urgent.go: urgent data (RFC 6093)
 //	acknowledgments     sackblocks.go: SACK blocks sent (RFC 2018); challenge.go: challenge ACKs (RFC 5961); reset.go
 //	ACKs that arrive    arrival.go; sack.go: SACK and D-SACK (RFC 2018, RFC 2883); rate.go: the delivery rate
@@ -74,13 +76,14 @@
 //	                    connections
 //	keep-alive          keepalive.go
 //	observation         info.go: the members of tcp_info; chrono.go: times of waiting; verdict.go, segment.go: names for
-//	                    traces; check.go: invariants
+//	                    traces, which names.go looks up; check.go: invariants
 //
 // Package scoreboard has the retransmission queue and the values of RACK, rtt the RTT estimator, cc congestion control,
 // ecn the agreement on ECN, challenge the limit of challenge ACKs, delack the delay of ACKs, buffer the memory of the
 // data and the tuning of the receive window, chrono the times of waiting, pmtu the MSS and the path MTU, timestamps
-// those of the peer and of the segments sent, wire the formats, seq sequence numbers and clock the time. The packages
-// conntest and script are for tests; netem is the emulated link of conntest and of package emulate.
+// those of the peer and of the segments sent, cookie SYN cookies, siphash the hash of cookies and initial sequence
+// numbers, wire the formats, seq sequence numbers and clock the time. The packages conntest and script are for tests;
+// netem is the emulated link of conntest and of package emulate.
 //
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of
 // RFC 9293 and the tests that show them.
