@@ -9,8 +9,8 @@ import (
 )
 
 // Ephemeral chooses ephemeral ports by algorithm 3 of RFC 6056: a counter, plus an offset that is a keyed hash of the
-// connection's destination. An outsider cannot predict the next port, and a port is used again for the same destination
-// only after all others.
+// connection's destination. An outsider cannot predict the next port. A port comes again for the same destination only
+// when the counter has gone through the range.
 type Ephemeral struct {
 	first   uint16
 	size    uint32
