@@ -323,8 +323,9 @@ func TestForwardLimits(t *testing.T) {
 			p.db.Inject(packet(segmentSpec{flags: wire.SYN, src: netip.AddrPortFrom(netip.MustParseAddr("10.77.0.9"), uint16(1000+i)), dst: to}))
 		}
 		synctest.Wait()
-		if len(requests) != 100 || p.b.Stats()["forward-limited"] != 50 {
-			t.Fatalf("%d requests of one source, %d past the limit", len(requests), p.b.Stats()["forward-limited"])
+		if len(requests) != 100 || p.b.Stats()["forward-limited"] != 50 || p.db.Counts().Sent != 0 {
+			t.Fatalf("%d requests of one source, %d past the limit, %d replies; want 100, 50, 0",
+				len(requests), p.b.Stats()["forward-limited"], p.db.Counts().Sent)
 		}
 		for i := range 9900 {
 			src := netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})
