@@ -324,6 +324,16 @@ func TestFinishedSlowLog(t *testing.T) {
 	}
 }
 
+// serve returns a Monitor that serves the API at an address.
+func serve(s *stack.Stack, a Address, o Options) (*Monitor, error) {
+	m := New(s, o)
+	if err := m.Listen(a); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
 func TestSocket(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_RUNTIME_DIR", dir)
@@ -331,7 +341,7 @@ func TestSocket(t *testing.T) {
 	os.Mkdir(filepath.Dir(stale), 0o700)
 	leave(t, stale)
 	s := newStack(t)
-	m, err := Serve(s, Address{}, Options{Command: "test"})
+	m, err := serve(s, Address{}, Options{Command: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +353,7 @@ func TestSocket(t *testing.T) {
 	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket of a dead daemon: %v", err)
 	}
-	if _, err := Serve(s, Address{}, Options{}); !errors.Is(err, ErrInUse) {
+	if _, err := serve(s, Address{}, Options{}); !errors.Is(err, ErrInUse) {
 		t.Errorf("a second daemon: %v, want %v", err, ErrInUse)
 	}
 	clients, err := Clients()
@@ -388,13 +398,13 @@ func TestNamedSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := Serve(newStack(t), a, Options{})
+	m, err := serve(newStack(t), a, Options{})
 	if err != nil {
 		t.Fatalf("over a stale socket: %v", err)
 	}
 	m.Close()
 	os.WriteFile(path, nil, 0o600)
-	if _, err := Serve(newStack(t), a, Options{}); err == nil || !strings.Contains(err.Error(), "not a socket") {
+	if _, err := serve(newStack(t), a, Options{}); err == nil || !strings.Contains(err.Error(), "not a socket") {
 		t.Errorf("over a file: %v", err)
 	}
 }
@@ -402,7 +412,7 @@ func TestNamedSocket(t *testing.T) {
 func TestTCPAddress(t *testing.T) {
 	s := newStack(t)
 	a, _ := ParseAddress("127.0.0.1:0")
-	m, err := Serve(s, a, Options{})
+	m, err := serve(s, a, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +422,7 @@ func TestTCPAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Serve(s, b, Options{}); !errors.Is(err, ErrInUse) {
+	if _, err := serve(s, b, Options{}); !errors.Is(err, ErrInUse) {
 		t.Errorf("a second daemon: %v, want %v", err, ErrInUse)
 	}
 	d := Connection{Local: addrPort(client.LocalAddr()), Remote: addrPort(client.RemoteAddr())}
@@ -421,7 +431,7 @@ func TestTCPAddress(t *testing.T) {
 	}
 	// Every address of the machine, which other hosts may reach.
 	a, _ = ParseAddress(":0")
-	public, err := Serve(s, a, Options{})
+	public, err := serve(s, a, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -225,7 +225,7 @@ func TestPage(t *testing.T) {
 }
 
 func TestThin(t *testing.T) {
-	list := make([]recorded, 3000)
+	list := make([]stack.TraceEvent, 3000)
 	for i := range list {
 		list[i].Len = i
 	}

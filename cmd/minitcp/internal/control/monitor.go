@@ -119,13 +119,3 @@ type stateCounts [conn.TimeWait + 1]uint64
 func (m *Monitor) daemon() Daemon {
 	return Daemon{Command: m.options.Command, PID: os.Getpid(), Device: m.options.Device, Began: m.began}
 }
-
-// Serve returns a Monitor that serves the API at an address.
-func Serve(s *stack.Stack, a Address, o Options) (*Monitor, error) {
-	m := New(s, o)
-	if err := m.Listen(a); err != nil {
-		m.Close()
-		return nil, err
-	}
-	return m, nil
-}

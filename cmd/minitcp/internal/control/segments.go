@@ -28,18 +28,13 @@ type segment struct {
 	SACK     [][2]int64 `json:"sack,omitempty"`
 }
 
-// recorded is a segment before it is encoded.
-type recorded struct {
-	stack.TraceEvent
-}
-
 // recorder keeps the segments of one connection since the last tick.
 type recorder struct {
 	ends Ends
 
 	mu     sync.Mutex
-	list   []recorded
-	spare  []recorded
+	list   []stack.TraceEvent
+	spare  []stack.TraceEvent
 	missed int // segments that are not in list
 }
 
@@ -56,11 +51,11 @@ func (r *recorder) record(v *stack.TraceEvent) {
 		r.missed++
 		return
 	}
-	r.list = append(r.list, recorded{*v})
+	r.list = append(r.list, *v)
 }
 
 // take returns the segments since the last call, valid until the next one, and the number of those left out.
-func (r *recorder) take() (list []recorded, missed int) {
+func (r *recorder) take() (list []stack.TraceEvent, missed int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list, missed = r.list, r.missed
@@ -115,8 +110,8 @@ func (s *connectionSource) tick(number int) any {
 	list, missed := s.recorder.take()
 	kept := thin(list)
 	t.Missed = missed + len(list) - len(kept)
-	for _, v := range kept {
-		t.Segments = append(t.Segments, s.encode(&v.TraceEvent))
+	for i := range kept {
+		t.Segments = append(t.Segments, s.encode(&kept[i]))
 	}
 	return t
 }
@@ -126,7 +121,7 @@ const maxSegments = 200
 
 // thin returns about maxSegments of the segments at most: the remarkable ones, and some of the others at equal
 // distances.
-func thin(list []recorded) []recorded {
+func thin(list []stack.TraceEvent) []stack.TraceEvent {
 	if len(list) <= maxSegments {
 		return list
 	}
