@@ -111,11 +111,11 @@ func (o *gatewayOptions) check(changed func(flag string) bool) error {
 		}
 	}
 	for _, n := range []struct {
-		flag         string
-		value, least int
-	}{{"max-connections", o.limits.maxConnections, 1}, {"max-per-source", o.limits.maxPerSource, 1}} {
-		if n.value < n.least || n.value > 1_000_000 {
-			return usagef("--%s %d: out of range; choose from %d to 1000000", n.flag, n.value, n.least)
+		flag  string
+		value int
+	}{{"max-connections", o.limits.maxConnections}, {"max-per-source", o.limits.maxPerSource}} {
+		if n.value < 1 || n.value > 1_000_000 {
+			return usagef("--%s %d: out of range; choose from 1 to 1000000", n.flag, n.value)
 		}
 	}
 	if changed("mss") && (o.limits.mss < leastMSS || o.limits.mss > 65495) {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-
-	"minitcp/conn/wire"
 )
 
 // errProhibited is the error of destinations that the gateway refuses.
@@ -54,6 +52,3 @@ func (g *Gateway) own(a netip.Addr) bool {
 	}
 	return false
 }
-
-// source returns the unit of sources that the limits apply to.
-func source(a netip.Addr) netip.Addr { return wire.Source(a) }

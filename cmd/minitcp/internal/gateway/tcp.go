@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"minitcp/conn/wire"
 	"minitcp/stack"
 	"minitcp/stack/relay"
 )
@@ -57,7 +58,7 @@ func (g *Gateway) takeTCP(r *stack.ForwardRequest) {
 		g.refuseTCP(r, "", err)
 		return
 	}
-	from := source(r.Source().Addr())
+	from := wire.Source(r.Source().Addr())
 	if !g.connections.enter(from) {
 		g.refuseTCP(r, "", errTooMany)
 		return
