@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync"
 
 	"minitcp/stack"
 )
@@ -221,10 +222,13 @@ func (s *socksSocket) send(list []stack.Datagram) (int, error) {
 
 // receive implements [datagramSocket]. It ends when the proxy ends the association.
 func (s *socksSocket) receive(arrived func([]stack.Datagram), _ func(netip.AddrPort, verdict)) {
-	go func() {
+	var control sync.WaitGroup
+	defer control.Wait()
+	defer s.close()
+	control.Go(func() {
 		io.Copy(io.Discard, s.control) // nothing arrives before the end
 		s.close()
-	}()
+	})
 	s.relay.receiveAll(func(list []stack.Datagram) {
 		n := 0
 		for _, d := range list {
