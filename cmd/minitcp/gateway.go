@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -175,9 +174,7 @@ func (o *gatewayOptions) run(std stdio) (err error) {
 			}
 		}()
 	}
-	releasing, endReleasing := context.WithCancel(context.Background())
-	defer endReleasing()
-	go releaseMemory(releasing)
+	defer startReleasing()()
 	via := o.via.String()
 	if via == "" {
 		via = gateway.Direct.String()

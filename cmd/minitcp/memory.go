@@ -19,6 +19,13 @@ const (
 	releaseQuiet = 1 << 20
 )
 
+// startReleasing runs releaseMemory until stop is called.
+func startReleasing() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go releaseMemory(ctx)
+	return cancel
+}
+
 // releaseMemory returns memory to the operating system after a burst of traffic, until ctx ends. The stack recycles the
 // memory of bulk transfers and allocates nothing without them, so that no garbage collection would run and the process
 // would keep its largest size.

@@ -166,7 +166,7 @@ type inside struct {
 	log     *slog.Logger
 }
 
-// serve connects the clients of the host's sockets with the command.
+// serve connects the clients of the host's sockets with the command. Its goroutines end after close and the end of the stack.
 func (all *published) serve(in *inside) {
 	for _, l := range all.listeners {
 		go l.serve(in)

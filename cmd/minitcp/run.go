@@ -151,9 +151,7 @@ func (o *runOptions) run(command []string, std stdio) (err error) {
 		return err
 	}
 	published.serve(&inside{s, g, targets(box), log})
-	releasing, endReleasing := context.WithCancel(context.Background())
-	defer endReleasing()
-	go releaseMemory(releasing)
+	defer startReleasing()()
 	return runCommand(box, s, g)
 }
 

@@ -110,9 +110,7 @@ func (o *serveOptions) run(std stdio) (err error) {
 		return err
 	}
 	defer s.close()
-	releasing, endReleasing := context.WithCancel(context.Background())
-	defer endReleasing()
-	go releaseMemory(releasing)
+	defer startReleasing()()
 	for _, a := range o.device.unreachable() {
 		log.Warn("no --host-address is on this address's network; the host needs a route to it", "address", a.String(),
 			"try", o.device.prefix()+"ip route add "+a.String()+" dev "+n.device.Name())
