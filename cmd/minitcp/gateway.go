@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"minitcp/cmd/minitcp/internal/control"
 	"minitcp/cmd/minitcp/internal/gateway"
@@ -215,56 +212,6 @@ func (o *gatewayOptions) settings(log *slog.Logger) gateway.Options {
 			return slices.ContainsFunc(host, func(p netip.Prefix) bool { return p.Contains(a.Addr()) })
 		},
 	}
-}
-
-// socketFlags holds the options of the gateway's sockets.
-type socketFlags struct {
-	mark   uint32
-	device string
-}
-
-// control returns the function that sets the options of a socket, nil without any.
-func (f socketFlags) control() func(network, address string, c syscall.RawConn) error {
-	if f == (socketFlags{}) {
-		return nil
-	}
-	return func(_, _ string, c syscall.RawConn) error {
-		var failed error
-		err := c.Control(func(fd uintptr) { failed = f.set(int(fd)) })
-		return errors.Join(err, failed)
-	}
-}
-
-func (f socketFlags) set(fd int) error {
-	if f.mark != 0 {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(int32(f.mark))); err != nil {
-			return fmt.Errorf("--mark %d: %w", f.mark, err)
-		}
-	}
-	if f.device != "" {
-		if err := unix.BindToDevice(fd, f.device); err != nil {
-			return fmt.Errorf("--interface %s: %w", f.device, err)
-		}
-	}
-	return nil
-}
-
-// try returns the error of a socket with the options.
-func (f socketFlags) try() error {
-	if f.device != "" {
-		if _, err := net.InterfaceByName(f.device); err != nil {
-			return fmt.Errorf("--interface %s: there is no such network interface", f.device)
-		}
-	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := f.set(fd); err != nil {
-		return fmt.Errorf("%w; it needs root", err)
-	}
-	return nil
 }
 
 // resolverAddress is the value of --dns.
