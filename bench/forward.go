@@ -94,13 +94,13 @@ func tableCells(rows []report.Row, r *report.Row, columns int, others []string) 
 	}
 	c := []string{r.Workload, r.Target, report.Digits(r.Value.Median), report.Digits(r.Value.Min) + "–" + report.Digits(r.Value.Max), r.Unit}
 	for _, name := range others {
-		ratio := nothing
+		ratio := report.Nothing
 		if other := rowOf(rows, r.Workload, name); other != nil && report.Ratio(r.Value.Median, other.Value.Median) > 0 {
 			ratio = fmt.Sprintf("%.2f", report.Ratio(r.Value.Median, other.Value.Median))
 		}
 		c = append(c, ratio)
 	}
-	cpu := nothing
+	cpu := report.Nothing
 	if r.CPUUnit != "" && r.Target != subject.Routed {
 		cpu = report.Digits(r.CPU) + " " + r.CPUUnit
 	}

@@ -27,7 +27,7 @@ var growth = &catalogue{
 }
 
 // ours is the target that has aims.
-const ours = "minitcp"
+const ours = report.Ours
 
 func growthWorkloads() (all []workload) {
 	for _, w := range []workload{
@@ -72,22 +72,20 @@ func growthTable(rows []report.Row) *report.Table {
 	return t
 }
 
-const nothing = "–"
-
 func growthCells(rows []report.Row, r *report.Row, columns int) []string {
 	if r.Value.N == 0 {
 		return append([]string{r.Workload, r.Target, "failed"}, make([]string, columns-3)...)
 	}
 	c := []string{r.Workload, r.Target, report.Digits(r.Value.Median), report.Digits(r.Value.Min) + "–" + report.Digits(r.Value.Max), r.Unit}
 	if r.CPUUnit == "" {
-		c = append(c, nothing, nothing, nothing, nothing)
+		c = append(c, report.Nothing, report.Nothing, report.Nothing, report.Nothing)
 	} else {
 		f := first(rows, r)
 		c = append(c, report.Digits(r.CPU)+" "+r.CPUUnit, fmt.Sprintf("%.2f", report.Ratio(r.CPU, f.CPU)),
 			report.Digits(r.BothCPU)+" "+r.CPUUnit, fmt.Sprintf("%.2f", report.Ratio(r.BothCPU, f.BothCPU)))
 	}
 	c = append(c, r.Latency.Cells()...)
-	jain, pause := nothing, nothing
+	jain, pause := report.Nothing, report.Nothing
 	if f := r.Fairness; f != nil {
 		jain, pause = fmt.Sprintf("%.3f", f.Jain), report.Time(f.Pause)
 	}

@@ -5,15 +5,15 @@
 //
 //	main, command     the command line;  flags: that of the commands with a catalogue
 //	plan              rounds, targets in turn
-//	measure, site     one measurement, and its network
+//	measure, site/    one measurement, and its network
 //	workloads         the workloads, and how they are verified;  growth: the same with more connections
-//	forward, between  the workloads, targets and network for forwarders;  gateway: whole programs in their place
+//	forward           the workloads and targets for forwarders;  gateway: whole programs in their place
 //	output, environment, awake
 //	load/             the client;  subject/: the process under test;  report/: statistics and tables
 //	pattern/          the bulk data, which both ends know;  latency/, fairness/: how it is measured
 //	daemon            the command line for the memory of the daemon, which is in daemon/
 //	memory            the command line for very many idle connections, which are in memory/
-//	flood             the command line for floods of SYNs, and their measurement
+//	flood             the command line for floods of SYNs, which are in flood/
 //	wireguard         the command line for the ends of WireGuard tunnels, which are in wireguard/
 //	links             the command line for emulated links, which are in links/ and emulator/
 package main

@@ -14,6 +14,7 @@ import (
 	"minitcp/bench/fairness"
 	"minitcp/bench/load"
 	"minitcp/bench/report"
+	"minitcp/bench/site"
 	"minitcp/bench/subject"
 )
 
@@ -24,7 +25,7 @@ const patience = time.Minute
 func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, round int) ([]report.Sample, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*w.warmup(p.warmup)+p.duration+p.rest+w.wakeups+patience, errors.New("the measurement takes too long"))
 	defer cancel()
-	network, err := newSite(target)
+	network, err := site.New(target)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,7 @@ func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, 
 			err = stopErr
 		}
 	}
-	if closeErr := network.close(); err == nil {
+	if closeErr := network.Close(); err == nil {
 		err = closeErr
 	}
 	return samples, err
@@ -52,7 +53,7 @@ type measurement struct {
 	round   int
 	process *subject.Process // under test
 	server  *subject.Process // serves; the same one unless the target is between it and the client
-	network *site
+	network *site.Site
 	crew    *load.Crew
 	bulk    *load.Crew       // beside crew; nil for none
 	idle    *load.Bystanders // likewise
@@ -64,11 +65,11 @@ func (m *measurement) start(target subject.Target) error {
 	if target.Role != subject.RoleServer {
 		serving = "kernel-" + subject.CongestionControl
 	}
-	err := m.network.server.Do(func() (err error) { m.server, err = subject.Start(serving, m.care, m.reads); return err })
+	err := m.network.Server.Do(func() (err error) { m.server, err = subject.Start(serving, m.care, m.reads); return err })
 	if m.process = m.server; err != nil || target.Role != subject.RoleForwarder {
 		return err
 	}
-	m.process, err = m.network.startForwarder(func(client *os.File) (*subject.Process, error) {
+	m.process, err = m.network.StartForwarder(func(client *os.File) (*subject.Process, error) {
 		return subject.Start(target.Argument(), m.care, m.reads, client)
 	})
 	return err
@@ -96,7 +97,7 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 		connections = m.plan.connections
 	}
 	if m.workload.idle > 0 {
-		m.idle, err = load.StartBystanders(ctx, m.network.client, m.network.address, m.workload.idle)
+		m.idle, err = load.StartBystanders(ctx, m.network.Client, m.network.Address, m.workload.idle)
 		if err != nil {
 			return nil, m.blame(err)
 		}
@@ -110,7 +111,7 @@ func (m *measurement) run(ctx context.Context) (samples []report.Sample, err err
 			return nil, m.blame(err)
 		}
 	}
-	m.crew = load.Start(m.kind, m.network.client, m.network.address, connections, m.care)
+	m.crew = load.Start(m.kind, m.network.Client, m.network.Address, connections, m.care)
 	defer context.AfterFunc(ctx, func() { m.crew.Abort(context.Cause(ctx)) })()
 	if samples, err = m.sample(ctx, before, connections); err != nil {
 		m.crew.Abort(err)
@@ -159,11 +160,11 @@ func (m *measurement) stop() (load.Total, error) {
 
 // startBulk starts the bulk connections beside the others, and lets them reach their speed.
 func (m *measurement) startBulk(ctx context.Context) error {
-	m.bulk = load.Start(m.workload.bulk, m.network.client, m.network.address, m.bulkFlows, m.care)
+	m.bulk = load.Start(m.workload.bulk, m.network.Client, m.network.Address, m.bulkFlows, m.care)
 	context.AfterFunc(ctx, func() { m.bulk.Abort(context.Cause(ctx)) })
 	err := m.bulk.Ready()
 	if err == nil {
-		err = wait(ctx, m.workload.warmup(m.plan.warmup), m.bulk)
+		err = m.bulk.Wait(ctx, m.workload.warmup(m.plan.warmup))
 	}
 	if err != nil {
 		m.bulk.Abort(err)
@@ -254,22 +255,7 @@ func (m *measurement) profile(kind string) string {
 	return filepath.Join(m.profiles, fmt.Sprintf("%s-%s-%d.%s.pprof", m.target, m.name, m.round, kind))
 }
 
-func (m *measurement) wait(ctx context.Context, d time.Duration) error { return wait(ctx, d, m.crew) }
-
-// wait returns after d, or with an error as soon as the context or the crew ends.
-func wait(ctx context.Context, d time.Duration, crew *load.Crew) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-crew.Ended():
-		if err := crew.Err(); err != nil {
-			return err
-		}
-		return errors.New("the client ended too early")
-	}
-}
+func (m *measurement) wait(ctx context.Context, d time.Duration) error { return m.crew.Wait(ctx, d) }
 
 func (m *measurement) point() (p point, err error) {
 	p.server, err = m.server.Usage()

@@ -95,7 +95,7 @@ func memoryTable(steps []memory.Step) *report.Table {
 	})
 	each := func(v float64) string {
 		if v == 0 {
-			return "–"
+			return report.Nothing
 		}
 		return report.Digits(v) + " bytes"
 	}

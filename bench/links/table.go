@@ -109,8 +109,6 @@ func Table(lines []Line) *report.Table {
 	return t
 }
 
-const nothing = "–"
-
 func (l *Line) cells() []string {
 	if l.Value.N == 0 {
 		return []string{l.Row, l.Entry, "failed", "", "", "", "", "", "", "", "", "", "", ""}
@@ -120,13 +118,13 @@ func (l *Line) cells() []string {
 		c[2] += "!" // some of the measurements failed
 	}
 	for _, name := range references {
-		ratio := nothing
+		ratio := report.Nothing
 		if v, ok := l.Ratios[name]; ok {
 			ratio = fmt.Sprintf("%.2f", v)
 		}
 		c = append(c, ratio)
 	}
-	again, timeouts, spurious := nothing, nothing, nothing
+	again, timeouts, spurious := report.Nothing, report.Nothing, report.Nothing
 	if l.Again >= 0 {
 		again = fmt.Sprintf("%.2f %%", l.Again)
 	}

@@ -12,6 +12,7 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -160,6 +161,21 @@ func (c *Crew) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
+}
+
+// Wait returns after d, or with an error as soon as the context or the crew ends.
+func (c *Crew) Wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-c.Ended():
+		if err := c.Err(); err != nil {
+			return err
+		}
+		return errors.New("the client ended too early")
+	}
 }
 
 // Received returns the number of bytes that the crew has received so far.

@@ -47,8 +47,8 @@ type Workload struct {
 // References are the targets that others are compared with, each in a column of ratios.
 var References = []string{Floor, Shipped, Best, Kernel}
 
-// The names of the References.
-const Floor, Shipped, Best, Kernel = "floor", "gvisor-shipped", "gvisor-best", "kernel"
+// Ours is the target that has aims, and the others are the References.
+const Ours, Floor, Shipped, Best, Kernel = "minitcp", "floor", "gvisor-shipped", "gvisor-best", "kernel"
 
 // Row is a target's result in a workload.
 type Row struct {

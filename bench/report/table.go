@@ -25,13 +25,13 @@ var LatencyHeader = []string{"p50", "p99", "max"}
 // Cells returns the distribution as text: a dash in each column if l is nil.
 func (l *Latency) Cells() []string {
 	if l == nil {
-		return []string{nothing, nothing, nothing}
+		return []string{Nothing, Nothing, Nothing}
 	}
 	return []string{Time(l.P50), Time(l.P99), Time(l.Max)}
 }
 
-// nothing is the text of a cell without a figure.
-const nothing = "–"
+// Nothing is the text of a cell without a figure.
+const Nothing = "–"
 
 // Time returns a number of microseconds as text, in µs, ms or s.
 func Time(us float64) string {
@@ -54,14 +54,14 @@ func (r *Row) cells() []string {
 		c[2] += "!" // some of the measurements failed
 	}
 	for _, name := range References {
-		ratio := nothing
+		ratio := Nothing
 		if v, ok := r.Ratios[name]; ok {
 			ratio = fmt.Sprintf("%.2f", v)
 		}
 		c = append(c, ratio)
 	}
 	if r.CPUUnit == "" {
-		c = append(c, nothing, nothing)
+		c = append(c, Nothing, Nothing)
 	} else {
 		c = append(c, Digits(r.CPU)+" "+r.CPUUnit, Digits(r.BothCPU)+" "+r.CPUUnit)
 	}

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package site
 
 import (
 	"errors"
@@ -28,30 +28,30 @@ var (
 )
 
 // insert makes the namespace between the client's and the server's.
-func (s *site) insert(role subject.Role) (err error) {
-	s.address = farAddress.Addr()
+func (s *Site) insert(role subject.Role) (err error) {
+	s.Address = farAddress.Addr()
 	if s.between, err = tun.NewNamespace(""); err != nil {
 		return err
 	}
 	// Linux's router solicitations on the TUN would wake an idle forwarder.
-	if err := s.client.Do(func() error { return set("net/ipv6/conf/default/disable_ipv6", "1") }); err != nil {
+	if err := s.Client.Do(func() error { return set("net/ipv6/conf/default/disable_ipv6", "1") }); err != nil {
 		return err
 	}
-	if err := join(s.between, s.server, betweenAddress, farAddress); err != nil {
+	if err := join(s.between, s.Server, betweenAddress, farAddress); err != nil {
 		return err
 	}
 	if role == subject.RoleForwarder {
 		return nil // its process makes the TUN
 	}
-	if err := join(s.client, s.between, subject.ClientAddress, subject.ServerAddress); err != nil {
+	if err := join(s.Client, s.between, subject.ClientAddress, subject.ServerAddress); err != nil {
 		return err
 	}
 	if err := s.between.Do(func() error { return set("net/ipv4/ip_forward", "1") }); err != nil {
 		return err
 	}
 	return errors.Join(
-		s.client.Do(func() error { return netlink.RouteAdd(&netlink.Route{Gw: subject.ServerAddress.Addr().AsSlice()}) }),
-		s.server.Do(func() error { return netlink.RouteAdd(&netlink.Route{Gw: betweenAddress.Addr().AsSlice()}) }),
+		s.Client.Do(func() error { return netlink.RouteAdd(&netlink.Route{Gw: subject.ServerAddress.Addr().AsSlice()}) }),
+		s.Server.Do(func() error { return netlink.RouteAdd(&netlink.Route{Gw: betweenAddress.Addr().AsSlice()}) }),
 	)
 }
 
@@ -60,10 +60,10 @@ func set(name, value string) error {
 	return os.WriteFile("/proc/sys/"+name, []byte(value), 0o644)
 }
 
-// startForwarder starts the process between client and server, and routes the client's packets to its device.
-func (s *site) startForwarder(start func(client *os.File) (*subject.Process, error)) (process *subject.Process, err error) {
+// StartForwarder starts the process between client and server, and routes the client's packets to its device.
+func (s *Site) StartForwarder(start func(client *os.File) (*subject.Process, error)) (process *subject.Process, err error) {
 	var handle netns.NsHandle
-	if err := s.client.Do(func() (err error) { handle, err = netns.Get(); return err }); err != nil {
+	if err := s.Client.Do(func() (err error) { handle, err = netns.Get(); return err }); err != nil {
 		return nil, err
 	}
 	client := os.NewFile(uintptr(handle), "the client's network namespace")
@@ -71,7 +71,7 @@ func (s *site) startForwarder(start func(client *os.File) (*subject.Process, err
 	if err := s.between.Do(func() (err error) { process, err = start(client); return err }); err != nil {
 		return nil, err
 	}
-	err = s.client.Do(func() error {
+	err = s.Client.Do(func() error {
 		return netlink.RouteAdd(&netlink.Route{Gw: subject.ServerAddress.Addr().AsSlice()})
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 //go:build linux
 
-package main
+// Package site makes the network of a measurement: namespaces, and veth pairs between them.
+package site
 
 import (
 	"errors"
@@ -14,28 +15,28 @@ import (
 	"minitcp/tun"
 )
 
-// site is the network of one measurement. Its namespaces have no names, so that the kernel removes them with this
+// Site is the network of one measurement. Its namespaces have no names, so that the kernel removes them with this
 // process, even after SIGKILL.
-type site struct {
-	client, server *tun.Namespace // the same one unless the target is reached over a veth pair
+type Site struct {
+	Client, Server *tun.Namespace // the same one unless the target is reached over a veth pair
 	between        *tun.Namespace // of a forwarder or router; nil for none
-	address        netip.Addr     // the server's
+	Address        netip.Addr     // the server's
 }
 
-// newSite makes the namespaces for a target.
-func newSite(target subject.Target) (s *site, err error) {
-	s = &site{address: subject.ServerAddress.Addr()}
+// New makes the namespaces for a target.
+func New(target subject.Target) (s *Site, err error) {
+	s = &Site{Address: subject.ServerAddress.Addr()}
 	defer func() {
 		if err != nil {
-			s.close()
+			s.Close()
 		}
 	}()
-	if s.client, err = tun.NewNamespace(""); err != nil {
+	if s.Client, err = tun.NewNamespace(""); err != nil {
 		return s, err
 	}
-	s.server = s.client
+	s.Server = s.Client
 	if target.Veth || target.Role != subject.RoleServer {
-		if s.server, err = tun.NewNamespace(""); err != nil {
+		if s.Server, err = tun.NewNamespace(""); err != nil {
 			return s, err
 		}
 	}
@@ -43,18 +44,18 @@ func newSite(target subject.Target) (s *site, err error) {
 		return s, s.insert(target.Role)
 	}
 	if target.Veth {
-		err = join(s.client, s.server, subject.ClientAddress, subject.ServerAddress)
+		err = join(s.Client, s.Server, subject.ClientAddress, subject.ServerAddress)
 	}
 	return s, err
 }
 
-func (s *site) close() error {
+func (s *Site) Close() error {
 	var errs []error
-	if s.client != nil {
-		errs = append(errs, s.client.Close())
+	if s.Client != nil {
+		errs = append(errs, s.Client.Close())
 	}
-	if s.server != nil && s.server != s.client {
-		errs = append(errs, s.server.Close())
+	if s.Server != nil && s.Server != s.Client {
+		errs = append(errs, s.Server.Close())
 	}
 	if s.between != nil {
 		errs = append(errs, s.between.Close())

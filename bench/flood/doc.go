@@ -1,0 +1,6 @@
+// Package flood measures targets and their honest clients under floods of SYNs.
+//
+//	plan       rates and targets in turn
+//	measure    one measurement
+//	table      the output
+package flood
