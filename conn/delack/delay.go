@@ -17,7 +17,7 @@ type Delay struct {
 	// interval is the usual time between segments in ms, at least the least delay, 0 before the first data (Linux's ato).
 	interval uint16
 	quick    uint8 // ACKs of full segments that are still quick
-	replies  int8  // segments in a row to which the application has replied, at most repliesProve
+	replies  uint8 // segments in a row to which the application has replied, at most repliesProve
 	alone    bool  // the last data was acknowledged without a reply
 }
 
@@ -58,7 +58,7 @@ func (d *Delay) Arrived(gap time.Duration, v *Values) {
 	}
 	d.set(interval)
 	if d.alone { // no reply to the segment before
-		d.alone, d.replies = false, -1
+		d.alone, d.replies = false, 0
 	}
 }
 

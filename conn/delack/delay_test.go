@@ -36,6 +36,12 @@ func TestDelay(t *testing.T) {
 	d.Ended(&v) // no reply
 	d.Arrived(10*ms, &v)
 	want(small, replyTime)
+	for range 2 {
+		want(small, replyTime)
+		d.Replied(5*ms, 100, &v)
+		d.Arrived(10*ms, &v)
+	}
+	want(small, 40*ms) // two replies prove it again
 	d.ArrivedAgain(&v)
 	want(full, 0)
 }
