@@ -26,6 +26,7 @@ func TestRun(t *testing.T) {
 	bad := write("bad.pkt", "0 < . 5:5(0) ack 7 win 1\n+0 > R 8:8(0)\n")
 	list := write("expected.txt", "# comment\n\nbad.pkt  a wrong number\n")
 	passes := write("passes.txt", "good/a.pkt  it passes by now\n")
+	foreseen := write("foreseen.txt", "deeper/b.pkt  it fails\n")
 	unexplained := write("unexplained.txt", "bad.pkt\n")
 	garbage := write("garbage.pkt", "\x00\xff%{`")
 
@@ -52,6 +53,8 @@ func TestRun(t *testing.T) {
 			"expected     " + bad + ": a wrong number\n", "1 passed, 0 failed, 0 unsupported, 1 failed as expected\n"}},
 		{"an unexpected pass", []string{"-expected", passes, good}, 1, []string{
 			"failed       " + good + ":1: it passes, but is expected to fail: it passes by now\n", "0 passed, 1 failed, 0 unsupported\n"}},
+		{"an unsupported script on the list", []string{"-expected", foreseen, foreign}, 0, []string{
+			"unsupported  " + foreign + ":2: ", "0 passed, 0 failed, 1 unsupported\n"}},
 		{"no file", []string{filepath.Join(dir, "nowhere"), good}, 1, []string{"passed", "1 passed"}},
 		{"no arguments", nil, 2, nil},
 		{"a flag", []string{"-v"}, 2, nil},
