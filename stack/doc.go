@@ -55,7 +55,7 @@
 // The other files, by subject:
 //
 //	dial.go, listen.go, listener.go             active and passive opens
-//	internal/ports                              the registries of listeners and UDP sockets; ephemeral ports
+//	internal/ports                              the registries of listeners and sockets; ephemeral ports
 //	noconn.go, internal/ratelimit, icmp.go      segments without a connection; limits of replies; ICMP
 //	internal/flow, internal/table, entrylist.go from addresses and ports to the entry
 //	internal/timing, timewait.go                timers, time, entries in TIME-WAIT

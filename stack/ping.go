@@ -6,13 +6,13 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"sync"
 	"syscall"
-	"weak"
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/datagrams"
+	"minitcp/stack/internal/ports"
+	"minitcp/stack/internal/ref"
 )
 
 // PingConn is a ping socket, as Linux gives them to processes without privileges. It sends ICMP and ICMPv6 echo
@@ -22,7 +22,8 @@ import (
 // It implements [net.Conn] and [net.PacketConn]. Its methods may be called from many goroutines at once.
 type PingConn struct {
 	datagramSocket
-	id uint16
+	id    uint16
+	place ports.Registration[PingConn]
 }
 
 // ListenPing returns a ping socket that may send to any address. The local address is one of the stack's, or the
@@ -65,9 +66,10 @@ func (s *Stack) bindPing(local, remote netip.Addr) (*PingConn, error) {
 	if remote.IsValid() {
 		c.remote = netip.AddrPortFrom(remote, 0)
 	}
-	if !s.pings.add(c, s.ephemeral.Random()) {
+	if !c.register(s.ephemeral.Random()) {
 		return nil, os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
+	runtime.AddCleanup(c, ports.Registration[PingConn].Remove, c.place)
 	if err := s.refusal(); err != nil { // shut may have looked at the sockets already
 		c.close(err)
 		return nil, err
@@ -75,89 +77,22 @@ func (s *Stack) bindPing(local, remote netip.Addr) (*PingConn, error) {
 	return c, nil
 }
 
-// pingSockets finds the ping socket that an echo reply is for. Its zero value has none. References are weak: a socket
-// that the application has forgotten without Close leaves its identifier free.
-type pingSockets struct {
-	mu   sync.RWMutex
-	byID map[pingID]weak.Pointer[PingConn]
-}
-
-type pingID struct {
-	is4 bool
-	id  uint16
-}
-
-// add registers c under the first free identifier from one on, or reports false if there is none.
-func (p *pingSockets) add(c *PingConn, from uint16) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.byID == nil {
-		p.byID = make(map[pingID]weak.Pointer[PingConn])
-	}
+// register registers c under the first free identifier from one on, or reports false if there is none. The registry
+// finds it by the identifier as it finds a UDP socket by its port.
+func (c *PingConn) register(from uint16) bool {
 	for i := range 1 << 16 {
-		k := pingID{c.addr.Addr().Is4(), from + uint16(i)}
-		if _, taken := p.byID[k]; !taken {
-			c.id = k.id
-			r := pingRegistration{p, weak.Make(c), k}
-			p.byID[k] = r.socket
-			runtime.AddCleanup(c, pingRegistration.remove, r)
+		c.id = from + uint16(i)
+		bind := []netip.AddrPort{netip.AddrPortFrom(c.addr.Addr(), c.id)}
+		c.place = c.stack.pings.Registration(ref.Weak(c), bind, c.remote)
+		if c.place.Add() {
 			return true
 		}
 	}
 	return false
 }
 
-// pingRegistration is a socket's place in pingSockets.
-type pingRegistration struct {
-	pings  *pingSockets
-	socket weak.Pointer[PingConn]
-	id     pingID
-}
-
-// remove takes the socket out, unless that has been done.
-func (r pingRegistration) remove() {
-	p := r.pings
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.byID[r.id] == r.socket {
-		delete(p.byID, r.id)
-	}
-}
-
-// find returns the socket for an echo reply to local from remote, nil if there is none.
-func (p *pingSockets) find(local, remote netip.Addr, id uint16) *PingConn {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	c := p.byID[pingID{local.Is4(), id}].Value()
-	if c == nil || c.addr.Addr() != local && !c.addr.Addr().IsUnspecified() || c.remote.IsValid() && c.remote.Addr() != remote {
-		return nil
-	}
-	return c
-}
-
-func (p *pingSockets) all() []*PingConn {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	list := make([]*PingConn, 0, len(p.byID))
-	for _, socket := range p.byID {
-		if c := socket.Value(); c != nil {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
-// count returns the number of identifiers that are taken.
-func (p *pingSockets) count() int {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return len(p.byID)
-}
-
 // forget implements datagramOwner.
-func (c *PingConn) forget() {
-	pingRegistration{&c.stack.pings, weak.Make(c), pingID{c.addr.Addr().Is4(), c.id}}.remove()
-}
+func (c *PingConn) forget() { c.place.Remove() }
 
 // route implements datagramOwner.
 func (c *PingConn) route(_ netip.Addr, to netip.AddrPort) (from, _ netip.AddrPort, err error) {
@@ -260,7 +195,7 @@ func (q *queue) echoReply(payload []byte) {
 	s := q.stack
 	var c *PingConn
 	if s.own().Contains(q.ip.Dst) { // else a forwarder takes echo requests to it
-		c = s.pings.find(q.ip.Dst, q.ip.Src, q.icmp.ID)
+		c = s.pings.Find(netip.AddrPortFrom(q.ip.Dst, q.icmp.ID), netip.AddrPortFrom(q.ip.Src, 0))
 	}
 	if c == nil {
 		s.totals.count(countICMPIgnored)
@@ -279,8 +214,8 @@ func (q *queue) echoReply(payload []byte) {
 
 // icmpErrorPing gives an ICMP error about an echo request to the connected socket that has sent it.
 func (s *Stack) icmpErrorPing(local, remote netip.Addr, id uint16, e conn.ICMPError) {
-	c := s.pings.find(local, remote, id)
-	if c == nil || !c.remote.IsValid() {
+	c := s.pings.FindConnected(netip.AddrPortFrom(local, id), netip.AddrPortFrom(remote, 0))
+	if c == nil {
 		s.totals.count(dropICMP)
 		return
 	}

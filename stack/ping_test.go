@@ -114,7 +114,7 @@ func TestPingDeadlinesAndClose(t *testing.T) {
 		synctest.Wait()
 		c.Close()
 		wantOpError(t, <-done, "read", net.ErrClosed)
-		if len(p.a.pings.byID) != 0 {
+		if p.a.pings.Len() != 0 {
 			t.Error("the identifier is taken")
 		}
 		c, err = p.a.DialPing(netip.Addr{}, b)
@@ -276,13 +276,13 @@ func TestForgottenPingConn(t *testing.T) {
 	done := make(chan error)
 	go func(c *PingConn) { _, err := c.Read(make([]byte, 1)); done <- err }(c)
 	c = nil
-	for begin := time.Now(); s.pings.count() > 1 && time.Since(begin) < time.Minute; {
+	for begin := time.Now(); s.pings.Len() > 1 && time.Since(begin) < time.Minute; {
 		runtime.GC()
 	}
 	for range 5 {
 		runtime.GC()
 	}
-	if n := s.pings.count(); n != 1 {
+	if n := s.pings.Len(); n != 1 {
 		t.Errorf("%d identifiers are taken, want that of the socket in use", n)
 	}
 	s.Close()

@@ -42,7 +42,7 @@ type Stack struct {
 	dials         atomic.Uint32 // number of active OPENs, to spread them over the queues
 	listeners     *ports.Registry[Listener]
 	udp           *ports.Registry[UDPConn]
-	pings         pingSockets
+	pings         *ports.Registry[PingConn] // by identifier in place of a port
 	forwarder     atomic.Pointer[Forwarder]
 	udpForwarder  atomic.Pointer[UDPForwarder]
 	pingForwarder atomic.Pointer[PingForwarder]
@@ -100,6 +100,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		timeWaits:   timeWaits{limit: cfg.MaxTimeWait},
 		listeners:   ports.NewRegistry[Listener](),
 		udp:         ports.NewRegistry[UDPConn](),
+		pings:       ports.NewRegistry[PingConn](),
 		ephemeral:   ports.NewEphemeral(cfg.EphemeralPorts[0], cfg.EphemeralPorts[1], cfg.Secret),
 		icmpLimit:   ratelimit.New(cfg.ICMPRate),
 		resetLimit:  ratelimit.New(10 * cfg.ICMPRate),
@@ -173,7 +174,7 @@ func (s *Stack) shut() {
 	for _, c := range s.udp.All() {
 		c.close(s.end.cause)
 	}
-	for _, c := range s.pings.all() {
+	for _, c := range s.pings.All() {
 		c.close(s.end.cause)
 	}
 	if f := s.udpForwarder.Swap(nil); f != nil {
