@@ -196,8 +196,18 @@ func (s *services) respond(c net.Conn) {
 		return
 	}
 	s.in.Add(1)
-	n, _ := c.Write(pattern.At(0)[:ResponseLength])
-	s.out.Add(int64(n))
+	s.reply(c, pattern.At(0)[:ResponseLength])
+}
+
+// reply writes data after which the client may end. It counts the data first, because the client compares the count
+// as soon as it has the data.
+func (s *services) reply(c net.Conn, data []byte) error {
+	s.out.Add(int64(len(data)))
+	n, err := c.Write(data)
+	if n < len(data) {
+		s.out.Add(int64(n - len(data)))
+	}
+	return err
 }
 
 // talk receives bulk data, sends as much, and then echoes pings.
@@ -237,10 +247,9 @@ func (s *services) echo(c net.Conn, buffer []byte) {
 			return
 		}
 		s.in.Add(int64(n))
-		if n, err = c.Write(buffer[:n]); err != nil {
+		if err := s.reply(c, buffer[:n]); err != nil {
 			return
 		}
-		s.out.Add(int64(n))
 	}
 }
 
@@ -255,9 +264,7 @@ func (s *services) hold(c net.Conn) {
 	s.mu.Lock()
 	s.held = append(s.held, c)
 	s.mu.Unlock()
-	if _, err := c.Write(one[:]); err != nil {
+	if err := s.reply(c, one[:]); err != nil {
 		s.fail("hold: %v", err)
-		return
 	}
-	s.out.Add(1)
 }

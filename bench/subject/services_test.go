@@ -91,6 +91,44 @@ func TestEchoAndHold(t *testing.T) {
 	}
 }
 
+// countedConn records the number of bytes that are counted at a write, and may refuse the write.
+type countedConn struct {
+	net.Conn
+	io.Reader
+	services *services
+	counted  int64
+	refuse   bool
+}
+
+func (c *countedConn) Read(b []byte) (int, error) { return c.Reader.Read(b) }
+func (c *countedConn) Close() error               { return nil }
+
+func (c *countedConn) Write(b []byte) (int, error) {
+	c.counted = c.services.out.Load()
+	if c.refuse {
+		return 0, net.ErrClosed
+	}
+	return len(b), nil
+}
+
+// A reply is counted before the client can have it. One that cannot be written is not counted.
+func TestReplyCounted(t *testing.T) {
+	for port, want := range map[uint16]int64{PortEcho: 1, PortHold: 1, PortResponse: ResponseLength} {
+		for _, refuse := range []bool{false, true} {
+			s := &services{reads: MaxReads}
+			c := &countedConn{Reader: strings.NewReader("*"), services: s, refuse: refuse}
+			s.serve(c, port)
+			after := want
+			if refuse {
+				after = 0
+			}
+			if c.counted != want || s.out.Load() != after {
+				t.Errorf("port %d, refused %v: %d bytes counted at the write and %d after it, want %d and %d", port, refuse, c.counted, s.out.Load(), want, after)
+			}
+		}
+	}
+}
+
 // The reply to a known request is JSON. Another request is an error.
 func TestAnswer(t *testing.T) {
 	s := &services{reads: MaxReads}
