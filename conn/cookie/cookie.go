@@ -20,11 +20,11 @@ import (
 	"minitcp/conn/siphash"
 )
 
-// Period is the time for which cookies are made with a key. They are accepted for one more Period.
-const Period = 64 * time.Second
+// period is the time for which cookies are made with a key. They are accepted for one more period.
+const period = 64 * time.Second
 
 // Lifetime is the longest time for which a cookie is valid.
-const Lifetime = 2 * Period
+const Lifetime = 2 * period
 
 // MinMSS is the least MSS that a cookie can hold.
 const MinMSS = 536
@@ -61,7 +61,7 @@ type Keys struct {
 	key   [2]siphash.Key // of this epoch and of the last, indexed by their lowest bit
 }
 
-func epoch(now clock.Time) int64 { return int64(now) / int64(Period) }
+func epoch(now clock.Time) int64 { return int64(now) / int64(period) }
 
 // NewKeys returns the keys in use at now. They differ between epochs, and between any two secrets.
 func NewKeys(secret *[32]byte, now clock.Time) *Keys {

@@ -116,18 +116,18 @@ func TestTimestampsChanged(t *testing.T) {
 
 // A cookie is valid for 64 to 128 seconds, and for another stack never.
 func TestLifetime(t *testing.T) {
-	for _, made := range []time.Duration{0, time.Second, Period - 1, 7*Period + Period/2} {
+	for _, made := range []time.Duration{0, time.Second, period - 1, 7*period + period/2} {
 		iss, stamp := NewKeys(&secret, clock.Time(made)).Make(&ends, Options{MSS: 1460})
 		valid := func(secret [32]byte, after time.Duration) bool {
 			_, ok := open(NewKeys(&secret, clock.Time(made+after)), &ends, iss, Options{}, stamp)
 			return ok
 		}
-		for _, after := range []time.Duration{0, time.Second, Period} {
+		for _, after := range []time.Duration{0, time.Second, period} {
 			if !valid(secret, after) {
 				t.Errorf("made at %v: not valid after %v", made, after)
 			}
 		}
-		for _, after := range []time.Duration{Lifetime, Lifetime + Period, time.Hour} {
+		for _, after := range []time.Duration{Lifetime, Lifetime + period, time.Hour} {
 			if valid(secret, after) {
 				t.Errorf("made at %v: valid after %v", made, after)
 			}
@@ -136,8 +136,8 @@ func TestLifetime(t *testing.T) {
 			t.Errorf("made at %v: valid with another secret", made)
 		}
 	}
-	k := NewKeys(&secret, clock.Time(Period))
-	for at, want := range map[time.Duration]bool{Period - 1: false, Period: true, 2*Period - 1: true, 2 * Period: false} {
+	k := NewKeys(&secret, clock.Time(period))
+	for at, want := range map[time.Duration]bool{period - 1: false, period: true, 2*period - 1: true, 2 * period: false} {
 		if got := k.Valid(clock.Time(at)); got != want {
 			t.Errorf("keys of the second period valid at %v: %v", at, got)
 		}
