@@ -93,10 +93,8 @@ func (t *TimeWaitConn) Refuse(now Time) { t.acknowledge(now, wire.SYN) }
 // newer reports whether a SYN belongs to a new incarnation of the connection, by its timestamp or else by its sequence
 // number (RFC 6191 2, RFC 9293 3.6.1, MAY-2, SHLD-4).
 func (t *TimeWaitConn) newer(now Time, h *wire.TCP) bool {
-	if t.timestamps && h.Options.HasTimestamps {
-		if h.Options.TSVal != t.ts.Recent {
-			return t.ts.Newer(now, h.Options.TSVal)
-		}
+	if o := &h.Options; t.timestamps && o.HasTimestamps && o.TSVal != t.ts.Recent {
+		return !t.ts.Older(now, o.TSVal)
 	}
 	return seq.Less(t.rcvNxt-1, h.Seq)
 }

@@ -33,11 +33,6 @@ func (s *State) Older(now clock.Time, tsval uint32) bool {
 	return seq.Less(tsval, s.Recent) && now.Sub(s.at) < valid
 }
 
-// Newer reports whether a timestamp is newer than Recent, or Recent is no longer valid.
-func (s *State) Newer(now clock.Time, tsval uint32) bool {
-	return seq.Less(s.Recent, tsval) || now.Sub(s.at) >= valid
-}
-
 // Update takes a timestamp that is not older.
 func (s *State) Update(now clock.Time, tsval uint32) {
 	if !s.Older(now, tsval) {
