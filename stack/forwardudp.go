@@ -62,10 +62,26 @@ type UDPForwarder struct {
 	closed  bool
 	flows   map[flowKey]*UDPFlow
 	sources map[netip.Addr]*list.List // of flows, from the one idle for the longest time
-	idle    list.List                 // flows that end after Timeout, from the one idle for the longest time
-	dns     list.List                 // flows that end after DNSTimeout, likewise
+	idle    idleFlows                 // those that end after Timeout
+	dns     idleFlows                 // those that end after DNSTimeout
 	timer   *time.Timer
 	at      conn.Time // when the timer fires; conn.Never: it is not set
+}
+
+// idleFlows are the flows that end after the same time without datagrams, from the one idle for the longest time.
+type idleFlows struct {
+	list.List
+	timeout time.Duration
+}
+
+// next returns the flow that ends next and the time of its end, nil and [conn.Never] if there is none.
+func (l *idleFlows) next() (*UDPFlow, conn.Time) {
+	e := l.Front()
+	if e == nil {
+		return nil, conn.Never
+	}
+	flow := e.Value.(*UDPFlow)
+	return flow, flow.last.Add(l.timeout)
 }
 
 // flowKey names a flow: the client's end, and as much of the remote end as the mapping depends on.
@@ -107,6 +123,7 @@ func (s *Stack) ForwardUDP(cfg ForwardUDPConfig, handle func(*UDPFlow)) (*UDPFor
 	}
 	cfg.Prefixes = slices.Clone(cfg.Prefixes)
 	f := &UDPForwarder{stack: s, cfg: cfg, handle: handle, flows: make(map[flowKey]*UDPFlow), sources: make(map[netip.Addr]*list.List), at: conn.Never}
+	f.idle.timeout, f.dns.timeout = cfg.Timeout, cfg.DNSTimeout
 	if !s.udpForwarder.CompareAndSwap(nil, f) {
 		return nil, fmt.Errorf("stack: there is a UDP forwarder already: %w", syscall.EADDRINUSE)
 	}
@@ -238,7 +255,7 @@ func (f *UDPForwarder) remove(flow *UDPFlow) {
 }
 
 // note records a datagram of the flow, which from now on ends after the time of the list given.
-func (f *UDPForwarder) note(now conn.Time, flow *UDPFlow, timeouts *list.List) {
+func (f *UDPForwarder) note(now conn.Time, flow *UDPFlow, timeouts *idleFlows) {
 	flow.last = now
 	f.sources[wire.Source(flow.key.client.Addr())].MoveToBack(flow.bySource)
 	if flow.timeouts == timeouts {
@@ -247,27 +264,18 @@ func (f *UDPForwarder) note(now conn.Time, flow *UDPFlow, timeouts *list.List) {
 		flow.timeouts.Remove(flow.place)
 		flow.timeouts, flow.place = timeouts, timeouts.PushBack(flow)
 	}
-	timeout := f.cfg.Timeout
-	if timeouts == &f.dns {
-		timeout = f.cfg.DNSTimeout
-	}
-	if now.Add(timeout) < f.at {
+	if now.Add(timeouts.timeout) < f.at {
 		f.arm(now)
 	}
 }
 
 // arm sets the timer for the flow that ends next, if there is one.
 func (f *UDPForwarder) arm(now conn.Time) {
-	next := conn.Never
-	if e := f.idle.Front(); e != nil {
-		next = e.Value.(*UDPFlow).last.Add(f.cfg.Timeout)
-	}
-	if e := f.dns.Front(); e != nil {
-		next = min(next, e.Value.(*UDPFlow).last.Add(f.cfg.DNSTimeout))
-	}
-	f.at = next
-	switch left := next.Sub(now); {
-	case next == conn.Never || f.closed:
+	_, idle := f.idle.next()
+	_, dns := f.dns.next()
+	f.at = min(idle, dns)
+	switch left := f.at.Sub(now); {
+	case f.at == conn.Never || f.closed:
 	case f.timer == nil:
 		f.timer = time.AfterFunc(left, f.expire)
 	default:
@@ -280,12 +288,8 @@ func (f *UDPForwarder) expire() {
 	now := f.stack.clock.Now()
 	var ended []*UDPFlow
 	f.mu.Lock()
-	for _, l := range []struct {
-		list    *list.List
-		timeout time.Duration
-	}{{&f.idle, f.cfg.Timeout}, {&f.dns, f.cfg.DNSTimeout}} {
-		for e := l.list.Front(); e != nil && e.Value.(*UDPFlow).last.Add(l.timeout) <= now; e = l.list.Front() {
-			flow := e.Value.(*UDPFlow)
+	for _, l := range []*idleFlows{&f.idle, &f.dns} {
+		for flow, at := l.next(); at <= now; flow, at = l.next() {
 			f.remove(flow)
 			ended = append(ended, flow)
 		}

@@ -26,7 +26,7 @@ type UDPFlow struct {
 	// Guarded by the forwarder's lock.
 	last     conn.Time        // the last datagram in either direction
 	contacts []netip.AddrPort // remote ends that the client has sent to; unused with endpoint-independent filtering
-	timeouts *list.List       // idle or dns
+	timeouts *idleFlows       // the forwarder's idle or dns
 	place    *list.Element    // in it; nil when the flow has ended
 	bySource *list.Element
 }
