@@ -198,7 +198,7 @@ func TestEarlyData(t *testing.T) {
 	}
 	expect(t, c, "bannerand more")
 	c.Close()
-	if r := <-f.records; r.Down != 14 {
-		t.Errorf("the record has %d bytes down, want 14", r.Down)
+	if r := <-f.records; r["down"].Int64() != 14 {
+		t.Errorf("the record has %v bytes down, want 14", r["down"])
 	}
 }

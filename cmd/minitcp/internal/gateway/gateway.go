@@ -59,8 +59,6 @@ type Options struct {
 	// Refuse reports whether a destination is prohibited, in addition to those that always are: loopback, link-local,
 	// multicast and unspecified addresses, and the networks of the stack's addresses. It may be nil.
 	Refuse func(netip.AddrPort) bool
-	// Finished is called for each TCP connection that has ended. It may be nil.
-	Finished func(Record)
 	// Log gets refused flows as warnings, at a limited rate, and finished connections at debug level. Default: none.
 	Log *slog.Logger
 }

@@ -31,7 +31,7 @@ type fixture struct {
 	client  *stack.Stack
 	gateway *Gateway
 	log     *lines
-	records chan Record
+	records chan record
 }
 
 // lines is a log.
@@ -50,6 +50,27 @@ func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// record is the line of the log about a connection that has ended: values by their names.
+type record map[string]slog.Value
+
+// recordHandler is the handler of a log that also sends the records to a channel.
+type recordHandler struct {
+	slog.Handler
+	records chan<- record
+}
+
+func (h recordHandler) Handle(ctx context.Context, line slog.Record) error {
+	if line.Message == "connection finished" {
+		r := make(record)
+		line.Attrs(func(a slog.Attr) bool {
+			r[a.Key] = a.Value
+			return true
+		})
+		h.records <- r
+	}
+	return h.Handler.Handle(ctx, line)
 }
 
 // awaitLog waits until the log contains text.
@@ -76,7 +97,7 @@ func toLoopback(a netip.AddrPort) (netip.AddrPort, bool) {
 
 func newFixture(t *testing.T, o Options) *fixture {
 	t.Helper()
-	f := &fixture{log: new(lines), records: make(chan Record, 100)}
+	f := &fixture{log: new(lines), records: make(chan record, 100)}
 	a, b := stacktest.Pipe(1500)
 	var stacks []*stack.Stack
 	for i, d := range []stack.Device{a, b} {
@@ -94,8 +115,7 @@ func newFixture(t *testing.T, o Options) *fixture {
 	if o.Rewrite == nil {
 		o.Rewrite = toLoopback
 	}
-	o.Log = slog.New(slog.NewTextHandler(f.log, nil))
-	o.Finished = func(r Record) { f.records <- r }
+	o.Log = slog.New(recordHandler{slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}), f.records})
 	var err error
 	if f.gateway, err = Start(stacks[1], o); err != nil {
 		t.Fatal(err)
@@ -241,11 +261,11 @@ func TestTCP(t *testing.T) {
 				client.Close()
 				server.Close()
 				r := <-f.records
-				if r.Up != 8 || r.Down < 10 || r.EndedBy != by || r.Destination.String() != address || r.End.Before(r.Start) {
+				if r["up"].Int64() != 8 || r["down"].Int64() < 10 || r["by"].String() != by || r["destination"].String() != address || r["duration"].Duration() <= 0 {
 					t.Errorf("%s, %s: the record is %+v", family.name, end, r)
 				}
-				if (r.Reason == "closed") != (end == "closed") {
-					t.Errorf("%s, %s: the reason is %q", family.name, end, r.Reason)
+				if cause := r["cause"].String(); (cause == "closed") != (end == "closed") {
+					t.Errorf("%s, %s: the cause is %q", family.name, end, cause)
 				}
 			}
 		}

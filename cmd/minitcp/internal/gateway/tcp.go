@@ -99,7 +99,7 @@ func (g *Gateway) connect(r *stack.ForwardRequest, to netip.AddrPort) {
 	}
 	result, err := g.Relay(client, server)
 	result.Received += int64(len(early))
-	g.finished(r, out, client, started, result, err)
+	g.logFinished(r, out, client, started, result, err)
 }
 
 // reset ends a connection with a RST.
