@@ -17,8 +17,8 @@ import (
 	"minitcp/tun"
 )
 
-// The routes of --auto-route are default routes into the TUN, in a table of their own. Rules send what does not come
-// from the gateway's own sockets, which have a mark, to that table. Routes of the main table come first, except for
+// The routes of --auto-route are default routes into the TUN, in a table of their own. Rules send all packets to that
+// table except those of the gateway's own sockets, which have a mark. Routes of the main table come first, except for
 // its default routes, so that the networks that the host is on stay as they are.
 //
 // The kernel removes the routes together with the device. Rules stay after a kill: they lead to an empty table, which
@@ -36,7 +36,7 @@ type routes struct {
 	families  []int
 }
 
-// addRoutes routes the traffic of the node's namespace into its device. It removes what a killed run has left behind.
+// addRoutes routes the traffic of the node's namespace into its device. It removes the rules of a run that was killed.
 func addRoutes(n *node, mark uint32, dns bool, log *slog.Logger) (*routes, error) {
 	r := &routes{namespace: n.namespace}
 	for _, p := range n.stack.Addresses() {

@@ -33,7 +33,7 @@ func runAs(t *testing.T, self, mode, become string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// publicProgram is a copy of this binary that everybody may run: go test builds it where only we may look.
+// publicProgram returns a copy of this binary that all users may run. The directory of go test is open to one user.
 func publicProgram(t *testing.T) string {
 	t.Helper()
 	testenv.RequireDevice(t)

@@ -52,7 +52,7 @@ func newRunHost(t *testing.T) *runHost {
 }
 
 // run returns a command that runs minitcp run with arguments as a user, in the namespace of the host, in which
-// /dev/net/tun is open to everybody.
+// /dev/net/tun is open to all users.
 func (h *runHost) run(t *testing.T, user string, args ...string) *exec.Cmd {
 	t.Helper()
 	return h.runAfter(t, ":", user, args...)

@@ -20,7 +20,7 @@ import (
 	"minitcp/tun"
 )
 
-// The whole of serve, with everybody's programs on the other side, from the start until nothing is left of it.
+// TestServe runs serve with common programs on the other side, and checks that nothing is left after its end.
 func TestServe(t *testing.T) {
 	dir := t.TempDir()
 	p, namespace := serve(t, "--listen", "7=echo", "--listen", "13=daytime", "--listen", "80=http", "--listen", "8080=files:"+dir, "--upload")
@@ -222,7 +222,7 @@ func TestServeEndsConnections(t *testing.T) {
 	}
 }
 
-// A second signal does not wait for anybody, and removes what there is all the same.
+// A second signal ends serve without a wait for connections, and serve still removes its device and its namespace.
 func TestServeSecondSignal(t *testing.T) {
 	p, namespace := serve(t, "--log-level", "debug")
 	c, err := dialInto(t, namespace, "10.77.0.2:7")

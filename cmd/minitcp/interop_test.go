@@ -22,8 +22,8 @@ import (
 	"minitcp/tun"
 )
 
-// The tests in files named interop… run minitcp as a process, and the kernel's sockets and everybody's programs on the
-// other side of its TUN, in network namespaces of their own.
+// The tests in files named interop… run minitcp as a process, and the kernel's sockets and common programs on the other
+// side of its TUN, in network namespaces of their own.
 
 // requirePrograms fails the test where a program is missing: all of them are in Debian.
 func requirePrograms(t *testing.T, packages map[string]string) {

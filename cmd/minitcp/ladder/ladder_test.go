@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the drawings in testdata anew")
 
 const ms = time.Millisecond
 
-// actor makes the events of one connection: what a stack whose initial number is 1000 says of a peer whose is 5000.
+// actor makes the events of one connection, as a stack with the initial number 1000 and a peer with 5000 has them.
 type actor struct {
 	*Ladder
 	local, remote netip.AddrPort
@@ -265,7 +265,7 @@ func TestWidthAndColour(t *testing.T) {
 		if !strings.Contains(coloured, "\x1b") {
 			t.Errorf("%s: no escape codes with Colour", d.name)
 		}
-		// But for spaces at the ends of lines, which an escape code keeps.
+		// Spaces at the ends of lines differ, because an escape code keeps them.
 		bare := regexp.MustCompile(" +\n").ReplaceAllString(escape.ReplaceAllString(coloured, ""), "\n")
 		if bare != plain {
 			t.Errorf("%s: without escape codes the coloured drawing is\n%s\nnot\n%s", d.name, bare, plain)

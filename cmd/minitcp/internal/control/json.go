@@ -171,7 +171,7 @@ type Listener struct {
 	Backlog int            `json:"backlog_connections"` // limit of Waiting
 }
 
-// List is the reply to /api/connections: what a filter selects.
+// List is the reply to /api/connections: the connections and listeners that a filter selects.
 type List struct {
 	Daemon      Daemon       `json:"daemon"`
 	Listeners   []Listener   `json:"listeners"`
