@@ -78,13 +78,9 @@ func forwardTable(rows []report.Row) *report.Table {
 		"CPU"}, report.LatencyHeader...)
 	t.Lines = append(t.Lines, append(header, "errors", "wanted"))
 	for i := range rows {
-		t.Lines = append(t.Lines, forwardCells(rows, &rows[i], len(t.Lines[0])))
+		t.Lines = append(t.Lines, tableCells(rows, &rows[i], len(t.Lines[0]), []string{report.Shipped, report.Best, subject.Routed}))
 	}
 	return t
-}
-
-func forwardCells(rows []report.Row, r *report.Row, columns int) []string {
-	return tableCells(rows, r, columns, []string{report.Shipped, report.Best, subject.Routed})
 }
 
 // tableCells returns the cells of a row with its ratios to other targets.

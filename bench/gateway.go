@@ -37,8 +37,11 @@ var gatewayWorkloads = func() (list []workload) {
 		if w.kind == load.Refused {
 			continue
 		}
-		if w.name == flowName {
-			w.connections = 1000
+		switch w.name {
+		case idleName:
+			w.summary = "resident memory per idle connection"
+		case flowName:
+			w.connections, w.summary = 1000, "the same per UDP flow, of 1000"
 		}
 		w.program = true
 		list = append(list, w)
@@ -46,12 +49,8 @@ var gatewayWorkloads = func() (list []workload) {
 	return list
 }()
 
-// gatewayOf returns the target with the same way to the server as a target of ours, and whether it is ours.
-func gatewayOf(target string) (other string, ok bool) {
-	others := map[string]string{"minitcp-direct": "tun2socks-direct", "minitcp-socks5": "tun2socks-socks5"}
-	other, ok = others[target]
-	return other, ok
-}
+// gatewayPeers has the target of tun2socks with the same way to the server as each of ours.
+var gatewayPeers = map[string]string{"minitcp-direct": "tun2socks-direct", "minitcp-socks5": "tun2socks-socks5"}
 
 // gatewayTable compares minitcp with tun2socks and with the kernel's routing, and shows which aims are met.
 func gatewayTable(rows []report.Row) *report.Table {
@@ -59,14 +58,10 @@ func gatewayTable(rows []report.Row) *report.Table {
 	header := []string{"workload", "target", "median", "min–max", "unit", "÷ tun2socks", "÷ " + subject.Routed, "CPU"}
 	t.Lines = append(t.Lines, append(append(header, report.LatencyHeader...), "errors", "wanted"))
 	for i := range rows {
-		t.Lines = append(t.Lines, gatewayCells(rows, &rows[i], len(t.Lines[0])))
+		others := []string{gatewayPeers[rows[i].Target], subject.Routed}
+		t.Lines = append(t.Lines, tableCells(rows, &rows[i], len(t.Lines[0]), others))
 	}
 	return t
-}
-
-func gatewayCells(rows []report.Row, r *report.Row, columns int) []string {
-	other, _ := gatewayOf(r.Target)
-	return tableCells(rows, r, columns, []string{other, subject.Routed})
 }
 
 // gatewayAims are the least ratios to tun2socks through the same SOCKS5 proxy that are wanted at an MTU of 1500.

@@ -3,9 +3,7 @@
 package main
 
 import (
-	"io"
 	"testing"
-	"time"
 
 	"minitcp/bench/report"
 	"minitcp/bench/subject"
@@ -16,31 +14,13 @@ func TestGateway(t *testing.T) {
 	requireKernel(t)
 	p := parsedFor(t, gateways, "-rounds=1", "-duration=50ms", "-warmup=10ms", "-rest=10ms", "-connections=50",
 		"-targets=minitcp-direct,minitcp-socks5")
-	for i, w := range p.workloads {
-		short := *w
-		if short.wakeups > 0 {
-			short.wakeups = 10 * time.Millisecond
-		}
-		if short.name == flowName {
-			short.connections = 50
-		}
-		p.workloads[i] = &short
-	}
 	remove, err := buildGateways(p.targets)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer remove()
-	samples, err := p.run(t.Context(), io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range samples {
-		if s.Error != "" {
-			t.Errorf("%s of %s: %s", s.Workload, s.Target, s.Error)
-		}
-	}
-	if got, want := len(p.results(samples)), len(p.workloads)*len(p.targets); got != want {
+	rows := rowsOfShort(t, p)
+	if got, want := len(rows), len(p.workloads)*len(p.targets); got != want {
 		t.Errorf("%d rows, want %d", got, want)
 	}
 	childless(t)
