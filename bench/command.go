@@ -58,6 +58,17 @@ func within[T cmp.Ordered](name string, value, least, most T) error {
 	return nil
 }
 
+// makeProfiles makes the directory of the flag -profile; "" is none.
+func makeProfiles(directory string) error {
+	if directory == "" {
+		return nil
+	}
+	if err := os.MkdirAll(directory, 0o777); err != nil {
+		return fmt.Errorf("-profile: %w", err)
+	}
+	return nil
+}
+
 // exitStatus measures unless the command line had an error. It returns 0; 1 if a measurement failed; 2 for an error on
 // the command line.
 func exitStatus(parsed error, measure func(stdout, stderr io.Writer) error, stdout, stderr io.Writer) int {

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -127,10 +126,8 @@ func (o *options) check(what *catalogue, names, targets string) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.profiles != "" {
-		if err := os.MkdirAll(o.profiles, 0o777); err != nil {
-			return fmt.Errorf("-profile: %w", err)
-		}
+	if err := makeProfiles(o.profiles); err != nil {
+		return err
 	}
 	if o.workloads, err = what.chooseWorkloads(names); err != nil {
 		return err

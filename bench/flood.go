@@ -46,14 +46,15 @@ func parseFlood(arguments []string, stderr io.Writer) (o floodOptions, err error
 	flags.StringVar(&targets, "targets", "", "comma-separated `names`, by default "+strings.Join(flood.Targets, ","))
 	flags.IntVar(&o.Rounds, "rounds", 3, fmt.Sprintf("number of measurements of each, 1 to %d", maxRounds))
 	flags.DurationVar(&o.Duration, "duration", 3*time.Second, fmt.Sprintf("time of each measurement without and with the flood, %v to %v", minDuration, maxDuration))
-	flags.StringVar(&o.Profiles, "profiles", "", "existing `directory` for CPU profiles of the targets under the flood")
+	flags.StringVar(&o.Profiles, "profile", "", "`directory` for profiles of CPU time and of allocations of the targets under the flood")
 	flags.BoolVar(&o.markdown, "markdown", false, "put the table into "+readme+" as well")
 	err = parseFlags(flags, arguments, func() error { return o.check(rates, targets) })
 	return o, err
 }
 
 func (o *floodOptions) check(rates, targets string) error {
-	if err := cmp.Or(within("rounds", o.Rounds, 1, maxRounds), within("duration", o.Duration, minDuration, maxDuration)); err != nil {
+	err := cmp.Or(within("rounds", o.Rounds, 1, maxRounds), within("duration", o.Duration, minDuration, maxDuration), makeProfiles(o.Profiles))
+	if err != nil {
 		return err
 	}
 	for text := range strings.SplitSeq(rates, ",") {

@@ -47,6 +47,7 @@ func TestFloodMistakes(t *testing.T) {
 		{"-rounds 0", "-rounds 0 is not within 1 and 100"},
 		{"-rates 5,many", `-rates: "many" is not a number within 1 and 1000000`},
 		{"-targets floor", `"floor"`},
+		{"-profile /dev/null", "-profile: mkdir /dev/null: not a directory"},
 	} {
 		var stderr strings.Builder
 		if status := runFlood(strings.Fields(test.arguments), io.Discard, &stderr); status != 2 || !strings.Contains(stderr.String(), test.want) {

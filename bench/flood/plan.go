@@ -25,7 +25,7 @@ type Plan struct {
 	Targets  []subject.Target
 	Rounds   int
 	Duration time.Duration // of each measurement, without and with the flood
-	Profiles string        // directory for CPU profiles of the targets under the flood; "" for none
+	Profiles string        // directory for profiles of the targets under the flood; "" for none
 }
 
 // Run measures each target in turn in each round. The error joins those of the measurements that failed.
