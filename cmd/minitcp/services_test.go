@@ -669,6 +669,7 @@ func TestConnectionEndIsDebug(t *testing.T) {
 			synctest.Wait()
 		}
 		reset := o.dial("10.77.0.2:7")
+		synctest.Wait() // the service has accepted it
 		reset.SetLinger(0)
 		reset.Close()
 		synctest.Wait()
