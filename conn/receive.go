@@ -73,6 +73,10 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 		return VerdictAccepted
 	case at > nxt && at < edge:
 		return VerdictAccepted
+	case at == edge && s.length() == 0 && !s.TCP.Flags.Has(wire.RST):
+		// Deviation: an ACK at the right edge is accepted, as on Linux. Two ends that have each filled the other's window
+		// with data that is lost would otherwise ignore each other's ACKs for ever.
+		return VerdictAccepted
 	case at < nxt && end > nxt && (nxt < edge || s.TCP.Flags.Has(wire.FIN) && end == nxt+1):
 		// A FIN that is next in sequence is accepted even if the window is closed; see noteFIN.
 		return VerdictAccepted
