@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -17,6 +18,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"minitcp/cmd/minitcp/internal/testenv"
 	"minitcp/tun"
@@ -99,7 +101,7 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 			cmd.Wait()
 		}
 		if t.Failed() {
-			t.Logf("%q wrote:\n%s%s", cmd.Args, p.out.String(), p.err.String())
+			t.Logf("%q wrote:\n%s%s", cmd.Args, readable(p.out.String()), readable(p.err.String()))
 		}
 	})
 	return p
@@ -159,6 +161,14 @@ func until(t *testing.T, what string, condition func() bool) {
 			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
+}
+
+// readable is the text, or the number of bytes and their hash if they are not text.
+func readable(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return fmt.Sprintf("(%d bytes, sha256 %x)\n", len(s), sha256.Sum256([]byte(s)))
 }
 
 // transcript is a buffer that may be read while it is written.
