@@ -54,13 +54,14 @@ func (c *Conn) delayACK(now Time, s *Segment) time.Duration {
 func (c *Conn) delayValues() delack.Values {
 	return delack.Values{
 		Least: c.cfg.DelayedACK, SRTT: c.rtt.SRTT, RTO: c.rto(),
-		Window: int64(c.rcv.edge - c.rcv.nxt()), SegmentSize: int64(c.rcv.segmentSize.Full),
+		Window: int64(c.rcv.wnd.Edge - c.rcv.nxt()), SegmentSize: int64(c.rcv.segmentSize.Full),
 	}
 }
 
 // announce puts the receive window into a segment that is certain to be sent, and counts its ACK as sent.
 func (c *Conn) announce(out *Outgoing) {
-	out.TCP.Window = c.announceWindow()
+	s := c.space()
+	out.TCP.Window = c.rcv.wnd.Announce(&s)
 	if c.active != nil {
 		c.active.tsval.Last = out.TCP.Options.TSVal
 	}

@@ -57,11 +57,12 @@ func TestBulkReceiversShareAWindow(t *testing.T) {
 		}
 	}
 	want(1 << 20)
-	c.announceWindow()
+	announce := func() uint16 { s := c.space(); return c.rcv.wnd.Announce(&s) }
+	announce()
 	c.near = true
 	want(512 << 10)
-	if edge := c.rcv.edge; c.announceWindow() == 0 || c.rcv.edge != edge {
-		t.Errorf("the window's edge was %d and is %d", edge, c.rcv.edge)
+	if edge := c.rcv.wnd.Edge; announce() == 0 || c.rcv.wnd.Edge != edge {
+		t.Errorf("the window's edge was %d and is %d", edge, c.rcv.wnd.Edge)
 	}
 	for _, among := range []struct {
 		count number

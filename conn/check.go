@@ -95,8 +95,8 @@ func (c *Conn) checkSend() error {
 func (c *Conn) checkReceive() error {
 	r := &c.rcv
 	switch {
-	case r.buf.Start() > r.buf.Next() || r.buf.Next() > r.edge:
-		return fmt.Errorf("receive space: start %d, next %d, edge %d", r.buf.Start(), r.buf.Next(), r.edge)
+	case r.buf.Start() > r.buf.Next() || r.buf.Next() > r.wnd.Edge:
+		return fmt.Errorf("receive space: start %d, next %d, edge %d", r.buf.Start(), r.buf.Next(), r.wnd.Edge)
 	case r.finDone && (r.buf.Next() != r.finAt || len(r.buf.OutOfOrder()) > 0):
 		return fmt.Errorf("FIN taken at %d, next is %d, beyond it %v", r.finAt, r.buf.Next(), r.buf.OutOfOrder())
 	case r.discard && r.buf.Readable() > 0:
@@ -106,8 +106,8 @@ func (c *Conn) checkReceive() error {
 	}
 	last := r.buf.Next()
 	for _, i := range r.buf.OutOfOrder() {
-		if i.Start <= last || i.End <= i.Start || i.End > min(r.edge, r.finAt) {
-			return fmt.Errorf("out of order %v, next %d, edge %d, FIN %d", r.buf.OutOfOrder(), r.buf.Next(), r.edge, r.finAt)
+		if i.Start <= last || i.End <= i.Start || i.End > min(r.wnd.Edge, r.finAt) {
+			return fmt.Errorf("out of order %v, next %d, edge %d, FIN %d", r.buf.OutOfOrder(), r.buf.Next(), r.wnd.Edge, r.finAt)
 		}
 		last = i.End
 	}

@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn/buffer"
 	"minitcp/conn/rtt"
+	"minitcp/conn/window"
 )
 
 // Config holds TCP's settings. Several connections may share one Config, which they only read. The zero value of each
@@ -140,7 +141,7 @@ const (
 	// defaultSendBuffer is the size of two GSO packets, one in flight and one to follow, or four initial windows.
 	defaultSendBuffer = 128 << 10
 	// defaultMaxBuffer is the largest window with a scale of 8: 16 MiB less 256 bytes.
-	defaultMaxBuffer = maxWindowField << 8
+	defaultMaxBuffer = window.MaxField << 8
 	minBuffer        = 2048
 	maxBuffer        = 1 << 30
 )

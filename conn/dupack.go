@@ -43,7 +43,7 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 
 // isDuplicate reports whether an ACK is a duplicate, which only a segment out of order can have caused (RFC 5681 2).
 func (c *Conn) isDuplicate(s *Segment, ack seq.Offset, windowBefore int32) bool {
-	return c.snd.una < c.snd.max && ack == c.snd.una && s.length() == 0 && c.snd.window == windowBefore && !c.snd.windowClosed()
+	return c.snd.una < c.snd.max && ack == c.snd.una && s.length() == 0 && c.snd.wnd.Size == windowBefore && !c.snd.windowClosed()
 }
 
 // loseFirst marks the oldest unacknowledged segment lost.

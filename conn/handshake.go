@@ -11,6 +11,7 @@ import (
 	"minitcp/conn/rtt"
 	"minitcp/conn/seq"
 	"minitcp/conn/timestamps"
+	"minitcp/conn/window"
 	"minitcp/conn/wire"
 )
 
@@ -202,13 +203,11 @@ func (h *Handshake) Establish(now Time) *Conn {
 	c.setState(SynReceived)
 	c.path = h.path
 	c.snd.scale, c.rcv.scale = h.sendScale, h.scale
-	c.snd.window = int32(h.peerWindow)
-	c.snd.largest = c.snd.window
-	c.snd.edge = 1 + seq.Offset(h.peerWindow)
+	c.snd.wnd = window.FromSYN(h.peerWindow)
 	c.rcv.irs = h.irs
 	c.rcv.buf = buffer.ReceiveAt(1)
-	c.rcv.edge = 1 + seq.Offset(synWindow(h.cfg))
-	c.rcv.lastACK = 1
+	c.rcv.wnd.Edge = 1 + seq.Offset(synWindow(h.cfg))
+	c.rcv.wnd.LastACK = 1
 	c.rcv.segmentSize = delack.UnknownSize()
 	c.timestamps, c.ts = h.timestamps, h.ts
 	c.sack = h.sack

@@ -70,7 +70,7 @@ func (c *Conn) quiescent() bool {
 	if s.una != s.max || s.nxt != s.max || s.end() != s.max || s.windowProbe || s.overrideSWS || s.moreFollows {
 		return false
 	}
-	if r.buf.Readable() > 0 || len(r.buf.OutOfOrder()) > 0 || r.lastACK != r.nxt() || a.urgent.receive > r.buf.Start() ||
+	if r.buf.Readable() > 0 || len(r.buf.OutOfOrder()) > 0 || r.wnd.LastACK != r.nxt() || a.urgent.receive > r.buf.Start() ||
 		!r.finDone && r.finAt != never || c.ack.due {
 		return false
 	}

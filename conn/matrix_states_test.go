@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"minitcp/conn/seq"
+	"minitcp/conn/window"
 	"minitcp/conn/wire"
 )
 
@@ -70,7 +71,7 @@ var (
 	ackTooNew  = acked{"too new", func(t *tcb) seq.Offset { return t.nxt + 1 }}
 
 	// A window: before it, its left edge, inside, beyond it.
-	window     = []place{placeLeft, placeEdge, placeInside, placeRight}
+	around     = []place{placeLeft, placeEdge, placeInside, placeRight}
 	anywhere   = []place{placeLeft, placeEdge, placeRight}
 	inFlight   = []acked{ackAncient, ackOld, ackCurrent, ackNew, ackTooNew}
 	withFIN    = []acked{ackAncient, ackOld, ackCurrent, ackPart, ackNew, ackTooNew}
@@ -89,18 +90,18 @@ var matrixGroups = []matrixGroup{
 		[]place{placeLeft, placeStraddle, placeEdge, placeInside, placeLast, placeRight}, inFlight},
 	{"ESTABLISHED, window closed", "20 bytes are in flight; the application does not read, RCV.WND is 0",
 		windowClosedSubject, []place{placeLeft, placeStraddle, placeEdge, placeRight}, inFlight},
-	{"FIN-WAIT-1", "20 bytes and our FIN are in flight", finWait1Subject, window, withFIN},
-	{"FIN-WAIT-2", "", finWait2Subject, window, noneFlying},
-	{"FIN-WAIT-2, orphan", "the application has closed, and will not read", orphanSubject, window, noneFlying},
-	{"CLOSE-WAIT", "20 bytes are in flight", closeWaitSubject, append(window[:4:4], placeFIN), inFlight},
-	{"CLOSING", "20 bytes and our FIN are in flight", closingSubject, append(window[:4:4], placeFIN), withFIN},
-	{"LAST-ACK", "20 bytes and our FIN are in flight", lastAckSubject, append(window[:4:4], placeFIN), withFIN},
-	{"TIME-WAIT", "", timeWaitSubject, append(window[:4:4], placeFIN), noneFlying},
+	{"FIN-WAIT-1", "20 bytes and our FIN are in flight", finWait1Subject, around, withFIN},
+	{"FIN-WAIT-2", "", finWait2Subject, around, noneFlying},
+	{"FIN-WAIT-2, orphan", "the application has closed, and will not read", orphanSubject, around, noneFlying},
+	{"CLOSE-WAIT", "20 bytes are in flight", closeWaitSubject, append(around[:4:4], placeFIN), inFlight},
+	{"CLOSING", "20 bytes and our FIN are in flight", closingSubject, append(around[:4:4], placeFIN), withFIN},
+	{"LAST-ACK", "20 bytes and our FIN are in flight", lastAckSubject, append(around[:4:4], placeFIN), withFIN},
+	{"TIME-WAIT", "", timeWaitSubject, append(around[:4:4], placeFIN), noneFlying},
 }
 
 func closedSubject(t *testing.T) *subject {
 	s := &subject{endpoint: newEndpoint(t, Config{})}
-	s.tcb = tcb{state: Closed, nxt: 1, maxWindow: maxWindowField, rcvNxt: 1, rcvUp: 65536}
+	s.tcb = tcb{state: Closed, nxt: 1, maxWindow: window.MaxField, rcvNxt: 1, rcvUp: 65536}
 	return s
 }
 
@@ -113,15 +114,15 @@ func listenSubject(t *testing.T) *subject {
 func synSentSubject(t *testing.T) *subject {
 	s := &subject{endpoint: dialEndpoint(t, Config{})}
 	s.want(segment{flags: syn})
-	s.tcb = tcb{state: SynSent, nxt: 1, maxWindow: maxWindowField, rcvNxt: 1, rcvUp: 65536}
+	s.tcb = tcb{state: SynSent, nxt: 1, maxWindow: window.MaxField, rcvNxt: 1, rcvUp: 65536}
 	return s
 }
 
 func handshakeSubject(t *testing.T) *subject {
 	s := &subject{endpoint: newEndpoint(t, Config{})}
-	s.handshake = NewHandshake(s.now, &s.cfg, testOpen(), &wire.TCP{Flags: syn, Seq: testIRS, Window: maxWindowField})
+	s.handshake = NewHandshake(s.now, &s.cfg, testOpen(), &wire.TCP{Flags: syn, Seq: testIRS, Window: window.MaxField})
 	s.handshake.Transmit(s.now, 1, &s.last)
-	s.tcb = tcb{state: SynReceived, passive: true, nxt: 1, maxWindow: maxWindowField, rcvNxt: 1, rcvUp: 65536}
+	s.tcb = tcb{state: SynReceived, passive: true, nxt: 1, maxWindow: window.MaxField, rcvNxt: 1, rcvUp: 65536}
 	return s
 }
 
@@ -215,8 +216,8 @@ func timeWaitSubject(t *testing.T) *subject {
 // seen copies the variables of the connection to the tcb.
 func (s *subject) seen() *subject {
 	c := s.c
-	s.tcb = tcb{state: c.state, orphan: c.orphan, una: c.snd.una, nxt: c.snd.max, maxWindow: seq.Offset(c.snd.largest),
-		rcvNxt: c.rcv.nxt(), rcvUp: c.rcv.edge, read: c.rcv.buf.Start()}
+	s.tcb = tcb{state: c.state, orphan: c.orphan, una: c.snd.una, nxt: c.snd.max, maxWindow: seq.Offset(c.snd.wnd.Largest),
+		rcvNxt: c.rcv.nxt(), rcvUp: c.rcv.wnd.Edge, read: c.rcv.buf.Start()}
 	if c.snd.finQueued {
 		s.tcb.fin = c.snd.buf.End()
 	}
@@ -245,7 +246,7 @@ func (a *arriving) length() seq.Offset {
 }
 
 func (a *arriving) segment() *Segment {
-	s := &Segment{TCP: wire.TCP{Flags: a.flags, Seq: seq.Wire(testIRS, a.at), Window: maxWindowField}, Data: bytes.Repeat([]byte("d"), int(a.data))}
+	s := &Segment{TCP: wire.TCP{Flags: a.flags, Seq: seq.Wire(testIRS, a.at), Window: window.MaxField}, Data: bytes.Repeat([]byte("d"), int(a.data))}
 	if a.flags.Has(wire.ACK) {
 		s.TCP.Ack = seq.Wire(testISS, a.ack)
 	}

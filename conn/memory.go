@@ -38,7 +38,7 @@ func (c *Conn) within(limit int) int {
 // The sender would take the data for delivered, and retransmit it only after a timeout.
 func (c *Conn) mayKeep(at seq.Offset, n int) bool {
 	b, level := &c.rcv.buf, c.cfg.Pressure.Level()
-	if at > b.Next() && b.OutOfOrderMemory() > 2*int(c.rcv.edge-b.Next())+scarceBuffer {
+	if at > b.Next() && b.OutOfOrderMemory() > 2*int(c.rcv.wnd.Edge-b.Next())+scarceBuffer {
 		return false
 	}
 	if level < buffer.Scarce {

@@ -13,7 +13,7 @@ import (
 func TestThreeThousandGaps(t *testing.T) {
 	const gaps, size = 3000, 1448
 	o := established(t, Config{})
-	o.c.rcv.edge = 1 + 2*gaps*seq.Offset(size)
+	o.c.rcv.wnd.Edge = 1 + 2*gaps*seq.Offset(size)
 	var out Outgoing
 	for i, n := range rand.New(rand.NewPCG(1, 1)).Perm(gaps) {
 		if v := outOfOrder(o, (2*n+1)*size, make([]byte, size)); v != VerdictOutOfOrder {
@@ -58,7 +58,7 @@ func TestOutOfOrderMemoryIsBounded(t *testing.T) {
 		for _, spread := range []int{2, 90, 1100, buffer.PageSize, 2 * buffer.PageSize} {
 			var pool counter
 			o := established(t, Config{ReceiveBuffer: window, Pool: &pool})
-			o.c.rcv.edge = 1 + seq.Offset(window)
+			o.c.rcv.wnd.Edge = 1 + seq.Offset(window)
 			data := []byte(repeat(min(max(1, spread-1), 1448)))
 			for at := spread - 1; at < window; at += spread {
 				outOfOrder(o, at, data)

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"minitcp/conn/seq"
+	"minitcp/conn/window"
 	"minitcp/conn/wire"
 )
 
@@ -60,7 +61,7 @@ func (c *Conn) persistACK(now Time, wasClosed bool) {
 func (c *Conn) acknowledgesFromBehind(s *Segment, at seq.Offset) bool {
 	const carries = wire.SYN | wire.FIN | wire.RST | wire.ACK
 	nxt := c.rcv.nxt()
-	if at >= nxt || at < nxt-maxWindowField<<c.rcv.scale || len(s.Data) > 0 || s.TCP.Flags&carries != wire.ACK || !c.state.synchronized() {
+	if at >= nxt || at < nxt-window.MaxField<<c.rcv.scale || len(s.Data) > 0 || s.TCP.Flags&carries != wire.ACK || !c.state.synchronized() {
 		return false
 	}
 	ack := seq.Unwrap(c.snd.iss, c.snd.una, s.TCP.Ack)

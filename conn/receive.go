@@ -63,7 +63,7 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 
 // checkSequence is the first step: part of the segment must be inside the window (RFC 9293 3.10.7.4, table 6).
 func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
-	nxt, edge := c.rcv.nxt(), c.rcv.edge
+	nxt, edge := c.rcv.nxt(), c.rcv.wnd.Edge
 	end := at + s.length()
 	switch {
 	case s.TCP.Flags.Has(wire.RST) && c.resetFits(at):
@@ -153,16 +153,16 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 		if s.TCP.Flags.Has(wire.SYN) {
 			c.ecn.Received(s.TCP.Flags)
 		}
-		c.snd.wl1, c.snd.wl2 = at, ack
+		c.snd.wnd.Number(at, ack)
 		c.establish(now)
 	}
 	// The ACK must not be of data that was never sent, or older than the largest window (RFC 5961 5.2, MAY-12).
-	if ack > c.snd.max || ack < c.snd.una-seq.Offset(c.snd.largest) {
+	if ack > c.snd.max || ack < c.snd.una-seq.Offset(c.snd.wnd.Largest) {
 		c.challengeACK(now)
 		return VerdictBadACK
 	}
-	before, wasClosed := c.snd.window, c.snd.windowClosed()
-	c.updateSendWindow(at, ack, &s.TCP)
+	before, wasClosed := c.snd.wnd.Size, c.snd.windowClosed()
+	c.snd.wnd.Update(c.snd.una, at, ack, &s.TCP, c.snd.scale)
 	if c.snd.una < c.snd.max || ack > c.snd.una || s.TCP.Options.SACKCount > 0 || c.active != nil && c.active.tailProbe.end != 0 {
 		c.resume()
 		c.takeACK(now, ack, s, before)
@@ -223,7 +223,7 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 		}
 		return VerdictAfterClose
 	}
-	if limit := min(c.rcv.edge, c.rcv.finAt); end > limit {
+	if limit := min(c.rcv.wnd.Edge, c.rcv.finAt); end > limit {
 		end = limit
 		if end <= max(at, c.rcv.buf.Next()) {
 			c.acknowledgeUnacceptable(now, s)
@@ -285,7 +285,7 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 // accepted. It needs no memory, and a peer that has filled the window may send it and close (macOS repeats it on every
 // ACK).
 func (c *Conn) noteFIN(now Time, s *Segment, at seq.Offset) {
-	if at >= c.rcv.buf.End() && at <= c.rcv.edge {
+	if at >= c.rcv.buf.End() && at <= c.rcv.wnd.Edge {
 		c.rcv.finAt = min(c.rcv.finAt, at)
 	}
 	if early := at > c.rcv.buf.Next() && len(s.Data) == 0; early || c.rcv.finAt != at {

@@ -34,7 +34,7 @@ func (c *Conn) transmitLost(now Time, limit int, out *Outgoing) bool {
 // lostLimit returns the number of bytes of r, which is lost, that may be sent now in segments of size, and at most
 // limit.
 func (c *Conn) lostLimit(now Time, r *scoreboard.Record, size, limit int64) int64 {
-	n := min(r.Size(), int64(c.snd.edge-r.Start()))
+	n := min(r.Size(), int64(c.snd.wnd.Edge-r.Start()))
 	if n <= 0 {
 		return 0 // outside a window that has shrunk: the retransmission timer probes it
 	}

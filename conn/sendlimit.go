@@ -17,7 +17,7 @@ const (
 func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 	s := &c.snd
 	waiting := int64(s.buf.End() - s.nxt) // data not sent
-	room := int64(s.edge - s.nxt)         // rest of the peer's window
+	room := int64(s.wnd.Edge - s.nxt)     // rest of the peer's window
 	if s.windowProbe && room <= 0 {
 		return 0, sendWindowProbe
 	}
@@ -53,7 +53,7 @@ func (c *Conn) sendLimit(size, limit int, pace int64) (int, sendVerdict) {
 	switch {
 	case s.nxt < s.max:
 		return int(n), verdict // sent before: a retransmission must not wait
-	case s.overrideSWS, n < waiting && n >= int64(s.largest)/2:
+	case s.overrideSWS, n < waiting && n >= int64(s.wnd.Largest)/2:
 		return int(n), verdict // at least half of the largest window of the peer (RFC 9293 3.8.6.2.1)
 	case n == waiting:
 		return 0, sendNothing // Nagle

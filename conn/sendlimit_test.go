@@ -34,7 +34,7 @@ func TestSendLimit(t *testing.T) {
 		{"a closed window", 5000, 0, 0, 10000, 1, nil, 0, sendWhenWindow},
 		{"a full window", 5000, 2000, 2000, 10000, 1, nil, 0, sendWhenWindow},
 		{"a silly window", 5000, 0, 400, 10000, 1, nil, 0, sendWhenWindow},
-		{"a silly window that is half of the largest", 5000, 0, 400, 10000, 1, func(c *Conn) { c.snd.largest = 800 }, 400, sendData},
+		{"a silly window that is half of the largest", 5000, 0, 400, 10000, 1, func(c *Conn) { c.snd.wnd.Largest = 800 }, 400, sendData},
 		{"a silly window, overridden", 5000, 0, 400, 10000, 1, func(c *Conn) { c.snd.overrideSWS = true }, 400, sendData},
 		{"a silly window that everything fits in", 400, 0, 400, 10000, 1, nil, 400, sendData},
 		{"again after a timeout, in a window that shrank", 5000, 0, 400, 10000, 1, func(c *Conn) { c.snd.max = 3001 }, 400, sendData},
@@ -59,7 +59,7 @@ func TestSendLimit(t *testing.T) {
 			if c.sent > 0 {
 				conn.active.sent.Push(1, 1+c.sent, scoreboard.Sent{})
 			}
-			s.edge, s.largest = 1+seq.Offset(c.window), 65535
+			s.wnd.Edge, s.wnd.Largest = 1+seq.Offset(c.window), 65535
 			conn.active.cc = cc.NewReno(size, c.cwnd)
 			if c.change != nil {
 				c.change(&conn)

@@ -4,6 +4,7 @@ import (
 	"minitcp/conn/buffer"
 	"minitcp/conn/delack"
 	"minitcp/conn/seq"
+	"minitcp/conn/window"
 	"minitcp/conn/wire"
 )
 
@@ -39,9 +40,9 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 		c.active.timing.Cancel(now)
 		return VerdictAccepted
 	}
-	c.snd.wl1, c.snd.wl2 = 0, 1
+	c.snd.wnd.Number(0, 1)
 	c.establish(now)
-	c.takeACK(now, 1, s, c.snd.window)
+	c.takeACK(now, 1, s, c.snd.wnd.Size)
 	c.acknowledgeNow(NoteNone)
 	c.receiveUrgent(s, 0)
 	v := c.receiveText(now, s, 0)
@@ -65,7 +66,7 @@ func (c *Conn) repeatSYN(now Time) {
 func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 	c.rcv.irs = h.Seq
 	c.rcv.buf = buffer.ReceiveAt(1)
-	c.rcv.edge = 1 + seq.Offset(synWindow(c.cfg))
+	c.rcv.wnd.Edge = 1 + seq.Offset(synWindow(c.cfg))
 	c.rcv.segmentSize = delack.UnknownSize()
 
 	o := &h.Options
@@ -81,14 +82,11 @@ func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 	} else {
 		c.snd.scale, c.rcv.scale = 0, 0
 	}
-	// The window in a SYN is never scaled (RFC 7323 2.2).
-	c.snd.window = int32(h.Window)
-	c.snd.largest = c.snd.window
-	c.snd.edge = 1 + seq.Offset(h.Window)
+	c.snd.wnd = window.FromSYN(h.Window)
 }
 
 // synWindow returns the window field of the SYN, which cannot be scaled.
-func synWindow(cfg *Config) int { return min(cfg.ReceiveBuffer, maxWindowField) }
+func synWindow(cfg *Config) int { return min(cfg.ReceiveBuffer, window.MaxField) }
 
 // synHeader builds a SYN or SYN-ACK. Before a SYN-ACK, the peer's options must have been processed.
 func (c *Conn) synHeader(now Time, out *Outgoing) {
@@ -107,7 +105,7 @@ func (c *Conn) synHeader(now Time, out *Outgoing) {
 	if c.state == SynReceived {
 		out.TCP.Flags |= wire.ACK
 		out.TCP.Ack = seq.Wire(c.rcv.irs, 1)
-		c.rcv.lastACK = 1
+		c.rcv.wnd.LastACK = 1
 	}
 	out.TCP.Flags = c.ecn.Offer(out.TCP.Flags, c.cfg.ECN, c.timeouts > 0)
 }

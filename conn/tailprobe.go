@@ -84,7 +84,7 @@ func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 	c.header(now, out, 0, s.nxt)
 	size := c.roomBeside(out)
 	out.Note = NoteTailProbe
-	if n := min(int(s.buf.End()-s.nxt), size); n > 0 && s.nxt+seq.Offset(n) <= s.edge {
+	if n := min(int(s.buf.End()-s.nxt), size); n > 0 && s.nxt+seq.Offset(n) <= s.wnd.Edge {
 		c.transmitNext(now, out, n, size)
 		c.active.tailProbe.end, c.active.tailProbe.repeat = s.nxt, false
 		c.active.timer.tailProbe = Never // transmitNext has set the timer, which the ACK of this probe will set again

@@ -28,7 +28,7 @@ func (c *Conn) checkTimestamp(now Time, s *Segment) Verdict {
 // updateTimestamp records the timestamp to echo: that of the segment with the byte last acknowledged. The measured time
 // then includes delayed ACKs, and distinguishes retransmissions (RFC 7323 4.3).
 func (c *Conn) updateTimestamp(now Time, s *Segment, at seq.Offset) {
-	if !c.timestamps || !s.TCP.Options.HasTimestamps || at > c.rcv.lastACK {
+	if !c.timestamps || !s.TCP.Options.HasTimestamps || at > c.rcv.wnd.LastACK {
 		return
 	}
 	c.ts.Update(now, s.TCP.Options.TSVal)

@@ -4,6 +4,7 @@ import (
 	"minitcp/conn/challenge"
 	"minitcp/conn/seq"
 	"minitcp/conn/timestamps"
+	"minitcp/conn/window"
 	"minitcp/conn/wire"
 )
 
@@ -31,7 +32,7 @@ func (c *Conn) TimeWait(now Time) *TimeWaitConn {
 		cfg: c.cfg, iss: c.snd.iss, irs: c.rcv.irs,
 		nxt:    seq.Wire(c.snd.iss, c.snd.max),
 		rcvNxt: seq.Wire(c.rcv.irs, c.rcv.nxt()),
-		window: uint32(max(0, c.rcv.edge-c.rcv.nxt())), scale: c.rcv.scale,
+		window: uint32(max(0, c.rcv.wnd.Edge-c.rcv.nxt())), scale: c.rcv.scale,
 		timestamps: c.timestamps, ts: c.ts,
 		deadline: now.Add(c.cfg.TimeWait),
 	}
@@ -101,7 +102,7 @@ func (t *TimeWaitConn) newer(now Time, h *wire.TCP) bool {
 
 // ISN returns iss, or a number beyond all numbers of the old incarnation if iss is not (RFC 9293 3.6.1).
 func (t *TimeWaitConn) ISN(iss uint32) uint32 {
-	if least := t.nxt + maxWindowField + 2; seq.Less(iss, least) {
+	if least := t.nxt + window.MaxField + 2; seq.Less(iss, least) {
 		return least
 	}
 	return iss
@@ -115,7 +116,7 @@ func (t *TimeWaitConn) Transmit(now Time, _ int, out *Outgoing) bool {
 	t.ackDue = false
 	out.reset(wire.ACK)
 	out.TCP.Seq, out.TCP.Ack = t.nxt, t.rcvNxt
-	out.TCP.Window = uint16(min(t.window>>t.scale, maxWindowField))
+	out.TCP.Window = uint16(min(t.window>>t.scale, window.MaxField))
 	if t.timestamps {
 		o := &out.TCP.Options
 		o.HasTimestamps, o.TSVal, o.TSEcr = true, t.ts.Clock(now), t.ts.Recent

@@ -206,7 +206,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 // PSH, as Linux does. A receiver that waits for PSH then never waits with a full buffer. The distance is a multiple of
 // Linux's packets, which are as large as fits half of the window: the first that ends beyond half of it has PSH.
 func (c *Conn) push(out *Outgoing, size int) {
-	half := int(c.snd.largest) / 2
+	half := int(c.snd.wnd.Largest) / 2
 	packet := max(1, min(half, maxGSO)/size) * size
 	c.active.unpushed += int32(out.Len)
 	if out.Len > 0 && int(c.active.unpushed) >= (half/packet+1)*packet {
@@ -244,7 +244,7 @@ func (c *Conn) emitAt(out *Outgoing, at seq.Offset, n int) {
 		out.TCP.Flags |= wire.PSH
 	}
 	// The FIN has a sequence number, so it must be inside the window, unless the segment is a probe.
-	if s.finQueued && end == s.buf.End() && (end < s.edge || n == 0) {
+	if s.finQueued && end == s.buf.End() && (end < s.wnd.Edge || n == 0) {
 		out.TCP.Flags |= wire.FIN
 	}
 	c.urgentHeader(out, at)

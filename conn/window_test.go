@@ -47,7 +47,7 @@ func TestLargestWindow(t *testing.T) {
 	o.in(segment{flags: ack, seq: 1, ack: 1, window: 65535})
 	o.write("x")
 	o.c.Transmit(o.now, 1, &o.last)
-	if got := o.c.snd.edge - o.c.snd.una; got != 65535<<14 {
+	if got := o.c.snd.wnd.Edge - o.c.snd.una; got != 65535<<14 {
 		t.Errorf("the peer's window is %d bytes, want %d", got, 65535<<14)
 	}
 	if got := int(o.last.TCP.Window) << o.c.rcv.scale; got < maxBuffer-1<<14 {
@@ -98,7 +98,7 @@ func TestWindowEndsWhereItSays(t *testing.T) {
 		o.c.acknowledgeNow(NoteNone)
 		o.c.Transmit(o.now, 1, &o.last)
 		offered = max(offered, at+int64(o.last.TCP.Window)<<o.c.rcv.scale)
-		if edge := int64(o.c.rcv.edge); edge != offered {
+		if edge := int64(o.c.rcv.wnd.Edge); edge != offered {
 			t.Fatalf("offers up to %d, takes up to %d", offered, edge)
 		}
 	}
