@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,7 +17,30 @@ import (
 	"minitcp/tun"
 )
 
-// Minitcp nc connects to the kernel's nc; each sends something, and ends after the other's FIN.
+// startWithInput starts a command with data as its stdin, whose end follows once the command has written n bytes:
+// the kernel's nc ends at the peer's FIN even if it has more to send, so minitcp's FIN has to come after its data.
+func startWithInput(t *testing.T, cmd *exec.Cmd, data []byte, n int) *process {
+	t.Helper()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, cmd)
+	go func() {
+		defer stdin.Close()
+		if _, err := stdin.Write(data); err != nil {
+			return // the command has ended
+		}
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for deadline := time.Now().Add(patience); len(p.out.String()) < n && time.Now().Before(deadline); {
+			<-tick.C
+		}
+	}()
+	return p
+}
+
+// Minitcp nc connects to the kernel's nc; each sends data, and ends after the other's FIN.
 func TestNCConnects(t *testing.T) {
 	n := newNamespace(t)
 	for i, host := range []string{"10.77.0.1", "fd77::1"} {
@@ -29,11 +53,9 @@ func TestNCConnects(t *testing.T) {
 			k := start(t, kernel)
 			until(t, "the kernel's nc listens", func() bool { return listens(t, n, port) })
 
-			cmd := program(t, nil, "nc", "--netns", n.Name(), host, fmt.Sprint(port))
-			cmd.Stdin = bytes.NewReader(ours)
-			r := finish(t, cmd)
-			if r.status != 0 || r.errOut != "" || r.out != string(theirs) {
-				t.Errorf("status %d, %q, %d bytes; want 0 and the %d of the kernel's nc", r.status, r.errOut, len(r.out), len(theirs))
+			p := startWithInput(t, program(t, nil, "nc", "--netns", n.Name(), host, fmt.Sprint(port)), ours, len(theirs))
+			if status := p.wait(); status != 0 || p.err.String() != "" || p.out.String() != string(theirs) {
+				t.Errorf("status %d, %q, %d bytes; want 0 and the %d of the kernel's nc", status, p.err.String(), len(p.out.String()), len(theirs))
 			}
 			if status := k.wait(); status != 0 || k.out.String() != string(ours) {
 				t.Errorf("the kernel's nc: status %d, %d bytes; want 0 and %d", status, len(k.out.String()), len(ours))
@@ -48,9 +70,7 @@ func TestNCListens(t *testing.T) {
 	for _, host := range []string{"10.77.0.2", "fd77::2"} {
 		t.Run(host, func(t *testing.T) {
 			ours, theirs := noiseBytes(t, 6, 2_000_000), noiseBytes(t, 7, 3_000_000)
-			cmd := program(t, nil, "nc", "-v", "--netns", n.Name(), "-l", "-p", "6000")
-			cmd.Stdin = bytes.NewReader(ours)
-			p := start(t, cmd)
+			p := startWithInput(t, program(t, nil, "nc", "-v", "--netns", n.Name(), "-l", "-p", "6000"), ours, len(theirs))
 			p.awaitErr("waiting on port 6000\n")
 
 			kernel := tool(t, n.Name(), "nc.openbsd", "-N", host, "6000")
