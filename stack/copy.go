@@ -21,8 +21,8 @@ func newBuffer(size int) *[]byte {
 }
 
 // ReadFrom writes the data of r to the connection until io.EOF, which is not an error. [io.Copy] uses it. While it
-// waits it holds no buffer for a TCP socket of package net, and one of 2 KiB for other readers. An error, including an
-// error of r, is an *net.OpError of the operation "readfrom", as with *net.TCPConn.
+// waits it holds no buffer for a TCP socket of package net, and one of 2 KiB for other readers, unless bulk data may
+// continue. An error, including an error of r, is an *net.OpError of the operation "readfrom", as with *net.TCPConn.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	n, err := c.readFrom(r)
 	return n, c.copyError("readfrom", err)

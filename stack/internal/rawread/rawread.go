@@ -13,11 +13,32 @@ type Reader struct {
 	source io.Reader
 	socket *socket       // nil: source is no TCP socket of package net
 	count  *atomic.Int64 // nil: bytes are not counted
-	more   bool          // the last read from another source than a socket filled its buffer, so that there may be more
+	burst  burst         // of another source than a socket
 }
 
 // waiting lends the memory for a read that may wait: enough for a segment of the usual MTU.
-var waiting = sync.Pool{New: func() any { b := make([]byte, 2<<10); return &b }}
+var waiting = sync.Pool{New: func() any { b := make([]byte, little); return &b }}
+
+const little = 2 << 10
+
+// burst decides whether the next read from a source that cannot be polled takes a buffer, although it may wait. It does
+// after a read that filled its memory, as more data may be there. It does as well after two bursts that did not fit
+// into the memory for a read that may wait, if the second was no shorter: records of a bulk transfer, such as those of
+// TLS, end like that, and a transfer ends with a shorter one.
+type burst struct {
+	size, last int // bytes of the current and the previous burst; a burst ends with a read that does not fill its memory
+	more       bool
+}
+
+// add notes a read of n bytes into memory of the size given.
+func (b *burst) add(n, size int) {
+	b.size += n
+	if b.more = n == size; b.more {
+		return
+	}
+	b.more = b.last > little && b.size >= b.last
+	b.last, b.size = b.size, 0
+}
 
 // Of returns the Reader for r, which is r itself if it is a *Reader.
 func Of(r io.Reader) *Reader { return Count(r, nil) }
@@ -39,11 +60,11 @@ func (r *Reader) ReadPooled(pool *sync.Pool, unit int) (b *[]byte, n int, err er
 	switch {
 	case r.socket != nil:
 		b, n, err = r.socket.read(pool, unit)
-	case r.more:
+	case r.burst.more:
 		b = pool.Get().(*[]byte)
 		p := (*b)[:Whole(*b, unit)]
 		n, err = r.source.Read(p)
-		r.more = n == len(p)
+		r.burst.add(n, len(p))
 	default:
 		b, n, err = r.readLittle(pool, unit)
 	}
@@ -63,7 +84,7 @@ func (r *Reader) readLittle(pool *sync.Pool, unit int) (b *[]byte, n int, err er
 	if n <= 0 {
 		return nil, n, err
 	}
-	r.more = n == len(p)
+	r.burst.add(n, len(p))
 	b = pool.Get().(*[]byte)
 	return b, copy(*b, p[:n]), err
 }

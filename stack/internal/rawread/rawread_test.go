@@ -130,6 +130,46 @@ func TestWaitsWithLittle(t *testing.T) {
 	}
 }
 
+// A source that returns a record at a time, as TLS does, is read with one call a record after the first two. A shorter
+// record ends the transfer, and the wait after it holds little memory.
+func TestRecords(t *testing.T) {
+	const record, records = 16 << 10, 64 // 1 MiB
+	var sizes []int
+	source := &pieces{sizes: append(slices.Repeat([]int{record}, records), 5000), before: func(p []byte) { sizes = append(sizes, len(p)) }}
+	r := Of(source)
+	pool := &sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+	for {
+		if _, _, err := r.ReadPooled(pool, 1460); err != nil {
+			break
+		}
+	}
+	if got, want := len(sizes), records+2+1+1; got != want {
+		t.Errorf("%d reads of %d records and a shorter one until EOF, want %d", got, records, want)
+	}
+	if last := sizes[len(sizes)-1]; last > 2<<10 {
+		t.Errorf("the wait after the transfer holds %d bytes, want at most 2048", last)
+	}
+}
+
+// Messages of different sizes leave the source waiting with little memory, also those that do not fit into it.
+func TestMessagesWaitWithLittle(t *testing.T) {
+	source := &pieces{before: func([]byte) {}}
+	r := Of(source)
+	var made atomic.Int64
+	pool := newPool(&made)
+	for _, size := range []int{300, 3500, 100, 3500, 3400, 3300, 2000} {
+		for source.sizes = []int{size}; len(source.sizes) > 0; {
+			r.ReadPooled(pool, 1)
+		}
+		source.before = func(p []byte) {
+			if len(p) > 2<<10 {
+				t.Errorf("after a message of %d bytes, the wait holds %d bytes, want at most 2048", size, len(p))
+			}
+			source.before = func([]byte) {}
+		}
+	}
+}
+
 // A segment that is larger than the memory of a read that may wait does not keep it from reading.
 func TestLargeUnit(t *testing.T) {
 	var made atomic.Int64
