@@ -15,7 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"minitcp/cmd/minitcp/internal/proxytest"
+	"minitcp/cmd/minitcp/internal/testenv"
 )
 
 // Errors of dials and replies of proxies have the verdicts that the client's kernel turns into the same error.
@@ -66,6 +69,53 @@ func TestVerdicts(t *testing.T) {
 			t.Errorf("%v: verdict %d, want %d", err, got, want)
 		}
 	}
+}
+
+// Connections to two destinations share a local port, so that the number of ports limits the connections to each
+// destination, not to all.
+func TestDestinationsSharePorts(t *testing.T) {
+	first, _ := listen(t, 0)
+	second, _ := listen(t, 0)
+	for attempt := 0; ; attempt++ {
+		free, _ := listen(t, 0)
+		port := free.Addr().(*net.TCPAddr).Port
+		free.Close()
+		d := &net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+			raw.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_LOCAL_PORT_RANGE, port<<16|port)
+			})
+			return err
+		}}
+		if testDestinationsSharePorts(t, d, first.Addr(), second.Addr()) {
+			return
+		}
+		if attempt == 10 {
+			t.Fatal("another program takes each port that was free")
+		}
+	}
+}
+
+// testDestinationsSharePorts dials both destinations from the port of d. It returns false if the port is in use.
+func testDestinationsSharePorts(t *testing.T, d *net.Dialer, first, second net.Addr) bool {
+	a, _, err := Direct.dialTCP(t.Context(), d, netip.MustParseAddrPort(first.String()))
+	switch {
+	case errors.Is(err, syscall.ENOPROTOOPT):
+		testenv.NotTested(t, "IP_LOCAL_PORT_RANGE (Linux 6.3)")
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EADDRINUSE):
+		return false
+	case err != nil:
+		t.Fatal(err)
+	}
+	defer a.Close()
+	b, _, err := Direct.dialTCP(t.Context(), d, netip.MustParseAddrPort(second.String()))
+	if err != nil {
+		t.Fatalf("a second destination from the port of the first: %v", err)
+	}
+	defer b.Close()
+	if got, want := b.LocalAddr().String(), a.LocalAddr().String(); got != want {
+		t.Errorf("the second connection is from %s, want %s", got, want)
+	}
+	return true
 }
 
 // A proxy that cannot be used refuses connections, at once or after the dial timeout. The log names it without its

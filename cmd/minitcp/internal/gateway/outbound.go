@@ -80,8 +80,19 @@ type direct struct{}
 func (direct) String() string { return "direct" }
 
 func (direct) dialTCP(ctx context.Context, d *net.Dialer, dst netip.AddrPort) (*net.TCPConn, []byte, error) {
-	c, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, dst)
+	c, err := dial(ctx, d, dst.String())
 	return c, nil, err
+}
+
+// dial connects to address. [net.Dialer.DialTCP] would bind the socket to a port before the kernel knows the
+// destination, which no other connection could use then, whatever its destination: all destinations together would
+// share the 28,000 ports that Linux has by default.
+func dial(ctx context.Context, d *net.Dialer, address string) (*net.TCPConn, error) {
+	c, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
 }
 
 // reject implements [Reject].
@@ -119,22 +130,10 @@ type proxyError struct {
 func (e *proxyError) Error() string { return "proxy " + e.proxy + ": " + e.err.Error() }
 func (e *proxyError) Unwrap() error { return e.err }
 
-// dial connects to the proxy. Without a name to look up it does so with less work.
-func (p *proxy) dial(ctx context.Context, d *net.Dialer) (*net.TCPConn, error) {
-	if a, err := netip.ParseAddrPort(p.address); err == nil {
-		return d.DialTCP(ctx, "tcp", netip.AddrPort{}, a)
-	}
-	c, err := d.DialContext(ctx, "tcp", p.address)
-	if err != nil {
-		return nil, err
-	}
-	return c.(*net.TCPConn), nil
-}
-
 // connect connects to the proxy and calls handshake with the connection, whose deadline is that of ctx. After an error
 // the connection is closed.
 func (p *proxy) connect(ctx context.Context, d *net.Dialer, handshake func(c *net.TCPConn) error) (*net.TCPConn, error) {
-	c, err := p.dial(ctx, d)
+	c, err := dial(ctx, d, p.address)
 	if err != nil {
 		return nil, &proxyError{p.name, err}
 	}
