@@ -1,6 +1,9 @@
 package conn
 
-import "time"
+import (
+	"minitcp/conn/bulk"
+	"time"
+)
 
 // The sizes of the buffers follow the transfer, between the initial and the largest sizes in the Config. These sizes
 // are limits: a buffer takes memory from the pool only for data that it holds.
@@ -30,7 +33,9 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		if !c.roundTripped(now, s) {
 			return
 		}
-		c.noteBulk(now, t.Read(start))
+		if c.near {
+			c.active.bulk.Note(now, t.Read(start), c.cfg.BulkReceivers)
+		}
 		if want := t.End(now, start, &r.rtt); want > int64(r.bufferLimit) {
 			r.bufferLimit = int(min(want, int64(c.cfg.MaxReceiveBuffer)))
 		}
@@ -61,8 +66,21 @@ func (c *Conn) tuneSend() {
 	c.snd.bufferLimit = int32(min(max(want, int64(c.cfg.SendBuffer)), int64(c.cfg.MaxSendBuffer)))
 }
 
+// endBulk ends the connection's share in the window of bulk receivers.
+func (c *Conn) endBulk() {
+	if c.active != nil {
+		c.active.bulk.End(c.cfg.BulkReceivers)
+	}
+}
+
 // receiveLimit returns the number of unread bytes that the connection may hold now.
-func (c *Conn) receiveLimit() int { return c.within(c.bulkShare(c.rcv.bufferLimit)) }
+func (c *Conn) receiveLimit() int {
+	limit := c.rcv.bufferLimit
+	if c.near && !c.rcv.fixed {
+		limit = bulk.Share(limit, c.cfg.BulkReceivers)
+	}
+	return c.within(limit)
+}
 
 // sendBufferLimit returns the number of unacknowledged and unsent bytes that the connection may hold now.
 func (c *Conn) sendBufferLimit() int {

@@ -2,22 +2,20 @@ package conn
 
 import (
 	"testing"
-	"time"
 )
 
-// number is a Counter.
+// number is a bulk.Counter.
 type number int64
 
 func (n *number) Add(change int64) int64 { *n += number(change); return int64(*n) }
 
 func (n *number) Load() int64 { return int64(*n) }
 
-// A connection counts as a bulk receiver until it has read little for some seconds, ends, or hibernates.
+// A connection counts as a bulk receiver until it ends or hibernates.
 func TestBulkReceiversAreCounted(t *testing.T) {
 	var count number
 	cfg := Config{BulkReceivers: &count}.WithDefaults()
 	for name, end := range map[string]func(*Conn){
-		"little is read":       func(c *Conn) { c.noteBulk(2e9+Time(bulkTime), bulkBytes-1) },
 		"the connection fails": func(c *Conn) { c.fail(ErrReset) },
 		"it hibernates":        func(c *Conn) { c.hibernate(20e9) },
 		"TIME-WAIT": func(c *Conn) {
@@ -29,14 +27,8 @@ func TestBulkReceiversAreCounted(t *testing.T) {
 		c := newConn(1e9, &cfg, Open{MTU: 1500, IPHeader: 20, Near: true})
 		c.state = Established
 		c.active.cc = c.newController(10_000)
-		for _, step := range []struct {
-			at   Time
-			n    int
-			want number
-		}{{1e9, bulkBytes - 1, 0}, {1e9, bulkBytes, 1}, {15e8, bulkBytes, 1}, {15e8 + Time(bulkTime), 0, 1}} {
-			if c.noteBulk(step.at, step.n); count != step.want {
-				t.Errorf("%s: after %d bytes at %v the count is %d, want %d", name, step.n, time.Duration(step.at), count, step.want)
-			}
+		if c.active.bulk.Note(1e9, 1<<20, &count); count != 1 {
+			t.Errorf("%s: after 1 MiB the count is %d, want 1", name, count)
 		}
 		if end(c); count != 0 {
 			t.Errorf("%s: the count is %d, want 0", name, count)

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"minitcp/conn/buffer"
+	"minitcp/conn/bulk"
+	"minitcp/conn/names"
 	"minitcp/conn/rtt"
 	"minitcp/conn/window"
 )
@@ -84,7 +86,7 @@ type Config struct {
 	// BulkReceivers counts the connections of a stack that receive bulk data. While n > 1 of them do so over a near path,
 	// the receive window of each is at most 4 MiB/n, and at least 128 KiB: 512 KiB for 8, 128 KiB for 32 and more.
 	// Default: none, the windows do not depend on each other.
-	BulkReceivers Counter
+	BulkReceivers bulk.Counter
 
 	complete bool // WithDefaults has returned this Config
 }
@@ -101,7 +103,7 @@ const (
 var featureNames = [...]string{Enabled: "enabled", Disabled: "disabled"}
 
 // String returns "enabled" or "disabled".
-func (f Feature) String() string { return nameOf(featureNames[:], f) }
+func (f Feature) String() string { return names.Of(featureNames[:], f) }
 
 // NagleMode selects whether a small segment waits while data is unacknowledged (RFC 9293 3.7.4, SHLD-7, MUST-17).
 type NagleMode uint8
@@ -116,7 +118,7 @@ const (
 var nagleNames = [...]string{NoDelay: "no delay", Nagle: "Nagle"}
 
 // String returns "no delay" or "Nagle".
-func (m NagleMode) String() string { return nameOf(nagleNames[:], m) }
+func (m NagleMode) String() string { return names.Of(nagleNames[:], m) }
 
 // KeepAlive holds the settings of keep-alive probes (RFC 9293 3.8.4).
 type KeepAlive struct {
@@ -169,7 +171,7 @@ func (cfg Config) WithDefaults() Config {
 		cfg.Pressure = buffer.Heap{}
 	}
 	if cfg.BulkReceivers == nil {
-		cfg.BulkReceivers = noCounter{}
+		cfg.BulkReceivers = bulk.None{}
 	}
 	return cfg
 }

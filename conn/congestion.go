@@ -1,10 +1,9 @@
 package conn
 
 import (
-	"errors"
-
 	"minitcp/conn/cc"
 	"minitcp/conn/cc/bbr"
+	"minitcp/conn/names"
 )
 
 // CongestionControl is an algorithm that limits the data in flight.
@@ -22,20 +21,14 @@ const (
 var controlNames = [...]string{CUBIC: "cubic", Reno: "reno", BBR: "bbr"}
 
 // String returns Linux's name: "cubic", "reno" or "bbr".
-func (a CongestionControl) String() string { return nameOf(controlNames[:], a) }
+func (a CongestionControl) String() string { return names.Of(controlNames[:], a) }
 
 // MarshalText implements encoding.TextMarshaler with the names of String.
 func (a CongestionControl) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler with the names of String.
 func (a *CongestionControl) UnmarshalText(text []byte) error {
-	for i, name := range controlNames {
-		if name == string(text) {
-			*a = CongestionControl(i)
-			return nil
-		}
-	}
-	return errors.New("unknown congestion control: want cubic, reno or bbr")
+	return names.Parse(controlNames[:], text, "congestion control", a)
 }
 
 // newController returns the connection's controller, with an initial window in bytes.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"minitcp/conn/buffer"
+	"minitcp/conn/bulk"
 	"minitcp/conn/cc"
 	"minitcp/conn/challenge"
 	"minitcp/conn/chrono"
@@ -90,10 +91,8 @@ type active struct {
 	delay       delack.Delay
 	reordering  uint16 // the most segments that an original has been late by
 	synRepeated bool   // the SYN was sent again because the reply was an ACK of another connection
-	// bulkSince is the end of the last round trip with bulk data, 0: the connection is not counted in
-	// Config.BulkReceivers.
-	bulkSince Time
-	urgent    urgent
+	bulk        bulk.Receiver
+	urgent      urgent
 }
 
 // Open holds the properties of a new connection that the driver knows.

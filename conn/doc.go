@@ -72,17 +72,17 @@
 //	                    icmp.go
 //	congestion          congestion.go: the choice of a controller; pacer.go; ecn.go, ecnmode.go (RFC 3168, RFC 8511)
 //	timestamps          timestamps.go: PAWS, RTT by echo (RFC 7323)
-//	memory              autotune.go: sizes of buffers; memory.go: scarce memory; bulk.go: shared windows; idle.go: idle
-//	                    connections
+//	memory              autotune.go: sizes of buffers; memory.go: scarce memory; idle.go: idle connections
 //	keep-alive          keepalive.go
 //	observation         info.go: the members of tcp_info; chrono.go: times of waiting; verdict.go, segment.go: names for
-//	                    traces, which names.go looks up; check.go: invariants
+//	                    traces; check.go: invariants
 //
-// Package scoreboard has the retransmission queue and the values of RACK, rtt the RTT estimator, cc congestion control,
-// ecn the agreement on ECN, challenge the limit of challenge ACKs, delack the delay of ACKs, buffer the memory of the
-// data and the tuning of the receive window, chrono the times of waiting, pmtu the MSS and the path MTU, timestamps
-// those of the peer and of the segments sent, cookie SYN cookies, siphash the hash of cookies and initial sequence
-// numbers, wire the formats, seq sequence numbers and clock the time. The packages conntest and script are for tests;
+// Package window has the windows of both ends, scoreboard the retransmission queue and the values of RACK, rtt the RTT
+// estimator, cc congestion control and pacing, ecn the agreement on ECN, challenge the limit of challenge ACKs, delack
+// the delay of ACKs, buffer the memory of the data and the tuning of the receive window, bulk the windows that bulk
+// receivers share, chrono the times of waiting, pmtu the MSS and the path MTU, timestamps those of the peer and of the
+// segments sent, cookie SYN cookies, siphash the hash of cookies and initial sequence numbers, wire the formats, seq
+// sequence numbers, clock the time and names the texts of constants. The packages conntest and script are for tests;
 // netem is the emulated link of conntest and of package emulate.
 //
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of

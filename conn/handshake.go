@@ -7,6 +7,7 @@ import (
 	"minitcp/conn/challenge"
 	"minitcp/conn/delack"
 	"minitcp/conn/ecn"
+	"minitcp/conn/names"
 	"minitcp/conn/pmtu"
 	"minitcp/conn/rtt"
 	"minitcp/conn/seq"
@@ -63,7 +64,7 @@ const (
 var handshakeStateNames = [...]string{HandshakeWaiting: "waiting", HandshakeReady: "ready", HandshakeDead: "dead"}
 
 // String returns "waiting", "ready" or "dead".
-func (s HandshakeState) String() string { return nameOf(handshakeStateNames[:], s) }
+func (s HandshakeState) String() string { return names.Of(handshakeStateNames[:], s) }
 
 // NewHandshake returns the Handshake for a SYN to a listener (RFC 9293 3.10.7.2). It ignores data in the SYN, which the
 // peer retransmits: the SYN's source address may be forged.

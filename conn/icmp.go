@@ -1,6 +1,9 @@
 package conn
 
-import "minitcp/conn/seq"
+import (
+	"minitcp/conn/names"
+	"minitcp/conn/seq"
+)
 
 // ICMPKind is the effect of an ICMP error on a connection (RFC 9293 3.9.2.2).
 type ICMPKind uint8
@@ -18,7 +21,7 @@ const (
 var icmpKindNames = [...]string{ICMPSoft: "soft", ICMPHard: "hard", ICMPTooBig: "too big"}
 
 // String returns "soft", "hard" or "too big".
-func (k ICMPKind) String() string { return nameOf(icmpKindNames[:], k) }
+func (k ICMPKind) String() string { return names.Of(icmpKindNames[:], k) }
 
 // ICMPError is an ICMP error message that quotes a segment of the connection.
 type ICMPError struct {

@@ -6,6 +6,7 @@ import (
 
 	"minitcp/conn/cc"
 	"minitcp/conn/chrono"
+	"minitcp/conn/names"
 )
 
 // Counts holds totals since the connection began. The corresponding members of Linux's struct tcp_info are in brackets,
@@ -48,7 +49,7 @@ const (
 var caStateNames = [...]string{"open", "disorder", "CWR", "recovery", "loss"}
 
 // String returns Linux's name, such as "recovery".
-func (s CAState) String() string { return nameOf(caStateNames[:], s) }
+func (s CAState) String() string { return names.Of(caStateNames[:], s) }
 
 // Info is a snapshot of a connection. Sizes are in bytes unless they are in segments. The corresponding members of
 // Linux's struct tcp_info are in brackets, without the prefix tcpi_.

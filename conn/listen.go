@@ -1,6 +1,9 @@
 package conn
 
-import "minitcp/conn/wire"
+import (
+	"minitcp/conn/names"
+	"minitcp/conn/wire"
+)
 
 // ListenAction is the reaction of a listener to a segment.
 type ListenAction uint8
@@ -27,7 +30,7 @@ var listenActionNames = [...]string{
 }
 
 // String returns a short description, such as "open" or "drop a RST".
-func (a ListenAction) String() string { return nameOf(listenActionNames[:], a) }
+func (a ListenAction) String() string { return names.Of(listenActionNames[:], a) }
 
 // ReceiveListen processes a segment in LISTEN, in the RFC's order: RST, ACK, SYN, other (RFC 9293 3.10.7.2).
 func ReceiveListen(f wire.Flags) ListenAction {

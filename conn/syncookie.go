@@ -44,13 +44,7 @@ func HandshakeFromCookie(now Time, cfg *Config, o Open, s *Segment, keys *cookie
 	if !ok {
 		return nil, false
 	}
-	syn := wire.TCP{Seq: e.IRS, Flags: wire.SYN}
-	syn.Options.MSS, syn.Options.SACKPermitted = options.MSS, options.SACK
-	syn.Options.HasWindowScale, syn.Options.WindowScale = options.Scaled, options.Scale
-	syn.Options.HasTimestamps, syn.Options.TSVal = options.Timestamps, s.TCP.Options.TSVal
-	if options.ECN {
-		syn.Flags |= wire.ECE | wire.CWR
-	}
+	syn := options.SYN(e.IRS, s.TCP.Options.TSVal)
 	s.TCP.Options.TSEcr = 0
 	o.ISS = s.TCP.Ack - 1
 	h := new(Handshake)

@@ -1,5 +1,7 @@
 package conn
 
+import "minitcp/conn/names"
+
 // Verdict is the result of Receive for one segment. It serves counters, traces and tests.
 type Verdict uint8
 
@@ -49,7 +51,7 @@ var verdictNames = [...]string{
 const Verdicts = len(verdictNames)
 
 // Name returns a stable name for counters, such as "out-of-order".
-func (v Verdict) Name() string { return nameOf(verdictNames[:], v) }
+func (v Verdict) Name() string { return names.Of(verdictNames[:], v) }
 
 // String returns the name with spaces.
 func (v Verdict) String() string {

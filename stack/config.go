@@ -183,7 +183,7 @@ func checkMTU(mtu int, own *addresses.Set) error {
 	return nil
 }
 
-// bulkCount is a [conn.Counter] that fills a cache line, because every segment reads it and it changes rarely.
+// bulkCount is a [bulk.Counter] that fills a cache line, because every segment reads it and it changes rarely.
 type bulkCount struct {
 	atomic.Int64
 	_ [56]byte

@@ -116,7 +116,7 @@ func withNames(t *testing.T, records map[string][]netip.Addr, f func(t *testing.
 	})
 }
 
-var names = map[string][]netip.Addr{
+var hosts = map[string][]netip.Addr{
 	"both.example.test": {addressesB[0].Addr(), addressesB[1].Addr()},
 	"four.example.test": {addressesB[0].Addr()},
 	"dead.example.test": {netip.MustParseAddr("fd77::9"), addressesB[0].Addr()},
@@ -129,7 +129,7 @@ func TestResolver(t *testing.T) {
 	for i := range 200 {
 		records["many.example.test"] = append(records["many.example.test"], netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
 	}
-	for name, addresses := range names {
+	for name, addresses := range hosts {
 		records[name] = addresses
 	}
 	withNames(t, records, func(t *testing.T, p *pair, n *nameServer) {
@@ -173,7 +173,7 @@ func TestResolver(t *testing.T) {
 
 // A server that does not answer is passed over, and stays so.
 func TestResolverPassesOver(t *testing.T) {
-	withNames(t, names, func(t *testing.T, p *pair, n *nameServer) {
+	withNames(t, hosts, func(t *testing.T, p *pair, n *nameServer) {
 		resolver := p.a.Resolver(netip.MustParseAddrPort("10.77.0.9:53"), netip.MustParseAddrPort("10.77.0.2:53"))
 		begin := time.Now()
 		if got, err := resolver.LookupNetIP(t.Context(), "ip4", "four.example.test"); err != nil || len(got) != 1 {
@@ -191,7 +191,7 @@ func TestResolverPassesOver(t *testing.T) {
 
 // Names are dialed as RFC 8305 describes: IPv6 first, and the next address after 250 ms, or at once after a failure.
 func TestDialNames(t *testing.T) {
-	withNames(t, names, func(t *testing.T, p *pair, n *nameServer) {
+	withNames(t, hosts, func(t *testing.T, p *pair, n *nameServer) {
 		p.listen()
 		for _, c := range []struct {
 			network, address, want string

@@ -1,11 +1,11 @@
 package stack
 
 import (
-	"errors"
 	"weak"
 
 	"minitcp/conn"
 	"minitcp/conn/cookie"
+	"minitcp/conn/names"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/flow"
 )
@@ -31,25 +31,14 @@ const (
 var synCookiesNames = [...]string{SYNCookiesAuto: "auto", SYNCookiesAlways: "always", SYNCookiesOff: "off"}
 
 // String returns "auto", "always" or "off".
-func (m SYNCookies) String() string {
-	if int(m) < len(synCookiesNames) {
-		return synCookiesNames[m]
-	}
-	return "unknown"
-}
+func (m SYNCookies) String() string { return names.Of(synCookiesNames[:], m) }
 
 // MarshalText implements encoding.TextMarshaler with the names of String.
 func (m SYNCookies) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler with the names of String.
 func (m *SYNCookies) UnmarshalText(text []byte) error {
-	for i, name := range synCookiesNames {
-		if name == string(text) {
-			*m = SYNCookies(i)
-			return nil
-		}
-	}
-	return errors.New("unknown mode of SYN cookies: want auto, always or off")
+	return names.Parse(synCookiesNames[:], text, "mode of SYN cookies", m)
 }
 
 // repliesWithCookie reports whether the listener replies to a SYN with a cookie now. From then on it accepts cookies

@@ -45,3 +45,32 @@ func (p *Pacer) Room(now clock.Time, rate Rate, size, burst int64, srtt time.Dur
 
 // OnSent charges n bytes to the bucket.
 func (p *Pacer) OnSent(n int64, rate Rate) { p.Next = p.Next.Add(rate.Time(n)) }
+
+// MinPacedRTT is the smallest RTT at which window-based controllers are paced. At a shorter one, the data of a tick is
+// a whole window.
+const MinPacedRTT = 2 * Tick
+
+// WindowRate returns the pacing rate of a window-based controller with this number of bytes in a round trip. A window
+// is sent in half of the RTT in slow start and in five sixths of it later, so that the window can grow (as on Linux).
+func WindowRate(c Controller, window int64, srtt time.Duration) Rate {
+	rate := RateOf(window, srtt)
+	if c.Window() < c.SlowStartThreshold()/2 {
+		return rate.Times(2, 1)
+	}
+	return rate.Times(6, 5)
+}
+
+// smallWindow is the size in initial windows up to which a congestion window is small.
+const smallWindow = 3
+
+// Burst returns the contents of the bucket for a window-based controller: an initial window (RFC 6928; RFC 9002 7.7 has
+// the same limit), or two while the congestion window is small, as many as the ACKs of one release in slow start. With
+// less, short responses take longer: each round trip is extended by the time over which it is spread, and recovery that
+// begins while the pacer delays data has few segments in flight.
+func Burst(window int64, mss int) int64 {
+	burst := InitialWindow(mss)
+	if window <= smallWindow*burst {
+		burst *= 2
+	}
+	return burst
+}

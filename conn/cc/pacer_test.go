@@ -102,3 +102,29 @@ func TestPacer(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { c.run(&pacing{t: t, rate: c.rate}) })
 	}
 }
+
+// A window is paced over half of the RTT in slow start, up to half of the threshold, and over five sixths of it later.
+func TestWindowRate(t *testing.T) {
+	c := NewReno(1000, 10_000)
+	for _, step := range []struct {
+		threshold int64
+		want      Rate
+	}{{NoThreshold, 2_000_000}, {20_002, 2_000_000}, {20_000, 1_200_000}, {5_000, 1_200_000}} {
+		c.Resume(step.threshold)
+		if got := WindowRate(c, 100_000, 100*ms); got != step.want {
+			t.Errorf("with a threshold of %d bytes the rate is %d, want %d", step.threshold, got, step.want)
+		}
+	}
+	if got := WindowRate(c, 100_000, 0); got != 0 {
+		t.Errorf("without an RTT the rate is %d, want 0", got)
+	}
+}
+
+// The bucket holds an initial window, and two while the congestion window is at most three.
+func TestBurst(t *testing.T) {
+	for window, want := range map[int64]int64{1: 20_000, 10_000: 20_000, 30_000: 20_000, 30_001: 10_000, 1 << 30: 10_000} {
+		if got := Burst(window, 1000); got != want {
+			t.Errorf("with a window of %d bytes the bucket holds %d, want %d", window, got, want)
+		}
+	}
+}

@@ -21,13 +21,13 @@ type Pages struct {
 	segments     int
 }
 
-// Bulk is a [conn.Counter] of bulk receivers.
+// Bulk is a [bulk.Counter] of bulk receivers.
 type Bulk int64
 
-// Add implements [conn.Counter].
+// Add implements [bulk.Counter].
 func (b *Bulk) Add(change int64) int64 { *b += Bulk(change); return int64(*b) }
 
-// Load implements [conn.Counter].
+// Load implements [bulk.Counter].
 func (b *Bulk) Load() int64 { return int64(*b) }
 
 // Level implements [buffer.Pressure].

@@ -18,6 +18,7 @@ import (
 
 	"minitcp/conn/clock"
 	"minitcp/conn/siphash"
+	"minitcp/conn/wire"
 )
 
 // period is the time for which cookies are made with a key. They are accepted for one more period.
@@ -47,6 +48,17 @@ type Options struct {
 	SACK       bool
 	Timestamps bool
 	ECN        bool // only with Timestamps
+}
+
+// SYN returns the SYN that has these options.
+func (o *Options) SYN(irs, tsval uint32) wire.TCP {
+	syn := wire.TCP{Seq: irs, Flags: wire.SYN, Options: wire.Options{
+		MSS: o.MSS, SACKPermitted: o.SACK, HasWindowScale: o.Scaled, WindowScale: o.Scale, HasTimestamps: o.Timestamps, TSVal: tsval,
+	}}
+	if o.ECN {
+		syn.Flags |= wire.ECE | wire.CWR
+	}
+	return syn
 }
 
 // Ends identify a handshake: both ends, and the initial sequence number of the remote one.

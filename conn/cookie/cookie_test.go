@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"minitcp/conn/clock"
+	"minitcp/conn/wire"
 )
 
 var (
@@ -33,6 +34,20 @@ func open(k *Keys, e *Ends, iss uint32, o Options, stamp uint8) (Options, bool) 
 	}
 	echo := Stamp(1<<31+17, stamp)
 	return k.Open(e, iss, &echo)
+}
+
+// The SYN of some options has these options.
+func TestSYN(t *testing.T) {
+	all(func(o Options) {
+		syn := o.SYN(5, 6)
+		got := Options{
+			MSS: syn.Options.MSS, Scaled: syn.Options.HasWindowScale, Scale: syn.Options.WindowScale,
+			SACK: syn.Options.SACKPermitted, Timestamps: syn.Options.HasTimestamps, ECN: syn.Flags.Has(wire.ECE | wire.CWR),
+		}
+		if got != o || syn.Seq != 5 || syn.Options.TSVal != 6 || !syn.Flags.Has(wire.SYN) || syn.Flags.Has(wire.ACK) {
+			t.Fatalf("%+v: the SYN is %+v", o, syn)
+		}
+	})
 }
 
 // A cookie returns the options of the SYN. The MSS and, without timestamps, the window scale may be the next smaller

@@ -2,8 +2,7 @@
 package ecn
 
 import (
-	"errors"
-
+	"minitcp/conn/names"
 	"minitcp/conn/wire"
 )
 
@@ -24,25 +23,14 @@ const (
 var modeNames = [...]string{Passive: "passive", Active: "active", Disabled: "disabled"}
 
 // String returns "passive", "active" or "disabled".
-func (m Mode) String() string {
-	if int(m) < len(modeNames) {
-		return modeNames[m]
-	}
-	return "unknown"
-}
+func (m Mode) String() string { return names.Of(modeNames[:], m) }
 
 // MarshalText implements encoding.TextMarshaler with the names of String.
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler with the names of String.
 func (m *Mode) UnmarshalText(text []byte) error {
-	for i, name := range modeNames {
-		if name == string(text) {
-			*m = Mode(i)
-			return nil
-		}
-	}
-	return errors.New("unknown ECN mode: want passive, active or disabled")
+	return names.Parse(modeNames[:], text, "ECN mode", m)
 }
 
 // Handshake records whether SYNs and SYN-ACKs with ECN setup flags, and without them, have been sent and received.
