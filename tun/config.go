@@ -68,7 +68,7 @@ func (c *Config) setDefaults() {
 
 // check returns an error for the values that the kernel would refuse, nearly all with EINVAL alone.
 func (c *Config) check() error {
-	if err := checkDeviceName(c.Name); err != nil {
+	if err := CheckDeviceName(c.Name); err != nil {
 		return err
 	}
 	least, why := minMTU, ""
@@ -95,8 +95,9 @@ func (c *Config) check() error {
 	return nil
 }
 
-// checkDeviceName follows the kernel's dev_valid_name.
-func checkDeviceName(name string) error {
+// CheckDeviceName returns an error of type [*Error] for a name that no device can have. It follows the kernel's
+// dev_valid_name.
+func CheckDeviceName(name string) error {
 	bad := func(problem, advice string) error {
 		return &Error{Subject: fmt.Sprintf("%q", name), Reason: ErrName, Problem: problem, Advice: advice}
 	}

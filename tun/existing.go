@@ -26,7 +26,7 @@ const needed = unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR
 // device: its addresses and MTU stay as they are, and it must be up for frames to pass. The Device has one queue. Close
 // leaves a persistent device in the system. Errors are of type [*Error].
 func Attach(name string, n *Namespace) (*Device, error) {
-	if err := checkDeviceName(name); err != nil {
+	if err := CheckDeviceName(name); err != nil {
 		return nil, err
 	}
 	var d *Device

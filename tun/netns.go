@@ -39,7 +39,7 @@ const ownerMark = "namespace made by minitcp"
 // [*Error].
 func NewNamespace(name string) (*Namespace, error) {
 	if name != "" {
-		if err := checkNamespaceName(name); err != nil {
+		if err := CheckNamespaceName(name); err != nil {
 			return nil, err
 		}
 		n, err := findNamespace(name)
@@ -257,7 +257,8 @@ func (n *Namespace) command(line string) string {
 	return "ip netns exec " + n.name + " " + line
 }
 
-func checkNamespaceName(name string) error {
+// CheckNamespaceName returns an error of type [*Error] for a name that no namespace can have.
+func CheckNamespaceName(name string) error {
 	if len(name) <= unix.NAME_MAX && name != "." && name != ".." && !strings.Contains(name, "/") &&
 		!strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		return nil

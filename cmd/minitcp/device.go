@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -57,8 +58,17 @@ func (f *deviceFlags) check() error {
 	if f.tun == "" {
 		return usagef("--tun: missing name; for instance: --tun mini0")
 	}
-	if f.mtu <= 0 { // package tun takes 0 for its default
+	if err := tun.CheckDeviceName(f.tun); err != nil {
+		return usagef("--tun %s", oneLine(err))
+	}
+	if err := tun.CheckNamespaceName(f.netns); f.netns != "" && err != nil {
+		return usagef("--netns %s", oneLine(err))
+	}
+	if f.mtu <= 0 {
 		return usagef("--mtu %d: out of range; choose from 576 (1280 with IPv6) to 65535", f.mtu)
+	}
+	if least := f.leastMTU(); f.mtu < minMTU || f.mtu > 65535 {
+		return usagef("--mtu %d: out of range; choose from %d to 65535", f.mtu, least)
 	}
 	if f.queues <= 0 || f.queues > 255 { // package stack has one more, for its own addresses
 		return usagef("--queues %d: out of range; choose from 1 to 255", f.queues)
@@ -75,7 +85,7 @@ func (f *deviceFlags) check() error {
 				return usagef("--address and --host-address are both %v; give the two ends of the TUN device different addresses", a)
 			}
 		}
-		if a.Is6() && f.mtu < 1280 {
+		if a.Is6() && f.mtu < minMTUIPv6 {
 			return usagef("--mtu %d: too small for IPv6; choose at least 1280, or give only IPv4 addresses with --address and --host-address", f.mtu)
 		}
 	}
@@ -83,6 +93,20 @@ func (f *deviceFlags) check() error {
 		return err
 	}
 	return f.link.check(f.mtu)
+}
+
+// The smallest MTUs of IPv4 [RFC 791 3.2] and of IPv6 [RFC 8200 5].
+const (
+	minMTU     = 576
+	minMTUIPv6 = 1280
+)
+
+// leastMTU returns the smallest MTU that the addresses permit.
+func (f *deviceFlags) leastMTU() int {
+	if slices.ContainsFunc(append(f.address.addresses(), f.hostAddresses.addresses()...), netip.Addr.Is6) {
+		return minMTUIPv6
+	}
+	return minMTU
 }
 
 // checkNetworks returns an error for an address that is the network or broadcast address of a network on the device's

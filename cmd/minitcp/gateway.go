@@ -28,6 +28,7 @@ type gatewayOptions struct {
 	api       apiFlag
 	trace     traceFlag
 	log       logFlags
+	config    configFlags
 }
 
 // gatewayLimits holds the flags of times and numbers.
@@ -78,10 +79,10 @@ Gateway needs the privilege to create the device, or an open one with --tun-fd.`
 	o.api.register(flags)
 	o.trace.register(flags)
 	o.log.register(flags)
-	cmd.PreRunE = func(*cobra.Command, []string) error { return o.check(flags.Changed) }
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return o.run(stdio{cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()})
 	}
+	o.config.add(cmd, func() error { return o.check(flags.Changed) })
 	return cmd
 }
 

@@ -125,6 +125,17 @@ func TestWithoutPrivilege(t *testing.T) {
 			checkLine(t, r.errOut, test.want...)
 		})
 	}
+	t.Run("configuration of another user", func(t *testing.T) {
+		file := filepath.Join(filepath.Dir(publicProgram(t)), "secret.yaml")
+		if err := os.WriteFile(file, []byte("serve:\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := finish(t, unprivileged(t, "666", "serve", "--config", file))
+		if r.status != exitUsage {
+			t.Errorf("status %d, want 2", r.status)
+		}
+		checkLine(t, r.errOut, "--config "+file+": permission denied")
+	})
 	t.Run("usage", func(t *testing.T) {
 		r := finish(t, unprivileged(t, "666", "serve", "--mtu", "70000"))
 		if r.status != exitUsage {

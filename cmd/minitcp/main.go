@@ -8,6 +8,7 @@
 //
 //	main, root, errors   the command line; errors as one line, and the exit status
 //	privilege            the privileges that a device needs, and how to obtain them without root
+//	config               the flags from a file; see package config
 //	device, addresses    the flags of a device, and the stack on it
 //	emulate…             an emulated link between the two: flags, their values, profiles, the summary
 //	signals              orderly end at the first signal, immediate end at the second

@@ -59,6 +59,7 @@ func newRootCommand() *cobra.Command {
 		newVersionCommand(),
 		newLinksTopic(),
 		newAPITopic(),
+		newConfigTopic(),
 	)
 	return root
 }

@@ -33,6 +33,7 @@ type runOptions struct {
 	capture      captureFlags
 	link         *linkFlags
 	log          logFlags
+	config       configFlags
 }
 
 // sandboxInit is the subcommand that run starts as process 1 of the sandbox.
@@ -65,12 +66,11 @@ Run exits with the status of COMMAND: with 128 plus the number of the signal tha
 exist, and with 126 if it is not executable. Processes that COMMAND has left behind end with it. COMMAND has the files of
 the caller: run does not confine programs that cannot be trusted.`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 && !o.config.check {
 				return usagef("missing COMMAND; for instance: minitcp run --trace - -- curl -s http://10.77.0.2/")
 			}
 			return nil
 		},
-		PreRunE: func(*cobra.Command, []string) error { return o.check() },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(args, stdio{cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()})
 		},
@@ -79,6 +79,7 @@ the caller: run does not confine programs that cannot be trusted.`,
 	flags.SortFlags = false
 	flags.SetInterspersed(false) // the flags after COMMAND are COMMAND's
 	o.register(flags)
+	o.config.add(cmd, o.check)
 	return cmd
 }
 

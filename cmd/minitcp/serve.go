@@ -26,6 +26,7 @@ type serveOptions struct {
 	trace  traceFlag
 	api    apiFlag
 	log    logFlags
+	config configFlags
 }
 
 func newServeCommand() *cobra.Command {
@@ -45,8 +46,7 @@ func newServeCommand() *cobra.Command {
 
 On SIGINT or SIGTERM, serve gives connections up to 5 seconds to finish; a second signal ends it at once. Without root,
 serve runs in a private network namespace and prints how to enter it.`,
-		Args:    usageArgs(cobra.NoArgs),
-		PreRunE: func(*cobra.Command, []string) error { return o.check() },
+		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withPrivilege(func() error {
 				if err := o.device.checkNetNS(); err != nil {
@@ -64,6 +64,7 @@ serve runs in a private network namespace and prints how to enter it.`,
 	o.trace.register(flags)
 	o.api.register(flags)
 	o.log.register(flags)
+	o.config.add(cmd, o.check)
 	return cmd
 }
 
