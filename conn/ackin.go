@@ -16,8 +16,9 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	if c.snd.blocked || unsent <= 0 {
 		c.active.rounds.LimitedByWindow()
 	}
-	full := c.active.rounds.WindowLimited()
-	limited := full || c.active.cc.Window() < c.active.cc.SlowStartThreshold() && 2*before >= c.active.cc.Window()
+	full, most := c.active.rounds.WindowLimited(), c.active.rounds.InFlight(before)
+	slowStart := c.active.cc.Window() < c.active.cc.SlowStartThreshold()
+	limited := full || slowStart && c.active.cc.Window() < 2*most
 	if c.sack {
 		c.takeSACK(s, ack, &a)
 	}
@@ -26,7 +27,7 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	}
 	sample := c.active.sent.Sample(&a.Delivered)
 	c.noteDeliveryRate(sample)
-	round := c.active.rounds.Passed(&a.Delivered, c.active.sent.Delivered())
+	round := c.active.rounds.Passed(&a.Delivered, before, c.active.sent.Delivered())
 	if c.sack {
 		if late := c.active.rack.Update(&a.Delivered); late > 0 {
 			c.noteReordering(late)

@@ -56,7 +56,8 @@ type Ack struct {
 	// InFlight is the number of bytes now in flight.
 	InFlight int64
 	// Limited reports whether the window has limited the sender, not the application or the receiver. A window that was
-	// not full gives no information about the path and must not grow (RFC 7661). In slow start, half a window is enough.
+	// not full gives no information about the path and must not grow (RFC 7661). In slow start, more than half a window in
+	// flight at some time since this round trip began is enough.
 	Limited bool
 	// Full reports whether the window was really full at some time in this round trip or the last.
 	Full bool
