@@ -7,6 +7,7 @@ import (
 	"minitcp/conn/challenge"
 	"minitcp/conn/delack"
 	"minitcp/conn/ecn"
+	"minitcp/conn/hold"
 	"minitcp/conn/names"
 	"minitcp/conn/pmtu"
 	"minitcp/conn/rtt"
@@ -45,7 +46,7 @@ type Handshake struct {
 	resetDue  bool
 	resetSeq  uint32
 	challenge challenge.Limit
-	held      *hold // nil unless Hold delays the SYN-ACK
+	held      *hold.Hold // nil unless Hold delays the SYN-ACK
 }
 
 // HandshakeState is the action that a Handshake requires of the driver.
@@ -105,13 +106,20 @@ func (h *Handshake) ISS() uint32 { return h.params.ISS }
 func (h *Handshake) IRS() uint32 { return h.irs }
 
 // Deadline returns the time by which Advance must be called.
-func (h *Handshake) Deadline() Time { return min(h.deadline, h.giveUp) }
+func (h *Handshake) Deadline() Time {
+	if h.held != nil {
+		return h.held.Deadline()
+	}
+	return min(h.deadline, h.giveUp)
+}
 
 // Advance retransmits the SYN-ACK, or gives up (MUST-22, MUST-23).
 func (h *Handshake) Advance(now Time) {
 	switch {
 	case h.held != nil:
-		h.advanceHeld(now)
+		if h.held.Advance(now) {
+			h.end()
+		}
 	case now >= h.giveUp:
 		h.end()
 	case now >= h.deadline:
@@ -238,11 +246,7 @@ func (h *Handshake) Transmit(now Time, _ int, out *Outgoing) bool {
 	case h.state == HandshakeDead:
 		return false
 	case h.held != nil:
-		if !h.held.probeDue {
-			return false
-		}
-		h.transmitHoldProbe(out)
-		return true
+		return h.transmitHoldProbe(out)
 	case h.synAckDue:
 		h.synAckDue, h.ackDue = false, false
 		h.synAck(now, out)

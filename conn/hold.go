@@ -1,30 +1,9 @@
 package conn
 
 import (
-	"time"
-
+	"minitcp/conn/hold"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
-)
-
-// hold is the state of a [Handshake] that does not reply to the SYN until the driver has decided to accept the
-// connection.
-type hold struct {
-	syn      Time          // arrival time of the last SYN
-	interval time.Duration // time between the last two SYNs, 0 after one
-	probeAt  Time
-	probeDue bool
-}
-
-const (
-	// leastSYNTimeout is the least time for which a held Handshake waits for the peer to retransmit its SYN. The first
-	// retransmission follows after 1 second [RFC 6298 2], or 3 on older systems, and may be lost.
-	leastSYNTimeout = 7 * time.Second
-	// synTimeoutFactor is the number of intervals between SYNs after which the peer has given up. The peer doubles its
-	// timeout with each retransmission, one of which may be lost.
-	synTimeoutFactor = 7
-	// holdProbeInterval is the time between probes of the peer.
-	holdProbeInterval = 700 * time.Millisecond
 )
 
 // Hold delays the reply to the SYN until the driver calls Release or drops the Handshake.
@@ -34,9 +13,9 @@ const (
 // the last, the Handshake sends a segment without flags every 700 ms. A peer in SYN-SENT ignores such a segment [RFC
 // 9293 3.10.7.3], while a peer without the connection replies with a RST [RFC 9293 3.10.7.1].
 func (h *Handshake) Hold(now Time) {
-	h.held = &hold{syn: now, probeAt: now.Add(holdProbeInterval)}
-	h.synAckDue = false
-	h.deadline, h.giveUp = h.held.probeAt, now.Add(leastSYNTimeout)
+	held := hold.Begin(now)
+	h.held, h.synAckDue = &held, false
+	h.deadline, h.giveUp = Never, Never
 }
 
 // Release ends Hold. The next Transmit sends the SYN-ACK.
@@ -44,18 +23,6 @@ func (h *Handshake) Release(now Time) {
 	h.held = nil
 	h.synAckDue = true
 	h.deadline, h.giveUp = Never, now.Add(h.cfg.SYNTimeout)
-}
-
-// advanceHeld is Advance while the Handshake is held.
-func (h *Handshake) advanceHeld(now Time) {
-	switch {
-	case now >= h.giveUp:
-		h.end()
-	case now >= h.held.probeAt:
-		h.held.probeDue = true
-		h.held.probeAt = now.Add(holdProbeInterval)
-		h.deadline = h.held.probeAt
-	}
 }
 
 // receiveHeld is Receive while the Handshake is held.
@@ -77,9 +44,7 @@ func (h *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 		h.end()
 		return VerdictReopen
 	}
-	held := h.held
-	held.interval, held.syn = now.Sub(held.syn), now
-	h.giveUp = now.Add(max(leastSYNTimeout, synTimeoutFactor*held.interval))
+	h.held.Repeated(now)
 	if h.timestamps && s.TCP.Options.HasTimestamps {
 		h.ts.Take(now, s.TCP.Options.TSVal)
 	}
@@ -88,22 +53,27 @@ func (h *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 	return VerdictDuplicate
 }
 
-// transmitHoldProbe builds a segment without flags, to which a peer without the connection replies.
-func (h *Handshake) transmitHoldProbe(out *Outgoing) {
-	h.held.probeDue = false
+// transmitHoldProbe builds a segment without flags, to which a peer without the connection replies, if it is due.
+func (h *Handshake) transmitHoldProbe(out *Outgoing) bool {
+	if !h.held.ProbeDue {
+		return false
+	}
+	h.held.ProbeDue = false
 	out.reset(0)
 	out.TCP.Seq = h.params.ISS
 	out.Note = NoteKeepAlive
+	return true
 }
 
 // end sets the state HandshakeDead.
 func (h *Handshake) end() {
-	h.state = HandshakeDead
+	h.state, h.held = HandshakeDead, nil
 	h.deadline, h.giveUp = Never, Never
 }
 
 // Silence ends the probes of a held Handshake.
 func (h *Handshake) Silence() {
-	h.held.probeAt, h.held.probeDue = Never, false
-	h.deadline = Never
+	if h.held != nil {
+		h.held.Silence()
+	}
 }
