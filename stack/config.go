@@ -86,8 +86,7 @@ type Config struct {
 	Nameservers []netip.AddrPort
 	// Trace, if set, is the Segment of an Observer for the whole life of the stack; see [Stack.Observe].
 	Trace func(*TraceEvent)
-	// Tap, if set, is called for every frame that arrives or leaves, under the conditions of [Observer]. It must not keep
-	// or change the Frame or its bytes. With a Tap, no frame is larger than an IP packet can be.
+	// Tap, if set, is the Frame of an Observer for the whole life of the stack.
 	Tap func(*Frame)
 }
 

@@ -19,19 +19,21 @@ type frameLimit struct {
 	big   int          // limit in bytes for near peers over IPv4
 	from  atomic.Int64 // the conn.Time from which big applies
 	pause atomic.Int64 // length of the last pause, a time.Duration
+	// tapped reports whether frames are observed. An [Observer] gets whole IP packets.
+	tapped func() bool
 }
 
 // bigPause is the first pause in sending frames larger than a packet after the device has refused one, for instance for
 // want of memory in large pieces. Each further pause is twice as long, because the device may never take such a frame.
 const bigPause = time.Second
 
-func newFrameLimit(d Device, tapped bool) (l *frameLimit) {
-	l = &frameLimit{}
+func newFrameLimit(d Device, tapped func() bool) (l *frameLimit) {
+	l = &frameLimit{tapped: tapped}
 	if !offloads(d) {
 		return l
 	}
 	l.usual, l.big = superframe, superframe
-	if b, ok := d.(BigFramer); ok && !tapped { // Config.Tap promises whole IP packets
+	if b, ok := d.(BigFramer); ok {
 		l.big += max(0, b.MaxFrame()-MaxFrame)
 	}
 	return l
@@ -39,7 +41,7 @@ func newFrameLimit(d Device, tapped bool) (l *frameLimit) {
 
 // of returns the limit in bytes for frames of e's connection.
 func (l *frameLimit) of(now conn.Time, e *entry) int {
-	if l.big > l.usual && e.near && e.Key.Remote.Is4() && int64(now) >= l.from.Load() {
+	if l.big > l.usual && e.near && e.Key.Remote.Is4() && int64(now) >= l.from.Load() && !l.tapped() {
 		return l.big
 	}
 	return l.usual

@@ -39,13 +39,13 @@ func TestFrameLimit(t *testing.T) {
 		{"frames larger than a packet", &bigDevice{}, false, big, superframe, superframe},
 		{"those, and a Tap", &bigDevice{}, true, superframe, superframe, superframe},
 	} {
-		l := newFrameLimit(c.device, c.tapped)
+		l := newFrameLimit(c.device, func() bool { return c.tapped })
 		if a, b, f := l.of(0, ip4), l.of(0, ip6), l.of(0, far); a != c.ip4 || b != c.ip6 || f != c.far {
 			t.Errorf("%s: %d over IPv4, %d over IPv6, %d far away, want %d, %d, %d", c.name, a, b, f, c.ip4, c.ip6, c.far)
 		}
 	}
 
-	l := newFrameLimit(&bigDevice{}, false)
+	l := newFrameLimit(&bigDevice{}, func() bool { return false })
 	const now = conn.Time(5e9)
 	l.refused(now, [][]byte{make([]byte, 100), make([]byte, MaxFrame-100)})
 	if got := l.of(now, ip4); got != big {

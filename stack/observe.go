@@ -15,6 +15,9 @@ import (
 type Observer struct {
 	Segment func(*TraceEvent) // a segment has arrived or left
 	Ended   func(*ConnEnd)    // a connection has ended or has entered TIME-WAIT; each once, without handshakes
+	// Frame gets every frame that arrives or leaves. It must not change the Frame's bytes. While there is such a function,
+	// no frame is larger than an IP packet can be, except those that were being sent when Observe was called.
+	Frame func(*Frame)
 }
 
 // ConnEnd describes a connection that has ended or has entered TIME-WAIT.
@@ -52,6 +55,7 @@ type observers struct {
 	all     []*Observer
 	segment atomic.Pointer[[]func(*TraceEvent)]
 	ended   atomic.Pointer[[]func(*ConnEnd)]
+	frame   atomic.Pointer[[]func(*Frame)]
 }
 
 // Observe makes the stack call the functions of o, until stop is called. A call that is in progress may end after stop
@@ -72,6 +76,7 @@ func (o *observers) change(f func([]*Observer) []*Observer) {
 	o.all = f(o.all)
 	var segment []func(*TraceEvent)
 	var ended []func(*ConnEnd)
+	var frame []func(*Frame)
 	for _, p := range o.all {
 		if p.Segment != nil {
 			segment = append(segment, p.Segment)
@@ -79,9 +84,13 @@ func (o *observers) change(f func([]*Observer) []*Observer) {
 		if p.Ended != nil {
 			ended = append(ended, p.Ended)
 		}
+		if p.Frame != nil {
+			frame = append(frame, p.Frame)
+		}
 	}
 	store(&o.segment, segment)
 	store(&o.ended, ended)
+	store(&o.frame, frame)
 }
 
 // store stores a pointer to list, nil if it is empty.
@@ -95,6 +104,18 @@ func store[T any](at *atomic.Pointer[[]T], list []T) {
 
 // traced reports whether segments are observed.
 func (o *observers) traced() bool { return o.segment.Load() != nil }
+
+// tapped reports whether frames are observed.
+func (o *observers) tapped() bool { return o.frame.Load() != nil }
+
+// tap calls the observers of frames.
+func (o *observers) tap(f *Frame) {
+	if list := o.frame.Load(); list != nil {
+		for _, tap := range *list {
+			tap(f)
+		}
+	}
+}
 
 // trace calls the observers of segments.
 func (o *observers) trace(v *TraceEvent) {

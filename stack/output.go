@@ -18,7 +18,7 @@ type writer struct {
 	parts   [][]byte
 	body    []byte // ICMP message
 	event   TraceEvent
-	frame   Frame // argument of Config.Tap
+	frame   Frame // argument of Observer.Frame
 	turn    int   // Link.Transmit's: the most bytes of data in the one frame to send; 0 for other writers
 }
 

@@ -24,7 +24,7 @@ type queue struct {
 	segment conn.Segment
 	icmp    wire.ICMP
 	frame   []byte
-	tapped  bool // Config.Tap has been called for it
+	tapped  bool // the observers of frames have been called for it
 
 	pending []*entry // entries with calls in this batch that have not been flushed
 }

@@ -92,7 +92,6 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		device:      dev,
 		offload:     offloads(dev),
 		segmentsUDP: segmentsUDP(dev),
-		frameLimit:  newFrameLimit(dev, cfg.Tap != nil),
 		clock:       timing.NewClock(),
 		queues:      queues,
 		table:       table.New[entry](),
@@ -109,14 +108,15 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		idle:        make(chan struct{}, 1),
 		end:         end{done: make(chan struct{})},
 	}
+	s.frameLimit = newFrameLimit(dev, s.observers.tapped)
 	s.addresses.Store(addresses.NewSet(slices.Clone(cfg.Addresses)))
 	mtu := min(dev.MTU(), maxPacket)
 	if err := checkMTU(mtu, s.own()); err != nil {
 		return nil, err
 	}
 	s.mtu.Store(int32(mtu))
-	if cfg.Trace != nil {
-		s.Observe(Observer{Segment: cfg.Trace})
+	if cfg.Trace != nil || cfg.Tap != nil {
+		s.Observe(Observer{Segment: cfg.Trace, Frame: cfg.Tap})
 	}
 	s.loop.stack, s.loop.number = s, uint8(len(queues))
 	s.queues = append(s.queues, &s.loop)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/flow"
 	"minitcp/stack/stacktest"
 )
 
@@ -69,4 +70,44 @@ func TestTap(t *testing.T) {
 			t.Errorf("%d frames in, %d out", stats["frames-received"], stats["frames-sent"])
 		}
 	})
+}
+
+// Observers of frames come and go while the stack runs, beside Config.Tap.
+func TestObserveFrames(t *testing.T) {
+	within(t, func(t *testing.T) {
+		var always, sometimes tapped
+		p := newPairOn(t, stacktest.Config{}, Config{}, Config{Tap: always.tap})
+		c, s := p.connect(p.listen())
+		always.want(t, "in SYN 0 CLOSED", "out SYN,ACK 0 SYN-RECEIVED", "in ACK 0 SYN-RECEIVED")
+		stop := p.b.Observe(Observer{Frame: sometimes.tap})
+		write(t, c, "hello")
+		wantRead(t, s, "hello")
+		quiet()
+		stop()
+		always.want(t, "in PSH,ACK 5 ESTABLISHED")
+		sometimes.want(t, "in PSH,ACK 5 ESTABLISHED")
+		s.CloseWrite()
+		wantEOF(t, c)
+		quiet()
+		always.want(t, "out FIN,ACK 0 FIN-WAIT-1", "in ACK 0 FIN-WAIT-1")
+		sometimes.want(t)
+	})
+}
+
+// No frame is larger than a packet while frames are observed.
+func TestObserveFramesLimit(t *testing.T) {
+	l := newLone(t, Config{Near: prefixes("10.77.0.0/16")})
+	l.s.frameLimit.big = 256 << 10
+	e := l.s.newEntry(flow.KeyOf(addressesB[0].Addr(), addressesA[0].Addr(), 1, 2), 0)
+	limit := func(want int) {
+		t.Helper()
+		if got := l.s.frameLimit.of(l.s.clock.Now(), e); got != want {
+			t.Errorf("the limit is %d, want %d", got, want)
+		}
+	}
+	limit(256 << 10)
+	stop := l.s.Observe(Observer{Frame: func(*Frame) {}})
+	limit(superframe)
+	stop()
+	limit(256 << 10)
 }
