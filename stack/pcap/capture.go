@@ -3,6 +3,7 @@ package pcap
 import (
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,14 +11,24 @@ import (
 	"minitcp/stack"
 )
 
-// Config holds the settings of a [Capture]. Path must be set. The zero value of every other field means its default.
+// Config holds the settings of a [Capture]. Path or Output must be set. The zero value of every other field means its
+// default.
 type Config struct {
 	// Path is the name of the file. Its mode is 0600, and an existing file is replaced.
 	Path string
+	// Output is written in place of a file, without MaxSize. Its Write is called when packets have been queued, and may
+	// block; meanwhile packets are lost when the queue is full.
+	Output io.Writer
 	// Interface is the name of the device in the file.
 	Interface string
 	// Filter selects the packets to capture. Default: all.
 	Filter Filter
+	// Select, if not nil, reports whether a frame that passes Filter is captured. It must not block.
+	Select func(*stack.Frame) bool
+	// Limit is the number of frames after which no more are captured. Full is then called once, and must not block or call
+	// Close. Default: no limit.
+	Limit uint64
+	Full  func()
 	// Superframes is the form in which superframes (GSO packets) are written. Default: Whole.
 	Superframes Superframes
 	// MaxSize is the maximum size of a file in bytes, which only a single larger packet exceeds. When the next packet does
@@ -52,9 +63,12 @@ const (
 
 // Capture writes the packets of a stack to a file. Its methods are safe for concurrent use.
 type Capture struct {
-	filter Filter
-	queue  *queue
-	epoch  atomic.Int64 // wall clock at the stack's time 0 in nanoseconds; 0 before the first frame
+	filter   Filter
+	selected func(*stack.Frame) bool // Config.Select
+	limit    uint64
+	full     func()
+	queue    *queue
+	epoch    atomic.Int64 // wall clock at the stack's time 0 in nanoseconds; 0 before the first frame
 
 	seen, captured, lost atomic.Uint64
 
@@ -65,9 +79,12 @@ type Capture struct {
 	err      error         // error of the goroutine; valid after finished
 }
 
-// Create creates the file and starts the capture, which the caller must close. If the file cannot be created, the error
+// Create creates the file, if there is one, and starts the capture, which the caller must close. If the file cannot be created, the error
 // is an *fs.PathError.
 func Create(cfg Config) (*Capture, error) {
+	if cfg.Output != nil && (cfg.Path != "" || cfg.MaxSize != 0) {
+		return nil, errors.New("pcap: Output and settings of files exclude each other")
+	}
 	if cfg.MaxSize < 0 || cfg.Files < 0 || cfg.Queue < 0 {
 		return nil, errors.New("pcap: a limit is negative")
 	}
@@ -77,7 +94,8 @@ func Create(cfg Config) (*Capture, error) {
 	if cfg.Queue == 0 {
 		cfg.Queue = defaultQueue
 	}
-	c := &Capture{filter: cfg.Filter.clone(), queue: newQueue(cfg.Queue), finished: make(chan struct{})}
+	c := &Capture{filter: cfg.Filter.clone(), selected: cfg.Select, limit: cfg.Limit, full: cfg.Full,
+		queue: newQueue(cfg.Queue), finished: make(chan struct{})}
 	w, err := newWriter(&cfg, c.Counts)
 	if err != nil {
 		return nil, err
@@ -90,7 +108,7 @@ func Create(cfg Config) (*Capture, error) {
 // nothing after Close.
 func (c *Capture) Tap(f *stack.Frame) {
 	c.seen.Add(1)
-	if !c.filter.matches(f.Parts) {
+	if !c.filter.matches(f.Parts) || c.selected != nil && !c.selected(f) {
 		return
 	}
 	c.mu.RLock()
@@ -110,8 +128,16 @@ func (c *Capture) Tap(f *stack.Frame) {
 	p.outgoing = f.Outgoing
 	p.state = f.State
 	p.lost = c.lost.Load()
-	c.captured.Add(1)
+	n := c.captured.Add(1)
+	if c.limit > 0 && n > c.limit {
+		c.captured.Add(^uint64(0))
+		c.queue.release(p)
+		return
+	}
 	c.queue.put(p)
+	if n == c.limit && c.full != nil {
+		c.full()
+	}
 }
 
 // run writes the packets in the queue until it is closed.

@@ -15,6 +15,9 @@
 // An arriving packet has the time at which its batch was read, so that a packet sent meanwhile may precede it in the
 // file with a later time.
 //
+// With Config.Output, the packets go to a Writer instead of a file. [stack.Stack.Observe] attaches a Capture to a stack
+// that runs already.
+//
 // Tap copies the packet and never waits. Packets for which the queue has no room are missing from the file, and only
 // there. The first packet after a gap has the number of missing ones, and the statistics at the end of the file the
 // total.

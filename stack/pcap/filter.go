@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"minitcp/conn/wire"
+	"minitcp/stack"
 )
 
 // Filter selects packets by addresses and ports. A packet passes if its source or destination is one of Hosts, and its
@@ -88,18 +89,8 @@ func (f *Filter) matches(parts [][]byte) bool {
 	if len(f.Hosts) == 0 && len(f.Ports) == 0 {
 		return true
 	}
-	if len(parts) == 0 {
-		return false
-	}
-	head := parts[0]
 	var memory [headLen]byte
-	if len(parts) > 1 && len(head) < headLen {
-		n := 0
-		for _, p := range parts {
-			n += copy(memory[n:], p)
-		}
-		head = memory[:n]
-	}
+	head := headOf(parts, &memory)
 	if len(head) < wire.VirtioHeaderLen {
 		return false
 	}
@@ -113,4 +104,39 @@ func (f *Filter) matches(parts [][]byte) bool {
 		return true
 	}
 	return err == nil && ip.Protocol == wire.ProtocolTCP && (slices.Contains(f.Ports, from) || slices.Contains(f.Ports, to))
+}
+
+// headOf returns the beginning of the frame in parts, in memory unless it is in one piece.
+func headOf(parts [][]byte, memory *[headLen]byte) []byte {
+	if len(parts) == 0 {
+		return nil
+	}
+	if len(parts) == 1 || len(parts[0]) >= headLen {
+		return parts[0]
+	}
+	n := 0
+	for _, p := range parts {
+		n += copy(memory[n:], p)
+	}
+	return memory[:n]
+}
+
+// Ends returns the addresses of a frame's packet at the stack and at the peer. The ports are 0 unless the packet is of
+// TCP or UDP, and no later fragment. Ok is false if the frame has no IP header.
+func Ends(f *stack.Frame) (local, remote netip.AddrPort, ok bool) {
+	var memory [headLen]byte
+	head := headOf(f.Parts, &memory)
+	if len(head) < wire.VirtioHeaderLen {
+		return local, remote, false
+	}
+	var ip wire.IP
+	from, to, _, err := wire.ParseQuoted(head[wire.VirtioHeaderLen:], &ip)
+	if err != nil || ip.Protocol != wire.ProtocolTCP && ip.Protocol != wire.ProtocolUDP {
+		from, to = 0, 0
+	}
+	local, remote = netip.AddrPortFrom(ip.Dst, to), netip.AddrPortFrom(ip.Src, from)
+	if f.Outgoing {
+		local, remote = remote, local
+	}
+	return local, remote, ip.Src.IsValid()
 }

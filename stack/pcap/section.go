@@ -37,10 +37,14 @@ const statisticsSize = 24 + 4*(4+8) + 4
 
 func newWriter(cfg *Config, counts func() Counts) (*writer, error) {
 	w := &writer{cfg: cfg, counts: counts, began: time.Now(), file: rotation{path: cfg.Path, files: cfg.Files}}
-	if err := w.file.create(); err != nil {
-		return nil, err
+	to := cfg.Output
+	if to == nil {
+		if err := w.file.create(); err != nil {
+			return nil, err
+		}
+		to = &w.file
 	}
-	w.out = bufio.NewWriterSize(&w.file, bufferSize)
+	w.out = bufio.NewWriterSize(to, bufferSize)
 	err := w.begin()
 	if err == nil && cfg.MaxSize > 0 {
 		err = w.file.clear()
