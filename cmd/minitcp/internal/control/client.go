@@ -76,22 +76,32 @@ func (c *Client) do(method, path string, query url.Values, v any) error {
 	if method == http.MethodPost {
 		r.Header.Set(killHeader, "1")
 	}
-	resp, err := c.http.Do(r)
+	resp, err := c.send(&c.http, r)
 	if err != nil {
-		if cause := errors.Unwrap(err); cause != nil { // without the URL, whose host means nothing
-			err = cause
-		}
-		return fmt.Errorf("%s: %w", c.address, err)
+		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
-		return &StatusError{resp.StatusCode, fmt.Sprintf("%s: %q", c.address, strings.TrimSpace(string(text)))}
-	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxReply)).Decode(v); err != nil {
 		return fmt.Errorf("%s: the reply is not that of a minitcp daemon: %w", c.address, err)
 	}
 	return nil
+}
+
+// send makes a request and returns the reply, whose status is 200.
+func (c *Client) send(by *http.Client, r *http.Request) (*http.Response, error) {
+	resp, err := by.Do(r)
+	if err != nil {
+		if cause := errors.Unwrap(err); cause != nil { // without the URL, whose host means nothing
+			err = cause
+		}
+		return nil, fmt.Errorf("%s: %w", c.address, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
+		return nil, &StatusError{resp.StatusCode, fmt.Sprintf("%s: %q", c.address, strings.TrimSpace(string(text)))}
+	}
+	return resp, nil
 }
 
 // StatusError is a refusal of the daemon.

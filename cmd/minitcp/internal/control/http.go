@@ -34,6 +34,8 @@ func (m *Monitor) handler(readOnly bool) http.Handler {
 	mux.HandleFunc("GET /api/stats", a.serveStats)
 	mux.HandleFunc("GET /metrics", a.serveMetrics)
 	mux.HandleFunc("POST /api/kill", a.serveKill)
+	mux.HandleFunc("GET /api/capture", a.serveCapture)
+	mux.HandleFunc("POST /api/capture", a.serveCapture)
 	return protect(checkOrigin(mux))
 }
 

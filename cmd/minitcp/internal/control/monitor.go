@@ -32,6 +32,7 @@ type Monitor struct {
 	began    time.Time
 	finished *finished
 	feeds    feeds
+	captures captures
 	stop     func() // ends the observation of connections' ends
 	logging  sync.WaitGroup
 
@@ -45,6 +46,7 @@ type Monitor struct {
 func New(s *stack.Stack, o Options) *Monitor {
 	m := &Monitor{stack: s, options: o, began: time.Now()}
 	m.feeds.byKey = make(map[feedKey]*feed)
+	m.captures.stop = make(chan struct{})
 	m.finished = newFinished()
 	logged := o.Finished != nil && o.Finished.Enabled(context.Background(), slog.LevelDebug)
 	if logged {
@@ -85,14 +87,16 @@ func (m *Monitor) Addr() string {
 	return m.listener.Addr().String()
 }
 
-// Close ends the API, its viewers' streams and the log of ends.
+// Close ends the API, its viewers' streams, captures and the log of ends.
 func (m *Monitor) Close() error {
 	var err error
 	m.closeOnce.Do(func() {
 		m.feeds.close()
+		m.captures.close()
 		if m.http != nil {
 			err = m.http.Close() // removes a Unix socket, too
 			m.serving.Wait()
+			m.captures.ended.Wait()
 		}
 		m.stop()
 		unlogged := m.finished.closeLog()
