@@ -88,6 +88,8 @@ $XDG_RUNTIME_DIR/minitcp/PID.sock, or for root without that variable /run/minitc
   GET  /api/finished                   the last 100 connections that ended, with the cause
   GET  /api/stats                      counters under the kernel's names
   GET  /api/events[?local=A&remote=A]  server-sent events: the table each second, or a connection ten times a second
+  GET  /api/capture?filter=F&count=N   packets as pcapng, until the client leaves; split=1 cuts superframes; with POST,
+                                       until the request's body ends
   POST /api/kill?local=A&remote=A      resets a connection; needs the header X-Minitcp-Kill: 1
 
 For instance:
@@ -95,6 +97,6 @@ For instance:
   curl --unix-socket $XDG_RUNTIME_DIR/minitcp/PID.sock http://localhost/api/connections
 
 Names other than localhost in a Host header, and requests of pages of other origins, are refused. At an address that
-other hosts can reach, the API is read-only.`,
+other hosts can reach, the API is read-only and has no captures.`,
 	}
 }

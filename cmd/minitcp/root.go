@@ -56,6 +56,7 @@ func newRootCommand() *cobra.Command {
 		newNCCommand(),
 		newSSCommand(),
 		newStatsCommand(),
+		newCaptureCommand(),
 		newVersionCommand(),
 		newLinksTopic(),
 		newAPITopic(),

@@ -116,6 +116,16 @@ func TestUsage(t *testing.T) {
 		{"serve --tun 0123456789abcdef", []string{"too long", "at most 15"}},
 		{"serve --tun=", []string{"--tun", "mini0"}},
 
+		{"capture dst", []string{`"" is not an address`, "minitcp ss --help"}},
+		{"capture --count -1", []string{"--count", "-1"}},
+		{"capture -i mini0 --api unix:/x", []string{"--interface and --api"}},
+		{"capture --api off", []string{"--api off"}},
+		{"capture --extcap-dlts", []string{`--extcap-interface ""`, "--extcap-interfaces"}},
+		{"capture --extcap-config --extcap-interface eth0", []string{`"eth0"`}},
+		{"capture --capture --extcap-interface minitcp-1", []string{"--fifo"}},
+		{"capture --capture --extcap-interface minitcp-1 --fifo /x --extcap-capture-filter bogus", []string{`"bogus"`}},
+		{"capture --extcap-interfaces dst 10.0.0.1", []string{`"dst"`, "--extcap-capture-filter"}},
+
 		{"serve --api here", []string{"--api", "unix:PATH", "127.0.0.1:8077"}},
 		{"serve --api unix:", []string{"--api", "missing path"}},
 		{"serve --api 127.0.0.1:http", []string{"--api", `"http" is not a port`}},

@@ -41,6 +41,9 @@ func NewClient(a Address) *Client {
 	return &Client{a, http.Client{Transport: transport, Timeout: requestTimeout}}
 }
 
+// ErrNoDaemon is the error of Clients if there is none.
+var ErrNoDaemon = errors.New("no daemon runs with an API socket of yours; start one, for instance: minitcp serve; or name its address with --api")
+
 // Clients returns a Client for each daemon that runs with a default socket. Root without XDG_RUNTIME_DIR gets those of
 // all users.
 func Clients() ([]*Client, error) {
@@ -61,7 +64,7 @@ func Clients() ([]*Client, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, errors.New("no daemon runs with an API socket of yours; start one, for instance: minitcp serve; or name its address with --api")
+		return nil, ErrNoDaemon
 	}
 	return list, nil
 }
