@@ -26,10 +26,11 @@
 //
 // # Locks
 //
-// The lock of an entry guards its connection. It is held during one call of package conn, including the copy of up to
-// 64 KiB from or to the application, and during the flush that follows: an Observer and the device's WriteFrame are
-// called with it held, so that the frames of a connection leave in order. Neither may block. A flush sends at most 16 frames while the lock is held once. A goroutine never waits for an application with a lock
-// held, and never has two entries locked.
+// The lock of an entry guards its connection. It is held during one call of package conn, including the copy of up
+// to 64 KiB from or to the application, and during the flush that follows: an Observer and the device's WriteFrame
+// are called with it held, so that the frames of a connection leave in order. Neither may block. A flush sends at
+// most 16 frames while the lock is held once. A goroutine never waits for an application with a lock held, and never
+// has two entries locked.
 //
 // The other locks are held for a few operations in memory each. A goroutine with an entry's lock may take any one of
 // them: that of a listener, of a registry of listeners or sockets, of a shard of the table, of a wheel, of a

@@ -79,8 +79,8 @@ type Capture struct {
 	err      error         // error of the goroutine; valid after finished
 }
 
-// Create creates the file, if there is one, and starts the capture, which the caller must close. If the file cannot be created, the error
-// is an *fs.PathError.
+// Create creates the file, if there is one, and starts the capture, which the caller must close. If the file cannot
+// be created, the error is an *fs.PathError.
 func Create(cfg Config) (*Capture, error) {
 	if cfg.Output != nil && (cfg.Path != "" || cfg.MaxSize != 0) {
 		return nil, errors.New("pcap: Output and settings of files exclude each other")
