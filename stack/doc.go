@@ -56,7 +56,8 @@
 //
 //	dial.go, listen.go, listener.go             active and passive opens
 //	internal/ports                              the registries of listeners and sockets; ephemeral ports
-//	noconn.go, internal/ratelimit, icmp.go      segments without a connection; limits of replies; ICMP
+//	noconn.go, internal/ratelimit               segments without a connection; limits of replies
+//	icmp.go, internal/icmp                      ICMP
 //	internal/flow, internal/table, entrylist.go from addresses and ports to the entry
 //	internal/timing, timewait.go                timers, time, entries in TIME-WAIT
 //	internal/memory, outoforder.go              memory: frames, buffers, data beyond a gap

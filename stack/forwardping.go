@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/icmp"
 )
 
 // PingForwarder takes echo requests to addresses that are not the stack's. See [Stack.ForwardPing].
@@ -80,17 +81,13 @@ func (r *EchoRequest) Destination() netip.Addr { return r.destination }
 
 // Message returns the request from its ICMP header on, as a ping socket sends it. See [PingConn].
 func (r *EchoRequest) Message() []byte {
-	b := make([]byte, icmpHeaderLen+len(r.message.Body))
-	return b[:wire.PutICMP(b, r.header(r.source, r.destination), &r.message)]
+	b := make([]byte, icmp.HeaderLen+len(r.message.Body))
+	return b[:wire.PutICMP(b, r.header(), &r.message)]
 }
 
 // Reply answers the request as its destination.
 func (r *EchoRequest) Reply() {
-	m := r.message
-	m.Type, m.Code = wire.ICMPv6EchoReply, 0
-	if r.source.Is4() {
-		m.Type = wire.ICMPv4EchoReply
-	}
+	m := icmp.Reply(r.source.Is4(), r.message)
 	w := r.stack.borrowWriter()
 	defer r.stack.returnWriter(w)
 	r.stack.sendICMP(r.stack.clock.Now(), w, r.queue, r.destination, r.source, &m)
@@ -103,15 +100,11 @@ func (r *EchoRequest) Unreachable(reason Unreachable) error {
 	}
 	w := r.stack.borrowWriter()
 	defer r.stack.returnWriter(w)
-	r.stack.sendUnreachable(r.stack.clock.Now(), w, r.queue, reason, r.header(r.source, r.destination), r.Message()[:icmpHeaderLen])
+	r.stack.sendUnreachable(r.stack.clock.Now(), w, r.queue, reason, r.header(), r.Message()[:icmp.HeaderLen])
 	return nil
 }
 
-// header returns the IP header of an ICMP message of the request's family.
-func (r *EchoRequest) header(from, to netip.Addr) *wire.IP {
-	ip := &wire.IP{Src: from, Dst: to, Protocol: wire.ProtocolICMPv6}
-	if from.Is4() {
-		ip.Protocol = wire.ProtocolICMP
-	}
-	return ip
+// header returns the IP header of the request.
+func (r *EchoRequest) header() *wire.IP {
+	return &wire.IP{Src: r.source, Dst: r.destination, Protocol: icmp.Protocol(r.source.Is4())}
 }

@@ -7,6 +7,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/icmp"
 	"minitcp/stack/internal/reassembly"
 )
 
@@ -60,19 +61,13 @@ func (s *Stack) expireFragments() {
 	defer s.returnWriter(w)
 	for _, packet := range quotes {
 		var ip wire.IP
-		if _, _, data, err := wire.ParseFragment(packet, &ip); err == nil && isICMPError(&ip, data) {
+		if _, _, data, err := wire.ParseFragment(packet, &ip); err == nil && icmp.IsError(&ip, data) {
 			continue
 		}
-		m := wire.ICMP{Type: wire.ICMPv6TimeExceeded, Code: icmpReassemblyTimeExceeded, Body: quote(packet, ip.Is4())}
-		if ip.Is4() {
-			m.Type = wire.ICMPv4TimeExceeded
-		}
+		m := icmp.TimeExceeded(ip.Is4(), icmp.Reassembly, packet)
 		s.sendICMP(now, w, 0, ip.Dst, ip.Src, &m)
 	}
 }
-
-// icmpReassemblyTimeExceeded is the code of Time Exceeded for a packet that was not complete in time, in both families.
-const icmpReassemblyTimeExceeded = 1
 
 // close stops the timer.
 func (f *fragments) close() {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/icmp"
 	"minitcp/stack/stacktest"
 )
 
@@ -123,7 +124,7 @@ func icmpFrame(frame []byte, message wire.ICMP) []byte {
 	}
 	message.Body = append([]byte(nil), quoted[:min(len(quoted), 600)]...)
 	answer := wire.IP{Src: router, Dst: ip.Src, Protocol: protocol}
-	b := make([]byte, icmpHeaderLen+len(message.Body))
+	b := make([]byte, icmp.HeaderLen+len(message.Body))
 	return ipPacket(router, ip.Src, protocol, b[:wire.PutICMP(b, &answer, &message)])
 }
 
@@ -150,7 +151,7 @@ func TestICMPAboutOthers(t *testing.T) {
 			if a.Is6() {
 				ip.Protocol, m.Type = wire.ProtocolICMPv6, wire.ICMPv6Echo
 			}
-			body := make([]byte, icmpHeaderLen)
+			body := make([]byte, icmp.HeaderLen)
 			wire.PutICMP(body, &ip, &m)
 			return ipPacket(from, b, ip.Protocol, body)
 		}
@@ -179,7 +180,7 @@ func TestICMPAboutOthers(t *testing.T) {
 					ip.Protocol = wire.ProtocolICMPv6
 				}
 				m.Body = quoted[wire.VirtioHeaderLen:]
-				body := make([]byte, icmpHeaderLen+len(m.Body))
+				body := make([]byte, icmp.HeaderLen+len(m.Body))
 				wire.PutICMP(body, &ip, &m)
 				before := p.a.Stats()["dropped-icmp"]
 				p.da.Inject(ipPacket(b, a, ip.Protocol, body))

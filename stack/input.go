@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/icmp"
 )
 
 // input handles one frame that arrived: it parses the packet, checks that it is for the stack, and passes it on by
@@ -54,7 +55,7 @@ func (q *queue) input(now conn.Time, frame []byte) {
 		s.totals.count(dropNotOurs)
 	default:
 		s.totals.count(dropProtocol)
-		q.inputUnknown(now, packet)
+		q.undeliverable(now, packet)
 	}
 }
 
@@ -75,17 +76,14 @@ func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
 		return true
 	}
 	s.totals.count(dropHopLimit)
-	if isICMPError(&q.ip, packet[q.ip.HeaderLen:]) {
+	if icmp.IsError(&q.ip, packet[q.ip.HeaderLen:]) {
 		return true
 	}
 	from, ok := s.own().SourceFor(q.ip.Src)
 	if !ok {
 		return true
 	}
-	m := wire.ICMP{Type: wire.ICMPv6TimeExceeded, Body: quote(packet, q.ip.Is4())}
-	if q.ip.Is4() {
-		m.Type = wire.ICMPv4TimeExceeded
-	}
+	m := icmp.TimeExceeded(q.ip.Is4(), icmp.HopLimit, packet)
 	s.sendICMP(now, q.writer, q.number, from, q.ip.Src, &m)
 	return true
 }

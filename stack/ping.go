@@ -11,6 +11,7 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/datagrams"
+	"minitcp/stack/internal/icmp"
 	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/ref"
 )
@@ -164,28 +165,23 @@ func (c *PingConn) send(call string, p []byte, to netip.AddrPort) (int, error) {
 }
 
 func (c *PingConn) sendEcho(p []byte, to netip.AddrPort) error {
-	echo := uint8(wire.ICMPv6Echo)
-	if c.addr.Addr().Is4() {
-		echo = wire.ICMPv4Echo
-	}
+	echo := icmp.EchoType(c.addr.Addr().Is4())
 	if to.Addr().Is4() != c.addr.Addr().Is4() {
 		return syscall.EAFNOSUPPORT
 	}
-	if len(p) < icmpHeaderLen || p[0] != echo || p[1] != 0 {
+	if len(p) < icmp.HeaderLen || p[0] != echo || p[1] != 0 {
 		return fmt.Errorf("not an echo request of the socket's family: %w", syscall.EINVAL)
 	}
 	o, err := c.outgoing(&Datagram{}, to)
 	if err != nil {
 		return err
 	}
-	m := wire.ICMP{Type: echo, ID: c.id, Seq: uint16(p[6])<<8 | uint16(p[7]), Body: p[icmpHeaderLen:]}
+	m := wire.ICMP{Type: echo, ID: c.id, Seq: uint16(p[6])<<8 | uint16(p[7]), Body: p[icmp.HeaderLen:]}
 	w := c.stack.borrowWriter()
 	defer c.stack.returnWriter(w)
 	w.ip = wire.IP{
-		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: wire.ProtocolICMPv6, HopLimit: o.hopLimit, TrafficClass: o.trafficClass,
-	}
-	if w.ip.Is4() {
-		w.ip.Protocol = wire.ProtocolICMP
+		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: icmp.Protocol(o.local.Addr().Is4()),
+		HopLimit: o.hopLimit, TrafficClass: o.trafficClass,
 	}
 	return c.stack.writeICMP(w, c.stack.queueOf(&o), &m, o.mtu, o.fragment)
 }

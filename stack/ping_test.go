@@ -21,6 +21,9 @@ import (
 	"minitcp/stack/stacktest"
 )
 
+// echoHeaderLen is the length of an echo message without its data, in bytes.
+const echoHeaderLen = 8
+
 // echoRequest returns an echo request of a's family, without an identifier and a checksum.
 func echoRequest(t *testing.T, a netip.Addr, seq int, data []byte) []byte {
 	t.Helper()
@@ -306,13 +309,13 @@ func TestPingBesideForwarder(t *testing.T) {
 			if a.Is6() {
 				ip.Protocol, m.Type = wire.ProtocolICMPv6, wire.ICMPv6EchoReply
 			}
-			message := make([]byte, icmpHeaderLen+len(m.Body))
+			message := make([]byte, echoHeaderLen+len(m.Body))
 			wire.PutICMP(message, &ip, &m)
 			p.db.Inject(ipPacket(a, to, ip.Protocol, message))
 		}
 		buffer := make([]byte, 100)
 		n, err := c.Read(buffer)
-		if got := string(buffer[icmpHeaderLen:max(n, icmpHeaderLen)]); err != nil || got != b.String() {
+		if got := string(buffer[echoHeaderLen:max(n, echoHeaderLen)]); err != nil || got != b.String() {
 			t.Errorf("a reply to %s, %v; want the one to %v", got, err, b)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/datagrams"
+	"minitcp/stack/internal/icmp"
 	"minitcp/stack/stacktest"
 )
 
@@ -51,7 +52,7 @@ func TestCountersOfQueues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ping.SetReadBuffer(2 * (icmpHeaderLen + datagrams.Overhead)); err != nil {
+		if err := ping.SetReadBuffer(2 * (icmp.HeaderLen + datagrams.Overhead)); err != nil {
 			t.Fatal(err)
 		}
 		counting(t, p.a, func() {

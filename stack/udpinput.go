@@ -74,7 +74,7 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *data
 		return &flow.udpSocket, flow
 	}
 	s.totals.count(dropUDPNoPort)
-	q.inputUnknown(now, packet)
+	q.undeliverable(now, packet)
 	return nil, nil
 }
 
