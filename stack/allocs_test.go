@@ -117,7 +117,7 @@ func TestNoAllocations(t *testing.T) {
 	})
 	t.Run("handler answers", func(t *testing.T) {
 		l := newLone(t, Config{})
-		l.c.handling = &handlerState{handler: answer{}}
+		l.c.handling, l.c.entry.served = &handlerState{handler: answer{}}, l.c
 		frame := packet(segmentSpec{flags: wire.ACK | wire.PSH, data: data})
 		sent := l.d.sent
 		wantNoAllocs(t, "answer", func() {

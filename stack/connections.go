@@ -74,7 +74,7 @@ func (s *Stack) Abort(local, remote netip.AddrPort) bool {
 	defer s.returnWriter(w)
 	e.mu.Lock()
 	found := e.tcp != nil
-	c := e.user.Get()
+	c := e.served
 	if tcp, ok := e.tcp.(*conn.Conn); ok {
 		tcp.Abort()
 		s.flush(e, w)

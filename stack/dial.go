@@ -9,7 +9,6 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
-	"minitcp/stack/internal/ref"
 )
 
 // Dial connects to an address. Network is "tcp", "tcp4" or "tcp6", for which the net.Conn is a [*Conn], or "udp",
@@ -122,7 +121,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	tcp := conn.Dial(now, &s.cfg.Conn, o)
 	c := newConn(s, e, tcp)
 	e.iss = o.ISS
-	e.tcp, e.user = tcp, ref.Weak(c)
+	e.tcp, e.user = tcp, c.user
 	s.trackLive(e)
 	err := s.refusal() // shut, Shutdown or RemoveAddress may have looked through the table already
 	if err == nil && !s.own().Contains(local.Addr()) {

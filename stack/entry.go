@@ -10,7 +10,6 @@ import (
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
 	"minitcp/stack/internal/memory"
-	"minitcp/stack/internal/ref"
 	"minitcp/stack/internal/table"
 	"minitcp/stack/internal/timing"
 )
@@ -26,9 +25,10 @@ type entry struct {
 	// tcp is a *conn.Handshake, then a *conn.Conn, then a *conn.TimeWaitConn. It becomes nil when the entry is removed,
 	// and stays nil.
 	tcp endpoint
-	// user is the application's Conn. It is set once, when the handshake completes or the application dials, and is
+	// user is the application's end. It is set once, when the handshake completes or the application dials, and is
 	// cleared when the connection has ended or the application has closed it.
-	user ref.To[Conn]
+	user   *user
+	served *Conn // the Conn of user if it has a Handler; nil otherwise
 
 	listener weak.Pointer[Listener] // the listener of a handshake in progress
 	older    *entry                 // links of an entryList: the listener's or that of TIME-WAIT
@@ -76,6 +76,9 @@ func (e *entry) yield() {
 	runtime.Gosched()
 	e.mu.Lock()
 }
+
+// detach separates e from the application's end.
+func (e *entry) detach() { e.user, e.served = nil, nil }
 
 // endpoint is the common part of a connection's three stages: *conn.Handshake, *conn.Conn and *conn.TimeWaitConn.
 type endpoint interface {

@@ -6,7 +6,6 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
-	"minitcp/stack/internal/ref"
 )
 
 // burst is the largest number of frames that an entry sends while it is locked once. The goroutine of its queue, and
@@ -61,8 +60,8 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	case *conn.Conn:
 		ready := tcp.Ready()
 		s.noteOutOfOrder(now, e, tcp)
-		if user := e.user.Get(); user != nil {
-			user.wake(ready)
+		if e.user != nil {
+			e.user.wake(ready)
 		}
 		switch {
 		case unfinished:
@@ -123,7 +122,7 @@ func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
 	s.observeEnd(now, e, tcp)
 	e.tcp = tcp.TimeWait(now)
 	s.outOfOrder.Remove(&e.outOfOrder)
-	e.user = ref.To[Conn]{}
+	e.detach()
 	s.untrackLive(e)
 	s.remember(now, e)
 }
@@ -153,7 +152,7 @@ func (s *Stack) remove(e *entry) {
 	}
 	e.tcp = nil
 	s.outOfOrder.Remove(&e.outOfOrder)
-	e.user = ref.To[Conn]{}
+	e.detach()
 	s.wheels[e.wheel].Disarm(&e.timer)
 	s.table.Remove(&e.Node)
 	s.untrackLive(e)
@@ -209,7 +208,7 @@ func (s *Stack) fire(now conn.Time, due []*entry) {
 	rest := due[:0]
 	for _, e := range due {
 		e.mu.Lock()
-		if c := e.user.Get(); c != nil && c.handling != nil {
+		if c := e.served; c != nil {
 			handled = append(handled, c)
 		}
 		if e.tcp != nil {

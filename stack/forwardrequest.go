@@ -10,7 +10,6 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
-	"minitcp/stack/internal/ref"
 )
 
 // ForwardRequest is a connection that a client wants to open through the stack. The application gives one verdict:
@@ -95,11 +94,10 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	tcp := handshake.Establish(now)
 	tcp.LowerMTU(now, int(s.mtu.Load()))
 	c := newConn(s, e, tcp)
-	e.tcp, e.user, e.request = tcp, ref.Weak(c), nil
+	e.tcp, e.user, e.request = tcp, c.user, nil
 	r.forwarder.leave(wire.Source(e.Key.Remote.Addr()))
 	if open != nil {
-		c.handling = &handlerState{open: open}
-		e.user = ref.Strong(c)
+		c.leaveTo(open)
 	}
 	s.trackLive(e)
 	if err := s.refusal(); err != nil { // shut may have looked through the table already

@@ -61,6 +61,11 @@ type handlerState struct {
 	busy      bool    // a goroutine is in serve
 }
 
+// leaveTo makes the Handler that open returns serve c. The entry's lock is held.
+func (c *Conn) leaveTo(open func(*Conn) Handler) {
+	c.handling, c.entry.served = &handlerState{open: open}, c
+}
+
 // callsAtOnce is the largest number of calls of a Handler that are made while other connections wait.
 const callsAtOnce = 16
 

@@ -56,7 +56,7 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 		return
 	}
 	found.mu.Lock()
-	c := found.user.Get()
+	c := found.served
 	if tcp, ok := found.tcp.(*conn.Conn); ok {
 		e.Seq = seq
 		tcp.ReceiveICMP(now, e)

@@ -188,8 +188,7 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 	l.handshakes.remove(e)
 	c := establish(l.control)
 	if l.open != nil {
-		c.handling = &handlerState{open: l.open}
-		e.user = ref.Strong(c)
+		c.leaveTo(l.open)
 		return true
 	}
 	l.accepted <- c // does not block: only admit sends, under the lock

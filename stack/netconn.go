@@ -8,7 +8,6 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/buffer"
-	"minitcp/stack/internal/ref"
 	"minitcp/stack/internal/wait"
 )
 
@@ -29,7 +28,12 @@ type Conn struct {
 
 	handling *handlerState // nil without a Handler
 
-	// The rest is guarded by entry.mu.
+	*user
+}
+
+// user is the state of a Conn that the stack needs. The entry refers to it in place of the Conn, so that the garbage
+// collector finds a Conn that the application has forgotten. The entry's lock guards it.
+type user struct {
 	rd, wr  wait.Direction
 	linger  conn.Linger
 	writing bool // a Write holds the write lock
@@ -38,13 +42,13 @@ type Conn struct {
 }
 
 func newConn(s *Stack, e *entry, tcp *conn.Conn) *Conn {
-	c := &Conn{stack: s, entry: e, tcp: tcp}
+	c := &Conn{stack: s, entry: e, tcp: tcp, user: new(user)}
 	c.watch()
 	return c
 }
 
 // attached reports whether the entry belongs to c. The entry's lock is held.
-func (c *Conn) attached() bool { return c.entry.user.IsSet() }
+func (c *Conn) attached() bool { return c.entry.user != nil }
 
 var errDeadline = os.ErrDeadlineExceeded
 
@@ -70,12 +74,12 @@ func (c *Conn) afterCall() {
 }
 
 // wake wakes the calls that can continue.
-func (c *Conn) wake(r conn.Ready) {
+func (u *user) wake(r conn.Ready) {
 	if r&conn.ReadyRead != 0 {
-		c.rd.Wake()
+		u.rd.Wake()
 	}
 	if r&conn.ReadyWrite != 0 {
-		c.wr.Wake()
+		u.wr.Wake()
 	}
 }
 
@@ -285,12 +289,17 @@ func (c *Conn) abort() {
 
 // markClosed makes every call on the connection fail.
 func (c *Conn) markClosed() {
-	c.closed = true
 	c.ignore()
-	c.rd.Stop()
-	c.wr.Stop()
-	c.wr.Wake() // a dial, which does not look at the deadline
-	c.entry.user = ref.To[Conn]{}
+	c.user.stop()
+	c.entry.detach()
+}
+
+// stop makes every call fail.
+func (u *user) stop() {
+	u.closed = true
+	u.rd.Stop()
+	u.wr.Stop()
+	u.wr.Wake() // a dial, which does not look at the deadline
 }
 
 // CloseWrite sends a FIN after the data in the send buffer. The peer may continue to send.

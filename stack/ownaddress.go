@@ -58,7 +58,7 @@ func (s *Stack) RemoveAddress(a netip.Addr) error {
 			continue
 		}
 		e.mu.Lock()
-		c := e.user.Get()
+		c := e.served
 		switch tcp := e.tcp.(type) {
 		case *conn.Conn:
 			tcp.Abort()

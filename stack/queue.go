@@ -147,7 +147,7 @@ func (q *queue) flushPending() {
 	for _, e := range q.pending {
 		e.lockInput()
 		e.pending = false
-		if c := e.user.Get(); c != nil && c.handling != nil {
+		if c := e.served; c != nil {
 			e.mu.Unlock()
 			c.serve() // flushes as well: the Handler's data carries the ACK
 			continue

@@ -7,7 +7,6 @@ import (
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/flow"
 	"minitcp/stack/internal/memory"
-	"minitcp/stack/internal/ref"
 )
 
 // inputTCP handles the payload of an IP packet of protocol TCP.
@@ -76,7 +75,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 		q.tap(now, e)
 		if tcp, ok := e.tcp.(*conn.Conn); ok && err != wire.ErrTCPChecksum && s.cfg.ResetOnBadHeader {
 			tcp.Abort()
-			c = e.user.Get()
+			c = e.served
 			defer s.flush(e, q.writer)
 		}
 	}
@@ -134,7 +133,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	if s.observers.traced() {
 		q.traceVerdict(now, e, before, verdict)
 	}
-	c := e.user.Get() // before flush, which may clear it
+	c := e.served // before flush, which may clear it
 	if flushNow {
 		s.flush(e, q.writer)
 	} else {
@@ -177,7 +176,7 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 		tcp.LowerMTU(now, int(q.stack.mtu.Load()))
 		tcp.SetCongestionControl(control)
 		c = newConn(q.stack, e, tcp)
-		e.user = ref.Weak(c)
+		e.user = c.user
 		return c
 	})
 	if !admitted {

@@ -185,10 +185,11 @@ func (s *Stack) shut() {
 	defer s.returnWriter(w)
 	for e := range s.table.All() {
 		e.mu.Lock()
-		c := e.user.Get()
-		if c != nil {
-			c.cut = true
-			c.markClosed()
+		c := e.served
+		if u := e.user; u != nil {
+			u.cut = true
+			u.stop()
+			e.detach()
 		}
 		if tcp, ok := e.tcp.(*conn.Conn); ok {
 			tcp.Abort()
@@ -216,11 +217,11 @@ func (s *Stack) Shutdown(ctx context.Context) error {
 	defer s.returnWriter(w)
 	for e := range s.table.All() {
 		e.mu.Lock()
-		c := e.user.Get()
-		if c != nil {
-			c.closeLocked()
-		} else if tcp, ok := e.tcp.(*conn.Conn); ok && e.user.IsSet() { // forgotten; the finalizer has not run yet
-			tcp.Close(s.clock.Now(), conn.Linger{})
+		c := e.served
+		if u := e.user; u != nil {
+			u.stop()
+			e.detach()
+			e.tcp.(*conn.Conn).Close(s.clock.Now(), u.linger)
 			s.flush(e, w)
 			s.orphaned(e)
 		}
