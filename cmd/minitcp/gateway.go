@@ -172,6 +172,9 @@ func (o *gatewayOptions) run(std stdio) (err error) {
 			}
 		}()
 	}
+	if err := o.device.confine(o.capabilities()...); err != nil {
+		return err
+	}
 	defer startReleasing()()
 	via := o.via.String()
 	if via == "" {

@@ -7,7 +7,8 @@
 // # Files
 //
 //	main, root, errors   the command line; errors as one line, and the exit status
-//	privilege            the privileges that a device needs, and how to obtain them without root
+//	privilege            the privileges that a device needs, and how to obtain them without root; those that a running
+//	                     daemon keeps: see package privileges
 //	config               the flags from a file; see package config
 //	device, addresses    the flags of a device, and the stack on it
 //	emulate…             an emulated link between the two: flags, their values, profiles, the summary

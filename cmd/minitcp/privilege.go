@@ -15,6 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"minitcp/cmd/minitcp/internal/privileges"
 	"minitcp/cmd/minitcp/internal/sandbox"
 )
 
@@ -109,6 +110,47 @@ func loopbackUp() error {
 		return fmt.Errorf("no permission to configure the private network namespace (%w); the system restricts user namespaces: run as root", err)
 	}
 	return nil
+}
+
+// confine gives up the privileges that this process needs no more when its device is open, its sockets listen and its
+// routes are set. The flags determine those that it keeps, with the given ones; see capabilities(7).
+func (f *deviceFlags) confine(more ...int) error {
+	keep := append(more, f.capture.capabilities()...)
+	if f.netns != "" {
+		keep = append(keep, unix.CAP_SYS_ADMIN) // to enter the namespace, and to remove it
+	}
+	return privileges.Keep(keep...)
+}
+
+// capabilities returns those that a capture needs while it runs. Without CAP_DAC_OVERRIDE, root may not begin a new
+// file in the directory of another user.
+func (f *captureFlags) capabilities() []int {
+	if f.size > 0 {
+		return []int{unix.CAP_DAC_OVERRIDE}
+	}
+	return nil
+}
+
+// capabilities returns those that the services need to reach the files of other users, as root does.
+func (o *serveOptions) capabilities() []int {
+	switch {
+	case o.upload.allowed:
+		return []int{unix.CAP_DAC_OVERRIDE}
+	case o.listen.first(filesService) != 0:
+		return []int{unix.CAP_DAC_READ_SEARCH}
+	}
+	return nil
+}
+
+// capabilities returns those that a gateway needs for new sockets, and to remove its routing rules.
+func (o *gatewayOptions) capabilities() (list []int) {
+	if o.sockets.mark != 0 || o.autoRoute {
+		list = append(list, unix.CAP_NET_ADMIN)
+	}
+	if o.sockets.device != "" {
+		list = append(list, unix.CAP_NET_RAW) // Linux before 5.7
+	}
+	return list
 }
 
 // checkNetNS returns an error for --netns without the privilege to use named network namespaces.

@@ -15,6 +15,7 @@ import (
 
 	"minitcp/cmd/minitcp/internal/control"
 	"minitcp/cmd/minitcp/internal/gateway"
+	"minitcp/cmd/minitcp/internal/privileges"
 	"minitcp/cmd/minitcp/internal/sandbox"
 	"minitcp/conn"
 	"minitcp/stack"
@@ -152,6 +153,9 @@ func (o *runOptions) run(command []string, std stdio) (err error) {
 		return err
 	}
 	published.serve(&inside{s, g, targets(box), log})
+	if err := privileges.Keep(o.capture.capabilities()...); err != nil { // COMMAND is a child of another process
+		return err
+	}
 	defer startReleasing()()
 	return runCommand(box, s, g)
 }

@@ -111,6 +111,9 @@ func (o *serveOptions) run(std stdio) (err error) {
 		return err
 	}
 	defer s.close()
+	if err := o.device.confine(o.capabilities()...); err != nil {
+		return err
+	}
 	defer startReleasing()()
 	for _, a := range o.device.unreachable() {
 		log.Warn("no --host-address is on this address's network; the host needs a route to it", "address", a.String(),
@@ -118,22 +121,26 @@ func (o *serveOptions) run(std stdio) (err error) {
 	}
 	o.printHints(std.out, n.device.Name())
 	log.Info("serving", "device", n.device.Name(), "address", o.device.address.String(), "listen", o.listen.String())
+	return s.untilStopped(n.stack, stop, log)
+}
 
+// untilStopped serves until a signal arrives or the stack fails, and ends the connections.
+func (s *services) untilStopped(on *stack.Stack, stop stopping, log *slog.Logger) error {
 	select {
 	case <-stop.soon.Done():
-	case <-n.stack.Done():
-		return n.stack.Err()
+	case <-on.Done():
+		return on.Err()
 	case err := <-s.failed:
-		if cause := n.stack.Err(); cause != nil {
+		if cause := on.Err(); cause != nil {
 			return cause
 		}
 		return err
 	}
-	log.Info("stopping", "connections", active(n.stack))
+	log.Info("stopping", "connections", active(on))
 	ctx, cancel := context.WithTimeout(stop.now, shutdownTimeout)
 	defer cancel()
 	s.shutdown(ctx)
-	if err := n.stack.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+	if err := on.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
 		log.Warn("some connections did not finish in time and were reset")
 	} else if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted by a second signal; open connections were reset")
