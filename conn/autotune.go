@@ -1,8 +1,10 @@
 package conn
 
 import (
-	"minitcp/conn/bulk"
 	"time"
+
+	"minitcp/conn/buffer"
+	"minitcp/conn/bulk"
 )
 
 // The sizes of the buffers follow the transfer, between the initial and the largest sizes in the Config. These sizes
@@ -14,6 +16,14 @@ const (
 	// scarceBuffer is the size limit of a buffer in bytes while memory is scarce. Data in an advertised window is kept
 	// beyond it until memory is exhausted.
 	scarceBuffer = 64 << 10
+	// exhaustedBuffer is the size limit of a receive buffer in bytes while memory is exhausted: an initial window.
+	exhaustedBuffer = 16 << 10
+	// firstSendBuffer is the number of bytes that a send buffer may hold before the peer has acknowledged data, unless
+	// memory is scarce: an initial window, in two pages.
+	firstSendBuffer = 14 << 10
+	// leastSendBuffer is the number of bytes that a send buffer may hold in any case, three segments, so that each
+	// connection makes progress. They lie in two pages at most.
+	leastSendBuffer = 4 << 10
 	// leastShare is the number of bytes that a send buffer on a near path may hold however much other connections hold:
 	// two GSO packets, one in flight and one to follow.
 	leastShare = 128 << 10
@@ -88,7 +98,27 @@ func (c *Conn) sendBufferLimit() int {
 	if limit > leastShare && !c.snd.fixed && c.near {
 		limit = min(limit, max(c.cfg.Pressure.Share(), leastShare))
 	}
-	return c.within(limit)
+	if share := max(c.cfg.Pressure.SendShare(buffer.Stalled), leastSendBuffer); limit > share {
+		return min(limit, max(share, c.movingShare()))
+	}
+	return limit
+}
+
+// movingShare returns the number of bytes that the send buffer may hold because the peer acknowledges data: at most
+// twice the bytes that it has acknowledged, so that a peer that stalls has cost it as much before.
+func (c *Conn) movingShare() int {
+	if c.stalled() || c.snd.windowClosed() && 2*c.snd.una < scarceBuffer {
+		return 0
+	}
+	share, proven := c.cfg.Pressure.SendShare(buffer.Moving), 2*int64(c.snd.una)
+	switch c.cfg.Pressure.Level() {
+	case buffer.NoPressure:
+		proven = max(proven, firstSendBuffer)
+		share = max(share, scarceBuffer)
+	case buffer.Scarce:
+		share = max(share, scarceBuffer)
+	}
+	return int(min(int64(share), proven))
 }
 
 // sendRoom returns the number of bytes that still fit into the send buffer.

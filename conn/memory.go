@@ -21,17 +21,23 @@ func (c *Conn) DiscardOutOfOrder() {
 	}
 }
 
-// within returns limit, or scarceBuffer if that is less and memory is scarce.
+// within returns limit, or the largest receive buffer at the level of memory pressure if that is less.
 func (c *Conn) within(limit int) int {
-	if limit > scarceBuffer && c.cfg.Pressure.Level() >= buffer.Scarce {
-		return scarceBuffer
+	if limit <= exhaustedBuffer {
+		return limit
+	}
+	switch c.cfg.Pressure.Level() {
+	case buffer.Scarce:
+		return min(limit, scarceBuffer)
+	case buffer.Exhausted:
+		return exhaustedBuffer
 	}
 	return limit
 }
 
 // mayKeep reports whether there is memory for n bytes at the given position. Data out of order is dropped while memory
 // is scarce, or while such data of this connection takes more than twice its window, and the peer retransmits it. Data
-// in order fits the advertised window. It is kept until memory is exhausted, and after that up to the 64 KiB that every
+// in order fits the advertised window. It is kept until memory is exhausted, and after that up to the 16 KiB that every
 // connection may hold, so that each makes progress.
 //
 // Deviation: RFC 2018 8 requires a SACK block for the newest segment even if its data is dropped. None is sent here.
@@ -44,5 +50,37 @@ func (c *Conn) mayKeep(at seq.Offset, n int) bool {
 	if level < buffer.Scarce {
 		return true
 	}
-	return at <= b.Next() && (b.Readable()+n <= scarceBuffer || b.Readable() == 0 || level < buffer.Exhausted)
+	return at <= b.Next() && (b.Readable()+n <= exhaustedBuffer || b.Readable() == 0 || level < buffer.Exhausted)
+}
+
+// SendState describes the data in the send buffer, for drivers that end connections for want of memory.
+type SendState struct {
+	Stalled       bool   // the peer has let the retransmission timer expire, or a probe has found its window closed
+	WindowLimited bool   // the peer's window holds data back
+	Held          int    // bytes in the buffer
+	Acknowledged  uint64 // bytes that the peer has acknowledged in all
+}
+
+// SendState returns the state of the send buffer.
+func (c *Conn) SendState() SendState {
+	held := c.snd.buf.Size()
+	return SendState{
+		Stalled:       held > 0 && c.stalled(),
+		WindowLimited: held > 0 && c.active.waiting.windowLimited,
+		Held:          held,
+		Acknowledged:  uint64(max(0, c.snd.buf.Start()-1)),
+	}
+}
+
+// stalled reports whether the peer lets sent data wait.
+func (c *Conn) stalled() bool {
+	return c.timeouts > 0 || c.rtt.Backoff > 0 && c.snd.windowClosed() && c.snd.una < c.snd.end()
+}
+
+// TimeOut ends the connection as its user timeout does, and sends a RST. RFC 6429 4 permits that for want of memory,
+// also while the peer keeps its window closed and acknowledges probes.
+func (c *Conn) TimeOut() {
+	if c.state != Closed && c.state != TimeWait {
+		c.abort(c.timeoutError())
+	}
 }

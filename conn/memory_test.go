@@ -129,3 +129,61 @@ func TestOutOfOrderDataIsKept(t *testing.T) {
 	o.want(segment{flags: ack, seq: 1, ack: 31})
 	o.read("abcdefghij01234567890123456789", nil)
 }
+
+// The send buffer of a peer that stalls does not grow, and may hold 4 KiB at least; that of a peer that acknowledges
+// data grows with the bytes acknowledged, to its own share.
+func TestSendBufferOfStalledPeer(t *testing.T) {
+	share := &sharing{share: 1 << 20, stalled: 10_000, moving: 100_000, level: buffer.Scarce}
+	o := established(t, Config{Pressure: share, SendBuffer: 1 << 20})
+	want := func(when string, n int) {
+		t.Helper()
+		if got := o.c.sendBufferLimit(); got != n {
+			t.Errorf("%s: %d bytes fit into the send buffer, want %d", when, got, n)
+		}
+	}
+	acknowledge := func(n int64, window int) {
+		o.write(string(make([]byte, o.c.sendRoom())))
+		for o.c.Transmit(o.now, 1<<16, &o.last) {
+		}
+		o.in(segment{flags: ack, seq: 1, ack: n, window: window})
+	}
+	want("at first", 10_000)
+	acknowledge(8001, 60_000)
+	want("after 8000 bytes", 16_002)
+	for o.c.snd.una < 60_000 {
+		acknowledge(int64(o.c.snd.max), 60_000)
+	}
+	want("after 60,000 bytes", 100_000)
+	share.moving = 1
+	want("with a small share, while memory is scarce", 64<<10)
+	share.level, share.stalled = buffer.Exhausted, 1
+	want("while memory is exhausted", 4<<10)
+	share.level, share.moving = buffer.Scarce, 100_000
+	acknowledge(int64(o.c.snd.max), -1)
+	o.write("data")
+	want("before a probe", 100_000)
+	for range 2 {
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+	}
+	want("after two probes of a closed window", 4<<10)
+	if s := o.c.SendState(); !s.Stalled || s.Held != o.c.snd.buf.Size() || s.Acknowledged != uint64(o.c.snd.una)-1 {
+		t.Errorf("the state of the send buffer is %+v, want one that has stalled", s)
+	}
+	share.stalled = 0
+	want("without pressure", 1<<20)
+}
+
+// TimeOut ends a connection with the error of a timeout and a RST.
+func TestTimeOut(t *testing.T) {
+	o := established(t, Config{})
+	o.write("data")
+	o.c.Transmit(o.now, 1, &o.last)
+	o.c.TimeOut()
+	o.want(segment{flags: rst | ack, seq: 5, ack: 1})
+	if err := o.c.Err(); err != ErrTimeout {
+		t.Errorf("the error is %v, want %v", err, ErrTimeout)
+	}
+	o.c.TimeOut()
+	o.nothing()
+}

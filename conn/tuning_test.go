@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -104,10 +105,19 @@ func TestTuningForgets(t *testing.T) {
 // sharing is a Pressure with a given share.
 type sharing struct {
 	buffer.Heap
-	share int
+	share           int
+	stalled, moving int // 0: no limit
+	level           buffer.Level
 }
 
-func (s *sharing) Share() int { return s.share }
+func (s *sharing) Share() int          { return s.share }
+func (s *sharing) Level() buffer.Level { return s.level }
+func (s *sharing) SendShare(p buffer.Progress) int {
+	if p == buffer.Stalled {
+		return cmp.Or(s.stalled, s.Heap.SendShare(p))
+	}
+	return cmp.Or(s.moving, s.Heap.SendShare(p))
+}
 
 // A send buffer takes no more than its share on a near path, unless the application has set its size.
 func TestSendBufferShares(t *testing.T) {

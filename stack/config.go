@@ -21,13 +21,19 @@ type Config struct {
 	Addresses []netip.Prefix
 	// Conn holds the TCP settings of every connection.
 	Conn conn.Config
-	// Memory is the budget for the buffers of all connections, in bytes. When three quarters of it are in use, buffers
-	// stop growing: each is filled to at most 64 KiB, and data beyond a gap is dropped. When the budget is exhausted,
-	// in-order data is dropped as well on connections that already hold 64 KiB of unread data. The peer retransmits it.
-	// Every connection therefore makes progress, and each exceeds the budget by at most 160 KiB.
+	// Memory is the budget for the buffers of all connections, in bytes. Limits apply in this order as memory is used:
 	//
-	// Data beyond a gap may take a quarter of the budget, and a sixteenth while three quarters are in use. When it takes
-	// more, the stack discards that of the connections that have held the most of it for the longest time.
+	//   - Send buffers of peers that let data wait, or have not acknowledged much yet, share three eighths of the budget:
+	//     each may hold a 64th of its unused part, or 14 KiB before the peer stalls and 4 KiB afterwards. Other send
+	//     buffers share three quarters, by eighths.
+	//   - Data beyond a gap may take a quarter of the budget, and a sixteenth while three quarters are in use. When it
+	//     takes more, the stack discards that of the connections that have held the most of it for the longest time.
+	//   - When three quarters are in use, buffers stop growing: each is filled to at most 64 KiB, and data beyond a gap
+	//     is dropped. Connections whose peer has stalled for 30 s are reset, those that have stalled for the longest time
+	//     first, and counted in Stats as stalled-reset. Writes fail with syscall.ETIMEDOUT [RFC 6429 4].
+	//   - When the budget is exhausted, in-order data is dropped as well on connections that already hold 16 KiB of unread
+	//     data. The peer retransmits it. Every connection therefore makes progress, and each exceeds the budget by at most
+	//     160 KiB.
 	//
 	// The default is 512 MiB, which is the memory of 32 connections whose largest window is full and unread. The size of
 	// the machine's memory has no influence. Memory is not used if Conn.Pool is set.

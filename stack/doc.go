@@ -34,9 +34,9 @@
 //
 // The other locks are held for a few operations in memory each. A goroutine with an entry's lock may take any one of
 // them: that of a listener, of a registry of listeners or sockets, of a shard of the table, of a wheel, of a
-// forwarder, and of the lists of out-of-order data, of entries in TIME-WAIT and of entries that wait for a [Pusher]. A
-// goroutine with one of these takes no other, except that resizing the table locks all of its shards, in the order of
-// their numbers.
+// forwarder, and of the lists of out-of-order data, of stalled peers, of entries in TIME-WAIT and of entries that wait
+// for a [Pusher]. A goroutine with one of these takes no other, except that resizing the table locks all of its shards,
+// in the order of their numbers.
 //
 // # Reading order
 //
@@ -60,7 +60,7 @@
 //	icmp.go, internal/icmp                      ICMP
 //	internal/flow, internal/table, entrylist.go from addresses and ports to the entry
 //	internal/timing, timewait.go                timers, time, entries in TIME-WAIT
-//	internal/memory, outoforder.go              memory: frames, buffers, data beyond a gap
+//	internal/memory, outoforder.go, stalls.go   memory: frames, buffers, data beyond a gap, stalled peers
 //	handler.go, copy.go, options.go             Handlers; ReadFrom and WriteTo; options of a connection
 //	device.go, link.go, waitlist.go, loop.go    devices that are read, and that deliver; the stack's own addresses
 //	framelimit.go, near.go                      superframes, near peers

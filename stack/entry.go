@@ -37,6 +37,7 @@ type entry struct {
 	request *ForwardRequest // the request of a handshake with a forwarded address
 
 	outOfOrder *memory.OutOfOrderNode[entry] // place in Stack.outOfOrder; nil without data beyond a gap
+	stalled    *memory.StallNode[entry]      // place in Stack.stalls; nil unless the peer lets data wait
 
 	iss, irs     uint32       // initial sequence numbers, for traces
 	wanted       atomic.Int32 // number of goroutines in lockInput

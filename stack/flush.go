@@ -60,6 +60,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	case *conn.Conn:
 		ready := tcp.Ready()
 		s.noteOutOfOrder(now, e, tcp)
+		s.noteStalled(now, e, tcp)
 		if e.user != nil {
 			e.user.wake(ready)
 		}
@@ -122,6 +123,7 @@ func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
 	s.observeEnd(now, e, tcp)
 	e.tcp = tcp.TimeWait(now)
 	s.outOfOrder.Remove(&e.outOfOrder)
+	s.stalls.Remove(&e.stalled)
 	e.detach()
 	s.untrackLive(e)
 	s.remember(now, e)
@@ -152,6 +154,7 @@ func (s *Stack) remove(e *entry) {
 	}
 	e.tcp = nil
 	s.outOfOrder.Remove(&e.outOfOrder)
+	s.stalls.Remove(&e.stalled)
 	e.detach()
 	s.wheels[e.wheel].Disarm(&e.timer)
 	s.table.Remove(&e.Node)
@@ -220,6 +223,7 @@ func (s *Stack) fire(now conn.Time, due []*entry) {
 		e.mu.Unlock()
 	}
 	s.flushAll(rest, w)
+	s.shedStalled(now, w)
 	s.returnWriter(w)
 	for _, c := range handled {
 		c.serve()

@@ -130,6 +130,7 @@ func (q *queue) receiveFrame(now conn.Time, frame []byte, i int) {
 func (q *queue) endBatch(now conn.Time) {
 	q.flushPending()
 	q.stack.shedOutOfOrder(now)
+	q.stack.shedStalled(now, q.writer)
 	q.stack.abandoned.close()
 }
 

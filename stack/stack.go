@@ -38,6 +38,7 @@ type Stack struct {
 	abandoned     abandoned
 	near          []netip.Prefix            // prefixes of near peers
 	outOfOrder    *memory.OutOfOrder[entry] // connections that hold data beyond a gap
+	stalls        memory.Stalls[entry]      // connections whose peer lets data wait
 	timeWaits     timeWaits
 	dials         atomic.Uint32 // number of active OPENs, to spread them over the queues
 	listeners     *ports.Registry[Listener]

@@ -4,7 +4,9 @@ import (
 	"sync/atomic"
 
 	"minitcp/conn"
+	"minitcp/conn/buffer"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/memory"
 )
 
 // Stats holds totals since the stack was made, and a few current values, by name. Names do not change between versions.
@@ -37,6 +39,7 @@ const (
 	countReopened
 	countTimeWaitEvicted
 	countOrphansReset
+	countStalledReset
 	countOutOfOrderShed
 
 	countDatagramsReceived
@@ -100,6 +103,7 @@ var counterNames = [counters]string{
 	countReopened:           "time-wait-reopened",
 	countTimeWaitEvicted:    "time-wait-evicted",
 	countOrphansReset:       "orphans-reset",
+	countStalledReset:       "stalled-reset",
 	countOutOfOrderShed:     "early-data-shed",
 	countDatagramsReceived:  "udp-received",
 	countDatagramsSent:      "udp-sent",
@@ -163,5 +167,9 @@ func (s *Stack) Stats() Stats {
 	stats["udp-flows"] = uint64(s.udpForwarder.Load().count())
 	stats["forward-pending"] = uint64(s.forwarder.Load().waiting())
 	stats["connections"] = uint64(s.table.Len())
+	stats["connections-stalled"] = uint64(s.stalls.Len())
+	if pool, ok := s.cfg.Conn.Pool.(*memory.Pool); ok {
+		stats["memory-used"] = uint64(max(0, pool.Used())) * buffer.PageSize
+	}
 	return stats
 }

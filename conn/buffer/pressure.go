@@ -11,7 +11,8 @@ const (
 	// Scarce: windows do not grow. Buffers do not exceed 64 KiB, except for data that they hold and for windows that the
 	// connection has already advertised. Data out of order is dropped.
 	Scarce
-	// Exhausted: data in order is dropped as well if its connection would then hold more than 64 KiB of unread data.
+	// Exhausted: data in order is dropped as well if its connection would then hold more than 16 KiB of unread data, and
+	// send buffers do not exceed 4 KiB.
 	Exhausted
 )
 
@@ -35,6 +36,28 @@ type Pressure interface {
 	// Share returns the number of bytes that a send buffer should hold at most if the peer is near. It falls as more
 	// memory is in use.
 	Share() int
+	// SendShare returns the number of bytes that a send buffer should hold at most whose peer makes the given progress. It
+	// falls as more memory is in use. A connection may hold a few KiB however small it is.
+	SendShare(Progress) int
+}
+
+// Progress is the progress that the peer of a send buffer makes.
+type Progress uint8
+
+const (
+	// Stalled: the peer has let the retransmission timer expire, keeps its window closed, or has acknowledged fewer bytes
+	// in all than the buffer would hold.
+	Stalled Progress = iota
+	// Moving: the peer acknowledges data.
+	Moving
+)
+
+// String returns "stalled" or "moving".
+func (p Progress) String() string {
+	if p == Moving {
+		return "moving"
+	}
+	return "stalled"
 }
 
 // Level implements [Pressure]. There is none.
@@ -42,3 +65,6 @@ func (Heap) Level() Level { return NoPressure }
 
 // Share implements [Pressure]. There is no limit.
 func (Heap) Share() int { return math.MaxInt }
+
+// SendShare implements [Pressure]. There is no limit.
+func (Heap) SendShare(Progress) int { return math.MaxInt }

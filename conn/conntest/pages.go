@@ -47,6 +47,17 @@ func (p *Pages) Charge(change int) { p.Charged += change }
 // Share implements [buffer.Pressure].
 func (p *Pages) Share() int { return math.MaxInt }
 
+// SendShare implements [buffer.Pressure]: an eighth of the unused pages, without the last half for a stalled peer.
+func (p *Pages) SendShare(progress buffer.Progress) int {
+	switch {
+	case p.Limit == 0:
+		return math.MaxInt
+	case progress == buffer.Stalled:
+		return max(0, p.Limit/2-p.Used) * buffer.PageSize / 8
+	}
+	return max(0, p.Limit-p.Used) * buffer.PageSize / 8
+}
+
 // Get implements [buffer.Pool].
 func (p *Pages) Get(size int) *buffer.Page {
 	p.Used += size / buffer.PageSize

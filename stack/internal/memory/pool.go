@@ -84,3 +84,23 @@ const sharedPages = 8 << 20 / buffer.PageSize
 func (p *Pool) Share() int {
 	return int(max(0, min(p.limit/8, sharedPages)-p.Used())) / 2 * buffer.PageSize
 }
+
+const (
+	// stalledParts is the number of parts of the unused memory of which the send buffer of a stalled peer may hold one. A
+	// hundred buffers then take two thirds of it.
+	stalledParts = 64
+	// movingParts is likewise for a peer that acknowledges data: 6 MiB of 48 MiB, more than its largest congestion window
+	// needs on most paths.
+	movingParts = 8
+)
+
+// SendShare implements [buffer.Pressure]. The buffers of stalled peers share three eighths of the budget: each may
+// hold one of stalledParts of its unused part. The buffers of other peers share three quarters, by movingParts, so
+// stalled peers leave them half of that.
+func (p *Pool) SendShare(progress buffer.Progress) int {
+	shared, parts := p.limit*3/8, stalledParts
+	if progress == buffer.Moving {
+		shared, parts = p.limit-p.limit/4, movingParts
+	}
+	return int(max(0, shared-p.Used())) * buffer.PageSize / parts
+}

@@ -65,6 +65,9 @@ var metrics = []metric{
 	{"minitcp_gateway_flow_results_total", counterKind, "Forwarded connections by result.", [][2]string{{`result="connected"`, "forward-accepted"}, {`result="refused"`, "forward-reset"},
 		{`result="unreachable"`, "forward-unreachable"}, {`result="dropped"`, "forward-dropped"}, {`result="abandoned"`, "forward-abandoned"}, {`result="limit"`, "forward-limited"}}},
 	{"minitcp_gateway_flows", gaugeKind, "Forwarded UDP flows, and forwarded connections that wait for a result.", [][2]string{{`protocol="udp"`, "udp-flows"}, {`protocol="tcp"`, "forward-pending"}}},
+	{"minitcp_memory_used_bytes", gaugeKind, "Memory in use of the budget.", one("memory-used")},
+	{"minitcp_tcp_stalled_connections", gaugeKind, "Connections whose peer lets data wait.", one("connections-stalled")},
+	{"minitcp_tcp_memory_aborts_total", counterKind, "Connections ended to bound memory.", [][2]string{{`reason="orphan"`, "orphans-reset"}, {`reason="stalled"`, "stalled-reset"}}},
 }
 
 // writeMetrics writes the metrics in Prometheus' text format 0.0.4.

@@ -59,7 +59,7 @@ var kernelCounters = []struct {
 	{"TcpExtPAWSEstab", []string{"verdict-old-timestamp"}},
 	{"TcpExtListenOverflows", []string{"listen-accept-queue-full"}},
 	{"TcpExtTCPAbortOnData", []string{"verdict-after-close"}},
-	{"TcpExtTCPAbortOnMemory", []string{"orphans-reset"}},
+	{"TcpExtTCPAbortOnMemory", []string{"orphans-reset", "stalled-reset"}},
 	{"TcpExtTCPReqQFullDrop", []string{"listen-syn-queue-full"}},
 	{"TcpExtTCPChallengeACK", []string{"verdict-challenged"}},
 	{"TcpExtTCPOFOQueue", []string{"verdict-out-of-order"}},
@@ -74,7 +74,7 @@ var kernelCounters = []struct {
 // except TcpCurrEstab, which is the number in ESTABLISHED and CLOSE-WAIT [RFC 4022].
 func kernelNames(s stack.Stats, states stateCounts) []Counter {
 	var list []Counter
-	named := map[string]bool{"connections": true, "udp-flows": true, "forward-pending": true}
+	named := map[string]bool{"connections": true, "connections-stalled": true, "memory-used": true, "udp-flows": true, "forward-pending": true}
 	for _, k := range kernelCounters {
 		c := Counter{Name: k.name}
 		for _, name := range k.of {

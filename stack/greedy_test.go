@@ -1,0 +1,242 @@
+package stack_test
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"minitcp/conn/netem"
+	"minitcp/conn/wire"
+	"minitcp/stack"
+	"minitcp/stack/emulate"
+	"minitcp/stack/stacktest"
+)
+
+// crowd is a server's stack with many raw peers, and an honest client behind a path of 40 ms and 100 Mbit/s.
+type crowd struct {
+	t              *testing.T
+	server, client *stack.Stack
+	device         *stacktest.Device // the server's
+
+	mu    sync.Mutex
+	peers map[netip.AddrPort]*rawPeer
+}
+
+// rawPeer is the state of a raw peer's connection.
+type rawPeer struct {
+	seq, ack uint32 // SND.NXT and RCV.NXT of the peer
+	window   uint16 // that it offers
+	opened   bool
+	reset    bool
+}
+
+// newCrowd returns the stacks. The server has the settings cfg.
+func newCrowd(t *testing.T, cfg stack.Config) *crowd {
+	t.Helper()
+	c := &crowd{t: t, peers: make(map[netip.AddrPort]*rawPeer)}
+	a, b := stacktest.New(stacktest.Config{Queue: 1 << 14})
+	c.device = b
+	b.SetHook(c.receive)
+	link, err := emulate.New(a, emulate.Config{
+		Out: netem.Config{Delay: 20 * time.Millisecond}, In: netem.Config{Delay: 20 * time.Millisecond, Rate: 100_000_000, QueueBytes: 500_000},
+		Sleep: time.Sleep,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Addresses = []netip.Prefix{netip.MustParsePrefix("10.77.0.2/24")}
+	c.server = c.start(b, cfg)
+	c.client = c.start(link, stack.Config{Addresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24")}})
+	return c
+}
+
+func (c *crowd) start(d stack.Device, cfg stack.Config) *stack.Stack {
+	s, err := stack.New(d, cfg)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// receive takes the frames for raw peers, which acknowledge nothing but the SYN-ACK, and answer probes.
+func (c *crowd) receive(frame []byte) stacktest.Fate {
+	ip, tcp, data, ok := stacktest.Segment(frame)
+	if !ok {
+		return stacktest.Pass
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := netip.AddrPortFrom(ip.Dst, tcp.DstPort)
+	p := c.peers[at]
+	switch {
+	case p == nil:
+		return stacktest.Pass
+	case tcp.Flags.Has(wire.RST):
+		p.reset = true
+	case tcp.Flags.Has(wire.SYN):
+		p.ack, p.opened = tcp.Seq+1, true
+		c.send(at, p, wire.ACK, 0, nil)
+	case len(data) > 0:
+		c.send(at, p, wire.ACK, 0, nil)
+	}
+	return stacktest.Drop
+}
+
+// send injects a segment of a raw peer, ahead bytes beyond its next one.
+func (c *crowd) send(from netip.AddrPort, p *rawPeer, flags wire.Flags, ahead uint32, data []byte) {
+	h := wire.TCP{SrcPort: from.Port(), DstPort: 80, Seq: p.seq + ahead, Ack: p.ack, Flags: flags, Window: p.window}
+	frame := make([]byte, wire.VirtioHeaderLen+wire.IPv6HeaderLen+60+len(data))
+	ip := wire.IP{Src: from.Addr(), Dst: netip.MustParseAddr("10.77.0.2"), Protocol: wire.ProtocolTCP, HopLimit: 64}
+	segment := make([]byte, 60)
+	n := wire.PutTCP(segment, &h)
+	segment = append(segment[:n], data...)
+	sum := wire.PseudoHeaderSum(ip.Src, ip.Dst, wire.ProtocolTCP, len(segment))
+	binary.BigEndian.PutUint16(segment[16:], 0)
+	binary.BigEndian.PutUint16(segment[16:], ^wire.Fold(wire.Sum(segment, sum)))
+	n = wire.PutIP(frame[wire.VirtioHeaderLen:], &ip, len(segment))
+	frame = append(frame[:wire.VirtioHeaderLen+n], segment...)
+	c.device.Inject(frame)
+}
+
+// connect opens connections from the raw peers first up to, not including, end, which offer a window, a batch at a
+// time.
+func (c *crowd) connect(first, end int, window uint16) {
+	c.t.Helper()
+	for from := first; from < end; from += 1000 {
+		for i := from; i < min(end, from+1000); i++ {
+			at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 78, byte(i >> 8), byte(i)}), uint16(5000+i>>16))
+			p := &rawPeer{seq: 1000, window: window}
+			c.mu.Lock()
+			c.peers[at] = p
+			c.send(at, p, wire.SYN, 0, nil)
+			p.seq++
+			c.mu.Unlock()
+		}
+		synctest.Wait()
+	}
+}
+
+// counts returns the numbers of raw peers whose connection has been opened and reset.
+func (c *crowd) counts() (opened, reset int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.peers {
+		if p.opened {
+			opened++
+		}
+		if p.reset {
+			reset++
+		}
+	}
+	return opened, reset
+}
+
+// serve accepts connections and writes to each for ever.
+func (c *crowd) serve() {
+	l, err := c.server.ListenTCP("tcp", ":80")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	data := make([]byte, 1<<20)
+	go func() {
+		for {
+			s, err := l.AcceptTCP()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer s.Close()
+				for err := error(nil); err == nil; {
+					_, err = s.Write(data)
+				}
+			}()
+		}
+	}()
+}
+
+// download returns the time in which the client downloads n bytes.
+func (c *crowd) download(n int64) time.Duration {
+	c.t.Helper()
+	begin := time.Now()
+	conn, err := c.client.Dial("tcp", "10.77.0.2:80")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer conn.(net.Conn).Close()
+	if _, err := io.CopyN(io.Discard, conn, n); err != nil {
+		c.t.Fatal(err)
+	}
+	return time.Since(begin)
+}
+
+// Six thousand peers that request data and keep their window at zero (sockstress, slow read), and three thousand that
+// acknowledge nothing, take less than three quarters of the budget. A download beside them, at 40 ms and 100 Mbit/s,
+// takes at most twice as long as without them.
+func TestDownloadBesideStalledReaders(t *testing.T) {
+	const budget, size = 256 << 20, 25_000_000
+	for _, stalled := range []struct {
+		readers int
+		window  uint16
+	}{{6000, 0}, {3000, 65535}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCrowd(t, stack.Config{Memory: budget})
+			c.serve()
+			alone := c.download(size)
+			c.connect(0, stalled.readers, stalled.window)
+			time.Sleep(10 * time.Second)
+			if opened, reset := c.counts(); opened != stalled.readers || reset != 0 {
+				t.Fatalf("%d connections are open and %d reset, want %d and 0", opened, reset, stalled.readers)
+			}
+			used := c.server.Stats()["memory-used"]
+			if used > budget*3/4 {
+				t.Errorf("%d bytes are in use of a budget of %d, want at most three quarters", used, budget)
+			}
+			beside := c.download(size)
+			t.Logf("alone %v, beside %+v %v; %d bytes in use", alone, stalled, beside, used)
+			if beside > 2*alone {
+				t.Errorf("the download takes %v, alone %v", beside, alone)
+			}
+		})
+	}
+}
+
+// While memory is scarce, connections whose peer has stalled for 30 s are reset, the oldest first, until memory is no
+// longer scarce.
+func TestStalledReadersAreReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const budget, readers = 4 << 20, 500
+		c := newCrowd(t, stack.Config{Memory: budget})
+		c.serve()
+		c.connect(0, readers/2, 0)
+		time.Sleep(5 * time.Second)
+		first := make(map[*rawPeer]bool)
+		for _, p := range c.peers {
+			first[p] = true
+		}
+		c.connect(readers/2, readers, 0)
+		time.Sleep(20 * time.Second)
+		if _, reset := c.counts(); reset != 0 || c.server.Stats()["connections-stalled"] != readers {
+			t.Fatalf("%d connections are reset and %d stalled, want 0 and %d", reset, c.server.Stats()["connections-stalled"], readers)
+		}
+		time.Sleep(time.Minute)
+		_, reset := c.counts()
+		stats := c.server.Stats()
+		if stats["stalled-reset"] != uint64(reset) || reset == 0 || reset > readers/2 {
+			t.Errorf("%d connections are reset, counted are %d; want up to %d", reset, stats["stalled-reset"], readers/2)
+		}
+		if used := stats["memory-used"]; used >= budget*3/4 {
+			t.Errorf("%d bytes are in use, want less than three quarters of %d", used, budget)
+		}
+		for _, p := range c.peers {
+			if p.reset && !first[p] {
+				t.Fatal("a connection is reset that has stalled for less time than others")
+			}
+		}
+	})
+}

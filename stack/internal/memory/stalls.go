@@ -1,0 +1,100 @@
+package memory
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"minitcp/conn"
+)
+
+// Stalls lists the connections whose peer has stalled, those that have stalled for the longest time first. A peer that
+// keeps its window closed, or stops to acknowledge, occupies a send buffer for as long as the connection lasts; a
+// connection may be ended for want of memory [RFC 6429 4].
+//
+// A peer that acknowledges a few bytes now and then stays in the list. It leaves the list when it has acknowledged an
+// eighth of what the send buffer held when it entered it.
+type Stalls[E any] struct {
+	count          atomic.Int64
+	mu             sync.Mutex
+	oldest, newest *StallNode[E]
+}
+
+// progressParts is the number of parts of the buffer of which a peer acknowledges one to leave the list.
+const progressParts = 8
+
+// StallNode is the place of a connection in the list. The lock of its owner guards end, the list's lock the rest.
+type StallNode[E any] struct {
+	owner        *E
+	since        conn.Time
+	end          uint64 // number of acknowledged bytes at which it leaves the list
+	older, newer *StallNode[E]
+}
+
+// Note updates the list after a call on the owner's connection. At is the owner's field of its node. The owner's lock
+// is held.
+func (l *Stalls[E]) Note(now conn.Time, owner *E, at **StallNode[E], s conn.SendState) {
+	n := *at
+	switch {
+	case n == nil && !s.Stalled:
+	case n == nil:
+		n = &StallNode[E]{owner: owner, since: now, end: s.Acknowledged + uint64(s.Held)/progressParts}
+		*at = n
+		l.mu.Lock()
+		l.push(n)
+		l.mu.Unlock()
+	case s.Held == 0 || s.Acknowledged >= n.end:
+		l.Remove(at)
+	}
+}
+
+// Remove removes the node at a field of its owner, if there is one. The owner's lock is held.
+func (l *Stalls[E]) Remove(at **StallNode[E]) {
+	n := *at
+	if n == nil {
+		return
+	}
+	*at = nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n.older != nil {
+		n.older.newer = n.newer
+	} else {
+		l.oldest = n.newer
+	}
+	if n.newer != nil {
+		n.newer.older = n.older
+	} else {
+		l.newest = n.older
+	}
+	l.count.Add(-1)
+}
+
+// push appends n.
+func (l *Stalls[E]) push(n *StallNode[E]) {
+	n.older = l.newest
+	if l.newest != nil {
+		l.newest.newer = n
+	} else {
+		l.oldest = n
+	}
+	l.newest = n
+	l.count.Add(1)
+}
+
+// Len returns the number of connections in the list.
+func (l *Stalls[E]) Len() int { return int(l.count.Load()) }
+
+// Oldest returns the owner that has been in the list for the longest time, if that is at least patience, and nil
+// otherwise.
+func (l *Stalls[E]) Oldest(now conn.Time, patience time.Duration) *E {
+	if l.Len() == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := l.oldest; n != nil && now.Sub(n.since) >= patience {
+		return n.owner
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package stack
+
+import (
+	"time"
+
+	"minitcp/conn"
+	"minitcp/conn/buffer"
+	"minitcp/stack/internal/gso"
+)
+
+const (
+	// stallPatience is the time for which a peer may stall while memory is scarce.
+	stallPatience = 30 * time.Second
+	// maxTimedOut is the largest number of connections that time out after a batch of frames or timers.
+	maxTimedOut = 2 * max(batch, gso.MaxBatch)
+)
+
+// noteStalled updates the list of connections whose peer has stalled after a call on e's connection. E's lock is held.
+// While memory is scarce, a peer whose window limits the connection is listed as well: it may accept a few bytes
+// whenever a probe is due.
+func (s *Stack) noteStalled(now conn.Time, e *entry, tcp *conn.Conn) {
+	state := tcp.SendState()
+	if state.WindowLimited && !state.Stalled {
+		state.Stalled = s.cfg.Conn.Pressure.Level() >= buffer.Scarce
+	}
+	if state.Stalled || e.stalled != nil {
+		s.stalls.Note(now, e, &e.stalled, state)
+	}
+}
+
+// shedStalled ends connections whose peer has stalled while memory is scarce, those that have stalled for the longest
+// time first. No lock is held.
+func (s *Stack) shedStalled(now conn.Time, w *writer) {
+	for range maxTimedOut {
+		if s.cfg.Conn.Pressure.Level() == buffer.NoPressure {
+			return
+		}
+		e := s.stalls.Oldest(now, stallPatience)
+		if e == nil {
+			return
+		}
+		e.mu.Lock()
+		var c *Conn
+		if tcp, ok := e.tcp.(*conn.Conn); ok && e.stalled != nil {
+			c = e.served
+			s.totals.count(countStalledReset)
+			tcp.TimeOut()
+			s.flush(e, w)
+		}
+		e.mu.Unlock()
+		c.serve()
+	}
+}
