@@ -69,7 +69,8 @@
 //	stats.go, connections.go                    counters; the connections by address
 //	observe.go, trace.go, tap.go                observers, traces, captures (see package pcap)
 //	udp*.go, datagram.go, internal/datagrams    UDP sockets, and ping sockets (ping.go)
-//	forward*.go, udpflow.go, unreachable.go     forwarders
+//	forward*.go, unreachable.go                 forwarders
+//	udpflow.go, internal/nat                    flows of the forwarder of UDP
 //	fragments.go, names.go, parse.go            fragments, host names, addresses
 //
 // The reading order of package conn is in conn/doc.go.

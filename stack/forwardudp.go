@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"container/list"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,7 +10,7 @@ import (
 	"time"
 
 	"minitcp/conn"
-	"minitcp/conn/wire"
+	"minitcp/stack/internal/nat"
 )
 
 // NATBehavior is the part of a datagram's remote end that mapping or filtering depends on [RFC 4787 4.1, 5].
@@ -58,34 +57,12 @@ type UDPForwarder struct {
 	cfg    ForwardUDPConfig
 	handle func(*UDPFlow)
 
-	mu      sync.Mutex
-	closed  bool
-	flows   map[flowKey]*UDPFlow
-	sources map[netip.Addr]*list.List // of flows, from the one idle for the longest time
-	idle    idleFlows                 // those that end after Timeout
-	dns     idleFlows                 // those that end after DNSTimeout
-	timer   *time.Timer
-	at      conn.Time // when the timer fires; conn.Never: it is not set
+	mu     sync.Mutex
+	closed bool
+	flows  *nat.Table[UDPFlow]
+	timer  *time.Timer
+	at     conn.Time // when the timer fires; conn.Never: it is not set
 }
-
-// idleFlows are the flows that end after the same time without datagrams, from the one idle for the longest time.
-type idleFlows struct {
-	list.List
-	timeout time.Duration
-}
-
-// next returns the flow that ends next and the time of its end, nil and [conn.Never] if there is none.
-func (l *idleFlows) next() (*UDPFlow, conn.Time) {
-	e := l.Front()
-	if e == nil {
-		return nil, conn.Never
-	}
-	flow := e.Value.(*UDPFlow)
-	return flow, flow.last.Add(l.timeout)
-}
-
-// flowKey names a flow: the client's end, and as much of the remote end as the mapping depends on.
-type flowKey struct{ client, remote netip.AddrPort }
 
 // ForwardUDP makes the stack take datagrams to the addresses of cfg.Prefixes, whatever their port. It calls handle for
 // each new flow, whose first datagram is ready to be read. Datagrams to sockets are not forwarded. A socket of all
@@ -122,8 +99,9 @@ func (s *Stack) ForwardUDP(cfg ForwardUDPConfig, handle func(*UDPFlow)) (*UDPFor
 		return nil, err
 	}
 	cfg.Prefixes = slices.Clone(cfg.Prefixes)
-	f := &UDPForwarder{stack: s, cfg: cfg, handle: handle, flows: make(map[flowKey]*UDPFlow), sources: make(map[netip.Addr]*list.List), at: conn.Never}
-	f.idle.timeout, f.dns.timeout = cfg.Timeout, cfg.DNSTimeout
+	limits := nat.Limits{Flows: cfg.MaxFlows, FlowsPerSource: cfg.MaxFlowsPerSource}
+	limits.Timeouts[nat.Idle], limits.Timeouts[nat.DNS] = cfg.Timeout, cfg.DNSTimeout
+	f := &UDPForwarder{stack: s, cfg: cfg, handle: handle, flows: nat.NewTable[UDPFlow](limits), at: conn.Never}
 	if !s.udpForwarder.CompareAndSwap(nil, f) {
 		return nil, fmt.Errorf("stack: there is a UDP forwarder already: %w", syscall.EADDRINUSE)
 	}
@@ -146,17 +124,13 @@ func (f *UDPForwarder) Close() error {
 func (f *UDPForwarder) end(cause error) {
 	f.mu.Lock()
 	f.closed = true
-	var ended []*UDPFlow
-	for _, flow := range f.flows {
-		ended = append(ended, flow)
-		f.remove(flow)
-	}
+	ended := f.flows.Clear()
 	if f.timer != nil {
 		f.timer.Stop()
 	}
 	f.mu.Unlock()
 	for _, flow := range ended {
-		flow.close(cause)
+		flow.Owner.close(cause)
 	}
 }
 
@@ -167,7 +141,7 @@ func (f *UDPForwarder) count() int {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.flows)
+	return f.flows.Len()
 }
 
 // reduce returns as much of a remote end as b depends on.
@@ -183,97 +157,41 @@ func reduce(b NATBehavior, remote netip.AddrPort) netip.AddrPort {
 
 // flow returns the flow for a datagram from client to remote, which may be new. It is nil when the forwarder has ended.
 func (f *UDPForwarder) flow(now conn.Time, client, remote netip.AddrPort) (flow *UDPFlow, isNew bool) {
-	k := flowKey{client, reduce(f.cfg.Mapping, remote)}
+	k := nat.Key{Client: client, Remote: reduce(f.cfg.Mapping, remote)}
 	f.mu.Lock()
-	flow = f.flows[k]
-	var ended *UDPFlow
-	if flow == nil && !f.closed {
-		ended = f.makeRoom(client)
-		flow, isNew = f.add(k), true
+	var evicted *nat.Flow[UDPFlow]
+	switch place := f.flows.Find(k); {
+	case place != nil:
+		flow = place.Owner
+	case !f.closed:
+		flow, isNew = newUDPFlow(f, k), true
+		evicted = f.flows.Add(&flow.place)
 	}
 	if flow != nil {
-		f.note(now, flow, &f.idle)
-		flow.contact(remote)
+		f.note(now, flow, nat.Idle)
+		if b := f.cfg.Filtering; b != EndpointIndependent {
+			flow.contacts.Add(reduce(b, remote))
+		}
 	}
 	f.mu.Unlock()
-	if ended != nil {
+	if evicted != nil {
 		f.stack.totals.count(countFlowsEvicted)
-		ended.close(net.ErrClosed)
+		evicted.Owner.close(net.ErrClosed)
 	}
 	return flow, isNew
 }
 
-// makeRoom removes the flow that ends for a new one of the client's, if one must. The lock is held, here and below.
-func (f *UDPForwarder) makeRoom(client netip.AddrPort) *UDPFlow {
-	var oldest *list.Element
-	if l := f.sources[wire.Source(client.Addr())]; l != nil && l.Len() >= f.cfg.MaxFlowsPerSource {
-		oldest = l.Front()
-	} else if len(f.flows) >= f.cfg.MaxFlows {
-		a, b := f.idle.Front(), f.dns.Front()
-		if oldest = a; a == nil || b != nil && b.Value.(*UDPFlow).last < a.Value.(*UDPFlow).last {
-			oldest = b
-		}
-	}
-	if oldest == nil {
-		return nil
-	}
-	flow := oldest.Value.(*UDPFlow)
-	f.remove(flow)
-	return flow
-}
-
-func (f *UDPForwarder) add(k flowKey) *UDPFlow {
-	flow := &UDPFlow{forwarder: f, key: k}
-	flow.addr = k.client
-	flow.init(f.stack, "udp", flow)
-	f.flows[k] = flow
-	flow.timeouts = &f.idle
-	flow.place = f.idle.PushBack(flow)
-	source := wire.Source(k.client.Addr())
-	l := f.sources[source]
-	if l == nil {
-		l = list.New()
-		f.sources[source] = l
-	}
-	flow.bySource = l.PushBack(flow)
-	return flow
-}
-
-// remove takes a flow out of all lists.
-func (f *UDPForwarder) remove(flow *UDPFlow) {
-	if flow.place == nil {
-		return
-	}
-	delete(f.flows, flow.key)
-	flow.timeouts.Remove(flow.place)
-	flow.place = nil
-	source := wire.Source(flow.key.client.Addr())
-	l := f.sources[source]
-	if l.Remove(flow.bySource); l.Len() == 0 {
-		delete(f.sources, source)
-	}
-}
-
-// note records a datagram of the flow, which from now on ends after the time of the list given.
-func (f *UDPForwarder) note(now conn.Time, flow *UDPFlow, timeouts *idleFlows) {
-	flow.last = now
-	f.sources[wire.Source(flow.key.client.Addr())].MoveToBack(flow.bySource)
-	if flow.timeouts == timeouts {
-		timeouts.MoveToBack(flow.place)
-	} else {
-		flow.timeouts.Remove(flow.place)
-		flow.timeouts, flow.place = timeouts, timeouts.PushBack(flow)
-	}
-	if now.Add(timeouts.timeout) < f.at {
+// note records a datagram of the flow, which from now on ends after the timeout given. The lock is held.
+func (f *UDPForwarder) note(now conn.Time, flow *UDPFlow, timeout nat.Timeout) {
+	f.flows.Touch(now, &flow.place, timeout)
+	if f.flows.Deadline() < f.at {
 		f.arm(now)
 	}
 }
 
-// arm sets the timer for the flow that ends next, if there is one.
+// arm sets the timer for the flow that ends next, if there is one. The lock is held.
 func (f *UDPForwarder) arm(now conn.Time) {
-	_, idle := f.idle.next()
-	_, dns := f.dns.next()
-	f.at = min(idle, dns)
+	f.at = f.flows.Deadline()
 	switch left := f.at.Sub(now); {
 	case f.at == conn.Never || f.closed:
 	case f.timer == nil:
@@ -286,18 +204,12 @@ func (f *UDPForwarder) arm(now conn.Time) {
 // expire is the timer's function: it ends flows that have been idle.
 func (f *UDPForwarder) expire() {
 	now := f.stack.clock.Now()
-	var ended []*UDPFlow
 	f.mu.Lock()
-	for _, l := range []*idleFlows{&f.idle, &f.dns} {
-		for flow, at := l.next(); at <= now; flow, at = l.next() {
-			f.remove(flow)
-			ended = append(ended, flow)
-		}
-	}
+	ended := f.flows.Expire(now)
 	f.arm(now)
 	f.mu.Unlock()
 	for _, flow := range ended {
 		f.stack.totals.count(countFlowsExpired)
-		flow.close(net.ErrClosed)
+		flow.Owner.close(net.ErrClosed)
 	}
 }

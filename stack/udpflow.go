@@ -1,15 +1,13 @@
 package stack
 
 import (
-	"container/list"
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"syscall"
 
-	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/nat"
 )
 
 // UDPFlow stands for a client's socket. Reads return the datagrams that the client sends, with their destinations.
@@ -21,38 +19,24 @@ import (
 type UDPFlow struct {
 	udpSocket
 	forwarder *UDPForwarder
-	key       flowKey
 
-	// Guarded by the forwarder's lock.
-	last     conn.Time        // the last datagram in either direction
-	contacts []netip.AddrPort // remote ends that the client has sent to; unused with endpoint-independent filtering
-	timeouts *idleFlows       // the forwarder's idle or dns
-	place    *list.Element    // in it; nil when the flow has ended
-	bySource *list.Element
+	// Guarded by the forwarder's lock, except for place.Key.
+	place    nat.Flow[UDPFlow]
+	contacts nat.Contacts // unused with endpoint-independent filtering
 }
 
-// maxContacts is the number of remote ends that a flow remembers.
-const maxContacts = 128
-
-// contact remembers that the client has sent to remote. The forwarder's lock is held.
-func (c *UDPFlow) contact(remote netip.AddrPort) {
-	b := c.forwarder.cfg.Filtering
-	if b == EndpointIndependent {
-		return
-	}
-	remote = reduce(b, remote)
-	if i := slices.Index(c.contacts, remote); i >= 0 {
-		c.contacts = slices.Delete(c.contacts, i, i+1)
-	} else if len(c.contacts) == maxContacts {
-		c.contacts = slices.Delete(c.contacts, 0, 1)
-	}
-	c.contacts = append(c.contacts, remote)
+func newUDPFlow(f *UDPForwarder, k nat.Key) *UDPFlow {
+	c := &UDPFlow{forwarder: f}
+	c.place.Owner, c.place.Key = c, k
+	c.addr = k.Client
+	c.init(f.stack, "udp", c)
+	return c
 }
 
 // route implements datagramOwner. It refuses datagrams that the filtering keeps from the client.
 func (c *UDPFlow) route(_ netip.Addr, from netip.AddrPort) (_, to netip.AddrPort, err error) {
 	f := c.forwarder
-	to = c.key.client
+	to = c.place.Key.Client
 	switch {
 	case from.Addr().Is4() != to.Addr().Is4():
 		return from, to, syscall.EAFNOSUPPORT
@@ -61,18 +45,18 @@ func (c *UDPFlow) route(_ netip.Addr, from netip.AddrPort) (_, to netip.AddrPort
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if c.place == nil {
+	if !c.place.Live() {
 		return from, to, net.ErrClosed
 	}
-	if b := f.cfg.Filtering; b != EndpointIndependent && !slices.Contains(c.contacts, reduce(b, from)) {
+	if b := f.cfg.Filtering; b != EndpointIndependent && !c.contacts.Contain(reduce(b, from)) {
 		f.stack.totals.count(countFlowsFiltered)
 		return from, to, syscall.EPERM
 	}
-	timeouts := &f.idle
+	timeout := nat.Idle
 	if from.Port() == dnsPort {
-		timeouts = &f.dns
+		timeout = nat.DNS
 	}
-	f.note(f.stack.clock.Now(), c, timeouts)
+	f.note(f.stack.clock.Now(), c, timeout)
 	return from, to, nil
 }
 
@@ -82,14 +66,14 @@ const dnsPort = 53
 func (c *UDPFlow) forget() {
 	c.forwarder.mu.Lock()
 	defer c.forwarder.mu.Unlock()
-	c.forwarder.remove(c)
+	c.forwarder.flows.Remove(&c.place)
 }
 
 // SendUnreachable sends the client an ICMP message: its datagram to destination did not arrive, for the reason given.
 // Linux clients with a connected socket get the error of the reason.
 func (c *UDPFlow) SendUnreachable(destination netip.AddrPort, reason Unreachable) error {
 	destination = unmapped(destination)
-	client := c.key.client
+	client := c.place.Key.Client
 	switch {
 	case int(reason) >= len(unreachableCodes):
 		return c.opError("write", nil, fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
