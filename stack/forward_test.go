@@ -285,9 +285,13 @@ func TestForwardClientGivesUp(t *testing.T) {
 			if cause := context.Cause(r.Context()); !errors.Is(cause, syscall.ECONNABORTED) {
 				t.Errorf("cause: %v", cause)
 			}
-			_, err := r.Accept()
-			wantOpError(t, err, "accept", syscall.ECONNABORTED)
-			wantOpError(t, r.Reset(), "accept", syscall.ECONNABORTED)
+			for _, late := range []func() error{
+				func() error { _, err := r.Accept(); return err }, r.Reset, r.Drop,
+				func() error { return r.Unreachable(HostUnreachable) },
+				func() error { return r.AcceptHandler(func(*Conn) Handler { t.Error("a Handler for it"); return nil }) },
+			} {
+				wantOpError(t, late(), "accept", syscall.ECONNABORTED)
+			}
 			if got := p.b.Stats(); got["forward-abandoned"] != 1 || got["connections"] != 0 {
 				t.Errorf("abandoned %d, connections %d", got["forward-abandoned"], got["connections"])
 			}
