@@ -33,12 +33,19 @@ type catalogue struct {
 	targets   string // default of the flag -targets; "" for all
 	reads     int    // default of the flag -reads
 	idle      int    // default of the flag -connections
+	defaults  defaults
 	// table makes a table of the results. Its place in the README has a name.
 	table func([]report.Row) *report.Table
 	aim   func([]report.Row, []*workload) // sets the aims of the rows; nil for none
 	place string
 	// prepare is called before the measurements of targets, and remove after them; nil for none.
 	prepare func(targets []subject.Target) (remove func(), err error)
+}
+
+// defaults are those of flags. Zero values stand for those of comparison.
+type defaults struct {
+	rounds           int
+	duration, warmup time.Duration
 }
 
 // comparison is the catalogue without a command.
@@ -48,6 +55,8 @@ const usageText = `usage: go run ./bench [flags]
        go run ./bench growth [flags], for the cost of more connections and for fairness; see growth -help
        go run ./bench forward [flags], for forwarders of TCP and UDP; see forward -help
        go run ./bench gateway [flags], for gateways beside tun2socks; see gateway -help
+       go run ./bench run [flags], for minitcp run beside pasta and slirp4netns; see run -help
+       go run ./bench observed [flags], for minitcp gateway with viewers of its page; see observed -help
        go run ./bench memory [flags], for very many idle connections; see memory -help
        go run ./bench daemon [flags], for the memory of the daemon; see daemon -help
        go run ./bench flood [flags], for floods of SYNs; see flood -help
@@ -75,9 +84,9 @@ func parse(what *catalogue, arguments []string, stderr io.Writer) (o options, er
 	var quick, verify bool
 	flags.StringVar(&names, "workloads", "", "comma-separated `names`, by default all; see -list")
 	flags.StringVar(&targets, "targets", what.targets, "comma-separated `names`, by default all; see -list")
-	flags.IntVar(&o.rounds, "rounds", 5, fmt.Sprintf("number of measurements of each, 1 to %d", maxRounds))
-	flags.DurationVar(&o.duration, "duration", 2*time.Second, fmt.Sprintf("time of each measurement, %v to %v", minDuration, maxDuration))
-	flags.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, fmt.Sprintf("time before each measurement, up to %v", maxDuration))
+	flags.IntVar(&o.rounds, "rounds", cmp.Or(what.defaults.rounds, 5), fmt.Sprintf("number of measurements of each, 1 to %d", maxRounds))
+	flags.DurationVar(&o.duration, "duration", cmp.Or(what.defaults.duration, 2*time.Second), fmt.Sprintf("time of each measurement, %v to %v", minDuration, maxDuration))
+	flags.DurationVar(&o.warmup, "warmup", cmp.Or(what.defaults.warmup, 500*time.Millisecond), fmt.Sprintf("time before each measurement, up to %v", maxDuration))
 	flags.IntVar(&o.connections, "connections", what.idle, fmt.Sprintf("number of idle connections for the memory of one, 1 to %d", maxConnections))
 	flags.DurationVar(&o.rest, "rest", subject.Rest, fmt.Sprintf("time without traffic before their memory is measured, up to %v", maxDuration))
 	flags.IntVar(&o.reads, "reads", what.reads, fmt.Sprintf("`bytes` of bulk data that a goroutine of the target reads at once, 1 to %d", subject.MaxReads))
@@ -192,7 +201,7 @@ func (what *catalogue) list(w io.Writer) {
 
 // files returns the maximum number of open files of the client in this process.
 func (w *workload) files(connections int) int {
-	if w.rests() {
+	if w.starts == 0 && w.rests() {
 		return max(connections, w.connections) + mostActive
 	}
 	return mostActive
@@ -205,8 +214,11 @@ func (w *workload) has(target subject.Target) error {
 	if target.Name == report.Floor && w.idle > 0 || target.Few && w.kind == load.Talk {
 		return errors.New("the target does not have the service")
 	}
-	if target.Role == subject.RoleRouted && w.rests() {
+	if target.Role == subject.RoleRouted && (w.rests() || w.starts != 0 || w.mtu != 0) {
 		return errors.New("the target has no process")
+	}
+	if w.starts == commandStart && !target.Runs {
+		return errors.New("the target does not run commands")
 	}
 	if !target.Veth {
 		return nil

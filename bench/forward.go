@@ -62,7 +62,7 @@ func (w *workload) restingRows() []report.Workload {
 	}
 	suffixes := []string{"", heapSuffix, stackSuffix}
 	if w.program {
-		suffixes = suffixes[:1]
+		return []report.Workload{{Name: w.name, Unit: programUnits[w.kind], Against: against}}
 	}
 	var rows []report.Workload
 	for _, suffix := range suffixes {

@@ -9,48 +9,90 @@ import (
 	"minitcp/bench/subject"
 )
 
-// Minitcp's gateway can be measured in every workload, directly and through the proxy. (Tun2socks takes long to build.)
-func TestGateway(t *testing.T) {
+// measureShort measures every workload of a catalogue on the targets that are installed, and compares the number of rows.
+func measureShort(t *testing.T, what *catalogue, want int, targets string) []report.Row {
+	t.Helper()
 	requireKernel(t)
-	p := parsedFor(t, gateways, "-rounds=1", "-duration=50ms", "-warmup=10ms", "-rest=10ms", "-connections=50",
-		"-targets=minitcp-direct,minitcp-socks5")
-	remove, err := buildGateways(p.targets)
+	p := parsedFor(t, what, "-rounds=1", "-duration=50ms", "-warmup=10ms", "-rest=10ms", "-connections=50", "-targets="+targets)
+	var notes []string
+	if p.targets, notes = installed(p.targets); len(p.targets) == 0 {
+		t.Log(notes)
+		return nil
+	}
+	remove, err := what.prepare(p.targets)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer remove()
 	rows := rowsOfShort(t, p)
-	if got, want := len(rows), len(p.workloads)*len(p.targets); got != want {
-		t.Errorf("%d rows, want %d", got, want)
+	if got := len(rows); got != want*len(p.targets) {
+		t.Errorf("%d rows of %d targets, want %d of each", got, len(p.targets), want)
+	}
+	for _, r := range rows {
+		if r.Workload != wakeupsName && r.Workload != flowName && r.Workload != idleName && r.Value.Median <= 0 {
+			t.Errorf("%s of %s is %v", r.Workload, r.Target, r.Value.Median)
+		}
 	}
 	childless(t)
+	return rows
 }
 
-// The rows through the proxy have aims relative to tun2socks's, and other rows none.
-func TestGatewayAims(t *testing.T) {
+// Minitcp's gateway can be measured in every workload, directly and through the proxy. (Tun2socks takes long to build.)
+func TestGateway(t *testing.T) {
+	measureShort(t, gateways, len(gateways.workloads)+1, "minitcp-direct,minitcp-socks5")
+}
+
+// Minitcp run, and the programs beside it that are installed, can be measured.
+func TestSandboxes(t *testing.T) {
+	all := len(sandboxes.workloads) + 1
+	for _, target := range sandboxes.all {
+		switch {
+		case target.Role == subject.RoleRouted:
+		case target.Runs:
+			measureShort(t, sandboxes, all, target.Name)
+		default:
+			measureShort(t, sandboxes, all-1, target.Name)
+		}
+	}
+}
+
+// A gateway with viewers and one with a trace can be measured.
+func TestObserved(t *testing.T) {
+	measureShort(t, observed, len(observed.workloads), "viewed,traced")
+}
+
+// A target whose program is missing is left out, with a note that names the package.
+func TestInstalled(t *testing.T) {
+	missing := subject.Target{Name: "peer", Program: "no-such-program", Package: "its-package"}
+	list, notes := installed([]subject.Target{{Name: "ours"}, missing})
+	if len(list) != 1 || list[0].Name != "ours" {
+		t.Errorf("%v are left, want ours", list)
+	}
+	if want := "peer is left out: it is not installed; apt-get install its-package"; len(notes) != 1 || notes[0] != want {
+		t.Errorf("notes %q, want %q", notes, want)
+	}
+}
+
+// Aims are ratios to a peer, or limits of a median. Rows without the peer's, and those of other targets, have none.
+func TestProgramAims(t *testing.T) {
 	row := func(workload, target string, value float64) report.Row {
 		return report.Row{Workload: workload, Target: target, Value: report.Summary{N: 1, Median: value}}
 	}
-	rows := func() []report.Row {
-		return []report.Row{
-			row("up", "minitcp-socks5", 6), row("up", "tun2socks-socks5", 1), row("up", "minitcp-direct", 1), row("up", "tun2socks-direct", 1),
-			row("rr", "minitcp-socks5", 1), row("rr", "tun2socks-socks5", 1), row("crr", "minitcp-socks5", 2),
-			row(idleName, "minitcp-socks5", 100), row(idleName, "tun2socks-socks5", 1000),
-		}
+	rows := []report.Row{
+		row("up", "minitcp-socks5", 6), row("up", "tun2socks-socks5", 1), row("up", "minitcp-direct", 1), row("up", "tun2socks-direct", 1),
+		row("rr", "minitcp-socks5", 1), row("rr", "tun2socks-socks5", 1), row("crr", "minitcp-socks5", 2),
+		row("down-8500", "minitcp-socks5", 3), row("down-8500", "tun2socks-socks5", 2),
+		row(idleName, "minitcp-socks5", 100), row(idleName, "tun2socks-socks5", 1000), row(readyName, "minitcp-socks5", 20),
 	}
-	for mtu, want := range map[string]map[string]bool{
-		"1500": {"up minitcp-socks5": true, "rr minitcp-socks5": false, idleName + " minitcp-socks5": true},
-		"8500": {"up minitcp-socks5": true},
-	} {
-		t.Setenv(subject.GatewayMTU, mtu)
-		p := parsedFor(t, gateways)
-		list := rows()
-		aimGateway(list, p.workloads)
-		for _, r := range list {
-			met, aimed := want[r.Workload+" "+r.Target]
-			if len(r.Aims) > 0 != aimed || aimed && r.Aims[0].Met() != met {
-				t.Errorf("MTU %s, %s of %s: aims %v, want any %v, met %v", mtu, r.Workload, r.Target, r.Aims, aimed, met)
-			}
+	want := map[string]bool{
+		"up minitcp-socks5": true, "rr minitcp-socks5": false, "down-8500 minitcp-socks5": false,
+		idleName + " minitcp-socks5": true, readyName + " minitcp-socks5": true,
+	}
+	aimAt(rows, gatewayAims)
+	for _, r := range rows {
+		met, aimed := want[r.Workload+" "+r.Target]
+		if len(r.Aims) > 0 != aimed || aimed && r.Aims[0].Met() != met {
+			t.Errorf("%s of %s: aims %v, want any %v, met %v", r.Workload, r.Target, r.Aims, aimed, met)
 		}
 	}
 }

@@ -8,6 +8,7 @@
 //	measure, site/    one measurement, and its network
 //	workloads         the workloads, and how they are verified;  growth: the same with more connections
 //	forward           the workloads and targets for forwarders;  gateway: whole programs in their place
+//	sandbox           the same for minitcp run;  observed: for minitcp gateway with viewers of its page
 //	output, environment, awake
 //	load/             the client;  subject/: the process under test;  report/: statistics and tables
 //	pattern/          the bulk data, which both ends know;  latency/, fairness/: how it is measured
@@ -24,8 +25,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -67,6 +70,10 @@ func dispatch(arguments []string, stdout, stderr io.Writer) int {
 		return run(forward, rest, stdout, stderr)
 	case gateways.command:
 		return run(gateways, rest, stdout, stderr)
+	case sandboxes.command:
+		return run(sandboxes, rest, stdout, stderr)
+	case observed.command:
+		return run(observed, rest, stdout, stderr)
 	}
 	return run(comparison, arguments, stdout, stderr)
 }
@@ -103,6 +110,13 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 			return err
 		}
 	}
+	var notes []string
+	if o.targets, notes = installed(o.targets); len(o.targets) == 0 {
+		return errors.New(strings.Join(notes, "; "))
+	}
+	for _, note := range notes {
+		fmt.Fprintln(stderr, note)
+	}
 	if o.what.prepare != nil {
 		remove, err := o.what.prepare(o.targets)
 		if err != nil {
@@ -128,7 +142,7 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 	if o.what.aim != nil {
 		o.what.aim(rows, o.workloads)
 	}
-	r := results{Environment: e, Rows: rows, Samples: samples, plan: &o.plan, what: o.what}
+	r := results{Environment: e, Rows: rows, Samples: samples, Notes: notes, plan: &o.plan, what: o.what}
 	if len(samples) > 0 {
 		err = errors.Join(err, r.write(stdout, o.json))
 	}
@@ -136,6 +150,18 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 		err = r.fill()
 	}
 	return err
+}
+
+// installed returns the targets whose programs are installed, and notes about the others.
+func installed(targets []subject.Target) (list []subject.Target, notes []string) {
+	for _, t := range targets {
+		if _, err := exec.LookPath(t.Program); t.Program != "" && err != nil {
+			notes = append(notes, fmt.Sprintf("%s is left out: it is not installed; apt-get install %s", t.Name, t.Package))
+			continue
+		}
+		list = append(list, t)
+	}
+	return list, notes
 }
 
 // allowFiles raises the limit of open files for a number of sockets. Child processes inherit it.

@@ -31,7 +31,9 @@ func (p *plan) measure(ctx context.Context, w *workload, target subject.Target, 
 	}
 	m := &measurement{plan: p, workload: w, target: target.Name, round: round, network: network}
 	var samples []report.Sample
-	if err = m.start(target); err == nil {
+	if err = m.start(target); err == nil && w.starts != 0 {
+		samples, err = m.started()
+	} else if err == nil {
 		samples, err = m.run(ctx)
 	}
 	for _, process := range m.processes() {
@@ -70,7 +72,7 @@ func (m *measurement) start(target subject.Target) error {
 		return err
 	}
 	m.process, err = m.network.StartForwarder(func(client *os.File) (*subject.Process, error) {
-		return subject.Start(target.Argument(), m.care, m.reads, client)
+		return subject.Start(target.ArgumentWith(m.mtu), m.care, m.reads, client)
 	})
 	return err
 }
@@ -282,7 +284,10 @@ func (m *measurement) memory(ctx context.Context, before subject.Memory, connect
 	}
 	each := func(a, b int64) float64 { return max(0, float64(b-a)) / float64(connections) }
 	values := []float64{each(before.RSS, after.RSS), each(before.Heap, after.Heap)}
-	if m.forwards {
+	switch {
+	case m.program:
+		values = []float64{values[0] / 1000}
+	case m.forwards:
 		values = []float64{values[0], each(before.Live, after.Live), each(before.Stacks, after.Stacks)}
 	}
 	var samples []report.Sample
@@ -306,4 +311,18 @@ func (m *measurement) countWakeups(ctx context.Context) ([]report.Sample, error)
 	}
 	after, err := m.process.Wakeups()
 	return []report.Sample{{Workload: m.name, Target: m.target, Round: m.round, Value: float64(after - before)}}, err
+}
+
+// started measures the start of the program.
+func (m *measurement) started() ([]report.Sample, error) {
+	sample := func(workload string, value float64) report.Sample {
+		return report.Sample{Workload: workload, Target: m.target, Round: m.round, Value: value}
+	}
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	if m.starts == commandStart {
+		took, err := m.process.RunTrue()
+		return []report.Sample{sample(m.name, ms(took))}, err
+	}
+	resident, err := m.process.Resident()
+	return []report.Sample{sample(m.name, ms(m.process.Ready)), sample(residentName, float64(resident)/1e6)}, err
 }

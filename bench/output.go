@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"minitcp/bench/report"
 )
@@ -31,6 +32,7 @@ type results struct {
 	Settings    settings        `json:"settings"`
 	Rows        []report.Row    `json:"rows"`
 	Samples     []report.Sample `json:"samples"`
+	Notes       []string        `json:"notes,omitempty"` // targets that are left out
 	plan        *plan
 	what        *catalogue
 }
@@ -51,7 +53,7 @@ func (r *results) write(w io.Writer, asJSON bool) error {
 		e.SetIndent("", "  ")
 		return e.Encode(r)
 	}
-	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", r.Environment, r.plan); err != nil {
+	if _, err := fmt.Fprintf(w, "%s\n%s\n\n", r.Environment, r.how()); err != nil {
 		return err
 	}
 	return r.what.table(r.Rows).WriteText(w)
@@ -59,7 +61,12 @@ func (r *results) write(w io.Writer, asJSON bool) error {
 
 // fill puts the table into the README.
 func (r *results) fill() error {
-	return fillTable(r.what.place, r.Environment, r.plan.String(), r.what.table(r.Rows))
+	return fillTable(r.what.place, r.Environment, r.how(), r.what.table(r.Rows))
+}
+
+// how describes the measurements, and names the targets that are left out.
+func (r *results) how() string {
+	return strings.Join(append([]string{r.plan.String()}, r.Notes...), ". ")
 }
 
 func (p *plan) String() string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"minitcp/bench/pattern"
@@ -32,50 +33,113 @@ const overhead = 300 * time.Millisecond
 
 // estimate returns the approximate time of the plan.
 func (p *plan) estimate() time.Duration {
-	round := time.Duration(len(p.workloads)) * (p.duration + overhead)
+	var all, once time.Duration
 	for _, w := range p.workloads {
-		round += w.warmup(p.warmup)
-		if w.rests() {
-			round += p.rest + w.wakeups
+		each := overhead
+		switch {
+		case w.starts != 0:
+		case w.rests():
+			each += p.rest + w.wakeups
+		default:
+			each += p.duration + w.warmup(p.warmup)
+		}
+		if w.once {
+			once += each
+		} else {
+			all += each
 		}
 	}
-	return time.Duration(p.rounds*len(p.targets)) * round
+	return time.Duration(p.rounds*len(p.targets))*all + once
 }
 
 // run measures each workload in each round, and each target in turn for each workload. A target that fails in a
 // workload is left out of it in later rounds. The error is the cause of the end of ctx.
-func (p *plan) run(ctx context.Context, progress io.Writer) (samples []report.Sample, err error) {
-	total := p.rounds * len(p.workloads) * len(p.targets)
-	fmt.Fprintf(progress, "%d measurements, about %v\n", total, p.estimate().Round(time.Second))
-	done := make(map[string]bool) // workloads and targets that failed or are left out
-	n := 0
+func (p *plan) run(ctx context.Context, progress io.Writer) ([]report.Sample, error) {
+	r := &progressOf{plan: p, total: p.measurements(), out: progress, done: make(map[string]bool)}
+	fmt.Fprintf(progress, "%d measurements, about %v\n", r.total, p.estimate().Round(time.Second))
 	for round := range p.rounds {
 		for _, w := range p.workloads {
+			if w.once && round > 0 {
+				continue
+			}
+			var together sync.WaitGroup
 			for _, target := range p.order(round) {
-				n++
-				pair := w.name + " " + target.Name
-				if done[pair] {
-					continue
+				if w.once {
+					together.Go(func() { r.measure(ctx, w, target, round) })
+				} else {
+					r.measure(ctx, w, target, round)
 				}
-				if err := w.has(target); err != nil {
-					done[pair] = true
-					fmt.Fprintf(progress, "%s of %s is left out: %v\n", w.name, target.Name, err)
-					continue
-				}
-				got, err := p.measure(ctx, w, target, round)
 				if ctx.Err() != nil {
-					return samples, context.Cause(ctx)
+					break
 				}
-				if err != nil {
-					done[pair] = true
-					got = failures(w, target.Name, round, err)
-				}
-				samples = append(samples, got...)
-				fmt.Fprintf(progress, "%*d/%d  round %d  %-5s  %-14s  %s\n", len(fmt.Sprint(total)), n, total, round+1, w.name, target.Name, tell(w, got))
+			}
+			together.Wait()
+			if ctx.Err() != nil {
+				return r.samples, context.Cause(ctx)
 			}
 		}
 	}
-	return samples, nil
+	return r.samples, nil
+}
+
+// measurements returns the number of measurements of the plan.
+func (p *plan) measurements() (n int) {
+	for _, w := range p.workloads {
+		if w.once {
+			n += len(p.targets)
+		} else {
+			n += p.rounds * len(p.targets)
+		}
+	}
+	return n
+}
+
+// progressOf is the state of a plan that runs.
+type progressOf struct {
+	*plan
+	total int
+	out   io.Writer
+
+	mu       sync.Mutex
+	measured int
+	done     map[string]bool // workloads and targets that failed or are left out
+	samples  []report.Sample
+}
+
+// measure measures a target in a workload unless it is left out.
+func (r *progressOf) measure(ctx context.Context, w *workload, target subject.Target, round int) {
+	pair := w.name + " " + target.Name
+	if r.leaveOut(w, target, pair) {
+		return
+	}
+	got, err := r.plan.measure(ctx, w, target, round)
+	if ctx.Err() != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.done[pair] = true
+		got = failures(w, target.Name, round, err)
+	}
+	r.samples = append(r.samples, got...)
+	fmt.Fprintf(r.out, "%*d/%d  round %d  %-5s  %-14s  %s\n", len(fmt.Sprint(r.total)), r.measured, r.total, round+1, w.name, target.Name, tell(w, got))
+}
+
+// leaveOut counts a measurement, and reports whether it is left out.
+func (r *progressOf) leaveOut(w *workload, target subject.Target, pair string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.measured++
+	if r.done[pair] {
+		return true
+	}
+	if err := w.has(target); err != nil {
+		r.done[pair] = true
+		fmt.Fprintf(r.out, "%s of %s is left out: %v\n", w.name, target.Name, err)
+		return true
+	}
+	return false
 }
 
 // order returns the targets in the order of a round. Each round begins with another one.

@@ -24,7 +24,19 @@ type workload struct {
 	forwards    bool          // of forwarders
 	program     bool          // of a program of which only the resident memory is known
 	wakeups     time.Duration // for which wakeups are counted; 0 for another measure
+	mtu         int           // of a gateway's device; 0 for the target's default
+	starts      startMeasure  // of a program's start; 0 for another measure
+	// once marks a measurement of the first round only, for all targets at the same time, because the programs are idle.
+	once bool
 }
+
+// startMeasure is a measure of a program's start.
+type startMeasure uint8
+
+const (
+	readyStart   startMeasure = 1 + iota // until it forwards, and its memory then
+	commandStart                         // with a command that does nothing, until it has ended
+)
 
 const idleName, idleHeapName = "idle", "idle-heap"
 
@@ -57,13 +69,22 @@ func (w *workload) rests() bool { return w.kind == load.Idle || w.kind == load.F
 func (w *workload) isBulk() bool { return w.kind == load.Upload || w.kind == load.Download }
 
 func (w *workload) isDatagrams() bool {
-	return w.kind == load.Small || w.kind == load.Large || w.kind == load.Joined
+	switch w.kind {
+	case load.Small, load.Large, load.Joined, load.Offered:
+		return true
+	}
+	return false
 }
 
 // rows returns the rows of a workload in the table.
 func (w *workload) rows() []report.Workload {
 	row := report.Workload{Name: w.name, Against: report.References}
-	if w.forwards && w.rests() {
+	switch {
+	case w.starts == readyStart:
+		return []report.Workload{{Name: w.name, Unit: "ms"}, {Name: residentName, Unit: "MB"}}
+	case w.starts == commandStart:
+		return []report.Workload{{Name: w.name, Unit: "ms"}}
+	case w.forwards && w.rests():
 		return w.restingRows()
 	}
 	switch w.kind {
@@ -73,6 +94,8 @@ func (w *workload) rows() []report.Workload {
 		row.Unit, row.CPUUnit = "k/s", "s/1000"
 	case load.Talk:
 		row.Unit, row.Against = "ms", nil
+	case load.Offered:
+		row.Unit, row.CPUUnit = "%", "s/1000"
 	case load.Idle:
 		row.Unit = "bytes"
 		row.Against = []string{report.Best} // the memory of the kernel's sockets is in no process
@@ -110,6 +133,9 @@ func (w *workload) value(a, b *point) (value, cpu, bothCPU float64, ok bool) {
 	default:
 		work = float64(b.transactions-a.transactions) / 1000
 		value = work / seconds
+		if w.kind == load.Offered {
+			value *= 100 * 1000 / load.OfferedRate
+		}
 	}
 	if work <= 0 {
 		return 0, 0, 0, false
@@ -133,7 +159,7 @@ func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond)
 // verify compares the counts of the client with those of the target, both from beginning to end.
 func (w *workload) verify(c load.Total, s subject.Usage) error {
 	switch w.kind {
-	case load.Refused, load.Small, load.Large, load.Joined, load.Flows:
+	case load.Refused, load.Small, load.Large, load.Joined, load.Offered, load.Flows:
 		return nil // the server has no part in it, or datagrams may be lost
 	}
 	same := func(what string, client, server int64) error {

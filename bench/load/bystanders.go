@@ -20,7 +20,6 @@ import (
 
 	"minitcp/bench/pattern"
 	"minitcp/bench/subject"
-	"minitcp/tun"
 )
 
 // Bystanders are idle connections beside those that are measured. Processes of their own hold them, several if the
@@ -42,7 +41,7 @@ const otherFiles = 100
 
 // StartBystanders opens a number of connections to the server from the kernel's sockets in a namespace, and returns
 // when all are established. They end with ctx.
-func StartBystanders(ctx context.Context, where *tun.Namespace, server netip.Addr, connections int) (*Bystanders, error) {
+func StartBystanders(ctx context.Context, where subject.Place, server netip.Addr, connections int) (*Bystanders, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return nil, err
@@ -51,7 +50,7 @@ func StartBystanders(ctx context.Context, where *tun.Namespace, server netip.Add
 }
 
 // startBystanders starts bystanders as StartBystanders does, with the given limit of connections per process.
-func startBystanders(ctx context.Context, where *tun.Namespace, server netip.Addr, connections, each int) (*Bystanders, error) {
+func startBystanders(ctx context.Context, where subject.Place, server netip.Addr, connections, each int) (*Bystanders, error) {
 	b := &Bystanders{}
 	for left := connections; left > 0; left -= each {
 		p, err := startBystander(ctx, where, server, min(left, each))
@@ -70,7 +69,7 @@ func startBystanders(ctx context.Context, where *tun.Namespace, server netip.Add
 	return b, nil
 }
 
-func startBystander(ctx context.Context, where *tun.Namespace, server netip.Addr, connections int) (*bystander, error) {
+func startBystander(ctx context.Context, where subject.Place, server netip.Addr, connections int) (*bystander, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err

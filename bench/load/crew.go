@@ -25,7 +25,7 @@ import (
 	"minitcp/bench/fairness"
 	"minitcp/bench/latency"
 	"minitcp/bench/pattern"
-	"minitcp/tun"
+	"minitcp/bench/subject"
 )
 
 // Kind is the work of the connections.
@@ -44,6 +44,7 @@ const (
 	Large                // the same with 1400 bytes
 	Joined               // the same in superframes, as QUIC libraries send
 	Try                  // as Connect, but count the connections that fail
+	Offered              // send UDP datagrams at OfferedRate, which come back
 	Flows                // exchange a UDP datagram on each of many sockets, keep them
 )
 
@@ -85,7 +86,7 @@ type Crew struct {
 
 // Start starts a number of connections to the server from the kernel's sockets in a namespace. Bulk data is compared
 // with care. Stop must follow.
-func Start(kind Kind, where *tun.Namespace, server netip.Addr, connections int, care pattern.Care) *Crew {
+func Start(kind Kind, where subject.Place, server netip.Addr, connections int, care pattern.Care) *Crew {
 	c := &Crew{server: server, care: care, done: make(chan struct{}), release: make(chan struct{}), sockets: make(map[int]struct{})}
 	work, workers := c.worker(kind, connections)
 	c.ready.Add(workers)
@@ -139,6 +140,8 @@ func (c *Crew) worker(kind Kind, connections int) (work func(ready func()) error
 		return func(ready func()) error { return c.datagrams(ready, largeDatagram) }, connections
 	case Joined:
 		return c.superframes, connections
+	case Offered:
+		return c.offer, connections
 	case Flows:
 		return func(ready func()) error { return c.openFlows(ready, connections) }, 1
 	case Idle:

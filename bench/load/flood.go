@@ -16,7 +16,6 @@ import (
 
 	"minitcp/bench/subject"
 	"minitcp/conn/wire"
-	"minitcp/tun"
 )
 
 // FloodSources are the addresses that a flood comes from, which are for benchmarks [RFC 2544 appendix C.2.2].
@@ -42,7 +41,7 @@ const (
 )
 
 // StartFlood starts a flood from a namespace, at a rate in SYNs per second, for a time at most. Stop must follow.
-func StartFlood(where *tun.Namespace, server netip.Addr, rate int, longest time.Duration) *Flood {
+func StartFlood(where subject.Place, server netip.Addr, rate int, longest time.Duration) *Flood {
 	f := &Flood{
 		server: server, rate: rate, most: int64(float64(rate) * longest.Seconds()), random: rand.NewPCG(1, uint64(rate)),
 		batch: newBatch(wire.IPv4HeaderLen + floodSegment), done: make(chan struct{}),

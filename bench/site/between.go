@@ -4,7 +4,6 @@ package site
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 
@@ -34,23 +33,24 @@ func (s *Site) insert(role subject.Role) (err error) {
 		return err
 	}
 	// Linux's router solicitations on the TUN would wake an idle forwarder.
-	if err := s.Client.Do(func() error { return set("net/ipv6/conf/default/disable_ipv6", "1") }); err != nil {
+	if err := s.client.Do(func() error { return set("net/ipv6/conf/default/disable_ipv6", "1") }); err != nil {
 		return err
 	}
 	if err := join(s.between, s.Server, betweenAddress, farAddress); err != nil {
 		return err
 	}
 	if role == subject.RoleForwarder {
-		return nil // its process makes the TUN
+		// Pasta uses the device of the default route. The process makes the TUN.
+		return s.between.Do(func() error { return netlink.RouteAdd(&netlink.Route{Gw: farAddress.Addr().AsSlice()}) })
 	}
-	if err := join(s.Client, s.between, subject.ClientAddress, subject.ServerAddress); err != nil {
+	if err := join(s.client, s.between, subject.ClientAddress, subject.ServerAddress); err != nil {
 		return err
 	}
 	if err := s.between.Do(func() error { return set("net/ipv4/ip_forward", "1") }); err != nil {
 		return err
 	}
 	return errors.Join(
-		s.Client.Do(func() error { return netlink.RouteAdd(&netlink.Route{Gw: subject.ServerAddress.Addr().AsSlice()}) }),
+		s.client.Do(subject.RouteClient),
 		s.Server.Do(func() error { return netlink.RouteAdd(&netlink.Route{Gw: betweenAddress.Addr().AsSlice()}) }),
 	)
 }
@@ -60,10 +60,11 @@ func set(name, value string) error {
 	return os.WriteFile("/proc/sys/"+name, []byte(value), 0o644)
 }
 
-// StartForwarder starts the process between client and server, and routes the client's packets to its device.
+// StartForwarder starts the process between client and server. If the process has made a namespace for its clients, that
+// one takes the place of the client's.
 func (s *Site) StartForwarder(start func(client *os.File) (*subject.Process, error)) (process *subject.Process, err error) {
 	var handle netns.NsHandle
-	if err := s.Client.Do(func() (err error) { handle, err = netns.Get(); return err }); err != nil {
+	if err := s.client.Do(func() (err error) { handle, err = netns.Get(); return err }); err != nil {
 		return nil, err
 	}
 	client := os.NewFile(uintptr(handle), "the client's network namespace")
@@ -71,11 +72,8 @@ func (s *Site) StartForwarder(start func(client *os.File) (*subject.Process, err
 	if err := s.between.Do(func() (err error) { process, err = start(client); return err }); err != nil {
 		return nil, err
 	}
-	err = s.Client.Do(func() error {
-		return netlink.RouteAdd(&netlink.Route{Gw: subject.ServerAddress.Addr().AsSlice()})
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the route to the forwarder: %w", err), process.Stop())
+	if process.Inside != 0 {
+		s.Client = subject.Inside(process.Inside)
 	}
 	return process, nil
 }

@@ -18,9 +18,12 @@ import (
 // Site is the network of one measurement. Its namespaces have no names, so that the kernel removes them with this
 // process, even after SIGKILL.
 type Site struct {
-	Client, Server *tun.Namespace // the same one unless the target is reached over a veth pair
-	between        *tun.Namespace // of a forwarder or router; nil for none
-	Address        netip.Addr     // the server's
+	Client  subject.Place  // of the client's sockets
+	Server  *tun.Namespace // the same one as the client's unless the target is reached over a veth pair
+	Address netip.Addr     // the server's
+
+	client  *tun.Namespace
+	between *tun.Namespace // of a forwarder or router; nil for none
 }
 
 // New makes the namespaces for a target.
@@ -31,10 +34,10 @@ func New(target subject.Target) (s *Site, err error) {
 			s.Close()
 		}
 	}()
-	if s.Client, err = tun.NewNamespace(""); err != nil {
+	if s.client, err = tun.NewNamespace(""); err != nil {
 		return s, err
 	}
-	s.Server = s.Client
+	s.Client, s.Server = s.client, s.client
 	if target.Veth || target.Role != subject.RoleServer {
 		if s.Server, err = tun.NewNamespace(""); err != nil {
 			return s, err
@@ -44,17 +47,17 @@ func New(target subject.Target) (s *Site, err error) {
 		return s, s.insert(target.Role)
 	}
 	if target.Veth {
-		err = join(s.Client, s.Server, subject.ClientAddress, subject.ServerAddress)
+		err = join(s.client, s.Server, subject.ClientAddress, subject.ServerAddress)
 	}
 	return s, err
 }
 
 func (s *Site) Close() error {
 	var errs []error
-	if s.Client != nil {
-		errs = append(errs, s.Client.Close())
+	if s.client != nil {
+		errs = append(errs, s.client.Close())
 	}
-	if s.Server != nil && s.Server != s.Client {
+	if s.Server != nil && s.Server != s.client {
 		errs = append(errs, s.Server.Close())
 	}
 	if s.between != nil {

@@ -3,6 +3,7 @@
 package subject
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -30,6 +31,14 @@ type counter struct {
 func (c *counters) fail(format string, arguments ...any) {
 	text := fmt.Sprintf(format, arguments...)
 	c.failure.CompareAndSwap(nil, &text)
+}
+
+// failed returns the first failure; nil for none.
+func (c *counters) failed() error {
+	if text := c.failure.Load(); text != nil {
+		return errors.New(*text)
+	}
+	return nil
 }
 
 // Usage is the work of a process under test, and the CPU time that it used, since it began.

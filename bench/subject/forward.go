@@ -7,11 +7,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"runtime"
 	"syscall"
 	"time"
 
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"minitcp/bench/report"
@@ -34,9 +32,6 @@ var Forwarders = []Target{
 // Routed is the name of the target without a forwarder.
 const Routed = "routed"
 
-// clientNamespace is the descriptor of the client's network namespace in a forwarder's process.
-const clientNamespace = 3
-
 // forwardProgram is the part of a forwarder that does not depend on the stack.
 type forwardProgram struct {
 	*services
@@ -55,16 +50,12 @@ func startForward(start func(*forwardProgram) error) func(*services) error {
 			})
 			return errors.Join(failed, err)
 		}
-		done := make(chan error)
-		go func() {
-			runtime.LockOSThread() // for good: the thread ends with this goroutine
-			err := netns.Set(netns.NsHandle(clientNamespace))
-			if err == nil {
-				err = start(p)
+		return client{}.Do(func() error {
+			if err := start(p); err != nil {
+				return err
 			}
-			done <- err
-		}()
-		return <-done
+			return RouteClient()
+		})
 	}
 }
 

@@ -28,6 +28,7 @@ const (
 	sayProfiled = "profiled" // and the name of a file
 	sayWatch    = "watch"    // begins to observe how sinks share
 	sayWatched  = "watched"  // ends that
+	sayRun      = "run"      // runs a command that does nothing
 	done        = "{}"
 )
 
@@ -42,7 +43,8 @@ func Main(arguments []string) int {
 		fmt.Fprintln(os.Stderr, "the arguments must be the name of a target, a care and a number of bytes")
 		return 2
 	}
-	target, ok := Find(arguments[0])
+	name, mtu := cutMTU(arguments[0])
+	target, ok := Find(name)
 	if !ok {
 		fmt.Fprintf(os.Stderr, "there is no target %q\n", arguments[0])
 		return 2
@@ -57,12 +59,12 @@ func Main(arguments []string) int {
 		fmt.Fprintf(os.Stderr, "%q is no number of bytes from 1 to %d\n", arguments[2], MaxReads)
 		return 2
 	}
-	s := &services{care: care, reads: reads}
+	s := &services{care: care, reads: reads, mtu: mtu}
 	if err := target.start(s); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	ready, err := marshal(readiness{s.child})
+	ready, err := marshal(readiness{s.child, s.inside, s.ready})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -94,6 +96,12 @@ func (s *services) answer(line string) (string, error) {
 			return "", err
 		}
 		return marshal(m)
+	case sayRun:
+		took, err := s.runTrue()
+		if err != nil {
+			return "", err
+		}
+		return marshal(took)
 	case sayWatch:
 		s.watch = s.flows.Watch()
 		return done, nil

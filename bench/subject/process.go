@@ -28,7 +28,9 @@ const (
 // Process is a process under test, seen from its parent.
 type Process struct {
 	command  *exec.Cmd
-	measured int // its process ID, or that of its child
+	measured int           // its process ID, or that of its child
+	Inside   int           // ID of a process in the namespace that takes the place of the client's; 0 for none
+	Ready    time.Duration // from the start of its child to the first datagram that it has forwarded
 	in       io.WriteCloser
 	out      *bufio.Reader
 	errors   Tail
@@ -59,6 +61,7 @@ func Start(target string, care pattern.Care, reads int, files ...*os.File) (*Pro
 	if err := p.read(&ready); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s does not start: %w", target, err), p.Stop())
 	}
+	p.Inside, p.Ready = ready.Inside, ready.Ready
 	if p.measured = ready.Child; p.measured == 0 {
 		p.measured = p.command.Process.Pid
 	}
@@ -67,8 +70,13 @@ func Start(target string, care pattern.Care, reads int, files ...*os.File) (*Pro
 
 // readiness is the first line of a process.
 type readiness struct {
-	Child int // ID of the process that is measured in its place; 0 for none
+	Child  int // ID of the process that is measured in its place; 0 for none
+	Inside int
+	Ready  time.Duration
 }
+
+// RunTrue makes the target run a command that does nothing, and returns the time that it takes.
+func (p *Process) RunTrue() (took time.Duration, err error) { return took, p.ask(sayRun, &took) }
 
 // Usage returns the work of the process and its CPU time so far. A failure of the process is an error.
 func (p *Process) Usage() (u Usage, err error) {

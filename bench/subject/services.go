@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os/exec"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"minitcp/bench/fairness"
 	"minitcp/bench/pattern"
@@ -50,7 +52,12 @@ type services struct {
 	reads int            // most bytes that it reads at once
 	flows fairness.Flows // of the sinks
 	watch *fairness.Watch
-	child int // ID of the process that is measured in place of this one; 0 for none
+	mtu   int // of the device; 0 for the target's default
+
+	child    int              // ID of the process that is measured in place of this one; 0 for none
+	inside   int              // ID of a process in the namespace that takes the place of the client's; 0 for none
+	ready    time.Duration    // from the start of the child to the first datagram that it has forwarded
+	trueLine func() *exec.Cmd // runs a command that does nothing; nil for none
 
 	mu      sync.Mutex
 	held    []net.Conn

@@ -3,8 +3,11 @@
 package subject
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"minitcp/bench/report"
 )
@@ -32,6 +35,10 @@ type Target struct {
 	Few bool
 	// Address is the address of a target of Paths.
 	Address netip.Addr
+	// Program is the Debian program that the target needs, and Package the package with it; "" for none.
+	Program, Package string
+	// Runs marks a target that can run a command in a namespace of its own.
+	Runs bool
 	// start begins to serve in the namespace of the process.
 	start func(*services) error
 }
@@ -71,9 +78,24 @@ func (t Target) Argument() string {
 	return t.Name
 }
 
-// Find returns the target of that argument.
+// ArgumentWith returns the argument of Start for a gateway whose device has an MTU. 0 is the default.
+func (t Target) ArgumentWith(mtu int) string {
+	if mtu == 0 {
+		return t.Argument()
+	}
+	return fmt.Sprintf("%s@%d", t.Argument(), mtu)
+}
+
+// cutMTU is the inverse of ArgumentWith.
+func cutMTU(argument string) (name string, mtu int) {
+	name, number, _ := strings.Cut(argument, "@")
+	mtu, _ = strconv.Atoi(number)
+	return name, mtu
+}
+
+// Find returns the target of that argument, which has no MTU.
 func Find(argument string) (t Target, ok bool) {
-	for _, t := range slices.Concat(Targets, Paths, Forwarders, Gateways) {
+	for _, t := range slices.Concat(Targets, Paths, Forwarders, Gateways, Sandboxes, Observed) {
 		if t.Role != RoleRouted && t.Argument() == argument {
 			return t, true
 		}
