@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -84,6 +85,12 @@ func join(client, server *tun.Namespace, clientAddress, serverAddress netip.Pref
 			server.Do(func() error { return bringUp(serverEnd, serverAddress) }),
 		)
 	}
+	if err == nil {
+		err = errors.Join(
+			client.Do(func() error { return awaitUp(clientEnd) }),
+			server.Do(func() error { return awaitUp(serverEnd) }),
+		)
+	}
 	if err != nil {
 		return fmt.Errorf("veth pair: %w", err)
 	}
@@ -103,4 +110,22 @@ func bringUp(name string, prefix netip.Prefix) error {
 		return err
 	}
 	return netlink.LinkSetUp(link)
+}
+
+// upTime is the time in which a device must be operational.
+const upTime = 5 * time.Second
+
+// awaitUp waits until a device that is up is operational. Linux drops packets before that, and a neighbour that it has
+// asked for in vain is asked for again a second later.
+func awaitUp(name string) error {
+	for deadline := time.Now().Add(upTime); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is not operational within %v", name, upTime)
 }
