@@ -145,7 +145,7 @@ func bystanders(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	crew := Start(Idle, nil, server, connections, pattern.Sampled)
+	crew := Start(Idle, subject.Here{}, server, connections, pattern.Sampled)
 	out := json.NewEncoder(os.Stdout)
 	if err := crew.Ready(); err == nil {
 		out.Encode(Total{})

@@ -13,6 +13,12 @@ import (
 // Place is a network namespace. Do runs f on a thread in it.
 type Place interface{ Do(f func() error) error }
 
+// Here is the network namespace of the calling thread.
+type Here struct{}
+
+// Do implements [Place].
+func (Here) Do(f func() error) error { return f() }
+
 // Inside is the network namespace of the process with this ID.
 type Inside int
 
