@@ -24,7 +24,7 @@ const (
 )
 
 // offer sends datagrams at OfferedRate, whether they come back or not, and counts those that do. While the device's
-// queue is full, the kernel blocks the sender; what it could not send then is not sent later.
+// queue is full, the kernel blocks the sender, and the datagrams that are due meanwhile are left out.
 func (c *Crew) offer(ready func()) error {
 	fd, err := c.datagramSocket(subject.PortEcho)
 	if err != nil {

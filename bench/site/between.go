@@ -60,8 +60,8 @@ func set(name, value string) error {
 	return os.WriteFile("/proc/sys/"+name, []byte(value), 0o644)
 }
 
-// StartForwarder starts the process between client and server. If the process has made a namespace for its clients, that
-// one takes the place of the client's.
+// StartForwarder starts the process between client and server. A namespace that the process has made for its clients
+// takes the place of the client's.
 func (s *Site) StartForwarder(start func(client *os.File) (*subject.Process, error)) (process *subject.Process, err error) {
 	var handle netns.NsHandle
 	if err := s.client.Do(func() (err error) { handle, err = netns.Get(); return err }); err != nil {

@@ -80,8 +80,8 @@ const attachedNamespace = "/proc/self/fd/3"
 
 func pastaProgram(s *services, _ string) (*gateway, error) {
 	line := func(arguments ...string) *exec.Cmd {
-		// As root it would become nobody, who has no right to the client's namespace. The address of the gateway is the
-		// server's here, not the loopback address.
+		// Root is another user without --runas, and has no right to the client's namespace then. The address of the gateway
+		// is the server's here, not the loopback address.
 		all := []string{"--runas", "0", "--config-net", "--no-map-gw", "--quiet", "-t", "none", "-u", "none", "-T", "none", "-U", "none"}
 		if s.mtu != 0 {
 			all = append(all, "--mtu", strconv.Itoa(s.mtu))
