@@ -58,11 +58,12 @@
 //	internal/ports                              the registries of listeners and sockets; ephemeral ports
 //	noconn.go, internal/ratelimit               segments without a connection; limits of replies
 //	icmp.go, internal/icmp                      ICMP
-//	internal/flow, internal/table, entrylist.go from addresses and ports to the entry
+//	internal/flow, internal/table               from addresses and ports to the entry
 //	internal/timing, timewait.go                timers, time, entries in TIME-WAIT
+//	internal/lists                              lists of entries
 //	internal/memory, outoforder.go, stalls.go   memory: frames, buffers, data beyond a gap, stalled peers
 //	handler.go, copy.go, options.go             Handlers; ReadFrom and WriteTo; options of a connection
-//	device.go, link.go, waitlist.go, loop.go    devices that are read, and that deliver; the stack's own addresses
+//	device.go, link.go, loop.go                 devices that are read, and that deliver; the stack's own addresses
 //	framelimit.go, near.go                      superframes, near peers
 //	stack.go, config.go, ownaddress.go, end.go  New, Shutdown, settings, addresses, the end
 //	abandon.go, errors.go                       connections without Close; the errors of package net

@@ -9,6 +9,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/lists"
 	"minitcp/stack/internal/memory"
 	"minitcp/stack/internal/table"
 	"minitcp/stack/internal/timing"
@@ -31,8 +32,7 @@ type entry struct {
 	served *Conn // the Conn of user if it has a Handler; nil otherwise
 
 	listener weak.Pointer[Listener] // the listener of a handshake in progress
-	older    *entry                 // links of an entryList: the listener's or that of TIME-WAIT
-	newer    *entry
+	links    lists.Links[entry]     // in the listener's list or in that of TIME-WAIT
 
 	request *ForwardRequest // the request of a handshake with a forwarded address
 
@@ -41,7 +41,7 @@ type entry struct {
 
 	iss, irs     uint32       // initial sequence numbers, for traces
 	wanted       atomic.Int32 // number of goroutines in lockInput
-	place        uint32       // guarded by the waitList
+	place        uint32       // in the list of those that wait for a Pusher
 	irsKnown     bool
 	counted      bool   // counted in Stack.live
 	orphan       bool   // counted in Stack.orphans
@@ -54,6 +54,15 @@ type entry struct {
 	queue        uint8 // queue of the last segment received, on which segments are sent
 	wheel        uint8 // index of its timer's wheel
 }
+
+// entryList is a list of entries from the oldest to the newest.
+type entryList = lists.Linked[entry, *entry]
+
+// Links implements the constraint of [lists.Linked].
+func (e *entry) Links() *lists.Links[entry] { return &e.links }
+
+// Place implements the constraint of [lists.Waiting].
+func (e *entry) Place() *uint32 { return &e.place }
 
 // lockInput locks e.mu for a goroutine that reads the device. Packets of other connections wait behind that goroutine,
 // so a Write of much data yields to it. The caller unlocks e.mu.

@@ -6,6 +6,7 @@ import (
 
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/gso"
+	"minitcp/stack/internal/lists"
 	"minitcp/stack/internal/memory"
 )
 
@@ -40,7 +41,7 @@ type Link struct {
 	transmitting sync.Mutex
 	writer       *writer
 
-	waiting waitList
+	waiting lists.Waiting[entry, *entry] // entries that wait for the device
 	blocked blockedSockets
 }
 
@@ -118,7 +119,7 @@ func (q *linkQueue) receivePackets(packets [][]byte, offset int) {
 // hold makes e, whose mu is held, wait for the next Transmit.
 func (l *Link) hold(e *entry) {
 	e.held = true
-	l.waiting.push(e)
+	l.waiting.Push(e)
 }
 
 // room returns how many bytes of data the next frame of e may hold, at most limit, and whether e may send one now. If
@@ -142,7 +143,7 @@ func (l *Link) room(e *entry, limit int) (int, bool) {
 func (l *Link) release(e *entry) {
 	if e.held {
 		e.held = false
-		l.waiting.remove(e)
+		l.waiting.Remove(e)
 	}
 }
 
@@ -152,7 +153,7 @@ func (l *Link) release(e *entry) {
 func (l *Link) Transmit(limit int) bool {
 	l.transmitting.Lock()
 	defer l.transmitting.Unlock()
-	e := l.waiting.pop()
+	e := l.waiting.Pop()
 	if e == nil {
 		return false
 	}

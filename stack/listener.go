@@ -153,9 +153,9 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 		return nil, false
 	}
 	e.listener = weak.Make(l)
-	l.handshakes.push(e)
-	if l.handshakes.len() > l.backlog {
-		oldest = l.handshakes.pop()
+	l.handshakes.Push(e)
+	if l.handshakes.Len() > l.backlog {
+		oldest = l.handshakes.Pop()
 	}
 	return oldest, true
 }
@@ -164,14 +164,14 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 func (l *Listener) pop() *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.handshakes.pop()
+	return l.handshakes.Pop()
 }
 
 // forget removes e, if it is in the list.
 func (l *Listener) forget(e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.handshakes.remove(e)
+	l.handshakes.Remove(e)
 }
 
 // full reports whether the queue for Accept has no room.
@@ -185,7 +185,7 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 	if l.closed != nil || len(l.accepted) == cap(l.accepted) {
 		return false
 	}
-	l.handshakes.remove(e)
+	l.handshakes.Remove(e)
 	c := establish(l.control)
 	if l.open != nil {
 		c.leaveTo(l.open)

@@ -45,7 +45,7 @@ func (m *SYNCookies) UnmarshalText(text []byte) error {
 // for their lifetime.
 func (l *Listener) repliesWithCookie(now conn.Time) bool {
 	switch mode := l.stack.cfg.SYNCookies; {
-	case mode == SYNCookiesOff, mode == SYNCookiesAuto && l.handshakes.len() < l.backlog:
+	case mode == SYNCookiesOff, mode == SYNCookiesAuto && l.handshakes.Len() < l.backlog:
 		return false
 	}
 	l.cookiesUntil.Store(int64(now.Add(cookie.Lifetime)))

@@ -18,9 +18,9 @@ type timeWaits struct {
 func (t *timeWaits) add(e *entry) (evicted *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.list.push(e)
-	if t.list.len() > t.limit {
-		return t.list.pop()
+	t.list.Push(e)
+	if t.list.Len() > t.limit {
+		return t.list.Pop()
 	}
 	return nil
 }
@@ -29,14 +29,14 @@ func (t *timeWaits) add(e *entry) (evicted *entry) {
 func (t *timeWaits) contains(e *entry) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.list.contains(e)
+	return t.list.Contains(e)
 }
 
 // remove removes e, if it is in the list.
 func (t *timeWaits) remove(e *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.list.remove(e)
+	t.list.Remove(e)
 }
 
 // remember adds e, which has entered TIME-WAIT and whose mu is held. If there are too many entries, the oldest ends
