@@ -47,6 +47,9 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	}
 	c.snd.blocked = false
 	if a.advanced {
+		if c.path.Searching() {
+			c.searchPath(now)
+		}
 		c.tuneSend()
 		c.restartRetransmit(now)
 		c.armTailProbe(now)

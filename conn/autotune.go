@@ -43,7 +43,7 @@ func (c *Conn) tuneReceive(now Time, s *Segment) {
 		if !c.roundTripped(now, s) {
 			return
 		}
-		if c.near {
+		if c.snd.near {
 			c.active.bulk.Note(now, t.Read(start), c.cfg.BulkReceivers)
 		}
 		if want := t.End(now, start, &r.rtt); want > int64(r.bufferLimit) {
@@ -86,7 +86,7 @@ func (c *Conn) endBulk() {
 // receiveLimit returns the number of unread bytes that the connection may hold now.
 func (c *Conn) receiveLimit() int {
 	limit := c.rcv.bufferLimit
-	if c.near && !c.rcv.fixed {
+	if c.snd.near && !c.rcv.fixed {
 		limit = bulk.Share(limit, c.cfg.BulkReceivers)
 	}
 	return c.within(limit)
@@ -95,7 +95,7 @@ func (c *Conn) receiveLimit() int {
 // sendBufferLimit returns the number of unacknowledged and unsent bytes that the connection may hold now.
 func (c *Conn) sendBufferLimit() int {
 	limit := int(c.snd.bufferLimit)
-	if limit > leastShare && !c.snd.fixed && c.near {
+	if limit > leastShare && !c.snd.fixed && c.snd.near {
 		limit = min(limit, max(c.cfg.Pressure.Share(), leastShare))
 	}
 	if share := max(c.cfg.Pressure.SendShare(buffer.Stalled), leastSendBuffer); limit > share {

@@ -45,13 +45,13 @@ func TestBulkReceiversShareAWindow(t *testing.T) {
 	want := func(n int) {
 		t.Helper()
 		if m := c.receiveLimit(); m != n {
-			t.Errorf("among %d, near %v, the limit is %d bytes, want %d", count, c.near, m, n)
+			t.Errorf("among %d, near %v, the limit is %d bytes, want %d", count, c.snd.near, m, n)
 		}
 	}
 	want(1 << 20)
 	announce := func() uint16 { s := c.space(); return c.rcv.wnd.Announce(&s) }
 	announce()
-	c.near = true
+	c.snd.near = true
 	want(512 << 10)
 	if edge := c.rcv.wnd.Edge; announce() == 0 || c.rcv.wnd.Edge != edge {
 		t.Errorf("the window's edge was %d and is %d", edge, c.rcv.wnd.Edge)

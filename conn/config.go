@@ -76,6 +76,10 @@ type Config struct {
 	// ECN permits routers to mark packets instead of dropping them (RFC 3168). Default [ECNPassive].
 	ECN ECNMode
 
+	// MTUProbing finds the largest packet that the path carries where routers do not report it (RFC 4821, RFC 8899).
+	// Probes need SACK. Default [MTUProbingAuto].
+	MTUProbing MTUProbing
+
 	// Timestamps, SACK and WindowScale select options of the handshake.
 	Timestamps, SACK, WindowScale Feature
 

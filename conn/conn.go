@@ -30,7 +30,6 @@ type Conn struct {
 	rtt    rtt.Estimator
 	stats  Counts
 	path   pmtu.Path
-	near   bool // Open.Near
 
 	ack          ackState
 	challenge    challenge.Limit
@@ -101,6 +100,8 @@ type Open struct {
 	TSOffset uint32 // timestamp offset, from [seq.ISN]
 	MTU      int    // largest IP packet that the device takes
 	IPHeader int    // bytes of IP header: 20 for IPv4, 40 for IPv6
+	// Path is the knowledge of earlier connections to the same host about the size of packets (see [Conn.ReportPath]).
+	Path KnownPath
 	// Near marks a path that holds almost no data and is as fast as memory, such as one to a peer on the same machine.
 	// Data in flight waits at one of its ends. The connection is not paced, unless it uses BBR. Pressure.Share limits its
 	// send buffer, and bulk receivers share their windows; see Config.BulkReceivers.
@@ -113,7 +114,6 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 		active:         &active{timer: noTimers},
 		cfg:            cfg,
 		path:           pmtu.New(o.MTU, o.IPHeader),
-		near:           o.Near,
 		ts:             timestamps.State{Offset: o.TSOffset},
 		nagle:          cfg.Nagle,
 		algorithm:      cfg.CongestionControl,
@@ -122,6 +122,8 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 		keepAliveTimer: Never,
 		lastReceived:   now,
 	}
+	c.path.Start(now, cfg.MTUProbing, o.Path)
+	c.snd.near = o.Near
 	c.snd.iss = o.ISS
 	c.snd.bufferLimit = int32(cfg.SendBuffer)
 	c.snd.buf = buffer.SendAt(1)

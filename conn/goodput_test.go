@@ -29,8 +29,15 @@ func newBulk(seed uint64, a conn.CongestionControl, link conntest.Link) *bulk {
 
 // newBulkOver is newBulk over any link.
 func newBulkOver(seed uint64, a conn.CongestionControl, link conntest.Link) *bulk {
+	b := makeBulk(seed, conn.Config{CongestionControl: a}, link)
+	b.pair.Dial(b.pair.A)
+	return b
+}
+
+// makeBulk returns a bulk that has not dialed.
+func makeBulk(seed uint64, cfg conn.Config, link conntest.Link) *bulk {
 	link.GSOMaxSize, link.Cut = 65000, true
-	cfg := conn.Config{SendBuffer: 32 << 20, ReceiveBuffer: 32 << 20, CongestionControl: a}
+	cfg.SendBuffer, cfg.ReceiveBuffer = 32<<20, 32<<20
 	b := &bulk{pair: conntest.NewPair(seed, cfg, link)}
 	data, buffer := make([]byte, 65536), make([]byte, 1<<20)
 	b.pair.A.App = func(p *conntest.Pair, e *conntest.End) {
@@ -46,7 +53,6 @@ func newBulkOver(seed uint64, a conn.CongestionControl, link conntest.Link) *bul
 			}
 		}
 	}
-	b.pair.Dial(b.pair.A)
 	return b
 }
 

@@ -23,11 +23,11 @@ import (
 type Handshake struct {
 	cfg    *Config
 	params Open
-	path   pmtu.Path
 	state  HandshakeState
 
 	irs         uint32
 	peerWindow  uint16 // window in the peer's SYN
+	peerMSS     uint16 // MSS option in the peer's SYN, or 0
 	sendScale   uint8
 	scale       uint8 // local window scale; 0 if scaling was not agreed on
 	scaled      bool
@@ -79,10 +79,9 @@ func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 func (h *Handshake) init(now Time, cfg *Config, o Open, syn *wire.TCP) {
 	cfg = cfg.completed()
 	*h = Handshake{
-		cfg: cfg, params: o, path: pmtu.New(o.MTU, o.IPHeader), ts: timestamps.State{Offset: o.TSOffset},
-		irs: syn.Seq, peerWindow: syn.Window, synAckDue: true,
+		cfg: cfg, params: o, ts: timestamps.State{Offset: o.TSOffset},
+		irs: syn.Seq, peerWindow: syn.Window, peerMSS: syn.Options.MSS, synAckDue: true,
 	}
-	h.path.SetPeerMSS(syn.Options.MSS)
 	if cfg.WindowScale == Enabled && syn.Options.HasWindowScale {
 		h.scaled = true
 		h.sendScale = syn.Options.WindowScale
@@ -96,6 +95,13 @@ func (h *Handshake) init(now Time, cfg *Config, o Open, syn *wire.TCP) {
 	h.ecn.Received(syn.Flags)
 	h.deadline = Never
 	h.giveUp = now.Add(cfg.SYNTimeout)
+}
+
+// path returns the path to the peer.
+func (h *Handshake) path() pmtu.Path {
+	p := pmtu.New(h.params.MTU, h.params.IPHeader)
+	p.SetPeerMSS(h.peerMSS)
+	return p
 }
 
 // State returns the action that is required of the driver.
@@ -210,7 +216,7 @@ func (h *Handshake) receiveReset(now Time, at seq.Offset) Verdict {
 func (h *Handshake) Establish(now Time) *Conn {
 	c := newConn(now, h.cfg, h.params)
 	c.setState(SynReceived)
-	c.path = h.path
+	c.path.SetPeerMSS(h.peerMSS)
 	c.snd.scale, c.rcv.scale = h.sendScale, h.scale
 	c.snd.wnd = window.FromSYN(h.peerWindow)
 	c.rcv.irs = h.irs
@@ -268,7 +274,8 @@ func (h *Handshake) synAck(now Time, out *Outgoing) {
 	out.TCP.Seq, out.TCP.Ack = h.params.ISS, h.irs+1
 	out.TCP.Window = uint16(synWindow(h.cfg))
 	o := &out.TCP.Options
-	o.MSS = h.path.AnnouncedMSS()
+	path := h.path()
+	o.MSS = path.AnnouncedMSS()
 	o.SACKPermitted = h.sack
 	o.HasWindowScale, o.WindowScale = h.scaled, h.scale
 	h.addTimestamp(now, o)

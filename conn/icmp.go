@@ -45,6 +45,8 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 		return
 	}
 	switch {
+	case e.Kind == ICMPTooBig && c.path.TooBig(now, at, e.MTU):
+		c.resize(now, c.fullSize()) // only the probe was too large
 	case e.Kind == ICMPTooBig:
 		c.lowerMTU(now, e.MTU)
 	case c.state == SynSent, c.state == SynReceived && e.Kind == ICMPHard:
@@ -60,16 +62,22 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 
 // LowerMTU limits the packets of the connection to mtu bytes after the device's MTU has fallen.
 func (c *Conn) LowerMTU(now Time, mtu int) {
-	if c.state != Closed && c.state != TimeWait {
-		c.lowerMTU(now, mtu)
+	if c.state != Closed && c.state != TimeWait && c.path.Limit(mtu) {
+		c.useMTU(now, 0)
 	}
 }
 
-// lowerMTU takes a smaller path MTU, 0 if its size is not known, and retransmits the segments that were too large, in
-// smaller ones.
+// lowerMTU takes a smaller path MTU from an ICMP message, 0 if its size is not known.
 func (c *Conn) lowerMTU(now Time, mtu int) {
-	excess, ok := c.path.Lower(mtu)
-	if !ok || c.active == nil || c.active.cc == nil {
+	if excess, ok := c.path.Lower(now, mtu); ok {
+		c.useMTU(now, excess)
+	}
+}
+
+// useMTU retransmits the segments that were too large for the path MTU, which has become smaller, in smaller ones.
+// excess is the number of bytes by which segments of the present size are still too large.
+func (c *Conn) useMTU(now Time, excess int) {
+	if c.active == nil || c.active.cc == nil {
 		return
 	}
 	c.active.cc.SetMSS(c.fullSize())

@@ -64,7 +64,8 @@ type Info struct {
 
 	MSS                int // data bytes in a full segment (snd_mss)
 	AdvertisedMSS      int // MSS option sent (advmss)
-	PathMTU            int // largest IP packet (pmtu)
+	PathMTU            int // largest IP packet, except for probes (pmtu)
+	PathMTUSource      PathMTUSource
 	CongestionControl  CongestionControl
 	CongestionWindow   int64 // PRR's during a reduction, 0 before ESTABLISHED (snd_cwnd, in segments of MSS)
 	SlowStartThreshold int64 // math.MaxInt64 for none (snd_ssthresh, in segments of MSS)
@@ -108,6 +109,7 @@ type Info struct {
 
 	SoftError error // last ICMP error since progress, or nil (SHLD-25)
 
+	PathEvents PathEvents // totals
 	Counts
 }
 
@@ -135,6 +137,8 @@ func (c *Conn) Info(now Time) Info {
 		RTO:                 c.rto(),
 		MSS:                 c.fullSize(),
 		PathMTU:             c.path.MTU(),
+		PathMTUSource:       c.path.Source(),
+		PathEvents:          c.path.Counts(),
 		CongestionControl:   c.algorithm,
 		InFlight:            int64(c.snd.max - c.snd.una),
 		SendWindow:          int64(c.snd.wnd.Size),

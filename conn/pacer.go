@@ -7,7 +7,7 @@ func (c *Conn) pacingRate() cc.Rate {
 	if r := c.active.cc.PacingRate(); r != 0 {
 		return r
 	}
-	if c.cfg.Pacing == Disabled || c.near || c.rtt.Min < cc.MinPacedRTT {
+	if c.cfg.Pacing == Disabled || c.snd.near || c.rtt.Min < cc.MinPacedRTT {
 		return 0
 	}
 	return cc.WindowRate(c.active.cc, max(c.congestionWindow(), c.pipe()), c.rtt.SRTT)

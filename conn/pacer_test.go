@@ -42,7 +42,7 @@ func TestNearPathIsNotPaced(t *testing.T) {
 	for _, near := range []bool{false, true} {
 		o := sackOne(t, Disabled)
 		o.cfg.Pacing = Enabled
-		o.c.near = near
+		o.c.snd.near = near
 		o.write(repeat(100_000))
 		sent, last := 0, 0
 		for range 3 {

@@ -40,10 +40,19 @@ func (c *Conn) detectLoss(now Time) (found losses) {
 	}
 	delay := c.lossDelay()
 	q.Overtake(c.active.rack.Newest)
+	probe := false
 	for q.Overtaken() != nil && q.Oldest().SentAt().Add(delay) <= now {
+		if c.path.IsProbe(q.Oldest().Start()) {
+			probe = true
+			c.failedProbe(now, q.Oldest())
+			continue
+		}
 		found.any = true
 		found.retransmitted = found.retransmitted || q.Oldest().Retransmitted()
 		c.lose(now, q.Oldest())
+	}
+	if probe {
+		c.judgeProbe(now, found)
 	}
 	if r := q.Overtaken(); r != nil {
 		c.active.timer.reorder = r.SentAt().Add(delay)

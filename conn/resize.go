@@ -6,9 +6,13 @@ import "minitcp/conn/seq"
 // the others stay in flight. A router has dropped them for their size and not for congestion, so neither the window nor
 // the measured loss rate changes (RFC 1191 6.5, RFC 8201 4).
 func (c *Conn) resize(now Time, largest int) {
-	if !c.active.sent.MarkLarge(seq.Offset(largest), c.snd.buf.End()) {
-		return
+	if c.active.sent.MarkLarge(seq.Offset(largest), c.snd.buf.End()) {
+		c.beginResizing(now)
 	}
+}
+
+// beginResizing begins an episode in which segments that were too large are sent again.
+func (c *Conn) beginResizing(now Time) {
 	c.active.timing.Cancel(now)
 	c.active.timer.retransmit = Never
 	c.armRetransmit(now)

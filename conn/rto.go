@@ -21,6 +21,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 		c.armRetransmit(now)
 		return
 	}
+	fell := c.suspectBlackHole(now)
 	q := &c.active.sent
 	if !q.Empty() && q.First().State() == scoreboard.SACKed {
 		c.renege(now)
@@ -47,7 +48,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 		c.lose(now, q.First())
 	}
 	loss := c.lossNow(now)
-	loss.Again = loss.Again || reduced
+	loss.Again = (loss.Again || reduced) && !fell
 	c.active.cc.OnTimeout(loss)
 	if q.Empty() {
 		c.snd.nxt = c.snd.una // only a probe of a window that has opened since is in flight

@@ -33,7 +33,8 @@ type costly struct {
 
 func newCostly(t *testing.T, mss uint16, timestamps Feature, algorithm CongestionControl) *costly {
 	t.Helper()
-	cfg := Config{MaxRTO: time.Minute, Timestamps: timestamps, SendBuffer: 16 << 20, MaxSendBuffer: 16 << 20, Pacing: Disabled, CongestionControl: algorithm}
+	// All segments have the size of the peer's MSS, also after many timeouts.
+	cfg := Config{MTUProbing: MTUProbingOff, MaxRTO: time.Minute, Timestamps: timestamps, SendBuffer: 16 << 20, MaxSendBuffer: 16 << 20, Pacing: Disabled, CongestionControl: algorithm}
 	c := &costly{endpoint: newEndpoint(t, cfg), mss: int64(mss), rng: rand.New(rand.NewPCG(1, 1)), ends: map[uint32]bool{}}
 	c.c = Dial(c.now, &c.cfg, testOpen())
 	c.transmit()

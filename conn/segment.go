@@ -92,6 +92,8 @@ const (
 	NoteChallenge
 	// NoteDuplicateACK: ACK of a segment that is a duplicate, out of order, or outside the window.
 	NoteDuplicateACK
+	// NoteMTUProbe: new data in a segment that is larger than those before, to find the path MTU (RFC 4821).
+	NoteMTUProbe
 	// NoteWindowUpdate: the application has read data, and the window has opened.
 	NoteWindowUpdate
 )
@@ -106,6 +108,7 @@ var noteTexts = [...]string{
 	NoteKeepAlive:          "keep-alive",
 	NoteChallenge:          "challenge ACK",
 	NoteDuplicateACK:       "duplicate ACK",
+	NoteMTUProbe:           "path MTU probe",
 	NoteWindowUpdate:       "window update",
 }
 

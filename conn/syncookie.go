@@ -14,7 +14,8 @@ import (
 func SYNCookie(now Time, cfg *Config, o Open, syn *wire.TCP, keys *cookie.Keys, e *cookie.Ends, out *Outgoing) bool {
 	var h Handshake
 	h.init(now, cfg, o, syn)
-	if h.path.PeerMSS() < cookie.MinMSS {
+	path := h.path()
+	if path.PeerMSS() < cookie.MinMSS {
 		return false
 	}
 	if !h.timestamps {
@@ -22,7 +23,7 @@ func SYNCookie(now Time, cfg *Config, o Open, syn *wire.TCP, keys *cookie.Keys, 
 	}
 	h.synAck(now, out)
 	iss, stamp := keys.Make(e, cookie.Options{
-		MSS: h.path.PeerMSS(), Scaled: h.scaled, Scale: h.sendScale, SACK: h.sack, Timestamps: h.timestamps, ECN: h.ecn.Agreed(),
+		MSS: path.PeerMSS(), Scaled: h.scaled, Scale: h.sendScale, SACK: h.sack, Timestamps: h.timestamps, ECN: h.ecn.Agreed(),
 	})
 	out.TCP.Seq = iss
 	if h.timestamps {

@@ -132,7 +132,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 		c.lastSent = now
 	}
 	c.header(now, out, 0, s.nxt)
-	size := c.roomBeside(out)
+	size, limit, probe := c.segmentSize(limit, out)
 	n, verdict := c.sendLimit(size, limit, c.paceRoom(now, size))
 	c.active.waiting.windowLimited = verdict == sendWhenWindow
 	c.active.pacer.Waiting = c.active.pacer.Waiting && verdict == sendData
@@ -156,7 +156,12 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 		return true
 	}
 	s.overrideSWS = false
+	at := s.nxt
 	c.transmitNext(now, out, n, size)
+	if probe {
+		c.path.Probed(at, s.nxt)
+		out.Note = NoteMTUProbe
+	}
 	return true
 }
 

@@ -127,11 +127,11 @@ func TestSendBufferShares(t *testing.T) {
 	want := func(n int) {
 		t.Helper()
 		if m := c.sendRoom(); m != n {
-			t.Errorf("with a share of %d, near %v, there is room for %d bytes, want %d", pages.share, c.near, m, n)
+			t.Errorf("with a share of %d, near %v, there is room for %d bytes, want %d", pages.share, c.snd.near, m, n)
 		}
 	}
 	want(1 << 20)
-	c.near = true
+	c.snd.near = true
 	want(300_000)
 	pages.share = 0
 	want(leastShare)

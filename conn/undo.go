@@ -69,6 +69,9 @@ func (c *Conn) undoEpisode(now Time) {
 		c.ecn.cwr = false
 	}
 	c.stats.Spurious++
+	if c.path.Rise(now) {
+		c.active.cc.SetMSS(c.fullSize())
+	}
 	if !u.Timeout {
 		c.reordering.Note() // the segments taken for lost had been overtaken
 	}

@@ -32,6 +32,7 @@ type sendSpace struct {
 	bufferLimit int32 // largest size of buf in bytes
 	scale       uint8 // Snd.Wind.Shift
 
+	near        bool // Open.Near
 	fixed       bool // the application has set bufferLimit
 	moreFollows bool // the application is about to write the rest of its data
 	finQueued   bool // the application has closed the sending direction

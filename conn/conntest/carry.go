@@ -34,9 +34,10 @@ type packet struct {
 	seg        conn.Segment
 	note       conn.Note
 	damage     bool
-	copied     bool // a copy made by the network
-	duplicated bool // one of several copies
-	replaced   bool // an ACK replaced by a later one
+	copied     bool            // a copy made by the network
+	duplicated bool            // one of several copies
+	replaced   bool            // an ACK replaced by a later one
+	icmp       *conn.ICMPError // an ICMP message in place of a segment, or nil
 }
 
 // transmit passes a packet through the queue and the faults of the link.
@@ -84,6 +85,8 @@ func (p *Pair) loss(k *packet, drop netem.Drop) string {
 		return "lost: queue full"
 	case drop == netem.DropCoDel:
 		return "lost: CoDel"
+	case p.tooLarge(k):
+		return "lost: too large"
 	case p.Link.down(p.Now):
 		return "lost: outage"
 	case p.periodic(k):
@@ -135,6 +138,8 @@ func (p *Pair) deliver() {
 			k.from.thinned = nil
 		}
 		switch {
+		case k.icmp != nil:
+			p.report(k)
 		case k.replaced:
 			p.traceArrived(k, "lost: thinned out", conn.VerdictIgnored)
 		case k.damage:

@@ -37,6 +37,7 @@ type Link struct {
 	Discipline netem.Discipline
 
 	Periodic Periodic
+	Narrows  []Narrow
 	// Box changes headers and forges ICMP errors.
 	Box Box
 
@@ -54,7 +55,7 @@ func (l *Link) keepsOrder() bool {
 
 // lossless reports whether every packet arrives.
 func (l *Link) lossless() bool {
-	return l.Loss == 0 && l.ACKLoss == 0 && l.Corruption == 0 && l.Burst.Begin == 0 && len(l.Outages) == 0 && l.Queue == 0 && l.Periodic.Of == 0
+	return l.Loss == 0 && l.ACKLoss == 0 && l.Corruption == 0 && l.Burst.Begin == 0 && len(l.Outages) == 0 && l.Queue == 0 && l.Periodic.Of == 0 && len(l.Narrows) == 0
 }
 
 // Change is a change of the route.

@@ -69,7 +69,36 @@ func Draw(seed uint64) Scenario {
 	case !s.Link.Box.on() && d.one(20):
 		d.reboot(&s)
 	}
+	s.Config.MTUProbing = pick(d, conn.MTUProbingAuto, conn.MTUProbingAuto, conn.MTUProbingAuto, conn.MTUProbingAlways, conn.MTUProbingOff)
+	if d.one(10) {
+		d.narrow(&s)
+	}
 	return s
+}
+
+// narrow makes the path of a scenario carry small packets only, from a time on or for a while, with or without ICMP
+// messages.
+func (d *generator) narrow(s *Scenario) {
+	least := 576
+	if s.Header == 40 {
+		least = 1280
+	}
+	if s.MTU <= least || s.Link.Box.on() || s.Link.Periodic.Of > 0 {
+		return
+	}
+	n := Narrow{From: sometimes(d, 2, d.duration(2*time.Second)), To: maxScenario, Reports: d.one(2), Of: pick(d, "", "a", "b")}
+	for range 1 + d.IntN(2) {
+		n.MTU = max(least, min(pick(d, least, 1280, 1400, least+d.IntN(s.MTU-least)), s.MTU-1))
+		if d.one(3) {
+			n.To = n.From + d.duration(20*time.Second)
+		}
+		s.Link.Narrows = append(s.Link.Narrows, n)
+		n.From, n.To = n.From+d.duration(3*time.Second), maxScenario
+	}
+	s.Link.Cut = true
+	if !n.Reports && s.Config.MTUProbing == conn.MTUProbingOff {
+		s.Config.MTUProbing = conn.MTUProbingAuto
+	}
 }
 
 // holes gives a scenario a long, fast path with periodic loss, which leaves hundreds to thousands of gaps in one
@@ -248,7 +277,7 @@ type description struct{ strings.Builder }
 // add adds a name and a value, unless that is zero or the default.
 func (d *description) add(name string, value any) {
 	switch text := fmt.Sprint(value); text {
-	case "", "0", "0s", "[]", "enabled", "drop-tail", "false":
+	case "", "0", "0s", "[]", "enabled", "drop-tail", "false", "auto":
 	default:
 		fmt.Fprintf(d, " %s %s", name, text)
 	}
@@ -276,6 +305,9 @@ func (d *description) link(l *Link) {
 	if l.Periodic.Of > 0 {
 		d.add("periodic", fmt.Sprintf("%+v", l.Periodic))
 	}
+	for _, n := range l.Narrows {
+		d.add("narrow", fmt.Sprintf("%+v", n))
+	}
 	d.add("box", l.Box)
 	d.add("gso-max-size", l.GSOMaxSize)
 	d.add("cut", l.Cut)
@@ -297,6 +329,7 @@ func (d *description) config(s *Scenario) {
 	d.add("cookies", s.Cookies)
 	d.add("nagle", c.Nagle == conn.Nagle)
 	d.add("ecn", c.ECN)
+	d.add("mtu-probing", c.MTUProbing)
 	d.add("delayed-ack", c.DelayedACK)
 	d.add("receive-buffer", c.ReceiveBuffer)
 	d.add("send-buffer", c.SendBuffer)

@@ -92,6 +92,10 @@ func (q *Queue) joinLosses(i int, size int64) {
 	}
 }
 
+// MarkTooLarge makes r, a segment in flight that was a probe of the path MTU, a loss, to be retransmitted in smaller
+// segments. It does not count as lost for congestion control (RFC 4821 7.6.1).
+func (q *Queue) MarkTooLarge(r *Record) { q.lose(r) }
+
 // MarkLarge makes the segments in flight that hold more than largest data bytes losses, to be retransmitted in smaller
 // segments, and reports whether there were any. A router has discarded them for their size, so they do not count as
 // lost for congestion control (RFC 1191 6.5, RFC 8201 4). Data ends at dataEnd, where a FIN may follow. The short last

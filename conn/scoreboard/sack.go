@@ -5,6 +5,19 @@ import "minitcp/conn/seq"
 // step returns the size of the record's segments.
 func (r *Record) step() int64 { return max(1, int64(r.segment)) }
 
+// Largest returns the number of bytes in the record's largest segment.
+func (r *Record) Largest() int64 { return min(r.Size(), r.step()) }
+
+// LargestSACKed returns the number of bytes in the largest segment that has been delivered out of order.
+func (q *Queue) LargestSACKed() (largest int64) {
+	for _, r := range q.list[q.head:] {
+		if r.state == SACKed {
+			largest = max(largest, r.Largest())
+		}
+	}
+	return largest
+}
+
 // within returns the whole segments of r inside [start, end), which overlaps it.
 func (r *Record) within(start, end seq.Offset) (from, to seq.Offset) {
 	from, to = r.start, r.end
