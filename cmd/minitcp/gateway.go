@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"minitcp/cmd/minitcp/internal/control"
@@ -52,6 +54,9 @@ no idle timeout.
   minitcp gateway --netns guests                          # and route the namespace's traffic into mini0
   minitcp gateway --auto-route --via socks5://127.0.0.1:1080
   minitcp gateway --via socks5://192.0.2.1:1080 --via 10.0.0.0/8=direct --via 10.66.0.0/16=reject
+
+On SIGINT or SIGTERM, gateway gives connections up to 5 seconds to finish, while new ones get no answer; a second signal ends
+it at once.
 
 Loopback, link-local and multicast addresses, and those of the TUN's own networks, are prohibited. An HTTP proxy carries
 no UDP: datagrams are prohibited then, and DNS queries get a truncated answer, upon which clients use TCP. No proxy
@@ -181,13 +186,26 @@ func (o *gatewayOptions) run(std stdio) (err error) {
 		via = gateway.Direct.String()
 	}
 	log.Info("forwarding", "device", n.device.Name(), "address", o.device.address.String(), "via", via)
+	notify(daemon.SdNotifyReady, log)
+	return forwardUntilStopped(n.stack, g, stop, log)
+}
+
+// forwardUntilStopped forwards until a signal arrives or the stack fails. Open connections have shutdownTimeout to end.
+func forwardUntilStopped(s *stack.Stack, g *gateway.Gateway, stop stopping, log *slog.Logger) error {
 	select {
 	case <-stop.soon.Done():
-		log.Info("stopping", "connections", active(n.stack))
-		return nil
-	case <-n.stack.Done():
-		return n.stack.Err()
+	case <-s.Done():
+		return s.Err()
 	}
+	notify(daemon.SdNotifyStopping, log)
+	log.Info("stopping", "connections", active(s))
+	ctx, cancel := context.WithTimeout(stop.now, shutdownTimeout)
+	defer cancel()
+	err := g.Shutdown(ctx)
+	if err == nil {
+		err = errors.Join(g.Close(), s.Shutdown(ctx)) // for the exchange of FINs
+	}
+	return shutdownError(err, log)
 }
 
 // mayRun returns an error if this process lacks a privilege that the flags need.

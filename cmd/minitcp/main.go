@@ -12,7 +12,7 @@
 //	config               the flags from a file; see package config
 //	device, addresses    the flags of a device, and the stack on it
 //	emulate…             an emulated link between the two: flags, their values, profiles, the summary
-//	signals              orderly end at the first signal, immediate end at the second
+//	signals, notify      orderly end at the first signal, immediate end at the second; the service manager
 //	run, runsignals      a command in a network of its own; see package sandbox
 //	names                the host's name servers for that command
 //	publish, published   its ports for the host: the flag and the sockets; the relays

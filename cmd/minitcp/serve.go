@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"minitcp/cmd/minitcp/internal/control"
@@ -121,6 +122,7 @@ func (o *serveOptions) run(std stdio) (err error) {
 	}
 	o.printHints(std.out, n.device.Name())
 	log.Info("serving", "device", n.device.Name(), "address", o.device.address.String(), "listen", o.listen.String())
+	notify(daemon.SdNotifyReady, log)
 	return s.untilStopped(n.stack, stop, log)
 }
 
@@ -136,18 +138,25 @@ func (s *services) untilStopped(on *stack.Stack, stop stopping, log *slog.Logger
 		}
 		return err
 	}
+	notify(daemon.SdNotifyStopping, log)
 	log.Info("stopping", "connections", active(on))
 	ctx, cancel := context.WithTimeout(stop.now, shutdownTimeout)
 	defer cancel()
 	s.shutdown(ctx)
-	if err := on.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+	return shutdownError(on.Shutdown(ctx), log)
+}
+
+// shutdownError returns the error of a daemon from that of its orderly end. Connections that were reset because they
+// did not finish in time are a warning.
+func shutdownError(err error, log *slog.Logger) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		log.Warn("some connections did not finish in time and were reset")
-	} else if errors.Is(err, context.Canceled) {
+		return nil
+	case errors.Is(err, context.Canceled):
 		return errors.New("interrupted by a second signal; open connections were reset")
-	} else if err != nil {
-		return err
 	}
-	return nil
+	return err
 }
 
 // active returns the number of connections that are not in TIME-WAIT.

@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -49,17 +50,30 @@ func (g *Gateway) Relay(inside *stack.Conn, outside *net.TCPConn) (relay.Result,
 // of UDP flows have left, or ctx ends. It is for clients that have ended: they send a FIN on each connection, which
 // Drain waits for, too.
 func (g *Gateway) Drain(ctx context.Context) {
+	g.await(ctx, func() bool { return g.beginning.Load() == 0 && !g.pairs.busy() })
+}
+
+// Shutdown stops forwarding new connections, waits until those that are open have ended, or ctx ends, and returns the
+// error of ctx then. New connections get no answer, so that their clients try again, and may reach the next gateway.
+// UDP and pings are forwarded until Close.
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	return errors.Join(g.closeTCP(), g.await(ctx, g.connections.none))
+}
+
+// await waits until done returns true, the stack has ended, or ctx ends. It returns the error of ctx.
+func (g *Gateway) await(ctx context.Context, done func() bool) error {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for g.beginning.Load() > 0 || g.pairs.busy() {
+	for !done() {
 		select {
 		case <-tick.C:
 		case <-g.stack.Done():
-			return
+			return nil
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		}
 	}
+	return nil
 }
 
 // busy reports whether there is a pair whose data from inside has not all arrived outside.

@@ -12,7 +12,7 @@
 //	outbound       the kinds of outbound; direct
 //	socks, http    the client's side of SOCKS5 and of HTTP's CONNECT
 //	tcp, udp, ping what the stack forwards
-//	drain          the wait for the last data of clients that have ended
+//	drain          the wait for connections, and for the last data of clients that have ended
 //	recverr        ICMP errors about the datagrams of the host's sockets
 //	dns            name servers in place of those that clients ask
 //	verdict        errors as the client sees them
@@ -150,14 +150,16 @@ func (g *Gateway) forward() (err error) {
 }
 
 // Close stops forwarding, resets the connections, and returns when the gateway has no goroutine left. The stack stays.
+// Further calls do nothing.
 func (g *Gateway) Close() error {
 	g.starting.Lock()
+	closed := g.context.Err() != nil
 	g.cancel()
 	g.starting.Unlock()
-	var errs []error
-	if g.tcp != nil {
-		errs = append(errs, g.tcp.Close())
+	if closed {
+		return nil
 	}
+	errs := []error{g.closeTCP()}
 	if g.udp != nil {
 		errs = append(errs, g.udp.Close())
 	}
@@ -167,4 +169,14 @@ func (g *Gateway) Close() error {
 	g.tasks.Wait()
 	g.log.flush()
 	return errors.Join(errs...)
+}
+
+// closeTCP stops forwarding new connections.
+func (g *Gateway) closeTCP() error {
+	if g.tcp == nil {
+		return nil
+	}
+	err := g.tcp.Close()
+	g.tcp = nil
+	return err
 }

@@ -51,6 +51,13 @@ func (c *counter) leave(from netip.Addr) {
 	}
 }
 
+// none reports whether no connection is open.
+func (c *counter) none() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all == 0
+}
+
 // takeTCP is the handler of connections.
 func (g *Gateway) takeTCP(r *stack.ForwardRequest) {
 	to, err := g.target(r.Destination())
