@@ -19,6 +19,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"minitcp/cmd/minitcp/proxytest"
 	"minitcp/tun"
 )
 
@@ -121,7 +122,7 @@ func startGateway(program gatewayProgram, viaProxy bool) func(*services) error {
 			if err != nil {
 				return err
 			}
-			go serveSOCKS(l)
+			go (&proxytest.Proxy{Dial: net.Dial, ListenPacket: net.ListenPacket}).ServeSOCKS(l)
 			proxy = l.Addr().String()
 		}
 		g, err := program(s, proxy)

@@ -19,8 +19,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"minitcp/cmd/minitcp/internal/proxytest"
 	"minitcp/cmd/minitcp/internal/testenv"
+	"minitcp/cmd/minitcp/proxytest"
 	"minitcp/tun"
 )
 

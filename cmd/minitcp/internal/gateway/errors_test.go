@@ -17,8 +17,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"minitcp/cmd/minitcp/internal/proxytest"
 	"minitcp/cmd/minitcp/internal/testenv"
+	"minitcp/cmd/minitcp/proxytest"
 )
 
 // Errors of dials and replies of proxies have the verdicts that the client's kernel turns into the same error.

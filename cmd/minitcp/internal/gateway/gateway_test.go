@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"minitcp/cmd/minitcp/internal/proxytest"
+	"minitcp/cmd/minitcp/proxytest"
 	"minitcp/stack"
 	"minitcp/stack/stacktest"
 )

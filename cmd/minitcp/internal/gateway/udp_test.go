@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 
-	"minitcp/cmd/minitcp/internal/proxytest"
+	"minitcp/cmd/minitcp/proxytest"
 	"minitcp/stack"
 )
 

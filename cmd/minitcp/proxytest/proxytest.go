@@ -1,4 +1,4 @@
-// Package proxytest has a SOCKS5 and an HTTP proxy for tests.
+// Package proxytest has a SOCKS5 and an HTTP proxy for tests and benchmarks.
 package proxytest
 
 import (
@@ -173,18 +173,26 @@ func (p *Proxy) associate(c *net.TCPConn) error {
 		}
 	}()
 	go func() {
-		for b := make([]byte, 65535); ; {
-			n, from, err := outer.(*net.UDPConn).ReadFromUDPAddrPort(b)
+		for b := make([]byte, maxHeader+65535); ; {
+			n, from, err := outer.(*net.UDPConn).ReadFromUDPAddrPort(b[maxHeader:])
 			if err != nil {
 				return
 			}
-			from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-			inner.(*net.UDPConn).WriteToUDPAddrPort(append(appendAddress([]byte{0, 0, 0}, from), b[:n]...), *client.Load())
+			header := maxHeader // the header ends where the data begins
+			if from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port()); from.Addr().Is4() {
+				header -= 16 - 4
+			}
+			start := maxHeader - header
+			appendAddress(append(b[:start], 0, 0, 0), from)
+			inner.(*net.UDPConn).WriteToUDPAddrPort(b[start:maxHeader+n], *client.Load())
 		}
 	}()
 	_, err = io.Copy(io.Discard, c)
 	return err
 }
+
+// maxHeader is the length in bytes of the header of a datagram with an IPv6 address.
+const maxHeader = 4 + 16 + 2
 
 func appendAddress(b []byte, a netip.AddrPort) []byte {
 	kind := byte(1)
