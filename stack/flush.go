@@ -206,6 +206,7 @@ func (s *Stack) orphaned(e *entry) {
 // fire handles the entries of a wheel whose deadline has passed. It calls Handlers after it has handled all entries, so
 // that a slow Handler does not delay the timers of other connections that are due at the same time.
 func (s *Stack) fire(now conn.Time, due []*entry) {
+	s.totals.count(countTimerRuns)
 	w := s.borrowWriter()
 	var handled []*Conn
 	rest := due[:0]

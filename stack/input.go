@@ -17,6 +17,9 @@ func (q *queue) input(now conn.Time, frame []byte) {
 		q.damaged(err)
 		return
 	}
+	if q.virtio.GSOType != wire.GSONone {
+		s.totals.count(countSuperframesIn)
+	}
 	packet := frame[wire.VirtioHeaderLen:]
 	payload, err := wire.ParseIP(packet, &q.ip)
 	if err == wire.ErrFragment {

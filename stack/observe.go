@@ -14,10 +14,17 @@ import (
 // the connection is locked. They must not block, call the stack, or keep the argument. A nil function is not called.
 type Observer struct {
 	Segment func(*TraceEvent) // a segment has arrived or left
+	Opened  func(*ConnOpen)   // a connection is established; without those that began with a SYN cookie
 	Ended   func(*ConnEnd)    // a connection has ended or has entered TIME-WAIT; each once, without handshakes
 	// Frame gets every frame that arrives or leaves. It must not change the Frame's bytes. While there is such a function,
 	// no frame is larger than an IP packet can be, except those that were being sent when Observe was called.
 	Frame func(*Frame)
+}
+
+// ConnOpen describes a connection that is established.
+type ConnOpen struct {
+	Local, Remote netip.AddrPort
+	Began, Opened time.Duration // the first SYN and the end of the handshake, since the stack was made
 }
 
 // ConnEnd describes a connection that has ended or has entered TIME-WAIT.
@@ -54,6 +61,7 @@ type observers struct {
 	mu      sync.Mutex
 	all     []*Observer
 	segment atomic.Pointer[[]func(*TraceEvent)]
+	opened  atomic.Pointer[[]func(*ConnOpen)]
 	ended   atomic.Pointer[[]func(*ConnEnd)]
 	frame   atomic.Pointer[[]func(*Frame)]
 }
@@ -75,11 +83,15 @@ func (o *observers) change(f func([]*Observer) []*Observer) {
 	defer o.mu.Unlock()
 	o.all = f(o.all)
 	var segment []func(*TraceEvent)
+	var opened []func(*ConnOpen)
 	var ended []func(*ConnEnd)
 	var frame []func(*Frame)
 	for _, p := range o.all {
 		if p.Segment != nil {
 			segment = append(segment, p.Segment)
+		}
+		if p.Opened != nil {
+			opened = append(opened, p.Opened)
 		}
 		if p.Ended != nil {
 			ended = append(ended, p.Ended)
@@ -89,6 +101,7 @@ func (o *observers) change(f func([]*Observer) []*Observer) {
 		}
 	}
 	store(&o.segment, segment)
+	store(&o.opened, opened)
 	store(&o.ended, ended)
 	store(&o.frame, frame)
 }
@@ -123,6 +136,19 @@ func (o *observers) trace(v *TraceEvent) {
 		for _, f := range *list {
 			f(v)
 		}
+	}
+}
+
+// observeOpen calls the observers of openings if e, whose handshake has got a segment, has a connection now. The time of
+// the SYN is not known of a connection that began with a SYN cookie: its entry is younger than the batch of its segment.
+func (s *Stack) observeOpen(now conn.Time, e *entry) {
+	list := s.observers.opened.Load()
+	if list == nil || e.state() < conn.Established || now <= e.began {
+		return
+	}
+	v := &ConnOpen{e.Key.LocalAddr(), e.Key.RemoteAddr(), time.Duration(e.began), time.Duration(now)}
+	for _, f := range *list {
+		f(v)
 	}
 }
 

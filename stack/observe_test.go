@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -194,6 +195,68 @@ func TestAbortTimeWait(t *testing.T) {
 		}
 		if !p.a.Abort(list[0].Local, list[0].Remote) || len(p.a.Connections()) != 0 {
 			t.Error("the connection still exists")
+		}
+	})
+}
+
+// A connection is reported by both ends when it is established, with the times of its first SYN and of that.
+func TestObserveOpened(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		p.da.SetHook(dropFirst())
+		p.db.SetHook(dropFirst())
+		var mu sync.Mutex
+		var dialed, accepted []ConnOpen
+		record := func(list *[]ConnOpen) func(*ConnOpen) {
+			return func(v *ConnOpen) {
+				mu.Lock()
+				defer mu.Unlock()
+				*list = append(*list, *v)
+			}
+		}
+		p.a.Observe(Observer{Opened: record(&dialed)})
+		p.b.Observe(Observer{Opened: record(&accepted)})
+		time.Sleep(time.Second)
+		client, _ := p.connect(p.listen())
+		if _, err := p.a.Dial("tcp", "10.77.0.2:81"); err == nil {
+			t.Fatal("Dial to a closed port has succeeded")
+		}
+		quiet()
+		mu.Lock()
+		defer mu.Unlock()
+		local, remote := client.LocalAddr().(interface{ AddrPort() netip.AddrPort }).AddrPort(), netip.MustParseAddrPort("10.77.0.2:80")
+		if want := (ConnOpen{local, remote, time.Second, 3 * time.Second}); len(dialed) != 1 || dialed[0] != want {
+			t.Errorf("%+v, want %+v", dialed, want)
+		}
+		if want := (ConnOpen{remote, local, 2 * time.Second, 3 * time.Second}); len(accepted) != 1 || accepted[0] != want {
+			t.Errorf("%+v, want %+v", accepted, want)
+		}
+	})
+}
+
+// dropFirst returns a hook that drops the first frame.
+func dropFirst() func([]byte) stacktest.Fate {
+	var seen atomic.Bool
+	return func([]byte) stacktest.Fate {
+		if seen.Swap(true) {
+			return stacktest.Pass
+		}
+		return stacktest.Drop
+	}
+}
+
+// A connection that began with a SYN cookie is reported by the end that has sent the SYN only.
+func TestObserveOpenedCookie(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{SYNCookies: SYNCookiesAlways})
+		p.da.SetHook(dropFirst())
+		var opened [2]atomic.Int32
+		p.a.Observe(Observer{Opened: func(*ConnOpen) { opened[0].Add(1) }})
+		p.b.Observe(Observer{Opened: func(*ConnOpen) { opened[1].Add(1) }})
+		p.connect(p.listen())
+		quiet()
+		if a, b := opened[0].Load(), opened[1].Load(); a != 1 || b != 0 {
+			t.Errorf("%d and %d, want 1 and 0", a, b)
 		}
 	})
 }

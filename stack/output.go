@@ -24,6 +24,9 @@ type writer struct {
 
 const maxTCPHeader = 60
 
+// virtioGSOType is the offset of the kind of superframe in a virtio_net_hdr.
+const virtioGSOType = 1
+
 // checksumOffset is the offset of the checksum in the TCP header.
 const checksumOffset = 16
 
@@ -35,6 +38,9 @@ func (s *Stack) returnWriter(w *writer) { s.writers.Put(w) }
 // writeFrame sends the frame in w.parts on a queue. State is that of its connection, CLOSED without one.
 func (s *Stack) writeFrame(w *writer, queue uint8, state conn.State) {
 	s.totals.count(countFramesSent)
+	if w.parts[0][virtioGSOType] != wire.GSONone {
+		s.totals.count(countSuperframesOut)
+	}
 	if err := s.queues[queue].WriteFrame(w.parts); err != nil {
 		s.totals.count(countFrameErrors) // lost, as on any network
 		s.frameLimit.refused(s.clock.Now(), w.parts)

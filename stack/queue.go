@@ -128,6 +128,7 @@ func (q *queue) receiveFrame(now conn.Time, frame []byte, i int) {
 
 // endBatch completes a batch of frames.
 func (q *queue) endBatch(now conn.Time) {
+	q.stack.totals.count(countBatches)
 	q.flushPending()
 	q.stack.shedOutOfOrder(now)
 	q.stack.shedStalled(now, q.writer)

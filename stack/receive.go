@@ -130,6 +130,9 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 		}
 	}
 	s.totals.countVerdict(verdict)
+	if before < conn.Established {
+		s.observeOpen(now, e)
+	}
 	if s.observers.traced() {
 		q.traceVerdict(now, e, before, verdict)
 	}

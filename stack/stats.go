@@ -4,14 +4,15 @@ import (
 	"sync/atomic"
 
 	"minitcp/conn"
-	"minitcp/conn/buffer"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/memory"
 )
 
 // Stats holds totals since the stack was made, and a few current values, by name. Names do not change between versions.
 // A counter of events that have not happened is present with the value 0. Packets that the device refuses count as
-// sent, and the frames they are in as frame-write-errors.
+// sent, and the frames they are in as frame-write-errors. A wakeup is a batch of frames that were read from the device
+// at once, or a run of the timers. With another Config.Conn.Pool than the stack's own, memory-used and memory-limit are
+// absent.
 type Stats map[string]uint64
 
 // counter is one of the stack's own counters.
@@ -21,6 +22,10 @@ const (
 	countFramesReceived counter = iota
 	countFramesSent
 	countFrameErrors
+	countSuperframesIn
+	countSuperframesOut
+	countBatches
+	countTimerRuns
 	countSegmentsReceived
 	countSegmentsSent
 	countBytesReceived
@@ -86,6 +91,10 @@ var counterNames = [counters]string{
 	countFramesReceived:     "frames-received",
 	countFramesSent:         "frames-sent",
 	countFrameErrors:        "frame-write-errors",
+	countSuperframesIn:      "superframes-received",
+	countSuperframesOut:     "superframes-sent",
+	countBatches:            "device-wakeups",
+	countTimerRuns:          "timer-wakeups",
 	countSegmentsReceived:   "segments-received",
 	countSegmentsSent:       "segments-sent",
 	countBytesReceived:      "octets-received",
@@ -169,7 +178,9 @@ func (s *Stack) Stats() Stats {
 	stats["connections"] = uint64(s.table.Len())
 	stats["connections-stalled"] = uint64(s.stalls.Len())
 	if pool, ok := s.cfg.Conn.Pool.(*memory.Pool); ok {
-		stats["memory-used"] = uint64(max(0, pool.Used())) * buffer.PageSize
+		stats["memory-used"] = uint64(max(0, pool.Bytes()))
+		stats["memory-limit"] = uint64(pool.Limit())
 	}
+	stats["out-of-order-memory"] = uint64(s.outOfOrder.Total())
 	return stats
 }

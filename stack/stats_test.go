@@ -2,12 +2,16 @@ package stack
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"net/netip"
 	"runtime"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/datagrams"
@@ -165,5 +169,83 @@ func TestCountersOfEndedFlow(t *testing.T) {
 			_, err := flow.WriteToUDPAddrPort([]byte("x"), ends[1])
 			wantOpError(t, err, "write", net.ErrClosed)
 		}, Stats{"udp-flows-filtered": 0})
+	})
+}
+
+// The superframes that one stack counts as sent, the other counts as received.
+func TestCountersOfSuperframes(t *testing.T) {
+	within(t, func(t *testing.T) {
+		var mu sync.Mutex
+		seen := uint64(0)
+		p := newPairOn(t, stacktest.Config{}, Config{Tap: func(f *Frame) {
+			mu.Lock()
+			defer mu.Unlock()
+			if f.Outgoing && f.Parts[0][1] != wire.GSONone {
+				seen++
+			}
+		}}, Config{})
+		client, server := p.connect(p.listen())
+		counting(t, p.a, func() { write(t, client, "x"); wantRead(t, server, "x") }, Stats{"superframes-sent": 0})
+		if _, err := client.Write(make([]byte, 100_000)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(server, make([]byte, 100_000)); err != nil {
+			t.Fatal(err)
+		}
+		quiet()
+		mu.Lock()
+		defer mu.Unlock()
+		if a, b := p.a.Stats()["superframes-sent"], p.b.Stats()["superframes-received"]; seen == 0 || a != seen || b != seen {
+			t.Errorf("%d are sent, %d received, want %d and more than 0", a, b, seen)
+		}
+	})
+}
+
+// A wakeup is a batch of frames, or a run of the timers.
+func TestCountersOfWakeups(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{KeepAlive: -1})
+		client, server := p.connect(p.listen())
+		time.Sleep(time.Minute) // timers of the handshake that are no longer needed fire, too
+		counting(t, p.a, func() { time.Sleep(2 * time.Hour) }, Stats{"device-wakeups": 0, "timer-wakeups": 0})
+		counting(t, p.b, func() { write(t, client, "x") }, Stats{"device-wakeups": 1})
+		wantRead(t, server, "x")
+		time.Sleep(time.Minute)
+		p.da.SetHook(func([]byte) stacktest.Fate { return stacktest.Drop })
+		counting(t, p.a, func() { write(t, client, "x"); time.Sleep(300 * time.Millisecond) }, Stats{"retransmissions": 1, "timer-wakeups": 1})
+	})
+}
+
+// The memory of the buffers is that of unread data, in order and not.
+func TestCountersOfMemory(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{Memory: 1 << 20})
+		client, server := p.connect(p.listen())
+		if s := p.b.Stats(); s["memory-used"] != 0 || s["out-of-order-memory"] != 0 || s["memory-limit"] != 1<<20 {
+			t.Errorf("%d and %d bytes of %d without data", s["memory-used"], s["out-of-order-memory"], s["memory-limit"])
+		}
+		p.da.SetHook(func(frame []byte) stacktest.Fate {
+			if bytes.Contains(frame, []byte("lost")) {
+				return stacktest.Drop
+			}
+			return stacktest.Pass
+		})
+		write(t, client, "lost")
+		beyond := strings.Repeat("beyond", 1000)
+		write(t, client, beyond)
+		quiet()
+		if s := p.b.Stats(); s["out-of-order-memory"] == 0 || s["memory-used"] < s["out-of-order-memory"] {
+			t.Errorf("%d bytes, %d of them out of order, want some", s["memory-used"], s["out-of-order-memory"])
+		}
+		p.da.SetHook(nil)
+		time.Sleep(10 * time.Second)
+		if s := p.b.Stats(); s["out-of-order-memory"] != 0 || s["memory-used"] == 0 {
+			t.Errorf("%d bytes, %d of them out of order, want some and 0", s["memory-used"], s["out-of-order-memory"])
+		}
+		wantRead(t, server, "lost"+beyond)
+		quiet()
+		if n := p.b.Stats()["memory-used"]; n != 0 {
+			t.Errorf("%d bytes after all was read", n)
+		}
 	})
 }

@@ -161,7 +161,9 @@ func (o *gatewayOptions) run(std stdio) (err error) {
 		return err
 	}
 	defer monitor.Close()
-	g, err := gateway.Start(n.stack, o.settings(log))
+	settings := o.settings(log)
+	settings.Dialed = monitor.Dialed
+	g, err := gateway.Start(n.stack, settings)
 	if err != nil {
 		return err
 	}

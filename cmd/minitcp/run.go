@@ -139,16 +139,16 @@ func (o *runOptions) run(command []string, std stdio) (err error) {
 		o.link.summary(std.err)
 	}()
 	log := o.log.logger(std.err)
-	g, err := gateway.Start(s, gateway.Options{Rules: o.rules(names), Rewrite: o.rewrite(names), Log: log})
-	if err != nil {
-		return err
-	}
-	defer g.Close()
 	monitor, err := o.api.open(s, control.Options{Command: "run", Device: box.Device().Name(), Log: log})
 	if err != nil {
 		return err
 	}
 	defer monitor.Close()
+	g, err := gateway.Start(s, gateway.Options{Rules: o.rules(names), Rewrite: o.rewrite(names), Dialed: monitor.Dialed, Log: log})
+	if err != nil {
+		return err
+	}
+	defer g.Close()
 	if err := servePage(s, monitor, log); err != nil {
 		return err
 	}

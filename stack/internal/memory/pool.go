@@ -62,6 +62,12 @@ func (p *Pool) Charged() int64 { return p.bytes.Load() }
 // Used returns the memory in use, in small pages.
 func (p *Pool) Used() int64 { return p.lent.Load() + p.bytes.Load()/buffer.PageSize }
 
+// Bytes returns the memory in use in bytes.
+func (p *Pool) Bytes() int64 { return p.lent.Load()*buffer.PageSize + p.bytes.Load() }
+
+// Limit returns the budget in bytes.
+func (p *Pool) Limit() int64 { return p.limit * buffer.PageSize }
+
 // Level implements [buffer.Pressure]. Memory is scarce from three quarters of the budget on. The last quarter is for
 // data for which windows have been advertised.
 func (p *Pool) Level() buffer.Level {

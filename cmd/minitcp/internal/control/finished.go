@@ -29,7 +29,7 @@ type timedEnd struct {
 	at time.Time
 }
 
-// lifeTotals are the metrics of connections that have ended.
+// lifeTotals are the metrics of connections that have ended, and of openings.
 type lifeTotals struct {
 	count    uint64 // also the number of the last one
 	unlogged uint64 // without a line in the log: it was too slow
@@ -38,6 +38,8 @@ type lifeTotals struct {
 	timeouts uint64 // of retransmission
 	spurious uint64 // recoveries
 	rtt      histogram
+	open     histogram // of all that were established
+	dial     histogram // of the gateway
 	life     histogram
 	bytes    histogram
 }
@@ -48,9 +50,25 @@ const linesPending = 1024
 func newFinished() *finished {
 	f := &finished{lines: make(chan Finished, linesPending)}
 	f.list.rtt.bounds = []float64{0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3}
+	f.list.open.bounds = []float64{0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10}
+	f.list.dial.bounds = f.list.open.bounds
 	f.list.life.bounds = []float64{0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000}
 	f.list.bytes.bounds = []float64{100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
 	return f
+}
+
+// opened records an opening. It runs while the connection is locked, and does not block.
+func (f *finished) opened(v *stack.ConnOpen) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list.open.add((v.Opened - v.Began).Seconds())
+}
+
+// dialed records a connection of the gateway.
+func (f *finished) dialed(took time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list.dial.add(took.Seconds())
 }
 
 // ended records an end. It runs while the connection is locked, and does not block.

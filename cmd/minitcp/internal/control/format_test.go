@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -185,6 +186,8 @@ func TestMetrics(t *testing.T) {
 	if _, err := s.Dial("tcp", "10.77.0.2:1"); err == nil {
 		t.Fatal("Dial to a closed port has succeeded")
 	}
+	m.Dialed(5 * time.Millisecond)
+	m.Dialed(20 * time.Second)
 	w := get(m.handler(false), "GET", "/metrics")
 	if got := w.Header().Get("Content-Type"); !strings.HasPrefix(got, "text/plain; version=0.0.4") {
 		t.Error(got)
@@ -223,22 +226,37 @@ func TestMetrics(t *testing.T) {
 		samples[key] = value
 	}
 	for key, want := range map[string]string{
-		"minitcp_tcp_active_opens_total":                 "3",
-		`minitcp_tcp_connections{state="established"}`:   "2",
-		`minitcp_tcp_connections{state="syn_received"}`:  "0",
-		`minitcp_tcp_resets_total{direction="transmit"}`: "2",
-		`minitcp_tcp_life_seconds_bucket{le="+Inf"}`:     "3",
-		"minitcp_tcp_life_seconds_count":                 "3",
-		`minitcp_tcp_life_bytes_bucket{le="100"}`:        "3",
-		"minitcp_tcp_attempt_fails_total":                "1",
-		"minitcp_tcp_estab_resets_total":                 "2",
-		`minitcp_tcp_recoveries_total{kind="rto"}`:       "0",
-		`minitcp_dropped_total{reason="tcp-checksum"}`:   "0",
-		`minitcp_verdict_total{reason="old-timestamp"}`:  "0",
-		`minitcp_listen_overflows_total{queue="accept"}`: "0",
+		"minitcp_tcp_active_opens_total":                        "3",
+		`minitcp_tcp_connections{state="established"}`:          "2",
+		`minitcp_tcp_connections{state="syn_received"}`:         "0",
+		`minitcp_tcp_resets_total{direction="transmit"}`:        "2",
+		`minitcp_tcp_life_seconds_bucket{le="+Inf"}`:            "3",
+		"minitcp_tcp_life_seconds_count":                        "3",
+		"minitcp_tcp_open_seconds_count":                        "4",
+		`minitcp_tcp_open_seconds_bucket{le="10"}`:              "4",
+		"minitcp_gateway_dial_seconds_count":                    "2",
+		"minitcp_gateway_dial_seconds_sum":                      "20.005",
+		`minitcp_gateway_dial_seconds_bucket{le="0.01"}`:        "1",
+		`minitcp_gateway_dial_seconds_bucket{le="10"}`:          "1",
+		"minitcp_memory_used_bytes":                             "0",
+		"minitcp_memory_out_of_order_bytes":                     "0",
+		"minitcp_memory_limit_bytes":                            "5.36870912e+08",
+		`minitcp_device_superframes_total{direction="receive"}`: "0",
+		`minitcp_tcp_life_bytes_bucket{le="100"}`:               "3",
+		"minitcp_tcp_attempt_fails_total":                       "1",
+		"minitcp_tcp_estab_resets_total":                        "2",
+		`minitcp_tcp_recoveries_total{kind="rto"}`:              "0",
+		`minitcp_dropped_total{reason="tcp-checksum"}`:          "0",
+		`minitcp_verdict_total{reason="old-timestamp"}`:         "0",
+		`minitcp_listen_overflows_total{queue="accept"}`:        "0",
 	} {
 		if samples[key] != want {
 			t.Errorf("%s is %q, want %s", key, samples[key], want)
+		}
+	}
+	for _, key := range []string{`minitcp_wakeups_total{by="device"}`, `minitcp_device_frames_total{direction="transmit"}`} {
+		if n, err := strconv.Atoi(samples[key]); err != nil || n == 0 {
+			t.Errorf("%s is %q, want more than 0", key, samples[key])
 		}
 	}
 	if strings.Contains(w.Body.String(), other.LocalAddr().String()) {

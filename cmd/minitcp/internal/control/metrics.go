@@ -59,6 +59,10 @@ var metrics = []metric{
 	{"minitcp_syncookies_total", counterKind, "SYN cookies.", [][2]string{{`result="sent"`, "syn-cookies-sent"}, {`result="received"`, "syn-cookies-received"}, {`result="failed"`, "syn-cookies-failed"}}},
 	{"minitcp_time_wait_total", counterKind, "Connections that left TIME-WAIT early.", [][2]string{{`event="evicted"`, "time-wait-evicted"}, {`event="reopened"`, "time-wait-reopened"}}},
 	{"minitcp_device_frames_total", counterKind, "Frames of the device.", [][2]string{{`direction="receive"`, "frames-received"}, {`direction="transmit"`, "frames-sent"}}},
+	{"minitcp_device_superframes_total", counterKind, "Frames of the device that hold several packets.", [][2]string{{`direction="receive"`, "superframes-received"}, {`direction="transmit"`, "superframes-sent"}}},
+	{"minitcp_wakeups_total", counterKind, "Batches of frames read from the device, and runs of the timers.", [][2]string{{`by="device"`, "device-wakeups"}, {`by="timer"`, "timer-wakeups"}}},
+	{"minitcp_memory_out_of_order_bytes", gaugeKind, "Part of minitcp_memory_used_bytes that holds data beyond a gap.", one("out-of-order-memory")},
+	{"minitcp_memory_limit_bytes", gaugeKind, "Budget for the memory of all connections.", one("memory-limit")},
 	{"minitcp_device_write_errors_total", counterKind, "Frames that the device refused.", one("frame-write-errors")},
 	{"minitcp_udp_datagrams_total", counterKind, "UDP datagrams.", [][2]string{{`direction="receive"`, "udp-received"}, {`direction="transmit"`, "udp-sent"}}},
 	{"minitcp_icmp_messages_total", counterKind, "ICMP messages.", [][2]string{{`direction="receive"`, "icmp-received"}, {`direction="transmit"`, "icmp-sent"}}},
@@ -99,8 +103,10 @@ func writeMetrics(w io.Writer, in *metricsInput) {
 	sample(w, "minitcp_tcp_recoveries_total", `kind="rto"`, float64(in.ended.timeouts))
 	sample(w, "minitcp_tcp_recoveries_total", `kind="spurious"`, float64(in.ended.spurious))
 	writeHistogram(w, "minitcp_tcp_rtt_seconds", "Smoothed round-trip time of connections that have ended.", &in.ended.rtt)
+	writeHistogram(w, "minitcp_tcp_open_seconds", "Time from the SYN until ESTABLISHED, without connections that began with a SYN cookie.", &in.ended.open)
 	writeHistogram(w, "minitcp_tcp_life_seconds", "Duration of connections that have ended.", &in.ended.life)
 	writeHistogram(w, "minitcp_tcp_life_bytes", "Bytes in both directions of connections that have ended.", &in.ended.bytes)
+	writeHistogram(w, "minitcp_gateway_dial_seconds", "Time in which the gateway has connected to the destinations of its clients, a proxy's part included.", &in.ended.dial)
 	header(w, "minitcp_build_info", gaugeKind, "Version of the program.")
 	version := "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {

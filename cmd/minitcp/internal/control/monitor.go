@@ -53,7 +53,7 @@ func New(s *stack.Stack, o Options) *Monitor {
 		lines := m.finished.lines
 		m.logging.Go(func() { logLines(o.Finished, lines) })
 	}
-	m.stop = s.Observe(stack.Observer{Ended: func(v *stack.ConnEnd) { m.finished.ended(v, logged) }})
+	m.stop = s.Observe(stack.Observer{Opened: m.finished.opened, Ended: func(v *stack.ConnEnd) { m.finished.ended(v, logged) }})
 	return m
 }
 
@@ -107,6 +107,9 @@ func (m *Monitor) Close() error {
 	})
 	return err
 }
+
+// Dialed records the time in which a gateway has connected to a destination.
+func (m *Monitor) Dialed(took time.Duration) { m.finished.dialed(took) }
 
 // states returns the number of connections in each state.
 func (m *Monitor) states() (states stateCounts) {

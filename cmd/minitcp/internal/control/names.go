@@ -74,7 +74,8 @@ var kernelCounters = []struct {
 // except TcpCurrEstab, which is the number in ESTABLISHED and CLOSE-WAIT [RFC 4022].
 func kernelNames(s stack.Stats, states stateCounts) []Counter {
 	var list []Counter
-	named := map[string]bool{"connections": true, "connections-stalled": true, "memory-used": true, "udp-flows": true, "forward-pending": true}
+	named := map[string]bool{"connections": true, "connections-stalled": true, "udp-flows": true, "forward-pending": true,
+		"memory-used": true, "memory-limit": true, "out-of-order-memory": true}
 	for _, k := range kernelCounters {
 		c := Counter{Name: k.name}
 		for _, name := range k.of {

@@ -59,6 +59,8 @@ type Options struct {
 	// Refuse reports whether a destination is prohibited, in addition to those that always are: loopback, link-local,
 	// multicast and unspecified addresses, and the networks of the stack's addresses. It may be nil.
 	Refuse func(netip.AddrPort) bool
+	// Dialed is called with the time in which a connection was established, a proxy's part included. It may be nil.
+	Dialed func(took time.Duration)
 	// Log gets refused flows as warnings, at a limited rate, and finished connections at debug level. Default: none.
 	Log *slog.Logger
 }
@@ -127,6 +129,9 @@ func (o *Options) complete() error {
 		if v.value == 0 {
 			v.instead()
 		}
+	}
+	if o.Dialed == nil {
+		o.Dialed = func(time.Duration) {}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -93,6 +93,7 @@ func (g *Gateway) connect(r *stack.ForwardRequest, to netip.AddrPort) {
 		return
 	}
 	cancel()
+	g.o.Dialed(time.Since(started))
 	client, err := r.Accept()
 	if err != nil { // the client has given up
 		server.SetLinger(0)
