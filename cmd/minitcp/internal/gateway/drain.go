@@ -43,6 +43,13 @@ func (g *Gateway) Relay(inside *stack.Conn, outside *net.TCPConn) (relay.Result,
 		defer g.pairs.mu.Unlock()
 		delete(g.pairs.all, p)
 	}()
+	return relayQuietly(inside, outside)
+}
+
+// relayQuietly relays for as long as both ends exist: keep-alive finds those that have vanished, and no timeout ends a
+// connection without data [RFC 5382 REQ-5].
+func relayQuietly(inside *stack.Conn, outside relay.Conn) (relay.Result, error) {
+	inside.SetKeepAliveConfig(keepAlive)
 	return relay.Relay(inside, outside, relay.Config{})
 }
 

@@ -100,7 +100,6 @@ func (g *Gateway) connect(r *stack.ForwardRequest, to netip.AddrPort) {
 		server.Close()
 		return
 	}
-	client.SetKeepAliveConfig(keepAlive)
 	defer g.afterClose(func() { reset(client); reset(server) })()
 	if len(early) > 0 {
 		client.Write(early) // an error is the relay's first, too
