@@ -139,8 +139,8 @@ func (o *observers) trace(v *TraceEvent) {
 	}
 }
 
-// observeOpen calls the observers of openings if e, whose handshake has got a segment, has a connection now. The time of
-// the SYN is not known of a connection that began with a SYN cookie: its entry is younger than the batch of its segment.
+// observeOpen calls the observers of openings if e, whose handshake has got a segment, has a connection now. If it
+// began with a SYN cookie, the time of its SYN is unknown, and its entry is younger than the batch of the segment.
 func (s *Stack) observeOpen(now conn.Time, e *entry) {
 	list := s.observers.opened.Load()
 	if list == nil || e.state() < conn.Established || now <= e.began {
