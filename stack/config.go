@@ -32,8 +32,8 @@ type Config struct {
 	//     is dropped. Connections whose peer has stalled for 30 s are reset, those that have stalled for the longest time
 	//     first, and counted in Stats as stalled-reset. Writes fail with syscall.ETIMEDOUT [RFC 6429 4].
 	//   - When the budget is exhausted, in-order data is dropped as well on connections that already hold 16 KiB of unread
-	//     data. The peer retransmits it. Every connection therefore makes progress, and each exceeds the budget by at most
-	//     160 KiB.
+	//     data, and SYNs are dropped and counted in Stats as connections-no-memory. The peer retransmits both. Every
+	//     connection therefore makes progress, and each exceeds the budget by at most 160 KiB.
 	//
 	// The default is 512 MiB, which is the memory of 32 connections whose largest window is full and unread. The size of
 	// the machine's memory has no influence. Memory is not used if Conn.Pool is set.
@@ -53,6 +53,12 @@ type Config struct {
 	// peer's acknowledgment or FIN. A Close beyond it resets the connection, and is counted in Stats as orphans-reset.
 	// Default 65536.
 	MaxOrphans int
+	// MaxConnections is the largest number of connections that peers have opened, to listeners and forwarders, and
+	// MaxPerHost that with one host: an IPv4 address or an IPv6 network of 64 bits. Handshakes to listeners do not count,
+	// nor do connections in TIME-WAIT. SYNs beyond them are dropped, final ACKs have no effect, and both are counted in
+	// Stats as connections-limited. The peer sends them again, and is accepted when another connection has ended.
+	// Default: no limits.
+	MaxConnections, MaxPerHost int
 	// KeepAlive and KeepAliveConfig are those of [net.Dialer] and [net.ListenConfig], for connections of both kinds. By
 	// default, keep-alive is on with an idle time of 15 s, an interval of 15 s and 9 probes. A negative KeepAlive turns it
 	// off, a positive one is the idle time. KeepAliveConfig replaces KeepAlive if it is enabled; a negative field of it
@@ -119,6 +125,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MaxOrphans <= 0 {
 		cfg.MaxOrphans = 64 << 10
 	}
+	cfg.MaxConnections, cfg.MaxPerHost = max(0, cfg.MaxConnections), max(0, cfg.MaxPerHost)
 	if cfg.EphemeralPorts == [2]uint16{} {
 		cfg.EphemeralPorts = [2]uint16{32768, 60999}
 	}

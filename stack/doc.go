@@ -59,6 +59,7 @@
 //	noconn.go, internal/ratelimit               segments without a connection; limits of replies
 //	icmp.go, internal/icmp                      ICMP
 //	internal/flow, internal/table               from addresses and ports to the entry
+//	internal/quota, quota.go                    limits of connections, in all and for each host
 //	internal/timing, timewait.go                timers, time, entries in TIME-WAIT
 //	internal/lists                              lists of entries
 //	internal/memory, outoforder.go, stalls.go   memory: frames, buffers, data beyond a gap, stalled peers

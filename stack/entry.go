@@ -45,6 +45,7 @@ type entry struct {
 	irsKnown     bool
 	counted      bool   // counted in Stack.live
 	orphan       bool   // counted in Stack.orphans
+	limited      bool   // counted in Stack.quota
 	pending      bool   // in the list of its queue
 	ipID         uint16 // identification of the next packet that routers may fragment
 	hopLimit     uint8

@@ -167,8 +167,9 @@ func (s *Stack) trackLive(e *entry) {
 	s.live.Add(1)
 }
 
-// untrackLive removes e from the connections that Shutdown waits for, and from the orphans.
+// untrackLive removes e from the connections that Shutdown waits for, from the orphans, and from the limits of Config.
 func (s *Stack) untrackLive(e *entry) {
+	s.leaveQuota(e)
 	if e.orphan {
 		e.orphan = false
 		s.orphans.Add(-1)

@@ -124,6 +124,10 @@ func (f *Forwarder) leave(source netip.Addr) {
 // forward makes a request of a SYN to a forwarded address.
 func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeWaitConn) {
 	s := q.stack
+	if s.memoryExhausted() {
+		q.dropNoConnection(now, conn.Listen, countNoMemory)
+		return
+	}
 	source := wire.Source(q.ip.Src)
 	if !f.enter(source) {
 		q.dropNoConnection(now, conn.Listen, dropForwardLimited)
@@ -140,10 +144,17 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
 	r := &ForwardRequest{stack: s, forwarder: f, entry: e}
 	e.mu.Lock()
+	if !s.enterQuota(e) {
+		e.mu.Unlock()
+		f.leave(source)
+		q.dropNoConnection(now, conn.Listen, countQuotaFull)
+		return
+	}
 	handshake := conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
 	handshake.Hold(now)
 	e.tcp, e.request = handshake, r
 	if !s.table.Insert(&e.Node) {
+		s.leaveQuota(e)
 		e.mu.Unlock()
 		f.leave(source)
 		return // an application has dialed from this very port meanwhile; the SYN will come again

@@ -76,11 +76,17 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 	s.traceOut(now, nil, w, state)
 }
 
-// open replies to a SYN to a listener, with a handshake or a cookie. It drops the SYN while the queue for Accept is
-// full.
+// open replies to a SYN to a listener, with a handshake or a cookie. It drops the SYN while memory is exhausted, there
+// are as many connections as permitted, or the queue for Accept is full.
 func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitConn) {
 	s := q.stack
 	switch {
+	case s.memoryExhausted():
+		q.dropNoConnection(now, conn.Listen, countNoMemory)
+		return
+	case s.quota.Full(q.ip.Src):
+		q.dropNoConnection(now, conn.Listen, countQuotaFull)
+		return
 	case l.full():
 		q.dropNoConnection(now, conn.Listen, countAcceptQueueFull)
 		return

@@ -172,6 +172,10 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 	if handshake.State() != conn.HandshakeReady {
 		return verdict
 	}
+	if !q.stack.enterQuota(e) {
+		q.stack.totals.count(countQuotaFull)
+		return conn.VerdictIgnored
+	}
 	var c *Conn
 	l := e.listener.Value()
 	admitted := l != nil && l.admit(e, func(control conn.CongestionControl) *Conn {
@@ -184,6 +188,7 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 	})
 	if !admitted {
 		// The SYN-ACK will be sent again, and its ACK may find room in the queue.
+		q.stack.leaveQuota(e)
 		q.stack.totals.count(countAcceptQueueFull)
 		return conn.VerdictIgnored
 	}

@@ -13,6 +13,7 @@ import (
 	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/memory"
 	"minitcp/stack/internal/ports"
+	"minitcp/stack/internal/quota"
 	"minitcp/stack/internal/ratelimit"
 	"minitcp/stack/internal/table"
 	"minitcp/stack/internal/timing"
@@ -39,6 +40,7 @@ type Stack struct {
 	near          []netip.Prefix            // prefixes of near peers
 	outOfOrder    *memory.OutOfOrder[entry] // connections that hold data beyond a gap
 	stalls        memory.Stalls[entry]      // connections whose peer lets data wait
+	quota         *quota.Quota              // of connections that peers have opened
 	timeWaits     timeWaits
 	dials         atomic.Uint32 // number of active OPENs, to spread them over the queues
 	listeners     *ports.Registry[Listener]
@@ -97,6 +99,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		queues:      queues,
 		table:       table.New[entry](),
 		outOfOrder:  memory.NewOutOfOrder[entry](cfg.Conn.Pool),
+		quota:       quota.New(cfg.MaxConnections, cfg.MaxPerHost),
 		timeWaits:   timeWaits{limit: cfg.MaxTimeWait},
 		listeners:   ports.NewRegistry[Listener](),
 		udp:         ports.NewRegistry[UDPConn](),

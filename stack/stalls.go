@@ -51,3 +51,6 @@ func (s *Stack) shedStalled(now conn.Time, w *writer) {
 		c.serve()
 	}
 }
+
+// memoryExhausted reports whether memory is exhausted: no connection begins.
+func (s *Stack) memoryExhausted() bool { return s.cfg.Conn.Pressure.Level() == buffer.Exhausted }

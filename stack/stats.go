@@ -36,6 +36,8 @@ const (
 	countAccepted
 	countSYNQueueFull
 	countAcceptQueueFull
+	countQuotaFull
+	countNoMemory
 	countCookiesSent
 	countCookiesReceived
 	countCookiesFailed
@@ -104,6 +106,8 @@ var counterNames = [counters]string{
 	countAccepted:           "connections-accepted",
 	countSYNQueueFull:       "listen-syn-queue-full",
 	countAcceptQueueFull:    "listen-accept-queue-full",
+	countQuotaFull:          "connections-limited",
+	countNoMemory:           "connections-no-memory",
 	countCookiesSent:        "syn-cookies-sent",
 	countCookiesReceived:    "syn-cookies-received",
 	countCookiesFailed:      "syn-cookies-failed",

@@ -24,6 +24,7 @@ type serveOptions struct {
 	device deviceFlags
 	listen listenList
 	upload uploadFlags
+	limits limitFlags
 	trace  traceFlag
 	api    apiFlag
 	log    logFlags
@@ -61,6 +62,7 @@ serve runs in a private network namespace and prints how to enter it.`,
 	flags.SortFlags = false
 	flags.Var(&o.listen, "listen", "port and its service; may be repeated, or a list separated by commas")
 	o.upload.register(flags)
+	o.limits.register(flags)
 	o.device.register(flags)
 	o.trace.register(flags)
 	o.api.register(flags)
@@ -81,6 +83,9 @@ func (o *serveOptions) check() error {
 	if err := o.upload.check(&o.listen); err != nil {
 		return err
 	}
+	if err := o.limits.check(); err != nil {
+		return err
+	}
 	return o.device.check()
 }
 
@@ -94,7 +99,9 @@ func (o *serveOptions) run(std stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, trace.close()) }()
-	n, err := o.device.open(stack.Config{Trace: trace.event()}, std.err)
+	cfg := stack.Config{Trace: trace.event()}
+	o.limits.apply(&cfg)
+	n, err := o.device.open(cfg, std.err)
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,7 @@ var metrics = []metric{
 	{"minitcp_memory_used_bytes", gaugeKind, "Memory in use of the budget.", one("memory-used")},
 	{"minitcp_tcp_stalled_connections", gaugeKind, "Connections whose peer lets data wait.", one("connections-stalled")},
 	{"minitcp_tcp_memory_aborts_total", counterKind, "Connections ended to bound memory.", [][2]string{{`reason="orphan"`, "orphans-reset"}, {`reason="stalled"`, "stalled-reset"}}},
+	{"minitcp_tcp_refused_connections_total", counterKind, "SYNs and final ACKs dropped because of a limit.", [][2]string{{`limit="connections"`, "connections-limited"}, {`limit="memory"`, "connections-no-memory"}}},
 }
 
 // writeMetrics writes the metrics in Prometheus' text format 0.0.4.
