@@ -57,6 +57,7 @@ const usageText = `usage: go run ./bench [flags]
        go run ./bench gateway [flags], for gateways beside tun2socks; see gateway -help
        go run ./bench run [flags], for minitcp run beside pasta and slirp4netns; see run -help
        go run ./bench observed [flags], for minitcp gateway with viewers of its page; see observed -help
+       go run ./bench emulated [flags], for the exactness of minitcp's emulated link; see emulated -help
        go run ./bench memory [flags], for very many idle connections; see memory -help
        go run ./bench daemon [flags], for the memory of the daemon; see daemon -help
        go run ./bench flood [flags], for floods of SYNs; see flood -help

@@ -24,6 +24,7 @@ const (
 	wireguardName = "wireguard"
 	forwardName   = "forward"
 	floodName     = "flood"
+	emulatedName  = "emulated"
 )
 
 // results are the outcome of a run.

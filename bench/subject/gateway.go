@@ -38,6 +38,15 @@ var Gateways = []Target{
 	{Name: Routed, Role: RoleRouted, Summary: "no gateway: the kernel routes between two veth pairs"},
 }
 
+// emulatedPrefix begins the names of the targets of Emulated.
+const emulatedPrefix = "emulated "
+
+// Emulated returns minitcp gateway with an emulated link, given the flags of the link.
+func Emulated(flags string) Target {
+	return Target{Name: emulatedPrefix + flags, Role: RoleForwarder,
+		start: startGateway(minitcpGateway(append([]string{"--api", "off"}, strings.Fields(flags)...)...), false)}
+}
+
 // GatewayPrograms is the variable in the environment of a process under test with the directory of the programs minitcp
 // and tun2socks.
 const GatewayPrograms = "MINITCP_BENCH_PROGRAMS"

@@ -100,5 +100,8 @@ func Find(argument string) (t Target, ok bool) {
 			return t, true
 		}
 	}
+	if flags, ok := strings.CutPrefix(argument, Emulated("").Argument()); ok {
+		return Emulated(flags), true
+	}
 	return Target{}, false
 }
