@@ -73,7 +73,8 @@
 //	udp*.go, datagram.go, internal/datagrams    UDP sockets, and ping sockets (ping.go)
 //	forward*.go, unreachable.go                 forwarders
 //	udpflow.go, internal/nat                    flows of the forwarder of UDP
-//	fragments.go, names.go, parse.go            fragments, host names, addresses
+//	names.go, internal/eyeballs, parse.go       host names and addresses
+//	fragments.go, internal/reassembly           fragments
 //
 // The reading order of package conn is in conn/doc.go.
 package stack

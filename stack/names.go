@@ -6,7 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync/atomic"
-	"time"
+
+	"minitcp/stack/internal/eyeballs"
 )
 
 // Resolver returns Go's resolver, with queries that go over the stack to the name servers given: over UDP, and over
@@ -68,10 +69,6 @@ func (q *queryUDP) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// attemptDelay is the time after which a connection attempt to the next address begins beside those that have not
-// succeeded [RFC 8305 5].
-const attemptDelay = 250 * time.Millisecond
-
 // dialName is DialContext for a host name.
 func (s *Stack) dialName(ctx context.Context, network, host string, port uint16) (net.Conn, error) {
 	fail := func(err error) (net.Conn, error) { return nil, &net.OpError{Op: "dial", Net: network, Err: err} }
@@ -79,7 +76,7 @@ func (s *Stack) dialName(ctx context.Context, network, host string, port uint16)
 	if err != nil {
 		return fail(err)
 	}
-	remotes := s.sortAddresses(addresses, port)
+	remotes := eyeballs.Sort(addresses, port, s.own().HasFamily)
 	if len(remotes) == 0 {
 		return fail(&net.AddrError{Err: "no suitable address found", Addr: host})
 	}
@@ -90,84 +87,14 @@ func (s *Stack) dialName(ctx context.Context, network, host string, port uint16)
 		}
 		return c, nil
 	}
-	c, err := s.dialAny(ctx, network, remotes)
-	if err != nil {
+	c, err := eyeballs.First(ctx, remotes, func(ctx context.Context, remote netip.AddrPort) (*Conn, error) {
+		return s.dial(ctx, network, netip.AddrPort{}, remote)
+	})
+	switch {
+	case err != nil && err == ctx.Err():
+		return nil, dialError(network, netip.AddrPort{}, remotes[0], contextError(err))
+	case err != nil:
 		return nil, err
 	}
 	return c, nil
-}
-
-// sortAddresses returns the addresses that the stack can reach with the families in turn, IPv6 first [RFC 8305 4].
-func (s *Stack) sortAddresses(addresses []netip.Addr, port uint16) []netip.AddrPort {
-	var families [2][]netip.AddrPort
-	for _, a := range addresses {
-		a = a.Unmap().WithZone("")
-		if !s.own().HasFamily(a.Is4()) {
-			continue
-		}
-		family := 0
-		if a.Is4() {
-			family = 1
-		}
-		families[family] = append(families[family], netip.AddrPortFrom(a, port))
-	}
-	var list []netip.AddrPort
-	for i := range max(len(families[0]), len(families[1])) {
-		for _, f := range families {
-			if i < len(f) {
-				list = append(list, f[i])
-			}
-		}
-	}
-	return list
-}
-
-// dialAny connects to the first of remotes that accepts. An attempt begins when the one before has failed, or has not
-// succeeded after attemptDelay [RFC 8305 5]. The error is that of the first attempt that failed.
-func (s *Stack) dialAny(ctx context.Context, network string, remotes []netip.AddrPort) (*Conn, error) {
-	type outcome struct {
-		conn *Conn
-		err  error
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	outcomes := make(chan outcome)
-	attempt := func(remote netip.AddrPort) {
-		c, err := s.dial(ctx, network, netip.AddrPort{}, remote)
-		select {
-		case outcomes <- outcome{c, err}:
-		case <-ctx.Done(): // another attempt has succeeded, or the caller's context has ended
-			if c != nil {
-				c.Close()
-			}
-		}
-	}
-	var first error
-	delay := time.NewTimer(0)
-	defer delay.Stop()
-	for next, pending := 0, 0; ; {
-		select {
-		case <-delay.C:
-			if next < len(remotes) {
-				go attempt(remotes[next])
-				next++
-				pending++
-				delay.Reset(attemptDelay)
-			}
-		case o := <-outcomes:
-			if o.err == nil {
-				return o.conn, nil
-			}
-			if first == nil {
-				first = o.err
-			}
-			if pending--; next < len(remotes) {
-				delay.Reset(0)
-			} else if pending == 0 {
-				return nil, first
-			}
-		case <-ctx.Done():
-			return nil, dialError(network, netip.AddrPort{}, remotes[0], contextError(ctx.Err()))
-		}
-	}
 }

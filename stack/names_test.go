@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/eyeballs"
 	"minitcp/stack/stacktest"
 )
 
@@ -201,7 +202,7 @@ func TestDialNames(t *testing.T) {
 			{"tcp4", "both.example.test:80", "10.77.0.2:80", 0},
 			{"tcp6", "both.example.test:http", "[fd77::2]:80", 0},
 			{"tcp", "four.example.test:80", "10.77.0.2:80", 0},
-			{"tcp", "dead.example.test:80", "10.77.0.2:80", attemptDelay},
+			{"tcp", "dead.example.test:80", "10.77.0.2:80", eyeballs.Delay},
 			{"udp", "both.example.test:53", "[fd77::2]:53", 0},
 			{"udp4", "both.example.test:53", "10.77.0.2:53", 0},
 		} {
