@@ -209,10 +209,10 @@ func TestFramesWrittenTogetherAllocateNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, err := b.writeTo(discardBuffers{}); n != 3*memory.LeastLoan || err != nil {
+		if n, err := b.WriteTo(discardBuffers{}); n != 3*memory.LeastLoan || err != nil {
 			t.Fatalf("%d bytes, %v; want %d", n, err, 3*memory.LeastLoan)
 		}
-		b.release()
+		b.Release()
 	})
 }
 

@@ -2,23 +2,11 @@ package stack
 
 import (
 	"io"
-	"sync"
 
 	"minitcp/conn/buffer"
+	"minitcp/stack/internal/block"
 	"minitcp/stack/internal/rawread"
 )
-
-// copyBuffers lend maxCopy bytes. bulkBuffers lend enough for a superframe larger than an IP packet, for a copy whose
-// source always has more data.
-var (
-	copyBuffers = sync.Pool{New: func() any { return newBuffer(maxCopy) }}
-	bulkBuffers = sync.Pool{New: func() any { return newBuffer(4 * maxCopy) }}
-)
-
-func newBuffer(size int) *[]byte {
-	b := make([]byte, size)
-	return &b
-}
 
 // ReadFrom writes the data of r to the connection until io.EOF, which is not an error. [io.Copy] uses it. While it
 // waits it holds no buffer for a TCP socket of package net, and one of 2 KiB for other readers, unless bulk data may
@@ -30,7 +18,7 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 
 func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 	source := rawread.Of(r)
-	pool := &copyBuffers
+	pool := &block.Buffers
 	mss := c.mss() // otherwise each Write would end in a small segment
 	for {
 		b, m, err := source.ReadPooled(pool, mss)
@@ -51,8 +39,8 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 			}
 			return n, err
 		}
-		if pool = &copyBuffers; full && c.takesMore() {
-			pool = &bulkBuffers
+		if pool = &block.Buffers; full && c.takesMore() {
+			pool = &block.BulkBuffers
 		}
 	}
 }
@@ -93,14 +81,14 @@ func (c *Conn) writeTo(w io.Writer) (n int64, err error) {
 	for {
 		b, err := c.next(nil)
 		if err != nil {
-			b.release()
+			b.Release()
 			if err == io.EOF {
 				return n, nil
 			}
 			return n, asNet("read", err)
 		}
-		m, err := b.writeTo(w)
-		b.release()
+		m, err := b.WriteTo(w)
+		b.Release()
 		if n += m; err != nil {
 			return n, err
 		}

@@ -63,8 +63,10 @@
 //	internal/timing, timewait.go                timers, time, entries in TIME-WAIT
 //	internal/lists                              lists of entries
 //	internal/memory, outoforder.go, stalls.go   memory: frames, buffers, data beyond a gap, stalled peers
-//	handler.go, copy.go, options.go             Handlers; ReadFrom and WriteTo; options of a connection
-//	device.go, link.go, loop.go                 devices that are read, and that deliver; the stack's own addresses
+//	handler.go, copy.go, internal/block         Handlers; ReadFrom and WriteTo
+//	options.go                                  options of a connection
+//	device.go, link.go                          devices that are read, and that deliver
+//	internal/loopback                           packets to the stack's own addresses
 //	framelimit.go, near.go                      superframes, near peers
 //	stack.go, config.go, ownaddress.go, end.go  New, Shutdown, settings, addresses, the end
 //	abandon.go, errors.go                       connections without Close; the errors of package net

@@ -59,7 +59,7 @@ func (s *Stack) fail(call string, err error) { s.finish(&deviceError{call, err})
 // ends the goroutines of the queues.
 func (s *Stack) shutWhenDone() {
 	<-s.end.done
-	s.loop.close() // else the RST of one end could reach the other before it is closed with the cause
+	s.loop.Close() // else the RST of one end could reach the other before it is closed with the cause
 	s.shut()
 	s.device.Close()
 }

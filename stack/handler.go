@@ -8,6 +8,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/buffer"
+	"minitcp/stack/internal/block"
 )
 
 // Handler serves a connection without a goroutine of its own; see [Stack.Handle]. The stack calls its methods on the
@@ -143,11 +144,11 @@ func (c *Conn) serve() {
 	if v := c.handling; !v.busy {
 		v.busy = true
 		more := true
-		b := copyBuffers.Get().(*[]byte)
+		b := block.Buffers.Get().(*[]byte)
 		for n := 0; more && (n < callsAtOnce || !c.attached()); n++ {
 			more = c.callHandler(*b)
 		}
-		copyBuffers.Put(b)
+		block.Buffers.Put(b)
 		v.busy = false
 		if more {
 			defer c.requeue()

@@ -8,6 +8,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/buffer"
+	"minitcp/stack/internal/block"
 	"minitcp/stack/internal/wait"
 )
 
@@ -94,7 +95,7 @@ func (c *Conn) read(p []byte) (int, error) {
 		return 0, c.readNothing()
 	}
 	b, err := c.next(p)
-	return len(b.data), err
+	return len(b.Data), err
 }
 
 // readNothing is Read into a slice without bytes.
@@ -109,14 +110,14 @@ func (c *Conn) readNothing() error {
 
 // next waits for data and copies it to p. If p is nil, it returns the data where it lies or in a buffer, which it takes
 // when there is data: it holds no buffer while it waits. The caller must release the block then.
-func (c *Conn) next(p []byte) (block, error) {
+func (c *Conn) next(p []byte) (block.Block, error) {
 	e := c.entry
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for {
 		if err := c.mayUse(&c.rd); err != nil {
 			c.wakeNext()
-			return block{}, err
+			return block.Block{}, err
 		}
 		b, err := c.tryBlock(p)
 		if err != conn.ErrWouldBlock {
@@ -129,19 +130,19 @@ func (c *Conn) next(p []byte) (block, error) {
 }
 
 // tryBlock is next without waiting. The entry's lock is held.
-func (c *Conn) tryBlock(p []byte) (b block, err error) {
+func (c *Conn) tryBlock(p []byte) (b block.Block, err error) {
 	if p == nil {
-		b.data, b.frame, err = c.tryNext(nil, true)
-		if b.frame != nil {
-			b.more = c.following()
+		b.Data, b.Frame, err = c.tryNext(nil, true)
+		if b.Frame != nil {
+			b.Follow(c.tcp)
 		}
-		if err != nil || b.frame != nil {
+		if err != nil || b.Frame != nil {
 			return b, err
 		}
-		b.copied = copyBuffers.Get().(*[]byte)
-		p = *b.copied
+		b.Buffer = block.Buffers.Get().(*[]byte)
+		p = *b.Buffer
 	}
-	b.data, _, err = c.tryNext(p, false)
+	b.Data, _, err = c.tryNext(p, false)
 	return b, err
 }
 
@@ -177,7 +178,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // maxCopy is the largest number of bytes copied while the lock is held, about a superframe. Segments that arrive wait
 // for no longer copy.
-const maxCopy = 64 << 10
+const maxCopy = block.Size
 
 // write writes p in pieces.
 func (c *Conn) write(p []byte) (n int, err error) {

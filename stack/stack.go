@@ -11,6 +11,7 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/cookie"
 	"minitcp/stack/internal/addresses"
+	"minitcp/stack/internal/loopback"
 	"minitcp/stack/internal/memory"
 	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/quota"
@@ -71,6 +72,18 @@ type Stack struct {
 	closing  sync.Once
 }
 
+// loop is the queue of packets to the stack's own addresses. Its goroutine starts with the first of them.
+type loop struct {
+	*loopback.Queue
+	number uint8 // number of the queue, the one after those of the device
+}
+
+// withoutDevice reports whether the stack reaches its own addresses only.
+func (s *Stack) withoutDevice() bool {
+	_, without := s.device.(*loopback.NoDevice)
+	return without
+}
+
 // New starts a stack on a device. The stack closes the device when it ends. If dev is nil, the stack reaches its own
 // addresses only. The device's MTU must be at least 576 bytes, and 1280 with an IPv6 address [RFC 8200 5].
 func New(dev Device, cfg Config) (*Stack, error) {
@@ -79,7 +92,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		return nil, err
 	}
 	if dev == nil {
-		dev = newNoDevice()
+		dev = loopback.NewNoDevice()
 	}
 	queues, err := queuesOf(dev)
 	if err != nil {
@@ -122,8 +135,9 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	if cfg.Trace != nil || cfg.Tap != nil {
 		s.Observe(Observer{Segment: cfg.Trace, Frame: cfg.Tap})
 	}
-	s.loop.stack, s.loop.number = s, uint8(len(queues))
-	s.queues = append(s.queues, &s.loop)
+	s.loop.number = uint8(len(queues))
+	s.loop.Queue = loopback.New(s.frames, func() { s.running.Go(newQueue(s, s.loop.number).run) })
+	s.queues = append(s.queues, s.loop)
 	if len(cfg.Nameservers) > 0 {
 		s.resolver = s.Resolver(cfg.Nameservers...)
 	}
