@@ -62,7 +62,7 @@ func startForward(start func(*forwardProgram) error) func(*services) error {
 // connect opens the connection to the server, and then takes the client's and relays between them. If the server
 // refuses, so does connect.
 func (p *forwardProgram) connect(ctx context.Context, to netip.AddrPort, accept func() (relay.Conn, error), refuse func() error) {
-	dialed, err := p.dialer.DialContext(ctx, "tcp4", to.String()) // DialTCP would bind the socket first
+	server, err := p.dialer.DialTCP(ctx, "tcp4", netip.AddrPort{}, to)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		if err := refuse(); err != nil {
 			p.fail("refusal: %v", err)
@@ -73,7 +73,6 @@ func (p *forwardProgram) connect(ctx context.Context, to netip.AddrPort, accept 
 		p.fail("%v", err)
 		return
 	}
-	server := dialed.(*net.TCPConn)
 	client, err := accept()
 	if err != nil {
 		server.Close()

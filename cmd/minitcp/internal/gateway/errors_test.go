@@ -19,6 +19,7 @@ import (
 
 	"minitcp/cmd/minitcp/internal/testenv"
 	"minitcp/cmd/minitcp/proxytest"
+	"minitcp/stack"
 )
 
 // Errors of dials and replies of proxies have the verdicts that the client's kernel turns into the same error.
@@ -80,13 +81,13 @@ func TestDestinationsSharePorts(t *testing.T) {
 		free, _ := listen(t, 0)
 		port := free.Addr().(*net.TCPAddr).Port
 		free.Close()
-		d := &net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		control := func(_, _ string, raw syscall.RawConn) (err error) {
 			raw.Control(func(fd uintptr) {
 				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_LOCAL_PORT_RANGE, port<<16|port)
 			})
 			return err
-		}}
-		if testDestinationsSharePorts(t, d, first.Addr(), second.Addr()) {
+		}
+		if testDestinationsSharePorts(t, control, first.Addr(), second.Addr()) {
 			return
 		}
 		if attempt == 10 {
@@ -95,9 +96,20 @@ func TestDestinationsSharePorts(t *testing.T) {
 	}
 }
 
-// testDestinationsSharePorts dials both destinations from the port of d. It returns false if the port is in use.
-func testDestinationsSharePorts(t *testing.T, d *net.Dialer, first, second net.Addr) bool {
-	a, _, err := Direct.dialTCP(t.Context(), d, netip.MustParseAddrPort(first.String()))
+// testDestinationsSharePorts has a gateway dial both destinations with sockets to which control gives one port. It
+// returns false if the port is in use.
+func testDestinationsSharePorts(t *testing.T, control func(string, string, syscall.RawConn) error, first, second net.Addr) bool {
+	s, err := stack.New(nil, stack.Config{Addresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	g, err := Start(s, Options{Control: control})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	a, _, err := Direct.dialTCP(t.Context(), &g.dial, netip.MustParseAddrPort(first.String()))
 	switch {
 	case errors.Is(err, syscall.ENOPROTOOPT):
 		testenv.NotTested(t, "IP_LOCAL_PORT_RANGE (Linux 6.3)")
@@ -107,7 +119,7 @@ func testDestinationsSharePorts(t *testing.T, d *net.Dialer, first, second net.A
 		t.Fatal(err)
 	}
 	defer a.Close()
-	b, _, err := Direct.dialTCP(t.Context(), d, netip.MustParseAddrPort(second.String()))
+	b, _, err := Direct.dialTCP(t.Context(), &g.dial, netip.MustParseAddrPort(second.String()))
 	if err != nil {
 		t.Fatalf("a second destination from the port of the first: %v", err)
 	}

@@ -99,7 +99,7 @@ func Start(s *stack.Stack, o Options) (*Gateway, error) {
 	}
 	g := &Gateway{stack: s, o: o, rules: newRules(o.Rules)}
 	g.context, g.cancel = context.WithCancel(context.Background())
-	g.dial = net.Dialer{Control: o.Control, KeepAliveConfig: keepAlive}
+	g.dial = net.Dialer{Control: bindLate(o.Control), KeepAliveConfig: keepAlive}
 	plain := g.dial
 	g.dial.Resolver = &net.Resolver{PreferGo: true, Dial: plain.DialContext}
 	g.log.log = g.o.Log
