@@ -133,6 +133,7 @@ func TestProfiles(t *testing.T) {
 // The summary has the settings and the measurements of the directions that are emulated. Up is the direction of
 // the frames that the stack writes, or reads.
 func TestLinkSummary(t *testing.T) {
+	const packets = 1 + netem.LeastForRate
 	frame := make([]byte, wire.VirtioHeaderLen+1000)
 	frame[wire.VirtioHeaderLen] = 0x45
 	for _, upIsIn := range []bool{false, true} {
@@ -153,7 +154,7 @@ func TestLinkSummary(t *testing.T) {
 					}
 				}
 			}()
-			for range 10 {
+			for range packets {
 				d.WriteFrame([][]byte{frame})
 				far.WriteFrame([][]byte{frame})
 			}
@@ -162,12 +163,12 @@ func TestLinkSummary(t *testing.T) {
 			var out strings.Builder
 			f.summary(&out)
 			want := `emulated link, --seed 7
-  up    packets    asked -                   measured 10, 10000 bytes; 10 delivered
+  up    packets    asked -                   measured 51, 51000 bytes; 51 delivered
   up    rate       asked 8mbit               measured 8mbit
-  up    queue      asked default             measured 4.5ms on average, 0 dropped
+  up    queue      asked default             measured 25ms on average, 0 dropped
   up    delay      asked 20ms                measured 20ms on average, at most 20ms
-  down  packets    asked -                   measured 10, 10000 bytes; 0 delivered
-  down  loss       asked 100%                measured 100%: 10 of 10
+  down  packets    asked -                   measured 51, 51000 bytes; 0 delivered
+  down  loss       asked 100%                measured 100%: 51 of 51
 `
 			if out.String() != want {
 				t.Errorf("up is in: %v\n%s\nwant\n%s", upIsIn, &out, want)

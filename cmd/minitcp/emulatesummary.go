@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"minitcp/conn/netem"
 	"minitcp/stack/emulate"
 )
 
@@ -34,16 +35,19 @@ func (f *linkFlags) summarize(w io.Writer, way int, r *emulate.Report) {
 	if !c.Active() {
 		return
 	}
+	result := func(what, asked, text string) {
+		fmt.Fprintf(w, "  %-4s  %-9s  asked %-18s  %s\n", wayNames[way], what, asked, text)
+	}
 	line := func(what, asked, format string, measured ...any) {
-		fmt.Fprintf(w, "  %-4s  %-9s  asked %-18s  measured %s\n", wayNames[way], what, asked, fmt.Sprintf(format, measured...))
+		result(what, asked, "measured "+fmt.Sprintf(format, measured...))
 	}
 	line("packets", "-", "%d, %d bytes; %d delivered", r.Counts.Packets, r.Counts.Bytes, r.Meter.Packets)
 	if c.Rate > 0 || len(c.Trace) > 0 {
-		measured := "nothing: too few packets have waited"
+		measured := fmt.Sprintf("not measured: fewer than %d packets have waited", netem.LeastForRate)
 		if rate := r.Rate(); rate > 0 {
-			measured = formatRate(rate)
+			measured = "measured " + formatRate(rate)
 		}
-		line("rate", cmp.Or(f.rate.texts[way], f.trace.texts[way]), "%s", measured)
+		result("rate", cmp.Or(f.rate.texts[way], f.trace.texts[way]), measured)
 		line("queue", cmp.Or(f.queue.texts[way], "default"), "%v on average, %d dropped", round(r.Waited()), r.QueueFull+r.CoDel)
 	}
 	if mean, largest := r.Delay(); c.Delay+c.Jitter > 0 && r.Meter.Packets > 0 {

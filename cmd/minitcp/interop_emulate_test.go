@@ -34,7 +34,7 @@ func stopped(t *testing.T, p *process) linkReport {
 func (r linkReport) find(way, what string, values ...any) {
 	r.t.Helper()
 	for line := range strings.Lines(r.text) {
-		_, measured, ok := strings.Cut(line, "measured ")
+		_, measured, ok := strings.Cut(line, "measured")
 		f := strings.Fields(line)
 		if !ok || f[0] != way || f[1] != what {
 			continue
@@ -206,17 +206,66 @@ func TestEmulatedRun(t *testing.T) {
 	}
 }
 
-// The flags of gateway emulate the link of its clients, whose packets go up.
+// The flags of gateway emulate the link of its clients, whose packets go up. All data arrives, although the link has
+// lost some.
 func TestEmulatedGateway(t *testing.T) {
-	g, p := startGateway(t, "--delay", "up:20ms", "--rate", "down:20mbit", "--stats")
+	const share = 0.05
+	g, p := startGateway(t, "--delay", "up:20ms", "--rate", "down:20mbit", "--loss", "5%", "--seed", "3", "--stats")
 	for i := range forwardFamilies {
 		forwardHalfClose(t, g, i)
 	}
 	report := stopped(t, p)
-	var upMean time.Duration
+	var upMean, wait time.Duration
+	var rate, lost, total int64
 	report.find("up", "delay", &upMean)
-	report.find("down", "rate")
+	report.find("down", "rate", &rate)
+	report.find("down", "queue", &wait)
+	if rate == 0 || wait == 0 { // TestEmulatedRate shows how exact it is
+		t.Errorf("a rate of %d bit/s down, a wait of %v; want both", rate, wait)
+	}
+	for _, way := range []string{"up", "down"} {
+		report.find(way, "loss", nil, &lost, &total)
+		if lost == 0 || total < 400 { // 300,000 bytes in each family
+			t.Errorf("%s: %d of %d packets are lost, want some of at least 400", way, lost, total)
+		}
+		binomial(t, way, lost, total, share)
+	}
 	if upMean < 20*time.Millisecond || strings.Contains(report.text, "up    rate") || strings.Contains(report.text, "down  delay") {
 		t.Errorf("summary:\n%s\nwant a delay up of 20 ms and a rate down", report.text)
+	}
+}
+
+// With --trace-file, packets leave at the instants of the trace, over and over. 1500 bytes each 4 ms are 3 Mbit/s.
+func TestEmulatedTrace(t *testing.T) {
+	const rate, size = 3_000_000, 500_000 // bit/s and bytes
+	dir := t.TempDir()
+	trace := filepath.Join(dir, "trace")
+	if err := os.WriteFile(trace, []byte("4\n8\n12\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data := noiseBytes(t, 6, size)
+	if err := os.WriteFile(filepath.Join(dir, "data"), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p, namespace := serve(t, "--address", "10.77.0.2/24", "--listen", "80=files:"+dir, "--trace-file", "up:"+trace, "--stats")
+	began := time.Now()
+	r := finish(t, tool(t, namespace, "curl", "-sS", "-o", filepath.Join(dir, "copy"), "http://10.77.0.2/data"))
+	took := time.Since(began)
+	if r.status != 0 || readFile(t, filepath.Join(dir, "copy")) != string(data) {
+		t.Fatalf("%+v, or other data", r)
+	}
+	// The trace allows no more in this time, however fast the machine is. The last instant may be that before began.
+	if least := size * 8 * time.Second / rate; took < least-4*time.Millisecond {
+		t.Errorf("%d bytes in %v, want at least %v", size, took, least)
+	}
+	report := stopped(t, p)
+	var measured int64
+	report.find("up", "rate", &measured)
+	if measured == 0 {
+		t.Error("no rate was measured")
+	}
+	t.Logf("%d bit/s in %v", measured, took)
+	if !strings.Contains(report.text, "asked "+trace) || strings.Contains(report.text, "down") {
+		t.Errorf("summary:\n%s\nwant the name of the trace, and nothing of the other direction", report.text)
 	}
 }

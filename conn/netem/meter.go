@@ -15,7 +15,12 @@ type Meter struct {
 	at          time.Duration // its delivery
 	streamBytes int64         // that the line sent between deliveries of the same period
 	stream      time.Duration
+	streamed    int // number of those deliveries
 }
+
+// LeastForRate is the number of packets that must have waited before a rate is measured. With fewer, one packet that is
+// delivered late by the time of a packet makes the rate wrong by more than 2 %.
+const LeastForRate = 50
 
 // Deliver counts a packet of size bytes that is delivered now.
 func (m *Meter) Deliver(now time.Duration, size int, p *Passage) {
@@ -31,13 +36,15 @@ func (m *Meter) Deliver(now time.Duration, size int, p *Passage) {
 	if p.period == m.last.period && p.bytes > m.last.bytes && now >= m.at {
 		m.streamBytes += p.bytes - m.last.bytes
 		m.stream += now - m.at
+		m.streamed++
 	}
 	m.last, m.at = *p, now
 }
 
-// Rate returns the rate of the line in bits per second, measured while packets wait, or 0 if too few have waited.
+// Rate returns the rate of the line in bits per second, measured while packets wait, or 0 if fewer than
+// [LeastForRate] have waited.
 func (m *Meter) Rate() int64 {
-	if m.stream <= 0 {
+	if m.stream <= 0 || m.streamed < LeastForRate {
 		return 0
 	}
 	return mulDiv(m.streamBytes*8, int64(time.Second), int64(m.stream))

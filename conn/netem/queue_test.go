@@ -126,3 +126,19 @@ func TestMeter(t *testing.T) {
 		t.Error("a Meter without packets has measured something")
 	}
 }
+
+// A Meter measures no rate before enough packets have waited.
+func TestMeterFew(t *testing.T) {
+	d, r := &Direction{Config: Config{Rate: 12e6, QueueTime: time.Second}}, newRand(1)
+	var m Meter
+	for i := range 1 + LeastForRate {
+		if rate := m.Rate(); rate != 0 {
+			t.Fatalf("%d packets: a rate of %d bit/s, want none", i, rate)
+		}
+		p := d.Send(0, 1500, wire.NotECT, d.Draw(0, r), r)
+		m.Deliver(p.At[0], 1500, &p)
+	}
+	if rate := m.Rate(); rate != 12e6 {
+		t.Errorf("a rate of %d bit/s, want 12,000,000", rate)
+	}
+}
