@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn/buffer"
 	"minitcp/stack/internal/block"
+	"minitcp/stack/internal/neterr"
 	"minitcp/stack/internal/rawread"
 )
 
@@ -27,7 +28,7 @@ func (c *Conn) readFrom(r io.Reader) (n int64, err error) {
 			full = m == rawread.Whole(*b, mss)
 			written, writeErr := c.write((*b)[:m])
 			if n += int64(written); writeErr != nil {
-				err = asNet("write", writeErr)
+				err = neterr.FromCall("write", writeErr)
 			}
 		}
 		if b != nil {
@@ -85,7 +86,7 @@ func (c *Conn) writeTo(w io.Writer) (n int64, err error) {
 			if err == io.EOF {
 				return n, nil
 			}
-			return n, asNet("read", err)
+			return n, neterr.FromCall("read", err)
 		}
 		m, err := b.WriteTo(w)
 		b.Release()

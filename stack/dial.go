@@ -9,6 +9,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/neterr"
 )
 
 // Dial connects to an address. Network is "tcp", "tcp4" or "tcp6", for which the net.Conn is a [*Conn], or "udp",
@@ -65,7 +66,7 @@ func (s *Stack) dial(ctx context.Context, network string, local, remote netip.Ad
 // open performs an active OPEN, and returns when the connection is established [RFC 9293 3.9.1.1].
 func (s *Stack) open(ctx context.Context, local, remote netip.AddrPort) (*Conn, error) {
 	if ctx.Err() != nil {
-		return nil, contextError(ctx.Err())
+		return nil, neterr.FromContext(ctx.Err())
 	}
 	local, err := s.source(local, remote)
 	if err != nil {
@@ -189,10 +190,10 @@ func (c *Conn) waitConnected(ctx context.Context) error {
 		c.markClosed()
 		c.tcp.Abort()
 		c.afterCall()
-		return contextError(ctx.Err())
+		return neterr.FromContext(ctx.Err())
 	case c.tcp.State() == conn.Closed && c.tcp.Err() != nil:
 		c.markClosed()
-		return asNet("connect", c.tcp.Err())
+		return neterr.FromCall("connect", c.tcp.Err())
 	}
 	return nil
 }

@@ -69,7 +69,8 @@
 //	internal/loopback                           packets to the stack's own addresses
 //	framelimit.go, near.go                      superframes, near peers
 //	stack.go, config.go, ownaddress.go, end.go  New, Shutdown, settings, addresses, the end
-//	abandon.go, errors.go                       connections without Close; the errors of package net
+//	abandon.go                                  connections without Close
+//	errors.go, internal/neterr                  the errors of package net
 //	stats.go, connections.go                    counters; the connections by address
 //	observe.go, trace.go, tap.go                observers, traces, captures (see package pcap)
 //	udp*.go, datagram.go, internal/datagrams    UDP sockets, and ping sockets (ping.go)

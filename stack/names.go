@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"minitcp/stack/internal/eyeballs"
+	"minitcp/stack/internal/neterr"
 )
 
 // Resolver returns Go's resolver, with queries that go over the stack to the name servers given: over UDP, and over
@@ -92,7 +93,7 @@ func (s *Stack) dialName(ctx context.Context, network, host string, port uint16)
 	})
 	switch {
 	case err != nil && err == ctx.Err():
-		return nil, dialError(network, netip.AddrPort{}, remotes[0], contextError(err))
+		return nil, dialError(network, netip.AddrPort{}, remotes[0], neterr.FromContext(err))
 	case err != nil:
 		return nil, err
 	}

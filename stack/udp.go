@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"minitcp/stack/internal/neterr"
 	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/ref"
 )
@@ -124,7 +125,7 @@ func (s *Stack) dialUDP(network string, local, remote netip.AddrPort) (*UDPConn,
 // dialUDPContext is [Stack.DialContext] for the networks "udp", "udp4" and "udp6".
 func (s *Stack) dialUDPContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: contextError(err)}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: neterr.FromContext(err)}
 	}
 	remote, err := parseUDPAddress(network, address)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/neterr"
 )
 
 // icmpErrorUDP gives an ICMP error about a datagram from local to remote to the socket that is connected so.
@@ -23,7 +24,7 @@ func (c *datagramSocket) fail(e conn.ICMPError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e.Kind != conn.ICMPTooBig {
-		c.pending = errno(e.Err)
+		c.pending = neterr.Errno(e.Err)
 		if c.pending == syscall.ENOPROTOOPT {
 			c.pending = syscall.ECONNREFUSED
 		}
