@@ -25,7 +25,7 @@
 //	demo                 the demonstration; see package demo
 //	trace, log, capture  output while it runs; private: the mode of those files
 //	memory               the release of memory after bursts
-//	version              the version of the build
+//	version, man         the version of the build; the manual pages
 package main
 
 import (

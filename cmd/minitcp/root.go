@@ -58,6 +58,7 @@ func newRootCommand() *cobra.Command {
 		newStatsCommand(),
 		newCaptureCommand(),
 		newVersionCommand(),
+		newManCommand(),
 		newLinksTopic(),
 		newAPITopic(),
 		newConfigTopic(),

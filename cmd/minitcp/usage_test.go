@@ -36,6 +36,7 @@ func TestUsage(t *testing.T) {
 		{"demo --html=", []string{"--html", "lesson.html"}},
 		{"help bogus", []string{`no help on "bogus"`, "minitcp --help"}},
 		{"help serve now", []string{`no help on "serve now"`}},
+		{"man", []string{"accepts 1 arg", "minitcp man --help"}},
 		{"completion csh", []string{`"csh"`, "minitcp completion --help"}},
 		{"completion bash now", []string{`"now"`, "minitcp completion bash --help"}},
 
