@@ -59,6 +59,9 @@ type Config struct {
 	// Stats as connections-limited. The peer sends them again, and is accepted when another connection has ended.
 	// Default: no limits.
 	MaxConnections, MaxPerHost int
+	// MSS is the largest MSS option sent, and the largest segment, in bytes of TCP options and data, for paths through
+	// links with a smaller MTU than the device's. 0 means that of the MTU.
+	MSS int
 	// KeepAlive and KeepAliveConfig are those of [net.Dialer] and [net.ListenConfig], for connections of both kinds. By
 	// default, keep-alive is on with an idle time of 15 s, an interval of 15 s and 9 probes. A negative KeepAlive turns it
 	// off, a positive one is the idle time. KeepAliveConfig replaces KeepAlive if it is enabled; a negative field of it
@@ -115,6 +118,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.HopLimit == 0 {
 		cfg.HopLimit = 64
+	}
+	if cfg.MSS != 0 && cfg.MSS < leastMSS {
+		return cfg, fmt.Errorf("stack: Config.MSS of %d bytes is below %d", cfg.MSS, leastMSS)
 	}
 	if cfg.Backlog <= 0 {
 		cfg.Backlog = 4096
@@ -181,6 +187,16 @@ func changeKeepAlive(k conn.KeepAlive, config net.KeepAliveConfig) conn.KeepAliv
 		k.Count = cmp.Or(config.Count, 9)
 	}
 	return k
+}
+
+// leastMSS is the smallest MSS that can be set, as IPv6 links carry packets of 1280 bytes and IPv4's of 576.
+const leastMSS = 536 - 40
+
+// limitMSS makes mss, if it is not 0, the largest MSS of a connection.
+func limitMSS(o *conn.Open, mss int) {
+	if mss != 0 {
+		o.MTU = min(o.MTU, mss+o.IPHeader+20)
+	}
 }
 
 // checkMTU returns an error if the MTU is below the minimum of IP for the stack's addresses [RFC 8200 5, RFC 791 3.2].

@@ -60,6 +60,9 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	case *conn.Conn:
 		ready := tcp.Ready()
 		s.noteOutOfOrder(now, e, tcp)
+		if tcp.PathNews() {
+			s.notePath(now, e, tcp)
+		}
 		s.noteStalled(now, e, tcp)
 		if e.user != nil {
 			e.user.wake(ready)

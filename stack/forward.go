@@ -52,8 +52,8 @@ func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Fo
 	switch {
 	case handle == nil:
 		return nil, fmt.Errorf("stack: ForwardTCP: handle is nil: %w", syscall.EINVAL)
-	case cfg.MSS != 0 && cfg.MSS < leastForwardMSS:
-		return nil, fmt.Errorf("stack: ForwardTCP: an MSS of %d bytes is below %d: %w", cfg.MSS, leastForwardMSS, syscall.EINVAL)
+	case cfg.MSS != 0 && cfg.MSS < leastMSS:
+		return nil, fmt.Errorf("stack: ForwardTCP: an MSS of %d bytes is below %d: %w", cfg.MSS, leastMSS, syscall.EINVAL)
 	}
 	if err := checkForwardPrefixes(cfg.Prefixes); err != nil {
 		return nil, fmt.Errorf("stack: ForwardTCP: %w", err)
@@ -74,9 +74,6 @@ func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Fo
 	}
 	return f, nil
 }
-
-// leastForwardMSS is the smallest MSS that can be set, as IPv6 links carry packets of 1280 bytes and IPv4's of 576.
-const leastForwardMSS = 536 - 40
 
 // Close stops forwarding new connections. Requests without a verdict may still get theirs.
 func (f *Forwarder) Close() error {
@@ -138,9 +135,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 	if old != nil {
 		o.ISS = old.ISN(o.ISS)
 	}
-	if f.cfg.MSS != 0 {
-		o.MTU = min(o.MTU, f.cfg.MSS+o.IPHeader+20)
-	}
+	limitMSS(&o, f.cfg.MSS)
 	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
 	r := &ForwardRequest{stack: s, forwarder: f, entry: e}
 	e.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/loopback"
 	"minitcp/stack/internal/memory"
+	"minitcp/stack/internal/paths"
 	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/quota"
 	"minitcp/stack/internal/ratelimit"
@@ -43,6 +44,7 @@ type Stack struct {
 	stalls        memory.Stalls[entry]      // connections whose peer lets data wait
 	quota         *quota.Quota              // of connections that peers have opened
 	timeWaits     timeWaits
+	paths         paths.Cache   // sizes of packets that paths to hosts carry
 	dials         atomic.Uint32 // number of active OPENs, to spread them over the queues
 	listeners     *ports.Registry[Listener]
 	udp           *ports.Registry[UDPConn]

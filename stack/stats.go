@@ -48,6 +48,9 @@ const (
 	countOrphansReset
 	countStalledReset
 	countOutOfOrderShed
+	countMTUProbes
+	countMTUProbesFailed
+	countMTUBlackHoles
 
 	countDatagramsReceived
 	countDatagramsSent
@@ -118,6 +121,9 @@ var counterNames = [counters]string{
 	countOrphansReset:       "orphans-reset",
 	countStalledReset:       "stalled-reset",
 	countOutOfOrderShed:     "early-data-shed",
+	countMTUProbes:          "mtu-probes",
+	countMTUProbesFailed:    "mtu-probes-failed",
+	countMTUBlackHoles:      "mtu-black-holes",
 	countDatagramsReceived:  "udp-received",
 	countDatagramsSent:      "udp-sent",
 	countFragmentsSent:      "fragments-sent",

@@ -27,6 +27,8 @@ type deviceFlags struct {
 	hostAddresses addressList // of the kernel, on the other side of the device
 	congestion    conn.CongestionControl
 	ecn           conn.ECNMode
+	mtuProbing    conn.MTUProbing
+	mss           int
 	synCookies    stack.SYNCookies
 	capture       captureFlags
 	link          *linkFlags
@@ -45,6 +47,8 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN device; may be repeated, or a list separated by commas")
 	flags.Var((*congestionControl)(&f.congestion), "congestion-control", "congestion control of minitcp: cubic, reno or bbr")
 	flags.Var((*ecnMode)(&f.ecn), "ecn", "Explicit Congestion Notification: passive (when the peer requests it), active (request it) or disabled")
+	flags.Var((*mtuProbing)(&f.mtuProbing), "mtu-probing", mtuProbingUsage)
+	flags.IntVar(&f.mss, "mss", 0, "largest segment in `BYTES`, announced and sent; 0 means that of the MTU")
 	flags.Var((*synCookies)(&f.synCookies), "syn-cookies", "replies to SYNs that keep no state: auto (while a listener has 4096 handshakes in progress), always or off")
 	f.capture.register(flags)
 	f.link = addLinkFlags(flags)
@@ -69,6 +73,9 @@ func (f *deviceFlags) check() error {
 	}
 	if least := f.leastMTU(); f.mtu < minMTU || f.mtu > 65535 {
 		return usagef("--mtu %d: out of range; choose from %d to 65535", f.mtu, least)
+	}
+	if f.mss != 0 && (f.mss < leastMSS || f.mss > 65495) {
+		return usagef("--mss %d: out of range; choose from %d to 65495", f.mss, leastMSS)
 	}
 	if f.queues <= 0 || f.queues > 255 { // package stack has one more, for its own addresses
 		return usagef("--queues %d: out of range; choose from 1 to 255", f.queues)
@@ -172,7 +179,7 @@ func (n *node) start(f *deviceFlags, cfg stack.Config, stderr io.Writer) (err er
 	cfg.Tap = n.capture.tap()
 	cfg.Addresses = f.address.prefixes
 	cfg.Conn.CongestionControl = f.congestion
-	cfg.Conn.ECN = f.ecn
+	cfg.Conn.ECN, cfg.Conn.MTUProbing, cfg.MSS = f.ecn, f.mtuProbing, f.mss
 	cfg.SYNCookies = f.synCookies
 	n.stack, err = stack.New(n.outer, cfg)
 	return err
@@ -248,6 +255,29 @@ func (m *ecnMode) String() string { return conn.ECNMode(*m).String() }
 
 // Type returns the word for the value in the help text.
 func (m *ecnMode) Type() string { return "MODE" }
+
+// leastMSS is the smallest MSS that the stack takes.
+const leastMSS = 496
+
+// mtuProbingUsage is the text of --mtu-probing.
+const mtuProbingUsage = "search for the largest packet that arrives: auto (after large packets are lost), always (from the beginning, with small packets) or off"
+
+// mtuProbing is the value of --mtu-probing.
+type mtuProbing conn.MTUProbing
+
+// Set parses a mode's name.
+func (m *mtuProbing) Set(s string) error {
+	if (*conn.MTUProbing)(m).UnmarshalText([]byte(s)) != nil {
+		return usagef("no such mode; choose auto, always or off")
+	}
+	return nil
+}
+
+// String returns the mode's name.
+func (m *mtuProbing) String() string { return conn.MTUProbing(*m).String() }
+
+// Type returns the word for the value in the help text.
+func (m *mtuProbing) Type() string { return "MODE" }
 
 // synCookies is the value of --syn-cookies.
 type synCookies stack.SYNCookies

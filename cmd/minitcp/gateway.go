@@ -37,7 +37,6 @@ type gatewayOptions struct {
 type gatewayLimits struct {
 	udpTimeout, dialTimeout      time.Duration
 	maxConnections, maxPerSource int
-	mss                          int
 }
 
 func newGatewayCommand() *cobra.Command {
@@ -80,7 +79,6 @@ Gateway needs the privilege to create the device, or an open one with --tun-fd.`
 	flags.DurationVar(&o.limits.dialTimeout, "dial-timeout", 30*time.Second, "`TIME` in which a connection must be established")
 	flags.IntVar(&o.limits.maxConnections, "max-connections", 16384, "largest `NUMBER` of TCP connections, and of UDP flows")
 	flags.IntVar(&o.limits.maxPerSource, "max-per-source", 4096, "largest `NUMBER` of them from one IPv4 address or IPv6 /64")
-	flags.IntVar(&o.limits.mss, "mss", 0, "largest segment of the clients' connections in `BYTES`; 0 means that of the MTU")
 	o.api.register(flags)
 	o.trace.register(flags)
 	o.log.register(flags)
@@ -120,9 +118,6 @@ func (o *gatewayOptions) check(changed func(flag string) bool) error {
 			return usagef("--%s %d: out of range; choose from 1 to 1000000", n.flag, n.value)
 		}
 	}
-	if changed("mss") && (o.limits.mss < leastMSS || o.limits.mss > 65495) {
-		return usagef("--mss %d: out of range; choose from %d to 65495", o.limits.mss, leastMSS)
-	}
 	if changed("mark") && o.sockets.mark == 0 {
 		return usagef("--mark 0: sockets have this mark anyway; choose from 1 to 4294967295")
 	}
@@ -131,9 +126,6 @@ func (o *gatewayOptions) check(changed func(flag string) bool) error {
 	}
 	return o.device.check()
 }
-
-// leastMSS is the smallest MSS that the stack takes.
-const leastMSS = 496
 
 func (o *gatewayOptions) run(std stdio) (err error) {
 	log := o.log.logger(std.err)
@@ -231,7 +223,7 @@ func (o *gatewayOptions) settings(log *slog.Logger) gateway.Options {
 		Rules:       o.via.rules,
 		DialTimeout: o.limits.dialTimeout, UDPTimeout: o.limits.udpTimeout,
 		MaxConnections: o.limits.maxConnections, MaxPerSource: o.limits.maxPerSource,
-		DNS: o.dns.AddrPort, MSS: o.limits.mss, Control: o.sockets.control(), Log: log,
+		DNS: o.dns.AddrPort, Control: o.sockets.control(), Log: log,
 		Refuse: func(a netip.AddrPort) bool {
 			return slices.ContainsFunc(host, func(p netip.Prefix) bool { return p.Contains(a.Addr()) })
 		},

@@ -28,6 +28,7 @@ type runOptions struct {
 	hostLoopback loopbackAddress
 	congestion   conn.CongestionControl
 	ecn          conn.ECNMode
+	mtuProbing   conn.MTUProbing
 	via          viaList
 	trace        traceFlag
 	api          apiFlag
@@ -92,6 +93,7 @@ func (o *runOptions) register(flags *pflag.FlagSet) {
 	flags.Var(&o.via, "via", viaUsage)
 	flags.Var((*congestionControl)(&o.congestion), "congestion-control", "congestion control of minitcp: cubic, reno or bbr")
 	flags.Var((*ecnMode)(&o.ecn), "ecn", "Explicit Congestion Notification: passive (when the peer requests it), active (request it) or disabled")
+	flags.Var((*mtuProbing)(&o.mtuProbing), "mtu-probing", mtuProbingUsage)
 	flags.StringVar(&o.trace.file, "trace", "", "draw every segment as a ladder diagram into `FILE`; - means stderr")
 	o.capture.register(flags)
 	o.link = addLinkFlags(flags)
@@ -176,7 +178,7 @@ func (o *runOptions) open(box *sandbox.Sandbox, std stdio) (s *stack.Stack, clos
 		return nil, nil, errors.Join(err, capture.close(), trace.close())
 	}
 	cfg := stack.Config{Addresses: ownAddresses(box), Trace: trace.event(), Tap: capture.tap()}
-	cfg.Conn.CongestionControl, cfg.Conn.ECN = o.congestion, o.ecn
+	cfg.Conn.CongestionControl, cfg.Conn.ECN, cfg.Conn.MTUProbing = o.congestion, o.ecn, o.mtuProbing
 	if s, err = stack.New(device, cfg); err != nil {
 		return nil, nil, errors.Join(err, device.Close(), capture.close(), trace.close())
 	}

@@ -129,7 +129,7 @@ func infoRows(local, remote net.Addr, i conn.Info) []infoRow {
 		{"round-trip time", fmt.Sprintf("%v, variation %v, minimum %v", micro(i.RTT), micro(i.RTTVar), micro(i.MinRTT))},
 		{"retransmission timeout", micro(i.RTO).String()},
 		{"maximum segment size", bytes(int64(i.MSS))},
-		{"path MTU", bytes(int64(i.PathMTU))},
+		{"path MTU", fmt.Sprintf("%d bytes (%v)", i.PathMTU, i.PathMTUSource)},
 		{"congestion window", bytes(i.CongestionWindow)},
 		{"slow start threshold", threshold},
 		{"your receive window", bytes(i.SendWindow)},

@@ -29,6 +29,10 @@ type Connection struct {
 	MSS                int    `json:"mss_bytes"`
 	AdvertisedMSS      int    `json:"advertised_mss_bytes"`
 	PathMTU            int    `json:"path_mtu_bytes"`
+	PathMTUSource      string `json:"path_mtu_source"`
+	MTUProbes          uint32 `json:"mtu_probes"`
+	MTUProbesFailed    uint32 `json:"mtu_probes_failed"`
+	MTUBlackHoles      uint32 `json:"mtu_black_holes"`
 	CongestionWindow   int64  `json:"congestion_window_bytes"`
 	SlowStartThreshold *int64 `json:"slow_start_threshold_bytes"` // null: none
 	InFlight           int64  `json:"in_flight_bytes"`
@@ -107,6 +111,8 @@ func (d *Connection) set(i *conn.Info) {
 	d.RTT, d.RTTVar, d.MinRTT, d.RTO = microsOf(i.RTT), microsOf(i.RTTVar), microsOf(i.MinRTT), microsOf(i.RTO)
 	d.ReceiveRTT, d.Backoff = microsOf(i.ReceiveRTT), i.Backoff
 	d.MSS, d.AdvertisedMSS, d.PathMTU = i.MSS, i.AdvertisedMSS, i.PathMTU
+	d.PathMTUSource = i.PathMTUSource.String()
+	d.MTUProbes, d.MTUProbesFailed, d.MTUBlackHoles = i.PathEvents.Probes, i.PathEvents.Failed, i.PathEvents.BlackHoles
 	d.CongestionWindow = i.CongestionWindow
 	if i.SlowStartThreshold != math.MaxInt64 {
 		d.SlowStartThreshold = &i.SlowStartThreshold

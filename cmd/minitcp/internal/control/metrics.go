@@ -58,6 +58,8 @@ var metrics = []metric{
 	{"minitcp_listen_overflows_total", counterKind, "Handshakes dropped because a listener's queue was full.", [][2]string{{`queue="syn"`, "listen-syn-queue-full"}, {`queue="accept"`, "listen-accept-queue-full"}}},
 	{"minitcp_syncookies_total", counterKind, "SYN cookies.", [][2]string{{`result="sent"`, "syn-cookies-sent"}, {`result="received"`, "syn-cookies-received"}, {`result="failed"`, "syn-cookies-failed"}}},
 	{"minitcp_time_wait_total", counterKind, "Connections that left TIME-WAIT early.", [][2]string{{`event="evicted"`, "time-wait-evicted"}, {`event="reopened"`, "time-wait-reopened"}}},
+	{"minitcp_tcp_mtu_probes_total", counterKind, "Probes for the path MTU.", [][2]string{{`event="sent"`, "mtu-probes"}, {`event="lost"`, "mtu-probes-failed"}}},
+	{"minitcp_tcp_mtu_black_holes_total", counterKind, "Times that a link seemed to discard large packets.", one("mtu-black-holes")},
 	{"minitcp_device_frames_total", counterKind, "Frames of the device.", [][2]string{{`direction="receive"`, "frames-received"}, {`direction="transmit"`, "frames-sent"}}},
 	{"minitcp_device_superframes_total", counterKind, "Frames of the device that hold several packets.", [][2]string{{`direction="receive"`, "superframes-received"}, {`direction="transmit"`, "superframes-sent"}}},
 	{"minitcp_wakeups_total", counterKind, "Batches of frames read from the device, and runs of the timers.", [][2]string{{`by="device"`, "device-wakeups"}, {`by="timer"`, "timer-wakeups"}}},

@@ -60,6 +60,7 @@ var kernelCounters = []struct {
 	{"TcpExtListenOverflows", []string{"listen-accept-queue-full"}},
 	{"TcpExtTCPAbortOnData", []string{"verdict-after-close"}},
 	{"TcpExtTCPAbortOnMemory", []string{"orphans-reset", "stalled-reset"}},
+	{"TcpExtTCPMTUPFail", []string{"mtu-probes-failed"}},
 	{"TcpExtTCPReqQFullDrop", []string{"listen-syn-queue-full"}},
 	{"TcpExtTCPChallengeACK", []string{"verdict-challenged"}},
 	{"TcpExtTCPOFOQueue", []string{"verdict-out-of-order"}},

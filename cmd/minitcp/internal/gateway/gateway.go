@@ -49,8 +49,6 @@ type Options struct {
 	MaxConnections, MaxPerSource int
 	// DNS, if valid, is the name server that gets all datagrams and connections to port 53, whatever their destination.
 	DNS netip.AddrPort
-	// MSS is an upper bound in bytes for the segments of the clients' connections. 0 means the device's MTU.
-	MSS int
 	// Control is called for each socket that the gateway opens, as that of [net.Dialer] is. It may be nil.
 	Control func(network, address string, c syscall.RawConn) error
 	// Rewrite returns the destination in place of another, and whether it has changed it. A destination that Rewrite has
@@ -141,7 +139,7 @@ func (o *Options) complete() error {
 
 // forward starts the stack's forwarders.
 func (g *Gateway) forward() (err error) {
-	tcp := stack.ForwardConfig{MSS: g.o.MSS, MaxPending: g.o.MaxConnections, MaxPendingPerSource: g.o.MaxPerSource}
+	tcp := stack.ForwardConfig{MaxPending: g.o.MaxConnections, MaxPendingPerSource: g.o.MaxPerSource}
 	if g.tcp, err = g.stack.ForwardTCP(tcp, g.takeTCP); err != nil {
 		return err
 	}
