@@ -230,7 +230,7 @@ func TestEveryField(t *testing.T) {
 	visit = func(path string, index []int, typ reflect.Type) {
 		for f := range typ.Fields() {
 			at := append(append([]int(nil), index...), f.Index...)
-			if f.Anonymous {
+			if f.Type.Kind() == reflect.Struct {
 				visit(path, at, f.Type)
 				continue
 			}
