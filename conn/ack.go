@@ -41,7 +41,9 @@ func (c *Conn) acknowledgeData(now Time, n int, s *Segment) {
 
 // delayACK returns the time for which the ACK of s, which has brought data in order, may wait.
 func (c *Conn) delayACK(now Time, s *Segment) time.Duration {
-	d, v := &c.active.delay, c.delayValues()
+	d := &c.active.delay
+	var v delack.Values
+	c.delayValues(&v)
 	gap := now.Sub(c.lastDataReceived)
 	if gap >= idleTime {
 		*d = delack.Delay{} // as after hibernation
@@ -50,12 +52,11 @@ func (c *Conn) delayACK(now Time, s *Segment) time.Duration {
 	return d.Wait(c.rcv.segmentSize.Kind(s.size(), s.TCP.Flags), &v)
 }
 
-// delayValues returns the values that the delay of an ACK depends on.
-func (c *Conn) delayValues() delack.Values {
-	return delack.Values{
-		Least: c.cfg.DelayedACK, SRTT: c.rtt.SRTT, RTO: c.rto(),
-		Window: int64(c.rcv.wnd.Edge - c.rcv.nxt()), SegmentSize: int64(c.rcv.segmentSize.Full),
-	}
+// delayValues sets the values that the delay of an ACK depends on. It sets one field after the other: a copy of the
+// whole struct just after that would wait for the processor's stores.
+func (c *Conn) delayValues(v *delack.Values) {
+	v.Least, v.SRTT, v.RTO = c.cfg.DelayedACK, c.rtt.SRTT, c.rto()
+	v.Window, v.SegmentSize = int64(c.rcv.wnd.Edge-c.rcv.nxt()), int64(c.rcv.segmentSize.Full)
 }
 
 // announce puts the receive window into a segment that is certain to be sent, and counts its ACK as sent.

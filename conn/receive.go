@@ -2,6 +2,7 @@ package conn
 
 import (
 	"minitcp/conn/buffer"
+	"minitcp/conn/delack"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -87,7 +88,8 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 		if len(s.Data) > 0 && end > nxt-seq.Offset(maxBuffer) {
 			c.duplicated(at, end)
 			if c.active != nil {
-				v := c.delayValues()
+				var v delack.Values
+				c.delayValues(&v)
 				c.active.delay.ArrivedAgain(&v)
 			}
 		}

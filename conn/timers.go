@@ -1,5 +1,7 @@
 package conn
 
+import "minitcp/conn/delack"
+
 // timers are the times at which Advance must act. The driver needs only the earliest.
 type timers struct {
 	// retransmit is the time of the retransmission timeout, or of the next window probe.
@@ -58,7 +60,8 @@ func (c *Conn) expire(now Time) {
 	if now >= c.active.timer.ack {
 		c.active.timer.ack = Never
 		c.ack.due = true
-		v := c.delayValues()
+		var v delack.Values
+		c.delayValues(&v)
 		c.active.delay.Ended(&v)
 	}
 	if now >= c.active.timer.giveUp {

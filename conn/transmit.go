@@ -3,6 +3,7 @@ package conn
 import (
 	"time"
 
+	"minitcp/conn/delack"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -176,7 +177,8 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
 	}
 	if n > 0 && at == s.max {
-		v := c.delayValues()
+		var v delack.Values
+		c.delayValues(&v)
 		c.active.delay.Replied(now.Sub(c.lastDataReceived), int(c.ack.bytes), &v)
 	}
 	c.emit(out, at, n)
