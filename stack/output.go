@@ -27,9 +27,6 @@ const maxTCPHeader = 60
 // virtioGSOType is the offset of the kind of superframe in a virtio_net_hdr.
 const virtioGSOType = 1
 
-// checksumOffset is the offset of the checksum in the TCP header.
-const checksumOffset = 16
-
 func newWriter() *writer { return &writer{parts: make([][]byte, 0, 8)} }
 
 func (s *Stack) borrowWriter() *writer  { return s.writers.Get().(*writer) }
@@ -86,9 +83,9 @@ func (s *Stack) writeSegment(w *writer, queue uint8, state conn.State) {
 	w.parts = append(w.parts, out.Data...)
 	var h wire.VirtioHeader
 	if s.offload {
-		binary.BigEndian.PutUint16(tcp[checksumOffset:], wire.Fold(pseudo))
+		binary.BigEndian.PutUint16(tcp[wire.TCPChecksumOffset:], wire.Fold(pseudo))
 		h.Flags = wire.VirtioNeedsChecksum
-		h.ChecksumStart, h.ChecksumOffset = uint16(ipLen), checksumOffset
+		h.ChecksumStart, h.ChecksumOffset = uint16(ipLen), wire.TCPChecksumOffset
 		if n := segments(out.Len, out.SegmentSize); n > 1 {
 			h.GSOType = wire.GSOTCPv6
 			if w.ip.Is4() {
@@ -98,7 +95,7 @@ func (s *Stack) writeSegment(w *writer, queue uint8, state conn.State) {
 			h.HeaderLen = uint16(ipLen + tcpLen)
 		}
 	} else {
-		binary.BigEndian.PutUint16(tcp[checksumOffset:], wire.ChecksumGather(pseudo, w.parts))
+		binary.BigEndian.PutUint16(tcp[wire.TCPChecksumOffset:], wire.ChecksumGather(pseudo, w.parts))
 	}
 	wire.PutVirtio(frame, &h)
 	w.parts[0] = frame[:at+tcpLen]

@@ -67,6 +67,9 @@ type TCP struct {
 	Options          Options
 }
 
+// TCPChecksumOffset is the position of the checksum in a TCP header.
+const TCPChecksumOffset = 16
+
 // tcpHeaderLen is the length in bytes of a TCP header without options.
 const tcpHeaderLen = 20
 
@@ -113,7 +116,7 @@ func PutTCP(b []byte, h *TCP) int {
 	b[12] = uint8(n/4) << 4
 	b[13] = uint8(h.Flags)
 	binary.BigEndian.PutUint16(b[14:], h.Window)
-	binary.BigEndian.PutUint16(b[16:], 0)
+	binary.BigEndian.PutUint16(b[TCPChecksumOffset:], 0)
 	binary.BigEndian.PutUint16(b[18:], h.Urgent)
 	h.Options.put(b[tcpHeaderLen:])
 	return n

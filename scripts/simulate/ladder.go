@@ -15,6 +15,14 @@ import (
 var (
 	here  = netip.MustParseAddr("192.0.2.1") // TEST-NET-1; no packet leaves the process
 	there = netip.MustParseAddr("192.0.2.2")
+
+	here6, there6 = netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
+)
+
+// The flow with number i is between port firstPort+i and servicePort.
+const (
+	firstPort   = 10000
+	servicePort = 80
 )
 
 // draw plays a scenario and draws its ladder, as seen from the ends that dial: their segments appear when they leave,
@@ -45,7 +53,7 @@ func drawEvent(l *ladder.Ladder, flow int, v *conntest.Event) {
 	}
 	t := stack.TraceEvent{
 		Time: time.Duration(v.Now), Outgoing: leaves,
-		Local: netip.AddrPortFrom(here, uint16(10000+flow)), Remote: netip.AddrPortFrom(there, 80),
+		Local: netip.AddrPortFrom(here, uint16(firstPort+flow)), Remote: netip.AddrPortFrom(there, servicePort),
 		TCP: v.Segment.TCP, ECN: v.Segment.ECN, Len: len(v.Segment.Data), RelativeSeq: -1, RelativeAck: -1,
 		Before: a.State(), After: a.State(), Note: cmp.Or(v.Lost, v.Note.String()), Dropped: v.Lost != "",
 	}

@@ -7,8 +7,9 @@
 //	go run ./scripts/simulate --cookies        listeners keep no handshakes: they reply with SYN cookies
 //	go run ./scripts/simulate --replay 42      one scenario as a ladder, seen from the end that dials
 //
-// For each scenario that breaks a rule it prints the rule, the scenario, and the command that replays it. The exit
-// status is 0 if none did, 1 if one did, 2 if the arguments are wrong.
+// For each scenario that breaks a rule it prints the rule, the scenario, and the command that replays it. It writes the
+// ladders and the packets of the first ten to a new directory, or to that of --record. The exit status is 0 if no rule
+// was broken, 1 if one was, 2 if the arguments are wrong.
 package main
 
 import (
@@ -35,6 +36,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	from := flags.Uint64("from", 0, "seed of the first scenario")
 	replay := flags.Uint64("replay", 0, "draw the ladder of this seed's scenario")
 	cookies := flags.Bool("cookies", false, "listeners keep no handshakes: they reply with SYN cookies")
+	dir := flags.String("record", "", "`DIRECTORY` for the ladders and packets of failed scenarios (default a new one)")
 	for _, err := range []error{flags.Parse(args), noArguments(flags.Args())} {
 		if err == pflag.ErrHelp {
 			return 0
@@ -49,7 +51,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	began := time.Now()
 	draw := func(seed uint64) conntest.Scenario { return scenario(seed, *cookies) }
-	failed := playAll(*from, *seeds, draw, func(s conntest.Scenario) error { return s.Run(nil) }, stdout)
+	records := &recorder{dir: *dir, left: maxRecords}
+	failed := playAll(*from, *seeds, draw, func(s conntest.Scenario) error { return s.Run(nil) }, records, stdout)
 	fmt.Fprintf(stdout, "%d scenarios, %d of them broke a rule, in %v\n", *seeds, failed, time.Since(began).Round(time.Second))
 	return min(failed, 1)
 }
@@ -69,7 +72,7 @@ func noArguments(rest []string) error {
 }
 
 // playAll plays scenarios on all processors, and returns the number of those that broke a rule.
-func playAll(from, n uint64, draw func(seed uint64) conntest.Scenario, play func(conntest.Scenario) error, w io.Writer) int {
+func playAll(from, n uint64, draw func(seed uint64) conntest.Scenario, play func(conntest.Scenario) error, r *recorder, w io.Writer) int {
 	var (
 		taken  atomic.Uint64
 		mu     sync.Mutex
@@ -83,7 +86,7 @@ func playAll(from, n uint64, draw func(seed uint64) conntest.Scenario, play func
 				if err := caught(play, s); err != nil {
 					mu.Lock()
 					failed++
-					fmt.Fprintf(w, "%v\n%v\ngo run ./scripts/simulate%s --replay %d\n\n", err, s, mode(s), s.Seed)
+					fmt.Fprintf(w, "%v\n%v\ngo run ./scripts/simulate%s --replay %d\n%s\n", err, s, mode(s), s.Seed, r.record(s))
 					mu.Unlock()
 				}
 			}

@@ -19,9 +19,6 @@ type cutter struct {
 	memory []byte
 }
 
-// tcpChecksum is the offset of the checksum in a TCP header (RFC 9293 3.1).
-const tcpChecksum = 16
-
 // load parses a frame with the header h and returns the number of its segments. The number is 1 unless the frame is a
 // superframe that a device could cut.
 func (c *cutter) load(frame []byte, h *wire.VirtioHeader) int {
@@ -60,7 +57,7 @@ func (c *cutter) segment(i int) []byte {
 func (c *cutter) begin() {
 	h := wire.VirtioHeader{
 		Flags: wire.VirtioNeedsChecksum, GSOType: wire.GSOTCPv4, GSOSize: uint16(c.size),
-		ChecksumStart: uint16(c.ip.HeaderLen), ChecksumOffset: tcpChecksum,
+		ChecksumStart: uint16(c.ip.HeaderLen), ChecksumOffset: wire.TCPChecksumOffset,
 	}
 	if !c.ip.Is4() {
 		h.GSOType = wire.GSOTCPv6
@@ -68,7 +65,7 @@ func (c *cutter) begin() {
 	wire.PutVirtio(c.frame, &h)
 	segment := c.frame[wire.VirtioHeaderLen+c.ip.HeaderLen:]
 	pseudo := wire.PseudoHeaderSum(c.ip.Src, c.ip.Dst, wire.ProtocolTCP, len(segment))
-	binary.BigEndian.PutUint16(segment[tcpChecksum:], wire.Fold(pseudo))
+	binary.BigEndian.PutUint16(segment[wire.TCPChecksumOffset:], wire.Fold(pseudo))
 	if err := c.cutter.Load([][]byte{c.frame}); err != nil {
 		panic("pcap: " + err.Error()) // the header was made for the packet
 	}

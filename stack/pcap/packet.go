@@ -39,9 +39,6 @@ func (p *packet) direction() *pcapgo.NgEpbFlags {
 	return inbound
 }
 
-// udpChecksumOffset is the offset of the checksum in a UDP header. A checksum of 0 means that there is none (RFC 768).
-const udpChecksumOffset = 6
-
 // fillChecksum sets the checksum that h leaves to the device. The field initially holds the sum of the pseudo-header. A
 // packet that does not contain the field is not changed.
 func fillChecksum(packet []byte, h *wire.VirtioHeader) {
@@ -51,7 +48,7 @@ func fillChecksum(packet []byte, h *wire.VirtioHeader) {
 		return
 	}
 	sum := ^wire.Fold(wire.Sum(packet[start:], 0))
-	if sum == 0 && h.ChecksumOffset == udpChecksumOffset {
+	if sum == 0 && h.ChecksumOffset == wire.UDPChecksumOffset {
 		sum = 0xffff
 	}
 	binary.BigEndian.PutUint16(packet[at:], sum)

@@ -20,7 +20,6 @@ const (
 	tcpDataOffset      = 12
 	tcpFlags           = 13
 	tcpWindow          = 14
-	tcpChecksum        = 16
 	tcpUrgent          = 18
 	udpLength          = 4
 	udpChecksum        = 6

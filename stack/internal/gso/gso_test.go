@@ -30,7 +30,7 @@ func (s superframe) frame() [][]byte {
 	ip := wire.IP{Protocol: wire.ProtocolTCP, HopLimit: 64, TrafficClass: s.class, ID: s.id, MayFragment: s.id != 0}
 	ip.Src, ip.Dst = netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
 	ipLen := wire.IPv4HeaderLen
-	h := wire.VirtioHeader{Flags: wire.VirtioNeedsChecksum, ChecksumOffset: tcpChecksum}
+	h := wire.VirtioHeader{Flags: wire.VirtioNeedsChecksum, ChecksumOffset: wire.TCPChecksumOffset}
 	if s.ip6 {
 		ip.Src, ip.Dst, ipLen = netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00::2"), wire.IPv6HeaderLen
 	}
@@ -47,7 +47,7 @@ func (s superframe) frame() [][]byte {
 		tcp[i] = 1
 	}
 	n := len(tcp) + len(s.data)
-	binary.BigEndian.PutUint16(tcp[tcpChecksum:], wire.Fold(wire.PseudoHeaderSum(ip.Src, ip.Dst, wire.ProtocolTCP, n)))
+	binary.BigEndian.PutUint16(tcp[wire.TCPChecksumOffset:], wire.Fold(wire.PseudoHeaderSum(ip.Src, ip.Dst, wire.ProtocolTCP, n)))
 	if len(s.data) > s.size {
 		h.GSOType, h.GSOSize = wire.GSOTCPv4, uint16(s.size)
 		if s.ip6 {
@@ -152,8 +152,8 @@ func complete(frame []byte) []byte {
 	if err != nil {
 		panic(err)
 	}
-	put16(segment, tcpChecksum, 0)
-	put16(segment, tcpChecksum, wire.ChecksumGather(wire.PseudoHeaderSum(ip.Src, ip.Dst, ip.Protocol, len(segment)), [][]byte{segment}))
+	put16(segment, wire.TCPChecksumOffset, 0)
+	put16(segment, wire.TCPChecksumOffset, wire.ChecksumGather(wire.PseudoHeaderSum(ip.Src, ip.Dst, ip.Protocol, len(segment)), [][]byte{segment}))
 	return p
 }
 

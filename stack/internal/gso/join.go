@@ -142,7 +142,7 @@ func (old *run) follows(next *run, p, first []byte) bool {
 		binary.BigEndian.Uint32(tcp[tcpSequence:]) == old.seq &&
 		(tcp[tcpFlags]^tcp0[tcpFlags])&^byte(last) == 0 && wire.Flags(tcp[tcpFlags])&wire.CWR == 0 &&
 		bytes.Equal(tcp[tcpAck:tcpFlags], tcp0[tcpAck:tcpFlags]) &&
-		bytes.Equal(tcp[tcpWindow:tcpChecksum], tcp0[tcpWindow:tcpChecksum]) &&
+		bytes.Equal(tcp[tcpWindow:wire.TCPChecksumOffset], tcp0[tcpWindow:wire.TCPChecksumOffset]) &&
 		bytes.Equal(tcp[tcpUrgent:next.headerLen-next.ipLen], tcp0[tcpUrgent:next.headerLen-next.ipLen]) &&
 		sameIP(p, first)
 }
@@ -188,7 +188,7 @@ func (j *Joiner) Join(i int, b []byte) int {
 	}
 	h := wire.VirtioHeader{
 		Flags: wire.VirtioNeedsChecksum, GSOType: wire.GSOTCPv4, GSOSize: uint16(r.size),
-		HeaderLen: uint16(r.headerLen), ChecksumStart: uint16(r.ipLen), ChecksumOffset: tcpChecksum,
+		HeaderLen: uint16(r.headerLen), ChecksumStart: uint16(r.ipLen), ChecksumOffset: wire.TCPChecksumOffset,
 	}
 	p := b[wire.VirtioHeaderLen:n]
 	from := ipv4Addresses
@@ -203,6 +203,6 @@ func (j *Joiner) Join(i int, b []byte) int {
 	wire.PutVirtio(b, &h)
 	tcp := p[r.ipLen:]
 	tcp[tcpFlags] |= j.packets[r.last][j.offset+int(r.ipLen)+tcpFlags] & byte(wire.PSH|wire.FIN)
-	put16(tcp, tcpChecksum, wire.Fold(wire.Sum(p[from:r.ipLen], uint32(wire.ProtocolTCP)+uint32(len(tcp)))))
+	put16(tcp, wire.TCPChecksumOffset, wire.Fold(wire.Sum(p[from:r.ipLen], uint32(wire.ProtocolTCP)+uint32(len(tcp)))))
 	return n
 }
