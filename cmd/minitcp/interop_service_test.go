@@ -68,6 +68,27 @@ func TestNotify(t *testing.T) {
 	}
 }
 
+// The process of serve in a private namespace notifies the service manager, too.
+func TestNotifyWithoutRoot(t *testing.T) {
+	host, dir := newNamespace(t), filepath.Dir(publicProgram(t))
+	address := filepath.Join(dir, "notify")
+	manager := notifySocket(t, host, address)
+	if err := os.Chmod(address, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	cmd := unprivileged(t, "666", "serve")
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+address)
+	p := start(t, cmd)
+	expectState(t, manager, "READY=1")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	expectState(t, manager, "STOPPING=1")
+	if status := p.wait(); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
 // A socket of the service manager that cannot be reached is a warning.
 func TestNotifyFails(t *testing.T) {
 	host := newNamespace(t)

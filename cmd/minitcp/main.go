@@ -26,6 +26,7 @@
 //	trace, log, capture  output while it runs; private: the mode of those files
 //	memory               the release of memory after bursts
 //	version, man         the version of the build; the manual pages
+//	complete             completion in shells
 package main
 
 import (

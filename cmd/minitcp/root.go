@@ -70,8 +70,9 @@ func newRootCommand() *cobra.Command {
 // prints the help of the whole program and exits with status 0.
 func newHelpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Print the help of a command",
+		Use:               "help [COMMAND]",
+		Short:             "Print the help of a command",
+		ValidArgsFunction: completeHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			topic, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
@@ -91,6 +92,7 @@ func addCompletion(root *cobra.Command) {
 	if err != nil {
 		return
 	}
+	addCompletions(root)
 	completion.Args = usageArgs(cobra.NoArgs)
 	completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	for _, shell := range completion.Commands() {

@@ -4,6 +4,7 @@ package control
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -59,6 +60,22 @@ var stateWords = map[string]stateSet{
 	"listen":       setOf(conn.Listen),
 	"listening":    setOf(conn.Listen),
 	"closing":      setOf(conn.Closing),
+}
+
+// FilterWords returns the words that may follow words of a filter, in alphabetical order, without addresses, ports and
+// operators.
+func FilterWords(before []string) []string {
+	last := ""
+	if len(before) > 0 {
+		last = before[len(before)-1]
+	}
+	switch last {
+	case "state", "exclude":
+		return slices.Sorted(maps.Keys(stateWords))
+	case "src", "dst", "sport", "dport":
+		return nil
+	}
+	return []string{"and", "dport", "dst", "exclude", "not", "or", "sport", "src", "state"}
 }
 
 // Bounds of a filter.
