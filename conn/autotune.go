@@ -16,11 +16,9 @@ const (
 	// scarceBuffer is the size limit of a buffer in bytes while memory is scarce. Data in an advertised window is kept
 	// beyond it until memory is exhausted.
 	scarceBuffer = 64 << 10
-	// exhaustedBuffer is the size limit of a receive buffer in bytes while memory is exhausted: an initial window.
-	exhaustedBuffer = 16 << 10
-	// firstSendBuffer is the number of bytes that a send buffer may hold before the peer has acknowledged data, unless
-	// memory is scarce: an initial window, in two pages.
-	firstSendBuffer = 14 << 10
+	// smallBuffer is the size limit of a receive buffer in bytes while memory is exhausted, and of a send buffer, unless
+	// memory is scarce, before the peer has acknowledged data: an initial window, in two or three small pages.
+	smallBuffer = 14 << 10
 	// leastSendBuffer is the number of bytes that a send buffer may hold in any case, three segments, so that each
 	// connection makes progress. They lie in two pages at most.
 	leastSendBuffer = 4 << 10
@@ -113,7 +111,7 @@ func (c *Conn) movingShare() int {
 	share, proven := c.cfg.Pressure.SendShare(buffer.Moving), 2*int64(c.snd.una)
 	switch c.cfg.Pressure.Level() {
 	case buffer.NoPressure:
-		proven = max(proven, firstSendBuffer)
+		proven = max(proven, smallBuffer)
 		share = max(share, scarceBuffer)
 	case buffer.Scarce:
 		share = max(share, scarceBuffer)

@@ -23,34 +23,41 @@ func (c *Conn) DiscardOutOfOrder() {
 
 // within returns limit, or the largest receive buffer at the level of memory pressure if that is less.
 func (c *Conn) within(limit int) int {
-	if limit <= exhaustedBuffer {
+	if limit <= smallBuffer {
 		return limit
 	}
 	switch c.cfg.Pressure.Level() {
 	case buffer.Scarce:
 		return min(limit, scarceBuffer)
 	case buffer.Exhausted:
-		return exhaustedBuffer
+		return smallBuffer
 	}
 	return limit
 }
 
-// mayKeep reports whether there is memory for n bytes at the given position. Data out of order is dropped while memory
-// is scarce, or while such data of this connection takes more than twice its window, and the peer retransmits it. Data
-// in order fits the advertised window. It is kept until memory is exhausted, and after that up to the 16 KiB that every
-// connection may hold, so that each makes progress.
+// keepable returns the number of bytes for which there is memory, of n bytes at the given position. Data out of order
+// is dropped while memory is scarce, or while such data of this connection takes more than twice its window, and the
+// peer retransmits it. Data in order fits the advertised window. It is kept until memory is exhausted, and after that
+// up to the 14 KiB that every connection may hold, so that each makes progress.
 //
 // Deviation: RFC 2018 8 requires a SACK block for the newest segment even if its data is dropped. None is sent here.
 // The sender would take the data for delivered, and retransmit it only after a timeout.
-func (c *Conn) mayKeep(at seq.Offset, n int) bool {
+func (c *Conn) keepable(at seq.Offset, n int) int {
 	b, level := &c.rcv.buf, c.cfg.Pressure.Level()
-	if at > b.Next() && b.OutOfOrderMemory() > 2*int(c.rcv.wnd.Edge-b.Next())+scarceBuffer {
-		return false
+	if at > b.Next() {
+		if level >= buffer.Scarce || b.OutOfOrderMemory() > 2*int(c.rcv.wnd.Edge-b.Next())+scarceBuffer {
+			return 0
+		}
+		return n
 	}
-	if level < buffer.Scarce {
-		return true
+	room := smallBuffer - b.Readable()
+	switch {
+	case level < buffer.Exhausted:
+		return n
+	case room <= 0:
+		return 0
 	}
-	return at <= b.Next() && (b.Readable()+n <= exhaustedBuffer || b.Readable() == 0 || level < buffer.Exhausted)
+	return min(n, int(b.Next()-at)+room)
 }
 
 // SendState describes the data in the send buffer, for drivers that end connections for want of memory.

@@ -187,3 +187,34 @@ func TestTimeOut(t *testing.T) {
 	o.c.TimeOut()
 	o.nothing()
 }
+
+// While memory is exhausted, a connection keeps 14 KiB of unread data in order, and cuts a superframe. While it is
+// scarce, the connection keeps all data in order and none beyond a gap.
+func TestUnreadDataWithoutMemory(t *testing.T) {
+	var pool counter
+	share := &sharing{level: buffer.Scarce}
+	o := established(t, Config{Pool: &pool, Pressure: share})
+	in := func(at int64, n int, verdict Verdict, unread int) {
+		t.Helper()
+		if v := o.in(segment{flags: ack, seq: at, ack: 1, data: string(make([]byte, n))}); v != verdict {
+			t.Errorf("%d bytes at %d are %v, want %v", n, at, v, verdict)
+		}
+		if got := o.c.rcv.buf.Readable(); got != unread {
+			t.Errorf("%d bytes are unread, want %d", got, unread)
+		}
+		if err := o.c.Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in(1, 10_000, VerdictAccepted, 10_000)
+	in(10_002, 1000, VerdictNoMemory, 10_000)
+	share.level = buffer.Exhausted
+	in(10_001, 40_000, VerdictAccepted, 14<<10)
+	in(14<<10+1, 1, VerdictNoMemory, 14<<10)
+	in(14<<10, 2, VerdictNoMemory, 14<<10)
+	if pool.memory > 24<<10 {
+		t.Errorf("%d bytes are in use, want three pages at most", pool.memory)
+	}
+	o.read(string(make([]byte, 14<<10)), nil)
+	in(14<<10+1, 40_000, VerdictAccepted, 14<<10)
+}

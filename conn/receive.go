@@ -242,9 +242,13 @@ func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdict {
 	b := &c.rcv.buf
 	before := b.Next()
-	if !c.mayKeep(at, len(data)) {
+	switch n := c.keepable(at, len(data)); n {
+	case len(data):
+	case 0:
 		c.acknowledgeUnacceptable(now, s)
 		return VerdictNoMemory
+	default:
+		data, s.Buffer = data[:n], nil // too little to retain a buffer
 	}
 	hadHoles := len(b.OutOfOrder()) > 0
 	switch end := at + seq.Offset(len(data)); {

@@ -94,8 +94,9 @@ func TestAbandonedConn(t *testing.T) {
 func wantNothingHeld(t *testing.T, s *Stack) {
 	t.Helper()
 	pool := s.cfg.Conn.Pool.(*memory.Pool)
-	if n, bytes := pool.Lent(), pool.Charged(); n != 0 || bytes != 0 {
-		t.Errorf("%d pages and %d bytes are in use, want none", n, bytes)
+	timeWaits := int64(s.timeWaits.list.Len()) * int64(timeWaitMemory)
+	if n, bytes := pool.Lent(), pool.Charged(); n != 0 || bytes != timeWaits {
+		t.Errorf("%d pages and %d bytes are in use, want none and the %d of TIME-WAIT", n, bytes, timeWaits)
 	}
 }
 

@@ -21,22 +21,27 @@ type Config struct {
 	Addresses []netip.Prefix
 	// Conn holds the TCP settings of every connection.
 	Conn conn.Config
-	// Memory is the budget for the buffers of all connections, in bytes. Limits apply in this order as memory is used:
+	// Memory is the budget in bytes for the buffers of all connections, datagrams that wait to be read, fragments,
+	// handshakes and TIME-WAIT. Stats has its use as memory-used. Limits apply in this order as memory is used:
 	//
 	//   - Send buffers of peers that let data wait, or have not acknowledged much yet, share three eighths of the budget:
 	//     each may hold a 64th of its unused part, or 14 KiB before the peer stalls and 4 KiB afterwards. Other send
-	//     buffers share three quarters, by eighths.
+	//     buffers share three quarters, by eighths. Datagrams that are not read are limited as the former.
+	//   - Connections in TIME-WAIT may take a quarter, and fragments a sixteenth, at most 4 MiB. The oldest end or are
+	//     discarded.
 	//   - Data beyond a gap may take a quarter of the budget, and a sixteenth while three quarters are in use. When it
 	//     takes more, the stack discards that of the connections that have held the most of it for the longest time.
 	//   - When three quarters are in use, buffers stop growing: each is filled to at most 64 KiB, and data beyond a gap
 	//     is dropped. Connections whose peer has stalled for 30 s are reset, those that have stalled for the longest time
 	//     first, and counted in Stats as stalled-reset. Writes fail with syscall.ETIMEDOUT [RFC 6429 4].
-	//   - When the budget is exhausted, in-order data is dropped as well on connections that already hold 16 KiB of unread
-	//     data, and SYNs are dropped and counted in Stats as connections-no-memory. The peer retransmits both. Every
-	//     connection therefore makes progress, and each exceeds the budget by at most 160 KiB.
+	//   - When the budget is exhausted, in-order data is dropped as well on connections that already hold 14 KiB of unread
+	//     data. The peer retransmits it. Every connection therefore makes progress, and each exceeds the budget by at
+	//     most 160 KiB. When an eighth more than the budget is in use, SYNs are dropped and counted in Stats as
+	//     connections-no-memory.
 	//
 	// The default is 512 MiB, which is the memory of 32 connections whose largest window is full and unread. The size of
-	// the machine's memory has no influence. Memory is not used if Conn.Pool is set.
+	// the machine's memory has no influence. Memory is not used if Conn.Pool is set. An open connection takes 1.6 KiB
+	// besides its buffers, which MaxConnections bounds.
 	Memory int64
 	// HopLimit is the TTL or hop limit of outgoing packets. Default 64 [RFC 9293 3.9.1.7, MUST-49].
 	HopLimit uint8
@@ -47,7 +52,8 @@ type Config struct {
 	// SYNCookies selects when listeners reply with SYN cookies. Default [SYNCookiesAuto].
 	SYNCookies SYNCookies
 	// MaxTimeWait is the largest number of connections in TIME-WAIT. When there are more, those that entered it first end
-	// within a few milliseconds, and are counted in Stats as time-wait-evicted. Default 262144, at 256 bytes each 64 MiB.
+	// within a few milliseconds, and are counted in Stats as time-wait-evicted. Default 262144, at 320 bytes each 80 MiB;
+	// at most a quarter of Memory.
 	MaxTimeWait int
 	// MaxOrphans is the largest number of orphans: connections that the application has closed and that still wait for the
 	// peer's acknowledgment or FIN. A Close beyond it resets the connection, and is counted in Stats as orphans-reset.
@@ -153,6 +159,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		}
 		pool := memory.NewPool(cfg.Memory)
 		cfg.Conn.Pool, cfg.Conn.Pressure = pool, pool
+		cfg.MaxTimeWait = int(min(int64(cfg.MaxTimeWait), max(1, cfg.Memory/4/int64(timeWaitMemory))))
 	}
 	if cfg.Conn.BulkReceivers == nil {
 		cfg.Conn.BulkReceivers = new(bulkCount)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/buffer"
 	"minitcp/stack/internal/datagrams"
 	"minitcp/stack/internal/wait"
 )
@@ -26,6 +27,7 @@ type datagramSocket struct {
 	rd, wr       wait.Direction
 	queue        datagrams.Queue
 	limit        int       // of queue.Bytes()
+	charged      int       // memory of queue that the stack's budget counts, in bytes
 	pending      error     // an ICMP error that the next call returns
 	closed       error     // the error of all calls; nil: the socket is open
 	pathMTU      int       // of a connected socket in bytes
@@ -83,6 +85,7 @@ func (c *datagramSocket) close(cause error) error {
 	}
 	c.closed = cause
 	c.queue.Clear()
+	c.charge()
 	c.rd.Stop()
 	c.wr.Stop()
 	return nil
@@ -164,6 +167,7 @@ func (c *datagramSocket) receive(call string, b []byte) (d datagrams.Datagram, n
 		return d, 0, false, err
 	}
 	d, n, truncated = c.queue.Pop(b)
+	c.charge()
 	return d, n, truncated, nil
 }
 
@@ -193,4 +197,25 @@ func (c *datagramSocket) awaitDatagram(call string) error {
 func (c *datagramSocket) Read(p []byte) (int, error) {
 	_, n, _, err := c.receive("read", p)
 	return n, err
+}
+
+// leastDatagrams is the number of bytes of datagrams that a socket may hold however little memory is left.
+const leastDatagrams = 4 << 10
+
+// room returns the number of bytes that fit into the queue. Datagrams that are not read take the memory of the budget
+// that is for peers that stall.
+func (c *datagramSocket) room() int {
+	limit := c.limit
+	if share := c.stack.cfg.Conn.Pressure.SendShare(buffer.Stalled); limit > share {
+		limit = min(limit, max(share, leastDatagrams))
+	}
+	return limit - c.queue.Bytes()
+}
+
+// charge counts the memory of the queue in the stack's budget. The lock is held.
+func (c *datagramSocket) charge() {
+	if n := c.queue.Memory(); n != c.charged {
+		c.stack.cfg.Conn.Pool.Charge(n - c.charged)
+		c.charged = n
+	}
 }

@@ -47,6 +47,7 @@ type entry struct {
 	orphan       bool   // counted in Stack.orphans
 	limited      bool   // counted in Stack.quota
 	pending      bool   // in the list of its queue
+	charged      uint16 // memory in bytes that the stack's budget counts
 	ipID         uint16 // identification of the next packet that routers may fragment
 	hopLimit     uint8
 	trafficClass uint8

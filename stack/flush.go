@@ -129,6 +129,7 @@ func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
 	s.stalls.Remove(&e.stalled)
 	e.detach()
 	s.untrackLive(e)
+	s.charge(e, timeWaitMemory)
 	s.remember(now, e)
 }
 
@@ -156,6 +157,7 @@ func (s *Stack) remove(e *entry) {
 		s.observeEnd(s.clock.Now(), e, tcp)
 	}
 	e.tcp = nil
+	s.charge(e, 0)
 	s.outOfOrder.Remove(&e.outOfOrder)
 	s.stalls.Remove(&e.stalled)
 	e.detach()

@@ -121,7 +121,7 @@ func (f *Forwarder) leave(source netip.Addr) {
 // forward makes a request of a SYN to a forwarded address.
 func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeWaitConn) {
 	s := q.stack
-	if s.memoryExhausted() {
+	if s.overdrawn() {
 		q.dropNoConnection(now, conn.Listen, countNoMemory)
 		return
 	}
@@ -154,6 +154,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 		f.leave(source)
 		return // an application has dialed from this very port meanwhile; the SYN will come again
 	}
+	s.charge(e, handshakeMemory)
 	s.totals.count(countForwardRequests)
 	q.traceIn(now, e, conn.Listen, "", false)
 	s.flush(e, q.writer) // arms the timer

@@ -24,7 +24,9 @@ func (s *Stack) reassemble(now conn.Time, fragment []byte) []byte {
 	f := &s.fragments
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	before := f.reassembler.Memory()
 	whole := f.reassembler.Receive(now, fragment)
+	s.cfg.Conn.Pool.Charge(f.reassembler.Memory() - before)
 	if !f.armed {
 		s.armFragments(now)
 	}
@@ -54,7 +56,9 @@ func (s *Stack) expireFragments() {
 	var quotes [][]byte
 	f := &s.fragments
 	f.mu.Lock()
+	before := f.reassembler.Memory()
 	f.reassembler.Advance(now, func(first []byte) { quotes = append(quotes, first) })
+	s.cfg.Conn.Pool.Charge(f.reassembler.Memory() - before)
 	s.armFragments(now)
 	f.mu.Unlock()
 	w := s.borrowWriter()

@@ -76,12 +76,12 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 	s.traceOut(now, nil, w, state)
 }
 
-// open replies to a SYN to a listener, with a handshake or a cookie. It drops the SYN while memory is exhausted, there
-// are as many connections as permitted, or the queue for Accept is full.
+// open replies to a SYN to a listener, with a handshake or a cookie. It drops the SYN while the budget of memory is
+// overdrawn, there are as many connections as permitted, or the queue for Accept is full.
 func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitConn) {
 	s := q.stack
 	switch {
-	case s.memoryExhausted():
+	case s.overdrawn():
 		q.dropNoConnection(now, conn.Listen, countNoMemory)
 		return
 	case s.quota.Full(q.ip.Src):
@@ -106,6 +106,7 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 		e.mu.Unlock()
 		return // an application has dialed from this very port meanwhile; the SYN will come again
 	}
+	s.charge(e, handshakeMemory)
 	var oldest *entry
 	ok := s.own().Contains(q.ip.Dst) // else RemoveAddress may have looked through the table already
 	if ok {

@@ -1,5 +1,26 @@
 package stack
 
+import (
+	"unsafe"
+
+	"minitcp/conn"
+)
+
+// The budget of memory counts the states that peers create without an application: handshakes and TIME-WAIT. An open
+// connection counts with its buffers.
+const (
+	handshakeMemory = uint16(unsafe.Sizeof(entry{}) + unsafe.Sizeof(conn.Handshake{}))
+	timeWaitMemory  = uint16(unsafe.Sizeof(entry{}) + unsafe.Sizeof(conn.TimeWaitConn{}))
+)
+
+// charge makes the budget count e with a number of bytes. E's lock is held.
+func (s *Stack) charge(e *entry, bytes uint16) {
+	if bytes != e.charged {
+		s.cfg.Conn.Pool.Charge(int(bytes) - int(e.charged))
+		e.charged = bytes
+	}
+}
+
 // enterQuota counts e's connection, which a peer has opened, in the limits of Config. It returns false if there are as
 // many connections as permitted: e must not become one. E's lock is held.
 func (s *Stack) enterQuota(e *entry) bool {

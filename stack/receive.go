@@ -194,6 +194,7 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 	}
 	tcp := c.tcp
 	e.tcp, e.listener = tcp, weak.Pointer[Listener]{}
+	q.stack.charge(e, 0)
 	q.stack.trackLive(e)
 	q.stack.totals.count(countAccepted)
 	return tcp.Receive(now, &q.segment)

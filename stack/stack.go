@@ -17,6 +17,7 @@ import (
 	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/quota"
 	"minitcp/stack/internal/ratelimit"
+	"minitcp/stack/internal/reassembly"
 	"minitcp/stack/internal/table"
 	"minitcp/stack/internal/timing"
 )
@@ -128,6 +129,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		end:         end{done: make(chan struct{})},
 	}
 	s.frameLimit = newFrameLimit(dev, s.observers.tapped)
+	s.fragments.reassembler.Limit = int(min(cfg.Memory/16, reassembly.MaxMemory))
 	s.addresses.Store(addresses.NewSet(slices.Clone(cfg.Addresses)))
 	mtu := min(dev.MTU(), maxPacket)
 	if err := checkMTU(mtu, s.own()); err != nil {

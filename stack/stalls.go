@@ -6,6 +6,7 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/buffer"
 	"minitcp/stack/internal/gso"
+	"minitcp/stack/internal/memory"
 )
 
 const (
@@ -52,5 +53,8 @@ func (s *Stack) shedStalled(now conn.Time, w *writer) {
 	}
 }
 
-// memoryExhausted reports whether memory is exhausted: no connection begins.
-func (s *Stack) memoryExhausted() bool { return s.cfg.Conn.Pressure.Level() == buffer.Exhausted }
+// overdrawn reports whether so much memory is in use that no connection begins.
+func (s *Stack) overdrawn() bool {
+	pool, ok := s.cfg.Conn.Pool.(*memory.Pool)
+	return ok && pool.Overdrawn()
+}

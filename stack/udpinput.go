@@ -117,10 +117,11 @@ func (c *udpSocket) deliverAll(d datagrams.Datagram, data []byte, size int) deli
 
 // enqueue adds a datagram to the queue of c, whose lock is held, or reports false if there is no room.
 func (c *datagramSocket) enqueue(d datagrams.Datagram) bool {
-	if c.queue.Bytes()+len(d.Data)+datagrams.Overhead > c.limit {
+	if len(d.Data)+datagrams.Overhead > c.room() {
 		return false
 	}
 	c.queue.Push(d)
+	c.charge()
 	c.rd.Wake()
 	return true
 }

@@ -70,6 +70,7 @@ func (c *udpSocket) ReadBatch(batch []Datagram) (int, error) {
 		d, m.N, m.Truncated = c.queue.Pop(m.Buffer)
 		m.Remote, m.Local, m.ECN = d.Remote, d.Local, d.ECN
 	}
+	c.charge()
 	return n, nil
 }
 

@@ -11,7 +11,7 @@ const (
 	// Scarce: windows do not grow. Buffers do not exceed 64 KiB, except for data that they hold and for windows that the
 	// connection has already advertised. Data out of order is dropped.
 	Scarce
-	// Exhausted: data in order is dropped as well if its connection would then hold more than 16 KiB of unread data, and
+	// Exhausted: data in order is dropped as well if its connection would then hold more than 14 KiB of unread data, and
 	// send buffers do not exceed 4 KiB.
 	Exhausted
 )

@@ -17,6 +17,8 @@ type Queue struct {
 	first int
 	count int
 	bytes int   // of data, with Overhead for each datagram
+	pages int   // in use
+	large int   // bytes of data that is not in pages
 	last  *page // the page that the next datagram's data goes to; nil in an empty queue
 }
 
@@ -71,13 +73,9 @@ func (q *Queue) Push(d Datagram) {
 	q.bytes += len(d.Data) + Overhead
 }
 
-// Memory returns the number of bytes of memory that the queue occupies, except for large datagrams.
+// Memory returns the number of bytes of memory that the queue occupies.
 func (q *Queue) Memory() int {
-	n := len(q.ring) * int(unsafe.Sizeof(Datagram{}))
-	if q.last != nil {
-		n += len(q.last.memory)
-	}
-	return n
+	return len(q.ring)*int(unsafe.Sizeof(Datagram{})) + q.pages*len(page{}.memory) + q.large
 }
 
 func (q *Queue) at(i int) *Datagram { return &q.ring[(q.first+i)&(len(q.ring)-1)] }
@@ -85,11 +83,13 @@ func (q *Queue) at(i int) *Datagram { return &q.ring[(q.first+i)&(len(q.ring)-1)
 // store returns a copy of data and the page it is in.
 func (q *Queue) store(data []byte) ([]byte, *page) {
 	if len(data) > maxInPage {
+		q.large += len(data)
 		return append([]byte(nil), data...), nil
 	}
 	p := q.last
 	if p == nil || len(data) > len(p.memory)-p.used {
 		p = pages.Get().(*page)
+		q.pages++
 		p.used = 0
 		q.last = p
 	}
@@ -111,11 +111,7 @@ func (q *Queue) Pop(b []byte) (d Datagram, n int, truncated bool) {
 	q.first = (q.first + 1) & (len(q.ring) - 1)
 	q.count--
 	q.bytes -= len(d.Data) + Overhead
-	if d.page != nil {
-		if d.page.users--; d.page.users == 0 && d.page != q.last {
-			pages.Put(d.page)
-		}
-	}
+	q.free(&d)
 	if q.count == 0 {
 		q.Clear()
 	}
@@ -127,18 +123,33 @@ func (q *Queue) Pop(b []byte) (d Datagram, n int, truncated bool) {
 func (q *Queue) Clear() {
 	for i := range q.count {
 		at := q.at(i)
-		if p := at.page; p != nil {
-			if p.users--; p.users == 0 && p != q.last {
-				pages.Put(p)
-			}
-		}
+		q.free(at)
 		*at = Datagram{}
 	}
 	if q.last != nil {
-		pages.Put(q.last)
+		q.put(q.last)
 	}
 	q.first, q.count, q.bytes, q.last = 0, 0, 0, nil
 	if len(q.ring) > leastRing {
 		q.ring = nil
 	}
+}
+
+// free returns the memory of a datagram's data.
+func (q *Queue) free(d *Datagram) {
+	if d.page == nil {
+		if len(d.Data) > maxInPage {
+			q.large -= len(d.Data)
+		}
+		return
+	}
+	if d.page.users--; d.page.users == 0 && d.page != q.last {
+		q.put(d.page)
+	}
+}
+
+// put returns a page.
+func (q *Queue) put(p *page) {
+	q.pages--
+	pages.Put(p)
 }

@@ -39,6 +39,17 @@ func TestQueue(t *testing.T) {
 		for _, w := range want {
 			bytes += len(w) + Overhead
 		}
+		large, inPages := 0, 0
+		for _, w := range want {
+			if len(w) > maxInPage {
+				large += len(w)
+			} else {
+				inPages += len(w)
+			}
+		}
+		if n := q.Memory() - large; n < inPages || q.count == 0 && n > 1024 {
+			t.Fatalf("the queue takes %d bytes besides large datagrams, and has %d bytes of %d others", n, inPages, q.count)
+		}
 		if q.count != len(want) || q.bytes != bytes || q.count == 0 && (q.last != nil || len(q.ring) > leastRing) {
 			t.Fatalf("%d datagrams of %d bytes, want %d of %d", q.count, q.bytes, len(want), bytes)
 		}

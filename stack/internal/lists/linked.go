@@ -20,6 +20,9 @@ type Linked[T any, P interface {
 // Len returns the number of objects.
 func (l *Linked[T, P]) Len() int { return int(l.count.Load()) }
 
+// Oldest returns the oldest object, nil if the list is empty.
+func (l *Linked[T, P]) Oldest() *T { return l.oldest }
+
 // Push adds x as the newest.
 func (l *Linked[T, P]) Push(x *T) {
 	P(x).Links().older = l.newest

@@ -80,6 +80,10 @@ func (p *Pool) Level() buffer.Level {
 	return buffer.NoPressure
 }
 
+// Overdrawn reports whether an eighth more than the budget is in use. The connections that exist may take that much for
+// their progress while memory is exhausted; more connections would take more.
+func (p *Pool) Overdrawn() bool { return p.Used() >= p.limit+p.limit/8 }
+
 // sharedPages is the number of small pages that the send buffers of near connections share: 8 MiB, a few times the size
 // of a cache. With 64 MiB, 64 connections that send bulk data get very unequal parts, and are no faster together.
 const sharedPages = 8 << 20 / buffer.PageSize

@@ -36,6 +36,9 @@ func TestPagePool(t *testing.T) {
 		if want := levels[n]; p.Level() != want {
 			t.Errorf("of 8 pages %d are lent: level %v, want %v", n, p.Level(), want)
 		}
+		if got := p.Overdrawn(); got != (n == 9) {
+			t.Errorf("of 8 pages %d are lent: overdrawn %v", n, got)
+		}
 	}
 	for _, page := range lent {
 		p.Put(page)

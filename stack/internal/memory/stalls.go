@@ -2,10 +2,10 @@ package memory
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/lists"
 )
 
 // Stalls lists the connections whose peer has stalled, those that have stalled for the longest time first. A peer that
@@ -15,9 +15,8 @@ import (
 // A peer that acknowledges a few bytes now and then stays in the list. It leaves the list when it has acknowledged an
 // eighth of what the send buffer held when it entered it.
 type Stalls[E any] struct {
-	count          atomic.Int64
-	mu             sync.Mutex
-	oldest, newest *StallNode[E]
+	mu   sync.Mutex
+	list lists.Linked[StallNode[E], *StallNode[E]]
 }
 
 // progressParts is the number of parts of the buffer of which a peer acknowledges one to leave the list.
@@ -25,11 +24,14 @@ const progressParts = 8
 
 // StallNode is the place of a connection in the list. The lock of its owner guards end, the list's lock the rest.
 type StallNode[E any] struct {
-	owner        *E
-	since        conn.Time
-	end          uint64 // number of acknowledged bytes at which it leaves the list
-	older, newer *StallNode[E]
+	owner *E
+	since conn.Time
+	end   uint64 // number of acknowledged bytes at which it leaves the list
+	links lists.Links[StallNode[E]]
 }
+
+// Links implements the constraint of [lists.Linked].
+func (n *StallNode[E]) Links() *lists.Links[StallNode[E]] { return &n.links }
 
 // Note updates the list after a call on the owner's connection. At is the owner's field of its node. The owner's lock
 // is held.
@@ -38,10 +40,10 @@ func (l *Stalls[E]) Note(now conn.Time, owner *E, at **StallNode[E], s conn.Send
 	switch {
 	case n == nil && !s.Stalled:
 	case n == nil:
-		n = &StallNode[E]{owner: owner, since: now, end: s.Acknowledged + uint64(s.Held)/progressParts}
+		n = &StallNode[E]{owner: owner, since: now, end: s.Acknowledged + uint64(max(1, s.Held/progressParts))}
 		*at = n
 		l.mu.Lock()
-		l.push(n)
+		l.list.Push(n)
 		l.mu.Unlock()
 	case s.Held == 0 || s.Acknowledged >= n.end:
 		l.Remove(at)
@@ -57,33 +59,11 @@ func (l *Stalls[E]) Remove(at **StallNode[E]) {
 	*at = nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n.older != nil {
-		n.older.newer = n.newer
-	} else {
-		l.oldest = n.newer
-	}
-	if n.newer != nil {
-		n.newer.older = n.older
-	} else {
-		l.newest = n.older
-	}
-	l.count.Add(-1)
-}
-
-// push appends n.
-func (l *Stalls[E]) push(n *StallNode[E]) {
-	n.older = l.newest
-	if l.newest != nil {
-		l.newest.newer = n
-	} else {
-		l.oldest = n
-	}
-	l.newest = n
-	l.count.Add(1)
+	l.list.Remove(n)
 }
 
 // Len returns the number of connections in the list.
-func (l *Stalls[E]) Len() int { return int(l.count.Load()) }
+func (l *Stalls[E]) Len() int { return l.list.Len() }
 
 // Oldest returns the owner that has been in the list for the longest time, if that is at least patience, and nil
 // otherwise.
@@ -93,7 +73,7 @@ func (l *Stalls[E]) Oldest(now conn.Time, patience time.Duration) *E {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := l.oldest; n != nil && now.Sub(n.since) >= patience {
+	if n := l.list.Oldest(); n != nil && now.Sub(n.since) >= patience {
 		return n.owner
 	}
 	return nil

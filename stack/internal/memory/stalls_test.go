@@ -43,8 +43,8 @@ func TestStalls(t *testing.T) {
 	want(40, 0, &a)
 	l.Remove(&a.at)
 	want(40, 0, nil)
-	if l.Len() != 0 || l.oldest != nil || l.newest != nil {
-		t.Errorf("the list has %d nodes, from %p to %p; want none", l.Len(), l.oldest, l.newest)
+	if l.Len() != 0 {
+		t.Errorf("the list has %d nodes, want none", l.Len())
 	}
 }
 

@@ -20,6 +20,8 @@ const (
 	MaxPerSource = 32
 	// MaxMemory is the number of bytes all fragments held may take. The oldest packets are discarded for new fragments.
 	MaxMemory = 4 << 20
+	// LeastMemory is the smallest limit of the memory: more than a packet takes.
+	LeastMemory = 128 << 10
 	// MaxFragments is the number of fragments of one packet: enough for 65,535 bytes over a link with an MTU of 552.
 	MaxFragments = 128
 
@@ -45,6 +47,9 @@ type Counts struct {
 
 // Reassembler holds the fragments of packets that are not complete. Its zero value is ready for use.
 type Reassembler struct {
+	// Limit takes the place of MaxMemory if it is positive and less. It is at least LeastMemory.
+	Limit int
+
 	packets []*packet // oldest first
 	memory  int
 	counts  Counts
@@ -79,6 +84,14 @@ func (f *fragment) end() int { return f.offset + len(f.data) }
 
 // Counts returns the totals.
 func (r *Reassembler) Counts() Counts { return r.counts }
+
+// limit returns the number of bytes that all fragments may take.
+func (r *Reassembler) limit() int {
+	if r.Limit <= 0 {
+		return MaxMemory
+	}
+	return min(max(r.Limit, LeastMemory), MaxMemory)
+}
 
 // Memory returns the memory in bytes that the fragments use.
 func (r *Reassembler) Memory() int { return r.memory }
@@ -234,7 +247,7 @@ func (r *Reassembler) insert(p *packet, ip *wire.IP, f wire.Fragment, header, da
 
 // makeRoom discards the oldest packets other than p while too much memory is in use.
 func (r *Reassembler) makeRoom(p *packet) {
-	for r.memory > MaxMemory {
+	for r.memory > r.limit() {
 		victim := r.packets[0]
 		if victim == p {
 			victim = r.packets[1] // there is one: p alone takes less
@@ -350,7 +363,7 @@ func (r *Reassembler) Check() string {
 	switch {
 	case memory != r.memory:
 		return "the memory in use is counted wrongly"
-	case memory > MaxMemory:
+	case memory > r.limit():
 		return "too much memory is in use"
 	case len(r.packets) > MaxPackets:
 		return "there are too many packets"
