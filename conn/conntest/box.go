@@ -30,6 +30,10 @@ type Box struct {
 	ICMP float64
 	// MTU is the size in bytes in a forged Packet Too Big. A negative MTU means a random size up to its absolute value.
 	MTU int
+
+	// Blind is the probability that a segment of a third party arrives before a segment. The third party knows the
+	// addresses and ports, but neither the exact sequence number nor an acceptable acknowledgment number.
+	Blind float64
 }
 
 // Shrink is a period during which no window field exceeds Field.
@@ -39,7 +43,9 @@ type Shrink struct {
 }
 
 // on reports whether the box changes anything.
-func (b *Box) on() bool { return b.Strip > 0 || len(b.Shrinks) > 0 || b.SACK > 0 || b.ICMP > 0 }
+func (b *Box) on() bool {
+	return b.Strip > 0 || len(b.Shrinks) > 0 || b.SACK > 0 || b.ICMP > 0 || b.Blind > 0
+}
 
 // String lists the active parts of the box, or returns "".
 func (b Box) String() string {
@@ -55,6 +61,9 @@ func (b Box) String() string {
 	}
 	if b.ICMP > 0 {
 		parts = append(parts, fmt.Sprintf("forges ICMP errors %g MTU %d", b.ICMP, b.MTU))
+	}
+	if b.Blind > 0 {
+		parts = append(parts, fmt.Sprintf("injects blind segments %g", b.Blind))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -91,6 +100,9 @@ func (b *Box) change(p *Pair, k *packet) {
 	}
 	if b.ICMP > 0 && r.Float64() < b.ICMP {
 		b.forge(p, k.to, r)
+	}
+	if b.Blind > 0 && r.Float64() < b.Blind {
+		b.inject(p, k.to, r)
 	}
 }
 
@@ -160,3 +172,41 @@ func (b *Box) forge(p *Pair, e *End, r *rand.Rand) {
 
 // minPathMTU is the smallest path MTU in bytes that an ICMP error may set, Linux's min_pmtu.
 const minPathMTU = 552
+
+// inject delivers a segment of a third party to e. It must change neither the state nor the data, and cause no reply but
+// an ACK (RFC 5961). Before ESTABLISHED it does nothing, because an end then takes what a peer of its own age would send.
+func (b *Box) inject(p *Pair, e *End, r *rand.Rand) {
+	if e.Conn == nil || e.over || e.TimeWait != nil || e.Conn.State() < conn.Established {
+		return
+	}
+	before := e.Conn.Info(p.Now)
+	next := seq.Offset(1 + len(e.Received) + before.Unread) // or one more, after the FIN
+	at := next + seq.Offset(r.Int64N(100_000)) - 50_000
+	if at >= next-1 && at <= next+1 {
+		at += 1000
+	}
+	ack := e.Monitor.Next + 1 + seq.Offset(r.Int64N(1<<30))
+	if r.IntN(2) == 0 {
+		ack -= 1<<30 + 1<<29 + 2
+	}
+	s := conn.Segment{TCP: wire.TCP{Seq: seq.Wire(e.Monitor.irs, at), Ack: seq.Wire(e.Monitor.iss, ack), Window: uint16(r.Uint32())}}
+	switch r.IntN(5) {
+	case 0:
+		s.TCP.Flags = wire.RST
+	case 1:
+		s.TCP.Flags = wire.RST | wire.ACK
+	case 2:
+		s.TCP.Flags = wire.SYN
+	case 3:
+		s.TCP.Flags = wire.FIN | wire.ACK
+	default:
+		s.TCP.Flags = wire.ACK
+		s.Data = make([]byte, r.IntN(3000))
+	}
+	e.Monitor.Challenged()
+	e.Conn.Receive(p.Now, &s)
+	p.check(e.Conn.Check(), e)
+	if after := e.Conn.Info(p.Now); after.State != before.State || after.Unread != before.Unread || after.InFlight != before.InFlight {
+		p.check(fmt.Errorf("a blind segment with %v at %d, ACK %d, changed the connection", s.TCP.Flags, at-next, ack-e.Monitor.Next), e)
+	}
+}

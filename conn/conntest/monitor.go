@@ -55,6 +55,9 @@ func (m *Monitor) Received(s *conn.Segment) {
 	}
 }
 
+// Challenged is called when a segment of a third party arrives, which may cause an ACK and nothing else.
+func (m *Monitor) Challenged() { m.otherReason = true }
+
 // learn is called when the end has accepted a SYN and knows the peer's initial sequence number. Of several such SYNs,
 // the options are those of the first that acknowledges nothing but the end's SYN.
 func (m *Monitor) learn(irs uint32) {

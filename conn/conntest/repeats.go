@@ -25,8 +25,8 @@ func (e *End) checkRepeats(l *Link) error {
 	segment := e.Open.MTU - e.Open.IPHeader - 40
 	allowed := 12*segment + e.lostBytes + e.peer.lostBytes
 	switch {
-	case l.Box.SACK > 0, l.Box.ICMP > 0:
-		return nil // false SACK blocks and ICMP errors cause retransmissions
+	case l.Box.SACK > 0, l.Box.ICMP > 0, l.Box.Blind > 0:
+		return nil // false SACK blocks, ICMP errors and the duplicate ACKs in reply to blind segments cause retransmissions
 	case l.Box.Strip > 0, len(l.Box.Shrinks) > 0:
 		allowed += len(e.Received) + 12*segment
 	case l.Jitter > 0, e.Config.Timestamps == conn.Disabled && l.Rate > 0 && l.Queue > l.Rate/5:

@@ -138,6 +138,8 @@ func (d *generator) box() Box {
 		b.SACK, b.SACKOf = pick(d, 1, d.probability(1), d.probability(0.1)), whose()
 	case 3:
 		b.ICMP, b.MTU = pick(d, 0.5, d.probability(0.1)), pick(d, 0, 68, 296, 576, -1500, -10_000)
+	case 4:
+		b.Blind = pick(d, 0.5, d.probability(0.1))
 	}
 	return b
 }

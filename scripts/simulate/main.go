@@ -1,6 +1,7 @@
 // Command simulate plays scenarios of conn/conntest in virtual time. Each is drawn from a seed: connections over links
-// that delay, reorder, lose, duplicate and damage packets. Some have odd or hostile peers, hundreds of holes in a
-// window, or an end that reboots. Devices that fail are a test of package stack, TestFailingDevices.
+// that delay, reorder, lose, duplicate and damage packets. Some have odd or hostile peers, a third party that injects
+// segments, hundreds of holes in a window, or an end that reboots. Devices that fail are a test of package stack,
+// TestFailingDevices.
 //
 //	go run ./scripts/simulate                  10,000 scenarios
 //	go run ./scripts/simulate --seeds 1000000 --from 10000
