@@ -173,8 +173,8 @@ func (b *Box) forge(p *Pair, e *End, r *rand.Rand) {
 // minPathMTU is the smallest path MTU in bytes that an ICMP error may set, Linux's min_pmtu.
 const minPathMTU = 552
 
-// inject delivers a segment of a third party to e. It must change neither the state nor the data, and cause no reply but
-// an ACK (RFC 5961). Before ESTABLISHED it does nothing, because an end then takes what a peer of its own age would send.
+// inject delivers a segment of a third party to e. It must change neither the state nor the data, and cause no reply
+// except an ACK (RFC 5961). Before ESTABLISHED it does nothing.
 func (b *Box) inject(p *Pair, e *End, r *rand.Rand) {
 	if e.Conn == nil || e.over || e.TimeWait != nil || e.Conn.State() < conn.Established {
 		return
