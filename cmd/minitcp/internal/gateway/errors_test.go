@@ -75,24 +75,26 @@ func TestVerdicts(t *testing.T) {
 // Connections to two destinations share a local port, so that the number of ports limits the connections to each
 // destination, not to all.
 func TestDestinationsSharePorts(t *testing.T) {
-	first, _ := listen(t, 0)
-	second, _ := listen(t, 0)
-	for attempt := 0; ; attempt++ {
-		free, _ := listen(t, 0)
-		port := free.Addr().(*net.TCPAddr).Port
-		free.Close()
-		control := func(_, _ string, raw syscall.RawConn) (err error) {
-			raw.Control(func(fd uintptr) {
-				err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_LOCAL_PORT_RANGE, port<<16|port)
-			})
-			return err
-		}
-		if testDestinationsSharePorts(t, control, first.Addr(), second.Addr()) {
-			return
-		}
-		if attempt == 10 {
+	for family, ends := range families {
+		t.Run(ends.name, func(t *testing.T) {
+			first, _ := listen(t, family)
+			second, _ := listen(t, family)
+			for range 10 {
+				free, _ := listen(t, family)
+				port := free.Addr().(*net.TCPAddr).Port
+				free.Close()
+				control := func(_, _ string, raw syscall.RawConn) (err error) {
+					raw.Control(func(fd uintptr) {
+						err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_LOCAL_PORT_RANGE, port<<16|port)
+					})
+					return err
+				}
+				if testDestinationsSharePorts(t, control, first.Addr(), second.Addr()) {
+					return
+				}
+			}
 			t.Fatal("another program takes each port that was free")
-		}
+		})
 	}
 }
 
