@@ -12,7 +12,7 @@ func TestHoles(t *testing.T) {
 		}
 		found++
 		lost := 0
-		err := s.Run(func(_ int, v *Event) {
+		_, err := s.Run(func(_ int, v *Event) {
 			if v.Lost == "lost: periodic" {
 				lost++
 			}

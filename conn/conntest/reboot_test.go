@@ -22,7 +22,7 @@ func TestReboots(t *testing.T) {
 		if err := p.Run(maxScenario); err != nil {
 			t.Errorf("%v\n%v", err, s)
 		}
-		if err := p.result(); err != nil {
+		if err := p.result(0); err != nil {
 			t.Errorf("%v\n%v", err, s)
 		}
 		switch survivor := p.rebooting.survivor; {

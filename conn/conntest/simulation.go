@@ -9,9 +9,9 @@ import (
 	"minitcp/conn"
 )
 
-// Run runs the scenario to its end and returns the first broken rule. If trace is not nil, it is called for every
-// segment with the number of its flow.
-func (s Scenario) Run(trace func(flow int, v *Event)) error {
+// Run runs the scenario to its end. It returns the number of packets sent and the first broken rule. If trace is not
+// nil, it is called for every segment with the number of its flow.
+func (s Scenario) Run(trace func(flow int, v *Event)) (packets int, err error) {
 	var g Group
 	for i := range s.Flows {
 		p := s.pair(i)
@@ -22,23 +22,26 @@ func (s Scenario) Run(trace func(flow int, v *Event)) error {
 		g = append(g, p)
 	}
 	g.Share()
-	if err := g.Run(maxScenario); err != nil {
-		return err
-	}
+	err = g.Run(maxScenario)
 	for i, p := range g {
-		if err := p.result(); err != nil {
-			return fmt.Errorf("flow %d: at %v: %w", i, time.Duration(p.Now), err)
+		packets += p.Packets
+		if err == nil {
+			err = p.result(i)
 		}
 	}
-	return nil
+	return packets, err
 }
 
-// result returns the first rule that the pair has broken, including those that are checked at the end.
-func (p *Pair) result() error {
-	if err := cmp.Or(p.err, p.rebooting.check(), p.Finished()); err != nil {
-		return err
+// result returns the first rule that the pair of a flow has broken, including those that are checked at the end.
+func (p *Pair) result(flow int) error {
+	err := cmp.Or(p.err, p.rebooting.check(), p.Finished())
+	if err == nil {
+		err = cmp.Or(p.A.checkRepeats(&p.Link), p.B.checkRepeats(&p.Link), p.A.checkTimeouts(p), p.B.checkTimeouts(p))
 	}
-	return cmp.Or(p.A.checkRepeats(&p.Link), p.B.checkRepeats(&p.Link), p.A.checkTimeouts(p), p.B.checkTimeouts(p))
+	if err != nil {
+		return fmt.Errorf("flow %d: at %v: %w", flow, time.Duration(p.Now), err)
+	}
+	return nil
 }
 
 // pair returns the pair of ends of flow i.

@@ -6,7 +6,7 @@ import "testing"
 func TestScenarios(t *testing.T) {
 	for seed := range uint64(200) {
 		s := Draw(seed)
-		if err := s.Run(nil); err != nil {
+		if _, err := s.Run(nil); err != nil {
 			t.Errorf("%v\n%v\nladder diagram: go run ./scripts/simulate -replay %d", err, s, seed)
 		}
 	}
@@ -17,7 +17,7 @@ func TestScenariosWithCookies(t *testing.T) {
 	for seed := range uint64(200) {
 		s := Draw(seed)
 		s.Cookies = true
-		if err := s.Run(nil); err != nil {
+		if _, err := s.Run(nil); err != nil {
 			t.Errorf("%v\n%v\nladder diagram: go run ./scripts/simulate --cookies --replay %d", err, s, seed)
 		}
 	}
@@ -41,7 +41,7 @@ func TestFixedFailures(t *testing.T) {
 		16513: "the same",
 		27002: "the same",
 	} {
-		if err := Draw(seed).Run(nil); err != nil {
+		if _, err := Draw(seed).Run(nil); err != nil {
 			t.Errorf("seed %d (%s): %v", seed, was, err)
 		}
 	}

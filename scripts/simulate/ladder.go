@@ -30,7 +30,7 @@ const (
 func draw(s conntest.Scenario, w io.Writer) int {
 	fmt.Fprintln(w, s)
 	l := ladder.New(w, ladder.Options{LocalName: "a", PeerName: "b"})
-	err := s.Run(func(flow int, v *conntest.Event) {
+	_, err := s.Run(func(flow int, v *conntest.Event) {
 		drawEvent(l, flow, v)
 		l.Wait() // so that the queue has room for the next step; Close returns the error
 	})

@@ -53,8 +53,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	began := time.Now()
 	draw := func(seed uint64) conntest.Scenario { return scenario(seed, *cookies) }
 	records := &recorder{dir: *dir, left: maxRecords}
-	failed := playAll(*from, *seeds, draw, func(s conntest.Scenario) error { return s.Run(nil) }, records, stdout)
-	fmt.Fprintf(stdout, "%d scenarios, %d of them broke a rule, in %v\n", *seeds, failed, time.Since(began).Round(time.Second))
+	play := func(s conntest.Scenario) (int, error) { return s.Run(nil) }
+	packets, failed := playAll(*from, *seeds, draw, play, records, stdout)
+	fmt.Fprintf(stdout, "%d scenarios, %d of them broke a rule, %d packets, in %v\n", *seeds, failed, packets, time.Since(began).Round(time.Second))
 	return min(failed, 1)
 }
 
@@ -72,19 +73,25 @@ func noArguments(rest []string) error {
 	return nil
 }
 
-// playAll plays scenarios on all processors, and returns the number of those that broke a rule.
-func playAll(from, n uint64, draw func(seed uint64) conntest.Scenario, play func(conntest.Scenario) error, r *recorder, w io.Writer) int {
+// playFunc plays a scenario, and returns the number of packets sent and the broken rule.
+type playFunc func(conntest.Scenario) (packets int, err error)
+
+// playAll plays scenarios on all processors. It returns the number of packets sent, and that of the scenarios that
+// broke a rule.
+func playAll(from, n uint64, draw func(seed uint64) conntest.Scenario, play playFunc, r *recorder, w io.Writer) (packets int64, failed int) {
 	var (
-		taken  atomic.Uint64
-		mu     sync.Mutex
-		failed int
-		all    sync.WaitGroup
+		taken atomic.Uint64
+		sent  atomic.Int64
+		mu    sync.Mutex
+		all   sync.WaitGroup
 	)
 	for range runtime.GOMAXPROCS(0) {
 		all.Go(func() {
 			for i := taken.Add(1); i <= n; i = taken.Add(1) {
 				s := draw(from + i - 1)
-				if err := caught(play, s); err != nil {
+				n, err := caught(play, s)
+				sent.Add(int64(n))
+				if err != nil {
 					mu.Lock()
 					failed++
 					fmt.Fprintf(w, "%v\n%v\ngo run ./scripts/simulate%s --replay %d\n%s\n", err, s, mode(s), s.Seed, r.record(s))
@@ -94,7 +101,7 @@ func playAll(from, n uint64, draw func(seed uint64) conntest.Scenario, play func
 		})
 	}
 	all.Wait()
-	return failed
+	return sent.Load(), failed
 }
 
 // mode returns the flags of the scenario's command in addition to the seed.
@@ -106,7 +113,7 @@ func mode(s conntest.Scenario) string {
 }
 
 // caught plays a scenario and returns a panic as an error, so that the results of the others are not lost.
-func caught(play func(conntest.Scenario) error, s conntest.Scenario) (err error) {
+func caught(play playFunc, s conntest.Scenario) (packets int, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())

@@ -52,17 +52,17 @@ func TestRun(t *testing.T) {
 func TestFailures(t *testing.T) {
 	var b strings.Builder
 	dir := filepath.Join(t.TempDir(), "records")
-	n := playAll(5, 10, conntest.Draw, func(s conntest.Scenario) error {
+	packets, n := playAll(5, 10, conntest.Draw, func(s conntest.Scenario) (int, error) {
 		switch s.Seed {
 		case 7:
-			return errors.New("a: stalls")
+			return 3, errors.New("a: stalls")
 		case 9:
 			panic("at nothing")
 		}
-		return nil
+		return 10, nil
 	}, &recorder{dir: dir, left: 1}, &b)
-	if n != 2 {
-		t.Errorf("%d failed", n)
+	if n != 2 || packets != 83 {
+		t.Errorf("%d failed, of %d packets; want 2 of 83", n, packets)
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
 		t.Errorf("recorded %v, %v; want the ladder and the packets of one scenario", files, err)

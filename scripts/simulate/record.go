@@ -55,7 +55,7 @@ func recordLadder(s conntest.Scenario, name string) error {
 	if err != nil {
 		return err
 	}
-	caught(func(s conntest.Scenario) error { draw(s, f); return nil }, s) // the caller has reported the broken rule
+	caught(func(s conntest.Scenario) (int, error) { return draw(s, f), nil }, s) // the caller has reported the broken rule
 	return f.Close()
 }
 
@@ -73,7 +73,7 @@ func recordPackets(s conntest.Scenario, name string) error {
 		ends = [2]netip.Addr{here6, there6}
 	}
 	b := make([]byte, stack.MaxFrame)
-	play := func(s conntest.Scenario) error {
+	play := func(s conntest.Scenario) (int, error) {
 		return s.Run(func(flow int, v *conntest.Event) {
 			if leaves := v.From.Name == "a"; leaves != v.Arrived && (leaves || v.Lost == "") {
 				n := putFrame(b, ends, flow, v)
