@@ -85,6 +85,7 @@ func (c *datagramSocket) close(cause error) error {
 	}
 	c.closed = cause
 	c.queue.Clear()
+	c.queue = datagrams.Queue{}
 	c.charge()
 	c.rd.Stop()
 	c.wr.Stop()
