@@ -19,6 +19,7 @@ type path struct {
 	queueTime    time.Duration // longest wait; 0 for a round trip
 	queuePackets int           // takes the place of queueTime if it is not 0
 	loss         float64
+	maxPacket    int     // largest IP packet in bytes; larger ones are lost; 0 for no limit
 	reorder      float64 // part of the packets that come a quarter of a round trip late
 	// trace returns the trace that takes the place of rate in the direction of the data; nil for none.
 	trace func(seed uint64) netem.Trace
@@ -35,6 +36,7 @@ func (p *path) ways(seed uint64) (there, back netem.Config) {
 	if p.trace != nil {
 		there.Trace = p.trace(seed)
 	}
+	there.MaxPacket = p.maxPacket
 	there.Loss, there.Reordering, there.ReorderingDelay = p.loss, p.reorder, p.rtt/4
 	return there, back
 }
@@ -94,6 +96,10 @@ func rows() []row {
 		path{rate: fast, rtt: base, queuePackets: 100})
 	slow.measure, slow.warmup, slow.duration = retransmitted, 0, 2500*time.Millisecond
 
+	hole := alone("blackhole", "packets of more than 1400 bytes lost, without an ICMP message", path{rate: fast, rtt: base, maxPacket: 1400})
+	hole.warmup, hole.duration, hole.most = 3*time.Second, 2*time.Second, 2
+	hole.entries = pick(1, "minitcp-cubic", "gvisor-cubic", "kernel-cubic")
+
 	flows := func(name, summary string, m measure, entries []entry) row {
 		return row{name: name, summary: summary, path: path{rate: fast, rtt: base}, measure: m,
 			warmup: 5 * time.Second, duration: 20 * time.Second, entries: entries, weight: 2, most: mostLong}
@@ -123,7 +129,7 @@ func rows() []row {
 		alone("loss3", "3 % lost", path{rate: fast, rtt: base, loss: 0.03}),
 		alone("reorder", "none lost, 5 % of the packets 10 ms late", path{rate: fast, rtt: base, reorder: 0.05}),
 		alone("rtt10", "100 Mbit/s, 10 ms", path{rate: fast, rtt: 10 * time.Millisecond}),
-		long, bloat, slow,
+		long, bloat, slow, hole,
 		flows("share2", "two flows of the same target over 100 Mbit/s, 40 ms", fairness, append(each(2, "minitcp"), each(2, "kernel")...)),
 		flows("share8", "eight flows", fairness, pick(8, "minitcp-cubic", "kernel-cubic")),
 		flows("against", "the first flow's part beside one of the kernel's", share, []entry{

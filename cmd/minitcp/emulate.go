@@ -27,6 +27,7 @@ type linkFlags struct {
 	corrupt   wayValue[float64]
 	burst     wayValue[netem.Burst]
 	trace     wayValue[netem.Trace]
+	maxPacket wayValue[int]
 	seed      uint64
 	stats     bool
 	// upIsIn is true if the frames that the stack reads go up, because the program is on the other side of the device.
@@ -49,6 +50,7 @@ func addLinkFlags(flags *pflag.FlagSet) *linkFlags {
 		corrupt:   wayValue[float64]{kind: "PERCENT", parse: parsePercent},
 		burst:     wayValue[netem.Burst]{kind: "p=P,r=P", parse: parseBurst},
 		trace:     wayValue[netem.Trace]{kind: "FILE", parse: readTraceFile},
+		maxPacket: wayValue[int]{kind: "BYTES", parse: parsePacketSize},
 	}
 	flags.Var(&f.profile, "profile", "emulate a known kind of network: "+strings.Join(profileNames(), ", ")+"; other flags change it; see: minitcp help links")
 	flags.Var(&f.loss, "loss", "lose packets, such as 1%, or up:1% or down:1% for one direction, as with all flags of the link")
@@ -59,6 +61,7 @@ func addLinkFlags(flags *pflag.FlagSet) *linkFlags {
 	flags.Var(&f.duplicate, "duplicate", "deliver packets twice, such as 1%")
 	flags.Var(&f.corrupt, "corrupt", "invert a bit of packets, such as 0.1%")
 	flags.Var(&f.burst, "burst-loss", "lose packets in bursts by the Gilbert-Elliott model, such as p=1%,r=20%,1-h=100%,1-k=0%")
+	flags.Var(&f.maxPacket, "max-packet", "discard larger packets, such as 1400, without an ICMP message")
 	flags.Var(&f.trace, "trace-file", "let packets pass at the milliseconds in FILE, one number a line, as mahimahi does")
 	flags.Uint64Var(&f.seed, "seed", 0, "`NUMBER` that determines the random faults; 0 means another one each time, which --stats prints")
 	flags.BoolVar(&f.stats, "stats", false, "print at the end the settings of the emulated link beside its measurements")
@@ -105,6 +108,7 @@ func (f *linkFlags) config(way, mtu int) (netem.Config, error) {
 	c := netem.Config{
 		Loss: f.loss.values[way], Duplication: f.duplicate.values[way], Corruption: f.corrupt.values[way],
 		Burst: f.burst.values[way], Rate: f.rate.values[way], Trace: f.trace.values[way],
+		MaxPacket: f.maxPacket.values[way],
 	}
 	d := f.delay.values[way]
 	c.Delay, c.Jitter = d.delay-d.jitter, 2*d.jitter
@@ -181,6 +185,7 @@ the client for run and gateway. A flag may be repeated; the last value of a dire
   --reorder 1%,20ms             lets packets arrive late by a time, so that later ones overtake them
   --duplicate 1%                delivers packets twice
   --corrupt 0.1%                inverts a random bit, so that a checksum fails
+  --max-packet 1400             discards larger packets, without an ICMP message
   --trace-file FILE             lets 1500 bytes pass at each millisecond that FILE lists, one number a line; at its end it
                                 begins again, as mahimahi does
   --seed 7                      makes the random faults those of another run with this seed

@@ -50,6 +50,7 @@ func TestLinkFlags(t *testing.T) {
 		{"--loss down:2% --loss 1%", netem.Config{Loss: 0.01}, netem.Config{Loss: 0.01}},
 		{"--delay 40ms±5ms", netem.Config{Delay: 35 * ms, Jitter: 10 * ms}, netem.Config{Delay: 35 * ms, Jitter: 10 * ms}},
 		{"--delay up:40ms+-5ms --delay down:3ms~3ms", netem.Config{Delay: 35 * ms, Jitter: 10 * ms}, netem.Config{Jitter: 6 * ms}},
+		{"--max-packet up:1400", netem.Config{MaxPacket: 1400}, netem.Config{}},
 		{"--delay 0s", netem.Config{}, netem.Config{}},
 		{"--rate up:1.5mbit", netem.Config{Rate: 1_500_000, QueueTime: 100 * ms}, netem.Config{}},
 		{"--rate up:120kbit", netem.Config{Rate: 120_000, QueueTime: time.Second}, netem.Config{}}, // ten packets
@@ -195,7 +196,7 @@ func TestNoLink(t *testing.T) {
 func FuzzLinkFlags(f *testing.F) {
 	for _, seed := range []string{
 		"loss up:1%", "delay 40ms±5ms", "delay 1ns~1ns", "rate 10mbit", "queue 64kB,codel", "queue 3packets", "queue 9e99kb", "reorder 1%,20ms",
-		"duplicate 100%", "corrupt 0%", "burst-loss p=1%,r=20%,1-h=100%,1-k=0%", "rate 1e309bit", "loss 1e-400%", "queue 1ns", "profile dsl",
+		"duplicate 100%", "corrupt 0%", "burst-loss p=1%,r=20%,1-h=100%,1-k=0%", "rate 1e309bit", "loss 1e-400%", "queue 1ns", "profile dsl", "max-packet 1400",
 	} {
 		f.Add(seed, "rate 1mbit")
 	}

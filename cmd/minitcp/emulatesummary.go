@@ -42,6 +42,9 @@ func (f *linkFlags) summarize(w io.Writer, way int, r *emulate.Report) {
 		result(what, asked, "measured "+fmt.Sprintf(format, measured...))
 	}
 	line("packets", "-", "%d, %d bytes; %d delivered", r.Counts.Packets, r.Counts.Bytes, r.Meter.Packets)
+	if c.MaxPacket > 0 {
+		line("max-packet", f.maxPacket.texts[way], "%d discarded", r.TooLarge)
+	}
 	if c.Rate > 0 || len(c.Trace) > 0 {
 		measured := fmt.Sprintf("not measured: fewer than %d packets have waited", netem.LeastForRate)
 		if rate := r.Rate(); rate > 0 {
@@ -55,7 +58,7 @@ func (f *linkFlags) summarize(w io.Writer, way int, r *emulate.Report) {
 	}
 	if c.Loss > 0 || c.Burst.Begin > 0 || c.Burst.Between > 0 {
 		asked := strings.TrimSpace(f.loss.texts[way] + " " + f.burst.texts[way])
-		line("loss", asked, "%.3g%%: %d of %d", 100*r.LossShare(), r.Lost, r.Counts.Packets-r.QueueFull-r.CoDel)
+		line("loss", asked, "%.3g%%: %d of %d", 100*r.LossShare(), r.Lost, r.Counts.Packets-r.TooLarge-r.QueueFull-r.CoDel)
 	}
 	for _, fault := range []struct {
 		name, asked string
@@ -66,7 +69,7 @@ func (f *linkFlags) summarize(w io.Writer, way int, r *emulate.Report) {
 		{"duplicate", f.duplicate.texts[way], c.Duplication, r.Duplicated},
 		{"corrupt", f.corrupt.texts[way], c.Corruption, r.Damaged},
 	} {
-		if arrived := r.Counts.Packets - r.QueueFull - r.CoDel - r.Lost; fault.share > 0 {
+		if arrived := r.Counts.Packets - r.TooLarge - r.QueueFull - r.CoDel - r.Lost; fault.share > 0 {
 			line(fault.name, fault.asked, "%.3g%%: %d of %d", 100*float64(fault.n)/float64(max(arrived, 1)), fault.n, arrived)
 		}
 	}

@@ -278,3 +278,12 @@ func readTraceFile(name string) (netem.Trace, error) {
 	}
 	return t, nil
 }
+
+// parsePacketSize parses the size of an IP packet.
+func parsePacketSize(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 576 || n > 65535 {
+		return 0, usagef("not the size of a packet; give 576 to 65535 bytes, such as 1400")
+	}
+	return n, nil
+}

@@ -195,6 +195,7 @@ func TestUsage(t *testing.T) {
 		{"serve --reorder 1%,0s", []string{`--reorder "1%,0s"`, "in order"}},
 		{"serve --reorder 1%,soon", []string{`--reorder "1%,soon"`, "such as 40ms"}},
 		{"serve --duplicate 200%", []string{`--duplicate "200%"`}},
+		{"serve --max-packet 575", []string{`--max-packet "575"`, "576 to 65535"}},
 		{"serve --corrupt x", []string{`--corrupt "x"`}},
 		{"serve --burst-loss 1%", []string{`--burst-loss "1%"`, "p=1%,r=20%"}},
 		{"serve --burst-loss p=1%", []string{`--burst-loss "p=1%"`, "r, with which it ends"}},

@@ -19,6 +19,8 @@ type Config struct {
 
 	Discipline Discipline
 
+	MaxPacket int // largest IP packet in bytes; larger ones are dropped before the queue; 0 means no limit
+
 	Delay  time.Duration // from the end of the transmission to the arrival
 	Jitter time.Duration // largest additional delay, evenly distributed
 	Order  Order
@@ -81,7 +83,7 @@ func (b *Burst) Mean() float64 {
 
 // Active reports whether c changes anything.
 func (c *Config) Active() bool {
-	return c.limited() || c.Delay > 0 || c.Jitter > 0 || c.Loss > 0 || c.Burst.Begin > 0 || c.Burst.Between > 0 ||
+	return c.limited() || c.MaxPacket > 0 || c.Delay > 0 || c.Jitter > 0 || c.Loss > 0 || c.Burst.Begin > 0 || c.Burst.Between > 0 ||
 		c.Duplication > 0 || c.Corruption > 0 || c.Marking > 0 || c.Reordering > 0
 }
 
@@ -112,7 +114,7 @@ func (c *Config) Check() error {
 		value int64
 	}{
 		{"Rate", c.Rate}, {"QueueBytes", int64(c.QueueBytes)}, {"QueuePackets", int64(c.QueuePackets)},
-		{"QueueTime", int64(c.QueueTime)}, {"Delay", int64(c.Delay)}, {"Jitter", int64(c.Jitter)},
+		{"QueueTime", int64(c.QueueTime)}, {"MaxPacket", int64(c.MaxPacket)}, {"Delay", int64(c.Delay)}, {"Jitter", int64(c.Jitter)},
 		{"ReorderingDelay", int64(c.ReorderingDelay)}, {"Burst.MaxGap", int64(c.Burst.MaxGap)},
 	} {
 		if d.value < 0 {

@@ -22,6 +22,7 @@ type Direction struct {
 // Counts are the totals of a direction, in packets except for Bytes.
 type Counts struct {
 	Packets, Bytes int64 // that were sent
+	TooLarge       int64 // dropped because of Config.MaxPacket
 	QueueFull      int64 // dropped by a full queue
 	CoDel          int64 // dropped by CoDel
 	Lost           int64
@@ -31,9 +32,9 @@ type Counts struct {
 	Marked         int64
 }
 
-// LossShare returns the share of lost packets among those that the queue did not drop.
+// LossShare returns the share of lost packets among those that were neither too large nor dropped by the queue.
 func (c *Counts) LossShare() float64 {
-	n := c.Packets - c.QueueFull - c.CoDel
+	n := c.Packets - c.TooLarge - c.QueueFull - c.CoDel
 	if n == 0 {
 		return 0
 	}
@@ -46,6 +47,7 @@ type Drop uint8
 const (
 	Delivered Drop = iota // the packet arrives
 	DropLost
+	DropTooLarge
 	DropQueueFull
 	DropCoDel
 )
@@ -68,6 +70,10 @@ type Passage struct {
 func (d *Direction) Send(now time.Duration, size int, ecn wire.ECN, f Fate, r Random) Passage {
 	d.Packets++
 	d.Bytes += int64(size)
+	if d.MaxPacket > 0 && size > d.MaxPacket {
+		d.TooLarge++
+		return Passage{Drop: DropTooLarge}
+	}
 	p := d.transmit(now, size, ecn)
 	if p.Drop != Delivered {
 		return p

@@ -269,3 +269,25 @@ func TestAllocs(t *testing.T) {
 		t.Errorf("%v allocations per packet, want 0", n)
 	}
 }
+
+// Packets that are larger than MaxPacket never arrive, and use neither the queue nor the line.
+func TestMaxPacket(t *testing.T) {
+	d := Direction{Config: Config{Rate: 8e6, MaxPacket: 1000}}
+	r := newRand(1)
+	for i, size := range []int{1000, 1001, 65_535, 1000} {
+		p := d.Send(ms, size, wire.NotECT, d.Draw(ms, r), r)
+		want := Passage{Drop: DropTooLarge}
+		if size <= 1000 {
+			want = Passage{At: [2]time.Duration{2*ms + time.Duration(i/3)*ms}}
+		}
+		if p.Drop != want.Drop || p.At != want.At {
+			t.Errorf("packet %d of %d bytes: %+v, want %+v", i, size, p, want)
+		}
+	}
+	if d.TooLarge != 2 || d.Packets != 4 || d.LossShare() != 0 {
+		t.Errorf("%+v", d.Counts)
+	}
+	if c := (Config{MaxPacket: 1}); !c.Active() || !c.Instant() {
+		t.Error("a link with a largest packet is not active, or not instant")
+	}
+}
