@@ -23,7 +23,7 @@ type EchoRequest struct {
 	stack               *Stack
 	source, destination netip.Addr
 	message             wire.ICMP
-	queue               uint8
+	queue, hopLimit     uint8
 }
 
 // ForwardPing makes the stack take ICMP and ICMPv6 echo requests to the addresses of prefixes, or to all addresses if
@@ -68,7 +68,7 @@ func (q *queue) forwardEcho() {
 		s.totals.count(countICMPIgnored)
 		return
 	}
-	r := &EchoRequest{stack: s, source: q.ip.Src, destination: q.ip.Dst, message: q.icmp, queue: q.number}
+	r := &EchoRequest{stack: s, source: q.ip.Src, destination: q.ip.Dst, message: q.icmp, queue: q.number, hopLimit: q.ip.HopLimit}
 	r.message.Body = bytes.Clone(q.icmp.Body)
 	f.handle(r)
 }
@@ -78,6 +78,9 @@ func (r *EchoRequest) Source() netip.Addr { return r.source }
 
 // Destination returns the address that the request is for.
 func (r *EchoRequest) Destination() netip.Addr { return r.destination }
+
+// HopLimit returns the TTL or hop limit with which the request has arrived.
+func (r *EchoRequest) HopLimit() uint8 { return r.hopLimit }
 
 // Message returns the request from its ICMP header on, as a ping socket sends it. See [PingConn].
 func (r *EchoRequest) Message() []byte {
@@ -102,6 +105,14 @@ func (r *EchoRequest) Unreachable(reason Unreachable) error {
 	defer r.stack.returnWriter(w)
 	r.stack.sendUnreachable(r.stack.clock.Now(), w, r.queue, reason, r.header(), r.Message()[:icmp.HeaderLen])
 	return nil
+}
+
+// TimeExceeded answers the request as the router at which its hop limit has ended. The error is syscall.EINVAL for an
+// address that no router of the family has.
+func (r *EchoRequest) TimeExceeded(router netip.Addr) error {
+	w := r.stack.borrowWriter()
+	defer r.stack.returnWriter(w)
+	return r.stack.sendTimeExceeded(r.stack.clock.Now(), w, r.queue, router, r.header(), r.Message()[:icmp.HeaderLen])
 }
 
 // header returns the IP header of the request.

@@ -72,11 +72,28 @@ func (c *UDPFlow) forget() {
 // SendUnreachable sends the client an ICMP message: its datagram to destination did not arrive, for the reason given.
 // Linux clients with a connected socket get the error of the reason.
 func (c *UDPFlow) SendUnreachable(destination netip.AddrPort, reason Unreachable) error {
+	if int(reason) >= len(unreachableCodes) {
+		return c.opError("write", nil, fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
+	}
+	return c.sendError(destination, func(w *writer, ip *wire.IP, datagram []byte) error {
+		c.stack.sendUnreachable(c.stack.clock.Now(), w, 0, reason, ip, datagram)
+		return nil
+	})
+}
+
+// SendTimeExceeded sends the client an ICMP message of a router: the hop limit of its datagram to destination has ended
+// there.
+func (c *UDPFlow) SendTimeExceeded(destination netip.AddrPort, router netip.Addr) error {
+	return c.sendError(destination, func(w *writer, ip *wire.IP, datagram []byte) error {
+		return c.stack.sendTimeExceeded(c.stack.clock.Now(), w, 0, router, ip, datagram)
+	})
+}
+
+// sendError calls send with the headers of the client's datagram to destination.
+func (c *UDPFlow) sendError(destination netip.AddrPort, send func(w *writer, ip *wire.IP, datagram []byte) error) error {
 	destination = unmapped(destination)
 	client := c.place.Key.Client
 	switch {
-	case int(reason) >= len(unreachableCodes):
-		return c.opError("write", nil, fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
 	case destination.Addr().Is4() != client.Addr().Is4():
 		return c.opError("write", nil, syscall.EAFNOSUPPORT)
 	case !destination.Addr().IsValid(), c.stack.own().IsGroup(destination.Addr()):
@@ -84,9 +101,7 @@ func (c *UDPFlow) SendUnreachable(destination netip.AddrPort, reason Unreachable
 	}
 	var datagram [wire.UDPHeaderLen]byte
 	wire.PutUDP(datagram[:], client.Port(), destination.Port(), 0)
-	s := c.stack
-	w := s.borrowWriter()
-	defer s.returnWriter(w)
-	s.sendUnreachable(s.clock.Now(), w, 0, reason, &wire.IP{Src: client.Addr(), Dst: destination.Addr(), Protocol: wire.ProtocolUDP}, datagram[:])
-	return nil
+	w := c.stack.borrowWriter()
+	defer c.stack.returnWriter(w)
+	return send(w, &wire.IP{Src: client.Addr(), Dst: destination.Addr(), Protocol: wire.ProtocolUDP}, datagram[:])
 }

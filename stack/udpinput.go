@@ -28,7 +28,7 @@ func (q *queue) inputUDP(now conn.Time, packet, payload []byte) {
 	}
 	to := netip.AddrPortFrom(q.ip.Dst, h.DstPort)
 	for {
-		d := datagrams.Datagram{Remote: netip.AddrPortFrom(q.ip.Src, h.SrcPort), Local: q.ip.Dst, ECN: q.ip.ECN()}
+		d := datagrams.Datagram{Remote: netip.AddrPortFrom(q.ip.Src, h.SrcPort), Local: q.ip.Dst, ECN: q.ip.ECN(), HopLimit: q.ip.HopLimit}
 		c, flow := q.findUDP(now, packet, to, &d)
 		if c == nil {
 			return

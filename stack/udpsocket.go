@@ -46,6 +46,7 @@ type Datagram struct {
 	Remote    netip.AddrPort // the peer; unused by WriteBatch on a connected socket
 	Local     netip.Addr     // the stack's address; for WriteBatch, the zero Addr stands for the socket's
 	ECN       wire.ECN       // the congestion codepoint in the IP header, at most wire.CE [RFC 3168 5]
+	HopLimit  uint8          // set by ReadBatch to the TTL or hop limit with which the datagram has arrived
 	Truncated bool           // set by ReadBatch if Buffer had no room for all data
 }
 
@@ -68,7 +69,7 @@ func (c *udpSocket) ReadBatch(batch []Datagram) (int, error) {
 		}
 		var d datagrams.Datagram
 		d, m.N, m.Truncated = c.queue.Pop(m.Buffer)
-		m.Remote, m.Local, m.ECN = d.Remote, d.Local, d.ECN
+		m.Remote, m.Local, m.ECN, m.HopLimit = d.Remote, d.Local, d.ECN, d.HopLimit
 	}
 	c.charge()
 	return n, nil

@@ -2,9 +2,12 @@ package stack
 
 import (
 	"fmt"
+	"net/netip"
+	"syscall"
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/icmp"
 )
 
 // Unreachable is the reason that [ForwardRequest.Unreachable] gives the client.
@@ -37,13 +40,29 @@ var unreachableCodes = [...]struct{ v4, v6 uint8 }{
 // sendUnreachable sends the source of a packet, of which it quotes the header and the start of the payload, an ICMP
 // message from its destination.
 func (s *Stack) sendUnreachable(now conn.Time, w *writer, queue uint8, reason Unreachable, ip *wire.IP, payload []byte) {
-	b := make([]byte, wire.IPv6HeaderLen+len(payload))
-	ip.HopLimit = s.cfg.HopLimit
-	ipLen := wire.PutIP(b, ip, len(payload))
-	n := ipLen + copy(b[ipLen:], payload)
-	m := wire.ICMP{Type: wire.ICMPv6Unreachable, Code: unreachableCodes[reason].v6, Body: b[:n]}
+	m := wire.ICMP{Type: wire.ICMPv6Unreachable, Code: unreachableCodes[reason].v6, Body: s.quoted(ip, payload)}
 	if ip.Is4() {
 		m.Type, m.Code = wire.ICMPv4Unreachable, unreachableCodes[reason].v4
 	}
 	s.sendICMP(now, w, queue, ip.Dst, ip.Src, &m)
+}
+
+// sendTimeExceeded sends the source of a packet, as sendUnreachable does, the message of a router at which the hop
+// limit of the packet has ended. The error is syscall.EINVAL if router is not the address of one host, of the packet's
+// family.
+func (s *Stack) sendTimeExceeded(now conn.Time, w *writer, queue uint8, router netip.Addr, ip *wire.IP, payload []byte) error {
+	if !router.IsValid() || router.Is4() != ip.Is4() || s.own().IsGroup(router) || router.IsUnspecified() {
+		return fmt.Errorf("stack: %v is not the address of a router: %w", router, syscall.EINVAL)
+	}
+	m := icmp.TimeExceeded(ip.Is4(), icmp.HopLimit, s.quoted(ip, payload))
+	s.sendICMP(now, w, queue, router, ip.Src, &m)
+	return nil
+}
+
+// quoted returns the packet that an ICMP error quotes.
+func (s *Stack) quoted(ip *wire.IP, payload []byte) []byte {
+	b := make([]byte, wire.IPv6HeaderLen+len(payload))
+	ip.HopLimit = s.cfg.HopLimit
+	ipLen := wire.PutIP(b, ip, len(payload))
+	return b[:ipLen+copy(b[ipLen:], payload)]
 }

@@ -28,7 +28,9 @@ type Datagram struct {
 	Remote netip.AddrPort
 	Local  netip.Addr
 	ECN    wire.ECN
-	page   *page // nil: Data has memory of its own
+	// HopLimit is the TTL or hop limit in the IP header.
+	HopLimit uint8
+	page     *page // nil: Data has memory of its own
 }
 
 // page is memory for the data of several datagrams.

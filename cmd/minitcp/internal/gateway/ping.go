@@ -36,6 +36,8 @@ type pingKey struct {
 type pingSession struct {
 	socket *directSocket
 
+	sending sync.Mutex // held while a request is sent with its hop limit
+
 	mu      sync.Mutex
 	waiting map[pingRequest]*stack.EchoRequest
 	order   []pingRequest // of waiting, the oldest first; some may have got their reply
@@ -85,6 +87,9 @@ func (p *pings) send(r *stack.EchoRequest, to netip.Addr) error {
 	}
 	s.expect(pingRequest{to, binary.BigEndian.Uint16(m[6:])}, r)
 	s.socket.c.SetReadDeadline(time.Now().Add(pingTimeout))
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.socket.limitHops(r.HopLimit())
 	// The kernel sets the identifier.
 	request := []stack.Datagram{{Buffer: m, N: len(m), Remote: netip.AddrPortFrom(to, 0)}}
 	if _, err = s.socket.send(request); err != nil {
@@ -154,7 +159,7 @@ func (p *pings) open(to netip.Addr) (*net.UDPConn, error) {
 func (p *pings) serve(k pingKey, s *pingSession) {
 	stop := p.gateway.afterClose(s.socket.close)
 	defer stop()
-	s.socket.receiveAll(s.arrived, s.failed)
+	s.socket.receive(s.arrived, s.failed)
 	s.socket.close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -199,7 +204,9 @@ func (s *pingSession) arrived(list []stack.Datagram) {
 // failed takes an ICMP error. The quoted message is the request.
 func (s *pingSession) failed(e socketError) {
 	if r := s.answered(e.to.Addr(), e.quoted); r != nil {
-		if reason, ok := reasons[e.verdict]; ok {
+		if e.router.IsValid() {
+			r.TimeExceeded(e.router)
+		} else if reason, ok := reasons[e.verdict]; ok {
 			r.Unreachable(reason)
 		}
 	}

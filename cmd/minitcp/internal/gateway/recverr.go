@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"minitcp/conn/wire"
 	"minitcp/stack"
 	"minitcp/stack/relay"
 )
@@ -34,24 +36,48 @@ func reportErrors(network string, c syscall.RawConn) error {
 
 // directSocket is a UDP socket of the host's, or an unprivileged ICMP socket.
 type directSocket struct {
-	c   *net.UDPConn
-	udp *relay.UDPSocket
+	c    *net.UDPConn
+	udp  *relay.UDPSocket
+	hops int // hop limit of the datagrams sent; -1 for the host's default
 }
 
-func newDirectSocket(c *net.UDPConn) *directSocket { return &directSocket{c, relay.NewUDPSocket(c)} }
+func newDirectSocket(c *net.UDPConn) *directSocket {
+	return &directSocket{c, relay.NewUDPSocket(c), -1}
+}
 
 func (s *directSocket) close() { s.c.Close() }
 
 // send implements [datagramSocket].
 func (s *directSocket) send(batch []stack.Datagram) (int, error) { return s.udp.WriteBatch(batch) }
 
-// receive implements [datagramSocket].
-func (s *directSocket) receive(arrived func([]stack.Datagram), failed func(netip.AddrPort, verdict)) {
-	s.receiveAll(arrived, func(e socketError) { failed(e.to, e.verdict) })
+// limitHops gives the next datagrams the hops that the client's had left, if these are as few as those of traceroute.
+// Others have the default of the host.
+func (s *directSocket) limitHops(arrived uint8) {
+	hops := -1 // the default
+	if arrived <= maxTraced {
+		hops = int(arrived) - 1
+	}
+	if hops == s.hops {
+		return
+	}
+	level, option := unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS
+	if s.c.LocalAddr().(*net.UDPAddr).IP.To4() != nil {
+		level, option = unix.IPPROTO_IP, unix.IP_TTL
+	}
+	raw, err := s.c.SyscallConn()
+	if err == nil {
+		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, option, hops) })
+	}
+	if err == nil {
+		s.hops = hops
+	}
 }
 
-// receiveAll is receive with the whole of the errors.
-func (s *directSocket) receiveAll(arrived func([]stack.Datagram), failed func(socketError)) {
+// maxTraced is the largest hop limit that is passed on. Traceroute uses up to 30, and no system 32 or less for others.
+const maxTraced = 32
+
+// receive implements [datagramSocket].
+func (s *directSocket) receive(arrived func([]stack.Datagram), failed func(socketError)) {
 	for {
 		err := s.udp.Receive(arrived)
 		if err == nil {
@@ -77,7 +103,8 @@ func isICMP(err error) bool {
 type socketError struct {
 	to      netip.AddrPort
 	verdict verdict
-	quoted  []byte // the start of the datagram
+	router  netip.Addr // at which the hop limit has ended; invalid for other errors
+	quoted  []byte     // the start of the datagram
 }
 
 // readErrors takes the errors that are queued, and reports whether there was one.
@@ -97,17 +124,18 @@ func (s *directSocket) readErrors(failed func(socketError)) (any bool) {
 			return any
 		}
 		any = true
-		if v, ok := errorVerdict(control[:controlLen]); ok {
-			failed(socketError{sockaddr(from), v, quoted[:n]})
+		if v, router, ok := errorVerdict(control[:controlLen]); ok {
+			failed(socketError{sockaddr(from), v, router, quoted[:n]})
 		}
 	}
 }
 
-// errorVerdict returns the verdict for the extended error in control messages.
-func errorVerdict(control []byte) (verdict, bool) {
+// errorVerdict returns the verdict for the extended error in control messages, and the router at which the hop limit
+// has ended, if that is the error.
+func errorVerdict(control []byte) (v verdict, router netip.Addr, ok bool) {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
-		return 0, false
+		return 0, router, false
 	}
 	for _, m := range messages {
 		is4 := m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_RECVERR
@@ -120,15 +148,31 @@ func errorVerdict(control []byte) (verdict, bool) {
 		if e.Origin == unix.SO_EE_ORIGIN_ICMP && e.Type == v4Unreachable {
 			switch e.Code {
 			case v4NetProhibited, v4HostProhibited, v4AdminProhibited:
-				return prohibited, true
+				return prohibited, router, true
 			}
 		}
 		if e.Errno == uint32(unix.EMSGSIZE) { // the kernel sends later datagrams in fragments
-			return 0, false
+			return 0, router, false
 		}
-		return verdictOf(syscall.Errno(e.Errno)), true
+		if e.Code == 0 && (e.Origin == unix.SO_EE_ORIGIN_ICMP && e.Type == wire.ICMPv4TimeExceeded ||
+			e.Origin == unix.SO_EE_ORIGIN_ICMP6 && e.Type == wire.ICMPv6TimeExceeded) {
+			router = offender(m.Data[unsafe.Sizeof(*e):])
+		}
+		return verdictOf(syscall.Errno(e.Errno)), router, true
 	}
-	return 0, false
+	return 0, router, false
+}
+
+// offender returns the address in the sockaddr that follows an extended error.
+func offender(b []byte) netip.Addr {
+	const addr4, addr6 = 4, 8 // offsets in sockaddr_in and sockaddr_in6
+	switch {
+	case len(b) >= addr4+4 && binary.NativeEndian.Uint16(b) == unix.AF_INET:
+		return netip.AddrFrom4([4]byte(b[addr4:]))
+	case len(b) >= addr6+16 && binary.NativeEndian.Uint16(b) == unix.AF_INET6:
+		return netip.AddrFrom16([16]byte(b[addr6:])).Unmap()
+	}
+	return netip.Addr{}
 }
 
 // sockaddr returns an address of package unix as a netip.AddrPort.

@@ -221,7 +221,7 @@ func (s *socksSocket) send(list []stack.Datagram) (int, error) {
 }
 
 // receive implements [datagramSocket]. It ends when the proxy ends the association.
-func (s *socksSocket) receive(arrived func([]stack.Datagram), _ func(netip.AddrPort, verdict)) {
+func (s *socksSocket) receive(arrived func([]stack.Datagram), _ func(socketError)) {
 	var control sync.WaitGroup
 	defer control.Wait()
 	defer s.close()
@@ -229,7 +229,7 @@ func (s *socksSocket) receive(arrived func([]stack.Datagram), _ func(netip.AddrP
 		io.Copy(io.Discard, s.control) // nothing arrives before the end
 		s.close()
 	})
-	s.relay.receiveAll(func(list []stack.Datagram) {
+	s.relay.receive(func(list []stack.Datagram) {
 		n := 0
 		for _, d := range list {
 			if from, data, ok := parseSocksDatagram(d.Buffer[:d.N]); ok {

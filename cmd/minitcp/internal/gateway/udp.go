@@ -19,7 +19,7 @@ type datagramSocket interface {
 	send(batch []stack.Datagram) (int, error)
 	// receive calls arrived with datagrams, which are valid during the call, and failed for each report that one could not
 	// be delivered, until the socket is closed or ends.
-	receive(arrived func(batch []stack.Datagram), failed func(to netip.AddrPort, v verdict))
+	receive(arrived func(batch []stack.Datagram), failed func(socketError))
 	close()
 }
 
@@ -97,7 +97,7 @@ func (f *flow) serve() {
 		n, _ := f.client.ReadBatch(b.list[:]) // an error is the next Wait's, too
 		for rest := b.list[:n]; len(rest) > 0; {
 			n := 1
-			for n < len(rest) && rest[n].Remote == rest[0].Remote {
+			for n < len(rest) && rest[n].Remote == rest[0].Remote && rest[n].HopLimit == rest[0].HopLimit {
 				n++
 			}
 			f.forward(rest[:n], rest[0].Remote)
@@ -129,6 +129,9 @@ func (f *flow) forward(list []stack.Datagram, dst netip.AddrPort) {
 		for i := range list {
 			list[i].Remote = to
 		}
+	}
+	if d, ok := s.(*directSocket); ok {
+		d.limitHops(list[0].HopLimit)
 	}
 	for failures := 0; len(list) > 0; {
 		n, err := s.send(list)
@@ -210,11 +213,13 @@ func (f *flow) arrived(list []stack.Datagram) {
 }
 
 // failed gives the client an ICMP error.
-func (f *flow) failed(to netip.AddrPort, v verdict) {
-	if reason, ok := reasons[v]; ok {
-		f.mu.Lock()
-		to = f.recall(to, nil)
-		f.mu.Unlock()
+func (f *flow) failed(e socketError) {
+	f.mu.Lock()
+	to := f.recall(e.to, nil)
+	f.mu.Unlock()
+	if e.router.IsValid() {
+		f.client.SendTimeExceeded(to, e.router)
+	} else if reason, ok := reasons[e.verdict]; ok {
 		f.client.SendUnreachable(to, reason)
 	}
 }
