@@ -162,6 +162,10 @@ func query(t *testing.T, id uint16) []byte {
 func TestDNS(t *testing.T) {
 	resolver, _ := packets(t, 0)
 	l, err := net.Listen("tcp", resolver.LocalAddr().String())
+	for i := 0; i < 10 && errors.Is(err, syscall.EADDRINUSE); i++ { // a connection of another test has the port
+		resolver, _ = packets(t, 0)
+		l, err = net.Listen("tcp", resolver.LocalAddr().String())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
