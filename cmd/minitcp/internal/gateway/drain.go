@@ -5,7 +5,9 @@ package gateway
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,8 +20,40 @@ import (
 
 // pairs are the connections that the gateway relays.
 type pairs struct {
-	mu  sync.Mutex
-	all map[*pair]struct{}
+	mu     sync.Mutex
+	all    map[*pair]struct{}
+	closed bool // no pair is added any more
+}
+
+// add adds a pair. It returns false after reset.
+func (ps *pairs) add(p *pair) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if ps.closed {
+		return false
+	}
+	if ps.all == nil {
+		ps.all = make(map[*pair]struct{})
+	}
+	ps.all[p] = struct{}{}
+	return true
+}
+
+func (ps *pairs) remove(p *pair) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	delete(ps.all, p)
+}
+
+// reset resets the connections of all pairs, for good.
+func (ps *pairs) reset() {
+	ps.mu.Lock()
+	ps.closed = true
+	all := slices.Collect(maps.Keys(ps.all))
+	ps.mu.Unlock()
+	for _, p := range all {
+		p.reset()
+	}
 }
 
 // pair is a connection of the stack, and the one of the host's kernel to which it is relayed.
@@ -28,22 +62,31 @@ type pair struct {
 	outside *net.TCPConn
 }
 
+// reset ends both connections with a RST.
+func (p *pair) reset() {
+	reset(p.inside)
+	reset(p.outside)
+}
+
 // Relay relays between a connection of the stack and one of the host's kernel, as [relay.Relay] does. [Gateway.Drain]
 // waits for it.
 func (g *Gateway) Relay(inside *stack.Conn, outside *net.TCPConn) (relay.Result, error) {
-	p := &pair{inside, outside}
-	g.pairs.mu.Lock()
-	if g.pairs.all == nil {
-		g.pairs.all = make(map[*pair]struct{})
+	return g.relay(&pair{inside, outside}, nil)
+}
+
+// relay relays between the connections of a pair, early data from outside first.
+func (g *Gateway) relay(p *pair, early []byte) (relay.Result, error) {
+	if !g.pairs.add(p) {
+		p.reset()
+		return relay.Result{}, net.ErrClosed
 	}
-	g.pairs.all[p] = struct{}{}
-	g.pairs.mu.Unlock()
-	defer func() {
-		g.pairs.mu.Lock()
-		defer g.pairs.mu.Unlock()
-		delete(g.pairs.all, p)
-	}()
-	return relayQuietly(inside, outside)
+	defer g.pairs.remove(p)
+	if len(early) > 0 {
+		p.inside.Write(early) // an error is the relay's first, too
+	}
+	result, err := relayQuietly(p.inside, p.outside)
+	result.Received += int64(len(early))
+	return result, err
 }
 
 // relayQuietly relays for as long as both ends exist: keep-alive finds those that have vanished, and no timeout ends a

@@ -163,6 +163,7 @@ func (g *Gateway) Close() error {
 		return nil
 	}
 	errs := []error{g.closeTCP()}
+	g.pairs.reset()
 	if g.udp != nil {
 		errs = append(errs, g.udp.Close())
 	}

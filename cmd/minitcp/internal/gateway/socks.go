@@ -226,7 +226,9 @@ func (s *socksSocket) receive(arrived func([]stack.Datagram), _ func(socketError
 	defer control.Wait()
 	defer s.close()
 	control.Go(func() {
-		io.Copy(io.Discard, s.control) // nothing arrives before the end
+		var b [1]byte // io.Discard would hold 8 KiB for as long as the association
+		for _, err := s.control.Read(b[:]); err == nil; _, err = s.control.Read(b[:]) {
+		}
 		s.close()
 	})
 	s.relay.receive(func(list []stack.Datagram) {

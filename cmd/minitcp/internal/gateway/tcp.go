@@ -70,43 +70,64 @@ func (g *Gateway) takeTCP(r *stack.ForwardRequest) {
 		g.refuseTCP(r, "", errTooMany)
 		return
 	}
-	if !g.spawn(func() {
-		defer g.connections.leave(from)
-		g.connect(r, to)
-	}) {
-		g.connections.leave(from)
+	leave := func() { g.connections.leave(from) }
+	if !g.spawn(func() { g.connect(r, to, leave) }) {
+		leave()
 	}
 }
 
-// connect dials for a request, and relays.
-func (g *Gateway) connect(r *stack.ForwardRequest, to netip.AddrPort) {
-	started := time.Now()
-	out := g.rules.outbound(to.Addr())
+// connect dials for a request, and starts the relay on a goroutine of its own: the stack of this one grows in some
+// dials, and would stay as large for as long as the connection. It calls leave at the end.
+func (g *Gateway) connect(r *stack.ForwardRequest, to netip.AddrPort, leave func()) {
+	f := &forwarding{gateway: g, request: r, out: g.rules.outbound(to.Addr()), started: time.Now(), leave: leave}
+	if !f.open(to) {
+		leave()
+	} else if !g.spawn(f.relay) {
+		f.pair.reset()
+		leave()
+	}
+}
+
+// forwarding is a connection that is forwarded.
+type forwarding struct {
+	gateway *Gateway
+	request *stack.ForwardRequest
+	out     Outbound
+	started time.Time
+	pair    pair   // set by open
+	early   []byte // data of the server's
+	leave   func()
+}
+
+// open connects to the server and accepts the client's connection. It returns false if one of them has failed.
+func (f *forwarding) open(to netip.AddrPort) bool {
+	g, r := f.gateway, f.request
 	ctx, cancel := context.WithTimeout(r.Context(), g.o.DialTimeout)
 	defer cancel()
 	defer g.afterClose(cancel)()
-	server, early, err := out.dialTCP(ctx, &g.dial, to)
+	server, early, err := f.out.dialTCP(ctx, &g.dial, to)
 	if err != nil {
 		if r.Context().Err() == nil && g.context.Err() == nil { // the client still waits
-			g.refuseTCP(r, out.String(), err)
+			g.refuseTCP(r, f.out.String(), err)
 		}
-		return
+		return false
 	}
 	cancel()
-	g.o.Dialed(time.Since(started))
+	g.o.Dialed(time.Since(f.started))
 	client, err := r.Accept()
 	if err != nil { // the client has given up
-		server.SetLinger(0)
-		server.Close()
-		return
+		reset(server)
+		return false
 	}
-	defer g.afterClose(func() { reset(client); reset(server) })()
-	if len(early) > 0 {
-		client.Write(early) // an error is the relay's first, too
-	}
-	result, err := g.Relay(client, server)
-	result.Received += int64(len(early))
-	g.logFinished(r, out, client, started, result, err)
+	f.pair, f.early = pair{client, server}, early
+	return true
+}
+
+// relay relays until the connection ends.
+func (f *forwarding) relay() {
+	defer f.leave()
+	result, err := f.gateway.relay(&f.pair, f.early)
+	f.gateway.logFinished(f.request, f.out, f.pair.inside, f.started, result, err)
 }
 
 // reset ends a connection with a RST.
