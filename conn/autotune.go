@@ -122,6 +122,12 @@ func (c *Conn) movingShare() int {
 // sendRoom returns the number of bytes that still fit into the send buffer.
 func (c *Conn) sendRoom() int { return c.sendBufferLimit() - c.snd.buf.Size() }
 
+// hasSendRoom reports whether a quarter of the send buffer is free.
+func (c *Conn) hasSendRoom() bool {
+	limit := c.sendBufferLimit()
+	return limit-c.snd.buf.Size() >= limit/4
+}
+
 // SetReceiveBuffer sets the largest number of unread bytes, 2048 to 1 GiB, and ends automatic sizing. The window that
 // has been advertised does not shrink (SHLD-14), and the window scale agreed on in the handshake limits its size.
 func (c *Conn) SetReceiveBuffer(n int) {

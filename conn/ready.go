@@ -41,7 +41,7 @@ func (c *Conn) Ready() Ready {
 	if over || c.rcv.buf.Readable() > 0 || c.rcv.finDone || c.rcv.discard {
 		r |= ReadyRead
 	}
-	if over || c.snd.finQueued || c.state.maySend() && c.sendRoom() >= c.sendBufferLimit()/4 {
+	if over || c.snd.finQueued || c.state.maySend() && c.hasSendRoom() {
 		r |= ReadyWrite
 	}
 	if over || c.state.synchronized() {

@@ -108,9 +108,8 @@ const (
 // hold one of stalledParts of its unused part. The buffers of other peers share three quarters, by movingParts, so
 // stalled peers leave them half of that.
 func (p *Pool) SendShare(progress buffer.Progress) int {
-	shared, parts := p.limit*3/8, stalledParts
 	if progress == buffer.Moving {
-		shared, parts = p.limit-p.limit/4, movingParts
+		return int(max(0, p.limit-p.limit/4-p.Used())) * buffer.PageSize / movingParts
 	}
-	return int(max(0, shared-p.Used())) * buffer.PageSize / parts
+	return int(max(0, p.limit*3/8-p.Used())) * buffer.PageSize / stalledParts
 }
