@@ -173,6 +173,9 @@ func (o *ncOptions) run(std stdio) (err error) {
 		err = errors.Join(err, n.close())
 		o.device.link.summary(std.err)
 	}()
+	if err := o.device.confine(); err != nil {
+		return err
+	}
 	if isPrivate() {
 		fmt.Fprintf(std.err, "minitcp runs in a private network namespace; enter it with: %ssh\n", o.device.prefix())
 	}
