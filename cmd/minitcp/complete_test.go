@@ -91,11 +91,14 @@ func TestChoices(t *testing.T) {
 	for _, c := range newRootCommand().Commands() {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			v, ok := f.Value.(chooser)
+			err := f.Value.Set("no-such-choice")
 			if !ok {
+				if err != nil && strings.HasPrefix(err.Error(), "no such") {
+					t.Errorf("%s: --%s has choices that shells do not complete: %v", c.Name(), f.Name, err)
+				}
 				return
 			}
 			count++
-			err := f.Value.Set("no-such-choice")
 			if err == nil {
 				t.Fatalf("%s: --%s takes any value", c.Name(), f.Name)
 			}

@@ -232,7 +232,7 @@ func TestHTTP(t *testing.T) {
 		}
 		for _, want := range []string{
 			`(?m)^state +ESTABLISHED$`, `(?m)^minitcp's end +` + regexp.QuoteMeta(host) + `:80$`, `(?m)^round-trip time `,
-			`(?m)^path MTU +1500 bytes$`, `(?m)^your receive window +\d+ bytes$`, `(?m)^negotiated options +timestamps, SACK, window scale`,
+			`(?m)^path MTU +1500 bytes \(device\)$`, `(?m)^your receive window +\d+ bytes$`, `(?m)^negotiated options +timestamps, SACK, window scale`,
 		} {
 			if !regexp.MustCompile(want).MatchString(body) {
 				t.Errorf("no line like %s in\n%s", want, body)
