@@ -155,22 +155,12 @@ const (
 // alike returns how many datagrams at the start of batch can leave in one frame: those of the first one's size,
 // addresses and ECN, and a shorter one after them. It is 1 if the device takes no superframes of UDP.
 func (c *udpSocket) alike(batch []Datagram) int {
-	first := &batch[0]
-	if !c.stack.segmentsUDP || first.N == 0 {
+	if !c.stack.segmentsUDP {
 		return 1
 	}
-	bytes := first.N
-	for i := 1; i < min(len(batch), maxJoined); i++ {
+	first := &batch[0]
+	return datagrams.Joinable(min(len(batch), maxJoined), maxJoinedBytes, func(i int) int { return batch[i].N }, func(i int) bool {
 		d := &batch[i]
-		bytes += d.N
-		switch {
-		case d.N <= 0, d.N > first.N, d.N > len(d.Buffer), bytes > maxJoinedBytes:
-			return i
-		case d.Remote != first.Remote, d.Local != first.Local, d.ECN != first.ECN:
-			return i
-		case d.N < first.N:
-			return i + 1
-		}
-	}
-	return min(len(batch), maxJoined)
+		return d.N <= len(d.Buffer) && d.Remote == first.Remote && d.Local == first.Local && d.ECN == first.ECN
+	})
 }

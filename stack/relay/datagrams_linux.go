@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"minitcp/stack"
+	"minitcp/stack/internal/datagrams"
 )
 
 // Constants of Linux that package syscall does not have (include/uapi/linux/udp.h).
@@ -99,22 +100,12 @@ func isErrno(err error, want syscall.Errno) bool {
 
 // alike returns how many datagrams at the start of batch can leave together.
 func (s *UDPSocket) alike(batch []stack.Datagram) int {
-	first := &batch[0]
-	if first.N == 0 || !s.segments.Load() {
+	if !s.segments.Load() {
 		return 1
 	}
-	bytes := first.N
-	for i := 1; i < min(len(batch), maxBatch); i++ {
-		d := &batch[i]
-		bytes += d.N
-		switch {
-		case d.N == 0, d.N > first.N, bytes > maxJoined, !s.remote.IsValid() && d.Remote != first.Remote:
-			return i
-		case d.N < first.N:
-			return i + 1
-		}
-	}
-	return min(len(batch), maxBatch)
+	return datagrams.Joinable(min(len(batch), maxBatch), maxJoined, func(i int) int { return batch[i].N }, func(i int) bool {
+		return s.remote.IsValid() || batch[i].Remote == batch[0].Remote
+	})
 }
 
 // maxReceived is the number of messages that are received with one system call. Each may be of several datagrams.

@@ -120,7 +120,7 @@ func (c *Cutter) take(b []byte) {
 	}
 }
 
-// setHeaders sets the lengths, identification, sequence number, flags and checksums of b, a packet of a GSO frame.
+// setHeaders sets the lengths, identification, sequence number, flags and checksums of b, a packet of a superframe.
 func (c *Cutter) setHeaders(b []byte) {
 	if b[0]>>4 == 4 {
 		put16(b, ipv4TotalLength, uint16(len(b)))
