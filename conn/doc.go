@@ -49,9 +49,9 @@
 //
 // # A tour
 //
-// The core of TCP is in these files, about 2,200 lines. Read them in this order:
+// The core of TCP is in these files, about 2,250 lines. Read them in this order:
 //
-//	state.go, window.go        the states, and the sequence space in one picture
+//	state.go, window.go        the states, and the sequence space in one picture; package window
 //	conn.go                    the connection
 //	synsent.go, receive.go     SEGMENT ARRIVES, in the steps of RFC 9293 3.10.7
 //	ack.go                     the time of an ACK
@@ -69,8 +69,8 @@
 //	acknowledgments     sackblocks.go: SACK blocks sent (RFC 2018); challenge.go: challenge ACKs (RFC 5961); reset.go
 //	ACKs that arrive    arrival.go; sack.go: SACK and D-SACK (RFC 2018, RFC 2883); rate.go: the delivery rate
 //	losses              dupack.go: without SACK; tailprobe.go: TLP (RFC 8985); frto.go: F-RTO (RFC 5682); undo.go:
-//	                    spurious recovery (RFC 3522, RFC 3708); resize.go: segments too large for a new path MTU;
-//	                    icmp.go
+//	                    spurious recovery (RFC 3522, RFC 3708)
+//	path MTU            pathmtu.go: probes (RFC 4821); icmp.go; resize.go: segments too large for a new path MTU
 //	congestion          congestion.go: the choice of a controller; pacer.go; ecn.go, ecnmode.go (RFC 3168, RFC 8511)
 //	timestamps          timestamps.go: PAWS, RTT by echo (RFC 7323)
 //	memory              autotune.go: sizes of buffers; memory.go: scarce memory; idle.go: idle connections

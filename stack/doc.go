@@ -42,34 +42,38 @@
 //
 // A tour through the way of a segment and of a Write, which goes on in package conn:
 //
-//	 110 lines  entry.go       a connection's entry, and its lock
-//	 215 lines  flush.go       the steps after each call
-//	 160 lines  queue.go       the goroutine that reads the device
-//	 120 lines  input.go       a packet arrives
-//	 190 lines  receive.go     a segment arrives, and goes on in conn's Receive
-//	 120 lines  output.go      a segment of conn's Transmit leaves
-//	 330 lines  netconn.go     Read, Write, Close
+//	 135 lines  entry.go       a connection's entry, and its lock
+//	 240 lines  flush.go       the steps after each call
+//	 165 lines  queue.go       the goroutine that reads the device
+//	 130 lines  input.go       a packet arrives
+//	 200 lines  receive.go     a segment arrives, and goes on in conn's Receive
+//	 130 lines  output.go      a segment of conn's Transmit leaves
+//	 365 lines  netconn.go     Read, Write, Close
 //	 230 lines  internal/wait  blocked calls and deadlines
-//	1450 lines  in all
+//	1600 lines  in all
 //
 // The other files, by subject:
 //
 //	dial.go, listen.go, listener.go             active and passive opens
 //	internal/ports                              the registries of listeners and sockets; ephemeral ports
-//	noconn.go, internal/ratelimit               segments without a connection; limits of replies
+//	noconn.go, syncookies.go                    segments without a connection
+//	internal/ratelimit                          limits of replies
 //	icmp.go, internal/icmp                      ICMP
 //	internal/flow, internal/table               from addresses and ports to the entry
 //	internal/quota, quota.go                    limits of connections, in all and for each host
 //	internal/timing, timewait.go                timers, time, entries in TIME-WAIT
 //	internal/lists                              lists of entries
 //	internal/memory, outoforder.go, stalls.go   memory: frames, buffers, data beyond a gap, stalled peers
-//	handler.go, copy.go, internal/block         Handlers; ReadFrom and WriteTo
+//	handler.go                                  Handlers
+//	copy.go, internal/block, internal/rawread   ReadFrom and WriteTo
 //	options.go                                  options of a connection
-//	device.go, link.go                          devices that are read, and that deliver
+//	device.go, link.go, internal/gso            devices that are read, and that deliver; superframes in software
 //	internal/loopback                           packets to the stack's own addresses
 //	framelimit.go, near.go                      superframes, near peers
-//	stack.go, config.go, ownaddress.go, end.go  New, Shutdown, settings, addresses, the end
-//	abandon.go                                  connections without Close
+//	stack.go, config.go, end.go                 New, Shutdown, settings, the end
+//	ownaddress.go, internal/addresses           addresses
+//	pathmtu.go, internal/paths                  path MTUs of hosts
+//	abandon.go, internal/ref                    connections without Close
 //	errors.go, internal/neterr                  the errors of package net
 //	stats.go, connections.go                    counters; the connections by address
 //	observe.go, trace.go, tap.go                observers, traces, captures (see package pcap)
