@@ -28,11 +28,20 @@ func awaitContents(t *testing.T, file string) {
 	}
 }
 
-// get reads the page of a daemon with curl.
+// getPage reads the page of the only daemon with curl, and returns when the connection has ended.
 func getPage(t *testing.T, namespace string) {
 	t.Helper()
 	if r := finish(t, tool(t, namespace, "curl", "-s", "http://10.77.0.2/")); r.status != 0 {
 		t.Fatalf("curl: %+v", r)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		r := call("ss", "-H", "exclude", "listening", "sport = :80")
+		if r.status == 0 && r.out == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the connection does not end: %+v", r)
+		}
 	}
 }
 

@@ -121,6 +121,10 @@ func (a *access) serveCapture(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no captures, because other hosts can reach this address; use a loopback address or a Unix socket", http.StatusForbidden)
 		return
 	}
+	if r.Header.Get("Sec-Fetch-Site") == "cross-site" { // a page of another origin that leads its viewer here
+		http.Error(w, "no captures from links of other origins", http.StatusForbidden)
+		return
+	}
 	request, err := parseCapture(r.URL.Query())
 	if err != nil {
 		badRequest(w, err)

@@ -276,6 +276,9 @@ func TestCaptureRefused(t *testing.T) {
 			t.Errorf("%q: status %d, %q; want %d with %s", test.query, w.Code, w.Body, test.want, test.text)
 		}
 	}
+	if w := get(m.handler(false), "GET", "/api/capture", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"); w.Code != http.StatusForbidden {
+		t.Errorf("a link of another origin: status %d, want %d", w.Code, http.StatusForbidden)
+	}
 	for range maxCaptures {
 		c.capture(t, CaptureOptions{})
 	}
