@@ -230,7 +230,7 @@ func (s *Stack) fire(now conn.Time, due []*entry) {
 		e.mu.Unlock()
 	}
 	s.flushAll(rest, w)
-	s.shedStalled(now, w)
+	s.shedStalled(now, w, len(due))
 	s.returnWriter(w)
 	for _, c := range handled {
 		c.serve()

@@ -3,7 +3,6 @@ package stack_test
 import (
 	"encoding/binary"
 	"io"
-	"net"
 	"net/netip"
 	"sync"
 	"testing"
@@ -25,6 +24,7 @@ type crowd struct {
 
 	mu    sync.Mutex
 	peers map[netip.AddrPort]*rawPeer
+	kept  []*stack.Conn // that the garbage collector must not close
 }
 
 // rawPeer is the state of a raw peer's connection.
@@ -43,7 +43,7 @@ func newCrowd(t *testing.T, cfg stack.Config) *crowd {
 	c.device = b
 	b.SetHook(c.receive)
 	link, err := emulate.New(a, emulate.Config{
-		Out: netem.Config{Delay: 20 * time.Millisecond}, In: netem.Config{Delay: 20 * time.Millisecond, Rate: 100_000_000, QueueBytes: 500_000},
+		Out: netem.Config{Delay: 20 * time.Millisecond, Rate: 100_000_000, QueueBytes: 500_000}, In: netem.Config{Delay: 20 * time.Millisecond, Rate: 100_000_000, QueueBytes: 500_000},
 		Sleep: time.Sleep,
 	})
 	if err != nil {
@@ -108,9 +108,9 @@ func (c *crowd) send(from netip.AddrPort, p *rawPeer, flags wire.Flags, ahead ui
 // time.
 func (c *crowd) connect(first, end int, window uint16) {
 	c.t.Helper()
-	for from := first; from < end; from += 1000 {
-		for i := from; i < min(end, from+1000); i++ {
-			at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 78, byte(i >> 8), byte(i)}), uint16(5000+i>>16))
+	for from := first; from < end; from += 100 {
+		for i := from; i < min(end, from+100); i++ {
+			at := peerAddress(i)
 			p := &rawPeer{seq: 1000, window: window}
 			c.mu.Lock()
 			c.peers[at] = p
@@ -120,6 +120,11 @@ func (c *crowd) connect(first, end int, window uint16) {
 		}
 		synctest.Wait()
 	}
+}
+
+// peerAddress returns the address of raw peer number i.
+func peerAddress(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 78, byte(i >> 8), byte(i)}), uint16(5000+i>>16))
 }
 
 // counts returns the numbers of raw peers whose connection has been opened and reset.
@@ -139,10 +144,7 @@ func (c *crowd) counts() (opened, reset int) {
 
 // serve accepts connections and writes to each for ever.
 func (c *crowd) serve() {
-	l, err := c.server.ListenTCP("tcp", ":80")
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	l := c.listen()
 	data := make([]byte, 1<<20)
 	go func() {
 		for {
@@ -168,7 +170,7 @@ func (c *crowd) download(n int64) time.Duration {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	defer conn.(net.Conn).Close()
+	defer conn.Close()
 	if _, err := io.CopyN(io.Discard, conn, n); err != nil {
 		c.t.Fatal(err)
 	}
@@ -239,4 +241,151 @@ func TestStalledReadersAreReset(t *testing.T) {
 			}
 		}
 	})
+}
+
+// listen returns a listener of the server.
+func (c *crowd) listen() *stack.Listener {
+	c.t.Helper()
+	l, err := c.server.ListenTCP("tcp", ":80")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return l
+}
+
+// A hundred thousand peers that keep their window at zero, each with 4 KiB of data to receive, never take more than the
+// budget and an eighth. The oldest make way for others.
+func TestHundredThousandZeroWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const budget, peers, waves = 32 << 20, 100_000, 4
+		c := newCrowd(t, stack.Config{Memory: budget})
+		l := c.listen()
+		go func() {
+			for {
+				s, err := l.AcceptTCP()
+				if err != nil {
+					return
+				}
+				c.mu.Lock()
+				c.kept = append(c.kept, s)
+				c.mu.Unlock()
+				s.Write(make([]byte, 4096)) // does not wait: as much fits into every send buffer
+			}
+		}()
+		var before uint64
+		for wave := range waves {
+			c.connect(wave*peers/waves, (wave+1)*peers/waves, 0)
+			stats := c.server.Stats()
+			if used := stats["memory-used"]; used > budget*9/8+1<<20 || used < budget {
+				t.Errorf("after wave %d %d bytes are in use, want %d and an eighth at most", wave, used, budget)
+			}
+			time.Sleep(time.Minute)
+			stats = c.server.Stats()
+			if used := stats["memory-used"]; used >= budget*3/4 {
+				t.Errorf("a minute after wave %d %d bytes are in use, want less than three quarters", wave, used)
+			}
+			if reset := stats["stalled-reset"]; reset <= before {
+				t.Errorf("wave %d: %d connections are reset, before it %d", wave, reset, before)
+			}
+			before = stats["stalled-reset"]
+		}
+		if opened, reset := c.counts(); opened < 10_000 || uint64(reset) != before {
+			t.Errorf("%d connections were opened and %d reset, want 10,000 or more, and %d", opened, reset, before)
+		}
+	})
+}
+
+// A hundred thousand connections with one byte far ahead take at most a quarter of the budget for it; the bytes of
+// those that have held them for the longest time are discarded.
+func TestHundredThousandBytesAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const budget, peers = 32 << 20, 100_000
+		c := newCrowd(t, stack.Config{Memory: budget, Backlog: peers})
+		l := c.listen()
+		c.connect(0, peers, 65535)
+		for i := range peers {
+			at := peerAddress(i)
+			c.mu.Lock()
+			c.send(at, c.peers[at], wire.ACK, 50_000, []byte{1})
+			c.mu.Unlock()
+			if i%1000 == 999 {
+				synctest.Wait()
+				if used := c.server.Stats()["memory-used"]; used > budget/4+1<<20 {
+					t.Fatalf("after %d peers %d bytes are in use, want a quarter of %d at most", i+1, used, budget)
+				}
+			}
+		}
+		stats := c.server.Stats()
+		if n := stats["connections-accepted"]; n != peers {
+			t.Errorf("%d connections are open, want %d", n, peers)
+		}
+		if n := stats["early-data-shed"]; n < peers/4 {
+			t.Errorf("the data of %d connections was discarded, want %d or more", n, peers/4)
+		}
+		l.Close()
+	})
+}
+
+// An upload at 40 ms and 100 Mbit/s takes at most twice as long beside ten thousand peers that send data beyond a gap.
+func TestUploadBesideHoarders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const budget, hoarders, size = 64 << 20, 10_000, 25_000_000
+		c := newCrowd(t, stack.Config{Memory: budget})
+		l := c.listen()
+		go func() {
+			for {
+				s, err := l.AcceptTCP()
+				if err != nil {
+					return
+				}
+				go func() {
+					io.Copy(io.Discard, s)
+					s.Close()
+				}()
+			}
+		}()
+		alone := c.upload(size)
+		c.connect(0, hoarders, 65535)
+		data := make([]byte, 1100)
+		for i := range hoarders {
+			at := peerAddress(i)
+			c.mu.Lock()
+			for n := range uint32(5) {
+				c.send(at, c.peers[at], wire.ACK, 10+n*8192, data)
+			}
+			c.mu.Unlock()
+			if i%1000 == 999 {
+				synctest.Wait()
+			}
+		}
+		time.Sleep(5 * time.Second)
+		beside := c.upload(size)
+		stats := c.server.Stats()
+		t.Logf("alone %v, beside %d hoarders %v; %d bytes in use, %d shed", alone, hoarders, beside, stats["memory-used"], stats["early-data-shed"])
+		if beside > 2*alone {
+			t.Errorf("the upload takes %v, alone %v", beside, alone)
+		}
+		if stats["memory-used"] > budget*3/4 || stats["early-data-shed"] == 0 {
+			t.Errorf("%d bytes are in use of %d, and the data of %d connections was discarded", stats["memory-used"], budget, stats["early-data-shed"])
+		}
+	})
+}
+
+// upload returns the time in which the client uploads n bytes.
+func (c *crowd) upload(n int) time.Duration {
+	c.t.Helper()
+	begin := time.Now()
+	conn, err := c.client.Dial("tcp", "10.77.0.2:80")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write(make([]byte, n)); err != nil {
+		c.t.Fatal(err)
+	}
+	conn.(*stack.Conn).CloseWrite()
+	if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		c.t.Fatalf("Read: %v, want EOF", err)
+	}
+	return time.Since(begin)
 }

@@ -131,7 +131,7 @@ func (q *queue) endBatch(now conn.Time) {
 	q.stack.totals.count(countBatches)
 	q.flushPending()
 	q.stack.shedOutOfOrder(now)
-	q.stack.shedStalled(now, q.writer)
+	q.stack.shedStalled(now, q.writer, maxTimedOut)
 	q.stack.abandoned.close()
 }
 

@@ -172,6 +172,10 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 	if handshake.State() != conn.HandshakeReady {
 		return verdict
 	}
+	if q.stack.overdrawn() {
+		q.stack.totals.count(countNoMemory)
+		return conn.VerdictIgnored
+	}
 	if !q.stack.enterQuota(e) {
 		q.stack.totals.count(countQuotaFull)
 		return conn.VerdictIgnored

@@ -12,7 +12,7 @@ import (
 const (
 	// stallPatience is the time for which a peer may stall while memory is scarce.
 	stallPatience = 30 * time.Second
-	// maxTimedOut is the largest number of connections that time out after a batch of frames or timers.
+	// maxTimedOut is the largest number of connections that time out after a batch of frames.
 	maxTimedOut = 2 * max(batch, gso.MaxBatch)
 )
 
@@ -30,9 +30,9 @@ func (s *Stack) noteStalled(now conn.Time, e *entry, tcp *conn.Conn) {
 }
 
 // shedStalled ends connections whose peer has stalled while memory is scarce, those that have stalled for the longest
-// time first. No lock is held.
-func (s *Stack) shedStalled(now conn.Time, w *writer) {
-	for range maxTimedOut {
+// time first, and at most the given number of them. No lock is held.
+func (s *Stack) shedStalled(now conn.Time, w *writer, most int) {
+	for range most {
 		if s.cfg.Conn.Pressure.Level() == buffer.NoPressure {
 			return
 		}

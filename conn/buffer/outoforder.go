@@ -23,6 +23,7 @@ const (
 	// maxIdleRanges is the largest capacity for ranges that a connection without data out of order keeps.
 	maxIdleRanges = 16
 
+	ownMemory   = 96 // size of outOfOrder in bytes
 	rangeMemory = 16 // size of a range in bytes
 	pieceMemory = 32 // size of a piece in bytes, without its data
 )
@@ -176,7 +177,7 @@ func (e *outOfOrder) forget() {
 func (e *outOfOrder) charge(pool Pool) {
 	n := 0
 	if len(e.ranges) > 0 {
-		n = cap(e.ranges)*rangeMemory + cap(e.pieces)*pieceMemory + e.bytes
+		n = ownMemory + cap(e.ranges)*rangeMemory + cap(e.pieces)*pieceMemory + e.bytes
 	}
 	if n != e.charged {
 		pool.Charge(n - e.charged)
