@@ -6,6 +6,8 @@ import (
 	"minitcp/conn/wire"
 )
 
+// An ICMP error ends no connection that is established, and must quote a number in flight (RFC 5927 4, 5).
+//
 // Shows: MUST-47, MUST-56, SHLD-25, SHLD-26.
 func TestICMP(t *testing.T) {
 	inFlight := func(t *testing.T) *endpoint {

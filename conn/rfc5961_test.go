@@ -107,6 +107,8 @@ func TestUnacceptableAnswersAreLimited(t *testing.T) {
 	}
 }
 
+// A blind RST ends no connection (RFC 4953 2, RFC 5961 3).
+//
 // Shows: SHLD-2, MAY-12.
 func TestResets(t *testing.T) {
 	for _, c := range []struct {
@@ -142,7 +144,7 @@ func TestResets(t *testing.T) {
 	}
 }
 
-// Challenge ACKs are few (RFC 5961 7).
+// Challenge ACKs are few, and each connection has a limit of its own (RFC 5961 7, CVE-2016-5696).
 func TestChallengeLimit(t *testing.T) {
 	o := established(t, Config{})
 	n := 0
@@ -158,7 +160,7 @@ func TestChallengeLimit(t *testing.T) {
 }
 
 // A SYN-ACK counts in SYN-RECEIVED only with the number of the SYN it repeats: anywhere else in the window it may be
-// forged, and gets a challenge ACK.
+// forged, and gets a challenge ACK (RFC 5961 4).
 func TestSYNACKInTheWindowIsChallenged(t *testing.T) {
 	for _, at := range []int64{1, 100} {
 		o := crossedSubject(t).endpoint

@@ -76,7 +76,7 @@ func TestPathMTU(t *testing.T) {
 }
 
 // TestPathMTUBelowMinimum transfers over a hop that takes packets of 296 bytes. The stack sends no packet that small;
-// it lets the router fragment larger ones, which have different identifications.
+// it lets the router fragment larger ones, which have different identifications (RFC 5927 7).
 func TestPathMTUBelowMinimum(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPairOn(t, stacktest.Config{Offload: stacktest.Plain}, Config{}, Config{})

@@ -152,6 +152,7 @@ func TestSYNWithoutMemory(t *testing.T) {
 		} else {
 			wantState(t, c, conn.Established)
 		}
+		quiet()
 		pool.Charge(1 << 17)
 		if _, err := p.dialFor(500 * time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("Dial: %v, want a timeout", err)

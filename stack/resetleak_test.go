@@ -50,7 +50,8 @@ func observed(t *testing.T, v6, exists bool, probes int) (n, limit int) {
 }
 
 // An observer that counts its RSTs cannot find out whether a segment with another host's address hit a connection: it
-// gets an answer to each of a few probes, and of many as many as the limit allows, whatever else arrives.
+// gets an answer to each of a few probes, and of many as many as the limit allows, whatever else arrives
+// (CVE-2016-5696).
 func TestResetsDoNotTellOfConnections(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		for _, exists := range []bool{false, true} {

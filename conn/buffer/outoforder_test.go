@@ -115,7 +115,8 @@ func TestTooManyRanges(t *testing.T) {
 	}
 }
 
-// No insertion looks at more than a few dozen ranges, whatever the order in which 3000 gaps are made and filled.
+// No insertion looks at more than a few dozen ranges, whatever the order in which 3000 gaps are made and filled
+// (CVE-2018-5390).
 func TestThreeThousandGaps(t *testing.T) {
 	const gaps = 3000
 	for _, size := range []int{1448, 1} {
@@ -169,4 +170,33 @@ func (b *Receive) looks() int64 {
 		return 0
 	}
 	return b.outOfOrder.looks
+}
+
+// A peer that sends every other byte of 64 KiB in a segment of its own, in any order, makes the buffer keep maxRanges
+// of them, and look at a few dozen ranges for each (SegmentSmack, CVE-2018-5390).
+func TestEveryOtherByte(t *testing.T) {
+	const segments = 32 << 10
+	for _, order := range []string{"forward", "backward", "random"} {
+		var pool counter
+		b := ReceiveAt(1)
+		list := rand.New(rand.NewPCG(1, 1)).Perm(segments)
+		if order != "random" {
+			slices.Sort(list)
+		}
+		if order == "backward" {
+			slices.Reverse(list)
+		}
+		kept := 0
+		for _, i := range list {
+			if _, ok := b.Insert(&pool, seq.Offset(3+2*i), []byte{1}); ok {
+				kept++
+			}
+		}
+		if looks := b.outOfOrder.looks; kept != maxRanges || looks > 40*segments {
+			t.Errorf("%s: %d ranges are kept and %d looked at, want %d and at most %d", order, kept, looks, maxRanges, 40*segments)
+		}
+		if n := pool.memory(); n > 64*maxRanges {
+			t.Errorf("%s: %d bytes are in use, want at most %d", order, n, 64*maxRanges)
+		}
+	}
 }

@@ -3,7 +3,7 @@ package pmtu
 import "testing"
 
 // The MSS is the peer's, or 536 for IPv4 and 1220 for IPv6 without the option (MUST-15). It is never more than the
-// device takes, and an absurdly small one is not used.
+// device takes, and an absurdly small one is not used (CVE-2019-11479).
 //
 // Shows: MUST-15, MUST-16.
 func TestSendMSS(t *testing.T) {

@@ -22,7 +22,7 @@ func network6(i int) netip.Addr {
 }
 
 // Each destination gets three quarters to all of a tenth of a second's replies at once, in all about as many as are
-// allowed.
+// allowed (CVE-2020-25705).
 func TestReplyLimit(t *testing.T) {
 	for _, perSecond := range []int{1, 9, 1000, 1e9} {
 		l := New(perSecond)
