@@ -16,21 +16,23 @@ import (
 	"minitcp/stack"
 )
 
-// TestAttacksNamesTests checks that the tests and packet scripts that stack/ATTACKS.md names exist.
-func TestAttacksNamesTests(t *testing.T) {
+// TestDocumentsNameTests checks that the tests and packet scripts that documents name exist.
+func TestDocumentsNameTests(t *testing.T) {
 	tests := testFunctions(t)
-	named := regexp.MustCompile("`((?:Test[A-Z]|[a-z0-9-]+/)[A-Za-z0-9_./-]+)`").FindAllStringSubmatch(document(t, "stack/ATTACKS.md"), -1)
-	if len(named) < 50 {
-		t.Errorf("%d tests are named, want at least 50", len(named))
-	}
-	for _, match := range named {
-		name := match[1]
-		if script, ok := strings.CutSuffix(name, ".pkt"); ok {
-			if _, err := os.Stat(filepath.Join("conn/script/testdata", script+".pkt")); err != nil {
-				t.Error(err)
+	for file, least := range map[string]int{"stack/ATTACKS.md": 50, "conn/RFC8899.md": 30} {
+		named := regexp.MustCompile("`((?:Test[A-Z]|Fuzz[A-Z]|[a-z0-9-]+/)[A-Za-z0-9_./-]+)`").FindAllStringSubmatch(document(t, file), -1)
+		if len(named) < least {
+			t.Errorf("%s names %d tests, want at least %d", file, len(named), least)
+		}
+		for _, match := range named {
+			name := match[1]
+			if script, ok := strings.CutSuffix(name, ".pkt"); ok {
+				if _, err := os.Stat(filepath.Join("conn/script/testdata", script+".pkt")); err != nil {
+					t.Errorf("%s: %v", file, err)
+				}
+			} else if (strings.HasPrefix(name, "Test") || strings.HasPrefix(name, "Fuzz")) && !tests[name] {
+				t.Errorf("%s: there is no %s", file, name)
 			}
-		} else if strings.HasPrefix(name, "Test") && !tests[name] {
-			t.Errorf("there is no %s", name)
 		}
 	}
 }

@@ -47,6 +47,9 @@ func (c *Conn) retransmitTimeout(now Time) {
 	if !q.Empty() && q.First().State() == scoreboard.InFlight {
 		c.lose(now, q.First())
 	}
+	if fell {
+		q.JoinLosses()
+	}
 	loss := c.lossNow(now)
 	loss.Again = (loss.Again || reduced) && !fell
 	c.active.cc.OnTimeout(loss)

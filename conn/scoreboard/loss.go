@@ -114,10 +114,17 @@ func (q *Queue) MarkLarge(largest, dataEnd seq.Offset) (found bool) {
 		q.lose(r)
 		found = true
 	}
-	for i := len(q.list) - 2; found && i >= q.head; i-- { // the new boundaries may differ
+	if found {
+		q.JoinLosses()
+	}
+	return found
+}
+
+// JoinLosses joins all losses that are next to each other: segments of another size have other boundaries.
+func (q *Queue) JoinLosses() {
+	for i := len(q.list) - 2; i >= q.head; i-- {
 		if q.list[i].state == Lost {
 			q.joinLosses(i, math.MaxInt64)
 		}
 	}
-	return found
 }
