@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // output writes lines to a writer that may be slow, from a goroutine of its own, so that callers do not wait.
@@ -26,6 +27,10 @@ type output struct {
 
 // maxPending is the size of the queue in bytes.
 const maxPending = 1 << 20
+
+// gathering is the time for which lines are gathered for a write. To wake the goroutine for each line takes CPU time
+// from bulk: see bench/README.md.
+const gathering = time.Millisecond
 
 func newOutput(w io.Writer, fail func(error)) *output {
 	o := &output{w: w, fail: fail, ready: make(chan struct{}, 1), ended: make(chan struct{})}
@@ -62,6 +67,7 @@ func (o *output) run() {
 	defer close(o.ended)
 	var lines []byte
 	for range o.ready {
+		time.Sleep(gathering)
 		o.mu.Lock()
 		lines, o.pending = o.pending, lines[:0]
 		dropped := o.dropped

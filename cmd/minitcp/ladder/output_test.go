@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
@@ -32,12 +33,14 @@ func TestSlowWriter(t *testing.T) {
 		l := New(g, Options{})
 		line := strings.Repeat("x", 63)
 		l.Text("first") // taken by the goroutine, which then waits
+		time.Sleep(gathering)
 		synctest.Wait()
 		const fit = maxPending / 64
 		for range fit + 10 {
 			l.Text(line) // would wait for ever if it waited at all
 		}
 		close(g.open)
+		time.Sleep(gathering)
 		synctest.Wait()
 		l.Text("last")
 		if err := l.Close(); err != nil {
@@ -49,6 +52,33 @@ func TestSlowWriter(t *testing.T) {
 		}
 		if got, want := lines[len(lines)-3:], []string{"... 10 lines are missing here: the output is too slow", "last", ""}; fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("it ends with %q, want %q", got, want)
+		}
+	})
+}
+
+// writes counts the calls of Write.
+type writes int
+
+func (w *writes) Write(b []byte) (int, error) {
+	*w++
+	return len(b), nil
+}
+
+// Lines that are drawn within a short time are written with one call.
+func TestGathering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w writes
+		l := New(&w, Options{})
+		for range 10 {
+			l.Text("a line")
+			synctest.Wait()
+		}
+		if err := l.Wait(); err != nil || w != 1 {
+			t.Errorf("%d writes for 10 lines, want 1; error %v", w, err)
+		}
+		l.Text("a later line")
+		if err := l.Close(); err != nil || w != 2 {
+			t.Errorf("%d writes after a later line, want 2; error %v", w, err)
 		}
 	})
 }
