@@ -60,7 +60,7 @@ func (c *Conn) keepable(at seq.Offset, n int) int {
 	return min(n, int(b.Next()-at)+room)
 }
 
-// SendState describes the data in the send buffer, for drivers that end connections for want of memory.
+// SendState describes the data in the send buffer, for drivers that end connections when memory is scarce.
 type SendState struct {
 	Stalled       bool   // the peer has let the retransmission timer expire, or a probe has found its window closed
 	WindowLimited bool   // the peer's window holds data back
@@ -84,7 +84,7 @@ func (c *Conn) stalled() bool {
 	return c.timeouts > 0 || c.rtt.Backoff > 0 && c.snd.windowClosed() && c.snd.una < c.snd.end()
 }
 
-// TimeOut ends the connection as its user timeout does, and sends a RST. RFC 6429 4 permits that for want of memory,
+// TimeOut ends the connection as its user timeout does, and sends a RST. RFC 6429 4 permits that for lack of memory,
 // also while the peer keeps its window closed and acknowledges probes.
 func (c *Conn) TimeOut() {
 	if c.state != Closed && c.state != TimeWait {

@@ -92,7 +92,7 @@ type Config struct {
 	// s and varies at random between three quarters and all of it. Default 1000 [RFC 4443 2.4 (f), RFC 1812 4.3.2.8].
 	ICMPRate int
 	// Near are the prefixes of near peers. A near peer is on this machine, or behind a link that has a round-trip time
-	// below 1 ms and is never the bottleneck. The stack looks at Near once for each connection, when the connection
+	// below 1 ms and is never the bottleneck. The stack consults Near once for each connection, when the connection
 	// begins. Segments to a near peer are not paced, except by BBR. Over IPv4 they leave in superframes larger than 64
 	// KiB (BIG TCP) if the device takes them. Buffers are smaller when there are many connections: a send buffer holds at
 	// most half of the unused part of 8 MiB, or 128 KiB if that is more, and bulk receivers share 4 MiB of window (see

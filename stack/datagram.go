@@ -14,7 +14,7 @@ import (
 	"minitcp/stack/internal/wait"
 )
 
-// datagramSocket is what sockets of UDP and ping sockets have in common: a queue of datagrams that have arrived, and
+// datagramSocket is the common part of UDP and ping sockets: a queue of datagrams that have arrived, and
 // the settings of those that are sent.
 type datagramSocket struct {
 	stack   *Stack

@@ -12,7 +12,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// ForwardRequest is a connection that a client wants to open through the stack. The application gives one verdict:
+// ForwardRequest is an attempt of a client to open a connection through the stack. The application gives one verdict:
 // Accept, AcceptHandler, Reset, Unreachable or Drop. Its methods may be called on any goroutine. A request without a
 // verdict stays until the client gives up.
 type ForwardRequest struct {

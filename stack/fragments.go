@@ -49,8 +49,8 @@ func (s *Stack) armFragments(now conn.Time) {
 	}
 }
 
-// expireFragments discards packets that were not completed in time, and tells their senders [RFC 1122 3.3.2, RFC 8200
-// 4.5].
+// expireFragments discards packets that were not completed in time, and sends their senders ICMP errors [RFC 1122
+// 3.3.2, RFC 8200 4.5].
 func (s *Stack) expireFragments() {
 	now := s.clock.Now()
 	var quotes [][]byte

@@ -147,7 +147,7 @@ func (l *Link) release(e *entry) {
 	}
 }
 
-// Transmit has the connection that has waited longest send a frame with at most limit bytes of data, or with one
+// Transmit makes the connection that has waited longest send a frame with at most limit bytes of data, or with one
 // segment if that is more: it calls WriteFrame, at most once. It reports whether a connection waited. If the
 // connection has more to send, it waits again, behind the others.
 func (l *Link) Transmit(limit int) bool {
@@ -179,7 +179,7 @@ func (l *Link) awaitDrained(c *datagramSocket) {
 		}
 		c.wr.Wait(&c.mu)
 	}
-	l.blocked.remove(c) // what ends this call has woken the others on c, which add it again if they go on waiting
+	l.blocked.remove(c) // the event that ends this call has woken the others on c, which add it again if they still wait
 }
 
 func (b *blockedSockets) add(c *datagramSocket) {
@@ -197,7 +197,7 @@ func (b *blockedSockets) remove(c *datagramSocket) {
 	delete(b.list, c)
 }
 
-// Drained makes the sockets go on that wait because the device was full.
+// Drained wakes the sockets that wait because the device was full.
 func (l *Link) Drained() {
 	l.blocked.mu.Lock()
 	list := l.blocked.list

@@ -18,8 +18,8 @@ func (s *Stack) own() *addresses.Set { return s.addresses.Load() }
 // Addresses returns the stack's addresses, each with the length of its network's prefix.
 func (s *Stack) Addresses() []netip.Prefix { return slices.Clone(s.own().Prefixes()) }
 
-// AddAddress adds an address, given with the length of its network's prefix. The device must bring packets for it;
-// that is up to the caller. The error is one for which errors.Is finds syscall.EEXIST or syscall.EINVAL, or what
+// AddAddress adds an address, given with the length of its network's prefix. The caller ensures that the device
+// brings packets for it. The error is one for which errors.Is finds syscall.EEXIST or syscall.EINVAL, or what
 // [Stack.Err] returns.
 func (s *Stack) AddAddress(p netip.Prefix) error {
 	if err := checkAddress(p); err != nil {

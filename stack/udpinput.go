@@ -63,7 +63,7 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *data
 	}
 	if forwarded {
 		flow, isNew := f.flow(now, d.Remote, to)
-		if flow == nil { // the forwarder has ended, and is no more the stack's
+		if flow == nil { // the forwarder has ended, and no longer belongs to the stack
 			return q.findUDP(now, packet, to, d)
 		}
 		d.Local, d.Remote = d.Remote.Addr(), to // as the client's socket sees it
@@ -83,13 +83,13 @@ type delivery uint8
 
 const (
 	deliveredToNone   delivery = iota // the socket is closed
-	delivered                         // or dropped, for want of room
+	delivered                         // or dropped for lack of room
 	deliveredHalfFull                 // likewise, and the queue has become half full
 )
 
 // deliverAll cuts data into datagrams of size bytes, the last of which may be shorter, and delivers them. When they
-// have filled half of the queue, the caller lets other goroutines run: the one that wants to read was put behind it by
-// wake, and while packets keep coming it would not run before the queue is full.
+// have filled half of the queue, the caller lets other goroutines run. The scheduler has put the reader, which is awake
+// now, behind the caller. While packets arrive, the reader would not run before the queue is full.
 func (c *udpSocket) deliverAll(d datagrams.Datagram, data []byte, size int) delivery {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -48,7 +48,7 @@ func (c *datagramSocket) mustWait(o *outgoingDatagram) bool {
 	return ofApplication
 }
 
-// outgoingDatagram is what a datagram is sent with.
+// outgoingDatagram holds the properties of a datagram to send.
 type outgoingDatagram struct {
 	local, remote netip.AddrPort
 	mtu           int
@@ -57,7 +57,7 @@ type outgoingDatagram struct {
 	trafficClass  uint8
 }
 
-// outgoing returns what to send d to a destination with, or the error of the call.
+// outgoing returns the properties of d when it is sent to a destination, or the error of the call.
 func (c *datagramSocket) outgoing(d *Datagram, to netip.AddrPort) (o outgoingDatagram, err error) {
 	if d.ECN > wire.CE {
 		return o, fmt.Errorf("%d is no ECN codepoint: %w", d.ECN, syscall.EINVAL)

@@ -12,7 +12,7 @@ import (
 	"minitcp/stack/internal/datagrams"
 )
 
-// udpSocket is what a [UDPConn] and a [UDPFlow] have in common.
+// udpSocket is the common part of a [UDPConn] and a [UDPFlow].
 type udpSocket struct{ datagramSocket }
 
 // ReadFrom reads a datagram and returns its sender, a *net.UDPAddr.

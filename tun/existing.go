@@ -79,7 +79,7 @@ func attachError(name string, err error) error {
 
 // FromFD returns the Device of an open file of a TUN, which another process has passed on or this one has inherited.
 // The file must have been set up with IFF_TUN, IFF_NO_PI and IFF_VNET_HDR. FromFD does not configure the device. The
-// file belongs to the Device from then on, also if FromFD fails. Close closes it, upon which the kernel removes the
+// file belongs to the Device from then on, also if FromFD fails. Close closes it, after which the kernel removes the
 // device unless it is persistent or another file of it is open. Errors are of type [*Error].
 func FromFD(fd int) (*Device, error) {
 	name, err := checkFile(fd)

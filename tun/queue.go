@@ -249,7 +249,7 @@ func (q *queue) close() error {
 	return err
 }
 
-// Neither read nor writev blocks, so the Go scheduler is not told of them. Otherwise it would give the processor of a
+// Neither read nor writev blocks, so they are hidden from the Go scheduler. Otherwise it would give the processor of a
 // thread in a long call to another thread, and the first would wait for a processor afterwards. bench/README.md has the
 // gain.
 

@@ -54,7 +54,7 @@ const (
 	lossErrors = 3
 )
 
-// Result is what a setting was measured to do.
+// Result is the measurement of a setting.
 type Result struct {
 	Setting
 	Measured float64

@@ -16,8 +16,8 @@ const (
 	tryTick = 50 * time.Millisecond // between looks at the time of attempts
 )
 
-// try opens and closes connections like connectMany. An attempt that fails, or takes longer than TryTime, is counted
-// and makes way for another.
+// try opens and closes connections like connectMany. An attempt that fails, or takes longer than TryTime, is counted,
+// and another one begins.
 func (c *Crew) try(ready func(), connections int) error {
 	poll, err := newPoller(connections)
 	if err != nil {

@@ -82,7 +82,7 @@ func measure(arguments []string) (s Sample, err error) {
 func (w *Workload) measure(t *tunnel, d time.Duration) (s Sample, err error) {
 	var done atomic.Int64
 	failed := make(chan error, 1)
-	// The traffic goes on until both figures have been read, also on a machine that is slow to do that.
+	// The traffic continues until both figures have been read, also on a machine that is slow to do that.
 	until := time.Now().Add(warmUp + d + time.Minute)
 	go func() { failed <- w.run(t, until, &done) }()
 	select {

@@ -44,7 +44,7 @@ func daytime(c *stack.Conn) error {
 }
 
 // chargen sends lines of 72 printable characters until the peer resets the connection or the read deadline passes. A
-// peer that has sent its FIN may go on reading [RFC 864].
+// peer that has sent its FIN may continue to read [RFC 864].
 func chargen(c *stack.Conn) error {
 	var stop atomic.Pointer[error]
 	go func() { // returns when the connection ends

@@ -9,10 +9,10 @@ import (
 // Borrowed is memory of the driver that a connection reads from in place of a copy. Its owners change as follows.
 //
 // The driver owns the memory, and offers it with a segment. A connection that does not retain it never uses it after
-// the call. A connection that retains it says so in the segment, and from then on has a share in it; the driver keeps
-// its own share until it is done with the segment. The connection ends its share by calling Release exactly once,
+// the call. A connection that retains it sets Retained in the segment, and from then on has a share in it; the driver
+// keeps its own share until it is done with the segment. The connection ends its share by calling Release exactly once,
 // when the application has read the data or the data is discarded. That may be before the call that retained it
-// returns, so a driver that looks at the segment after the call must count the two shares. An application that takes
+// returns, so a driver that uses the segment after the call must count the two shares. An application that takes
 // the memory from the connection takes over its share, and calls Release in its place.
 type Borrowed interface {
 	// Release ends the share of the connection, or of the application that has taken it over. The caller does not use the

@@ -103,8 +103,8 @@ func threshold(last, divisor time.Duration) time.Duration {
 
 // within detects a queue before the round is over: eight samples in a row that exceed the last round's minimum by a
 // sixteenth. Then the window stays the same until the end of the next round. If that round has as many long samples,
-// conservative slow start begins; otherwise slow start goes on. Slow start does not end at once, because a sender that
-// meets a queue of other flows would stay far behind them.
+// conservative slow start begins; otherwise slow start continues. Slow start does not end at once, because a sender
+// that meets a queue of other flows would stay far behind them.
 //
 // Deviation: RFC 9406 uses only the minimum of a round, because without pacing most segments wait behind the sender's
 // own bursts.

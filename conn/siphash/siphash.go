@@ -1,5 +1,5 @@
 // Package siphash is SipHash-2-4, a keyed hash for short messages [Aumasson and Bernstein, "SipHash: a fast short-input
-// PRF", 2012]. Without the key its results cannot be told from random numbers, which is what sequence numbers and SYN
+// PRF", 2012]. Without the key its results cannot be distinguished from random numbers, as sequence numbers and SYN
 // cookies require [RFC 6528 3, RFC 4987 3.6].
 package siphash
 

@@ -12,7 +12,7 @@ type Fragment struct {
 const ipv6FragmentHeaderLen = 8
 
 // ParseFragment reads the packet in front of b, for which [ParseIP] returned [ErrFragment]. It fills ip as ParseIP
-// does. Header is what a reassembled packet begins with: the IPv4 header, or the IPv6 header and the extension
+// does. Header is the beginning of a reassembled packet: the IPv4 header, or the IPv6 header and the extension
 // headers before the fragment header. Data is the fragment's part of the rest. In IPv6, ip.Protocol is the header
 // that data begins with if f.Offset is 0, which may be an extension header.
 func ParseFragment(b []byte, ip *IP) (f Fragment, header, data []byte, err error) {

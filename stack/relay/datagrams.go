@@ -64,8 +64,8 @@ func receiveAll(flow Flow, s *UDPSocket) error {
 	}
 }
 
-// unreachableFor returns what to report to the client for the error of a connected socket, and whether the error is due
-// to an ICMP message.
+// unreachableFor returns the reason to report to the client for the error of a connected socket, and whether the error
+// is due to an ICMP message.
 func unreachableFor(err error) (stack.Unreachable, bool) {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -32,7 +32,7 @@ type offload struct {
 	errno    syscall.Errno
 }
 
-// setOffload turns on what the kernel has: UDP_SEGMENT since Linux 4.18, UDP_GRO since 5.0.
+// setOffload turns on the offloads that the kernel has: UDP_SEGMENT since Linux 4.18, UDP_GRO since 5.0.
 func (s *UDPSocket) setOffload() {
 	raw, err := s.conn.SyscallConn()
 	if err != nil {

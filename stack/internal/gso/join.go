@@ -74,7 +74,7 @@ func (j *Joiner) add(i uint8, p []byte) {
 			return
 		}
 		j.runs = append(j.runs, r)
-		j.open[k] = uint8(len(j.runs) - 1) // the later run is the one that can go on
+		j.open[k] = uint8(len(j.runs) - 1) // only the later run can continue
 		return
 	}
 	j.runs = append(j.runs, r)

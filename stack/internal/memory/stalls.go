@@ -10,10 +10,10 @@ import (
 
 // Stalls lists the connections whose peer has stalled, those that have stalled for the longest time first. A peer that
 // keeps its window closed, or stops to acknowledge, occupies a send buffer for as long as the connection lasts; a
-// connection may be ended for want of memory [RFC 6429 4].
+// connection may be ended for lack of memory [RFC 6429 4].
 //
 // A peer that acknowledges a few bytes now and then stays in the list. It leaves the list when it has acknowledged an
-// eighth of what the send buffer held when it entered it.
+// eighth of the data that the send buffer held when it entered it.
 type Stalls[E any] struct {
 	mu   sync.Mutex
 	list lists.Linked[StallNode[E], *StallNode[E]]

@@ -41,7 +41,7 @@ const maxPacket = 65535
 type Counts struct {
 	Fragments   uint64 // ReasmReqds: fragments received
 	Reassembled uint64 // ReasmOKs: packets completed
-	Failed      uint64 // ReasmFails: fragments refused, and packets discarded for a fault or for want of room
+	Failed      uint64 // ReasmFails: fragments refused, and packets discarded for a fault or for lack of room
 	TimedOut    uint64 // ReasmTimeout: packets discarded because a fragment did not arrive in time
 }
 

@@ -93,7 +93,7 @@ func (r *Reader) Close() {
 // Read reads the frames that wait, without blocking: up to Batch, and as many as there are frames. Frame i is
 // frames[i][:sizes[i]]. If it returns fewer, errno is the reason: EAGAIN if no more frame waits, otherwise a failure of
 // the file or of the io_uring. Read loses no frame when it fails, except if a completion is missing (EIO); after that
-// it reads nothing more. The caller goes on with read(2).
+// it reads nothing more. The caller continues with read(2).
 func (r *Reader) Read(frames [][]byte, sizes []int) (n int, errno syscall.Errno) {
 	if r.broken {
 		return 0, unix.EIO
@@ -127,7 +127,7 @@ func (r *Reader) Read(frames [][]byte, sizes []int) (n int, errno syscall.Errno)
 }
 
 // submit hands entries to the kernel and returns the number it has taken. The kernel completes a read with RWF_NOWAIT
-// before the call returns. The call does not block, so the Go scheduler is not told of it.
+// before the call returns. The call does not block, so it is hidden from the Go scheduler.
 func (r *Reader) submit(entries int) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(entries), 0, enterGetEvents, 0, 0)
 	if errno != 0 {
@@ -155,7 +155,7 @@ func (r *Reader) collect(submitted int) (results [Batch]int32, complete bool) {
 }
 
 // await waits for a completion that is missing after submit, which means that the kernel has moved the read to another
-// thread in spite of RWF_NOWAIT. The call may block, so the Go scheduler is told of it. await returns false if no
+// thread in spite of RWF_NOWAIT. The call may block, so the Go scheduler knows of it. await returns false if no
 // completion arrives.
 func (r *Reader) await() bool {
 	for range maxAwaits {

@@ -159,7 +159,7 @@ func (p *parser) at() string {
 	return p.words[0]
 }
 
-// next returns the next word and goes on.
+// next returns the next word and advances.
 func (p *parser) next() string {
 	w := p.at()
 	if w != "" {
@@ -168,7 +168,7 @@ func (p *parser) next() string {
 	return w
 }
 
-// accept goes on if the next word is one of the words.
+// accept advances if the next word is one of the words.
 func (p *parser) accept(words ...string) bool {
 	if !slices.Contains(words, p.at()) {
 		return false

@@ -67,7 +67,7 @@ type flow struct {
 }
 
 // replyKey identifies a reply from a destination that took the place of another: its sender, and the ID of a DNS
-// message, by which the answers of one name server in place of several are told apart.
+// message, which distinguishes the answers of one name server in place of several.
 type replyKey struct {
 	from netip.AddrPort
 	id   uint16
@@ -148,7 +148,7 @@ func (f *flow) forward(list []stack.Datagram, dst netip.AddrPort) {
 	}
 }
 
-// truncate answers DNS queries with a truncated answer, upon which the client asks again over TCP. It returns false if
+// truncate answers DNS queries with a truncated answer, after which the client asks again over TCP. It returns false if
 // none is a query.
 func (f *flow) truncate(list []stack.Datagram, dst netip.AddrPort) (any bool) {
 	for i := range list {
@@ -205,7 +205,7 @@ func (f *flow) arrived(list []stack.Datagram) {
 	f.recallAll(list)
 	for len(list) > 0 {
 		n, err := f.client.WriteBatch(list)
-		if err != nil { // of one that the client cannot get, or of all because the flow has ended
+		if err != nil { // this datagram cannot be sent to the client, or none since the flow has ended
 			n++
 		}
 		list = list[min(n, len(list)):]
