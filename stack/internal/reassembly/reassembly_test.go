@@ -272,7 +272,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// Floods of fragments stay within the bounds, and a packet of another source survives one source's flood.
+// Floods of fragments stay within the bounds, and a packet of another source survives one source's flood
+// (CVE-2018-5391).
 func TestFlood(t *testing.T) {
 	var r Reassembler
 	honest := piece(a4, b4, 1, 0, true, count(8))
