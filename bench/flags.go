@@ -208,8 +208,8 @@ func (w *workload) files(connections int) int {
 	return mostActive
 }
 
-// has returns an error if the target cannot serve a workload: some have few services, the floor distinguishes a client's
-// connections by their ports alone, a routing kernel has no process, and the kernel as target needs a file for
+// has returns an error if the target cannot serve a workload: some have few services, the floor distinguishes a
+// client's connections by their ports alone, a routing kernel has no process, and the kernel as target needs a file for
 // each connection.
 func (w *workload) has(target subject.Target) error {
 	if target.Name == report.Floor && w.idle > 0 || target.Few && w.kind == load.Talk {
