@@ -7,14 +7,19 @@ import (
 	"minitcp/conn/wire"
 )
 
-// No congestion control allocates memory for an ACK, nor for the segments sent after it.
+// No congestion control allocates memory for an ACK, nor for the segments sent after it, also after a search for the
+// path MTU.
 func TestControlAllocatesNothing(t *testing.T) {
-	for _, control := range []CongestionControl{CUBIC, Reno, BBR} {
-		o := newEndpoint(t, Config{MaxRTO: 60e9, Timestamps: Disabled, CongestionControl: control, SendBuffer: 4 << 20})
+	for i, control := range []CongestionControl{CUBIC, Reno, BBR, CUBIC} {
+		cfg := Config{MaxRTO: 60e9, Timestamps: Disabled, CongestionControl: control, SendBuffer: 4 << 20}
+		if i == 3 {
+			cfg.MTUProbing = MTUProbingAlways
+		}
+		o := newEndpoint(t, cfg)
 		o.c = Dial(o.now, &o.cfg, testOpen())
 		o.want(segment{flags: syn})
 		o.sleep(40 * ms)
-		o.in(segment{flags: syn | ack, ack: 1, options: wire.Options{MSS: 1000, SACKPermitted: true}})
+		o.in(segment{flags: syn | ack, ack: 1, options: wire.Options{MSS: 1300, SACKPermitted: true}})
 		data := make([]byte, 1<<20)
 		s := Segment{TCP: wire.TCP{Seq: testIRS + 1, Flags: wire.ACK, Window: 65535}}
 		var out Outgoing
@@ -44,7 +49,7 @@ func TestControlAllocatesNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(1000, step); n != 0 {
 			t.Errorf("%v: %v allocations for each ACK", control, n)
 		}
-		if i := o.c.Info(o.now); sent < 500_000 || i.Timeouts > 0 || i.PacingRate == 0 {
+		if i := o.c.Info(o.now); sent < 500_000 || i.MSS != 1300 || i.Timeouts > 0 || i.PacingRate == 0 {
 			t.Errorf("%v: %d bytes sent, %+v", control, sent, i)
 		}
 	}

@@ -87,7 +87,7 @@
 // packages conntest and script are for tests; netem is the emulated link of conntest and of package emulate.
 //
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of
-// RFC 9293 and the tests that show them.
+// RFC 9293 and the tests that show them, RFC8899.md those of path MTU discovery.
 //
 // A GSO packet is several segments of one size under common headers, which a device cuts (generic segmentation
 // offload). A frame with one is a superframe in package stack.

@@ -33,10 +33,10 @@
 // has two entries locked.
 //
 // The other locks are held for a few operations in memory each. A goroutine with an entry's lock may take any one of
-// them: that of a listener, of a registry of listeners or sockets, of a shard of the table, of a wheel, of a
-// forwarder, and of the lists of out-of-order data, of stalled peers, of entries in TIME-WAIT and of entries that wait
-// for a [Pusher]. A goroutine with one of these takes no other, except that resizing the table locks all of its shards,
-// in the order of their numbers.
+// them: that of a listener, of a registry of listeners or sockets, of a shard of the table, of a wheel, of a forwarder,
+// of a part of the path MTUs of hosts, and of the lists of out-of-order data, of stalled peers, of entries in TIME-WAIT
+// and of entries that wait for a [Pusher]. A goroutine with one of these takes no other, except that resizing the table
+// locks all of its shards, in the order of their numbers.
 //
 // # Reading order
 //

@@ -269,3 +269,26 @@ func TestEmulatedTrace(t *testing.T) {
 		t.Errorf("summary:\n%s\nwant the name of the trace, and nothing of the other direction", report.text)
 	}
 }
+
+// Curl downloads a file although packets of more than 1,400 bytes are discarded on the way to it, without an ICMP
+// message. A second download loses no packet.
+func TestEmulatedBlackHole(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "data"), noiseBytes(t, 1, 3_000_000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"auto", "always"} {
+		p, namespace := serve(t, "--address", "10.77.0.2/24", "--listen", "80=files:"+dir, "--max-packet", "up:1400", "--delay", "up:5ms", "--mtu-probing", mode, "--stats")
+		for range 2 {
+			r := finish(t, tool(t, namespace, "curl", "-sS", "-o", filepath.Join(dir, "copy"), "-w", "%{http_code}", "http://10.77.0.2/data"))
+			if r.status != 0 || r.out != "200" || readFile(t, filepath.Join(dir, "copy")) != readFile(t, filepath.Join(dir, "data")) {
+				t.Fatalf("%s: %+v, or other data", mode, r)
+			}
+		}
+		var discarded int64
+		stopped(t, p).find("up", "max-packet", &discarded)
+		if discarded == 0 || discarded > 60 {
+			t.Errorf("%s: %d packets were discarded", mode, discarded)
+		}
+	}
+}
