@@ -46,6 +46,12 @@ type Record struct {
 	pushed        bool // its last segment has PSH
 }
 
+// first is the first record of a Queue and the list for it, in one allocation. Most short connections have no more.
+type first struct {
+	record Record
+	list   [1]*Record
+}
+
 // Start returns the offset of the record's first byte.
 func (r *Record) Start() seq.Offset { return r.start }
 
@@ -150,6 +156,10 @@ func (q *Queue) Push(start, end seq.Offset, s Sent) {
 	if q.head > 0 && len(q.list) == cap(q.list) && q.head >= len(q.list)/2 {
 		n := copy(q.list, q.list[q.head:])
 		q.list, q.head = q.list[:n], 0
+	}
+	if q.list == nil {
+		f := new(first)
+		q.list, q.free = f.list[:0], &f.record
 	}
 	q.list = append(q.list, q.alloc(&r))
 	q.send(q.list[len(q.list)-1])

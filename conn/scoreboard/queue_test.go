@@ -190,3 +190,17 @@ func TestSACKWithTooManyRecords(t *testing.T) {
 		t.Errorf("%d records, %d bytes retransmitted", q.Len(), q.retransmitted)
 	}
 }
+
+// A connection that sends one segment at a time, as short ones do, allocates once for its records.
+func TestFirstRecordAllocatesOnce(t *testing.T) {
+	if n := testing.AllocsPerRun(100, func() {
+		var q Queue
+		var d Delivered
+		for o := seq.Offset(1); o < 4; o++ {
+			q.Push(o, o+1, Sent{Now: clock.Time(o)})
+			q.Acknowledge(o+1, &d)
+		}
+	}); n != 1 {
+		t.Errorf("%v allocations, want 1", n)
+	}
+}
