@@ -78,10 +78,8 @@ func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 // init sets a zero Handshake for a SYN.
 func (h *Handshake) init(now Time, cfg *Config, o Open, syn *wire.TCP) {
 	cfg = cfg.completed()
-	*h = Handshake{
-		cfg: cfg, params: o, ts: timestamps.State{Offset: o.TSOffset},
-		irs: syn.Seq, peerWindow: syn.Window, peerMSS: syn.Options.MSS, synAckDue: true,
-	}
+	h.cfg, h.params, h.ts.Offset = cfg, o, o.TSOffset
+	h.irs, h.peerWindow, h.peerMSS, h.synAckDue = syn.Seq, syn.Window, syn.Options.MSS, true
 	if cfg.WindowScale == Enabled && syn.Options.HasWindowScale {
 		h.scaled = true
 		h.sendScale = syn.Options.WindowScale

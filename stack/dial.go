@@ -111,13 +111,13 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 	s.abandoned.close()
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
-	e := s.newEntry(flow.KeyOf(local.Addr(), remote.Addr(), local.Port(), remote.Port()), s.queueFor(remote.Addr(), s.dials.Add(1)))
+	now := s.clock.Now()
+	e := s.newEntry(now, flow.KeyOf(local.Addr(), remote.Addr(), local.Port(), remote.Port()), s.queueFor(remote.Addr(), s.dials.Add(1)))
 	e.mu.Lock() // a goroutine that finds e in the table waits until e is complete
 	defer e.mu.Unlock()
 	if err := s.reserve(e, local, remote); err != nil {
 		return nil, err
 	}
-	now := s.clock.Now()
 	o := s.openFor(now, &e.Key, e.near)
 	tcp := conn.Dial(now, &s.cfg.Conn, o)
 	c := newConn(s, e, tcp)

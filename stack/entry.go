@@ -100,10 +100,10 @@ type endpoint interface {
 }
 
 // newEntry returns an entry for k, whose segments leave on a queue. It is not in the table yet.
-func (s *Stack) newEntry(k flow.Key, queue uint8) *entry {
+func (s *Stack) newEntry(now conn.Time, k flow.Key, queue uint8) *entry {
 	e := &entry{
 		Node:     table.Node[entry]{Key: k},
-		began:    s.clock.Now(),
+		began:    now,
 		ipID:     uint16(rand.Uint32()),
 		hopLimit: s.cfg.HopLimit,
 		near:     s.isNear(k.Remote, queue),

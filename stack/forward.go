@@ -130,7 +130,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 		q.dropNoConnection(now, conn.Listen, dropForwardLimited)
 		return
 	}
-	e := s.newEntry(k, q.number)
+	e := s.newEntry(now, k, q.number)
 	o := s.openFor(now, &e.Key, e.near)
 	if old != nil {
 		o.ISS = old.ISN(o.ISS)

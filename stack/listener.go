@@ -21,6 +21,7 @@ import (
 // [Stack.Handle].
 type Listener struct {
 	stack    *Stack
+	self     weak.Pointer[Listener] // for entries, so that none of them looks it up in the runtime
 	addr     *net.TCPAddr
 	place    ports.Registration[Listener]
 	accepted chan *Conn
@@ -46,6 +47,7 @@ func newListener(s *Stack, addr *net.TCPAddr, binds []netip.AddrPort, open func(
 		control:  s.cfg.Conn.CongestionControl,
 	}
 	l.deadline = wait.NewDeadline(&l.mu)
+	l.self = weak.Make(l)
 	r := ref.Strong(l)
 	if open == nil {
 		r = ref.Weak(l)
@@ -152,7 +154,7 @@ func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
 	if l.closed != nil {
 		return nil, false
 	}
-	e.listener = weak.Make(l)
+	e.listener = l.self
 	l.handshakes.Push(e)
 	if l.handshakes.Len() > l.backlog {
 		oldest = l.handshakes.Pop()

@@ -45,7 +45,7 @@ func TestNear(t *testing.T) {
 			for _, a := range []string{"10.77.0.1", "10.77.0.3", "fd77::1", "fd77::3", "192.0.2.255", "192.0.3.0"} {
 				addr := netip.MustParseAddr(a)
 				want := slices.ContainsFunc(test.want, func(p netip.Prefix) bool { return p.Contains(addr) })
-				if got := s.newEntry(flow.KeyOf(addressesA[0].Addr(), addr, 1, 2), 0).near; got != want {
+				if got := s.newEntry(0, flow.KeyOf(addressesA[0].Addr(), addr, 1, 2), 0).near; got != want {
 					t.Errorf("%s: %v near: %v, want %v", name, addr, got, want)
 				}
 			}

@@ -94,7 +94,7 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 		q.sendCookie(now, &k)
 		return
 	}
-	e := s.newEntry(k, q.number)
+	e := s.newEntry(now, k, q.number)
 	o := s.openFor(now, &k, e.near)
 	if old != nil {
 		o.ISS = old.ISN(o.ISS)

@@ -140,7 +140,7 @@ func (o *observers) trace(v *TraceEvent) {
 }
 
 // observeOpen calls the observers of openings if e has a connection now, after a segment of its handshake. If it
-// began with a SYN cookie, the time of its SYN is unknown, and its entry is younger than the batch of the segment.
+// began with a SYN cookie, the time of its SYN is unknown, and its entry is as old as the segment.
 func (s *Stack) observeOpen(now conn.Time, e *entry) {
 	list := s.observers.opened.Load()
 	if list == nil || e.state() < conn.Established || now <= e.began {

@@ -1,8 +1,6 @@
 package stack
 
 import (
-	"weak"
-
 	"minitcp/conn"
 	"minitcp/conn/cookie"
 	"minitcp/conn/names"
@@ -105,9 +103,9 @@ func (q *queue) openFromCookie(now conn.Time, k flow.Key, l *Listener) bool {
 		return true
 	}
 	s.totals.count(countCookiesReceived)
-	e := s.newEntry(k, q.number)
+	e := s.newEntry(now, k, q.number)
 	e.iss, e.irs, e.irsKnown = handshake.ISS(), ends.IRS, true
-	e.tcp, e.listener = handshake, weak.Make(l)
+	e.tcp, e.listener = handshake, l.self
 	if !s.table.Insert(&e.Node) {
 		return true // another queue has been faster; the peer sends its data again
 	}

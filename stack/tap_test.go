@@ -98,7 +98,7 @@ func TestObserveFrames(t *testing.T) {
 func TestObserveFramesLimit(t *testing.T) {
 	l := newLone(t, Config{Near: prefixes("10.77.0.0/16")})
 	l.s.frameLimit.big = 256 << 10
-	e := l.s.newEntry(flow.KeyOf(addressesB[0].Addr(), addressesA[0].Addr(), 1, 2), 0)
+	e := l.s.newEntry(l.s.clock.Now(), flow.KeyOf(addressesB[0].Addr(), addressesA[0].Addr(), 1, 2), 0)
 	limit := func(want int) {
 		t.Helper()
 		if got := l.s.frameLimit.of(l.s.clock.Now(), e); got != want {

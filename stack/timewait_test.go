@@ -30,7 +30,7 @@ func (p *pair) enterTimeWait(l *Listener, first, n int) {
 	w := p.a.borrowWriter()
 	defer p.a.returnWriter(w)
 	for i := range n {
-		e := p.a.newEntry(remoteKey(first+i), 0)
+		e := p.a.newEntry(p.a.clock.Now(), remoteKey(first+i), 0)
 		e.mu.Lock()
 		e.tcp = c.tcp
 		p.a.trackLive(e)
