@@ -177,6 +177,7 @@ func build(name, directory string) error {
 	}
 	command := exec.Command("go", "build", "-o", directory+"/", what)
 	command.Dir = in
+	command.Env = append(os.Environ(), "CGO_ENABLED=0") // with cgo, minitcp has 7 MB more of resident memory
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%v in %s: %w\n%s", command, in, err, out)
 	}
