@@ -154,10 +154,14 @@ func (s *Stack) observeOpen(now conn.Time, e *entry) {
 
 // observeEnd calls the observers of ends, for the connection tcp of e, which is removed or enters TIME-WAIT.
 func (s *Stack) observeEnd(now conn.Time, e *entry, tcp *conn.Conn) {
-	list := s.observers.ended.Load()
-	if list == nil {
-		return
+	if list := s.observers.ended.Load(); list != nil {
+		e.reportEnd(*list, now, tcp)
 	}
+}
+
+// reportEnd passes the end of a connection to observers. It is a function of its own so that only the goroutines of
+// stacks with observers need room for a ConnEnd.
+func (e *entry) reportEnd(list []func(*ConnEnd), now conn.Time, tcp *conn.Conn) {
 	v := &ConnEnd{
 		Local:  e.Key.LocalAddr(),
 		Remote: e.Key.RemoteAddr(),
@@ -167,7 +171,7 @@ func (s *Stack) observeEnd(now conn.Time, e *entry, tcp *conn.Conn) {
 		Err:    tcp.Err(),
 		Info:   tcp.Info(now),
 	}
-	for _, f := range *list {
+	for _, f := range list {
 		f(v)
 	}
 }
