@@ -7,7 +7,6 @@ import (
 	"unsafe"
 
 	"minitcp/conn"
-	"minitcp/conn/buffer"
 	"minitcp/stack/internal/flow"
 )
 
@@ -57,28 +56,6 @@ func TestManyTimeWaits(t *testing.T) {
 		if n, e := p.a.timeWaits.list.Len(), p.a.timeWaits.list.Pop(); n != 0 || e != nil {
 			t.Errorf("the list of entries in TIME-WAIT has %d, %p the oldest; want none", n, e)
 		}
-	})
-}
-
-// Of a million connections that enter TIME-WAIT, as many remain as fit into a quarter of the budget, which counts them.
-func TestMillionTimeWaits(t *testing.T) {
-	within(t, func(t *testing.T) {
-		const n, budget, batch = 1_000_000, 64 << 20, 50_000
-		p := newPair(t, Config{Memory: budget})
-		l := p.listen()
-		for first := 0; first < n; first += batch {
-			p.enterTimeWait(l, first, batch-1)
-			time.Sleep(2 * time.Millisecond)
-		}
-		limit := uint64(budget / 4 / int(timeWaitMemory))
-		wantCount(t, p.a, "connections", limit)
-		wantCount(t, p.a, "time-wait-evicted", n-limit)
-		if used := p.a.Stats()["memory-used"]; used > budget/4 || used < budget/4-buffer.PageSize {
-			t.Errorf("%d bytes are in use, want a quarter of %d", used, budget)
-		}
-		time.Sleep(time.Minute)
-		wantCount(t, p.a, "connections", 0)
-		wantCount(t, p.a, "memory-used", 0)
 	})
 }
 
