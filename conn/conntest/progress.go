@@ -73,12 +73,8 @@ func (e *End) checkTimeouts(p *Pair) error {
 	if box := &p.Link.Box; box.SACK > 0 || box.ICMP > 0 {
 		return nil // false SACK blocks and ICMP errors cause timeouts
 	}
-	i, mtu := e.Conn.Info(p.Now), e.Open.MTU
-	if i.PathEvents.BlackHoles > 0 {
-		mtu = min(mtu, i.PathMTU, 1200) // a lost segment is sent again as several
-	}
-	segment := mtu - e.Open.IPHeader - 40
-	n, lost := int(i.Timeouts), (e.lostBytes+e.peer.lostBytes)/segment
+	segment := e.Open.MTU - e.Open.IPHeader - 40
+	n, lost := int(e.Conn.Info(p.Now).Timeouts), (e.lostBytes+e.peer.lostBytes)/segment
 	if e.Config.SACK == conn.Disabled {
 		lost *= 2 // the loss of a retransmission is detected by a timeout only
 	}

@@ -42,6 +42,7 @@ type Controller struct {
 	bounds     bounds
 	rtt        rttFilter
 	recovering bool // an episode of loss recovery is under way
+	timedOut   bool // it began with a timeout
 	restarting bool // after an idle period
 	drainStart int64
 	undo       undo
@@ -124,13 +125,13 @@ func (b *Controller) OnLoss(l cc.Loss) {
 func (b *Controller) OnTimeout(l cc.Loss) {
 	b.now = l.Now
 	b.save()
-	b.recovering = true
+	b.recovering, b.timedOut = true, true
 	b.window = min(max(l.Pipe, 0)+b.mss, cc.MaxWindow)
 }
 
 // OnRecovered implements [cc.Controller].
 func (b *Controller) OnRecovered() {
-	b.recovering = false
+	b.recovering, b.timedOut = false, false
 	b.undo.saved = false
 	b.restoreWindow()
 }

@@ -217,6 +217,31 @@ func TestStartupLoss(t *testing.T) {
 	}
 }
 
+// A timeout does not end Startup, with SACK or without. The rate measured after it is that of a path that was empty for
+// the time of the timeout: it would be kept, and each segment would wait for a second (simulation, seed 5315 with
+// cookies).
+func TestStartupTimeout(t *testing.T) {
+	for _, sack := range []bool{true, false} {
+		p := newPath(t)
+		p.sack = sack
+		p.round(1, 5*mbit, bdp)
+		rate := p.PacingRate()
+		p.lose(20, bdp)
+		p.OnTimeout(cc.Loss{Now: p.now, InFlight: bdp, Pipe: 0})
+		p.round(1, mbit, bdp)
+		if p.want(startup); p.PacingRate() < rate {
+			t.Errorf("SACK %v: the rate falls from %d to %d", sack, rate, p.PacingRate())
+		}
+		p.OnRecovered()
+		p.lose(20, bdp)
+		p.OnLoss(cc.Loss{Now: p.now, InFlight: bdp})
+		p.round(2, mbit, bdp)
+		if p.state == startup {
+			t.Errorf("SACK %v: losses in fast recovery after the timeout do not end Startup", sack)
+		}
+	}
+}
+
 // A cycle has Down until the queue is gone, Cruise for two to three seconds, Refill for a round, and Up until the
 // rate no longer grows.
 func TestCycle(t *testing.T) {

@@ -32,7 +32,8 @@ var (
 )
 
 // checkStartupDone ends Startup when the pipe is full, or after a round of fast recovery with at least six losses and
-// more than the tolerated loss rate (5.3.1.3).
+// more than the tolerated loss rate (5.3.1.3). A timeout is no sign that the pipe is full: nothing has arrived, so the
+// rate measured after it would be kept.
 func (b *Controller) checkStartupDone(a *cc.Ack) {
 	if b.state != startup {
 		return
@@ -40,7 +41,7 @@ func (b *Controller) checkStartupDone(a *cc.Ack) {
 	if b.bounds.roundOver {
 		events := b.bounds.events
 		b.bounds.events = 0
-		if b.recovering && (events >= 6 && b.tooHigh(a.Sample.Lost, a.Sample.InFlight) || events > 0 && !b.sack) {
+		if b.recovering && !b.timedOut && (events >= 6 && b.tooHigh(a.Sample.Lost, a.Sample.InFlight) || events > 0 && !b.sack) {
 			b.leaveStartup()
 		}
 	}
