@@ -113,7 +113,20 @@ func TestConfinedWithoutRoot(t *testing.T) {
 	}
 }
 
-// Run has no capabilities while its command works. The command has those of the caller, and may gain others.
+// noNewPrivs returns the line of the test's own status about no_new_privs, which its children inherit. It is 0 unless
+// the caller of the test has set it.
+func noNewPrivs(t *testing.T) string {
+	t.Helper()
+	for line := range strings.Lines(readFile(t, "/proc/self/status")) {
+		if strings.HasPrefix(line, "NoNewPrivs:\t") {
+			return line
+		}
+	}
+	t.Fatal("the status has no NoNewPrivs")
+	return ""
+}
+
+// Run has no capabilities while its command works. The command has those of the caller, and its no_new_privs.
 func TestConfinedRun(t *testing.T) {
 	h := newRunHost(t)
 	for _, u := range runUsers {
@@ -127,7 +140,7 @@ func TestConfinedRun(t *testing.T) {
 			p.awaitOut("ready")
 			checkConfined(t, cmd.Process.Pid, capabilitySet())
 			out := p.out.String()
-			if !strings.Contains(out, "NoNewPrivs:\t0\n") || u.user == "" && strings.Contains(out, "CapEff:\t"+capabilitySet()) {
+			if !strings.Contains(out, noNewPrivs(t)) || u.user == "" && strings.Contains(out, "CapEff:\t"+capabilitySet()) {
 				t.Errorf("the command is confined, too:\n%s", out)
 			}
 			stdin.Close()
