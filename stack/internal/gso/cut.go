@@ -56,8 +56,13 @@ func (c *Cutter) Load(parts [][]byte) error {
 		return ErrFrame
 	case c.kind == wire.GSOUDPL4:
 		headerLen = c.ipLen + wire.UDPHeaderLen
-	case headerLen >= c.ipLen+20:
-		headerLen = c.ipLen + int(c.first[c.ipLen+tcpDataOffset]>>4)*4
+	case c.kind != wire.GSOTCPv4 && c.kind != wire.GSOTCPv6, headerLen < c.ipLen+tcpHeaderLen:
+		return ErrFrame
+	default:
+		if headerLen = int(c.first[c.ipLen+tcpDataOffset]>>4) * 4; headerLen < tcpHeaderLen {
+			return ErrFrame
+		}
+		headerLen += c.ipLen
 	}
 	if headerLen < c.checksum+2 || headerLen > len(c.first) || !c.versionFits() {
 		return ErrFrame

@@ -21,6 +21,7 @@ const (
 	tcpFlags           = 13
 	tcpWindow          = 14
 	tcpUrgent          = 18
+	tcpHeaderLen       = 20 // without options
 	udpLength          = 4
 	udpChecksum        = 6
 )

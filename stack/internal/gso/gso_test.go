@@ -210,6 +210,34 @@ func TestCutChecksumZero(t *testing.T) {
 	}
 }
 
+// A frame whose headers are not those of its kind, or not complete, is an error. The Cutter would write beyond them.
+func TestCutHeaders(t *testing.T) {
+	tcp := func(kind uint8, change func(packet []byte) []byte) []byte {
+		b := bytes.Join(superframe{size: 1000, data: random(1, 3500), flags: wire.ACK}.frame(), nil)
+		b[1] = kind
+		return append(b[:wire.VirtioHeaderLen:wire.VirtioHeaderLen], change(b[wire.VirtioHeaderLen:])...)
+	}
+	whole := func(b []byte) []byte { return b }
+	for name, frame := range map[string][]byte{
+		"an unknown kind":               tcp(0x30, whole),
+		"UDP fragments":                 tcp(wire.GSOUDP, whole),
+		"IPv6":                          tcp(wire.GSOTCPv6, whole),
+		"18 bytes of the TCP header":    tcp(wire.GSOTCPv4, func(b []byte) []byte { return b[:wire.IPv4HeaderLen+18] }),
+		"a TCP header of 16 bytes":      tcp(wire.GSOTCPv4, func(b []byte) []byte { b[wire.IPv4HeaderLen+tcpDataOffset] = 4 << 4; return b }),
+		"a TCP header beyond the frame": tcp(wire.GSOTCPv4, func(b []byte) []byte { b[wire.IPv4HeaderLen+tcpDataOffset] = 15 << 4; return b[:wire.IPv4HeaderLen+40] }),
+		"6 bytes of the UDP header":     tcp(wire.GSOUDPL4, func(b []byte) []byte { return b[:wire.IPv4HeaderLen+6] }),
+	} {
+		var c Cutter
+		if err := c.Load([][]byte{frame}); err != ErrFrame {
+			t.Errorf("%s: %v, want ErrFrame", name, err)
+		}
+	}
+	var c Cutter
+	if err := c.Load([][]byte{tcp(wire.GSOTCPv4|wire.GSOECN, whole)}); err != nil {
+		t.Errorf("TCP with ECN: %v", err)
+	}
+}
+
 func TestCutShortBuffer(t *testing.T) {
 	var c Cutter
 	if err := c.Load(superframe{size: 1000, data: random(1, 3500), flags: wire.ACK}.frame()); err != nil {

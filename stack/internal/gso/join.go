@@ -105,12 +105,12 @@ func (r *run) measure(p []byte) bool {
 		}
 		ipLen = wire.IPv6HeaderLen
 	}
-	if len(p) < ipLen+20 {
+	if len(p) < ipLen+tcpHeaderLen {
 		return false
 	}
 	tcp := p[ipLen:]
 	headerLen := ipLen + int(tcp[tcpDataOffset]>>4)*4
-	if headerLen < ipLen+20 || headerLen > len(p) {
+	if headerLen < ipLen+tcpHeaderLen || headerLen > len(p) {
 		return false
 	}
 	flags := wire.Flags(tcp[tcpFlags])
