@@ -70,17 +70,22 @@ func TestFrameLimit(t *testing.T) {
 	}
 }
 
-// A frame that the device refuses begins a pause.
-func TestRefusedFrame(t *testing.T) {
-	l := newLone(t, Config{Near: prefixes("10.77.0.0/16")})
+// wantFrameLimit returns a function that compares the size of the largest frame to a near peer, initially 256 KiB.
+func (l *lone) wantFrameLimit(t *testing.T) func(want int) {
 	l.s.frameLimit.big = 256 << 10
 	e := l.s.newEntry(l.s.clock.Now(), flow.KeyOf(addressesB[0].Addr(), addressesA[0].Addr(), 1, 2), 0)
-	limit := func(want int) {
+	return func(want int) {
 		t.Helper()
 		if got := l.s.frameLimit.of(l.s.clock.Now(), e); got != want {
 			t.Errorf("the limit is %d, want %d", got, want)
 		}
 	}
+}
+
+// A frame that the device refuses begins a pause.
+func TestRefusedFrame(t *testing.T) {
+	l := newLone(t, Config{Near: prefixes("10.77.0.0/16")})
+	limit := l.wantFrameLimit(t)
 	limit(256 << 10)
 	w := newWriter()
 	w.parts = append(w.parts, make([]byte, 100<<10))

@@ -144,20 +144,27 @@ func (c *crowd) counts() (opened, reset int) {
 
 // serve accepts connections and writes to each for ever.
 func (c *crowd) serve() {
-	l := c.listen()
 	data := make([]byte, 1<<20)
+	c.accept(func(s *stack.Conn) {
+		go func() {
+			defer s.Close()
+			for err := error(nil); err == nil; {
+				_, err = s.Write(data)
+			}
+		}()
+	})
+}
+
+// accept calls handle for each connection that the server accepts, one after the other.
+func (c *crowd) accept(handle func(*stack.Conn)) {
+	l := c.listen()
 	go func() {
 		for {
 			s, err := l.AcceptTCP()
 			if err != nil {
 				return
 			}
-			go func() {
-				defer s.Close()
-				for err := error(nil); err == nil; {
-					_, err = s.Write(data)
-				}
-			}()
+			handle(s)
 		}
 	}()
 }
@@ -258,19 +265,12 @@ func TestUploadBesideHoarders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const budget, hoarders, size = 64 << 20, 10_000, 25_000_000
 		c := newCrowd(t, stack.Config{Memory: budget})
-		l := c.listen()
-		go func() {
-			for {
-				s, err := l.AcceptTCP()
-				if err != nil {
-					return
-				}
-				go func() {
-					io.Copy(io.Discard, s)
-					s.Close()
-				}()
-			}
-		}()
+		c.accept(func(s *stack.Conn) {
+			go func() {
+				io.Copy(io.Discard, s)
+				s.Close()
+			}()
+		})
 		alone := c.upload(size)
 		c.connect(0, hoarders, 65535)
 		data := make([]byte, 1100)

@@ -19,19 +19,12 @@ func TestHundredThousandZeroWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const budget, peers, waves = 32 << 20, 100_000, 4
 		c := newCrowd(t, stack.Config{Memory: budget})
-		l := c.listen()
-		go func() {
-			for {
-				s, err := l.AcceptTCP()
-				if err != nil {
-					return
-				}
-				c.mu.Lock()
-				c.kept = append(c.kept, s)
-				c.mu.Unlock()
-				s.Write(make([]byte, 4096)) // does not wait: as much fits into every send buffer
-			}
-		}()
+		c.accept(func(s *stack.Conn) {
+			c.mu.Lock()
+			c.kept = append(c.kept, s)
+			c.mu.Unlock()
+			s.Write(make([]byte, 4096)) // does not wait: as much fits into every send buffer
+		})
 		var before uint64
 		for wave := range waves {
 			c.connect(wave*peers/waves, (wave+1)*peers/waves, 0)

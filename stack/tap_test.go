@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"minitcp/conn/wire"
-	"minitcp/stack/internal/flow"
 	"minitcp/stack/stacktest"
 )
 
@@ -97,14 +96,7 @@ func TestObserveFrames(t *testing.T) {
 // No frame is larger than a packet while frames are observed.
 func TestObserveFramesLimit(t *testing.T) {
 	l := newLone(t, Config{Near: prefixes("10.77.0.0/16")})
-	l.s.frameLimit.big = 256 << 10
-	e := l.s.newEntry(l.s.clock.Now(), flow.KeyOf(addressesB[0].Addr(), addressesA[0].Addr(), 1, 2), 0)
-	limit := func(want int) {
-		t.Helper()
-		if got := l.s.frameLimit.of(l.s.clock.Now(), e); got != want {
-			t.Errorf("the limit is %d, want %d", got, want)
-		}
-	}
+	limit := l.wantFrameLimit(t)
 	limit(256 << 10)
 	stop := l.s.Observe(Observer{Frame: func(*Frame) {}})
 	limit(superframe)
