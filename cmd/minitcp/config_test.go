@@ -48,7 +48,7 @@ gateway:
   udp-timeout: 90s
   auto-route: true
   max-connections: 10
-  max-per-source: 5
+  max-per-host: 5
   syn-cookies: off
   loss: [up:1%, down:2%]
   address: 10.9.0.2/24
@@ -57,6 +57,8 @@ serve:
   listen: [7007=echo]
   mtu: 1300
 run:
+  memory: 64
+  max-connections: 7
 `)
 	for _, test := range []struct{ args, flag, want string }{
 		{"gateway", "via", "direct,10.0.0.0/8=reject"},
@@ -69,6 +71,9 @@ run:
 		{"gateway", "address", "10.9.0.2/24"},
 		{"gateway", "host-address", "10.77.0.1/24"}, // without IPv6, as --address on the command line does it
 		{"gateway", "mark", "7"},
+		{"gateway", "max-connections", "10"},
+		{"gateway", "max-per-host", "5"},
+		{"gateway", "memory", "512"},
 		{"gateway --via reject", "via", "reject"},
 		{"gateway --mtu 1500", "mtu", "1500"},
 		{"gateway --auto-route=false", "auto-route", "false"},
@@ -78,6 +83,8 @@ run:
 		{"serve", "mtu", "1300"},
 		{"serve --listen 80=http", "listen", "80=http"},
 		{"run", "mtu", "1500"},
+		{"run", "memory", "64"},
+		{"run", "max-connections", "7"},
 	} {
 		cmd := configured(t, append(strings.Fields(test.args), "--config", file)...)
 		if got := cmd.Flags().Lookup(test.flag).Value.String(); got != test.want {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,21 +27,20 @@ type gatewayOptions struct {
 	sockets   socketFlags
 	autoRoute bool
 	dns       resolverAddress
-	limits    gatewayLimits
+	times     gatewayTimes
+	memory    memoryFlag
+	limits    connectionFlags
 	api       apiFlag
 	trace     traceFlag
 	log       logFlags
 	config    configFlags
 }
 
-// gatewayLimits holds the flags of times and numbers.
-type gatewayLimits struct {
-	udpTimeout, dialTimeout      time.Duration
-	maxConnections, maxPerSource int
-}
+// gatewayTimes holds the flags of times.
+type gatewayTimes struct{ udpTimeout, dialTimeout time.Duration }
 
 func newGatewayCommand() *cobra.Command {
-	o := &gatewayOptions{}
+	o := &gatewayOptions{limits: connectionFlags{forwardConnections, forwardPerHost}}
 	cmd := &cobra.Command{
 		Use:   "gateway",
 		Short: "Forward traffic from a TUN through the host's sockets or a proxy",
@@ -75,10 +75,10 @@ Gateway needs the privilege to create the device, or an open one with --tun-fd.`
 	flags.Uint32Var(&o.sockets.mark, "mark", 0, "set the mark `N` (SO_MARK) on every socket of the gateway; with --auto-route the default is "+fmt.Sprint(autoRouteMark))
 	flags.StringVar(&o.sockets.device, "interface", "", "bind every socket of the gateway to the network interface `NAME`")
 	flags.Var(&o.dns, "dns", "name server that gets all traffic to port 53, as `ADDRESS` or ADDRESS:PORT")
-	flags.DurationVar(&o.limits.udpTimeout, "udp-timeout", 5*time.Minute, "`TIME` after which an idle UDP flow ends")
-	flags.DurationVar(&o.limits.dialTimeout, "dial-timeout", 30*time.Second, "`TIME` in which a connection must be established")
-	flags.IntVar(&o.limits.maxConnections, "max-connections", 16384, "largest `NUMBER` of TCP connections, and of UDP flows")
-	flags.IntVar(&o.limits.maxPerSource, "max-per-source", 4096, "largest `NUMBER` of them from one IPv4 address or IPv6 /64")
+	flags.DurationVar(&o.times.udpTimeout, "udp-timeout", 5*time.Minute, "`TIME` after which an idle UDP flow ends")
+	flags.DurationVar(&o.times.dialTimeout, "dial-timeout", 30*time.Second, "`TIME` in which a connection must be established")
+	o.memory.register(flags)
+	o.limits.register(flags, "TCP connections, and of UDP flows; others are prohibited")
 	o.api.register(flags)
 	o.trace.register(flags)
 	o.log.register(flags)
@@ -105,18 +105,13 @@ func (o *gatewayOptions) check(changed func(flag string) bool) error {
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
-	}{{"udp-timeout", o.limits.udpTimeout}, {"dial-timeout", o.limits.dialTimeout}} {
+	}{{"udp-timeout", o.times.udpTimeout}, {"dial-timeout", o.times.dialTimeout}} {
 		if d.value <= 0 {
 			return usagef("--%s %v: must be more than 0", d.flag, d.value)
 		}
 	}
-	for _, n := range []struct {
-		flag  string
-		value int
-	}{{"max-connections", o.limits.maxConnections}, {"max-per-source", o.limits.maxPerSource}} {
-		if n.value < 1 || n.value > 1_000_000 {
-			return usagef("--%s %d: out of range; choose from 1 to 1000000", n.flag, n.value)
-		}
+	if err := cmp.Or(o.memory.check(), o.limits.check(1)); err != nil {
+		return err
 	}
 	if changed("mark") && o.sockets.mark == 0 {
 		return usagef("--mark 0: sockets have this mark anyway; choose from 1 to 4294967295")
@@ -139,7 +134,9 @@ func (o *gatewayOptions) run(std stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, trace.close()) }()
-	n, err := o.device.open(stack.Config{Trace: trace.event()}, std.err)
+	cfg := stack.Config{Trace: trace.event()}
+	o.memory.apply(&cfg)
+	n, err := o.device.open(cfg, std.err)
 	if err != nil {
 		return err
 	}
@@ -221,8 +218,8 @@ func (o *gatewayOptions) settings(log *slog.Logger) gateway.Options {
 	}
 	return gateway.Options{
 		Rules:       o.via.rules,
-		DialTimeout: o.limits.dialTimeout, UDPTimeout: o.limits.udpTimeout,
-		MaxConnections: o.limits.maxConnections, MaxPerSource: o.limits.maxPerSource,
+		DialTimeout: o.times.dialTimeout, UDPTimeout: o.times.udpTimeout,
+		MaxConnections: o.limits.most, MaxPerHost: o.limits.perHost,
 		DNS: o.dns.AddrPort, Control: o.sockets.control(), Log: log,
 		Refuse: func(a netip.AddrPort) bool {
 			return slices.ContainsFunc(host, func(p netip.Prefix) bool { return p.Contains(a.Addr()) })

@@ -5,6 +5,7 @@ package main
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -74,6 +75,30 @@ func TestAPI(t *testing.T) {
 	if r := call("ss"); r.status != exitFailure || !strings.Contains(r.errOut, "minitcp serve") {
 		t.Errorf("ss without a daemon: %+v", r)
 	}
+}
+
+// --memory is the budget of the stack of serve, gateway and run.
+func TestMemoryFlag(t *testing.T) {
+	dir := t.TempDir()
+	get := func(socket string) string {
+		return "curl -s --unix-socket " + socket + " http://localhost/metrics"
+	}
+	check := func(socket string, cmd *exec.Cmd) {
+		if r := finish(t, cmd); !strings.Contains(r.out, "minitcp_memory_limit_bytes 3.145728e+06\n") {
+			t.Errorf("%s: the metrics are %+v, want a limit of 3 MiB", socket, r)
+		}
+	}
+	flags := func(socket string) []string { return []string{"--memory", "3", "--api", "unix:" + socket} }
+	for command, start := range map[string]func(args ...string){
+		"serve":   func(args ...string) { serve(t, args...) },
+		"gateway": func(args ...string) { startGateway(t, args...) },
+	} {
+		socket := filepath.Join(dir, command)
+		start(flags(socket)...)
+		check(socket, exec.CommandContext(t.Context(), "sh", "-c", get(socket)))
+	}
+	socket := filepath.Join(dir, "run")
+	check(socket, newRunHost(t).run(t, "", append(flags(socket), "--", "sh", "-c", get(socket))...))
 }
 
 // TestAPIKilled checks that the socket of a daemon that was killed is no obstacle for the next one.

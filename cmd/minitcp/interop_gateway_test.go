@@ -454,7 +454,7 @@ func TestGatewayInheritedTUN(t *testing.T) {
 
 // Connections beyond the limits are prohibited until others end.
 func TestGatewayLimits(t *testing.T) {
-	for _, flag := range []string{"--max-connections", "--max-per-source"} {
+	for _, flag := range []string{"--max-connections", "--max-per-host"} {
 		t.Run(flag, func(t *testing.T) {
 			g, p := startGateway(t, flag, "3")
 			l := g.listen(t, "198.18.0.1")

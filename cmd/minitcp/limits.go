@@ -8,39 +8,62 @@ import (
 	"minitcp/stack"
 )
 
-// limitFlags holds the limits on what peers may use together.
-type limitFlags struct {
-	memory         int // in MB
-	maxConnections int // 0: no limit
-	maxPerHost     int // 0: no limit
-}
+// memoryFlag is the value of --memory in MB.
+type memoryFlag int
 
 const (
-	defaultMemory = 512
-	maxMemory     = 1_000_000
+	defaultMemory memoryFlag = 512
+	maxMemory                = 1_000_000
 )
 
-func (f *limitFlags) register(flags *pflag.FlagSet) {
-	flags.IntVar(&f.memory, "memory", defaultMemory, "memory for the buffers of all connections in `MB`; see Config.Memory of package stack")
-	flags.IntVar(&f.maxConnections, "max-connections", 0, "largest `NUMBER` of open connections; SYNs beyond it get no reply; 0: no limit")
-	flags.IntVar(&f.maxPerHost, "max-per-host", 0, "largest `NUMBER` of open connections with one IPv4 address or IPv6 network of 64 bits; 0: no limit")
+func (f *memoryFlag) register(flags *pflag.FlagSet) {
+	flags.IntVar((*int)(f), "memory", int(defaultMemory), "memory for the buffers of all connections in `MB`; see Config.Memory of package stack")
 }
 
-// check returns an error for flags that are out of range.
-func (f *limitFlags) check() error {
-	switch {
-	case f.memory < 1 || f.memory > maxMemory:
-		return usagef("--memory %d: out of range; choose from 1 to %d MB", f.memory, maxMemory)
-	case f.maxConnections < 0:
-		return usagef("--max-connections %d: negative; choose 0 for no limit", f.maxConnections)
-	case f.maxPerHost < 0:
-		return usagef("--max-per-host %d: negative; choose 0 for no limit", f.maxPerHost)
+func (f memoryFlag) check() error {
+	if f < 1 || f > maxMemory {
+		return usagef("--memory %d: out of range; choose from 1 to %d MB", int(f), maxMemory)
 	}
 	return nil
 }
 
-// apply sets the limits in a stack's settings.
-func (f *limitFlags) apply(cfg *stack.Config) {
-	cfg.Memory = int64(f.memory) << 20
-	cfg.MaxConnections, cfg.MaxPerHost = f.maxConnections, f.maxPerHost
+// apply sets the budget in a stack's settings.
+func (f memoryFlag) apply(cfg *stack.Config) { cfg.Memory = int64(f) << 20 }
+
+// connectionFlags holds the limits of the number of connections. 0 means no limit, where it is permitted.
+type connectionFlags struct{ most, perHost int }
+
+// The default limits of gateway and run, and the largest limits of every command.
+const (
+	forwardConnections = 16384
+	forwardPerHost     = 4096
+	maxConnections     = 1_000_000
+)
+
+// register adds the flags. Their defaults are the present values. Counted describes the connections that are limited,
+// and the treatment of others.
+func (f *connectionFlags) register(flags *pflag.FlagSet, counted string) {
+	f.registerMost(flags, counted)
+	flags.IntVar(&f.perHost, "max-per-host", f.perHost, "largest `NUMBER` of them with one IPv4 address or IPv6 network of 64 bits")
+}
+
+// registerMost is register without the limit for each host.
+func (f *connectionFlags) registerMost(flags *pflag.FlagSet, counted string) {
+	flags.IntVar(&f.most, "max-connections", f.most, "largest `NUMBER` of "+counted)
+}
+
+// check returns an error for limits below least or above maxConnections.
+func (f *connectionFlags) check(least int) error {
+	for _, l := range []struct {
+		flag  string
+		value int
+	}{{"max-connections", f.most}, {"max-per-host", f.perHost}} {
+		switch {
+		case l.value < 0 && least == 0:
+			return usagef("--%s %d: negative; choose 0 for no limit", l.flag, l.value)
+		case l.value < least || l.value > maxConnections:
+			return usagef("--%s %d: out of range; choose from %d to %d", l.flag, l.value, least, maxConnections)
+		}
+	}
+	return nil
 }

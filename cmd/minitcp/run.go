@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -30,6 +31,8 @@ type runOptions struct {
 	ecn          conn.ECNMode
 	mtuProbing   conn.MTUProbing
 	via          viaList
+	memory       memoryFlag
+	limits       connectionFlags
 	trace        traceFlag
 	api          apiFlag
 	capture      captureFlags
@@ -52,7 +55,7 @@ func newSandboxInitCommand() *cobra.Command {
 }
 
 func newRunCommand() *cobra.Command {
-	o := &runOptions{}
+	o := &runOptions{limits: connectionFlags{forwardConnections, forwardPerHost}}
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- COMMAND [ARG...]",
 		Short: "Run a command in a network whose only way out is minitcp",
@@ -94,6 +97,8 @@ func (o *runOptions) register(flags *pflag.FlagSet) {
 	flags.Var((*congestionControl)(&o.congestion), "congestion-control", "congestion control of minitcp: cubic, reno or bbr")
 	flags.Var((*ecnMode)(&o.ecn), "ecn", "Explicit Congestion Notification: passive (when the peer requests it), active (request it) or disabled")
 	flags.Var((*mtuProbing)(&o.mtuProbing), "mtu-probing", mtuProbingUsage)
+	o.memory.register(flags)
+	o.limits.registerMost(flags, "TCP connections, and of UDP flows, of COMMAND; others are prohibited")
 	flags.StringVar(&o.trace.file, "trace", "", "draw every segment as a ladder diagram into `FILE`; - means stderr")
 	o.capture.register(flags)
 	o.link = addLinkFlags(flags)
@@ -111,10 +116,7 @@ func (o *runOptions) check() error {
 	if a := netip.Addr(o.hostLoopback); a.IsValid() && isSandboxAddress(a) {
 		return usagef("--host-loopback %v: this address is in use inside; choose another", a)
 	}
-	if err := o.capture.check(); err != nil {
-		return err
-	}
-	return o.link.check(o.mtu)
+	return cmp.Or(o.memory.check(), o.limits.check(1), o.capture.check(), o.link.check(o.mtu))
 }
 
 // run runs the command. Its exit status is an error of type exitStatus.
@@ -146,7 +148,9 @@ func (o *runOptions) run(command []string, std stdio) (err error) {
 		return err
 	}
 	defer monitor.Close()
-	g, err := gateway.Start(s, gateway.Options{Rules: o.rules(names), Rewrite: o.rewrite(names), Dialed: monitor.Dialed, Log: log})
+	g, err := gateway.Start(s, gateway.Options{
+		Rules: o.rules(names), Rewrite: o.rewrite(names), MaxConnections: o.limits.most, MaxPerHost: o.limits.most, Dialed: monitor.Dialed, Log: log,
+	})
 	if err != nil {
 		return err
 	}
@@ -178,6 +182,7 @@ func (o *runOptions) open(box *sandbox.Sandbox, std stdio) (s *stack.Stack, clos
 		return nil, nil, errors.Join(err, capture.close(), trace.close())
 	}
 	cfg := stack.Config{Addresses: ownAddresses(box), Trace: trace.event(), Tap: capture.tap()}
+	o.memory.apply(&cfg)
 	cfg.Conn.CongestionControl, cfg.Conn.ECN, cfg.Conn.MTUProbing = o.congestion, o.ecn, o.mtuProbing
 	if s, err = stack.New(device, cfg); err != nil {
 		return nil, nil, errors.Join(err, device.Close(), capture.close(), trace.close())

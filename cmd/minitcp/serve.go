@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -24,7 +25,8 @@ type serveOptions struct {
 	device deviceFlags
 	listen listenList
 	upload uploadFlags
-	limits limitFlags
+	memory memoryFlag
+	limits connectionFlags
 	trace  traceFlag
 	api    apiFlag
 	log    logFlags
@@ -62,7 +64,8 @@ serve runs in a private network namespace and prints how to enter it.`,
 	flags.SortFlags = false
 	flags.Var(&o.listen, "listen", "port and its service; may be repeated, or a list separated by commas")
 	o.upload.register(flags)
-	o.limits.register(flags)
+	o.memory.register(flags)
+	o.limits.register(flags, "open connections; SYNs beyond it get no reply; 0: no limit")
 	o.device.register(flags)
 	o.trace.register(flags)
 	o.api.register(flags)
@@ -83,7 +86,7 @@ func (o *serveOptions) check() error {
 	if err := o.upload.check(&o.listen); err != nil {
 		return err
 	}
-	if err := o.limits.check(); err != nil {
+	if err := cmp.Or(o.memory.check(), o.limits.check(0)); err != nil {
 		return err
 	}
 	return o.device.check()
@@ -99,8 +102,8 @@ func (o *serveOptions) run(std stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, trace.close()) }()
-	cfg := stack.Config{Trace: trace.event()}
-	o.limits.apply(&cfg)
+	cfg := stack.Config{Trace: trace.event(), MaxConnections: o.limits.most, MaxPerHost: o.limits.perHost}
+	o.memory.apply(&cfg)
 	n, err := o.device.open(cfg, std.err)
 	if err != nil {
 		return err

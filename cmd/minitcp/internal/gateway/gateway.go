@@ -44,9 +44,9 @@ type Options struct {
 	DialTimeout time.Duration
 	// UDPTimeout is the time after which a UDP flow without datagrams ends. Default 5 minutes [RFC 4787 REQ-5].
 	UDPTimeout time.Duration
-	// MaxConnections is the largest number of TCP connections, and that of UDP flows. MaxPerSource is the same for one
-	// source: an IPv4 address or an IPv6 network of 64 bits. Defaults 16384 and 4096.
-	MaxConnections, MaxPerSource int
+	// MaxConnections is the largest number of TCP connections, and that of UDP flows. MaxPerHost is the same for one
+	// host: an IPv4 address or an IPv6 network of 64 bits. Defaults 16384 and 4096.
+	MaxConnections, MaxPerHost int
 	// DNS, if valid, is the name server that gets all datagrams and connections to port 53, whatever their destination.
 	DNS netip.AddrPort
 	// Control is called for each socket that the gateway opens, as that of [net.Dialer] is. It may be nil.
@@ -101,7 +101,7 @@ func Start(s *stack.Stack, o Options) (*Gateway, error) {
 	plain := g.dial
 	g.dial.Resolver = &net.Resolver{PreferGo: true, Dial: plain.DialContext}
 	g.log.log = g.o.Log
-	g.connections.max, g.connections.maxPerSource = o.MaxConnections, o.MaxPerSource
+	g.connections.max, g.connections.maxPerHost = o.MaxConnections, o.MaxPerHost
 	g.pings.gateway = g
 	if err := g.forward(); err != nil {
 		return nil, errors.Join(err, g.Close())
@@ -119,7 +119,7 @@ func (o *Options) complete() error {
 		{"DialTimeout", int64(o.DialTimeout), func() { o.DialTimeout = 30 * time.Second }},
 		{"UDPTimeout", int64(o.UDPTimeout), func() { o.UDPTimeout = 5 * time.Minute }},
 		{"MaxConnections", int64(o.MaxConnections), func() { o.MaxConnections = 16384 }},
-		{"MaxPerSource", int64(o.MaxPerSource), func() { o.MaxPerSource = 4096 }},
+		{"MaxPerHost", int64(o.MaxPerHost), func() { o.MaxPerHost = 4096 }},
 	} {
 		if v.value < 0 {
 			return fmt.Errorf("gateway: %s is negative: %w", v.name, syscall.EINVAL)
@@ -139,12 +139,12 @@ func (o *Options) complete() error {
 
 // forward starts the stack's forwarders.
 func (g *Gateway) forward() (err error) {
-	tcp := stack.ForwardConfig{MaxPending: g.o.MaxConnections, MaxPendingPerSource: g.o.MaxPerSource}
+	tcp := stack.ForwardConfig{MaxPending: g.o.MaxConnections, MaxPendingPerSource: g.o.MaxPerHost}
 	if g.tcp, err = g.stack.ForwardTCP(tcp, g.takeTCP); err != nil {
 		return err
 	}
 	udp := stack.ForwardUDPConfig{Timeout: g.o.UDPTimeout, DNSTimeout: min(30*time.Second, g.o.UDPTimeout),
-		MaxFlows: g.o.MaxConnections, MaxFlowsPerSource: g.o.MaxPerSource}
+		MaxFlows: g.o.MaxConnections, MaxFlowsPerSource: g.o.MaxPerHost}
 	if g.udp, err = g.stack.ForwardUDP(udp, g.takeUDP); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 
 // counter limits the number of connections that are open at once, of all sources and of each.
 type counter struct {
-	max, maxPerSource int
+	max, maxPerHost int
 
 	mu      sync.Mutex
 	all     int
@@ -30,7 +30,7 @@ var errTooMany = fmt.Errorf("%w: there are too many connections", errProhibited)
 func (c *counter) enter(from netip.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.all >= c.max || c.sources[from] >= c.maxPerSource {
+	if c.all >= c.max || c.sources[from] >= c.maxPerHost {
 		return false
 	}
 	if c.sources == nil {
