@@ -16,6 +16,7 @@ type Options struct {
 	TSVal, TSEcr   uint32       // RFC 7323 3.2
 	SACKCount      uint8        // number of blocks in SACK
 	SACK           [4]SACKBlock // in the option's order
+	FastOpen       FastOpen
 }
 
 // Option kinds.
@@ -27,6 +28,8 @@ const (
 	optionSACKPermitted = 4
 	optionSACK          = 5
 	optionTimestamps    = 8
+	optionFastOpen      = 34
+	optionExperiment    = 254
 )
 
 const (
@@ -94,6 +97,10 @@ func (o *Options) parseOne(kind byte, v []byte) bool {
 		}
 		o.HasTimestamps = true
 		o.TSVal, o.TSEcr = binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:])
+	case optionFastOpen:
+		o.FastOpen.parse(FastOpenStandard, v)
+	case optionExperiment:
+		o.FastOpen.parseExperiment(v)
 	}
 	return true
 }
@@ -122,7 +129,7 @@ func (o *Options) fixedLen() int {
 	if o.HasWindowScale {
 		n += 4
 	}
-	return n
+	return n + o.FastOpen.paddedLen()
 }
 
 // sackBlocks returns the number of SACK blocks that fit after n bytes of other options. The first ones are sent,
@@ -161,6 +168,7 @@ func (o *Options) put(b []byte) {
 		b[0], b[1], b[2], b[3] = optionNOP, optionWindowScale, 3, o.WindowScale
 		b = b[4:]
 	}
+	b = o.FastOpen.put(b)
 	if blocks > 0 {
 		b[0], b[1], b[2], b[3] = optionNOP, optionNOP, optionSACK, uint8(2+blocks*sackBlockLen)
 		b = b[4:]

@@ -7,7 +7,7 @@ import (
 
 // combinations calls f with every set of options there can be.
 func combinations(f func(o Options)) {
-	for bits := range 1 << 4 {
+	for bits := range 1 << 5 {
 		for blocks := range 5 {
 			o := Options{SACKCount: uint8(blocks)}
 			if bits&1 != 0 {
@@ -19,6 +19,9 @@ func combinations(f func(o Options)) {
 			o.SACKPermitted = bits&4 != 0
 			if bits&8 != 0 {
 				o.HasTimestamps, o.TSVal, o.TSEcr = true, 1, 2
+			}
+			if bits&16 != 0 {
+				o.FastOpen = FastOpen{Kind: FastOpenStandard, Len: 8, Cookie: [16]byte{7: 1}}
 			}
 			for i := range blocks {
 				o.SACK[i] = SACKBlock{Left: uint32(10 * i), Right: uint32(10*i + 5)}
@@ -33,7 +36,7 @@ func combinations(f func(o Options)) {
 //
 // Shows: MUST-4, MUST-68, MUST-69.
 func TestOptionsWellFormed(t *testing.T) {
-	lengths := map[byte]int{2: 4, 3: 3, 4: 2, 8: 10}
+	lengths := map[byte]int{2: 4, 3: 3, 4: 2, 8: 10, 34: 10}
 	combinations(func(o Options) {
 		b := make([]byte, 80)
 		for i := range b {
@@ -67,8 +70,8 @@ func TestOptionsWellFormed(t *testing.T) {
 				list = list[size:]
 			}
 		}
-		want := fmt.Sprint(o.MSS != 0, o.HasWindowScale, o.SACKPermitted, o.HasTimestamps)
-		if got := fmt.Sprint(seen[2], seen[3], seen[4], seen[8]); got != want {
+		want := fmt.Sprint(o.MSS != 0, o.HasWindowScale, o.SACKPermitted, o.HasTimestamps, o.FastOpen.Kind != FastOpenNone)
+		if got := fmt.Sprint(seen[2], seen[3], seen[4], seen[8], seen[34]); got != want {
 			t.Errorf("%+v: % x has %s, want %s", o, b[20:n], got, want)
 		}
 	})
