@@ -7,7 +7,7 @@ import (
 // Check returns an error if an invariant of the connection does not hold. The invariants hold between any two calls,
 // independent of the peer and the application. Check is for tests, and changes nothing.
 func (c *Conn) Check() error {
-	checks := []func() error{c.checkState, c.checkSend, c.checkReceive}
+	checks := []func() error{c.checkState, c.checkSend, c.checkReceive, c.checkWaits}
 	if c.active == nil {
 		checks = append(checks, c.checkIdle)
 	} else {
@@ -45,6 +45,14 @@ func (c *Conn) checkState() error {
 	}
 	if !ok {
 		return fmt.Errorf("our FIN queued %v, acknowledged %v, the peer's taken %v", ours, acked, theirs)
+	}
+	return nil
+}
+
+// checkWaits checks that SendWaits is true whenever SendState matters.
+func (c *Conn) checkWaits() error {
+	if s := c.SendState(); (s.Stalled || s.WindowLimited) && !c.SendWaits() {
+		return fmt.Errorf("SendWaits is false in the state %+v", s)
 	}
 	return nil
 }

@@ -35,7 +35,8 @@
 //	                                 The caller of ReadBuffer releases the buffer, or returns it with Unread
 //	       Set...                    for options that change during the connection
 //	       DiscardOutOfOrder         if OutOfOrderMemory is too large for the driver
-//	       TimeOut                   if SendState shows that the peer has stalled, and the driver needs the memory
+//	       TimeOut                   if SendState, worth a call while SendWaits, shows that the peer has stalled, and the
+//	                                 driver needs the memory
 //	out    Transmit(now, limit, out) until it returns false. A limit above the MSS permits GSO packets of that size
 //	ask    Deadline, Ready, State, Info, MSS, Err, Acknowledged, Arrived, FINReceived, Urgent, KeepAlive,
 //	       CongestionControl

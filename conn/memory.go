@@ -68,6 +68,12 @@ type SendState struct {
 	Acknowledged  uint64 // bytes that the peer has acknowledged in all
 }
 
+// SendWaits reports whether the driver should call SendState: since the last progress, a timer has expired or the
+// peer's window has held data back. While data flows freely, it returns false.
+func (c *Conn) SendWaits() bool {
+	return c.timeouts > 0 || c.rtt.Backoff > 0 || c.active != nil && c.active.waiting.windowLimited
+}
+
 // SendState returns the state of the send buffer.
 func (c *Conn) SendState() SendState {
 	held := c.snd.buf.Size()

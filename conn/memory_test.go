@@ -174,6 +174,41 @@ func TestSendBufferOfStalledPeer(t *testing.T) {
 	want("without pressure", 1<<20)
 }
 
+// SendWaits is false for every segment of a transfer that nothing holds back, and true once the window or a timer does.
+func TestSendWaits(t *testing.T) {
+	o := established(t, Config{})
+	want := func(when string, waits bool) {
+		t.Helper()
+		if got := o.c.SendWaits(); got != waits {
+			t.Fatalf("%s: SendWaits is %v, want %v", when, got, waits)
+		}
+		if err := o.c.Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	acknowledge := func(window int) { o.in(segment{flags: ack, seq: 1, ack: int64(o.c.snd.max), window: window}) }
+	for range 20 {
+		o.write(string(make([]byte, 5000)))
+		for o.c.Transmit(o.now, 1, &o.last) {
+			want("in transfer", false)
+		}
+		acknowledge(60_000)
+		want("after an ACK", false)
+	}
+	acknowledge(-1)
+	o.write("data")
+	o.nothing()
+	want("with a closed window", true)
+	acknowledge(60_000)
+	o.c.Transmit(o.now, 1, &o.last)
+	want("with an open window", false)
+	o.now = o.c.Deadline()
+	o.c.Advance(o.now) // a tail loss probe
+	o.now = o.c.Deadline()
+	o.c.Advance(o.now)
+	want("after a timeout", true)
+}
+
 // TimeOut ends a connection with the error of a timeout and a RST.
 func TestTimeOut(t *testing.T) {
 	o := established(t, Config{})

@@ -63,7 +63,9 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 		if tcp.PathNews() {
 			s.notePath(now, e, tcp)
 		}
-		s.noteStalled(now, e, tcp)
+		if tcp.SendWaits() || e.stalled != nil {
+			s.noteStalled(now, e, tcp)
+		}
 		if e.user != nil {
 			e.user.wake(ready)
 		}

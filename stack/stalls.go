@@ -16,17 +16,15 @@ const (
 	maxTimedOut = 2 * max(batch, gso.MaxBatch)
 )
 
-// noteStalled updates the list of connections whose peer has stalled after a call on e's connection. E's lock is held.
-// While memory is scarce, a peer whose window limits the connection is listed as well: it may accept a few bytes
-// whenever a probe is due.
+// noteStalled updates the list of connections whose peer has stalled. It is called after a call on e's connection while
+// data waits or e is in the list. E's lock is held. While memory is scarce, a peer whose window limits the connection
+// is listed as well: it may accept a few bytes whenever a probe is due.
 func (s *Stack) noteStalled(now conn.Time, e *entry, tcp *conn.Conn) {
 	state := tcp.SendState()
 	if state.WindowLimited && !state.Stalled {
 		state.Stalled = s.cfg.Conn.Pressure.Level() >= buffer.Scarce
 	}
-	if state.Stalled || e.stalled != nil {
-		s.stalls.Note(now, e, &e.stalled, state)
-	}
+	s.stalls.Note(now, e, &e.stalled, state)
 }
 
 // shedStalled ends connections whose peer has stalled while memory is scarce, those that have stalled for the longest
