@@ -34,11 +34,16 @@ func (r Ready) String() string {
 	return text[1:]
 }
 
+// Readable reports whether [ReadyRead] holds.
+func (c *Conn) Readable() bool {
+	return c.rcv.buf.Readable() > 0 || c.rcv.finDone || c.rcv.discard || c.state == Closed
+}
+
 // Ready returns the conditions that hold now.
 func (c *Conn) Ready() Ready {
 	var r Ready
 	over := c.state == Closed
-	if over || c.rcv.buf.Readable() > 0 || c.rcv.finDone || c.rcv.discard {
+	if c.Readable() {
 		r |= ReadyRead
 	}
 	if over || c.snd.finQueued || c.state.maySend() && c.hasSendRoom() {

@@ -205,7 +205,7 @@ func TestFramesWrittenTogetherAllocateNothing(t *testing.T) {
 			l.superframe(frame)
 			l.seq += memory.LeastLoan
 		}
-		b, err := l.c.next(nil)
+		b, err := l.c.next()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -80,7 +80,7 @@ func (c *Conn) copyError(op string, err error) error {
 
 func (c *Conn) writeTo(w io.Writer) (n int64, err error) {
 	for {
-		b, err := c.next(nil)
+		b, err := c.next()
 		if err != nil {
 			b.Release()
 			if err == io.EOF {

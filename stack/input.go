@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/icmp"
 )
 
@@ -112,13 +113,14 @@ func (q *queue) checksumTrusted() bool {
 // acceptableAddresses reports whether the packet is from a single host, and to this one or, if forwarded is true, to
 // another one. It counts the packets that are not [RFC 1122 3.2.1.3, RFC 9293 3.9.2.3, MUST-57, MUST-63].
 func (q *queue) acceptableAddresses(forwarded bool) bool {
-	a := q.stack.own()
-	switch src, dst := q.ip.Src, q.ip.Dst; {
-	case a.IsGroup(dst):
+	src, dst, own := q.ip.Src, q.ip.Dst, q.stack.own()
+	from, to := own.Class(src), own.Class(dst)
+	switch {
+	case to.Has(addresses.Group):
 		q.stack.totals.count(dropGroupDestination)
-	case !forwarded && !a.Contains(dst), dst.IsLoopback(), dst.Is4In6():
+	case !forwarded && !to.Has(addresses.Own), dst.IsLoopback(), dst.Is4In6():
 		q.stack.totals.count(dropNotOurs)
-	case a.IsGroup(src), src.IsLoopback(), src.Is4In6(), a.Contains(src) && q.number != q.stack.loop.number:
+	case from.Has(addresses.Group), src.IsLoopback(), src.Is4In6(), from.Has(addresses.Own) && q.number != q.stack.loop.number:
 		q.stack.totals.count(dropBadSource)
 	default:
 		return true

@@ -94,8 +94,29 @@ func (c *Conn) read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, c.readNothing()
 	}
-	b, err := c.next(p)
-	return len(b.Data), err
+	c.entry.mu.Lock()
+	defer c.entry.mu.Unlock()
+	if err := c.waitData(); err != nil {
+		return 0, err
+	}
+	data, _, err := c.tryNext(p, false)
+	c.afterCall()
+	c.wakeNext()
+	return len(data), err
+}
+
+// waitData waits until a read returns at once. The entry's lock is held.
+func (c *Conn) waitData() error {
+	for {
+		if err := c.mayUse(&c.rd); err != nil {
+			c.wakeNext()
+			return err
+		}
+		if c.tcp.Readable() {
+			return nil
+		}
+		c.rd.Wait(&c.entry.mu)
+	}
 }
 
 // readNothing is Read into a slice without bytes.
@@ -108,41 +129,24 @@ func (c *Conn) readNothing() error {
 	return nil
 }
 
-// next waits for data and copies it to p. If p is nil, it returns the data where it lies or in a buffer, which it takes
-// when there is data: it holds no buffer while it waits. The caller must release the block then.
-func (c *Conn) next(p []byte) (block.Block, error) {
-	e := c.entry
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for {
-		if err := c.mayUse(&c.rd); err != nil {
-			c.wakeNext()
-			return block.Block{}, err
-		}
-		b, err := c.tryBlock(p)
-		if err != conn.ErrWouldBlock {
-			c.afterCall()
-			c.wakeNext()
-			return b, err
-		}
-		c.rd.Wait(&e.mu)
+// next waits for data and returns it where it lies or in a buffer, which it takes when there is data: a call that waits
+// holds no buffer. The caller must release the block.
+func (c *Conn) next() (b block.Block, err error) {
+	c.entry.mu.Lock()
+	defer c.entry.mu.Unlock()
+	if err := c.waitData(); err != nil {
+		return b, err
 	}
-}
-
-// tryBlock is next without waiting. The entry's lock is held.
-func (c *Conn) tryBlock(p []byte) (b block.Block, err error) {
-	if p == nil {
-		b.Data, b.Frame, err = c.tryNext(nil, true)
-		if b.Frame != nil {
-			b.Follow(c.tcp)
-		}
-		if err != nil || b.Frame != nil {
-			return b, err
-		}
+	b.Data, b.Frame, err = c.tryNext(nil, true)
+	switch {
+	case b.Frame != nil:
+		b.Follow(c.tcp)
+	case err == nil:
 		b.Buffer = block.Buffers.Get().(*[]byte)
-		p = *b.Buffer
+		b.Data, _, err = c.tryNext(*b.Buffer, false)
 	}
-	b.Data, _, err = c.tryNext(p, false)
+	c.afterCall()
+	c.wakeNext()
 	return b, err
 }
 

@@ -8,22 +8,28 @@ import (
 
 // Set holds a stack's addresses and networks at one time. It is immutable.
 type Set struct {
-	prefixes   []netip.Prefix
-	own        map[netip.Addr]bool
-	broadcasts map[netip.Addr]bool // broadcast addresses of the networks, and the limited one
+	prefixes []netip.Prefix
+	classes  map[netip.Addr]Class // of the addresses, the broadcast addresses of their networks and the limited one
 }
+
+// Class is a set of properties of an address.
+type Class uint8
+
+const (
+	Own   Class = 1 << iota // one of the stack's addresses
+	Group                   // the name of several hosts or of none
+)
 
 // NewSet returns the Set of addresses, each with the length of its network's prefix. It keeps the list.
 func NewSet(prefixes []netip.Prefix) *Set {
 	o := &Set{
-		prefixes:   prefixes,
-		own:        make(map[netip.Addr]bool),
-		broadcasts: map[netip.Addr]bool{netip.AddrFrom4([4]byte{255, 255, 255, 255}): true},
+		prefixes: prefixes,
+		classes:  map[netip.Addr]Class{netip.AddrFrom4([4]byte{255, 255, 255, 255}): Group},
 	}
 	for _, p := range prefixes {
-		o.own[p.Addr()] = true
+		o.classes[p.Addr()] |= Own
 		if p.Addr().Is4() && p.Bits() < 31 { // RFC 3021: a /31 has no broadcast address
-			o.broadcasts[lastOf(p)] = true
+			o.classes[lastOf(p)] |= Group
 		}
 	}
 	return o
@@ -40,14 +46,23 @@ func lastOf(p netip.Prefix) netip.Addr {
 // Prefixes returns the addresses. The caller must not change the list.
 func (o *Set) Prefixes() []netip.Prefix { return o.prefixes }
 
-// Contains reports whether a is one of the addresses.
-func (o *Set) Contains(a netip.Addr) bool { return o.own[a] }
-
-// IsGroup reports whether a names several hosts or none. A TCP connection is between two hosts [RFC 9293 3.9.2.3,
+// Class returns the properties of a. A TCP connection is between two hosts, never with a Group [RFC 9293 3.9.2.3,
 // MUST-57].
-func (o *Set) IsGroup(a netip.Addr) bool {
-	return a.IsMulticast() || a.IsUnspecified() || o.broadcasts[a]
+func (o *Set) Class(a netip.Addr) Class {
+	if a.IsMulticast() || a.IsUnspecified() {
+		return Group
+	}
+	return o.classes[a]
 }
+
+// Has reports whether c has every property of p.
+func (c Class) Has(p Class) bool { return c&p == p }
+
+// Contains reports whether a is one of the addresses.
+func (o *Set) Contains(a netip.Addr) bool { return o.classes[a].Has(Own) }
+
+// IsGroup reports whether a is a Group.
+func (o *Set) IsGroup(a netip.Addr) bool { return o.Class(a).Has(Group) }
 
 // HasFamily reports whether the stack has an address of IPv4, or of IPv6.
 func (o *Set) HasFamily(is4 bool) bool {

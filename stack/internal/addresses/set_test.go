@@ -35,14 +35,19 @@ func TestSourceFor(t *testing.T) {
 	}
 }
 
-func TestIsGroup(t *testing.T) {
-	o := NewSet(prefixes("10.77.0.2/24", "10.88.0.0/31", "fd77::2/64"))
-	for a, want := range map[string]bool{
-		"10.77.0.255": true, "255.255.255.255": true, "224.0.0.1": true, "0.0.0.0": true, "::": true, "ff02::1": true,
-		"10.77.0.1": false, "10.88.0.1": false, "fd77::ffff": false,
+func TestClass(t *testing.T) {
+	o := NewSet(prefixes("10.77.0.2/24", "10.88.0.0/31", "10.99.0.255/24", "fd77::2/64"))
+	for a, want := range map[string]Class{
+		"10.77.0.255": Group, "255.255.255.255": Group, "224.0.0.1": Group, "0.0.0.0": Group, "::": Group, "ff02::1": Group,
+		"10.77.0.1": 0, "10.88.0.1": 0, "fd77::ffff": 0,
+		"10.77.0.2": Own, "10.88.0.0": Own, "fd77::2": Own,
+		"10.99.0.255": Own | Group,
 	} {
-		if got := o.IsGroup(netip.MustParseAddr(a)); got != want {
-			t.Errorf("isGroup(%s) is %v", a, got)
+		if got := o.Class(netip.MustParseAddr(a)); got != want {
+			t.Errorf("the class of %s is %b, want %b", a, got, want)
+		}
+		if got := o.Contains(netip.MustParseAddr(a)); got != want.Has(Own) {
+			t.Errorf("Contains(%s) is %v", a, got)
 		}
 	}
 }

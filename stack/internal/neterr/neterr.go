@@ -38,8 +38,8 @@ func Errno(e conn.Error) error {
 
 // FromCall returns err as package net returns it from the system call named call, if it is an error of package conn.
 func FromCall(call string, err error) error {
-	var e conn.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[conn.Error](err)
+	if !ok {
 		return err
 	}
 	mapped := Errno(e)
