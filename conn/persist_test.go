@@ -77,6 +77,29 @@ func TestCrossedProbes(t *testing.T) {
 	o.want(segment{flags: ack, seq: 2, ack: 2, data: "ello"})
 }
 
+// The peer probes our window, and this end accepts the byte. An ACK that the peer sent after its probe begins before that
+// byte, and acknowledges our data nevertheless. An ACK that begins at the FIN that this end has taken is old.
+func TestACKAfterProbe(t *testing.T) {
+	for _, fin := range []bool{false, true} {
+		o := established(t, Config{})
+		o.write("hello")
+		o.want(segment{flags: ack, seq: 1, ack: 1, data: "hello"})
+		want := int64(0)
+		if fin {
+			o.in(segment{flags: ack | wire.FIN, seq: 1, ack: 1, window: 1000})
+			want = 5
+		} else {
+			o.in(segment{flags: ack, seq: 1, ack: 1, data: "x", window: 1000})
+		}
+		if v := o.in(segment{flags: ack, seq: 1, ack: 6, window: 1000}); v != VerdictDuplicate {
+			t.Errorf("FIN %v: the verdict is %v", fin, v)
+		}
+		if got := o.c.Info(o.now).InFlight; got != want {
+			t.Errorf("FIN %v: %d bytes in flight, want %d", fin, got, want)
+		}
+	}
+}
+
 // The peer shrinks its window. Data outside it is neither sent nor timed out (SHLD-15 to SHLD-17).
 //
 // Shows: MUST-34, SHLD-16.
