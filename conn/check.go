@@ -1,22 +1,23 @@
 package conn
 
 import (
+	"cmp"
 	"fmt"
 )
 
 // Check returns an error if an invariant of the connection does not hold. The invariants hold between any two calls,
 // independent of the peer and the application. Check is for tests, and changes nothing.
 func (c *Conn) Check() error {
-	checks := []func() error{c.checkState, c.checkSend, c.checkReceive, c.checkWaits}
-	if c.active == nil {
-		checks = append(checks, c.checkIdle)
-	} else {
-		checks = append(checks, c.active.sent.Check, c.checkController, c.checkECN, c.checkTimers)
+	err := cmp.Or(c.checkState(), c.checkSend(), c.checkReceive(), c.checkWaits())
+	switch {
+	case err != nil:
+	case c.active == nil:
+		err = c.checkIdle()
+	default:
+		err = cmp.Or(c.active.sent.Check(), c.checkController(), c.checkECN(), c.checkTimers())
 	}
-	for _, check := range checks {
-		if err := check(); err != nil {
-			return fmt.Errorf("%v: %w", c.state, err)
-		}
+	if err != nil {
+		return fmt.Errorf("%v: %w", c.state, err)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func (s *span) check(from seq.Offset, in ...Range) error {
 		}
 		for n := int64(i.Start) >> pageShift; n <= int64(i.End-1)>>pageShift; n++ {
 			if n < s.first || n >= s.next || s.ring[n&int64(len(s.ring)-1)] == nil {
-				return fmt.Errorf("slot %d of %v has no page", n, in)
+				return fmt.Errorf("slot %d of %v has no page", n, i)
 			}
 		}
 	}
@@ -65,7 +65,8 @@ func (b *Receive) Check() error {
 		return err
 	}
 	at := b.start
-	var copied []Range
+	var room [8]Range
+	copied := room[:0]
 	for _, r := range b.OutOfOrder() {
 		if r.Size() >= leastInPages {
 			copied = append(copied, r)

@@ -40,8 +40,9 @@ func (p *Page) Size() int { return len(p.bytes) }
 
 // Clear sets all bytes of the page to with. Tests use it to detect the use of a page after Put.
 func (p *Page) Clear(with byte) {
-	for i := range p.bytes {
-		p.bytes[i] = with
+	p.bytes[0] = with
+	for n := 1; n < len(p.bytes); n *= 2 {
+		copy(p.bytes[n:], p.bytes[:n])
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"minitcp/conn"
 	"minitcp/conn/netem"
@@ -44,7 +45,7 @@ type End struct {
 	over      bool             // whether the connection is gone, TIME-WAIT included
 	direction *netem.Direction // of its segments; several ends may share it
 	thinned   *packet          // last ACK delayed by ACK thinning
-	buf       []byte
+	out       conn.Outgoing    // segment that it transmits
 	calls     int
 	progress  progress
 	repeats   repeats
@@ -88,14 +89,13 @@ func (e *End) Read(p *Pair, n int) bool {
 	if e.ReadError != nil {
 		return false
 	}
-	if len(e.buf) < n {
-		e.buf = make([]byte, n)
-	}
-	got, err := e.Conn.Read(e.buf[:n])
-	if at := len(e.Received); at+got > len(e.peer.ToSend) || !bytes.Equal(e.buf[:got], e.peer.ToSend[at:at+got]) {
+	at := len(e.Received)
+	e.Received = slices.Grow(e.Received, max(n, len(e.peer.ToSend)-at))
+	got, err := e.Conn.Read(e.Received[at : at+n])
+	e.Received = e.Received[:at+got]
+	if at+got > len(e.peer.ToSend) || !bytes.Equal(e.Received[at:], e.peer.ToSend[at:at+got]) {
 		p.fail(fmt.Errorf("%s: Read returned wrong data at byte %d or after it", e.Name, at))
 	}
-	e.Received = append(e.Received, e.buf[:got]...)
 	switch {
 	case got > 0 && err != nil || got == 0 && err == nil:
 		p.fail(fmt.Errorf("%s: Read: %d and %v", e.Name, got, err))
@@ -140,21 +140,21 @@ func (e *End) checksNow() bool {
 // Flush transmits all segments of e's connection and moves it to its next stage, as a driver does after every call.
 func (p *Pair) Flush(e *End) {
 	limit := max(p.Link.GSOMaxSize, 1)
-	var out conn.Outgoing
+	out := &e.out
 	for n := 0; ; n++ {
 		if e.Conn != nil && e.checksNow() {
 			p.check(e.Conn.Check(), e)
 		}
 		m := e.endpoint()
-		if m == nil || !m.Transmit(p.Now, limit, &out) {
+		if m == nil || !m.Transmit(p.Now, limit, out) {
 			break
 		}
 		if n > 100_000 {
 			p.check(fmt.Errorf("more than 100,000 segments in one Flush: %+v", out.TCP), e)
 			return
 		}
-		p.check(e.Monitor.Sent(limit, m.IRS(), &out), e)
-		p.send(e, &out)
+		p.check(e.Monitor.Sent(limit, m.IRS(), out), e)
+		p.send(e, out)
 	}
 	e.Monitor.Drained()
 	switch {
@@ -220,13 +220,13 @@ func (p *Pair) receive(k *packet) {
 	if p.Trace != nil {
 		p.Trace(&Event{Now: p.Now, From: k.from, To: e, Arrived: true, Segment: s, Note: k.note, Copied: k.copied, Verdict: verdict, Before: before, After: e.State()})
 	}
-	var out conn.Outgoing
+	out := &e.out
 	switch {
 	case e.endpoint() != nil || m != nil:
 		p.Flush(e)
 	case e.cookies != nil && !e.over && s.TCP.Flags.Has(wire.SYN): // it has been answered
-	case conn.Reset(&s.TCP, len(s.Data), &out):
-		p.send(e, &out)
+	case conn.Reset(&s.TCP, len(s.Data), out):
+		p.send(e, out)
 	}
 }
 

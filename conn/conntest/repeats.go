@@ -67,10 +67,10 @@ func (e *End) countRepeats(k *packet, v conn.Verdict) {
 	t := &e.repeats
 	at := seq.Unwrap(e.Monitor.irs, e.Monitor.Ack, k.seg.TCP.Seq) - 1
 	from, to := max(at, 0), min(at+seq.Offset(n), e.Monitor.Edge-1)
-	for len(t.seen) < int(to) {
-		t.seen = append(t.seen, make([]byte, 1<<20)...)
-	}
 	if from < to {
+		if missing := int(to) - len(t.seen); missing > 0 {
+			t.seen = append(t.seen, make([]byte, max(missing, len(e.peer.ToSend)-len(t.seen)))...)
+		}
 		has := t.seen[from:to]
 		t.count += bytes.Count(has, ones[:1])
 		for len(has) > 0 {

@@ -73,7 +73,27 @@ func Draw(seed uint64) Scenario {
 	if d.one(10) {
 		d.narrow(&s)
 	}
+	if bulk := (&generator{rand.New(rand.NewPCG(seed, 7))}); bulk.one(bulkEvery) { // a sequence of its own: the rest of the scenario stays
+		bulk.bulk(&s)
+	}
 	return s
+}
+
+// bulkEvery is the number of scenarios of which one is long.
+const bulkEvery = 8
+
+// bulk makes the first connection of a scenario send up to several megabytes in one or both directions.
+func (d *generator) bulk(s *Scenario) {
+	f := &s.Flows[0]
+	if s.Reboot.Of != "" || s.Link.Periodic.Of > 0 || f.Up.Turns {
+		return
+	}
+	for _, side := range pick(d, []*Side{&f.Up}, []*Side{&f.Down}, []*Side{&f.Up, &f.Down}) {
+		side.Bytes = 200_000 + d.IntN(4_000_000)
+		if side.WriteSize > 0 {
+			side.WriteSize = max(side.WriteSize, side.Bytes/200)
+		}
+	}
 }
 
 // narrow makes the path of a scenario carry small packets only, from a time on or for a while, with or without ICMP

@@ -2,6 +2,7 @@ package conntest
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -88,12 +89,9 @@ func (s *Scenario) setUp(e *End, side, theirs Side, seed uint64) {
 // fill returns n random bytes.
 func fill(seed uint64, n int) []byte {
 	r := rand.New(rand.NewPCG(seed, 2))
-	b := make([]byte, n)
-	for i := 0; i < n; i += 8 {
-		for v, j := r.Uint64(), i; j < min(i+8, n); j++ {
-			b[j] = byte(v)
-			v >>= 8
-		}
+	b := make([]byte, 0, n+7)
+	for len(b) < n {
+		b = binary.LittleEndian.AppendUint64(b, r.Uint64())
 	}
-	return b
+	return b[:n]
 }

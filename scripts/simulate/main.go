@@ -50,6 +50,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if flags.Changed("replay") {
 		return draw(scenario(*replay, *cookies), stdout)
 	}
+	debug.SetGCPercent(gcPercent)
 	began := time.Now()
 	draw := func(seed uint64) conntest.Scenario { return scenario(seed, *cookies) }
 	records := &recorder{dir: *dir, left: maxRecords}
@@ -58,6 +59,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stdout, "%d scenarios, %d of them broke a rule, %d packets, in %v\n", *seeds, failed, packets, time.Since(began).Round(time.Second))
 	return min(failed, 1)
 }
+
+// gcPercent is the growth of the heap between two collections, in percent. A scenario has a few megabytes, most of them
+// garbage soon after.
+const gcPercent = 800
 
 // scenario returns the scenario of a seed.
 func scenario(seed uint64, cookies bool) conntest.Scenario {
