@@ -57,8 +57,8 @@ func (c *Conn) persistACK(now Time, wasClosed bool) {
 // Deviation: RFC 9293 3.10.7.4 drops an unacceptable segment together with its ACK. An end whose send window has shrunk
 // numbers its segments from the window's edge, which may be before its SND.MAX, and so before the peer's RCV.NXT. If
 // both ends do that, each drops the ACK that would make the other's next segment acceptable, for ever. The same holds
-// for two ends that probe each other's closed windows with one byte. While one end probes, each of its ACKs begins before
-// the byte of the probe, which this end may have accepted meanwhile: without the ACK, it would wait for its timeout. The
+// for two ends that probe each other's closed windows with one byte. While one end probes, its ACKs begin before the
+// byte of the probe, which this end may have accepted meanwhile: without the ACK, it would wait for its timeout. The
 // byte before RCV.NXT is not that of a FIN.
 func (c *Conn) acknowledgesFromBehind(s *Segment, at seq.Offset) bool {
 	const carries = wire.SYN | wire.FIN | wire.RST | wire.ACK

@@ -77,8 +77,8 @@ func TestCrossedProbes(t *testing.T) {
 	o.want(segment{flags: ack, seq: 2, ack: 2, data: "ello"})
 }
 
-// The peer probes our window, and this end accepts the byte. An ACK that the peer sent after its probe begins before that
-// byte, and acknowledges our data nevertheless. An ACK that begins at the FIN that this end has taken is old.
+// The peer probes our window, and this end accepts the byte. An ACK that the peer sent after its probe begins before
+// that byte, and acknowledges our data nevertheless. An ACK that begins at the FIN that this end has taken is old.
 func TestACKAfterProbe(t *testing.T) {
 	for _, fin := range []bool{false, true} {
 		o := established(t, Config{})

@@ -73,7 +73,8 @@ func Draw(seed uint64) Scenario {
 	if d.one(10) {
 		d.narrow(&s)
 	}
-	if bulk := (&generator{rand.New(rand.NewPCG(seed, 7))}); bulk.one(bulkEvery) { // a sequence of its own: the rest of the scenario stays
+	// A sequence of its own does not change the rest of the scenario.
+	if bulk := (&generator{rand.New(rand.NewPCG(seed, 7))}); bulk.one(bulkEvery) {
 		bulk.bulk(&s)
 	}
 	return s
