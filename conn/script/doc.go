@@ -25,7 +25,7 @@
 // blocks until b. Times are exact unless --tolerance_usecs or defaults.sh sets a tolerance.
 //
 // Segments: the ECN field of the IP header as [noecn], [ect0], [ect1], [ect01] (one or the other) or [ce], flags of
-// "SFRP.UEW" or "-" for none, sequence numbers, ack, win, urg and options. A sent segment is compared with the script:
+// "SFRP.UEWA" or "-" for none, sequence numbers, ack, win, urg and options. A sent segment is compared with the script:
 // the ECN field if given, flags, numbers, ack, the window if given, and the options in their order with every NOP.
 // <...> matches any options; a segment without a list must have none. Our sequence numbers count from that of our SYN
 // in the script; the peer's are used unchanged. The first "val" of our timestamps defines the script's origin; later

@@ -3,6 +3,7 @@ package script
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,12 +17,25 @@ const (
 	kindSACKPermitted = 4
 	kindSACK          = 5
 	kindTimestamps    = 8
+	kindAccECN0       = 172
+	kindAccECN1       = 174
 )
+
+// accECNFields returns the names of the fields of the AccECN options in their order, nil for other kinds.
+func accECNFields(kind byte) []string {
+	switch kind {
+	case kindAccECN0:
+		return []string{"e0b", "ceb", "e1b"}
+	case kindAccECN1:
+		return []string{"e1b", "ceb", "e0b"}
+	}
+	return nil
+}
 
 // option is one TCP option as a script writes it.
 type option struct {
 	kind    byte
-	numbers []uint32 // MSS; shift; edges of SACK blocks; TSval and TSecr
+	numbers []uint32 // MSS; shift; edges of SACK blocks; TSval and TSecr; fields of AccECN
 	bytes   string   // value of an option of another kind
 	raw     bool     // whether bytes is the whole encoding, which may be invalid
 }
@@ -93,6 +107,8 @@ func (p *parser) option() (option, *Error) {
 			}
 			o.numbers = append(o.numbers, number(any32, "a timestamp"))
 		}
+	case "ECN":
+		return p.accECN()
 	case "option":
 		o.kind = byte(number(255, "an option's kind"))
 		if err == nil && o.kind <= kindTimestamps && o.kind != 6 && o.kind != 7 {
@@ -108,6 +124,28 @@ func (p *parser) option() (option, *Error) {
 		return o, errorf(t.line, "the TCP option %q", shorten(t.text))
 	}
 	return o, err
+}
+
+// accECN parses the fields of an AccECN option with at least one field. The name of the first one selects the kind.
+func (p *parser) accECN() (option, *Error) {
+	o := option{kind: kindAccECN0}
+	if p.peek().text == "e1b" {
+		o.kind = kindAccECN1
+	}
+	for i, name := range accECNFields(o.kind) {
+		if i > 0 && p.peek().text != name {
+			break
+		}
+		if err := p.expect(name); err != nil {
+			return o, err
+		}
+		n, err := p.number(1<<24-1, "a counter of 24 bits")
+		if err != nil {
+			return o, err
+		}
+		o.numbers = append(o.numbers, uint32(n))
+	}
+	return o, nil
 }
 
 // bytes parses an even number of hexadecimal digits after 0x.
@@ -152,6 +190,11 @@ func encodeOptions(list []option) []byte {
 			for _, n := range o.numbers {
 				b = binary.BigEndian.AppendUint32(b, n)
 			}
+		case kindAccECN0, kindAccECN1:
+			for _, n := range o.numbers {
+				b = append(b, byte(n>>16), byte(n>>8), byte(n))
+			}
+			b = append(b, o.bytes...)
 		default:
 			b = append(b, o.bytes...)
 		}
@@ -185,6 +228,10 @@ func decodeOptions(b []byte) []option {
 			for ; len(value) > 0; value = value[4:] {
 				o.numbers = append(o.numbers, binary.BigEndian.Uint32(value))
 			}
+		case accECNFields(o.kind) != nil && slices.Contains([]int{3, 6, 9}, len(value)):
+			for ; len(value) > 0; value = value[3:] {
+				o.numbers = append(o.numbers, uint32(value[0])<<16|uint32(value[1])<<8|uint32(value[2]))
+			}
 		default:
 			o.bytes = string(value)
 		}
@@ -215,6 +262,12 @@ func (o option) String() string {
 		return s
 	case o.kind == kindTimestamps && len(o.numbers) == 2:
 		return fmt.Sprintf("TS val %d ecr %d", o.numbers[0], o.numbers[1])
+	case accECNFields(o.kind) != nil && len(o.numbers) > 0:
+		s := "ECN"
+		for i, n := range o.numbers {
+			s += fmt.Sprintf(" %s %d", accECNFields(o.kind)[i], n)
+		}
+		return s
 	}
 	return fmt.Sprintf("option %d 0x%x", o.kind, o.bytes)
 }

@@ -47,7 +47,7 @@ func (p *packet) String() string {
 }
 
 // flagLetters are the letters of the control bits, from the lowest bit.
-const flagLetters = "FSRP.UEW"
+const flagLetters = "FSRP.UEWA"
 
 // flagsText returns the letters of the bits that are set, with the dot of ACK at the end, or "-" for none.
 func flagsText(f wire.Flags) string {

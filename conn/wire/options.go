@@ -17,6 +17,7 @@ type Options struct {
 	SACKCount      uint8        // number of blocks in SACK
 	SACK           [4]SACKBlock // in the option's order
 	FastOpen       FastOpen
+	AccECN         AccECN
 }
 
 // Option kinds.
@@ -29,6 +30,8 @@ const (
 	optionSACK          = 5
 	optionTimestamps    = 8
 	optionFastOpen      = 34
+	optionAccECN0       = 172
+	optionAccECN1       = 174
 	optionExperiment    = 254
 )
 
@@ -101,6 +104,8 @@ func (o *Options) parseOne(kind byte, v []byte) bool {
 		o.FastOpen.parse(FastOpenStandard, v)
 	case optionExperiment:
 		o.FastOpen.parseExperiment(v)
+	case optionAccECN0, optionAccECN1:
+		o.AccECN.parse(kind, v)
 	}
 	return true
 }
@@ -129,7 +134,16 @@ func (o *Options) fixedLen() int {
 	if o.HasWindowScale {
 		n += 4
 	}
-	return n + o.FastOpen.paddedLen()
+	n += o.FastOpen.paddedLen()
+	return n + o.accECNLen(n)
+}
+
+// accECNLen returns the length of the AccECN option after n bytes of other options, 0 if it does not fit.
+func (o *Options) accECNLen(n int) int {
+	if size := o.AccECN.Len(); n+size <= maxOptionsLen {
+		return size
+	}
+	return 0
 }
 
 // sackBlocks returns the number of SACK blocks that fit after n bytes of other options. The first ones are sent,
@@ -169,6 +183,9 @@ func (o *Options) put(b []byte) {
 		b = b[4:]
 	}
 	b = o.FastOpen.put(b)
+	if o.AccECN.Order != AccECNAbsent && o.AccECN.Len() <= len(b) {
+		b = b[o.AccECN.put(b):]
+	}
 	if blocks > 0 {
 		b[0], b[1], b[2], b[3] = optionNOP, optionNOP, optionSACK, uint8(2+blocks*sackBlockLen)
 		b = b[4:]

@@ -7,7 +7,7 @@ import (
 
 // combinations calls f with every set of options there can be.
 func combinations(f func(o Options)) {
-	for bits := range 1 << 5 {
+	for bits := range 1 << 7 {
 		for blocks := range 5 {
 			o := Options{SACKCount: uint8(blocks)}
 			if bits&1 != 0 {
@@ -22,6 +22,9 @@ func combinations(f func(o Options)) {
 			}
 			if bits&16 != 0 {
 				o.FastOpen = FastOpen{Kind: FastOpenStandard, Len: 8, Cookie: [16]byte{7: 1}}
+			}
+			if bits&32 != 0 {
+				o.AccECN = AccECN{Order: AccECN0 + AccECNOrder(bits>>6), Count: uint8(blocks % 4)}
 			}
 			for i := range blocks {
 				o.SACK[i] = SACKBlock{Left: uint32(10 * i), Right: uint32(10*i + 5)}

@@ -3,7 +3,7 @@ package wire
 import "encoding/binary"
 
 // Flags are the control bits of a TCP header (RFC 9293 3.1).
-type Flags uint8
+type Flags uint16
 
 const (
 	FIN Flags = 1 << iota // no more data from the sender
@@ -14,12 +14,13 @@ const (
 	URG                   // the urgent pointer field is significant
 	ECE                   // ECN-Echo (RFC 3168)
 	CWR                   // congestion window reduced (RFC 3168)
+	AE                    // accurate ECN (RFC 9768), the last of the bits that RFC 9293 reserves
 )
 
 // Has reports whether all bits of x are set.
 func (f Flags) Has(x Flags) bool { return f&x == x }
 
-var flagNames = [8]string{"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"}
+var flagNames = [...]string{"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE"}
 
 // String returns the names of the bits that are set, "SYN,ACK", or "none".
 func (f Flags) String() string {
@@ -41,8 +42,8 @@ func (f Flags) String() string {
 
 // Short returns a letter for each bit that is set, as tcpdump prints them, with a dot for ACK: "S.", "P.", "none".
 func (f Flags) Short() string {
-	const letters = "FSRP.UEW"
-	var b [8]byte
+	const letters = "FSRP.UEWe"
+	var b [len(letters)]byte
 	n := 0
 	for i := range len(letters) {
 		if f.Has(1 << i) {
@@ -74,7 +75,7 @@ const TCPChecksumOffset = 16
 const tcpHeaderLen = 20
 
 // ParseTCP reads the TCP header in front of b into h and returns the data after it. It does not verify the checksum;
-// VerifyTCP does. Reserved bits are ignored.
+// VerifyTCP does. Reserved bits other than AE are ignored.
 //
 // With ErrTruncated, b is shorter than 20 bytes and h is zero. With ErrTCPDataOffset and ErrTCPOptionLength, h holds
 // the fixed part of the header, with which the connection can be found, and no options. Data is nil with every error
@@ -88,7 +89,7 @@ func ParseTCP(b []byte, h *TCP) (data []byte, err error) {
 	h.DstPort = binary.BigEndian.Uint16(b[2:])
 	h.Seq = binary.BigEndian.Uint32(b[4:])
 	h.Ack = binary.BigEndian.Uint32(b[8:])
-	h.Flags = Flags(b[13])
+	h.Flags = Flags(binary.BigEndian.Uint16(b[12:])) & (AE<<1 - 1)
 	h.Window = binary.BigEndian.Uint16(b[14:])
 	h.Urgent = binary.BigEndian.Uint16(b[18:])
 	h.HeaderLen = tcpHeaderLen
@@ -113,8 +114,7 @@ func PutTCP(b []byte, h *TCP) int {
 	binary.BigEndian.PutUint16(b[2:], h.DstPort)
 	binary.BigEndian.PutUint32(b[4:], h.Seq)
 	binary.BigEndian.PutUint32(b[8:], h.Ack)
-	b[12] = uint8(n/4) << 4
-	b[13] = uint8(h.Flags)
+	binary.BigEndian.PutUint16(b[12:], uint16(n/4)<<12|uint16(h.Flags&(AE<<1-1)))
 	binary.BigEndian.PutUint16(b[14:], h.Window)
 	binary.BigEndian.PutUint16(b[TCPChecksumOffset:], 0)
 	binary.BigEndian.PutUint16(b[18:], h.Urgent)

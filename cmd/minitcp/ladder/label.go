@@ -80,6 +80,7 @@ func (c *connection) describe(v *stack.TraceEvent) segment {
 		s.add("CE")
 	}
 	s.must = len(s.label)
+	s.add(h.Options.AccECN.String())
 	if !h.Flags.Has(wire.RST) { // the window of a RST has no meaning
 		s.add("win " + strconv.FormatInt(window(h, from, to), 10))
 	}
@@ -99,7 +100,11 @@ func (c *connection) describe(v *stack.TraceEvent) segment {
 	return s
 }
 
-func (s *segment) add(text string) { s.label = append(s.label, text) }
+func (s *segment) add(text string) {
+	if text != "" {
+		s.label = append(s.label, text)
+	}
+}
 
 // number returns the text of a sequence number of a side, relative to the initial one if that is known.
 func number(name string, n uint32, of *side) string {

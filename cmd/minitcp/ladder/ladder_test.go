@@ -146,6 +146,23 @@ var drawings = []struct {
 		a.in(3*ms, wire.PSH|wire.ACK|wire.CWR, 2897, 1, 1448, conn.Established, codepoint(wire.ECT0))
 		a.out(3*ms, wire.ACK, 1, 4345, 14480, conn.Established, func(v *stack.TraceEvent) { v.ECN, v.Segments = wire.ECT0, 10 })
 	}},
+	{"accurate", Options{}, func(l *Ladder) {
+		const ace5, ace6 = wire.AE | wire.ECE, wire.AE | wire.CWR
+		a := newActor(l, server4, client4)
+		counters := func(e wire.ECN, fields ...uint32) func(*stack.TraceEvent) {
+			return func(v *stack.TraceEvent) {
+				v.ECN = e
+				v.TCP.Options.AccECN = wire.AccECN{Order: wire.AccECN0, Count: uint8(len(fields))}
+				copy(v.TCP.Options.AccECN.Fields[:], fields)
+			}
+		}
+		a.state = conn.Listen
+		a.in(0, wire.SYN|wire.ECE|wire.CWR|wire.AE, 0, 0, 0, conn.SynReceived, nil)
+		a.out(0, wire.SYN|wire.ACK|wire.CWR, 0, 1, 0, conn.SynReceived, counters(wire.NotECT, 1, 0, 1))
+		a.in(ms, wire.ACK|wire.CWR, 1, 1, 0, conn.Established, counters(wire.NotECT, 1))
+		a.in(ms, wire.PSH|wire.ACK|ace5, 1, 1, 1448, conn.Established, counters(wire.CE))
+		a.out(2*ms, wire.ACK|ace6, 1, 1449, 0, conn.Established, counters(wire.NotECT, 1, 1448))
+	}},
 	{"reset", Options{}, func(l *Ladder) {
 		a := newActor(l, "10.77.0.2:81", client4)
 		unknown := func(v *stack.TraceEvent) { v.RelativeSeq, v.RelativeAck = -1, -1 }
