@@ -86,10 +86,13 @@ func (f *floor) run() {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+		packet := frame[virtioLength:n]
 		var a arrival
-		if a.parse(frame[virtioLength:n]) {
+		switch {
+		case !fromClient(packet): // of a flood, which costs the floor the read
+		case a.parse(packet):
 			f.receive(&a)
-		} else {
+		default:
 			f.revive()
 		}
 	}

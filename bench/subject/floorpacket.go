@@ -30,6 +30,12 @@ type arrival struct {
 	data                []byte
 }
 
+// fromClient reports whether the packet is IPv4 and from the client.
+func fromClient(packet []byte) bool {
+	client := ClientAddress.Addr().As4()
+	return len(packet) >= ipLength && packet[0]>>4 == 4 && [4]byte(packet[12:]) == client
+}
+
 // parse reports whether the packet is TCP over IPv4 without IP options.
 func (a *arrival) parse(packet []byte) bool {
 	if len(packet) < ipLength+tcpLength || packet[0] != 0x45 || packet[9] != unix.IPPROTO_TCP {
