@@ -26,7 +26,8 @@ type queue struct {
 	frame   []byte
 	tapped  bool // the observers of frames have been called for it
 
-	pending []*entry // entries with calls in this batch that have not been flushed
+	pending []*entry      // entries with calls in this batch that have not been flushed
+	cookies []cookieReply // SYN-ACKs that have not been sent
 }
 
 // batch is the largest number of frames that are read at once. The segments of a connection in one batch are
@@ -130,6 +131,7 @@ func (q *queue) receiveFrame(now conn.Time, frame []byte, i int) {
 func (q *queue) endBatch(now conn.Time) {
 	q.stack.totals.count(countBatches)
 	q.flushPending()
+	q.writeCookies(now)
 	q.stack.shedOutOfOrder(now)
 	q.stack.shedStalled(now, q.writer, maxTimedOut)
 	q.stack.abandoned.close()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -287,4 +289,62 @@ func TestSYNCookiesText(t *testing.T) {
 	if new(SYNCookies).UnmarshalText([]byte("sometimes")) == nil {
 		t.Error("an unknown mode has no error")
 	}
+}
+
+// The segments of a connection leave before the cookies of the same batch, wherever its frames are in the batch.
+func TestSYNCookiesAfterConnections(t *testing.T) {
+	l := newLone(t, Config{SYNCookies: SYNCookiesAlways})
+	var left []netip.Addr // destinations of the frames sent
+	defer l.s.Observe(Observer{Frame: func(f *Frame) {
+		if f.Outgoing {
+			left = append(left, netip.AddrFrom4([4]byte(f.Parts[0][wire.VirtioHeaderLen+16:])))
+		}
+	}})()
+	const syns = 5
+	var want []netip.Addr
+	batch := func(i int, s segmentSpec) { l.q.sizes[i] = copy(l.q.frames[i], packet(s)) }
+	for i := range syns {
+		src := netip.AddrFrom4([4]byte{198, 18, 0, byte(i)})
+		want = append(want, src)
+		batch(i, segmentSpec{src: netip.AddrPortFrom(src, 77), flags: wire.SYN})
+	}
+	const size = 1400 // two segments of this size are acknowledged at once
+	for i := range 2 {
+		batch(syns+i, segmentSpec{flags: wire.ACK | wire.PSH, seq: l.seq + uint32(i*size), ack: l.ack, data: make([]byte, size)})
+	}
+	l.q.receiveBatch(syns + 2)
+	if want = append([]netip.Addr{l.c.entry.Key.RemoteAddr().Addr()}, want...); !slices.Equal(left, want) {
+		t.Errorf("the frames sent go to %v, want %v", left, want)
+	}
+}
+
+// A goroutine that has got data from a batch replies before the cookies of the batch leave, on one processor too.
+func TestSYNCookiesAfterGoroutines(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	within(t, func(t *testing.T) {
+		l := newLone(t, Config{SYNCookies: SYNCookiesAlways})
+		go func() { l.c.WriteTo(l.c) }()
+		var first netip.Addr // destination of the first frame of the batch
+		defer l.s.Observe(Observer{Frame: func(f *Frame) {
+			if to := netip.AddrFrom4([4]byte(f.Parts[0][wire.VirtioHeaderLen+16:])); f.Outgoing && !first.IsValid() {
+				first = to
+			}
+		}})()
+		const rounds, size = 20, 4
+		early := 0
+		for i := range uint32(rounds) {
+			quiet() // the goroutine waits for data
+			l.q.sizes[0] = copy(l.q.frames[0], packet(segmentSpec{src: netip.MustParseAddrPort("198.18.0.1:77"), flags: wire.SYN, seq: i}))
+			l.q.sizes[1] = copy(l.q.frames[1], packet(segmentSpec{flags: wire.ACK | wire.PSH, seq: l.seq + i*size, ack: l.ack + i*size, data: make([]byte, size)}))
+			first = netip.Addr{}
+			l.q.receiveBatch(2)
+			if first == l.c.entry.Key.RemoteAddr().Addr() {
+				early++
+			}
+		}
+		if early < rounds/2 { // Go's scheduler prefers the goroutine of the queue now and then
+			t.Errorf("%d of %d replies left before the cookie", early, rounds)
+		}
+		l.c.Close()
+	})
 }
