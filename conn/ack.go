@@ -10,6 +10,7 @@ import (
 // ackState is the acknowledgment that the receiver owes the peer.
 type ackState struct {
 	due   bool // an ACK is sent by the next Transmit
+	probe bool // a keep-alive probe, which is an ACK of old data, is sent by the next Transmit
 	note  Note
 	bytes int32 // bytes received in order since the last ACK was sent
 	// duplicate is the range that has arrived twice and is not reported yet. The next ACK reports it in its first SACK

@@ -58,7 +58,6 @@ type Conn struct {
 	algorithm       CongestionControl
 	nagle           NagleMode
 	keepAliveProbes uint8 // keep-alive probes sent since the peer's last segment
-	keepAliveDue    bool  // the next Transmit sends a keep-alive probe
 	resetDue        bool  // the next Transmit sends a RST, although the state is CLOSED
 	resetAck        bool  // the RST carries an ACK
 	orphan          bool  // the application has closed

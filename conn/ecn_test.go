@@ -109,7 +109,7 @@ func TestECT(t *testing.T) {
 		t.Fatalf("note %v", o.last.Note)
 	}
 	o.in(segment{flags: ack, seq: 201, ack: 7002})
-	for !o.c.keepAliveDue {
+	for !o.c.ack.probe {
 		next()
 	}
 	unmarkable("a keep-alive probe")

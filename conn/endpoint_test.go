@@ -134,7 +134,7 @@ func (o *endpoint) wait(d time.Duration) {
 		if o.now == end {
 			break
 		}
-		if o.c.active != nil && (o.c.ack.due || o.c.snd.windowProbe || o.c.keepAliveDue || o.c.resetDue || o.c.timeouts > 0) {
+		if o.c.active != nil && (o.c.ack.due || o.c.snd.windowProbe || o.c.ack.probe || o.c.resetDue || o.c.timeouts > 0) {
 			break // the test checks that segment before more time passes
 		}
 	}

@@ -34,14 +34,14 @@ func (c *Conn) keepAliveTimeout(now Time) {
 		c.abort(c.timeoutError()) // the peer may have rebooted: the RST ends its connection (RFC 9293 3.8.4)
 	default:
 		c.keepAliveProbes++
-		c.keepAliveDue = true
+		c.ack.probe = true
 		c.keepAliveTimer = now.Add(c.keepAlive.Interval)
 	}
 }
 
 // takeKeepAlive reports whether a probe is due, and resets that.
 func (c *Conn) takeKeepAlive() bool {
-	due := c.keepAliveDue
-	c.keepAliveDue = false
+	due := c.ack.probe
+	c.ack.probe = false
 	return due
 }

@@ -13,7 +13,7 @@ type recovery struct {
 	phase           phase
 	reducing        bool // the window is being reduced for a mark (ECN), without an episode
 	frto            frto
-	frtoNewSegments int        // new segments that F-RTO may still send before lost ones
+	frtoNewSegments int32      // new segments that F-RTO may still send before lost ones
 	end             seq.Offset // RecoveryPoint: SND.MAX at the beginning of the last episode
 	marked          seq.Offset // SND.MAX at the last reduction for a mark; a mark on earlier data has no effect
 

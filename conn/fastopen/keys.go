@@ -1,5 +1,5 @@
-// Package fastopen has the data of TCP Fast Open that outlives a connection [RFC 7413]: the keys of a server's cookies,
-// the number of connections whose peers have not proved their addresses, and a client's knowledge about servers.
+// Package fastopen has the data of TCP Fast Open outside a connection [RFC 7413]: the keys of a server's cookies, the
+// number of connections whose peers have not proved their addresses, and the offer of a client.
 package fastopen
 
 import (

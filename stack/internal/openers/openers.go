@@ -1,10 +1,13 @@
-package fastopen
+// Package openers remembers the results of active opens with TCP Fast Open: servers' cookies, failures and black holes
+// [RFC 7413 4.1.3].
+package openers
 
 import (
 	"net/netip"
 	"time"
 
-	"minitcp/conn/clock"
+	"minitcp/conn"
+	"minitcp/conn/fastopen"
 	"minitcp/conn/wire"
 )
 
@@ -15,29 +18,21 @@ type Destination struct {
 	Server netip.AddrPort
 }
 
-// Offer is the part of a SYN that Fast Open concerns.
-type Offer struct {
-	// Option has a cookie, with which the SYN carries data, or requests one. Without Fast Open it is the zero value.
-	Option wire.FastOpen
-	// MSS is the server's MSS option when it sent the cookie, 0 if there was none.
-	MSS uint16
-}
-
 // Client is the knowledge of a client about servers. Its zero value is empty.
 type Client struct {
 	servers map[Destination]*server
 	order   []Destination // those in servers; next is the place of the next one
 	next    int
 
-	disabledUntil clock.Time
+	disabledUntil conn.Time
 	blackHoles    int // since Fast Open has worked
 }
 
 // server is the knowledge about a Destination.
 type server struct {
-	offer    Offer
+	offer    fastopen.Offer
 	failures int // since the server accepted data
-	until    clock.Time
+	until    conn.Time
 }
 
 const (
@@ -57,11 +52,11 @@ const (
 )
 
 // Begin returns the offer for a connection to a server.
-func (c *Client) Begin(now clock.Time, d Destination) Offer {
-	request := Offer{Option: wire.FastOpen{Kind: wire.FastOpenStandard}}
+func (c *Client) Begin(now conn.Time, d Destination) fastopen.Offer {
+	request := fastopen.Offer{Option: wire.FastOpen{Kind: wire.FastOpenStandard}}
 	switch s := c.servers[d]; {
 	case c.Disabled(now), s != nil && now < s.until:
-		return Offer{}
+		return fastopen.Offer{}
 	case s == nil || s.offer.Option.Kind == wire.FastOpenNone:
 		return request
 	default:
@@ -70,7 +65,7 @@ func (c *Client) Begin(now clock.Time, d Destination) Offer {
 }
 
 // Learn takes the cookie and the MSS option of a server's SYN-ACK.
-func (c *Client) Learn(d Destination, o Offer) { c.server(d).offer = o }
+func (c *Client) Learn(d Destination, o fastopen.Offer) { c.server(d).offer = o }
 
 // Accepted notes that a server has accepted data in a SYN.
 func (c *Client) Accepted(d Destination) {
@@ -81,18 +76,18 @@ func (c *Client) Accepted(d Destination) {
 
 // Failed notes that a server has not accepted data in a SYN, or that the SYN had to be sent again. The client does not
 // use Fast Open with the server for a time that doubles with each failure [RFC 7413 4.1.3.1].
-func (c *Client) Failed(now clock.Time, d Destination) {
+func (c *Client) Failed(now conn.Time, d Destination) {
 	s := c.server(d)
 	s.until = now.Add(leastPause << min(s.failures, maxDoubling))
 	s.failures++
 }
 
 // Disabled reports whether the client uses Fast Open with no server, because of a black hole.
-func (c *Client) Disabled(now clock.Time) bool { return now < c.disabledUntil }
+func (c *Client) Disabled(now conn.Time) bool { return now < c.disabledUntil }
 
 // BlackHole notes that a path has lost the segments after a SYN with the option. Since the cause is often close to the
 // client, it does not use Fast Open with any server for a time that doubles with each black hole.
-func (c *Client) BlackHole(now clock.Time) {
+func (c *Client) BlackHole(now conn.Time) {
 	c.disabledUntil = now.Add(holePause << min(c.blackHoles, maxHoleDoubling))
 	c.blackHoles++
 }
