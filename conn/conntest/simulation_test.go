@@ -26,16 +26,18 @@ func TestScenariosWithCookies(t *testing.T) {
 // Seeds that broke a rule before a fix obey all rules.
 func TestFixedFailures(t *testing.T) {
 	for seed, was := range map[uint64]string{
-		7613:  "both windows shrank, and each end dropped the other's ACKs as duplicates until R2",
-		7945:  "as 7613, one byte before RCV.NXT",
-		8833:  "as 7613, on a lossless link",
-		3551:  "retransmissions sent at the same time as new data, but after it, were sent twice",
-		3943:  "the same",
-		6881:  "the same",
-		7166:  "the same",
-		8168:  "the same",
-		6197:  "without SACK, the limit of undone episodes made every later timeout retransmit all data in flight",
-		20346: "each end had filled the other's window with lost data, and ignored the ACKs at its right edge",
+		7613:    "both windows shrank, and each end dropped the other's ACKs as duplicates until R2",
+		7945:    "as 7613, one byte before RCV.NXT",
+		8833:    "as 7613, on a lossless link",
+		3551:    "retransmissions sent at the same time as new data, but after it, were sent twice",
+		3943:    "the same",
+		6881:    "the same",
+		7166:    "the same",
+		8168:    "the same",
+		6197:    "without SACK, the limit of undone episodes made every later timeout retransmit all data in flight",
+		20346:   "each end had filled the other's window with lost data, and ignored the ACKs at its right edge",
+		1001061: "a window in data out of order made those of later ACKs, with lower numbers, count as old for hours",
+		1010141: "the same",
 		// F-RTO waited for room in the window.
 		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",
 		16513: "the same",

@@ -29,8 +29,12 @@ func (p *Peer) Number(at, ack seq.Offset) { p.wl1, p.wl2 = at, ack }
 
 // Update takes the window from an acceptable segment at the given offset, unless the segment or its ACK is older than
 // that of the last update (RFC 9293 3.10.7.4: SND.UNA =< SEG.ACK, SND.WL1, SND.WL2).
+//
+// Deviation: a segment that acknowledges new data is newer than all before it, and always counts, as on Linux. Without
+// this, data that arrived out of order with a small window would make every window that follows an old one, until the
+// data before it has arrived.
 func (p *Peer) Update(una, at, ack seq.Offset, h *wire.TCP, scale uint8) {
-	if ack < una || at < p.wl1 || at == p.wl1 && ack < p.wl2 {
+	if ack < una || ack == una && (at < p.wl1 || at == p.wl1 && ack < p.wl2) {
 		return
 	}
 	p.Number(at, ack)

@@ -8,7 +8,7 @@ import (
 )
 
 // A window is taken from the newest segment: of two, the one with the higher sequence number and, of two with the same,
-// the one with the higher acknowledgment number (RFC 9293 3.10.7.4).
+// the one with the higher acknowledgment number (RFC 9293 3.10.7.4). An ACK of new data is always newer.
 func TestUpdate(t *testing.T) {
 	for _, c := range []struct {
 		name         string
@@ -22,7 +22,8 @@ func TestUpdate(t *testing.T) {
 		{"the same sequence number with a newer ACK", 100, 50, 101, wire.ACK, 10, 40, 141},
 		{"the same numbers", 100, 50, 100, wire.ACK, 10, 40, 140},
 		{"an older sequence number", 100, 49, 100, wire.ACK, 10, 80, 180},
-		{"the same sequence number with an older ACK", 90, 50, 99, wire.ACK, 10, 80, 180},
+		{"an older sequence number with an ACK of new data", 100, 49, 101, wire.ACK, 10, 40, 141},
+		{"the same sequence number with an older ACK", 99, 50, 99, wire.ACK, 10, 80, 180},
 		{"an ACK of less than SND.UNA", 101, 51, 100, wire.ACK, 10, 80, 180},
 		{"a SYN, whose window is not scaled", 100, 50, 100, wire.SYN | wire.ACK, 10, 10, 110},
 		{"a closed window", 100, 51, 100, wire.ACK, 0, 0, 100},
