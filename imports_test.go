@@ -16,8 +16,8 @@ const (
 	tunnel  = "minitcp/stack/wgnet" // WireGuard's device
 )
 
-// TestImports checks that every layer imports only itself and those below it, and that only tests and the benchmark
-// depend on gVisor. The test support of a layer obeys the layer's rules.
+// TestImports checks that every layer imports only itself and those below it, and that only tests, scripts and the
+// benchmark depend on gVisor. The test support of a layer obeys the layer's rules.
 func TestImports(t *testing.T) {
 	for _, layer := range []struct {
 		packages string

@@ -1,4 +1,4 @@
-package reference
+package netstack
 
 import (
 	"sync"
@@ -7,8 +7,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 )
 
-// clock is the clock of gVisor. Its time changes only in set, and its timers fire only in run.
-type clock struct {
+// Clock is the clock of a [Stack]. Its time changes only in Set, and its timers fire only in Run.
+type Clock struct {
 	mu     sync.Mutex
 	now    time.Duration // time since its creation
 	timers []*timer      // armed timers, unordered
@@ -19,34 +19,37 @@ type clock struct {
 var clockEpoch = time.Unix(1_700_000_000, 0)
 
 type timer struct {
-	clock *clock
+	clock *Clock
 	f     func()
 	at    time.Duration
 	order int64 // order among timers of the same time
 	armed bool
 }
 
-func (c *clock) Now() time.Time { return clockEpoch.Add(c.elapsed()) }
+// Now implements [tcpip.Clock].
+func (c *Clock) Now() time.Time { return clockEpoch.Add(c.Elapsed()) }
 
-func (c *clock) NowMonotonic() tcpip.MonotonicTime {
-	return tcpip.MonotonicTime{}.Add(time.Second + c.elapsed()) // the zero value means "never"
+// NowMonotonic implements [tcpip.Clock].
+func (c *Clock) NowMonotonic() tcpip.MonotonicTime {
+	return tcpip.MonotonicTime{}.Add(time.Second + c.Elapsed()) // the zero value means "never"
 }
 
-func (c *clock) elapsed() time.Duration {
+// Elapsed returns the time since the creation of the clock.
+func (c *Clock) Elapsed() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// set moves the clock forward to now.
-func (c *clock) set(now time.Duration) {
+// Set moves the clock forward to now.
+func (c *Clock) Set(now time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = max(c.now, now)
 }
 
-// next returns the time of the first timer, or false if none is armed.
-func (c *clock) next() (time.Duration, bool) {
+// Next returns the time of the first timer, or false if none is armed.
+func (c *Clock) Next() (time.Duration, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.first()
@@ -56,7 +59,7 @@ func (c *clock) next() (time.Duration, bool) {
 	return t.at, true
 }
 
-func (c *clock) first() *timer {
+func (c *Clock) first() *timer {
 	var first *timer
 	for _, t := range c.timers {
 		if first == nil || t.at < first.at || t.at == first.at && t.order < first.order {
@@ -66,8 +69,8 @@ func (c *clock) first() *timer {
 	return first
 }
 
-// run calls the timers that are due, and reports whether there were any.
-func (c *clock) run() (any bool) {
+// Run calls the timers that are due, and reports whether there were any.
+func (c *Clock) Run() (any bool) {
 	for {
 		c.mu.Lock()
 		t := c.first()
@@ -82,7 +85,8 @@ func (c *clock) run() (any bool) {
 	}
 }
 
-func (c *clock) AfterFunc(d time.Duration, f func()) tcpip.Timer {
+// AfterFunc implements [tcpip.Clock].
+func (c *Clock) AfterFunc(d time.Duration, f func()) tcpip.Timer {
 	t := &timer{clock: c, f: f}
 	t.Reset(d)
 	return t
@@ -106,7 +110,7 @@ func (t *timer) Stop() bool {
 }
 
 // disarm disarms t and reports whether it was armed.
-func (c *clock) disarm(t *timer) bool {
+func (c *Clock) disarm(t *timer) bool {
 	if !t.armed {
 		return false
 	}

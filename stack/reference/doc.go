@@ -7,6 +7,6 @@
 //     differences.txt lists the intended differences with their reasons. Every other difference fails the test.
 //
 // Time is virtual. minitcp runs in a bubble of testing/synctest. gVisor cannot, because its goroutines wait in a way
-// that testing/synctest does not support. It runs outside with a clock that the bubble sets (clock_test.go), and is
-// paused to find out whether it is idle (gvisor_test.go).
+// that testing/synctest does not support. It runs outside with a clock that the bubble sets, and is paused to find
+// out whether it is idle (package scripts/netstack).
 package reference

@@ -25,6 +25,8 @@ func (i impairment) String() string {
 	return fmt.Sprintf("lost=%d,late=%d,twice=%d,damaged=%d", i.lost, i.late, i.twice, i.damaged)
 }
 
+const mtu = 1500
+
 const (
 	delay = 5 * time.Millisecond // one way
 	rate  = 12_500_000           // bytes per second

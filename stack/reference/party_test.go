@@ -15,6 +15,7 @@ import (
 	"gvisor.dev/gvisor/pkg/waiter"
 
 	"minitcp/conn"
+	"minitcp/scripts/netstack"
 	"minitcp/stack"
 )
 
@@ -225,8 +226,8 @@ func (w *world) dialGvis(f family) party {
 // newEndpoint returns an endpoint for addresses of the family, and the address of minitcp.
 func (w *world) newEndpoint(f family) (*gvisParty, tcpip.Address) {
 	w.t.Helper()
-	protocol, remote := address(f.address(miniAddresses))
-	e, err := w.g.stack.NewEndpoint(tcp.ProtocolNumber, protocol, new(waiter.Queue))
+	protocol, remote := netstack.Address(f.address(miniAddresses))
+	e, err := w.g.Stack.NewEndpoint(tcp.ProtocolNumber, protocol, new(waiter.Queue))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -236,7 +237,7 @@ func (w *world) newEndpoint(f family) (*gvisParty, tcpip.Address) {
 func (w *world) tryDialGvis(f family) (*gvisParty, error) {
 	p, remote := w.newEndpoint(f)
 	err := p.do(func() tcpip.Error {
-		err := p.endpoint.Connect(tcpip.FullAddress{NIC: nic, Addr: remote, Port: port80})
+		err := p.endpoint.Connect(tcpip.FullAddress{NIC: netstack.NIC, Addr: remote, Port: port80})
 		if _, ok := err.(*tcpip.ErrConnectStarted); ok {
 			return nil
 		}
@@ -262,9 +263,9 @@ type gvisListener struct{ *gvisParty }
 func (w *world) listenGvis(f family) gvisListener {
 	w.t.Helper()
 	l, _ := w.newEndpoint(f)
-	_, local := address(f.address(gvisAddresses))
+	_, local := netstack.Address(f.address(gvisAddresses))
 	err := l.do(func() tcpip.Error {
-		if err := l.endpoint.Bind(tcpip.FullAddress{NIC: nic, Addr: local, Port: port80}); err != nil {
+		if err := l.endpoint.Bind(tcpip.FullAddress{NIC: netstack.NIC, Addr: local, Port: port80}); err != nil {
 			return err
 		}
 		return l.endpoint.Listen(1000)

@@ -15,6 +15,7 @@ import (
 	"gvisor.dev/gvisor/pkg/waiter"
 
 	"minitcp/conn/wire"
+	"minitcp/scripts/netstack"
 	"minitcp/stack"
 	"minitcp/stack/stacktest"
 )
@@ -126,27 +127,27 @@ func (m *miniSubject) wait(d time.Duration) {
 type gvisSubject struct {
 	sent
 	t                  *testing.T
-	g                  *gvisor
+	g                  *netstack.Stack
 	listener, endpoint tcpip.Endpoint
 }
 
 func newGvisSubject(t *testing.T) *gvisSubject {
 	s := &gvisSubject{t: t}
-	s.g = newGvisor(t, gvisAddresses, s.add)
+	s.g = newGvisor(t, s.add)
 	t.Cleanup(func() {
 		for _, e := range []tcpip.Endpoint{s.endpoint, s.listener} {
 			if e != nil {
 				e.Abort()
 			}
 		}
-		s.g.waitIdle()
+		s.g.WaitIdle()
 	})
 	return s
 }
 
 func (s *gvisSubject) newEndpoint() tcpip.Endpoint {
-	protocol, _ := address(peerAddress)
-	e, err := s.g.stack.NewEndpoint(tcp.ProtocolNumber, protocol, new(waiter.Queue))
+	protocol, _ := netstack.Address(peerAddress)
+	e, err := s.g.Stack.NewEndpoint(tcp.ProtocolNumber, protocol, new(waiter.Queue))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -155,8 +156,8 @@ func (s *gvisSubject) newEndpoint() tcpip.Endpoint {
 
 func (s *gvisSubject) listen() {
 	s.listener = s.newEndpoint()
-	_, local := address(gvisAddresses[0].Addr())
-	if err := s.listener.Bind(tcpip.FullAddress{NIC: nic, Addr: local, Port: port80}); err != nil {
+	_, local := netstack.Address(gvisAddresses[0].Addr())
+	if err := s.listener.Bind(tcpip.FullAddress{NIC: netstack.NIC, Addr: local, Port: port80}); err != nil {
 		s.t.Fatal(err)
 	}
 	if err := s.listener.Listen(10); err != nil {
@@ -166,12 +167,12 @@ func (s *gvisSubject) listen() {
 
 func (s *gvisSubject) connect() {
 	s.endpoint = s.newEndpoint()
-	_, remote := address(peerAddress)
-	err := s.endpoint.Connect(tcpip.FullAddress{NIC: nic, Addr: remote, Port: peerPort})
+	_, remote := netstack.Address(peerAddress)
+	err := s.endpoint.Connect(tcpip.FullAddress{NIC: netstack.NIC, Addr: remote, Port: peerPort})
 	if _, ok := err.(*tcpip.ErrConnectStarted); !ok {
 		s.t.Fatal(err)
 	}
-	s.g.waitIdle()
+	s.g.WaitIdle()
 }
 
 func (s *gvisSubject) closeWrite() {
@@ -184,24 +185,24 @@ func (s *gvisSubject) closeWrite() {
 	if err := s.endpoint.Shutdown(tcpip.ShutdownWrite); err != nil {
 		s.t.Fatal(err)
 	}
-	s.g.waitIdle()
+	s.g.WaitIdle()
 }
 
 func (s *gvisSubject) deliver(p []byte) {
-	s.g.deliver(bytes.Clone(p))
-	s.g.waitIdle()
+	s.g.Deliver(bytes.Clone(p))
+	s.g.WaitIdle()
 }
 
 func (s *gvisSubject) wait(d time.Duration) {
-	end := s.g.clock.elapsed() + d
+	end := s.g.Clock.Elapsed() + d
 	for {
-		at, ok := s.g.clock.next()
+		at, ok := s.g.Clock.Next()
 		if !ok || at > end {
 			break
 		}
-		s.g.clock.set(at)
-		s.g.clock.run()
-		s.g.waitIdle()
+		s.g.Clock.Set(at)
+		s.g.Clock.Run()
+		s.g.WaitIdle()
 	}
-	s.g.clock.set(end)
+	s.g.Clock.Set(end)
 }

@@ -103,7 +103,7 @@ func transfer(t *testing.T, r role, f family, link impairment, seed uint64) {
 		server.Close()
 		w.wantNothingLeft()
 		w.wantImpaired(link)
-		stats, theirs := w.mini.Stats(), w.g.stack.Stats()
+		stats, theirs := w.mini.Stats(), w.g.Stack.Stats()
 		t.Logf("%v of virtual time, %d and %d packets, %d retransmissions by minitcp, %d by gVisor", w.now(), w.toGvis.sent,
 			w.toMini.sent, stats["retransmissions"], theirs.TCP.Retransmits.Value())
 		// Damage must be detected by the checksums of both stacks. A few inverted bits may all be in addresses, but many are

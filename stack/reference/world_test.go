@@ -11,6 +11,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/scripts/netstack"
 	"minitcp/stack"
 	"minitcp/stack/stacktest"
 )
@@ -35,7 +36,7 @@ func (f family) address(of []netip.Prefix) netip.Addr { return of[f].Addr() }
 // world is both stacks and the link between them.
 type world struct {
 	t      *testing.T
-	g      *gvisor
+	g      *netstack.Stack
 	mini   *stack.Stack
 	device *stacktest.Device
 	toMini *direction
@@ -58,7 +59,6 @@ type settings struct {
 	impairment
 	seed uint64
 	conn conn.Config
-	gvis func(*gvisor)
 }
 
 // look is the interval at which minitcp is checked for changes without packets, such as the end of TIME-WAIT.
@@ -76,16 +76,23 @@ func run(t *testing.T, s settings, body func(w *world)) {
 		limit:  limit,
 	}
 	w.changed.L = &w.mu
-	w.g = newGvisor(t, gvisAddresses, func(p []byte) { w.toMini.send(w.g.clock.elapsed(), p) })
-	if s.gvis != nil {
-		s.gvis(w.g)
-	}
+	w.g = newGvisor(t, func(p []byte) { w.toMini.send(w.g.Clock.Elapsed(), p) })
 	synctest.Test(t, func(t *testing.T) {
 		w.begin(t, s.conn)
 		body(w)
 		w.wantNothingLeft()
 	})
-	w.g.close()
+	w.g.Destroy()
+}
+
+// newGvisor returns a gVisor stack with its addresses.
+func newGvisor(t *testing.T, send func(packet []byte)) *netstack.Stack {
+	t.Helper()
+	s, err := netstack.New(netstack.Config{MTU: mtu, Addresses: gvisAddresses, Send: send})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func (w *world) begin(t *testing.T, cfg conn.Config) {
@@ -141,7 +148,7 @@ func (w *world) drive() {
 			continue
 		}
 		next := w.now() + look
-		for _, at := range []func() (time.Duration, bool){w.toMini.next, w.toGvis.next, w.g.clock.next} {
+		for _, at := range []func() (time.Duration, bool){w.toMini.next, w.toGvis.next, w.g.Clock.Next} {
 			if at, ok := at(); ok {
 				next = min(next, at)
 			}
@@ -165,15 +172,15 @@ func (w *world) drive() {
 // step processes the events that are due, and reports whether there were any.
 func (w *world) step() (any bool) {
 	now := w.now()
-	w.g.clock.set(now)
+	w.g.Clock.Set(now)
 	for _, p := range w.toGvis.arrived(now) {
-		w.g.deliver(p.bytes)
+		w.g.Deliver(p.bytes)
 		any = true
 	}
-	if w.g.clock.run() {
+	if w.g.Clock.Run() {
 		any = true
 	}
-	w.g.waitIdle()
+	w.g.WaitIdle()
 	for _, p := range w.toMini.arrived(now) {
 		w.device.Inject(append(make([]byte, wire.VirtioHeaderLen), p.bytes...))
 		any = true
@@ -211,7 +218,7 @@ func (w *world) await(f func() bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
-		w.g.clock.set(w.now())
+		w.g.Clock.Set(w.now())
 		ok := f()
 		switch {
 		case w.ended:
@@ -227,11 +234,11 @@ func (w *world) await(f func() bool) error {
 // wantNothingLeft waits until both stacks have no connection, including TIME-WAIT.
 func (w *world) wantNothingLeft() {
 	w.t.Helper()
-	gone := func() bool { return len(w.mini.Connections()) == 0 && len(w.g.stack.CleanupEndpoints()) == 0 }
+	gone := func() bool { return len(w.mini.Connections()) == 0 && len(w.g.Stack.CleanupEndpoints()) == 0 }
 	if err := w.await(gone); err != nil {
-		w.t.Errorf("minitcp has the connections %v, gVisor %d endpoints", w.mini.Connections(), len(w.g.stack.CleanupEndpoints()))
+		w.t.Errorf("minitcp has the connections %v, gVisor %d endpoints", w.mini.Connections(), len(w.g.Stack.CleanupEndpoints()))
 	}
-	if n := w.g.stack.Stats().TCP.CurrentEstablished.Value(); n != 0 {
+	if n := w.g.Stack.Stats().TCP.CurrentEstablished.Value(); n != 0 {
 		w.t.Errorf("gVisor counts %d established connections", n)
 	}
 }
