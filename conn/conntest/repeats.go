@@ -36,7 +36,8 @@ func (e *End) checkRepeats(l *Link) error {
 		if resent := int(e.peer.Conn.Info(0).Resent); resent > e.peer.lostBytes+allowed {
 			return fmt.Errorf("%s retransmitted %d bytes, %d were lost", e.peer.Name, resent, e.peer.lostBytes)
 		}
-	case l.Reordering > 0 && e.Config.SACK == conn.Disabled: // each partial ACK of a needless recovery repeats a segment (RFC 6582 3.2)
+	case l.Reordering > 0 && e.Config.SACK == conn.Disabled:
+		// Each partial ACK of a needless recovery repeats a segment (RFC 6582 3.2).
 		allowed += len(e.Received) / 2
 	case len(l.Changes) > 0, e.Config.SACK == conn.Disabled:
 		allowed += len(e.Received) / 3

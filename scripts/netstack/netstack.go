@@ -1,9 +1,8 @@
-// Package netstack runs gVisor's netstack in virtual time, for comparisons with minitcp: its clock is set by the caller,
-// its link is a function, and its random numbers come from a seed. netstack.go is the stack, clock.go its clock, and
-// end.go one of its connections as an end of a simulation of package conntest.
+// Package netstack runs gVisor's netstack in virtual time, for comparisons with minitcp: its clock is set by the
+// caller, its link is a function, and its random numbers come from a seed.
 //
-// gVisor works in goroutines. The caller pauses them after each packet, call and timer, which they do when they are idle,
-// so that the same calls give the same packets.
+// gVisor works in goroutines. The caller pauses them after each packet, call and timer, which they do when they are
+// idle, so that the same calls give the same packets.
 package netstack
 
 import (
