@@ -1,0 +1,71 @@
+package accecn
+
+import (
+	"strings"
+
+	"minitcp/conn/wire"
+)
+
+// Failures are the parts of AccECN that the path, or the peer, has been found not to support. The bits are those of
+// Linux's tcpi_accecn_fail_mode.
+type Failures uint8
+
+const (
+	// ACESent: a SYN-ACK or SYN without AccECN has been sent or received after one with it, so the peer may not use it.
+	ACESent Failures = 1 << iota
+	// ACEReceived: the peer's flags report an impossible change of a codepoint, or are zero. No packets with ECT are
+	// sent.
+	ACEReceived
+	// OptionSent: segments with the option have been lost. None is sent.
+	OptionSent
+	// OptionReceived: the option has not arrived in the handshake, or with fields of 0.
+	OptionReceived
+)
+
+var failureNames = [...]string{"ACE sent", "ACE received", "option sent", "option received"}
+
+// String returns the names of the failures, such as "ACE received, option sent", or "none".
+func (f Failures) String() string {
+	var list []string
+	for i, name := range failureNames {
+		if f>>i&1 != 0 {
+			list = append(list, name)
+		}
+	}
+	if list == nil {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+func (s *State) fail(f Failures) { s.Failures |= f }
+
+// MayMark reports whether packets may be sent with ECT.
+func (s *State) MayMark() bool { return s.Failures&(ACESent|ACEReceived) == 0 }
+
+// SentRepeated records that the ACK just sent with o reports data from the sequence number start as received twice.
+func (s *State) SentRepeated(o *wire.AccECN, start uint32) {
+	s.repeated, s.hasRepeated = start, o.Order != wire.AccECNAbsent
+}
+
+// Repeated records that data from the sequence number start has arrived once more. If an ACK with an option has
+// reported it already, the option may be the reason for which the ACK was lost (RFC 9768 3.2.3.2.2).
+func (s *State) Repeated(start uint32) {
+	if s.hasRepeated && s.repeated == start {
+		s.fail(OptionSent)
+	}
+}
+
+// SentData records that a segment with new data and o has been sent.
+func (s *State) SentData(o *wire.AccECN) { s.flies = s.flies || o.Order != wire.AccECNAbsent }
+
+// Progress records that the peer has acknowledged data.
+func (s *State) Progress() { s.flies = false }
+
+// TimedOut records a retransmission timeout. A segment in flight with an option may have been lost because of that (RFC
+// 9768 3.2.3.2.2).
+func (s *State) TimedOut() {
+	if s.flies {
+		s.fail(OptionSent)
+	}
+}

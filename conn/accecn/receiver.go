@@ -1,0 +1,138 @@
+package accecn
+
+import "minitcp/conn/wire"
+
+// receiver is the part of a State that decides when the counters are reported.
+type receiver struct {
+	last     wire.ECN // codepoint of the last packet
+	lastData wire.ECN // codepoint of the last packet with data that had one
+	ever     uint8    // codepoints whose bytes have been counted, as bits
+	changed  uint8    // of these, those counted since the last option
+	demand   uint8    // ACKs that carry an option even if no counter has changed
+	intro    uint8    // segments that carry an option with all fields
+	pending  uint8    // packets with CE since the last ACK, at most maxPending
+
+	repeated    uint32 // first sequence number that the last ACK has reported as received twice, if it had an option
+	hasRepeated bool
+}
+
+// maxPending is the largest number of packets with CE that is kept for the decision to send an ACK.
+const maxPending = 15
+
+// Arrived counts packets, which have arrived together with the codepoint e and n bytes of data. It reports whether an
+// ACK is due at once: the first data with CE after a packet without, or the second packet with CE since the last ACK
+// while data is unacknowledged, otherwise the third (RFC 9768 3.2.2.5.1).
+//
+// A GSO packet counts as its packets, and causes one ACK, which the RFC permits. The sender restores the count from the
+// option.
+func (s *State) Arrived(e wire.ECN, packets, n int, unacknowledged bool) bool {
+	edge := e == wire.CE && s.last != wire.CE && n > 0
+	s.last = e
+	if e == wire.NotECT {
+		return false
+	}
+	if n > 0 {
+		s.Received.Bytes[e] += uint32(n)
+		if e != s.lastData || e == wire.CE {
+			s.demand = 2 // the next ACK and, since that may be lost, the one after it (RFC 9768 3.2.3.3)
+		}
+		s.lastData = e
+		s.ever |= 1 << e
+		s.changed |= 1 << e
+	}
+	if e != wire.CE {
+		return false
+	}
+	s.Received.Packets += uint32(packets)
+	s.pending = uint8(min(int(s.pending)+packets, maxPending))
+	return edge || s.pending >= 3 || s.pending == 2 && unacknowledged
+}
+
+// ArrivedSYNACK counts the codepoint of a SYN-ACK. CE is counted once for a connection (RFC 9768 3.2.2.2).
+func (s *State) ArrivedSYNACK(e wire.ECN) {
+	if s.last = e; e == wire.CE {
+		s.Received.Packets = max(s.Received.Packets, 1)
+	}
+}
+
+// ACE returns the flags of the ACE field of a segment that is not part of the handshake.
+func (s *State) ACE() wire.Flags { return FieldFlags(initialPackets + s.Received.Packets) }
+
+// OptionDue reports whether the next ACK carries an option: a counter of bytes has changed, or it is one of two ACKs
+// after the codepoint has changed (RFC 9768 3.2.3.3, the recommended simple scheme).
+func (s *State) OptionDue() bool {
+	return s.changed|s.demand|s.intro != 0 && s.Failures&OptionSent == 0
+}
+
+// Option returns the option that fits into room bytes of header. It has the counters that have ever changed or, if
+// these do not fit, those that have changed since the last option. If these do not fit, there is no option (RFC 9768
+// 3.2.3.3).
+func (s *State) Option(room int) wire.AccECN {
+	if s.intro > 0 {
+		return s.shorten(s.choose(allCodepoints), room)
+	}
+	for _, set := range []uint8{s.ever, s.changed} {
+		if o := s.choose(set); o.Len() <= room {
+			return s.fill(o)
+		}
+	}
+	return wire.AccECN{}
+}
+
+// Intro returns the option of a SYN-ACK, in which all counters have their initial values. It has the fields that fit
+// into room bytes of header.
+func Intro(room int) wire.AccECN {
+	var s State
+	return s.shorten(s.choose(allCodepoints), room)
+}
+
+// allCodepoints is the set of the codepoints that are counted.
+const allCodepoints = 1<<wire.ECT0 | 1<<wire.ECT1 | 1<<wire.CE
+
+// choose returns the shortest option, without values, that has the fields of a set of codepoints.
+func (*receiver) choose(set uint8) wire.AccECN {
+	o := wire.AccECN{Order: wire.AccECN0}
+	if set&(1<<wire.ECT0|1<<wire.ECT1) == 1<<wire.ECT1 {
+		o.Order = wire.AccECN1
+	}
+	for i := range o.Fields {
+		if set>>o.Codepoint(i)&1 != 0 {
+			o.Count = uint8(i + 1)
+		}
+	}
+	return o
+}
+
+// shorten removes fields from the end of an option until it fits into room bytes, and sets the others.
+func (s *State) shorten(o wire.AccECN, room int) wire.AccECN {
+	for o.Count > 0 && o.Len() > room {
+		o.Count--
+	}
+	if o.Len() > room {
+		return wire.AccECN{}
+	}
+	return s.fill(o)
+}
+
+// fill sets the fields of an option.
+func (s *State) fill(o wire.AccECN) wire.AccECN {
+	for i := range o.Count {
+		e := o.Codepoint(int(i))
+		o.Fields[i] = (initialBytes(e) + s.Received.Bytes[e]) & fieldMask
+	}
+	return o
+}
+
+// fieldMask has the bits of a field of the option.
+const fieldMask = 1<<24 - 1
+
+// Sent records that a segment with the ACE field and o has been sent.
+func (s *State) Sent(o *wire.AccECN) {
+	s.pending, s.hasRepeated = 0, false
+	if o.Order == wire.AccECNAbsent {
+		return
+	}
+	s.changed = 0
+	s.demand -= min(s.demand, 1)
+	s.intro -= min(s.intro, 1)
+}
