@@ -141,7 +141,7 @@ func (s *Stack) remove(e *entry) {
 		return
 	}
 	if l := e.listener.Value(); l != nil {
-		l.forget(e)
+		l.handshakes.remove(e)
 	}
 	e.listener = weak.Pointer[Listener]{}
 	if r := e.request; r != nil {

@@ -28,13 +28,14 @@ type Listener struct {
 	open     func(*Conn) Handler // nil: connections wait in accepted
 	backlog  int
 
+	// A SYN, and an ACK that completes no handshake, touch only these.
 	cookiesUntil atomic.Int64 // a conn.Time; end of the time in which cookies are accepted
+	handshakes   handshakes   // in progress
 
-	mu         sync.Mutex
-	closed     error // error of Accept; nil while the listener is open
-	deadline   wait.Deadline
-	control    conn.CongestionControl
-	handshakes entryList // in progress
+	mu       sync.Mutex
+	closed   error // error of Accept; nil while the listener is open
+	deadline wait.Deadline
+	control  conn.CongestionControl
 }
 
 func newListener(s *Stack, addr *net.TCPAddr, binds []netip.AddrPort, open func(*Conn) Handler) *Listener {
@@ -46,6 +47,7 @@ func newListener(s *Stack, addr *net.TCPAddr, binds []netip.AddrPort, open func(
 		backlog:  s.cfg.Backlog,
 		control:  s.cfg.Conn.CongestionControl,
 	}
+	l.handshakes.lists = make([]handshakeList, len(s.wheels))
 	l.deadline = wait.NewDeadline(&l.mu)
 	l.self = weak.Make(l)
 	r := ref.Strong(l)
@@ -132,10 +134,7 @@ func (l *Listener) close(cause error) error {
 	l.mu.Unlock()
 
 	l.place.Remove()
-	// Nothing is added after closed has been set.
-	for e := l.pop(); e != nil; e = l.pop() {
-		s.dropHandshake(e)
-	}
+	l.handshakes.close(s.dropHandshake)
 	for {
 		select {
 		case c := <-l.accepted:
@@ -144,36 +143,6 @@ func (l *Listener) close(cause error) error {
 			return nil
 		}
 	}
-}
-
-// enqueue adds a handshake. If there are more than the backlog, it removes the oldest and returns it: the caller must
-// drop it. It returns false if the listener is closed.
-func (l *Listener) enqueue(e *entry) (oldest *entry, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed != nil {
-		return nil, false
-	}
-	e.listener = l.self
-	l.handshakes.Push(e)
-	if l.handshakes.Len() > l.backlog {
-		oldest = l.handshakes.Pop()
-	}
-	return oldest, true
-}
-
-// pop removes and returns the oldest handshake.
-func (l *Listener) pop() *entry {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.handshakes.Pop()
-}
-
-// forget removes e, if it is in the list.
-func (l *Listener) forget(e *entry) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.handshakes.Remove(e)
 }
 
 // full reports whether the queue for Accept has no room.
@@ -187,7 +156,7 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 	if l.closed != nil || len(l.accepted) == cap(l.accepted) {
 		return false
 	}
-	l.handshakes.Remove(e)
+	l.handshakes.remove(e)
 	c := establish(l.control)
 	if l.open != nil {
 		c.leaveTo(l.open)

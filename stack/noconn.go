@@ -107,13 +107,10 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 		return // an application has dialed from this very port meanwhile; the SYN will come again
 	}
 	s.charge(e, handshakeMemory)
-	var oldest *entry
-	ok := s.own().Contains(q.ip.Dst) // else RemoveAddress may have looked through the table already
-	if ok {
-		oldest, ok = l.enqueue(e)
-	}
-	if !ok {
-		s.remove(e) // closed meanwhile, or the address was removed
+	e.listener = l.self
+	// Without the stack's address, RemoveAddress may have looked through the table already.
+	if !s.own().Contains(q.ip.Dst) || !l.handshakes.add(e) {
+		s.remove(e) // the listener was closed meanwhile, or the address was removed
 		e.mu.Unlock()
 		q.refuse(now, conn.Closed)
 		return
@@ -122,7 +119,7 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 	s.flush(e, q.writer)
 	e.mu.Unlock()
 
-	if oldest != nil {
+	if oldest := l.handshakes.excess(e, l.backlog); oldest != nil {
 		s.totals.count(countSYNQueueFull)
 		s.dropHandshake(oldest)
 	}

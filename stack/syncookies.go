@@ -2,6 +2,7 @@ package stack
 
 import (
 	"runtime"
+	"time"
 
 	"minitcp/conn"
 	"minitcp/conn/cookie"
@@ -45,10 +46,13 @@ func (m *SYNCookies) UnmarshalText(text []byte) error {
 // for their lifetime.
 func (l *Listener) repliesWithCookie(now conn.Time) bool {
 	switch mode := l.stack.cfg.SYNCookies; {
-	case mode == SYNCookiesOff, mode == SYNCookiesAuto && l.handshakes.Len() < l.backlog:
+	case mode == SYNCookiesOff, mode == SYNCookiesAuto && l.handshakes.len() < l.backlog:
 		return false
 	}
-	l.cookiesUntil.Store(int64(now.Add(cookie.Lifetime)))
+	if until := now.Add(cookie.Lifetime); int64(until) > l.cookiesUntil.Load() {
+		// One second more, so that queues under a flood do not write to the same memory with every SYN.
+		l.cookiesUntil.Store(int64(until.Add(time.Second)))
+	}
 	return true
 }
 

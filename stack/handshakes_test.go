@@ -1,0 +1,164 @@
+package stack
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"minitcp/conn"
+	"minitcp/conn/wire"
+	"minitcp/stack/stacktest"
+)
+
+// When there are too many handshakes, the oldest of the queue of the newest is removed, or one of the next queue that
+// has one, but never the newest itself.
+func TestHandshakesExcess(t *testing.T) {
+	h := handshakes{lists: make([]handshakeList, 3)}
+	names := make(map[*entry]string)
+	add := func(name string, queue uint8) *entry {
+		e := &entry{wheel: queue}
+		names[e] = name
+		if !h.add(e) {
+			t.Fatalf("%s is not added", name)
+		}
+		return e
+	}
+	excess := func(e *entry, most int, want string) {
+		t.Helper()
+		if got := names[h.excess(e, most)]; got != want {
+			t.Errorf("%q is removed, want %q", got, want)
+		}
+	}
+	a := add("a", 0)
+	excess(a, 1, "")
+	b := add("b", 0)
+	excess(b, 2, "")
+	excess(b, 1, "a")
+	c := add("c", 2)
+	excess(c, 1, "b")
+	excess(c, 0, "")
+	h.remove(a) // does nothing
+	if h.len() != 1 {
+		t.Errorf("%d handshakes, want 1", h.len())
+	}
+	h.remove(c)
+	d := add("d", 1)
+	var dropped []*entry
+	h.close(func(e *entry) { dropped = append(dropped, e) })
+	if len(dropped) != 1 || dropped[0] != d || h.len() != 0 || h.add(&entry{wheel: 1}) {
+		t.Errorf("close drops %d handshakes and leaves %d, or some can be added", len(dropped), h.len())
+	}
+	if size := unsafe.Sizeof(h.lists[0]); size != 64 {
+		t.Errorf("a list has %d bytes, want a cache line", size)
+	}
+}
+
+// Segments that complete no handshake wait neither for a listener's lock nor for another queue: SYNs, with and without
+// a cookie, RSTs that end handshakes, and ACKs without a valid cookie.
+func TestHandshakesLockNothing(t *testing.T) {
+	l := newLone(t, Config{Backlog: 2})
+	other := l.listener.handshakes.list(&entry{wheel: l.s.loop.number})
+	other.mu.Lock()
+	l.listener.mu.Lock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 4 { // the last two get cookies
+			l.in(segmentSpec{src: netip.MustParseAddrPort(fmt.Sprintf("198.18.0.2:%d", 1000+i)), flags: wire.SYN, seq: 7})
+		}
+		l.in(segmentSpec{src: netip.MustParseAddrPort("198.18.0.2:1000"), flags: wire.RST, seq: 8})
+		l.in(segmentSpec{src: netip.MustParseAddrPort("198.18.0.2:1002"), flags: wire.ACK, seq: 8, ack: 123})
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Error("a segment waits for a lock")
+	}
+	l.listener.mu.Unlock()
+	other.mu.Unlock()
+	<-done
+	stats := l.s.Stats()
+	if n := l.listener.handshakes.len(); n != 1 || stats["syn-cookies-sent"] != 2 || stats["syn-cookies-failed"] != 1 {
+		t.Errorf("%d handshakes, %d cookies sent, %d failed; want 1, 2 and 1", n, stats["syn-cookies-sent"], stats["syn-cookies-failed"])
+	}
+}
+
+// With several queues, every client gets its connection under a flood, unless there are no cookies. After the flood
+// there are no more handshakes than the backlog, and none when the listener has closed. The frames of a connection
+// arrive on all queues in turn.
+func TestHandshakesOfQueues(t *testing.T) {
+	for _, queues := range []int{4, 8} {
+		for _, mode := range []SYNCookies{SYNCookiesAuto, SYNCookiesAlways, SYNCookiesOff} {
+			t.Run(fmt.Sprintf("%d queues, cookies %v", queues, mode), func(t *testing.T) {
+				within(t, func(t *testing.T) { testHandshakesOfQueues(t, queues, mode) })
+			})
+		}
+	}
+}
+
+func testHandshakesOfQueues(t *testing.T, queues int, mode SYNCookies) {
+	const backlog = 8
+	clients := 64
+	if mode == SYNCookiesOff {
+		clients = 0
+	}
+	near, far := stacktest.New(stacktest.Config{Queues: queues, Queue: 4096})
+	d := &lanesDevice{Device: near, read: make([]int, queues)}
+	p := &pair{t: t, da: far, db: near}
+	var err error
+	if p.a, err = New(far, Config{Addresses: addressesA}); err != nil {
+		t.Fatal(err)
+	}
+	defer p.a.Close()
+	if p.b, err = New(d, Config{Addresses: addressesB, Backlog: backlog, SYNCookies: mode}); err != nil {
+		t.Fatal(err)
+	}
+	defer p.b.Close()
+	defer d.wantAllUsed(t)
+	l := p.listen()
+	go func() {
+		for {
+			s, err := l.AcceptTCP()
+			if err != nil {
+				return
+			}
+			go func() { s.WriteTo(s); s.Close() }()
+		}
+	}()
+	stop := p.flood(20_000)
+	var ends sync.WaitGroup
+	for range clients {
+		ends.Go(func() {
+			time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond)
+			c, err := p.a.Dial("tcp", "10.77.0.2:80")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			write(t, c, "echo")
+			wantRead(t, c, "echo")
+		})
+	}
+	time.Sleep(100 * time.Millisecond)
+	ends.Wait()
+	stop()
+	quiet()
+	if n := l.handshakes.len(); n > backlog {
+		t.Errorf("%d handshakes, want at most %d", n, backlog)
+	}
+	l.Close()
+	quiet()
+	if n := l.handshakes.len(); n != 0 {
+		t.Errorf("%d handshakes after Close", n)
+	}
+	for e := range p.b.table.All() {
+		if e.state() < conn.Established {
+			t.Errorf("a handshake is left in %v", e.state())
+		}
+	}
+}
