@@ -57,7 +57,7 @@ func (c *Conn) Close(now Time, linger Linger) {
 	case c.state == TimeWait:
 		c.rcv.buf.Discard(c.cfg.Pool)
 		return
-	case c.state == SynSent:
+	case c.state == SynSent && (c.active.fast == nil || c.snd.buf.Size() == 0):
 		c.fail(ErrClosed) // delete the TCB and send nothing: the peer may not exist (RFC 9293 3.10.4)
 		return
 	case unread, linger.Set && linger.Timeout <= 0:

@@ -65,6 +65,7 @@ type Conn struct {
 	reordering      scoreboard.Reordering
 	deliveryLimited bool // the application has limited deliveryRate
 	errReported     bool // a call has returned err to the application
+	fastOpen        fastOpenState
 }
 
 // active is the state of a connection with data in flight, unsent, unread or out of order, and of the growth of its
@@ -89,8 +90,10 @@ type active struct {
 	delay       delack.Delay
 	reordering  uint16 // the most segments that an original has been late by
 	synRepeated bool   // the SYN was sent again because the reply was an ACK of another connection
+	synDue      bool   // the next Transmit sends the SYN or SYN-ACK again
 	bulk        bulk.Receiver
 	urgent      urgent
+	fast        *fastOpening // nil without Fast Open, and after the handshake
 }
 
 // Open holds the properties of a new connection that the driver knows.
@@ -170,13 +173,14 @@ func (c *Conn) IRS() uint32 { return c.rcv.irs }
 func (c *Conn) establish(now Time) {
 	c.setState(Established)
 	c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
-	window := cc.InitialWindow(c.fullSize())
-	if c.timeouts > 0 {
-		window = int64(c.fullSize()) // the SYN was lost: the initial window is one segment (RFC 5681 3.1)
+	switch {
+	case c.timeouts > 0:
+		c.active.cc = c.newController(int64(c.fullSize())) // the SYN was lost: one segment (RFC 5681 3.1)
 		c.rtt.SYNLost()
 		c.timeouts = 0 // the SYN's timeouts are no sign of trouble for the data
+	case c.active.cc == nil: // Fast Open may have sent data before
+		c.active.cc = c.newController(cc.InitialWindow(c.fullSize()))
 	}
-	c.active.cc = c.newController(window)
 	c.lastDataReceived = now
 	c.armKeepAlive(now)
 	if c.snd.finQueued {
@@ -193,6 +197,7 @@ func (c *Conn) fail(err Error) {
 // close enters CLOSED and discards everything except unread data.
 func (c *Conn) close() {
 	if c.state != Closed {
+		c.fastOpenEnds()
 		c.setState(Closed)
 	}
 	c.endBulk()

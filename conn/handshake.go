@@ -46,7 +46,8 @@ type Handshake struct {
 	resetDue  bool
 	resetSeq  uint32
 	challenge challenge.Limit
-	held      *hold.Hold // nil unless Hold delays the SYN-ACK
+	held      *hold.Hold     // nil unless Hold delays the SYN-ACK
+	cookie    *wire.FastOpen // of the first SYN-ACK; nil without Fast Open
 }
 
 // HandshakeState is the action that a Handshake requires of the driver.
@@ -277,6 +278,9 @@ func (h *Handshake) synAck(now Time, out *Outgoing) {
 	o.SACKPermitted = h.sack
 	o.HasWindowScale, o.WindowScale = h.scaled, h.scale
 	h.addTimestamp(now, o)
+	if h.cookie != nil {
+		o.FastOpen, h.cookie = *h.cookie, nil
+	}
 	if h.sent {
 		out.Note = NoteRetransmission
 		h.retransmits = max(h.retransmits, 1) // the RTT of a retransmitted SYN-ACK is ambiguous

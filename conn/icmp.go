@@ -49,7 +49,7 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 		c.resize(now, c.fullSize()) // only the probe was too large
 	case e.Kind == ICMPTooBig:
 		c.lowerMTU(now, e.MTU)
-	case c.state == SynSent, c.state == SynReceived && e.Kind == ICMPHard:
+	case c.state == SynSent, c.state == SynReceived && e.Kind == ICMPHard && !c.early():
 		// Deviation: MUST-56 is observed for connections, but not for attempts to open one. Those end at once, so that an
 		// application can try another address (RFC 5461 4.1). Linux does the same.
 		c.fail(e.Err)
@@ -71,6 +71,9 @@ func (c *Conn) LowerMTU(now Time, mtu int) {
 func (c *Conn) lowerMTU(now Time, mtu int) {
 	if excess, ok := c.path.Lower(now, mtu); ok {
 		c.useMTU(now, excess)
+		if c.state == SynSent && c.snd.max > 1 {
+			c.repeatSYN(now) // without data
+		}
 	}
 }
 

@@ -85,9 +85,11 @@ type Info struct {
 	ReceiveBuffer      int   // present limit of unread data
 	ReadPerRoundTrip   int64 // data read by the application in the last measured round trip (rcv_space)
 
-	Timestamps, SACK        bool  // agreed on in the handshake (options)
-	ECN                     bool  // agreed on in the handshake: routers may mark packets (options)
-	SendScale, ReceiveScale uint8 // (snd_wscale, rcv_wscale)
+	Timestamps, SACK        bool            // agreed on in the handshake (options)
+	ECN                     bool            // agreed on in the handshake: routers may mark packets (options)
+	SYNData                 bool            // data of a SYN was accepted, here or by the peer: Fast Open (options)
+	FastOpenFailure         FastOpenFailure // (fastopen_client_fail)
+	SendScale, ReceiveScale uint8           // (snd_wscale, rcv_wscale)
 
 	Acknowledged    int64 // data bytes acknowledged in order (bytes_acked less SYN and FIN)
 	Delivered       int64 // data bytes known to have arrived, in order or not (delivered, in segments)
@@ -150,6 +152,8 @@ func (c *Conn) Info(now Time) Info {
 		Timestamps:          c.timestamps,
 		SACK:                c.sack,
 		ECN:                 c.ecn.Agreed(),
+		SYNData:             c.fastOpen&fastOpenData != 0,
+		FastOpenFailure:     FastOpenFailure(c.fastOpen & fastOpenFailure),
 		SendScale:           c.snd.scale,
 		ReceiveScale:        c.rcv.scale,
 		ConsecutiveTimeouts: int(c.timeouts),

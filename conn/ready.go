@@ -46,7 +46,7 @@ func (c *Conn) Ready() Ready {
 	if c.Readable() {
 		r |= ReadyRead
 	}
-	if over || c.snd.finQueued || c.state.maySend() && c.hasSendRoom() {
+	if over || c.snd.finQueued || (c.state.maySend() || c.early() || c.AwaitsData()) && c.hasSendRoom() {
 		r |= ReadyWrite
 	}
 	if over || c.state.synchronized() {

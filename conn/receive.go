@@ -64,6 +64,9 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 
 // checkSequence is the first step: part of the segment must be inside the window (RFC 9293 3.10.7.4, table 6).
 func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
+	if c.state == SynReceived && at == 0 && s.TCP.Flags&(wire.SYN|wire.RST) == wire.SYN && (s.length() == 1 || c.early()) {
+		return c.receiveSYNAgain(now, s)
+	}
 	nxt, edge := c.rcv.nxt(), c.rcv.wnd.Edge
 	end := at + s.length()
 	switch {
@@ -97,20 +100,22 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 	if s.TCP.Flags.Has(wire.RST) {
 		return v
 	}
-	if c.state == SynReceived && s.TCP.Flags.Has(wire.SYN) && at == 0 {
-		// The segment is the peer's SYN again, or the SYN-ACK of a simultaneous open, whose ACK completes the handshake
-		// (RFC 9293 figure 7). Without an ACK, our SYN-ACK has been lost.
-		if s.TCP.Flags.Has(wire.ACK) {
-			return VerdictAccepted
-		}
-		c.ecn.Received(s.TCP.Flags)
-		if c.challenge.Allow(now) {
-			c.snd.nxt = 0
-		}
-		return VerdictDuplicate
-	}
 	c.acknowledgeUnacceptable(now, s)
 	return v
+}
+
+// receiveSYNAgain processes a segment with the number of the peer's SYN in SYN-RECEIVED: that SYN again, or the SYN-ACK
+// of a simultaneous open, whose ACK completes the handshake (RFC 9293 figure 7). Without an ACK, our SYN-ACK has been
+// lost.
+func (c *Conn) receiveSYNAgain(now Time, s *Segment) Verdict {
+	if s.TCP.Flags.Has(wire.ACK) {
+		return VerdictAccepted
+	}
+	c.ecn.Received(s.TCP.Flags)
+	if c.challenge.Allow(now) {
+		c.active.synDue = true
+	}
+	return VerdictDuplicate
 }
 
 // resetFits reports whether a RST at the given position ends the connection: it must be exactly at RCV.NXT (RFC 5961
@@ -126,11 +131,16 @@ func (c *Conn) resetFits(at seq.Offset) bool {
 // RFC 5961 3.2).
 func (c *Conn) receiveReset(now Time, at seq.Offset) Verdict {
 	if !c.resetFits(at) {
+		c.suspectFastOpen()
 		return c.challengeACK(now)
 	}
 	switch c.state {
 	case SynReceived:
-		c.fail(ErrRefused) // active OPEN; a passive one is a Handshake in this state (MUST-11)
+		if c.early() {
+			c.fail(ErrReset)
+		} else {
+			c.fail(ErrRefused) // active OPEN; a passive one is a Handshake in this state (MUST-11)
+		}
 	case Closing, LastAck:
 		c.close() // all data has been exchanged
 	case CloseWait:
@@ -156,6 +166,7 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 			c.ecn.Received(s.TCP.Flags)
 		}
 		c.snd.wnd.Number(at, ack)
+		c.fastOpenAnswered(ack, &s.TCP)
 		c.establish(now)
 	}
 	// The ACK must not be of data that was never sent, or older than the largest window (RFC 5961 5.2, MAY-12).
@@ -318,6 +329,7 @@ func (c *Conn) receiveFIN(now Time) {
 
 // enterTimeWait enters TIME-WAIT. The last ACK is still to be sent; [Conn.TimeWait] has the rest.
 func (c *Conn) enterTimeWait() {
+	c.fastOpenEnds()
 	c.setState(TimeWait)
 	c.endBulk()
 	c.stopTimers()

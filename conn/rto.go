@@ -17,9 +17,11 @@ func (c *Conn) retransmitTimeout(now Time) {
 	r := &c.active.recovery
 	c.timeouts++
 	if !c.state.synchronized() {
-		c.snd.nxt = 0 // retransmits the SYN
-		c.armRetransmit(now)
+		c.retransmitSYN(now)
 		return
+	}
+	if c.timeouts == fastOpenTimeouts {
+		c.suspectFastOpen()
 	}
 	fell := c.suspectBlackHole(now)
 	q := &c.active.sent
@@ -56,6 +58,17 @@ func (c *Conn) retransmitTimeout(now Time) {
 	if q.Empty() {
 		c.snd.nxt = c.snd.una // only a probe of a window that has opened since is in flight
 	}
+	c.armRetransmit(now)
+}
+
+// retransmitSYN runs when the SYN, or the SYN-ACK of a passive open with Fast Open, has not been answered in time.
+// Before the answer nothing else is sent again (RFC 7413 4.2.2). The SYN-ACK is sent as often as a Handshake sends it.
+func (c *Conn) retransmitSYN(now Time) {
+	if c.early() && c.timeouts > maxSYNACKRetransmits {
+		c.fail(c.timeoutError())
+		return
+	}
+	c.active.synDue = true
 	c.armRetransmit(now)
 }
 

@@ -11,8 +11,9 @@ import (
 // receiveSynSent processes a segment in SYN-SENT (RFC 9293 3.10.7.3).
 func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
-	// First: an ACK must be for our SYN, the only segment sent so far.
-	if f.Has(wire.ACK) && s.TCP.Ack != c.snd.iss+1 {
+	// First: an ACK must be for our SYN, the only segment sent so far, or for a part of its data.
+	ack := seq.Unwrap(c.snd.iss, 1, s.TCP.Ack)
+	if f.Has(wire.ACK) && (ack < 1 || ack > max(1, c.snd.max)) {
 		if !f.Has(wire.RST) {
 			c.queueReset(s.TCP.Ack, false)
 			c.repeatSYN(now)
@@ -35,14 +36,18 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 	c.lastReceived = now
 	if !f.Has(wire.ACK) {
 		// Simultaneous open: the SYNs have crossed (MUST-10). The timer continues, now for a SYN-ACK.
+		// Data in our SYN is sent again in ESTABLISHED, unless an ACK covers it.
 		c.setState(SynReceived)
-		c.snd.nxt = 0
+		c.snd.nxt = min(c.snd.nxt, 1)
+		c.active.synDue = true
 		c.active.timing.Cancel(now)
 		return VerdictAccepted
 	}
-	c.snd.wnd.Number(0, 1)
+	c.snd.wnd.Update(0, 0, ack, &s.TCP, c.snd.scale)
+	c.snd.nxt = ack
+	c.fastOpenAnswered(ack, &s.TCP)
 	c.establish(now)
-	c.takeACK(now, 1, s, c.snd.wnd.Size)
+	c.takeACK(now, ack, s, c.snd.wnd.Size)
 	c.acknowledgeNow(NoteNone)
 	c.receiveUrgent(s, 0)
 	v := c.receiveText(now, s, 0)
@@ -57,8 +62,7 @@ func (c *Conn) repeatSYN(now Time) {
 	if c.active.synRepeated || c.snd.max == 0 || c.timeouts > 0 {
 		return
 	}
-	c.active.synRepeated = true
-	c.snd.nxt = 0
+	c.active.synRepeated, c.active.synDue = true, true
 	c.active.timing.Cancel(now)
 }
 
@@ -104,8 +108,9 @@ func (c *Conn) synHeader(now Time, out *Outgoing) {
 	}
 	if c.state == SynReceived {
 		out.TCP.Flags |= wire.ACK
-		out.TCP.Ack = seq.Wire(c.rcv.irs, 1)
-		c.rcv.wnd.LastACK = 1
+		out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
+		out.TCP.Window = c.synACKWindow()
+		c.rcv.wnd.LastACK = c.rcv.nxt()
 	}
 	out.TCP.Flags = c.ecn.Offer(out.TCP.Flags, c.cfg.ECN, c.timeouts > 0)
 }

@@ -41,7 +41,12 @@ func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 	case Closed, Listen:
 		return false
 	case SynSent, SynReceived:
-		return c.transmitSYN(now, out)
+		if c.transmitSYN(now, out) {
+			return true
+		}
+		if !c.early() {
+			return false
+		}
 	case TimeWait:
 		return c.transmitACK(now, out)
 	}
@@ -86,10 +91,13 @@ func (c *Conn) addTimestamp(now Time, o *wire.Options) {
 	}
 }
 
-// transmitSYN sends the SYN, or the SYN-ACK of a simultaneous open, if SND.NXT is 0.
+// transmitSYN sends the SYN, or the SYN-ACK of a simultaneous open or of Fast Open, if it is due.
 func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
-	if c.snd.nxt != 0 {
-		if c.state == SynReceived && c.ack.due {
+	if c.AwaitsData() {
+		return false
+	}
+	if c.snd.max > 0 && !c.active.synDue {
+		if c.state == SynReceived && c.ack.due && !c.early() {
 			c.header(now, out, 0, 1)
 			out.Note = c.ack.note
 			c.announce(out)
@@ -98,6 +106,7 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 		return false
 	}
 	c.synHeader(now, out)
+	data := c.fastOpenSYN(now, out)
 	if c.timeouts == 0 {
 		c.active.timing.Start(now, 1)
 	}
@@ -105,7 +114,9 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 		out.Note = NoteRetransmission
 		c.stats.Retransmitted++
 	}
-	c.snd.nxt, c.snd.max = 1, 1
+	c.active.synDue = false
+	c.snd.nxt = max(c.snd.nxt, 1+data)
+	c.snd.max = max(c.snd.max, c.snd.nxt)
 	c.acknowledged()
 	c.armRetransmit(now)
 	return true
