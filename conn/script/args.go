@@ -3,6 +3,7 @@ package script
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"minitcp/conn"
@@ -143,9 +144,36 @@ func (a *args) write(name string) operation {
 	default:
 		a.count(4)
 	}
-	f := a.flags(3, "MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_OOB")
-	w.nonblocking, w.urgent = f.has("MSG_DONTWAIT"), f.has("MSG_OOB")
+	a.sendFlags(3, &w)
 	return w
+}
+
+// sendmsg returns the write of the vectors of a message together.
+func (a *args) sendmsg() operation {
+	a.count(3)
+	w := writeCall{fd: a.number(0)}
+	vectors, ok := a.at(1).field("msg_iov")
+	if !ok {
+		a.fail("a message without msg_iov")
+	}
+	for _, v := range vectors.list {
+		if len(v.list) != 2 || v.list[1].kind != valueNumber || v.list[1].number < 0 {
+			a.fail("%s", v)
+			break
+		}
+		if w.count += v.list[1].number; w.count > maxWrite {
+			a.fail("%d bytes", w.count)
+			break
+		}
+	}
+	a.sendFlags(2, &w)
+	return w
+}
+
+// sendFlags takes the flags of a write from argument i.
+func (a *args) sendFlags(i int, w *writeCall) {
+	f := a.flags(i, "MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_OOB")
+	w.nonblocking, w.urgent = f.has("MSG_DONTWAIT"), f.has("MSG_OOB")
 }
 
 func (a *args) fcntl() operation {
@@ -207,7 +235,9 @@ func (a *args) optionName(known []string) string {
 		if !name.is(k) {
 			continue
 		}
-		if k[:3] == "SO_" && !level.is("SOL_SOCKET") || k[:3] == "TCP" && !level.is("SOL_TCP") && !level.is("IPPROTO_TCP") {
+		switch prefix, _, _ := strings.Cut(k, "_"); {
+		case prefix == "SO" && !level.is("SOL_SOCKET"), prefix == "TCP" && !level.is("SOL_TCP") && !level.is("IPPROTO_TCP"),
+			prefix == "IP" && !level.is("SOL_IP") && !level.is("IPPROTO_IP"):
 			a.fail("%s of %s", k, level)
 		}
 		return k
@@ -221,9 +251,12 @@ func (a *args) setsockopt() operation {
 	c := setCall{fd: a.number(0), name: a.optionName([]string{
 		"SO_REUSEADDR", "SO_REUSEPORT", "SO_RCVBUF", "SO_SNDBUF", "SO_LINGER", "SO_KEEPALIVE", "TCP_NODELAY",
 		"TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT", "TCP_MAXSEG", "TCP_LINGER2",
-		"TCP_CONGESTION",
+		"TCP_CONGESTION", "IP_TOS", "IP_MTU_DISCOVER", "IP_BIND_ADDRESS_NO_PORT", "IP_FREEBIND",
 	})}
 	v := a.at(3)
+	if strings.HasPrefix(c.name, "IP_") {
+		return c // of the IP layer, without an effect here
+	}
 	if c.name == "SO_LINGER" {
 		on, ok1 := v.field("onoff")
 		seconds, ok2 := v.field("linger")

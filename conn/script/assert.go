@@ -7,36 +7,44 @@ import (
 	"minitcp/conn"
 )
 
-// assertion is the code between %{ and }%: comparisons that must all hold.
+// assertion is the code between %{ and }%: comparisons that must all hold, and assignments.
 type assertion struct{ comparisons []comparison }
 
-// comparison compares two values.
+// comparison compares two values, or assigns the right one to the left one, a variable of the script.
 type comparison struct {
 	line        int
 	left, right operand
-	operator    string
+	operator    string // of operators, or "=" or "+="
 }
 
-// operand is a variable of the connection, or a number.
+// operand is a variable of the connection or of the script, or a number.
 type operand struct {
 	name   string // "" for a number
 	number int64
+	mask   int64 // bits of the variable; 0 for all
 }
+
+// scriptVariables are the values of the variables that a script has assigned.
+type scriptVariables map[string]int64
 
 var operators = []string{"==", "!=", "<=", ">=", "<", ">"}
 
-// parseAssertion parses one or more statements "assert A == B and C > D, message", separated by line ends or
-// semicolons.
-func parseAssertion(t token) (action, *Error) {
+// parseAssertion parses one or more statements, separated by line ends or semicolons: "assert A == B and C > D,
+// message", an assignment, or a call of print, which has no effect. Comments begin with #. known are the names of the
+// script's variables; the assigned ones are added.
+func parseAssertion(t token, known scriptVariables) (action, *Error) {
 	a := &assertion{}
 	line := t.line
+	statements := 0
 	for _, text := range strings.SplitAfter(t.text, "\n") {
+		text, _, _ = strings.Cut(text, "#")
 		for statement := range strings.SplitSeq(text, ";") {
 			statement = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(statement), `\`)) // a continued line
 			if statement == "" {
 				continue
 			}
-			list, err := parseStatement(statement, line)
+			statements++
+			list, err := parseStatement(statement, line, known)
 			if err != nil {
 				return nil, err
 			}
@@ -44,14 +52,21 @@ func parseAssertion(t token) (action, *Error) {
 		}
 		line++
 	}
-	if len(a.comparisons) == 0 {
+	if statements == 0 {
 		return nil, errorf(t.line, "the code has no assertion")
 	}
 	return a, nil
 }
 
-// parseStatement parses a single assert statement.
-func parseStatement(s string, line int) ([]comparison, *Error) {
+// parseStatement parses a statement.
+func parseStatement(s string, line int, known scriptVariables) ([]comparison, *Error) {
+	if strings.HasPrefix(s, "print(") && strings.HasSuffix(s, ")") {
+		return nil, nil
+	}
+	if c, ok := parseAssignment(s, known); ok {
+		c.line = line
+		return []comparison{c}, nil
+	}
 	rest, ok := strings.CutPrefix(s, "assert")
 	if !ok || rest == "" || isNameByte(rest[0]) {
 		return nil, errorf(line, "the code %q", shorten(s))
@@ -63,7 +78,7 @@ func parseStatement(s string, line int) ([]comparison, *Error) {
 	}
 	var list []comparison
 	for part := range strings.SplitSeq(rest, " and ") {
-		chain := parseComparisons(part)
+		chain := parseComparisons(part, known)
 		if len(chain) == 0 {
 			return nil, errorf(line, "the code %q", shorten(s))
 		}
@@ -75,8 +90,29 @@ func parseStatement(s string, line int) ([]comparison, *Error) {
 	return list, nil
 }
 
+// parseAssignment parses "name = value" or "name += value", and adds the name to the known ones.
+func parseAssignment(s string, known scriptVariables) (c comparison, ok bool) {
+	name, text, found := strings.Cut(s, "=")
+	if !found || strings.HasPrefix(text, "=") {
+		return c, false
+	}
+	c.operator = "="
+	if before, added := strings.CutSuffix(name, "+"); added {
+		name, c.operator = before, "+="
+	}
+	name = strings.TrimSpace(name)
+	if name == "" || !isLetter(name[0]) || spanOf(name, isNameByte) < len(name) {
+		return c, false
+	}
+	c.left = operand{name: name}
+	if c.right, ok = parseOperand(text, known); ok {
+		known[name] = 0
+	}
+	return c, ok
+}
+
 // parseComparisons parses "A == B", or a chain: "A <= B < C" means "A <= B and B < C". It returns nil for other text.
-func parseComparisons(s string) (list []comparison) {
+func parseComparisons(s string, known scriptVariables) (list []comparison) {
 	left, ok := operand{}, false
 	for operator := ""; ; {
 		at, next := firstOperator(s)
@@ -84,8 +120,8 @@ func parseComparisons(s string) (list []comparison) {
 		if at >= 0 {
 			text = s[:at]
 		}
-		right, known := parseOperand(text)
-		if !known {
+		right, valid := parseOperand(text, known)
+		if !valid {
 			return nil
 		}
 		if ok {
@@ -122,9 +158,16 @@ var constants = []struct {
 	{"TCPI_OPT_ECN", 8},
 }
 
-// parseOperand parses a number, a constant or a variable.
-func parseOperand(s string) (operand, bool) {
+// parseOperand parses a number, a constant, a variable, or bits of a variable: "(A & B)".
+func parseOperand(s string, known scriptVariables) (operand, bool) {
 	s = strings.TrimSpace(s)
+	if inner, ok := strings.CutPrefix(s, "("); ok && strings.HasSuffix(inner, ")") {
+		left, right, ok := strings.Cut(strings.TrimSuffix(inner, ")"), "&")
+		bits, valid := parseOperand(right, nil)
+		o, known := parseOperand(left, known)
+		o.mask = bits.number
+		return o, ok && known && valid && o.name != "" && bits.name == "" && bits.number > 0
+	}
 	if n, ok := parseNumber(s); ok && n < 1<<62 {
 		return operand{number: int64(n)}, true
 	}
@@ -137,6 +180,9 @@ func parseOperand(s string) (operand, bool) {
 		if v.name == s {
 			return operand{name: s}, true
 		}
+	}
+	if _, ok := known[s]; ok {
+		return operand{name: s}, true
 	}
 	return operand{}, false
 }
@@ -214,9 +260,15 @@ var linuxStates = [...]int64{
 }
 
 // valueOf returns the operand's value for the last connection of the flow, open or not.
-func (o operand) valueOf(f *flow, now conn.Time) int64 {
+func (o operand) valueOf(f *flow, now conn.Time, assigned scriptVariables) int64 {
+	if o.mask != 0 {
+		return operand{name: o.name}.valueOf(f, now, assigned) & o.mask
+	}
 	if o.name == "" {
 		return o.number
+	}
+	if n, ok := assigned[o.name]; ok {
+		return n
 	}
 	if o.name == "tcpi_state" {
 		if f == nil {
@@ -237,16 +289,24 @@ func (o operand) valueOf(f *flow, now conn.Time) int64 {
 }
 
 func (o operand) String() string {
-	if o.name == "" {
+	switch {
+	case o.mask != 0:
+		return fmt.Sprintf("(%s & %d)", o.name, o.mask)
+	case o.name == "":
 		return fmt.Sprint(o.number)
 	}
 	return o.name
 }
 
-// holds reports whether the comparison is true.
-func (c *comparison) holds(f *flow, now conn.Time) bool {
-	l, r := c.left.valueOf(f, now), c.right.valueOf(f, now)
+// holds reports whether the comparison is true for the values l and r. An assignment sets its variable and holds.
+func (c *comparison) holds(l, r int64, assigned scriptVariables) bool {
 	switch c.operator {
+	case "=":
+		assigned[c.left.name] = r
+		return true
+	case "+=":
+		assigned[c.left.name] += r
+		return true
 	case "==":
 		return l == r
 	case "!=":

@@ -108,6 +108,8 @@ func newOperation(name string, arguments []value, result int64) (operation, stri
 		op = a.read(name)
 	case "write", "send", "sendto":
 		op = a.write(name)
+	case "sendmsg":
+		op = a.sendmsg()
 	case "shutdown":
 		a.count(2)
 		op = shutdownCall{a.number(0), a.oneOf(1, "SHUT_RD", "SHUT_WR", "SHUT_RDWR")}

@@ -13,13 +13,15 @@
 // # The language
 //
 // Comments: //, /* */, and # to the end of the line. Option lines before the first event: --ip_version, --mtu,
-// --tolerance_usecs, --tcp_ts_tick_usecs. Options that name addresses and ports are accepted and ignored.
+// --tolerance_usecs, --tcp_ts_tick_usecs, --strict_segments. Options that name addresses and ports are accepted and
+// ignored.
 //
 // Shell commands are never run. Some commands that configure Linux are interpreted. A call of defaults.sh selects
-// Linux's defaults: Nagle's algorithm, the window scale of its tcp_rmem, SO_RCVBUF and SO_SNDBUF doubled, a tolerance
-// of 4 ms, and PSH not compared where the script joins segments, as it depends on the size of Linux's GSO packets. The
-// commands sysctl and set_sysctls.py set the parameters that package conn has. Parameters without an effect here are
-// accepted.
+// Linux's defaults: Nagle's algorithm, the window scale of its tcp_rmem, SO_RCVBUF and SO_SNDBUF doubled, GSO packets,
+// which ethtool turns off, and a tolerance of 4 ms, by which events may also be late. As in packetdrill, the PSH of
+// segments that the script joins is that of the last one, and segments after the last event are not compared. The
+// commands sysctl and set_sysctls.py set the parameters that package conn has; "tc qdisc" to fq turns on pacing.
+// Parameters without an effect here and counters of nstat are accepted and ignored.
 //
 // Times: absolute, relative to the event before (+), any (*), ranges (a~b, +a~+b), and a...b, +a...b for a call that
 // blocks until b. Times are exact unless --tolerance_usecs or defaults.sh sets a tolerance.
@@ -40,12 +42,14 @@
 //
 // ICMP: "< icmp unreachable frag_needed mtu 1400 [1:1001(1000)]" and its like, also icmpv6.
 //
-// System calls: socket, bind, listen, accept, accept4, connect, read, recv, recvfrom, write, send, sendto, shutdown,
-// close, poll, fcntl, ioctl (SIOCINQ, SIOCOUTQ), setsockopt and getsockopt with the options that package conn has. The
-// defaults are package conn's unless the script calls defaults.sh: TCP_NODELAY is set, and SO_RCVBUF is not doubled.
+// System calls: socket, bind, listen, accept, accept4, connect, read, recv, recvfrom, write, send, sendto, sendmsg,
+// shutdown, close, poll, fcntl, ioctl (SIOCINQ, SIOCOUTQ), setsockopt and getsockopt with the options that package conn
+// has. The defaults are package conn's unless the script calls defaults.sh: TCP_NODELAY is set, and SO_RCVBUF is not
+// doubled.
 //
 // Assertions: %{ assert tcpi_state == TCP_ESTABLISHED and tcpi_rto >= 200000, tcpi_rto }%, with comparisons joined by
-// "and" or chained (1 <= x <= 2); see [Script.Run] for the connection that they inspect.
+// "and" or chained (1 <= x <= 2), bits such as (tcpi_options & TCPI_OPT_SACK), and variables of the script, which "="
+// and "+=" assign; see [Script.Run] for the connection that they inspect.
 //
 // If a script contains anything else, it is not run, and the first unsupported line is reported.
 //
@@ -53,8 +57,8 @@
 //
 // Some scripts written for Linux fail, because the RFCs leave the behaviour open:
 //
-//   - Linux's quick ACK of a message that ends with PSH is immediate. minitcp's waits 1 ms for the application's reply.
 //   - Linux charges the memory of whole buffers, not bytes of data, to a socket. A write accepts a different number of
 //     bytes before it blocks, and is woken at a different time.
-//   - The window scale differs if the script does not call defaults.sh.
+//   - The window scale differs if the script does not call defaults.sh, unless [Host].Linux is set.
+//   - PSH is on every GSO packet. Linux's hold at most half of the congestion window, minitcp's all of it.
 package script

@@ -94,11 +94,7 @@ func (p *parser) values(end string, depth int) (list []value, fields []string, e
 		if len(list) > 0 && !p.took(",") {
 			return nil, nil, p.unexpected("a comma or " + end)
 		}
-		field := ""
-		if p.peek().kind == tokenWord && p.i+1 < len(p.tokens) && p.tokens[p.i+1].text == "=" {
-			field = p.take().text
-			p.take()
-		}
+		field := p.field()
 		v, err := p.value(depth + 1)
 		if err != nil {
 			return nil, nil, err
@@ -106,6 +102,24 @@ func (p *parser) values(end string, depth int) (list []value, fields []string, e
 		list, fields = append(list, v), append(fields, field)
 	}
 	return list, fields, nil
+}
+
+// field consumes the name of an element and the = after it, and returns the name. A name such as msg_iov(2)= has a
+// length in parentheses, which is ignored. Without a name, it returns "".
+func (p *parser) field() string {
+	at := p.i + 1
+	if p.peek().kind != tokenWord || at >= len(p.tokens) {
+		return ""
+	}
+	if p.tokens[at].text == "(" && at+2 < len(p.tokens) && p.tokens[at+2].text == ")" {
+		at += 3
+	}
+	if at >= len(p.tokens) || p.tokens[at].text != "=" {
+		return ""
+	}
+	name := p.peek().text
+	p.i = at + 1
+	return name
 }
 
 func (v value) String() string {

@@ -49,7 +49,7 @@ type sent struct {
 	ecn         wire.ECN
 	options     []option
 	data        []byte
-	joined      bool // several segments, joined for comparison
+	segmentSize int // of the segments of a GSO packet; 0 for a segment
 }
 
 // epoch is the time at which scripts begin. It is not 0, which could hide a timer that was never set.
@@ -206,7 +206,7 @@ func (h *host) flush(f *flow) {
 	if f.tcp == nil {
 		return
 	}
-	for f.tcp.Transmit(h.now, 0, &h.out) {
+	for f.tcp.Transmit(h.now, h.s.gso, &h.out) {
 		h.send(f)
 	}
 	switch tcp := f.tcp.(type) {
@@ -231,7 +231,7 @@ func (h *host) flush(f *flow) {
 // send queues the segment in h.out for the script. The script sees the encoded header, as it would be on the wire.
 func (h *host) send(f *flow) {
 	n := wire.PutTCP(h.header[:], &h.out.TCP)
-	s := sent{at: h.now, flow: f, incarnation: f.incarnation, tcp: h.out.TCP, ecn: h.out.ECN}
+	s := sent{at: h.now, flow: f, incarnation: f.incarnation, tcp: h.out.TCP, ecn: h.out.ECN, segmentSize: h.out.SegmentSize}
 	s.options = decodeOptions(h.header[tcpHeaderLen:n])
 	for _, d := range h.out.Data {
 		s.data = append(s.data, d...)

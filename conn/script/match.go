@@ -142,26 +142,42 @@ func (r *runner) missing(e *event, d *departure, late conn.Time) *fault {
 }
 
 // takeSent removes and returns the next sent segment. If d is longer, the segments that follow it without a gap are
-// appended.
+// appended. If d is shorter, only so many segments of a GSO packet are removed.
 func (r *runner) takeSent(d *departure) *sent {
 	sent := &r.h.sent
 	s := *(*sent)[0] // a copy, as segments may be appended
+	if n := s.segmentSize; n > 0 && 0 < d.length && d.length < len(s.data) && d.length%n == 0 {
+		return (*sent)[0].cut(d.length)
+	}
 	*sent = (*sent)[1:]
-	const lastOnly = wire.PSH | wire.FIN // flags of the last segment alone
+	const lastOnly = wire.PSH | wire.FIN // flags of the last segment
 	const firstOnly = wire.CWR           // flags of the first segment alone
-	for len(*sent) > 0 && len(s.data) > 0 && len(s.data) < d.length {
+	for len(*sent) > 0 && len(s.data) > 0 && len(s.data) < d.length && !r.s.settings.strict {
 		next := (*sent)[0]
 		if next.at != s.at || next.flow != s.flow || next.tcp.Seq != s.tcp.Seq+uint32(len(s.data)) ||
 			next.tcp.Flags&^lastOnly != s.tcp.Flags&^lastOnly&^firstOnly || next.ecn != s.ecn || s.tcp.Flags.Has(wire.FIN) || next.tcp.Ack != s.tcp.Ack {
 			break
 		}
 		s.data = slices.Concat(s.data, next.data)
-		s.joined = true
+		if r.s.settings.asLinux {
+			s.tcp.Flags &^= lastOnly
+		}
 		s.tcp.Flags |= next.tcp.Flags
 		s.tcp.Window = next.tcp.Window
 		*sent = (*sent)[1:]
 	}
 	return &s
+}
+
+// cut removes the first n bytes of a GSO packet, which are whole segments, and returns them.
+func (s *sent) cut(n int) *sent {
+	first := *s
+	first.data = s.data[:n:n]
+	first.tcp.Flags &^= wire.PSH | wire.FIN
+	s.data = s.data[n:]
+	s.tcp.Seq += uint32(n)
+	s.tcp.Flags &^= wire.CWR
+	return &first
 }
 
 // compare describes the first difference between d and s, or returns "".
@@ -173,7 +189,7 @@ func (r *runner) compare(d *departure, s *sent) string {
 	}
 	got := s.script()
 	switch {
-	case got.flags != d.flags && !(s.joined && r.s.settings.asLinux && got.flags^d.flags == wire.PSH):
+	case got.flags != d.flags && !(r.s.settings.anyPush && got.flags^d.flags == wire.PSH):
 		return "the flags differ"
 	case got.seq != d.seq:
 		return "the sequence number differs"

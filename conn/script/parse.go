@@ -10,6 +10,7 @@ import (
 type Script struct {
 	settings settings
 	events   []event
+	assigned scriptVariables // names of variables
 }
 
 // event is an action with its time.
@@ -31,25 +32,35 @@ type parser struct {
 }
 
 // Parse parses a script. The error is at the first construct that is invalid or not supported.
-func Parse(src string) (*Script, *Error) {
+func Parse(src string) (*Script, *Error) { return ParseFor(src, Host{}) }
+
+// ParseFor parses a script for a host.
+func ParseFor(src string, host Host) (*Script, *Error) {
 	tokens, lexError := lex(src)
 	p := &parser{src: src, tokens: tokens}
-	s, err := p.script()
+	s := &Script{settings: defaultSettings(), assigned: make(scriptVariables)}
+	s.settings.anyPush = host.AnyPush
+	if host.Linux {
+		s.settings.linux()
+	}
+	err := p.items(s)
 	if lexError != nil && (err == nil || p.peek().kind == tokenEnd) {
 		return nil, lexError // the tokens before it are valid
 	}
-	return s, err
-}
-
-// script parses the whole script.
-func (p *parser) script() (*Script, *Error) {
-	s := &Script{settings: defaultSettings()}
-	for p.peek().kind != tokenEnd {
-		if err := p.item(s); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// items parses the whole script.
+func (p *parser) items(s *Script) *Error {
+	for p.peek().kind != tokenEnd {
+		if err := p.item(s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // item parses an option, a shell command or an event.
@@ -81,7 +92,7 @@ func (p *parser) event(s *Script) (event, *Error) {
 	case t.kind == tokenShell:
 		err = s.settings.shell(p.take(), true)
 	case t.kind == tokenCode:
-		e.do, err = parseAssertion(p.take())
+		e.do, err = parseAssertion(p.take(), s.assigned)
 	case t.text == "<" || t.text == ">":
 		e.do, err = p.packet()
 	case t.kind == tokenWord:

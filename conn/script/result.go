@@ -33,8 +33,11 @@ type Result struct {
 }
 
 // Run parses and runs a script.
-func Run(text string) Result {
-	s, err := Parse(text)
+func Run(text string) Result { return RunOn(text, Host{}) }
+
+// RunOn parses and runs a script for a host.
+func RunOn(text string, host Host) Result {
+	s, err := ParseFor(text, host)
 	if err != nil {
 		return Result{Outcome: Unsupported, Line: err.Line, Reason: err.Reason}
 	}

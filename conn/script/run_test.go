@@ -3,6 +3,8 @@ package script
 import (
 	"strings"
 	"testing"
+
+	"minitcp/conn"
 )
 
 // opened is the beginning of a script, with a connection and a write. The tests append line 12.
@@ -107,7 +109,10 @@ func TestUnsupported(t *testing.T) {
 	}{
 		{"`sysctl -q net.ipv4.tcp_magic=0`\n", 1, "a shell command: `sysctl -q net.ipv4.tcp_magic=0`"},
 		{"`sysctl -q net.ipv4.tcp_frto=1`\n", 1, "tcp_frto=1"},
-		{"`./defaults.sh\ntc qdisc add dev tun0 root pfifo`\n", 1, "a shell command: `tc qdisc add dev tun0 root pfifo`"},
+		{"`./defaults.sh\ntc qdisc add dev tun0 root netem`\n", 1, "a shell command: `tc qdisc add dev tun0 root netem`"},
+		{"0 close(3) = 0\n0 `tc qdisc replace dev tun0 root fq`\n", 2, "a shell command: `tc qdisc replace dev tun0 root fq`"},
+		{"`sysctl -q net.ipv4.tcp_rmem=\"1 2 $((3*x))\"`\n", 1, "tcp_rmem"},
+		{"`echo 1 > /proc/sys/net/ipv4/tcp_sack`\n", 1, "a shell command: `echo 1 > /proc"},
 		{"0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n`sysctl -q net.ipv4.tcp_sack=0`\n", 2, "tcp_sack=0"},
 		{"// nothing\n0 `true`", 2, "a shell command"},
 		{"--define=X=1\n", 1, "the option --define"},
@@ -134,7 +139,13 @@ func TestUnsupported(t *testing.T) {
 		{"0 sendto(3, ..., 10, MSG_FASTOPEN, ..., ...) = 10", 1, "sendto: MSG_FASTOPEN"},
 		{"0 write(3, ..., 99999999) = 1", 1, "write: 99999999 bytes"},
 		{"0 accept(3, ..., ...) = -1 EMAGIC", 1, "the error EMAGIC"},
-		{"0 %{ print(tcpi_state) }%", 1, `the code "print(tcpi_state)"`},
+		{"0 %{ # nothing }%", 1, "the code has no assertion"},
+		{"0 %{ n = tcpi_magic }%", 1, `the code "n = tcpi_magic"`},
+		{"0 %{ assert n == 1; n = 1 }%", 1, `the code "assert n == 1"`},
+		{"0 %{ assert (tcpi_options & tcpi_rto) == 1 }%", 1, `the code "assert (tcpi_options`},
+		{"0 sendmsg(3, {msg_name(...)=..., msg_iov(1)=[{..., 99999999}], msg_flags=0}, 0) = 1", 1, "sendmsg: 99999999 bytes"},
+		{"0 sendmsg(3, {msg_name(...)=..., msg_iov(1)=[{..., 9}], msg_flags=0}, MSG_MORE) = 1", 1, "sendmsg: MSG_MORE"},
+		{"0 sendmsg(3, {msg_flags=0}, 0) = 1", 1, "sendmsg: a message without msg_iov"},
 		{"0 %{\nassert tcpi_state == 1\nassert tcpi_magic == 1 }%", 3, `the code "assert tcpi_magic == 1"`},
 		{"0 %{ assert tcpi_state == 1 or tcpi_state == 2 }%", 1, "the code"},
 		{"* < . 1:1(0) ack 1 win 1", 1, "only a sent segment can have any time or a range"},
@@ -225,11 +236,40 @@ func TestLinux(t *testing.T) {
 			"+0 setsockopt(4, SOL_SOCKET, SO_SNDBUF, [21000], 4) = 0\n+0 getsockopt(4, SOL_SOCKET, SO_SNDBUF, [42000], [4]) = 0\n"},
 		{"commands without effect at the end", open("`./defaults.sh`\n", "mss 1460", "mss 1460") +
 			"+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1\n`/tmp/sysctl_restore_${PPID}.sh`\n"},
+		{"a product, and a command of two lines", open("`sysctl -q net.ipv4.tcp_rmem=\"4096 10000 $((32*1024*1024))\" \\\n net.ipv4.tcp_sack=0`\n",
+			"mss 1460,sackOK,nop,nop,nop,wscale 7", "mss 1460,nop,wscale 10")},
+		{"variables, print and comments", open("", "mss 1460", "mss 1460") +
+			"+0 %{ n = 1460; print(tcpi_snd_mss); assert tcpi_snd_mss == n }%\n+0 %{ # one more\nn += 1; assert tcpi_snd_mss < n }%\n"},
+		{"bits of a variable", open("", "mss 1460,sackOK,nop,nop", "mss 1460,nop,nop,sackOK") +
+			"+0 %{ assert (tcpi_options & TCPI_OPT_SACK) != 0; assert (tcpi_options & TCPI_OPT_ECN) == 0 }%\n"},
+		{"the vectors of a message", open("", "mss 1460", "mss 1460") +
+			"+0 sendmsg(4, {msg_name(...)=..., msg_iov(2)=[{..., 0}, {..., 40}, {..., 20}], msg_flags=0}, 0) = 60\n+0 > P. 1:61(60) ack 1\n"},
+		{"an event that is late by less than the tolerance", open("`./defaults.sh`\n", "mss 1460", "mss 1460") +
+			"+0 < P. 1:101(100) ack 1 win 1000\n+0 > . 1:1(0) ack 101\n+0 read(4, ..., 100) = 100\n"},
+		{"segments after the last event", open("`./defaults.sh`\n", "mss 1460", "mss 1460") + "+0 write(4, ..., 10) = 10\n"},
+		{"a GSO packet, whose last segment has PSH", open("`./defaults.sh`\n", "mss 100", "mss 1460") +
+			"+0 write(4, ..., 500) = 500\n+0 > . 1:301(300) ack 1\n+0 > P. 301:501(200) ack 1\n"},
+		{"no GSO packets", open("`./defaults.sh\nethtool -K tun0 tso off gso off\n`\n", "mss 100", "mss 1460") +
+			"+0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0\n+0 write(4, ..., 450) = 450\n+0 > . 1:401(400) ack 1\n+0 > P. 401:451(50) ack 1\n"},
 		{"a chain of comparisons", open("", "mss 1460", "mss 1460") + "+0 %{ assert 1000 <= tcpi_snd_mss < 1461, tcpi_snd_mss;\\\n assert 1 == 1 }%\n"},
 	} {
 		if r := Run(c.script); r.Outcome != Passed {
 			t.Errorf("%s: %s", c.name, &r)
 		}
+	}
+	if s, err := Parse("`./defaults.sh\ntc qdisc replace dev tun0 root fq`\n"); err != nil || s.settings.config.Pacing != conn.Enabled {
+		t.Errorf("the queue fq: %v, %v; want pacing", s, err)
+	}
+	late := open("`./defaults.sh`\n", "mss 100", "mss 1460") + "+0 write(4, ..., 500) = 500\n+0 > P. 1:301(300) ack 1\n"
+	if r := Run(late); r.Outcome != Failed || r.Reason != "the flags differ" {
+		t.Errorf("PSH in the middle of a GSO packet: %s", &r)
+	}
+	if r := RunOn(late, Host{AnyPush: true}); r.Outcome != Passed {
+		t.Errorf("PSH ignored: %s", &r)
+	}
+	scale := open("", "mss 1460,nop,wscale 7", "mss 1460,nop,wscale 8")
+	if r := RunOn(scale, Host{Linux: true}); r.Outcome != Passed {
+		t.Errorf("a host for Linux: %s", &r)
 	}
 	if r := Run(open("", "mss 1460", "mss 1460") + "+0 %{ assert 1000 <= tcpi_snd_mss < 1460 }%\n"); r.Outcome != Failed {
 		t.Errorf("assert 1460 < 1460: %s", &r)

@@ -8,13 +8,24 @@ import (
 	"minitcp/conn"
 )
 
+// Host selects how a script is run. The zero value is for the scripts of this repository.
+type Host struct {
+	// Linux runs the script as if it began with a call of defaults.sh, as other scripts on the same host have called it.
+	Linux bool
+	// AnyPush ignores the flag PSH of sent segments.
+	AnyPush bool
+}
+
 // settings are the values of option lines and shell commands.
 type settings struct {
 	ipv6      bool
 	mtu       int
 	tolerance time.Duration
 	tick      time.Duration // tick of our timestamps in the script; 0 means not compared
-	asLinux   bool          // whether defaults.sh was called; see [settings.linux]
+	asLinux   bool          // the script is for Linux; see [settings.linux]
+	anyPush   bool          // PSH is not compared
+	gso       int           // data bytes in a GSO packet; 0 for none
+	strict    bool          // segments are not joined
 	config    conn.Config   // of every socket before setsockopt
 }
 
@@ -50,6 +61,11 @@ func (s *settings) option(t token) *Error {
 		s.tick = time.Duration(n) * time.Microsecond
 	case "--local_ip", "--remote_ip", "--gateway_ip", "--netmask_ip", "--local_ipv4", "--remote_ipv4", "--local_ipv6",
 		"--remote_ipv6", "--gateway_ipv4", "--gateway_ipv6", "--bind_port", "--connect_port", "--speed", "--verbose", "--mss":
+		return nil
+	case "--strict_segments":
+		s.strict = true
+		return nil
+	case "--send_omit_free", "--tolerance_percent":
 		return nil
 	default:
 		return errorf(t.line, "the option %s", shorten(name))

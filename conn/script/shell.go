@@ -15,9 +15,30 @@ import (
 // defaultsScript is the shell script that most scripts for Linux call first. It restores Linux's default parameters.
 const defaultsScript = "defaults.sh"
 
+// product returns the value of a number, or of the product of numbers in $((...)).
+func product(s string) (n int, ok bool) {
+	factors, expression := strings.CutPrefix(s, "$((")
+	if expression {
+		factors = strings.TrimSuffix(factors, "))")
+	}
+	n = 1
+	for _, factor := range strings.Split(factors, "*") {
+		f, err := strconv.Atoi(factor)
+		if err != nil || f < 0 || f > 1<<30 || n > 1<<30 {
+			return 0, false
+		}
+		n *= f
+	}
+	return n, true
+}
+
+// maxGSO is the number of data bytes that fit into a GSO packet with all headers.
+const maxGSO = 65535 - 120
+
 // linux selects Linux's defaults where scripts depend on them.
 func (s *settings) linux() {
 	s.asLinux = true
+	s.gso = maxGSO
 	s.config.Nagle = conn.Nagle
 	s.config.ReceiveBuffer = 15728640 // defaults.sh's tcp_rmem, which determines the window scale
 	if s.tolerance == 0 {
@@ -35,7 +56,7 @@ func (s *settings) bufferSize(n int) int {
 
 // shell interprets command lines. After the first event, only commands without effect are accepted.
 func (s *settings) shell(t token, begun bool) *Error {
-	text := strings.Trim(t.text, "`")
+	text := strings.ReplaceAll(strings.Trim(t.text, "`"), "\\\n", " ")
 	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == ';' }) {
 		line, _, _ = strings.Cut(line, "#")
 		words := shellWords(line)
@@ -75,8 +96,15 @@ func (s *settings) command(words []string, begun bool) bool {
 	case name == defaultsScript && len(words) == 1 && !begun:
 		s.linux()
 		return true
-	case strings.HasPrefix(name, "sysctl_restore_"):
+	case strings.HasPrefix(name, "sysctl_restore_"), name == "nstat":
 		return true
+	case name == "ethtool":
+		s.gso = 0 // tso off
+		return !begun
+	case name == "echo":
+		return len(words) == 4 && strings.HasPrefix(words[3], "/sys/module/tcp_cubic/")
+	case name == "tc":
+		return s.queue(words[1:], begun)
 	case name == "sysctl" || name == "set_sysctls.py":
 		for _, w := range words[1:] {
 			if w == "-q" || w == "-w" || w == "-e" {
@@ -94,6 +122,18 @@ func (s *settings) command(words []string, begun bool) bool {
 	return false
 }
 
+// queue interprets a change of the device's queue and reports whether it is supported. The queue fq paces segments.
+func (s *settings) queue(words []string, begun bool) bool {
+	kind := words[len(words)-1]
+	if begun || len(words) < 2 || words[0] != "qdisc" || kind != "fq" && kind != "pfifo" {
+		return false
+	}
+	if kind == "fq" {
+		s.config.Pacing = conn.Enabled
+	}
+	return true
+}
+
 // indifferent are parameters of devices, routes and accounting. They have no effect here.
 var indifferent = []string{
 	"tcp_tso_win_divisor", "tcp_min_tso_segs", "tcp_tso_rtt_log", "tcp_no_metrics_save", "tcp_autocorking",
@@ -101,9 +141,10 @@ var indifferent = []string{
 	"tcp_tw_reuse", "tcp_pacing_ss_ratio", "tcp_pacing_ca_ratio", "tcp_limit_output_bytes", "tcp_notsent_lowat",
 }
 
-// fixed are parameters that are accepted only with the value that package conn always uses.
+// fixed are parameters that are accepted only with the value that package conn always uses. tcp_early_retrans=0 turns
+// off tail loss probes, which scripts do to pass on a slow host; a probe fails them here.
 var fixed = []string{
-	"tcp_recovery=1", "tcp_early_retrans=3", "tcp_dsack=1", "tcp_frto=2", "tcp_slow_start_after_idle=1",
+	"tcp_recovery=1", "tcp_early_retrans=3", "tcp_early_retrans=4", "tcp_early_retrans=0", "tcp_dsack=1", "tcp_frto=2", "tcp_slow_start_after_idle=1",
 	"tcp_mtu_probing=0", "tcp_fastopen=0", "tcp_thin_linear_timeouts=0", "tcp_reordering=3",
 }
 
@@ -115,30 +156,32 @@ func (s *settings) parameter(key, value string, begun bool) bool {
 	if begun {
 		return false
 	}
-	n, err := strconv.Atoi(value[strings.LastIndexByte(value, ' ')+1:]) // the maximum of three values
+	n, valid := product(value[strings.LastIndexByte(value, ' ')+1:]) // the maximum of three values
 	feature := conn.Enabled
 	if n == 0 {
 		feature = conn.Disabled
 	}
 	switch {
-	case key == "tcp_sack" && err == nil:
+	case key == "tcp_sack" && valid:
 		s.config.SACK = feature
-	case key == "tcp_timestamps" && err == nil:
+	case key == "tcp_timestamps" && valid:
 		s.config.Timestamps = feature
-	case key == "tcp_window_scaling" && err == nil:
+	case key == "tcp_window_scaling" && valid:
 		s.config.WindowScale = feature
 	case key == "tcp_congestion_control" && value == "cubic":
 		s.config.CongestionControl = conn.CUBIC
 	case key == "tcp_congestion_control" && value == "reno":
 		s.config.CongestionControl = conn.Reno
-	case key == "tcp_ecn" && err == nil && 0 <= n && n <= 2:
+	case key == "tcp_ecn" && valid && 0 <= n && n <= 2:
 		s.config.ECN = [...]conn.ECNMode{conn.ECNDisabled, conn.ECNActive, conn.ECNPassive}[n]
-	case key == "tcp_rmem" && err == nil && n > 0:
+	case key == "tcp_rmem" && valid && n > 0:
 		s.config.ReceiveBuffer = n
-	case key == "tcp_wmem" && err == nil && n > 0:
+	case key == "tcp_wmem" && valid && n > 0:
 		s.config.SendBuffer = n
-	case key == "tcp_fin_timeout" && err == nil && n > 0:
+	case key == "tcp_fin_timeout" && valid && n > 0:
 		s.config.FinWait2Timeout = time.Duration(n) * time.Second
+	case key == "tcp_rto_max_ms" && valid && n > 0:
+		s.config.MaxRTO = time.Duration(n) * time.Millisecond
 	default:
 		return false
 	}

@@ -1,6 +1,6 @@
 // Command packetdrill runs scripts in packetdrill's language against minitcp's TCP, in process and without waiting.
 //
-//	go run ./scripts/packetdrill [-expected FILE] DIR|FILE...
+//	go run ./scripts/packetdrill [-expected FILE] [-linux] [-anypsh] DIR|FILE...
 //
 // It prints for every file whether it passed, failed, or needs an unsupported feature, with the line number.
 // For a directory it runs all files below it whose names end in .pkt. The exit status is 0 if no script failed, 1 if
@@ -10,10 +10,14 @@
 // that for the public scripts that this repository does not contain. Such a failure does not count, and a script that
 // passes although it is listed counts as failed.
 //
+// With -linux, every script begins with the defaults of scripts for Linux, as if it called defaults.sh. Some scripts rely
+// on an earlier one for that. With -anypsh, the flag PSH of sent segments is not compared.
+//
 // The documentation of package minitcp/conn/script lists the supported part of the language.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -29,16 +33,21 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(names []string, stdout, stderr io.Writer) int {
 	var expected expectations
-	if len(names) > 2 && names[0] == "-expected" {
-		var err error
-		if expected, err = readExpectations(names[1]); err != nil {
-			fmt.Fprintln(stderr, "packetdrill:", err)
-			return 2
-		}
-		names = names[2:]
+	var host script.Host
+	flags := flag.NewFlagSet("packetdrill", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() { fmt.Fprintln(stderr, "usage: packetdrill [-expected FILE] [-linux] [-anypsh] DIR|FILE...") }
+	flags.Func("expected", "", func(name string) (err error) {
+		expected, err = readExpectations(name)
+		return err
+	})
+	flags.BoolVar(&host.Linux, "linux", false, "")
+	flags.BoolVar(&host.AnyPush, "anypsh", false, "")
+	if flags.Parse(names) != nil {
+		return 2
 	}
-	if len(names) == 0 || strings.HasPrefix(names[0], "-") {
-		fmt.Fprintln(stderr, "usage: packetdrill [-expected FILE] DIR|FILE...")
+	if names = flags.Args(); len(names) == 0 {
+		flags.Usage()
 		return 2
 	}
 	var totals [3]int
@@ -56,7 +65,7 @@ func run(names []string, stdout, stderr io.Writer) int {
 				status = 1
 				continue
 			}
-			result := runScript(string(text))
+			result := runScript(string(text), host)
 			switch reason := expected.reason(file); {
 			case reason == "":
 			case result.Outcome == script.Failed:
@@ -101,13 +110,13 @@ func scriptsIn(name string) ([]string, error) {
 }
 
 // runScript runs a script. A panic, which is a fault of minitcp, counts as a failure of the script.
-func runScript(text string) (result script.Result) {
+func runScript(text string, host script.Host) (result script.Result) {
 	defer func() {
 		if p := recover(); p != nil {
 			result = script.Result{Outcome: script.Failed, Line: 1, Reason: fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
 		}
 	}()
-	return script.Run(text)
+	return script.RunOn(text, host)
 }
 
 // report prints a line such as "failed       FILE:12: no segment was sent", and below it the segments concerned.
