@@ -21,7 +21,7 @@ func (c *Conn) accountTime(now Time) {
 	case c.snd.una >= c.snd.buf.End() || !c.state.synchronized() || c.state == Closed:
 	case h.windowLimited:
 		on = chrono.Window
-	case h.writeRefused && c.snd.nxt >= c.snd.buf.End():
+	case h.writeRefused && c.snd.nxt >= c.snd.buf.End() && c.pipe() < c.congestionWindow():
 		on = chrono.Buffer
 	default:
 		on = chrono.Busy

@@ -23,6 +23,9 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 			a.Bytes = min(a.Bytes, full)
 			c.loseFirst(now, a)
 		} else {
+			if r.phase == noRecovery {
+				a.Bytes = max(a.Bytes-r.leftNetwork, min(a.Bytes, full)) // the others arrived with earlier ACKs, as with SACK
+			}
 			r.leftNetwork = 0
 		}
 	case c.isDuplicate(s, ack, windowBefore):

@@ -102,8 +102,8 @@ type Info struct {
 	SinceSent, SinceReceived, SinceACK time.Duration
 
 	// Busy is the time during which data was unacknowledged. In WindowLimited of it the next segment waited for the peer's
-	// window, in BufferLimited the application waited for room in the send buffer (busy_time, rwnd_limited,
-	// sndbuf_limited).
+	// window, in BufferLimited the application waited for room in the send buffer, and the congestion window had some
+	// (busy_time, rwnd_limited, sndbuf_limited).
 	Busy, WindowLimited, BufferLimited time.Duration
 
 	ConsecutiveTimeouts int // timeouts of the oldest segment (retransmits)

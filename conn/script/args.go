@@ -172,7 +172,7 @@ func (a *args) sendmsg() operation {
 
 // sendFlags takes the flags of a write from argument i.
 func (a *args) sendFlags(i int, w *writeCall) {
-	f := a.flags(i, "MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_OOB")
+	f := a.flags(i, "MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_OOB", "MSG_ZEROCOPY")
 	w.nonblocking, w.urgent = f.has("MSG_DONTWAIT"), f.has("MSG_OOB")
 }
 
@@ -249,7 +249,7 @@ func (a *args) optionName(known []string) string {
 func (a *args) setsockopt() operation {
 	a.count(5)
 	c := setCall{fd: a.number(0), name: a.optionName([]string{
-		"SO_REUSEADDR", "SO_REUSEPORT", "SO_RCVBUF", "SO_SNDBUF", "SO_LINGER", "SO_KEEPALIVE", "TCP_NODELAY",
+		"SO_REUSEADDR", "SO_REUSEPORT", "SO_ZEROCOPY", "SO_RCVBUF", "SO_SNDBUF", "SO_LINGER", "SO_KEEPALIVE", "TCP_NODELAY",
 		"TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT", "TCP_MAXSEG", "TCP_LINGER2",
 		"TCP_CONGESTION", "IP_TOS", "IP_MTU_DISCOVER", "IP_BIND_ADDRESS_NO_PORT", "IP_FREEBIND",
 	})}

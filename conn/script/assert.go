@@ -24,15 +24,40 @@ type operand struct {
 	mask   int64 // bits of the variable; 0 for all
 }
 
-// scriptVariables are the values of the variables that a script has assigned.
-type scriptVariables map[string]int64
+// scriptVariables are the variables that a script has assigned.
+type scriptVariables struct{ list []scriptVariable }
+
+type scriptVariable struct {
+	name  string
+	value int64
+}
+
+// get returns the value of a variable, and whether there is one of that name.
+func (s *scriptVariables) get(name string) (int64, bool) {
+	for _, v := range s.list {
+		if v.name == name {
+			return v.value, true
+		}
+	}
+	return 0, false
+}
+
+func (s *scriptVariables) set(name string, value int64) {
+	for i := range s.list {
+		if s.list[i].name == name {
+			s.list[i].value = value
+			return
+		}
+	}
+	s.list = append(s.list, scriptVariable{name, value})
+}
 
 var operators = []string{"==", "!=", "<=", ">=", "<", ">"}
 
 // parseAssertion parses one or more statements, separated by line ends or semicolons: "assert A == B and C > D,
 // message", an assignment, or a call of print, which has no effect. Comments begin with #. known are the names of the
 // script's variables; the assigned ones are added.
-func parseAssertion(t token, known scriptVariables) (action, *Error) {
+func parseAssertion(t token, known *scriptVariables) (action, *Error) {
 	a := &assertion{}
 	line := t.line
 	statements := 0
@@ -59,7 +84,7 @@ func parseAssertion(t token, known scriptVariables) (action, *Error) {
 }
 
 // parseStatement parses a statement.
-func parseStatement(s string, line int, known scriptVariables) ([]comparison, *Error) {
+func parseStatement(s string, line int, known *scriptVariables) ([]comparison, *Error) {
 	if strings.HasPrefix(s, "print(") && strings.HasSuffix(s, ")") {
 		return nil, nil
 	}
@@ -91,7 +116,7 @@ func parseStatement(s string, line int, known scriptVariables) ([]comparison, *E
 }
 
 // parseAssignment parses "name = value" or "name += value", and adds the name to the known ones.
-func parseAssignment(s string, known scriptVariables) (c comparison, ok bool) {
+func parseAssignment(s string, known *scriptVariables) (c comparison, ok bool) {
 	name, text, found := strings.Cut(s, "=")
 	if !found || strings.HasPrefix(text, "=") {
 		return c, false
@@ -106,13 +131,13 @@ func parseAssignment(s string, known scriptVariables) (c comparison, ok bool) {
 	}
 	c.left = operand{name: name}
 	if c.right, ok = parseOperand(text, known); ok {
-		known[name] = 0
+		known.set(name, 0)
 	}
 	return c, ok
 }
 
 // parseComparisons parses "A == B", or a chain: "A <= B < C" means "A <= B and B < C". It returns nil for other text.
-func parseComparisons(s string, known scriptVariables) (list []comparison) {
+func parseComparisons(s string, known *scriptVariables) (list []comparison) {
 	left, ok := operand{}, false
 	for operator := ""; ; {
 		at, next := firstOperator(s)
@@ -159,11 +184,11 @@ var constants = []struct {
 }
 
 // parseOperand parses a number, a constant, a variable, or bits of a variable: "(A & B)".
-func parseOperand(s string, known scriptVariables) (operand, bool) {
+func parseOperand(s string, known *scriptVariables) (operand, bool) {
 	s = strings.TrimSpace(s)
 	if inner, ok := strings.CutPrefix(s, "("); ok && strings.HasSuffix(inner, ")") {
 		left, right, ok := strings.Cut(strings.TrimSuffix(inner, ")"), "&")
-		bits, valid := parseOperand(right, nil)
+		bits, valid := parseOperand(right, &scriptVariables{})
 		o, known := parseOperand(left, known)
 		o.mask = bits.number
 		return o, ok && known && valid && o.name != "" && bits.name == "" && bits.number > 0
@@ -181,7 +206,7 @@ func parseOperand(s string, known scriptVariables) (operand, bool) {
 			return operand{name: s}, true
 		}
 	}
-	if _, ok := known[s]; ok {
+	if _, ok := known.get(s); ok {
 		return operand{name: s}, true
 	}
 	return operand{}, false
@@ -260,14 +285,14 @@ var linuxStates = [...]int64{
 }
 
 // valueOf returns the operand's value for the last connection of the flow, open or not.
-func (o operand) valueOf(f *flow, now conn.Time, assigned scriptVariables) int64 {
+func (o operand) valueOf(f *flow, now conn.Time, assigned *scriptVariables) int64 {
 	if o.mask != 0 {
 		return operand{name: o.name}.valueOf(f, now, assigned) & o.mask
 	}
 	if o.name == "" {
 		return o.number
 	}
-	if n, ok := assigned[o.name]; ok {
+	if n, ok := assigned.get(o.name); ok {
 		return n
 	}
 	if o.name == "tcpi_state" {
@@ -299,13 +324,13 @@ func (o operand) String() string {
 }
 
 // holds reports whether the comparison is true for the values l and r. An assignment sets its variable and holds.
-func (c *comparison) holds(l, r int64, assigned scriptVariables) bool {
+func (c *comparison) holds(l, r int64, assigned *scriptVariables) bool {
 	switch c.operator {
 	case "=":
-		assigned[c.left.name] = r
+		assigned.set(c.left.name, r)
 		return true
 	case "+=":
-		assigned[c.left.name] += r
+		assigned.set(c.left.name, l+r)
 		return true
 	case "==":
 		return l == r

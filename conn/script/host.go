@@ -20,6 +20,7 @@ type host struct {
 	log     []logged
 	out     conn.Outgoing
 	header  [60]byte
+	path    conn.KnownPath // as of the last connection; there is only one other host
 }
 
 // endpoint is the common interface of a handshake, a connection and one in TIME-WAIT.
@@ -66,7 +67,7 @@ func newHost(s *settings) *host { return &host{now: epoch, s: s} }
 
 // open returns the parameters of a new connection.
 func (h *host) open() conn.Open {
-	o := conn.Open{ISS: initialSequence, TSOffset: timestampsOffset, MTU: h.s.mtu, IPHeader: wire.IPv4HeaderLen}
+	o := conn.Open{ISS: initialSequence, TSOffset: timestampsOffset, MTU: h.s.mtu, IPHeader: wire.IPv4HeaderLen, Path: h.path}
 	if h.s.ipv6 {
 		o.IPHeader = wire.IPv6HeaderLen
 	}
@@ -215,6 +216,9 @@ func (h *host) flush(f *flow) {
 			f.tcp, f.listener = nil, nil
 		}
 	case *conn.Conn:
+		if tcp.PathNews() {
+			_, h.path = tcp.ReportPath()
+		}
 		switch {
 		case tcp.Ready()&conn.ReadyClosed != 0:
 			f.tcp = nil

@@ -38,7 +38,7 @@ func Parse(src string) (*Script, *Error) { return ParseFor(src, Host{}) }
 func ParseFor(src string, host Host) (*Script, *Error) {
 	tokens, lexError := lex(src)
 	p := &parser{src: src, tokens: tokens}
-	s := &Script{settings: defaultSettings(), assigned: make(scriptVariables)}
+	s := &Script{settings: defaultSettings()}
 	s.settings.anyPush = host.AnyPush
 	if host.Linux {
 		s.settings.linux()
@@ -92,7 +92,7 @@ func (p *parser) event(s *Script) (event, *Error) {
 	case t.kind == tokenShell:
 		err = s.settings.shell(p.take(), true)
 	case t.kind == tokenCode:
-		e.do, err = parseAssertion(p.take(), s.assigned)
+		e.do, err = parseAssertion(p.take(), &s.assigned)
 	case t.text == "<" || t.text == ">":
 		e.do, err = p.packet()
 	case t.kind == tokenWord:

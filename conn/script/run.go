@@ -28,7 +28,7 @@ const tailLength = 16
 // Run runs the script and returns its result. Assertions inspect the connection of the script's segments: the last one
 // that a connect call, or a SYN after a listen call, began.
 func (s *Script) Run() Result {
-	r := &runner{s: s, h: newHost(&s.settings), before: epoch, assigned: make(scriptVariables)}
+	r := &runner{s: s, h: newHost(&s.settings), before: epoch}
 	for i := range s.events {
 		if f := r.event(&s.events[i]); f != nil {
 			return r.result(f)
@@ -177,9 +177,9 @@ func (r *runner) arrival(a *arrival) {
 func (r *runner) assertion(a *assertion) *fault {
 	for i := range a.comparisons {
 		c := &a.comparisons[i]
-		left := c.left.valueOf(r.h.current, r.h.now, r.assigned)
-		right := c.right.valueOf(r.h.current, r.h.now, r.assigned)
-		if !c.holds(left, right, r.assigned) {
+		left := c.left.valueOf(r.h.current, r.h.now, &r.assigned)
+		right := c.right.valueOf(r.h.current, r.h.now, &r.assigned)
+		if !c.holds(left, right, &r.assigned) {
 			return &fault{line: c.line, reason: "the assertion fails", expected: c.String(), seen: fmt.Sprintf("%d and %d", left, right)}
 		}
 	}

@@ -48,6 +48,9 @@ func (s *settings) option(t token) *Error {
 			s.ipv6 = false
 		case "ipv6":
 			s.ipv6 = true
+			if s.asLinux && s.mtu == 1500 {
+				s.mtu = 1520 // as for all of Linux's scripts, so that segments have the size of those of IPv4
+			}
 		default:
 			return errorf(t.line, "%s", t.text)
 		}

@@ -10,8 +10,8 @@
 // that for the public scripts that this repository does not contain. Such a failure does not count, and a script that
 // passes although it is listed counts as failed.
 //
-// With -linux, every script begins with the defaults of scripts for Linux, as if it called defaults.sh. Some scripts rely
-// on an earlier one for that. With -anypsh, the flag PSH of sent segments is not compared.
+// With -linux, every script begins with the defaults of scripts for Linux, as if it called defaults.sh. Some scripts
+// rely on an earlier one for that. With -anypsh, the flag PSH of sent segments is not compared.
 //
 // The documentation of package minitcp/conn/script lists the supported part of the language.
 package main
