@@ -55,6 +55,7 @@
 // The other files, by subject:
 //
 //	dial.go, listen.go, listener.go             active and passive opens
+//	handshakes.go                               handshakes to a listener
 //	internal/ports                              the registries of listeners and sockets; ephemeral ports
 //	noconn.go, syncookies.go                    segments without a connection
 //	internal/ratelimit                          limits of replies

@@ -46,6 +46,7 @@ type entry struct {
 	counted      bool   // counted in Stack.live
 	orphan       bool   // counted in Stack.orphans
 	limited      bool   // counted in Stack.quota
+	opening      bool   // counted in Stack.opening
 	pending      bool   // in the list of its queue
 	charged      uint16 // memory in bytes that the stack's budget counts
 	ipID         uint16 // identification of the next packet that routers may fragment

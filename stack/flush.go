@@ -159,6 +159,7 @@ func (s *Stack) remove(e *entry) {
 		s.observeEnd(s.clock.Now(), e, tcp)
 	}
 	e.tcp = nil
+	s.untrackOpening(e)
 	s.charge(e, 0)
 	s.outOfOrder.Remove(&e.outOfOrder)
 	s.stalls.Remove(&e.stalled)

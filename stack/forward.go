@@ -22,6 +22,15 @@ type ForwardConfig struct {
 	// repeats it. Defaults 16384 and 2048.
 	MaxPending          int
 	MaxPendingPerSource int
+	// AcceptFirst protects the application from floods of SYNs from forged addresses. When so many handshakes are in
+	// progress, with and without a verdict, the stack completes the handshakes of the next 10 seconds itself, with SYN
+	// cookies (see [SYNCookies], which need not be on), and makes a request of a connection that is established.
+	//
+	// The client of such a request does not see the outcome of the verdict as that of its connect, which has succeeded:
+	// Reset, Unreachable and Drop reset the connection. What it sends before the verdict waits in the receive buffer.
+	// While cookies may be valid, for about two minutes after the last, ACKs that belong to no connection get no RST.
+	// Default 0: never.
+	AcceptFirst int
 	// MSS is an upper bound in bytes for the segments of forwarded connections, in both directions. 0 means the
 	// device's MTU.
 	MSS int
@@ -32,6 +41,8 @@ type Forwarder struct {
 	stack  *Stack
 	cfg    ForwardConfig
 	handle func(*ForwardRequest)
+
+	acceptFirst acceptFirst
 
 	mu      sync.Mutex
 	pending int
@@ -125,6 +136,14 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 		q.dropNoConnection(now, conn.Listen, countNoMemory)
 		return
 	}
+	if f.acceptsFirst(now) {
+		if s.quota.Full(q.ip.Src) {
+			q.dropNoConnection(now, conn.Listen, countQuotaFull)
+			return
+		}
+		q.sendCookie(now, &k, f.cfg.MSS, &f.acceptFirst.cookies)
+		return
+	}
 	source := wire.Source(q.ip.Src)
 	if !f.enter(source) {
 		q.dropNoConnection(now, conn.Listen, dropForwardLimited)
@@ -155,6 +174,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 		return // an application has dialed from this very port meanwhile; the SYN will come again
 	}
 	s.charge(e, handshakeMemory)
+	s.trackOpening(e)
 	s.totals.count(countForwardRequests)
 	q.traceIn(now, e, conn.Listen, "", false)
 	s.flush(e, q.writer) // arms the timer

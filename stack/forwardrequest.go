@@ -83,15 +83,15 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	s, e := r.stack, r.entry
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
+	var served *Conn
+	defer func() { served.serve() }() // after the lock has been released
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	handshake, err := r.decide(accepted)
-	if err != nil {
+	if err := r.decide(accepted); err != nil {
 		return nil, r.opError(err)
 	}
 	now := s.clock.Now()
-	handshake.Release(now)
-	tcp := handshake.Establish(now)
+	tcp := r.established(now)
 	tcp.LowerMTU(now, int(s.mtu.Load()))
 	c := newConn(s, e, tcp)
 	e.tcp, e.user, e.request = tcp, c.user, nil
@@ -107,13 +107,27 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	}
 	s.totals.count(countForwardAccepted)
 	s.flush(e, w)
+	if tcp.State() >= conn.Established {
+		served = c // data may have arrived already
+	}
 	return c, nil
+}
+
+// established returns the connection of the request, which it makes if the client's handshake is not complete. The
+// entry's lock is held.
+func (r *ForwardRequest) established(now conn.Time) *conn.Conn {
+	switch tcp := r.entry.tcp.(type) {
+	case *conn.Handshake:
+		tcp.Release(now)
+		return tcp.Establish(now)
+	default:
+		return tcp.(*conn.Conn) // AcceptFirst
+	}
 }
 
 // Reset refuses the connection with a RST: the client gets ECONNREFUSED.
 func (r *ForwardRequest) Reset() error {
-	return r.refuse(reset, func(now conn.Time, w *writer) {
-		r.stack.totals.count(countForwardReset)
+	return r.refuse(reset, countForwardReset, func(now conn.Time, w *writer) {
 		r.sendReset(now, w)
 		r.stack.remove(r.entry)
 	})
@@ -126,8 +140,7 @@ func (r *ForwardRequest) Unreachable(reason Unreachable) error {
 	if int(reason) >= len(unreachableCodes) {
 		return r.opError(fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
 	}
-	return r.refuse(unreachable, func(now conn.Time, w *writer) {
-		r.stack.totals.count(countForwardUnreachable)
+	return r.refuse(unreachable, countForwardUnreachable, func(now conn.Time, w *writer) {
 		r.reason = reason
 		r.sendUnreachable(now, w)
 	})
@@ -135,39 +148,41 @@ func (r *ForwardRequest) Unreachable(reason Unreachable) error {
 
 // Drop leaves the client without an answer, also when it repeats its SYN, until it has given up.
 func (r *ForwardRequest) Drop() error {
-	return r.refuse(dropped, func(conn.Time, *writer) { r.stack.totals.count(countForwardDropped) })
+	return r.refuse(dropped, countForwardDropped, func(conn.Time, *writer) { r.entry.tcp.(*conn.Handshake).Silence() })
 }
 
-// refuse gives a verdict that makes no connection, and calls act with the entry's lock held.
-func (r *ForwardRequest) refuse(v verdict, act func(conn.Time, *writer)) error {
+// refuse gives a verdict that makes no connection, and counts it. It resets a connection that is established, and calls
+// act for a handshake, with the entry's lock held.
+func (r *ForwardRequest) refuse(v verdict, as counter, act func(conn.Time, *writer)) error {
 	s, e := r.stack, r.entry
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	handshake, err := r.decide(v)
-	if err != nil {
+	if err := r.decide(v); err != nil {
 		return r.opError(err)
 	}
-	if v == dropped {
-		handshake.Silence()
+	s.totals.count(as)
+	if tcp, ok := e.tcp.(*conn.Conn); ok { // AcceptFirst
+		tcp.Abort()
+	} else {
+		act(s.clock.Now(), w)
 	}
-	act(s.clock.Now(), w)
 	s.flush(e, w)
 	return nil
 }
 
-// decide notes the verdict and returns the client's Handshake. The entry's lock is held.
-func (r *ForwardRequest) decide(v verdict) (*conn.Handshake, error) {
+// decide notes the verdict. The entry's lock is held.
+func (r *ForwardRequest) decide(v verdict) error {
 	switch {
 	case r.verdict != noVerdict:
-		return nil, errVerdictGiven
+		return errVerdictGiven
 	case r.cause != nil:
-		return nil, r.cause
+		return r.cause
 	}
 	r.verdict = v
 	r.end(errVerdictGiven)
-	return r.entry.tcp.(*conn.Handshake), nil
+	return nil
 }
 
 // end ends the request's context. The entry's lock is held.

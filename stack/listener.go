@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 	"weak"
 
@@ -29,8 +28,8 @@ type Listener struct {
 	backlog  int
 
 	// A SYN, and an ACK that completes no handshake, touch only these.
-	cookiesUntil atomic.Int64 // a conn.Time; end of the time in which cookies are accepted
-	handshakes   handshakes   // in progress
+	cookies    cookieTime
+	handshakes handshakes // in progress
 
 	mu       sync.Mutex
 	closed   error // error of Accept; nil while the listener is open

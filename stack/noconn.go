@@ -31,9 +31,10 @@ func (q *queue) receiveNoConnection(now conn.Time, k flow.Key, old *conn.TimeWai
 		}
 		q.open(now, k, l, old)
 	case conn.ListenReset:
-		if f != nil || !q.openFromCookie(now, k, l) {
-			q.refuse(now, conn.Listen)
+		if f != nil && q.forwardFromCookie(now, &k, f) || l != nil && q.openFromCookie(now, &k, l) {
+			return
 		}
+		q.refuse(now, conn.Listen)
 	case conn.ListenDropReset:
 		q.dropNoConnection(now, conn.Listen, dropStrayReset)
 	case conn.ListenDropSYNFIN:
@@ -90,8 +91,8 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 	case l.full():
 		q.dropNoConnection(now, conn.Listen, countAcceptQueueFull)
 		return
-	case l.repliesWithCookie(now):
-		q.sendCookie(now, &k)
+	case l.repliesWithCookie():
+		q.sendCookie(now, &k, 0, &l.cookies)
 		return
 	}
 	e := s.newEntry(now, k, q.number)

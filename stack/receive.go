@@ -131,6 +131,9 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	}
 	s.totals.countVerdict(verdict)
 	if before < conn.Established {
+		if e.state() >= conn.Established {
+			s.untrackOpening(e)
+		}
 		s.observeOpen(now, e)
 	}
 	if s.observers.traced() {
@@ -179,6 +182,12 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 	if !q.stack.enterQuota(e) {
 		q.stack.totals.count(countQuotaFull)
 		return conn.VerdictIgnored
+	}
+	if e.request != nil { // AcceptFirst
+		tcp := handshake.Establish(now)
+		e.tcp = tcp
+		q.stack.charge(e, 0)
+		return tcp.Receive(now, &q.segment)
 	}
 	var c *Conn
 	l := e.listener.Value()

@@ -68,6 +68,7 @@ type Stack struct {
 	running sync.WaitGroup // goroutines of the queues and of shutWhenDone
 	live    atomic.Int64   // number of connections after the handshake and before TIME-WAIT, and of dials
 	orphans atomic.Int64   // number of connections that the application has closed and that have not ended
+	opening atomic.Int64   // number of handshakes with forwarded addresses in progress
 	idle    chan struct{}  // holds a token when live has become 0
 	end     end
 	// stopping is set when Shutdown begins. No connection or listener is opened after that.

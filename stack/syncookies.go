@@ -2,6 +2,7 @@ package stack
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"minitcp/conn"
@@ -42,18 +43,25 @@ func (m *SYNCookies) UnmarshalText(text []byte) error {
 	return names.Parse(synCookiesNames[:], text, "mode of SYN cookies", m)
 }
 
-// repliesWithCookie reports whether the listener replies to a SYN with a cookie now. From then on it accepts cookies
-// for their lifetime.
-func (l *Listener) repliesWithCookie(now conn.Time) bool {
-	switch mode := l.stack.cfg.SYNCookies; {
-	case mode == SYNCookiesOff, mode == SYNCookiesAuto && l.handshakes.len() < l.backlog:
-		return false
-	}
-	if until := now.Add(cookie.Lifetime); int64(until) > l.cookiesUntil.Load() {
+// cookieTime is the time in which cookies are accepted: while one that has been sent may be valid. Outside of it,
+// guesses are not looked at: about one in 2^24 would be valid.
+type cookieTime struct{ until atomic.Int64 } // a conn.Time
+
+// sent notes that a cookie is sent now.
+func (c *cookieTime) sent(now conn.Time) {
+	if until := now.Add(cookie.Lifetime); int64(until) > c.until.Load() {
 		// One second more, so that queues under a flood do not write to the same memory with every SYN.
-		l.cookiesUntil.Store(int64(until.Add(time.Second)))
+		c.until.Store(int64(until.Add(time.Second)))
 	}
-	return true
+}
+
+// accepts reports whether cookies are accepted now.
+func (c *cookieTime) accepts(now conn.Time) bool { return int64(now) < c.until.Load() }
+
+// repliesWithCookie reports whether the listener replies to a SYN with a cookie now.
+func (l *Listener) repliesWithCookie() bool {
+	mode := l.stack.cfg.SYNCookies
+	return mode == SYNCookiesAlways || mode == SYNCookiesAuto && l.handshakes.len() >= l.backlog
 }
 
 // cookieKeys returns the keys of cookies. Queues that replace old ones at the same time make equal ones.
@@ -77,8 +85,9 @@ type cookieReply struct {
 	tcp wire.TCP
 }
 
-// sendCookie replies to a SYN with a cookie, which leaves at the end of the batch.
-func (q *queue) sendCookie(now conn.Time, k *flow.Key) {
+// sendCookie replies to a SYN with a cookie, which leaves at the end of the batch. The connection has an MSS of at most
+// mss bytes, unless that is 0. Cookies are accepted from now on.
+func (q *queue) sendCookie(now conn.Time, k *flow.Key, mss int, cookies *cookieTime) {
 	s, w, h := q.stack, q.writer, &q.segment.TCP
 	if s.link != nil && s.link.device.Room() == 0 {
 		q.dropNoConnection(now, conn.Listen, countSYNQueueFull) // nothing keeps the SYN-ACK until there is room
@@ -86,11 +95,13 @@ func (q *queue) sendCookie(now conn.Time, k *flow.Key) {
 	}
 	ends := cookieEnds(k, h.Seq)
 	o := s.openFor(now, k, s.isNear(k.Remote, q.number))
+	limitMSS(&o, mss)
 	if !conn.SYNCookie(now, &s.cfg.Conn, o, h, s.cookieKeys(now), &ends, &w.out) {
 		q.dropNoConnection(now, conn.Listen, countSYNQueueFull) // a small MSS
 		return
 	}
 	q.traceIn(now, nil, conn.Listen, "", false)
+	cookies.sent(now)
 	s.totals.count(countCookiesSent)
 	r := cookieReply{wire.IP{Src: q.ip.Dst, Dst: q.ip.Src, Protocol: wire.ProtocolTCP, HopLimit: s.cfg.HopLimit}, w.out.TCP}
 	r.tcp.SrcPort, r.tcp.DstPort = h.DstPort, h.SrcPort
@@ -115,30 +126,44 @@ func (q *queue) writeCookies(now conn.Time) {
 	q.cookies = q.cookies[:0]
 }
 
-// openFromCookie opens the connection of an ACK that holds a cookie. It returns false if no cookie is valid now.
-//
-// Other ACKs are dropped meanwhile. They may be later segments of a connection whose first segment was lost or
-// overtaken, which a RST would end. The price is that a peer whose connection is unknown here learns of that later.
-func (q *queue) openFromCookie(now conn.Time, k flow.Key, l *Listener) bool {
-	if int64(now) >= l.cookiesUntil.Load() {
-		return false // guesses are not looked at: about one in 2^24 would be valid
+// openFromCookie opens the connection of an ACK that holds a cookie of the listener's. It returns false if no cookie is
+// valid now.
+func (q *queue) openFromCookie(now conn.Time, k *flow.Key, l *Listener) bool {
+	if !l.cookies.accepts(now) {
+		return false
 	}
 	s := q.stack
-	ends := cookieEnds(&k, q.segment.TCP.Seq-1)
-	o := s.openFor(now, &k, s.isNear(k.Remote, q.number))
-	handshake, ok := conn.HandshakeFromCookie(now, &s.cfg.Conn, o, &q.segment, s.cookieKeys(now), &ends)
-	if !ok {
-		q.dropNoConnection(now, conn.Listen, countCookiesFailed)
+	e := q.entryFromCookie(now, k, 0)
+	if e == nil {
 		return true
 	}
-	s.totals.count(countCookiesReceived)
-	e := s.newEntry(now, k, q.number)
-	e.iss, e.irs, e.irsKnown = handshake.ISS(), ends.IRS, true
-	e.tcp, e.listener = handshake, l.self
+	e.listener = l.self
 	if !s.table.Insert(&e.Node) {
 		return true // another queue has been faster; the peer sends its data again
 	}
 	q.receive(now, e)
 	s.dropHandshake(e) // there was no room for the connection: the cookie stays valid
 	return true
+}
+
+// entryFromCookie returns an entry, which is not in the table, with the handshake that the segment at hand completes if
+// it holds a cookie. Otherwise it drops the segment and returns nil.
+//
+// Such segments may be later ones of a connection whose first segment was lost or overtaken, which a RST would end. The
+// price is that a peer whose connection is unknown here learns of that later.
+func (q *queue) entryFromCookie(now conn.Time, k *flow.Key, mss int) *entry {
+	s := q.stack
+	ends := cookieEnds(k, q.segment.TCP.Seq-1)
+	o := s.openFor(now, k, s.isNear(k.Remote, q.number))
+	limitMSS(&o, mss)
+	handshake, ok := conn.HandshakeFromCookie(now, &s.cfg.Conn, o, &q.segment, s.cookieKeys(now), &ends)
+	if !ok {
+		q.dropNoConnection(now, conn.Listen, countCookiesFailed)
+		return nil
+	}
+	s.totals.count(countCookiesReceived)
+	e := s.newEntry(now, *k, q.number)
+	e.iss, e.irs, e.irsKnown = handshake.ISS(), ends.IRS, true
+	e.tcp = handshake
+	return e
 }

@@ -30,6 +30,7 @@ type gatewayOptions struct {
 	times     gatewayTimes
 	memory    memoryFlag
 	limits    connectionFlags
+	first     int // --accept-first
 	api       apiFlag
 	trace     traceFlag
 	log       logFlags
@@ -48,7 +49,8 @@ func newGatewayCommand() *cobra.Command {
 through sockets of the host, or through a SOCKS5 or an HTTP proxy, and pings through unprivileged ICMP sockets. A client sees
 the outcome that the gateway has seen: a refused connection is refused, an unreachable destination is unreachable, and
 one without an answer stays silent. Closing one direction of a connection, and resets, pass both ways. Connections have
-no idle timeout.
+no idle timeout. With --accept-first, a connection under a flood of SYNs is accepted before its destination is dialed: the
+client of one that fails sees it open and reset.
 
   minitcp gateway --netns guests                          # and route the namespace's traffic into mini0
   minitcp gateway --auto-route --via socks5://127.0.0.1:1080
@@ -79,6 +81,7 @@ Gateway needs the privilege to create the device, or an open one with --tun-fd.`
 	flags.DurationVar(&o.times.dialTimeout, "dial-timeout", 30*time.Second, "`TIME` in which a connection must be established")
 	o.memory.register(flags)
 	o.limits.register(flags, "TCP connections, and of UDP flows; others are prohibited")
+	flags.IntVar(&o.first, "accept-first", 0, "accept connections before their destination is dialed, with SYN cookies, for 10 s from the time when `NUMBER` handshakes are in progress; 0 means never")
 	o.api.register(flags)
 	o.trace.register(flags)
 	o.log.register(flags)
@@ -112,6 +115,9 @@ func (o *gatewayOptions) check(changed func(flag string) bool) error {
 	}
 	if err := cmp.Or(o.memory.check(), o.limits.check(1)); err != nil {
 		return err
+	}
+	if o.first < 0 || o.first > o.limits.most {
+		return usagef("--accept-first %d: out of range; choose from 0 to --max-connections, which is %d", o.first, o.limits.most)
 	}
 	if changed("mark") && o.sockets.mark == 0 {
 		return usagef("--mark 0: sockets have this mark anyway; choose from 1 to 4294967295")
@@ -219,7 +225,7 @@ func (o *gatewayOptions) settings(log *slog.Logger) gateway.Options {
 	return gateway.Options{
 		Rules:       o.via.rules,
 		DialTimeout: o.times.dialTimeout, UDPTimeout: o.times.udpTimeout,
-		MaxConnections: o.limits.most, MaxPerHost: o.limits.perHost,
+		MaxConnections: o.limits.most, MaxPerHost: o.limits.perHost, AcceptFirst: o.first,
 		DNS: o.dns.AddrPort, Control: o.sockets.control(), Log: log,
 		Refuse: func(a netip.AddrPort) bool {
 			return slices.ContainsFunc(host, func(p netip.Prefix) bool { return p.Contains(a.Addr()) })

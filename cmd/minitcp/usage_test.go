@@ -165,6 +165,8 @@ func TestUsage(t *testing.T) {
 		{"gateway --dial-timeout -5s", []string{"--dial-timeout -5s", "more than 0"}},
 		{"gateway --dial-timeout 5", []string{"--dial-timeout", `"5"`}},
 		{"gateway --max-connections 0", []string{"--max-connections 0", "1 to 1000000"}},
+		{"gateway --accept-first -1", []string{"--accept-first -1", "0 to --max-connections, which is 16384"}},
+		{"gateway --max-connections 10 --accept-first 11", []string{"--accept-first 11", "which is 10"}},
 		{"gateway --max-per-host 1000001", []string{"--max-per-host 1000001", "1 to 1000000"}},
 		{"gateway --memory 0", []string{"--memory 0", "1 to 1000000 MB"}},
 		{"gateway --mss 495", []string{"--mss 495", "496 to 65495"}},

@@ -47,6 +47,9 @@ type Options struct {
 	// MaxConnections is the largest number of TCP connections, and that of UDP flows. MaxPerHost is the same for one
 	// host: an IPv4 address or an IPv6 network of 64 bits. Defaults 16384 and 4096.
 	MaxConnections, MaxPerHost int
+	// AcceptFirst is that of [stack.ForwardConfig]: with so many handshakes in progress, connections are accepted before
+	// their destination is dialed. Default: never.
+	AcceptFirst int
 	// DNS, if valid, is the name server that gets all datagrams and connections to port 53, whatever their destination.
 	DNS netip.AddrPort
 	// Control is called for each socket that the gateway opens, as that of [net.Dialer] is. It may be nil.
@@ -120,6 +123,7 @@ func (o *Options) complete() error {
 		{"UDPTimeout", int64(o.UDPTimeout), func() { o.UDPTimeout = 5 * time.Minute }},
 		{"MaxConnections", int64(o.MaxConnections), func() { o.MaxConnections = 16384 }},
 		{"MaxPerHost", int64(o.MaxPerHost), func() { o.MaxPerHost = 4096 }},
+		{"AcceptFirst", int64(o.AcceptFirst), func() {}},
 	} {
 		if v.value < 0 {
 			return fmt.Errorf("gateway: %s is negative: %w", v.name, syscall.EINVAL)
@@ -139,7 +143,7 @@ func (o *Options) complete() error {
 
 // forward starts the stack's forwarders.
 func (g *Gateway) forward() (err error) {
-	tcp := stack.ForwardConfig{MaxPending: g.o.MaxConnections, MaxPendingPerSource: g.o.MaxPerHost}
+	tcp := stack.ForwardConfig{MaxPending: g.o.MaxConnections, MaxPendingPerSource: g.o.MaxPerHost, AcceptFirst: g.o.AcceptFirst}
 	if g.tcp, err = g.stack.ForwardTCP(tcp, g.takeTCP); err != nil {
 		return err
 	}

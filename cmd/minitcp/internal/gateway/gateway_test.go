@@ -286,3 +286,46 @@ func expectEnd(t *testing.T, c io.Reader, want error) {
 		t.Fatalf("Read: %d, %v; want %v", n, err, want)
 	}
 }
+
+// With AcceptFirst, while handshakes are in progress, a client connects before its destination is dialed: a connection
+// to one that refuses opens and is reset, others are forwarded.
+func TestAcceptFirst(t *testing.T) {
+	proxy, _ := listen(t, 0) // it never replies
+	f := newFixture(t, Options{AcceptFirst: 1, Rules: []Rule{mustRule(t, "203.0.113.1/32=socks5://"+proxy.Addr().String())}})
+	refusing, refused := listen(t, 0)
+	refusing.Close()
+	if _, err := f.dial(t, "tcp", refused); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dial: %v, want ECONNREFUSED", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := make(chan error)
+	go func() { _, err := f.client.DialContext(ctx, "tcp", "203.0.113.1:9"); waiting <- err }()
+	defer func() { cancel(); <-waiting }()
+	if _, err := proxy.Accept(); err != nil { // the handshake is in progress
+		t.Fatal(err)
+	}
+
+	c, err := f.dial(t, "tcp", refused)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("Read: %v, want ECONNRESET", err)
+	}
+	f.awaitLog(t, "connection refused")
+
+	l, address := listen(t, 0)
+	if c, err = f.dial(t, "tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, "hello")
+	server, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(server, got); err != nil || string(got) != "hello" {
+		t.Errorf("the server has read %q, %v", got, err)
+	}
+}
