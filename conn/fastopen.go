@@ -93,6 +93,10 @@ func (c *Conn) AwaitsData() bool {
 	return c.state == SynSent && c.active.fast != nil && c.active.fast.waits && c.snd.max == 0 && c.snd.end() == 1
 }
 
+// fastOpenReserve is the room for options in a SYN with data, which is that of all options, as on Linux: middleboxes
+// may add some.
+const fastOpenReserve = 40
+
 // fastOpenSYN adds the option and data to the first SYN, and returns the number of bytes. The data has to fit beside
 // the options into a segment of the MSS that the server had when it sent the cookie (RFC 7413 4.2.1).
 func (c *Conn) fastOpenSYN(now Time, out *Outgoing) seq.Offset {
@@ -108,7 +112,7 @@ func (c *Conn) fastOpenSYN(now Time, out *Outgoing) seq.Offset {
 	}
 	c.fastOpen |= fastOpenAsked
 	out.TCP.Options.FastOpen = f.option
-	n := min(c.snd.buf.Size(), c.roomBeside(out))
+	n := min(c.snd.buf.Size(), c.path.SendMSS()-fastOpenReserve)
 	if f.option.Requests() || n <= 0 {
 		return 0
 	}

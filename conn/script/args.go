@@ -251,7 +251,7 @@ func (a *args) setsockopt() operation {
 	c := setCall{fd: a.number(0), name: a.optionName([]string{
 		"SO_REUSEADDR", "SO_REUSEPORT", "SO_ZEROCOPY", "SO_RCVBUF", "SO_SNDBUF", "SO_LINGER", "SO_KEEPALIVE", "TCP_NODELAY",
 		"TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT", "TCP_MAXSEG", "TCP_LINGER2",
-		"TCP_CONGESTION", "IP_TOS", "IP_MTU_DISCOVER", "IP_BIND_ADDRESS_NO_PORT", "IP_FREEBIND",
+		"TCP_CONGESTION", "TCP_FASTOPEN", "IP_TOS", "IP_MTU_DISCOVER", "IP_BIND_ADDRESS_NO_PORT", "IP_FREEBIND",
 	})}
 	v := a.at(3)
 	if strings.HasPrefix(c.name, "IP_") {

@@ -180,7 +180,7 @@ var constants = []struct {
 	{"TCP_TIME_WAIT", 6}, {"TCP_CLOSE", 7}, {"TCP_CLOSE_WAIT", 8}, {"TCP_LAST_ACK", 9}, {"TCP_LISTEN", 10},
 	{"TCP_CLOSING", 11}, {"TCP_CA_Open", 0}, {"TCP_CA_Disorder", 1}, {"TCP_CA_CWR", 2}, {"TCP_CA_Recovery", 3},
 	{"TCP_CA_Loss", 4}, {"TCPI_OPT_TIMESTAMPS", 1}, {"TCPI_OPT_SACK", 2}, {"TCPI_OPT_WSCALE", 4},
-	{"TCPI_OPT_ECN", 8},
+	{"TCPI_OPT_ECN", 8}, {"TCPI_OPT_SYN_DATA", 32},
 }
 
 // parseOperand parses a number, a constant, a variable, or bits of a variable: "(A & B)".
@@ -256,6 +256,7 @@ var variables = []struct {
 	{"tcpi_data_segs_in", func(i *conn.Info) int64 { return int64(i.DataSegmentsReceived) }},
 	{"tcpi_received_ce", func(i *conn.Info) int64 { return int64(i.CEReceived) }},
 	{"tcpi_dsack_dups", func(i *conn.Info) int64 { return int64(i.Duplicates) }},
+	{"tcpi_fastopen_client_fail", func(i *conn.Info) int64 { return int64(i.FastOpenFailure) }},
 	{"tcpi_reordering", func(i *conn.Info) int64 { return int64(i.Reordering) }},
 	{"tcpi_reord_seen", func(i *conn.Info) int64 { return int64(i.ReorderSeen) }},
 	{"tcpi_rcv_ooopack", func(i *conn.Info) int64 { return int64(i.OutOfOrder) }},
@@ -268,7 +269,8 @@ var variables = []struct {
 }
 
 func infoOptions(i *conn.Info) int64 {
-	return oneIf(i.Timestamps) | oneIf(i.SACK)<<1 | oneIf(i.SendScale > 0 || i.ReceiveScale > 0)<<2 | oneIf(i.ECN)<<3
+	return oneIf(i.Timestamps) | oneIf(i.SACK)<<1 | oneIf(i.SendScale > 0 || i.ReceiveScale > 0)<<2 | oneIf(i.ECN)<<3 |
+		oneIf(i.SYNData)<<5
 }
 
 func infoThreshold(i *conn.Info) int64 {

@@ -103,6 +103,7 @@ func newOperation(name string, arguments []value, result int64) (operation, stri
 		op = acceptCall{fd: a.number(0), newFD: result, nonblocking: a.flags(3, "SOCK_NONBLOCK", "SOCK_CLOEXEC").has("SOCK_NONBLOCK")}
 	case "connect":
 		a.count(3)
+		a.anything(1)
 		op = connectCall{a.number(0)}
 	case "read", "recv", "recvfrom":
 		op = a.read(name)

@@ -30,7 +30,8 @@
 // "SFRP.UEWA" or "-" for none, sequence numbers, ack, win, urg and options. A sent segment is compared with the script:
 // the ECN field if given, flags, numbers, ack, the window if given, and the options in their order with every NOP.
 // <...> matches any options; a segment without a list must have none. Our sequence numbers count from that of our SYN
-// in the script; the peer's are used unchanged. The first "val" of our timestamps defines the script's origin; later
+// in the script; the peer's are used unchanged. In scripts for Linux, those of segments without SYN count from 0,
+// whatever the numbers of the SYNs. The first "val" of our timestamps defines the script's origin; later
 // ones are compared if --tcp_ts_tick_usecs gives the length of the script's tick. Our "ecr" is compared, the peer's is
 // translated. A segment of the script may match several that were sent at the same instant, in order and without a gap.
 // The bytes of data are compared too: each is a function of its sequence number. A segment that the script does not
@@ -39,6 +40,9 @@
 // Two forms of options are extensions, with which scripts send unknown or invalid options: "option 77 0xabcd" is an
 // option of kind 77 with two bytes, and "raw 0x0200" is two bytes as they are. The options of an arriving segment are
 // padded with zeros.
+//
+// A Fast Open option is FO, or FOEXP for its experimental form, with the cookie in hexadecimal digits. TFO_COOKIE is
+// the cookie that this host gives to the peer. A listener has Fast Open after setsockopt TCP_FASTOPEN.
 //
 // ICMP: "< icmp unreachable frag_needed mtu 1400 [1:1001(1000)]" and its like, also icmpv6.
 //

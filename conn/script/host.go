@@ -88,7 +88,7 @@ const tcpHeaderLen = 20
 
 // newFlow adds a flow and makes it the current one.
 func (h *host) newFlow() *flow {
-	f := &flow{}
+	f := &flow{numbers: numbering{relative: h.s.asLinux}}
 	h.flows = append(h.flows, f)
 	h.current = f
 	h.fresh = false
@@ -153,12 +153,14 @@ func (h *host) receiveHandshake(f *flow, e *conn.Handshake, s *conn.Segment) {
 		return
 	}
 	tcp := e.Establish(h.now)
-	f.last = tcp
-	f.tcp = tcp
-	u := &socket{s: h.s, options: f.listener.options, flow: f, tcp: tcp, connected: true}
-	f.listener.queue = append(f.listener.queue, u)
-	f.listener = nil
+	h.accepted(f, f.listener, tcp)
 	tcp.Receive(h.now, s)
+}
+
+// accepted makes tcp the connection of f, and adds it to the accept queue of a listener.
+func (h *host) accepted(f *flow, l *socket, tcp *conn.Conn) {
+	f.tcp, f.last, f.listener = tcp, tcp, nil
+	l.queue = append(l.queue, &socket{s: h.s, options: l.options, flow: f, tcp: tcp, connected: true})
 }
 
 // noConnection processes a segment that belongs to no connection (RFC 9293 3.10.7.1, 3.10.7.2). old is the connection
@@ -176,7 +178,12 @@ func (h *host) noConnection(f *flow, s *conn.Segment, old *conn.TimeWaitConn) {
 			o.ISS = old.ISN(o.ISS)
 		}
 		f.begin(o.ISS)
-		f.tcp, f.listener = conn.NewHandshake(h.now, l.config(), o, &s.TCP), l
+		handshake := conn.NewHandshake(h.now, l.config(), o, &s.TCP)
+		if l.fastOpens(s, handshake) {
+			h.accepted(f, l, handshake.FastOpen(h.now, s, wire.FastOpen{}))
+			break
+		}
+		f.tcp, f.listener = handshake, l
 	case conn.ListenReset:
 		if conn.Reset(&s.TCP, len(s.Data), &h.out) {
 			h.send(f)
@@ -272,7 +279,7 @@ func (h *host) tail(lines int) (tail []string) {
 // begin starts the numbering of a new connection.
 func (f *flow) begin(iss uint32) {
 	f.incarnation++
-	f.numbers = numbering{iss: iss}
+	f.numbers = numbering{iss: iss, relative: f.numbers.relative, irs: f.numbers.irs}
 }
 
 // state returns the connection's state, CLOSED without a connection.

@@ -79,7 +79,7 @@ func (m *icmpArrival) classifyUnreachable(code string) bool {
 		m.err.Kind, m.err.Err = conn.ICMPHard, conn.ErrRefused
 	case "frag_needed":
 		m.err.Kind = conn.ICMPTooBig
-	case "net_unreachable", "no_route":
+	case "net_unreachable", "no_route", "": // code 0
 		m.err.Err = conn.ErrNetUnreachable
 	case "host_unreachable", "source_route_failed", "net_unknown", "host_unknown", "source_host_isolated",
 		"net_prohibited", "host_prohibited", "packet_filtered", "admin_prohibited", "address_unreachable", "beyond_scope":

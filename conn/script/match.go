@@ -11,9 +11,13 @@ import (
 
 // encode returns the encoded segment. It translates our numbers from those of the script.
 func (p *packet) encode(n *numbering) []byte {
-	h := wire.TCP{Seq: p.seq, Flags: p.flags, Window: p.window, Urgent: p.urgent, Ack: p.ack}
+	syn := p.flags.Has(wire.SYN)
+	if syn && n.relative {
+		n.irs = p.seq
+	}
+	h := wire.TCP{Seq: p.seq + n.peerOffset(syn), Flags: p.flags, Window: p.window, Urgent: p.urgent, Ack: p.ack}
 	if p.flags.Has(wire.ACK) {
-		h.Ack = n.fromScript(p.ack)
+		h.Ack = n.fromScript(p.ack, syn)
 	}
 	options := make([]option, len(p.options))
 	for i, o := range p.options {
@@ -21,7 +25,7 @@ func (p *packet) encode(n *numbering) []byte {
 		switch {
 		case o.kind == kindSACK:
 			for j := range o.numbers {
-				o.numbers[j] = n.fromScript(o.numbers[j])
+				o.numbers[j] = n.fromScript(o.numbers[j], syn)
 			}
 		case o.kind == kindTimestamps && p.flags.Has(wire.ACK):
 			o.numbers[1] = n.stampFromScript(o.numbers[1])
@@ -36,8 +40,8 @@ func (p *packet) encode(n *numbering) []byte {
 	wire.PutTCP(b, &h)
 	b[12] = byte((tcpHeaderLen+len(encoded))/4) << 4
 	copy(b[tcpHeaderLen:], encoded)
-	first := p.seq
-	if p.flags.Has(wire.SYN) {
+	first := h.Seq
+	if syn {
 		first++
 	}
 	fill(b[tcpHeaderLen+len(encoded):], first)
@@ -55,11 +59,21 @@ func (s *sent) script() *packet {
 	}
 	n := &s.flow.numbers
 	if s.incarnation == s.flow.incarnation {
-		p.seq = n.toScript(s.tcp.Seq)
+		syn := s.tcp.Flags.Has(wire.SYN)
+		p.seq = n.toScript(s.tcp.Seq, syn)
+		if s.tcp.Flags.Has(wire.ACK) {
+			p.ack -= n.peerOffset(syn)
+		}
 		for i := range p.options {
-			if o := &p.options[i]; o.kind == kindTimestamps && n.stamped {
+			switch o := &p.options[i]; {
+			case o.kind == kindTimestamps && n.stamped:
 				o.numbers = slices.Clone(o.numbers)
 				o.numbers[0] = o.numbers[0] - n.stamp + n.scriptStamp
+			case o.kind == kindSACK:
+				o.numbers = slices.Clone(o.numbers)
+				for j := range o.numbers {
+					o.numbers[j] -= n.peerOffset(syn)
+				}
 			}
 		}
 	}
@@ -73,7 +87,7 @@ func (r *runner) departure(e *event, d *departure, from, to conn.Time) *fault {
 	if e.at.kind != timeAny {
 		late = to.Add(tolerance)
 	}
-	for len(r.h.sent) == 0 {
+	for !r.hasSent() {
 		next := min(r.h.deadline(), r.pollDeadline())
 		if next > late || next == conn.Never {
 			return r.missing(e, d, late)
@@ -105,6 +119,15 @@ func (r *runner) departure(e *event, d *departure, from, to conn.Time) *fault {
 		return r.advance(r.before)
 	}
 	return nil
+}
+
+// hasSent reports whether a segment was sent that the script has not expected yet. Scripts for Linux do not see the
+// segments of earlier connections, as in packetdrill.
+func (r *runner) hasSent() bool {
+	for r.s.settings.asLinux && len(r.h.sent) > 0 && r.h.sent[0].flow != r.h.current {
+		r.h.sent = r.h.sent[1:]
+	}
+	return len(r.h.sent) > 0
 }
 
 // timeText formats the range of times of an event.
@@ -221,7 +244,10 @@ func (r *runner) compare(d *departure, s *sent) string {
 		return "the options differ"
 	}
 	for i, want := range d.options {
-		o := s.options[i]
+		o := got.options[i]
+		if o.kind == kindTimestamps {
+			o = s.options[i]
+		}
 		if want.kind == kindTimestamps && o.kind == kindTimestamps && len(o.numbers) == 2 {
 			if !r.sameStamp(n, want.numbers, o.numbers, s.at) {
 				return "the timestamps differ"

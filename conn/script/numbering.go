@@ -8,6 +8,10 @@ type numbering struct {
 	scriptISS uint32 // in the script
 	known     bool   // whether scriptISS is set
 
+	// In scripts for Linux, the numbers of segments without SYN count from those of the SYNs, whatever their numbers.
+	relative bool
+	irs      uint32 // number of the peer's SYN
+
 	stamped     bool // whether the host has sent a timestamp
 	stamp       uint32
 	scriptStamp uint32 // the same timestamp in the script
@@ -15,8 +19,28 @@ type numbering struct {
 	stamps      [][2]uint32 // pairs of a timestamp in the script and on the wire, for echoes
 }
 
-func (n *numbering) toScript(ours uint32) uint32 { return ours - n.iss + n.scriptISS }
-func (n *numbering) fromScript(s uint32) uint32  { return s - n.scriptISS + n.iss }
+// toScript and fromScript translate numbers of the host in segments with or without SYN.
+func (n *numbering) toScript(ours uint32, syn bool) uint32 {
+	if n.relative && !syn {
+		return ours - n.iss
+	}
+	return ours - n.iss + n.scriptISS
+}
+
+func (n *numbering) fromScript(s uint32, syn bool) uint32 {
+	if n.relative && !syn {
+		return s + n.iss
+	}
+	return s - n.scriptISS + n.iss
+}
+
+// peerOffset returns the number that the peer's numbers in the script count from.
+func (n *numbering) peerOffset(syn bool) uint32 {
+	if n.relative && !syn {
+		return n.irs
+	}
+	return 0
+}
 
 // learn sets the script's number of the initial sequence number, once.
 func (n *numbering) learn(script uint32) {

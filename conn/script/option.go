@@ -109,6 +109,8 @@ func (p *parser) option() (option, *Error) {
 		}
 	case "ECN":
 		return p.accECN()
+	case "FO", "FOEXP":
+		return p.fastOpen(t.text == "FOEXP")
 	case "option":
 		o.kind = byte(number(255, "an option's kind"))
 		if err == nil && o.kind <= kindTimestamps && o.kind != 6 && o.kind != 7 {
@@ -260,6 +262,8 @@ func (o option) String() string {
 			s += fmt.Sprintf(" %d:%d", o.numbers[i], o.numbers[i+1])
 		}
 		return s
+	case o.kind == kindFastOpen:
+		return strings.TrimSuffix(fmt.Sprintf("FO %x", o.bytes), " ")
 	case o.kind == kindTimestamps && len(o.numbers) == 2:
 		return fmt.Sprintf("TS val %d ecr %d", o.numbers[0], o.numbers[1])
 	case accECNFields(o.kind) != nil && len(o.numbers) > 0:

@@ -122,7 +122,7 @@ func (p *parser) segment() (k packet, err *Error) {
 			return k, err
 		}
 		k.ack = uint32(n)
-	} else if k.flags.Has(wire.ACK) {
+	} else if k.flags.Has(wire.ACK) && !k.flags.Has(wire.RST) { // a RST's number has no effect
 		return k, p.unexpected(`"ack"`)
 	}
 	if p.took("win") {

@@ -21,7 +21,8 @@ type event struct {
 	do   action
 }
 
-// action is an *arrival, *departure, *icmpArrival, *call or *assertion, or nil for a shell command without effect.
+// action is an *arrival, *departure, *icmpArrival, *call, *assertion or *reconfiguration, or nil for a shell command
+// without effect.
 type action interface{}
 
 // parser reads the tokens of a script.
@@ -70,7 +71,11 @@ func (p *parser) item(s *Script) *Error {
 	case t.kind == tokenOption && !begun:
 		return s.settings.option(p.take())
 	case t.kind == tokenShell:
-		return s.settings.shell(p.take(), begun)
+		changes, err := s.settings.shell(p.take(), begun)
+		if err == nil && begun && len(changes) > 0 {
+			err = errorf(t.line, "a parameter that changes at no time")
+		}
+		return err
 	}
 	e, err := p.event(s)
 	if err == nil {
@@ -90,7 +95,7 @@ func (p *parser) event(s *Script) (event, *Error) {
 	e.at = at
 	switch t := p.peek(); {
 	case t.kind == tokenShell:
-		err = s.settings.shell(p.take(), true)
+		e.do, err = p.reconfiguration(&s.settings)
 	case t.kind == tokenCode:
 		e.do, err = parseAssertion(p.take(), &s.assigned)
 	case t.text == "<" || t.text == ">":
@@ -105,6 +110,15 @@ func (p *parser) event(s *Script) (event, *Error) {
 	}
 	e.text = strings.Join(strings.Fields(p.src[first.from:p.tokens[p.i-1].to]), " ")
 	return e, e.check()
+}
+
+// reconfiguration parses a shell command at a time.
+func (p *parser) reconfiguration(s *settings) (action, *Error) {
+	changes, err := s.shell(p.take(), true)
+	if err != nil || len(changes) == 0 {
+		return nil, err
+	}
+	return &reconfiguration{changes}, nil
 }
 
 // check returns an error if the kind of time does not fit the kind of event.

@@ -28,7 +28,8 @@ const tailLength = 16
 // Run runs the script and returns its result. Assertions inspect the connection of the script's segments: the last one
 // that a connect call, or a SYN after a listen call, began.
 func (s *Script) Run() Result {
-	r := &runner{s: s, h: newHost(&s.settings), before: epoch}
+	settings := s.settings // a copy, as parameters may change during the run
+	r := &runner{s: s, h: newHost(&settings), before: epoch}
 	for i := range s.events {
 		if f := r.event(&s.events[i]); f != nil {
 			return r.result(f)
@@ -105,13 +106,17 @@ func (r *runner) event(e *event) *fault {
 		r.h.note(e.text)
 		if f := r.h.current; f != nil && !do.ignored {
 			do := *do
-			do.err.Seq = f.numbers.fromScript(do.quoted)
+			do.err.Seq = f.numbers.fromScript(do.quoted, false)
 			r.h.receiveICMP(f, do.err)
 		}
 	case *call:
 		return r.call(e, do, to)
 	case *assertion:
 		return r.assertion(do)
+	case *reconfiguration:
+		for _, c := range do.changes {
+			r.h.s.parameter(c.key, c.value)
+		}
 	}
 	return r.retry()
 }

@@ -111,14 +111,17 @@ func TestUnsupported(t *testing.T) {
 		{"`sysctl -q net.ipv4.tcp_frto=1`\n", 1, "tcp_frto=1"},
 		{"`./defaults.sh\ntc qdisc add dev tun0 root netem`\n", 1, "a shell command: `tc qdisc add dev tun0 root netem`"},
 		{"0 close(3) = 0\n0 `tc qdisc replace dev tun0 root fq`\n", 2, "a shell command: `tc qdisc replace dev tun0 root fq`"},
+		{"0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n0 `sysctl -q net.ipv4.tcp_magic=0`\n", 2, "a shell command: `sysctl"},
 		{"`sysctl -q net.ipv4.tcp_rmem=\"1 2 $((3*x))\"`\n", 1, "tcp_rmem"},
 		{"`echo 1 > /proc/sys/net/ipv4/tcp_sack`\n", 1, "a shell command: `echo 1 > /proc"},
-		{"0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n`sysctl -q net.ipv4.tcp_sack=0`\n", 2, "tcp_sack=0"},
+		{"0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n`sysctl -q net.ipv4.tcp_sack=0`\n", 2, "a parameter that changes at no time"},
 		{"// nothing\n0 `true`", 2, "a shell command"},
 		{"--define=X=1\n", 1, "the option --define"},
 		{"--ip_version=ipv5\n", 1, "ipv5"},
 		{"0 > S 0:0(0) <mss 1460\n0 `true`", 2, "a comma between options"},
-		{"0 < S 0:0(0) win 1 <mss 1460,FO abcd>", 1, `the TCP option "FO"`},
+		{"0 < S 0:0(0) win 1 <mss 1460,FO abc>", 1, `the cookie "abc"`},
+		{"0 < S 0:0(0) win 1 <mss 1460,FO cookie>", 1, `the cookie "cookie"`},
+		{"0 connect(3, AF_UNSPEC, ...) = 0", 1, "connect: expected ..., found AF_UNSPEC"},
 		{"0 < S 0:0(0) <mss 1460>", 1, "has no window"},
 		{"0 < S 0:0(0) win 1 <...>", 1, "<...> in an arriving segment"},
 		{"0 < (tos 0x2) . 1:1(0) ack 1 win 1", 1, "fields of the IP header"},
@@ -247,6 +250,10 @@ func TestLinux(t *testing.T) {
 		{"an event that is late by less than the tolerance", open("`./defaults.sh`\n", "mss 1460", "mss 1460") +
 			"+0 < P. 1:101(100) ack 1 win 1000\n+0 > . 1:1(0) ack 101\n+0 read(4, ..., 100) = 100\n"},
 		{"segments after the last event", open("`./defaults.sh`\n", "mss 1460", "mss 1460") + "+0 write(4, ..., 10) = 10\n"},
+		{"a parameter that changes during the run", open("`./defaults.sh`\n", "mss 1460,sackOK,nop,nop", "mss 1460,nop,nop,sackOK") +
+			"+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+0 `sysctl -q net.ipv4.tcp_sack=0`\n+0 listen(3, 1) = 0\n+0 close(3) = 0\n" +
+			"+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 listen(3, 1) = 0\n" +
+			"+0 < S 0:0(0) win 1000 <mss 1460,sackOK,nop,nop>\n+0 > S. 0:0(0) ack 1 <mss 1460>\n"},
 		{"a GSO packet, whose last segment has PSH", open("`./defaults.sh`\n", "mss 100", "mss 1460") +
 			"+0 write(4, ..., 500) = 500\n+0 > . 1:301(300) ack 1\n+0 > P. 301:501(200) ack 1\n"},
 		{"no GSO packets", open("`./defaults.sh\nethtool -K tun0 tso off gso off\n`\n", "mss 100", "mss 1460") +

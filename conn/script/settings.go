@@ -26,7 +26,11 @@ type settings struct {
 	anyPush   bool          // PSH is not compared
 	gso       int           // data bytes in a GSO packet; 0 for none
 	strict    bool          // segments are not joined
-	config    conn.Config   // of every socket before setsockopt
+
+	// Bits of tcp_fastopen: a SYN with data needs no cookie; listeners need not call setsockopt.
+	fastOpenNoCookie, fastOpenAlways bool
+
+	config conn.Config // of every socket before setsockopt
 }
 
 func defaultSettings() settings {

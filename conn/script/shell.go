@@ -40,6 +40,7 @@ func (s *settings) linux() {
 	s.asLinux = true
 	s.gso = maxGSO
 	s.config.Nagle = conn.Nagle
+	s.config.ECN = conn.ECNDisabled
 	s.config.ReceiveBuffer = 15728640 // defaults.sh's tcp_rmem, which determines the window scale
 	if s.tolerance == 0 {
 		s.tolerance = 4 * time.Millisecond // packetdrill's own
@@ -54,8 +55,15 @@ func (s *settings) bufferSize(n int) int {
 	return n
 }
 
-// shell interprets command lines. After the first event, only commands without effect are accepted.
-func (s *settings) shell(t token, begun bool) *Error {
+// reconfiguration changes parameters during the run, for connections that begin afterwards.
+type reconfiguration struct{ changes []change }
+
+// change is a parameter below net.ipv4 with its new value.
+type change struct{ key, value string }
+
+// shell interprets command lines. After the first event, it returns the changes of parameters, and accepts other
+// commands only if they have no effect.
+func (s *settings) shell(t token, begun bool) (changes []change, err *Error) {
 	text := strings.ReplaceAll(strings.Trim(t.text, "`"), "\\\n", " ")
 	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == ';' }) {
 		line, _, _ = strings.Cut(line, "#")
@@ -63,11 +71,13 @@ func (s *settings) shell(t token, begun bool) *Error {
 		if len(words) == 0 {
 			continue
 		}
-		if !s.command(words, begun) {
-			return errorf(t.line, "a shell command: `%s`", shorten(line))
+		c, ok := s.command(words, begun)
+		if !ok {
+			return nil, errorf(t.line, "a shell command: `%s`", shorten(line))
 		}
+		changes = append(changes, c...)
 	}
-	return nil
+	return changes, nil
 }
 
 // shellWords splits a line at unquoted white space and removes the quotes.
@@ -90,36 +100,50 @@ func shellWords(line string) (words []string) {
 	return words
 }
 
-// command interprets a command and reports whether it is supported.
-func (s *settings) command(words []string, begun bool) bool {
+// command interprets a command and reports whether it is supported. After the first event, it returns the changes.
+func (s *settings) command(words []string, begun bool) ([]change, bool) {
 	switch name := words[0][strings.LastIndexByte(words[0], '/')+1:]; {
 	case name == defaultsScript && len(words) == 1 && !begun:
 		s.linux()
-		return true
+		return nil, true
 	case strings.HasPrefix(name, "sysctl_restore_"), name == "nstat":
-		return true
+		return nil, true
 	case name == "ethtool":
 		s.gso = 0 // tso off
-		return !begun
+		return nil, !begun
 	case name == "echo":
-		return len(words) == 4 && strings.HasPrefix(words[3], "/sys/module/tcp_cubic/")
+		return nil, len(words) == 4 && strings.HasPrefix(words[3], "/sys/module/tcp_cubic/")
 	case name == "tc":
-		return s.queue(words[1:], begun)
+		return nil, s.queue(words[1:], begun)
 	case name == "sysctl" || name == "set_sysctls.py":
-		for _, w := range words[1:] {
-			if w == "-q" || w == "-w" || w == "-e" {
-				continue
-			}
-			key, value, _ := strings.Cut(w, "=")
-			key = strings.ReplaceAll(strings.TrimPrefix(key, "/proc/sys/"), "/", ".")
-			key, ok := strings.CutPrefix(key, "net.ipv4.")
-			if !ok || !s.parameter(key, value, begun) {
-				return false
-			}
-		}
-		return true
+		return s.sysctl(words[1:], begun)
 	}
-	return false
+	return nil, false
+}
+
+// sysctl sets the parameters of the words and reports whether they are supported. After the first event, it returns the
+// changes instead.
+func (s *settings) sysctl(words []string, begun bool) (changes []change, ok bool) {
+	now := s
+	if begun {
+		scratch := *s
+		now = &scratch
+	}
+	for _, w := range words {
+		if w == "-q" || w == "-w" || w == "-e" {
+			continue
+		}
+		key, value, _ := strings.Cut(w, "=")
+		key = strings.ReplaceAll(strings.TrimPrefix(key, "/proc/sys/"), "/", ".")
+		key, ok := strings.CutPrefix(key, "net.ipv4.")
+		if !ok || !now.parameter(key, value) {
+			return nil, false
+		}
+		if begun && !indifferentTo(key, value) {
+			changes = append(changes, change{key, value})
+		}
+	}
+	return changes, true
 }
 
 // queue interprets a change of the device's queue and reports whether it is supported. The queue fq paces segments.
@@ -145,16 +169,18 @@ var indifferent = []string{
 // off tail loss probes, which scripts do to pass on a slow host; a probe fails them here.
 var fixed = []string{
 	"tcp_recovery=1", "tcp_early_retrans=3", "tcp_early_retrans=4", "tcp_early_retrans=0", "tcp_dsack=1", "tcp_frto=2", "tcp_slow_start_after_idle=1",
-	"tcp_mtu_probing=0", "tcp_fastopen=0", "tcp_thin_linear_timeouts=0", "tcp_reordering=3",
+	"tcp_mtu_probing=0", "tcp_thin_linear_timeouts=0", "tcp_reordering=3",
+}
+
+// indifferentTo reports whether a parameter has no effect.
+func indifferentTo(key, value string) bool {
+	return slices.Contains(indifferent, key) || slices.Contains(fixed, key+"="+value)
 }
 
 // parameter sets net.ipv4.key to value and reports whether that is supported.
-func (s *settings) parameter(key, value string, begun bool) bool {
-	if slices.Contains(indifferent, key) || slices.Contains(fixed, key+"="+value) {
+func (s *settings) parameter(key, value string) bool {
+	if indifferentTo(key, value) {
 		return true
-	}
-	if begun {
-		return false
 	}
 	n, valid := product(value[strings.LastIndexByte(value, ' ')+1:]) // the maximum of three values
 	feature := conn.Enabled
@@ -180,6 +206,8 @@ func (s *settings) parameter(key, value string, begun bool) bool {
 		s.config.SendBuffer = n
 	case key == "tcp_fin_timeout" && valid && n > 0:
 		s.config.FinWait2Timeout = time.Duration(n) * time.Second
+	case key == "tcp_fastopen":
+		return s.fastOpenMode(value)
 	case key == "tcp_rto_max_ms" && valid && n > 0:
 		s.config.MaxRTO = time.Duration(n) * time.Millisecond
 	default:

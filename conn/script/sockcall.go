@@ -12,7 +12,7 @@ type socketCall struct {
 }
 
 func (c socketCall) try(h *host, _ *attempt) (outcome, bool) {
-	if c.fd < 0 || h.find(c.fd) != nil {
+	if c.fd < 0 || h.taken(c.fd) {
 		return outcome{fault: "the descriptor is in use"}, true
 	}
 	h.sockets = append(h.sockets, &socket{s: h.s, fd: c.fd, nonblocking: c.nonblocking})
@@ -67,7 +67,7 @@ func (c acceptCall) try(h *host, _ *attempt) (outcome, bool) {
 		return blocked, false
 	case c.newFD < 0:
 		return outcome{fault: "accept found a connection"}, true
-	case h.find(c.newFD) != nil:
+	case h.taken(c.newFD):
 		return outcome{fault: "the descriptor is in use"}, true
 	}
 	u := l.queue[0]

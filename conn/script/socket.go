@@ -34,6 +34,7 @@ type socketOptions struct {
 	linger                    conn.Linger
 	userTimeout, finWait2     time.Duration
 	maxSegment                int
+	fastOpen                  bool // of a listener
 	congestion                *conn.CongestionControl
 }
 
@@ -101,6 +102,16 @@ func (h *host) find(fd int64) *socket {
 		}
 	}
 	return nil
+}
+
+// taken reports whether a descriptor is in use. Scripts for Linux may use it again: packetdrill has numbers of its own.
+func (h *host) taken(fd int64) bool {
+	u := h.find(fd)
+	if u != nil && h.s.asLinux {
+		u.fd = -1
+		return false
+	}
+	return u != nil
 }
 
 // close closes a socket.

@@ -41,6 +41,8 @@ func (c setCall) try(h *host, _ *attempt) (outcome, bool) {
 		} else {
 			o.finWait2 = time.Duration(n) * time.Second
 		}
+	case "TCP_FASTOPEN":
+		o.fastOpen = n != 0
 	case "TCP_CONGESTION":
 		o.congestion = &c.congestion
 	case "SO_RCVBUF":

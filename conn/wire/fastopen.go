@@ -64,20 +64,19 @@ func (f *FastOpen) optionLen() int {
 	return 0
 }
 
-// paddedLen returns optionLen with the NOPs before the option, a multiple of 4.
+// paddedLen returns optionLen with the NOPs after the option, a multiple of 4.
 func (f *FastOpen) paddedLen() int { return (f.optionLen() + 3) &^ 3 }
 
-// put writes the option to b, with NOPs before it, and returns the rest of b.
+// put writes the option to b, with NOPs after it as on Linux, and returns the rest of b.
 func (f *FastOpen) put(b []byte) []byte {
 	n := f.paddedLen()
 	if n == 0 {
 		return b
 	}
-	nops := n - f.optionLen()
-	for i := range nops {
+	o := b[:f.optionLen()]
+	for i := len(o); i < n; i++ {
 		b[i] = optionNOP
 	}
-	o := b[nops:n]
 	o[0], o[1] = optionFastOpen, uint8(len(o))
 	if f.Kind == FastOpenExperimental {
 		o[0] = optionExperiment

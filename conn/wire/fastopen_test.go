@@ -58,16 +58,16 @@ func TestFastOpenParse(t *testing.T) {
 	}
 }
 
-// A SYN has room for the option beside all others, and the option does not need padding at the end (MUST-69).
+// A SYN has room for the option beside all others, and NOPs follow it (MUST-69).
 func TestFastOpenPut(t *testing.T) {
 	for _, c := range []struct {
 		f    FastOpen
 		want []byte
 	}{
 		{FastOpen{}, nil},
-		{FastOpen{Kind: FastOpenStandard}, []byte{1, 1, 34, 2}},
+		{FastOpen{Kind: FastOpenStandard}, []byte{34, 2, 1, 1}},
 		{FastOpen{Kind: FastOpenStandard, Len: 6, Cookie: [16]byte{1, 2, 3, 4, 5, 6}}, []byte{34, 8, 1, 2, 3, 4, 5, 6}},
-		{FastOpen{Kind: FastOpenStandard, Len: 8, Cookie: [16]byte{1, 7: 8}}, []byte{1, 1, 34, 10, 1, 0, 0, 0, 0, 0, 0, 8}},
+		{FastOpen{Kind: FastOpenStandard, Len: 8, Cookie: [16]byte{1, 7: 8}}, []byte{34, 10, 1, 0, 0, 0, 0, 0, 0, 8, 1, 1}},
 		{FastOpen{Kind: FastOpenExperimental}, []byte{254, 4, 0xf9, 0x89}},
 		{
 			FastOpen{Kind: FastOpenExperimental, Len: 16, Cookie: [16]byte{1, 15: 16}},
