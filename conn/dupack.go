@@ -37,8 +37,9 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 		}
 		r.leftNetwork = min(r.leftNetwork+full, arrived)
 		a.Bytes = 0 // for congestion control; PRR counts duplicates by leftNetwork
-		// Duplicate ACKs for data of the last episode are ignored: its retransmissions cause them too (RFC 6582 3.2).
-		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una >= r.end {
+		// Duplicate ACKs are ignored until more than the data of the last episode is acknowledged: its retransmissions cause
+		// them too (RFC 6582 3.2).
+		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una > r.end {
 			c.loseFirst(now, a)
 		}
 	}
