@@ -1,10 +1,6 @@
 package conntest
 
-import (
-	"fmt"
-
-	"minitcp/conn"
-)
+import "minitcp/conn"
 
 // application sends and reads as its Side describes, and half-closes when all data is sent.
 type application struct {
@@ -18,8 +14,7 @@ type application struct {
 
 // run is the [End.App] of the application.
 func (a *application) run(p *Pair, e *End) {
-	c := e.Conn
-	if c.Ready()&conn.ReadyConnected == 0 || c.Err() != nil {
+	if !e.connected(p.Now) || e.left {
 		return
 	}
 	if !a.started {
@@ -37,10 +32,7 @@ func (a *application) write(p *Pair, e *End) {
 	if e.Sent < a.Bytes || e.HalfClose {
 		return
 	}
-	e.HalfClose = true
-	if err := e.Conn.CloseWrite(); err != nil {
-		p.fail(fmt.Errorf("%s: CloseWrite: %w", e.Name, err))
-	}
+	a.end(p, e)
 }
 
 // writable returns the number of bytes that may have been written by now.

@@ -23,6 +23,7 @@ type End struct {
 	Handshake *conn.Handshake
 	Conn      *conn.Conn // kept after the end of the connection for inspection
 	TimeWait  *conn.TimeWaitConn
+	Foreign   Foreign // connection of another implementation, in place of all these
 	Pages     Pages
 	Bulk      Bulk
 	Monitor   Monitor
@@ -42,6 +43,8 @@ type End struct {
 
 	peer      *End
 	cookies   *cookieListener  // nil unless ListenWithCookies was called
+	forgot    bool             // whether a handshake has ended without a connection
+	left      bool             // whether the application has closed the connection before its end
 	over      bool             // whether the connection is gone, TIME-WAIT included
 	direction *netem.Direction // of its segments; several ends may share it
 	thinned   *packet          // last ACK delayed by ACK thinning
@@ -76,7 +79,13 @@ func Transfer(p *Pair, e *End) {
 
 // Write writes up to n more bytes of ToSend and returns the number of bytes accepted.
 func (e *End) Write(p *Pair, n int) int {
-	n, err := e.Conn.Write(p.Now, e.ToSend[e.Sent:min(e.Sent+n, len(e.ToSend))])
+	data := e.ToSend[e.Sent:min(e.Sent+n, len(e.ToSend))]
+	if e.Foreign != nil {
+		n = e.Foreign.Write(p.Now, data)
+		e.Sent += n
+		return n
+	}
+	n, err := e.Conn.Write(p.Now, data)
 	if n > 0 && err != nil {
 		p.fail(fmt.Errorf("%s: Write: %d and %w", e.Name, n, err))
 	}
@@ -91,7 +100,13 @@ func (e *End) Read(p *Pair, n int) bool {
 	}
 	at := len(e.Received)
 	e.Received = slices.Grow(e.Received, max(n, len(e.peer.ToSend)-at))
-	got, err := e.Conn.Read(e.Received[at : at+n])
+	var got int
+	var err error
+	if e.Foreign != nil {
+		got, err = e.Foreign.Read(p.Now, e.Received[at:at+n])
+	} else {
+		got, err = e.Conn.Read(e.Received[at : at+n])
+	}
 	e.Received = e.Received[:at+got]
 	if at+got > len(e.peer.ToSend) || !bytes.Equal(e.Received[at:], e.peer.ToSend[at:at+got]) {
 		p.fail(fmt.Errorf("%s: Read returned wrong data at byte %d or after it", e.Name, at))
@@ -139,6 +154,10 @@ func (e *End) checksNow() bool {
 
 // Flush transmits all segments of e's connection and moves it to its next stage, as a driver does after every call.
 func (p *Pair) Flush(e *End) {
+	if e.Foreign != nil {
+		p.flushForeign(e)
+		return
+	}
 	limit := max(p.Link.GSOMaxSize, 1)
 	out := &e.out
 	for n := 0; ; n++ {
@@ -166,7 +185,7 @@ func (p *Pair) Flush(e *End) {
 	case e.Conn != nil:
 		e.over = e.Conn.Ready()&conn.ReadyClosed != 0
 	case e.Handshake != nil && e.Handshake.State() == conn.HandshakeDead:
-		e.Handshake = nil // the listener is in LISTEN again
+		e.Handshake, e.forgot = nil, true // the listener is in LISTEN again
 		e.Monitor = Monitor{MTU: e.Open.MTU, IPHeader: e.Open.IPHeader}
 	}
 }
@@ -177,6 +196,10 @@ func (p *Pair) receive(k *packet) {
 	k.to = p.current(k.to)
 	e, s := k.to, &k.seg
 	p.Link.Box.change(p, k)
+	if e.Foreign != nil {
+		p.receiveForeign(k)
+		return
+	}
 	before, verdict := e.State(), conn.VerdictIgnored
 	m := e.endpoint()
 	if m == nil && e.cookies != nil && !e.over && s.TCP.Flags&(wire.SYN|wire.RST) == 0 {
@@ -232,6 +255,9 @@ func (p *Pair) receive(k *packet) {
 
 // checkEnd returns an error unless e ended in good order, with all data received and all memory released.
 func (p *Pair) checkEnd(e, peer *End) error {
+	if e.Foreign != nil {
+		return e.checkForeign(peer)
+	}
 	if e.Conn == nil {
 		return fmt.Errorf("%s: no connection", e.Name)
 	}

@@ -21,6 +21,8 @@ type Event struct {
 // State returns the state of e's connection.
 func (e *End) State() conn.State {
 	switch {
+	case e.Foreign != nil:
+		return e.Foreign.State()
 	case e.TimeWait != nil && !e.over:
 		return conn.TimeWait
 	case e.over:

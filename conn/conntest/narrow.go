@@ -43,6 +43,11 @@ func packetSize(k *packet) int {
 // report delivers an ICMP message to the end whose packet it quotes.
 func (p *Pair) report(k *packet) {
 	e := p.current(k.to)
+	if e.Foreign != nil {
+		e.Foreign.ReceiveTooBig(p.Now, k.icmp.MTU, k.icmp.Seq)
+		p.Flush(e)
+		return
+	}
 	if e.Conn == nil || e.over || e.TimeWait != nil {
 		return
 	}

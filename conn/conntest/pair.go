@@ -58,6 +58,11 @@ func newEnd(name string, cfg conn.Config, iss uint32) *End {
 
 // Dial starts an active open at e.
 func (p *Pair) Dial(e *End) {
+	if e.Foreign != nil {
+		e.Foreign.Dial(p.Now)
+		p.Flush(e)
+		return
+	}
 	e.Monitor.Called()
 	e.Conn = conn.Dial(p.Now, &e.Config, e.Open)
 	p.Flush(e)
@@ -87,7 +92,7 @@ func (p *Pair) Step() bool { return Group{p}.Step() }
 // applications calls the applications of both ends.
 func (p *Pair) applications() {
 	for _, e := range []*End{p.A, p.B} {
-		if e.Conn == nil {
+		if e.Conn == nil && e.Foreign == nil {
 			continue
 		}
 		app := e.App
@@ -108,7 +113,10 @@ func (p *Pair) next() conn.Time {
 		if m := e.endpoint(); m != nil {
 			next = min(next, m.Deadline())
 		}
-		if e.Conn != nil {
+		if e.Foreign != nil {
+			next = min(next, max(e.Foreign.Deadline(), p.Now+1))
+		}
+		if e.Conn != nil || e.Foreign != nil {
 			next = min(next, max(e.Wake, p.Now+1))
 		}
 	}
@@ -125,6 +133,10 @@ func (p *Pair) advance(now conn.Time) {
 	}
 	p.deliver()
 	for _, e := range []*End{p.A, p.B} {
+		if e.Foreign != nil && e.Foreign.Deadline() <= p.Now {
+			e.Foreign.Advance(p.Now)
+			p.Flush(e)
+		}
 		if m := e.endpoint(); m != nil && m.Deadline() <= p.Now {
 			e.Monitor.Called()
 			m.Advance(p.Now)

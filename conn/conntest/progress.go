@@ -89,7 +89,9 @@ func (p *Pair) waitReason(e *End, i *conn.Info) string {
 	switch {
 	case i.InFlight == 0 && i.Unsent == 0:
 		return "nothing to send"
-	case e.peer.Conn != nil && e.peer.Conn.Info(p.Now).Unread > 0:
+	case e.peer.left:
+		return "the peer's application has closed"
+	case e.peer.unread(p.Now) > 0:
 		return "the peer's application is not reading"
 	case p.rebooting != nil && e == p.rebooting.survivor:
 		return "the peer has rebooted"

@@ -29,6 +29,8 @@ func (e *End) checkRepeats(l *Link) error {
 		return nil // false SACK blocks, ICMP errors and the duplicate ACKs in reply to blind segments cause retransmissions
 	case l.Box.Strip > 0, len(l.Box.Shrinks) > 0:
 		allowed += len(e.Received) + 12*segment
+	case l.Jitter > 4*l.Delay: // the reordering window is at most a smoothed RTT, less than the jitter (RFC 8985 6.2)
+		allowed += 2*len(e.Received) + 12*segment
 	case l.Jitter > 0, e.Config.Timestamps == conn.Disabled && l.Rate > 0 && l.Queue > l.Rate/5:
 		allowed += len(e.Received) + 12*segment // one segment may be repeated many times
 	case l.Periodic.Of > 0: // no reordering and no lost ACKs

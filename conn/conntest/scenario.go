@@ -19,6 +19,7 @@ type Scenario struct {
 	Header int // bytes of the IP header
 	Flows  []Flow
 	Reboot Reboot
+	Peer   Peer
 	// Cookies makes the ends that listen keep no handshakes. Draw leaves it false.
 	Cookies bool
 }
@@ -43,6 +44,7 @@ type Side struct {
 	// ReadInterval, up to ReadSize bytes per interval.
 	ReadDelay, ReadInterval time.Duration
 	ReadSize                int
+	Ending                  Ending
 }
 
 // Draw returns the scenario of a seed.
@@ -77,11 +79,18 @@ func Draw(seed uint64) Scenario {
 	if bulk := (&generator{rand.New(rand.NewPCG(seed, 7))}); bulk.one(bulkEvery) {
 		bulk.bulk(&s)
 	}
+	if e := (&generator{rand.New(rand.NewPCG(seed, 11))}); e.one(endingEvery) && s.Reboot.Of == "" && s.Link.Periodic.Of == 0 {
+		f := &s.Flows[e.IntN(len(s.Flows))]
+		e.ending(pick(e, &f.Up, &f.Down))
+	}
 	return s
 }
 
-// bulkEvery is the number of scenarios of which one is long.
-const bulkEvery = 8
+// Of bulkEvery scenarios one is long, and of endingEvery an application ends a connection other than by half-close.
+const (
+	bulkEvery   = 8
+	endingEvery = 8
+)
 
 // bulk makes the first connection of a scenario send up to several megabytes in one or both directions.
 func (d *generator) bulk(s *Scenario) {
@@ -350,6 +359,7 @@ func (d *description) config(s *Scenario) {
 		d.add("reboot", fmt.Sprintf("%+v", s.Reboot))
 	}
 	d.add("cookies", s.Cookies)
+	d.add(s.Peer.Of+" is", s.Peer.Text)
 	d.add("nagle", c.Nagle == conn.Nagle)
 	d.add("ecn", c.ECN)
 	d.add("mtu-probing", c.MTUProbing)
@@ -376,5 +386,8 @@ func (d *description) flow(i int, f Flow) {
 		d.add("reads after", side.ReadDelay)
 		d.add("reads every", side.ReadInterval)
 		d.add("up to", side.ReadSize)
+		if side.Ending != HalfClose {
+			d.add("then", side.Ending)
+		}
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"minitcp/conn/conntest"
+	"minitcp/scripts/netstack"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -37,6 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	from := flags.Uint64("from", 0, "seed of the first scenario")
 	replay := flags.Uint64("replay", 0, "draw the ladder of this seed's scenario")
 	cookies := flags.Bool("cookies", false, "listeners keep no handshakes: they reply with SYN cookies")
+	gvisor := flags.Bool("gvisor", false, "one end of every connection is gVisor's netstack")
 	dir := flags.String("record", "", "`DIRECTORY` for the ladders and packets of failed scenarios (default a new one)")
 	for _, err := range []error{flags.Parse(args), noArguments(flags.Args())} {
 		if err == pflag.ErrHelp {
@@ -47,15 +49,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return 2
 		}
 	}
+	scenario := func(seed uint64) conntest.Scenario {
+		s := conntest.Draw(seed)
+		if *gvisor {
+			s = netstack.Draw(seed)
+		}
+		s.Cookies = *cookies
+		return s
+	}
 	if flags.Changed("replay") {
-		return draw(scenario(*replay, *cookies), stdout)
+		return draw(scenario(*replay), stdout)
 	}
 	debug.SetGCPercent(gcPercent)
 	began := time.Now()
-	draw := func(seed uint64) conntest.Scenario { return scenario(seed, *cookies) }
 	records := &recorder{dir: *dir, left: maxRecords}
 	play := func(s conntest.Scenario) (int, error) { return s.Run(nil) }
-	packets, failed := playAll(*from, *seeds, draw, play, records, stdout)
+	packets, failed := playAll(*from, *seeds, scenario, play, records, stdout)
 	fmt.Fprintf(stdout, "%d scenarios, %d of them broke a rule, %d packets, in %v\n", *seeds, failed, packets, time.Since(began).Round(time.Second))
 	return min(failed, 1)
 }
@@ -63,13 +72,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 // gcPercent is the growth of the heap between two collections, in percent. A scenario has a few megabytes, most of them
 // garbage soon after.
 const gcPercent = 800
-
-// scenario returns the scenario of a seed.
-func scenario(seed uint64, cookies bool) conntest.Scenario {
-	s := conntest.Draw(seed)
-	s.Cookies = cookies
-	return s
-}
 
 func noArguments(rest []string) error {
 	if len(rest) > 0 {
@@ -110,11 +112,14 @@ func playAll(from, n uint64, draw func(seed uint64) conntest.Scenario, play play
 }
 
 // mode returns the flags of the scenario's command in addition to the seed.
-func mode(s conntest.Scenario) string {
-	if s.Cookies {
-		return " --cookies"
+func mode(s conntest.Scenario) (flags string) {
+	if s.Peer.Of != "" {
+		flags = " --gvisor"
 	}
-	return ""
+	if s.Cookies {
+		flags += " --cookies"
+	}
+	return flags
 }
 
 // caught plays a scenario and returns a panic as an error, so that the results of the others are not lost.

@@ -137,34 +137,7 @@ func (p *gvisParty) SetReadBuffer(size int) error {
 	})
 }
 
-func (p *gvisParty) State() conn.State { return gvisState(p.endpoint) }
-
-// gvisState returns the state of an endpoint of gVisor, also after its end.
-func gvisState(e interface{ State() uint32 }) conn.State {
-	switch tcp.EndpointState(e.State()) {
-	case tcp.StateListen:
-		return conn.Listen
-	case tcp.StateConnecting, tcp.StateSynSent:
-		return conn.SynSent
-	case tcp.StateSynRecv:
-		return conn.SynReceived
-	case tcp.StateEstablished:
-		return conn.Established
-	case tcp.StateFinWait1:
-		return conn.FinWait1
-	case tcp.StateFinWait2:
-		return conn.FinWait2
-	case tcp.StateCloseWait:
-		return conn.CloseWait
-	case tcp.StateClosing:
-		return conn.Closing
-	case tcp.StateLastAck:
-		return conn.LastAck
-	case tcp.StateTimeWait:
-		return conn.TimeWait
-	}
-	return conn.Closed
-}
+func (p *gvisParty) State() conn.State { return netstack.State(p.endpoint) }
 
 // role is the stack that makes the active open.
 type role int
