@@ -33,8 +33,8 @@ func TestFastRetransmitWithoutSACK(t *testing.T) {
 	}
 }
 
-// Needless retransmissions cause duplicate ACKs at the end of an episode. They begin no other episode until more than its
-// data is acknowledged (RFC 6582 3.2).
+// Needless retransmissions cause duplicate ACKs at the end of an episode. They begin no other episode until more than
+// its data is acknowledged (RFC 6582 3.2).
 func TestDuplicatesAfterEpisode(t *testing.T) {
 	o := established(t, Config{})
 	for _, episode := range []bool{true, false, true} {
