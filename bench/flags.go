@@ -61,6 +61,7 @@ const usageText = `usage: go run ./bench [flags]
        go run ./bench memory [flags], for very many idle connections; see memory -help
        go run ./bench daemon [flags], for the memory of the daemon; see daemon -help
        go run ./bench flood [flags], for floods of SYNs; see flood -help
+       go run ./bench greedy [flags], for peers that take memory; see greedy -help
        go run ./bench wireguard [flags], for the ends of WireGuard tunnels; see wireguard -help
        go run ./bench links [flags], for emulated links; see links -help
 

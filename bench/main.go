@@ -15,6 +15,7 @@
 //	daemon            the command line for the memory of the daemon, which is in daemon/
 //	memory            the command line for very many idle connections, which are in memory/
 //	flood             the command line for floods of SYNs, which are in flood/
+//	greedy            the command line for peers that take memory, which are in greedy/
 //	emulated          the command line for the exactness of minitcp's emulated link, which is measured in emulated/
 //	wireguard         the command line for the ends of WireGuard tunnels, which are in wireguard/
 //	links             the command line for emulated links, which are in links/ and emulator/
@@ -63,6 +64,8 @@ func dispatch(arguments []string, stdout, stderr io.Writer) int {
 		return runEmulated(rest, stdout, stderr)
 	case floodCommand:
 		return runFlood(rest, stdout, stderr)
+	case greedyCommand:
+		return runGreedy(rest, stdout, stderr)
 	case memoryCommand:
 		return runMemory(rest, stdout, stderr)
 	case daemonCommand:

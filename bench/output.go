@@ -24,6 +24,7 @@ const (
 	wireguardName = "wireguard"
 	forwardName   = "forward"
 	floodName     = "flood"
+	greedyName    = "greedy"
 	emulatedName  = "emulated"
 )
 

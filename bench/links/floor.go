@@ -26,7 +26,7 @@ func (m *measurement) floor(ctx context.Context, s *Sample, warmup, duration tim
 	}
 	defer peer.Close()
 	var socket *net.UDPConn
-	err = m.network.near.Do(func() (err error) {
+	err = m.network.Near.Do(func() (err error) {
 		socket, err = net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(farAddress.Addr(), floorPort)))
 		return err
 	})
@@ -59,14 +59,14 @@ func (m *measurement) floor(ctx context.Context, s *Sample, warmup, duration tim
 	}
 	s.Value = float64(received.Load()-begin) * 8 / 1e6 / time.Since(start).Seconds()
 	s.Goodput = []float64{s.Value}
-	s.Link = m.network.link.Report().There
+	s.Link = m.network.Link.Report().There
 	s.Timeouts, s.Spurious = -1, -1
 	return nil
 }
 
 // listen opens the peer's socket, with room for bursts.
 func (m *measurement) listen() (peer *net.UDPConn, err error) {
-	err = m.network.far.Do(func() (err error) {
+	err = m.network.Far.Do(func() (err error) {
 		peer, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(farAddress.Addr(), floorPort)))
 		return err
 	})

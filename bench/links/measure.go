@@ -47,7 +47,7 @@ const patience = 30 * time.Second
 type measurement struct {
 	row       *row
 	entry     *entry
-	network   *network
+	network   *Network
 	processes map[string]*subject.Process // by target
 	crews     []*load.Crew                // by flow
 }
@@ -63,7 +63,7 @@ func (r *row) take(ctx context.Context, e *entry, round int, scale func(time.Dur
 		there, back = back, there
 	}
 	m := &measurement{row: r, entry: e, processes: make(map[string]*subject.Process)}
-	if m.network, err = newNetwork(there, back, uint64(round)+1); err != nil {
+	if m.network, err = NewNetwork(there, back, uint64(round)+1); err != nil {
 		return s, err
 	}
 	if r.measure == floorRate {
@@ -80,7 +80,7 @@ func (m *measurement) start() error {
 		if m.processes[name] != nil {
 			continue
 		}
-		err := m.network.near.Do(func() (err error) {
+		err := m.network.Near.Do(func() (err error) {
 			m.processes[name], err = subject.Start(name, pattern.Sampled, subject.MaxReads)
 			return err
 		})
@@ -98,7 +98,7 @@ func (m *measurement) start() error {
 	}
 	for _, name := range m.entry.flows {
 		target, _ := subject.Find(name)
-		m.crews = append(m.crews, load.Start(kind, m.network.far, target.Address, connections, pattern.Sampled))
+		m.crews = append(m.crews, load.Start(kind, m.network.Far, target.Address, connections, pattern.Sampled))
 	}
 	for _, c := range m.crews {
 		if err := c.Ready(); err != nil {
@@ -117,7 +117,7 @@ func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.
 	if err := m.wait(ctx, warmup); err != nil {
 		return err
 	}
-	before, times := m.network.link.Report(), m.crews[0].Times() // resets the pings
+	before, times := m.network.Link.Report(), m.crews[0].Times() // resets the pings
 	begin, err := m.received()
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (m *measurement) run(ctx context.Context, s *Sample, warmup, duration time.
 		return err
 	}
 	seconds := time.Since(start).Seconds()
-	report := m.network.link.Report()
+	report := m.network.Link.Report()
 	for i := range end {
 		s.Goodput = append(s.Goodput, float64(end[i]-begin[i])*8/1e6/seconds)
 	}
@@ -249,5 +249,5 @@ func (m *measurement) end() error {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 	}
-	return errors.Join(append(errs, m.network.close())...)
+	return errors.Join(append(errs, m.network.Close())...)
 }

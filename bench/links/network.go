@@ -16,12 +16,12 @@ import (
 	"minitcp/tun"
 )
 
-// network is two namespaces with a link between them. The targets are in the near one, each behind a device of its
+// Network is two namespaces with a link between them. The targets are in the near one, each behind a device of its
 // own, from which the kernel forwards to the link. The peers, which are the kernel's, are in the far one. The
 // namespaces have no names, so that the kernel removes them with this process, even after SIGKILL.
-type network struct {
-	near, far *tun.Namespace
-	link      *emulator.Link
+type Network struct {
+	Near, Far *tun.Namespace
+	Link      *emulator.Link
 }
 
 var (
@@ -29,43 +29,44 @@ var (
 	farAddress  = netip.MustParsePrefix("10.78.0.2/24")
 )
 
-// newNetwork makes a network. The direction there leads to the peers.
-func newNetwork(there, back netem.Config, seed uint64) (n *network, err error) {
-	n = new(network)
+// NewNetwork makes a network. The direction there leads to the peers.
+func NewNetwork(there, back netem.Config, seed uint64) (n *Network, err error) {
+	n = new(Network)
 	defer func() {
 		if err != nil {
-			n.close()
+			n.Close()
 		}
 	}()
-	if n.near, err = tun.NewNamespace(""); err != nil {
+	if n.Near, err = tun.NewNamespace(""); err != nil {
 		return n, err
 	}
-	if n.far, err = tun.NewNamespace(""); err != nil {
+	if n.Far, err = tun.NewNamespace(""); err != nil {
 		return n, err
 	}
-	if err := n.near.Do(setUpNear); err != nil {
+	if err := n.Near.Do(setUpNear); err != nil {
 		return n, err
 	}
-	near, err := emulator.Open(n.near, nearAddress)
+	near, err := emulator.Open(n.Near, nearAddress)
 	if err != nil {
 		return n, err
 	}
-	far, err := emulator.Open(n.far, farAddress)
+	far, err := emulator.Open(n.Far, farAddress)
 	if err != nil {
 		return n, errors.Join(err, near.Close())
 	}
-	if n.link, err = emulator.Start(near, far, there, back, seed); err != nil {
+	if n.Link, err = emulator.Start(near, far, there, back, seed); err != nil {
 		return n, err
 	}
-	return n, n.far.Do(setUpFar)
+	return n, n.Far.Do(setUpFar)
 }
 
-func (n *network) close() error {
+// Close removes everything.
+func (n *Network) Close() error {
 	var errs []error
-	if n.link != nil {
-		errs = append(errs, n.link.Stop())
+	if n.Link != nil {
+		errs = append(errs, n.Link.Stop())
 	}
-	for _, namespace := range []*tun.Namespace{n.near, n.far} {
+	for _, namespace := range []*tun.Namespace{n.Near, n.Far} {
 		if namespace != nil {
 			errs = append(errs, namespace.Close())
 		}

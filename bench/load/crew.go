@@ -8,7 +8,8 @@
 //	socket    the system calls
 //	bulk      up, down;  pingpong: rr;  connect: crr;  try: the same beside a flood;  flood: SYNs
 //	talk: bulk and pings on one connection;  respond: short responses
-//	idle      idle connections;  bystanders: idle ones in processes of their own
+//	mob       peers that take the server's memory
+//	idle      idle connections, and those that read nothing;  bystanders: idle ones in processes of their own
 package load
 
 import (
@@ -46,6 +47,7 @@ const (
 	Try                  // as Connect, but count the connections that fail
 	Offered              // send UDP datagrams at OfferedRate, which come back
 	Flows                // exchange a UDP datagram on each of many sockets, keep them
+	Stalled              // connect to the source, and read nothing
 )
 
 // stall is the time without progress after which a crew fails.
@@ -144,6 +146,8 @@ func (c *Crew) worker(kind Kind, connections int) (work func(ready func()) error
 		return c.offer, connections
 	case Flows:
 		return func(ready func()) error { return c.openFlows(ready, connections) }, 1
+	case Stalled:
+		return func(ready func()) error { return c.stalled(ready, connections) }, 1
 	case Idle:
 		return func(ready func()) error { return c.idle(ready, connections) }, 1
 	}
@@ -180,6 +184,9 @@ func (c *Crew) Wait(ctx context.Context, d time.Duration) error {
 		return errors.New("the client ended too early")
 	}
 }
+
+// Connections returns the number of connections that were established so far.
+func (c *Crew) Connections() int64 { return c.total.connections.Load() }
 
 // Received returns the number of bytes that the crew has received so far.
 func (c *Crew) Received() int64 { return c.total.received.Load() }

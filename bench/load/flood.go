@@ -6,12 +6,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"minitcp/bench/subject"
@@ -64,19 +62,14 @@ func (f *Flood) Stop() error {
 }
 
 func (f *Flood) run() error {
-	sources := &net.IPNet{IP: FloodSources.Addr().AsSlice(), Mask: net.CIDRMask(FloodSources.Bits(), 32)}
-	err := netlink.RouteReplace(&netlink.Route{Dst: sources, Type: unix.RTN_BLACKHOLE}) // drops SYN-ACKs without ICMP
-	if err != nil {
-		return fmt.Errorf("the route of %v: %w", sources, err)
+	if err := dropReplies(); err != nil {
+		return err
 	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+	fd, err := rawSocket(f.server)
 	if err != nil {
-		return fmt.Errorf("a raw socket: %w", err)
+		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: f.server.As4()}); err != nil {
-		return fmt.Errorf("a raw socket: %w", err)
-	}
 	begin, skipped := time.Now(), int64(0)
 	for f.sent.Load() < f.most && !f.stop.Load() {
 		due := int64(time.Since(begin).Seconds()*float64(f.rate)) - skipped - f.sent.Load()

@@ -59,6 +59,8 @@ type Memory struct {
 	Heap   int64 // bytes of Go's heap in use, and of stacks
 	Stacks int64 // bytes of the goroutines' stacks
 	Live   int64 // bytes of live objects on Go's heap
+	// Counted is the number of bytes that count in the target's budget, 0 if it has none.
+	Counted int64
 }
 
 var begin = time.Now()

@@ -3,13 +3,12 @@
 package subject
 
 import (
-	"minitcp/conn"
 	"minitcp/stack"
 	"minitcp/stack/relay"
 )
 
 func startMinitcpForward(p *forwardProgram) error {
-	s, err := newStack(conn.CUBIC)
+	s, err := newStack(stack.Config{})
 	if err != nil {
 		return err
 	}

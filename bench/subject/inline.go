@@ -9,13 +9,12 @@ import (
 
 	"minitcp/bench/fairness"
 	"minitcp/bench/pattern"
-	"minitcp/conn"
 	"minitcp/stack"
 )
 
 // startInline starts services with Handlers in place of goroutines.
 func startInline(s *services) error {
-	tcp, err := newStack(conn.CUBIC)
+	tcp, err := newStack(stack.Config{})
 	if err != nil {
 		return err
 	}

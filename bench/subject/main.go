@@ -95,6 +95,9 @@ func (s *services) answer(line string) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if s.counted != nil {
+			m.Counted = s.counted()
+		}
 		return marshal(m)
 	case sayRun:
 		took, err := s.runTrue()

@@ -17,11 +17,25 @@ import (
 func startMinitcp(s *services) error { return startMinitcpWith(s, conn.CUBIC) }
 
 func startMinitcpWith(s *services, control conn.CongestionControl) error {
-	tcp, err := newStack(control)
+	return startConfigured(s, stack.Config{Conn: conn.Config{CongestionControl: control}})
+}
+
+func startConfigured(s *services, cfg stack.Config) error {
+	tcp, err := newStack(cfg)
 	if err != nil {
 		return err
 	}
+	s.counted = func() int64 { return int64(tcp.Stats()["memory-used"]) }
 	return serveStack(s, tcp)
+}
+
+// budgetPrefix begins the argument of a stack with a budget.
+const budgetPrefix = "budget "
+
+// Budget returns the stack with a budget of memory in MiB.
+func Budget(mib int) Target {
+	return Target{Name: fmt.Sprint(budgetPrefix, mib), Address: ServerAddress.Addr(),
+		start: func(s *services) error { return startConfigured(s, stack.Config{Memory: int64(mib) << 20}) }}
 }
 
 // startWrapped starts the stack on a foreign device without offloads.
@@ -64,13 +78,14 @@ func serveStack(s *services, tcp *stack.Stack) error {
 	return nil
 }
 
-// newStack returns the stack of the daemon with its defaults.
-func newStack(control conn.CongestionControl) (*stack.Stack, error) {
+// newStack returns a stack on a TUN.
+func newStack(cfg stack.Config) (*stack.Stack, error) {
 	device, err := tun.Open(tun.Config{
 		Name: deviceName, MTU: mtu, HostAddresses: []netip.Prefix{ClientAddress},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return stack.New(device, stack.Config{KeepAlive: -1, Addresses: []netip.Prefix{ServerAddress}, Conn: conn.Config{CongestionControl: control}})
+	cfg.KeepAlive, cfg.Addresses = -1, []netip.Prefix{ServerAddress}
+	return stack.New(device, cfg)
 }

@@ -24,12 +24,16 @@ const (
 
 	PortTalk     = PortHold + HoldPorts // reads TalkBulk bytes of the pattern, writes as many, then does as PortEcho
 	PortResponse = PortTalk + 1         // reads a byte, writes ResponseLength bytes of the pattern, closes
-	PortClosed   = PortResponse + 1     // refuses connections
+	PortGreet    = PortResponse + 1     // writes GreetLength bytes, then keeps the connection
+	PortKeep     = PortGreet + 1        // keeps the connection, and reads nothing
+	PortEnd      = PortKeep + 1         // closes at once
+	PortClosed   = PortEnd + 1          // refuses connections
 )
 
 const (
 	ResponseLength = 50_000  // bytes of a response
 	TalkBulk       = 2 << 20 // bytes of bulk in each direction before the pings of PortTalk
+	GreetLength    = 4096
 )
 
 // HoldPorts is the number of ports, from PortHold on, with the same service: a client can have some 28,000
@@ -38,7 +42,7 @@ const HoldPorts = 8
 
 // ports are all ports of the services.
 var ports = func() []uint16 {
-	all := []uint16{PortSink, PortSource, PortEcho, PortTalk, PortResponse}
+	all := []uint16{PortSink, PortSource, PortEcho, PortTalk, PortResponse, PortGreet, PortKeep, PortEnd}
 	for i := range uint16(HoldPorts) {
 		all = append(all, PortHold+i)
 	}
@@ -54,6 +58,7 @@ type services struct {
 	watch *fairness.Watch
 	mtu   int // of the device; 0 for the target's default
 
+	counted  func() int64     // bytes in a budget of memory; nil if the target has none
 	child    int              // ID of the process that is measured in place of this one; 0 for none
 	inside   int              // ID of a process in the namespace that takes the place of the client's; 0 for none
 	ready    time.Duration    // from the start of the child to the first datagram that it has forwarded
@@ -125,6 +130,13 @@ func (s *services) serve(c net.Conn, port uint16) {
 		s.talk(c)
 	case PortResponse:
 		s.respond(c)
+	case PortGreet:
+		s.keep(c)
+		c.Write(pattern.At(0)[:GreetLength])
+	case PortKeep:
+		s.keep(c)
+	case PortEnd:
+		c.Close()
 	default:
 		s.hold(c)
 	}
@@ -260,6 +272,13 @@ func (s *services) echo(c net.Conn, buffer []byte) {
 	}
 }
 
+// keep keeps a connection as long as the process.
+func (s *services) keep(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = append(s.held, c)
+}
+
 func (s *services) hold(c net.Conn) {
 	var one [1]byte
 	if _, err := io.ReadFull(c, one[:]); err != nil {
@@ -268,9 +287,7 @@ func (s *services) hold(c net.Conn) {
 		return
 	}
 	s.in.Add(1)
-	s.mu.Lock()
-	s.held = append(s.held, c)
-	s.mu.Unlock()
+	s.keep(c)
 	if err := s.reply(c, one[:]); err != nil {
 		s.fail("hold: %v", err)
 	}

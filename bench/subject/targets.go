@@ -100,6 +100,10 @@ func Find(argument string) (t Target, ok bool) {
 			return t, true
 		}
 	}
+	if number, ok := strings.CutPrefix(argument, budgetPrefix); ok {
+		mib, err := strconv.Atoi(number)
+		return Budget(mib), err == nil
+	}
 	if flags, ok := strings.CutPrefix(argument, Emulated("").Argument()); ok {
 		return Emulated(flags), true
 	}
