@@ -13,15 +13,14 @@ import (
 const (
 	// unknownRTT is the assumed round-trip time before the first measurement.
 	unknownRTT = 100 * time.Millisecond
-	// scarceBuffer is the size limit of a buffer in bytes while memory is scarce. Data in an advertised window is kept
-	// beyond it until memory is exhausted.
+	// scarceBuffer is the number of bytes that a buffer may hold whose consumer makes progress, unless memory is exhausted.
 	scarceBuffer = 64 << 10
-	// smallBuffer is the size limit of a receive buffer in bytes while memory is exhausted, and of a send buffer, unless
-	// memory is scarce, before the peer has acknowledged data: an initial window, in two or three small pages.
+	// smallBuffer is the number of bytes that a receive buffer may hold while memory is exhausted, and a buffer whose
+	// consumer has made no progress while memory is not scarce: an initial window, in two or three small pages.
 	smallBuffer = 14 << 10
-	// leastSendBuffer is the number of bytes that a send buffer may hold in any case, three segments, so that each
-	// connection makes progress. They lie in two pages at most.
-	leastSendBuffer = 4 << 10
+	// leastBuffer is the number of bytes that a buffer may hold in any case, three segments, so that each connection makes
+	// progress. They lie in two pages at most.
+	leastBuffer = 4 << 10
 	// leastShare is the number of bytes that a send buffer on a near path may hold however much other connections hold:
 	// two GSO packets, one in flight and one to follow.
 	leastShare = 128 << 10
@@ -81,13 +80,33 @@ func (c *Conn) endBulk() {
 	}
 }
 
-// receiveLimit returns the number of unread bytes that the connection may hold now.
+// receiveLimit returns the number of unread bytes that the connection may hold now. The advertised window may be larger,
+// since its edge does not move back (SHLD-14).
 func (c *Conn) receiveLimit() int {
 	limit := c.rcv.bufferLimit
 	if c.snd.near && !c.rcv.fixed {
 		limit = bulk.Share(limit, c.cfg.BulkReceivers)
 	}
-	return c.within(limit)
+	if share := max(c.cfg.Pressure.BufferShare(buffer.Stalled), leastBuffer); limit > share {
+		return min(limit, max(share, c.readShare()))
+	}
+	return limit
+}
+
+// readShare returns the number of bytes that the receive buffer may hold because the application reads: at most twice
+// the bytes that it has read. A sender in slow start sends no more than that.
+func (c *Conn) readShare() int {
+	share, proven := c.cfg.Pressure.BufferShare(buffer.Moving), 2*int64(c.rcv.buf.Start())
+	switch c.cfg.Pressure.Level() {
+	case buffer.NoPressure:
+		proven = max(proven, smallBuffer)
+		share = max(share, scarceBuffer)
+	case buffer.Scarce:
+		share = max(share, scarceBuffer)
+	case buffer.Exhausted:
+		share = smallBuffer
+	}
+	return int(min(int64(share), proven))
 }
 
 // sendBufferLimit returns the number of unacknowledged and unsent bytes that the connection may hold now.
@@ -96,7 +115,7 @@ func (c *Conn) sendBufferLimit() int {
 	if limit > leastShare && !c.snd.fixed && c.snd.near {
 		limit = min(limit, max(c.cfg.Pressure.Share(), leastShare))
 	}
-	if share := max(c.cfg.Pressure.SendShare(buffer.Stalled), leastSendBuffer); limit > share {
+	if share := max(c.cfg.Pressure.BufferShare(buffer.Stalled), leastBuffer); limit > share {
 		return min(limit, max(share, c.movingShare()))
 	}
 	return limit
@@ -108,7 +127,7 @@ func (c *Conn) movingShare() int {
 	if c.stalled() || c.snd.windowClosed() && 2*c.snd.una < scarceBuffer {
 		return 0
 	}
-	share, proven := c.cfg.Pressure.SendShare(buffer.Moving), 2*int64(c.snd.una)
+	share, proven := c.cfg.Pressure.BufferShare(buffer.Moving), 2*int64(c.snd.una)
 	switch c.cfg.Pressure.Level() {
 	case buffer.NoPressure:
 		proven = max(proven, smallBuffer)

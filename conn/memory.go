@@ -21,40 +21,33 @@ func (c *Conn) DiscardOutOfOrder() {
 	}
 }
 
-// within returns limit, or the largest receive buffer at the level of memory pressure if that is less.
-func (c *Conn) within(limit int) int {
-	if limit <= smallBuffer {
-		return limit
-	}
-	switch c.cfg.Pressure.Level() {
-	case buffer.Scarce:
-		return min(limit, scarceBuffer)
-	case buffer.Exhausted:
-		return smallBuffer
-	}
-	return limit
-}
-
-// keepable returns the number of bytes for which there is memory, of n bytes at the given position. Data out of order
-// is dropped while memory is scarce, or while such data of this connection takes more than twice its window, and the
-// peer retransmits it. Data in order fits the advertised window. It is kept until memory is exhausted, and after that
-// up to the 14 KiB that every connection may hold, so that each makes progress.
+// keepable returns the number of bytes for which there is memory, of n bytes at the given position. The peer retransmits
+// the rest.
+//
+// Data in order fits the advertised window. Windows may permit more in all than there is memory, as most connections use
+// little of theirs. While memory is scarce, data is therefore kept up to receiveLimit only, with which each connection
+// makes progress. Data out of order is dropped while such data of this connection takes more than twice its window, and
+// all of it while memory is exhausted.
 //
 // Deviation: RFC 2018 8 requires a SACK block for the newest segment even if its data is dropped. None is sent here.
 // The sender would take the data for delivered, and retransmit it only after a timeout.
 func (c *Conn) keepable(at seq.Offset, n int) int {
 	b, level := &c.rcv.buf, c.cfg.Pressure.Level()
 	if at > b.Next() {
-		if level >= buffer.Scarce || b.OutOfOrderMemory() > 2*int(c.rcv.wnd.Edge-b.Next())+scarceBuffer {
+		held := b.OutOfOrderMemory()
+		if level >= buffer.Exhausted || held > 2*int(c.rcv.wnd.Edge-b.Next())+scarceBuffer {
+			return 0
+		}
+		if level == buffer.Scarce && b.Readable()+held+n > c.receiveLimit() {
 			return 0
 		}
 		return n
 	}
-	room := smallBuffer - b.Readable()
-	switch {
-	case level < buffer.Exhausted:
+	if level < buffer.Scarce {
 		return n
-	case room <= 0:
+	}
+	room := c.receiveLimit() - b.Readable()
+	if room <= 0 {
 		return 0
 	}
 	return min(n, int(b.Next()-at)+room)

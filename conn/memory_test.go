@@ -223,11 +223,12 @@ func TestTimeOut(t *testing.T) {
 	o.nothing()
 }
 
-// While memory is exhausted, a connection keeps 14 KiB of unread data in order, and cuts a superframe. While it is
-// scarce, the connection keeps all data in order and none beyond a gap.
+// While memory is not scarce, a connection keeps all data in its window. While it is scarce, the connection keeps up to 4
+// KiB, or twice what the application has read, in order and beyond a gap. While memory is exhausted, it keeps 14 KiB at
+// most, none beyond a gap, and cuts a superframe.
 func TestUnreadDataWithoutMemory(t *testing.T) {
 	var pool counter
-	share := &sharing{level: buffer.Scarce}
+	share := &sharing{stalled: 1, moving: 1}
 	o := established(t, Config{Pool: &pool, Pressure: share})
 	in := func(at int64, n int, verdict Verdict, unread int) {
 		t.Helper()
@@ -241,15 +242,64 @@ func TestUnreadDataWithoutMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	in(1, 10_000, VerdictAccepted, 10_000)
-	in(10_002, 1000, VerdictNoMemory, 10_000)
+	in(1, 3000, VerdictAccepted, 3000)
+	share.level = buffer.Scarce
+	in(3002, 1500, VerdictNoMemory, 3000)
+	in(3002, 500, VerdictOutOfOrder, 3000)
+	in(3002, 1000, VerdictNoMemory, 3000)
+	o.c.DiscardOutOfOrder()
+	in(3001, 3000, VerdictAccepted, 4<<10)
+	in(4<<10+1, 1, VerdictNoMemory, 4<<10)
+	o.read(string(make([]byte, 4<<10)), nil)
+	in(4<<10+1, 40_000, VerdictAccepted, 8<<10+2)
+	o.read(string(make([]byte, 8<<10+2)), nil)
 	share.level = buffer.Exhausted
-	in(10_001, 40_000, VerdictAccepted, 14<<10)
-	in(14<<10+1, 1, VerdictNoMemory, 14<<10)
-	in(14<<10, 2, VerdictNoMemory, 14<<10)
+	in(12<<10+4, 500, VerdictNoMemory, 0)
+	in(12<<10+3, 40_000, VerdictAccepted, 14<<10)
+	in(26<<10+3, 1, VerdictNoMemory, 14<<10)
+	in(26<<10+2, 2, VerdictNoMemory, 14<<10)
 	if pool.memory > 24<<10 {
 		t.Errorf("%d bytes are in use, want three pages at most", pool.memory)
 	}
 	o.read(string(make([]byte, 14<<10)), nil)
-	in(14<<10+1, 40_000, VerdictAccepted, 14<<10)
+	in(26<<10+3, 40_000, VerdictAccepted, 14<<10)
+}
+
+// The window follows the application: 14 KiB before it reads, then twice what it has read, up to the share of consumers
+// that make progress. The edge of the window never moves back.
+func TestReceiveWindowIsProven(t *testing.T) {
+	share := &sharing{stalled: 1, moving: 100_000}
+	o := established(t, Config{Pressure: share})
+	edge := o.c.rcv.wnd.Edge
+	want := func(when string, n int) {
+		t.Helper()
+		if got := o.c.receiveLimit(); got != n {
+			t.Errorf("%s: %d bytes fit into the receive buffer, want %d", when, got, n)
+		}
+		if o.c.rcv.wnd.Edge < edge {
+			t.Errorf("%s: the edge moves from %d to %d", when, edge, o.c.rcv.wnd.Edge)
+		}
+		edge = o.c.rcv.wnd.Edge
+	}
+	arrive := func(n int) {
+		o.in(segment{flags: ack, seq: int64(o.c.rcv.nxt()), ack: 1, data: string(make([]byte, n))})
+		o.read(string(make([]byte, n)), nil)
+		for o.c.Transmit(o.now, 1, &o.last) {
+		}
+	}
+	want("at first", 14<<10)
+	arrive(10_000)
+	want("after 10,000 bytes", 20_002)
+	for range 5 {
+		arrive(10_000)
+	}
+	want("after 60,000 bytes", 100_000)
+	share.moving = 1
+	want("with a small share", 64<<10)
+	share.level = buffer.Scarce
+	want("while memory is scarce", 64<<10)
+	share.level = buffer.Exhausted
+	want("while memory is exhausted", 14<<10)
+	share.stalled, share.level = 0, buffer.NoPressure
+	want("without pressure", 1<<20)
 }

@@ -112,11 +112,11 @@ type sharing struct {
 
 func (s *sharing) Share() int          { return s.share }
 func (s *sharing) Level() buffer.Level { return s.level }
-func (s *sharing) SendShare(p buffer.Progress) int {
+func (s *sharing) BufferShare(p buffer.Progress) int {
 	if p == buffer.Stalled {
-		return cmp.Or(s.stalled, s.Heap.SendShare(p))
+		return cmp.Or(s.stalled, s.Heap.BufferShare(p))
 	}
-	return cmp.Or(s.moving, s.Heap.SendShare(p))
+	return cmp.Or(s.moving, s.Heap.BufferShare(p))
 }
 
 // A send buffer takes no more than its share on a near path, unless the application has set its size.

@@ -207,7 +207,7 @@ const leastDatagrams = 4 << 10
 // that is for peers that stall.
 func (c *datagramSocket) room() int {
 	limit := c.limit
-	if share := c.stack.cfg.Conn.Pressure.SendShare(buffer.Stalled); limit > share {
+	if share := c.stack.cfg.Conn.Pressure.BufferShare(buffer.Stalled); limit > share {
 		limit = min(limit, max(share, leastDatagrams))
 	}
 	return limit - c.queue.Bytes()

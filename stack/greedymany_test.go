@@ -78,3 +78,25 @@ func TestHundredThousandBytesAhead(t *testing.T) {
 		l.Close()
 	})
 }
+
+// Forty thousand peers that keep their window at zero fill three quarters of the budget with the little that each
+// connection may hold. A download at 40 ms and 100 Mbit/s still takes at most twice as long as without them.
+func TestDownloadWhileMemoryIsScarce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const budget, readers, size = 256 << 20, 40_000, 25_000_000
+		c := newCrowd(t, stack.Config{Memory: budget})
+		c.serve()
+		alone := c.download(size)
+		c.connect(0, readers, 0)
+		time.Sleep(2 * time.Minute)
+		used := c.server.Stats()["memory-used"]
+		if used < budget*5/8 {
+			t.Errorf("%d bytes are in use of a budget of %d, want about three quarters", used, budget)
+		}
+		beside := c.download(size)
+		t.Logf("alone %v, beside %d readers %v; %d bytes in use", alone, readers, beside, used)
+		if beside > 2*alone {
+			t.Errorf("the download takes %v, alone %v", beside, alone)
+		}
+	})
+}

@@ -18,7 +18,7 @@ import (
 // another goes on beside them, and so do they when they are read.
 func TestMemoryIsShared(t *testing.T) {
 	within(t, func(t *testing.T) {
-		const budget, sleepers = 4 << 20, 30
+		const budget, sleepers, first = 4 << 20, 40, 512 << 10
 		p := newPairOn(t, stacktest.Config{}, Config{}, Config{Memory: budget})
 		pool := p.b.cfg.Conn.Pool.(*memory.Pool)
 		bounded := func(connections int64) {
@@ -33,8 +33,8 @@ func TestMemoryIsShared(t *testing.T) {
 		asleep, awake := make([]*Conn, sleepers), make([]*Conn, sleepers)
 		for i := range asleep {
 			c, s := p.connect(l)
-			go c.Write(data[:1<<16])
-			wantBytes(t, s, data[:1<<16])
+			go c.Write(data[:first])
+			wantBytes(t, s, data[:first])
 			asleep[i], awake[i] = s, c
 		}
 		quiet()
@@ -42,7 +42,7 @@ func TestMemoryIsShared(t *testing.T) {
 		for _, s := range asleep {
 			promised += s.Info().ReceiveWindow
 		}
-		if promised < 4*budget {
+		if promised < 3*budget {
 			t.Fatalf("only %d bytes are promised", promised)
 		}
 		for i, c := range awake {

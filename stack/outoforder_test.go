@@ -202,21 +202,21 @@ func TestWorstEarlyData(t *testing.T) {
 // the data of a connection with little is not.
 func TestEarlyDataIsShedWhileScarce(t *testing.T) {
 	within(t, func(t *testing.T) {
-		p := newPairOn(t, stacktest.Config{Queue: 10000}, Config{}, Config{Memory: 256 * buffer.PageSize})
+		p := newPairOn(t, stacktest.Config{Queue: 10000}, Config{}, Config{Memory: 128 * buffer.PageSize})
 		pool, l := p.b.cfg.Conn.Pool.(*memory.Pool), p.listen()
 		large, small := newHoarder(p, l, 0), newHoarder(p, l, 1)
 		small.send(p, 10, make([]byte, 100))
-		for n := range 30 {
+		for n := range 8 { // as many as fit into the window of a SYN
 			large.send(p, 10+n*buffer.PageSize, make([]byte, 1200))
 		}
 		quiet()
 		wantCount(t, p.b, "early-data-shed", 0)
-		pool.Lend(192)
+		pool.Lend(96)
 		small.send(p, 10, make([]byte, 100))
 		wantCount(t, p.b, "early-data-shed", 1)
 		if a, b := large.conn.Info().OutOfOrderBytes, small.conn.Info().OutOfOrderBytes; a != 0 || b != 100 {
 			t.Errorf("%d and %d bytes are kept, want 0 and 100", a, b)
 		}
-		pool.Lend(-192)
+		pool.Lend(-96)
 	})
 }

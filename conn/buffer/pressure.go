@@ -36,19 +36,20 @@ type Pressure interface {
 	// Share returns the number of bytes that a send buffer should hold at most if the peer is near. It falls as more
 	// memory is in use.
 	Share() int
-	// SendShare returns the number of bytes that a send buffer should hold at most whose peer makes the given progress. It
+	// BufferShare returns the number of bytes that a buffer should hold at most whose consumer makes the given progress. It
 	// falls as more memory is in use. A connection may hold a few KiB however small it is.
-	SendShare(Progress) int
+	BufferShare(Progress) int
 }
 
-// Progress is the progress that the peer of a send buffer makes.
+// Progress is the progress of the consumer of a buffer: the peer that acknowledges the data of a send buffer, or the
+// application that reads the data of a receive buffer.
 type Progress uint8
 
 const (
-	// Stalled: the peer has let the retransmission timer expire, keeps its window closed, or has acknowledged fewer bytes
-	// in all than the buffer would hold.
+	// Stalled: the peer has let the retransmission timer expire or keeps its window closed, or the consumer has taken
+	// less than half as many bytes in all as the buffer would hold.
 	Stalled Progress = iota
-	// Moving: the peer acknowledges data.
+	// Moving: the consumer takes data.
 	Moving
 )
 
@@ -66,5 +67,5 @@ func (Heap) Level() Level { return NoPressure }
 // Share implements [Pressure]. There is no limit.
 func (Heap) Share() int { return math.MaxInt }
 
-// SendShare implements [Pressure]. There is no limit.
-func (Heap) SendShare(Progress) int { return math.MaxInt }
+// BufferShare implements [Pressure]. There is no limit.
+func (Heap) BufferShare(Progress) int { return math.MaxInt }

@@ -47,8 +47,8 @@ func (p *Pages) Charge(change int) { p.Charged += change }
 // Share implements [buffer.Pressure].
 func (p *Pages) Share() int { return math.MaxInt }
 
-// SendShare implements [buffer.Pressure]: an eighth of the unused pages, without the last half for a stalled peer.
-func (p *Pages) SendShare(progress buffer.Progress) int {
+// BufferShare implements [buffer.Pressure]: an eighth of the unused pages, without the last half for a stalled peer.
+func (p *Pages) BufferShare(progress buffer.Progress) int {
 	switch {
 	case p.Limit == 0:
 		return math.MaxInt

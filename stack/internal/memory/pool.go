@@ -96,20 +96,22 @@ func (p *Pool) Share() int {
 }
 
 const (
-	// stalledParts is the number of parts of the unused memory of which the send buffer of a stalled peer may hold one. A
-	// hundred buffers then take two thirds of it.
+	// stalledParts is the number of parts of the unused memory of which a buffer may hold one whose consumer has stalled.
+	// A hundred buffers then take two thirds of it.
 	stalledParts = 64
-	// movingParts is likewise for a peer that acknowledges data: 6 MiB of 48 MiB, more than its largest congestion window
+	// movingParts is likewise for a consumer that takes data: 6 MiB of 48 MiB, more than its largest congestion window
 	// needs on most paths.
 	movingParts = 8
 )
 
-// SendShare implements [buffer.Pressure]. The buffers of stalled peers share three eighths of the budget: each may
-// hold one of stalledParts of its unused part. The buffers of other peers share three quarters, by movingParts, so
-// stalled peers leave them half of that.
-func (p *Pool) SendShare(progress buffer.Progress) int {
+// BufferShare implements [buffer.Pressure]. The buffers of stalled consumers share three eighths of the budget: each
+// may hold one of stalledParts of its unused part. Other buffers share three quarters, by movingParts, so stalled
+// consumers leave them half of that. A very large number of stalled connections can fill three quarters with the little
+// that each may hold in any case; other buffers may then hold one of stalledParts of the unused part of the whole budget.
+func (p *Pool) BufferShare(progress buffer.Progress) int {
+	part := func(whole, parts int64) int { return int(max(0, whole-p.Used())) * buffer.PageSize / int(parts) }
 	if progress == buffer.Moving {
-		return int(max(0, p.limit-p.limit/4-p.Used())) * buffer.PageSize / movingParts
+		return max(part(p.limit-p.limit/4, movingParts), part(p.limit, stalledParts))
 	}
-	return int(max(0, p.limit*3/8-p.Used())) * buffer.PageSize / stalledParts
+	return part(p.limit*3/8, stalledParts)
 }

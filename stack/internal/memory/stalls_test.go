@@ -48,28 +48,32 @@ func TestStalls(t *testing.T) {
 	}
 }
 
-// Two thousand buffers of stalled peers, each filled to its share in turn, take three eighths of the budget at most,
-// and leave a peer that acknowledges data megabytes.
-func TestSendShare(t *testing.T) {
+// Two thousand buffers of stalled consumers, each filled to its share in turn, take three eighths of the budget at
+// most, and leave megabytes to one that makes progress. It still has megabytes when three quarters are in use.
+func TestBufferShare(t *testing.T) {
 	const budget = 512 << 20
 	p := NewPool(budget)
-	if n := p.SendShare(buffer.Stalled); n != 3<<20 {
+	if n := p.BufferShare(buffer.Stalled); n != 3<<20 {
 		t.Errorf("with no memory in use the share of a stalled peer is %d bytes, want 3 MiB", n)
 	}
-	if n := p.SendShare(buffer.Moving); n != 48<<20 {
+	if n := p.BufferShare(buffer.Moving); n != 48<<20 {
 		t.Errorf("with no memory in use the share of another peer is %d bytes, want 48 MiB", n)
 	}
 	for range 2000 {
-		p.Charge(p.SendShare(buffer.Stalled))
+		p.Charge(p.BufferShare(buffer.Stalled))
 	}
 	if used := p.Used() * buffer.PageSize; used > budget*3/8 || used < budget/4 {
 		t.Errorf("%d bytes are in use, want up to three eighths of %d", used, budget)
 	}
-	if n := p.SendShare(buffer.Moving); n < 16<<20 {
+	if n := p.BufferShare(buffer.Moving); n < 16<<20 {
 		t.Errorf("beside them the share of another peer is %d bytes, want 16 MiB or more", n)
 	}
+	p.Charge(budget*3/4 - int(p.Used())*buffer.PageSize)
+	if a, b := p.BufferShare(buffer.Stalled), p.BufferShare(buffer.Moving); a != 0 || b != 2<<20 {
+		t.Errorf("with three quarters in use the shares are %d and %d bytes, want 0 and 2 MiB", a, b)
+	}
 	p.Charge(budget)
-	if a, b := p.SendShare(buffer.Stalled), p.SendShare(buffer.Moving); a != 0 || b != 0 {
+	if a, b := p.BufferShare(buffer.Stalled), p.BufferShare(buffer.Moving); a != 0 || b != 0 {
 		t.Errorf("beyond the budget the shares are %d and %d bytes, want 0", a, b)
 	}
 }
