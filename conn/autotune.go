@@ -13,7 +13,8 @@ import (
 const (
 	// unknownRTT is the assumed round-trip time before the first measurement.
 	unknownRTT = 100 * time.Millisecond
-	// scarceBuffer is the number of bytes that a buffer may hold whose consumer makes progress, unless memory is exhausted.
+	// scarceBuffer is the number of bytes that a buffer may hold whose consumer makes progress, unless memory is
+	// exhausted.
 	scarceBuffer = 64 << 10
 	// smallBuffer is the number of bytes that a receive buffer may hold while memory is exhausted, and a buffer whose
 	// consumer has made no progress while memory is not scarce: an initial window, in two or three small pages.
@@ -80,8 +81,8 @@ func (c *Conn) endBulk() {
 	}
 }
 
-// receiveLimit returns the number of unread bytes that the connection may hold now. The advertised window may be larger,
-// since its edge does not move back (SHLD-14).
+// receiveLimit returns the number of unread bytes that the connection may hold now. The advertised window may be
+// larger, since its edge does not move back (SHLD-14).
 func (c *Conn) receiveLimit() int {
 	limit := c.rcv.bufferLimit
 	if c.snd.near && !c.rcv.fixed {

@@ -21,13 +21,13 @@ func (c *Conn) DiscardOutOfOrder() {
 	}
 }
 
-// keepable returns the number of bytes for which there is memory, of n bytes at the given position. The peer retransmits
-// the rest.
+// keepable returns the number of bytes for which there is memory, of n bytes at the given position. The peer
+// retransmits the rest.
 //
-// Data in order fits the advertised window. Windows may permit more in all than there is memory, as most connections use
-// little of theirs. While memory is scarce, data is therefore kept up to receiveLimit only, with which each connection
-// makes progress. Data out of order is dropped while such data of this connection takes more than twice its window, and
-// all of it while memory is exhausted.
+// Data in order fits the advertised window. Windows may permit more in all than there is memory, as most connections
+// use little of theirs. While memory is scarce, data is therefore kept up to receiveLimit only, with which each
+// connection makes progress. Data out of order is dropped while such data of this connection takes more than twice its
+// window, and all of it while memory is exhausted.
 //
 // Deviation: RFC 2018 8 requires a SACK block for the newest segment even if its data is dropped. None is sent here.
 // The sender would take the data for delivered, and retransmit it only after a timeout.

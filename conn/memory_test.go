@@ -223,9 +223,9 @@ func TestTimeOut(t *testing.T) {
 	o.nothing()
 }
 
-// While memory is not scarce, a connection keeps all data in its window. While it is scarce, the connection keeps up to 4
-// KiB, or twice what the application has read, in order and beyond a gap. While memory is exhausted, it keeps 14 KiB at
-// most, none beyond a gap, and cuts a superframe.
+// While memory is not scarce, a connection keeps all data in its window. While it is scarce, the connection keeps up to
+// 4 KiB, or twice what the application has read, in order and beyond a gap. While memory is exhausted, it keeps 14 KiB
+// at most, none beyond a gap, and cuts a superframe.
 func TestUnreadDataWithoutMemory(t *testing.T) {
 	var pool counter
 	share := &sharing{stalled: 1, moving: 1}
@@ -265,8 +265,8 @@ func TestUnreadDataWithoutMemory(t *testing.T) {
 	in(26<<10+3, 40_000, VerdictAccepted, 14<<10)
 }
 
-// The window follows the application: 14 KiB before it reads, then twice what it has read, up to the share of consumers
-// that make progress. The edge of the window never moves back.
+// The window follows the application: 14 KiB before it reads, then twice the bytes that it has read, up to the share of
+// consumers that make progress. The edge of the window never moves back.
 func TestReceiveWindowIsProven(t *testing.T) {
 	share := &sharing{stalled: 1, moving: 100_000}
 	o := established(t, Config{Pressure: share})

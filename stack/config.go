@@ -24,21 +24,22 @@ type Config struct {
 	// Memory is the budget in bytes for the buffers of all connections, datagrams that wait to be read, fragments,
 	// handshakes and TIME-WAIT. Stats has its use as memory-used. Limits apply in this order as memory is used:
 	//
-	//   - Buffers whose consumer lets data wait, or has not taken much yet, share three eighths of the budget: each may hold
-	//     a 64th of its unused part, or 14 KiB before a peer stalls and 4 KiB afterwards. The consumer of a send buffer is
-	//     the peer, that of a receive buffer the application. Other buffers share three quarters, by eighths, or hold a
-	//     64th of the unused part of the whole budget. Datagrams that are not read are limited as the former.
+	//   - Buffers whose consumer lets data wait, or has not taken much yet, share three eighths of the budget: each may
+	//     hold a 64th of its unused part, or 14 KiB before a peer stalls and 4 KiB afterwards. The consumer of a send
+	//     buffer is the peer, that of a receive buffer the application. Other buffers share three quarters, by eighths,
+	//     or hold a 64th of the unused part of the whole budget. Datagrams that are not read are limited as the former.
 	//   - Connections in TIME-WAIT may take a quarter, and fragments a sixteenth, at most 4 MiB. The oldest end or are
 	//     discarded.
 	//   - Data beyond a gap may take a quarter of the budget, and a sixteenth while three quarters are in use. When it
 	//     takes more, the stack discards that of the connections that have held the most of it for the longest time.
-	//   - When three quarters are in use, received data is dropped that exceeds the connection's limit at that time, 4 KiB
-	//     at least, even within its window. The peer retransmits it. Connections whose peer has stalled for 30 s are reset,
-	//     those that have stalled for the longest time first, and counted in Stats as stalled-reset. Writes fail with
-	//     syscall.ETIMEDOUT [RFC 6429 4].
-	//   - When the budget is exhausted, the limits are 4 KiB, or 14 KiB for an application that reads, and data beyond a gap
-	//     is dropped. Every connection therefore makes progress, and each exceeds the budget by at most 160 KiB. When an
-	//     eighth more than the budget is in use, SYNs are dropped and counted in Stats as connections-no-memory.
+	//   - When three quarters are in use, received data is dropped that exceeds the connection's limit at that time, 4
+	//     KiB at least, even within its window. The peer retransmits it. Connections whose peer has stalled for 30 s
+	//     are reset, those that have stalled for the longest time first, and counted in Stats as stalled-reset. Writes
+	//     fail with syscall.ETIMEDOUT [RFC 6429 4].
+	//   - When the budget is exhausted, the limits are 4 KiB, or 14 KiB for an application that reads, and data beyond
+	//     a gap is dropped. Every connection therefore makes progress, and each exceeds the budget by at most 160 KiB.
+	//     When an eighth more than the budget is in use, SYNs are dropped and counted in Stats as
+	//     connections-no-memory.
 	//
 	// Windows are not in the budget: in all they may permit more than it, as most connections use little of theirs. Linux
 	// does the same. A window shrinks with the limit of its connection as data arrives, but its edge never moves back.

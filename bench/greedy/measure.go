@@ -21,7 +21,8 @@ const (
 	// roundTrip and rate are those of the honest client's link.
 	roundTrip = 40 * time.Millisecond
 	rate      = 100_000_000 // bits per second
-	// warmup is the time that the honest transfer has to reach its rate.
+	// warmup is the time that the honest transfer has to reach its rate, or a few durations of the measurement if that is
+	// less.
 	warmup = 2 * time.Second
 	// patience is the time that the peers have to open their connections, and that beyond the planned one after which a
 	// measurement fails.
@@ -100,7 +101,7 @@ func (m *measurement) transfer(ctx context.Context) (float64, error) {
 		crew.Abort(over) // does not wait for the data in flight
 		crew.Stop()
 	}()
-	if err := errors.Join(crew.Ready(), crew.Wait(ctx, warmup)); err != nil {
+	if err := errors.Join(crew.Ready(), crew.Wait(ctx, min(warmup, 4*m.Duration))); err != nil {
 		return 0, err
 	}
 	begin, first, err := time.Now(), int64(0), error(nil)
@@ -143,7 +144,7 @@ func (m *measurement) start(ctx context.Context, count int, w *watch) (*opened, 
 		if err := crew.Ready(); err != nil {
 			return nil, errors.Join(err, o.stop())
 		}
-		return o, crew.Wait(ctx, warmup)
+		return o, crew.Wait(ctx, min(warmup, 4*m.Duration))
 	}
 	mob := load.StartMob(m.network.Near, m.server, m.peers.port, m.peers.greed, count)
 	o := &opened{counts: func() (int64, int64) { return mob.Opened(), mob.Reset() }, stop: mob.Stop}

@@ -36,8 +36,8 @@ type Pressure interface {
 	// Share returns the number of bytes that a send buffer should hold at most if the peer is near. It falls as more
 	// memory is in use.
 	Share() int
-	// BufferShare returns the number of bytes that a buffer should hold at most whose consumer makes the given progress. It
-	// falls as more memory is in use. A connection may hold a few KiB however small it is.
+	// BufferShare returns the number of bytes that a buffer should hold at most whose consumer makes the given
+	// progress. It falls as more memory is in use. A connection may hold a few KiB however small it is.
 	BufferShare(Progress) int
 }
 

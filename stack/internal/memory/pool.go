@@ -107,7 +107,8 @@ const (
 // BufferShare implements [buffer.Pressure]. The buffers of stalled consumers share three eighths of the budget: each
 // may hold one of stalledParts of its unused part. Other buffers share three quarters, by movingParts, so stalled
 // consumers leave them half of that. A very large number of stalled connections can fill three quarters with the little
-// that each may hold in any case; other buffers may then hold one of stalledParts of the unused part of the whole budget.
+// that each may hold in any case; other buffers may then hold one of stalledParts of the unused part of the whole
+// budget.
 func (p *Pool) BufferShare(progress buffer.Progress) int {
 	part := func(whole, parts int64) int { return int(max(0, whole-p.Used())) * buffer.PageSize / int(parts) }
 	if progress == buffer.Moving {
