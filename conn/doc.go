@@ -12,10 +12,11 @@
 //	              Establish and passes the same segment to the Conn. When it is HandshakeDead, the driver drops it.
 //	              Hold delays the SYN-ACK until the driver has decided whether to accept the connection; Release sends
 //	              it, and Silence ends the probes in between. A driver with too many Handshakes replies with SYNCookie
-//	              instead, and makes the Handshake from the ACK with HandshakeFromCookie.
-//	Conn          a connection from Dial or Establish on. When its State is TimeWait and Transmit has returned false,
-//	              the driver replaces it with Conn.TimeWait. When Ready has ReadyClosed, the driver drops it. Err
-//	              returns the cause.
+//	              instead, and makes the Handshake from the ACK with HandshakeFromCookie. If the SYN has a valid
+//	              Fast Open cookie, the driver may call FastOpen at once, for a Conn with the data of the SYN.
+//	Conn          a connection from Dial, DialFastOpen, Establish or FastOpen on. When its State is TimeWait and
+//	              Transmit has returned false, the driver replaces it with Conn.TimeWait. When Ready has
+//	              ReadyClosed, the driver drops it. Err returns the cause.
 //	TimeWaitConn  a connection in TIME-WAIT. The driver drops it when Expired returns true. If Receive returns
 //	              VerdictReopen, the segment is a SYN for a new connection. If there is a listener, the driver replaces
 //	              the TimeWaitConn with a Handshake, whose ISS is TimeWaitConn.ISN of the one from seq.ISN. Otherwise
@@ -65,7 +66,8 @@
 //
 // # The other files by subject
 //
-//	opening             listen.go, handshake.go, hold.go; syncookie.go: SYN cookies (RFC 4987)
+//	opening             listen.go, handshake.go, hold.go; syncookie.go: SYN cookies (RFC 4987); fastopen.go: Fast Open
+//	                    (RFC 7413)
 //	the application     app.go, close.go, ready.go, config.go, error.go, time.go; urgent.go: urgent data (RFC 6093)
 //	acknowledgments     sackblocks.go: SACK blocks sent (RFC 2018); challenge.go: challenge ACKs (RFC 5961); reset.go
 //	ACKs that arrive    arrival.go; sack.go: SACK and D-SACK (RFC 2018, RFC 2883); rate.go: the delivery rate
@@ -83,13 +85,13 @@
 // estimator, cc congestion control and pacing, ecn the agreement on ECN, accecn the counters of Accurate ECN, hold the
 // times of a held handshake, challenge the limit of challenge ACKs, delack the delay of ACKs, buffer the memory of the
 // data and the tuning of the receive window, bulk the windows that bulk receivers share, chrono the times of waiting,
-// pmtu the MSS and the path MTU, timestamps those of the peer and of the segments sent, cookie SYN cookies, siphash the
-// hash of cookies and initial sequence numbers, wire the formats, seq sequence numbers, clock the time and names the
-// texts of constants. The packages conntest and script are for tests; netem is the emulated link of conntest and of
-// package emulate.
+// pmtu the MSS and the path MTU, timestamps those of the peer and of the segments sent, cookie SYN cookies, fastopen
+// the cookies of Fast Open, siphash the hash of cookies and initial sequence numbers, wire the formats, seq sequence
+// numbers, clock the time and names the texts of constants. The packages conntest and script are for tests; netem is
+// the emulated link of conntest and of package emulate.
 //
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of
-// RFC 9293 and the tests that show them, RFC8899.md those of path MTU discovery.
+// RFC 9293 and the tests that show them, RFC8899.md those of path MTU discovery, RFC7413.md those of Fast Open.
 //
 // A GSO packet is several segments of one size under common headers, which a device cuts (generic segmentation
 // offload). A frame with one is a superframe in package stack.

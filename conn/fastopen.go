@@ -1,6 +1,8 @@
 package conn
 
 import (
+	"time"
+
 	"minitcp/conn/cc"
 	"minitcp/conn/fastopen"
 	"minitcp/conn/names"
@@ -66,8 +68,13 @@ type FastOpenReport struct {
 	Works     bool           // data has arrived
 }
 
+// fastOpenWait is the longest time for which the SYN waits for data. An application whose server speaks first writes
+// nothing before it has read.
+const fastOpenWait = 50 * time.Millisecond
+
 // DialFastOpen is Dial with Fast Open. If the offer has a cookie, the SYN waits for the first Write, whose data it
-// carries, for CloseWrite, or for Connect. Otherwise it is sent at once. Close after Write sends the data nevertheless.
+// carries, or for CloseWrite, for at most 50 ms. Otherwise it is sent at once. Close after Write sends the data
+// nevertheless.
 func DialFastOpen(now Time, cfg *Config, o Open, offer fastopen.Offer) *Conn {
 	c := Dial(now, cfg, o)
 	c.active.fast = &fastOpening{option: offer.Option}
@@ -77,15 +84,8 @@ func DialFastOpen(now Time, cfg *Config, o Open, offer fastopen.Offer) *Conn {
 	}
 	c.path.SetPeerMSS(offer.MSS)
 	c.active.fast.waits = true
-	c.active.timer.giveUp = Never // begins with the SYN
+	c.active.timer.retransmit = now.Add(fastOpenWait)
 	return c
-}
-
-// Connect makes Transmit send the SYN of DialFastOpen also without data.
-func (c *Conn) Connect() {
-	if c.active != nil && c.active.fast != nil {
-		c.active.fast.waits = false
-	}
 }
 
 // AwaitsData reports whether the SYN of DialFastOpen waits for data.
@@ -109,6 +109,9 @@ func (c *Conn) fastOpenSYN(now Time, out *Outgoing) seq.Offset {
 		return 0
 	case c.snd.max > 0 || f.option.Kind == wire.FastOpenNone: // retransmissions have neither
 		return 0
+	}
+	if f.waits {
+		f.waits, c.active.timer.retransmit = false, Never
 	}
 	c.fastOpen |= fastOpenAsked
 	out.TCP.Options.FastOpen = f.option

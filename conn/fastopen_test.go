@@ -259,10 +259,11 @@ func TestFastOpenUnasked(t *testing.T) {
 func TestFastOpenActive(t *testing.T) {
 	o := fastDial(t, Config{}, known)
 	o.nothing()
-	if d := o.c.Deadline(); d != Never || !o.c.AwaitsData() || o.c.Ready()&ReadyWrite == 0 {
-		t.Errorf("deadline %v, awaits data %v, ready for %v", d, o.c.AwaitsData(), o.c.Ready())
+	if !o.c.AwaitsData() || o.c.Ready()&ReadyWrite == 0 {
+		t.Errorf("awaits data %v, ready for %v", o.c.AwaitsData(), o.c.Ready())
 	}
-	o.wait(time.Hour)
+	o.wait(49 * ms)
+	o.nothing()
 	o = fastSent(t, "request")
 	o.nothing()
 	o.in(segment{flags: wire.SYN | wire.ACK, ack: 8, options: wire.Options{MSS: 1400}})
@@ -379,14 +380,17 @@ func TestFastOpenActiveClose(t *testing.T) {
 	o.report(FastOpenReport{})
 }
 
-// CloseWrite and Connect send the SYN without data, which has the cookie.
+// CloseWrite, and 50 ms without a Write, send the SYN without data. It has the cookie, and the same timeout as others.
 func TestFastOpenActiveWithoutData(t *testing.T) {
-	for _, begin := range []func(c *Conn){func(c *Conn) { c.CloseWrite() }, (*Conn).Connect} {
+	for _, begin := range []func(o *endpoint){func(o *endpoint) { o.c.CloseWrite() }, func(o *endpoint) { o.wait(50 * ms) }} {
 		o := fastDial(t, Config{}, known)
-		begin(o.c)
+		begin(o)
 		o.want(segment{flags: wire.SYN})
 		if got := o.last.TCP.Options.FastOpen; got != testCookie {
 			t.Errorf("the SYN has %+v, want the cookie", got)
+		}
+		if d := o.c.Deadline().Sub(o.now); d != time.Second {
+			t.Errorf("the SYN is sent again after %v, want 1 s", d)
 		}
 		o.in(segment{flags: wire.SYN | wire.ACK, ack: 1, options: wire.Options{MSS: 1460}})
 		o.info(false, FastOpenNoFailure)

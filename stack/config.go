@@ -92,6 +92,10 @@ type Config struct {
 	// timestamps of a stack with the Secret of an earlier one continue those of the earlier one by the wall clock, so a
 	// peer in TIME-WAIT accepts a new connection. Default: random [RFC 6528, RFC 7323 7.1, RFC 6056].
 	Secret [32]byte
+	// FastOpenKeys are the primary key of TCP Fast Open's cookies and, optionally, a backup key, whose cookies are
+	// accepted and replaced. Servers behind a load balancer share their keys. To change the key, set the new one with the
+	// old one as backup. Default: keys that depend on Secret and change every day. See [Listener.SetFastOpen].
+	FastOpenKeys [][16]byte
 	// ICMPRate is the largest number of ICMP messages per second to one IPv4 address or IPv6 network of 64 bits. RSTs for
 	// segments without a connection have a limit of their own, ten times as high. A limit applies to periods of about 0.1
 	// s and varies at random between three quarters and all of it. Default 1000 [RFC 4443 2.4 (f), RFC 1812 4.3.2.8].
@@ -151,6 +155,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if !cfg.Conn.KeepAlive.Enable {
 		cfg.Conn.KeepAlive = cfg.keepAlive()
+	}
+	if n := len(cfg.FastOpenKeys); n > 2 {
+		return cfg, fmt.Errorf("stack: Config.FastOpenKeys has %d keys, at most 2 are possible", n)
 	}
 	if cfg.ICMPRate <= 0 {
 		cfg.ICMPRate = 1000

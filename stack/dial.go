@@ -26,9 +26,22 @@ func (s *Stack) Dial(network, address string) (net.Conn, error) {
 // DialContext is Dial, given up when ctx ends: then errors.Is finds [context.Canceled], or [context.DeadlineExceeded]
 // and [os.ErrDeadlineExceeded].
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return s.dialAddress(ctx, network, address, (*Stack).connectPlain)
+}
+
+// dialFunc makes the connection of package conn for an active OPEN.
+type dialFunc func(s *Stack, now conn.Time, e *entry, o conn.Open) *conn.Conn
+
+// connectPlain returns the connection of an ordinary active OPEN.
+func (s *Stack) connectPlain(now conn.Time, _ *entry, o conn.Open) *conn.Conn {
+	return conn.Dial(now, &s.cfg.Conn, o)
+}
+
+// dialAddress implements DialContext and DialFastOpen.
+func (s *Stack) dialAddress(ctx context.Context, network, address string, dial dialFunc) (net.Conn, error) {
 	if s.resolver != nil && (isUDP(network) || network == "tcp" || network == "tcp4" || network == "tcp6") {
 		if host, port, ok := hostName(ctx, network, address); ok {
-			return s.dialName(ctx, network, host, port)
+			return s.dialName(ctx, network, host, port, dial)
 		}
 	}
 	if isUDP(network) {
@@ -38,7 +51,7 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, dialError(network, netip.AddrPort{}, netip.AddrPort{}, err)
 	}
-	c, err := s.dial(ctx, network, netip.AddrPort{}, remote)
+	c, err := s.dial(ctx, network, netip.AddrPort{}, remote, dial)
 	if err != nil {
 		return nil, err
 	}
@@ -48,23 +61,24 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 // DialTCP connects from local to remote. If the address of local is invalid or unspecified, the stack chooses it. If
 // its port is 0, the stack chooses that as well.
 func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort) (*Conn, error) {
-	return s.dial(ctx, "tcp", unmapped(local), unmapped(remote))
+	return s.dial(ctx, "tcp", unmapped(local), unmapped(remote), (*Stack).connectPlain)
 }
 
 func unmapped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-func (s *Stack) dial(ctx context.Context, network string, local, remote netip.AddrPort) (*Conn, error) {
-	c, err := s.open(ctx, local, remote)
+func (s *Stack) dial(ctx context.Context, network string, local, remote netip.AddrPort, dial dialFunc) (*Conn, error) {
+	c, err := s.open(ctx, local, remote, dial)
 	if err != nil {
 		return nil, dialError(network, local, remote, err)
 	}
 	return c, nil
 }
 
-// open performs an active OPEN, and returns when the connection is established [RFC 9293 3.9.1.1].
-func (s *Stack) open(ctx context.Context, local, remote netip.AddrPort) (*Conn, error) {
+// open performs an active OPEN, and returns when the connection is established, or waits for data to send in its SYN
+// [RFC 9293 3.9.1.1].
+func (s *Stack) open(ctx context.Context, local, remote netip.AddrPort, dial dialFunc) (*Conn, error) {
 	if ctx.Err() != nil {
 		return nil, neterr.FromContext(ctx.Err())
 	}
@@ -72,7 +86,7 @@ func (s *Stack) open(ctx context.Context, local, remote netip.AddrPort) (*Conn, 
 	if err != nil {
 		return nil, os.NewSyscallError("connect", err)
 	}
-	c, err := s.connect(local, remote)
+	c, err := s.connect(local, remote, dial)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +121,7 @@ func (s *Stack) source(local, remote netip.AddrPort) (netip.AddrPort, error) {
 }
 
 // connect begins an active OPEN, and returns when the SYN has been sent. Only the caller knows the Conn at that time.
-func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
+func (s *Stack) connect(local, remote netip.AddrPort, dial dialFunc) (*Conn, error) {
 	s.abandoned.close()
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
@@ -119,7 +133,7 @@ func (s *Stack) connect(local, remote netip.AddrPort) (*Conn, error) {
 		return nil, err
 	}
 	o := s.openFor(now, &e.Key, e.near)
-	tcp := conn.Dial(now, &s.cfg.Conn, o)
+	tcp := dial(s, now, e, o)
 	c := newConn(s, e, tcp)
 	e.iss = o.ISS
 	e.tcp, e.user = tcp, c.user
@@ -180,6 +194,9 @@ func (c *Conn) waitConnected(ctx context.Context) error {
 	})()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if c.tcp.AwaitsData() {
+		return nil
+	}
 	for c.tcp.Ready()&conn.ReadyConnected == 0 && ctx.Err() == nil {
 		c.wr.Wait(&e.mu)
 	}

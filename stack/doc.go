@@ -34,9 +34,9 @@
 //
 // The other locks are held for a few operations in memory each. A goroutine with an entry's lock may take any one of
 // them: that of a listener, of a registry of listeners or sockets, of a shard of the table, of a wheel, of a forwarder,
-// of a part of the path MTUs of hosts, and of the lists of out-of-order data, of stalled peers, of entries in TIME-WAIT
-// and of entries that wait for a [Pusher]. A goroutine with one of these takes no other, except that resizing the table
-// locks all of its shards, in the order of their numbers.
+// of a part of the path MTUs of hosts, of the cookies of active opens, and of the lists of out-of-order data, of
+// stalled peers, of entries in TIME-WAIT and of entries that wait for a [Pusher]. A goroutine with one of these takes
+// no other, except that resizing the table locks all of its shards, in the order of their numbers.
 //
 // # Reading order
 //
@@ -58,6 +58,7 @@
 //	handshakes.go                               handshakes to a listener
 //	internal/ports                              the registries of listeners and sockets; ephemeral ports
 //	noconn.go, syncookies.go                    segments without a connection
+//	fastopen.go, internal/openers               TCP Fast Open
 //	internal/ratelimit                          limits of replies
 //	icmp.go, internal/icmp                      ICMP
 //	internal/flow, internal/table               from addresses and ports to the entry

@@ -43,6 +43,7 @@ type entry struct {
 	wanted       atomic.Int32 // number of goroutines in lockInput
 	place        uint32       // in the list of those that wait for a Pusher
 	irsKnown     bool
+	unconfirmed  bool   // counted in the pending connections of its listener; see Listener.SetFastOpen
 	counted      bool   // counted in Stack.live
 	orphan       bool   // counted in Stack.orphans
 	limited      bool   // counted in Stack.quota

@@ -63,6 +63,9 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 		if tcp.PathNews() {
 			s.notePath(now, e, tcp)
 		}
+		if tcp.FastOpenNews() {
+			s.noteFastOpen(now, e, tcp)
+		}
 		if tcp.SendWaits() || e.stalled != nil {
 			s.noteStalled(now, e, tcp)
 		}
@@ -140,6 +143,7 @@ func (s *Stack) remove(e *entry) {
 	if e.tcp == nil {
 		return
 	}
+	s.leaveFastOpen(0, e, conn.VerdictIgnored)
 	if l := e.listener.Value(); l != nil {
 		l.handshakes.remove(e)
 	}

@@ -5,10 +5,12 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 	"weak"
 
 	"minitcp/conn"
+	"minitcp/conn/fastopen"
 	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/ref"
 	"minitcp/stack/internal/wait"
@@ -29,12 +31,14 @@ type Listener struct {
 
 	// A SYN, and an ACK that completes no handshake, touch only these.
 	cookies    cookieTime
-	handshakes handshakes // in progress
+	handshakes handshakes   // in progress
+	fastOpen   atomic.Int32 // largest number of connections in pending; 0: no Fast Open
 
 	mu       sync.Mutex
 	closed   error // error of Accept; nil while the listener is open
 	deadline wait.Deadline
 	control  conn.CongestionControl
+	pending  fastopen.Pending // connections with data in the SYN that wait for the end of the handshake
 }
 
 func newListener(s *Stack, addr *net.TCPAddr, binds []netip.AddrPort, open func(*Conn) Handler) *Listener {

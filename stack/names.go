@@ -71,7 +71,7 @@ func (q *queryUDP) Read(p []byte) (int, error) {
 }
 
 // dialName is DialContext for a host name.
-func (s *Stack) dialName(ctx context.Context, network, host string, port uint16) (net.Conn, error) {
+func (s *Stack) dialName(ctx context.Context, network, host string, port uint16, dial dialFunc) (net.Conn, error) {
 	fail := func(err error) (net.Conn, error) { return nil, &net.OpError{Op: "dial", Net: network, Err: err} }
 	addresses, err := s.resolver.LookupNetIP(ctx, "ip"+network[len("tcp"):], host)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Stack) dialName(ctx context.Context, network, host string, port uint16)
 		return c, nil
 	}
 	c, err := eyeballs.First(ctx, remotes, func(ctx context.Context, remote netip.AddrPort) (*Conn, error) {
-		return s.dial(ctx, network, netip.AddrPort{}, remote)
+		return s.dial(ctx, network, netip.AddrPort{}, remote, dial)
 	})
 	switch {
 	case err != nil && err == ctx.Err():

@@ -102,7 +102,8 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 	}
 	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
 	e.mu.Lock()
-	e.tcp = conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
+	h := conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
+	e.tcp = h
 	if !s.table.Insert(&e.Node) {
 		e.mu.Unlock()
 		return // an application has dialed from this very port meanwhile; the SYN will come again
@@ -116,9 +117,12 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 		q.refuse(now, conn.Closed)
 		return
 	}
+	q.takeFastOpen(now, e, l, h)
 	q.traceIn(now, e, conn.Listen, "", false)
+	c := e.served
 	s.flush(e, q.writer)
 	e.mu.Unlock()
+	c.serve()
 
 	if oldest := l.handshakes.excess(e, l.backlog); oldest != nil {
 		s.totals.count(countSYNQueueFull)

@@ -135,6 +135,9 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 			s.untrackOpening(e)
 		}
 		s.observeOpen(now, e)
+		if e.unconfirmed && e.state() != conn.SynReceived {
+			s.leaveFastOpen(now, e, verdict)
+		}
 	}
 	if s.observers.traced() {
 		q.traceVerdict(now, e, before, verdict)
@@ -179,36 +182,52 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 		q.stack.totals.count(countNoMemory)
 		return conn.VerdictIgnored
 	}
-	if !q.stack.enterQuota(e) {
-		q.stack.totals.count(countQuotaFull)
-		return conn.VerdictIgnored
-	}
 	if e.request != nil { // AcceptFirst
+		if !q.stack.enterQuota(e) {
+			q.stack.totals.count(countQuotaFull)
+			return conn.VerdictIgnored
+		}
 		tcp := handshake.Establish(now)
 		e.tcp = tcp
 		q.stack.charge(e, 0)
 		return tcp.Receive(now, &q.segment)
 	}
-	var c *Conn
-	l := e.listener.Value()
-	admitted := l != nil && l.admit(e, func(control conn.CongestionControl) *Conn {
+	tcp := q.admit(e, e.listener.Value(), func() *conn.Conn {
 		tcp := handshake.Establish(now)
 		tcp.LowerMTU(now, int(q.stack.mtu.Load()))
+		return tcp
+	})
+	if tcp == nil {
+		return conn.VerdictIgnored // the SYN-ACK will be sent again, and its ACK may find room in the queue
+	}
+	e.listener = weak.Pointer[Listener]{}
+	return tcp.Receive(now, &q.segment)
+}
+
+// admit puts the connection that establish makes of e's handshake into the queue for Accept. It returns nil if the
+// queue is full, there are as many connections as permitted, or the listener is closed or gone.
+func (q *queue) admit(e *entry, l *Listener, establish func() *conn.Conn) *conn.Conn {
+	s := q.stack
+	if !s.enterQuota(e) {
+		s.totals.count(countQuotaFull)
+		return nil
+	}
+	var tcp *conn.Conn
+	admitted := l != nil && l.admit(e, func(control conn.CongestionControl) *Conn {
+		tcp = establish()
 		tcp.SetCongestionControl(control)
-		c = newConn(q.stack, e, tcp)
+		c := newConn(s, e, tcp)
 		e.user = c.user
 		return c
 	})
 	if !admitted {
-		// The SYN-ACK will be sent again, and its ACK may find room in the queue.
-		q.stack.leaveQuota(e)
-		q.stack.totals.count(countAcceptQueueFull)
-		return conn.VerdictIgnored
+		s.leaveQuota(e)
+		s.totals.count(countAcceptQueueFull)
+		return nil
 	}
-	tcp := c.tcp
-	e.tcp, e.listener = tcp, weak.Pointer[Listener]{}
-	q.stack.charge(e, 0)
-	q.stack.trackLive(e)
-	q.stack.totals.count(countAccepted)
-	return tcp.Receive(now, &q.segment)
+	e.tcp = tcp
+	s.charge(e, 0)
+	s.trackLive(e)
+	s.totals.count(countAccepted)
+	return tcp
 }

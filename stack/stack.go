@@ -10,6 +10,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/cookie"
+	"minitcp/conn/fastopen"
 	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/loopback"
 	"minitcp/stack/internal/memory"
@@ -61,7 +62,9 @@ type Stack struct {
 	totals     totals
 	icmpLimit  *ratelimit.Limit
 	resetLimit *ratelimit.Limit
-	cookies    atomic.Pointer[cookie.Keys] // keys of SYN cookies; nil before the first
+	cookies    atomic.Pointer[cookie.Keys]   // keys of SYN cookies; nil before the first
+	fastOpen   atomic.Pointer[fastopen.Keys] // keys of Fast Open's cookies; nil before the first
+	openers    openCache
 	writers    sync.Pool
 	frames     *memory.Frames
 
@@ -129,6 +132,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		idle:        make(chan struct{}, 1),
 		end:         end{done: make(chan struct{})},
 	}
+	s.fastOpen.Store(fixedFastOpenKeys(cfg.FastOpenKeys))
 	s.frameLimit = newFrameLimit(dev, s.observers.tapped)
 	s.fragments.reassembler.Limit = int(min(cfg.Memory/16, reassembly.MaxMemory))
 	s.addresses.Store(addresses.NewSet(slices.Clone(cfg.Addresses)))

@@ -51,6 +51,14 @@ const (
 	countMTUProbes
 	countMTUProbesFailed
 	countMTUBlackHoles
+	countFastOpenActive
+	countFastOpenActiveFailed
+	countFastOpenPassive
+	countFastOpenPassiveFailed
+	countFastOpenOverflow
+	countFastOpenRequests
+	countFastOpenBackupKey
+	countFastOpenBlackHoles
 
 	countDatagramsReceived
 	countDatagramsSent
@@ -93,37 +101,47 @@ const (
 // counterNames are the names in Stats. Those that begin with "dropped-" count dropped packets, as do those of full
 // queues and of limits. Stats adds "dropped-" with each name of wire.Error. "octets" in two names stands for bytes.
 var counterNames = [counters]string{
-	countFramesReceived:     "frames-received",
-	countFramesSent:         "frames-sent",
-	countFrameErrors:        "frame-write-errors",
-	countSuperframesIn:      "superframes-received",
-	countSuperframesOut:     "superframes-sent",
-	countBatches:            "device-wakeups",
-	countTimerRuns:          "timer-wakeups",
-	countSegmentsReceived:   "segments-received",
-	countSegmentsSent:       "segments-sent",
-	countBytesReceived:      "octets-received",
-	countBytesSent:          "octets-sent",
-	countRetransmissions:    "retransmissions",
-	countDialed:             "connections-dialed",
-	countAccepted:           "connections-accepted",
-	countSYNQueueFull:       "listen-syn-queue-full",
-	countAcceptQueueFull:    "listen-accept-queue-full",
-	countQuotaFull:          "connections-limited",
-	countNoMemory:           "connections-no-memory",
-	countCookiesSent:        "syn-cookies-sent",
-	countCookiesReceived:    "syn-cookies-received",
-	countCookiesFailed:      "syn-cookies-failed",
-	countResetsSent:         "resets-sent",
-	countResetsLimited:      "resets-limited",
-	countReopened:           "time-wait-reopened",
-	countTimeWaitEvicted:    "time-wait-evicted",
-	countOrphansReset:       "orphans-reset",
-	countStalledReset:       "stalled-reset",
-	countOutOfOrderShed:     "early-data-shed",
-	countMTUProbes:          "mtu-probes",
-	countMTUProbesFailed:    "mtu-probes-failed",
-	countMTUBlackHoles:      "mtu-black-holes",
+	countFramesReceived:   "frames-received",
+	countFramesSent:       "frames-sent",
+	countFrameErrors:      "frame-write-errors",
+	countSuperframesIn:    "superframes-received",
+	countSuperframesOut:   "superframes-sent",
+	countBatches:          "device-wakeups",
+	countTimerRuns:        "timer-wakeups",
+	countSegmentsReceived: "segments-received",
+	countSegmentsSent:     "segments-sent",
+	countBytesReceived:    "octets-received",
+	countBytesSent:        "octets-sent",
+	countRetransmissions:  "retransmissions",
+	countDialed:           "connections-dialed",
+	countAccepted:         "connections-accepted",
+	countSYNQueueFull:     "listen-syn-queue-full",
+	countAcceptQueueFull:  "listen-accept-queue-full",
+	countQuotaFull:        "connections-limited",
+	countNoMemory:         "connections-no-memory",
+	countCookiesSent:      "syn-cookies-sent",
+	countCookiesReceived:  "syn-cookies-received",
+	countCookiesFailed:    "syn-cookies-failed",
+	countResetsSent:       "resets-sent",
+	countResetsLimited:    "resets-limited",
+	countReopened:         "time-wait-reopened",
+	countTimeWaitEvicted:  "time-wait-evicted",
+	countOrphansReset:     "orphans-reset",
+	countStalledReset:     "stalled-reset",
+	countOutOfOrderShed:   "early-data-shed",
+	countMTUProbes:        "mtu-probes",
+	countMTUProbesFailed:  "mtu-probes-failed",
+	countMTUBlackHoles:    "mtu-black-holes",
+
+	countFastOpenActive:        "fast-open-active",
+	countFastOpenActiveFailed:  "fast-open-active-failed",
+	countFastOpenPassive:       "fast-open-passive",
+	countFastOpenPassiveFailed: "fast-open-passive-failed",
+	countFastOpenOverflow:      "fast-open-overflow",
+	countFastOpenRequests:      "fast-open-requests",
+	countFastOpenBackupKey:     "fast-open-backup-key",
+	countFastOpenBlackHoles:    "fast-open-black-holes",
+
 	countDatagramsReceived:  "udp-received",
 	countDatagramsSent:      "udp-sent",
 	countFragmentsSent:      "fragments-sent",
