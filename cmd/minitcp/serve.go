@@ -27,10 +27,12 @@ type serveOptions struct {
 	upload uploadFlags
 	memory memoryFlag
 	limits connectionFlags
-	trace  traceFlag
-	api    apiFlag
-	log    logFlags
-	config configFlags
+	// fastOpen is the limit of connections with data in the SYN, 0 for none.
+	fastOpen int
+	trace    traceFlag
+	api      apiFlag
+	log      logFlags
+	config   configFlags
 }
 
 func newServeCommand() *cobra.Command {
@@ -66,6 +68,7 @@ serve runs in a private network namespace and prints how to enter it.`,
 	o.upload.register(flags)
 	o.memory.register(flags)
 	o.limits.register(flags, "open connections; SYNs beyond it get no reply; 0: no limit")
+	flags.IntVar(&o.fastOpen, "fast-open", 0, "accept data in SYNs (TCP Fast Open) while fewer than `NUMBER` connections wait for the end of their handshake; a request may then arrive twice; 0: never")
 	o.device.register(flags)
 	o.trace.register(flags)
 	o.api.register(flags)
@@ -75,6 +78,8 @@ serve runs in a private network namespace and prints how to enter it.`,
 }
 
 const (
+	// maxFastOpen is the largest argument of --fast-open.
+	maxFastOpen = 65535
 	// shutdownTimeout is the time that connections have to finish after the first signal. The services have the first
 	// serviceTimeout of it to end their connections; the rest is for the exchange of FINs.
 	shutdownTimeout = 5 * time.Second
@@ -88,6 +93,9 @@ func (o *serveOptions) check() error {
 	}
 	if err := cmp.Or(o.memory.check(), o.limits.check(0)); err != nil {
 		return err
+	}
+	if o.fastOpen < 0 || o.fastOpen > maxFastOpen {
+		return usagef("--fast-open %d: out of range; choose from 0 to %d", o.fastOpen, maxFastOpen)
 	}
 	return o.device.check()
 }
@@ -196,6 +204,9 @@ func (o *serveOptions) offer(s *stack.Stack, monitor *control.Monitor, log *slog
 	var listeners []*stack.Listener
 	for _, spec := range o.listen.list {
 		l, err := s.ListenTCP("tcp", ":"+strconv.Itoa(int(spec.port)))
+		if err == nil {
+			err = l.SetFastOpen(o.fastOpen)
+		}
 		if err == nil {
 			err = all.add(spec, o.upload, log.With("service", spec.service, "port", spec.port))
 		}

@@ -117,6 +117,8 @@ func TestUsage(t *testing.T) {
 		{"serve --mtu-probing maybe", []string{"maybe", "auto, always or off"}},
 		{"serve --mss 495", []string{"--mss 495", "496 to 65495"}},
 		{"run --mtu-probing 1 -- true", []string{"\"1\"", "auto, always or off"}},
+		{"serve --fast-open -1", []string{"--fast-open -1", "0 to 65535"}},
+		{"serve --fast-open 65536", []string{"--fast-open 65536", "0 to 65535"}},
 		{"serve --syn-cookies maybe", []string{"maybe", "auto, always or off"}},
 		{"nc --congestion-control= 10.77.0.1 80", []string{"--congestion-control", "cubic, reno or bbr"}},
 		{"serve --mtu 1279", []string{"--mtu 1279", "1280"}},

@@ -53,6 +53,8 @@ type Connection struct {
 	Timestamps         bool   `json:"timestamps"`
 	SACK               bool   `json:"sack"`
 	ECN                bool   `json:"ecn"`
+	SYNData            bool   `json:"syn_data"`
+	FastOpenFailure    string `json:"fast_open_failure"`
 	SendScale          uint8  `json:"send_scale"`
 	ReceiveScale       uint8  `json:"receive_scale"`
 	Acknowledged       int64  `json:"acknowledged_bytes"`
@@ -121,6 +123,7 @@ func (d *Connection) set(i *conn.Info) {
 	d.Reordering, d.ReorderSeen, d.SendWindow, d.ReceiveWindow = i.Reordering, i.ReorderSeen, i.SendWindow, i.ReceiveWindow
 	d.Unsent, d.Unread, d.OutOfOrderBytes = i.Unsent, i.Unread, i.OutOfOrderBytes
 	d.SendBuffer, d.ReceiveBuffer, d.ReadPerRoundTrip = i.SendBuffer, i.ReceiveBuffer, i.ReadPerRoundTrip
+	d.SYNData, d.FastOpenFailure = i.SYNData, i.FastOpenFailure.String()
 	d.Timestamps, d.SACK, d.ECN, d.SendScale, d.ReceiveScale = i.Timestamps, i.SACK, i.ECN, i.SendScale, i.ReceiveScale
 	d.Acknowledged, d.Delivered = i.Acknowledged, i.Delivered
 	d.DeliveryRate, d.DeliveryLimited, d.PacingRate = i.DeliveryRate, i.DeliveryLimited, i.PacingRate

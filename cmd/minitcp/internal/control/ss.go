@@ -136,6 +136,7 @@ func infoWords(c *Connection) (words []string) {
 	add(c.Timestamps, "ts")
 	add(c.SACK, "sack")
 	add(c.ECN, "ecn")
+	add(c.SYNData, "fastopen")
 	add(true, "%s", c.CongestionControl)
 	add(c.SendScale|c.ReceiveScale != 0, "wscale:%d,%d", c.SendScale, c.ReceiveScale)
 	add(c.RTO > 0, "rto:%s", millis(c.RTO))
