@@ -105,7 +105,9 @@ func (c *Conn) fastOpenSYN(now Time, out *Outgoing) seq.Offset {
 	case f == nil:
 		return 0
 	case c.state == SynReceived:
-		out.TCP.Options.FastOpen, f.option = f.option, wire.FastOpen{}
+		if f.early { // otherwise the option is that of the SYN, which has crossed the peer's
+			out.TCP.Options.FastOpen, f.option = f.option, wire.FastOpen{}
+		}
 		return 0
 	case c.snd.max > 0 || f.option.Kind == wire.FastOpenNone: // retransmissions have neither
 		return 0

@@ -210,7 +210,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.active.sent.Push(at, s.nxt, t)
 	}
 	s.max = max(s.max, s.nxt)
-	if n%size != 0 {
+	if n%size != 0 && !again {
 		c.active.subMSS = s.nxt
 	}
 	c.active.recovery.prr.OnSent(int64(n))

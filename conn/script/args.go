@@ -172,8 +172,13 @@ func (a *args) sendmsg() operation {
 
 // sendFlags takes the flags of a write from argument i.
 func (a *args) sendFlags(i int, w *writeCall) {
-	f := a.flags(i, "MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_OOB", "MSG_ZEROCOPY")
-	w.nonblocking, w.urgent = f.has("MSG_DONTWAIT"), f.has("MSG_OOB")
+	const fastOpen = 0x20000000 // Linux's MSG_FASTOPEN
+	if v := a.at(i); v.kind == valueNumber && v.number == fastOpen {
+		w.fastOpen = true
+		return
+	}
+	f := a.flags(i, "MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_OOB", "MSG_ZEROCOPY", "MSG_FASTOPEN")
+	w.nonblocking, w.urgent, w.fastOpen = f.has("MSG_DONTWAIT"), f.has("MSG_OOB"), f.has("MSG_FASTOPEN")
 }
 
 func (a *args) fcntl() operation {
@@ -251,7 +256,7 @@ func (a *args) setsockopt() operation {
 	c := setCall{fd: a.number(0), name: a.optionName([]string{
 		"SO_REUSEADDR", "SO_REUSEPORT", "SO_ZEROCOPY", "SO_RCVBUF", "SO_SNDBUF", "SO_LINGER", "SO_KEEPALIVE", "TCP_NODELAY",
 		"TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT", "TCP_MAXSEG", "TCP_LINGER2",
-		"TCP_CONGESTION", "TCP_FASTOPEN", "IP_TOS", "IP_MTU_DISCOVER", "IP_BIND_ADDRESS_NO_PORT", "IP_FREEBIND",
+		"TCP_CONGESTION", "TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "IP_TOS", "IP_MTU_DISCOVER", "IP_BIND_ADDRESS_NO_PORT", "IP_FREEBIND",
 	})}
 	v := a.at(3)
 	if strings.HasPrefix(c.name, "IP_") {

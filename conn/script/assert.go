@@ -260,7 +260,7 @@ var variables = []struct {
 	{"tcpi_reordering", func(i *conn.Info) int64 { return int64(i.Reordering) }},
 	{"tcpi_reord_seen", func(i *conn.Info) int64 { return int64(i.ReorderSeen) }},
 	{"tcpi_rcv_ooopack", func(i *conn.Info) int64 { return int64(i.OutOfOrder) }},
-	{"tcpi_delivered", func(i *conn.Info) int64 { return inSegments(i, i.Delivered) }},
+	{"tcpi_delivered", nil},
 	{"tcpi_busy_time", func(i *conn.Info) int64 { return i.Busy.Microseconds() }},
 	{"tcpi_rwnd_limited", func(i *conn.Info) int64 { return i.WindowLimited.Microseconds() }},
 	{"tcpi_sndbuf_limited", func(i *conn.Info) int64 { return i.BufferLimited.Microseconds() }},
@@ -307,12 +307,28 @@ func (o operand) valueOf(f *flow, now conn.Time, assigned *scriptVariables) int6
 	if f != nil && f.last != nil {
 		i = f.last.Info(now)
 	}
+	if o.name == "tcpi_delivered" {
+		return f.delivered(&i)
+	}
 	for _, v := range variables {
 		if v.name == o.name {
 			return v.of(&i)
 		}
 	}
 	return 0
+}
+
+// delivered returns the number of segments that have arrived at the peer, with the SYN and its data as one.
+func (f *flow) delivered(i *conn.Info) int64 {
+	if f == nil || i.State == conn.SynSent || i.State == conn.SynReceived {
+		return 0
+	}
+	n := i.Delivered
+	if i.SYNData {
+		n = max(0, n-f.synData)
+	}
+	size := int64(max(1, i.MSS))
+	return 1 + (n+size-1)/size
 }
 
 func (o operand) String() string {

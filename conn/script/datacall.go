@@ -49,12 +49,18 @@ func (c readCall) try(h *host, _ *attempt) (outcome, bool) {
 type writeCall struct {
 	fd, count           int64
 	nonblocking, urgent bool
+	fastOpen            bool
 }
 
 // maxCopy is the maximum number of bytes per Write call, as in package stack.
 const maxCopy = 64 << 10
 
 func (c writeCall) try(h *host, a *attempt) (outcome, bool) {
+	if u := h.find(c.fd); u != nil && (u.tcp == nil && c.fastOpen || u.fastOpening) {
+		if o, done := c.tryFastOpen(h, u, a); done || u.fastOpening {
+			return o, done
+		}
+	}
 	u, e := h.openSocket(c.fd)
 	if e != "" {
 		return failure(e)

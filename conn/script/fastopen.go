@@ -85,3 +85,72 @@ func (l *socket) fastOpens(s *conn.Segment, h *conn.Handshake) bool {
 	}
 	return false
 }
+
+// dial begins an active open, with Fast Open or without. The SYN is not sent yet.
+func (h *host) dial(u *socket, fastOpen bool) {
+	o := h.openFor(u)
+	u.flow = h.newFlow()
+	if fastOpen {
+		offer := h.offer
+		if offer.Option.Len == 0 {
+			offer.Option.Kind = wire.FastOpenStandard // requests a cookie
+		}
+		u.tcp = conn.DialFastOpen(h.now, u.config(), o, offer)
+	} else {
+		u.tcp = conn.Dial(h.now, u.config(), o)
+	}
+	u.flow.tcp, u.flow.last = u.tcp, u.tcp
+	u.flow.begin(o.ISS)
+}
+
+// tryFastOpen performs the first write of a socket that is not connected. With a cookie, the SYN carries the data: a
+// call that does not block takes as much as fits, as on Linux, and one that blocks returns when the handshake has
+// ended. Without a cookie, the data waits for the handshake. The call ends as an ordinary write then.
+func (c writeCall) tryFastOpen(h *host, u *socket, a *attempt) (outcome, bool) {
+	cookie := h.offer.Option.Len > 0
+	if u.tcp == nil {
+		h.dial(u, true)
+		u.fastOpening = true
+		if cookie {
+			n := c.count
+			if u.nonblocking || c.nonblocking {
+				n = min(n, int64(h.synRoom(u)))
+			}
+			part := make([]byte, n)
+			fill(part, u.tcp.ISS()+1)
+			took, _ := u.tcp.Write(h.now, part)
+			a.done, u.wrote = int64(took), uint32(took)
+		}
+		h.flush(u.flow)
+	}
+	switch {
+	case u.nonblocking || c.nonblocking:
+		u.fastOpening = false
+		if a.done > 0 {
+			return success(a.done)
+		}
+		return failure("EINPROGRESS")
+	case u.tcp.Ready()&conn.ReadyConnected == 0:
+		return blocked, false
+	}
+	u.fastOpening = false
+	if e := u.takeError(); e != "" {
+		return failure(e)
+	}
+	if a.done == c.count {
+		return success(a.done)
+	}
+	return blocked, false
+}
+
+// synRoom returns the number of data bytes that fit into a SYN.
+func (h *host) synRoom(u *socket) int {
+	n := h.s.mtu - tcpHeaderLen - h.openFor(u).IPHeader
+	if u.options.maxSegment > 0 {
+		n = min(n, u.options.maxSegment)
+	}
+	if h.offer.MSS > 0 {
+		n = min(n, int(h.offer.MSS))
+	}
+	return n - maxOptions
+}

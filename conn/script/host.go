@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"minitcp/conn"
+	"minitcp/conn/fastopen"
 	"minitcp/conn/wire"
 )
 
@@ -20,7 +21,10 @@ type host struct {
 	log     []logged
 	out     conn.Outgoing
 	header  [60]byte
-	path    conn.KnownPath // as of the last connection; there is only one other host
+
+	// Knowledge of earlier connections; there is only one other host.
+	path  conn.KnownPath
+	offer fastopen.Offer
 }
 
 // endpoint is the common interface of a handshake, a connection and one in TIME-WAIT.
@@ -36,6 +40,7 @@ type flow struct {
 	last *conn.Conn // the last connection, open or not, for assertions
 
 	listener *socket // of a handshake
+	synData  int64   // bytes of data in our SYN
 
 	incarnation int // number of connections so far
 	numbers     numbering
@@ -226,6 +231,11 @@ func (h *host) flush(f *flow) {
 		if tcp.PathNews() {
 			_, h.path = tcp.ReportPath()
 		}
+		if tcp.FastOpenNews() {
+			if r := tcp.ReportFastOpen(); r.Learned.Option.Len > 0 {
+				h.offer = r.Learned
+			}
+		}
 		switch {
 		case tcp.Ready()&conn.ReadyClosed != 0:
 			f.tcp = nil
@@ -246,6 +256,9 @@ func (h *host) send(f *flow) {
 	s.options = decodeOptions(h.header[tcpHeaderLen:n])
 	for _, d := range h.out.Data {
 		s.data = append(s.data, d...)
+	}
+	if h.out.TCP.Flags.Has(wire.SYN) && len(s.data) > 0 {
+		f.synData = int64(len(s.data))
 	}
 	h.sent = append(h.sent, &s)
 	h.log = append(h.log, logged{at: h.now, sent: &s})

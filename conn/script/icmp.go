@@ -26,15 +26,14 @@ func (p *parser) icmp() (action, *Error) {
 		}
 		m.err.MTU = int(mtu)
 	}
-	if err := p.expect("["); err != nil {
-		return nil, err
-	}
-	var err *Error
-	if m.quoted, _, err = p.sequence(); err != nil {
-		return nil, err
-	}
-	if err := p.expect("]"); err != nil {
-		return nil, err
+	if p.took("[") { // otherwise a SYN is quoted
+		var err *Error
+		if m.quoted, _, err = p.sequence(); err != nil {
+			return nil, err
+		}
+		if err := p.expect("]"); err != nil {
+			return nil, err
+		}
 	}
 	if !m.classify(kind, code) {
 		return nil, errorf(first.line, "the ICMP message %s %s", shorten(kind), shorten(code))

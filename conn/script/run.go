@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/fastopen"
 	"minitcp/conn/wire"
 )
 
@@ -115,6 +116,10 @@ func (r *runner) event(e *event) *fault {
 		return r.assertion(do)
 	case *reconfiguration:
 		for _, c := range do.changes {
+			if c.key == forgetHosts {
+				r.h.offer, r.h.path = fastopen.Offer{}, conn.KnownPath{}
+				continue
+			}
 			r.h.s.parameter(c.key, c.value)
 		}
 	}

@@ -72,7 +72,7 @@ func (s *settings) option(t token) *Error {
 	case "--strict_segments":
 		s.strict = true
 		return nil
-	case "--send_omit_free", "--tolerance_percent":
+	case "--send_omit_free", "--tolerance_percent", "--tcp_ts_ecr_scaled":
 		return nil
 	default:
 		return errorf(t.line, "the option %s", shorten(name))

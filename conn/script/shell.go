@@ -67,6 +67,9 @@ func (s *settings) shell(t token, begun bool) (changes []change, err *Error) {
 	text := strings.ReplaceAll(strings.Trim(t.text, "`"), "\\\n", " ")
 	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == ';' }) {
 		line, _, _ = strings.Cut(line, "#")
+		if i := strings.LastIndex(line, "||"); i >= 0 {
+			line = line[i+len("||"):] // the command for a host without the parameter before
+		}
 		words := shellWords(line)
 		if len(words) == 0 {
 			continue
@@ -95,6 +98,10 @@ func shellWords(line string) (words []string) {
 		return false
 	}
 	for _, w := range strings.FieldsFunc(line, split) {
+		redirects := w[0] == '>' || strings.HasPrefix(w, "&>") || strings.HasPrefix(w, "2>")
+		if redirects && len(words) > 0 && words[0] != "echo" {
+			break
+		}
 		words = append(words, strings.NewReplacer(`"`, "", "'", "").Replace(w))
 	}
 	return words
@@ -113,6 +120,8 @@ func (s *settings) command(words []string, begun bool) ([]change, bool) {
 		return nil, !begun
 	case name == "echo":
 		return nil, len(words) == 4 && strings.HasPrefix(words[3], "/sys/module/tcp_cubic/")
+	case name == "ip":
+		return []change{{key: forgetHosts}}, slices.Equal(words[1:], []string{"tcp_metrics", "flush", "all"})
 	case name == "tc":
 		return nil, s.queue(words[1:], begun)
 	case name == "sysctl" || name == "set_sysctls.py":
@@ -120,6 +129,9 @@ func (s *settings) command(words []string, begun bool) ([]change, bool) {
 	}
 	return nil, false
 }
+
+// forgetHosts is the change that forgets what earlier connections have learned.
+const forgetHosts = "tcp_metrics"
 
 // sysctl sets the parameters of the words and reports whether they are supported. After the first event, it returns the
 // changes instead.

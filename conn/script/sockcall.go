@@ -86,12 +86,11 @@ func (c connectCall) try(h *host, a *attempt) (outcome, bool) {
 		return failure("EBADF")
 	case u.listening, u.connected:
 		return failure("EISCONN")
+	case u.tcp == nil && u.options.fastOpenConnect && h.offer.Option.Len > 0:
+		u.fastOpening, u.connected = true, true
+		return success(0)
 	case u.tcp == nil:
-		o := h.openFor(u)
-		u.flow = h.newFlow()
-		u.tcp = conn.Dial(h.now, u.config(), o)
-		u.flow.tcp, u.flow.last = u.tcp, u.tcp
-		u.flow.begin(o.ISS)
+		h.dial(u, u.options.fastOpenConnect)
 		h.flush(u.flow)
 		if u.nonblocking {
 			return failure("EINPROGRESS")

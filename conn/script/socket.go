@@ -20,6 +20,7 @@ type socket struct {
 	flow          *flow
 	tcp           *conn.Conn // nil before connect
 	connected     bool       // whether connect or accept succeeded
+	fastOpening   bool       // whether the first write waits, or will wait, for the end of a handshake with Fast Open
 	errorReported bool       // whether the application has received the connection's error
 	read          uint32     // bytes
 	wrote         uint32
@@ -35,6 +36,7 @@ type socketOptions struct {
 	userTimeout, finWait2     time.Duration
 	maxSegment                int
 	fastOpen                  bool // of a listener
+	fastOpenConnect           bool
 	congestion                *conn.CongestionControl
 }
 

@@ -43,6 +43,8 @@ func (c setCall) try(h *host, _ *attempt) (outcome, bool) {
 		}
 	case "TCP_FASTOPEN":
 		o.fastOpen = n != 0
+	case "TCP_FASTOPEN_CONNECT":
+		o.fastOpenConnect = n != 0
 	case "TCP_CONGESTION":
 		o.congestion = &c.congestion
 	case "SO_RCVBUF":
