@@ -67,6 +67,9 @@ func (c *Conn) announce(out *Outgoing) {
 	if c.active != nil {
 		c.active.tsval.Last = out.TCP.Options.TSVal
 	}
+	if c.accurate != nil {
+		c.sentFeedback(out)
+	}
 	c.acknowledged()
 }
 

@@ -38,8 +38,8 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 	}
 	c.tailProbeAnswered(now, s, &a)
 	c.episode(now, s, &a)
-	ece := c.takeECE(now, ack, &s.TCP, flight, &a)
-	if a.Bytes > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.Seen > 0) && c.mayGrow(ece)) {
+	marked := c.takeMarkReport(now, ack, &s.TCP, flight, &a)
+	if a.Bytes > 0 && (c.active.cc.ModelBased() || (a.advanced || c.reordering.Seen > 0) && c.mayGrow(marked)) {
 		c.active.cc.OnAck(cc.Ack{
 			Now: time.Duration(now), Acked: a.Bytes, Delivered: c.active.sent.Delivered(), InFlight: c.pipe(),
 			Limited: limited, Full: full, Paced: c.pacingRate() != 0, RTT: a.RTT(), SRTT: c.rtt.SRTT, Round: round, Sample: sample,
@@ -57,14 +57,14 @@ func (c *Conn) takeACK(now Time, ack seq.Offset, s *Segment, windowBefore int32)
 }
 
 // mayGrow reports whether an ACK may enlarge the congestion window. It may not while the window is being reduced, nor
-// if it has ECE (RFC 3168 6.1.2).
+// if it reports a mark (RFC 3168 6.1.2).
 //
-// Deviation: after a timeout ECE is about earlier data, and the window grows from one segment nevertheless, as on
-// Linux.
-func (c *Conn) mayGrow(ece bool) bool {
+// Deviation: after a timeout the report is about earlier data, and the window grows from one segment nevertheless, as
+// on Linux.
+func (c *Conn) mayGrow(marked bool) bool {
 	switch c.active.recovery.phase {
 	case noRecovery, resizing:
-		return !ece && !c.active.recovery.reducing
+		return !marked && !c.active.recovery.reducing
 	case timeoutRecovery:
 		return true
 	}
@@ -82,9 +82,9 @@ func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	c.snd.buf.Acknowledge(c.cfg.Pool, ack)
 	c.timeouts = 0
 	c.softError = 0
-	// Deviation from Karn's algorithm: progress without an RTT sample limits the backoff to four times the RTO. On a path
-	// that loses a fifth of all segments, no segment that was sent once is ever measured, and timeouts would grow to two
-	// minutes.
+	// Deviation from Karn's algorithm: progress without an RTT sample limits the backoff to four times the RTO. On a
+	// path that loses a fifth of all segments, no segment that was sent once is ever measured, and timeouts would grow
+	// to two minutes.
 	c.rtt.Backoff = min(c.rtt.Backoff, 2)
 }
 

@@ -126,7 +126,7 @@ func (c *Conn) checkReceive() error {
 func (c *Conn) checkECN() error {
 	e, r := &c.ecn, &c.active.recovery
 	switch {
-	case e.echoCE && !e.MustEcho(), e.cwr && !e.Agreed():
+	case e.echoCE && !e.MustEcho(), e.cwr && (!e.Agreed() || e.Accurate()), (c.accurate != nil) != e.Accurate():
 		return fmt.Errorf("ECN %+v, not agreed on", *e)
 	case r.reducing && (r.phase != noRecovery || c.snd.una >= r.marked):
 		return fmt.Errorf("the window comes down for a mark, until %d, in phase %d: una %d", r.marked, r.phase, c.snd.una)

@@ -73,7 +73,7 @@ type Config struct {
 	// Disabled, segments are sent as soon as the window permits. BBR always paces.
 	Pacing Feature
 
-	// ECN permits routers to mark packets instead of dropping them (RFC 3168). Default [ECNPassive].
+	// ECN permits routers to mark packets instead of dropping them (RFC 3168, RFC 9768). Default [ECNPassive].
 	ECN ECNMode
 
 	// MTUProbing finds the largest packet that the path carries where routers do not report it (RFC 4821, RFC 8899).

@@ -3,6 +3,7 @@ package conn
 import (
 	"time"
 
+	"minitcp/conn/accecn"
 	"minitcp/conn/buffer"
 	"minitcp/conn/bulk"
 	"minitcp/conn/cc"
@@ -46,9 +47,12 @@ type Conn struct {
 	lastACKReceived  Time          // time of the last ACK of new data
 
 	ts         timestamps.State
-	timeouts   uint32 // consecutive retransmission timeouts of the same segment
-	resetSeq   uint32 // sequence number of the RST to send
-	timestamps bool   // agreed on in the handshake
+	accurate   *accecn.State // nil unless in AccECN mode
+	marks      uint32        // Info.CEReceived
+	reductions uint32        // Info.ECEReductions
+	timeouts   uint32        // consecutive retransmission timeouts of the same segment
+	resetSeq   uint32        // sequence number of the RST to send
+	timestamps bool          // agreed on in the handshake
 	sack       bool
 	ecn        ecnState
 
@@ -108,6 +112,8 @@ type Open struct {
 	// Data in flight waits at one of its ends. The connection is not paced, unless it uses BBR. Pressure.Share limits its
 	// send buffer, and bulk receivers share their windows; see Config.BulkReceivers.
 	Near bool
+	// ECN is the codepoint of the packet with the SYN, for a passive open.
+	ECN wire.ECN
 }
 
 // newConn returns a connection in the state CLOSED.

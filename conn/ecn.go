@@ -7,9 +7,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// ecnState tracks ECN marks: those received and not yet acknowledged by CWR, and the reduction that must be reported by
-// CWR. A router marks a packet (CE). The receiver sets ECE in every ACK until the sender sets CWR after reducing its
-// window.
+// ecnState tracks ECN marks. A router marks a packet (CE). With classic ECN, the receiver sets ECE in every ACK until
+// the sender sets CWR after reducing its window. In AccECN mode, it counts the marks; see accurateecn.go.
 type ecnState struct {
 	ecn.Handshake
 
@@ -18,13 +17,27 @@ type ecnState struct {
 	cwr bool // the next new data has CWR, since the window has been reduced
 }
 
+// feedback returns the flags that report marks to the peer.
+func (c *Conn) feedback() wire.Flags {
+	switch {
+	case c.accurate != nil:
+		return c.accurate.ACE()
+	case c.ecn.echoCE:
+		return wire.ECE
+	}
+	return 0
+}
+
+// mayMark reports whether new data may be sent with ECT.
+func (c *Conn) mayMark() bool { return c.ecn.Agreed() && (c.accurate == nil || c.accurate.MayMark()) }
+
 // takeMark processes the codepoint of a segment with new data. A mark is reported at once, since the peer's window may
 // be so small that no other segment arrives.
 func (c *Conn) takeMark(s *Segment) {
 	if s.ECN != wire.CE || !c.ecn.MustEcho() {
 		return
 	}
-	c.stats.CEReceived++
+	c.marks++
 	if !c.ecn.echoCE {
 		c.ecn.echoCE = true
 		c.acknowledgeNow(NoteNone)
@@ -46,7 +59,7 @@ func (c *Conn) takeCWR(s *Segment) {
 // without data, retransmissions and probes are never marked (RFC 3168 6.1.4 to 6.1.6; RFC 8311 permits it in
 // experiments).
 func (c *Conn) allowMarks(out *Outgoing) {
-	if out.Len == 0 || !c.ecn.Agreed() {
+	if out.Len == 0 || !c.mayMark() {
 		return
 	}
 	out.ECN = wire.ECT0
@@ -57,20 +70,20 @@ func (c *Conn) allowMarks(out *Outgoing) {
 }
 
 // reduced makes the next new data report a reduction of the window, whatever its cause (RFC 3168 6.1.2). The segment
-// that has reported the last one may have been dropped.
-func (e *ecnState) reduced() { e.cwr = e.Agreed() }
+// that has reported the last one may have been dropped. In AccECN mode there is no such report (RFC 9768 3.1.5).
+func (e *ecnState) reduced() { e.cwr = e.Agreed() && !e.Accurate() }
 
-// takeECE processes the ECE flag of an ACK and returns whether it is set. The window is reduced at most once in a round
-// trip, by marks or losses, and in proportion to arriving data, as in loss recovery (RFC 9937). flight is the number of
-// bytes unacknowledged before the ACK.
-func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *arrival) bool {
-	r, e := &c.active.recovery, &c.ecn
+// takeMarkReport processes the report of marks in an ACK and returns whether there is one. The window is reduced at
+// most once in a round trip, by marks or losses, and in proportion to arriving data, as in loss recovery (RFC 9937).
+// flight is the number of bytes unacknowledged before the ACK.
+func (c *Conn) takeMarkReport(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *arrival) bool {
+	r := &c.active.recovery
 	if r.reducing && r.phase == noRecovery {
 		if r.reducing = c.snd.una < r.marked; r.reducing {
 			c.reduceWindow(a)
 		}
 	}
-	if h.Flags&(wire.ECE|wire.SYN) != wire.ECE || ack < c.snd.una || !e.Agreed() {
+	if !c.reportsMark(ack, h, a) {
 		return false
 	}
 	switch {
@@ -87,15 +100,24 @@ func (c *Conn) takeECE(now Time, ack seq.Offset, h *wire.TCP, flight int64, a *a
 	return true
 }
 
+// reportsMark reports whether an ACK reports a mark: by ECE, or by the counters of AccECN.
+func (c *Conn) reportsMark(ack seq.Offset, h *wire.TCP, a *arrival) bool {
+	if c.accurate != nil {
+		return c.countsMark(h, a)
+	}
+	return h.Flags&(wire.ECE|wire.SYN) == wire.ECE && ack >= c.snd.una && c.ecn.Agreed()
+}
+
 // reduceForMark reduces the window for a mark.
 func (c *Conn) reduceForMark(now Time, flight int64, a *arrival) {
 	r := &c.active.recovery
-	c.stats.ECEReductions++
+	c.reductions++
 	r.marked = c.snd.max
 	c.ecn.reduced()
 	c.active.undo.Congested = true // the last reduction is now another one
 	if full := int64(c.fullSize()); c.active.cc.Window() <= full {
-		// The window cannot be less than a segment, so no new data is sent for a retransmission timeout (RFC 3168 6.1.2).
+		// The window cannot be less than a segment, so no new data is sent for a retransmission timeout (RFC 3168
+		// 6.1.2).
 		c.active.timer.ecnPause = now.Add(c.rto())
 		return
 	}

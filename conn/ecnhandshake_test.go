@@ -14,7 +14,7 @@ import (
 // Shows: SHLD-8.
 func TestECNHandshake(t *testing.T) {
 	for _, bits := range []wire.Flags{0, ece, cwr, ece | cwr} {
-		for _, mode := range []ECNMode{ECNPassive, ECNActive, ECNDisabled} {
+		for _, mode := range []ECNMode{ECNClassicPassive, ECNClassicActive, ECNDisabled} {
 			name := fmt.Sprintf("mode %d, %v", mode, bits)
 			cfg := plain(Config{ECN: mode}).WithDefaults()
 			var out Outgoing
@@ -22,14 +22,14 @@ func TestECNHandshake(t *testing.T) {
 			c := Dial(1e9, &cfg, testOpen())
 			c.Transmit(1e9, 1, &out)
 			asks := wire.Flags(0)
-			if mode == ECNActive {
+			if mode == ECNClassicActive {
 				asks = ece | cwr
 			}
 			if out.TCP.Flags != syn|asks || out.ECN != wire.NotECT {
 				t.Errorf("%s: sent %v, %v", name, out.TCP.Flags, out.ECN)
 			}
 			c.Receive(1e9, &Segment{TCP: wire.TCP{Flags: syn | ack | bits, Seq: testIRS, Ack: testISS + 1, Window: 9000}})
-			if got, want := c.Info(1e9).ECN, mode == ECNActive && bits == ece; got != want || c.State() != Established {
+			if got, want := c.Info(1e9).ECN, mode == ECNClassicActive && bits == ece; got != want || c.State() != Established {
 				t.Errorf("%s: after the SYN-ACK ECN is %v", name, got)
 			}
 

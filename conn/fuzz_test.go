@@ -146,7 +146,7 @@ func newPlay(t *testing.T, in []byte) *play {
 	mode, features, buffers, path := p.byte(), p.byte(), p.byte(), p.byte()
 	p.cfg = conn.Config{
 		Timestamps: conn.Feature(features & 1), SACK: conn.Feature(features >> 1 & 1),
-		ECN:         conn.ECNMode(mode >> 1 & 3 % 3),
+		ECN:         conn.ECNMode(mode >> 1 & 3),
 		WindowScale: conn.Feature(features >> 2 & 1), Nagle: conn.NagleMode(features >> 3 & 1),
 		KeepAlive: conn.KeepAlive{Enable: features&0x10 != 0}, UserTimeout: time.Duration(features>>5&1) * 30 * time.Second,
 		ReceiveBuffer: 2048 << (buffers & 7), SendBuffer: 2048 << (buffers >> 3 & 7), Pool: &p.pages, Pressure: &p.pages,

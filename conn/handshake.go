@@ -3,6 +3,7 @@ package conn
 import (
 	"time"
 
+	"minitcp/conn/accecn"
 	"minitcp/conn/buffer"
 	"minitcp/conn/challenge"
 	"minitcp/conn/delack"
@@ -91,7 +92,7 @@ func (h *Handshake) init(now Time, cfg *Config, o Open, syn *wire.TCP) {
 		h.ts.Take(now, syn.Options.TSVal)
 	}
 	h.sack = cfg.SACK == Enabled && syn.Options.SACKPermitted
-	h.ecn.Received(syn.Flags)
+	h.ecn.Received(syn.Flags, o.ECN, cfg.ECN)
 	h.deadline = Never
 	h.giveUp = now.Add(cfg.SYNTimeout)
 }
@@ -156,7 +157,9 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 	at := seq.Unwrap(h.irs, 1, s.TCP.Seq)
 	f := s.TCP.Flags
 	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
-		h.ecn.Received(f)
+		if h.receivedSYN(s) {
+			return VerdictReset
+		}
 		if h.challenge.Allow(now) {
 			h.synAckDue = true // the SYN-ACK has been lost
 		}
@@ -225,7 +228,7 @@ func (h *Handshake) Establish(now Time) *Conn {
 	c.rcv.segmentSize = delack.UnknownSize()
 	c.timestamps, c.ts = h.timestamps, h.ts
 	c.sack = h.sack
-	c.ecn.Handshake = h.ecn
+	c.adoptECN(h)
 	c.timeouts = uint32(h.retransmits)
 	c.active.timer.giveUp = h.giveUp
 	if !h.sent {
@@ -247,6 +250,10 @@ func (h *Handshake) Transmit(now Time, _ int, out *Outgoing) bool {
 		h.resetDue = false
 		out.reset(wire.RST)
 		out.TCP.Seq = h.resetSeq
+		if h.ecn.Conflict() {
+			out.TCP.Flags |= wire.ACK
+			out.TCP.Ack = h.irs + 1
+		}
 		return true
 	case h.state == HandshakeDead:
 		return false
@@ -269,7 +276,10 @@ func (h *Handshake) Transmit(now Time, _ int, out *Outgoing) bool {
 }
 
 func (h *Handshake) synAck(now Time, out *Outgoing) {
-	out.reset(h.ecn.Offer(wire.SYN|wire.ACK, h.cfg.ECN, false))
+	if h.sent {
+		h.retransmits = max(h.retransmits, 1) // the RTT of a retransmitted SYN-ACK is ambiguous
+	}
+	out.reset(h.ecn.Offer(wire.SYN|wire.ACK, h.cfg.ECN, h.retransmits))
 	out.TCP.Seq, out.TCP.Ack = h.params.ISS, h.irs+1
 	out.TCP.Window = uint16(synWindow(h.cfg))
 	o := &out.TCP.Options
@@ -283,7 +293,8 @@ func (h *Handshake) synAck(now Time, out *Outgoing) {
 	}
 	if h.sent {
 		out.Note = NoteRetransmission
-		h.retransmits = max(h.retransmits, 1) // the RTT of a retransmitted SYN-ACK is ambiguous
+	} else if h.ecn.Accurate() {
+		o.AccECN = accecn.Intro(o.Room())
 	}
 	h.sent, h.sentAt = true, now
 	h.deadline = now.Add(h.synAckTimeout())

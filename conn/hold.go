@@ -49,7 +49,9 @@ func (h *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 		h.ts.Take(now, s.TCP.Options.TSVal)
 	}
 	h.peerWindow = s.TCP.Window
-	h.ecn.Received(f)
+	if h.receivedSYN(s) {
+		return VerdictReset
+	}
 	return VerdictDuplicate
 }
 

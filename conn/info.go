@@ -24,8 +24,6 @@ type Counts struct {
 	Spurious             uint64 // spurious episodes of loss recovery
 	Timeouts             uint64 // retransmission timeouts (total_rto)
 	OutOfOrder           uint64 // segments or GSO packets received out of order (rcv_ooopack)
-	CEReceived           uint64 // segments or GSO packets with data received with a CE mark
-	ECEReductions        uint64 // reductions of the congestion window because of ECE
 }
 
 // Acknowledged reports whether less than two full segments are unacknowledged. The peer may delay the ACK of that much
@@ -85,8 +83,9 @@ type Info struct {
 	ReceiveBuffer      int   // present limit of unread data
 	ReadPerRoundTrip   int64 // data read by the application in the last measured round trip (rcv_space)
 
-	Timestamps, SACK        bool            // agreed on in the handshake (options)
-	ECN                     bool            // agreed on in the handshake: routers may mark packets (options)
+	Timestamps, SACK        bool // agreed on in the handshake (options)
+	ECN                     bool // agreed on in the handshake: routers may mark packets (options)
+	AccECN                  AccECN
 	SYNData                 bool            // data of a SYN was accepted, here or by the peer: Fast Open (options)
 	FastOpenFailure         FastOpenFailure // (fastopen_client_fail)
 	SendScale, ReceiveScale uint8           // (snd_wscale, rcv_wscale)
@@ -113,6 +112,8 @@ type Info struct {
 
 	PathEvents PathEvents // totals
 	Counts
+	CEReceived    uint64 // packets received with CE; with classic ECN, only those with data (received_ce)
+	ECEReductions uint64 // reductions of the congestion window because of reported marks
 }
 
 // MSS returns the number of data bytes in a full segment to the peer. It is that of Info.
@@ -154,6 +155,7 @@ func (c *Conn) Info(now Time) Info {
 		ECN:                 c.ecn.Agreed(),
 		SYNData:             c.fastOpen&fastOpenData != 0,
 		FastOpenFailure:     FastOpenFailure(c.fastOpen & fastOpenFailure),
+		AccECN:              c.infoAccECN(),
 		SendScale:           c.snd.scale,
 		ReceiveScale:        c.rcv.scale,
 		ConsecutiveTimeouts: int(c.timeouts),
@@ -161,6 +163,8 @@ func (c *Conn) Info(now Time) Info {
 		DeliveryRate:        int64(c.deliveryRate),
 		DeliveryLimited:     c.deliveryLimited,
 		Counts:              c.stats,
+		CEReceived:          uint64(c.marks),
+		ECEReductions:       uint64(c.reductions),
 	}
 	if c.active != nil {
 		c.infoActive(&i)

@@ -436,9 +436,9 @@ func TestMarksWithoutEnd(t *testing.T) {
 		return []reply{r}
 	}
 	under(t, Config{ECN: ECNActive}, flood, func(t *testing.T, honest, other *hostile, h, o time.Duration) {
-		s := other.c.stats
-		if rounds := uint64(o/hostileRTT) + 1; s.ECEReductions == 0 || s.ECEReductions > rounds {
-			t.Errorf("%d reductions in %d round trips", s.ECEReductions, rounds)
+		s, reductions := other.c.stats, other.c.reductions
+		if rounds := uint32(o/hostileRTT) + 1; reductions == 0 || reductions > rounds {
+			t.Errorf("%d reductions in %d round trips", reductions, rounds)
 		}
 		if s.Retransmitted > 2*1000/lossEvery || other.most() > honest.most() {
 			t.Errorf("%d sent again, window %d, with an honest peer %d", s.Retransmitted, other.most(), honest.most())

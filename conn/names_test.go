@@ -16,7 +16,7 @@ func TestNames(t *testing.T) {
 		HandshakeWaiting: "waiting", HandshakeReady: "ready", HandshakeDead: "dead", HandshakeDead + 1: "unknown",
 		Ready(0): "none", ReadyRead: "read", ReadyWrite | ReadyConnected: "write|connected",
 		ReadyUrgent | ReadyTrouble | ReadyClosed: "urgent|trouble|closed",
-		CUBIC:                                    "cubic", BBR + 1: "unknown", ECNPassive: "passive", ECNDisabled + 1: "unknown", CALoss: "loss", CALoss + 1: "unknown",
+		CUBIC:                                    "cubic", BBR + 1: "unknown", ECNPassive: "passive", ECNClassicActive + 1: "unknown", CALoss: "loss", CALoss + 1: "unknown",
 		Established: "ESTABLISHED", VerdictNoMemory: "no memory",
 	} {
 		if got := value.String(); got != want {

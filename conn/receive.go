@@ -48,6 +48,9 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	if v := c.receiveACK(now, s, at); v != VerdictAccepted {
 		return v
 	}
+	if c.accurate != nil {
+		c.countCodepoint(s, int(n))
+	}
 	c.updateTimestamp(now, s, at)
 	if c.state == Closed || c.state == TimeWait {
 		return VerdictAccepted
@@ -101,6 +104,9 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 		return v
 	}
 	c.acknowledgeUnacceptable(now, s)
+	if s.TCP.Flags.Has(wire.SYN|wire.ACK) && at == 0 {
+		c.reflectAgain(s)
+	}
 	return v
 }
 
@@ -111,7 +117,10 @@ func (c *Conn) receiveSYNAgain(now Time, s *Segment) Verdict {
 	if s.TCP.Flags.Has(wire.ACK) {
 		return VerdictAccepted
 	}
-	c.ecn.Received(s.TCP.Flags)
+	if c.ecn.Received(s.TCP.Flags, s.ECN, c.cfg.ECN); c.ecn.Conflict() {
+		c.abort(ErrReset)
+		return VerdictReset
+	}
 	if c.challenge.Allow(now) {
 		c.active.synDue = true
 	}
@@ -163,11 +172,14 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 			return VerdictBadACK
 		}
 		if s.TCP.Flags.Has(wire.SYN) {
-			c.ecn.Received(s.TCP.Flags)
+			c.ecn.Received(s.TCP.Flags, s.ECN, c.cfg.ECN)
 		}
 		c.snd.wnd.Number(at, ack)
 		c.fastOpenAnswered(ack, &s.TCP)
 		c.establish(now)
+		if c.accurate != nil {
+			c.takeHandshakeACK(s)
+		}
 	}
 	// The ACK must not be of data that was never sent, or older than the largest window (RFC 5961 5.2, MAY-12).
 	if ack > c.snd.max || ack < c.snd.una-seq.Offset(c.snd.wnd.Largest) {

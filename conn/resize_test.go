@@ -78,8 +78,8 @@ func TestCongestionWhileResizing(t *testing.T) {
 		"loss": lose,
 		"mark": func(o *endpoint) {
 			o.c.ecn.Handshake = ecn.Handshake{}
-			o.c.ecn.Offer(syn, ECNActive, false)
-			o.c.ecn.Received(syn | ack | ece)
+			o.c.ecn.Offer(syn, ECNActive, 0)
+			o.c.ecn.Received(syn|ack|ece, wire.NotECT, ECNActive)
 			o.in(segment{flags: ack | wire.ECE, seq: 1, ack: 701})
 		},
 	} {

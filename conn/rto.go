@@ -27,6 +27,9 @@ func (c *Conn) retransmitTimeout(now Time) {
 	if c.timeouts == fastOpenTimeouts {
 		c.suspectFastOpen()
 	}
+	if c.accurate != nil {
+		c.accurate.TimedOut()
+	}
 	fell := c.suspectBlackHole(now)
 	q := &c.active.sent
 	if !q.Empty() && q.First().State() == scoreboard.SACKed {

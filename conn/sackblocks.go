@@ -11,6 +11,9 @@ func (c *Conn) duplicated(start, end seq.Offset) {
 	start = max(start, 1) // data begins at offset 1
 	if c.sack && start < end {
 		c.ack.duplicate = buffer.Range{Start: start, End: end}
+		if c.accurate != nil {
+			c.accurate.Repeated(uint32(start))
+		}
 	}
 }
 

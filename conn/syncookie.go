@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"minitcp/conn/accecn"
 	"minitcp/conn/cookie"
 	"minitcp/conn/wire"
 )
@@ -18,12 +19,12 @@ func SYNCookie(now Time, cfg *Config, o Open, syn *wire.TCP, keys *cookie.Keys, 
 	if path.PeerMSS() < cookie.MinMSS {
 		return false
 	}
-	if !h.timestamps {
-		h.ecn.Received(0) // no room for ECN: not agreed
+	if !h.timestamps && !h.ecn.Accurate() {
+		h.ecn.Declined() // no room for ECN
 	}
 	h.synAck(now, out)
 	iss, stamp := keys.Make(e, cookie.Options{
-		MSS: path.PeerMSS(), Scaled: h.scaled, Scale: h.sendScale, SACK: h.sack, Timestamps: h.timestamps, ECN: h.ecn.Agreed(),
+		MSS: path.PeerMSS(), Scaled: h.scaled, Scale: h.sendScale, SACK: h.sack, Timestamps: h.timestamps, ECN: h.ecn.Agreed() && !h.ecn.Accurate(),
 	})
 	out.TCP.Seq = iss
 	if h.timestamps {
@@ -46,11 +47,14 @@ func HandshakeFromCookie(now Time, cfg *Config, o Open, s *Segment, keys *cookie
 		return nil, false
 	}
 	syn := options.SYN(e.IRS, s.TCP.Options.TSVal)
+	if !options.ECN && accecn.Field(s.TCP.Flags) >= 2 {
+		syn.Flags |= wire.AE // the ACK of a peer that has requested AccECN, and of no other (RFC 9768 5.1)
+	}
 	s.TCP.Options.TSEcr = 0
 	o.ISS = s.TCP.Ack - 1
 	h := new(Handshake)
 	h.init(now, cfg, o, &syn)
-	h.ecn.Offer(wire.SYN|wire.ACK, h.cfg.ECN, false)
+	h.ecn.Offer(wire.SYN|wire.ACK, h.cfg.ECN, 0)
 	h.synAckDue, h.sent, h.sentAt = false, true, Never
 	h.deadline = now.Add(h.synAckTimeout())
 	return h, true

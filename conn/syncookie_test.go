@@ -55,7 +55,7 @@ func TestSYNCookieOptions(t *testing.T) {
 		sent.TCP.Seq, sent.TCP.Options.TSVal = kept.TCP.Seq, kept.TCP.Options.TSVal
 		if !s.Options.HasTimestamps {
 			kept.TCP.Flags &^= wire.ECE
-			h.ecn.Received(0)
+			h.ecn.Declined()
 		}
 		if sent.TCP != kept.TCP {
 			t.Fatalf("%v: SYN-ACK\n%+v, want\n%+v", s, sent.TCP, kept.TCP)

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"minitcp/conn/accecn"
 	"minitcp/conn/buffer"
 	"minitcp/conn/delack"
 	"minitcp/conn/seq"
@@ -32,7 +33,7 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 	if !f.Has(wire.SYN) {
 		return VerdictIgnored
 	}
-	c.acceptSYN(now, &s.TCP)
+	c.acceptSYN(now, s)
 	c.lastReceived = now
 	if !f.Has(wire.ACK) {
 		// Simultaneous open: the SYNs have crossed (MUST-10). The timer continues, now for a SYN-ACK.
@@ -47,6 +48,7 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 	c.snd.nxt = ack
 	c.fastOpenAnswered(ack, &s.TCP)
 	c.establish(now)
+	c.slowAfterMark(s)
 	c.takeACK(now, ack, s, c.snd.wnd.Size)
 	c.acknowledgeNow(NoteNone)
 	c.receiveUrgent(s, 0)
@@ -67,7 +69,8 @@ func (c *Conn) repeatSYN(now Time) {
 }
 
 // acceptSYN takes the peer's initial sequence number, window and options from its SYN or SYN-ACK.
-func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
+func (c *Conn) acceptSYN(now Time, s *Segment) {
+	h := &s.TCP
 	c.rcv.irs = h.Seq
 	c.rcv.buf = buffer.ReceiveAt(1)
 	c.rcv.wnd.Edge = 1 + seq.Offset(synWindow(c.cfg))
@@ -80,7 +83,8 @@ func (c *Conn) acceptSYN(now Time, h *wire.TCP) {
 		c.ts.Take(now, o.TSVal)
 	}
 	c.sack = c.sack && o.SACKPermitted
-	c.ecn.Received(h.Flags)
+	c.ecn.Received(h.Flags, s.ECN, c.cfg.ECN)
+	c.enterAccurate(s)
 	if c.cfg.WindowScale == Enabled && o.HasWindowScale {
 		c.snd.scale = o.WindowScale
 	} else {
@@ -112,5 +116,8 @@ func (c *Conn) synHeader(now Time, out *Outgoing) {
 		out.TCP.Window = c.synACKWindow()
 		c.rcv.wnd.LastACK = c.rcv.nxt()
 	}
-	out.TCP.Flags = c.ecn.Offer(out.TCP.Flags, c.cfg.ECN, c.timeouts > 0)
+	out.TCP.Flags = c.ecn.Offer(out.TCP.Flags, c.cfg.ECN, int(c.timeouts))
+	if c.state == SynReceived && c.ecn.Accurate() && c.timeouts == 0 {
+		o.AccECN = accecn.Intro(o.Room())
+	}
 }

@@ -23,6 +23,7 @@ type TimeWaitConn struct {
 	scale      uint8
 	challenge  challenge.Limit
 	challenged bool // an ACK has been sent in reply to a SYN
+	feedback   wire.Flags
 }
 
 // TimeWait returns the TimeWaitConn of a connection whose state is TimeWait and whose Transmit has returned false. The
@@ -33,7 +34,7 @@ func (c *Conn) TimeWait(now Time) *TimeWaitConn {
 		nxt:    seq.Wire(c.snd.iss, c.snd.max),
 		rcvNxt: seq.Wire(c.rcv.irs, c.rcv.nxt()),
 		window: uint32(max(0, c.rcv.wnd.Edge-c.rcv.nxt())), scale: c.rcv.scale,
-		timestamps: c.timestamps, ts: c.ts,
+		timestamps: c.timestamps, ts: c.ts, feedback: c.feedback(),
 		deadline: now.Add(c.cfg.TimeWait),
 	}
 }
@@ -114,7 +115,7 @@ func (t *TimeWaitConn) Transmit(now Time, _ int, out *Outgoing) bool {
 		return false
 	}
 	t.ackDue = false
-	out.reset(wire.ACK)
+	out.reset(wire.ACK | t.feedback)
 	out.TCP.Seq, out.TCP.Ack = t.nxt, t.rcvNxt
 	out.TCP.Window = uint16(min(t.window>>t.scale, window.MaxField))
 	if t.timestamps {

@@ -50,6 +50,13 @@ func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 	case TimeWait:
 		return c.transmitACK(now, out)
 	}
+	if c.accurate != nil {
+		if c.accurate.Reflects {
+			c.transmitReflection(now, out)
+			return true
+		}
+		limit = c.accurateLimit(limit)
+	}
 	if c.active == nil {
 		if c.snd.nxt == c.snd.end() {
 			return c.transmitACK(now, out)
@@ -78,7 +85,7 @@ func (c *Conn) buildReset(now Time, out *Outgoing) {
 	out.reset(wire.RST)
 	out.TCP.Seq = c.resetSeq
 	if c.resetAck {
-		out.TCP.Flags |= wire.ACK
+		out.TCP.Flags |= wire.ACK | c.feedback()
 		out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
 		c.addTimestamp(now, &out.TCP.Options)
 	}
@@ -305,15 +312,15 @@ func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
 // header puts the numbers, timestamps and SACK blocks of a segment after the SYN into out. It changes nothing else,
 // since the segment may not be sent. [Conn.announce] adds the window.
 func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) {
-	if c.ecn.echoCE {
-		flags |= wire.ECE
-	}
-	out.reset(flags | wire.ACK)
+	out.reset(flags | wire.ACK | c.feedback())
 	out.MayFragment = c.path.MayFragment()
 	out.TCP.Seq = seq.Wire(c.snd.iss, at)
 	out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
 	c.addTimestamp(now, &out.TCP.Options)
 	if c.sack {
 		c.sackBlocks(&out.TCP.Options)
+	}
+	if c.accurate != nil && at >= c.snd.max {
+		c.addCounters(&out.TCP.Options)
 	}
 }

@@ -151,6 +151,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 	}
 	e := s.newEntry(now, k, q.number)
 	o := s.openFor(now, &e.Key, e.near)
+	o.ECN = q.segment.ECN
 	if old != nil {
 		o.ISS = old.ISN(o.ISS)
 	}

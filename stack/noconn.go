@@ -97,6 +97,7 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 	}
 	e := s.newEntry(now, k, q.number)
 	o := s.openFor(now, &k, e.near)
+	o.ECN = q.segment.ECN
 	if old != nil {
 		o.ISS = old.ISN(o.ISS)
 	}

@@ -95,6 +95,7 @@ func (q *queue) sendCookie(now conn.Time, k *flow.Key, mss int, cookies *cookieT
 	}
 	ends := cookieEnds(k, h.Seq)
 	o := s.openFor(now, k, s.isNear(k.Remote, q.number))
+	o.ECN = q.segment.ECN
 	limitMSS(&o, mss)
 	if !conn.SYNCookie(now, &s.cfg.Conn, o, h, s.cookieKeys(now), &ends, &w.out) {
 		q.dropNoConnection(now, conn.Listen, countSYNQueueFull) // a small MSS

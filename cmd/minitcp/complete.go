@@ -20,12 +20,15 @@ import (
 type chooser interface{ choices() []string }
 
 func (*congestionControl) choices() []string { return []string{"cubic", "reno", "bbr"} }
-func (*ecnMode) choices() []string           { return []string{"passive", "active", "disabled"} }
 func (*synCookies) choices() []string        { return []string{"auto", "always", "off"} }
 func (*mtuProbing) choices() []string        { return []string{"auto", "always", "off"} }
 func (*profileValue) choices() []string      { return profileNames() }
 func (*logLevel) choices() []string          { return []string{"debug", "info", "warn", "error"} }
 func (*logFormat) choices() []string         { return []string{"text", "json"} }
+
+func (*ecnMode) choices() []string {
+	return []string{"passive", "active", "accurate", "disabled", "classic-passive", "classic-active"}
+}
 
 // services returns the services of --listen. A directory follows the last one.
 func (*listenList) services() []string {

@@ -49,7 +49,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"gate"}, "gateway", none},
 		{[]string{"serve", "--congestion-control", ""}, "cubic reno bbr", ordered},
 		{[]string{"serve", "--congestion-control=b"}, "bbr", ordered},
-		{[]string{"serve", "--ecn", "a"}, "active", ordered},
+		{[]string{"serve", "--ecn", "a"}, "active accurate", ordered},
 		{[]string{"nc", "--syn-cookies", ""}, "auto always off", ordered},
 		{[]string{"run", "--profile", "l"}, "lte leo lossy-wifi", ordered},
 		{[]string{"run", "--log-level", ""}, "debug info warn error", ordered},

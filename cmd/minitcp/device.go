@@ -46,7 +46,7 @@ func (f *deviceFlags) register(flags *pflag.FlagSet) {
 	flags.Var(&f.address, "address", "address of minitcp; may be repeated, or a list separated by commas")
 	flags.Var(&f.hostAddresses, "host-address", "address of the kernel on the TUN device; may be repeated, or a list separated by commas")
 	flags.Var((*congestionControl)(&f.congestion), "congestion-control", "congestion control of minitcp: cubic, reno or bbr")
-	flags.Var((*ecnMode)(&f.ecn), "ecn", "Explicit Congestion Notification: passive (when the peer requests it), active (request it) or disabled")
+	flags.Var((*ecnMode)(&f.ecn), "ecn", ecnUsage)
 	flags.Var((*mtuProbing)(&f.mtuProbing), "mtu-probing", mtuProbingUsage)
 	flags.IntVar(&f.mss, "mss", 0, "largest segment in `BYTES`, announced and sent; 0 means that of the MTU")
 	flags.Var((*synCookies)(&f.synCookies), "syn-cookies", "replies to SYNs that keep no state: auto (while a listener has 4096 handshakes in progress), always or off")
@@ -239,13 +239,16 @@ func (c *congestionControl) String() string { return conn.CongestionControl(*c).
 // Type returns the word for the value in the help text.
 func (c *congestionControl) Type() string { return "NAME" }
 
+// ecnUsage is the text of --ecn.
+const ecnUsage = "Explicit Congestion Notification: passive (when the peer requests it), active (request it), accurate (request Accurate ECN, RFC 9768), disabled, or classic-passive and classic-active (without Accurate ECN)"
+
 // ecnMode is the value of --ecn.
 type ecnMode conn.ECNMode
 
 // Set parses a mode's name.
 func (m *ecnMode) Set(s string) error {
 	if (*conn.ECNMode)(m).UnmarshalText([]byte(s)) != nil {
-		return usagef("no such mode; choose passive, active or disabled")
+		return usagef("no such mode; choose passive, active, accurate, disabled, classic-passive or classic-active")
 	}
 	return nil
 }

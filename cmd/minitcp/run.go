@@ -95,7 +95,7 @@ func (o *runOptions) register(flags *pflag.FlagSet) {
 	flags.Var(&o.hostLoopback, "host-loopback", "address at which COMMAND reaches the loopback address of this host; without it, COMMAND does not")
 	flags.Var(&o.via, "via", viaUsage)
 	flags.Var((*congestionControl)(&o.congestion), "congestion-control", "congestion control of minitcp: cubic, reno or bbr")
-	flags.Var((*ecnMode)(&o.ecn), "ecn", "Explicit Congestion Notification: passive (when the peer requests it), active (request it) or disabled")
+	flags.Var((*ecnMode)(&o.ecn), "ecn", ecnUsage)
 	flags.Var((*mtuProbing)(&o.mtuProbing), "mtu-probing", mtuProbingUsage)
 	o.memory.register(flags)
 	o.limits.registerMost(flags, "TCP connections, and of UDP flows, of COMMAND; others are prohibited")

@@ -113,7 +113,7 @@ func TestUsage(t *testing.T) {
 		{"serve --queues 0", []string{"--queues 0", "1 to 255"}},
 		{"nc --queues 256 10.77.0.1 80", []string{"256", "1 to 255"}},
 		{"serve --congestion-control vegas", []string{"vegas", "cubic, reno or bbr"}},
-		{"serve --ecn maybe", []string{"maybe", "passive, active or disabled"}},
+		{"serve --ecn maybe", []string{"maybe", "passive, active, accurate, disabled, classic-passive or classic-active"}},
 		{"serve --mtu-probing maybe", []string{"maybe", "auto, always or off"}},
 		{"serve --mss 495", []string{"--mss 495", "496 to 65495"}},
 		{"run --mtu-probing 1 -- true", []string{"\"1\"", "auto, always or off"}},

@@ -21,6 +21,9 @@ type State struct {
 	Delivered Counters // of packets sent, as far as the peer has reported them (s.cep, s.e0b, s.e1b, s.ceb)
 	Failures  Failures
 
+	Reflects  bool // the next ACK reports the codepoint of a SYN-ACK; for the caller
+	Handshake bool // the ACK at hand reports that of our SYN-ACK, and counts nothing; for the caller
+
 	receiver
 	sender
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Box is a middlebox, or an unusual or hostile peer. It changes headers of segments as they arrive, and forges ICMP
-// errors. Its zero value changes nothing. SYNs are never changed. Probabilities are from 0 to 1.
+// errors. Its zero value changes nothing. SYNs are changed by AccECN only. Probabilities are from 0 to 1.
 type Box struct {
 	// Strip is the probability that the timestamps of a segment are removed.
 	Strip   float64
@@ -34,6 +34,8 @@ type Box struct {
 	// Blind is the probability that a segment of a third party arrives before a segment. The third party knows the
 	// addresses and ports, but neither the exact sequence number nor an acceptable acknowledgment number.
 	Blind float64
+
+	AccECN AccurateBox // changes SYNs too
 }
 
 // Shrink is a period during which no window field exceeds Field.
@@ -44,7 +46,7 @@ type Shrink struct {
 
 // on reports whether the box changes anything.
 func (b *Box) on() bool {
-	return b.Strip > 0 || len(b.Shrinks) > 0 || b.SACK > 0 || b.ICMP > 0 || b.Blind > 0
+	return b.Strip > 0 || len(b.Shrinks) > 0 || b.SACK > 0 || b.ICMP > 0 || b.Blind > 0 || b.AccECN.on()
 }
 
 // String lists the active parts of the box, or returns "".
@@ -64,6 +66,9 @@ func (b Box) String() string {
 	}
 	if b.Blind > 0 {
 		parts = append(parts, fmt.Sprintf("injects blind segments %g", b.Blind))
+	}
+	if b.AccECN.on() {
+		parts = append(parts, b.AccECN.String())
 	}
 	return strings.Join(parts, ", ")
 }
@@ -85,6 +90,9 @@ func of(name string, e *End) bool { return name == "" || name == e.Name }
 // change applies the box to an arriving segment.
 func (b *Box) change(p *Pair, k *packet) {
 	h := &k.seg.TCP
+	if b.AccECN.on() && of(b.AccECN.Of, k.from) {
+		b.AccECN.change(h)
+	}
 	if !b.on() || h.Flags.Has(wire.SYN) || h.Flags.Has(wire.RST) {
 		return
 	}

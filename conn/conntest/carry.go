@@ -85,6 +85,8 @@ func (p *Pair) loss(k *packet, drop netem.Drop) string {
 		return "lost: queue full"
 	case drop == netem.DropCoDel:
 		return "lost: CoDel"
+	case p.Link.Box.AccECN.drops(k):
+		return "lost: AccECN option"
 	case p.tooLarge(k):
 		return "lost: too large"
 	case p.Link.down(p.Now):

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"minitcp/conn"
+	"minitcp/conn/accecn"
 	"minitcp/conn/cookie"
 )
 
@@ -35,7 +36,9 @@ func cookieEnds(irs uint32) *cookie.Ends {
 func (p *Pair) sendCookie(e *End, s *conn.Segment) bool {
 	l := e.cookies
 	var out conn.Outgoing
-	if !conn.SYNCookie(p.Now, &e.Config, e.Open, &s.TCP, l.keys(p.Now), cookieEnds(s.TCP.Seq), &out) {
+	open := e.Open
+	open.ECN = s.ECN
+	if !conn.SYNCookie(p.Now, &e.Config, open, &s.TCP, l.keys(p.Now), cookieEnds(s.TCP.Seq), &out) {
 		return false
 	}
 	m := Monitor{MTU: e.Open.MTU, IPHeader: e.Open.IPHeader}
@@ -56,6 +59,9 @@ func (p *Pair) openFromCookie(e *End, s *conn.Segment) bool {
 		e.Monitor = l.sent[slices.IndexFunc(l.sent, func(m Monitor) bool { return m.ISS() == h.ISS() })]
 		if !s.TCP.Options.HasTimestamps {
 			e.Monitor.timestamps[1] = false // those of the SYN are gone with this segment's
+		}
+		if accecn.Field(s.TCP.Flags) < 2 {
+			e.Monitor.ecn.peerAccurate = false // the listener remembers AccECN by this field
 		}
 	}
 	return ok

@@ -37,8 +37,8 @@ type End struct {
 	Received  []byte
 	ReadError error // error that ended reading, usually io.EOF
 
-	// Wake is the time of the next call of App, unless another event causes one earlier. It is Never at the start of each
-	// call.
+	// Wake is the time of the next call of App, unless another event causes one earlier. It is Never at the start of
+	// each call.
 	Wake conn.Time
 
 	peer      *End
@@ -238,7 +238,9 @@ func (p *Pair) receive(k *packet) {
 			break
 		}
 		e.Monitor.Received(s)
-		e.Handshake = conn.NewHandshake(p.Now, &e.Config, e.Open, &s.TCP)
+		open := e.Open
+		open.ECN = s.ECN
+		e.Handshake = conn.NewHandshake(p.Now, &e.Config, open, &s.TCP)
 	}
 	if p.Trace != nil {
 		p.Trace(&Event{Now: p.Now, From: k.from, To: e, Arrived: true, Segment: s, Note: k.note, Copied: k.copied, Verdict: verdict, Before: before, After: e.State()})

@@ -9,12 +9,13 @@ type Event struct {
 	Arrived  bool // false for a departure
 	Segment  *conn.Segment
 	Note     conn.Note // reason for sending
-	// Lost is the reason for which the segment is lost or dropped, beginning with "lost" or "damaged". It is "" otherwise.
+	// Lost is the reason for which the segment is lost or dropped, beginning with "lost" or "damaged". It is ""
+	// otherwise.
 	Lost    string
 	Copied  bool         // whether the network duplicated it
 	Verdict conn.Verdict // the receiver's verdict
-	// Before and After are the states of the sender at departure, which are equal, or of the receiver before and after the
-	// arrival.
+	// Before and After are the states of the sender at departure, which are equal, or of the receiver before and after
+	// the arrival.
 	Before, After conn.State
 }
 

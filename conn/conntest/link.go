@@ -41,8 +41,8 @@ type Link struct {
 	// Box changes headers and forges ICMP errors.
 	Box Box
 
-	// GSOMaxSize is the limit passed to Transmit: the maximum number of bytes of data in one packet. A packet larger than
-	// the MSS (a GSO packet) is received whole, as from a TUN device.
+	// GSOMaxSize is the limit passed to Transmit: the maximum number of bytes of data in one packet. A packet larger
+	// than the MSS (a GSO packet) is received whole, as from a TUN device.
 	GSOMaxSize int
 	// Cut splits GSO packets into segments before they are sent, as a network card does.
 	Cut bool
@@ -55,7 +55,7 @@ func (l *Link) keepsOrder() bool {
 
 // lossless reports whether every packet arrives.
 func (l *Link) lossless() bool {
-	return l.Loss == 0 && l.ACKLoss == 0 && l.Corruption == 0 && l.Burst.Begin == 0 && len(l.Outages) == 0 && l.Queue == 0 && l.Periodic.Of == 0 && len(l.Narrows) == 0
+	return l.Loss == 0 && l.ACKLoss == 0 && l.Corruption == 0 && l.Burst.Begin == 0 && len(l.Outages) == 0 && l.Queue == 0 && l.Periodic.Of == 0 && len(l.Narrows) == 0 && !l.Box.AccECN.Drop
 }
 
 // Change is a change of the route.

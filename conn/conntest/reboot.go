@@ -23,8 +23,8 @@ const (
 	// maxHalfOpen is the maximum time for which the connection of the other end outlives a reboot: R2, the time of
 	// keep-alive, or 2 MSL.
 	maxHalfOpen = 2 * time.Minute
-	// maxHalfOpenLossless is the maximum if the link is lossless and the successor dials. Its SYN is answered with an ACK,
-	// and its RST in reply ends the connection, even in TIME-WAIT.
+	// maxHalfOpenLossless is the maximum if the link is lossless and the successor dials. Its SYN is answered with an
+	// ACK, and its RST in reply ends the connection, even in TIME-WAIT.
 	maxHalfOpenLossless = 2 * time.Second
 	// maxHalfOpenPackets is the maximum number of packets sent in that time, in addition to one for each in flight.
 	maxHalfOpenPackets = 100

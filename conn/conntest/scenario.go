@@ -64,7 +64,9 @@ func Draw(seed uint64) Scenario {
 			s.Flows[i].Delay = pick(d, 0, 0, d.duration(50*time.Millisecond))
 		}
 	}
-	s.Link.Box = d.box()
+	if s.Link.Box = d.box(); s.Link.Box.AccECN.on() {
+		s.Config.ECN = conn.ECNAccurate
+	}
 	switch {
 	case d.one(100):
 		d.holes(&s)
@@ -170,6 +172,8 @@ func (d *generator) box() Box {
 		b.ICMP, b.MTU = pick(d, 0.5, d.probability(0.1)), pick(d, 0, 68, 296, 576, -1500, -10_000)
 	case 4:
 		b.Blind = pick(d, 0.5, d.probability(0.1))
+	case 5:
+		b.AccECN = AccurateBox{ClearSYN: d.one(5), ClearField: d.one(5), Strip: d.one(5), Zero: d.one(5), Drop: d.one(3), Of: whose()}
 	}
 	return b
 }
@@ -209,7 +213,7 @@ func (d *generator) config() conn.Config {
 		WindowScale: sometimes(d, 4, conn.Disabled),
 		Pacing:      sometimes(d, 6, conn.Disabled),
 		Nagle:       sometimes(d, 2, conn.Nagle),
-		ECN:         pick(d, conn.ECNPassive, conn.ECNActive, conn.ECNDisabled),
+		ECN:         pick(d, conn.ECNPassive, conn.ECNActive, conn.ECNDisabled, conn.ECNAccurate),
 		DelayedACK:  sometimes(d, 6, d.duration(200*ms)),
 		// Long enough for every connection to complete, whatever number of packets is lost in a row.
 		R2: retryLimit, SYNTimeout: retryLimit,

@@ -16,6 +16,7 @@ type Delivered struct {
 	HasEcho bool
 
 	Bytes          int64
+	Packets        int        // segments, of the size with which they were sent
 	Newest         Record     // copy of the delivered record that was sent last, or zero; see ambiguous
 	Highest        seq.Offset // end of the highest record
 	LowestOriginal seq.Offset // end of the lowest record that was sent only once, 0 if there is none
@@ -33,6 +34,10 @@ func (d *Delivered) RTT() time.Duration {
 // add counts a delivered record, or a part of one.
 func (d *Delivered) add(r *Record) {
 	d.Bytes += r.Size()
+	d.Packets++
+	if size := r.Size(); size > int64(r.segment) && r.segment > 0 {
+		d.Packets += int(uint32(size-1) / uint32(r.segment))
+	}
 	d.Highest = max(d.Highest, r.end)
 	if !r.retransmitted {
 		if d.LowestOriginal == 0 || r.end < d.LowestOriginal {

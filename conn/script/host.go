@@ -179,6 +179,7 @@ func (h *host) noConnection(f *flow, s *conn.Segment, old *conn.TimeWaitConn) {
 	switch action {
 	case conn.ListenOpen:
 		o := h.openFor(l)
+		o.ECN = s.ECN
 		if old != nil {
 			o.ISS = old.ISN(o.ISS)
 		}

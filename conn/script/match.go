@@ -38,7 +38,7 @@ func (p *packet) encode(n *numbering) []byte {
 	}
 	b := make([]byte, tcpHeaderLen+len(encoded)+p.length)
 	wire.PutTCP(b, &h)
-	b[12] = byte((tcpHeaderLen+len(encoded))/4) << 4
+	b[12] = byte((tcpHeaderLen+len(encoded))/4)<<4 | b[12]&0x0f // with AE
 	copy(b[tcpHeaderLen:], encoded)
 	first := h.Seq
 	if syn {

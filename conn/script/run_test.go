@@ -128,7 +128,7 @@ func TestUnsupported(t *testing.T) {
 		{"0 < [ttl 1] . 1:1(0) ack 1 win 1", 1, `the field "ttl" of the IP header`},
 		{"0 < [ect01] . 1:1(0) ack 1 win 1", 1, "ect01 in an arriving segment"},
 		{"0 < [ce . 1:1(0) ack 1 win 1", 1, `expected "]", found "."`},
-		{"`sysctl -q net.ipv4.tcp_ecn=3`\n", 1, "tcp_ecn=3"},
+		{"`sysctl -q net.ipv4.tcp_ecn=6`\n", 1, "tcp_ecn=6"},
 		{"0 setsockopt(3, SOL_TCP, TCP_CONGESTION, \"vegas\", 5) = 0", 1, "setsockopt: expected the congestion control"},
 		{"0 < 10 > 20 . 1:1(0) ack 1 win 1", 1, "ports of a segment"},
 		{"0 < udp (100)", 1, `a packet of "udp"`},

@@ -210,8 +210,10 @@ func (s *settings) parameter(key, value string) bool {
 		s.config.CongestionControl = conn.CUBIC
 	case key == "tcp_congestion_control" && value == "reno":
 		s.config.CongestionControl = conn.Reno
-	case key == "tcp_ecn" && valid && 0 <= n && n <= 2:
-		s.config.ECN = [...]conn.ECNMode{conn.ECNDisabled, conn.ECNActive, conn.ECNPassive}[n]
+	case key == "tcp_ecn" && valid && 0 <= n && n <= 5:
+		s.config.ECN = [...]conn.ECNMode{
+			conn.ECNDisabled, conn.ECNClassicActive, conn.ECNClassicPassive, conn.ECNAccurate, conn.ECNActive, conn.ECNPassive,
+		}[n]
 	case key == "tcp_rmem" && valid && n > 0:
 		s.config.ReceiveBuffer = n
 	case key == "tcp_wmem" && valid && n > 0:

@@ -119,6 +119,9 @@ func (o *Options) Len() int {
 	return n
 }
 
+// Room returns the number of bytes that further options may take.
+func (o *Options) Room() int { return maxOptionsLen - o.Len() }
+
 // fixedLen returns Len without the SACK option.
 func (o *Options) fixedLen() int {
 	n := 0

@@ -134,6 +134,7 @@ func (d *Connection) set(i *conn.Info) {
 		d.SoftError = i.SoftError.Error()
 	}
 	d.setCounts(&i.Counts)
+	d.CEReceived, d.ECEReductions = i.CEReceived, i.ECEReductions
 }
 
 func (d *Connection) setCounts(c *conn.Counts) {
@@ -141,7 +142,7 @@ func (d *Connection) setCounts(c *conn.Counts) {
 	d.SegmentsSent, d.SegmentsReceived = c.SegmentsSent, c.SegmentsReceived
 	d.DataSegmentsSent, d.DataSegmentsReceived = c.DataSegmentsSent, c.DataSegmentsReceived
 	d.Retransmitted, d.Duplicates, d.Spurious, d.Timeouts = c.Retransmitted, c.Duplicates, c.Spurious, c.Timeouts
-	d.OutOfOrder, d.CEReceived, d.ECEReductions = c.OutOfOrder, c.CEReceived, c.ECEReductions
+	d.OutOfOrder = c.OutOfOrder
 }
 
 // Daemon describes the process in JSON.
