@@ -170,6 +170,35 @@ func (a *args) sendmsg() operation {
 	return w
 }
 
+// recvmsg returns the read of a message with one vector, and with a TCP_CM_INQ or without.
+func (a *args) recvmsg() operation {
+	a.count(3)
+	r := readCall{fd: a.number(0)}
+	message := a.at(1)
+	vectors, _ := message.field("msg_iov")
+	if len(vectors.list) != 1 || len(vectors.list[0].list) != 2 || vectors.list[0].list[1].kind != valueNumber {
+		a.fail("a message without one vector")
+		return r
+	}
+	r.count = vectors.list[0].list[1].number
+	if r.count < 0 || r.count > maxWrite {
+		a.fail("%d bytes", r.count)
+	}
+	if control, ok := message.field("msg_control"); ok {
+		kind, n := value{}, value{}
+		if len(control.list) == 1 {
+			kind, _ = control.list[0].field("cmsg_type")
+			n, _ = control.list[0].field("cmsg_data")
+		}
+		if !kind.is("TCP_CM_INQ") || n.kind != valueNumber {
+			a.fail("control data other than TCP_CM_INQ")
+		}
+		r.left = &n.number
+	}
+	r.nonblocking = a.flags(2, "MSG_DONTWAIT").has("MSG_DONTWAIT")
+	return r
+}
+
 // sendFlags takes the flags of a write from argument i.
 func (a *args) sendFlags(i int, w *writeCall) {
 	const fastOpen = 0x20000000 // Linux's MSG_FASTOPEN
@@ -254,7 +283,7 @@ func (a *args) optionName(known []string) string {
 func (a *args) setsockopt() operation {
 	a.count(5)
 	c := setCall{fd: a.number(0), name: a.optionName([]string{
-		"SO_REUSEADDR", "SO_REUSEPORT", "SO_ZEROCOPY", "SO_RCVBUF", "SO_SNDBUF", "SO_LINGER", "SO_KEEPALIVE", "TCP_NODELAY",
+		"SO_REUSEADDR", "SO_REUSEPORT", "SO_ZEROCOPY", "TCP_INQ", "SO_RCVBUF", "SO_SNDBUF", "SO_LINGER", "SO_KEEPALIVE", "TCP_NODELAY",
 		"TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT", "TCP_MAXSEG", "TCP_LINGER2",
 		"TCP_CONGESTION", "TCP_FASTOPEN", "TCP_FASTOPEN_CONNECT", "IP_TOS", "IP_MTU_DISCOVER", "IP_BIND_ADDRESS_NO_PORT", "IP_FREEBIND",
 	})}

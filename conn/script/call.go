@@ -109,6 +109,8 @@ func newOperation(name string, arguments []value, result int64) (operation, stri
 		op = a.read(name)
 	case "write", "send", "sendto":
 		op = a.write(name)
+	case "recvmsg":
+		op = a.recvmsg()
 	case "sendmsg":
 		op = a.sendmsg()
 	case "shutdown":

@@ -21,6 +21,7 @@ func (h *host) openSocket(fd int64) (*socket, string) {
 type readCall struct {
 	fd, count   int64
 	nonblocking bool
+	left        *int64 // bytes unread afterwards, a FIN as one; nil if not compared
 }
 
 func (c readCall) try(h *host, _ *attempt) (outcome, bool) {
@@ -42,6 +43,14 @@ func (c readCall) try(h *host, _ *attempt) (outcome, bool) {
 	u.read += uint32(n)
 	if i := misplaced(buffer[:n], first); i >= 0 {
 		return outcome{result: int64(n), fault: fmt.Sprintf("byte %d of the data read is wrong", i)}, true
+	}
+	if left := int64(u.tcp.Info(h.now).Unread); c.left != nil {
+		if left == 0 && u.tcp.FINReceived() {
+			left = 1
+		}
+		if left != *c.left {
+			return outcome{result: int64(n), fault: fmt.Sprintf("TCP_CM_INQ is %d, want %d", left, *c.left)}, true
+		}
 	}
 	return success(int64(n))
 }

@@ -147,6 +147,8 @@ func TestUnsupported(t *testing.T) {
 		{"0 %{ assert (tcpi_options & tcpi_rto) == 1 }%", 1, `the code "assert (tcpi_options`},
 		{"0 sendmsg(3, {msg_name(...)=..., msg_iov(1)=[{..., 99999999}], msg_flags=0}, 0) = 1", 1, "sendmsg: 99999999 bytes"},
 		{"0 sendmsg(3, {msg_name(...)=..., msg_iov(1)=[{..., 9}], msg_flags=0}, MSG_MORE) = 1", 1, "sendmsg: MSG_MORE"},
+		{"0 recvmsg(3, {msg_flags=0}, 0) = 1", 1, "recvmsg: a message without one vector"},
+		{"0 recvmsg(3, {msg_iov(1)=[{..., 9}], msg_control=[{cmsg_type=OTHER, cmsg_data=1}]}, 0) = 1", 1, "recvmsg: control data"},
 		{"0 sendmsg(3, {msg_flags=0}, 0) = 1", 1, "sendmsg: a message without msg_iov"},
 		{"0 %{\nassert tcpi_state == 1\nassert tcpi_magic == 1 }%", 3, `the code "assert tcpi_magic == 1"`},
 		{"0 %{ assert tcpi_state == 1 or tcpi_state == 2 }%", 1, "the code"},
@@ -246,6 +248,10 @@ func TestLinux(t *testing.T) {
 			"+0 %{ assert (tcpi_options & TCPI_OPT_SACK) != 0; assert (tcpi_options & TCPI_OPT_ECN) == 0 }%\n"},
 		{"the vectors of a message", open("", "mss 1460", "mss 1460") +
 			"+0 sendmsg(4, {msg_name(...)=..., msg_iov(2)=[{..., 0}, {..., 40}, {..., 20}], msg_flags=0}, 0) = 60\n+0 > P. 1:61(60) ack 1\n"},
+		{"the bytes left after a read, a FIN as one", open("`./defaults.sh`\n", "mss 1460", "mss 1460") +
+			"+0 setsockopt(4, SOL_TCP, TCP_INQ, [1], 4) = 0\n+0 < FP. 1:101(100) ack 1 win 1000\n+0 > . 1:1(0) ack 102\n" +
+			"+0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 70}], msg_flags=0, msg_control=[{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=30}]}, 0) = 70\n" +
+			"+0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 70}], msg_flags=0, msg_control=[{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=1}]}, 0) = 30\n"},
 		{"an event that is late by less than the tolerance", open("`./defaults.sh`\n", "mss 1460", "mss 1460") +
 			"+0 < P. 1:101(100) ack 1 win 1000\n+0 > . 1:1(0) ack 101\n+0 read(4, ..., 100) = 100\n"},
 		{"segments after the last event", open("`./defaults.sh`\n", "mss 1460", "mss 1460") + "+0 write(4, ..., 10) = 10\n"},

@@ -24,7 +24,7 @@ func (c setCall) try(h *host, _ *attempt) (outcome, bool) {
 	o := &u.options
 	n := int(c.value)
 	switch c.name {
-	case "SO_REUSEADDR", "SO_REUSEPORT", "SO_ZEROCOPY", "IP_TOS", "IP_MTU_DISCOVER", "IP_BIND_ADDRESS_NO_PORT", "IP_FREEBIND":
+	case "SO_REUSEADDR", "SO_REUSEPORT", "SO_ZEROCOPY", "TCP_INQ", "IP_TOS", "IP_MTU_DISCOVER", "IP_BIND_ADDRESS_NO_PORT", "IP_FREEBIND":
 		return success(0)
 	case "SO_LINGER":
 		o.linger = c.linger
