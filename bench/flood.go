@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -42,7 +41,7 @@ func runFlood(arguments []string, stdout, stderr io.Writer) int {
 func parseFlood(arguments []string, stderr io.Writer) (o floodOptions, err error) {
 	flags := newFlags("bench flood", floodUsage, stderr)
 	var rates, targets string
-	flags.StringVar(&rates, "rates", "5000,20000,50000,200000", fmt.Sprintf("comma-separated numbers of SYNs per `second`, 1 to %d each", flood.MaxRate))
+	flags.StringVar(&rates, "rates", "5000,20000,50000,200000,50000@40ms,200000@40ms", fmt.Sprintf("comma-separated numbers of SYNs per `second`, 1 to %d each; @TIME puts the honest clients behind an emulated link with that round-trip time", flood.MaxRate))
 	flags.StringVar(&targets, "targets", "", "comma-separated `names`, by default "+strings.Join(flood.Targets, ","))
 	flags.IntVar(&o.Rounds, "rounds", 3, fmt.Sprintf("number of measurements of each, 1 to %d", maxRounds))
 	flags.DurationVar(&o.Duration, "duration", 3*time.Second, fmt.Sprintf("time of each measurement without and with the flood, %v to %v", minDuration, maxDuration))
@@ -58,11 +57,11 @@ func (o *floodOptions) check(rates, targets string) error {
 		return err
 	}
 	for text := range strings.SplitSeq(rates, ",") {
-		rate, err := strconv.Atoi(text)
-		if err != nil || rate < 1 || rate > flood.MaxRate {
-			return fmt.Errorf("-rates: %q is not a number within 1 and %d", text, flood.MaxRate)
+		c, err := flood.ParseCase(text)
+		if err != nil {
+			return fmt.Errorf("-rates: %w", err)
 		}
-		o.Rates = append(o.Rates, rate)
+		o.Cases = append(o.Cases, c)
 	}
 	names, err := choose("target", targets, flood.Targets)
 	for _, name := range names {

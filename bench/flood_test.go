@@ -13,19 +13,22 @@ import (
 // Each target serves honest clients without a flood, and each SYN and each honest connection of a flood is counted.
 func TestFlood(t *testing.T) {
 	requireKernel(t)
-	o, err := parseFlood(strings.Fields("-rounds 1 -duration 200ms -rates 2000"), io.Discard)
+	o, err := parseFlood(strings.Fields("-rounds 1 -duration 200ms -rates 2000,2000@5ms"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	samples, err := o.Run(t.Context(), io.Discard)
-	if err != nil || len(samples) != len(flood.Targets) {
-		t.Fatalf("%d samples, want %d; %v", len(samples), len(flood.Targets), err)
+	if want := 2*len(flood.Targets) - 1; err != nil || len(samples) != want { // the floor has no far clients
+		t.Fatalf("%d samples, want %d; %v", len(samples), want, err)
 	}
 	const (
 		attempts = 32          // honest ones at a time
 		most     = 2000 * 13.7 // SYNs in 13.7 s, after which a flood ends by itself
 	)
 	for _, s := range samples {
+		if s.Case.RTT > 0 && s.Quiet.Pings > 1/s.Case.RTT.Seconds() {
+			t.Errorf("%s: %v pings per second with a round trip of %v", s.Target, s.Quiet.Pings, s.Case.RTT)
+		}
 		if s.Quiet.Connects <= 0 || s.Sent <= 0 || s.Sent > most || s.Quiet.SYNs != 0 || s.Growth < 0 || s.Cookies == "" {
 			t.Errorf("%s: %+v", s.Target, s)
 		}
@@ -46,7 +49,8 @@ func TestFloodMistakes(t *testing.T) {
 		{"-duration 1ms", "-duration 1ms is not within 50ms and 1m0s"},
 		{"-rounds 0", "-rounds 0 is not within 1 and 100"},
 		{"-rates 5,many", `-rates: "many" is not a number within 1 and 1000000`},
-		{"-targets floor", `"floor"`},
+		{"-rates 5@40", `-rates: "40" is not a time of up to 1s`},
+		{"-targets minitcp-wrapped", `"minitcp-wrapped"`},
 		{"-profile /dev/null", "-profile: mkdir /dev/null: not a directory"},
 	} {
 		var stderr strings.Builder

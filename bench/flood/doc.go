@@ -2,5 +2,6 @@
 //
 //	plan       rates and targets in turn
 //	measure    one measurement
+//	far        honest clients behind an emulated link
 //	table      the output
 package flood

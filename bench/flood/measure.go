@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,13 +34,14 @@ const (
 type measurement struct {
 	*Plan
 	network      *site.Site
+	client       subject.Place // of the honest clients
 	process      *subject.Process
 	honest, ping *load.Crew
 	flood        *load.Flood // nil before it starts
 }
 
 // measure makes one measurement in a network, and with a process, of its own.
-func (p *Plan) measure(ctx context.Context, target subject.Target, rate, round int) (s Sample, err error) {
+func (p *Plan) measure(ctx context.Context, target subject.Target, c Case, round int) (s Sample, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*(warmup+p.Duration)+load.TryTime+patience, errors.New("the measurement takes too long"))
 	defer cancel()
 	network, err := site.New(target)
@@ -49,11 +49,19 @@ func (p *Plan) measure(ctx context.Context, target subject.Target, rate, round i
 		return s, err
 	}
 	defer func() { err = errors.Join(err, network.Close()) }()
-	m := &measurement{Plan: p, network: network}
-	s = Sample{Target: target.Name, Rate: rate}
+	m := &measurement{Plan: p, network: network, client: network.Client}
+	s = Sample{Target: target.Name, Case: c}
+	if c.RTT > 0 {
+		far, err := newFar(network, c.RTT)
+		if err != nil {
+			return s, err
+		}
+		defer func() { err = errors.Join(err, far.close()) }()
+		m.client = far.namespace
+	}
 	err = network.Server.Do(func() (err error) {
 		if s.Cookies, err = synCookies(); err == nil && target.Veth {
-			err = routeFlood()
+			err = routeBack()
 		}
 		if err == nil {
 			m.process, err = subject.Start(target.Argument(), pattern.Sampled, subject.MaxReads)
@@ -67,10 +75,9 @@ func (p *Plan) measure(ctx context.Context, target subject.Target, rate, round i
 	defer context.AfterFunc(ctx, m.process.Kill)() // it may not reply
 	profile := ""
 	if p.Profiles != "" {
-		profile = filepath.Join(p.Profiles, fmt.Sprintf("flood-%s-%d-%d", target.Name, rate, round+1))
+		profile = filepath.Join(p.Profiles, fmt.Sprintf("flood-%s-%v-%d", target.Name, c, round+1))
 	}
-	err = m.run(ctx, &s, profile)
-	return s, err
+	return s, m.run(ctx, &s, profile)
 }
 
 // synCookies returns the value of the kernel's tcp_syncookies in this namespace.
@@ -79,16 +86,15 @@ func synCookies() (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// routeFlood routes the SYN-ACKs of the kernel to the client.
-func routeFlood() error {
-	sources := &net.IPNet{IP: load.FloodSources.Addr().AsSlice(), Mask: net.CIDRMask(load.FloodSources.Bits(), 32)}
-	return netlink.RouteAdd(&netlink.Route{Dst: sources, Gw: subject.ClientAddress.Addr().AsSlice()})
+// routeBack routes the segments of the kernel to the flood, and to clients behind a link, to the nearby namespace.
+func routeBack() error {
+	return netlink.RouteAdd(&netlink.Route{Gw: subject.ClientAddress.Addr().AsSlice()})
 }
 
 // run runs the honest clients, and then the flood beside them. A profile with that name covers the flood.
 func (m *measurement) run(ctx context.Context, s *Sample, profile string) (err error) {
 	start := func(kind load.Kind, connections int) *load.Crew {
-		return load.Start(kind, m.network.Client, m.network.Address, connections, pattern.Sampled)
+		return load.Start(kind, m.client, m.network.Address, connections, pattern.Sampled)
 	}
 	m.ping, m.honest = start(load.PingPong, 1), start(load.Try, attempts)
 	crews := []*load.Crew{m.ping, m.honest}
@@ -116,7 +122,7 @@ func (m *measurement) run(ctx context.Context, s *Sample, profile string) (err e
 	if err != nil {
 		return err
 	}
-	m.flood = load.StartFlood(m.network.Client, m.network.Address, s.Rate, warmup+m.Duration+load.TryTime+margin)
+	m.flood = load.StartFlood(m.network.Client, m.network.Address, s.Case.Rate, warmup+m.Duration+load.TryTime+margin)
 	err = m.under(ctx, s, before)
 	if floodErr := m.flood.Stop(); err == nil {
 		err = floodErr

@@ -22,23 +22,31 @@ const (
 
 // Table has a line for each target and rate, with medians.
 func (p *Plan) Table(samples []Sample) *report.Table {
-	t := &report.Table{Words: []int{1, 11}}
-	t.Lines = append(t.Lines, []string{"SYNs/s", "target", "sent/s", "connects/s", "flooded", "ratio", "succeeded", "pings/s", "flooded", "ratio", "memory", "wanted"})
-	for _, rate := range p.Rates {
+	t := &report.Table{Words: []int{1, 2, 12}}
+	t.Lines = append(t.Lines, []string{"SYNs/s", "RTT", "target", "sent/s", "connects/s", "flooded", "ratio", "succeeded", "pings/s", "flooded", "ratio", "memory", "wanted"})
+	for _, c := range p.Cases {
 		for _, target := range p.Targets {
-			own := slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return s.Rate != rate || s.Target != target.Name })
-			if len(own) == 0 {
-				t.Lines = append(t.Lines, append([]string{fmt.Sprint(rate), target.Name, "failed"}, make([]string, len(t.Lines[0])-3)...))
+			if !c.takes(target) {
 				continue
 			}
-			t.Lines = append(t.Lines, cells(rate, target, own))
+			own := slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return s.Case != c || s.Target != target.Name })
+			line := []string{fmt.Sprint(c.Rate), report.Nothing, target.Name}
+			if c.RTT > 0 {
+				line[1] = c.RTT.String()
+			}
+			if len(own) == 0 {
+				line = append(append(line, "failed"), make([]string, len(t.Lines[0])-4)...)
+			} else {
+				line = append(line, cells(c, target, own)...)
+			}
+			t.Lines = append(t.Lines, line)
 		}
 	}
 	return t
 }
 
-// cells returns the medians of the samples of a target at a rate.
-func cells(rate int, target subject.Target, samples []Sample) []string {
+// cells returns the medians of the samples of a target in a case.
+func cells(c Case, target subject.Target, samples []Sample) []string {
 	median := func(of func(*Sample) float64) float64 {
 		var values []float64
 		for i := range samples {
@@ -59,7 +67,7 @@ func cells(rate int, target subject.Target, samples []Sample) []string {
 		wanted = append(wanted, a.String())
 	}
 	if target.Name == report.Ours {
-		if rate == aimed {
+		if c.Rate == aimed {
 			want(report.Aim{Name: "connects", Value: connects, Limit: leastConnects, Least: true})
 			want(report.Aim{Name: "succeeded", Value: succeeded, Limit: leastSucceeded, Least: true})
 			want(report.Aim{Name: "pings", Value: pings, Limit: leastPings, Least: true})
@@ -67,7 +75,7 @@ func cells(rate int, target subject.Target, samples []Sample) []string {
 		want(report.Aim{Name: "MiB", Value: growth / (1 << 20), Limit: mostMemory})
 	}
 	return []string{
-		fmt.Sprint(rate), target.Name, digits(func(s *Sample) float64 { return s.Under.SYNs }),
+		digits(func(s *Sample) float64 { return s.Under.SYNs }),
 		digits(func(s *Sample) float64 { return s.Quiet.Connects }), digits(func(s *Sample) float64 { return s.Under.Connects }),
 		ratio(connects), fmt.Sprintf("%.2f %%", 100*succeeded),
 		digits(func(s *Sample) float64 { return s.Quiet.Pings }), digits(func(s *Sample) float64 { return s.Under.Pings }),
