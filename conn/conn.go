@@ -95,6 +95,7 @@ type active struct {
 	reordering  uint16 // the most segments that an original has been late by
 	synRepeated bool   // the SYN was sent again because the reply was an ACK of another connection
 	synDue      bool   // the next Transmit sends the SYN or SYN-ACK again
+	openBackoff uint8  // Estimator.Backoff when the peer's window closed
 	bulk        bulk.Receiver
 	urgent      urgent
 	fast        *fastOpening // nil without Fast Open, and after the handshake

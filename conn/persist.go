@@ -28,18 +28,22 @@ func (c *Conn) persistTimeout(now Time) {
 
 // persistACK processes the window of an acceptable ACK. While the window is closed, any ACK keeps the connection open,
 // for as long as the peer keeps its window closed (MUST-37), unless the application has closed the connection or set a
-// user timeout. When the window opens, the probes' backoff ends and data is sent at once.
+// user timeout. When the window opens, the probes' backoff ends and data is sent at once. That of earlier timeouts ends
+// with an RTT sample only (Karn's algorithm).
 func (c *Conn) persistACK(now Time, wasClosed bool) {
 	if c.active == nil {
 		return // no data waits for the window
 	}
 	if !c.snd.windowClosed() {
 		if wasClosed {
-			c.rtt.Backoff = 0
+			c.rtt.Backoff = min(c.rtt.Backoff, c.active.openBackoff)
 			c.snd.windowProbe = false
 			c.restartRetransmit(now)
 		}
 		return
+	}
+	if !wasClosed {
+		c.active.openBackoff = c.rtt.Backoff
 	}
 	if c.active.timer.giveUp != Never && !c.orphan && c.userLimit == 0 {
 		// The time begins with the next probe, which may be later than R2 from now.

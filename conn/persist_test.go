@@ -115,3 +115,32 @@ func TestShrunkWindow(t *testing.T) {
 	o.want(segment{flags: ack, seq: 1461, ack: 1, data: repeat(1000)})
 	o.nothing()
 }
+
+// When the window opens, the backoff of the probes ends, and that of the timeouts before it does not (Karn's algorithm).
+func TestBackoffAfterClosedWindow(t *testing.T) {
+	for _, timeouts := range []uint8{0, 1} {
+		o := established(t, Config{})
+		o.write("hello")
+		o.want(segment{flags: ack, seq: 1, ack: 1, data: "hello"})
+		for o.c.rtt.Backoff < timeouts {
+			o.now = o.c.Deadline()
+			o.c.Advance(o.now)
+			o.want(segment{flags: ack, seq: 1, ack: 1, data: "hello"})
+		}
+		o.write("world")
+		o.c.Transmit(o.now, 1, &o.last)
+		o.in(segment{flags: ack, seq: 1, ack: 6, window: -1})
+		for range 3 {
+			o.now = o.c.Deadline()
+			o.c.Advance(o.now)
+			o.c.Transmit(o.now, 1, &o.last)
+		}
+		if o.c.rtt.Backoff <= timeouts {
+			t.Errorf("%d timeouts: backoff %d after probes", timeouts, o.c.rtt.Backoff)
+		}
+		o.in(segment{flags: ack, seq: 1, ack: 6, window: 1000})
+		if o.c.rtt.Backoff != timeouts {
+			t.Errorf("%d timeouts: backoff %d when the window has opened", timeouts, o.c.rtt.Backoff)
+		}
+	}
+}
