@@ -92,6 +92,7 @@ func (c *Conn) advance(now Time, ack seq.Offset, s *Segment, a *arrival) {
 // or a SYN cookie, it measures any segment that was sent once: without a round trip, RACK has no reordering window and
 // takes every late segment for lost.
 func (c *Conn) measure(now Time, ack seq.Offset, s *Segment, a *arrival) {
+	fresh := c.active.tsval.Echoed(s.TCP.Options.TSEcr)
 	switch running := c.active.timing.End != 0; {
 	case running && ack >= c.active.timing.End:
 		c.rtt.Sample(c.active.timing.Finish(now))
@@ -99,7 +100,7 @@ func (c *Conn) measure(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	case c.rtt.SRTT == 0 && a.RTT() != 0 && !a.Newest.Retransmitted():
 		c.rtt.Sample(a.RTT())
 		return
-	case running:
+	case running || !fresh:
 		return
 	}
 	if d, ok := c.echoedRTT(now, s, a); ok {

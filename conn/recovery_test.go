@@ -258,6 +258,7 @@ func TestEchoAfterTimeout(t *testing.T) {
 		if test.reports {
 			o.c.stats.Duplicates = 1
 		}
+		o.sleep(ms) // the ACK before echoed the present time
 		o.write(repeat(1000))
 		o.wantNumbers(1)
 		sent := o.now

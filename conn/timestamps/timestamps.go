@@ -45,6 +45,15 @@ type Sent struct {
 	Last   uint32 // TSVal of the last segment sent
 	heldAt uint32 // last value that Hold returned in place of the clock's
 	held   bool   // there is one
+	echoed uint32 // echo in the last ACK of new data
+}
+
+// Echoed takes the echo in an ACK of new data, and reports whether it differs from that of the ACK before. Only then it
+// measures a round trip: a middlebox that removes timestamps makes the peer echo one value for ever.
+func (s *Sent) Echoed(tsecr uint32) bool {
+	before := s.echoed
+	s.echoed = tsecr
+	return tsecr != before
 }
 
 // maxHold is the longest time in milliseconds for which the TSVal is constant: the slowest clock that RFC 7323 4.1

@@ -45,3 +45,16 @@ func TestHold(t *testing.T) {
 		}
 	}
 }
+
+// An echo that repeats that of the ACK before measures nothing.
+func TestEchoed(t *testing.T) {
+	var s Sent
+	for _, test := range []struct {
+		echo  uint32
+		fresh bool
+	}{{7, true}, {7, false}, {9, true}, {9, false}, {7, true}} {
+		if got := s.Echoed(test.echo); got != test.fresh {
+			t.Errorf("%d is fresh: %v, want %v", test.echo, got, test.fresh)
+		}
+	}
+}
