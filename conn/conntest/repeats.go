@@ -40,7 +40,7 @@ func (e *End) checkRepeats(l *Link) error {
 		}
 	case l.Reordering > 0 && e.Config.SACK == conn.Disabled:
 		// Each partial ACK of a needless recovery repeats a segment (RFC 6582 3.2).
-		allowed += len(e.Received) / 2
+		allowed += len(e.Received)
 	case len(l.Changes) > 0, e.Config.SACK == conn.Disabled:
 		allowed += len(e.Received) / 3
 	case l.Reordering > 0 && l.Cut:

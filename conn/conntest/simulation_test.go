@@ -38,6 +38,8 @@ func TestFixedFailures(t *testing.T) {
 		20346:   "each end had filled the other's window with lost data, and ignored the ACKs at its right edge",
 		1001061: "a window in data out of order made those of later ACKs, with lower numbers, count as old for hours",
 		1010141: "the same",
+		1175933: "a middlebox removed timestamps, and the echo of the last one was taken for round trips of minutes",
+		1138707: "without timestamps, a window that closed and opened ended the backoff, and each segment timed out",
 		// F-RTO waited for room in the window.
 		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",
 		16513: "the same",
