@@ -116,7 +116,7 @@ func TestShrunkWindow(t *testing.T) {
 	o.nothing()
 }
 
-// When the window opens, the backoff of the probes ends, and that of the timeouts before it does not (Karn's algorithm).
+// When the window opens, the backoff of the probes ends. That of the timeouts before it does not (Karn's algorithm).
 func TestBackoffAfterClosedWindow(t *testing.T) {
 	for _, timeouts := range []uint8{0, 1} {
 		o := established(t, Config{})
