@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"minitcp/conn"
-	"minitcp/conn/wire"
 	"minitcp/stack/internal/flow"
 )
 
@@ -59,15 +58,15 @@ func (q *queue) forwardFromCookie(now conn.Time, k *flow.Key, f *Forwarder) bool
 	if e == nil {
 		return true
 	}
-	source := wire.Source(q.ip.Src)
-	if !f.enter(source) {
+	source := q.ip.Src
+	if !f.requests.Enter(source) {
 		q.dropNoConnection(now, conn.Listen, dropForwardLimited) // the cookie stays valid
 		return true
 	}
 	r := &ForwardRequest{stack: s, forwarder: f, entry: e}
 	e.request = r
 	if !s.table.Insert(&e.Node) {
-		f.leave(source)
+		f.requests.Leave(source)
 		return true // another queue has been faster; the client sends its data again
 	}
 	q.receive(now, e)

@@ -5,7 +5,6 @@ import (
 	"weak"
 
 	"minitcp/conn"
-	"minitcp/conn/wire"
 )
 
 // burst is the largest number of frames that an entry sends while it is locked once. The goroutine of its queue, and
@@ -151,7 +150,7 @@ func (s *Stack) remove(e *entry) {
 	if r := e.request; r != nil {
 		e.request = nil
 		r.gone()
-		r.forwarder.leave(wire.Source(e.Key.Remote.Addr()))
+		r.forwarder.requests.Leave(e.Key.Remote.Addr())
 	}
 	if _, ok := e.tcp.(*conn.TimeWaitConn); ok {
 		s.timeWaits.remove(e)

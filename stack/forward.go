@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sync"
 	"syscall"
 
 	"minitcp/conn"
-	"minitcp/conn/wire"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/quota"
 )
 
 // ForwardConfig holds the settings of [Stack.ForwardTCP]. The zero value is ready for use.
@@ -43,10 +42,7 @@ type Forwarder struct {
 	handle func(*ForwardRequest)
 
 	acceptFirst acceptFirst
-
-	mu      sync.Mutex
-	pending int
-	sources map[netip.Addr]int // pending, by source
+	requests    *quota.Quota // without a connection, by source
 }
 
 // ForwardTCP makes the stack take TCP connections to the addresses of cfg.Prefixes, whatever their port. It calls
@@ -76,7 +72,7 @@ func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Fo
 		cfg.MaxPendingPerSource = 2048
 	}
 	cfg.Prefixes = slices.Clone(cfg.Prefixes)
-	f := &Forwarder{stack: s, cfg: cfg, handle: handle, sources: make(map[netip.Addr]int)}
+	f := &Forwarder{stack: s, cfg: cfg, handle: handle, requests: quota.New(cfg.MaxPending, cfg.MaxPendingPerSource)}
 	if err := s.refusal(); err != nil {
 		return nil, err
 	}
@@ -97,36 +93,12 @@ func (f *Forwarder) Close() error {
 // takes reports whether connections to dst are forwarded. It may be called with nil.
 func (f *Forwarder) takes(dst netip.Addr) bool { return f != nil && covers(f.cfg.Prefixes, dst) }
 
-// enter counts a request from source, or reports false if there are too many.
-func (f *Forwarder) enter(source netip.Addr) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.pending >= f.cfg.MaxPending || f.sources[source] >= f.cfg.MaxPendingPerSource {
-		return false
-	}
-	f.pending++
-	f.sources[source]++
-	return true
-}
-
 // waiting returns the number of requests that are pending. It may be called with nil.
 func (f *Forwarder) waiting() int {
 	if f == nil {
 		return 0
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.pending
-}
-
-// leave undoes enter.
-func (f *Forwarder) leave(source netip.Addr) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.pending--
-	if f.sources[source]--; f.sources[source] == 0 {
-		delete(f.sources, source)
-	}
+	return f.requests.Count()
 }
 
 // forward makes a request of a SYN to a forwarded address.
@@ -144,8 +116,8 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 		q.sendCookie(now, &k, f.cfg.MSS, &f.acceptFirst.cookies)
 		return
 	}
-	source := wire.Source(q.ip.Src)
-	if !f.enter(source) {
+	source := q.ip.Src
+	if !f.requests.Enter(source) {
 		q.dropNoConnection(now, conn.Listen, dropForwardLimited)
 		return
 	}
@@ -161,7 +133,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 	e.mu.Lock()
 	if !s.enterQuota(e) {
 		e.mu.Unlock()
-		f.leave(source)
+		f.requests.Leave(source)
 		q.dropNoConnection(now, conn.Listen, countQuotaFull)
 		return
 	}
@@ -171,7 +143,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 	if !s.table.Insert(&e.Node) {
 		s.leaveQuota(e)
 		e.mu.Unlock()
-		f.leave(source)
+		f.requests.Leave(source)
 		return // an application has dialed from this very port meanwhile; the SYN will come again
 	}
 	s.charge(e, handshakeMemory)

@@ -95,7 +95,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	tcp.LowerMTU(now, int(s.mtu.Load()))
 	c := newConn(s, e, tcp)
 	e.tcp, e.user, e.request = tcp, c.user, nil
-	r.forwarder.leave(wire.Source(e.Key.Remote.Addr()))
+	r.forwarder.requests.Leave(e.Key.Remote.Addr())
 	if open != nil {
 		c.leaveTo(open)
 	}

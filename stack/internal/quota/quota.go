@@ -36,6 +36,9 @@ func New(most, perHost int) *Quota {
 	return q
 }
 
+// Count returns the number of connections.
+func (q *Quota) Count() int { return int(q.count.Load()) }
+
 // Full reports whether Enter would return false.
 func (q *Quota) Full(a netip.Addr) bool {
 	if q.most > 0 && q.count.Load() >= q.most {
