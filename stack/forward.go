@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/flow"
 	"minitcp/stack/internal/quota"
 )
@@ -62,8 +63,8 @@ func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Fo
 	case cfg.MSS != 0 && cfg.MSS < leastMSS:
 		return nil, fmt.Errorf("stack: ForwardTCP: an MSS of %d bytes is below %d: %w", cfg.MSS, leastMSS, syscall.EINVAL)
 	}
-	if err := checkForwardPrefixes(cfg.Prefixes); err != nil {
-		return nil, fmt.Errorf("stack: ForwardTCP: %w", err)
+	if err := addresses.CheckPrefixes(cfg.Prefixes); err != nil {
+		return nil, fmt.Errorf("stack: ForwardTCP: %w: %w", err, syscall.EINVAL)
 	}
 	if cfg.MaxPending <= 0 {
 		cfg.MaxPending = 16384
@@ -155,17 +156,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 	f.handle(r)
 }
 
-// checkForwardPrefixes returns an error that names the first prefix that cannot be forwarded.
-func checkForwardPrefixes(prefixes []netip.Prefix) error {
-	for _, p := range prefixes {
-		if !p.IsValid() || p.Addr().Is4In6() {
-			return fmt.Errorf("%v is not a prefix of IPv4 or IPv6: %w", p, syscall.EINVAL)
-		}
-	}
-	return nil
-}
-
 // covers reports whether a is in one of the prefixes, or there are none.
 func covers(prefixes []netip.Prefix, a netip.Addr) bool {
-	return len(prefixes) == 0 || slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+	return len(prefixes) == 0 || addresses.InAny(prefixes, a)
 }

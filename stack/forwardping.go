@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/icmp"
 )
 
@@ -36,8 +37,8 @@ func (s *Stack) ForwardPing(prefixes []netip.Prefix, handle func(*EchoRequest)) 
 	if handle == nil {
 		return nil, fmt.Errorf("stack: ForwardPing: handle is nil: %w", syscall.EINVAL)
 	}
-	if err := checkForwardPrefixes(prefixes); err != nil {
-		return nil, fmt.Errorf("stack: ForwardPing: %w", err)
+	if err := addresses.CheckPrefixes(prefixes); err != nil {
+		return nil, fmt.Errorf("stack: ForwardPing: %w: %w", err, syscall.EINVAL)
 	}
 	if err := s.refusal(); err != nil {
 		return nil, err

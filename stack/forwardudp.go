@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/nat"
 )
 
@@ -75,8 +76,8 @@ func (s *Stack) ForwardUDP(cfg ForwardUDPConfig, handle func(*UDPFlow)) (*UDPFor
 	if handle == nil {
 		return nil, fmt.Errorf("stack: ForwardUDP: handle is nil: %w", syscall.EINVAL)
 	}
-	if err := checkForwardPrefixes(cfg.Prefixes); err != nil {
-		return nil, fmt.Errorf("stack: ForwardUDP: %w", err)
+	if err := addresses.CheckPrefixes(cfg.Prefixes); err != nil {
+		return nil, fmt.Errorf("stack: ForwardUDP: %w: %w", err, syscall.EINVAL)
 	}
 	for _, b := range []NATBehavior{cfg.Mapping, cfg.Filtering} {
 		if b > AddressAndPortDependent {

@@ -1,11 +1,11 @@
 package stack
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
+	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/flow"
 )
 
@@ -25,32 +25,13 @@ func nearPrefixes(dev Device, cfg *Config) ([]netip.Prefix, error) {
 		}
 		prefixes, source = d.Near(), "the device's Near"
 	}
-	for _, p := range prefixes {
-		if err := checkNear(p); err != nil {
-			return nil, fmt.Errorf("stack: %s: %w", source, err)
-		}
+	if err := addresses.CheckPrefixes(prefixes); err != nil {
+		return nil, fmt.Errorf("stack: %s: %w", source, err)
 	}
 	return slices.Clone(prefixes), nil
 }
 
-// checkNear returns an error if p cannot contain the address of a peer.
-func checkNear(p netip.Prefix) error {
-	switch {
-	case p == netip.Prefix{}:
-		return errors.New("a prefix is the zero value")
-	case !p.IsValid():
-		return fmt.Errorf("a prefix of %v has an impossible length", p.Addr())
-	case p.Addr().Is4In6():
-		return fmt.Errorf("%v is an IPv4 prefix in IPv6 form; the IPv4 form is meant", p)
-	}
-	return nil
-}
-
 // isNear reports whether the peer at this address is near, if its segments arrive on the queue.
 func (s *Stack) isNear(remote flow.Address, queue uint8) bool {
-	if len(s.near) == 0 || queue == s.loop.number {
-		return false
-	}
-	a := remote.Addr()
-	return slices.ContainsFunc(s.near, func(p netip.Prefix) bool { return p.Contains(a) })
+	return len(s.near) > 0 && queue != s.loop.number && addresses.InAny(s.near, remote.Addr())
 }
