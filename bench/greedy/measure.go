@@ -129,42 +129,54 @@ func (m *measurement) transferred(crew *load.Crew) (int64, error) {
 
 // opened are the greedy peers with their connections.
 type opened struct {
-	counts func() (opened, reset int64)
-	stop   func() error
+	counts         func() (opened, reset int64)
+	enough         func() // no more connections
+	settled, ended <-chan struct{}
+	stop           func() error
+}
+
+// open begins to open connections.
+func (m *measurement) open(count int) *opened {
+	if !m.peers.kernel {
+		mob := load.StartMob(m.network.Near, m.server, m.peers.port, m.peers.greed, count)
+		return &opened{func() (int64, int64) { return mob.Opened(), mob.Reset() }, mob.Enough, mob.Settled(), mob.Ended(), mob.Stop}
+	}
+	crew := load.Start(load.Stalled, m.network.Near, m.server, count, pattern.Sampled)
+	settled := make(chan struct{})
+	go func() {
+		crew.Ready()
+		time.Sleep(min(warmup, 4*m.Duration)) // for the data that the server sends until all buffers are full
+		close(settled)
+	}()
+	return &opened{func() (int64, int64) { return crew.Connections(), 0 }, crew.Enough, settled, crew.Ended(), func() error {
+		_, err := crew.Stop()
+		return err
+	}}
 }
 
 // start opens connections, and returns when all that will open are open.
 func (m *measurement) start(ctx context.Context, count int, w *watch) (*opened, error) {
-	if m.peers.kernel {
-		crew := load.Start(load.Stalled, m.network.Near, m.server, count, pattern.Sampled)
-		o := &opened{
-			counts: func() (int64, int64) { return crew.Connections(), 0 },
-			stop:   func() error { _, err := crew.Stop(); return err },
-		}
-		if err := crew.Ready(); err != nil {
-			return nil, errors.Join(err, o.stop())
-		}
-		return o, crew.Wait(ctx, min(warmup, 4*m.Duration))
-	}
-	mob := load.StartMob(m.network.Near, m.server, m.peers.port, m.peers.greed, count)
-	o := &opened{counts: func() (int64, int64) { return mob.Opened(), mob.Reset() }, stop: mob.Stop}
-	limit := int64(m.Most) << 20
+	o := m.open(count)
 	deadline := time.After(patience)
 	for tick := time.Tick(interval); ; {
+		var err error
 		select {
-		case <-mob.Settled():
+		case <-o.settled:
 			return o, nil
-		case <-mob.Ended():
-			return nil, errors.Join(mob.Stop(), errors.New("the peers ended too early"))
-		case <-ctx.Done():
-			return nil, errors.Join(context.Cause(ctx), mob.Stop())
-		case <-deadline:
-			return nil, errors.Join(fmt.Errorf("the peers have opened %d connections in %v, and the server is not silent", mob.Opened(), patience), mob.Stop())
 		case <-tick:
-			if w.most.Load() > limit {
-				mob.Enough()
+			if w.most.Load() > int64(m.Most)<<20 {
+				o.enough()
 			}
+			continue
+		case <-o.ended:
+			err = errors.New("the peers ended too early")
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-deadline:
+			n, _ := o.counts()
+			err = fmt.Errorf("the peers have opened %d connections in %v, and the server is not silent", n, patience)
 		}
+		return nil, errors.Join(err, o.stop())
 	}
 }
 

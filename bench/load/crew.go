@@ -79,6 +79,7 @@ type Crew struct {
 	ready   sync.WaitGroup // workers whose connections are not established
 	release chan struct{}  // closed with stop
 	resting atomic.Bool    // no progress is expected: the connections are idle
+	enough  atomic.Bool    // Stalled opens no more connections
 
 	mu      sync.Mutex
 	sockets map[int]struct{}
@@ -213,6 +214,9 @@ func (c *Crew) transacted(start time.Time) time.Time {
 	c.times.Record(now.Sub(start))
 	return now
 }
+
+// Enough keeps a crew of [Stalled] from opening further connections.
+func (c *Crew) Enough() { c.enough.Store(true) }
 
 // Stop ends the workload and waits for the connections to finish.
 func (c *Crew) Stop() (Total, error) {

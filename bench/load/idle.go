@@ -52,6 +52,9 @@ func (c *Crew) stalled(ready func(), connections int) error {
 		}
 	}()
 	for range connections {
+		if c.enough.Load() || c.stop.Load() {
+			break
+		}
 		fd, err := c.socket(0)
 		if err != nil {
 			return err
