@@ -23,9 +23,7 @@ func collect(t *testing.T, s *Stack, n int) {
 	t.Helper()
 	for range 1000 {
 		runtime.GC()
-		s.abandoned.mu.Lock()
-		found := len(s.abandoned.list)
-		s.abandoned.mu.Unlock()
+		found := s.abandoned.Len()
 		if found == n {
 			return
 		}

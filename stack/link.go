@@ -42,13 +42,7 @@ type Link struct {
 	writer       *writer
 
 	waiting lists.Waiting[entry, *entry] // entries that wait for the device
-	blocked blockedSockets
-}
-
-// blockedSockets are the sockets in which a Write waits until a Pusher is not full.
-type blockedSockets struct {
-	mu   sync.Mutex
-	list map[*datagramSocket]struct{}
+	blocked lists.Bag[*datagramSocket]   // sockets in which a Write waits until the device is not full
 }
 
 // linkQueue is a queue that handles a batch of Receive.
@@ -173,37 +167,18 @@ func (l *Link) awaitDrained(c *datagramSocket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.closed == nil && !c.wr.Passed() {
-		l.blocked.add(c) // before the question: Drained may look at the list meanwhile
+		l.blocked.Add(c) // before the question: Drained may look at the list meanwhile
 		if !l.device.Full() {
 			return
 		}
 		c.wr.Wait(&c.mu)
 	}
-	l.blocked.remove(c) // the event that ends this call has woken the others on c, which add it again if they still wait
-}
-
-func (b *blockedSockets) add(c *datagramSocket) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.list == nil {
-		b.list = make(map[*datagramSocket]struct{})
-	}
-	b.list[c] = struct{}{}
-}
-
-func (b *blockedSockets) remove(c *datagramSocket) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.list, c)
+	l.blocked.Remove(c) // the event that ends this call has woken the others on c, which add it again if they still wait
 }
 
 // Drained wakes the sockets that wait because the device was full.
 func (l *Link) Drained() {
-	l.blocked.mu.Lock()
-	list := l.blocked.list
-	l.blocked.list = nil
-	l.blocked.mu.Unlock()
-	for c := range list {
+	for _, c := range l.blocked.Take() {
 		c.mu.Lock()
 		c.wr.Broadcast()
 		c.mu.Unlock()

@@ -523,7 +523,7 @@ func TestPushBlockedForgotten(t *testing.T) {
 			t.Fatal("written to a full device")
 		}
 		c.Close()
-		if n := len(s.link.blocked.list); n != 0 {
+		if n := s.link.blocked.Len(); n != 0 {
 			t.Errorf("%d sockets are kept", n)
 		}
 	})

@@ -1,5 +1,5 @@
 // Package lists has lists of objects that hold their own places, so that adding one allocates nothing and removing one
-// takes constant time.
+// takes constant time, and a [Bag] of objects that need not.
 package lists
 
 import "sync/atomic"
