@@ -62,6 +62,7 @@ const (
 	mobSYNs     = 512                   // SYNs without a reply at a time
 	mobPatience = 50 * time.Millisecond // time without a segment after which SYNs count as lost
 	mobQuiet    = 500 * time.Millisecond
+	mobSteady   = 5 * time.Second
 	mobSegment  = 1448 // bytes of data
 	mobHeaders  = wire.IPv4HeaderLen + 60
 )
@@ -84,7 +85,8 @@ func (m *Mob) Reset() int64  { return m.reset.Load() }
 // Enough keeps the peers that have sent no SYN from opening a connection.
 func (m *Mob) Enough() { m.enough.Store(true) }
 
-// Settled returns a channel that is closed when no peer has a SYN to send and the server has been silent for a while.
+// Settled returns a channel that is closed when no peer has a SYN to send and the server has been silent for mobQuiet, or
+// has opened no connection for mobSteady: it may probe so many closed windows that it is never silent.
 func (m *Mob) Settled() <-chan struct{} { return m.settled }
 
 // Ended returns a channel that is closed when the mob has ended.
@@ -111,7 +113,8 @@ func (m *Mob) run() (err error) {
 	}
 	defer unix.Close(receiver)
 	settled := false
-	for heard := time.Now(); !m.stop.Load(); {
+	heard, opened, grown := time.Now(), int64(0), time.Now()
+	for !m.stop.Load() {
 		opening := m.next < len(m.peers) && !m.enough.Load()
 		silent := time.Since(heard)
 		if opening {
@@ -124,16 +127,20 @@ func (m *Mob) run() (err error) {
 			}
 		}
 		n, err := m.receive(receiver)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case n > 0:
+		}
+		if n > 0 {
 			heard = time.Now()
-		case opening:
-		case !settled && silent > mobQuiet:
+		}
+		if now := m.opened.Load(); now > opened {
+			opened, grown = now, time.Now()
+		}
+		if !opening && !settled && (silent > mobQuiet || time.Since(grown) > mobSteady) {
 			settled = true
 			close(m.settled)
-		default:
+		}
+		if n == 0 && !opening {
 			time.Sleep(floodPause)
 		}
 	}
