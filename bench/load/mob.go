@@ -85,8 +85,8 @@ func (m *Mob) Reset() int64  { return m.reset.Load() }
 // Enough keeps the peers that have sent no SYN from opening a connection.
 func (m *Mob) Enough() { m.enough.Store(true) }
 
-// Settled returns a channel that is closed when no peer has a SYN to send and the server has been silent for mobQuiet, or
-// has opened no connection for mobSteady: it may probe so many closed windows that it is never silent.
+// Settled returns a channel that is closed when no peer has a SYN to send and the server has been silent for mobQuiet,
+// or has opened no connection for mobSteady: it may probe so many closed windows that it is never silent.
 func (m *Mob) Settled() <-chan struct{} { return m.settled }
 
 // Ended returns a channel that is closed when the mob has ended.
