@@ -6,6 +6,8 @@
 //	link.go        Link: a network path, which package netem emulates for the most part
 //	box.go         Box: a middlebox or hostile peer on the path
 //	reboot.go      Reboot: an end that loses its state
+//	foreign.go     Foreign: an end of another implementation of TCP
+//	ending.go      endings other than half-close
 //	rates.go       variable rates, as those of a cellular network
 //	carry.go       transport of packets; event.go: trace events
 //	scenario.go    Scenario: a link and connections drawn from a seed; simulation.go, application.go: its run

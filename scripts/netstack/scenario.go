@@ -54,6 +54,9 @@ func (o options) settings() []tcpip.SettableTransportProtocolOption {
 	return all
 }
 
+// lossyBytes is the most data in bytes that gVisor sends over a path with many losses.
+const lossyBytes = 200_000
+
 // Draw returns the scenario of a seed in which gVisor is one end of every flow.
 func Draw(seed uint64) conntest.Scenario {
 	s := conntest.Draw(seed)
@@ -78,6 +81,16 @@ func Draw(seed uint64) conntest.Scenario {
 	}
 	// gVisor drops segments without timestamps once they are agreed on (RFC 7323 3.2).
 	s.Link.Box.StripOf = s.Peer.Of
+	// gVisor takes the age of an old echo for a round trip, and then waits for minutes after each loss.
+	if l := &s.Link; l.Loss+l.ACKLoss > 0.05 || l.Burst.Begin > 0 || l.Box.Strip > 0 {
+		for i := range s.Flows {
+			theirs := &s.Flows[i].Up
+			if s.Peer.Of == "b" {
+				theirs = &s.Flows[i].Down
+			}
+			theirs.Bytes = min(theirs.Bytes, lossyBytes)
+		}
+	}
 	// gVisor finds a smaller path MTU by ICMP only.
 	for i := range s.Link.Narrows {
 		if n := &s.Link.Narrows[i]; !n.Reports {

@@ -1,11 +1,12 @@
 // Command simulate plays scenarios of conn/conntest in virtual time. Each is drawn from a seed: connections over links
 // that delay, reorder, lose, duplicate and damage packets. Some have odd or hostile peers, a third party that injects
-// segments, hundreds of holes in a window, or an end that reboots. Devices that fail are a test of package stack,
-// TestFailingDevices.
+// segments, hundreds of holes in a window, a path MTU that shrinks, an application that closes early or aborts, or an
+// end that reboots. Devices that fail are a test of package stack, TestFailingDevices.
 //
 //	go run ./scripts/simulate                  10,000 scenarios
 //	go run ./scripts/simulate --seeds 1000000 --from 10000
 //	go run ./scripts/simulate --cookies        listeners keep no handshakes: they reply with SYN cookies
+//	go run ./scripts/simulate --gvisor         one end of every connection is gVisor's netstack
 //	go run ./scripts/simulate --replay 42      one scenario as a ladder, seen from the end that dials
 //
 // For each scenario that breaks a rule it prints the rule, the scenario, and the command that replays it. It writes the
@@ -16,9 +17,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,10 +52,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return 2
 		}
 	}
+	var excuses excuses
 	scenario := func(seed uint64) conntest.Scenario {
 		s := conntest.Draw(seed)
 		if *gvisor {
 			s = netstack.Draw(seed)
+			s.Peer.Excuse = excuses.count(s.Peer.Excuse)
 		}
 		s.Cookies = *cookies
 		return s
@@ -66,6 +71,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	play := func(s conntest.Scenario) (int, error) { return s.Run(nil) }
 	packets, failed := playAll(*from, *seeds, scenario, play, records, stdout)
 	fmt.Fprintf(stdout, "%d scenarios, %d of them broke a rule, %d packets, in %v\n", *seeds, failed, packets, time.Since(began).Round(time.Second))
+	excuses.print(stdout)
 	return min(failed, 1)
 }
 
@@ -130,4 +136,33 @@ func caught(play playFunc, s conntest.Scenario) (packets int, err error) {
 		}
 	}()
 	return play(s)
+}
+
+// excuses counts the known faults of the other implementation by which broken rules were excused.
+type excuses struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+// count returns excuse with the results counted.
+func (e *excuses) count(excuse func(*conntest.Pair, error) string) func(*conntest.Pair, error) string {
+	return func(p *conntest.Pair, broken error) string {
+		reason := excuse(p, broken)
+		if reason != "" {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if e.counts == nil {
+				e.counts = make(map[string]int)
+			}
+			e.counts[reason]++
+		}
+		return reason
+	}
+}
+
+// print writes the counts, in the order of the reasons.
+func (e *excuses) print(w io.Writer) {
+	for _, reason := range slices.Sorted(maps.Keys(e.counts)) {
+		fmt.Fprintf(w, "%d excused: %s\n", e.counts[reason], reason)
+	}
 }

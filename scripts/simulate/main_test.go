@@ -24,6 +24,8 @@ func TestRun(t *testing.T) {
 	}{
 		{"--seeds 20 --from 100", 0, []string{"20 scenarios, 0 of them broke a rule"}, ""},
 		{"--replay 13", 0, []string{"seed 13: ", "#1  a 192.0.2.1:10000", "SYN-SENT |--- SYN", "ESTABLISHED |<-- SYN,ACK", "| FIN-WAIT-1", "LAST-ACK |---", "| TIME-WAIT"}, ""},
+		{"--gvisor --seeds 50", 0, []string{"50 scenarios, 0 of them broke a rule", " excused: gVisor"}, ""},
+		{"--gvisor --replay 5", 0, []string{"seed 5: ", "is gVisor", "SYN-SENT |--- SYN"}, ""},
 		{"--seed 3", 2, nil, "--seed"},
 		{"--seeds many", 2, nil, "many"},
 		{"3", 2, nil, `unexpected argument "3"`},
