@@ -148,30 +148,40 @@ func (p *parser) flags() (f wire.Flags, err *Error) {
 	if p.took("-") {
 		return 0, nil
 	}
-	taken := 0
-	if t := p.peek(); t.kind == tokenWord {
-		for _, c := range t.text {
-			bit := strings.IndexRune(flagLetters, c)
-			if bit < 0 {
-				return 0, errorf(t.line, "the flags %q", shorten(t.text))
-			}
+	first := p.peek()
+	text := ""
+	for at := first.from; p.peek().from == at && p.peek().kind != tokenEnd && p.peek().text != "<"; {
+		t := p.take() // "P.6" is a word and a number
+		text += t.text
+		at = t.to
+	}
+	if text == "" || !isLetter(text[0]) && text[0] != '.' && !isDigit(text[0]) {
+		return 0, errorf(first.line, "expected a segment's flags, found %q", shorten(first.text))
+	}
+	for _, c := range text {
+		bit := strings.IndexRune(flagLetters, c)
+		switch {
+		case c == '.':
+			f |= wire.ACK
+		case bit >= 0:
 			f |= 1 << bit
+		case '0' <= c && c <= '7':
+			f |= aceFlags(c - '0')
+		default:
+			return 0, errorf(first.line, "the flags %q", shorten(text))
 		}
-		p.take()
-		taken++
-	}
-	if p.took(".") {
-		f |= wire.ACK
-		taken++
-		// Letters after the dot without a space, as in ".E", belong to the flags.
-		if t := p.peek(); t.kind == tokenWord && t.from == p.tokens[p.i-1].to {
-			return 0, errorf(t.line, "flags after the dot")
-		}
-	}
-	if taken == 0 {
-		return 0, p.unexpected("a segment's flags")
 	}
 	return f, nil
+}
+
+// aceFlags returns the flags of a value of the ACE field (RFC 9768 3.2.2).
+func aceFlags(n rune) (f wire.Flags) {
+	for i, flag := range [...]wire.Flags{wire.ECE, wire.CWR, wire.AE} {
+		if n&(1<<i) != 0 {
+			f |= flag
+		}
+	}
+	return f
 }
 
 // maxSegment is the maximum number of bytes of data in one packet.

@@ -181,7 +181,7 @@ var indifferent = []string{
 // off tail loss probes, which scripts do to pass on a slow host; a probe fails them here.
 var fixed = []string{
 	"tcp_recovery=1", "tcp_early_retrans=3", "tcp_early_retrans=4", "tcp_early_retrans=0", "tcp_dsack=1", "tcp_frto=2", "tcp_slow_start_after_idle=1",
-	"tcp_mtu_probing=0", "tcp_thin_linear_timeouts=0", "tcp_reordering=3",
+	"tcp_mtu_probing=0", "tcp_thin_linear_timeouts=0", "tcp_reordering=3", "tcp_ecn_option=2",
 }
 
 // indifferentTo reports whether a parameter has no effect.
