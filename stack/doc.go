@@ -33,10 +33,11 @@
 // has two entries locked.
 //
 // The other locks are held for a few operations in memory each. A goroutine with an entry's lock may take any one of
-// them: that of a listener, of a registry of listeners or sockets, of a shard of the table, of a wheel, of a forwarder,
-// of a part of the path MTUs of hosts, of the cookies of active opens, and of the lists of out-of-order data, of
-// stalled peers, of entries in TIME-WAIT and of entries that wait for a [Pusher]. A goroutine with one of these takes
-// no other, except that resizing the table locks all of its shards, in the order of their numbers.
+// them: that of a listener, of the handshakes that a queue has begun, of a registry of listeners or sockets, of a shard
+// of the table, of a wheel, of a forwarder, of a part of the path MTUs of hosts, of the cookies of active opens, and of
+// the lists of out-of-order data, of stalled peers, of entries in TIME-WAIT and of entries that wait for a [Pusher]. A
+// goroutine with one of these takes no other, except that resizing the table locks all of its shards, in the order of
+// their numbers.
 //
 // # Reading order
 //
@@ -80,7 +81,7 @@
 //	stats.go, connections.go                    counters; the connections by address
 //	observe.go, trace.go, tap.go                observers, traces, captures (see package pcap)
 //	udp*.go, datagram.go, internal/datagrams    UDP sockets, and ping sockets (ping.go)
-//	forward*.go, unreachable.go                 forwarders
+//	forward*.go, acceptfirst.go, unreachable.go forwarders
 //	udpflow.go, internal/nat                    flows of the forwarder of UDP
 //	names.go, internal/eyeballs, parse.go       host names and addresses
 //	fragments.go, internal/reassembly           fragments

@@ -29,7 +29,7 @@ type Listener struct {
 	open     func(*Conn) Handler // nil: connections wait in accepted
 	backlog  int
 
-	// A SYN, and an ACK that completes no handshake, touch only these.
+	// A SYN without Fast Open, and an ACK that completes no handshake, use only these.
 	cookies    cookieTime
 	handshakes handshakes   // in progress
 	fastOpen   atomic.Int32 // largest number of connections in pending; 0: no Fast Open
@@ -159,7 +159,6 @@ func (l *Listener) admit(e *entry, establish func(conn.CongestionControl) *Conn)
 	if l.closed != nil || len(l.accepted) == cap(l.accepted) {
 		return false
 	}
-	l.handshakes.remove(e)
 	c := establish(l.control)
 	if l.open != nil {
 		c.leaveTo(l.open)

@@ -226,6 +226,7 @@ func (q *queue) admit(e *entry, l *Listener, establish func() *conn.Conn) *conn.
 		return nil
 	}
 	e.tcp = tcp
+	l.handshakes.remove(e)
 	s.charge(e, 0)
 	s.trackLive(e)
 	s.totals.count(countAccepted)
