@@ -10,6 +10,7 @@
 //	ending.go      endings other than half-close
 //	rates.go       variable rates, as those of a cellular network
 //	carry.go       transport of packets; event.go: trace events
+//	fastopen.go    FastOpen: data in the SYN
 //	scenario.go    Scenario: a link and connections drawn from a seed; simulation.go, application.go: its run
 //
 // After every step these rules are checked:

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"minitcp/conn"
+	"minitcp/conn/fastopen"
 	"minitcp/conn/netem"
 	"minitcp/conn/wire"
 )
@@ -43,6 +44,7 @@ type End struct {
 
 	peer      *End
 	cookies   *cookieListener  // nil unless ListenWithCookies was called
+	fastOpen  *fastopen.Offer  // nil unless UseFastOpen was called
 	forgot    bool             // whether a handshake has ended without a connection
 	left      bool             // whether the application has closed the connection before its end
 	over      bool             // whether the connection is gone, TIME-WAIT included
@@ -223,6 +225,9 @@ func (p *Pair) receive(k *packet) {
 			p.check(e.Conn.Check(), e)
 			verdict = e.Conn.Receive(p.Now, s)
 		}
+		if before == conn.SynSent && verdict == conn.VerdictIgnored {
+			k.from.lostBytes += len(s.Data) // with Fast Open, data may overtake the SYN-ACK
+		}
 		e.Pages.countRetained(s)
 		e.countRepeats(k, verdict)
 		if p.reopens(e, verdict) {
@@ -241,6 +246,7 @@ func (p *Pair) receive(k *packet) {
 		open := e.Open
 		open.ECN = s.ECN
 		e.Handshake = conn.NewHandshake(p.Now, &e.Config, open, &s.TCP)
+		p.takeFastOpen(e, s)
 	}
 	if p.Trace != nil {
 		p.Trace(&Event{Now: p.Now, From: k.from, To: e, Arrived: true, Segment: s, Note: k.note, Copied: k.copied, Verdict: verdict, Before: before, After: e.State()})

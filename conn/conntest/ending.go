@@ -57,7 +57,9 @@ func (e *End) closeWrite(p *Pair) {
 
 // endsEarly reports whether an application has closed the connection without reading to the end of file, or the end
 // that listens has given up the handshake, so that it resets the connection of the other.
-func (p *Pair) endsEarly() bool { return p.A.left || p.B.left || p.B.forgot && p.B.Conn == nil }
+func (p *Pair) endsEarly() bool {
+	return p.A.left || p.B.left || p.B.forgot && p.B.Conn == nil || p.B.gaveUp()
+}
 
 // checkLeft is the rule for a connection that an application has closed early. That end's connection ends. The other
 // end has a prefix of the data, and its connection ends in good order or is reset, unless every RST was lost and it has
@@ -79,7 +81,7 @@ func (p *Pair) checkLeft() error {
 		err := e.Conn.Err()
 		e.Conn.Close(p.Now, conn.Linger{})
 		switch {
-		case err != nil && !errors.Is(err, conn.ErrReset) && !errors.Is(err, conn.ErrPipe) && !e.left:
+		case err != nil && !errors.Is(err, conn.ErrReset) && !errors.Is(err, conn.ErrPipe) && !e.left && !e.gaveUp() && !e.refused():
 			return fmt.Errorf("%s ends with %w", e.Name, err)
 		case err == nil && !e.left && (e.ReadError != io.EOF || len(e.Received) != len(e.peer.ToSend)):
 			return fmt.Errorf("%s ends in good order with %d of %d bytes", e.Name, len(e.Received), len(e.peer.ToSend))

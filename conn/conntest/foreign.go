@@ -46,12 +46,12 @@ type Peer struct {
 	Excuse func(p *Pair, broken error) string
 }
 
-// connected reports whether the connection of e is open.
+// connected reports whether the application of e may send and receive: the connection is open, or uses Fast Open.
 func (e *End) connected(now conn.Time) bool {
 	if e.Foreign != nil {
 		return e.Foreign.Connected(now)
 	}
-	return e.Conn.Ready()&conn.ReadyConnected != 0 && e.Conn.Err() == nil
+	return (e.fastOpen != nil || e.Conn.Ready()&conn.ReadyConnected != 0) && e.Conn.Err() == nil
 }
 
 // unread returns the number of bytes that have arrived and that the application of e has not read.

@@ -69,7 +69,8 @@ func (m *Monitor) learn(irs uint32) {
 			continue
 		}
 		m.ecn.peerOffered = m.ecn.peerOffered || offersECN(h.Flags) // ECN may be in a later copy
-		if !taken && (!h.Flags.Has(wire.ACK) || h.Ack == m.iss+1) {
+		ack := seq.Unwrap(m.iss, m.Next, h.Ack)
+		if !taken && (!h.Flags.Has(wire.ACK) || 1 <= ack && ack <= m.Next) {
 			taken = true
 			m.timestamps[1], m.scaled[1] = h.Options.HasTimestamps, h.Options.HasWindowScale
 			m.peerScale, m.peerMSS = h.Options.WindowScale, int(h.Options.MSS)
@@ -186,8 +187,12 @@ func (m *Monitor) sentSYN(out *conn.Outgoing) error {
 	switch {
 	case m.iss != h.Seq:
 		return fmt.Errorf("a SYN with another initial sequence number than %d", m.iss)
-	case out.Len > 0 || h.Flags.Has(wire.FIN):
-		return fmt.Errorf("a SYN with data or FIN")
+	case h.Flags.Has(wire.FIN):
+		return fmt.Errorf("a SYN with FIN")
+	case (out.Len > 0 || h.Options.FastOpen.Len > 0) && !h.Flags.Has(wire.ACK) && (m.Next > 0 || h.Options.FastOpen.Len == 0):
+		return fmt.Errorf("a SYN with data and without a cookie, or a retransmission with one of them")
+	case out.Len > 0 && (h.Flags.Has(wire.ACK) || out.Len > m.MTU-m.IPHeader-20-h.Options.Len()):
+		return fmt.Errorf("a SYN-ACK with data, or a SYN above the MTU")
 	case h.Flags.Has(wire.ACK) != m.irsKnown:
 		return fmt.Errorf("ACK of a SYN: %v, peer's SYN received: %v", h.Flags.Has(wire.ACK), m.irsKnown)
 	case int(h.Options.MSS) != m.MTU-m.IPHeader-20:
@@ -196,8 +201,16 @@ func (m *Monitor) sentSYN(out *conn.Outgoing) error {
 	// A SYN-ACK may have fewer options than the SYN before it.
 	m.timestamps[0], m.scaled[0] = h.Options.HasTimestamps, h.Options.HasWindowScale
 	m.scale = h.Options.WindowScale
-	m.Next = max(m.Next, 1)
-	m.Edge = max(m.Edge, 1+seq.Offset(h.Window))
+	m.Next = max(m.Next, 1+seq.Offset(out.Len))
+	ack := seq.Offset(1)
+	if h.Flags.Has(wire.ACK) {
+		ack = seq.Unwrap(m.irs, m.Ack, h.Ack)
+		if ack < max(m.Ack, 1) {
+			return fmt.Errorf("acknowledgment number below %d", max(m.Ack, 1))
+		}
+		m.Ack = ack
+	}
+	m.Edge = max(m.Edge, ack+seq.Offset(h.Window))
 	return nil
 }
 

@@ -64,7 +64,11 @@ func (p *Pair) Dial(e *End) {
 		return
 	}
 	e.Monitor.Called()
-	e.Conn = conn.Dial(p.Now, &e.Config, e.Open)
+	if e.fastOpen != nil {
+		e.Conn = conn.DialFastOpen(p.Now, &e.Config, e.Open, *e.fastOpen)
+	} else {
+		e.Conn = conn.Dial(p.Now, &e.Config, e.Open)
+	}
 	p.Flush(e)
 }
 

@@ -20,6 +20,8 @@ type Scenario struct {
 	Flows  []Flow
 	Reboot Reboot
 	Peer   Peer
+	// FastOpen is used only if neither end reboots or is of another implementation, and without Cookies.
+	FastOpen FastOpen
 	// Cookies makes the ends that listen keep no handshakes. Draw leaves it false.
 	Cookies bool
 }
@@ -84,6 +86,9 @@ func Draw(seed uint64) Scenario {
 	if e := (&generator{rand.New(rand.NewPCG(seed, 11))}); e.one(endingEvery) && s.Reboot.Of == "" && s.Link.Periodic.Of == 0 {
 		f := &s.Flows[e.IntN(len(s.Flows))]
 		e.ending(pick(e, &f.Up, &f.Down))
+	}
+	if f := (&generator{rand.New(rand.NewPCG(seed, 13))}); f.one(fastOpenEvery) {
+		s.FastOpen = f.fastOpen(&s)
 	}
 	return s
 }
@@ -363,6 +368,9 @@ func (d *description) config(s *Scenario) {
 		d.add("reboot", fmt.Sprintf("%+v", s.Reboot))
 	}
 	d.add("cookies", s.Cookies)
+	if s.FastOpen.Used {
+		d.add("fast-open", fmt.Sprintf("%+v", s.FastOpen))
+	}
 	d.add(s.Peer.Of+" is", s.Peer.Text)
 	d.add("nagle", c.Nagle == conn.Nagle)
 	d.add("ecn", c.ECN)

@@ -52,6 +52,8 @@ func (p *Pair) result(flow int) error {
 	err := p.err
 	switch {
 	case err != nil:
+	case p.checkFastOpen() != nil:
+		err = p.checkFastOpen()
 	case p.endsEarly():
 		err = p.checkLeft()
 	default:
@@ -80,6 +82,9 @@ func (s *Scenario) pair(i int) *Pair {
 	s.setUp(p.B, f.Down, f.Up, s.Seed+1)
 	if s.Cookies && s.Reboot.Of == "" { // such a listener does not reset connections that it has forgotten
 		p.B.ListenWithCookies()
+	}
+	if s.FastOpen.Used && !s.Cookies && s.Peer.Of == "" && s.Reboot.Of == "" {
+		p.UseFastOpen(s.FastOpen)
 	}
 	if s.Reboot.Of == "" {
 		return p

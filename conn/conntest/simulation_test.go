@@ -1,6 +1,10 @@
 package conntest
 
-import "testing"
+import (
+	"testing"
+
+	"minitcp/conn/wire"
+)
 
 // Every scenario obeys all rules, delivers all data and ends. More seeds: go run ./scripts/simulate.
 func TestScenarios(t *testing.T) {
@@ -19,6 +23,48 @@ func TestScenariosWithCookies(t *testing.T) {
 		s.Cookies = true
 		if _, err := s.Run(nil); err != nil {
 			t.Errorf("%v\n%v\nladder diagram: go run ./scripts/simulate --cookies --replay %d", err, s, seed)
+		}
+	}
+}
+
+// Data in SYNs makes no difference either: with a valid or a wrong cookie, lost, duplicated or overtaken. All cases
+// occur.
+func TestScenariosWithFastOpen(t *testing.T) {
+	outcomes := make(map[string]int)
+	for seed := range uint64(200) {
+		s := Draw(seed)
+		if s.Reboot.Of != "" {
+			continue
+		}
+		if !s.FastOpen.Used {
+			s.FastOpen = FastOpen{Used: true, Wrong: seed%4 == 0, MSS: uint16(s.MTU - s.Header - 20)}
+		}
+		var client *End
+		_, err := s.Run(func(_ int, v *Event) {
+			if client == nil && v.From.Name == "a" {
+				client = v.From
+			}
+			if v.Arrived && v.Segment.TCP.Flags.Has(wire.SYN) && v.To.Name == "b" && len(v.Segment.Data) > 0 && v.Copied {
+				outcomes["duplicated"]++
+			}
+		})
+		if err != nil {
+			t.Errorf("%v\n%v", err, s)
+		}
+		if client == nil {
+			continue // the application has closed the connection before it had written
+		}
+		i := client.Conn.Info(0)
+		switch {
+		case i.SYNData:
+			outcomes["accepted"]++
+		default:
+			outcomes[i.FastOpenFailure.String()]++
+		}
+	}
+	for outcome, least := range map[string]int{"accepted": 100, "data not acknowledged": 20, "SYN retransmitted": 5, "duplicated": 1} {
+		if outcomes[outcome] < least {
+			t.Errorf("%d scenarios with the outcome %q, want at least %d", outcomes[outcome], outcome, least)
 		}
 	}
 }
