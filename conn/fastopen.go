@@ -97,6 +97,14 @@ func (c *Conn) AwaitsData() bool {
 // may add some.
 const fastOpenReserve = 40
 
+// fastOpenCookie adds a fresh cookie to the first SYN-ACK of a passive open. The option of an active open belongs to
+// its SYN, which has crossed the peer's.
+func (c *Conn) fastOpenCookie(o *wire.Options) {
+	if c.early() {
+		o.FastOpen, c.active.fast.option = c.active.fast.option, wire.FastOpen{}
+	}
+}
+
 // fastOpenSYN adds the option and data to the first SYN, and returns the number of bytes. The data has to fit beside
 // the options into a segment of the MSS that the server had when it sent the cookie (RFC 7413 4.2.1).
 func (c *Conn) fastOpenSYN(now Time, out *Outgoing) seq.Offset {
@@ -105,9 +113,6 @@ func (c *Conn) fastOpenSYN(now Time, out *Outgoing) seq.Offset {
 	case f == nil:
 		return 0
 	case c.state == SynReceived:
-		if f.early { // otherwise the option is that of the SYN, which has crossed the peer's
-			out.TCP.Options.FastOpen, f.option = f.option, wire.FastOpen{}
-		}
 		return 0
 	case c.snd.max > 0 || f.option.Kind == wire.FastOpenNone: // retransmissions have neither
 		return 0

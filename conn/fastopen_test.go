@@ -211,6 +211,35 @@ func TestFastOpenPassivePAWS(t *testing.T) {
 	o.state(Established)
 }
 
+// A SYN-ACK with all options and a cookie has room for them: the option of AccECN is shorter (RFC 9768 3.2.3.3).
+func TestFastOpenBesideOptions(t *testing.T) {
+	cfg := Config{ECN: ECNPassive}.WithDefaults()
+	s := synOf(testCookie, "request")
+	s.TCP.Flags |= wire.AE | wire.ECE | wire.CWR
+	s.TCP.Options.HasTimestamps, s.TCP.Options.TSVal = true, 5000
+	s.TCP.Options.SACKPermitted, s.TCP.Options.HasWindowScale, s.TCP.Options.WindowScale = true, true, 7
+	for name, f := range map[string]func(h *Handshake) endpointOf{
+		"a connection": func(h *Handshake) endpointOf { return h.FastOpen(1e9, s, freshCookie) },
+		"a handshake":  func(h *Handshake) endpointOf { h.OfferCookie(freshCookie); return h },
+	} {
+		var out Outgoing
+		m := f(NewHandshake(1e9, &cfg, testOpen(), &s.TCP))
+		if !m.Transmit(1e9, 1, &out) || out.TCP.Options.FastOpen != freshCookie || out.TCP.Options.Len() > 40 {
+			t.Errorf("%s: SYN-ACK with %d bytes of options, %+v", name, out.TCP.Options.Len(), out.TCP.Options)
+		}
+		b := make([]byte, 60)
+		var back wire.TCP
+		if _, err := wire.ParseTCP(b[:wire.PutTCP(b, &out.TCP)], &back); err != nil || back.Options != out.TCP.Options {
+			t.Errorf("%s: %+v was read as %+v, %v", name, out.TCP.Options, back.Options, err)
+		}
+	}
+}
+
+// endpointOf is a Handshake or a Conn.
+type endpointOf interface {
+	Transmit(Time, int, *Outgoing) bool
+}
+
 // The cookie for a client that has requested one is in the first SYN-ACK only.
 func TestFastOpenOfferCookie(t *testing.T) {
 	o := newEndpoint(t, Config{})

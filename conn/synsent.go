@@ -115,6 +115,7 @@ func (c *Conn) synHeader(now Time, out *Outgoing) {
 		out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
 		out.TCP.Window = c.synACKWindow()
 		c.rcv.wnd.LastACK = c.rcv.nxt()
+		c.fastOpenCookie(o)
 	}
 	out.TCP.Flags = c.ecn.Offer(out.TCP.Flags, c.cfg.ECN, int(c.timeouts))
 	if c.state == SynReceived && c.ecn.Accurate() && c.timeouts == 0 {
