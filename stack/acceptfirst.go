@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
 )
 
@@ -60,7 +61,7 @@ func (q *queue) forwardFromCookie(now conn.Time, k *flow.Key, f *Forwarder) bool
 	}
 	source := q.ip.Src
 	if !f.requests.Enter(source) {
-		q.dropNoConnection(now, conn.Listen, dropForwardLimited) // the cookie stays valid
+		q.dropNoConnection(now, conn.Listen, counters.DropForwardLimited) // the cookie stays valid
 		return true
 	}
 	r := &ForwardRequest{stack: s, forwarder: f, entry: e}
@@ -71,7 +72,7 @@ func (q *queue) forwardFromCookie(now conn.Time, k *flow.Key, f *Forwarder) bool
 	}
 	q.receive(now, e)
 	if r.isOpen() {
-		s.totals.count(countForwardRequests)
+		s.totals.Count(counters.ForwardRequests)
 		f.handle(r)
 	}
 	return true

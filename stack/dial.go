@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
 	"minitcp/stack/internal/neterr"
 )
@@ -147,7 +148,7 @@ func (s *Stack) connect(local, remote netip.AddrPort, dial dialFunc) (*Conn, err
 		s.remove(e)
 		return nil, err
 	}
-	s.totals.count(countDialed)
+	s.totals.Count(counters.Dialed)
 	s.flush(e, w)
 	return c, nil
 }

@@ -78,7 +78,7 @@
 //	pathmtu.go, internal/paths                  path MTUs of hosts
 //	abandon.go, internal/ref                    connections without Close
 //	errors.go, internal/neterr                  the errors of package net
-//	stats.go, connections.go                    counters; the connections by address
+//	stats.go, internal/counters, connections.go counters; the connections by address
 //	observe.go, trace.go, tap.go                observers, traces, captures (see package pcap)
 //	udp*.go, datagram.go, internal/datagrams    UDP sockets, and ping sockets (ping.go)
 //	forward*.go, acceptfirst.go, unreachable.go forwarders

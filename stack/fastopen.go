@@ -10,6 +10,7 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/fastopen"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/openers"
 )
 
@@ -69,30 +70,30 @@ func (q *queue) takeFastOpen(now conn.Time, e *entry, l *Listener, h *conn.Hands
 	match := keys.Match(option, q.ip.Dst, q.ip.Src)
 	switch {
 	case option.Requests():
-		s.totals.count(countFastOpenRequests)
+		s.totals.Count(counters.FastOpenRequests)
 	case match == fastopen.NoKey:
-		s.totals.count(countFastOpenPassiveFailed)
+		s.totals.Count(counters.FastOpenPassiveFailed)
 	}
 	if match == fastopen.NoKey {
 		h.OfferCookie(fresh)
 		return false
 	}
 	if !l.enterFastOpen(now, limit) {
-		s.totals.count(countFastOpenOverflow)
+		s.totals.Count(counters.FastOpenOverflow)
 		return false
 	}
 	if match == fastopen.PrimaryKey {
 		fresh = wire.FastOpen{}
 	}
 	if q.admit(e, l, func() *conn.Conn { return h.FastOpen(now, &q.segment, fresh) }) == nil {
-		s.totals.count(countFastOpenPassiveFailed)
+		s.totals.Count(counters.FastOpenPassiveFailed)
 		l.leaveFastOpen(now, conn.VerdictIgnored)
 		return false
 	}
 	e.unconfirmed = true
-	s.totals.count(countFastOpenPassive)
+	s.totals.Count(counters.FastOpenPassive)
 	if match == fastopen.BackupKey {
-		s.totals.count(countFastOpenBackupKey)
+		s.totals.Count(counters.FastOpenBackupKey)
 	}
 	return true
 }
@@ -177,16 +178,16 @@ func (s *Stack) noteFastOpen(now conn.Time, e *entry, tcp *conn.Conn) {
 	}
 	if r.Accepted {
 		c.Accepted(d)
-		s.totals.count(countFastOpenActive)
+		s.totals.Count(counters.FastOpenActive)
 	}
 	if r.Failed {
 		c.Failed(now, d)
 	}
 	if r.Refused {
-		s.totals.count(countFastOpenActiveFailed)
+		s.totals.Count(counters.FastOpenActiveFailed)
 	}
 	if r.BlackHole {
 		c.BlackHole(now)
-		s.totals.count(countFastOpenBlackHoles)
+		s.totals.Count(counters.FastOpenBlackHoles)
 	}
 }

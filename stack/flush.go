@@ -5,6 +5,7 @@ import (
 	"weak"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/counters"
 )
 
 // burst is the largest number of frames that an entry sends while it is locked once. The goroutine of its queue, and
@@ -208,7 +209,7 @@ func (s *Stack) orphaned(e *entry) {
 	if s.orphans.Add(1) <= int64(s.cfg.MaxOrphans) {
 		return
 	}
-	s.totals.count(countOrphansReset)
+	s.totals.Count(counters.OrphansReset)
 	tcp.Abort()
 	w := s.borrowWriter()
 	s.flush(e, w)
@@ -218,7 +219,7 @@ func (s *Stack) orphaned(e *entry) {
 // fire handles the entries of a wheel whose deadline has passed. It calls Handlers after it has handled all entries, so
 // that a slow Handler does not delay the timers of other connections that are due at the same time.
 func (s *Stack) fire(now conn.Time, due []*entry) {
-	s.totals.count(countTimerRuns)
+	s.totals.Count(counters.TimerRuns)
 	w := s.borrowWriter()
 	var handled []*Conn
 	rest := due[:0]

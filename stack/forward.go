@@ -8,6 +8,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/addresses"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
 	"minitcp/stack/internal/quota"
 )
@@ -106,12 +107,12 @@ func (f *Forwarder) waiting() int {
 func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeWaitConn) {
 	s := q.stack
 	if s.overdrawn() {
-		q.dropNoConnection(now, conn.Listen, countNoMemory)
+		q.dropNoConnection(now, conn.Listen, counters.NoMemory)
 		return
 	}
 	if f.acceptsFirst(now) {
 		if s.quota.Full(q.ip.Src) {
-			q.dropNoConnection(now, conn.Listen, countQuotaFull)
+			q.dropNoConnection(now, conn.Listen, counters.QuotaFull)
 			return
 		}
 		q.sendCookie(now, &k, f.cfg.MSS, &f.acceptFirst.cookies)
@@ -119,7 +120,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 	}
 	source := q.ip.Src
 	if !f.requests.Enter(source) {
-		q.dropNoConnection(now, conn.Listen, dropForwardLimited)
+		q.dropNoConnection(now, conn.Listen, counters.DropForwardLimited)
 		return
 	}
 	e := s.newEntry(now, k, q.number)
@@ -135,7 +136,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 	if !s.enterQuota(e) {
 		e.mu.Unlock()
 		f.requests.Leave(source)
-		q.dropNoConnection(now, conn.Listen, countQuotaFull)
+		q.dropNoConnection(now, conn.Listen, counters.QuotaFull)
 		return
 	}
 	handshake := conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
@@ -149,7 +150,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 	}
 	s.charge(e, handshakeMemory)
 	s.trackOpening(e)
-	s.totals.count(countForwardRequests)
+	s.totals.Count(counters.ForwardRequests)
 	q.traceIn(now, e, conn.Listen, "", false)
 	s.flush(e, q.writer) // arms the timer
 	e.mu.Unlock()

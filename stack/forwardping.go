@@ -9,6 +9,7 @@ import (
 
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/addresses"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/icmp"
 )
 
@@ -66,7 +67,7 @@ func (q *queue) forwardEcho() {
 	s := q.stack
 	f := s.pingForwarder.Load()
 	if !f.takes(q.ip.Dst) {
-		s.totals.count(countICMPIgnored)
+		s.totals.Count(counters.ICMPIgnored)
 		return
 	}
 	r := &EchoRequest{stack: s, source: q.ip.Src, destination: q.ip.Dst, message: q.icmp, queue: q.number, hopLimit: q.ip.HopLimit}

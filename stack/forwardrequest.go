@@ -10,6 +10,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 )
 
 // ForwardRequest is an attempt of a client to open a connection through the stack. The application gives one verdict:
@@ -105,7 +106,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 		s.remove(e)
 		return nil, r.opError(err)
 	}
-	s.totals.count(countForwardAccepted)
+	s.totals.Count(counters.ForwardAccepted)
 	s.flush(e, w)
 	if tcp.State() >= conn.Established {
 		served = c // data may have arrived already
@@ -127,7 +128,7 @@ func (r *ForwardRequest) established(now conn.Time) *conn.Conn {
 
 // Reset refuses the connection with a RST: the client gets ECONNREFUSED.
 func (r *ForwardRequest) Reset() error {
-	return r.refuse(reset, countForwardReset, func(now conn.Time, w *writer) {
+	return r.refuse(reset, counters.ForwardReset, func(now conn.Time, w *writer) {
 		r.sendReset(now, w)
 		r.stack.remove(r.entry)
 	})
@@ -140,7 +141,7 @@ func (r *ForwardRequest) Unreachable(reason Unreachable) error {
 	if int(reason) >= len(unreachableCodes) {
 		return r.opError(fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
 	}
-	return r.refuse(unreachable, countForwardUnreachable, func(now conn.Time, w *writer) {
+	return r.refuse(unreachable, counters.ForwardUnreachable, func(now conn.Time, w *writer) {
 		r.reason = reason
 		r.sendUnreachable(now, w)
 	})
@@ -148,12 +149,12 @@ func (r *ForwardRequest) Unreachable(reason Unreachable) error {
 
 // Drop leaves the client without an answer, also when it repeats its SYN, until it has given up.
 func (r *ForwardRequest) Drop() error {
-	return r.refuse(dropped, countForwardDropped, func(conn.Time, *writer) { r.entry.tcp.(*conn.Handshake).Silence() })
+	return r.refuse(dropped, counters.ForwardDropped, func(conn.Time, *writer) { r.entry.tcp.(*conn.Handshake).Silence() })
 }
 
 // refuse gives a verdict that makes no connection, and counts it. It resets a connection that is established, and calls
 // act for a handshake, with the entry's lock held.
-func (r *ForwardRequest) refuse(v verdict, as counter, act func(conn.Time, *writer)) error {
+func (r *ForwardRequest) refuse(v verdict, as counters.Counter, act func(conn.Time, *writer)) error {
 	s, e := r.stack, r.entry
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
@@ -162,7 +163,7 @@ func (r *ForwardRequest) refuse(v verdict, as counter, act func(conn.Time, *writ
 	if err := r.decide(v); err != nil {
 		return r.opError(err)
 	}
-	s.totals.count(as)
+	s.totals.Count(as)
 	if tcp, ok := e.tcp.(*conn.Conn); ok { // AcceptFirst
 		tcp.Abort()
 	} else {
@@ -203,7 +204,7 @@ func (r *ForwardRequest) gone() {
 		if err := r.stack.Err(); err != nil {
 			cause = err
 		}
-		r.stack.totals.count(countForwardAbandoned)
+		r.stack.totals.Count(counters.ForwardAbandoned)
 		r.end(cause)
 	}
 }

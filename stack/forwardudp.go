@@ -11,6 +11,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/stack/internal/addresses"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/nat"
 )
 
@@ -176,7 +177,7 @@ func (f *UDPForwarder) flow(now conn.Time, client, remote netip.AddrPort) (flow 
 	}
 	f.mu.Unlock()
 	if evicted != nil {
-		f.stack.totals.count(countFlowsEvicted)
+		f.stack.totals.Count(counters.FlowsEvicted)
 		evicted.Owner.close(net.ErrClosed)
 	}
 	return flow, isNew
@@ -210,7 +211,7 @@ func (f *UDPForwarder) expire() {
 	f.arm(now)
 	f.mu.Unlock()
 	for _, flow := range ended {
-		f.stack.totals.count(countFlowsExpired)
+		f.stack.totals.Count(counters.FlowsExpired)
 		flow.Owner.close(net.ErrClosed)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/icmp"
 	"minitcp/stack/internal/reassembly"
 )
@@ -119,6 +120,6 @@ func (s *Stack) writeFragments(w *writer, queue uint8, ipLen int, payload []byte
 		}
 		w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen+extra], payload[f.Offset:f.Offset+n])
 		s.writeFrame(w, queue, conn.Closed)
-		s.totals.count(countFragmentsSent)
+		s.totals.Count(counters.FragmentsSent)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
 	"minitcp/stack/internal/icmp"
 )
@@ -17,7 +18,7 @@ func (q *queue) inputICMP(now conn.Time, payload []byte) {
 		q.damaged(err)
 		return
 	}
-	s.totals.count(countICMPReceived)
+	s.totals.Count(counters.ICMPReceived)
 	switch kind, e := icmp.Classify(q.ip.Is4(), &q.icmp); kind {
 	case icmp.Echo:
 		q.echo(now)
@@ -26,7 +27,7 @@ func (q *queue) inputICMP(now conn.Time, payload []byte) {
 	case icmp.Error:
 		q.icmpError(now, e)
 	default:
-		s.totals.count(countICMPIgnored)
+		s.totals.Count(counters.ICMPIgnored)
 	}
 }
 
@@ -37,7 +38,7 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 	localPort, remotePort, seq, err := wire.ParseQuoted(q.icmp.Body, &quoted)
 	switch {
 	case err != nil:
-		s.totals.count(dropICMP)
+		s.totals.Count(counters.DropICMP)
 		return
 	case quoted.Protocol == wire.ProtocolUDP:
 		s.icmpErrorUDP(netip.AddrPortFrom(quoted.Src, localPort), netip.AddrPortFrom(quoted.Dst, remotePort), e)
@@ -46,13 +47,13 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 		s.icmpErrorPing(quoted.Src, quoted.Dst, localPort, e)
 		return
 	case quoted.Protocol != wire.ProtocolTCP:
-		s.totals.count(dropICMP)
+		s.totals.Count(counters.DropICMP)
 		return
 	}
 	k := flow.KeyOf(quoted.Src, quoted.Dst, localPort, remotePort)
 	found := s.table.Find(&k)
 	if found == nil {
-		s.totals.count(dropICMP)
+		s.totals.Count(counters.DropICMP)
 		return
 	}
 	found.mu.Lock()
@@ -62,7 +63,7 @@ func (q *queue) icmpError(now conn.Time, e conn.ICMPError) {
 		tcp.ReceiveICMP(now, e)
 		s.flush(found, q.writer)
 	} else {
-		s.totals.count(dropICMP) // a handshake, or the connection has ended
+		s.totals.Count(counters.DropICMP) // a handshake, or the connection has ended
 	}
 	found.mu.Unlock()
 	c.serve()
@@ -93,7 +94,7 @@ func (q *queue) sendICMP(now conn.Time, m *wire.ICMP) {
 // sendICMP sends m between two addresses, unless the destination has reached its limit.
 func (s *Stack) sendICMP(now conn.Time, w *writer, queue uint8, from, to netip.Addr, m *wire.ICMP) {
 	if !s.icmpLimit.Allow(now, to) {
-		s.totals.count(countICMPLimited)
+		s.totals.Count(counters.ICMPLimited)
 		return
 	}
 	w.ip = wire.IP{Src: from, Dst: to, Protocol: icmp.Protocol(from.Is4()), HopLimit: s.cfg.HopLimit}
@@ -113,7 +114,7 @@ func (s *Stack) writeICMP(w *writer, queue uint8, m *wire.ICMP, mtu int, fragmen
 	if !whole && (!fragment || n > maxPacket-wire.IPv4HeaderLen) {
 		return syscall.EMSGSIZE
 	}
-	s.totals.count(countICMPSent)
+	s.totals.Count(counters.ICMPSent)
 	if whole {
 		wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, n)
 		s.writePacket(w, queue, ipLen, w.body[:n])

@@ -6,6 +6,7 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/addresses"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/icmp"
 )
 
@@ -13,13 +14,13 @@ import (
 // protocol. Every packet that is dropped is counted under a name.
 func (q *queue) input(now conn.Time, frame []byte) {
 	s := q.stack
-	s.totals.count(countFramesReceived)
+	s.totals.Count(counters.FramesReceived)
 	if err := wire.ParseVirtio(frame, &q.virtio); err != nil {
 		q.damaged(err)
 		return
 	}
 	if q.virtio.GSOType != wire.GSONone {
-		s.totals.count(countSuperframesIn)
+		s.totals.Count(counters.SuperframesIn)
 	}
 	packet := frame[wire.VirtioHeaderLen:]
 	payload, err := wire.ParseIP(packet, &q.ip)
@@ -56,9 +57,9 @@ func (q *queue) input(now conn.Time, frame []byte) {
 	case q.ip.Protocol == wire.ProtocolUDP:
 		q.inputUDP(now, packet, payload)
 	case !s.own().Contains(q.ip.Dst):
-		s.totals.count(dropNotOurs)
+		s.totals.Count(counters.DropNotOurs)
 	default:
-		s.totals.count(dropProtocol)
+		s.totals.Count(counters.DropProtocol)
 		q.undeliverable(now, packet)
 	}
 }
@@ -79,7 +80,7 @@ func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
 	if !q.acceptableAddresses(true) {
 		return true
 	}
-	s.totals.count(dropHopLimit)
+	s.totals.Count(counters.DropHopLimit)
 	if icmp.IsError(&q.ip, packet[q.ip.HeaderLen:]) {
 		return true
 	}
@@ -95,7 +96,7 @@ func (q *queue) hopLimitExceeded(now conn.Time, packet []byte) bool {
 // damaged counts a packet that cannot be parsed.
 func (q *queue) damaged(err error) {
 	if e, ok := err.(wire.Error); ok {
-		q.stack.totals.countDamaged(e)
+		q.stack.totals.Damaged(e)
 	}
 }
 
@@ -117,11 +118,11 @@ func (q *queue) acceptableAddresses(forwarded bool) bool {
 	from, to := own.Class(src), own.Class(dst)
 	switch {
 	case to.Has(addresses.Group):
-		q.stack.totals.count(dropGroupDestination)
+		q.stack.totals.Count(counters.DropGroupDestination)
 	case !forwarded && !to.Has(addresses.Own), dst.IsLoopback(), dst.Is4In6():
-		q.stack.totals.count(dropNotOurs)
+		q.stack.totals.Count(counters.DropNotOurs)
 	case from.Has(addresses.Group), src.IsLoopback(), src.Is4In6(), from.Has(addresses.Own) && q.number != q.stack.loop.number:
-		q.stack.totals.count(dropBadSource)
+		q.stack.totals.Count(counters.DropBadSource)
 	default:
 		return true
 	}

@@ -7,6 +7,7 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
 )
 
@@ -36,11 +37,11 @@ func (q *queue) receiveNoConnection(now conn.Time, k flow.Key, old *conn.TimeWai
 		}
 		q.refuse(now, conn.Listen)
 	case conn.ListenDropReset:
-		q.dropNoConnection(now, conn.Listen, dropStrayReset)
+		q.dropNoConnection(now, conn.Listen, counters.DropStrayReset)
 	case conn.ListenDropSYNFIN:
-		q.dropNoConnection(now, conn.Listen, dropSYNFIN)
+		q.dropNoConnection(now, conn.Listen, counters.DropSYNFIN)
 	case conn.ListenDrop:
-		q.dropNoConnection(now, conn.Listen, dropNoFlags)
+		q.dropNoConnection(now, conn.Listen, counters.DropNoFlags)
 	}
 }
 
@@ -54,21 +55,21 @@ func (q *queue) listener() *Listener {
 }
 
 // dropNoConnection drops the segment.
-func (q *queue) dropNoConnection(now conn.Time, state conn.State, why counter) {
-	q.stack.totals.count(why)
-	q.traceIn(now, nil, state, counterNames[why], true)
+func (q *queue) dropNoConnection(now conn.Time, state conn.State, why counters.Counter) {
+	q.stack.totals.Count(why)
+	q.traceIn(now, nil, state, why.String(), true)
 }
 
 // refuse answers the segment with a RST, unless it is a RST itself.
 func (q *queue) refuse(now conn.Time, state conn.State) {
 	s, w := q.stack, q.writer
 	if !conn.Reset(&q.segment.TCP, len(q.segment.Data), &w.out) {
-		q.dropNoConnection(now, state, dropStrayReset)
+		q.dropNoConnection(now, state, counters.DropStrayReset)
 		return
 	}
 	q.traceIn(now, nil, state, "no connection", true)
 	if !s.resetLimit.Allow(now, q.ip.Src) {
-		s.totals.count(countResetsLimited)
+		s.totals.Count(counters.ResetsLimited)
 		return
 	}
 	w.ip = wire.IP{Src: q.ip.Dst, Dst: q.ip.Src, Protocol: wire.ProtocolTCP, HopLimit: s.cfg.HopLimit}
@@ -83,13 +84,13 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 	s := q.stack
 	switch {
 	case s.overdrawn():
-		q.dropNoConnection(now, conn.Listen, countNoMemory)
+		q.dropNoConnection(now, conn.Listen, counters.NoMemory)
 		return
 	case s.quota.Full(q.ip.Src):
-		q.dropNoConnection(now, conn.Listen, countQuotaFull)
+		q.dropNoConnection(now, conn.Listen, counters.QuotaFull)
 		return
 	case l.full():
-		q.dropNoConnection(now, conn.Listen, countAcceptQueueFull)
+		q.dropNoConnection(now, conn.Listen, counters.AcceptQueueFull)
 		return
 	case l.repliesWithCookie():
 		q.sendCookie(now, &k, 0, &l.cookies)
@@ -126,7 +127,7 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 	c.serve()
 
 	if oldest := l.handshakes.excess(e, l.backlog); oldest != nil {
-		s.totals.count(countSYNQueueFull)
+		s.totals.Count(counters.SYNQueueFull)
 		s.dropHandshake(oldest)
 	}
 }

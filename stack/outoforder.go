@@ -2,6 +2,7 @@ package stack
 
 import (
 	"minitcp/conn"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/gso"
 )
 
@@ -31,7 +32,7 @@ func (s *Stack) shedOutOfOrder(now conn.Time) {
 		if tcp, ok := e.tcp.(*conn.Conn); ok && e.outOfOrder != nil {
 			tcp.DiscardOutOfOrder()
 			s.noteOutOfOrder(now, e, tcp)
-			s.totals.count(countOutOfOrderShed)
+			s.totals.Count(counters.OutOfOrderShed)
 		}
 		e.mu.Unlock()
 	}

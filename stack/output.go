@@ -7,6 +7,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 )
 
 // writer is the reusable memory for building and sending frames. Each queue has one. Applications and timers borrow
@@ -34,12 +35,12 @@ func (s *Stack) returnWriter(w *writer) { s.writers.Put(w) }
 
 // writeFrame sends the frame in w.parts on a queue. State is that of its connection, CLOSED without one.
 func (s *Stack) writeFrame(w *writer, queue uint8, state conn.State) {
-	s.totals.count(countFramesSent)
+	s.totals.Count(counters.FramesSent)
 	if w.parts[0][virtioGSOType] != wire.GSONone {
-		s.totals.count(countSuperframesOut)
+		s.totals.Count(counters.SuperframesOut)
 	}
 	if err := s.queues[queue].WriteFrame(w.parts); err != nil {
-		s.totals.count(countFrameErrors) // lost, as on any network
+		s.totals.Count(counters.FrameErrors) // lost, as on any network
 		s.frameLimit.refused(s.clock.Now(), w.parts)
 		if errors.Is(err, os.ErrClosed) {
 			s.fail("write", err)
@@ -101,13 +102,13 @@ func (s *Stack) writeSegment(w *writer, queue uint8, state conn.State) {
 	w.parts[0] = frame[:at+tcpLen]
 	s.writeFrame(w, queue, state)
 
-	s.totals.add(countSegmentsSent, segments(out.Len, out.SegmentSize))
-	s.totals.add(countBytesSent, out.Len)
+	s.totals.Add(counters.SegmentsSent, segments(out.Len, out.SegmentSize))
+	s.totals.Add(counters.BytesSent, out.Len)
 	switch {
 	case out.TCP.Flags.Has(wire.RST):
-		s.totals.count(countResetsSent)
+		s.totals.Count(counters.ResetsSent)
 	case out.Note == conn.NoteRetransmission, out.Note == conn.NoteFastRetransmission, out.Note == conn.NoteTailRetransmission:
-		s.totals.add(countRetransmissions, segments(out.Len, out.SegmentSize))
+		s.totals.Add(counters.Retransmissions, segments(out.Len, out.SegmentSize))
 	}
 }
 

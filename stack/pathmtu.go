@@ -1,14 +1,17 @@
 package stack
 
-import "minitcp/conn"
+import (
+	"minitcp/conn"
+	"minitcp/stack/internal/counters"
+)
 
 // notePath counts the events of e's search for the path MTU, and remembers the path for later connections to the same
 // host. UDP and ping sockets have path MTUs of their own: an ICMP message about a datagram is easier to forge, because
 // it need not quote a sequence number.
 func (s *Stack) notePath(now conn.Time, e *entry, tcp *conn.Conn) {
 	events, known := tcp.ReportPath()
-	s.totals.add(countMTUProbes, int(events.Probes))
-	s.totals.add(countMTUProbesFailed, int(events.Failed))
-	s.totals.add(countMTUBlackHoles, int(events.BlackHoles))
+	s.totals.Add(counters.MTUProbes, int(events.Probes))
+	s.totals.Add(counters.MTUProbesFailed, int(events.Failed))
+	s.totals.Add(counters.MTUBlackHoles, int(events.BlackHoles))
 	s.paths.Put(now, e.Key.Remote, known)
 }

@@ -10,6 +10,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/datagrams"
 	"minitcp/stack/internal/icmp"
 	"minitcp/stack/internal/ports"
@@ -194,7 +195,7 @@ func (q *queue) echoReply(payload []byte) {
 		c = s.pings.Find(netip.AddrPortFrom(q.ip.Dst, q.icmp.ID), netip.AddrPortFrom(q.ip.Src, 0))
 	}
 	if c == nil {
-		s.totals.count(countICMPIgnored)
+		s.totals.Count(counters.ICMPIgnored)
 		return
 	}
 	c.mu.Lock()
@@ -202,9 +203,9 @@ func (q *queue) echoReply(payload []byte) {
 	d := datagrams.Datagram{Data: payload, Remote: netip.AddrPortFrom(q.ip.Src, 0), Local: q.ip.Dst, ECN: q.ip.ECN()}
 	switch {
 	case c.closed != nil:
-		s.totals.count(countICMPIgnored)
+		s.totals.Count(counters.ICMPIgnored)
 	case !c.enqueue(d):
-		s.totals.count(dropPingBufferFull)
+		s.totals.Count(counters.DropPingBufferFull)
 	}
 }
 
@@ -212,7 +213,7 @@ func (q *queue) echoReply(payload []byte) {
 func (s *Stack) icmpErrorPing(local, remote netip.Addr, id uint16, e conn.ICMPError) {
 	c := s.pings.FindConnected(netip.AddrPortFrom(local, id), netip.AddrPortFrom(remote, 0))
 	if c == nil {
-		s.totals.count(dropICMP)
+		s.totals.Count(counters.DropICMP)
 		return
 	}
 	c.fail(e)

@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/memory"
 )
 
@@ -129,7 +130,7 @@ func (q *queue) receiveFrame(now conn.Time, frame []byte, i int) {
 
 // endBatch completes a batch of frames.
 func (q *queue) endBatch(now conn.Time) {
-	q.stack.totals.count(countBatches)
+	q.stack.totals.Count(counters.Batches)
 	q.flushPending()
 	q.writeCookies(now)
 	q.stack.shedOutOfOrder(now)

@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
 	"minitcp/stack/internal/memory"
 )
@@ -39,8 +40,8 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 	case wire.GSOTCPv4, wire.GSOTCPv6:
 		q.segment.SegmentSize = int(q.virtio.GSOSize)
 	}
-	s.totals.add(countSegmentsReceived, segments(len(data), q.segment.SegmentSize))
-	s.totals.add(countBytesReceived, len(data))
+	s.totals.Add(counters.SegmentsReceived, segments(len(data), q.segment.SegmentSize))
+	s.totals.Add(counters.BytesReceived, len(data))
 	for e != nil {
 		if q.receive(now, e) {
 			return
@@ -54,7 +55,7 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 func (q *queue) acceptableForTCP() bool {
 	h := &q.segment.TCP
 	if q.ip.Src == q.ip.Dst && h.SrcPort == h.DstPort {
-		q.stack.totals.count(dropLand)
+		q.stack.totals.Count(counters.DropLand)
 		return false
 	}
 	return q.acceptableAddresses(q.stack.forwarder.Load().takes(q.ip.Dst))
@@ -100,7 +101,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 	case *conn.Handshake:
 		verdict = q.receiveHandshake(now, e, tcp)
 		if verdict == conn.VerdictReopen {
-			s.totals.countVerdict(verdict)
+			s.totals.Verdict(verdict)
 			s.remove(e)
 			e.mu.Unlock()
 			q.receiveNoConnection(now, e.Key, nil)
@@ -121,15 +122,15 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 			verdict = conn.VerdictChallenged
 		}
 		if verdict == conn.VerdictReopen {
-			s.totals.countVerdict(verdict)
-			s.totals.count(countReopened)
+			s.totals.Verdict(verdict)
+			s.totals.Count(counters.Reopened)
 			s.remove(e)
 			e.mu.Unlock()
 			q.receiveNoConnection(now, e.Key, tcp)
 			return true
 		}
 	}
-	s.totals.countVerdict(verdict)
+	s.totals.Verdict(verdict)
 	if before < conn.Established {
 		if e.state() >= conn.Established {
 			s.untrackOpening(e)
@@ -179,12 +180,12 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 		return verdict
 	}
 	if q.stack.overdrawn() {
-		q.stack.totals.count(countNoMemory)
+		q.stack.totals.Count(counters.NoMemory)
 		return conn.VerdictIgnored
 	}
 	if e.request != nil { // AcceptFirst
 		if !q.stack.enterQuota(e) {
-			q.stack.totals.count(countQuotaFull)
+			q.stack.totals.Count(counters.QuotaFull)
 			return conn.VerdictIgnored
 		}
 		tcp := handshake.Establish(now)
@@ -209,7 +210,7 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 func (q *queue) admit(e *entry, l *Listener, establish func() *conn.Conn) *conn.Conn {
 	s := q.stack
 	if !s.enterQuota(e) {
-		s.totals.count(countQuotaFull)
+		s.totals.Count(counters.QuotaFull)
 		return nil
 	}
 	var tcp *conn.Conn
@@ -222,13 +223,13 @@ func (q *queue) admit(e *entry, l *Listener, establish func() *conn.Conn) *conn.
 	})
 	if !admitted {
 		s.leaveQuota(e)
-		s.totals.count(countAcceptQueueFull)
+		s.totals.Count(counters.AcceptQueueFull)
 		return nil
 	}
 	e.tcp = tcp
 	l.handshakes.remove(e)
 	s.charge(e, 0)
 	s.trackLive(e)
-	s.totals.count(countAccepted)
+	s.totals.Count(counters.Accepted)
 	return tcp
 }

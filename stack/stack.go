@@ -12,6 +12,7 @@ import (
 	"minitcp/conn/cookie"
 	"minitcp/conn/fastopen"
 	"minitcp/stack/internal/addresses"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/loopback"
 	"minitcp/stack/internal/memory"
 	"minitcp/stack/internal/paths"
@@ -59,7 +60,7 @@ type Stack struct {
 	ephemeral     *ports.Ephemeral
 
 	observers  observers
-	totals     totals
+	totals     counters.Totals
 	icmpLimit  *ratelimit.Limit
 	resetLimit *ratelimit.Limit
 	cookies    atomic.Pointer[cookie.Keys]   // keys of SYN cookies; nil before the first

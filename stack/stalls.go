@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/buffer"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/gso"
 	"minitcp/stack/internal/memory"
 )
@@ -42,7 +43,7 @@ func (s *Stack) shedStalled(now conn.Time, w *writer, most int) {
 		var c *Conn
 		if tcp, ok := e.tcp.(*conn.Conn); ok && e.stalled != nil {
 			c = e.served
-			s.totals.count(countStalledReset)
+			s.totals.Count(counters.StalledReset)
 			tcp.TimeOut()
 			s.flush(e, w)
 		}

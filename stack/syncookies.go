@@ -9,6 +9,7 @@ import (
 	"minitcp/conn/cookie"
 	"minitcp/conn/names"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
 )
 
@@ -90,7 +91,7 @@ type cookieReply struct {
 func (q *queue) sendCookie(now conn.Time, k *flow.Key, mss int, cookies *cookieTime) {
 	s, w, h := q.stack, q.writer, &q.segment.TCP
 	if s.link != nil && s.link.device.Room() == 0 {
-		q.dropNoConnection(now, conn.Listen, countSYNQueueFull) // nothing keeps the SYN-ACK until there is room
+		q.dropNoConnection(now, conn.Listen, counters.SYNQueueFull) // nothing keeps the SYN-ACK until there is room
 		return
 	}
 	ends := cookieEnds(k, h.Seq)
@@ -98,12 +99,12 @@ func (q *queue) sendCookie(now conn.Time, k *flow.Key, mss int, cookies *cookieT
 	o.ECN = q.segment.ECN
 	limitMSS(&o, mss)
 	if !conn.SYNCookie(now, &s.cfg.Conn, o, h, s.cookieKeys(now), &ends, &w.out) {
-		q.dropNoConnection(now, conn.Listen, countSYNQueueFull) // a small MSS
+		q.dropNoConnection(now, conn.Listen, counters.SYNQueueFull) // a small MSS
 		return
 	}
 	q.traceIn(now, nil, conn.Listen, "", false)
 	cookies.sent(now)
-	s.totals.count(countCookiesSent)
+	s.totals.Count(counters.CookiesSent)
 	r := cookieReply{wire.IP{Src: q.ip.Dst, Dst: q.ip.Src, Protocol: wire.ProtocolTCP, HopLimit: s.cfg.HopLimit}, w.out.TCP}
 	r.tcp.SrcPort, r.tcp.DstPort = h.DstPort, h.SrcPort
 	q.cookies = append(q.cookies, r)
@@ -159,10 +160,10 @@ func (q *queue) entryFromCookie(now conn.Time, k *flow.Key, mss int) *entry {
 	limitMSS(&o, mss)
 	handshake, ok := conn.HandshakeFromCookie(now, &s.cfg.Conn, o, &q.segment, s.cookieKeys(now), &ends)
 	if !ok {
-		q.dropNoConnection(now, conn.Listen, countCookiesFailed)
+		q.dropNoConnection(now, conn.Listen, counters.CookiesFailed)
 		return nil
 	}
-	s.totals.count(countCookiesReceived)
+	s.totals.Count(counters.CookiesReceived)
 	e := s.newEntry(now, *k, q.number)
 	e.iss, e.irs, e.irsKnown = handshake.ISS(), ends.IRS, true
 	e.tcp = handshake

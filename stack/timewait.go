@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/counters"
 )
 
 // timeWaits lists the entries in TIME-WAIT in the order in which they entered it, and limits their number.
@@ -43,7 +44,7 @@ func (t *timeWaits) remove(e *entry) {
 // with the next tick of its wheel, because its mu must not be locked here.
 func (s *Stack) remember(now conn.Time, e *entry) {
 	if oldest := s.timeWaits.add(e); oldest != nil {
-		s.totals.count(countTimeWaitEvicted)
+		s.totals.Count(counters.TimeWaitEvicted)
 		s.wheels[oldest.wheel].Arm(&oldest.timer, now)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/neterr"
 )
 
@@ -13,7 +14,7 @@ import (
 func (s *Stack) icmpErrorUDP(local, remote netip.AddrPort, e conn.ICMPError) {
 	c := s.udp.FindConnected(local, remote)
 	if c == nil {
-		s.totals.count(dropICMP)
+		s.totals.Count(counters.DropICMP)
 		return
 	}
 	c.fail(e)

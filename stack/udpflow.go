@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/nat"
 )
 
@@ -49,7 +50,7 @@ func (c *UDPFlow) route(_ netip.Addr, from netip.AddrPort) (_, to netip.AddrPort
 		return from, to, net.ErrClosed
 	}
 	if b := f.cfg.Filtering; b != EndpointIndependent && !c.contacts.Contain(reduce(b, from)) {
-		f.stack.totals.count(countFlowsFiltered)
+		f.stack.totals.Count(counters.FlowsFiltered)
 		return from, to, syscall.EPERM
 	}
 	timeout := nat.Idle

@@ -6,6 +6,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/datagrams"
 )
 
@@ -58,7 +59,7 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *data
 			return &c.udpSocket, nil
 		}
 	case !forwarded: // other protocols are
-		s.totals.count(dropNotOurs)
+		s.totals.Count(counters.DropNotOurs)
 		return nil, nil
 	}
 	if forwarded {
@@ -70,10 +71,10 @@ func (q *queue) findUDP(now conn.Time, packet []byte, to netip.AddrPort, d *data
 		if !isNew {
 			return &flow.udpSocket, nil
 		}
-		s.totals.count(countFlows)
+		s.totals.Count(counters.Flows)
 		return &flow.udpSocket, flow
 	}
-	s.totals.count(dropUDPNoPort)
+	s.totals.Count(counters.DropUDPNoPort)
 	q.undeliverable(now, packet)
 	return nil, nil
 }
@@ -101,9 +102,9 @@ func (c *udpSocket) deliverAll(d datagrams.Datagram, data []byte, size int) deli
 		d.Data = data[:min(size, len(data))]
 		data = data[len(d.Data):]
 		if c.enqueue(d) {
-			c.stack.totals.count(countDatagramsReceived)
+			c.stack.totals.Count(counters.DatagramsReceived)
 		} else {
-			c.stack.totals.count(dropUDPBufferFull)
+			c.stack.totals.Count(counters.DropUDPBufferFull)
 		}
 		if len(data) > 0 {
 			continue

@@ -9,6 +9,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/counters"
 )
 
 // sendDatagrams sends datagrams that are alike to one destination: see [udpSocket.alike].
@@ -104,7 +105,7 @@ func (s *Stack) writeUDP(w *writer, o outgoingDatagram, data []byte) error {
 	}
 	header, pseudo := w.udpHeader(&o, len(data))
 	w.parts = append(w.parts[:0], header, data)
-	s.totals.count(countDatagramsSent)
+	s.totals.Count(counters.DatagramsSent)
 	if !whole {
 		wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
 		s.writeFragments(w, s.queueOf(&o), ipLen, append(append(w.body[:0], header...), data...), o.mtu)
@@ -154,7 +155,7 @@ func (s *Stack) writeUDPSuperframe(w *writer, o *outgoingDatagram, list []Datagr
 		Flags: wire.VirtioNeedsChecksum, ChecksumStart: uint16(ipLen), ChecksumOffset: wire.UDPChecksumOffset,
 		GSOType: wire.GSOUDPL4, GSOSize: uint16(list[0].N), HeaderLen: uint16(ipLen + wire.UDPHeaderLen),
 	})
-	s.totals.add(countDatagramsSent, len(list))
+	s.totals.Add(counters.DatagramsSent, len(list))
 	s.writeFrame(w, s.queueOf(o), conn.Closed)
 }
 
