@@ -19,7 +19,7 @@ import (
 // TestDocumentsNameTests checks that the tests and packet scripts that documents name exist.
 func TestDocumentsNameTests(t *testing.T) {
 	tests := testFunctions(t)
-	for file, least := range map[string]int{"stack/ATTACKS.md": 50, "conn/RFC8899.md": 30, "conn/RFC7413.md": 60, "conn/RFCs.md": 50} {
+	for file, least := range map[string]int{"stack/ATTACKS.md": 50, "conn/RFC8899.md": 30, "conn/RFC7413.md": 60, "conn/RFC9768.md": 60, "conn/RFCs.md": 50} {
 		named := regexp.MustCompile("`((?:Test[A-Z]|Fuzz[A-Z]|[a-z0-9-]+/)[A-Za-z0-9_./-]+)`").FindAllStringSubmatch(document(t, file), -1)
 		if len(named) < least {
 			t.Errorf("%s names %d tests, want at least %d", file, len(named), least)

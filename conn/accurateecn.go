@@ -40,7 +40,7 @@ func (c *Conn) enterAccurate(s *Segment) {
 	default:
 		a := accecn.New(accecn.ClientOptions)
 		c.accurate, a.Reflects = a, true
-		a.ArrivedSYNACK(s.ECN)
+		a.ArrivedSYNACK(s.ECN, len(s.Data))
 		a.SYNACKed(s.TCP.Flags, &s.TCP.Options.AccECN)
 	}
 }
@@ -59,7 +59,7 @@ func (c *Conn) takeHandshakeACK(s *Segment) {
 	a, option := c.accurate, &s.TCP.Options.AccECN
 	switch {
 	case s.TCP.Flags.Has(wire.SYN):
-		a.ArrivedSYNACK(s.ECN)
+		a.ArrivedSYNACK(s.ECN, len(s.Data))
 		a.SYNACKed(s.TCP.Flags, option)
 	case len(s.Data) > 0 || s.TCP.Options.SACKCount > 0:
 		a.ExpectOption(option)
@@ -78,7 +78,7 @@ func (c *Conn) reflectAgain(s *Segment) {
 		return
 	}
 	c.ecn.Received(s.TCP.Flags, s.ECN, c.cfg.ECN)
-	c.accurate.ArrivedSYNACK(s.ECN)
+	c.accurate.ArrivedSYNACK(s.ECN, 0)
 	c.accurate.Reflects = c.ack.due
 }
 

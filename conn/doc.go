@@ -74,7 +74,8 @@
 //	losses              dupack.go: without SACK; tailprobe.go: TLP (RFC 8985); frto.go: F-RTO (RFC 5682); undo.go:
 //	                    spurious recovery (RFC 3522, RFC 3708)
 //	path MTU            pathmtu.go: probes (RFC 4821); icmp.go; resize.go: segments too large for a new path MTU
-//	congestion          congestion.go: the choice of a controller; pacer.go; ecn.go, ecnmode.go (RFC 3168, RFC 8511)
+//	congestion          congestion.go: the choice of a controller; pacer.go; ecn.go, ecnmode.go (RFC 3168, RFC 8511);
+//	                    accurateecn.go (RFC 9768)
 //	timestamps          timestamps.go: PAWS, RTT by echo (RFC 7323)
 //	memory              autotune.go: sizes of buffers; memory.go: scarce memory; idle.go: idle connections
 //	keep-alive          keepalive.go
@@ -91,7 +92,8 @@
 // the emulated link of conntest and of package emulate.
 //
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of
-// RFC 9293 and the tests that show them, RFC8899.md those of path MTU discovery, RFC7413.md those of Fast Open.
+// RFC 9293 and the tests that show them, RFC8899.md those of path MTU discovery, RFC7413.md those of Fast Open,
+// RFC9768.md those of Accurate ECN.
 //
 // A GSO packet is several segments of one size under common headers, which a device cuts (generic segmentation
 // offload). A frame with one is a superframe in package stack.

@@ -84,10 +84,10 @@ func TestArrived(t *testing.T) {
 func TestArrivedSYNACK(t *testing.T) {
 	s := New(ClientOptions)
 	for range 3 {
-		s.ArrivedSYNACK(wire.CE)
+		s.ArrivedSYNACK(wire.CE, 0)
 	}
-	if s.ArrivedSYNACK(wire.NotECT); Field(s.ACE()) != 6 {
-		t.Errorf("ACE %d, want 6", Field(s.ACE()))
+	if s.ArrivedSYNACK(wire.ECT0, 7); Field(s.ACE()) != 6 || s.Received.Bytes[wire.ECT0] != 7 {
+		t.Errorf("ACE %d, want 6; %+v", Field(s.ACE()), s.Received)
 	}
 }
 

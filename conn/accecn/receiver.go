@@ -48,10 +48,14 @@ func (s *State) Arrived(e wire.ECN, packets, n int, unacknowledged bool) bool {
 	return edge || s.pending >= 3 || s.pending == 2 && unacknowledged
 }
 
-// ArrivedSYNACK counts the codepoint of a SYN-ACK. CE is counted once for a connection (RFC 9768 3.2.2.2).
-func (s *State) ArrivedSYNACK(e wire.ECN) {
-	if s.last = e; e == wire.CE {
-		s.Received.Packets = max(s.Received.Packets, 1)
+// ArrivedSYNACK counts the codepoint e of a SYN-ACK with n bytes of new data. CE is counted once for a connection (RFC
+// 9768 3.2.2.2).
+func (s *State) ArrivedSYNACK(e wire.ECN, n int) {
+	received := s.Received.Packets
+	s.Arrived(e, 1, n, false)
+	s.Received.Packets, s.pending = received, 0
+	if e == wire.CE {
+		s.Received.Packets = max(received, 1)
 	}
 }
 
