@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -81,16 +82,26 @@ func cookieOf(key [16]byte) wire.FastOpen {
 	return fastopen.FixedKeys(key, nil).Cookie(wire.FastOpenStandard, addressesB[0].Addr(), addressesA[0].Addr())
 }
 
-// sniff collects the headers of the segments that b sends, which do not arrive.
-func (p *pair) sniff() *[]wire.TCP {
-	var sent []wire.TCP
+// sniff collects the headers of the segments that b sends, which do not arrive. The result returns those since its last
+// call.
+func (p *pair) sniff() (sent func() []wire.TCP) {
+	var mu sync.Mutex // timers send as well
+	var list []wire.TCP
 	p.db.SetHook(func(frame []byte) stacktest.Fate {
+		mu.Lock()
+		defer mu.Unlock()
 		if _, h, _, ok := stacktest.Segment(frame); ok {
-			sent = append(sent, h)
+			list = append(list, h)
 		}
 		return stacktest.Drop
 	})
-	return &sent
+	return func() []wire.TCP {
+		mu.Lock()
+		defer mu.Unlock()
+		taken := list
+		list = nil
+		return taken
+	}
 }
 
 // delayInOrder is delay, and keeps the order of frames that are sent at one instant: each takes 1 ns longer.
@@ -162,8 +173,8 @@ func TestFastOpenIsOptional(t *testing.T) {
 		sent := p.sniff()
 		p.db.Inject(fastSYN(1234, cookieOf(fastKey), "data"))
 		quiet()
-		if len(*sent) != 1 || (*sent)[0].Ack != 1001 || (*sent)[0].Options.FastOpen != (wire.FastOpen{}) {
-			t.Errorf("b sent %+v, want one SYN-ACK of the SYN", *sent)
+		if sent := sent(); len(sent) != 1 || sent[0].Ack != 1001 || sent[0].Options.FastOpen != (wire.FastOpen{}) {
+			t.Errorf("b sent %+v, want one SYN-ACK of the SYN", sent)
 		}
 		for _, name := range []string{"fast-open-requests", "fast-open-passive", "fast-open-passive-failed"} {
 			wantCount(t, p.b, name, 0)
@@ -200,8 +211,8 @@ func TestFastOpenCookies(t *testing.T) {
 			sent := p.sniff()
 			p.db.Inject(fastSYN(1234, c.option, "data"))
 			quiet()
-			if len(*sent) != 1 || (*sent)[0].Ack != c.ack || (*sent)[0].Options.FastOpen != c.fresh {
-				t.Errorf("%s: b sent %+v, want one SYN-ACK of %d with %+v", c.name, *sent, c.ack, c.fresh)
+			if sent := sent(); len(sent) != 1 || sent[0].Ack != c.ack || sent[0].Options.FastOpen != c.fresh {
+				t.Errorf("%s: b sent %+v, want one SYN-ACK of %d with %+v", c.name, sent, c.ack, c.fresh)
 			}
 			wantCount(t, p.b, c.counter, 1)
 		})
@@ -219,11 +230,11 @@ func TestFastOpenLimit(t *testing.T) {
 		syn := func(ack uint32) {
 			t.Helper()
 			port++
-			*sent = nil
+			sent()
 			p.db.Inject(fastSYN(port, cookieOf(fastKey), "data"))
 			quiet()
-			if len(*sent) == 0 || (*sent)[0].Ack != ack {
-				t.Fatalf("port %d: b sent %+v, want a SYN-ACK of %d", port, *sent, ack)
+			if sent := sent(); len(sent) == 0 || sent[0].Ack != ack {
+				t.Fatalf("port %d: b sent %+v, want a SYN-ACK of %d", port, sent, ack)
 			}
 		}
 		from := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(addressesA[0].Addr(), port) }
@@ -261,8 +272,8 @@ func TestFastOpenUnconfirmed(t *testing.T) {
 		_, err := s.Read(make([]byte, 1))
 		wantOpError(t, err, "read", syscall.ETIMEDOUT)
 		quiet()
-		if len(*sent) != 6 {
-			t.Errorf("%d SYN-ACKs, want 6", len(*sent))
+		if sent := sent(); len(sent) != 6 {
+			t.Errorf("%d SYN-ACKs, want 6", len(sent))
 		}
 		p.db.Inject(fastSYN(1235, cookieOf(fastKey), "data"))
 		wantRead(t, p.accept(l), "data")
@@ -277,8 +288,8 @@ func TestFastOpenWithSYNCookies(t *testing.T) {
 		sent := p.sniff()
 		p.db.Inject(fastSYN(1234, cookieOf(fastKey), "data"))
 		quiet()
-		if len(*sent) != 1 || (*sent)[0].Ack != 1001 || (*sent)[0].Options.FastOpen != (wire.FastOpen{}) {
-			t.Errorf("b sent %+v, want one SYN-ACK of the SYN", *sent)
+		if sent := sent(); len(sent) != 1 || sent[0].Ack != 1001 || sent[0].Options.FastOpen != (wire.FastOpen{}) {
+			t.Errorf("b sent %+v, want one SYN-ACK of the SYN", sent)
 		}
 		wantCount(t, p.b, "fast-open-passive", 0)
 	})
@@ -304,8 +315,8 @@ func TestFastOpenHandler(t *testing.T) {
 		sent := p.sniff()
 		p.db.Inject(fastSYN(1234, cookieOf(fastKey), "data"))
 		quiet()
-		if len(*sent) != 2 || (*sent)[0].Ack != 1005 || (*sent)[1].Flags != wire.PSH|wire.ACK {
-			t.Errorf("b sent %+v, want a SYN-ACK and the response", *sent)
+		if sent := sent(); len(sent) != 2 || sent[0].Ack != 1005 || sent[1].Flags != wire.PSH|wire.ACK {
+			t.Errorf("b sent %+v, want a SYN-ACK and the response", sent)
 		}
 	})
 }
@@ -318,8 +329,8 @@ func TestFastOpenSYNFIN(t *testing.T) {
 		sent := p.sniff()
 		p.db.Inject(packet(segmentSpec{flags: wire.SYN | wire.FIN, options: fastOptions(cookieOf(fastKey)), data: []byte("data")}))
 		quiet()
-		if len(*sent) != 0 {
-			t.Errorf("b sent %+v, want nothing", *sent)
+		if sent := sent(); len(sent) != 0 {
+			t.Errorf("b sent %+v, want nothing", sent)
 		}
 		wantCount(t, p.b, "dropped-syn-fin", 1)
 	})
