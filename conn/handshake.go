@@ -266,6 +266,9 @@ func (h *Handshake) Transmit(now Time, _ int, out *Outgoing) bool {
 	case h.ackDue:
 		h.ackDue = false
 		out.reset(wire.ACK)
+		if h.ecn.Accurate() {
+			out.TCP.Flags |= accecn.InitialACE() // the field is a counter in all segments after the SYN-ACK (RFC 9768 3.2.2)
+		}
 		out.TCP.Seq, out.TCP.Ack = h.params.ISS+1, h.irs+1
 		out.TCP.Window = uint16(synWindow(h.cfg) >> h.scale)
 		h.addTimestamp(now, &out.TCP.Options)

@@ -59,6 +59,9 @@ func (s *State) ArrivedSYNACK(e wire.ECN, n int) {
 	}
 }
 
+// InitialACE returns the flags of the ACE field before a packet with CE has arrived.
+func InitialACE() wire.Flags { return FieldFlags(initialPackets) }
+
 // ACE returns the flags of the ACE field of a segment that is not part of the handshake.
 func (s *State) ACE() wire.Flags { return FieldFlags(initialPackets + s.Received.Packets) }
 

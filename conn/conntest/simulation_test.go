@@ -86,6 +86,7 @@ func TestFixedFailures(t *testing.T) {
 		1010141: "the same",
 		1175933: "a middlebox removed timestamps, and the echo of the last one was taken for round trips of minutes",
 		1138707: "without timestamps, a window that closed and opened ended the backoff, and each segment timed out",
+		102984:  "a challenge ACK in SYN-RECEIVED had no ACE field",
 		// F-RTO waited for room in the window.
 		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",
 		16513: "the same",
