@@ -92,7 +92,7 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 	if end <= nxt {
 		v = VerdictDuplicate
 		if len(s.Data) > 0 && end > nxt-seq.Offset(maxBuffer) {
-			c.duplicated(at, end)
+			c.duplicated(at, end, s.ECN)
 			if c.active != nil {
 				var v delack.Values
 				c.delayValues(&v)
@@ -276,10 +276,10 @@ func (c *Conn) takeData(now Time, at seq.Offset, data []byte, s *Segment) Verdic
 	hadHoles := len(b.OutOfOrder()) > 0
 	switch end := at + seq.Offset(len(data)); {
 	case at < before:
-		c.duplicated(at, before)
+		c.duplicated(at, before, s.ECN)
 	case hadHoles:
 		again := b.OutOfOrder().Overlap(at, end) // the first range that is a duplicate (RFC 2883 4)
-		c.duplicated(again.Start, again.End)
+		c.duplicated(again.Start, again.End, s.ECN)
 	}
 	var placed buffer.Range
 	ok := true

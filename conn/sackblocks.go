@@ -6,13 +6,13 @@ import (
 	"minitcp/conn/wire"
 )
 
-// duplicated records that [start, end) has arrived a second time.
-func (c *Conn) duplicated(start, end seq.Offset) {
+// duplicated records that [start, end) has arrived a second time, with the given codepoint.
+func (c *Conn) duplicated(start, end seq.Offset, e wire.ECN) {
 	start = max(start, 1) // data begins at offset 1
 	if c.sack && start < end {
 		c.ack.duplicate = buffer.Range{Start: start, End: end}
 		if c.accurate != nil {
-			c.accurate.Repeated(uint32(start))
+			c.accurate.Repeated(uint32(start), e)
 		}
 	}
 }

@@ -387,6 +387,17 @@ func TestOptionMissing(t *testing.T) {
 	}
 }
 
+// retransmissions records n retransmissions, each after some packets with data whose last ACK has o.
+func retransmissions(s *State, o *wire.AccECN, n, packets int) {
+	for i := range n {
+		for range packets {
+			s.Arrived(wire.NotECT, 1, mss, true)
+		}
+		s.Sent(o)
+		s.Repeated(uint32(100+i), wire.NotECT)
+	}
+}
+
 // No option is sent after a segment with new data and an option has caused a timeout, nor after the peer has
 // retransmitted data although an ACK with an option has reported it as received twice (RFC 9768 3.2.3.2.2).
 func TestOptionsLost(t *testing.T) {
@@ -399,10 +410,14 @@ func TestOptionsLost(t *testing.T) {
 		"timeout of a later one": {func(s *State) { s.SentData(&with); s.SentData(&without); s.TimedOut() }, OptionSent},
 		"timeout without option": {func(s *State) { s.SentData(&without); s.TimedOut() }, 0},
 		"timeout after progress": {func(s *State) { s.SentData(&with); s.Progress(); s.TimedOut() }, 0},
-		"repeated":               {func(s *State) { s.Sent(&with); s.SentRepeated(&with, 7); s.Repeated(7) }, OptionSent},
-		"repeated elsewhere":     {func(s *State) { s.Sent(&with); s.SentRepeated(&with, 7); s.Repeated(8) }, 0},
-		"repeated without":       {func(s *State) { s.Sent(&without); s.SentRepeated(&without, 7); s.Repeated(7) }, 0},
-		"repeated later":         {func(s *State) { s.SentRepeated(&with, 7); s.Sent(&without); s.Repeated(7) }, 0},
+		"repeated":               {func(s *State) { s.Sent(&with); s.SentRepeated(&with, 7); s.Repeated(7, wire.ECT0) }, OptionSent},
+		"repeated elsewhere":     {func(s *State) { s.Sent(&with); s.SentRepeated(&with, 7); s.Repeated(8, wire.ECT0) }, 0},
+		"repeated without":       {func(s *State) { s.Sent(&without); s.SentRepeated(&without, 7); s.Repeated(7, wire.ECT0) }, 0},
+		"retransmitted often":    {func(s *State) { retransmissions(s, &with, maxSuspects, 1) }, OptionSent},
+		"retransmitted":          {func(s *State) { retransmissions(s, &with, maxSuspects-1, 1) }, 0},
+		"retransmitted without":  {func(s *State) { retransmissions(s, &without, 10, 1) }, 0},
+		"retransmitted seldom":   {func(s *State) { retransmissions(s, &with, 10, calmPackets) }, 0},
+		"repeated later":         {func(s *State) { s.SentRepeated(&with, 7); s.Sent(&without); s.Repeated(7, wire.ECT0) }, 0},
 	} {
 		s := New(ServerOptions)
 		if c.do(s); s.Failures != c.want {

@@ -48,13 +48,28 @@ func (s *State) SentRepeated(o *wire.AccECN, start uint32) {
 	s.repeated, s.hasRepeated = start, o.Order != wire.AccECNAbsent
 }
 
-// Repeated records that data from the sequence number start has arrived once more. If an ACK with an option has
-// reported it already, the option may be the reason for which the ACK was lost (RFC 9768 3.2.3.2.2).
-func (s *State) Repeated(start uint32) {
-	if s.hasRepeated && s.repeated == start {
+// Repeated records that data from the sequence number start has arrived once more, with the codepoint e. If an ACK with an option has
+// reported it already, the option may be the reason for which the ACK was lost (RFC 9768 3.2.3.2.2). So it may be if
+// ACKs with an option are followed by retransmissions again and again, with little other data between. A retransmission
+// has no ECT, unlike a copy that the network has made.
+func (s *State) Repeated(start uint32, e wire.ECN) {
+	switch {
+	case s.hasRepeated && s.repeated == start:
 		s.fail(OptionSent)
+	case e == wire.NotECT && s.optioned:
+		s.calm = 0
+		if s.suspect++; s.suspect >= maxSuspects {
+			s.fail(OptionSent)
+		}
 	}
 }
+
+const (
+	// maxSuspects is the number of retransmissions after which the option is suspected of the loss of ACKs.
+	maxSuspects = 4
+	// calmPackets is the number of packets with data that end the suspicion.
+	calmPackets = 32
+)
 
 // SentData records that a segment with new data and o has been sent.
 func (s *State) SentData(o *wire.AccECN) { s.flies = s.flies || o.Order != wire.AccECNAbsent }

@@ -14,6 +14,9 @@ type receiver struct {
 
 	repeated    uint32 // first sequence number that the last ACK has reported as received twice, if it had an option
 	hasRepeated bool
+	optioned    bool  // the last segment sent had an option
+	suspect     uint8 // retransmissions that have followed an ACK with an option, see Repeated
+	calm        uint8 // packets with data since the last of them
 }
 
 // maxPending is the largest number of packets with CE that is kept for the decision to send an ACK.
@@ -28,6 +31,11 @@ const maxPending = 15
 func (s *State) Arrived(e wire.ECN, packets, n int, unacknowledged bool) bool {
 	edge := e == wire.CE && s.last != wire.CE && n > 0
 	s.last = e
+	if n > 0 {
+		if s.calm++; s.calm >= calmPackets {
+			s.suspect, s.calm = 0, 0
+		}
+	}
 	if e == wire.NotECT {
 		return false
 	}
@@ -135,7 +143,7 @@ const fieldMask = 1<<24 - 1
 
 // Sent records that a segment with the ACE field and o has been sent.
 func (s *State) Sent(o *wire.AccECN) {
-	s.pending, s.hasRepeated = 0, false
+	s.pending, s.hasRepeated, s.optioned = 0, false, o.Order != wire.AccECNAbsent
 	if o.Order == wire.AccECNAbsent {
 		return
 	}
