@@ -86,6 +86,8 @@ func TestFixedFailures(t *testing.T) {
 		1010141: "the same",
 		1175933: "a middlebox removed timestamps, and the echo of the last one was taken for round trips of minutes",
 		1138707: "without timestamps, a window that closed and opened ended the backoff, and each segment timed out",
+		107788:  "every ACK with an option of AccECN was lost, and all ACKs of new data had one",
+		115533:  "the same",
 		102984:  "a challenge ACK in SYN-RECEIVED had no ACE field",
 		// F-RTO waited for room in the window.
 		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",
