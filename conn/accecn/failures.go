@@ -48,10 +48,10 @@ func (s *State) SentRepeated(o *wire.AccECN, start uint32) {
 	s.repeated, s.hasRepeated = start, o.Order != wire.AccECNAbsent
 }
 
-// Repeated records that data from the sequence number start has arrived once more, with the codepoint e. If an ACK with
-// an option has reported it already, the option may be the reason for which the ACK was lost (RFC 9768 3.2.3.2.2). So it
-// may be if ACKs with an option are followed by retransmissions again and again, with little other data between. A
-// retransmission has no ECT, unlike a copy that the network has made.
+// Repeated records that data from the sequence number start has arrived once more, with the codepoint e. If an ACK
+// with an option has reported it already, the option may be the reason for which the ACK was lost (RFC 9768
+// 3.2.3.2.2). So it may be if ACKs with an option are followed by retransmissions again and again, with little other
+// data between. A retransmission has no ECT, unlike a copy that the network has made.
 func (s *State) Repeated(start uint32, e wire.ECN) {
 	switch {
 	case s.hasRepeated && s.repeated == start:
