@@ -74,7 +74,7 @@ func (c *Conn) takeHandshakeACK(s *Segment) {
 // reflectAgain makes the ACK that is due, in reply to a retransmitted SYN-ACK, report the codepoint of that one (RFC
 // 9768 3.2.2.1).
 func (c *Conn) reflectAgain(s *Segment) {
-	if c.accurate == nil || c.ecn.Passive() || !c.ecn.Confirms(s.TCP.Flags) {
+	if c.accurate == nil || c.ecn.Passive() {
 		return
 	}
 	c.ecn.Received(s.TCP.Flags, s.ECN, c.cfg.ECN)

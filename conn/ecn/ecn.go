@@ -206,9 +206,6 @@ func (h *Handshake) Arrived() wire.ECN { return wire.ECN(h.arrived & codepoint) 
 // Passive reports whether a SYN has arrived.
 func (h *Handshake) Passive() bool { return h.arrived&passive != 0 }
 
-// Confirms reports whether a SYN-ACK with f, which may be a retransmitted one, agrees to AccECN.
-func (h *Handshake) Confirms(f wire.Flags) bool { return h.kindOfSYNACK(f&flags) == accurate }
-
 // Agreed reports whether packets may be sent as ECN-capable. With classic ECN, all SYNs and SYN-ACKs in both directions
 // set up ECN (RFC 3168 6.1.1). In AccECN mode this is a condition for the passive end only (RFC 9768 3.1.5).
 func (h *Handshake) Agreed() bool {
