@@ -28,7 +28,8 @@ type ForwardConfig struct {
 	// cookies (see [SYNCookies], which need not be on), and makes a request of a connection that is established.
 	//
 	// The client of such a request does not see the outcome of the verdict as that of its connect, which has succeeded:
-	// Reset, Unreachable and Drop reset the connection. What it sends before the verdict waits in the receive buffer.
+	// Reset, Unreachable and Drop reset the connection. What it sends before the verdict waits in the receive buffer. The
+	// limits above hold for these requests, too: past them, the final ACK of a handshake has no effect.
 	// While cookies may be valid, for about two minutes after the last, ACKs that belong to no connection get no RST.
 	// Default 0: never.
 	AcceptFirst int
@@ -48,8 +49,9 @@ type Forwarder struct {
 }
 
 // ForwardTCP makes the stack take TCP connections to the addresses of cfg.Prefixes, whatever their port. It calls
-// handle with a request for each new connection before anything is sent to the client. Connections to listeners are
-// not forwarded. A listener at all addresses is one at all addresses of the stack.
+// handle with a request for each new connection before anything is sent to the client, except under a flood with
+// AcceptFirst. Connections to listeners are not forwarded. A listener at all addresses is one at all addresses of the
+// stack.
 //
 // Handle is called on the goroutine that reads the device and must not block: to dial, start a goroutine. A request
 // needs a few hundred bytes and no goroutine until its verdict. A request whose SYN is repeated stays one request.

@@ -15,7 +15,8 @@ import (
 
 // ForwardRequest is an attempt of a client to open a connection through the stack. The application gives one verdict:
 // Accept, AcceptHandler, Reset, Unreachable or Drop. Its methods may be called on any goroutine. A request without a
-// verdict stays until the client gives up.
+// verdict stays until the client gives up. With [ForwardConfig].AcceptFirst, the client may see the connection as
+// established already: it gives up by a reset then, and every refusal is one.
 type ForwardRequest struct {
 	stack     *Stack
 	forwarder *Forwarder
