@@ -83,7 +83,8 @@
 //	udp*.go, datagram.go, internal/datagrams    UDP sockets, and ping sockets (ping.go)
 //	forward*.go, acceptfirst.go, unreachable.go forwarders
 //	udpflow.go, internal/nat                    flows of the forwarder of UDP
-//	names.go, internal/eyeballs, parse.go       host names and addresses
+//	names.go, parse.go, internal/eyeballs, internal/resolver
+//	                                            host names and addresses
 //	fragments.go, internal/reassembly           fragments
 //
 // The reading order of package conn is in conn/doc.go.

@@ -4,11 +4,10 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"slices"
-	"sync/atomic"
 
 	"minitcp/stack/internal/eyeballs"
 	"minitcp/stack/internal/neterr"
+	"minitcp/stack/internal/resolver"
 )
 
 // Resolver returns Go's resolver, with queries that go over the stack to the name servers given: over UDP, and over
@@ -18,56 +17,22 @@ import (
 //
 // Without servers, every lookup fails.
 func (s *Stack) Resolver(servers ...netip.AddrPort) *net.Resolver {
-	n := &nameservers{stack: s, list: slices.Clone(servers)}
-	return &net.Resolver{PreferGo: true, Dial: n.dial}
-}
-
-// nameservers chooses the server that queries go to.
-type nameservers struct {
-	stack   *Stack
-	list    []netip.AddrPort
-	current atomic.Uint32 // an index into list, modulo its length
-}
-
-// dial connects to the current server, instead of the one in address, which is the host's.
-func (n *nameservers) dial(ctx context.Context, network, _ string) (net.Conn, error) {
-	if len(n.list) == 0 {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no name server is configured"}}
-	}
-	at := n.current.Load()
-	server := n.list[at%uint32(len(n.list))]
-	if isUDP(network) {
-		c, err := n.stack.DialUDP(netip.AddrPort{}, server)
-		if err != nil {
-			n.failed(at)
-			return nil, err
-		}
-		return &queryUDP{UDPConn: c, servers: n, at: at}, nil
-	}
-	c, err := n.stack.DialTCP(ctx, netip.AddrPort{}, server)
-	if err != nil {
-		n.failed(at)
-		return nil, err
-	}
-	return c, nil
-}
-
-// failed passes over the server with an index, unless that has been done.
-func (n *nameservers) failed(at uint32) { n.current.CompareAndSwap(at, at+1) }
-
-// queryUDP is a query's socket. It notes that the server does not answer.
-type queryUDP struct {
-	*UDPConn
-	servers *nameservers
-	at      uint32
-}
-
-func (q *queryUDP) Read(p []byte) (int, error) {
-	n, err := q.UDPConn.Read(p)
-	if err != nil {
-		q.servers.failed(q.at)
-	}
-	return n, err
+	return resolver.New(resolver.Dial{
+		UDP: func(server netip.AddrPort) (resolver.PacketConn, error) {
+			c, err := s.DialUDP(netip.AddrPort{}, server)
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
+		},
+		TCP: func(ctx context.Context, server netip.AddrPort) (net.Conn, error) {
+			c, err := s.DialTCP(ctx, netip.AddrPort{}, server)
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
+		},
+	}, servers)
 }
 
 // dialName is DialContext for a host name.

@@ -267,11 +267,11 @@ func TestResolverFamily(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		n := &nameservers{stack: s, list: []netip.AddrPort{netip.MustParseAddrPort("[fd77::2]:53"), netip.MustParseAddrPort("10.77.0.1:53")}}
-		if _, err := n.dial(t.Context(), "udp", ""); !errors.Is(err, syscall.ENETUNREACH) {
+		r := s.Resolver(netip.MustParseAddrPort("[fd77::2]:53"), netip.MustParseAddrPort("10.77.0.1:53"))
+		if _, err := r.Dial(t.Context(), "udp", ""); !errors.Is(err, syscall.ENETUNREACH) {
 			t.Fatal(err)
 		}
-		c, err := n.dial(t.Context(), "udp", "")
+		c, err := r.Dial(t.Context(), "udp", "")
 		if err != nil {
 			t.Fatal(err)
 		}
