@@ -79,7 +79,7 @@
 //	abandon.go, internal/ref                    connections without Close
 //	errors.go, internal/neterr                  the errors of package net
 //	stats.go, internal/counters, connections.go counters; the connections by address
-//	observe.go, trace.go, tap.go                observers, traces, captures (see package pcap)
+//	observe.go, trace.go, tap.go, internal/hooks observers, traces, captures (see package pcap)
 //	udp*.go, datagram.go, internal/datagrams    UDP sockets, and ping sockets (ping.go)
 //	forward*.go, acceptfirst.go, unreachable.go forwarders
 //	udpflow.go, internal/nat                    flows of the forwarder of UDP

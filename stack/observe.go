@@ -2,12 +2,10 @@ package stack
 
 import (
 	"net/netip"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/hooks"
 )
 
 // Observer holds functions that a stack calls with its events, each on the goroutine that handles the event and while
@@ -56,85 +54,23 @@ func (e End) String() string {
 	return "none"
 }
 
-// observers are the observers of a stack. Events read the lists without a lock.
+// observers are the functions of the observers of a stack.
 type observers struct {
-	mu      sync.Mutex
-	all     []*Observer
-	segment atomic.Pointer[[]func(*TraceEvent)]
-	opened  atomic.Pointer[[]func(*ConnOpen)]
-	ended   atomic.Pointer[[]func(*ConnEnd)]
-	frame   atomic.Pointer[[]func(*Frame)]
+	segment hooks.List[*TraceEvent]
+	opened  hooks.List[*ConnOpen]
+	ended   hooks.List[*ConnEnd]
+	frame   hooks.List[*Frame]
 }
 
 // Observe makes the stack call the functions of o, until stop is called. A call that is in progress may end after stop
 // has returned.
 func (s *Stack) Observe(o Observer) (stop func()) {
-	p := &o
-	s.observers.change(func(all []*Observer) []*Observer { return append(all, p) })
+	remove := [...]func(){
+		s.observers.segment.Add(o.Segment), s.observers.opened.Add(o.Opened), s.observers.ended.Add(o.Ended), s.observers.frame.Add(o.Frame),
+	}
 	return func() {
-		s.observers.change(func(all []*Observer) []*Observer {
-			return slices.DeleteFunc(all, func(other *Observer) bool { return other == p })
-		})
-	}
-}
-
-func (o *observers) change(f func([]*Observer) []*Observer) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.all = f(o.all)
-	var segment []func(*TraceEvent)
-	var opened []func(*ConnOpen)
-	var ended []func(*ConnEnd)
-	var frame []func(*Frame)
-	for _, p := range o.all {
-		if p.Segment != nil {
-			segment = append(segment, p.Segment)
-		}
-		if p.Opened != nil {
-			opened = append(opened, p.Opened)
-		}
-		if p.Ended != nil {
-			ended = append(ended, p.Ended)
-		}
-		if p.Frame != nil {
-			frame = append(frame, p.Frame)
-		}
-	}
-	store(&o.segment, segment)
-	store(&o.opened, opened)
-	store(&o.ended, ended)
-	store(&o.frame, frame)
-}
-
-// store stores a pointer to list, nil if it is empty.
-func store[T any](at *atomic.Pointer[[]T], list []T) {
-	if len(list) == 0 {
-		at.Store(nil)
-		return
-	}
-	at.Store(&list)
-}
-
-// traced reports whether segments are observed.
-func (o *observers) traced() bool { return o.segment.Load() != nil }
-
-// tapped reports whether frames are observed.
-func (o *observers) tapped() bool { return o.frame.Load() != nil }
-
-// tap calls the observers of frames.
-func (o *observers) tap(f *Frame) {
-	if list := o.frame.Load(); list != nil {
-		for _, tap := range *list {
-			tap(f)
-		}
-	}
-}
-
-// trace calls the observers of segments.
-func (o *observers) trace(v *TraceEvent) {
-	if list := o.segment.Load(); list != nil {
-		for _, f := range *list {
-			f(v)
+		for _, f := range remove {
+			f()
 		}
 	}
 }
@@ -142,27 +78,23 @@ func (o *observers) trace(v *TraceEvent) {
 // observeOpen calls the observers of openings if e has a connection now, after a segment of its handshake. If it
 // began with a SYN cookie, the time of its SYN is unknown, and its entry is as old as the segment.
 func (s *Stack) observeOpen(now conn.Time, e *entry) {
-	list := s.observers.opened.Load()
-	if list == nil || e.state() < conn.Established || now <= e.began {
+	if !s.observers.opened.Any() || e.state() < conn.Established || now <= e.began {
 		return
 	}
-	v := &ConnOpen{e.Key.LocalAddr(), e.Key.RemoteAddr(), time.Duration(e.began), time.Duration(now)}
-	for _, f := range *list {
-		f(v)
-	}
+	s.observers.opened.Call(&ConnOpen{e.Key.LocalAddr(), e.Key.RemoteAddr(), time.Duration(e.began), time.Duration(now)})
 }
 
 // observeEnd calls the observers of ends, for the connection tcp of e, which is removed or enters TIME-WAIT.
 func (s *Stack) observeEnd(now conn.Time, e *entry, tcp *conn.Conn) {
-	if list := s.observers.ended.Load(); list != nil {
-		e.reportEnd(*list, now, tcp)
+	if s.observers.ended.Any() {
+		s.reportEnd(now, e, tcp)
 	}
 }
 
 // reportEnd passes the end of a connection to observers. It is a function of its own so that only the goroutines of
 // stacks with observers need room for a ConnEnd.
-func (e *entry) reportEnd(list []func(*ConnEnd), now conn.Time, tcp *conn.Conn) {
-	v := &ConnEnd{
+func (s *Stack) reportEnd(now conn.Time, e *entry, tcp *conn.Conn) {
+	s.observers.ended.Call(&ConnEnd{
 		Local:  e.Key.LocalAddr(),
 		Remote: e.Key.RemoteAddr(),
 		Began:  time.Duration(e.began),
@@ -170,10 +102,7 @@ func (e *entry) reportEnd(list []func(*ConnEnd), now conn.Time, tcp *conn.Conn) 
 		By:     endOf(tcp),
 		Err:    tcp.Err(),
 		Info:   tcp.Info(now),
-	}
-	for _, f := range list {
-		f(v)
-	}
+	})
 }
 
 // endOf returns the end that has ended a connection.

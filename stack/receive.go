@@ -80,7 +80,7 @@ func (q *queue) damagedSegment(now conn.Time, e *entry, err error) {
 			defer s.flush(e, q.writer)
 		}
 	}
-	if s.observers.traced() {
+	if s.observers.segment.Any() {
 		q.traceIn(now, e, before, "damaged: "+err.(wire.Error).Name(), true)
 	}
 }
@@ -140,7 +140,7 @@ func (q *queue) receive(now conn.Time, e *entry) bool {
 			s.leaveFastOpen(now, e, verdict)
 		}
 	}
-	if s.observers.traced() {
+	if s.observers.segment.Any() {
 		q.traceVerdict(now, e, before, verdict)
 	}
 	c := e.served // before flush, which may clear it

@@ -22,7 +22,7 @@ type Frame struct {
 // it has none.
 func (q *queue) tap(now conn.Time, e *entry) {
 	s := q.stack
-	if !s.observers.tapped() || q.tapped {
+	if !s.observers.frame.Any() || q.tapped {
 		return
 	}
 	q.tapped = true
@@ -32,14 +32,14 @@ func (q *queue) tap(now conn.Time, e *entry) {
 	if e != nil {
 		w.frame.State = e.state()
 	}
-	s.observers.tap(&w.frame)
+	s.observers.frame.Call(&w.frame)
 }
 
 // tapOut reports the frame in w.parts, which the device has taken.
 func (s *Stack) tapOut(w *writer, state conn.State) {
-	if !s.observers.tapped() {
+	if !s.observers.frame.Any() {
 		return
 	}
 	w.frame = Frame{Time: time.Duration(s.clock.Now()), Outgoing: true, Parts: w.parts, State: state}
-	s.observers.tap(&w.frame)
+	s.observers.frame.Call(&w.frame)
 }

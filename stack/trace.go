@@ -30,7 +30,7 @@ type TraceEvent struct {
 // traceIn reports a segment that arrived. E is its connection, nil if it has none.
 func (q *queue) traceIn(now conn.Time, e *entry, before conn.State, note string, dropped bool) {
 	s := q.stack
-	if !s.observers.traced() {
+	if !s.observers.segment.Any() {
 		return
 	}
 	v := &q.writer.event
@@ -53,12 +53,12 @@ func (q *queue) traceIn(now conn.Time, e *entry, before conn.State, note string,
 		v.After = e.state()
 		v.relative(e, v.TCP.Seq, v.TCP.Ack)
 	}
-	s.observers.trace(v)
+	s.observers.segment.Call(v)
 }
 
 // traceOut reports the segment in w.out, which has left.
 func (s *Stack) traceOut(now conn.Time, e *entry, w *writer, before conn.State) {
-	if !s.observers.traced() {
+	if !s.observers.segment.Any() {
 		return
 	}
 	v := &w.event
@@ -81,7 +81,7 @@ func (s *Stack) traceOut(now conn.Time, e *entry, w *writer, before conn.State) 
 		v.After = e.state()
 		v.relative(e, v.TCP.Ack, v.TCP.Seq)
 	}
-	s.observers.trace(v)
+	s.observers.segment.Call(v)
 }
 
 // relative sets the relative numbers: theirs is a number of the peer's sequence space, ours one of the local one.
