@@ -175,6 +175,9 @@ func (q *queue) traceVerdict(now conn.Time, e *entry, before conn.State, v conn.
 
 // receiveHandshake passes the segment to a handshake, and makes it a connection when it is complete.
 func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handshake) conn.Verdict {
+	if q.holdsCookie(now, e, handshake) {
+		return conn.VerdictReopen
+	}
 	verdict := handshake.Receive(now, &q.segment)
 	if handshake.State() != conn.HandshakeReady {
 		return verdict

@@ -148,6 +148,22 @@ func (q *queue) openFromCookie(now conn.Time, k *flow.Key, l *Listener) bool {
 	return true
 }
 
+// holdsCookie reports whether the segment at hand, for the handshake of e, is the ACK of a cookie that the listener has
+// sent in reply to an earlier copy of the SYN. The client has a connection, which the handshake would reset.
+func (q *queue) holdsCookie(now conn.Time, e *entry, handshake *conn.Handshake) bool {
+	h := &q.segment.TCP
+	if h.Flags&(wire.SYN|wire.RST|wire.ACK) != wire.ACK || h.Ack == handshake.ISS()+1 {
+		return false
+	}
+	l, s := e.listener.Value(), q.stack
+	if l == nil || !l.cookies.accepts(now) {
+		return false
+	}
+	ends := cookieEnds(&e.Key, h.Seq-1)
+	_, ok := conn.HandshakeFromCookie(now, &s.cfg.Conn, s.openFor(now, &e.Key, false), &q.segment, s.cookieKeys(now), &ends)
+	return ok
+}
+
 // entryFromCookie returns an entry, which is not in the table, with the handshake that the segment at hand completes if
 // it holds a cookie. Otherwise it drops the segment and returns nil.
 //

@@ -236,6 +236,34 @@ func TestSYNCookiesReordered(t *testing.T) {
 	})
 }
 
+// The first SYN of a client gets a cookie. When a copy of it arrives, there is room for a handshake. The ACK of the
+// cookie opens the connection.
+func TestSYNCookiesBeforeHandshake(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{Backlog: 1})
+		l := p.listen()
+		other, src := netip.MustParseAddrPort("198.18.0.2:77"), netip.MustParseAddrPort("198.18.0.1:77")
+		p.cookieFor(other) // a handshake, which fills the backlog
+		iss := p.cookieFor(src)
+		wantCount(t, p.b, "syn-cookies-sent", 1)
+		p.db.Inject(packet(segmentSpec{src: other, seq: 501, flags: wire.RST}))
+		quiet()
+		if p.cookieFor(src) == iss {
+			t.Fatal("no handshake was kept for the copy of the SYN")
+		}
+		p.db.Inject(packet(segmentSpec{src: src, seq: 501, ack: iss + 1, flags: wire.ACK, data: []byte("hello")}))
+		quiet()
+		wantCount(t, p.b, "resets-sent", 0)
+		wantCount(t, p.b, "connections-accepted", 1)
+		s, err := l.AcceptTCP()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.used = append(p.used, s)
+		wantRead(t, s, "hello")
+	})
+}
+
 // With SYNCookiesOff the oldest handshakes make way.
 func TestSYNCookiesOff(t *testing.T) {
 	within(t, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/accecn"
 	"minitcp/conn/cookie"
+	"minitcp/conn/wire"
 )
 
 // cookieListener is the state of an end that replies to every SYN with a SYN cookie.
@@ -21,7 +22,19 @@ var (
 	cookieRemote = netip.MustParseAddrPort("192.0.2.2:4000")
 )
 
-// ListenWithCookies makes e keep no handshake: it replies to SYNs with SYN cookies.
+// keepsEvery is the number of SYNs of which a listener with cookies keeps the handshake of one, as after a flood.
+const keepsEvery = 8
+
+// takesCookie reports whether a segment may have the ACK of a cookie: e has no connection, and no handshake that the
+// segment completes.
+func (e *End) takesCookie(h *wire.TCP) bool {
+	if e.cookies == nil || e.over || e.Conn != nil || h.Flags&(wire.SYN|wire.RST) != 0 {
+		return false
+	}
+	return e.Handshake == nil || h.Flags.Has(wire.ACK) && h.Ack != e.Handshake.ISS()+1
+}
+
+// ListenWithCookies makes e keep few handshakes: it replies to most SYNs with SYN cookies.
 func (e *End) ListenWithCookies() {
 	e.cookies = &cookieListener{secret: [32]byte{1}}
 }

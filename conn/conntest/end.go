@@ -204,13 +204,15 @@ func (p *Pair) receive(k *packet) {
 	}
 	before, verdict := e.State(), conn.VerdictIgnored
 	m := e.endpoint()
-	if m == nil && e.cookies != nil && !e.over && s.TCP.Flags&(wire.SYN|wire.RST) == 0 {
-		if !p.openFromCookie(e, s) {
+	if e.takesCookie(&s.TCP) {
+		switch opened := p.openFromCookie(e, s); {
+		case opened:
+			m = e.Handshake
+		case m == nil:
 			// A RST would end a connection whose first segment was lost or overtaken.
 			p.traceArrived(k, "lost: not a cookie", verdict)
 			return
 		}
-		m = e.Handshake
 	}
 	switch {
 	case m != nil:
@@ -239,7 +241,7 @@ func (p *Pair) receive(k *packet) {
 		}
 	case e.Listening && !e.over && s.TCP.Flags&(wire.SYN|wire.ACK|wire.RST|wire.FIN) == wire.SYN:
 		verdict = conn.VerdictAccepted
-		if e.cookies != nil && p.sendCookie(e, s) {
+		if e.cookies != nil && p.boxRand.IntN(keepsEvery) > 0 && p.sendCookie(e, s) {
 			break
 		}
 		e.Monitor.Received(s)
