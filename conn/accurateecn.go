@@ -183,6 +183,22 @@ const (
 // ECNBytes are bytes of data by the codepoint with which they have arrived, modulo 2^32.
 type ECNBytes struct{ ECT0, ECT1, CE uint32 }
 
+// Marks are the totals of ECN for one connection.
+type Marks struct {
+	Received, Delivered, Reductions uint32 // Info.CEReceived, Info.AccECN.DeliveredCE, Info.ECEReductions
+	Accurate                        bool
+	Failures                        AccECNFailures
+}
+
+// Marks returns the totals of ECN. It returns false if there are none, as without ECN.
+func (c *Conn) Marks() (Marks, bool) {
+	if c.accurate == nil && c.marks|c.reductions == 0 {
+		return Marks{}, false
+	}
+	i := c.infoAccECN()
+	return Marks{c.marks, i.DeliveredCE, c.reductions, i.Agreed, i.Failures}, true
+}
+
 func ecnBytes(c *accecn.Counters) ECNBytes {
 	return ECNBytes{ECT0: c.Bytes[wire.ECT0], ECT1: c.Bytes[wire.ECT1], CE: c.Bytes[wire.CE]}
 }

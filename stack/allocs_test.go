@@ -115,6 +115,29 @@ func TestNoAllocations(t *testing.T) {
 			t.Errorf("%d marks and %d reductions", i.CEReceived, i.ECEReductions)
 		}
 	})
+	t.Run("marks both ways with AccECN", func(t *testing.T) {
+		l := newLone(t, Config{})
+		l.forget()
+		l.establish(t, wire.ECE|wire.CWR|wire.AE)
+		frame := packet(segmentSpec{flags: wire.ACK | wire.ECE | wire.AE, data: data})
+		ip := wire.IP{Src: addressesA[0].Addr(), Dst: addressesB[0].Addr(), Protocol: wire.ProtocolTCP, TrafficClass: uint8(wire.CE)}
+		wire.PutIP(frame[wire.VirtioHeaderLen:], &ip, len(frame)-wire.VirtioHeaderLen-wire.IPv4HeaderLen)
+		wantNoAllocs(t, "marked", func() {
+			if _, err := l.c.Write(data); err != nil {
+				t.Fatal(err)
+			}
+			l.ack += uint32(len(data))
+			l.numbers(frame)
+			l.seq += uint32(len(data))
+			l.frame(frame)
+			if _, err := l.c.Read(buffer); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if i := l.c.Info(); !i.AccECN.Agreed || i.AccECN.Failures&^conn.AccECNOptionReceived != 0 || i.CEReceived != 1001 || i.AccECN.Received.CE != uint32(1001*len(data)) {
+			t.Errorf("%d marks, %+v", i.CEReceived, i.AccECN)
+		}
+	})
 	t.Run("handler answers", func(t *testing.T) {
 		l := newLone(t, Config{})
 		l.c.handling, l.c.entry.served = &handlerState{handler: answer{}}, l.c

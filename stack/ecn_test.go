@@ -101,6 +101,47 @@ func TestMarksAcrossTheLink(t *testing.T) {
 	}
 }
 
+// Stacks negotiate AccECN, whatever the kind of device, count the same marks, and have them in their totals.
+func TestAccECNAcrossTheLink(t *testing.T) {
+	for _, c := range []struct {
+		address string
+		offload stacktest.Offload
+	}{{"10.77.0.2:80", stacktest.Offloaded}, {"[fd77::2]:80", stacktest.Offloaded}, {"10.77.0.2:80", stacktest.Plain}} {
+		within(t, func(t *testing.T) {
+			p := newPairOn(t, stacktest.Config{Offload: c.offload}, Config{Conn: conn.Config{ECN: conn.ECNAccurate}}, Config{})
+			client, server := p.connectTo(p.listen(), c.address)
+			frames := 0
+			p.da.SetHook(locked(func(frame []byte) stacktest.Fate {
+				if frames++; frames%20 == 0 {
+					wire.MarkCE(frame[wire.VirtioHeaderLen:])
+				}
+				return stacktest.Pass
+			}))
+			data := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
+			go func() {
+				client.Write(data)
+				client.CloseWrite()
+			}()
+			got, err := io.ReadAll(server)
+			if err != nil || !bytes.Equal(got, data) {
+				t.Fatalf("%d bytes, %v", len(got), err)
+			}
+			server.Close()
+			quiet()
+			from, to := client.Info(), server.Info()
+			if !from.AccECN.Agreed || !to.AccECN.Agreed || from.AccECN.Failures|to.AccECN.Failures != 0 || from.ECEReductions == 0 ||
+				to.CEReceived == 0 || uint64(from.AccECN.DeliveredCE) != to.CEReceived || from.AccECN.Delivered != to.AccECN.Received {
+				t.Errorf("%s: %+v, %+v and %d marks", c.address, from.AccECN, to.AccECN, to.CEReceived)
+			}
+			wantCount(t, p.a, "ce-delivered", uint64(from.AccECN.DeliveredCE))
+			wantCount(t, p.a, "accurate-ecn", 1)
+			wantCount(t, p.a, "accurate-ecn-failed", 0)
+			wantCount(t, p.a, "ecn-reductions", from.ECEReductions)
+			wantCount(t, p.b, "ce-received", to.CEReceived)
+		})
+	}
+}
+
 // A superframe of the kernel's may say CWR, which is its first segment's, and be marked, which is all its segments':
 // the mark is a new one.
 func TestMarkedSuperframe(t *testing.T) {

@@ -72,7 +72,11 @@ func newLone(t testing.TB, cfg Config) *lone {
 func (l *lone) establish(t testing.TB, more wire.Flags) {
 	l.in(segmentSpec{flags: wire.SYN | more, seq: 1000})
 	l.seq, l.ack = 1001, binary.BigEndian.Uint32(l.d.last[wire.VirtioHeaderLen+wire.IPv4HeaderLen+4:])+1
-	l.in(segmentSpec{flags: wire.ACK, seq: l.seq, ack: l.ack})
+	reply := wire.ACK
+	if more.Has(wire.AE) {
+		reply |= wire.CWR // the SYN-ACK was Not-ECT
+	}
+	l.in(segmentSpec{flags: reply, seq: l.seq, ack: l.ack})
 	var err error
 	if l.c, err = l.listener.AcceptTCP(); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/hooks"
 )
 
@@ -14,8 +15,8 @@ type Observer struct {
 	Segment func(*TraceEvent) // a segment has arrived or left
 	Opened  func(*ConnOpen)   // a connection is established; without those that began with a SYN cookie
 	Ended   func(*ConnEnd)    // a connection has ended or has entered TIME-WAIT; each once, without handshakes
-	// Frame gets every frame that arrives or leaves. It must not change the Frame's bytes. While there is such a function,
-	// no frame is larger than an IP packet can be, except those that were being sent when Observe was called.
+	// Frame gets every frame that arrives or leaves. It must not change the Frame's bytes. While there is such a
+	// function, no frame is larger than an IP packet can be, except those that were being sent when Observe was called.
 	Frame func(*Frame)
 }
 
@@ -84,10 +85,29 @@ func (s *Stack) observeOpen(now conn.Time, e *entry) {
 	s.observers.opened.Call(&ConnOpen{e.Key.LocalAddr(), e.Key.RemoteAddr(), time.Duration(e.began), time.Duration(now)})
 }
 
-// observeEnd calls the observers of ends, for the connection tcp of e, which is removed or enters TIME-WAIT.
+// observeEnd counts the ECN marks and calls the observers of ends, for the connection tcp of e, which is removed or
+// enters TIME-WAIT.
 func (s *Stack) observeEnd(now conn.Time, e *entry, tcp *conn.Conn) {
+	s.countMarks(tcp)
 	if s.observers.ended.Any() {
 		s.reportEnd(now, e, tcp)
+	}
+}
+
+// countMarks adds the ECN marks of a connection that ends to the totals.
+func (s *Stack) countMarks(tcp *conn.Conn) {
+	marks, ok := tcp.Marks()
+	if !ok {
+		return
+	}
+	s.totals.Add(counters.CEReceived, int(marks.Received))
+	s.totals.Add(counters.CEDelivered, int(marks.Delivered))
+	s.totals.Add(counters.ECNReductions, int(marks.Reductions))
+	if marks.Accurate {
+		s.totals.Count(counters.AccurateECN)
+	}
+	if marks.Failures != 0 {
+		s.totals.Count(counters.AccurateECNFailed)
 	}
 }
 

@@ -36,6 +36,7 @@ func packet(s segmentSpec) []byte {
 		words = s.offset
 	}
 	segment[12] = byte(words << 4)
+	segment[12] |= byte(s.flags >> 8) // AE
 	segment[13] = byte(s.flags)
 	binary.BigEndian.PutUint16(segment[14:], 65535)
 	segment = append(append(segment, s.options...), s.data...)

@@ -7,8 +7,8 @@ import (
 // Stats holds totals since the stack was made, and a few current values, by name. Names do not change between versions.
 // A counter of events that have not happened is present with the value 0. Packets that the device refuses count as
 // sent, and the frames they are in as frame-write-errors. A wakeup is a batch of frames that were read from the device
-// at once, or a run of the timers. With another Config.Conn.Pool than the stack's own, memory-used and memory-limit are
-// absent.
+// at once, or a run of the timers. The counters of ECN are of connections that have ended. With another
+// Config.Conn.Pool than the stack's own, memory-used and memory-limit are absent.
 type Stats map[string]uint64
 
 // Stats returns the present counters. They are read one after the other, so that related counters may not agree.

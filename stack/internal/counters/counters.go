@@ -52,6 +52,11 @@ const (
 	FastOpenRequests
 	FastOpenBackupKey
 	FastOpenBlackHoles
+	AccurateECN
+	AccurateECNFailed
+	CEReceived
+	CEDelivered
+	ECNReductions
 
 	DatagramsReceived
 	DatagramsSent
@@ -134,6 +139,12 @@ var names = [number]string{
 	FastOpenRequests:      "fast-open-requests",
 	FastOpenBackupKey:     "fast-open-backup-key",
 	FastOpenBlackHoles:    "fast-open-black-holes",
+
+	AccurateECN:       "accurate-ecn",
+	AccurateECNFailed: "accurate-ecn-failed",
+	CEReceived:        "ce-received",
+	CEDelivered:       "ce-delivered",
+	ECNReductions:     "ecn-reductions",
 
 	DatagramsReceived:    "udp-received",
 	DatagramsSent:        "udp-sent",

@@ -84,14 +84,14 @@ func TestPrintInfo(t *testing.T) {
 		State: conn.Established, RTT: 23 * time.Microsecond, RTTVar: 11 * time.Microsecond, MinRTT: 23 * time.Microsecond, RTO: 200 * ms,
 		ReceiveRTT: 1500 * time.Microsecond, Backoff: 1, MSS: 1448, AdvertisedMSS: 1460, PathMTU: 1500, CongestionWindow: 14480, SlowStartThreshold: 28960,
 		InFlight: 3000, Unacked: 3, SACKed: 1, Lost: 1, Resending: 1, Reordering: 3, ReorderSeen: 1, SendWindow: 65536, ReceiveWindow: 32768, Unsent: 17, ReadPerRoundTrip: 9000,
-		Timestamps: true, SACK: true, ECN: true, SendScale: 10, ReceiveScale: 7, Acknowledged: 100000, Delivered: 100001, DeliveryRate: 1000, DeliveryLimited: true,
+		Timestamps: true, SACK: true, ECN: true, AccECN: conn.AccECN{Agreed: true, DeliveredCE: 4}, SendScale: 10, ReceiveScale: 7, Acknowledged: 100000, Delivered: 100001, DeliveryRate: 1000, DeliveryLimited: true,
 		PacingRate: 2000, SinceSent: 208 * ms, SinceReceived: 4 * ms, SinceACK: 160 * ms, Busy: 48 * ms, WindowLimited: 24 * ms, BufferLimited: 12 * ms,
 		Counts: conn.Counts{Sent: 100000, Resent: 34518, Received: 5, SegmentsSent: 6, SegmentsReceived: 3, DataSegmentsSent: 4, DataSegmentsReceived: 1,
 			Retransmitted: 2, Duplicates: 1, OutOfOrder: 9},
 	}
 	const want = "ts sack ecn cubic wscale:10,7 rto:200 backoff:1 rtt:0.023/0.011 mss:1448 pmtu:1500 advmss:1460 cwnd:10 ssthresh:20 " +
 		"bytes_sent:134518 bytes_retrans:34518 bytes_acked:100000 bytes_received:5 segs_out:6 segs_in:3 data_segs_out:4 data_segs_in:1 " +
-		"send 5036521739bps lastsnd:208 lastrcv:4 lastack:160 pacing_rate 16000bps delivery_rate 8000bps delivered:70 app_limited " +
+		"send 5036521739bps lastsnd:208 lastrcv:4 lastack:160 pacing_rate 16000bps delivery_rate 8000bps delivered:70 delivered_ce:4 app_limited " +
 		"busy:48ms rwnd_limited:24ms(50.0%) sndbuf_limited:12ms(25.0%) unacked:3 retrans:1/2 lost:1 sacked:1 dsack_dups:1 reord_seen:1 rcv_rtt:1.5 " +
 		"rcv_space:9000 notsent:17 minrtt:0.023 rcv_ooopack:9 snd_wnd:65536 rcv_wnd:32768"
 	var b bytes.Buffer

@@ -86,6 +86,25 @@ type Connection struct {
 	OutOfOrder           uint64 `json:"out_of_order_segments"`
 	CEReceived           uint64 `json:"ce_received_segments"`
 	ECEReductions        uint64 `json:"ece_reductions"`
+	AccECN               accECN `json:"accecn"`
+}
+
+// accECN describes Accurate ECN in JSON.
+type accECN struct {
+	Agreed        bool   `json:"agreed"`
+	Failures      string `json:"failures"`
+	DeliveredCE   uint32 `json:"delivered_ce_segments"`
+	DeliveredECT0 uint32 `json:"delivered_ect0_bytes"`
+	DeliveredECT1 uint32 `json:"delivered_ect1_bytes"`
+	DeliveredCEs  uint32 `json:"delivered_ce_bytes"`
+	ReceivedECT0  uint32 `json:"received_ect0_bytes"`
+	ReceivedECT1  uint32 `json:"received_ect1_bytes"`
+	ReceivedCE    uint32 `json:"received_ce_bytes"`
+}
+
+func describeAccECN(a *conn.AccECN) accECN {
+	d, r := &a.Delivered, &a.Received
+	return accECN{a.Agreed, a.Failures.String(), a.DeliveredCE, d.ECT0, d.ECT1, d.CE, r.ECT0, r.ECT1, r.CE}
 }
 
 // micros is a time in microseconds.
@@ -134,7 +153,7 @@ func (d *Connection) set(i *conn.Info) {
 		d.SoftError = i.SoftError.Error()
 	}
 	d.setCounts(&i.Counts)
-	d.CEReceived, d.ECEReductions = i.CEReceived, i.ECEReductions
+	d.CEReceived, d.ECEReductions, d.AccECN = i.CEReceived, i.ECEReductions, describeAccECN(&i.AccECN)
 }
 
 func (d *Connection) setCounts(c *conn.Counts) {

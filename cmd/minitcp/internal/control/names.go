@@ -68,6 +68,7 @@ var kernelCounters = []struct {
 	{"TcpExtTCPFastOpenCookieReqd", []string{"fast-open-requests"}},
 	{"TcpExtTCPFastOpenPassiveAltKey", []string{"fast-open-backup-key"}},
 	{"TcpExtTCPFastOpenBlackhole", []string{"fast-open-black-holes"}},
+	{"TcpExtTCPDeliveredCE", []string{"ce-delivered"}},
 	{"TcpExtTCPMTUPFail", []string{"mtu-probes-failed"}},
 	{"TcpExtTCPReqQFullDrop", []string{"listen-syn-queue-full"}},
 	{"TcpExtTCPChallengeACK", []string{"verdict-challenged"}},

@@ -167,6 +167,7 @@ func infoWords(c *Connection) (words []string) {
 	add(c.PacingRate > 0, "pacing_rate %sbps", bits(float64(c.PacingRate)))
 	add(c.DeliveryRate > 0, "delivery_rate %sbps", bits(float64(c.DeliveryRate)))
 	add(c.Delivered > 0, "delivered:%d", (c.Delivered+mss-1)/mss)
+	add(c.AccECN.DeliveredCE > 0, "delivered_ce:%d", c.AccECN.DeliveredCE)
 	add(c.DeliveryLimited, "app_limited")
 	return append(words, stateWordsOf(c)...)
 }
