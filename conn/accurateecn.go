@@ -87,7 +87,7 @@ func (c *Conn) reflectAgain(s *Segment) {
 // been lost because of one.
 func (c *Conn) transmitReflection(now Time, out *Outgoing) {
 	c.accurate.Reflects = false
-	c.header(now, out, 0, c.snd.next())
+	c.header(now, out, 0, min(c.snd.nxt, c.snd.next())) // data of the SYN that was not accepted is sent again
 	out.TCP.Flags = wire.ACK | accecn.Reflect(c.ecn.Arrived())
 	out.TCP.Options.SACKCount = 0
 	if out.Note = c.ack.note; out.Note != NoteNone {

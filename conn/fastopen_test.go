@@ -390,6 +390,38 @@ func TestFastOpenActiveBadACK(t *testing.T) {
 	}
 }
 
+// While the SYN waits for data, no segment is an answer to it. The SYN of a peer that dials at the same time is taken.
+func TestFastOpenBeforeSYN(t *testing.T) {
+	o := fastDial(t, Config{}, known)
+	for _, s := range []segment{{flags: wire.SYN | wire.ACK, ack: 1}, {flags: wire.RST | wire.ACK, ack: 1}} {
+		if v := o.in(s); v != VerdictBadACK {
+			t.Errorf("%v: %v, want a bad ACK", s.flags, v)
+		}
+	}
+	o.state(SynSent)
+	o.want(segment{flags: wire.RST, seq: 1})
+	o.nothing()
+	o.in(segment{flags: wire.SYN, options: wire.Options{MSS: 1460}})
+	o.state(SynReceived)
+	o.want(segment{flags: wire.SYN | wire.ACK, ack: 1})
+
+	o = fastDial(t, Config{ECN: ECNAccurate}, known)
+	o.in(segment{flags: wire.SYN | wire.AE | wire.ECE | wire.CWR, options: wire.Options{MSS: 1460}})
+	o.c.Abort() // before the SYN-ACK: the RST has no counter of AccECN
+	o.want(segment{flags: wire.RST | wire.ACK, ack: 1})
+}
+
+// The ACK of a SYN-ACK that reports its codepoint (AccECN) has the sequence number that the server expects, also if the
+// server has not accepted the data of the SYN.
+func TestFastOpenReflection(t *testing.T) {
+	o := fastDial(t, Config{ECN: ECNAccurate}, known)
+	o.write("request")
+	o.want(segment{flags: wire.SYN | wire.AE | wire.ECE | wire.CWR, data: "request"})
+	o.in(segment{flags: wire.SYN | wire.ACK | wire.CWR, ack: 1, options: wire.Options{MSS: 1460}})
+	o.want(segment{flags: wire.ACK | wire.CWR, seq: 1, ack: 1})
+	o.want(segment{flags: wire.ACK | wire.AE | wire.ECE, seq: 1, ack: 1, data: "request"})
+}
+
 // Close after Write delivers the data and then the FIN. Without data nothing is sent.
 func TestFastOpenActiveClose(t *testing.T) {
 	for _, ack := range []int64{1, 8} {

@@ -6,6 +6,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/conntest"
+	"minitcp/conn/fastopen"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -22,7 +23,7 @@ func FuzzConn(f *testing.F) {
 		}
 		f.Add(in)
 	}
-	for _, setup := range [][]byte{{0, 0, 0, 0}, {1, 0, 0, 0}, {1, 0xff, 3, 2}, {0, 0x0f, 1, 1}, {2, 0x30, 2, 0}, {9, 0, 7, 0}} {
+	for _, setup := range [][]byte{{0, 0, 0, 0}, {1, 0, 0, 0}, {1, 0xff, 3, 2}, {0, 0x0f, 1, 1}, {2, 0x30, 2, 0}, {9, 0, 7, 0}, {0x10, 0, 1, 0}, {0x11, 0, 1, 0x20}, {0x13, 0xff, 3, 0x0b}} {
 		setup = setup[:len(setup):len(setup)]
 		add(setup, handshake, []byte{opWrite, 200, opPeerACK, 0, opPeerData, 50, opRead, 255, opCloseWrite, opPeerACK, 0, opPeerFIN, opTime, 255})
 		// Passive release.
@@ -53,6 +54,9 @@ func FuzzConn(f *testing.F) {
 		add(setup, handshake, []byte{opWrite, 255, opWrite, 255, opDeadline, opDeadline, opWindow, 1, opPeerACK, 9, opDeadline, opWindow, 255, opPeerACK, 1})
 		// Too big, some of it.
 		add(setup, handshake, []byte{opWrite, 9, opTime, 1, opWrite, 255, opTime, 1, opICMP, 2, 3, opPeerACK, 5, opDuplicates, 5, opICMP, 2, 1, opPeerACK, 0})
+		// Data in a SYN that is accepted in part, and in none.
+		add(setup, []byte{opWrite, 255, opSegment, fSYN | fACK, 0, 0, 0, 0, 0, opWrite, 9, opPeerACK, 0})
+		add(setup, []byte{opWrite, 255, opCloseWrite, opSegment, fSYN | fACK, 0, 4, 0, 0, 0, opPeerACK, 0, opDeadline})
 		// Simultaneous open.
 		add(setup, []byte{opSegment, fSYN, 0, 0, 0, 0, 7, opDeadline, opSegment, fSYN | fACK, 255, 0, 0, 0, 0, opTime, 9})
 	}
@@ -102,6 +106,9 @@ const (
 	playISS = 0xffffe000 // the numbers wrap after a while
 	playIRS = 0xfffff000
 )
+
+// playCookie is the Fast Open cookie of the connections that use it.
+var playCookie = wire.FastOpen{Kind: wire.FastOpenStandard, Len: 8, Cookie: [16]byte{1, 2, 3}}
 
 // streamByte returns the byte of either stream at offset o.
 func streamByte(o seq.Offset) byte { return byte(o) ^ byte(o>>8)*7 ^ byte(o>>16)*31 }
@@ -162,12 +169,20 @@ func newPlay(t *testing.T, in []byte) *play {
 		HasTimestamps: features&0x80 == 0, TSVal: p.clock, HasWindowScale: path&0x40 == 0, WindowScale: buffers >> 6 * 4,
 	}
 	p.monitor.Called()
-	if mode&1 == 0 {
-		p.c = conn.Dial(p.now, &p.cfg, p.open)
-	} else {
-		s := p.segment(wire.SYN|wire.Flags(mode>>3&1)*(wire.ECE|wire.CWR), 0, 0, 0)
+	fast := mode&0x10 != 0
+	switch {
+	case mode&1 != 0:
+		s := p.segment(wire.SYN|wire.Flags(mode>>3&1)*(wire.ECE|wire.CWR), 0, 0, int(path)*int(mode>>4&1)*8)
 		p.monitor.Received(s)
 		p.handshake = conn.NewHandshake(p.now, &p.cfg, p.open, &s.TCP)
+		if fast {
+			p.c, p.handshake = p.handshake.FastOpen(p.now, s, playCookie), nil
+			p.next = 1 + seq.Offset(p.c.Arrived())
+		}
+	case fast:
+		p.c = conn.DialFastOpen(p.now, &p.cfg, p.open, fastopen.Offer{Option: playCookie, MSS: p.options.MSS})
+	default:
+		p.c = conn.Dial(p.now, &p.cfg, p.open)
 	}
 	p.settle()
 	return p
@@ -414,6 +429,9 @@ func (p *play) drain() {
 
 func (p *play) checkData(out *conn.Outgoing) {
 	at := p.monitor.At(out)
+	if out.TCP.Flags.Has(wire.SYN) {
+		at++
+	}
 	for _, piece := range out.Data {
 		for _, b := range piece {
 			if at < 1 || at >= p.wrote || b != streamByte(at) {

@@ -14,7 +14,7 @@ func (c *Conn) receiveSynSent(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
 	// First: an ACK must be for our SYN, the only segment sent so far, or for a part of its data.
 	ack := seq.Unwrap(c.snd.iss, 1, s.TCP.Ack)
-	if f.Has(wire.ACK) && (ack < 1 || ack > max(1, c.snd.max)) {
+	if f.Has(wire.ACK) && (ack < 1 || ack > c.snd.max) {
 		if !f.Has(wire.RST) {
 			c.queueReset(s.TCP.Ack, false)
 			c.repeatSYN(now)

@@ -85,7 +85,10 @@ func (c *Conn) buildReset(now Time, out *Outgoing) {
 	out.reset(wire.RST)
 	out.TCP.Seq = c.resetSeq
 	if c.resetAck {
-		out.TCP.Flags |= wire.ACK | c.feedback()
+		out.TCP.Flags |= wire.ACK
+		if c.snd.max > 0 { // otherwise the peer does not know what a SYN or SYN-ACK would have agreed to
+			out.TCP.Flags |= c.feedback()
+		}
 		out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())
 		c.addTimestamp(now, &out.TCP.Options)
 	}

@@ -46,6 +46,9 @@ func (m *Monitor) Received(s *conn.Segment) {
 		return
 	}
 	m.otherReason = true
+	if h.Flags.Has(wire.ACK) && !m.issKnown {
+		return // nothing was sent that it could acknowledge
+	}
 	m.ecn.received(s)
 	if m.irsKnown {
 		m.ecn.peerOffered = m.ecn.peerOffered || h.Flags.Has(wire.SYN) && h.Seq == m.irs && offersECN(h.Flags)
