@@ -175,8 +175,12 @@ func (q *queue) traceVerdict(now conn.Time, e *entry, before conn.State, v conn.
 
 // receiveHandshake passes the segment to a handshake, and makes it a connection when it is complete.
 func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handshake) conn.Verdict {
-	if q.holdsCookie(now, e, handshake) {
-		return conn.VerdictReopen
+	if q.mayHoldCookie(now, e, handshake) {
+		if q.holdsCookie(now, e) {
+			return conn.VerdictReopen
+		}
+		q.stack.totals.Count(counters.CookiesFailed)
+		return conn.VerdictBadACK
 	}
 	verdict := handshake.Receive(now, &q.segment)
 	if handshake.State() != conn.HandshakeReady {

@@ -148,18 +148,21 @@ func (q *queue) openFromCookie(now conn.Time, k *flow.Key, l *Listener) bool {
 	return true
 }
 
-// holdsCookie reports whether the segment at hand, for the handshake of e, is the ACK of a cookie that the listener has
-// sent in reply to an earlier copy of the SYN. The client has a connection, which the handshake would reset.
-func (q *queue) holdsCookie(now conn.Time, e *entry, handshake *conn.Handshake) bool {
+// mayHoldCookie reports whether the segment at hand, for the handshake of e, may be of a connection by a cookie that
+// the listener has sent in reply to an earlier copy of the SYN. The handshake would reset that connection.
+func (q *queue) mayHoldCookie(now conn.Time, e *entry, handshake *conn.Handshake) bool {
 	h := &q.segment.TCP
 	if h.Flags&(wire.SYN|wire.RST|wire.ACK) != wire.ACK || h.Ack == handshake.ISS()+1 {
 		return false
 	}
-	l, s := e.listener.Value(), q.stack
-	if l == nil || !l.cookies.accepts(now) {
-		return false
-	}
-	ends := cookieEnds(&e.Key, h.Seq-1)
+	l := e.listener.Value()
+	return l != nil && l.cookies.accepts(now)
+}
+
+// holdsCookie reports whether the segment at hand has the ACK of a cookie. Others may be later segments of the
+// connection, as for entryFromCookie.
+func (q *queue) holdsCookie(now conn.Time, e *entry) bool {
+	s, ends := q.stack, cookieEnds(&e.Key, q.segment.TCP.Seq-1)
 	_, ok := conn.HandshakeFromCookie(now, &s.cfg.Conn, s.openFor(now, &e.Key, false), &q.segment, s.cookieKeys(now), &ends)
 	return ok
 }

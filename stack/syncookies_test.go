@@ -251,8 +251,12 @@ func TestSYNCookiesBeforeHandshake(t *testing.T) {
 		if p.cookieFor(src) == iss {
 			t.Fatal("no handshake was kept for the copy of the SYN")
 		}
-		p.db.Inject(packet(segmentSpec{src: src, seq: 501, ack: iss + 1, flags: wire.ACK, data: []byte("hello")}))
-		quiet()
+		for _, s := range []segmentSpec{{seq: 503, data: []byte("llo")}, {seq: 501, data: []byte("hello")}} { // reordered
+			s.src, s.ack, s.flags = src, iss+1, wire.ACK
+			p.db.Inject(packet(s))
+			quiet()
+		}
+		wantCount(t, p.b, "syn-cookies-failed", 1)
 		wantCount(t, p.b, "resets-sent", 0)
 		wantCount(t, p.b, "connections-accepted", 1)
 		s, err := l.AcceptTCP()

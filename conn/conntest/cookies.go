@@ -23,7 +23,7 @@ var (
 )
 
 // keepsEvery is the number of SYNs of which a listener with cookies keeps the handshake of one, as after a flood.
-const keepsEvery = 8
+const keepsEvery = 3
 
 // takesCookie reports whether a segment may have the ACK of a cookie: e has no connection, and no handshake that the
 // segment completes.
@@ -31,7 +31,7 @@ func (e *End) takesCookie(h *wire.TCP) bool {
 	if e.cookies == nil || e.over || e.Conn != nil || h.Flags&(wire.SYN|wire.RST) != 0 {
 		return false
 	}
-	return e.Handshake == nil || h.Flags.Has(wire.ACK) && h.Ack != e.Handshake.ISS()+1
+	return e.Handshake == nil || len(e.cookies.sent) > 0 && h.Flags.Has(wire.ACK) && h.Ack != e.Handshake.ISS()+1
 }
 
 // ListenWithCookies makes e keep few handshakes: it replies to most SYNs with SYN cookies.

@@ -205,14 +205,12 @@ func (p *Pair) receive(k *packet) {
 	before, verdict := e.State(), conn.VerdictIgnored
 	m := e.endpoint()
 	if e.takesCookie(&s.TCP) {
-		switch opened := p.openFromCookie(e, s); {
-		case opened:
-			m = e.Handshake
-		case m == nil:
+		if !p.openFromCookie(e, s) {
 			// A RST would end a connection whose first segment was lost or overtaken.
 			p.traceArrived(k, "lost: not a cookie", verdict)
 			return
 		}
+		m = e.Handshake
 	}
 	switch {
 	case m != nil:

@@ -99,3 +99,17 @@ func TestFixedFailures(t *testing.T) {
 		}
 	}
 }
+
+// The same for listeners with cookies.
+func TestFixedFailuresWithCookies(t *testing.T) {
+	for seed, was := range map[uint64]string{
+		323:     "the handshake of a copy of the SYN reset the connection of a cookie",
+		1067315: "without SACK, duplicate ACKs of the last episode began the next one, for ever",
+	} {
+		s := Draw(seed)
+		s.Cookies = true
+		if _, err := s.Run(nil); err != nil {
+			t.Errorf("seed %d (%s): %v", seed, was, err)
+		}
+	}
+}

@@ -22,6 +22,8 @@ func excuse(p *conntest.Pair, _ error) string {
 		return "gVisor remains in CLOSING, because its FIN was acknowledged by a segment out of order"
 	case e.window == 0 && e.Unread() == 0:
 		return "gVisor keeps its window closed although its application has read all data"
+	case e.stack.Stats().DroppedPackets.Value() > 0 && e.Unread() == 0:
+		return "gVisor's buffer is full of data out of order, and it drops the missing data without a reply"
 	}
 	return ""
 }
