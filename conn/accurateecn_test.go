@@ -265,3 +265,31 @@ func TestAccECNSimultaneousOpen(t *testing.T) {
 		t.Errorf("%v, sent %v", o.c.State(), o.last.TCP.Flags)
 	}
 }
+
+// The counters of an idle connection remain, also those of packets that arrive meanwhile.
+func TestAccECNAfterIdle(t *testing.T) {
+	o := accurateOne(t, Config{})
+	o.mark(1, 2)
+	o.drain()
+	o.c.Read(make([]byte, 1000))
+	o.drain()
+	for o.c.active != nil {
+		o.now = o.c.Deadline()
+		o.c.Advance(o.now)
+		o.drain()
+	}
+	for range 3 { // acknowledged without data: the third is
+		o.c.Receive(o.now, &Segment{TCP: wire.TCP{Seq: seq.Wire(testIRS, 201), Ack: testISS + 1, Flags: ack | ae | ece, Window: 65535}, ECN: wire.CE})
+	}
+	o.want(segment{flags: ack | accecn.FieldFlags(5+5), seq: 1, ack: 201})
+	if o.c.active != nil {
+		t.Error("the connection is not idle")
+	}
+	o.write(repeat(500))
+	o.want(segment{flags: ack | accecn.FieldFlags(5+5), seq: 1, ack: 201, data: repeat(500)})
+	if o.last.ECN != wire.ECT0 {
+		t.Errorf("sent with %v", o.last.ECN)
+	}
+	o.in(segment{flags: ack | accecn.FieldFlags(6), seq: 201, ack: 501})
+	o.wantReductions(8, 1)
+}

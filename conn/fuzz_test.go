@@ -236,6 +236,8 @@ func near(b byte) seq.Offset {
 func (p *play) segment(f wire.Flags, at, ack seq.Offset, n int) *conn.Segment {
 	if !f.Has(wire.SYN) {
 		f |= p.bits
+	} else {
+		f |= p.bits & wire.AE
 	}
 	s := &conn.Segment{ECN: p.ecn, TCP: wire.TCP{Flags: f, Seq: playIRS + uint32(at), Ack: playISS + uint32(ack), Window: p.window}}
 	if f.Has(wire.SYN) {
@@ -246,6 +248,7 @@ func (p *play) segment(f wire.Flags, at, ack seq.Offset, n int) *conn.Segment {
 		p.clock++
 		s.TCP.Options = wire.Options{HasTimestamps: true, TSVal: p.clock, TSEcr: uint32(p.now/1e6) + 77}
 	}
+	s.TCP.Options.AccECN = p.options.AccECN
 	s.Data = pattern(at, n)
 	return s
 }
@@ -299,7 +302,8 @@ func (p *play) step() {
 		return
 	case opMarks:
 		b := p.byte()
-		p.bits, p.ecn = wire.Flags(b)&(wire.ECE|wire.CWR), wire.ECN(b&3)
+		p.bits, p.ecn = wire.Flags(b)&(wire.ECE|wire.CWR)|wire.Flags(b&0x20)<<3, wire.ECN(b&3) // 0x20 is AE
+		p.options.AccECN = wire.AccECN{Order: wire.AccECNOrder(b >> 2 & 3 % 3), Count: b >> 4 & 1 * 3, Fields: [3]uint32{uint32(b), 0, 1}}
 		return
 	}
 	p.settle()

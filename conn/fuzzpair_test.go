@@ -28,7 +28,7 @@ func FuzzPair(f *testing.F) {
 		in := &input{b: b[4:]}
 		cfg := conn.Config{
 			Timestamps: conn.Feature(b[1] & 1), SACK: conn.Feature(b[1] >> 1 & 1), WindowScale: conn.Feature(b[1] >> 2 & 1),
-			ECN:   conn.ECNMode(b[0] >> 4 & 3 % 3),
+			ECN:   conn.ECNMode(b[0] >> 4 & 3),
 			Nagle: conn.NagleMode(b[1] >> 3 & 1), ReceiveBuffer: 2048 << (b[1] >> 4 & 3), SendBuffer: 2048 << (b[1] >> 6 & 3),
 			KeepAlive: conn.KeepAlive{Enable: true}, // or the one whose peer's RST is lost waits for ever
 		}

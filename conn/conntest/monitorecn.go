@@ -17,6 +17,7 @@ type monitorECN struct {
 
 	// Whether a SYN or SYN-ACK with AccECN was sent and received.
 	accurateOffered, peerAccurate bool
+	peerOther                     bool  // whether one without AccECN was received, which decides if it was the first
 	field                         uint8 // last ACE field sent that is a counter
 	counted                       int   // sum of the increases of field
 	marks                         int   // packets received with CE
@@ -43,7 +44,10 @@ func offersECN(f wire.Flags) bool {
 // received records a received segment.
 func (m *monitorECN) received(s *conn.Segment) {
 	m.marked = m.marked || s.ECN == wire.CE && len(s.Data) > 0
-	m.peerAccurate = m.peerAccurate || s.TCP.Flags.Has(wire.SYN) && offersAccurate(s.TCP.Flags)
+	if s.TCP.Flags.Has(wire.SYN) {
+		accurate := offersAccurate(s.TCP.Flags)
+		m.peerAccurate, m.peerOther = m.peerAccurate || accurate, m.peerOther || !accurate
+	}
 	if s.ECN == wire.CE && s.TCP.Flags&(wire.SYN|wire.ACK) != wire.SYN {
 		m.marks += max(1, (len(s.Data)+s.SegmentSize-1)/max(1, s.SegmentSize))
 	}
@@ -62,6 +66,8 @@ func (m *monitorECN) sent(out *conn.Outgoing, isNew bool) error {
 		return m.sentSYN(out)
 	case out.ECN == wire.ECT0 && !mayMark:
 		return errors.New("ECT(0) on a segment that is not new data on a connection with ECN")
+	case m.peerOther && accecn.Field(f) == 0 && out.ECN == wire.NotECT:
+		return nil
 	case m.accurate() && f.Has(wire.RST):
 		return nil // the field has no effect
 	case m.accurate():

@@ -145,7 +145,7 @@ func (h *Handshake) takesAccurate(mode Mode) bool {
 	case h.Passive():
 		return h.Accurate()
 	}
-	return h.sent == accurate
+	return h.sent&(accurate|classic) == accurate
 }
 
 // kindOfSYNACK returns the kind of a SYN-ACK with f. Some hosts reflect the flags of the SYN, which is no agreement

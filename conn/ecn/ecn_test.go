@@ -160,6 +160,19 @@ func TestSimultaneousOpen(t *testing.T) {
 	}
 }
 
+// A host whose last SYN was without ECN replies with AccECN in a simultaneous open if it has requested that before, and
+// sends no ECT.
+func TestSimultaneousOpenAfterFallback(t *testing.T) {
+	var h Handshake
+	for attempt := range 3 {
+		h.Offer(syn, Accurate, attempt)
+	}
+	h.Received(field(syn, 7), wire.NotECT, Accurate)
+	if f := h.Offer(synACK, Accurate, 0); f != synACK|wire.CWR || !h.Accurate() || h.Agreed() {
+		t.Errorf("%v, AccECN %v, ECT %v", f, h.Accurate(), h.Agreed())
+	}
+}
+
 // Text is parsed and printed by the same names.
 func TestModeText(t *testing.T) {
 	for m := Passive; m <= ClassicActive; m++ {
