@@ -24,6 +24,8 @@ const (
 	// warmup is the time that the honest transfer has to reach its rate, or a few durations of the measurement if that is
 	// less.
 	warmup = 2 * time.Second
+	// standstill is the time for which a transfer without progress is measured, if it is longer than planned.
+	standstill = 10 * time.Second
 	// patience is the time that the peers have to open their connections, and that beyond the planned one after which a
 	// measurement fails.
 	patience = 3 * time.Minute
@@ -93,7 +95,8 @@ func (m *measurement) run(ctx context.Context, s *Sample) (err error) {
 	return err
 }
 
-// transfer returns the goodput of an honest transfer in Mbit/s.
+// transfer returns the goodput of an honest transfer in Mbit/s. It measures a transfer that stands still until it
+// continues, so that a low rate is not taken for none.
 func (m *measurement) transfer(ctx context.Context) (float64, error) {
 	crew := load.Start(m.peers.honest, m.network.Far, m.server, 1, pattern.Sampled)
 	over := errors.New("over")
@@ -108,11 +111,15 @@ func (m *measurement) transfer(ctx context.Context) (float64, error) {
 	if first, err = m.transferred(crew); err != nil {
 		return 0, err
 	}
-	if err := crew.Wait(ctx, m.Duration); err != nil {
-		return 0, err
+	for last := first; ; {
+		if err := crew.Wait(ctx, m.Duration); err != nil {
+			return 0, err
+		}
+		last, err = m.transferred(crew)
+		if took := time.Since(begin); err != nil || last > first || took >= standstill {
+			return float64(last-first) * 8 / 1e6 / took.Seconds(), err
+		}
 	}
-	last, err := m.transferred(crew)
-	return float64(last-first) * 8 / 1e6 / time.Since(begin).Seconds(), err
 }
 
 // transferred returns the bytes of data that have arrived.
