@@ -45,8 +45,12 @@ func FuzzInput(f *testing.F) {
 	wire.PutFragmentIPv4(last[wire.VirtioHeaderLen:], wire.Fragment{ID: 1, Offset: 16}, 8)
 	f.Add(one(last, first))
 
-	l := newLone(f, Config{Trace: func(*TraceEvent) {}, ICMPRate: 1e9})
+	request := wire.FastOpen{Kind: wire.FastOpenExperimental}
+	f.Add(one(fastSYN(1235, cookieOf(fastKey), "data"), fastSYN(1236, request, ""), packet(segmentSpec{flags: wire.RST, seq: 1005})))
+
+	l := newLone(f, Config{Trace: func(*TraceEvent) {}, ICMPRate: 1e9, FastOpenKeys: [][16]byte{fastKey}})
 	l.serveAll(f)
+	l.listener.SetFastOpen(1000)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l.forget() // of the input before
 		l.establish(t, 0)
