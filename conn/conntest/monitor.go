@@ -51,7 +51,9 @@ func (m *Monitor) Received(s *conn.Segment) {
 	}
 	m.ecn.received(s)
 	if m.irsKnown {
-		m.ecn.peerOffered = m.ecn.peerOffered || h.Flags.Has(wire.SYN) && h.Seq == m.irs && offersECN(h.Flags)
+		if h.Flags.Has(wire.SYN) && h.Seq == m.irs {
+			m.ecn.receivedSYN(h.Flags)
+		}
 		m.receivedWindow(h)
 	} else {
 		m.pending = append(m.pending, *h)
@@ -71,7 +73,7 @@ func (m *Monitor) learn(irs uint32) {
 		if !h.Flags.Has(wire.SYN) || h.Seq != irs {
 			continue
 		}
-		m.ecn.peerOffered = m.ecn.peerOffered || offersECN(h.Flags) // ECN may be in a later copy
+		m.ecn.receivedSYN(h.Flags)
 		ack := seq.Unwrap(m.iss, m.Next, h.Ack)
 		if !taken && (!h.Flags.Has(wire.ACK) || 1 <= ack && ack <= m.Next) {
 			taken = true

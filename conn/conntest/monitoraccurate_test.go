@@ -38,8 +38,7 @@ func TestMonitorAccECN(t *testing.T) {
 		if err := m.sent(&conn.Outgoing{TCP: wire.TCP{Flags: wire.SYN | all}}, true); err != nil {
 			t.Fatal(err)
 		}
-		m.received(&conn.Segment{TCP: wire.TCP{Flags: wire.SYN | wire.ACK | c.synACK}})
-		m.peerOffered = offersECN(wire.SYN | wire.ACK | c.synACK)
+		m.receivedSYN(wire.SYN | wire.ACK | c.synACK)
 		for range c.marks {
 			m.received(&conn.Segment{TCP: wire.TCP{Flags: wire.ACK}, ECN: wire.CE})
 		}

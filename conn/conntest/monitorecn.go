@@ -41,13 +41,16 @@ func offersECN(f wire.Flags) bool {
 	return f.Has(wire.ACK) && bits == wire.ECE || !f.Has(wire.ACK) && bits == wire.ECE|wire.CWR
 }
 
+// receivedSYN records a SYN of the peer. ECN may be in a later copy.
+func (m *monitorECN) receivedSYN(f wire.Flags) {
+	m.peerOffered = m.peerOffered || offersECN(f)
+	accurate := offersAccurate(f)
+	m.peerAccurate, m.peerOther = m.peerAccurate || accurate, m.peerOther || !accurate
+}
+
 // received records a received segment.
 func (m *monitorECN) received(s *conn.Segment) {
 	m.marked = m.marked || s.ECN == wire.CE && len(s.Data) > 0
-	if s.TCP.Flags.Has(wire.SYN) {
-		accurate := offersAccurate(s.TCP.Flags)
-		m.peerAccurate, m.peerOther = m.peerAccurate || accurate, m.peerOther || !accurate
-	}
 	if s.ECN == wire.CE && s.TCP.Flags&(wire.SYN|wire.ACK) != wire.SYN {
 		m.marks += max(1, (len(s.Data)+s.SegmentSize-1)/max(1, s.SegmentSize))
 	}
