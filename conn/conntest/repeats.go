@@ -38,8 +38,8 @@ func (e *End) checkRepeats(l *Link) error {
 		if resent := int(e.peer.Conn.Info(0).Resent); resent > e.peer.lostBytes+allowed {
 			return fmt.Errorf("%s retransmitted %d bytes, %d were lost", e.peer.Name, resent, e.peer.lostBytes)
 		}
-	case l.Reordering > 0 && e.Config.SACK == conn.Disabled:
-		// Each partial ACK of a needless recovery repeats a segment (RFC 6582 3.2).
+	case l.Reordering+l.Duplication > 0 && e.Config.SACK == conn.Disabled:
+		// Copies made by the network cause duplicate ACKs too. Each partial ACK of a needless recovery repeats a segment (RFC 6582 3.2).
 		allowed += len(e.Received)
 	case len(l.Changes) > 0, e.Config.SACK == conn.Disabled:
 		allowed += len(e.Received) / 3
