@@ -39,7 +39,8 @@ func (e *End) checkRepeats(l *Link) error {
 			return fmt.Errorf("%s retransmitted %d bytes, %d were lost", e.peer.Name, resent, e.peer.lostBytes)
 		}
 	case l.Reordering+l.Duplication > 0 && e.Config.SACK == conn.Disabled:
-		// Copies made by the network cause duplicate ACKs too. Each partial ACK of a needless recovery repeats a segment (RFC 6582 3.2).
+		// Copies made by the network cause duplicate ACKs too. Each partial ACK of a needless recovery repeats a segment
+		// (RFC 6582 3.2).
 		allowed += len(e.Received)
 	case len(l.Changes) > 0, e.Config.SACK == conn.Disabled:
 		allowed += len(e.Received) / 3
