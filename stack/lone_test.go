@@ -3,6 +3,7 @@ package stack
 import (
 	"encoding/binary"
 	"os"
+	"sync"
 	"testing"
 
 	"minitcp/conn"
@@ -12,9 +13,11 @@ import (
 // nullDevice takes everything and gives nothing. The test is its queue.
 type nullDevice struct {
 	done chan struct{}
+	err  error // WriteFrame's
+
+	mu   sync.Mutex // for tests with goroutines that send
 	sent int
 	last []byte // a copy of the last frame
-	err  error  // WriteFrame's
 }
 
 func (d *nullDevice) ReadBatch([][]byte, []int) (int, error) {
@@ -23,6 +26,8 @@ func (d *nullDevice) ReadBatch([][]byte, []int) (int, error) {
 }
 
 func (d *nullDevice) WriteFrame(parts [][]byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.sent++
 	d.last = d.last[:0]
 	for _, p := range parts {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -356,10 +357,10 @@ func TestSYNCookiesAfterGoroutines(t *testing.T) {
 	within(t, func(t *testing.T) {
 		l := newLone(t, Config{SYNCookies: SYNCookiesAlways})
 		go func() { l.c.WriteTo(l.c) }()
-		var first netip.Addr // destination of the first frame of the batch
+		var first atomic.Pointer[netip.Addr] // destination of the first frame of the batch
 		defer l.s.Observe(Observer{Frame: func(f *Frame) {
-			if to := netip.AddrFrom4([4]byte(f.Parts[0][wire.VirtioHeaderLen+16:])); f.Outgoing && !first.IsValid() {
-				first = to
+			if to := netip.AddrFrom4([4]byte(f.Parts[0][wire.VirtioHeaderLen+16:])); f.Outgoing {
+				first.CompareAndSwap(nil, &to)
 			}
 		}})()
 		const rounds, size = 20, 4
@@ -368,9 +369,9 @@ func TestSYNCookiesAfterGoroutines(t *testing.T) {
 			quiet() // the goroutine waits for data
 			l.q.sizes[0] = copy(l.q.frames[0], packet(segmentSpec{src: netip.MustParseAddrPort("198.18.0.1:77"), flags: wire.SYN, seq: i}))
 			l.q.sizes[1] = copy(l.q.frames[1], packet(segmentSpec{flags: wire.ACK | wire.PSH, seq: l.seq + i*size, ack: l.ack + i*size, data: make([]byte, size)}))
-			first = netip.Addr{}
+			first.Store(nil)
 			l.q.receiveBatch(2)
-			if first == l.c.entry.Key.RemoteAddr().Addr() {
+			if to := first.Load(); to != nil && *to == l.c.entry.Key.RemoteAddr().Addr() {
 				early++
 			}
 		}

@@ -13,7 +13,7 @@ type memoryFlag int
 
 const (
 	defaultMemory memoryFlag = 512
-	maxMemory                = 1_000_000
+	maxMemory     memoryFlag = 1_000_000
 )
 
 func (f *memoryFlag) register(flags *pflag.FlagSet) {
