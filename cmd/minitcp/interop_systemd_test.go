@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"minitcp/cmd/minitcp/internal/testenv"
@@ -39,9 +40,13 @@ func TestUnitsUnderSystemd(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	boot := exec.CommandContext(ctx, "unshare", "--pid", "--fork", "--kill-child", "--mount", "--net", "--uts", "--ipc", "--cgroup",
-		"sh", "testdata/boot/boot.sh", root, shared)
-	out, _ := boot.CombinedOutput() // the status is that of a process 1 that has powered off
+	boot := exec.CommandContext(ctx, "unshare", "--mount", "sh", "testdata/boot/group.sh", newName(), t.TempDir(), root, shared)
+	boot.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	boot.Cancel = func() error { return syscall.Kill(-boot.Process.Pid, syscall.SIGKILL) }
+	out, err := boot.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
 	result, _ := os.ReadFile(filepath.Join(shared, "result"))
 	const want = `minitcp: active
 minitcp user: its own
@@ -59,7 +64,7 @@ devices after stop: 0
 minitcp with a wrong configuration: failed, 0 restarts
 `
 	if string(result) != want {
-		t.Errorf("the check has written:\n%s\nwant:\n%s\nboot: %s", result, want, out)
+		t.Errorf("the check has written:\n%s\nwant:\n%s", result, want)
 		for _, log := range []string{"check.log", "daemons.log", "systemd.log"} {
 			text, _ := os.ReadFile(filepath.Join(shared, log))
 			t.Logf("%s: %s", log, text)

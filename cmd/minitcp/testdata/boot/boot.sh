@@ -9,6 +9,7 @@ mount -t tmpfs -o mode=755 tmpfs "$root"
 cd "$root"
 mkdir usr etc proc sys dev run tmp var root srv old
 mount --rbind /usr usr
+mount -o remount,bind,ro usr
 for name in bin sbin lib lib64; do
   [ ! -e /usr/$name ] || ln -s usr/$name $name
 done
@@ -30,17 +31,21 @@ done
 ln -s /etc/systemd/system/check.target etc/systemd/system/default.target
 
 mount -t proc proc proc
+mount --bind proc/sys proc/sys # settings that no namespace has stay as they are
+mount -o remount,bind,ro proc/sys
 mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs dev
-for name in null zero full random urandom; do
-  touch dev/$name
-  mount --bind /dev/$name dev/$name
-done
+# The nodes are new: systemd changes the modes of some, which must not be those of this host.
+device() { mknod -m 666 dev/"$1" c "$2" "$3"; }
 mkdir dev/net dev/shm dev/pts
-mknod -m 666 dev/net/tun c 10 200 # as udev makes it
-touch dev/console
-mount --bind /dev/null dev/console
+device null 1 3
+device zero 1 5
+device full 1 7
+device random 1 8
+device urandom 1 9
+device console 1 3
+device net/tun 10 200 # the mode is that of udev
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
 
@@ -48,4 +53,5 @@ pivot_root . old
 umount -l /old
 mount --make-rshared / # a unit's credentials are mounts
 export container=test PATH=/usr/local/bin:/usr/sbin:/usr/bin
-exec /lib/systemd/systemd --system --log-target=console </dev/null >/srv/systemd.log 2>&1
+exec setpriv --bounding-set -sys_module,-sys_time,-sys_rawio,-syslog --inh-caps -sys_module,-sys_time,-sys_rawio,-syslog \
+  /lib/systemd/systemd --system --log-target=console </dev/null >/srv/systemd.log 2>&1
