@@ -26,18 +26,25 @@ func (c *Conn) persistTimeout(now Time) {
 	c.armRetransmit(now)
 }
 
+// endProbes ends the probes' backoff if an ACK opens the window. It is called before the ACK is processed, because a
+// pause after an ECN mark would last as long as the backoff otherwise. The backoff of earlier timeouts ends with an RTT
+// sample only (Karn's algorithm).
+func (c *Conn) endProbes(ack seq.Offset) {
+	if c.active != nil && !c.snd.wnd.Closed(max(c.snd.una, ack)) {
+		c.rtt.Backoff = min(c.rtt.Backoff, c.active.openBackoff)
+		c.snd.windowProbe = false
+	}
+}
+
 // persistACK processes the window of an acceptable ACK. While the window is closed, any ACK keeps the connection open,
 // for as long as the peer keeps its window closed (MUST-37), unless the application has closed the connection or set a
-// user timeout. When the window opens, the probes' backoff ends and data is sent at once. That of earlier timeouts ends
-// with an RTT sample only (Karn's algorithm).
+// user timeout. When the window opens, data is sent at once.
 func (c *Conn) persistACK(now Time, wasClosed bool) {
 	if c.active == nil {
 		return // no data waits for the window
 	}
 	if !c.snd.windowClosed() {
 		if wasClosed {
-			c.rtt.Backoff = min(c.rtt.Backoff, c.active.openBackoff)
-			c.snd.windowProbe = false
 			c.restartRetransmit(now)
 		}
 		return

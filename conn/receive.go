@@ -188,6 +188,9 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	before, wasClosed := c.snd.wnd.Size, c.snd.windowClosed()
 	c.snd.wnd.Update(c.snd.una, at, ack, &s.TCP, c.snd.scale)
+	if wasClosed {
+		c.endProbes(ack)
+	}
 	if c.snd.una < c.snd.max || ack > c.snd.una || s.TCP.Options.SACKCount > 0 || c.active != nil && c.active.tailProbe.end != 0 {
 		c.resume()
 		c.takeACK(now, ack, s, before)
