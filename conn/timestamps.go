@@ -41,7 +41,8 @@ func (c *Conn) updateTimestamp(now Time, s *Segment, at seq.Offset) {
 // whose ACK was lost, as a receiver does not take timestamps from duplicates. In the second case the time includes the
 // local timeout, and each use of it would increase the next timeout. Such a peer reports the duplicate if it can
 // (D-SACK). From a peer that has never sent a D-SACK, as gVisor does not, the echo counts only if it follows the
-// retransmission sooner than the shortest round trip.
+// retransmission sooner than the shortest round trip, and after a timeout within half of that: smaller segments take
+// less time than those measured.
 func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool) {
 	o := &s.TCP.Options
 	if !c.timestamps || !o.HasTimestamps || o.TSEcr == 0 {
@@ -55,7 +56,11 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 		return a.RTT(), a.RTT() != 0 && !a.Newest.Retransmitted() // Karn's algorithm: many segments have this value
 	}
 	old := c.active.timing.LastRetransmission != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.LastRetransmission))
-	if old && (a.duplicated > 0 || c.stats.Duplicates == 0) && now.Sub(c.active.timing.LastRetransmission) >= c.rtt.Min {
+	soon := c.rtt.Min
+	if c.rtt.Backoff > 0 {
+		soon /= 2
+	}
+	if old && (a.duplicated > 0 || c.stats.Duplicates == 0) && now.Sub(c.active.timing.LastRetransmission) >= soon {
 		return 0, false
 	}
 	return max(time.Duration(ms), 1) * time.Millisecond, true

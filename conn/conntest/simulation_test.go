@@ -82,6 +82,7 @@ func TestFixedFailures(t *testing.T) {
 		8168:    "the same",
 		6197:    "without SACK, the limit of undone episodes made every later timeout retransmit all data in flight",
 		20346:   "each end had filled the other's window with lost data, and ignored the ACKs at its right edge",
+		159051:  "ACKs of smaller segments, sooner than the shortest round trip, measured minutes",
 		501962:  "a pause after an ECN mark lasted as long as the backoff of the window probes before it",
 		1001061: "a window in data out of order made those of later ACKs, with lower numbers, count as old for hours",
 		1010141: "the same",
