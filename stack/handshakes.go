@@ -3,6 +3,8 @@ package stack
 import (
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sys/cpu"
 )
 
 // handshakes are the handshakes of a listener that are in progress. Each queue has a list of its own for the SYNs that
@@ -16,7 +18,7 @@ type handshakeList struct {
 	mu     sync.Mutex
 	closed bool
 	list   entryList
-	_      [24]byte // fills a cache line
+	_      cpu.CacheLinePad
 }
 
 // list returns the list that e belongs to.
