@@ -64,6 +64,9 @@ func establishedPlay(t *testing.T, setup []byte) *play {
 	p := newPlay(t, setup)
 	flags, at := wire.ACK, seq.Offset(1)
 	if p.c != nil {
+		if p.c.AwaitsData() { // the SYN of Fast Open
+			p.pass(time.Second)
+		}
 		flags, at = wire.SYN|wire.ACK, 0
 	}
 	p.receive(p.segment(flags, at, 1, 0))
