@@ -49,7 +49,7 @@ func parseGreedy(arguments []string, stderr io.Writer) (o greedyOptions, err err
 	var peers, targets string
 	flags.StringVar(&peers, "peers", "", "comma-separated `names`, by default "+strings.Join(greedy.Names(), ","))
 	flags.StringVar(&targets, "targets", "", "comma-separated `names`, by default "+strings.Join(greedy.Targets, ","))
-	flags.IntVar(&o.Memory, "memory", 256, "budget of minitcp in `MiB`")
+	flags.IntVar(&o.Memory, "memory", 512, "budget of minitcp in `MiB`")
 	flags.IntVar(&o.Most, "most", 4096, "resident memory of a target in `MiB` at which no more peers come")
 	flags.Float64Var(&o.Scale, "scale", 1, fmt.Sprintf("factor for the number of peers, up to %d", maxScale))
 	flags.DurationVar(&o.Duration, "duration", 3*time.Second, fmt.Sprintf("time of each measurement, %v to %v", minDuration, maxDuration))
