@@ -29,8 +29,6 @@ func (e *End) checkRepeats(l *Link) error {
 		return nil // false SACK blocks, ICMP errors and the duplicate ACKs in reply to blind segments cause retransmissions
 	case l.Box.Strip > 0, len(l.Box.Shrinks) > 0:
 		allowed += len(e.Received) + 12*segment
-	case l.Jitter > 4*l.Delay: // the reordering window is at most a smoothed RTT, less than the jitter (RFC 8985 6.2)
-		allowed += 2*len(e.Received) + 12*segment
 	case l.Jitter > 0, e.Config.Timestamps == conn.Disabled && l.Rate > 0 && l.Queue > l.Rate/5:
 		allowed += len(e.Received) + 12*segment // one segment may be repeated many times
 	case l.Periodic.Of > 0: // no reordering and no lost ACKs
@@ -38,10 +36,6 @@ func (e *End) checkRepeats(l *Link) error {
 		if resent := int(e.peer.Conn.Info(0).Resent); resent > e.peer.lostBytes+allowed {
 			return fmt.Errorf("%s retransmitted %d bytes, %d were lost", e.peer.Name, resent, e.peer.lostBytes)
 		}
-	case l.Reordering+l.Duplication > 0 && e.Config.SACK == conn.Disabled:
-		// Copies made by the network cause duplicate ACKs too. Each partial ACK of a needless recovery repeats a segment
-		// (RFC 6582 3.2).
-		allowed += len(e.Received)
 	case len(l.Changes) > 0, e.Config.SACK == conn.Disabled:
 		allowed += len(e.Received) / 3
 	case l.Reordering > 0 && l.Cut:
