@@ -10,7 +10,7 @@ import (
 // handshakes are the handshakes of a listener that are in progress. Each queue has a list of its own for the SYNs that
 // it has received, so that queues rarely wait for each other.
 type handshakes struct {
-	count atomic.Int32 // of all lists
+	count atomic.Int32 // of all lists, and those that reserve has counted
 	lists []handshakeList
 }
 
@@ -27,16 +27,33 @@ func (h *handshakes) list(e *entry) *handshakeList { return &h.lists[e.wheel] }
 // len returns the number of handshakes.
 func (h *handshakes) len() int { return int(h.count.Load()) }
 
-// add adds a handshake. It returns false after close.
+// reserve counts a handshake that add or cancel gets next. It returns false, and counts nothing, if there are most
+// already.
+func (h *handshakes) reserve(most int) bool {
+	for {
+		n := h.count.Load()
+		if int(n) >= most {
+			return false
+		}
+		if h.count.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// cancel undoes reserve.
+func (h *handshakes) cancel() { h.count.Add(-1) }
+
+// add adds a handshake that reserve has counted. After close, it cancels that and returns false.
 func (h *handshakes) add(e *entry) bool {
 	l := h.list(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
+		h.cancel()
 		return false
 	}
 	l.list.Push(e)
-	h.count.Add(1)
 	return true
 }
 

@@ -21,7 +21,7 @@ func TestHandshakesExcess(t *testing.T) {
 	add := func(name string, queue uint8) *entry {
 		e := &entry{wheel: queue}
 		names[e] = name
-		if !h.add(e) {
+		if !h.reserve(100) || !h.add(e) {
 			t.Fatalf("%s is not added", name)
 		}
 		return e
@@ -80,6 +80,60 @@ func TestHandshakesLockNothing(t *testing.T) {
 	stats := l.s.Stats()
 	if n := l.listener.handshakes.len(); n != 1 || stats["syn-cookies-sent"] != 2 || stats["syn-cookies-failed"] != 1 {
 		t.Errorf("%d handshakes, %d cookies sent, %d failed; want 1, 2 and 1", n, stats["syn-cookies-sent"], stats["syn-cookies-failed"])
+	}
+}
+
+// Of two SYNs at the same time, with room for one handshake, one is kept and one gets a cookie. The handshake of a
+// client that has got a SYN-ACK without a cookie does not give way to another.
+func TestHandshakesReserved(t *testing.T) {
+	const rounds = 2000
+	l := newLone(t, Config{Backlog: 1})
+	queues := []*queue{l.q, newQueue(l.s, 0)}
+	for round := range rounds {
+		var both sync.WaitGroup
+		for i, q := range queues {
+			syn := packet(segmentSpec{src: netip.MustParseAddrPort(fmt.Sprintf("198.18.0.2:%d", 1+2*round+i)), flags: wire.SYN, seq: 7})
+			both.Go(func() {
+				q.sizes[0] = copy(q.frames[0], syn)
+				q.receiveBatch(1)
+			})
+		}
+		both.Wait()
+		stats := l.s.Stats()
+		if kept, sent := l.listener.handshakes.len(), stats["syn-cookies-sent"]; kept != 1 || sent != uint64(round+1) {
+			t.Fatalf("round %d: %d handshakes are kept and %d cookies have been sent, want 1 and %d", round, kept, sent, round+1)
+		}
+		for i := range queues {
+			l.in(segmentSpec{src: netip.MustParseAddrPort(fmt.Sprintf("198.18.0.2:%d", 1+2*round+i)), flags: wire.RST, seq: 8})
+		}
+		if kept := l.listener.handshakes.len(); kept != 0 {
+			t.Fatalf("round %d: %d handshakes are kept after a RST, want none", round, kept)
+		}
+	}
+}
+
+// The first handshakes are kept, up to a number; the next ones are kept when others have ended.
+func TestHandshakesReserve(t *testing.T) {
+	h := handshakes{lists: make([]handshakeList, 1)}
+	e := new(entry)
+	for _, step := range []struct {
+		name string
+		do   func() bool
+		want bool
+	}{
+		{"the first is reserved", func() bool { return h.reserve(2) }, true},
+		{"the second is reserved", func() bool { return h.reserve(2) }, true},
+		{"the third is reserved", func() bool { return h.reserve(2) }, false},
+		{"the first is added", func() bool { return h.add(e) }, true},
+		{"another is reserved", func() bool { return h.reserve(2) }, false},
+		{"another is reserved after cancel", func() bool { h.cancel(); return h.reserve(2) }, true},
+		{"another is reserved after remove", func() bool { h.remove(e); return h.reserve(2) }, true},
+		{"one is added after close", func() bool { h.close(nil); return h.add(e) }, false},
+		{"one is left", func() bool { return h.len() == 1 }, true},
+	} {
+		if got := step.do(); got != step.want {
+			t.Errorf("%s: %v, want %v", step.name, got, step.want)
+		}
 	}
 }
 
@@ -144,6 +198,9 @@ func testHandshakesOfQueues(t *testing.T, queues int, mode SYNCookies) {
 	ends.Wait()
 	stop()
 	quiet()
+	if mode == SYNCookiesAuto {
+		wantCount(t, p.b, "listen-syn-queue-full", 0)
+	}
 	if n := l.handshakes.len(); n > backlog {
 		t.Errorf("%d handshakes, want at most %d", n, backlog)
 	}

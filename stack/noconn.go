@@ -92,7 +92,7 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 	case l.full():
 		q.dropNoConnection(now, conn.Listen, counters.AcceptQueueFull)
 		return
-	case l.repliesWithCookie():
+	case !l.keeps():
 		q.sendCookie(now, &k, 0, &l.cookies)
 		return
 	}
@@ -108,6 +108,7 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 	e.tcp = h
 	if !s.table.Insert(&e.Node) {
 		e.mu.Unlock()
+		l.handshakes.cancel()
 		return // an application has dialed from this very port meanwhile; the SYN will come again
 	}
 	s.charge(e, handshakeMemory)

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -59,10 +60,17 @@ func (c *cookieTime) sent(now conn.Time) {
 // accepts reports whether cookies are accepted now.
 func (c *cookieTime) accepts(now conn.Time) bool { return int64(now) < c.until.Load() }
 
-// repliesWithCookie reports whether the listener replies to a SYN with a cookie now.
-func (l *Listener) repliesWithCookie() bool {
-	mode := l.stack.cfg.SYNCookies
-	return mode == SYNCookiesAlways || mode == SYNCookiesAuto && l.handshakes.len() >= l.backlog
+// keeps reports whether the listener keeps the handshake of a SYN now, and reserves its place. Otherwise the reply to
+// the SYN is a cookie. A client may have got the SYN-ACK of a kept handshake, so that none may give way to a newer one
+// while there are cookies.
+func (l *Listener) keeps() bool {
+	switch l.stack.cfg.SYNCookies {
+	case SYNCookiesAlways:
+		return false
+	case SYNCookiesOff:
+		return l.handshakes.reserve(math.MaxInt32)
+	}
+	return l.handshakes.reserve(l.backlog)
 }
 
 // cookieKeys returns the keys of cookies. Queues that replace old ones at the same time make equal ones.
