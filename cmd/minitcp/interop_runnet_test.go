@@ -93,17 +93,17 @@ func portText(a net.Addr) string {
 func TestRunErrors(t *testing.T) {
 	h := newRunHost(t)
 	port := h.serveHTTP(t, "127.0.0.1", "the loopback of the host")
-	for _, test := range []struct{ url, want string }{
-		{"http://198.18.0.1:9/", "Connection refused"},
-		{"http://[fd80::1]:9/", "Connection refused"},
-		{"http://198.19.0.1/", "Network is unreachable"},
-		{"http://[fd88::1]/", "Network is unreachable"},
-		{"http://127.0.0.1:" + port + "/", "Connection refused"}, // by the kernel inside
-		{"http://10.77.0.9:" + port + "/", "Network is unreachable"},
+	for _, test := range []struct{ host, port, want string }{
+		{"198.18.0.1", "9", "Connection refused"},
+		{"fd80::1", "9", "Connection refused"},
+		{"198.19.0.1", "80", "Network is unreachable"},
+		{"fd88::1", "80", "Network is unreachable"},
+		{"127.0.0.1", port, "Connection refused"}, // by the kernel inside
+		{"10.77.0.9", port, "Network is unreachable"},
 	} {
-		r := finish(t, h.run(t, "", "--", "curl", "-gsSv", test.url))
-		if r.status != 7 || !strings.Contains(r.errOut, test.want) {
-			t.Errorf("%s: %+v, want %q", test.url, r, test.want)
+		r := finish(t, h.run(t, "", "--", "bash", "-c", "exec 3<>/dev/tcp/"+test.host+"/"+test.port))
+		if r.status != 1 || !strings.Contains(r.errOut, test.want) {
+			t.Errorf("%s, port %s: %+v, want %q", test.host, test.port, r, test.want)
 		}
 	}
 }
