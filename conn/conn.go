@@ -54,6 +54,7 @@ type Conn struct {
 	resetSeq   uint32        // sequence number of the RST to send
 	timestamps bool          // agreed on in the handshake
 	sack       bool
+	falseSACK  bool // a SACK block of data that was never sent has arrived
 	ecn        ecnState
 
 	state           State

@@ -251,12 +251,30 @@ func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 
 // After a timeout, an ACK that echoes the time of the first copy measures a path that has become slow, unless it has a
 // D-SACK. It is then the ACK of the second copy, and the length of the timeout would be measured (RFC 7323 4.3). It may
-// be that of a peer that never sends D-SACKs.
+// be that of a peer that never sends D-SACKs, or of one whose SACK blocks a middlebox changes (simulation seed 200424).
 func TestEchoAfterTimeout(t *testing.T) {
-	for _, test := range []struct{ reports, twice, measures bool }{{true, false, true}, {true, true, false}, {false, false, false}} {
+	never := wire.SACKBlock{Left: seq.Wire(testISS, 50_001), Right: seq.Wire(testISS, 51_001)} // data never sent
+	empty := wire.SACKBlock{Left: seq.Wire(testISS, 1), Right: seq.Wire(testISS, 1)}
+	for _, test := range []struct {
+		reports  bool             // the peer has sent a D-SACK
+		changed  []wire.SACKBlock // of an earlier ACK
+		twice    bool             // the ACK has a D-SACK
+		measures bool
+	}{
+		{reports: true, measures: true},
+		{reports: true, twice: true},
+		{},
+		{reports: true, changed: []wire.SACKBlock{never}},
+		{reports: true, changed: []wire.SACKBlock{empty}},
+	} {
 		o := sackOne(t, Enabled)
 		if test.reports {
 			o.c.stats.Duplicates = 1
+		}
+		if test.changed != nil {
+			changed := o.echo(wire.Options{}, 0)
+			changed.SACKCount = uint8(copy(changed.SACK[:], test.changed))
+			o.in(segment{flags: ack, seq: 1, ack: 1, options: changed})
 		}
 		o.sleep(ms) // the ACK before echoed the present time
 		o.write(repeat(1000))

@@ -6,8 +6,8 @@ import (
 	"minitcp/conn/seq"
 )
 
-// takeSACK processes the SACK blocks of an ACK (RFC 2018 5). Blocks of data that was never sent are ignored. A first
-// block of data that had arrived before is a D-SACK (RFC 2883 4).
+// takeSACK processes the SACK blocks of an ACK (RFC 2018 5). Blocks of data that was never sent are ignored, and
+// recorded in falseSACK. A first block of data that had arrived before is a D-SACK (RFC 2883 4).
 func (c *Conn) takeSACK(s *Segment, ack seq.Offset, a *arrival) {
 	o := &s.TCP.Options
 	una := max(ack, c.snd.una)
@@ -18,6 +18,7 @@ func (c *Conn) takeSACK(s *Segment, ack seq.Offset, a *arrival) {
 			End:   seq.Unwrap(c.snd.iss, una, o.SACK[i].Right),
 		}
 		if block.Start >= block.End || block.End > c.snd.max || block.Start < 1 {
+			c.falseSACK = true
 			continue
 		}
 		if i == 0 {

@@ -42,7 +42,8 @@ func (c *Conn) updateTimestamp(now Time, s *Segment, at seq.Offset) {
 // local timeout, and each use of it would increase the next timeout. Such a peer reports the duplicate if it can
 // (D-SACK). From a peer that has never sent a D-SACK, as gVisor does not, the echo counts only if it follows the
 // retransmission sooner than the shortest round trip, and after a timeout within half of that: smaller segments take
-// less time than those measured.
+// less time than those measured. The same applies after a SACK block of data that was never sent: a middlebox that
+// changes blocks may also remove D-SACKs.
 func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool) {
 	o := &s.TCP.Options
 	if !c.timestamps || !o.HasTimestamps || o.TSEcr == 0 {
@@ -60,7 +61,7 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 	if c.rtt.Backoff > 0 {
 		soon /= 2
 	}
-	if old && (a.duplicated > 0 || c.stats.Duplicates == 0) && now.Sub(c.active.timing.LastRetransmission) >= soon {
+	if old && (a.duplicated > 0 || c.stats.Duplicates == 0 || c.falseSACK) && now.Sub(c.active.timing.LastRetransmission) >= soon {
 		return 0, false
 	}
 	return max(time.Duration(ms), 1) * time.Millisecond, true

@@ -91,6 +91,7 @@ func TestFixedFailures(t *testing.T) {
 		107788:  "every ACK with an option of AccECN was lost, and all ACKs of new data had one",
 		115533:  "the same",
 		102984:  "a challenge ACK in SYN-RECEIVED had no ACE field",
+		200424:  "a middlebox replaced SACK blocks, and the echo before a timeout was taken for a round trip of two minutes",
 		// F-RTO waited for room in the window.
 		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",
 		16513: "the same",
