@@ -10,6 +10,7 @@ import (
 	"minitcp/conn/challenge"
 	"minitcp/conn/chrono"
 	"minitcp/conn/delack"
+	"minitcp/conn/fastopen"
 	"minitcp/conn/pmtu"
 	"minitcp/conn/rtt"
 	"minitcp/conn/scoreboard"
@@ -70,7 +71,7 @@ type Conn struct {
 	reordering      scoreboard.Reordering
 	deliveryLimited bool // the application has limited deliveryRate
 	errReported     bool // a call has returned err to the application
-	fastOpen        fastOpenState
+	fastOpen        fastopen.State
 }
 
 // active is the state of a connection with data in flight, unsent, unread or out of order, and of the growth of its

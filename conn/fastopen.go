@@ -5,7 +5,6 @@ import (
 
 	"minitcp/conn/cc"
 	"minitcp/conn/fastopen"
-	"minitcp/conn/names"
 	"minitcp/conn/seq"
 	"minitcp/conn/window"
 	"minitcp/conn/wire"
@@ -22,52 +21,6 @@ type fastOpening struct {
 	early   bool           // passive open with a valid cookie: data goes both ways before the ACK of the SYN-ACK
 }
 
-// fastOpenState is the state of Fast Open in the life of a connection: two bits of a FastOpenFailure, and flags.
-type fastOpenState uint8
-
-const (
-	fastOpenFailure fastOpenState = 3
-	fastOpenAsked   fastOpenState = 1 << 2 // the SYN sent had the option
-	fastOpenData    fastOpenState = 1 << 3 // data in a SYN was accepted, by this end or by the peer
-	fastOpenFailed  fastOpenState = 1 << 4 // the next SYN to the server should not have the option for a while
-
-	// News for ReportFastOpen: the handshake has ended, a black hole is suspected, data has arrived.
-	fastOpenDecided fastOpenState = 1 << 5
-	fastOpenHole    fastOpenState = 1 << 6
-	fastOpenWorks   fastOpenState = 1 << 7
-	fastOpenNews                  = fastOpenDecided | fastOpenHole | fastOpenWorks
-)
-
-// FastOpenFailure is the reason for which an active open with Fast Open had no data accepted from its SYN. The values
-// are Linux's (tcpi_fastopen_client_fail).
-type FastOpenFailure uint8
-
-const (
-	// FastOpenNoFailure: the data was accepted, the SYN had none, or Fast Open was not used.
-	FastOpenNoFailure FastOpenFailure = iota
-	// FastOpenNoCookie: no cookie of the server was known, or Fast Open was paused after a failure.
-	FastOpenNoCookie
-	// FastOpenDataNotAcked: the SYN-ACK has acknowledged the SYN only, or the attempt has failed.
-	FastOpenDataNotAcked
-	// FastOpenSYNRetransmitted: the SYN was sent again, without data.
-	FastOpenSYNRetransmitted
-)
-
-var fastOpenFailureNames = [...]string{"none", "no cookie", "data not acknowledged", "SYN retransmitted"}
-
-// String returns "none", "no cookie", "data not acknowledged" or "SYN retransmitted".
-func (f FastOpenFailure) String() string { return names.Of(fastOpenFailureNames[:], f) }
-
-// FastOpenReport has the results of an active Fast Open since the last report.
-type FastOpenReport struct {
-	Learned   fastopen.Offer // a cookie to use with the server; its Option is the zero value without one
-	Accepted  bool           // the server has accepted data in the SYN
-	Refused   bool           // the server has not accepted data in the SYN
-	Failed    bool           // the next SYN to the server should not have the option for a while
-	BlackHole bool           // the path may lose the segments after a SYN with the option
-	Works     bool           // data has arrived
-}
-
 // fastOpenWait is the longest time for which the SYN waits for data. An application whose server speaks first writes
 // nothing before it has read.
 const fastOpenWait = 50 * time.Millisecond
@@ -79,7 +32,7 @@ func DialFastOpen(now Time, cfg *Config, o Open, offer fastopen.Offer) *Conn {
 	c := Dial(now, cfg, o)
 	c.active.fast = &fastOpening{option: offer.Option}
 	if offer.Option.Len == 0 {
-		c.fastOpen |= fastOpenState(FastOpenNoCookie)
+		c.fastOpen.Uncookied()
 		return c
 	}
 	c.path.SetPeerMSS(offer.MSS)
@@ -120,7 +73,7 @@ func (c *Conn) fastOpenSYN(now Time, out *Outgoing) seq.Offset {
 	if f.waits {
 		f.waits, c.active.timer.retransmit = false, Never
 	}
-	c.fastOpen |= fastOpenAsked
+	c.fastOpen.Ask()
 	out.TCP.Options.FastOpen = f.option
 	n := min(c.snd.buf.Size(), c.path.SendMSS()-fastOpenReserve)
 	if f.option.Requests() || n <= 0 {
@@ -143,35 +96,25 @@ func (c *Conn) fastOpenAnswered(ack seq.Offset, h *wire.TCP) {
 		c.active.fast = nil
 		return
 	}
-	if o := h.Options.FastOpen; o.Len > 0 && c.fastOpen&fastOpenAsked != 0 {
+	if o := h.Options.FastOpen; o.Len > 0 && c.fastOpen.Asked() {
 		o.Kind = wire.FastOpenStandard
 		f.learned = fastopen.Offer{Option: o, MSS: h.Options.MSS}
 	}
-	c.fastOpen |= fastOpenDecided
-	lost := c.timeouts > 0 || c.active.synRepeated
-	switch {
-	case ack > 1:
-		c.fastOpen |= fastOpenData
-		c.active.sent.SetDelivered(int64(ack - 1))
-		if f.learned.Option.Len == 0 {
-			f.learned = fastopen.Offer{Option: f.option, MSS: h.Options.MSS}
-		}
-	case c.snd.max > 1:
-		c.fastOpen |= c.fastOpenLost()
-		if lost || f.learned.Option.Len == 0 { // otherwise only the cookie was old
-			c.fastOpen |= fastOpenFailed
-		}
-	case lost && c.fastOpen&fastOpenAsked != 0:
-		c.fastOpen |= fastOpenFailed
+	fresh := f.learned.Option.Len > 0
+	if ack <= 1 {
+		c.fastOpen.NotAccepted(c.fastOpenSent(), fresh)
+		return
+	}
+	c.fastOpen.Accepted()
+	c.active.sent.SetDelivered(int64(ack - 1))
+	if !fresh {
+		f.learned = fastopen.Offer{Option: f.option, MSS: h.Options.MSS}
 	}
 }
 
-// fastOpenLost returns the failure of data in the SYN that was not accepted.
-func (c *Conn) fastOpenLost() fastOpenState {
-	if c.timeouts > 0 || c.active.synRepeated {
-		return fastOpenState(FastOpenSYNRetransmitted)
-	}
-	return fastOpenState(FastOpenDataNotAcked)
+// fastOpenSent describes the SYN sent.
+func (c *Conn) fastOpenSent() fastopen.SYN {
+	return fastopen.SYN{Data: c.snd.max > 1, Repeated: c.timeouts > 0 || c.active.synRepeated}
 }
 
 // fastOpenEnds judges the path of an active Fast Open when the connection ends (as Linux does). A FIN without the data
@@ -179,18 +122,15 @@ func (c *Conn) fastOpenLost() fastOpenState {
 // server or path that drops the SYN, unless the application has ended it.
 func (c *Conn) fastOpenEnds() {
 	switch {
-	case c.fastOpen&fastOpenAsked == 0:
+	case !c.fastOpen.Asked():
 	case c.state == SynSent:
 		if local := c.err == ErrClosed || c.err == ErrAborted; !local || c.timeouts > 0 {
-			c.fastOpen |= fastOpenDecided | fastOpenFailed
-			if c.snd.max > 1 {
-				c.fastOpen |= c.fastOpenLost()
-			}
+			c.fastOpen.Unanswered(c.fastOpenSent())
 		}
 	case c.stats.DataSegmentsReceived > 0:
-		c.fastOpen |= fastOpenWorks
+		c.fastOpen.Work()
 	case c.rcv.finAt != never && !c.rcv.finDone:
-		c.fastOpen |= fastOpenHole
+		c.fastOpen.Suspect()
 	}
 }
 
@@ -199,26 +139,20 @@ const fastOpenTimeouts = 3
 
 // suspectFastOpen notes a sign of a black hole: after an active Fast Open, no data has arrived.
 func (c *Conn) suspectFastOpen() {
-	if c.fastOpen&fastOpenAsked != 0 && c.stats.DataSegmentsReceived == 0 {
-		c.fastOpen |= fastOpenHole
+	if c.fastOpen.Asked() && c.stats.DataSegmentsReceived == 0 {
+		c.fastOpen.Suspect()
 	}
 }
 
 // FastOpenNews reports whether ReportFastOpen has something to report.
-func (c *Conn) FastOpenNews() bool { return c.fastOpen&fastOpenNews != 0 }
+func (c *Conn) FastOpenNews() bool { return c.fastOpen.News() }
 
 // ReportFastOpen returns the results of an active Fast Open since the last report.
-func (c *Conn) ReportFastOpen() FastOpenReport {
-	s := c.fastOpen
-	c.fastOpen &^= fastOpenNews
-	r := FastOpenReport{BlackHole: s&fastOpenHole != 0, Works: s&fastOpenWorks != 0}
-	if s&fastOpenDecided == 0 || c.active == nil || c.active.fast == nil {
-		return r
+func (c *Conn) ReportFastOpen() fastopen.Report {
+	r, ended := c.fastOpen.Report()
+	if ended && c.active != nil && c.active.fast != nil {
+		r.Learned, c.active.fast = c.active.fast.learned, nil
 	}
-	r.Learned = c.active.fast.learned
-	r.Accepted, r.Failed = s&fastOpenData != 0, s&fastOpenFailed != 0
-	r.Refused = FastOpenFailure(s&fastOpenFailure) >= FastOpenDataNotAcked
-	c.active.fast = nil
 	return r
 }
 
@@ -241,7 +175,7 @@ func (h *Handshake) FastOpen(now Time, s *Segment, fresh wire.FastOpen) *Conn {
 	c.stats.DataSegmentsReceived++
 	c.lastDataReceived = now
 	if _, ok := c.rcv.buf.Insert(c.cfg.Pool, 1, data); ok {
-		c.fastOpen |= fastOpenData
+		c.fastOpen.Accept()
 		c.stats.Received += uint64(len(data))
 		c.rcv.segmentSize.Measure(s.size(), len(s.Data), s.TCP.Flags)
 	}

@@ -53,14 +53,14 @@ func fastSent(t *testing.T, data string) *endpoint {
 	return o
 }
 
-func (o *endpoint) report(want FastOpenReport) {
+func (o *endpoint) report(want fastopen.Report) {
 	o.t.Helper()
 	if got := o.c.ReportFastOpen(); got != want || o.c.FastOpenNews() {
 		o.t.Errorf("report %+v, want %+v", got, want)
 	}
 }
 
-func (o *endpoint) info(synData bool, failure FastOpenFailure) {
+func (o *endpoint) info(synData bool, failure fastopen.Failure) {
 	o.t.Helper()
 	if i := o.c.Info(o.now); i.SYNData != synData || i.FastOpenFailure != failure {
 		o.t.Errorf("Info has SYNData %v and the failure %v, want %v and %v", i.SYNData, i.FastOpenFailure, synData, failure)
@@ -76,7 +76,7 @@ func TestFastOpenPassive(t *testing.T) {
 	o.want(segment{flags: wire.ACK, seq: 1, ack: 8, data: "response"})
 	o.nothing()
 	o.state(SynReceived)
-	o.info(true, FastOpenNoFailure)
+	o.info(true, fastopen.NoFailure)
 	o.in(segment{flags: wire.ACK, seq: 8, ack: 9})
 	o.state(Established)
 	o.nothing()
@@ -144,7 +144,7 @@ func TestFastOpenPassiveWithoutData(t *testing.T) {
 	o.write("banner")
 	o.want(segment{flags: wire.SYN | wire.ACK, ack: 1})
 	o.want(segment{flags: wire.ACK, seq: 1, ack: 1, data: "banner"})
-	o.info(false, FastOpenNoFailure)
+	o.info(false, fastopen.NoFailure)
 	o.in(segment{flags: wire.ACK, seq: 1, ack: 7})
 	o.state(Established)
 }
@@ -267,8 +267,8 @@ func TestFastOpenRequest(t *testing.T) {
 	}
 	o.in(segment{flags: wire.SYN | wire.ACK, ack: 1, options: wire.Options{MSS: 1400, FastOpen: freshCookie}})
 	o.want(segment{flags: wire.ACK, seq: 1, ack: 1, data: "later"})
-	o.info(false, FastOpenNoCookie)
-	o.report(FastOpenReport{Learned: fastopen.Offer{Option: freshCookie, MSS: 1400}})
+	o.info(false, fastopen.NoCookie)
+	o.report(fastopen.Report{Learned: fastopen.Offer{Option: freshCookie, MSS: 1400}})
 }
 
 // A cookie that was not asked for is ignored (RFC 7413 4.1.1), and a Dial without Fast Open has no option.
@@ -280,7 +280,7 @@ func TestFastOpenUnasked(t *testing.T) {
 		}
 		o.in(segment{flags: wire.SYN | wire.ACK, ack: 1, options: wire.Options{FastOpen: freshCookie}})
 		o.want(segment{flags: wire.ACK, seq: 1, ack: 1})
-		o.report(FastOpenReport{})
+		o.report(fastopen.Report{})
 	}
 }
 
@@ -299,8 +299,8 @@ func TestFastOpenActive(t *testing.T) {
 	o.want(segment{flags: wire.ACK, seq: 8, ack: 1})
 	o.nothing()
 	o.state(Established)
-	o.info(true, FastOpenNoFailure)
-	o.report(FastOpenReport{Accepted: true, Learned: fastopen.Offer{Option: testCookie, MSS: 1400}})
+	o.info(true, fastopen.NoFailure)
+	o.report(fastopen.Report{Accepted: true, Learned: fastopen.Offer{Option: testCookie, MSS: 1400}})
 	if i := o.c.Info(o.now); i.Sent != 7 || i.Resent != 0 || i.Acknowledged != 7 || i.Delivered != 7 || i.CongestionWindow != 14000 {
 		t.Errorf("%+v", i)
 	}
@@ -312,15 +312,15 @@ func TestFastOpenRefused(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		option wire.FastOpen
-		want   FastOpenReport
+		want   fastopen.Report
 	}{
-		{"an old cookie", freshCookie, FastOpenReport{Refused: true, Learned: fastopen.Offer{Option: freshCookie, MSS: 1460}}},
-		{"no Fast Open", wire.FastOpen{}, FastOpenReport{Refused: true, Failed: true}},
+		{"an old cookie", freshCookie, fastopen.Report{Refused: true, Learned: fastopen.Offer{Option: freshCookie, MSS: 1460}}},
+		{"no Fast Open", wire.FastOpen{}, fastopen.Report{Refused: true, Failed: true}},
 	} {
 		o := fastSent(t, "request")
 		o.in(segment{flags: wire.SYN | wire.ACK, ack: 1, options: wire.Options{MSS: 1460, FastOpen: c.option}})
 		o.want(segment{flags: wire.ACK, seq: 1, ack: 1, data: "request"})
-		o.info(false, FastOpenDataNotAcked)
+		o.info(false, fastopen.DataNotAcked)
 		i := o.c.Info(o.now)
 		if i.CongestionWindow != 14600 || i.CAState != CAOpen || i.Lost != 1 || i.Timeouts != 0 || i.Sent != 7 || i.Resent != 7 || i.Retransmitted != 1 {
 			t.Errorf("%s: %+v", c.name, i)
@@ -343,13 +343,13 @@ func TestFastOpenSYNRetransmitted(t *testing.T) {
 		o.in(segment{flags: wire.SYN | wire.ACK, ack: ack, options: wire.Options{MSS: 1460}})
 		if ack == 8 {
 			o.want(segment{flags: wire.ACK, seq: 8, ack: 1})
-			o.info(true, FastOpenNoFailure)
-			o.report(FastOpenReport{Accepted: true, Learned: known})
+			o.info(true, fastopen.NoFailure)
+			o.report(fastopen.Report{Accepted: true, Learned: known})
 			continue
 		}
 		o.want(segment{flags: wire.ACK, seq: 1, ack: 1, data: "request"})
-		o.info(false, FastOpenSYNRetransmitted)
-		o.report(FastOpenReport{Refused: true, Failed: true})
+		o.info(false, fastopen.SYNRetransmitted)
+		o.report(fastopen.Report{Refused: true, Failed: true})
 	}
 }
 
@@ -438,7 +438,7 @@ func TestFastOpenActiveClose(t *testing.T) {
 	o.c.Close(o.now, Linger{})
 	o.state(Closed)
 	o.nothing()
-	o.report(FastOpenReport{})
+	o.report(fastopen.Report{})
 }
 
 // CloseWrite, and 50 ms without a Write, send the SYN without data. It has the cookie, and the same timeout as others.
@@ -454,8 +454,8 @@ func TestFastOpenActiveWithoutData(t *testing.T) {
 			t.Errorf("the SYN is sent again after %v, want 1 s", d)
 		}
 		o.in(segment{flags: wire.SYN | wire.ACK, ack: 1, options: wire.Options{MSS: 1460}})
-		o.info(false, FastOpenNoFailure)
-		o.report(FastOpenReport{})
+		o.info(false, fastopen.NoFailure)
+		o.report(fastopen.Report{})
 	}
 }
 
@@ -474,7 +474,7 @@ func TestFastOpenSimultaneous(t *testing.T) {
 			continue
 		}
 		o.nothing()
-		o.info(true, FastOpenNoFailure)
+		o.info(true, fastopen.NoFailure)
 	}
 }
 
@@ -486,12 +486,12 @@ func TestFastOpenICMP(t *testing.T) {
 	o.want(segment{flags: wire.SYN})
 	o.in(segment{flags: wire.SYN | wire.ACK, ack: 1, options: wire.Options{MSS: 1460, FastOpen: freshCookie}})
 	o.want(segment{flags: wire.ACK, seq: 1, ack: 1, data: repeat(660)})
-	o.info(false, FastOpenSYNRetransmitted)
+	o.info(false, fastopen.SYNRetransmitted)
 
 	o = fastSent(t, "request")
 	o.c.ReceiveICMP(o.now, ICMPError{Kind: ICMPHard, Err: ErrRefused, Seq: testISS})
 	o.state(Closed)
-	o.report(FastOpenReport{Refused: true, Failed: true})
+	o.report(fastopen.Report{Refused: true, Failed: true})
 }
 
 // A RST in reply to a SYN with data refuses the connection and is a failure of Fast Open. The end of an attempt by the
@@ -503,10 +503,10 @@ func TestFastOpenActiveReset(t *testing.T) {
 	if o.c.Err() != ErrRefused {
 		t.Errorf("%v, want %v", o.c.Err(), ErrRefused)
 	}
-	o.report(FastOpenReport{Refused: true, Failed: true})
+	o.report(fastopen.Report{Refused: true, Failed: true})
 	o = fastSent(t, "request")
 	o.c.Abort()
-	o.report(FastOpenReport{})
+	o.report(fastopen.Report{})
 }
 
 // A path that loses everything after the handshake is a black hole after three timeouts, as is one that brings a FIN or
@@ -524,20 +524,20 @@ func TestFastOpenBlackHole(t *testing.T) {
 	o.want(segment{flags: wire.ACK, seq: 8, ack: 1, data: "lost"})
 	for range 2 {
 		o.timeout()
-		o.report(FastOpenReport{})
+		o.report(fastopen.Report{})
 	}
 	o.timeout()
-	o.report(FastOpenReport{BlackHole: true})
+	o.report(fastopen.Report{BlackHole: true})
 
 	o = begin()
 	o.in(segment{flags: wire.RST, seq: 1000})
-	o.report(FastOpenReport{BlackHole: true})
+	o.report(fastopen.Report{BlackHole: true})
 
 	o = begin()
 	o.in(segment{flags: wire.FIN | wire.ACK, seq: 1000, ack: 8})
-	o.report(FastOpenReport{})
+	o.report(fastopen.Report{})
 	o.c.Abort()
-	o.report(FastOpenReport{BlackHole: true})
+	o.report(fastopen.Report{BlackHole: true})
 
 	o = begin()
 	o.in(segment{flags: wire.ACK, seq: 1, ack: 8, data: "response"})
@@ -546,9 +546,9 @@ func TestFastOpenBlackHole(t *testing.T) {
 	for range 4 {
 		o.timeout()
 	}
-	o.report(FastOpenReport{})
+	o.report(fastopen.Report{})
 	o.c.Abort()
-	o.report(FastOpenReport{Works: true})
+	o.report(fastopen.Report{Works: true})
 }
 
 // timeout lets the retransmission timer expire.

@@ -6,6 +6,7 @@ import (
 
 	"minitcp/conn/cc"
 	"minitcp/conn/chrono"
+	"minitcp/conn/fastopen"
 	"minitcp/conn/names"
 )
 
@@ -86,9 +87,9 @@ type Info struct {
 	Timestamps, SACK        bool // agreed on in the handshake (options)
 	ECN                     bool // agreed on in the handshake: routers may mark packets (options)
 	AccECN                  AccECN
-	SYNData                 bool            // data of a SYN was accepted, here or by the peer: Fast Open (options)
-	FastOpenFailure         FastOpenFailure // (fastopen_client_fail)
-	SendScale, ReceiveScale uint8           // (snd_wscale, rcv_wscale)
+	SYNData                 bool             // data of a SYN was accepted, here or by the peer: Fast Open (options)
+	FastOpenFailure         fastopen.Failure // (fastopen_client_fail)
+	SendScale, ReceiveScale uint8            // (snd_wscale, rcv_wscale)
 
 	Acknowledged    int64 // data bytes acknowledged in order (bytes_acked less SYN and FIN)
 	Delivered       int64 // data bytes known to have arrived, in order or not (delivered, in segments)
@@ -153,8 +154,8 @@ func (c *Conn) Info(now Time) Info {
 		Timestamps:          c.timestamps,
 		SACK:                c.sack,
 		ECN:                 c.ecn.Agreed(),
-		SYNData:             c.fastOpen&fastOpenData != 0,
-		FastOpenFailure:     FastOpenFailure(c.fastOpen & fastOpenFailure),
+		SYNData:             c.fastOpen.SYNData(),
+		FastOpenFailure:     c.fastOpen.Failure(),
 		AccECN:              c.infoAccECN(),
 		SendScale:           c.snd.scale,
 		ReceiveScale:        c.rcv.scale,

@@ -420,7 +420,7 @@ func TestFastOpenSYNLost(t *testing.T) {
 			}
 			return stacktest.Pass
 		})
-		exchange := func(failure conn.FastOpenFailure, took time.Duration) {
+		exchange := func(failure fastopen.Failure, took time.Duration) {
 			t.Helper()
 			began := time.Now()
 			c := p.dialFast("10.77.0.2:80", "request")
@@ -433,12 +433,12 @@ func TestFastOpenSYNLost(t *testing.T) {
 			s.Close()
 			quiet()
 		}
-		exchange(conn.FastOpenSYNRetransmitted, time.Second)
-		exchange(conn.FastOpenNoCookie, 0)
+		exchange(fastopen.SYNRetransmitted, time.Second)
+		exchange(fastopen.NoCookie, 0)
 		time.Sleep(2 * time.Minute)
-		exchange(conn.FastOpenSYNRetransmitted, time.Second)
+		exchange(fastopen.SYNRetransmitted, time.Second)
 		time.Sleep(2 * time.Minute)
-		exchange(conn.FastOpenNoCookie, 0)
+		exchange(fastopen.NoCookie, 0)
 		wantCount(t, p.a, "fast-open-active-failed", 2)
 		wantCount(t, p.a, "fast-open-black-holes", 0)
 	})
@@ -458,7 +458,7 @@ func TestFastOpenBlackHole(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		p.da.SetHook(nil)
 		wantCount(t, p.a, "fast-open-black-holes", 1)
-		for _, want := range []conn.FastOpenFailure{conn.FastOpenNoCookie, conn.FastOpenNoFailure} {
+		for _, want := range []fastopen.Failure{fastopen.NoCookie, fastopen.NoFailure} {
 			c := p.dialFast("10.77.0.2:80", "request")
 			wantRead(t, p.accept(l), "request")
 			if got := c.Info().FastOpenFailure; got != want {

@@ -75,7 +75,7 @@ func (p *Pair) checkFastOpen() error {
 		return errors.New("a takes data of its SYN for accepted, which b has not accepted")
 	case wrong && (a.SYNData || b.SYNData):
 		return fmt.Errorf("data of a SYN with a wrong cookie was accepted: a %v, b %v", a.SYNData, b.SYNData)
-	case a.SYNData && a.FastOpenFailure != conn.FastOpenNoFailure:
+	case a.SYNData && a.FastOpenFailure != fastopen.NoFailure:
 		return fmt.Errorf("data of the SYN was accepted, and Info has the failure %v", a.FastOpenFailure)
 	}
 	return nil

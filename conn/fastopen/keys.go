@@ -1,5 +1,6 @@
-// Package fastopen has the data of TCP Fast Open outside a connection [RFC 7413]: the keys of a server's cookies, the
-// number of connections whose peers have not proved their addresses, and the offer of a client.
+// Package fastopen has the parts of TCP Fast Open that do not depend on the rest of a connection [RFC 7413]: the keys
+// of a server's cookies, the number of connections whose peers have not proved their addresses, the offer of a client,
+// and the outcome of its attempt.
 package fastopen
 
 import (
