@@ -160,34 +160,10 @@ func (c *Conn) countsMark(h *wire.TCP, a *arrival) bool {
 	}) > 0
 }
 
-// AccECN holds the counters of a connection in AccECN mode. Otherwise it is zero.
-type AccECN struct {
-	Agreed      bool           // agreed on in the handshake (ecn_mode)
-	Failures    AccECNFailures // (accecn_fail_mode)
-	DeliveredCE uint32         // packets sent that have arrived with CE, by the peer's reports (delivered_ce)
-	Delivered   ECNBytes       // data sent, by the peer's reports (delivered_e0_bytes and so on)
-	Received    ECNBytes       // data received (received_e0_bytes and so on)
-}
-
-// AccECNFailures are the parts of AccECN that the path has been found not to support.
-type AccECNFailures = accecn.Failures
-
-// The failures of package accecn.
-const (
-	AccECNACESent        = accecn.ACESent        // the flags of AccECN have not reached the peer, or not come from it
-	AccECNACEReceived    = accecn.ACEReceived    // the peer's ACE field is zeroed, or has reported an impossible change
-	AccECNOptionSent     = accecn.OptionSent     // segments with the option have been lost
-	AccECNOptionReceived = accecn.OptionReceived // the peer's option has not arrived, or zeroed
-)
-
-// ECNBytes are bytes of data by the codepoint with which they have arrived, modulo 2^32.
-type ECNBytes struct{ ECT0, ECT1, CE uint32 }
-
 // Marks are the totals of ECN for one connection.
 type Marks struct {
-	Received, Delivered, Reductions uint32 // Info.CEReceived, Info.AccECN.DeliveredCE, Info.ECEReductions
-	Accurate                        bool
-	Failures                        AccECNFailures
+	Received, Reductions uint32 // Info.CEReceived, Info.ECEReductions
+	AccECN               accecn.Info
 }
 
 // Marks returns the totals of ECN. It returns false if there are none, as without ECN.
@@ -195,25 +171,13 @@ func (c *Conn) Marks() (Marks, bool) {
 	if c.accurate == nil && c.marks|c.reductions == 0 {
 		return Marks{}, false
 	}
-	i := c.infoAccECN()
-	return Marks{c.marks, i.DeliveredCE, c.reductions, i.Agreed, i.Failures}, true
+	return Marks{c.marks, c.reductions, c.infoAccECN()}, true
 }
 
-func ecnBytes(c *accecn.Counters) ECNBytes {
-	return ECNBytes{ECT0: c.Bytes[wire.ECT0], ECT1: c.Bytes[wire.ECT1], CE: c.Bytes[wire.CE]}
-}
-
-func (c *Conn) infoAccECN() AccECN {
-	a := c.accurate
-	if a == nil {
-		return AccECN{}
-	}
-	i := AccECN{
-		Agreed: true, Failures: a.Failures, DeliveredCE: a.Delivered.Packets,
-		Delivered: ecnBytes(&a.Delivered), Received: ecnBytes(&a.Received),
-	}
-	if !c.ecn.Agreed() { // a SYN or SYN-ACK without AccECN
-		i.Failures |= AccECNACESent
+func (c *Conn) infoAccECN() accecn.Info {
+	i := c.accurate.Info()
+	if i.Agreed && !c.ecn.Agreed() { // a SYN or SYN-ACK without AccECN
+		i.Failures |= accecn.ACESent
 	}
 	return i
 }

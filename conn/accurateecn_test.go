@@ -46,7 +46,7 @@ func TestAccECNCountsGSOPackets(t *testing.T) {
 	if got := o.last.TCP.Options.AccECN.String(); got != "e0b 1 ceb 4400 e1b 1" {
 		t.Errorf("the option is %q", got)
 	}
-	if i := o.c.Info(o.now); i.CEReceived != 44 || i.AccECN.Received != (ECNBytes{CE: 4400}) {
+	if i := o.c.Info(o.now); i.CEReceived != 44 || i.AccECN.Received != (accecn.Bytes{CE: 4400}) {
 		t.Errorf("%d packets with CE, %+v", i.CEReceived, i.AccECN.Received)
 	}
 }
@@ -100,7 +100,7 @@ func TestAccECNOptionLost(t *testing.T) {
 			t.Errorf("the retransmission has the option %v", &o.last.TCP.Options.AccECN)
 		}
 	}
-	if i := o.c.Info(o.now); i.AccECN.Failures != AccECNOptionSent {
+	if i := o.c.Info(o.now); i.AccECN.Failures != accecn.OptionSent {
 		t.Errorf("failures %v", i.AccECN.Failures)
 	}
 	o.mark(1, 1)
@@ -116,8 +116,8 @@ func TestAccECNOptionLostWithDSACK(t *testing.T) {
 	for n, want := range []struct {
 		options  bool
 		blocks   uint8
-		failures AccECNFailures
-	}{{true, 0, 0}, {true, 1, 0}, {false, 1, AccECNOptionSent}, {false, 1, AccECNOptionSent}} {
+		failures accecn.Failures
+	}{{true, 0, 0}, {true, 1, 0}, {false, 1, accecn.OptionSent}, {false, 1, accecn.OptionSent}} {
 		o.dataIn(1, ae|ece, wire.ECT0)
 		if !o.c.Transmit(o.now, 1, &o.last) {
 			t.Fatalf("arrival %d: no ACK", n)
@@ -146,7 +146,7 @@ func TestAccECNZeroed(t *testing.T) {
 			t.Errorf("sent with %v", o.last.ECN)
 		}
 	}
-	if i := o.c.Info(o.now); i.AccECN.Failures&AccECNACEReceived == 0 {
+	if i := o.c.Info(o.now); i.AccECN.Failures&accecn.ACEReceived == 0 {
 		t.Errorf("failures %v", i.AccECN.Failures)
 	}
 }

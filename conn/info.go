@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"minitcp/conn/accecn"
 	"minitcp/conn/cc"
 	"minitcp/conn/chrono"
 	"minitcp/conn/fastopen"
@@ -86,7 +87,7 @@ type Info struct {
 
 	Timestamps, SACK        bool // agreed on in the handshake (options)
 	ECN                     bool // agreed on in the handshake: routers may mark packets (options)
-	AccECN                  AccECN
+	AccECN                  accecn.Info
 	SYNData                 bool             // data of a SYN was accepted, here or by the peer: Fast Open (options)
 	FastOpenFailure         fastopen.Failure // (fastopen_client_fail)
 	SendScale, ReceiveScale uint8            // (snd_wscale, rcv_wscale)

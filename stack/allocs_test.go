@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/accecn"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/memory"
 )
@@ -134,7 +135,7 @@ func TestNoAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if i := l.c.Info(); !i.AccECN.Agreed || i.AccECN.Failures&^conn.AccECNOptionReceived != 0 || i.CEReceived != 1001 || i.AccECN.Received.CE != uint32(1001*len(data)) {
+		if i := l.c.Info(); !i.AccECN.Agreed || i.AccECN.Failures&^accecn.OptionReceived != 0 || i.CEReceived != 1001 || i.AccECN.Received.CE != uint32(1001*len(data)) {
 			t.Errorf("%d marks, %+v", i.CEReceived, i.AccECN)
 		}
 	})

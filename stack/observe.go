@@ -101,12 +101,12 @@ func (s *Stack) countMarks(tcp *conn.Conn) {
 		return
 	}
 	s.totals.Add(counters.CEReceived, int(marks.Received))
-	s.totals.Add(counters.CEDelivered, int(marks.Delivered))
+	s.totals.Add(counters.CEDelivered, int(marks.AccECN.DeliveredCE))
 	s.totals.Add(counters.ECNReductions, int(marks.Reductions))
-	if marks.Accurate {
+	if marks.AccECN.Agreed {
 		s.totals.Count(counters.AccurateECN)
 	}
-	if marks.Failures != 0 {
+	if marks.AccECN.Failures != 0 {
 		s.totals.Count(counters.AccurateECNFailed)
 	}
 }

@@ -503,3 +503,20 @@ func TestAllocs(t *testing.T) {
 		t.Errorf("%v allocations, want none", n)
 	}
 }
+
+// An Info has the counters by codepoint, and that of a nil State is zero.
+func TestInfo(t *testing.T) {
+	if i := (*State)(nil).Info(); i != (Info{}) {
+		t.Errorf("without a State: %+v", i)
+	}
+	s := New(ServerOptions)
+	for n, e := range []wire.ECN{wire.NotECT, wire.ECT0, wire.ECT1, wire.CE} {
+		s.Arrived(e, 1, 100+n, false)
+	}
+	s.Delivered = Counters{Packets: 7, Bytes: [4]uint32{wire.ECT0: 1, wire.ECT1: 2, wire.CE: 3}}
+	s.fail(OptionSent)
+	want := Info{Agreed: true, Failures: OptionSent, DeliveredCE: 7, Delivered: Bytes{1, 2, 3}, Received: Bytes{101, 102, 103}}
+	if i := s.Info(); i != want {
+		t.Errorf("%+v, want %+v", i, want)
+	}
+}

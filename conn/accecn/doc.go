@@ -9,6 +9,7 @@
 //	receiver.go   the counters of packets that have arrived, and the ACKs and options that report them
 //	sender.go     the counters of packets sent, from the reports of the peer
 //	failures.go   failures of the path: a zeroed field, a removed option, segments lost because of an option
+//	info.go       the counters for observers
 //
 // Package ecn has the negotiation.
 package accecn

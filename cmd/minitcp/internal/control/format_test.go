@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/accecn"
 	"minitcp/stack"
 )
 
@@ -84,7 +85,7 @@ func TestPrintInfo(t *testing.T) {
 		State: conn.Established, RTT: 23 * time.Microsecond, RTTVar: 11 * time.Microsecond, MinRTT: 23 * time.Microsecond, RTO: 200 * ms,
 		ReceiveRTT: 1500 * time.Microsecond, Backoff: 1, MSS: 1448, AdvertisedMSS: 1460, PathMTU: 1500, CongestionWindow: 14480, SlowStartThreshold: 28960,
 		InFlight: 3000, Unacked: 3, SACKed: 1, Lost: 1, Resending: 1, Reordering: 3, ReorderSeen: 1, SendWindow: 65536, ReceiveWindow: 32768, Unsent: 17, ReadPerRoundTrip: 9000,
-		Timestamps: true, SACK: true, ECN: true, AccECN: conn.AccECN{Agreed: true, DeliveredCE: 4}, SendScale: 10, ReceiveScale: 7, Acknowledged: 100000, Delivered: 100001, DeliveryRate: 1000, DeliveryLimited: true,
+		Timestamps: true, SACK: true, ECN: true, AccECN: accecn.Info{Agreed: true, DeliveredCE: 4}, SendScale: 10, ReceiveScale: 7, Acknowledged: 100000, Delivered: 100001, DeliveryRate: 1000, DeliveryLimited: true,
 		PacingRate: 2000, SinceSent: 208 * ms, SinceReceived: 4 * ms, SinceACK: 160 * ms, Busy: 48 * ms, WindowLimited: 24 * ms, BufferLimited: 12 * ms,
 		Counts: conn.Counts{Sent: 100000, Resent: 34518, Received: 5, SegmentsSent: 6, SegmentsReceived: 3, DataSegmentsSent: 4, DataSegmentsReceived: 1,
 			Retransmitted: 2, Duplicates: 1, OutOfOrder: 9},

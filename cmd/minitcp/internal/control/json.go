@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/conn/accecn"
 	"minitcp/stack"
 )
 
@@ -102,7 +103,7 @@ type accECN struct {
 	ReceivedCE    uint32 `json:"received_ce_bytes"`
 }
 
-func describeAccECN(a *conn.AccECN) accECN {
+func describeAccECN(a *accecn.Info) accECN {
 	d, r := &a.Delivered, &a.Received
 	return accECN{a.Agreed, a.Failures.String(), a.DeliveredCE, d.ECT0, d.ECT1, d.CE, r.ECT0, r.ECT1, r.CE}
 }
