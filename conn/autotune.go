@@ -10,22 +10,12 @@ import (
 // The sizes of the buffers follow the transfer, between the initial and the largest sizes in the Config. These sizes
 // are limits: a buffer takes memory from the pool only for data that it holds.
 
-const (
-	// unknownRTT is the assumed round-trip time before the first measurement.
-	unknownRTT = 100 * time.Millisecond
-	// scarceBuffer is the number of bytes that a buffer may hold whose consumer makes progress, unless memory is
-	// exhausted.
-	scarceBuffer = 64 << 10
-	// smallBuffer is the number of bytes that a receive buffer may hold while memory is exhausted, and a buffer whose
-	// consumer has made no progress while memory is not scarce: an initial window, in two or three small pages.
-	smallBuffer = 14 << 10
-	// leastBuffer is the number of bytes that a buffer may hold in any case, three segments, so that each connection makes
-	// progress. They lie in two pages at most.
-	leastBuffer = 4 << 10
-	// leastShare is the number of bytes that a send buffer on a near path may hold however much other connections hold:
-	// two GSO packets, one in flight and one to follow.
-	leastShare = 128 << 10
-)
+// unknownRTT is the assumed round-trip time before the first measurement.
+const unknownRTT = 100 * time.Millisecond
+
+// leastShare is the number of bytes that a send buffer on a near path may hold however much other connections hold: two
+// GSO packets, one in flight and one to follow.
+const leastShare = 128 << 10
 
 // tuneReceive adapts the receive buffer's limit to data that has arrived.
 func (c *Conn) tuneReceive(now Time, s *Segment) {
@@ -88,26 +78,19 @@ func (c *Conn) receiveLimit() int {
 	if c.snd.near && !c.rcv.fixed {
 		limit = bulk.Share(limit, c.cfg.BulkReceivers)
 	}
-	if share := max(c.cfg.Pressure.BufferShare(buffer.Stalled), leastBuffer); limit > share {
+	if share := buffer.StalledShare(c.cfg.Pressure); limit > share {
 		return min(limit, max(share, c.readShare()))
 	}
 	return limit
 }
 
-// readShare returns the number of bytes that the receive buffer may hold because the application reads: at most twice
-// the bytes that it has read. A sender in slow start sends no more than that.
+// readShare returns the number of bytes that the receive buffer may hold because the application reads.
 func (c *Conn) readShare() int {
-	share, proven := c.cfg.Pressure.BufferShare(buffer.Moving), 2*int64(c.rcv.buf.Start())
-	switch c.cfg.Pressure.Level() {
-	case buffer.NoPressure:
-		proven = max(proven, smallBuffer)
-		share = max(share, scarceBuffer)
-	case buffer.Scarce:
-		share = max(share, scarceBuffer)
-	case buffer.Exhausted:
-		share = smallBuffer
+	level, share := c.cfg.Pressure.Level(), c.cfg.Pressure.BufferShare(buffer.Moving)
+	if level == buffer.Exhausted {
+		share = buffer.Small
 	}
-	return int(min(int64(share), proven))
+	return buffer.MovingShare(level, share, int64(c.rcv.buf.Start()))
 }
 
 // sendBufferLimit returns the number of unacknowledged and unsent bytes that the connection may hold now.
@@ -116,27 +99,18 @@ func (c *Conn) sendBufferLimit() int {
 	if limit > leastShare && !c.snd.fixed && c.snd.near {
 		limit = min(limit, max(c.cfg.Pressure.Share(), leastShare))
 	}
-	if share := max(c.cfg.Pressure.BufferShare(buffer.Stalled), leastBuffer); limit > share {
+	if share := buffer.StalledShare(c.cfg.Pressure); limit > share {
 		return min(limit, max(share, c.movingShare()))
 	}
 	return limit
 }
 
-// movingShare returns the number of bytes that the send buffer may hold because the peer acknowledges data: at most
-// twice the bytes that it has acknowledged, so that a peer that stalls has cost it as much before.
+// movingShare returns the number of bytes that the send buffer may hold because the peer acknowledges data.
 func (c *Conn) movingShare() int {
-	if c.stalled() || c.snd.windowClosed() && 2*c.snd.una < scarceBuffer {
+	if c.stalled() || c.snd.windowClosed() && 2*c.snd.una < buffer.Moderate {
 		return 0
 	}
-	share, proven := c.cfg.Pressure.BufferShare(buffer.Moving), 2*int64(c.snd.una)
-	switch c.cfg.Pressure.Level() {
-	case buffer.NoPressure:
-		proven = max(proven, smallBuffer)
-		share = max(share, scarceBuffer)
-	case buffer.Scarce:
-		share = max(share, scarceBuffer)
-	}
-	return int(min(int64(share), proven))
+	return buffer.MovingShare(c.cfg.Pressure.Level(), c.cfg.Pressure.BufferShare(buffer.Moving), int64(c.snd.una))
 }
 
 // sendRoom returns the number of bytes that still fit into the send buffer.

@@ -35,7 +35,7 @@ func (c *Conn) keepable(at seq.Offset, n int) int {
 	b, level := &c.rcv.buf, c.cfg.Pressure.Level()
 	if at > b.Next() {
 		held := b.OutOfOrderMemory()
-		if level >= buffer.Exhausted || held > 2*int(c.rcv.wnd.Edge-b.Next())+scarceBuffer {
+		if level >= buffer.Exhausted || held > 2*int(c.rcv.wnd.Edge-b.Next())+buffer.Moderate {
 			return 0
 		}
 		if level == buffer.Scarce && b.Readable()+held+n > c.receiveLimit() {

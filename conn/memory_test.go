@@ -66,7 +66,7 @@ func TestOutOfOrderMemoryIsBounded(t *testing.T) {
 			if n := o.c.Info(o.now).OutOfOrderBytes; n == 0 && spread < window {
 				t.Errorf("window %d, one segment in %d bytes: none is kept", window, spread)
 			}
-			if most := 2*window + scarceBuffer + 4*buffer.PageSize; pool.memory > most {
+			if most := 2*window + buffer.Moderate + 4*buffer.PageSize; pool.memory > most {
 				t.Errorf("window %d, one segment in %d bytes: %d bytes in use, want at most %d", window, spread, pool.memory, most)
 			}
 			if err := o.c.Check(); err != nil {

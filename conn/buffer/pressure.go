@@ -69,3 +69,32 @@ func (Heap) Share() int { return math.MaxInt }
 
 // BufferShare implements [Pressure]. There is no limit.
 func (Heap) BufferShare(Progress) int { return math.MaxInt }
+
+// Sizes of buffers while memory is scarce.
+const (
+	// Moderate is the number of bytes that a buffer may hold whose consumer makes progress, unless memory is exhausted.
+	Moderate = 64 << 10
+	// Small is the number of bytes that a receive buffer may hold while memory is exhausted, and a buffer whose consumer
+	// has made no progress while memory is not scarce: an initial window, in two or three small pages.
+	Small = 14 << 10
+	// least is the number of bytes that a buffer may hold in any case, three segments, so that each connection makes
+	// progress. They lie in two pages at most.
+	least = 4 << 10
+)
+
+// StalledShare returns the number of bytes that a buffer may hold whatever progress its consumer makes.
+func StalledShare(p Pressure) int { return max(p.BufferShare(Stalled), least) }
+
+// MovingShare returns the number of bytes that a buffer may hold because its consumer has taken some: at most twice as
+// many, so that a consumer that stalls has cost it as much before. A sender in slow start sends no more than that.
+// share is [Pressure.BufferShare] of Moving.
+func MovingShare(level Level, share int, taken int64) int {
+	proven := 2 * taken
+	if level == NoPressure {
+		proven = max(proven, Small)
+	}
+	if level < Exhausted {
+		share = max(share, Moderate)
+	}
+	return int(min(int64(share), proven))
+}
