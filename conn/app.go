@@ -56,7 +56,7 @@ func (c *Conn) Unread(p []byte, memory buffer.Borrowed) {
 
 // Write queues as much of p as fits into the send buffer and returns that number of bytes. It returns 0 and
 // [ErrWouldBlock] if the buffer is full, and [ErrPipe] after CloseWrite. After an abnormal end it returns the error of
-// [Conn.Err] once, and then [ErrPipe].
+// [Conn.Err] once, and then [ErrPipe]. If the SYN of DialFastOpen waits for data, an empty Write sends it without.
 func (c *Conn) Write(now Time, p []byte) (int, error) {
 	c.resume()
 	c.checkLimited(now)
@@ -66,6 +66,7 @@ func (c *Conn) Write(now Time, p []byte) (int, error) {
 	}
 	n := min(len(p), c.sendRoom())
 	if len(p) == 0 {
+		c.stopAwaitingData()
 		return 0, nil
 	}
 	c.active.waiting.writeRefused = n < len(p)

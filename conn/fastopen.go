@@ -26,8 +26,8 @@ type fastOpening struct {
 const fastOpenWait = 50 * time.Millisecond
 
 // DialFastOpen is Dial with Fast Open. If the offer has a cookie, the SYN waits for the first Write, whose data it
-// carries, or for CloseWrite, for at most 50 ms. Otherwise it is sent at once. Close after Write sends the data
-// nevertheless.
+// carries, or for CloseWrite, for at most 50 ms. An empty Write ends the wait. Otherwise the SYN is sent at once. Close
+// after Write sends the data nevertheless.
 func DialFastOpen(now Time, cfg *Config, o Open, offer fastopen.Offer) *Conn {
 	c := Dial(now, cfg, o)
 	c.active.fast = &fastOpening{option: offer.Option}
@@ -44,6 +44,13 @@ func DialFastOpen(now Time, cfg *Config, o Open, offer fastopen.Offer) *Conn {
 // AwaitsData reports whether the SYN of DialFastOpen waits for data.
 func (c *Conn) AwaitsData() bool {
 	return c.state == SynSent && c.active.fast != nil && c.active.fast.waits && c.snd.max == 0 && c.snd.end() == 1
+}
+
+// stopAwaitingData makes a SYN that waits for data due without any.
+func (c *Conn) stopAwaitingData() {
+	if c.AwaitsData() {
+		c.active.fast.waits, c.active.timer.retransmit = false, Never
+	}
 }
 
 // fastOpenReserve is the room for options in a SYN with data, which is that of all options, as on Linux: middleboxes

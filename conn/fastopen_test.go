@@ -443,7 +443,12 @@ func TestFastOpenActiveClose(t *testing.T) {
 
 // CloseWrite, and 50 ms without a Write, send the SYN without data. It has the cookie, and the same timeout as others.
 func TestFastOpenActiveWithoutData(t *testing.T) {
-	for _, begin := range []func(o *endpoint){func(o *endpoint) { o.c.CloseWrite() }, func(o *endpoint) { o.wait(50 * ms) }} {
+	emptyWrite := func(o *endpoint) {
+		if n, err := o.c.Write(o.now, nil); n != 0 || err != nil {
+			t.Errorf("an empty Write returns %d, %v", n, err)
+		}
+	}
+	for _, begin := range []func(o *endpoint){func(o *endpoint) { o.c.CloseWrite() }, func(o *endpoint) { o.wait(50 * ms) }, emptyWrite} {
 		o := fastDial(t, Config{}, known)
 		begin(o)
 		o.want(segment{flags: wire.SYN})

@@ -8,7 +8,7 @@ import (
 // retransmitTimeout runs when the retransmission timer expires (RFC 6298 5.4 to 5.7, RFC 8985 6.3).
 func (c *Conn) retransmitTimeout(now Time) {
 	if c.AwaitsData() {
-		c.active.fast.waits = false
+		c.stopAwaitingData()
 		return
 	}
 	c.rtt.Backoff = min(c.rtt.Backoff+1, rtt.MaxBackoff)

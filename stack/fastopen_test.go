@@ -356,8 +356,15 @@ func TestFastOpenDuplicateSYN(t *testing.T) {
 	})
 }
 
-// A Read without a Write sends the SYN after 50 ms, for servers that speak first. Data written after that follows.
+// If a server speaks first, a Read without a Write sends the SYN after 50 ms, and an empty Write sends it at once. Data
+// written after that follows.
 func TestFastOpenServerFirst(t *testing.T) {
+	t.Run("Read", func(t *testing.T) { fastOpenServerFirst(t, 50*time.Millisecond, func(net.Conn) {}) })
+	t.Run("empty Write", func(t *testing.T) { fastOpenServerFirst(t, 0, func(c net.Conn) { write(t, c, "") }) })
+}
+
+// fastOpenServerFirst opens a connection, calls begin, and wants the server's data to arrive after the given time.
+func fastOpenServerFirst(t *testing.T, after time.Duration, begin func(net.Conn)) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
 		l := p.fastListen(10)
@@ -378,9 +385,10 @@ func TestFastOpenServerFirst(t *testing.T) {
 			wantBytes(t, s, []byte("reply"))
 			s.Close()
 		}()
+		begin(c)
 		wantRead(t, c, "banner")
-		if d := time.Since(began); d != 50*time.Millisecond {
-			t.Errorf("the banner arrives after %v, want 50 ms", d)
+		if d := time.Since(began); d != after {
+			t.Errorf("the banner arrives after %v, want %v", d, after)
 		}
 		write(t, c, "reply")
 		wantCount(t, p.b, "fast-open-passive", 1)

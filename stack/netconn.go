@@ -208,8 +208,8 @@ func (c *Conn) write(p []byte) (n int, err error) {
 		m, err := write(c.stack.clock.Now(), part)
 		n += m
 		held += m
-		if held >= frame || held > 0 && (err != nil || n == len(p)) {
-			c.afterCall()
+		if held >= frame || held > 0 && (err != nil || n == len(p)) || len(p) == 0 {
+			c.afterCall() // an empty Write may have sent the SYN of Fast Open
 			held = 0
 		}
 		switch {
