@@ -103,8 +103,11 @@ func newOperation(name string, arguments []value, result int64) (operation, stri
 		op = acceptCall{fd: a.number(0), newFD: result, nonblocking: a.flags(3, "SOCK_NONBLOCK", "SOCK_CLOEXEC").has("SOCK_NONBLOCK")}
 	case "connect":
 		a.count(3)
+		if op = (connectCall{a.number(0)}); a.at(1).is("AF_UNSPEC") {
+			op = disconnectCall{a.number(0)}
+			break
+		}
 		a.anything(1)
-		op = connectCall{a.number(0)}
 	case "read", "recv", "recvfrom":
 		op = a.read(name)
 	case "write", "send", "sendto":

@@ -46,10 +46,10 @@
 //
 // ICMP: "< icmp unreachable frag_needed mtu 1400 [1:1001(1000)]" and its like, also icmpv6.
 //
-// System calls: socket, bind, listen, accept, accept4, connect, read, recv, recvfrom, recvmsg (TCP_CM_INQ), write,
-// send, sendto, sendmsg, shutdown, close, poll, fcntl, ioctl (SIOCINQ, SIOCOUTQ), setsockopt and getsockopt with the
-// options that package conn has. The defaults are package conn's unless the script calls defaults.sh: TCP_NODELAY is
-// set, and SO_RCVBUF is not doubled.
+// System calls: socket, bind, listen, accept, accept4, connect (also with AF_UNSPEC, which resets the connection),
+// read, recv, recvfrom, recvmsg (TCP_CM_INQ), write, send, sendto, sendmsg, shutdown, close, poll, fcntl, ioctl
+// (SIOCINQ, SIOCOUTQ), setsockopt and getsockopt with the options that package conn has. The defaults are package
+// conn's unless the script calls defaults.sh: TCP_NODELAY is set, and SO_RCVBUF is not doubled.
 //
 // Assertions: %{ assert tcpi_state == TCP_ESTABLISHED and tcpi_rto >= 200000, tcpi_rto }%, with comparisons joined by
 // "and" or chained (1 <= x <= 2), bits such as (tcpi_options & TCPI_OPT_SACK), and variables of the script, which "="

@@ -112,6 +112,21 @@ func (c connectCall) try(h *host, a *attempt) (outcome, bool) {
 	return success(0)
 }
 
+// disconnectCall is a connect with the address family AF_UNSPEC: it resets the connection, and the socket is as before
+// its first connect.
+type disconnectCall struct{ fd int64 }
+
+func (c disconnectCall) try(h *host, _ *attempt) (outcome, bool) {
+	u, e := h.openSocket(c.fd)
+	if e != "" {
+		return failure(e)
+	}
+	u.tcp.Abort()
+	h.flush(u.flow)
+	*u = socket{s: u.s, fd: u.fd, nonblocking: u.nonblocking, options: u.options}
+	return success(0)
+}
+
 type shutdownCall struct {
 	fd  int64
 	how string
