@@ -2,6 +2,7 @@ package conn
 
 import (
 	"minitcp/conn/names"
+	"minitcp/conn/scoreboard"
 	"minitcp/conn/seq"
 )
 
@@ -46,9 +47,9 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 	}
 	switch {
 	case e.Kind == ICMPTooBig && c.path.TooBig(now, at, e.MTU):
-		c.resize(now, c.fullSize()) // only the probe was too large
+		c.resize(now, c.fullSize(), scoreboard.Transmission{}) // only the probe was too large
 	case e.Kind == ICMPTooBig:
-		c.lowerMTU(now, e.MTU)
+		c.lowerMTU(now, at, e.MTU)
 	case c.state == SynSent, c.state == SynReceived && e.Kind == ICMPHard && !c.early():
 		// Deviation: MUST-56 is observed for connections, but not for attempts to open one. Those end at once, so that an
 		// application can try another address (RFC 5461 4.1). Linux does the same.
@@ -63,26 +64,37 @@ func (c *Conn) ReceiveICMP(now Time, e ICMPError) {
 // LowerMTU limits the packets of the connection to mtu bytes after the device's MTU has fallen.
 func (c *Conn) LowerMTU(now Time, mtu int) {
 	if c.state != Closed && c.state != TimeWait && c.path.Limit(mtu) {
-		c.useMTU(now, 0)
+		c.useMTU(now, 0, scoreboard.Transmission{})
 	}
 }
 
-// lowerMTU takes a smaller path MTU from an ICMP message, 0 if its size is not known.
-func (c *Conn) lowerMTU(now Time, mtu int) {
-	if excess, ok := c.path.Lower(now, mtu); ok {
-		c.useMTU(now, excess)
-		if c.state == SynSent && c.snd.max > 1 {
-			c.repeatSYN(now) // without data
-		}
+// lowerMTU takes a smaller path MTU from an ICMP message about the segment at a sequence number, 0 if its size is not
+// known. Messages about earlier segments may arrive later.
+func (c *Conn) lowerMTU(now Time, at seq.Offset, mtu int) {
+	excess, smaller := c.path.Lower(now, mtu)
+	if !smaller && mtu < c.path.MTU() {
+		return
+	}
+	if !smaller {
+		excess = c.path.MTU() - mtu
+	}
+	var first scoreboard.Transmission
+	if c.active != nil {
+		first = c.active.sent.Sent(at)
+	}
+	c.useMTU(now, excess, first)
+	if smaller && c.state == SynSent && c.snd.max > 1 {
+		c.repeatSYN(now) // without data
 	}
 }
 
-// useMTU retransmits the segments that were too large for the path MTU, which has become smaller, in smaller ones.
-// excess is the number of bytes by which segments of the present size are still too large.
-func (c *Conn) useMTU(now Time, excess int) {
+// useMTU retransmits the segments that were too large for the path MTU in smaller ones, except for those sent before
+// first. excess is the number of bytes by which segments of the present size are still too large; it is negative if
+// larger ones fit.
+func (c *Conn) useMTU(now Time, excess int, first scoreboard.Transmission) {
 	if c.active == nil || c.active.cc == nil {
 		return
 	}
 	c.active.cc.SetMSS(c.fullSize())
-	c.resize(now, c.fullSize()-excess)
+	c.resize(now, c.fullSize()-excess, first)
 }

@@ -1,12 +1,16 @@
 package conn
 
-import "minitcp/conn/seq"
+import (
+	"minitcp/conn/scoreboard"
+	"minitcp/conn/seq"
+)
 
 // resize sends the segments in flight that hold more than largest bytes of data again, in segments of the present size;
-// the others stay in flight. A router has dropped them for their size and not for congestion, so neither the window nor
-// the measured loss rate changes (RFC 1191 6.5, RFC 8201 4).
-func (c *Conn) resize(now Time, largest int) {
-	if c.active.sent.MarkLarge(seq.Offset(largest), c.snd.buf.End()) {
+// the others stay in flight, and so do those sent before first, which have passed the router that dropped it. A router
+// has dropped them for their size and not for congestion, so neither the window nor the measured loss rate changes (RFC
+// 1191 6.5, RFC 8201 4).
+func (c *Conn) resize(now Time, largest int, first scoreboard.Transmission) {
+	if c.active.sent.MarkLarge(seq.Offset(largest), c.snd.buf.End(), first) {
 		c.beginResizing(now)
 	}
 }

@@ -47,6 +47,51 @@ func TestPacketTooBigResendsLargeSegments(t *testing.T) {
 	}
 }
 
+// Segments sent before the one that the message quotes have passed the router: they stay in flight. A later message
+// about an earlier segment has that sent again. The order is that of transmission, and a GSO packet is cut.
+func TestPacketTooBigQuotesSegment(t *testing.T) {
+	quotes := func(o *endpoint, at uint32, mtu int) {
+		o.c.ReceiveICMP(o.now, ICMPError{Kind: ICMPTooBig, MTU: mtu, Seq: testISS + at})
+		o.check()
+	}
+	start := func(sack bool) *endpoint {
+		o := sackOne(t, Disabled)
+		o.c.sack = sack
+		o.write(repeat(3000))
+		for o.c.Transmit(o.now, gsoLimit, &o.last) {
+		}
+		o.sleep(ms)
+		o.write(repeat(3000))
+		o.drain()
+		o.sleep(ms)
+		return o
+	}
+	for _, sack := range []bool{true, false} {
+		o := start(sack)
+		quotes(o, 4001, 740)
+		o.drainInto(t, []interval{{4001, 4701}, {4701, 5401}, {5401, 6001}})
+		quotes(o, 1001, 740)
+		o.drainInto(t, []interval{{1001, 1701}, {1701, 2401}, {2401, 3101}, {3101, 3801}, {3801, 4001}})
+		quotes(o, 4001, 740)
+		o.nothing()
+
+		o = start(sack)
+		quotes(o, 4001, 740)
+		o.drainInto(t, []interval{{4001, 4701}, {4701, 5401}, {5401, 6001}})
+		quotes(o, 1001, 1100) // another router: segments of 1000 bytes fit
+		o.nothing()
+		quotes(o, 2001, 900)
+		o.drainInto(t, []interval{{2001, 2701}, {2701, 3401}, {3401, 4001}})
+	}
+
+	o := start(true) // the first segment was sent last
+	o.sleep(98 * ms)
+	o.ack(1, 1001, 4001)
+	o.drainInto(t, []interval{{1, 1001}})
+	quotes(o, 1, 740)
+	o.drainInto(t, []interval{{1, 701}, {701, 1001}})
+}
+
 // A FIN is retransmitted with its segment if that was too large, and only then.
 func TestPacketTooBigWithFIN(t *testing.T) {
 	for n, want := range map[int][]interval{

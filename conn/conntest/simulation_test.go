@@ -92,6 +92,8 @@ func TestFixedFailures(t *testing.T) {
 		115533:  "the same",
 		102984:  "a challenge ACK in SYN-RECEIVED had no ACE field",
 		200424:  "a middlebox replaced SACK blocks, and the echo before a timeout was taken for a round trip of two minutes",
+		253157:  "Packet Too Big had segments sent again that had passed the router before the one that it quotes",
+		2032455: "the same",
 		// F-RTO waited for room in the window.
 		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",
 		16513: "the same",

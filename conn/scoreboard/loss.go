@@ -98,14 +98,18 @@ func (q *Queue) MarkTooLarge(r *Record) { q.lose(r) }
 
 // MarkLarge makes the segments in flight that hold more than largest data bytes losses, to be retransmitted in smaller
 // segments, and reports whether there were any. A router has discarded them for their size, so they do not count as
-// lost for congestion control (RFC 1191 6.5, RFC 8201 4). Data ends at dataEnd, where a FIN may follow. The short last
-// segment of a record may fit.
-func (q *Queue) MarkLarge(largest, dataEnd seq.Offset) (found bool) {
+// lost for congestion control (RFC 1191 6.5, RFC 8201 4). Segments sent before first have passed it. Data ends at
+// dataEnd, where a FIN may follow. The short last segment of a record may fit.
+func (q *Queue) MarkLarge(largest, dataEnd seq.Offset, first Transmission) (found bool) {
 	for i := q.head; i < len(q.list); i++ {
 		q.visits++
 		r := q.list[i]
 		data, step := min(r.end, dataEnd)-r.start, seq.Offset(r.step())
-		if r.state != InFlight || min(data, step) <= largest {
+		if r.state != InFlight || min(data, step) <= largest || !r.transmission().after(first) {
+			continue
+		}
+		if passed := (first.end - r.start) / step * step; r.serial == first.serial && passed > 0 {
+			i = q.split(i, r.start+passed)
 			continue
 		}
 		if last := data % step; last > 0 && last <= largest {

@@ -31,6 +31,15 @@ func (t Transmission) after(u Transmission) bool {
 	return t.serial > u.serial || t.serial == u.serial && t.end > u.end
 }
 
+// Sent returns the place of the last transmission of o, a byte that is sent and not acknowledged; the zero Transmission
+// if there is no record of it.
+func (q *Queue) Sent(o seq.Offset) Transmission {
+	if q.Empty() || o < q.First().start || o >= q.Last().end {
+		return Transmission{}
+	}
+	return Transmission{q.list[q.find(o)].serial, o}
+}
+
 // Oldest returns the record in flight whose last transmission is the oldest, nil if none is in flight.
 func (q *Queue) Oldest() *Record { return q.oldest }
 
