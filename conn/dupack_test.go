@@ -1,6 +1,9 @@
 package conn
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestFastRetransmitWithoutSACK(t *testing.T) {
 	o := established(t, Config{})
@@ -52,4 +55,95 @@ func TestDuplicatesAfterEpisode(t *testing.T) {
 		o.nothing()
 		o.in(segment{flags: ack, seq: 1, ack: start + 7300})
 	}
+}
+
+// lateOne is a connection without SACK over a path of 100 ms that has ten segments of 1000 bytes in flight and, after
+// three duplicate ACKs, has sent the first of them again.
+func lateOne(t *testing.T, timestamps Feature) *endpoint {
+	t.Helper()
+	o := sackOne(t, timestamps)
+	o.c.sack = false
+	o.write(repeat(10_000))
+	o.wantNumbers(1, 1001, 2001, 3001, 4001, 5001, 6001, 7001, 8001, 9001)
+	o.sleep(100 * ms)
+	o.ack(1)
+	o.ack(1)
+	o.ack(1)
+	o.wantNumbers(1)
+	return o
+}
+
+// An ACK of a retransmission that arrives long before the shortest round trip has passed is that of the original. No
+// other segment is sent again, and the window is as before. A later ACK is that of the retransmission, and the next
+// segment is sent again (RFC 6582 3.2).
+func TestEarlyACKOfRetransmission(t *testing.T) {
+	for _, c := range []struct {
+		after time.Duration
+		undo  uint64
+	}{{0, 1}, {49 * ms, 1}, {51 * ms, 0}, {100 * ms, 0}} {
+		o := lateOne(t, Disabled)
+		o.sleep(c.after)
+		o.ack(1001)
+		if c.undo == 0 {
+			o.wantNumbers(1001)
+		}
+		o.nothing()
+		if i := o.c.Info(o.now); i.Spurious != c.undo || c.undo > 0 && i.CongestionWindow < 10_000 {
+			t.Errorf("ACK after %v: %d undone, window %d", c.after, i.Spurious, i.CongestionWindow)
+		}
+		for n := int64(2001); n <= 10_001 && c.undo > 0; n += 1000 {
+			o.ack(n)
+			o.nothing()
+		}
+	}
+}
+
+// The same after a timeout, with and without SACK.
+func TestEarlyACKAfterTimeout(t *testing.T) {
+	for _, sack := range []bool{true, false} {
+		o := sackOne(t, Disabled)
+		o.c.sack = sack
+		o.write(repeat(10_000))
+		o.wantNumbers(1, 1001, 2001, 3001, 4001, 5001, 6001, 7001, 8001, 9001)
+		for o.c.stats.Timeouts == 0 {
+			o.now = o.c.Deadline()
+			o.c.Advance(o.now)
+			o.drain()
+		}
+		o.sleep(10 * ms)
+		o.ack(1001)
+		o.nothing()
+		if i := o.c.Info(o.now); i.Spurious != 1 || o.c.active.sent.Lost() != 0 {
+			t.Errorf("SACK %v: %d undone, %d bytes lost", sack, i.Spurious, o.c.active.sent.Lost())
+		}
+	}
+}
+
+// After an episode that was undone, duplicate ACKs for data sent before its end cause a fast retransmit (RFC 5682 2.1,
+// step 3b), unless its own retransmissions may have caused them.
+func TestDuplicatesAfterUndo(t *testing.T) {
+	o := lateOne(t, Disabled)
+	o.ack(1001)
+	for range 2 {
+		o.ack(1001)
+		o.nothing()
+	}
+	o.ack(1001)
+	o.wantNumbers(1001)
+	if o.last.Note != NoteFastRetransmission {
+		t.Errorf("note %v", o.last.Note)
+	}
+
+	o = lateOne(t, Enabled)
+	for _, n := range []int64{1001, 2001} { // of earlier retransmissions
+		o.sleep(100 * ms)
+		o.ack(n)
+		o.wantNumbers(n)
+	}
+	o.c.active.undo.Armed = true
+	o.c.undoEpisode(o.now)
+	for range 4 {
+		o.ack(2001)
+	}
+	o.nothing()
 }

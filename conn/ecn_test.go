@@ -88,6 +88,7 @@ func TestECT(t *testing.T) {
 	unmarkable("a tail probe that repeats")
 	next()
 	unmarkable("a retransmission after a timeout")
+	o.sleep(100 * ms)
 	o.ack(3001)
 	o.write(repeat(4000))
 	for i := range int64(4) {
@@ -96,6 +97,7 @@ func TestECT(t *testing.T) {
 	o.sleep(100 * ms)
 	o.ack(3001, 4001, 7001)
 	unmarkable("a fast retransmission")
+	o.sleep(100 * ms)
 	o.ack(7001)
 	o.dataIn(1, 0, wire.ECT0)
 	o.dataIn(101, 0, wire.ECT0)
@@ -320,6 +322,7 @@ func TestLossAndMark(t *testing.T) {
 		o.marked(1, 1001, 5001)
 		o.wantReductions(7, 0)
 		o.burstEnds()
+		o.sleep(100 * ms)
 		o.marked(9001)
 		o.wantReductions(7, 0)
 		end := int64(o.c.active.recovery.end)
@@ -348,6 +351,7 @@ func TestLossAndMark(t *testing.T) {
 		o.want(segment{flags: ack, seq: 1001, ack: 1, data: repeat(1000)})
 		// Data sent after the reduction belongs to another round trip.
 		o.burstEnds()
+		o.sleep(100 * ms)
 		o.ack(10001)
 		o.burstEnds()
 		if o.c.active.recovery.phase != noRecovery {
@@ -366,6 +370,7 @@ func TestLossAndMark(t *testing.T) {
 			o.c.Advance(o.now)
 			o.burstEnds()
 		}
+		o.sleep(100 * ms)
 		o.marked(2001) // still the report of before
 		o.marked(3001)
 		if i := o.c.Info(o.now); i.ECEReductions != 1 || i.CongestionWindow <= 1000 {

@@ -159,6 +159,18 @@ func TestRACK(t *testing.T) {
 			r.arrived(2, 4, 11)
 			r.lost(3)
 		}},
+		{"no new data that left at the instant of a retransmission: the ACK may be of the original", Disabled, func(r *racks) {
+			r.at(110 * ms)
+			r.arrived(2)
+			r.sends(1)
+			r.arrived(2, 4, 10)
+			r.lost(3)
+			r.drain()
+			r.at(210 * ms)
+			r.arrived(10)
+			r.lost()
+			r.waits(0)
+		}},
 		{"once they have changed places, a quarter is waited always", Disabled, func(r *racks) {
 			r.at(101 * ms)
 			r.arrived(0, 2, 2)

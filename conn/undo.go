@@ -5,10 +5,11 @@ import (
 	"minitcp/conn/seq"
 )
 
-// undo detects whether the last episode of recovery was spurious, since the segments were only late. One of three
+// undo detects whether the last episode of recovery was spurious, since the segments were only late. One of four
 // proofs is required: an ACK echoes a timestamp from before the first retransmission (Eifel, RFC 3522); the peer
-// reports every retransmission as a duplicate (D-SACK, RFC 3708); or, after a timeout, the peer acknowledges data that
-// was in flight before and has not been retransmitted (F-RTO, RFC 5682).
+// acknowledges that retransmission within half of the shortest round trip; the peer reports every retransmission as a
+// duplicate (D-SACK, RFC 3708); or, after a timeout, the peer acknowledges data that was in flight before and has not
+// been retransmitted (F-RTO, RFC 5682).
 type undo struct {
 	scoreboard.Episode
 	undone uint8      // episodes undone before all data up to window is acknowledged, at most maxUndos
@@ -47,6 +48,10 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	case a.advanced && c.snd.una > u.First() && a.HasEcho && u.Precedes(a.Echo):
 		// The ACK is of the first retransmitted segment, and its timestamp is older than any retransmission.
 		return true
+	case a.Early != 0 && a.Early == u.First():
+		// Timestamps of milliseconds do not prove it on a path that is shorter than that. Half, because smaller segments take
+		// less time than those measured (Allman and Paxson, On Estimating End-to-End Network Path Properties, 1999).
+		return true
 	case duplicated:
 		return true
 	case c.active.recovery.phase == timeoutRecovery && a.FalselyLost:
@@ -80,6 +85,11 @@ func (c *Conn) undoEpisode(now Time) {
 	}
 	c.active.sent.RestoreLost()
 	c.leaveRecovery()
+	if u.Unproven() < duplicateThreshold*int64(c.fullSize()) {
+		// So few needless retransmissions cause no fast retransmit, so the next one may be for data sent before them (RFC
+		// 5682 2.1, step 3b).
+		c.active.recovery.end = c.snd.una - 1
+	}
 	if c.active.sent.SACKed() > 0 {
 		// No tail probe is pending. Loss detection runs again after this time even without an ACK, before a timeout.
 		c.active.timer.reorder = now.Add(c.reorderWindow())

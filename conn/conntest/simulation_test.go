@@ -92,6 +92,9 @@ func TestFixedFailures(t *testing.T) {
 		115533:  "the same",
 		102984:  "a challenge ACK in SYN-RECEIVED had no ACE field",
 		200424:  "a middlebox replaced SACK blocks, and the echo before a timeout was taken for a round trip of two minutes",
+		140719:  "without SACK, each ACK of a window in flight at a needless fast retransmission repeated a segment",
+		194019:  "without SACK, no fast retransmission followed an undone one in its window, and a timeout repeated all data",
+		210594:  "the ACK of an original, taken for that of its retransmission, marked new data of the same instant lost",
 		253157:  "Packet Too Big had segments sent again that had passed the router before the one that it quotes",
 		2032455: "the same",
 		// F-RTO waited for room in the window.

@@ -20,6 +20,7 @@ type Delivered struct {
 	Newest         Record     // copy of the delivered record that was sent last, or zero; see ambiguous
 	Highest        seq.Offset // end of the highest record
 	LowestOriginal seq.Offset // end of the lowest record that was sent only once, 0 if there is none
+	Early          seq.Offset // start of a record delivered too soon after its only retransmission to be that, or 0
 	FalselyLost    bool       // whether a record was delivered that was marked lost and not yet retransmitted
 }
 
@@ -45,7 +46,10 @@ func (d *Delivered) add(r *Record) {
 		}
 		d.FalselyLost = d.FalselyLost || r.state == Lost
 	}
-	if !d.ambiguous(r) && (d.Newest.end == 0 || r.transmission().after(d.Newest.transmission())) {
+	if r.retransmitted && !r.again && d.Now.Sub(r.sentAt) < d.MinRTT/2 && d.Early == 0 {
+		d.Early = r.start
+	}
+	if !d.ambiguous(r) && (d.Newest.end == 0 || r.overtakes().after(d.Newest.overtakes())) {
 		d.Newest = *r
 	}
 }

@@ -27,6 +27,9 @@ func (e *Episode) Reset() { *e = Episode{ranges: e.ranges[:0]} }
 // First returns the start of the first retransmission, 0 if there is none.
 func (e *Episode) First() seq.Offset { return e.first }
 
+// Unproven returns the number of bytes that have been retransmitted and not been reported as duplicates.
+func (e *Episode) Unproven() int64 { return e.unproven }
+
 // Contains reports whether all of [start, end) has been retransmitted.
 func (e *Episode) Contains(start, end seq.Offset) bool { return e.ranges.Contains(start, end) }
 

@@ -31,6 +31,20 @@ func (t Transmission) after(u Transmission) bool {
 	return t.serial > u.serial || t.serial == u.serial && t.end > u.end
 }
 
+// overtakes returns the place before which all transmissions were sent before r for RACK. A retransmission was not sent
+// after new data that left at the same instant, whose sequence numbers are higher (RFC 8985 6.2, RACK_sent_after): its
+// ACK may be that of the original.
+func (r *Record) overtakes() Transmission {
+	if !r.retransmitted {
+		return r.transmission()
+	}
+	t := Transmission{r.serial - uint64(r.after), r.end}
+	if r.after > 0 {
+		t.end = 0
+	}
+	return t
+}
+
 // Sent returns the place of the last transmission of o, a byte that is sent and not acknowledged; the zero Transmission
 // if there is no record of it.
 func (q *Queue) Sent(o seq.Offset) Transmission {
@@ -63,7 +77,10 @@ func (q *Queue) Overtake(t Transmission) {
 // send puts r, which has just been sent, at the end of the list.
 func (q *Queue) send(r *Record) {
 	q.serial++
-	r.serial = q.serial
+	r.serial, r.after = q.serial, 0
+	if last := q.latest; last != nil && last.sentAt == r.sentAt && (last.after > 0 || !last.retransmitted) {
+		r.after = last.after + 1
+	}
 	q.setInFlight(r, q.latest)
 }
 

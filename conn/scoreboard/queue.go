@@ -41,8 +41,10 @@ type Record struct {
 
 	tsval         uint32 // TSVal of the last transmission
 	segment       int32  // data bytes in each segment except for the last; 0 stands for 1
+	after         uint32 // number of transmissions at the same instant before it, from the first of new data on
 	state         State
 	retransmitted bool // it was sent more than once
+	again         bool // it was retransmitted more than once
 	pushed        bool // its last segment has PSH
 }
 
@@ -314,9 +316,9 @@ func (q *Queue) Retransmit(r *Record, n int64, s Sent) {
 	} else {
 		r = q.takeFront(r, seq.Offset(n))
 	}
-	r.retransmitted, r.tsval, r.segment = true, s.TSVal, int32(s.Segment)
+	r.again, r.retransmitted, r.tsval, r.segment, r.sentAt = r.retransmitted, true, s.TSVal, int32(s.Segment), s.Now
 	q.send(r)
-	r.sentAt, r.snapshot = s.Now, q.rate.sent(s.Now, false, max(0, q.bytes[InFlight]-s.LeftNetwork))
+	r.snapshot = q.rate.sent(s.Now, false, max(0, q.bytes[InFlight]-s.LeftNetwork))
 }
 
 // takeFront removes the first n bytes from r and returns their record, which is in the list in sequence order and in no

@@ -22,7 +22,7 @@ func (r *RACK) Update(d *Delivered) (late int64) {
 	if d.Bytes == 0 {
 		return 0
 	}
-	if t := d.Newest.transmission(); t.after(r.Newest) {
+	if t := d.Newest.overtakes(); t.after(r.Newest) {
 		r.Newest, r.RTT = t, d.Now.Sub(d.Newest.sentAt)
 	}
 	if d.LowestOriginal != 0 {
