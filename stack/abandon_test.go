@@ -92,7 +92,7 @@ func TestAbandonedConn(t *testing.T) {
 func wantNothingHeld(t *testing.T, s *Stack) {
 	t.Helper()
 	pool := s.cfg.Conn.Pool.(*memory.Pool)
-	timeWaits := int64(s.timeWaits.list.Len()) * int64(timeWaitMemory)
+	timeWaits := int64(s.timeWaits.Len()) * int64(timeWaitMemory)
 	if n, bytes := pool.Lent(), pool.Charged(); n != 0 || bytes != timeWaits {
 		t.Errorf("%d pages and %d bytes are in use, want none and the %d of TIME-WAIT", n, bytes, timeWaits)
 	}

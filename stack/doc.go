@@ -56,7 +56,6 @@
 // The other files, by subject:
 //
 //	dial.go, listen.go, listener.go             active and passive opens
-//	handshakes.go                               handshakes to a listener
 //	internal/ports                              the registries of listeners and sockets; ephemeral ports
 //	noconn.go, syncookies.go                    segments without a connection
 //	fastopen.go, internal/openers               TCP Fast Open
@@ -64,8 +63,8 @@
 //	icmp.go, internal/icmp                      ICMP
 //	internal/flow, internal/table               from addresses and ports to the entry
 //	internal/quota, quota.go                    limits of connections, in all and for each host
-//	internal/timing, timewait.go                timers, time, entries in TIME-WAIT
-//	internal/lists                              lists of entries
+//	internal/timing                             timers, time
+//	internal/lists                              lists of entries: handshakes to a listener, TIME-WAIT
 //	internal/memory, outoforder.go, stalls.go   memory: frames, buffers, data beyond a gap, stalled peers
 //	handler.go                                  Handlers
 //	copy.go, internal/block, internal/rawread   ReadFrom and WriteTo

@@ -59,10 +59,7 @@ type entry struct {
 	wheel        uint8 // index of its timer's wheel
 }
 
-// entryList is a list of entries from the oldest to the newest.
-type entryList = lists.Linked[entry, *entry]
-
-// Links implements the constraint of [lists.Linked].
+// Links implements the constraint of [lists.Linked] and other lists.
 func (e *entry) Links() *lists.Links[entry] { return &e.links }
 
 // Place implements the constraint of [lists.Waiting].

@@ -81,7 +81,7 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 			s.enterTimeWait(now, e, tcp)
 		}
 	case *conn.TimeWaitConn:
-		if tcp.Expired(now) || !s.timeWaits.contains(e) {
+		if tcp.Expired(now) || !s.timeWaits.Contains(e) {
 			s.remove(e)
 			return false
 		}
@@ -135,7 +135,10 @@ func (s *Stack) enterTimeWait(now conn.Time, e *entry, tcp *conn.Conn) {
 	e.detach()
 	s.untrackLive(e)
 	s.charge(e, timeWaitMemory)
-	s.remember(now, e)
+	if oldest := s.timeWaits.Add(e); oldest != nil {
+		s.totals.Count(counters.TimeWaitEvicted)
+		s.wheels[oldest.wheel].Arm(&oldest.timer, now) // ends with the next tick, because its mu must not be locked here
+	}
 }
 
 // remove ends e, whose mu is held, and frees its 4-tuple. It does nothing if e has been removed.
@@ -145,7 +148,7 @@ func (s *Stack) remove(e *entry) {
 	}
 	s.leaveFastOpen(0, e, conn.VerdictIgnored)
 	if l := e.listener.Value(); l != nil {
-		l.handshakes.remove(e)
+		l.handshakes.Remove(int(e.wheel), e)
 	}
 	e.listener = weak.Pointer[Listener]{}
 	if r := e.request; r != nil {
@@ -154,7 +157,7 @@ func (s *Stack) remove(e *entry) {
 		r.forwarder.requests.Leave(e.Key.Remote.Addr())
 	}
 	if _, ok := e.tcp.(*conn.TimeWaitConn); ok {
-		s.timeWaits.remove(e)
+		s.timeWaits.Remove(e)
 	}
 	if e.held {
 		s.link.release(e)

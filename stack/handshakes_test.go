@@ -13,52 +13,10 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// When there are too many handshakes, the oldest of the queue of the newest is removed, or one of the next queue that
-// has one, but never the newest itself.
-func TestHandshakesExcess(t *testing.T) {
-	h := handshakes{lists: make([]handshakeList, 3)}
-	names := make(map[*entry]string)
-	add := func(name string, queue uint8) *entry {
-		e := &entry{wheel: queue}
-		names[e] = name
-		if !h.reserve(100) || !h.add(e) {
-			t.Fatalf("%s is not added", name)
-		}
-		return e
-	}
-	excess := func(e *entry, most int, want string) {
-		t.Helper()
-		if got := names[h.excess(e, most)]; got != want {
-			t.Errorf("%q is removed, want %q", got, want)
-		}
-	}
-	a := add("a", 0)
-	excess(a, 1, "")
-	b := add("b", 0)
-	excess(b, 2, "")
-	excess(b, 1, "a")
-	c := add("c", 2)
-	excess(c, 1, "b")
-	excess(c, 0, "")
-	h.remove(a) // does nothing
-	if h.len() != 1 {
-		t.Errorf("%d handshakes, want 1", h.len())
-	}
-	h.remove(c)
-	d := add("d", 1)
-	var dropped []*entry
-	h.close(func(e *entry) { dropped = append(dropped, e) })
-	if len(dropped) != 1 || dropped[0] != d || h.len() != 0 || h.add(&entry{wheel: 1}) {
-		t.Errorf("close drops %d handshakes and leaves %d, or some can be added", len(dropped), h.len())
-	}
-}
-
-// Segments that complete no handshake wait neither for a listener's lock nor for another queue: SYNs, with and without
-// a cookie, RSTs that end handshakes, and ACKs without a valid cookie.
+// Segments that complete no handshake do not wait for a listener's lock: SYNs, with and without a cookie, RSTs that end
+// handshakes, and ACKs without a valid cookie.
 func TestHandshakesLockNothing(t *testing.T) {
 	l := newLone(t, Config{Backlog: 2})
-	other := l.listener.handshakes.list(&entry{wheel: l.s.loop.number})
-	other.mu.Lock()
 	l.listener.mu.Lock()
 	done := make(chan struct{})
 	go func() {
@@ -75,10 +33,9 @@ func TestHandshakesLockNothing(t *testing.T) {
 		t.Error("a segment waits for a lock")
 	}
 	l.listener.mu.Unlock()
-	other.mu.Unlock()
 	<-done
 	stats := l.s.Stats()
-	if n := l.listener.handshakes.len(); n != 1 || stats["syn-cookies-sent"] != 2 || stats["syn-cookies-failed"] != 1 {
+	if n := l.listener.handshakes.Len(); n != 1 || stats["syn-cookies-sent"] != 2 || stats["syn-cookies-failed"] != 1 {
 		t.Errorf("%d handshakes, %d cookies sent, %d failed; want 1, 2 and 1", n, stats["syn-cookies-sent"], stats["syn-cookies-failed"])
 	}
 }
@@ -100,39 +57,14 @@ func TestHandshakesReserved(t *testing.T) {
 		}
 		both.Wait()
 		stats := l.s.Stats()
-		if kept, sent := l.listener.handshakes.len(), stats["syn-cookies-sent"]; kept != 1 || sent != uint64(round+1) {
+		if kept, sent := l.listener.handshakes.Len(), stats["syn-cookies-sent"]; kept != 1 || sent != uint64(round+1) {
 			t.Fatalf("round %d: %d handshakes are kept and %d cookies have been sent, want 1 and %d", round, kept, sent, round+1)
 		}
 		for i := range queues {
 			l.in(segmentSpec{src: netip.MustParseAddrPort(fmt.Sprintf("198.18.0.2:%d", 1+2*round+i)), flags: wire.RST, seq: 8})
 		}
-		if kept := l.listener.handshakes.len(); kept != 0 {
+		if kept := l.listener.handshakes.Len(); kept != 0 {
 			t.Fatalf("round %d: %d handshakes are kept after a RST, want none", round, kept)
-		}
-	}
-}
-
-// The first handshakes are kept, up to a number; the next ones are kept when others have ended.
-func TestHandshakesReserve(t *testing.T) {
-	h := handshakes{lists: make([]handshakeList, 1)}
-	e := new(entry)
-	for _, step := range []struct {
-		name string
-		do   func() bool
-		want bool
-	}{
-		{"the first is reserved", func() bool { return h.reserve(2) }, true},
-		{"the second is reserved", func() bool { return h.reserve(2) }, true},
-		{"the third is reserved", func() bool { return h.reserve(2) }, false},
-		{"the first is added", func() bool { return h.add(e) }, true},
-		{"another is reserved", func() bool { return h.reserve(2) }, false},
-		{"another is reserved after cancel", func() bool { h.cancel(); return h.reserve(2) }, true},
-		{"another is reserved after remove", func() bool { h.remove(e); return h.reserve(2) }, true},
-		{"one is added after close", func() bool { h.close(nil); return h.add(e) }, false},
-		{"one is left", func() bool { return h.len() == 1 }, true},
-	} {
-		if got := step.do(); got != step.want {
-			t.Errorf("%s: %v, want %v", step.name, got, step.want)
 		}
 	}
 }
@@ -201,12 +133,12 @@ func testHandshakesOfQueues(t *testing.T, queues int, mode SYNCookies) {
 	if mode == SYNCookiesAuto {
 		wantCount(t, p.b, "listen-syn-queue-full", 0)
 	}
-	if n := l.handshakes.len(); n > backlog {
+	if n := l.handshakes.Len(); n > backlog {
 		t.Errorf("%d handshakes, want at most %d", n, backlog)
 	}
 	l.Close()
 	quiet()
-	if n := l.handshakes.len(); n != 0 {
+	if n := l.handshakes.Len(); n != 0 {
 		t.Errorf("%d handshakes after Close", n)
 	}
 	for e := range p.b.table.All() {

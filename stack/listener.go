@@ -11,6 +11,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/fastopen"
+	"minitcp/stack/internal/lists"
 	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/ref"
 	"minitcp/stack/internal/wait"
@@ -31,8 +32,8 @@ type Listener struct {
 
 	// A SYN without Fast Open, and an ACK that completes no handshake, use only these.
 	cookies    cookieTime
-	handshakes handshakes   // in progress
-	fastOpen   atomic.Int32 // largest number of connections in pending; 0: no Fast Open
+	handshakes lists.Sharded[entry, *entry] // in progress, by the queue that has received the SYN: entry.wheel
+	fastOpen   atomic.Int32                 // largest number of connections in pending; 0: no Fast Open
 
 	mu       sync.Mutex
 	closed   error // error of Accept; nil while the listener is open
@@ -50,7 +51,7 @@ func newListener(s *Stack, addr *net.TCPAddr, binds []netip.AddrPort, open func(
 		backlog:  s.cfg.Backlog,
 		control:  s.cfg.Conn.CongestionControl,
 	}
-	l.handshakes.lists = make([]handshakeList, len(s.wheels))
+	l.handshakes.Init(len(s.wheels))
 	l.deadline = wait.NewDeadline(&l.mu)
 	l.self = weak.Make(l)
 	r := ref.Strong(l)
@@ -137,7 +138,7 @@ func (l *Listener) close(cause error) error {
 	l.mu.Unlock()
 
 	l.place.Remove()
-	l.handshakes.close(s.dropHandshake)
+	l.handshakes.Close(s.dropHandshake)
 	for {
 		select {
 		case c := <-l.accepted:

@@ -108,13 +108,13 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 	e.tcp = h
 	if !s.table.Insert(&e.Node) {
 		e.mu.Unlock()
-		l.handshakes.cancel()
+		l.handshakes.Cancel()
 		return // an application has dialed from this very port meanwhile; the SYN will come again
 	}
 	s.charge(e, handshakeMemory)
 	e.listener = l.self
 	// Without the stack's address, RemoveAddress may have looked through the table already.
-	if !s.own().Contains(q.ip.Dst) || !l.handshakes.add(e) {
+	if !s.own().Contains(q.ip.Dst) || !l.handshakes.Add(int(e.wheel), e) {
 		s.remove(e) // the listener was closed meanwhile, or the address was removed
 		e.mu.Unlock()
 		q.refuse(now, conn.Closed)
@@ -127,7 +127,7 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 	e.mu.Unlock()
 	c.serve()
 
-	if oldest := l.handshakes.excess(e, l.backlog); oldest != nil {
+	if oldest := l.handshakes.Excess(int(e.wheel), e, l.backlog); oldest != nil {
 		s.totals.Count(counters.SYNQueueFull)
 		s.dropHandshake(oldest)
 	}

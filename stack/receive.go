@@ -234,7 +234,7 @@ func (q *queue) admit(e *entry, l *Listener, establish func() *conn.Conn) *conn.
 		return nil
 	}
 	e.tcp = tcp
-	l.handshakes.remove(e)
+	l.handshakes.Remove(int(e.wheel), e)
 	s.charge(e, 0)
 	s.trackLive(e)
 	s.totals.Count(counters.Accepted)

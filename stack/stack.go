@@ -13,6 +13,7 @@ import (
 	"minitcp/conn/fastopen"
 	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/counters"
+	"minitcp/stack/internal/lists"
 	"minitcp/stack/internal/loopback"
 	"minitcp/stack/internal/memory"
 	"minitcp/stack/internal/paths"
@@ -42,13 +43,13 @@ type Stack struct {
 	wheels        []*timing.Wheel[entry] // one for each queue
 	table         *table.Table[entry]
 	abandoned     abandoned
-	near          []netip.Prefix            // prefixes of near peers
-	outOfOrder    *memory.OutOfOrder[entry] // connections that hold data beyond a gap
-	stalls        memory.Stalls[entry]      // connections whose peer lets data wait
-	quota         *quota.Quota              // of connections that peers have opened
-	timeWaits     timeWaits
-	paths         paths.Cache   // sizes of packets that paths to hosts carry
-	dials         atomic.Uint32 // number of active OPENs, to spread them over the queues
+	near          []netip.Prefix               // prefixes of near peers
+	outOfOrder    *memory.OutOfOrder[entry]    // connections that hold data beyond a gap
+	stalls        memory.Stalls[entry]         // connections whose peer lets data wait
+	quota         *quota.Quota                 // of connections that peers have opened
+	timeWaits     lists.Bounded[entry, *entry] // in the order in which they entered TIME-WAIT
+	paths         paths.Cache                  // sizes of packets that paths to hosts carry
+	dials         atomic.Uint32                // number of active OPENs, to spread them over the queues
 	listeners     *ports.Registry[Listener]
 	udp           *ports.Registry[UDPConn]
 	pings         *ports.Registry[PingConn] // by identifier in place of a port
@@ -121,7 +122,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		table:       table.New[entry](),
 		outOfOrder:  memory.NewOutOfOrder[entry](cfg.Conn.Pool),
 		quota:       quota.New(cfg.MaxConnections, cfg.MaxPerHost),
-		timeWaits:   timeWaits{limit: cfg.MaxTimeWait},
+		timeWaits:   lists.Bounded[entry, *entry]{Limit: cfg.MaxTimeWait},
 		listeners:   ports.NewRegistry[Listener](),
 		udp:         ports.NewRegistry[UDPConn](),
 		pings:       ports.NewRegistry[PingConn](),

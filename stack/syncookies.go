@@ -68,9 +68,9 @@ func (l *Listener) keeps() bool {
 	case SYNCookiesAlways:
 		return false
 	case SYNCookiesOff:
-		return l.handshakes.reserve(math.MaxInt32)
+		return l.handshakes.Reserve(math.MaxInt32)
 	}
-	return l.handshakes.reserve(l.backlog)
+	return l.handshakes.Reserve(l.backlog)
 }
 
 // cookieKeys returns the keys of cookies. Queues that replace old ones at the same time make equal ones.

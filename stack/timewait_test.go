@@ -53,8 +53,8 @@ func TestManyTimeWaits(t *testing.T) {
 		wantCount(t, p.a, "connections", n+1)
 		time.Sleep(2 * time.Second)
 		wantCount(t, p.a, "connections", 0)
-		if n, e := p.a.timeWaits.list.Len(), p.a.timeWaits.list.Pop(); n != 0 || e != nil {
-			t.Errorf("the list of entries in TIME-WAIT has %d, %p the oldest; want none", n, e)
+		if n := p.a.timeWaits.Len(); n != 0 {
+			t.Errorf("%d entries are in the list, want none", n)
 		}
 	})
 }
@@ -97,7 +97,7 @@ func TestReopenedLeavesTimeWaits(t *testing.T) {
 			p.a.remove(e)
 			e.mu.Unlock()
 		}
-		if n := p.a.timeWaits.list.Len(); n != 1 {
+		if n := p.a.timeWaits.Len(); n != 1 {
 			t.Errorf("%d entries are in the list, want 1", n)
 		}
 	})

@@ -7,12 +7,15 @@ import "sync/atomic"
 // Links are the neighbors of an object in a [Linked].
 type Links[T any] struct{ older, newer *T }
 
-// Linked is a list of objects from the oldest to the newest. An object is in one list at a time. Its owner's lock
-// guards the list, but Len may be called without.
-type Linked[T any, P interface {
+// linked is a pointer to an object that holds its Links.
+type linked[T any] interface {
 	*T
 	Links() *Links[T]
-}] struct {
+}
+
+// Linked is a list of objects from the oldest to the newest. An object is in one list at a time. Its owner's lock
+// guards the list, but Len may be called without.
+type Linked[T any, P linked[T]] struct {
 	oldest, newest *T
 	count          atomic.Int32
 }
