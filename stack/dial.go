@@ -10,6 +10,7 @@ import (
 	"minitcp/conn"
 	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/hostport"
 	"minitcp/stack/internal/neterr"
 )
 
@@ -40,15 +41,15 @@ func (s *Stack) connectPlain(now conn.Time, _ *entry, o conn.Open) *conn.Conn {
 
 // dialAddress implements DialContext and DialFastOpen.
 func (s *Stack) dialAddress(ctx context.Context, network, address string, dial dialFunc) (net.Conn, error) {
-	if s.resolver != nil && (isUDP(network) || network == "tcp" || network == "tcp4" || network == "tcp6") {
-		if host, port, ok := hostName(ctx, network, address); ok {
+	if s.resolver != nil && (hostport.IsUDP(network) || hostport.IsTCP(network)) {
+		if host, port, ok := hostport.Name(ctx, network, address); ok {
 			return s.dialName(ctx, network, host, port, dial)
 		}
 	}
-	if isUDP(network) {
+	if hostport.IsUDP(network) {
 		return s.dialUDPContext(ctx, network, address)
 	}
-	remote, err := parseAddress(ctx, network, address)
+	remote, err := hostport.ParseTCP(ctx, network, address)
 	if err != nil {
 		return nil, dialError(network, netip.AddrPort{}, netip.AddrPort{}, err)
 	}
@@ -62,11 +63,7 @@ func (s *Stack) dialAddress(ctx context.Context, network, address string, dial d
 // DialTCP connects from local to remote. If the address of local is invalid or unspecified, the stack chooses it. If
 // its port is 0, the stack chooses that as well.
 func (s *Stack) DialTCP(ctx context.Context, local, remote netip.AddrPort) (*Conn, error) {
-	return s.dial(ctx, "tcp", unmapped(local), unmapped(remote), (*Stack).connectPlain)
-}
-
-func unmapped(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+	return s.dial(ctx, "tcp", hostport.Unmapped(local), hostport.Unmapped(remote), (*Stack).connectPlain)
 }
 
 func (s *Stack) dial(ctx context.Context, network string, local, remote netip.AddrPort, dial dialFunc) (*Conn, error) {

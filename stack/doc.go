@@ -82,7 +82,7 @@
 //	udp*.go, datagram.go, internal/datagrams    UDP sockets, and ping sockets (ping.go)
 //	forward*.go, acceptfirst.go, unreachable.go forwarders
 //	udpflow.go, internal/nat                    flows of the forwarder of UDP
-//	names.go, parse.go, internal/eyeballs, internal/resolver
+//	names.go, internal/hostport, internal/eyeballs, internal/resolver
 //	                                            host names and addresses
 //	fragments.go, internal/reassembly           fragments
 //

@@ -11,6 +11,7 @@ import (
 	"minitcp/conn/fastopen"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/counters"
+	"minitcp/stack/internal/hostport"
 	"minitcp/stack/internal/openers"
 )
 
@@ -146,7 +147,7 @@ type openCache struct {
 //
 // Since the network may duplicate the SYN, the server may process its data twice. Use it for requests that permit that.
 func (s *Stack) DialFastOpen(ctx context.Context, network, address string) (net.Conn, error) {
-	if isUDP(network) {
+	if hostport.IsUDP(network) {
 		return nil, dialError(network, netip.AddrPort{}, netip.AddrPort{}, net.UnknownNetworkError(network))
 	}
 	return s.dialAddress(ctx, network, address, (*Stack).connectFastOpen)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 
+	"minitcp/stack/internal/hostport"
 	"minitcp/stack/internal/ports"
 )
 
@@ -34,12 +35,12 @@ func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*List
 	fail := func(addr net.Addr, err error) (*Listener, error) {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
 	}
-	local, err := parseAddress(context.Background(), network, address)
+	local, err := hostport.ParseTCP(context.Background(), network, address)
 	if err != nil {
 		return fail(nil, err)
 	}
 	s.abandoned.close()
-	binds, err := s.bindings(network, local)
+	binds, err := s.bindings(hostport.Families(network), local)
 	if err != nil {
 		return fail(net.TCPAddrFromAddrPort(local), err)
 	}
@@ -66,16 +67,14 @@ func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*List
 	return fail(net.TCPAddrFromAddrPort(local), os.NewSyscallError("bind", syscall.EADDRINUSE))
 }
 
-// bindings returns the bindings of a listener on local.
-func (s *Stack) bindings(network string, local netip.AddrPort) ([]netip.AddrPort, error) {
+// bindings returns the bindings of a listener or socket on local, of the families "4", "6", or "" for both.
+func (s *Stack) bindings(families string, local netip.AddrPort) ([]netip.AddrPort, error) {
 	addr, port := local.Addr(), local.Port()
 	if !addr.IsValid() || addr.IsUnspecified() {
-		switch {
-		case network == "tcp":
+		if families == "" {
 			return []netip.AddrPort{netip.AddrPortFrom(ports.Wildcard(true), port), netip.AddrPortFrom(ports.Wildcard(false), port)}, nil
-		default:
-			return []netip.AddrPort{netip.AddrPortFrom(ports.Wildcard(network == "tcp4"), port)}, nil
 		}
+		return []netip.AddrPort{netip.AddrPortFrom(ports.Wildcard(families == "4"), port)}, nil
 	}
 	if !s.own().Contains(addr) {
 		return nil, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"minitcp/stack/internal/eyeballs"
+	"minitcp/stack/internal/hostport"
 	"minitcp/stack/internal/neterr"
 	"minitcp/stack/internal/resolver"
 )
@@ -38,7 +39,7 @@ func (s *Stack) Resolver(servers ...netip.AddrPort) *net.Resolver {
 // dialName is DialContext for a host name.
 func (s *Stack) dialName(ctx context.Context, network, host string, port uint16, dial dialFunc) (net.Conn, error) {
 	fail := func(err error) (net.Conn, error) { return nil, &net.OpError{Op: "dial", Net: network, Err: err} }
-	addresses, err := s.resolver.LookupNetIP(ctx, "ip"+network[len("tcp"):], host)
+	addresses, err := s.resolver.LookupNetIP(ctx, "ip"+hostport.Families(network), host)
 	if err != nil {
 		return fail(err)
 	}
@@ -46,7 +47,7 @@ func (s *Stack) dialName(ctx context.Context, network, host string, port uint16,
 	if len(remotes) == 0 {
 		return fail(&net.AddrError{Err: "no suitable address found", Addr: host})
 	}
-	if isUDP(network) {
+	if hostport.IsUDP(network) {
 		c, err := s.dialUDP(network, netip.AddrPort{}, remotes[0])
 		if err != nil {
 			return nil, err

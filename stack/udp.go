@@ -2,13 +2,13 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
 	"syscall"
 
+	"minitcp/stack/internal/hostport"
 	"minitcp/stack/internal/neterr"
 	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/ref"
@@ -81,11 +81,11 @@ func (s *Stack) ListenUDP(network, address string) (*UDPConn, error) {
 	fail := func(addr net.Addr, err error) (*UDPConn, error) {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
 	}
-	local, err := parseUDPAddress(network, address)
+	local, err := hostport.ParseUDP(network, address)
 	if err != nil {
 		return fail(nil, err)
 	}
-	binds, err := s.bindings(tcpNetwork(network), local)
+	binds, err := s.bindings(hostport.Families(network), local)
 	if err != nil {
 		return fail(net.UDPAddrFromAddrPort(local), err)
 	}
@@ -100,7 +100,7 @@ func (s *Stack) ListenUDP(network, address string) (*UDPConn, error) {
 // address that is not valid or unspecified is chosen by the stack, and so is a local port of 0. Errors are those of
 // [Stack.ListenUDP], and syscall.ENETUNREACH.
 func (s *Stack) DialUDP(local, remote netip.AddrPort) (*UDPConn, error) {
-	return s.dialUDP("udp", unmapped(local), unmapped(remote))
+	return s.dialUDP("udp", hostport.Unmapped(local), hostport.Unmapped(remote))
 }
 
 func (s *Stack) dialUDP(network string, local, remote netip.AddrPort) (*UDPConn, error) {
@@ -127,7 +127,7 @@ func (s *Stack) dialUDPContext(ctx context.Context, network, address string) (ne
 	if err := ctx.Err(); err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: neterr.FromContext(err)}
 	}
-	remote, err := parseUDPAddress(network, address)
+	remote, err := hostport.ParseUDP(network, address)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
@@ -136,23 +136,6 @@ func (s *Stack) dialUDPContext(ctx context.Context, network, address string) (ne
 		return nil, err
 	}
 	return c, nil
-}
-
-// tcpNetwork returns the TCP network of the same families as a UDP network.
-func tcpNetwork(network string) string { return "tcp" + network[len("udp"):] }
-
-func isUDP(network string) bool { return network == "udp" || network == "udp4" || network == "udp6" }
-
-func parseUDPAddress(network, address string) (netip.AddrPort, error) {
-	if !isUDP(network) {
-		return netip.AddrPort{}, net.UnknownNetworkError(network)
-	}
-	a, err := parseAddress(context.Background(), tcpNetwork(network), address)
-	var addrError *net.AddrError
-	if errors.As(err, &addrError) {
-		err = &net.AddrError{Err: "not an address of network " + network, Addr: addrError.Addr}
-	}
-	return a, err
 }
 
 // bindUDP registers a socket, under a port that is free if binds have port 0.

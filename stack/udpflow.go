@@ -8,6 +8,7 @@ import (
 
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/counters"
+	"minitcp/stack/internal/hostport"
 	"minitcp/stack/internal/nat"
 )
 
@@ -92,7 +93,7 @@ func (c *UDPFlow) SendTimeExceeded(destination netip.AddrPort, router netip.Addr
 
 // sendError calls send with the headers of the client's datagram to destination.
 func (c *UDPFlow) sendError(destination netip.AddrPort, send func(w *writer, ip *wire.IP, datagram []byte) error) error {
-	destination = unmapped(destination)
+	destination = hostport.Unmapped(destination)
 	client := c.place.Key.Client
 	switch {
 	case destination.Addr().Is4() != client.Addr().Is4():

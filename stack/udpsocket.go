@@ -10,6 +10,7 @@ import (
 
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/datagrams"
+	"minitcp/stack/internal/hostport"
 )
 
 // udpSocket is the common part of a [UDPConn] and a [UDPFlow].
@@ -108,7 +109,7 @@ func (c *udpSocket) WriteToUDPAddrPort(p []byte, addr netip.AddrPort) (int, erro
 	if c.remote.IsValid() {
 		return 0, c.opError("write", net.UDPAddrFromAddrPort(addr), net.ErrWriteToConnected)
 	}
-	return c.send("sendto", p, unmapped(addr))
+	return c.send("sendto", p, hostport.Unmapped(addr))
 }
 
 // send sends one datagram.
@@ -132,7 +133,7 @@ func (c *udpSocket) WriteBatch(batch []Datagram) (int, error) {
 		}
 		to := c.remote
 		if !to.IsValid() {
-			to = unmapped(d.Remote)
+			to = hostport.Unmapped(d.Remote)
 		}
 		n := c.alike(batch[i:])
 		if err := c.sendDatagrams(batch[i:i+n], to); err != nil {
