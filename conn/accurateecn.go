@@ -18,8 +18,7 @@ func (h *Handshake) receivedSYN(s *Segment) bool {
 	return true
 }
 
-// adoptECN takes the agreement of a handshake. If the SYN-ACK had to be sent again, its option may have been the reason
-// (RFC 9768 3.2.3.2.2).
+// adoptECN takes the agreement of a handshake. The SYN-ACK may have been sent again because of its option.
 func (c *Conn) adoptECN(h *Handshake) {
 	c.ecn.Handshake = h.ecn
 	if !h.ecn.Accurate() {
@@ -27,7 +26,7 @@ func (c *Conn) adoptECN(h *Handshake) {
 	}
 	c.accurate = accecn.New(accecn.ServerOptions)
 	if h.retransmits > 0 {
-		c.accurate.Failures |= accecn.OptionSent
+		c.accurate.SYNACKLost()
 	}
 }
 
@@ -93,7 +92,7 @@ func (c *Conn) transmitReflection(now Time, out *Outgoing) {
 	if out.Note = c.ack.note; out.Note != NoteNone {
 		out.TCP.Options.AccECN = wire.AccECN{}
 	}
-	c.announce(out)
+	c.announce(now, out)
 }
 
 // accurateLimit returns the limit of a segment, which is 0 for no GSO packets: devices clear CWR in all segments of a
@@ -108,8 +107,8 @@ func (c *Conn) accurateLimit(limit int) int {
 
 // addCounters adds the option to the segment of new data or of none, if it is due. SACK blocks after the second make
 // room for it (RFC 9768 3.2.3.3).
-func (c *Conn) addCounters(o *wire.Options) {
-	if !c.accurate.OptionDue() {
+func (c *Conn) addCounters(now Time, o *wire.Options) {
+	if !c.accurate.OptionDue(now, c.rtt.SRTT) {
 		return
 	}
 	blocks := o.SACKCount
@@ -119,14 +118,14 @@ func (c *Conn) addCounters(o *wire.Options) {
 }
 
 // sentFeedback records the counters in a segment that is certain to be sent.
-func (c *Conn) sentFeedback(out *Outgoing) {
+func (c *Conn) sentFeedback(now Time, out *Outgoing) {
 	a, o := c.accurate, &out.TCP.Options.AccECN
-	a.Sent(o)
+	a.Sent(now, o)
 	if again := c.ack.duplicate; again.End > 0 {
 		a.SentRepeated(o, uint32(again.Start))
 	}
 	if out.Len > 0 {
-		a.SentData(o)
+		a.SentData(o, out.TCP.Seq)
 	}
 }
 
@@ -150,7 +149,7 @@ func (c *Conn) countsMark(h *wire.TCP, a *arrival) bool {
 	handshake := c.accurate.Handshake || h.Flags.Has(wire.SYN)
 	c.accurate.Handshake = false
 	if a.advanced {
-		c.accurate.Progress()
+		c.accurate.Progress(h.Ack)
 	}
 	if handshake || a.Bytes == 0 {
 		return false

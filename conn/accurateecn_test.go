@@ -43,7 +43,7 @@ func TestAccECNCountsGSOPackets(t *testing.T) {
 	o := accurateOne(t, Config{})
 	o.mark(1, 44)
 	o.want(segment{flags: ack | accecn.FieldFlags(5+44), seq: 1, ack: 4401})
-	if got := o.last.TCP.Options.AccECN.String(); got != "e0b 1 ceb 4400 e1b 1" {
+	if got := o.last.TCP.Options.AccECN.String(); got != "e1b 1 ceb 4400 e0b 1" {
 		t.Errorf("the option is %q", got)
 	}
 	if i := o.c.Info(o.now); i.CEReceived != 44 || i.AccECN.Received != (accecn.Bytes{CE: 4400}) {
@@ -125,6 +125,22 @@ func TestAccECNOptionLostWithDSACK(t *testing.T) {
 		options, failures := &o.last.TCP.Options, o.c.Info(o.now).AccECN.Failures
 		if (options.AccECN.Order != wire.AccECNAbsent) != want.options || options.SACKCount != want.blocks || failures != want.failures {
 			t.Errorf("arrival %d: option %v, %d SACK blocks, failures %v", n, &options.AccECN, options.SACKCount, failures)
+		}
+		o.sleep(time.Second)
+	}
+}
+
+// Without SACK, data that is sent again four times although it has been acknowledged with an option ends the options
+// too. The ACKs may be lost because of them (RFC 9768 3.2.3.2.2).
+func TestAccECNOptionLostWithoutSACK(t *testing.T) {
+	o := accurateOne(t, Config{SACK: Disabled})
+	for n, want := range []bool{true, true, true, true, false, false} {
+		o.dataIn(1, ae|ece, wire.NotECT)
+		if !o.c.Transmit(o.now, 1, &o.last) {
+			t.Fatalf("arrival %d: no ACK", n)
+		}
+		if got := o.last.TCP.Options.AccECN.Order != wire.AccECNAbsent; got != want {
+			t.Errorf("arrival %d: the ACK has an option: %v, want %v", n, got, want)
 		}
 		o.sleep(time.Second)
 	}

@@ -61,14 +61,14 @@ func (c *Conn) delayValues(v *delack.Values) {
 }
 
 // announce puts the receive window into a segment that is certain to be sent, and counts its ACK as sent.
-func (c *Conn) announce(out *Outgoing) {
+func (c *Conn) announce(now Time, out *Outgoing) {
 	s := c.space()
 	out.TCP.Window = c.rcv.wnd.Announce(&s)
 	if c.active != nil {
 		c.active.tsval.Last = out.TCP.Options.TSVal
 	}
 	if c.accurate != nil {
-		c.sentFeedback(out)
+		c.sentFeedback(now, out)
 	}
 	c.acknowledged()
 }

@@ -63,7 +63,7 @@ func (c *Conn) retransmit(now Time, out *Outgoing, r *scoreboard.Record, n, size
 		out.SegmentSize = int(size)
 	}
 	c.active.timing.Cancel(now)
-	c.emit(out, at, int(data))
+	c.emit(now, out, at, int(data))
 	if n >= r.Size() && r.Pushed() {
 		out.TCP.Flags |= wire.PSH
 	}

@@ -6,14 +6,18 @@ import (
 	"minitcp/conn/wire"
 )
 
-// duplicated records that [start, end) has arrived a second time, with the given codepoint.
+// duplicated records that [start, end) has arrived a second time, with the given codepoint. With SACK, the next ACK
+// reports it.
 func (c *Conn) duplicated(start, end seq.Offset, e wire.ECN) {
 	start = max(start, 1) // data begins at offset 1
-	if c.sack && start < end {
+	if start >= end {
+		return
+	}
+	if c.sack {
 		c.ack.duplicate = buffer.Range{Start: start, End: end}
-		if c.accurate != nil {
-			c.accurate.Repeated(uint32(start), e)
-		}
+	}
+	if c.accurate != nil {
+		c.accurate.Repeated(uint32(start), e)
 	}
 }
 

@@ -99,7 +99,7 @@ func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 	out.Note = NoteTailRetransmission
 	c.active.timing.Cancel(now)
 	n := last.Size()
-	c.emit(out, start, int(min(n, int64(s.buf.End()-start))))
+	c.emit(now, out, start, int(min(n, int64(s.buf.End()-start))))
 	if last.Pushed() {
 		out.TCP.Flags |= wire.PSH
 	}

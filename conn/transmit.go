@@ -110,7 +110,7 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 		if c.state == SynReceived && c.ack.due && !c.early() {
 			c.header(now, out, 0, 1)
 			out.Note = c.ack.note
-			c.announce(out)
+			c.announce(now, out)
 			return true
 		}
 		return false
@@ -172,7 +172,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	case sendWindowProbe:
 		s.windowProbe = false
 		n = min(1, int(s.buf.End()-s.nxt))
-		c.emitAt(out, s.nxt, n)
+		c.emitAt(now, out, s.nxt, n)
 		out.Note = NoteWindowProbe
 		s.max = max(s.max, s.nxt+seq.Offset(n)+finLen(out))
 		return true
@@ -202,7 +202,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.delayValues(&v)
 		c.active.delay.Replied(now.Sub(c.lastDataReceived), int(c.ack.bytes), &v)
 	}
-	c.emit(out, at, n)
+	c.emit(now, out, at, n)
 	c.push(out, size)
 	c.lastSent = now
 	s.nxt = at + seq.Offset(n) + finLen(out)
@@ -252,8 +252,8 @@ const maxGSO = 65535 - 60 - 60
 func (c *Conn) roomBeside(out *Outgoing) int { return c.path.SendMSS() - out.TCP.Options.Len() }
 
 // emit puts n bytes of data from at into out, and counts them.
-func (c *Conn) emit(out *Outgoing, at seq.Offset, n int) {
-	c.emitAt(out, at, n)
+func (c *Conn) emit(now Time, out *Outgoing, at seq.Offset, n int) {
+	c.emitAt(now, out, at, n)
 	again := max(0, min(n, int(c.snd.max-at))) // a GSO packet may begin with data sent before and end with new data
 	c.stats.Sent += uint64(n - again)
 	c.stats.Resent += uint64(again)
@@ -263,7 +263,7 @@ func (c *Conn) emit(out *Outgoing, at seq.Offset, n int) {
 }
 
 // emitAt puts n bytes of data from at into out, with the FIN if it is next, and with PSH if no data follows (MUST-61).
-func (c *Conn) emitAt(out *Outgoing, at seq.Offset, n int) {
+func (c *Conn) emitAt(now Time, out *Outgoing, at seq.Offset, n int) {
 	s := &c.snd
 	out.Data = s.buf.Slices(out.Data, at, n)
 	out.Len = n
@@ -276,7 +276,10 @@ func (c *Conn) emitAt(out *Outgoing, at seq.Offset, n int) {
 		out.TCP.Flags |= wire.FIN
 	}
 	c.urgentHeader(out, at)
-	c.announce(out)
+	if c.accurate != nil && at < s.max {
+		c.accurate.Resent(out.TCP.Seq, n)
+	}
+	c.announce(now, out)
 }
 
 func finLen(out *Outgoing) seq.Offset {
@@ -300,13 +303,13 @@ func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
 	case c.ack.due:
 		c.header(now, out, 0, c.snd.next())
 		out.Note = c.ack.note
-		c.announce(out)
+		c.announce(now, out)
 		return true
 	case c.takeKeepAlive():
 		// The probe has an old sequence number and no data, so a live peer replies with an ACK (RFC 9293 3.8.4, SHLD-12).
 		c.header(now, out, 0, c.snd.una-1)
 		out.Note = NoteKeepAlive
-		c.announce(out)
+		c.announce(now, out)
 		return true
 	}
 	return false
@@ -324,6 +327,6 @@ func (c *Conn) header(now Time, out *Outgoing, flags wire.Flags, at seq.Offset) 
 		c.sackBlocks(&out.TCP.Options)
 	}
 	if c.accurate != nil && at >= c.snd.max {
-		c.addCounters(&out.TCP.Options)
+		c.addCounters(now, &out.TCP.Options)
 	}
 }

@@ -2,7 +2,9 @@ package accecn
 
 import (
 	"testing"
+	"time"
 
+	"minitcp/conn/clock"
 	"minitcp/conn/wire"
 )
 
@@ -14,7 +16,7 @@ func acknowledge(s, from *State, packets int, withOption bool) int {
 	if withOption {
 		*a.Option = from.Option(40)
 	}
-	from.Sent(a.Option)
+	from.Sent(0, a.Option)
 	return s.Acknowledged(&a)
 }
 
@@ -46,7 +48,7 @@ func TestReflect(t *testing.T) {
 // The counters begin at 5 for packets, at 1 for bytes with ECT and at 0 for bytes with CE (RFC 9768 3.2.1).
 func TestInitialValues(t *testing.T) {
 	s := New(ServerOptions)
-	want := wire.AccECN{Order: wire.AccECN0, Count: 3, Fields: [3]uint32{1, 0, 1}}
+	want := wire.AccECN{Order: wire.AccECN1, Count: 3, Fields: [3]uint32{1, 0, 1}}
 	if got := Intro(40); Field(s.ACE()) != 5 || got != want {
 		t.Errorf("ACE %d, option %v, want 5 and %v", Field(s.ACE()), &got, &want)
 	}
@@ -122,27 +124,30 @@ func TestACKsAtOnce(t *testing.T) {
 	if s.pending != maxPending {
 		t.Errorf("%d packets are pending, want %d", s.pending, maxPending)
 	}
-	s.Sent(new(wire.AccECN))
+	s.Sent(0, new(wire.AccECN))
 	if s.Arrived(wire.CE, 1, mss, true) {
 		t.Error("an ACK is due for the first packet with CE after an ACK")
 	}
 }
 
-// An option has the counters that have ever changed, in the order that makes it short (RFC 9768 3.2.3.3).
+// An option has all counters in the order of Linux or, if they do not fit, those that have ever changed, in the order
+// that makes it short (RFC 9768 3.2.3.3).
 func TestOptionFields(t *testing.T) {
 	for _, c := range []struct {
 		arrivals []wire.ECN
 		room     int
 		want     string
 	}{
-		{[]wire.ECN{wire.ECT0}, 40, "e0b 1001"},
-		{[]wire.ECN{wire.ECT1}, 40, "e1b 1001"},
-		{[]wire.ECN{wire.CE}, 40, "e0b 1 ceb 1000"},
-		{[]wire.ECN{wire.ECT0, wire.CE}, 40, "e0b 1001 ceb 1000"},
-		{[]wire.ECN{wire.ECT1, wire.CE}, 40, "e1b 1001 ceb 1000"},
-		{[]wire.ECN{wire.ECT1, wire.ECT0}, 40, "e0b 1001 ceb 0 e1b 1001"},
-		{[]wire.ECN{wire.ECT1, wire.CE, wire.ECT0, wire.CE}, 12, "e0b 1001 ceb 2000 e1b 1001"},
+		{nil, 40, "e1b 1 ceb 0 e0b 1"},
+		{[]wire.ECN{wire.ECT0}, 40, "e1b 1 ceb 0 e0b 1001"},
+		{[]wire.ECN{wire.ECT1, wire.CE, wire.ECT0, wire.CE}, 12, "e1b 1001 ceb 2000 e0b 1001"},
+		{[]wire.ECN{wire.ECT0}, 11, "e0b 1001"},
+		{[]wire.ECN{wire.ECT1}, 11, "e1b 1001"},
+		{[]wire.ECN{wire.CE}, 8, "e0b 1 ceb 1000"},
+		{[]wire.ECN{wire.ECT0, wire.CE}, 8, "e0b 1001 ceb 1000"},
+		{[]wire.ECN{wire.ECT1, wire.CE}, 8, "e1b 1001 ceb 1000"},
 		{[]wire.ECN{wire.ECT0}, 7, ""},
+		{[]wire.ECN{wire.ECT0, wire.CE}, 7, ""},
 		{[]wire.ECN{wire.ECT1, wire.ECT0}, 11, ""}, // both have changed
 	} {
 		s := New(ServerOptions)
@@ -157,7 +162,7 @@ func TestOptionFields(t *testing.T) {
 	s.Arrived(wire.ECT0, 1, mss, true)
 	s.Arrived(wire.ECT1, 1, mss, true)
 	o := s.Option(40)
-	s.Sent(&o)
+	s.Sent(0, &o)
 	s.Arrived(wire.ECT1, 1, mss, true)
 	if o := s.Option(8); o.String() != "e1b 2001" { // the other counter has not changed since
 		t.Errorf("with little room: %v, want e1b 2001", &o)
@@ -170,16 +175,17 @@ func TestOptionDue(t *testing.T) {
 	s := New(ServerOptions)
 	send := func(want bool) {
 		t.Helper()
-		if got := s.OptionDue(); got != want {
+		if got := s.OptionDue(0, 0); got != want {
 			t.Errorf("an option is due: %v, want %v", got, want)
 		}
-		if s.OptionDue() {
+		if s.OptionDue(0, 0) {
 			o := s.Option(40)
-			s.Sent(&o)
+			s.Sent(0, &o)
 		} else {
-			s.Sent(new(wire.AccECN))
+			s.Sent(0, new(wire.AccECN))
 		}
 	}
+	send(true) // the server's first segment
 	send(false)
 	s.Arrived(wire.NotECT, 1, mss, true)
 	send(false)
@@ -200,17 +206,44 @@ func TestOptionDue(t *testing.T) {
 	send(false)
 }
 
+// If no counter changes, an option follows after a third of a round trip, and after a millisecond at least. It follows
+// the last option, whatever the reason for that was.
+func TestOptionRepeated(t *testing.T) {
+	const srtt = 30 * time.Millisecond
+	s, o := New(ServerOptions), Intro(40)
+	at := clock.Time(7e9)
+	s.Sent(at, &o)
+	for i, c := range []struct {
+		after, srtt time.Duration
+		want        bool
+	}{
+		{0, srtt, false}, {10*time.Millisecond - 1, srtt, false}, {10 * time.Millisecond, srtt, true}, {time.Hour, srtt, true},
+		{time.Millisecond - 1, time.Microsecond, false}, {time.Millisecond, time.Microsecond, true}, {time.Hour, 0, false},
+	} {
+		if got := s.OptionDue(at.Add(c.after), c.srtt); got != c.want {
+			t.Errorf("%d: %v after an option, with a round trip of %v: due %v, want %v", i, c.after, c.srtt, got, c.want)
+		}
+	}
+	s.Arrived(wire.ECT0, 1, mss, true)
+	s.Sent(at.Add(9*time.Millisecond), &o) // the first option after an edge
+	s.Sent(at.Add(9*time.Millisecond), &o) // the second
+	s.Sent(at.Add(11*time.Millisecond), new(wire.AccECN))
+	if s.OptionDue(at.Add(18*time.Millisecond), srtt) || !s.OptionDue(at.Add(19*time.Millisecond), srtt) {
+		t.Error("the time does not begin with the last option")
+	}
+}
+
 // A client's first two segments have an option with all fields, in case the first is lost (RFC 9768 3.2.3.2.1).
 func TestClientOptions(t *testing.T) {
 	s := New(ClientOptions)
 	for range 2 {
 		o := s.Option(40)
-		if !s.OptionDue() || o.Count != 3 {
-			t.Errorf("due %v, %v", s.OptionDue(), &o)
+		if !s.OptionDue(0, 0) || o.Count != 3 {
+			t.Errorf("due %v, %v", s.OptionDue(0, 0), &o)
 		}
-		s.Sent(&o)
+		s.Sent(0, &o)
 	}
-	if s.OptionDue() {
+	if s.OptionDue(0, 0) {
 		t.Error("a third option is due")
 	}
 }
@@ -393,38 +426,73 @@ func retransmissions(s *State, o *wire.AccECN, n, packets int) {
 		for range packets {
 			s.Arrived(wire.NotECT, 1, mss, true)
 		}
-		s.Sent(o)
+		s.Sent(0, o)
 		s.Repeated(uint32(100+i), wire.NotECT)
 	}
 }
 
+// lost records n segments with an option and data from the sequence number 7. Each time, ten bytes from another one are
+// sent again.
+func lost(s *State, n int, resent uint32) {
+	o := Intro(40)
+	for range n {
+		s.SentData(&o, 16)
+		s.SentData(&o, 99) // a later one, which is not followed
+		s.Resent(resent, 10)
+		s.Resent(resent, 10) // counts once
+		s.Progress(300)
+	}
+}
+
+// passed records that a segment with an option is acknowledged.
+func passed(s *State) {
+	o := Intro(40)
+	s.SentData(&o, 200)
+	s.Progress(201)
+}
+
 // No option is sent after a segment with new data and an option has caused a timeout, nor after the peer has
-// retransmitted data although an ACK with an option has reported it as received twice (RFC 9768 3.2.3.2.2).
+// retransmitted data although an ACK with an option has reported it as received twice, nor after several losses of
+// segments with an option between others that arrive (RFC 9768 3.2.3.2.2).
 func TestOptionsLost(t *testing.T) {
 	with, without := Intro(40), wire.AccECN{}
 	for name, c := range map[string]struct {
 		do   func(s *State)
 		want Failures
 	}{
-		"timeout":                {func(s *State) { s.SentData(&with); s.TimedOut() }, OptionSent},
-		"timeout of a later one": {func(s *State) { s.SentData(&with); s.SentData(&without); s.TimedOut() }, OptionSent},
-		"timeout without option": {func(s *State) { s.SentData(&without); s.TimedOut() }, 0},
-		"timeout after progress": {func(s *State) { s.SentData(&with); s.Progress(); s.TimedOut() }, 0},
-		"repeated":               {func(s *State) { s.Sent(&with); s.SentRepeated(&with, 7); s.Repeated(7, wire.ECT0) }, OptionSent},
-		"repeated elsewhere":     {func(s *State) { s.Sent(&with); s.SentRepeated(&with, 7); s.Repeated(8, wire.ECT0) }, 0},
-		"repeated without":       {func(s *State) { s.Sent(&without); s.SentRepeated(&without, 7); s.Repeated(7, wire.ECT0) }, 0},
-		"retransmitted often":    {func(s *State) { retransmissions(s, &with, maxSuspects, 1) }, OptionSent},
-		"retransmitted":          {func(s *State) { retransmissions(s, &with, maxSuspects-1, 1) }, 0},
-		"retransmitted without":  {func(s *State) { retransmissions(s, &without, 10, 1) }, 0},
-		"retransmitted seldom":   {func(s *State) { retransmissions(s, &with, 10, calmPackets) }, 0},
-		"repeated later":         {func(s *State) { s.SentRepeated(&with, 7); s.Sent(&without); s.Repeated(7, wire.ECT0) }, 0},
+		"timeout":                {func(s *State) { s.SentData(&with, 7); s.TimedOut() }, OptionSent},
+		"timeout of a later one": {func(s *State) { s.SentData(&with, 7); s.SentData(&without, 8); s.TimedOut() }, OptionSent},
+		"timeout without option": {func(s *State) { s.SentData(&without, 8); s.TimedOut() }, 0},
+		"timeout after progress": {func(s *State) { s.SentData(&with, 7); s.Progress(8); s.TimedOut() }, 0},
+		"timeout after others":   {func(s *State) { s.SentData(&with, 7); s.Progress(7); s.TimedOut() }, OptionSent},
+		"timeout after passage": {func(s *State) {
+			s.SentData(&with, 7)
+			s.Progress(8)
+			s.SentData(&with, 8)
+			s.TimedOut()
+		}, 0},
+		"timeout after a probe": {func(s *State) { s.SentData(&with, 7); s.Resent(7, 1); s.TimedOut() }, OptionSent},
+		"lost once":             {func(s *State) { lost(s, maxSuspects-1, 7) }, 0},
+		"lost often":            {func(s *State) { lost(s, maxSuspects, 7) }, OptionSent},
+		"others lost":           {func(s *State) { lost(s, 2*maxSuspects, 6); lost(s, 2*maxSuspects, 17) }, 0},
+		"lost and passed":       {func(s *State) { lost(s, maxSuspects-1, 7); passed(s); lost(s, maxSuspects-1, 7) }, 0},
+		"after SYN-ACK":         {func(s *State) { s.SYNACKLost(); lost(s, 1, 7) }, OptionSent},
+		"only SYN-ACK":          {func(s *State) { s.SYNACKLost(); passed(s); lost(s, 1, 7) }, 0},
+		"repeated":              {func(s *State) { s.Sent(0, &with); s.SentRepeated(&with, 7); s.Repeated(7, wire.ECT0) }, OptionSent},
+		"repeated elsewhere":    {func(s *State) { s.Sent(0, &with); s.SentRepeated(&with, 7); s.Repeated(8, wire.ECT0) }, 0},
+		"repeated without":      {func(s *State) { s.Sent(0, &without); s.SentRepeated(&without, 7); s.Repeated(7, wire.ECT0) }, 0},
+		"retransmitted often":   {func(s *State) { retransmissions(s, &with, maxSuspects, 1) }, OptionSent},
+		"retransmitted":         {func(s *State) { retransmissions(s, &with, maxSuspects-1, 1) }, 0},
+		"retransmitted without": {func(s *State) { retransmissions(s, &without, 10, 1) }, 0},
+		"retransmitted seldom":  {func(s *State) { retransmissions(s, &with, 10, calmPackets) }, 0},
+		"repeated later":        {func(s *State) { s.SentRepeated(&with, 7); s.Sent(0, &without); s.Repeated(7, wire.ECT0) }, 0},
 	} {
 		s := New(ServerOptions)
 		if c.do(s); s.Failures != c.want {
 			t.Errorf("%s: failures %v, want %v", name, s.Failures, c.want)
 		}
-		if s.Arrived(wire.ECT0, 1, mss, true); s.OptionDue() != (c.want == 0) {
-			t.Errorf("%s: an option is due: %v", name, s.OptionDue())
+		if s.Arrived(wire.ECT0, 1, mss, true); s.OptionDue(0, 0) != (c.want == 0) {
+			t.Errorf("%s: an option is due: %v", name, s.OptionDue(0, 0))
 		}
 	}
 }
@@ -451,7 +519,7 @@ func FuzzReports(f *testing.F) {
 			r.Arrived(wire.ECN(b&3), packets, packets*mss, true)
 			unreported += packets
 			if b&0x80 != 0 {
-				r.Sent(new(wire.AccECN)) // an ACK that is lost
+				r.Sent(0, new(wire.AccECN)) // an ACK that is lost
 				continue
 			}
 			acknowledge(s, r, unreported, b&0x40 == 0)
@@ -497,7 +565,7 @@ func TestAllocs(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		r.Arrived(wire.CE, 9, 9*mss, true)
 		o, a.Flags = r.Option(28), r.ACE()
-		r.Sent(&o)
+		r.Sent(0, &o)
 		s.Acknowledged(&a)
 	}); n != 0 {
 		t.Errorf("%v allocations, want none", n)

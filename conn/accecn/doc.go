@@ -14,13 +14,18 @@
 // Package ecn has the negotiation.
 package accecn
 
-import "minitcp/conn/wire"
+import (
+	"minitcp/conn/clock"
+	"minitcp/conn/wire"
+)
 
 // State is the state of a connection in AccECN mode, of both directions.
 type State struct {
 	Received  Counters // of packets that have arrived (r.cep, r.e0b, r.e1b, r.ceb)
 	Delivered Counters // of packets sent, as far as the peer has reported them (s.cep, s.e0b, s.e1b, s.ceb)
-	Failures  Failures
+
+	lastOption clock.Time // when the last option was sent
+	Failures   Failures
 
 	Reflects  bool // the next ACK reports the codepoint of a SYN-ACK; for the caller
 	Handshake bool // the ACK at hand reports that of our SYN-ACK, and counts nothing; for the caller
@@ -48,14 +53,14 @@ func initialBytes(e wire.ECN) uint32 {
 }
 
 // New returns the state at the time at which a host enters AccECN mode.
-func New(o Options) *State { return &State{receiver: receiver{intro: uint8(o)}} }
+func New(o Options) *State { return &State{receiver: receiver{demand: uint8(o)}} }
 
-// Options is the number of the first segments that carry an option with all fields, to test the path.
+// Options is the number of the first segments that carry an option even if no counter has changed, to test the path.
 type Options uint8
 
 const (
-	// ServerOptions: the SYN-ACK is the only one, see [Intro].
-	ServerOptions Options = 0
+	// ServerOptions: the first segment after the SYN-ACK, which may have been sent again without its option.
+	ServerOptions Options = 1
 	// ClientOptions: the ACK of the SYN-ACK and the first segment with data, since the ACK may be lost (RFC 9768
 	// 3.2.3.2.1).
 	ClientOptions Options = 2

@@ -58,29 +58,59 @@ func (s *State) Repeated(start uint32, e wire.ECN) {
 		s.fail(OptionSent)
 	case e == wire.NotECT && s.optioned:
 		s.calm = 0
-		if s.suspect++; s.suspect >= maxSuspects {
-			s.fail(OptionSent)
-		}
+		s.suspectOption()
+	}
+}
+
+// suspectOption records the loss of a segment or ACK with an option.
+func (s *State) suspectOption() {
+	if s.suspect++; s.suspect >= maxSuspects {
+		s.fail(OptionSent)
 	}
 }
 
 const (
-	// maxSuspects is the number of retransmissions after which the option is suspected of the loss of ACKs.
+	// maxSuspects is the number of losses of which the option is taken for the reason.
 	maxSuspects = 4
 	// calmPackets is the number of packets with data that end the suspicion.
 	calmPackets = 32
 )
 
-// SentData records that a segment with new data and o has been sent.
-func (s *State) SentData(o *wire.AccECN) { s.flies = s.flies || o.Order != wire.AccECNAbsent }
+// SYNACKLost records that the SYN-ACK has been sent again without its option, which may be the reason for the loss. The
+// first loss of a segment with an option proves it (RFC 9768 3.2.3.2.2).
+func (s *State) SYNACKLost() { s.suspect = maxSuspects - 1 }
 
-// Progress records that the peer has acknowledged data.
-func (s *State) Progress() { s.flies = false }
+// SentData records that a segment with new data from the sequence number start and o has been sent.
+func (s *State) SentData(o *wire.AccECN, start uint32) {
+	if o.Order != wire.AccECNAbsent && !s.flies {
+		s.flies, s.fliesAt, s.resent = true, start, false
+	}
+}
+
+// Resent records that n bytes from the sequence number start have been sent again. Segments with an option are lost
+// again and again, between others that arrive, if a middlebox drops them.
+func (s *State) Resent(start uint32, n int) {
+	if s.flies && !s.resent && s.fliesAt-start < uint32(n) {
+		s.resent = true
+		s.suspectOption()
+	}
+}
+
+// Progress records that the peer has acknowledged the data before una. If that includes a segment with an option that
+// has not been sent again, the path lets options pass.
+func (s *State) Progress(una uint32) {
+	if !s.flies || int32(una-s.fliesAt) <= 0 {
+		return
+	}
+	if s.flies = false; !s.resent {
+		s.passes, s.suspect = true, 0
+	}
+}
 
 // TimedOut records a retransmission timeout. A segment in flight with an option may have been lost because of that (RFC
-// 9768 3.2.3.2.2).
+// 9768 3.2.3.2.2), unless an option has passed before.
 func (s *State) TimedOut() {
-	if s.flies {
+	if s.flies && !s.passes {
 		s.fail(OptionSent)
 	}
 }

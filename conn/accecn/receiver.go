@@ -1,22 +1,28 @@
 package accecn
 
-import "minitcp/conn/wire"
+import (
+	"time"
+
+	"minitcp/conn/clock"
+	"minitcp/conn/wire"
+)
 
 // receiver is the part of a State that decides when the counters are reported.
 type receiver struct {
+	repeated uint32 // first sequence number that the last ACK has reported as received twice, if it had an option
+
 	last     wire.ECN // codepoint of the last packet
 	lastData wire.ECN // codepoint of the last packet with data that had one
 	ever     uint8    // codepoints whose bytes have been counted, as bits
 	changed  uint8    // of these, those counted since the last option
-	demand   uint8    // ACKs that carry an option even if no counter has changed
-	intro    uint8    // segments that carry an option with all fields
+	demand   uint8    // segments that carry an option even if no counter has changed
 	pending  uint8    // packets with CE since the last ACK, at most maxPending
 
-	repeated    uint32 // first sequence number that the last ACK has reported as received twice, if it had an option
-	hasRepeated bool
+	hasRepeated bool  // repeated is valid
 	optioned    bool  // the last segment sent had an option
-	suspect     uint8 // retransmissions that have followed an ACK with an option, see Repeated
-	calm        uint8 // packets with data since the last of them
+	passes      bool  // a segment with data and an option has been acknowledged, and not sent again
+	suspect     uint8 // losses in a row that an option may have caused, see Repeated and Resent
+	calm        uint8 // packets with data since the last retransmission that followed an ACK with an option
 }
 
 // maxPending is the largest number of packets with CE that is kept for the decision to send an ACK.
@@ -73,20 +79,34 @@ func InitialACE() wire.Flags { return FieldFlags(initialPackets) }
 // ACE returns the flags of the ACE field of a segment that is not part of the handshake.
 func (s *State) ACE() wire.Flags { return FieldFlags(initialPackets + s.Received.Packets) }
 
-// OptionDue reports whether the next ACK carries an option: a counter of bytes has changed, or it is one of two ACKs
-// after the codepoint has changed (RFC 9768 3.2.3.3, the recommended simple scheme).
-func (s *State) OptionDue() bool {
-	return s.changed|s.demand|s.intro != 0 && s.Failures&OptionSent == 0
+// OptionDue reports whether an ACK at the time now carries an option: a counter of bytes has changed, it is one of two
+// ACKs after the codepoint has changed (RFC 9768 3.2.3.3, the recommended simple scheme), or the last option is a third
+// of a round trip ago. The counters that an option without a change repeats may have been lost. srtt is 0 if no round
+// trip has been measured.
+func (s *State) OptionDue(now clock.Time, srtt time.Duration) bool {
+	if s.Failures&OptionSent != 0 {
+		return false
+	}
+	again := srtt > 0 && now.Sub(s.lastOption) >= max(srtt/repetitions, minRepetition)
+	return s.changed|s.demand != 0 || again
 }
 
-// Option returns the option that fits into room bytes of header. It has the counters that have ever changed or, if
-// these do not fit, those that have changed since the last option. If these do not fit, there is no option (RFC 9768
-// 3.2.3.3).
+const (
+	// repetitions is the number of options in a round trip if no counter changes, as Linux's tcp_ecn_option_beacon.
+	repetitions = 3
+	// minRepetition is the least time between such options. Otherwise they would take room from all data if the round
+	// trip is short.
+	minRepetition = time.Millisecond
+)
+
+// Option returns the option that fits into room bytes of header: all counters, in the order that Linux uses, or those
+// that have ever changed or, if these do not fit, those that have changed since the last option. If these do not fit,
+// there is no option (RFC 9768 3.2.3.3).
 func (s *State) Option(room int) wire.AccECN {
-	if s.intro > 0 {
-		return s.shorten(s.choose(allCodepoints), room)
+	if all := s.all(); all.Len() <= room {
+		return s.fill(all)
 	}
-	for _, set := range []uint8{s.ever, s.changed} {
+	for _, set := range [...]uint8{s.ever, s.changed} {
 		if o := s.choose(set); o.Len() <= room {
 			return s.fill(o)
 		}
@@ -98,11 +118,11 @@ func (s *State) Option(room int) wire.AccECN {
 // into room bytes of header.
 func Intro(room int) wire.AccECN {
 	var s State
-	return s.shorten(s.choose(allCodepoints), room)
+	return s.shorten(s.all(), room)
 }
 
-// allCodepoints is the set of the codepoints that are counted.
-const allCodepoints = 1<<wire.ECT0 | 1<<wire.ECT1 | 1<<wire.CE
+// all returns the option, without values, that has all fields.
+func (*receiver) all() wire.AccECN { return wire.AccECN{Order: wire.AccECN1, Count: 3} }
 
 // choose returns the shortest option, without values, that has the fields of a set of codepoints.
 func (*receiver) choose(set uint8) wire.AccECN {
@@ -141,13 +161,12 @@ func (s *State) fill(o wire.AccECN) wire.AccECN {
 // fieldMask has the bits of a field of the option.
 const fieldMask = 1<<24 - 1
 
-// Sent records that a segment with the ACE field and o has been sent.
-func (s *State) Sent(o *wire.AccECN) {
+// Sent records that a segment with the ACE field and o has been sent at the time now.
+func (s *State) Sent(now clock.Time, o *wire.AccECN) {
 	s.pending, s.hasRepeated, s.optioned = 0, false, o.Order != wire.AccECNAbsent
 	if o.Order == wire.AccECNAbsent {
 		return
 	}
-	s.changed = 0
+	s.changed, s.lastOption = 0, now
 	s.demand -= min(s.demand, 1)
-	s.intro -= min(s.intro, 1)
 }

@@ -4,6 +4,8 @@ import "minitcp/conn/wire"
 
 // sender is the part of a State for the reports of the peer.
 type sender struct {
+	fliesAt uint32 // sequence number of the segment with data and an option that is in flight
+
 	heard   bool // an ACE field has arrived that counts packets
 	opened  bool // an option with fields has arrived
 	marking bool // the last ACK has reported packets with CE
@@ -11,7 +13,8 @@ type sender struct {
 	deaf    bool // reports have no effect: the ACE field has been zeroed
 	ignores bool // options have no effect: a field has been zeroed
 
-	flies bool // a segment with data and an option is in flight
+	flies  bool // there is one
+	resent bool // it has been sent again
 }
 
 // ACK is the part of an ACK that reports counters. The ACK has acknowledged data: others may be older than the last

@@ -71,21 +71,19 @@ func (a *AccECN) parse(kind byte, v []byte) {
 	}
 }
 
-// put writes the option to b, after NOPs that make its end aligned to 4 bytes, and returns their length.
+// put writes the option to b, and NOPs that make their end aligned to 4 bytes, as Linux does. It returns their length.
 func (a *AccECN) put(b []byte) int {
 	n := a.Len()
-	length := 2 + int(a.Count)*accECNFieldLen
-	for i := range n - length {
-		b[i] = optionNOP
-	}
-	b = b[n-length:]
-	b[0], b[1] = optionAccECN0, uint8(length)
+	b[0], b[1] = optionAccECN0, uint8(2+int(a.Count)*accECNFieldLen)
 	if a.Order == AccECN1 {
 		b[0] = optionAccECN1
 	}
 	for i, v := range a.Fields[:a.Count] {
 		at := b[2+i*accECNFieldLen:]
 		at[0], at[1], at[2] = uint8(v>>16), uint8(v>>8), uint8(v)
+	}
+	for i := int(b[1]); i < n; i++ {
+		b[i] = optionNOP
 	}
 	return n
 }

@@ -14,11 +14,11 @@ func TestAccECNEncoding(t *testing.T) {
 		count uint8
 		want  []byte
 	}{
-		{AccECN0, 3, []byte{1, 172, 11, 1, 2, 3, 4, 5, 6, 7, 8, 9}},
-		{AccECN1, 3, []byte{1, 174, 11, 1, 2, 3, 4, 5, 6, 7, 8, 9}},
+		{AccECN0, 3, []byte{172, 11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1}},
+		{AccECN1, 3, []byte{174, 11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1}},
 		{AccECN0, 2, []byte{172, 8, 1, 2, 3, 4, 5, 6}},
-		{AccECN1, 1, []byte{1, 1, 1, 174, 5, 1, 2, 3}},
-		{AccECN0, 0, []byte{1, 1, 172, 2}},
+		{AccECN1, 1, []byte{174, 5, 1, 2, 3, 1, 1, 1}},
+		{AccECN0, 0, []byte{172, 2, 1, 1}},
 	} {
 		want := Options{AccECN: AccECN{Order: c.order, Count: c.count}}
 		copy(want.AccECN.Fields[:], fields[:c.count])
@@ -115,8 +115,7 @@ func FuzzAccECN(f *testing.F) {
 		if n != a.Len() || n%4 != 0 {
 			t.Fatalf("%+v: %d bytes, Len is %d", a, n, a.Len())
 		}
-		for b[0] == 1 {
-			b, n = b[1:], n-1
+		for ; n > 0 && b[n-1] == 1 && n > int(b[1]); n-- {
 		}
 		if b[0] != kind || int(b[1]) != n {
 			t.Fatalf("%+v became % x of %d bytes", a, b, n)

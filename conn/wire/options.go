@@ -124,6 +124,12 @@ func (o *Options) Room() int { return maxOptionsLen - o.Len() }
 
 // fixedLen returns Len without the SACK option.
 func (o *Options) fixedLen() int {
+	n := o.commonLen()
+	return n + o.accECNLen(n)
+}
+
+// commonLen returns Len without the SACK and AccECN options.
+func (o *Options) commonLen() int {
 	n := 0
 	if o.MSS != 0 {
 		n += 4
@@ -137,8 +143,7 @@ func (o *Options) fixedLen() int {
 	if o.HasWindowScale {
 		n += 4
 	}
-	n += o.FastOpen.paddedLen()
-	return n + o.accECNLen(n)
+	return n + o.FastOpen.paddedLen()
 }
 
 // accECNLen returns the length of the AccECN option after n bytes of other options, 0 if it does not fit.
@@ -155,8 +160,8 @@ func (o *Options) sackBlocks(n int) int {
 	return min(int(o.SACKCount), len(o.SACK), (maxOptionsLen-n-4)/sackBlockLen)
 }
 
-// put writes the options to b, which is Len bytes long. NOPs before an option align its numbers to 4 bytes, so that
-// there is no padding at the end (MUST-69).
+// put writes the options to b, which is Len bytes long, in Linux's order except for the Fast Open option. NOPs align
+// the options to 4 bytes, so that there is no padding at the end (MUST-69).
 func (o *Options) put(b []byte) {
 	blocks := o.sackBlocks(o.fixedLen())
 	if o.MSS != 0 {
@@ -164,31 +169,27 @@ func (o *Options) put(b []byte) {
 		binary.BigEndian.PutUint16(b[2:], o.MSS)
 		b = b[4:]
 	}
-	if o.HasTimestamps || o.SACKPermitted {
-		switch {
-		case !o.SACKPermitted:
-			b[0], b[1] = optionNOP, optionNOP
-		case o.HasTimestamps:
-			b[0], b[1] = optionSACKPermitted, 2
-		default:
-			b[0], b[1], b[2], b[3] = optionNOP, optionNOP, optionSACKPermitted, 2
-			b = b[4:]
-		}
-	}
 	if o.HasTimestamps {
-		b[2], b[3] = optionTimestamps, 10
+		b[0], b[1], b[2], b[3] = optionNOP, optionNOP, optionTimestamps, 10
+		if o.SACKPermitted {
+			b[0], b[1] = optionSACKPermitted, 2
+		}
 		binary.BigEndian.PutUint32(b[4:], o.TSVal)
 		binary.BigEndian.PutUint32(b[8:], o.TSEcr)
 		b = b[12:]
+	}
+	if o.accECNLen(o.commonLen()) > 0 {
+		b = b[o.AccECN.put(b):]
+	}
+	if o.SACKPermitted && !o.HasTimestamps {
+		b[0], b[1], b[2], b[3] = optionNOP, optionNOP, optionSACKPermitted, 2
+		b = b[4:]
 	}
 	if o.HasWindowScale {
 		b[0], b[1], b[2], b[3] = optionNOP, optionWindowScale, 3, o.WindowScale
 		b = b[4:]
 	}
 	b = o.FastOpen.put(b)
-	if o.AccECN.Order != AccECNAbsent && o.AccECN.Len() <= len(b) {
-		b = b[o.AccECN.put(b):]
-	}
 	if blocks > 0 {
 		b[0], b[1], b[2], b[3] = optionNOP, optionNOP, optionSACK, uint8(2+blocks*sackBlockLen)
 		b = b[4:]
