@@ -149,5 +149,6 @@ func (p *Pair) deliver() {
 		default:
 			p.receive(k)
 		}
+		p.rebooting.received(p, k)
 	}
 }

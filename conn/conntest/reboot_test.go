@@ -42,11 +42,12 @@ func TestHalfOpen(t *testing.T) {
 	for want, plant := range map[string]func(*rebooting){
 		"":                          func(*rebooting) {},
 		"the reboot never happened": func(r *rebooting) { r.survivor = nil },
-		"b: the connection outlives the peer's reboot":               func(r *rebooting) { r.replaced = false },
-		"b: the connection ends 2m1s after the peer's reboot":        func(r *rebooting) { r.over = r.at.Add(r.Down + 121*time.Second) },
-		"b: the connection ends 3s after the peer's reboot":          func(r *rebooting) { r.over = r.at.Add(r.Down + 3*time.Second) },
-		"b: the connection ends 101 packets after the peer's reboot": func(r *rebooting) { r.packets = 101 },
-		"b keeps 1 pages, 0 borrowed buffers and 0 bytes":            func(r *rebooting) { r.survivor.Pages.Used++ },
+		"b: the connection outlives the peer's reboot":                                        func(r *rebooting) { r.replaced = false },
+		"b: the connection ends 2m1s after the peer's reboot":                                 func(r *rebooting) { r.over = r.at.Add(r.Down + 121*time.Second) },
+		"b: the connection ends 3s after the peer's reboot":                                   func(r *rebooting) { r.over = r.at.Add(r.Down + 3*time.Second) },
+		"b: the connection ends 65 packets after the peer's reboot, at most 64 are permitted": func(r *rebooting) { r.packets = 65 },
+		"b: the connection ends 69 packets after the peer's reboot, at most 68 are permitted": func(r *rebooting) { r.packets, r.fresh = 69, 11 },
+		"b keeps 1 pages, 0 borrowed buffers and 0 bytes":                                     func(r *rebooting) { r.survivor.Pages.Used++ },
 	} {
 		s := Scenario{MTU: 1500, Header: 20, Link: Link{Delay: 10 * ms, GSOMaxSize: 1}, Reboot: Reboot{At: 35 * ms, Of: "a", Down: ms},
 			Flows: []Flow{{Up: Side{Bytes: 100_000}}}}
