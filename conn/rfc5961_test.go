@@ -86,6 +86,7 @@ func TestUnacceptableAnswersAreLimited(t *testing.T) {
 		{"Handshake, FIN outside the window", handshake, relative(fin, 90000, 1, ""), 10},
 		{"TIME-WAIT, the FIN again", remnant, relative(fin, 1, 2, ""), 10},
 		{"TIME-WAIT, data", remnant, relative(ack, 1, 2, "abc"), 10},
+		{"TIME-WAIT, the SYN again", remnant, relative(syn, 0, 0, ""), 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, now := c.make(t), Time(2e9)

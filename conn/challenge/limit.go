@@ -11,8 +11,8 @@ import (
 // to a few in five seconds (RFC 5961 7). Each connection has its own limit: an attacker who has one connection could
 // observe the others through a shared one (CVE-2016-5696).
 type Limit struct {
-	since                  clock.Time
-	challenges, duplicates uint16 // replies sent since then
+	since                        clock.Time
+	challenges, duplicates, syns uint16 // replies sent since then
 }
 
 const (
@@ -29,28 +29,28 @@ const (
 func (l *Limit) Since() clock.Time { return l.since }
 
 // Allow reports whether the current interval has room for another reply to a segment without data, and counts it.
-func (l *Limit) Allow(now clock.Time) bool {
-	l.renew(now)
-	if l.challenges == maxChallenges {
-		return false
-	}
-	l.challenges++
-	return true
-}
+func (l *Limit) Allow(now clock.Time) bool { return l.count(now, &l.challenges, maxChallenges) }
 
 // AllowDuplicate is Allow for a segment with data.
 func (l *Limit) AllowDuplicate(now clock.Time) bool {
+	return l.count(now, &l.duplicates, maxDuplicates)
+}
+
+// AllowSYN is Allow for a SYN in TIME-WAIT. Its number is that of Allow, and other segments do not reduce it.
+func (l *Limit) AllowSYN(now clock.Time) bool { return l.count(now, &l.syns, maxChallenges) }
+
+func (l *Limit) count(now clock.Time, n *uint16, most uint16) bool {
 	l.renew(now)
-	if l.duplicates == maxDuplicates {
+	if *n == most {
 		return false
 	}
-	l.duplicates++
+	*n++
 	return true
 }
 
 // renew begins a new interval if the last one has ended.
 func (l *Limit) renew(now clock.Time) {
-	if l.challenges+l.duplicates == 0 || now.Sub(l.since) >= interval {
+	if l.challenges+l.duplicates+l.syns == 0 || now.Sub(l.since) >= interval {
 		*l = Limit{since: now}
 	}
 }

@@ -11,7 +11,7 @@ import (
 func TestLimit(t *testing.T) {
 	var l Limit
 	for _, begin := range []clock.Time{clock.Time(time.Hour), clock.Time(time.Hour + 5*time.Second), clock.Time(2 * time.Hour)} {
-		challenges, duplicates := 0, 0
+		challenges, duplicates, syns := 0, 0, 0
 		for l.Allow(begin) {
 			challenges++
 		}
@@ -19,8 +19,11 @@ func TestLimit(t *testing.T) {
 		for l.AllowDuplicate(late) {
 			duplicates++
 		}
-		if challenges != 10 || duplicates != 1000 || l.Allow(late) {
-			t.Errorf("from %d on: %d replies to segments without data, %d with, want 10 and 1000", begin, challenges, duplicates)
+		for l.AllowSYN(late) {
+			syns++
+		}
+		if challenges != 10 || duplicates != 1000 || syns != 10 || l.Allow(late) {
+			t.Errorf("from %d on: %d replies to segments without data, %d with, %d to SYNs, want 10, 1000 and 10", begin, challenges, duplicates, syns)
 		}
 		if l.Since() != begin {
 			t.Errorf("the interval begins at %d, want %d", l.Since(), begin)

@@ -51,8 +51,8 @@ type rebooting struct {
 // earlier records that the packets sent so far are not caused by the reboot. It is called at the reboot, and when a
 // packet sent before the reboot or an ICMP message has arrived at the survivor, since these permit new data and cause
 // retransmissions. After the last of them nothing is acknowledged any more. The survivor then sends the data for which
-// its congestion window has room. Each of these segments, and each packet in flight, may cause a RST (RFC 9293 3.10.7.1:
-// a segment for a connection that does not exist).
+// its congestion window has room. Each of these segments, and each packet in flight, may cause a RST, since it is for a
+// connection that does not exist (RFC 9293 3.10.7.1).
 func (r *rebooting) earlier(p *Pair) {
 	i := r.survivor.Conn.Info(p.Now)
 	pipe := i.Unacked - i.SACKed - i.Lost + i.Resending

@@ -97,6 +97,8 @@ func TestFixedFailures(t *testing.T) {
 		210594:  "the ACK of an original, taken for that of its retransmission, marked new data of the same instant lost",
 		253157:  "Packet Too Big had segments sent again that had passed the router before the one that it quotes",
 		2032455: "the same",
+		2206875: "retransmissions in TIME-WAIT used up the ACKs in reply to SYNs, and a peer that had rebooted waited 7 s",
+		2252901: "the same",
 		// The bound on the packets after a reboot counted data that ACKs in flight, or ICMP messages, had permitted.
 		208541:  "142 packets, of which 43 segments of new data and a RST in reply to each",
 		219584:  "112 packets, most of them one burst of new data",
