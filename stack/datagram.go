@@ -3,19 +3,19 @@ package stack
 import (
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"syscall"
 	"time"
 
 	"minitcp/conn"
-	"minitcp/conn/buffer"
 	"minitcp/stack/internal/datagrams"
+	"minitcp/stack/internal/neterr"
+	"minitcp/stack/internal/paths"
 	"minitcp/stack/internal/wait"
 )
 
-// datagramSocket is the common part of UDP and ping sockets: a queue of datagrams that have arrived, and
-// the settings of those that are sent.
+// datagramSocket is the common part of UDP and ping sockets: the datagrams that have arrived, and the settings of those
+// that are sent.
 type datagramSocket struct {
 	stack   *Stack
 	network string // "udp" or "ping"
@@ -24,14 +24,9 @@ type datagramSocket struct {
 	remote  netip.AddrPort // of a connected socket; else not valid
 
 	mu           sync.Mutex
-	rd, wr       wait.Direction
-	queue        datagrams.Queue
-	limit        int       // of queue.Bytes()
-	charged      int       // memory of queue that the stack's budget counts, in bytes
-	pending      error     // an ICMP error that the next call returns
-	closed       error     // the error of all calls; nil: the socket is open
-	pathMTU      int       // of a connected socket in bytes
-	pathMTUUntil conn.Time // when pathMTU ends; the zero value: there is none
+	in           datagrams.Inbox
+	wr           wait.Direction
+	path         paths.Reported // of a connected socket
 	dontFragment bool
 	hopLimit     uint8
 	trafficClass uint8
@@ -50,7 +45,8 @@ type datagramOwner interface {
 const defaultDatagramBuffer = 208 << 10
 
 func (c *datagramSocket) init(s *Stack, network string, owner datagramOwner) {
-	c.stack, c.network, c.owner, c.limit, c.hopLimit = s, network, owner, defaultDatagramBuffer, s.cfg.HopLimit
+	c.stack, c.network, c.owner, c.hopLimit = s, network, owner, s.cfg.HopLimit
+	c.in.Init(s.cfg.Conn.Pool, s.cfg.Conn.Pressure, defaultDatagramBuffer)
 }
 
 // LocalAddr returns the local address: a *net.UDPAddr, or of a ping socket a *net.IPAddr.
@@ -80,23 +76,21 @@ func (c *datagramSocket) close(cause error) error {
 	c.owner.forget()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed != nil {
-		return c.opError("close", nil, c.closed)
+	if c.in.Closed != nil {
+		return c.opError("close", nil, c.in.Closed)
 	}
-	c.closed = cause
-	c.queue.Clear()
-	c.queue = datagrams.Queue{}
-	c.charge()
-	c.rd.Stop()
+	c.in.Close(cause)
 	c.wr.Stop()
 	return nil
 }
 
 // SetDeadline makes calls that read and write fail from t on; the zero time means never.
-func (c *datagramSocket) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd, &c.wr) }
+func (c *datagramSocket) SetDeadline(t time.Time) error {
+	return c.setDeadlines(t, &c.in.Readers, &c.wr)
+}
 
 // SetReadDeadline makes calls that read fail from t on; the zero time means never.
-func (c *datagramSocket) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd) }
+func (c *datagramSocket) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.in.Readers) }
 
 // SetWriteDeadline makes calls that write fail from t on; the zero time means never. Only writes of a [UDPConn]
 // block, while a [Pusher] is full.
@@ -114,8 +108,8 @@ func (c *datagramSocket) setDeadlines(t time.Time, directions ...*wait.Direction
 func (c *datagramSocket) set(change func()) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed != nil {
-		return c.opError("set", nil, c.closed)
+	if c.in.Closed != nil {
+		return c.opError("set", nil, c.in.Closed)
 	}
 	change()
 	return nil
@@ -128,7 +122,7 @@ func (c *datagramSocket) SetReadBuffer(bytes int) error {
 	if bytes <= 0 {
 		return c.opError("set", nil, syscall.EINVAL)
 	}
-	return c.set(func() { c.limit = bytes })
+	return c.set(func() { c.in.Limit = bytes })
 }
 
 // SetWriteBuffer does nothing: no datagram waits in the socket to be sent.
@@ -164,31 +158,19 @@ func (c *datagramSocket) SetHopLimit(hops int) error {
 func (c *datagramSocket) receive(call string, b []byte) (d datagrams.Datagram, n int, truncated bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.awaitDatagram(call); err != nil {
+	if err := c.await(call); err != nil {
 		return d, 0, false, err
 	}
-	d, n, truncated = c.queue.Pop(b)
-	c.charge()
+	d, n, truncated = c.in.Pop(b)
 	return d, n, truncated, nil
 }
 
-// awaitDatagram returns when the queue has a datagram, or the error of a call that reads. The lock is held.
-func (c *datagramSocket) awaitDatagram(call string) error {
-	for {
-		switch {
-		case c.closed != nil:
-			return c.opError("read", nil, c.closed)
-		case c.rd.Passed():
-			return c.opError("read", nil, os.ErrDeadlineExceeded)
-		case c.pending != nil:
-			err := c.pending
-			c.pending = nil
-			return c.opError("read", nil, os.NewSyscallError(call, err))
-		case c.queue.Len() > 0:
-			return nil
-		}
-		c.rd.Wait(&c.mu)
+// await returns when there is a datagram to read, or with the error of a call that reads. The lock is held.
+func (c *datagramSocket) await(call string) error {
+	if err := c.in.Await(&c.mu, call); err != nil {
+		return c.opError("read", nil, err)
 	}
+	return nil
 }
 
 // Read reads a datagram. Bytes that p has no room for are lost.
@@ -200,23 +182,23 @@ func (c *datagramSocket) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// leastDatagrams is the number of bytes of datagrams that a socket may hold however little memory is left.
-const leastDatagrams = 4 << 10
+// mtu returns the largest packet, in bytes, that c sends whole. The lock is held.
+func (c *datagramSocket) mtu() int { return c.path.Limit(c.stack.clock.Now(), int(c.stack.mtu.Load())) }
 
-// room returns the number of bytes that fit into the queue. Datagrams that are not read take the memory of the budget
-// that is for peers that stall.
-func (c *datagramSocket) room() int {
-	limit := c.limit
-	if share := c.stack.cfg.Conn.Pressure.BufferShare(buffer.Stalled); limit > share {
-		limit = min(limit, max(share, leastDatagrams))
+// fail takes an ICMP error about a datagram of the connected socket c.
+func (c *datagramSocket) fail(e conn.ICMPError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.Kind == conn.ICMPTooBig {
+		smaller := c.path.TooBig(c.stack.clock.Now(), int(c.stack.mtu.Load()), e.MTU, c.remote.Addr().Is4())
+		if smaller && c.dontFragment {
+			c.in.Fail(syscall.EMSGSIZE)
+		}
+		return
 	}
-	return limit - c.queue.Bytes()
-}
-
-// charge counts the memory of the queue in the stack's budget. The lock is held.
-func (c *datagramSocket) charge() {
-	if n := c.queue.Memory(); n != c.charged {
-		c.stack.cfg.Conn.Pool.Charge(n - c.charged)
-		c.charged = n
+	err := neterr.Errno(e.Err)
+	if err == syscall.ENOPROTOOPT {
+		err = syscall.ECONNREFUSED
 	}
+	c.in.Fail(err)
 }

@@ -74,7 +74,7 @@
 //	framelimit.go, near.go                      superframes, near peers
 //	stack.go, config.go, end.go                 New, Shutdown, settings, the end
 //	ownaddress.go, internal/addresses           addresses
-//	pathmtu.go, internal/paths                  path MTUs of hosts
+//	pathmtu.go, internal/paths                  path MTUs of hosts, and of connected sockets
 //	abandon.go, internal/ref                    connections without Close
 //	errors.go, internal/neterr                  the errors of package net
 //	stats.go, internal/counters, connections.go counters; the connections by address

@@ -608,7 +608,7 @@ func TestForwardTCPBesideUDPSockets(t *testing.T) {
 		}
 		write(t, p.dialUDP(netip.MustParseAddrPort("192.0.2.1:53")), "x")
 		synctest.Wait()
-		if n := server.queue.Len(); n != 0 {
+		if n := server.in.Len(); n != 0 {
 			t.Errorf("%d datagrams to an address that is not the stack's", n)
 		}
 		wantCount(t, p.b, "dropped-not-ours", 1)

@@ -228,7 +228,7 @@ func TestUDPFlowLimits(t *testing.T) {
 		write(t, honest, "still the same flow")
 		synctest.Wait()
 		first.mu.Lock()
-		if first.queue.Len() != 2 {
+		if first.in.Len() != 2 {
 			t.Error("a flood from another source ended the flow")
 		}
 		first.mu.Unlock()
@@ -400,7 +400,7 @@ func TestForwardUDPOrder(t *testing.T) {
 			send("elsewhere", elsewhere)
 			flow := <-flows
 			wantDatagram(t, flow, "elsewhere")
-			if n := server.queue.Len(); n != 0 {
+			if n := server.in.Len(); n != 0 {
 				t.Errorf("the socket of %q has %d datagrams to an address that is not the stack's", local, n)
 			}
 			flow.Close()

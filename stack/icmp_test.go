@@ -190,8 +190,8 @@ func TestICMPAboutOthers(t *testing.T) {
 				}
 			}
 		}
-		if u.pending != nil || ping.pending != nil || u.mtu(p.a.clock.Now()) != 1500 || ping.mtu(p.a.clock.Now()) != 1500 {
-			t.Errorf("errors %v and %v, MTUs %d and %d", u.pending, ping.pending, u.mtu(p.a.clock.Now()), ping.mtu(p.a.clock.Now()))
+		if errU, errPing := u.in.Pending(), ping.in.Pending(); errU != nil || errPing != nil || u.mtu() != 1500 || ping.mtu() != 1500 {
+			t.Errorf("errors %v and %v, MTUs %d and %d", errU, errPing, u.mtu(), ping.mtu())
 		}
 		write(t, c, "goes on")
 		wantRead(t, server, "goes on")

@@ -166,7 +166,7 @@ func (l *Link) Transmit(limit int) bool {
 func (l *Link) awaitDrained(c *datagramSocket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.closed == nil && !c.wr.Passed() {
+	for c.in.Closed == nil && !c.wr.Passed() {
 		l.blocked.Add(c) // before the question: Drained may look at the list meanwhile
 		if !l.device.Full() {
 			return

@@ -429,7 +429,7 @@ func TestPushDatagrams(t *testing.T) {
 		}
 		defer c.Close()
 		const each = 1000
-		c.limit = 10 * (each + datagrams.Overhead)
+		c.in.Limit = 10 * (each + datagrams.Overhead)
 		var yields []int
 		for i := range 20 {
 			if c.deliverAll(datagrams.Datagram{}, make([]byte, each), each) == deliveredHalfFull {

@@ -106,12 +106,12 @@ func TestUnreadDatagramsAreBounded(t *testing.T) {
 			t.Errorf("%d bytes are in use, want up to half of %d", used, budget)
 		}
 		for i, c := range list {
-			if c.queue.Len() == 0 {
+			if c.in.Len() == 0 {
 				t.Errorf("socket %d has no datagram", i)
 			}
 		}
 		for _, c := range list {
-			for c.queue.Len() > 0 {
+			for c.in.Len() > 0 {
 				if n, err := c.Read(data); n != len(data) || err != nil {
 					t.Fatalf("Read: %d bytes, %v", n, err)
 				}

@@ -202,9 +202,9 @@ func (q *queue) echoReply(payload []byte) {
 	defer c.mu.Unlock()
 	d := datagrams.Datagram{Data: payload, Remote: netip.AddrPortFrom(q.ip.Src, 0), Local: q.ip.Dst, ECN: q.ip.ECN()}
 	switch {
-	case c.closed != nil:
+	case c.in.Closed != nil:
 		s.totals.Count(counters.ICMPIgnored)
-	case !c.enqueue(d):
+	case !c.in.Push(d):
 		s.totals.Count(counters.DropPingBufferFull)
 	}
 }

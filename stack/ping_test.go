@@ -90,7 +90,7 @@ func TestPingSockets(t *testing.T) {
 			if dialed.LocalAddr().String() != a.String() || dialed.RemoteAddr().String() != b.String() || listening.RemoteAddr() != nil {
 				t.Errorf("%v to %v", dialed.LocalAddr(), dialed.RemoteAddr())
 			}
-			if dialed.queue.Len() != 0 || listening.queue.Len() != 0 {
+			if dialed.in.Len() != 0 || listening.in.Len() != 0 {
 				t.Error("a socket has got another's replies")
 			}
 		})

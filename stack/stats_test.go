@@ -98,7 +98,7 @@ func TestCountersOfClosedSocket(t *testing.T) {
 		runtime.Gosched()
 	}
 	c.forget()
-	c.closed = net.ErrClosed
+	c.in.Closed = net.ErrClosed
 	c.mu.Unlock()
 	if err := <-received; err != nil {
 		t.Fatal(err)

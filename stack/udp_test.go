@@ -18,6 +18,7 @@ import (
 
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/datagrams"
+	"minitcp/stack/internal/memory"
 	"minitcp/stack/stacktest"
 )
 
@@ -401,7 +402,7 @@ func TestUDPForgedPacketTooBig(t *testing.T) {
 			p.da.Inject(icmpAbout(frame, b, m))
 			synctest.Wait()
 			c.mu.Lock()
-			if got := c.mtu(p.a.clock.Now()); got != want {
+			if got := c.mtu(); got != want {
 				t.Errorf("after an MTU of %d: %d, want %d", k.mtu, got, want)
 			}
 			c.mu.Unlock()
@@ -431,7 +432,7 @@ func TestUDPReceiveBuffer(t *testing.T) {
 				t.Fatalf("datagram %d: %d, %v, %d", i, n, err, b[99])
 			}
 		}
-		if server.queue.Memory() > 1<<10 || server.queue.Bytes() != 0 {
+		if n := p.b.cfg.Conn.Pool.(*memory.Pool).Charged(); n > 1<<10 || server.in.Len() != 0 {
 			t.Error("an empty queue holds memory")
 		}
 		wantOpError(t, server.SetReadBuffer(0), "set", syscall.EINVAL)
@@ -464,9 +465,9 @@ func TestUDPChecksum(t *testing.T) {
 			if family == "IPv6" {
 				damaged, arrived = 2, 1
 			}
-			if stats["dropped-udp-checksum"] != damaged || stats["dropped-udp-length"] != 2 || server.queue.Len() != arrived {
+			if stats["dropped-udp-checksum"] != damaged || stats["dropped-udp-length"] != 2 || server.in.Len() != arrived {
 				t.Errorf("%s: %d wrong checksums, %d wrong lengths, %d arrived; want %d, 2, %d", family,
-					stats["dropped-udp-checksum"], stats["dropped-udp-length"], server.queue.Len(), damaged, arrived)
+					stats["dropped-udp-checksum"], stats["dropped-udp-length"], server.in.Len(), damaged, arrived)
 			}
 		})
 	}
@@ -805,7 +806,7 @@ func TestFragmentsTimeOut(t *testing.T) {
 			t.Errorf("Time Exceeded after %v, want %v", took, want)
 		}
 		stats := p.b.Stats()
-		if stats["fragments-received"] != 2 || stats["fragments-timed-out"] != 1 || stats["fragments-reassembled"] != 0 || server.queue.Len() != 0 {
+		if stats["fragments-received"] != 2 || stats["fragments-timed-out"] != 1 || stats["fragments-reassembled"] != 0 || server.in.Len() != 0 {
 			t.Errorf("%v", stats)
 		}
 	})
@@ -889,7 +890,7 @@ func TestUDPPathMTUAboveDevice(t *testing.T) {
 		p := newPair(t, Config{})
 		c := p.dialUDP(netip.AddrPortFrom(b, 53))
 		c.mu.Lock()
-		c.packetTooBig(p.a.clock.Now(), 1400)
+		c.path.TooBig(p.a.clock.Now(), 1500, 1400, a.Is4())
 		c.mu.Unlock()
 		if err := p.a.SetMTU(1300); err != nil {
 			t.Fatal(err)

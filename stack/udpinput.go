@@ -94,35 +94,26 @@ const (
 func (c *udpSocket) deliverAll(d datagrams.Datagram, data []byte, size int) delivery {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed != nil {
+	if c.in.Closed != nil {
 		return deliveredToNone
 	}
-	before := c.queue.Bytes()
-	for {
-		d.Data = data[:min(size, len(data))]
-		data = data[len(d.Data):]
-		if c.enqueue(d) {
-			c.stack.totals.Count(counters.DatagramsReceived)
-		} else {
-			c.stack.totals.Count(counters.DropUDPBufferFull)
-		}
-		if len(data) > 0 {
-			continue
-		}
-		if before <= c.limit/2 && c.queue.Bytes() > c.limit/2 {
-			return deliveredHalfFull
-		}
-		return delivered
+	added, dropped, half := c.in.PushAll(d, data, size)
+	c.stack.totals.Add(counters.DatagramsReceived, added)
+	if dropped > 0 {
+		c.stack.totals.Add(counters.DropUDPBufferFull, dropped)
 	}
+	if half {
+		return deliveredHalfFull
+	}
+	return delivered
 }
 
-// enqueue adds a datagram to the queue of c, whose lock is held, or reports false if there is no room.
-func (c *datagramSocket) enqueue(d datagrams.Datagram) bool {
-	if len(d.Data)+datagrams.Overhead > c.room() {
-		return false
+// icmpErrorUDP gives an ICMP error about a datagram from local to remote to the socket that is connected so.
+func (s *Stack) icmpErrorUDP(local, remote netip.AddrPort, e conn.ICMPError) {
+	c := s.udp.FindConnected(local, remote)
+	if c == nil {
+		s.totals.Count(counters.DropICMP)
+		return
 	}
-	c.queue.Push(d)
-	c.charge()
-	c.rd.Wake()
-	return true
+	c.fail(e)
 }

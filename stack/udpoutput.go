@@ -70,16 +70,15 @@ func (c *datagramSocket) outgoing(d *Datagram, to netip.AddrPort) (o outgoingDat
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.closed != nil:
-		return o, c.closed
+	case c.in.Closed != nil:
+		return o, c.in.Closed
 	case c.wr.Passed():
 		return o, os.ErrDeadlineExceeded
-	case c.pending != nil:
-		err := c.pending
-		c.pending = nil
+	}
+	if err := c.in.Pending(); err != nil {
 		return o, err
 	}
-	o = outgoingDatagram{local: from, remote: to, mtu: c.mtu(c.stack.clock.Now()), fragment: !c.dontFragment, hopLimit: c.hopLimit}
+	o = outgoingDatagram{local: from, remote: to, mtu: c.mtu(), fragment: !c.dontFragment, hopLimit: c.hopLimit}
 	o.trafficClass = c.trafficClass | uint8(d.ECN)
 	return o, nil
 }

@@ -59,20 +59,19 @@ func (c *udpSocket) ReadBatch(batch []Datagram) (int, error) {
 	if len(batch) == 0 {
 		return 0, nil
 	}
-	if err := c.awaitDatagram("recvmmsg"); err != nil {
+	if err := c.await("recvmmsg"); err != nil {
 		return 0, err
 	}
 	n := 0
-	for ; n < len(batch) && c.queue.Len() > 0; n++ {
+	for ; n < len(batch) && c.in.Len() > 0; n++ {
 		m := &batch[n]
-		if n > 0 && c.queue.Next() > len(m.Buffer) {
+		if n > 0 && c.in.Next() > len(m.Buffer) {
 			break
 		}
 		var d datagrams.Datagram
-		d, m.N, m.Truncated = c.queue.Pop(m.Buffer)
+		d, m.N, m.Truncated = c.in.Pop(m.Buffer)
 		m.Remote, m.Local, m.ECN, m.HopLimit = d.Remote, d.Local, d.ECN, d.HopLimit
 	}
-	c.charge()
 	return n, nil
 }
 
@@ -81,7 +80,7 @@ func (c *udpSocket) ReadBatch(batch []Datagram) (int, error) {
 func (c *udpSocket) Wait() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.awaitDatagram("recvmsg")
+	return c.await("recvmsg")
 }
 
 // WriteTo sends p as one datagram to addr, which must be a *net.UDPAddr. On a connected socket the error is
