@@ -26,7 +26,10 @@ type readCall struct {
 
 func (c readCall) try(h *host, _ *attempt) (outcome, bool) {
 	u, e := h.openSocket(c.fd)
-	if e != "" {
+	switch {
+	case e == "ENOTCONN" && h.find(c.fd).fastOpening: // the first write sends the SYN
+		return failure("EAGAIN")
+	case e != "":
 		return failure(e)
 	}
 	buffer := make([]byte, min(c.count, int64(u.tcp.Info(h.now).Unread)+1))
@@ -74,7 +77,12 @@ func (c writeCall) try(h *host, a *attempt) (outcome, bool) {
 	if e != "" {
 		return failure(e)
 	}
-	if a.begun && u.tcp.Ready()&conn.ReadyWrite == 0 {
+	switch connecting := h.s.asLinux && u.tcp.State() == conn.SynSent; { // where Linux queues no data
+	case connecting && c.fastOpen:
+		return failure("EALREADY")
+	case connecting && (u.nonblocking || c.nonblocking):
+		return failure("EAGAIN")
+	case connecting, a.begun && u.tcp.Ready()&conn.ReadyWrite == 0:
 		return blocked, false
 	}
 	a.begun = true

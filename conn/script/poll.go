@@ -87,6 +87,8 @@ func (h *host) pollOne(fd int64) (b pollBits) {
 			b = pollIn
 		}
 		return b
+	case u.fastOpening && u.tcp == nil: // the first write sends the SYN
+		return pollOut
 	case u.tcp == nil:
 		return pollOut | pollHangup
 	}
