@@ -88,7 +88,11 @@ func (c *Conn) undoEpisode(now Time) {
 	if u.Unproven() < duplicateThreshold*int64(c.fullSize()) {
 		// So few needless retransmissions cause no fast retransmit, so the next one may be for data sent before them (RFC
 		// 5682 2.1, step 3b).
-		c.active.recovery.end = c.snd.una - 1
+		r := &c.active.recovery
+		if u.Congested {
+			r.marked = max(r.marked, r.end) // the reduction stands, and is that for all marks up to there
+		}
+		r.end = c.snd.una - 1
 	}
 	if c.active.sent.SACKed() > 0 {
 		// No tail probe is pending. Loss detection runs again after this time even without an ACK, before a timeout.
