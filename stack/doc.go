@@ -3,8 +3,8 @@
 //
 // [Stack.Dial] and [Stack.Listen] return TCP connections and listeners, and [Stack.ListenUDP], [Stack.DialUDP] and
 // [Stack.ListenPing] return UDP and ping sockets. [Stack.ForwardTCP], [Stack.ForwardUDP] and [Stack.ForwardPing] take
-// connections, datagrams and echo requests to addresses that are not the stack's. A [Handler] serves connections
-// without a goroutine for each: its methods run on the goroutines that read the device and run the timers.
+// connections, datagrams and echo requests to other addresses. A [Handler] serves connections without a goroutine for
+// each: its methods run on the goroutines that read the device and run the timers.
 //
 // Keep-alive is on by default, with the values of package net; see [Config]. A stack runs until [Stack.Close],
 // [Stack.Shutdown] or the end of its device. [Stack.Done] and [Stack.Err] report the end.

@@ -38,7 +38,7 @@ type ForwardConfig struct {
 	MSS int
 }
 
-// Forwarder takes TCP connections to addresses that are not the stack's. See [Stack.ForwardTCP].
+// Forwarder takes the TCP connections to its prefixes that no listener takes. See [Stack.ForwardTCP].
 type Forwarder struct {
 	stack  *Stack
 	cfg    ForwardConfig
@@ -50,15 +50,15 @@ type Forwarder struct {
 
 // ForwardTCP makes the stack take TCP connections to the addresses of cfg.Prefixes, whatever their port. It calls
 // handle with a request for each new connection before anything is sent to the client, except under a flood with
-// AcceptFirst. Connections to listeners are not forwarded. A listener at all addresses is one at all addresses of the
-// stack.
+// AcceptFirst. Connections to listeners are not forwarded, those to other ports of the stack's own addresses are. A
+// listener at all addresses is one at all addresses of the stack.
 //
 // Handle is called on the goroutine that reads the device and must not block: to dial, start a goroutine. A request
 // needs a few hundred bytes and no goroutine until its verdict. A request whose SYN is repeated stays one request.
 //
 // A packet to a forwarded address whose TTL or hop limit ends here gets an ICMP Time Exceeded. A stack has one TCP
-// forwarder at a time: the error is for which errors.Is finds syscall.EADDRINUSE, or syscall.EINVAL, which names the
-// setting, or what [Stack.Err] returns.
+// forwarder at a time: the error is one for which errors.Is finds syscall.EADDRINUSE, or syscall.EINVAL, which names
+// the setting, or what [Stack.Err] returns.
 func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Forwarder, error) {
 	switch {
 	case handle == nil:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"syscall"
@@ -553,6 +554,24 @@ func TestForwardClientResets(t *testing.T) {
 		synctest.Wait()
 		if second.Context().Err() == nil {
 			t.Error("the second request's context has not ended")
+		}
+	})
+}
+
+// The end of the stack is no mistake of an application that closes a forwarder afterwards.
+func TestCloseForwardersAfterStack(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPair(t, Config{})
+		tcp, tcpErr := p.a.ForwardTCP(ForwardConfig{}, func(*ForwardRequest) {})
+		udp, udpErr := p.a.ForwardUDP(ForwardUDPConfig{}, func(*UDPFlow) {})
+		ping, pingErr := p.a.ForwardPing(nil, func(*EchoRequest) {})
+		if err := errors.Join(tcpErr, udpErr, pingErr, p.a.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for name, f := range map[string]io.Closer{"TCP": tcp, "UDP": udp, "ping": ping} {
+			if err := f.Close(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	})
 }

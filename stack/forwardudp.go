@@ -53,7 +53,7 @@ type ForwardUDPConfig struct {
 	MaxFlowsPerSource int
 }
 
-// UDPForwarder takes datagrams to addresses that are not the stack's. See [Stack.ForwardUDP].
+// UDPForwarder takes the datagrams to its prefixes that no socket takes. See [Stack.ForwardUDP].
 type UDPForwarder struct {
 	stack  *Stack
 	cfg    ForwardUDPConfig
@@ -67,9 +67,9 @@ type UDPForwarder struct {
 }
 
 // ForwardUDP makes the stack take datagrams to the addresses of cfg.Prefixes, whatever their port. It calls handle for
-// each new flow, whose first datagram is ready to be read. Datagrams to sockets are not forwarded. A socket of all
-// addresses is one of all addresses of the stack. Handle is called on the goroutine that reads the device and must not
-// block.
+// each new flow, whose first datagram is ready to be read. Datagrams to sockets are not forwarded, those to other
+// ports of the stack's own addresses are. A socket of all addresses is one of all addresses of the stack. Handle is
+// called on the goroutine that reads the device and must not block.
 //
 // A stack has one UDP forwarder at a time: the error is one for which errors.Is finds syscall.EADDRINUSE, or
 // syscall.EINVAL, or what [Stack.Err] returns.

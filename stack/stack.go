@@ -206,7 +206,7 @@ func (s *Stack) shut() {
 	for _, c := range s.pings.All() {
 		c.close(s.end.cause)
 	}
-	if f := s.udpForwarder.Swap(nil); f != nil {
+	if f := s.udpForwarder.Load(); f != nil {
 		f.end(s.end.cause)
 	}
 	s.fragments.close()

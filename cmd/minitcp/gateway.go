@@ -59,9 +59,9 @@ client of one that fails sees it open and reset.
 On SIGINT or SIGTERM, gateway gives connections up to 5 seconds to finish, while new ones get no answer; a second signal ends
 it at once.
 
-Loopback, link-local and multicast addresses, and those of the TUN's own networks, are prohibited. An HTTP proxy carries
-no UDP: datagrams are prohibited then, and DNS queries get a truncated answer, upon which clients use TCP. No proxy
-carries pings: those to its destinations are prohibited.
+Loopback, link-local and multicast addresses, and those of the TUN's own networks, are prohibited; minitcp's own address
+refuses connections. An HTTP proxy carries no UDP: datagrams are prohibited then, and DNS queries get a truncated answer,
+upon which clients use TCP. No proxy carries pings: those to its destinations are prohibited.
 
 Gateway needs the privilege to create the device, or an open one with --tun-fd.`,
 		Args: usageArgs(cobra.NoArgs),

@@ -150,7 +150,7 @@ func TestBadProxies(t *testing.T) {
 		serve        server
 		want         string // in the log
 	}{
-		{"socks5 down", "socks5", nil, "connection refused"},
+		{"socks5 down", "socks5", nil, ": no connection to it: connection refused"},
 		{"socks5 closes", "socks5", func(net.Conn) {}, "closes the connection"},
 		{"socks5 hangs", "socks5", hang, "no answer in time"},
 		{"socks5 is a web server", "socks5", send("HTTP/1.1 400 Bad Request\r\n\r\n"), "does not speak SOCKS5"},
@@ -165,7 +165,7 @@ func TestBadProxies(t *testing.T) {
 			c.(*net.TCPConn).CloseWrite()
 			hang(c)
 		}, "closes the connection"},
-		{"http down", "http", nil, "connection refused"},
+		{"http down", "http", nil, ": no connection to it: connection refused"},
 		{"http closes", "http", func(net.Conn) {}, "closes the connection"},
 		{"http hangs", "http", hang, "no answer in time"},
 		{"http is something else", "http", send("SSH-2.0-OpenSSH\r\n\r\n"), "not one of HTTP"},

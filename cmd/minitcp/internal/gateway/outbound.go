@@ -140,6 +140,13 @@ type proxyError struct {
 func (e *proxyError) Error() string { return "proxy " + e.proxy + ": " + e.err.Error() }
 func (e *proxyError) Unwrap() error { return e.err }
 
+// dialError is a failure to connect to the proxy. Its text leaves out the addresses, which are the proxy's name and the
+// local ":0" of [net.Dialer.DialTCP].
+type dialError struct{ err error }
+
+func (e *dialError) Error() string { return "no connection to it: " + reasonOf(e.err) }
+func (e *dialError) Unwrap() error { return e.err }
+
 // dial connects to the proxy. Without a name to look up it does so with less work.
 func (p *proxy) dial(ctx context.Context, d *net.Dialer) (*net.TCPConn, error) {
 	if a, err := netip.ParseAddrPort(p.address); err == nil {
@@ -157,7 +164,7 @@ func (p *proxy) dial(ctx context.Context, d *net.Dialer) (*net.TCPConn, error) {
 func (p *proxy) connect(ctx context.Context, d *net.Dialer, handshake func(c *net.TCPConn) error) (*net.TCPConn, error) {
 	c, err := p.dial(ctx, d)
 	if err != nil {
-		return nil, &proxyError{p.name, err}
+		return nil, &proxyError{p.name, &dialError{err}}
 	}
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(past) })
 	err = handshake(c)

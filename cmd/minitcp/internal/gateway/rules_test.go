@@ -87,4 +87,10 @@ func TestTarget(t *testing.T) {
 			t.Errorf("%s: %v, want permitted %v", to, err, permitted)
 		}
 	}
+	// A port without a service is refused, as without a gateway.
+	for _, to := range []string{"10.77.0.2:80", "[fd77::2]:80"} {
+		if _, err := f.gateway.target(netip.MustParseAddrPort(to)); err == nil || verdictOf(err) != refused {
+			t.Errorf("%s, an address of the gateway: %v, want one with the verdict refused", to, err)
+		}
+	}
 }
