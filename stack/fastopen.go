@@ -167,28 +167,17 @@ func destinationOf(e *entry) openers.Destination {
 
 // noteFastOpen counts the results of e's active OPEN with Fast Open, and remembers them.
 func (s *Stack) noteFastOpen(now conn.Time, e *entry, tcp *conn.Conn) {
-	r, d := tcp.ReportFastOpen(), destinationOf(e)
-	c := &s.openers.client
+	r := tcp.ReportFastOpen()
 	s.openers.mu.Lock()
-	defer s.openers.mu.Unlock()
-	if r.Learned.Option.Len > 0 {
-		c.Learn(d, r.Learned)
-	}
-	if r.Works {
-		c.Works()
-	}
+	s.openers.client.Take(now, destinationOf(e), &r)
+	s.openers.mu.Unlock()
 	if r.Accepted {
-		c.Accepted(d)
 		s.totals.Count(counters.FastOpenActive)
-	}
-	if r.Failed {
-		c.Failed(now, d)
 	}
 	if r.Refused {
 		s.totals.Count(counters.FastOpenActiveFailed)
 	}
 	if r.BlackHole {
-		c.BlackHole(now)
 		s.totals.Count(counters.FastOpenBlackHoles)
 	}
 }

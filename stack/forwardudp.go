@@ -13,6 +13,7 @@ import (
 	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/nat"
+	"minitcp/stack/internal/timing"
 )
 
 // NATBehavior is the part of a datagram's remote end that mapping or filtering depends on [RFC 4787 4.1, 5].
@@ -62,8 +63,7 @@ type UDPForwarder struct {
 	mu     sync.Mutex
 	closed bool
 	flows  *nat.Table[UDPFlow]
-	timer  *time.Timer
-	at     conn.Time // when the timer fires; conn.Never: it is not set
+	alarm  timing.Alarm // for the flow that ends next
 }
 
 // ForwardUDP makes the stack take datagrams to the addresses of cfg.Prefixes, whatever their port. It calls handle for
@@ -103,7 +103,8 @@ func (s *Stack) ForwardUDP(cfg ForwardUDPConfig, handle func(*UDPFlow)) (*UDPFor
 	cfg.Prefixes = slices.Clone(cfg.Prefixes)
 	limits := nat.Limits{Flows: cfg.MaxFlows, FlowsPerSource: cfg.MaxFlowsPerSource}
 	limits.Timeouts[nat.Idle], limits.Timeouts[nat.DNS] = cfg.Timeout, cfg.DNSTimeout
-	f := &UDPForwarder{stack: s, cfg: cfg, handle: handle, flows: nat.NewTable[UDPFlow](limits), at: conn.Never}
+	f := &UDPForwarder{stack: s, cfg: cfg, handle: handle, flows: nat.NewTable[UDPFlow](limits)}
+	f.alarm = timing.NewAlarm(f.expire)
 	if !s.udpForwarder.CompareAndSwap(nil, f) {
 		return nil, fmt.Errorf("stack: there is a UDP forwarder already: %w", syscall.EADDRINUSE)
 	}
@@ -127,9 +128,7 @@ func (f *UDPForwarder) end(cause error) {
 	f.mu.Lock()
 	f.closed = true
 	ended := f.flows.Clear()
-	if f.timer != nil {
-		f.timer.Stop()
-	}
+	f.alarm.Stop()
 	f.mu.Unlock()
 	for _, flow := range ended {
 		flow.Owner.close(cause)
@@ -186,29 +185,17 @@ func (f *UDPForwarder) flow(now conn.Time, client, remote netip.AddrPort) (flow 
 // note records a datagram of the flow, which from now on ends after the timeout given. The lock is held.
 func (f *UDPForwarder) note(now conn.Time, flow *UDPFlow, timeout nat.Timeout) {
 	f.flows.Touch(now, &flow.place, timeout)
-	if f.flows.Deadline() < f.at {
-		f.arm(now)
+	if d := f.flows.Deadline(); d < f.alarm.At() {
+		f.alarm.Set(now, d)
 	}
 }
 
-// arm sets the timer for the flow that ends next, if there is one. The lock is held.
-func (f *UDPForwarder) arm(now conn.Time) {
-	f.at = f.flows.Deadline()
-	switch left := f.at.Sub(now); {
-	case f.at == conn.Never || f.closed:
-	case f.timer == nil:
-		f.timer = time.AfterFunc(left, f.expire)
-	default:
-		f.timer.Reset(left)
-	}
-}
-
-// expire is the timer's function: it ends flows that have been idle.
+// expire ends flows that have been idle.
 func (f *UDPForwarder) expire() {
 	now := f.stack.clock.Now()
 	f.mu.Lock()
 	ended := f.flows.Expire(now)
-	f.arm(now)
+	f.alarm.Set(now, f.flows.Deadline())
 	f.mu.Unlock()
 	for _, flow := range ended {
 		f.stack.totals.Count(counters.FlowsExpired)

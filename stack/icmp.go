@@ -120,6 +120,6 @@ func (s *Stack) writeICMP(w *writer, queue uint8, m *wire.ICMP, mtu int, fragmen
 		s.writePacket(w, queue, ipLen, w.body[:n])
 		return nil
 	}
-	s.writeFragments(w, queue, ipLen, w.body[:n], mtu)
+	s.writeFragments(w, queue, w.body[:n], mtu)
 	return nil
 }

@@ -180,10 +180,7 @@ func (c *PingConn) sendEcho(p []byte, to netip.AddrPort) error {
 	m := wire.ICMP{Type: echo, ID: c.id, Seq: uint16(p[6])<<8 | uint16(p[7]), Body: p[icmp.HeaderLen:]}
 	w := c.stack.borrowWriter()
 	defer c.stack.returnWriter(w)
-	w.ip = wire.IP{
-		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: icmp.Protocol(o.local.Addr().Is4()),
-		HopLimit: o.hopLimit, TrafficClass: o.trafficClass,
-	}
+	w.ip = o.ip(icmp.Protocol(o.local.Addr().Is4()))
 	return c.stack.writeICMP(w, c.stack.queueOf(&o), &m, o.mtu, o.fragment)
 }
 

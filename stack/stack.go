@@ -136,6 +136,7 @@ func New(dev Device, cfg Config) (*Stack, error) {
 	}
 	s.fastOpen.Store(fixedFastOpenKeys(cfg.FastOpenKeys))
 	s.frameLimit = newFrameLimit(dev, s.observers.frame.Any)
+	s.fragments.alarm = timing.NewAlarm(s.expireFragments)
 	s.fragments.reassembler.Limit = int(min(cfg.Memory/16, reassembly.MaxMemory))
 	s.addresses.Store(addresses.NewSet(slices.Clone(cfg.Addresses)))
 	mtu := min(dev.MTU(), maxPacket)

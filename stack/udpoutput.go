@@ -27,11 +27,11 @@ func (c *datagramSocket) sendDatagrams(list []Datagram, to netip.AddrPort) error
 	w := c.stack.borrowWriter()
 	defer c.stack.returnWriter(w)
 	if len(list) > 1 && ipHeaderLen(o.local.Addr().Is4())+wire.UDPHeaderLen+list[0].N <= o.mtu {
-		c.stack.writeUDPSuperframe(w, &o, list)
+		c.stack.writeUDPFrame(w, &o, list)
 		return nil
 	}
 	for i := range list {
-		if err := c.stack.writeUDP(w, o, list[i].Buffer[:list[i].N]); err != nil {
+		if err := c.stack.writeUDP(w, &o, list[i:i+1]); err != nil {
 			return err // the first one's: the others are not larger
 		}
 	}
@@ -92,37 +92,28 @@ func maxUDP(is4 bool) int {
 }
 
 // writeUDP sends a datagram, in fragments if it must.
-func (s *Stack) writeUDP(w *writer, o outgoingDatagram, data []byte) error {
-	is4 := o.local.Addr().Is4()
-	w.ip = wire.IP{
-		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: wire.ProtocolUDP, HopLimit: o.hopLimit, TrafficClass: o.trafficClass,
-	}
-	ipLen := ipHeaderLen(is4)
-	whole := ipLen+wire.UDPHeaderLen+len(data) <= o.mtu
-	if len(data) > maxUDP(is4) || !whole && !o.fragment {
+func (s *Stack) writeUDP(w *writer, o *outgoingDatagram, one []Datagram) error {
+	is4, data := o.local.Addr().Is4(), one[0].Buffer[:one[0].N]
+	whole := ipHeaderLen(is4)+wire.UDPHeaderLen+len(data) <= o.mtu
+	switch {
+	case len(data) > maxUDP(is4) || !whole && !o.fragment:
 		return syscall.EMSGSIZE
-	}
-	header, pseudo := w.udpHeader(&o, len(data))
-	w.parts = append(w.parts[:0], header, data)
-	s.totals.Count(counters.DatagramsSent)
-	if !whole {
-		wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
-		s.writeFragments(w, s.queueOf(&o), ipLen, append(append(w.body[:0], header...), data...), o.mtu)
+	case whole:
+		s.writeUDPFrame(w, o, one)
 		return nil
 	}
-	wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, len(header)+len(data))
-	var h wire.VirtioHeader
-	if s.offload {
-		binary.BigEndian.PutUint16(header[wire.UDPChecksumOffset:], wire.Fold(pseudo))
-		h.Flags = wire.VirtioNeedsChecksum
-		h.ChecksumStart, h.ChecksumOffset = uint16(ipLen), wire.UDPChecksumOffset
-	} else {
-		wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
-	}
-	wire.PutVirtio(w.headers[:], &h)
-	w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen+wire.UDPHeaderLen], data)
-	s.writeFrame(w, s.queueOf(&o), conn.Closed)
+	s.totals.Count(counters.DatagramsSent)
+	w.ip = o.ip(wire.ProtocolUDP)
+	header, pseudo := w.udpHeader(o, len(data))
+	w.parts = append(w.parts[:0], header, data)
+	wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
+	s.writeFragments(w, s.queueOf(o), append(append(w.body[:0], header...), data...), o.mtu)
 	return nil
+}
+
+// ip returns the IP header of the datagram.
+func (o *outgoingDatagram) ip(protocol wire.Protocol) wire.IP {
+	return wire.IP{Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: protocol, HopLimit: o.hopLimit, TrafficClass: o.trafficClass}
 }
 
 // udpHeader puts the UDP header of n bytes of data behind the space for the IP header. It returns the UDP header and
@@ -134,26 +125,33 @@ func (w *writer) udpHeader(o *outgoingDatagram, n int) (header []byte, pseudo ui
 	return header, wire.PseudoHeaderSum(o.local.Addr(), o.remote.Addr(), wire.ProtocolUDP, len(header)+n)
 }
 
-// writeUDPSuperframe sends datagrams in one frame that the device cuts. Their sizes are that of the first, the last's
-// at most.
-func (s *Stack) writeUDPSuperframe(w *writer, o *outgoingDatagram, list []Datagram) {
-	w.ip = wire.IP{
-		Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: wire.ProtocolUDP, HopLimit: o.hopLimit, TrafficClass: o.trafficClass,
-	}
-	ipLen := ipHeaderLen(w.ip.Is4())
-	w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+ipLen+wire.UDPHeaderLen])
+// writeUDPFrame sends datagrams in one frame. The device cuts a frame of several. Their sizes are that of the first,
+// the last's at most.
+func (s *Stack) writeUDPFrame(w *writer, o *outgoingDatagram, list []Datagram) {
 	n := 0
+	w.parts = append(w.parts[:0], nil) // the headers
 	for i := range list {
 		w.parts = append(w.parts, list[i].Buffer[:list[i].N])
 		n += list[i].N
 	}
+	w.ip = o.ip(wire.ProtocolUDP)
+	ipLen := ipHeaderLen(w.ip.Is4())
 	header, pseudo := w.udpHeader(o, n)
-	binary.BigEndian.PutUint16(header[wire.UDPChecksumOffset:], wire.Fold(pseudo))
+	var h wire.VirtioHeader
+	if s.offload {
+		binary.BigEndian.PutUint16(header[wire.UDPChecksumOffset:], wire.Fold(pseudo))
+		h.Flags = wire.VirtioNeedsChecksum
+		h.ChecksumStart, h.ChecksumOffset = uint16(ipLen), wire.UDPChecksumOffset
+	} else {
+		w.parts[0] = header
+		wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
+	}
+	if len(list) > 1 {
+		h.GSOType, h.GSOSize, h.HeaderLen = wire.GSOUDPL4, uint16(list[0].N), uint16(ipLen+wire.UDPHeaderLen)
+	}
 	wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, len(header)+n)
-	wire.PutVirtio(w.headers[:], &wire.VirtioHeader{
-		Flags: wire.VirtioNeedsChecksum, ChecksumStart: uint16(ipLen), ChecksumOffset: wire.UDPChecksumOffset,
-		GSOType: wire.GSOUDPL4, GSOSize: uint16(list[0].N), HeaderLen: uint16(ipLen + wire.UDPHeaderLen),
-	})
+	wire.PutVirtio(w.headers[:], &h)
+	w.parts[0] = w.headers[:wire.VirtioHeaderLen+ipLen+wire.UDPHeaderLen]
 	s.totals.Add(counters.DatagramsSent, len(list))
 	s.writeFrame(w, s.queueOf(o), conn.Closed)
 }

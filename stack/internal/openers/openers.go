@@ -64,19 +64,38 @@ func (c *Client) Begin(now conn.Time, d Destination) fastopen.Offer {
 	}
 }
 
-// Learn takes the cookie and the MSS option of a server's SYN-ACK.
-func (c *Client) Learn(d Destination, o fastopen.Offer) { c.server(d).offer = o }
+// Take takes the results of a connection to a server.
+func (c *Client) Take(now conn.Time, d Destination, r *fastopen.Report) {
+	if r.Learned.Option.Len > 0 {
+		c.learn(d, r.Learned)
+	}
+	if r.Works {
+		c.works()
+	}
+	if r.Accepted {
+		c.accepted(d)
+	}
+	if r.Failed {
+		c.failed(now, d)
+	}
+	if r.BlackHole {
+		c.blackHole(now)
+	}
+}
 
-// Accepted notes that a server has accepted data in a SYN.
-func (c *Client) Accepted(d Destination) {
+// learn takes the cookie and the MSS option of a server's SYN-ACK.
+func (c *Client) learn(d Destination, o fastopen.Offer) { c.server(d).offer = o }
+
+// accepted notes that a server has accepted data in a SYN.
+func (c *Client) accepted(d Destination) {
 	if s := c.servers[d]; s != nil {
 		s.failures, s.until = 0, 0
 	}
 }
 
-// Failed notes that a server has not accepted data in a SYN, or that the SYN had to be sent again. The client does not
+// failed notes that a server has not accepted data in a SYN, or that the SYN had to be sent again. The client does not
 // use Fast Open with the server for a time that doubles with each failure [RFC 7413 4.1.3.1].
-func (c *Client) Failed(now conn.Time, d Destination) {
+func (c *Client) failed(now conn.Time, d Destination) {
 	s := c.server(d)
 	s.until = now.Add(leastPause << min(s.failures, maxDoubling))
 	s.failures++
@@ -85,16 +104,16 @@ func (c *Client) Failed(now conn.Time, d Destination) {
 // Disabled reports whether the client uses Fast Open with no server, because of a black hole.
 func (c *Client) Disabled(now conn.Time) bool { return now < c.disabledUntil }
 
-// BlackHole notes that a path has lost the segments after a SYN with the option. Since the cause is often close to the
+// blackHole notes that a path has lost the segments after a SYN with the option. Since the cause is often close to the
 // client, it does not use Fast Open with any server for a time that doubles with each black hole.
-func (c *Client) BlackHole(now conn.Time) {
+func (c *Client) blackHole(now conn.Time) {
 	c.disabledUntil = now.Add(holePause << min(c.blackHoles, maxHoleDoubling))
 	c.blackHoles++
 }
 
-// Works notes that data has arrived on a connection whose SYN had the option. The next black hole is the first one
+// works notes that data has arrived on a connection whose SYN had the option. The next black hole is the first one
 // again.
-func (c *Client) Works() { c.blackHoles = 0 }
+func (c *Client) works() { c.blackHoles = 0 }
 
 // server returns the record of a destination, a new one if there is none.
 func (c *Client) server(d Destination) *server {
