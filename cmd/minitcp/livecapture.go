@@ -128,9 +128,9 @@ func (o *liveOptions) open(stdout io.Writer) (io.Writer, func() error, error) {
 
 // daemon returns the client of the daemon that the flags select.
 func (o *liveOptions) daemon() (*control.Client, error) {
-	clients, err := o.client.clients()
-	if err != nil {
-		return nil, err
+	clients, silent := o.client.clients()
+	if len(clients) == 0 || silent != nil && o.name == "" {
+		return nil, silent
 	}
 	if len(clients) == 1 && o.name == "" {
 		return clients[0], nil
@@ -156,7 +156,7 @@ func (o *liveOptions) daemon() (*control.Client, error) {
 	case len(found) > 1:
 		return nil, usagef("-i %s: several daemons have this name: %s; choose one by its number", o.name, strings.Join(matching, ", "))
 	}
-	return nil, fmt.Errorf("-i %s: no daemon has this name; running: %s", o.name, strings.Join(all, ", "))
+	return nil, errors.Join(fmt.Errorf("-i %s: no daemon has this name; running: %s", o.name, strings.Join(all, ", ")), silent)
 }
 
 // daemonName returns the text that names a daemon in lists.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -41,27 +42,33 @@ names that begin with Minitcp. The values of the last use are in the directory o
 
 func (o *statsOptions) run(w io.Writer) error {
 	clients, err := o.client.clients()
-	if err != nil {
+	if len(clients) == 0 {
 		return err
 	}
 	history := control.ReadHistory()
 	for _, c := range clients {
-		daemon, err := c.Daemon()
-		if err != nil {
-			return err
-		}
-		list, err := c.Stats()
-		if err != nil {
-			return err
-		}
-		now := time.Now()
-		if err := control.PrintNstat(w, &daemon, list, history.Of(&daemon), now, o.print); err != nil {
-			return err
-		}
-		history.Set(&daemon, list, now)
+		err = errors.Join(err, o.printOne(w, c, history))
 	}
 	if o.noUpdate {
-		return nil
+		return err
 	}
-	return history.Write()
+	return errors.Join(err, history.Write())
+}
+
+// printOne prints the counters of one daemon and adds them to the history.
+func (o *statsOptions) printOne(w io.Writer, c *control.Client, history control.History) error {
+	daemon, err := c.Daemon()
+	if err != nil {
+		return err
+	}
+	list, err := c.Stats()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	if err := control.PrintNstat(w, &daemon, list, history.Of(&daemon), now, o.print); err != nil {
+		return err
+	}
+	history.Set(&daemon, list, now)
+	return nil
 }

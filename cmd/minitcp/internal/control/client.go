@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -45,28 +46,38 @@ func NewClient(a Address) *Client {
 var ErrNoDaemon = errors.New("no daemon runs with an API socket of yours; start one, for instance: minitcp serve; or name its address with --api")
 
 // Clients returns a Client for each daemon that runs with a default socket. Root without XDG_RUNTIME_DIR gets those of
-// all users.
+// all users. The error is that of the daemons that did not answer, which may be some or all, or ErrNoDaemon.
 func Clients() ([]*Client, error) {
 	dirs := []string{Directory()}
 	if dirs[0] == rootDirectory {
 		users, _ := filepath.Glob("/run/user/*/minitcp")
 		dirs = append(dirs, users...)
 	}
-	var list []*Client
+	var all []*Client
 	for _, dir := range dirs {
 		for _, path := range socketsIn(dir) {
-			c := NewClient(Address{"unix", path})
-			if _, err := c.Daemon(); err == nil {
-				list = append(list, c)
-			} else if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, os.ErrNotExist) {
-				return nil, err
-			}
+			all = append(all, NewClient(Address{"unix", path}))
 		}
 	}
-	if len(list) == 0 {
-		return nil, ErrNoDaemon
+	errs := make([]error, len(all))
+	var asked sync.WaitGroup
+	for i, c := range all { // at once, because one that does not answer takes requestTimeout
+		asked.Go(func() { _, errs[i] = c.Daemon() })
 	}
-	return list, nil
+	asked.Wait()
+	var list []*Client
+	var failed error
+	for i, err := range errs {
+		if err == nil {
+			list = append(list, all[i])
+		} else if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, os.ErrNotExist) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	if len(list) == 0 && failed == nil {
+		failed = ErrNoDaemon
+	}
+	return list, failed
 }
 
 // do makes a request and decodes the reply into v.
@@ -94,6 +105,9 @@ func (c *Client) do(method, path string, query url.Values, v any) error {
 func (c *Client) send(by *http.Client, r *http.Request) (*http.Response, error) {
 	resp, err := by.Do(r)
 	if err != nil {
+		if by.Timeout > 0 && errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("%s: no answer in %v; the daemon is stopped or overloaded", c.address, by.Timeout)
+		}
 		if cause := errors.Unwrap(err); cause != nil { // without the URL, whose host means nothing
 			err = cause
 		}

@@ -21,6 +21,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"minitcp/conn"
 	"minitcp/stack"
@@ -376,6 +377,46 @@ func TestSocket(t *testing.T) {
 	}
 	if _, err := Clients(); err == nil || !strings.Contains(err.Error(), "minitcp serve") {
 		t.Errorf("without a daemon: %v", err)
+	}
+}
+
+// A daemon that does not answer, such as a stopped one, does not hide the others. The error names it and the reason.
+func TestSilentDaemon(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	m, err := serve(newStack(t), Address{}, Options{Command: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	path := filepath.Join(dir, "minitcp", "1.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := NewClient(Address{"unix", path})
+	c.http.Timeout = time.Millisecond
+	if _, err := c.Daemon(); err == nil || err.Error() != "unix:"+path+": no answer in 1ms; the daemon is stopped or overloaded" {
+		t.Errorf("a daemon that does not answer: %v", err)
+	}
+
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	clients, err := Clients()
+	if len(clients) != 1 || err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("%d daemons, %v; want 1, and an error with %s", len(clients), err, path)
+	}
+	m.Close()
+	if clients, err := Clients(); len(clients) != 0 || err == nil || errors.Is(err, ErrNoDaemon) {
+		t.Errorf("%d daemons, %v; want none, and the error of the other", len(clients), err)
 	}
 }
 
