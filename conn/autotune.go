@@ -79,18 +79,14 @@ func (c *Conn) receiveLimit() int {
 		limit = bulk.Share(limit, c.cfg.BulkReceivers)
 	}
 	if share := buffer.StalledShare(c.cfg.Pressure); limit > share {
-		return min(limit, max(share, c.readShare()))
+		return min(limit, max(share, c.shareOf(int64(c.rcv.buf.Start()))))
 	}
 	return limit
 }
 
-// readShare returns the number of bytes that the receive buffer may hold because the application reads.
-func (c *Conn) readShare() int {
-	level, share := c.cfg.Pressure.Level(), c.cfg.Pressure.BufferShare(buffer.Moving)
-	if level == buffer.Exhausted {
-		share = buffer.Small
-	}
-	return buffer.MovingShare(level, share, int64(c.rcv.buf.Start()))
+// shareOf returns the number of bytes that a buffer may hold whose consumer has taken some, and takes more.
+func (c *Conn) shareOf(taken int64) int {
+	return buffer.MovingShare(c.cfg.Pressure.Level(), c.cfg.Pressure.BufferShare(buffer.Moving), taken)
 }
 
 // sendBufferLimit returns the number of unacknowledged and unsent bytes that the connection may hold now.
@@ -110,7 +106,7 @@ func (c *Conn) movingShare() int {
 	if c.stalled() || c.snd.windowClosed() && 2*c.snd.una < buffer.Moderate {
 		return 0
 	}
-	return buffer.MovingShare(c.cfg.Pressure.Level(), c.cfg.Pressure.BufferShare(buffer.Moving), int64(c.snd.una))
+	return c.shareOf(int64(c.snd.una))
 }
 
 // sendRoom returns the number of bytes that still fit into the send buffer.

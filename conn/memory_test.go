@@ -253,7 +253,7 @@ func TestUnreadDataWithoutMemory(t *testing.T) {
 	o.read(string(make([]byte, 4<<10)), nil)
 	in(4<<10+1, 40_000, VerdictAccepted, 8<<10+2)
 	o.read(string(make([]byte, 8<<10+2)), nil)
-	share.level = buffer.Exhausted
+	share.level, share.moving = buffer.Exhausted, 14<<10
 	in(12<<10+4, 500, VerdictNoMemory, 0)
 	in(12<<10+3, 40_000, VerdictAccepted, 14<<10)
 	in(26<<10+3, 1, VerdictNoMemory, 14<<10)
@@ -298,8 +298,10 @@ func TestReceiveWindowIsProven(t *testing.T) {
 	want("with a small share", 64<<10)
 	share.level = buffer.Scarce
 	want("while memory is scarce", 64<<10)
-	share.level = buffer.Exhausted
+	share.level, share.moving = buffer.Exhausted, 14<<10
 	want("while memory is exhausted", 14<<10)
+	share.moving = 1
+	want("while almost all memory is spent", 4<<10)
 	share.stalled, share.level = 0, buffer.NoPressure
 	want("without pressure", 1<<20)
 }

@@ -21,32 +21,34 @@ type Config struct {
 	Addresses []netip.Prefix
 	// Conn holds the TCP settings of every connection.
 	Conn conn.Config
-	// Memory is the budget in bytes for the buffers of all connections, datagrams that wait to be read, fragments,
+	// Memory is the budget in bytes for connections and their buffers, datagrams that wait to be read, fragments,
 	// handshakes and TIME-WAIT. Stats has its use as memory-used. Limits apply in this order as memory is used:
 	//
 	//   - Buffers whose consumer lets data wait, or has not taken much yet, share three eighths of the budget: each may
 	//     hold a 64th of its unused part, or 14 KiB before a peer stalls and 4 KiB afterwards. The consumer of a send
 	//     buffer is the peer, that of a receive buffer the application. Other buffers share three quarters, by eighths,
-	//     or hold a 64th of the unused part of the whole budget. Datagrams that are not read are limited as the former.
+	//     or hold a 32nd of the unused part of fifteen sixteenths, 64 KiB at least. Datagrams that are not read are
+	//     limited as the former.
 	//   - Connections in TIME-WAIT may take a quarter, and fragments a sixteenth, at most 4 MiB. The oldest end or are
 	//     discarded.
 	//   - Data beyond a gap may take a quarter of the budget, and a sixteenth while three quarters are in use. When it
 	//     takes more, the stack discards that of the connections that have held the most of it for the longest time.
 	//   - When three quarters are in use, received data is dropped that exceeds the connection's limit at that time, 4
-	//     KiB at least, even within its window. The peer retransmits it. Connections whose peer has stalled for 30 s
-	//     are reset, those that have stalled for the longest time first, and counted in Stats as stalled-reset. Writes
-	//     fail with syscall.ETIMEDOUT [RFC 6429 4].
-	//   - When the budget is exhausted, the limits are 4 KiB, or 14 KiB for an application that reads, and data beyond
-	//     a gap is dropped. Every connection therefore makes progress, and each exceeds the budget by at most 160 KiB.
-	//     When an eighth more than the budget is in use, SYNs are dropped and counted in Stats as
-	//     connections-no-memory.
+	//     KiB at least, even within its window. The peer retransmits it. Connections whose peer has stalled for 3 s are
+	//     reset, or 30 s if the peer has acknowledged 32 KiB before, those that have stalled for the longest time first,
+	//     and counted in Stats as stalled-reset. Writes fail with syscall.ETIMEDOUT [RFC 6429 4].
+	//   - When fifteen sixteenths are in use, the limits are a 32nd of the unused part of the budget, 4 KiB at least and
+	//     14 KiB at most, and data beyond a gap is dropped. Every connection therefore makes progress.
+	//   - When the budget is in use, no connection begins: SYNs are dropped, and counted in Stats as
+	//     connections-no-memory. Connections that began before may exceed the budget by their 4 KiB, in pages of 8 KiB.
 	//
 	// Windows are not in the budget: in all they may permit more than it, as most connections use little of theirs. Linux
 	// does the same. A window shrinks with the limit of its connection as data arrives, but its edge never moves back.
 	//
 	// The default is 512 MiB, which is the memory of 32 connections whose largest window is full and unread. The size of
-	// the machine's memory has no influence. Memory is not used if Conn.Pool is set. An open connection takes 1.6 KiB
-	// besides its buffers, which MaxConnections bounds.
+	// the machine's memory has no influence. Memory is not used if Conn.Pool is set. An open connection counts with 1 KiB,
+	// so half a million connections without data need 512 MiB. Its state of a transfer takes 0.8 KiB more, which is not
+	// counted.
 	Memory int64
 	// HopLimit is the TTL or hop limit of outgoing packets. Default 64 [RFC 9293 3.9.1.7, MUST-49].
 	HopLimit uint8

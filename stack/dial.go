@@ -135,6 +135,7 @@ func (s *Stack) connect(local, remote netip.AddrPort, dial dialFunc) (*Conn, err
 	c := newConn(s, e, tcp)
 	e.iss = o.ISS
 	e.tcp, e.user = tcp, c.user
+	s.charge(e, connectionMemory)
 	s.trackLive(e)
 	err := s.refusal() // shut, Shutdown or RemoveAddress may have looked through the table already
 	if err == nil && !s.own().Contains(local.Addr()) {

@@ -108,7 +108,7 @@ func (f *Forwarder) waiting() int {
 // forward makes a request of a SYN to a forwarded address.
 func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeWaitConn) {
 	s := q.stack
-	if s.overdrawn() {
+	if s.spent() {
 		q.dropNoConnection(now, conn.Listen, counters.NoMemory)
 		return
 	}

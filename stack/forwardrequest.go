@@ -101,7 +101,7 @@ func (r *ForwardRequest) accept(open func(*Conn) Handler) (*Conn, error) {
 	if open != nil {
 		c.leaveTo(open)
 	}
-	s.charge(e, 0)
+	s.charge(e, connectionMemory)
 	s.trackLive(e)
 	if err := s.refusal(); err != nil { // shut may have looked through the table already
 		s.remove(e)

@@ -22,6 +22,7 @@ type crowd struct {
 	t              *testing.T
 	server, client *stack.Stack
 	device         *stacktest.Device // the server's
+	takes          int               // bytes of data that each raw peer acknowledges
 
 	mu    sync.Mutex
 	peers map[netip.AddrPort]*rawPeer
@@ -31,7 +32,8 @@ type crowd struct {
 // rawPeer is the state of a raw peer's connection.
 type rawPeer struct {
 	seq, ack uint32 // SND.NXT and RCV.NXT of the peer
-	window   uint16 // that it offers
+	window   uint16 // that it offers, after the data that it acknowledges
+	takes    int    // bytes of data that it will acknowledge
 	opened   bool
 	reset    bool
 }
@@ -65,7 +67,7 @@ func (c *crowd) start(d stack.Device, cfg stack.Config) *stack.Stack {
 	return s
 }
 
-// receive takes the frames for raw peers, which acknowledge nothing but the SYN-ACK, and answer probes.
+// receive takes the frames for raw peers, which acknowledge the SYN-ACK and the first data, and reply to probes.
 func (c *crowd) receive(frame []byte) stacktest.Fate {
 	ip, tcp, data, ok := stacktest.Segment(frame)
 	if !ok {
@@ -84,6 +86,10 @@ func (c *crowd) receive(frame []byte) stacktest.Fate {
 		p.ack, p.opened = tcp.Seq+1, true
 		c.send(at, p, wire.ACK, 0, nil)
 	case len(data) > 0:
+		if n := min(len(data), p.takes); tcp.Seq == p.ack {
+			p.ack += uint32(n)
+			p.takes -= n
+		}
 		c.send(at, p, wire.ACK, 0, nil)
 	}
 	return stacktest.Drop
@@ -91,7 +97,7 @@ func (c *crowd) receive(frame []byte) stacktest.Fate {
 
 // send injects a segment of a raw peer, ahead bytes beyond its next one.
 func (c *crowd) send(from netip.AddrPort, p *rawPeer, flags wire.Flags, ahead uint32, data []byte) {
-	h := wire.TCP{SrcPort: from.Port(), DstPort: 80, Seq: p.seq + ahead, Ack: p.ack, Flags: flags, Window: p.window}
+	h := wire.TCP{SrcPort: from.Port(), DstPort: 80, Seq: p.seq + ahead, Ack: p.ack, Flags: flags, Window: max(p.window, uint16(p.takes))}
 	frame := make([]byte, wire.VirtioHeaderLen+wire.IPv6HeaderLen+60+len(data))
 	ip := wire.IP{Src: from.Addr(), Dst: netip.MustParseAddr("10.77.0.2"), Protocol: wire.ProtocolTCP, HopLimit: 64}
 	segment := make([]byte, 60)
@@ -110,16 +116,21 @@ func (c *crowd) send(from netip.AddrPort, p *rawPeer, flags wire.Flags, ahead ui
 func (c *crowd) connect(first, end int, window uint16) {
 	c.t.Helper()
 	for from := first; from < end; from += 100 {
-		for i := from; i < min(end, from+100); i++ {
-			at := peerAddress(i)
-			p := &rawPeer{seq: 1000, window: window}
-			c.mu.Lock()
-			c.peers[at] = p
-			c.send(at, p, wire.SYN, 0, nil)
-			p.seq++
-			c.mu.Unlock()
-		}
+		c.inject(from, min(end, from+100), window)
 		synctest.Wait()
+	}
+}
+
+// inject sends the SYNs of raw peers, as connect does, and returns at once.
+func (c *crowd) inject(first, end int, window uint16) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := first; i < end; i++ {
+		at := peerAddress(i)
+		p := &rawPeer{seq: 1000, window: window, takes: c.takes}
+		c.peers[at] = p
+		c.send(at, p, wire.SYN, 0, nil)
+		p.seq++
 	}
 }
 
@@ -156,6 +167,54 @@ func (c *crowd) serve() {
 	})
 }
 
+// serveGreeting writes to the client as serve does, and n bytes to each raw peer.
+func (c *crowd) serveGreeting(n int) {
+	data := make([]byte, 1<<20)
+	c.accept(func(s *stack.Conn) {
+		if !c.isClient(s) {
+			c.keep(s)
+			s.Write(data[:n]) // does not wait: as much fits into every send buffer
+			return
+		}
+		go func() {
+			defer s.Close()
+			for err := error(nil); err == nil; {
+				_, err = s.Write(data)
+			}
+		}()
+	})
+}
+
+// isClient reports whether the peer of s is the honest client.
+func (c *crowd) isClient(s *stack.Conn) bool {
+	return s.RemoteAddr().(*net.TCPAddr).IP.Equal(net.IPv4(10, 77, 0, 1))
+}
+
+// keep makes s open until the end of the test.
+func (c *crowd) keep(s *stack.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = append(c.kept, s)
+}
+
+// dial connects the client.
+func (c *crowd) dial() net.Conn {
+	c.t.Helper()
+	conn, err := c.client.Dial("tcp", "10.77.0.2:80")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return conn
+}
+
+// read reads n bytes.
+func (c *crowd) read(conn net.Conn, n int64) {
+	c.t.Helper()
+	if _, err := io.CopyN(io.Discard, conn, n); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // accept calls handle for each connection that the server accepts, one after the other.
 func (c *crowd) accept(handle func(*stack.Conn)) {
 	l := c.listen()
@@ -174,14 +233,9 @@ func (c *crowd) accept(handle func(*stack.Conn)) {
 func (c *crowd) download(n int64) time.Duration {
 	c.t.Helper()
 	begin := time.Now()
-	conn, err := c.client.Dial("tcp", "10.77.0.2:80")
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	conn := c.dial()
 	defer conn.Close()
-	if _, err := io.CopyN(io.Discard, conn, n); err != nil {
-		c.t.Fatal(err)
-	}
+	c.read(conn, n)
 	return time.Since(begin)
 }
 
@@ -216,39 +270,144 @@ func TestDownloadBesideStalledReaders(t *testing.T) {
 	}
 }
 
-// While memory is scarce, connections whose peer has stalled for 30 s are reset, the oldest first, until memory is no
-// longer scarce.
-func TestStalledReadersAreReset(t *testing.T) {
+// batchMemory is the memory of the connections that crowd.connect opens at once, each with a page.
+const batchMemory = 100 * 10 << 10
+
+// Zero-window peers whose data would take one and a half times the budget, ten thousand in a second, never take more
+// than the budget. A client that connects right after them is admitted within 3 s, its first three SYNs, and downloads
+// at half of its rate at least. A client that has read for a while and then stops for 20 s is not reset.
+func TestNewcomerBesideZeroWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const budget, readers = 4 << 20, 400
+		const budget, peers, size = 64 << 20, 12_500, 25_000_000
 		c := newCrowd(t, stack.Config{Memory: budget})
-		c.serve()
-		c.connect(0, readers/2, 0)
-		time.Sleep(5 * time.Second)
-		first := make(map[*rawPeer]bool)
-		for _, p := range c.peers {
-			first[p] = true
-		}
-		c.connect(readers/2, readers, 0)
-		time.Sleep(20 * time.Second)
-		if _, reset := c.counts(); reset != 0 || c.server.Stats()["connections-stalled"] != readers {
-			t.Fatalf("%d connections are reset and %d stalled, want 0 and %d", reset, c.server.Stats()["connections-stalled"], readers)
-		}
-		time.Sleep(time.Minute)
-		_, reset := c.counts()
-		stats := c.server.Stats()
-		if stats["stalled-reset"] != uint64(reset) || reset == 0 || reset > readers/2 {
-			t.Errorf("%d connections are reset, counted are %d; want up to %d", reset, stats["stalled-reset"], readers/2)
-		}
-		if used := stats["memory-used"]; used >= budget*3/4 {
-			t.Errorf("%d bytes are in use, want less than three quarters of %d", used, budget)
-		}
-		for _, p := range c.peers {
-			if p.reset && !first[p] {
-				t.Fatal("a connection is reset that has stalled for less time than others")
+		c.serveGreeting(4096)
+		alone := c.download(size)
+		slow := c.dial()
+		c.read(slow, 1<<20) // and stops
+		bounded := func(when string) {
+			t.Helper()
+			if used := c.server.Stats()["memory-used"]; used > budget+batchMemory {
+				t.Fatalf("%s %d bytes are in use, want %d at most", when, used, budget)
 			}
 		}
+		for i := 0; i < peers; i += 100 {
+			c.connect(i, i+100, 0)
+			time.Sleep(10 * time.Millisecond)
+			bounded("while peers connect")
+		}
+		begin := time.Now()
+		newcomer := c.dial()
+		if took := time.Since(begin); took > 3*time.Second+100*time.Millisecond {
+			t.Errorf("the newcomer is admitted after %v", took)
+		}
+		begin = time.Now()
+		c.read(newcomer, size)
+		newcomer.Close()
+		beside := time.Since(begin)
+		bounded("after the download")
+		opened, reset := c.counts()
+		t.Logf("alone %v, beside %v; %d of %d opened, %d reset", alone, beside, opened, peers, reset)
+		if beside > 2*alone {
+			t.Errorf("the download takes %v, alone %v", beside, alone)
+		}
+		time.Sleep(20 * time.Second)
+		if used := c.server.Stats()["memory-used"]; used >= budget*3/4 {
+			t.Errorf("20 s later %d bytes are in use, want less than three quarters of %d", used, budget)
+		}
+		c.read(slow, 4<<20)
+		slow.Close()
 	})
+}
+
+// While 1,500 zero-window peers connect each second, whose data would fill the budget in five seconds, a download at
+// 40 ms and 100 Mbit/s takes at most twice as long as without them. A client that has read for a while and then stops
+// for 25 s is not reset.
+func TestDownloadDuringZeroWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const budget, each, interval, size = 64 << 20, 15, 10 * time.Millisecond, 25_000_000
+		c := newCrowd(t, stack.Config{Memory: budget})
+		c.serveGreeting(4096)
+		alone := c.download(size)
+		slow := c.dial()
+		c.read(slow, 1<<20) // and stops
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for first, tick := 0, time.NewTicker(interval); ; first += each {
+				select {
+				case <-tick.C:
+					c.inject(first, first+each, 0)
+				case <-stop:
+					tick.Stop()
+					return
+				}
+			}
+		}()
+		time.Sleep(20 * time.Second)
+		beside := c.download(size)
+		used := c.server.Stats()["memory-used"]
+		close(stop)
+		<-stopped
+		opened, reset := c.counts()
+		t.Logf("alone %v, beside %v; %d opened, %d reset, %d bytes in use", alone, beside, opened, reset, used)
+		if beside > 2*alone {
+			t.Errorf("the download takes %v, alone %v", beside, alone)
+		}
+		if used > budget {
+			t.Errorf("%d bytes are in use, want %d at most", used, budget)
+		}
+		if least := each * int(20*time.Second/interval); opened < least {
+			t.Errorf("%d connections were opened, want %d or more", opened, least)
+		}
+		time.Sleep(3 * time.Second)
+		c.read(slow, 4<<20)
+		slow.Close()
+	})
+}
+
+// While memory is scarce, connections are reset whose peer has stalled for 3 s, or for 30 s if it has acknowledged 32
+// KiB before, the oldest first, until memory is no longer scarce.
+func TestStalledReadersAreReset(t *testing.T) {
+	const budget = 4 << 20
+	for _, stalled := range []struct {
+		readers  int
+		takes    int
+		patience time.Duration
+	}{{360, 0, 3 * time.Second}, {50, 40_000, 30 * time.Second}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCrowd(t, stack.Config{Memory: budget})
+			c.takes = stalled.takes
+			c.serve()
+			c.connect(0, stalled.readers/2, 0)
+			time.Sleep(stalled.patience / 6)
+			first := make(map[*rawPeer]bool)
+			for _, p := range c.peers {
+				first[p] = true
+			}
+			c.connect(stalled.readers/2, stalled.readers, 0)
+			time.Sleep(stalled.patience * 2 / 3)
+			if _, reset := c.counts(); reset != 0 || c.server.Stats()["connections-stalled"] != uint64(stalled.readers) {
+				t.Fatalf("%+v: %d connections are reset and %d stalled", stalled, reset, c.server.Stats()["connections-stalled"])
+			}
+			if used := c.server.Stats()["memory-used"]; used < budget*3/4 {
+				t.Fatalf("%+v: %d bytes are in use, want three quarters of %d or more", stalled, used, budget)
+			}
+			time.Sleep(2 * stalled.patience)
+			_, reset := c.counts()
+			stats := c.server.Stats()
+			if stats["stalled-reset"] != uint64(reset) || reset == 0 || reset > stalled.readers/2 {
+				t.Errorf("%+v: %d connections are reset, counted are %d", stalled, reset, stats["stalled-reset"])
+			}
+			if used := stats["memory-used"]; used >= budget*3/4 {
+				t.Errorf("%+v: %d bytes are in use, want less than three quarters of %d", stalled, used, budget)
+			}
+			for _, p := range c.peers {
+				if p.reset && !first[p] {
+					t.Fatalf("%+v: a connection is reset that has stalled for less time than others", stalled)
+				}
+			}
+		})
+	}
 }
 
 // listen returns a listener of the server.
@@ -303,10 +462,7 @@ func TestUploadBesideHoarders(t *testing.T) {
 func (c *crowd) upload(n int) time.Duration {
 	c.t.Helper()
 	begin := time.Now()
-	conn, err := c.client.Dial("tcp", "10.77.0.2:80")
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	conn := c.dial()
 	defer conn.Close()
 	if _, err := conn.Write(make([]byte, n)); err != nil {
 		c.t.Fatal(err)
@@ -325,16 +481,14 @@ func TestUploadBesideUnreadData(t *testing.T) {
 		const budget, peers, size, sent = 128 << 20, 3000, 25_000_000, 64 << 10
 		c := newCrowd(t, stack.Config{Memory: budget})
 		c.accept(func(s *stack.Conn) {
-			if s.RemoteAddr().(*net.TCPAddr).IP.Equal(net.IPv4(10, 77, 0, 1)) {
-				go func() {
-					io.Copy(io.Discard, s)
-					s.Close()
-				}()
+			if !c.isClient(s) {
+				c.keep(s)
 				return
 			}
-			c.mu.Lock()
-			c.kept = append(c.kept, s)
-			c.mu.Unlock()
+			go func() {
+				io.Copy(io.Discard, s)
+				s.Close()
+			}()
 		})
 		alone := c.upload(size)
 		c.connect(0, peers, 65535)

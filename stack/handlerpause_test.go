@@ -204,7 +204,7 @@ func TestHandlerMemoryIsCounted(t *testing.T) {
 			c.SetLinger(0)
 			c.Close()
 			quiet()
-			wantNothingHeld(t, p.b)
+			wantNothingHeld(t, p.b, 0)
 		})
 	}
 }

@@ -14,17 +14,17 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// Many connections share a budget. Those whose application does not read cannot exceed it, whatever they were promised;
-// another goes on beside them, and so do they when they are read.
+// Many connections share a budget. Those whose application has read 512 KiB and then stops cannot exceed it, whatever
+// they were promised. Another begins beside them and makes progress, and so do they when they are read.
 func TestMemoryIsShared(t *testing.T) {
 	within(t, func(t *testing.T) {
 		const budget, sleepers, first = 4 << 20, 40, 512 << 10
 		p := newPairOn(t, stacktest.Config{}, Config{}, Config{Memory: budget})
 		pool := p.b.cfg.Conn.Pool.(*memory.Pool)
-		bounded := func(connections int64) {
+		bounded := func() {
 			t.Helper()
-			if held := pool.Lent() * buffer.PageSize; held > budget+connections*160<<10 {
-				t.Errorf("%d bytes are held", held)
+			if used := pool.Bytes(); used > budget {
+				t.Errorf("%d bytes are in use", used)
 			}
 		}
 		l := p.listen()
@@ -45,15 +45,15 @@ func TestMemoryIsShared(t *testing.T) {
 		if promised < 3*budget {
 			t.Fatalf("only %d bytes are promised", promised)
 		}
-		for i, c := range awake {
+		for _, c := range awake {
 			writers.Go(func() {
 				c.Write(data)
 				c.Close()
 			})
 			quiet()
-			bounded(int64(i + 1))
+			bounded()
 		}
-		if pool.Level() != buffer.Exhausted {
+		if pool.Level() < buffer.Exhausted {
 			t.Fatalf("%d pages are lent, and there is memory left", pool.Lent())
 		}
 		c, s := p.connect(l)
@@ -69,7 +69,7 @@ func TestMemoryIsShared(t *testing.T) {
 			s.Close()
 		}
 		receive(s)
-		bounded(sleepers + 1)
+		bounded()
 		if n := s.Info().ReceiveBuffer; n > 1<<20 {
 			t.Errorf("the buffer has grown to %d", n)
 		}

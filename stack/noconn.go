@@ -79,11 +79,11 @@ func (q *queue) refuse(now conn.Time, state conn.State) {
 }
 
 // open replies to a SYN to a listener, with a handshake or a cookie. It drops the SYN while the budget of memory is
-// overdrawn, there are as many connections as permitted, or the queue for Accept is full.
+// spent, there are as many connections as permitted, or the queue for Accept is full.
 func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitConn) {
 	s := q.stack
 	switch {
-	case s.overdrawn():
+	case s.spent():
 		q.dropNoConnection(now, conn.Listen, counters.NoMemory)
 		return
 	case s.quota.Full(q.ip.Src):

@@ -192,8 +192,8 @@ func TestWorstEarlyData(t *testing.T) {
 		h[3].conn.SetLinger(0)
 		h[3].conn.Close()
 		worst(-1)
-		if early, bytes := list.Total(), p.b.cfg.Conn.Pool.(*memory.Pool).Charged(); early != 0 || bytes != 0 {
-			t.Errorf("%d bytes early and %d charged are left", early, bytes)
+		if early, bytes := list.Total(), p.b.cfg.Conn.Pool.(*memory.Pool).Charged(); early != 0 || bytes != int64(connectionMemory) {
+			t.Errorf("%d bytes early and %d charged are left, want those of a connection", early, bytes)
 		}
 	})
 }

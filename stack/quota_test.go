@@ -140,25 +140,25 @@ func TestForwarderMaxPerHost(t *testing.T) {
 	})
 }
 
-// While more than the budget of memory is in use, a SYN gets no reply.
+// While the whole budget of memory is in use, a SYN gets no reply.
 func TestSYNWithoutMemory(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{Memory: 1 << 20})
 		p.listen()
 		pool := p.b.cfg.Conn.Pool.(*memory.Pool)
-		pool.Charge(1 << 20)
+		pool.Charge(1<<20 - 1<<13)
 		if c, err := p.dialFor(time.Second); err != nil {
 			t.Errorf("while memory is exhausted: %v", err)
 		} else {
 			wantState(t, c, conn.Established)
 		}
 		quiet()
-		pool.Charge(1 << 17)
+		pool.Charge(1 << 13)
 		if _, err := p.dialFor(500 * time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("Dial: %v, want a timeout", err)
 		}
 		wantCount(t, p.b, "connections-no-memory", 1)
-		pool.Charge(-1<<20 - 1<<17)
+		pool.Charge(-1 << 20)
 		c, err := p.dialFor(time.Second)
 		if err != nil {
 			t.Fatal(err)

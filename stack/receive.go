@@ -186,7 +186,7 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 	if handshake.State() != conn.HandshakeReady {
 		return verdict
 	}
-	if q.stack.overdrawn() {
+	if q.stack.spent() {
 		q.stack.totals.Count(counters.NoMemory)
 		return conn.VerdictIgnored
 	}
@@ -197,7 +197,7 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 		}
 		tcp := handshake.Establish(now)
 		e.tcp = tcp
-		q.stack.charge(e, 0)
+		q.stack.charge(e, connectionMemory)
 		return tcp.Receive(now, &q.segment)
 	}
 	tcp := q.admit(e, e.listener.Value(), func() *conn.Conn {
@@ -235,7 +235,7 @@ func (q *queue) admit(e *entry, l *Listener, establish func() *conn.Conn) *conn.
 	}
 	e.tcp = tcp
 	l.handshakes.Remove(int(e.wheel), e)
-	s.charge(e, 0)
+	s.charge(e, connectionMemory)
 	s.trackLive(e)
 	s.totals.Count(counters.Accepted)
 	return tcp

@@ -10,12 +10,12 @@ import (
 	"minitcp/stack/internal/memory"
 )
 
-const (
-	// stallPatience is the time for which a peer may stall while memory is scarce.
-	stallPatience = 30 * time.Second
-	// maxTimedOut is the largest number of connections that time out after a batch of frames.
-	maxTimedOut = 2 * max(batch, gso.MaxBatch)
-)
+// stallPatience is the time for which a peer may stall while memory is scarce, from the first timeout or probe on. A
+// new connection may lose its first data and two retransmissions of it in 3 s.
+var stallPatience = memory.Patience{memory.Unproven: 3 * time.Second, memory.Proven: 30 * time.Second}
+
+// maxTimedOut is the largest number of connections that time out after a batch of frames.
+const maxTimedOut = 2 * max(batch, gso.MaxBatch)
 
 // noteStalled updates the list of connections whose peer has stalled. It is called after a call on e's connection while
 // data waits or e is in the list. E's lock is held. While memory is scarce, a peer whose window limits the connection
@@ -28,8 +28,8 @@ func (s *Stack) noteStalled(now conn.Time, e *entry, tcp *conn.Conn) {
 	s.stalls.Note(now, e, &e.stalled, state)
 }
 
-// shedStalled ends connections whose peer has stalled while memory is scarce, those that have stalled for the longest
-// time first, and at most the given number of them. No lock is held.
+// shedStalled ends connections whose peer has stalled for longer than stallPatience while memory is scarce, at most the
+// given number of them. No lock is held.
 func (s *Stack) shedStalled(now conn.Time, w *writer, most int) {
 	for range most {
 		if s.cfg.Conn.Pressure.Level() == buffer.NoPressure {
@@ -52,8 +52,5 @@ func (s *Stack) shedStalled(now conn.Time, w *writer, most int) {
 	}
 }
 
-// overdrawn reports whether so much memory is in use that no connection begins.
-func (s *Stack) overdrawn() bool {
-	pool, ok := s.cfg.Conn.Pool.(*memory.Pool)
-	return ok && pool.Overdrawn()
-}
+// spent reports whether the whole budget of memory is in use: no connection begins.
+func (s *Stack) spent() bool { return s.cfg.Conn.Pressure.Level() == buffer.Spent }

@@ -33,13 +33,16 @@ type network struct {
 	failed         error // the first failure of the server
 }
 
+// budget is that of each stack: 16 KiB for each connection of the largest step. An idle connection counts with 1 KiB.
+const budget = MaxConnections * 16 << 10
+
 func newNetwork() (*network, error) {
 	a, b := stacktest.New(stacktest.Config{Queue: 4096})
-	server, err := stack.New(a, stack.Config{Addresses: []netip.Prefix{serverAddress}})
+	server, err := stack.New(a, stack.Config{Addresses: []netip.Prefix{serverAddress}, Memory: budget})
 	if err != nil {
 		return nil, err
 	}
-	client, err := stack.New(b, stack.Config{Addresses: []netip.Prefix{clientAddress}})
+	client, err := stack.New(b, stack.Config{Addresses: []netip.Prefix{clientAddress}, Memory: budget})
 	if err != nil {
 		server.Close()
 		return nil, err

@@ -17,7 +17,7 @@ const (
 )
 
 func (f *memoryFlag) register(flags *pflag.FlagSet) {
-	flags.IntVar((*int)(f), "memory", int(defaultMemory), "memory for the buffers of all connections in `MB`; see Config.Memory of package stack")
+	flags.IntVar((*int)(f), "memory", int(defaultMemory), "memory for connections and their buffers in `MB`; see Config.Memory of package stack")
 }
 
 func (f memoryFlag) check() error {

@@ -11,9 +11,11 @@ const (
 	// Scarce: windows do not grow. Buffers do not exceed 64 KiB, except for data that they hold and for windows that the
 	// connection has already advertised. Data out of order is dropped.
 	Scarce
-	// Exhausted: data in order is dropped as well if its connection would then hold more than 14 KiB of unread data, and
-	// send buffers do not exceed 4 KiB.
+	// Exhausted: buffers do not exceed 4 KiB, or what [Pressure.BufferShare] permits. Data in order is dropped as well if
+	// its connection would then hold more unread data.
 	Exhausted
+	// Spent: no connection begins.
+	Spent
 )
 
 // String returns the name of the level in lower case.
@@ -25,6 +27,8 @@ func (l Level) String() string {
 		return "scarce"
 	case Exhausted:
 		return "exhausted"
+	case Spent:
+		return "spent"
 	}
 	return "unknown"
 }
@@ -74,8 +78,8 @@ func (Heap) BufferShare(Progress) int { return math.MaxInt }
 const (
 	// Moderate is the number of bytes that a buffer may hold whose consumer makes progress, unless memory is exhausted.
 	Moderate = 64 << 10
-	// Small is the number of bytes that a receive buffer may hold while memory is exhausted, and a buffer whose consumer
-	// has made no progress while memory is not scarce: an initial window, in two or three small pages.
+	// Small is the number of bytes that a buffer may hold while memory is exhausted, and one whose consumer has made no
+	// progress while memory is not scarce: an initial window, in two or three small pages.
 	Small = 14 << 10
 	// least is the number of bytes that a buffer may hold in any case, three segments, so that each connection makes
 	// progress. They lie in two pages at most.

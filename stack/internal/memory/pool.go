@@ -68,21 +68,23 @@ func (p *Pool) Bytes() int64 { return p.lent.Load()*buffer.PageSize + p.bytes.Lo
 // Limit returns the budget in bytes.
 func (p *Pool) Limit() int64 { return p.limit * buffer.PageSize }
 
+// exhausted is the number of small pages in use from which memory is exhausted: fifteen sixteenths of the budget. The
+// last sixteenth is for the progress of connections that exist, and for those that begin.
+func (p *Pool) exhausted() int64 { return p.limit - p.limit/16 }
+
 // Level implements [buffer.Pressure]. Memory is scarce from three quarters of the budget on. The last quarter is for
 // data for which windows have been advertised.
 func (p *Pool) Level() buffer.Level {
 	switch used := p.Used(); {
 	case used >= p.limit:
+		return buffer.Spent
+	case used >= p.exhausted():
 		return buffer.Exhausted
 	case used >= p.limit-p.limit/4:
 		return buffer.Scarce
 	}
 	return buffer.NoPressure
 }
-
-// Overdrawn reports whether an eighth more than the budget is in use. The connections that exist may take that much for
-// their progress while memory is exhausted; more connections would take more.
-func (p *Pool) Overdrawn() bool { return p.Used() >= p.limit+p.limit/8 }
 
 // sharedPages is the number of small pages that the send buffers of near connections share: 8 MiB, a few times the size
 // of a cache. With 64 MiB, 64 connections that send bulk data get very unequal parts, and are no faster together.
@@ -102,17 +104,21 @@ const (
 	// movingParts is likewise for a consumer that takes data: 6 MiB of 48 MiB, more than its largest congestion window
 	// needs on most paths.
 	movingParts = 8
+	// scarceParts is likewise for a consumer that takes data while memory is scarce: 3 MiB of the 96 MiB between three
+	// quarters and fifteen sixteenths of 512 MiB.
+	scarceParts = 32
 )
 
 // BufferShare implements [buffer.Pressure]. The buffers of stalled consumers share three eighths of the budget: each
 // may hold one of stalledParts of its unused part. Other buffers share three quarters, by movingParts, so stalled
 // consumers leave them half of that. A very large number of stalled connections can fill three quarters with the little
-// that each may hold in any case; other buffers may then hold one of stalledParts of the unused part of the whole
-// budget.
+// that each may hold in any case; other buffers may then hold one of scarceParts of the rest until memory is
+// exhausted, and from there on an initial window, or one of scarceParts of the rest of the budget.
 func (p *Pool) BufferShare(progress buffer.Progress) int {
 	part := func(whole, parts int64) int { return int(max(0, whole-p.Used())) * buffer.PageSize / int(parts) }
 	if progress == buffer.Moving {
-		return max(part(p.limit-p.limit/4, movingParts), part(p.limit, stalledParts))
+		scarce := max(part(p.exhausted(), scarceParts), min(part(p.limit, scarceParts), buffer.Small))
+		return max(part(p.limit-p.limit/4, movingParts), scarce)
 	}
 	return part(p.limit*3/8, stalledParts)
 }

@@ -26,18 +26,16 @@ func TestPagePoolShare(t *testing.T) {
 	}
 }
 
-// The pool counts the pages in use. Memory is scarce from three quarters of the budget on.
+// The pool counts the pages in use. Memory is scarce from three quarters of the budget on, and exhausted
+// from fifteen sixteenths on, and spent when the whole budget is in use.
 func TestPagePool(t *testing.T) {
-	levels := [...]buffer.Level{6: buffer.Scarce, 7: buffer.Scarce, 8: buffer.Exhausted, 9: buffer.Exhausted}
-	p := NewPool(8 * buffer.PageSize)
+	levels := [...]buffer.Level{12: buffer.Scarce, 13: buffer.Scarce, 14: buffer.Scarce, 15: buffer.Exhausted, 16: buffer.Spent, 17: buffer.Spent}
+	p := NewPool(16 * buffer.PageSize)
 	var lent []*buffer.Page
-	for n := 1; n <= 9; n++ {
+	for n := 1; n <= 17; n++ {
 		lent = append(lent, p.Get(buffer.PageSize))
 		if want := levels[n]; p.Level() != want {
-			t.Errorf("of 8 pages %d are lent: level %v, want %v", n, p.Level(), want)
-		}
-		if got := p.Overdrawn(); got != (n == 9) {
-			t.Errorf("of 8 pages %d are lent: overdrawn %v", n, got)
+			t.Errorf("of 16 pages %d are lent: level %v, want %v", n, p.Level(), want)
 		}
 	}
 	for _, page := range lent {

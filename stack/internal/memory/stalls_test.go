@@ -11,15 +11,17 @@ import (
 // stalled is an owner of a node.
 type stalled struct{ at *StallNode[stalled] }
 
+// second returns the time n seconds after the start.
+func second(n int) conn.Time { return conn.Time(time.Duration(n) * time.Second) }
+
 // The first of the list is the connection that has stalled for the longest time. One leaves the list when its peer has
 // acknowledged an eighth of what the buffer held, not before, and when its buffer is empty.
 func TestStalls(t *testing.T) {
 	var l Stalls[stalled]
 	var a, b, c stalled
-	second := func(n int) conn.Time { return conn.Time(time.Duration(n) * time.Second) }
 	want := func(at int, patience time.Duration, want *stalled) {
 		t.Helper()
-		if got := l.Oldest(second(at), patience); got != want {
+		if got := l.Oldest(second(at), Patience{Unproven: patience, Proven: 0}); got != want {
 			t.Errorf("after %d s the oldest is %p, want %p", at, got, want)
 		}
 	}
@@ -48,6 +50,47 @@ func TestStalls(t *testing.T) {
 	}
 }
 
+// A peer that had acknowledged 32 KiB when it stalled may stall for longer than others. Those come first, also if they
+// have stalled for less time.
+func TestStallsByClass(t *testing.T) {
+	for _, tt := range []struct {
+		acknowledged uint64
+		class        int
+	}{
+		{0, Unproven},
+		{32<<10 - 1, Unproven},
+		{32 << 10, Proven},
+		{1 << 40, Proven},
+	} {
+		var l Stalls[stalled]
+		var s, newer stalled
+		l.Note(second(1), &s, &s.at, conn.SendState{Stalled: true, Held: 100 << 10, Acknowledged: tt.acknowledged})
+		l.Note(second(3), &newer, &newer.at, conn.SendState{Stalled: true, Held: 1})
+		var p Patience
+		if p[tt.class] = 5 * time.Second; tt.class == Unproven {
+			p[Proven] = time.Hour
+		} else {
+			p[Unproven] = time.Hour
+		}
+		if got := l.Oldest(second(5), p); got != nil {
+			t.Errorf("%+v: due after 4 s", tt)
+		}
+		if got := l.Oldest(second(6), p); got != &s {
+			t.Errorf("%+v: not due after 5 s", tt)
+		}
+		first := &s
+		if tt.class == Proven {
+			first = &newer
+		}
+		if got := l.Oldest(second(6), Patience{}); got != first {
+			t.Errorf("%+v: first is the other peer", tt)
+		}
+		if l.Len() != 2 {
+			t.Errorf("the lists have %d nodes, want 2", l.Len())
+		}
+	}
+}
+
 // Two thousand buffers of stalled consumers, each filled to its share in turn, take three eighths of the budget at
 // most, and leave megabytes to one that makes progress. It still has megabytes when three quarters are in use.
 func TestBufferShare(t *testing.T) {
@@ -69,8 +112,16 @@ func TestBufferShare(t *testing.T) {
 		t.Errorf("beside them the share of another peer is %d bytes, want 16 MiB or more", n)
 	}
 	p.Charge(budget*3/4 - int(p.Used())*buffer.PageSize)
-	if a, b := p.BufferShare(buffer.Stalled), p.BufferShare(buffer.Moving); a != 0 || b != 2<<20 {
-		t.Errorf("with three quarters in use the shares are %d and %d bytes, want 0 and 2 MiB", a, b)
+	if a, b := p.BufferShare(buffer.Stalled), p.BufferShare(buffer.Moving); a != 0 || b != 3<<20 {
+		t.Errorf("with three quarters in use the shares are %d and %d bytes, want 0 and 3 MiB", a, b)
+	}
+	p.Charge(budget * 3 / 16)
+	if n := p.BufferShare(buffer.Moving); n != buffer.Small {
+		t.Errorf("with fifteen sixteenths in use the share of another peer is %d bytes, want 14 KiB", n)
+	}
+	p.Charge(budget/16 - 32*5000)
+	if n := p.BufferShare(buffer.Moving); n < 4900 || n > 5200 {
+		t.Errorf("with 160,000 bytes left the share of another peer is %d bytes, want about 5000", n)
 	}
 	p.Charge(budget)
 	if a, b := p.BufferShare(buffer.Stalled), p.BufferShare(buffer.Moving); a != 0 || b != 0 {
