@@ -46,6 +46,50 @@ func TestHundredThousandZeroWindows(t *testing.T) {
 	})
 }
 
+// Zero-window peers that connect first and then all request 4 KiB at once exceed the budget by a page for each at most,
+// and are reset within 4 s until memory is no longer scarce. No connection begins meanwhile.
+func TestRequestsAtOnceOfZeroWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const budget, peers = 32 << 20, 10_000
+		c := newCrowd(t, stack.Config{Memory: budget, Backlog: peers})
+		c.accept(func(s *stack.Conn) {
+			go func() {
+				defer s.Close()
+				if n, err := s.Read(make([]byte, 1)); n == 1 && err == nil {
+					s.Write(make([]byte, 4096))
+					s.Read(make([]byte, 1))
+				}
+			}()
+		})
+		c.connect(0, peers, 0)
+		idle := c.server.Stats()["memory-used"]
+		for i := range peers {
+			at := peerAddress(i)
+			c.mu.Lock()
+			c.send(at, c.peers[at], wire.ACK, 0, []byte{1})
+			c.peers[at].seq++
+			c.mu.Unlock()
+			if i%100 == 99 {
+				synctest.Wait()
+			}
+		}
+		if used := c.server.Stats()["memory-used"]; used > idle+peers*8<<10 || used < budget {
+			t.Errorf("%d bytes are in use, want %d to %d", used, budget, idle+peers*8<<10)
+		}
+		c.connect(peers, peers+1, 0)
+		if opened, _ := c.counts(); opened != peers {
+			t.Errorf("%d connections are open, want %d", opened, peers)
+		}
+		time.Sleep(4 * time.Second)
+		if used := c.server.Stats()["memory-used"]; used >= budget*3/4 {
+			t.Errorf("after 4 s %d bytes are in use, want less than three quarters of %d", used, budget)
+		}
+		if opened, reset := c.counts(); reset == 0 || uint64(reset) != c.server.Stats()["stalled-reset"] {
+			t.Errorf("of %d connections %d are reset, counted are %d", opened, reset, c.server.Stats()["stalled-reset"])
+		}
+	})
+}
+
 // A hundred thousand connections take three quarters of the budget or almost as much, so that memory is scarce. A byte
 // far ahead on each takes at most a sixteenth: the bytes of those that have held them for the longest time are
 // discarded.
