@@ -57,6 +57,7 @@ func (c *Conn) transmit(now Time, limit int, out *Outgoing) bool {
 		}
 		limit = c.accurateLimit(limit)
 	}
+	limit = min(limit, int(c.snd.wnd.Largest)/2) // as on Linux: PSH ends a GSO packet, see push
 	if c.active == nil {
 		if c.snd.nxt == c.snd.end() {
 			return c.transmitACK(now, out)

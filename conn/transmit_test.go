@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -50,6 +51,33 @@ func TestTransmitFollowsItsLimit(t *testing.T) {
 	o.wait(10 * time.Millisecond) // RACK's reordering window
 	if again, n := next(); again != first || n != size {
 		t.Errorf("%d bytes from %d on leave after a loss, want %d from %d on", n, again, size, first)
+	}
+}
+
+// A GSO packet holds at most half of the peer's largest window, so that PSH, which ends it, is not rarer, and the first
+// ACK may arrive while the other half is in flight.
+func TestGSOPacketsOfHalfTheWindow(t *testing.T) {
+	for _, c := range []struct {
+		window int
+		want   []int
+	}{
+		{65535, []int{14600}},
+		{20000, []int{8760, 5840}},
+		{9000, []int{4380, 4380}},
+		{2900, []int{1460}},
+	} {
+		o := dialEndpoint(t, Config{})
+		o.want(segment{flags: wire.SYN})
+		o.in(segment{flags: wire.SYN | wire.ACK, ack: 1, window: c.window, options: wire.Options{MSS: 1460}})
+		o.want(segment{flags: wire.ACK, seq: 1, ack: 1})
+		o.write(repeat(20_000))
+		var got []int
+		for o.c.Transmit(o.now, 64<<10, &o.last) {
+			got = append(got, o.last.Len)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("window of %d bytes: packets of %d bytes, want %d", c.window, got, c.want)
+		}
 	}
 }
 
