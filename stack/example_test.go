@@ -77,7 +77,7 @@ func ExampleStack_DialContext() {
 		fmt.Fprintf(w, "%s from %s", r.URL.Path, r.Context().Value(http.LocalAddrContextKey))
 	}))
 
-	// A stack does not resolve names. DialContext gets numeric addresses, or the names that a resolver has not replaced.
+	// DialContext takes host names if the stack has name servers; see Config.Nameservers.
 	web := http.Client{Transport: &http.Transport{DialContext: client.DialContext}}
 	defer web.CloseIdleConnections()
 	response, err := web.Get("http://10.77.0.2/index")

@@ -164,12 +164,12 @@ func TestLinkSummary(t *testing.T) {
 			var out strings.Builder
 			f.summary(&out)
 			want := `emulated link, --seed 7
-  up    packets    asked -                   measured 51, 51000 bytes; 51 delivered
-  up    rate       asked 8mbit               measured 8mbit
-  up    queue      asked default             measured 25ms on average, 0 dropped
-  up    delay      asked 20ms                measured 20ms on average, at most 20ms
-  down  packets    asked -                   measured 51, 51000 bytes; 0 delivered
-  down  loss       asked 100%                measured 100%: 51 of 51
+  up    packets     asked -                   measured 51, 51000 bytes; 51 delivered
+  up    rate        asked 8mbit               measured 8mbit
+  up    queue       asked default             measured 25ms on average, 0 dropped
+  up    delay       asked 20ms                measured 20ms on average, at most 20ms
+  down  packets     asked -                   measured 51, 51000 bytes; 0 delivered
+  down  loss        asked 100%                measured 100%: 51 of 51
 `
 			if out.String() != want {
 				t.Errorf("up is in: %v\n%s\nwant\n%s", upIsIn, &out, want)

@@ -36,7 +36,7 @@ func (f *linkFlags) summarize(w io.Writer, way int, r *emulate.Report) {
 		return
 	}
 	result := func(what, asked, text string) {
-		fmt.Fprintf(w, "  %-4s  %-9s  asked %-18s  %s\n", wayNames[way], what, asked, text)
+		fmt.Fprintf(w, "  %-4s  %-10s  asked %-18s  %s\n", wayNames[way], what, asked, text)
 	}
 	line := func(what, asked, format string, measured ...any) {
 		result(what, asked, "measured "+fmt.Sprintf(format, measured...))

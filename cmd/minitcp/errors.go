@@ -111,6 +111,14 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usagef("%v%s", err, help)
 }
 
+// noArguments is the check of a command that has only flags.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%q: %s takes flags only; see: %s --help", args[0], cmd.Name(), cmd.CommandPath())
+	}
+	return nil
+}
+
 // usageArgs returns check with its error as a usage error.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

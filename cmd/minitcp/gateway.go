@@ -64,7 +64,7 @@ refuses connections. An HTTP proxy carries no UDP: datagrams are prohibited then
 upon which clients use TCP. No proxy carries pings: those to its destinations are prohibited.
 
 Gateway needs the privilege to create the device, or an open one with --tun-fd.`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArguments,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false

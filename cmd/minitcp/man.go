@@ -22,8 +22,13 @@ func newManCommand() *cobra.Command {
 
   minitcp man /usr/local/share/man/man1`,
 		Hidden: true,
-		Args:   usageArgs(cobra.ExactArgs(1)),
-		RunE:   func(_ *cobra.Command, args []string) error { return writePages(args[0]) },
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("%d arguments instead of one DIR; for instance: minitcp man /usr/local/share/man/man1", len(args))
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return writePages(args[0]) },
 	}
 }
 

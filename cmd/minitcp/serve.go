@@ -52,7 +52,7 @@ func newServeCommand() *cobra.Command {
 
 On SIGINT or SIGTERM, serve gives connections up to 5 seconds to finish; a second signal ends it at once. Without root,
 serve runs in a private network namespace and prints how to enter it.`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withPrivilege(func() error {
 				if err := o.device.checkNetNS(); err != nil {

@@ -24,6 +24,7 @@ import (
 
 	"minitcp/cmd/minitcp/internal/control"
 	"minitcp/conn"
+	"minitcp/conn/accecn"
 	"minitcp/stack"
 	"minitcp/stack/stacktest"
 )
@@ -203,6 +204,22 @@ func TestChargenEnds(t *testing.T) {
 			t.Errorf("still there: %+v", list)
 		}
 	})
+}
+
+// The page names every option and extension that a handshake can agree on.
+func TestAgreed(t *testing.T) {
+	for _, test := range []struct {
+		info conn.Info
+		want string
+	}{
+		{conn.Info{}, ""},
+		{conn.Info{Timestamps: true, SACK: true, SendScale: 10, ReceiveScale: 8, ECN: true}, "timestamps, SACK, window scale 10 and 8, ECN"},
+		{conn.Info{ECN: true, AccECN: accecn.Info{Agreed: true}, SYNData: true}, "Accurate ECN, Fast Open"},
+	} {
+		if got := agreed(test.info); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
 }
 
 func TestHTTP(t *testing.T) {

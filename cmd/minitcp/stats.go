@@ -27,7 +27,7 @@ func newStatsCommand() *cobra.Command {
 		Long: `Stats prints the counters of the running minitcp daemons in the format of nstat of iproute2: the kernel's name, the
 increment since the last use of the command, and the rate per second. Counters that the kernel does not have follow under
 names that begin with Minitcp. The values of the last use are in the directory of the daemons' sockets.`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.OutOrStdout()) },
 	}
 	flags := cmd.Flags()

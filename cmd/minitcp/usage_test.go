@@ -31,12 +31,13 @@ func TestUsage(t *testing.T) {
 		{"bogus", []string{`unknown command "bogus"`, "minitcp --help"}},
 		{"serv", []string{`unknown command "serv"`}}, // without cobra's suggestions, which are more lines
 		{"--bogus", []string{"--bogus", "minitcp --help"}},
-		{"version now", []string{`"now"`, "minitcp version --help"}},
+		{"version now", []string{`"now": version takes flags only`, "minitcp version --help"}},
 		{"demo now", []string{`"now"`}},
 		{"demo --html=", []string{"--html", "lesson.html"}},
 		{"help bogus", []string{`no help on "bogus"`, "minitcp --help"}},
 		{"help serve now", []string{`no help on "serve now"`}},
-		{"man", []string{"accepts 1 arg", "minitcp man --help"}},
+		{"man", []string{"one DIR", "minitcp man /usr"}},
+		{"man a b", []string{"2 arguments"}},
 		{"completion csh", []string{`"csh"`, "minitcp completion --help"}},
 		{"completion bash now", []string{`"now"`, "minitcp completion bash --help"}},
 

@@ -143,7 +143,7 @@ func infoRows(local, remote net.Addr, i conn.Info) []infoRow {
 	}
 }
 
-// agreed lists the TCP options in use.
+// agreed lists the TCP options and extensions in use.
 func agreed(i conn.Info) string {
 	var list []string
 	if i.Timestamps {
@@ -154,6 +154,15 @@ func agreed(i conn.Info) string {
 	}
 	if i.SendScale != 0 || i.ReceiveScale != 0 {
 		list = append(list, fmt.Sprintf("window scale %d and %d", i.SendScale, i.ReceiveScale))
+	}
+	switch {
+	case i.AccECN.Agreed:
+		list = append(list, "Accurate ECN")
+	case i.ECN:
+		list = append(list, "ECN")
+	}
+	if i.SYNData {
+		list = append(list, "Fast Open")
 	}
 	return strings.Join(list, ", ")
 }
