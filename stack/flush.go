@@ -50,6 +50,11 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	}
 	now := s.clock.Now()
 	more = s.sendBurst(now, e, w)
+	return s.endBurst(now, e, more)
+}
+
+// endBurst is flushBurst after the segments have been sent. More reports whether there may be more to send.
+func (s *Stack) endBurst(now conn.Time, e *entry, more bool) bool {
 	unfinished := more || e.held
 	switch tcp := e.tcp.(type) {
 	case *conn.Handshake:

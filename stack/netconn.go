@@ -187,8 +187,6 @@ const maxCopy = block.Size
 // write writes p in pieces.
 func (c *Conn) write(p []byte) (n int, err error) {
 	e := c.entry
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if err := c.lockWrite(); err != nil {
 		return 0, err
 	}
@@ -201,11 +199,7 @@ func (c *Conn) write(p []byte) (n int, err error) {
 		if err := c.mayUse(&c.wr); err != nil {
 			return n, c.endWrite(n, err)
 		}
-		part, write := p[n:], c.tcp.Write
-		if len(part) > maxCopy {
-			part, write = part[:maxCopy], c.tcp.WriteMore
-		}
-		m, err := write(c.stack.clock.Now(), part)
+		m, err := c.queue(p[n:])
 		n += m
 		held += m
 		if held >= frame || held > 0 && (err != nil || n == len(p)) || len(p) == 0 {
@@ -225,6 +219,15 @@ func (c *Conn) write(p []byte) (n int, err error) {
 	}
 }
 
+// queue puts a piece of the rest of a Write into the send buffer, as much as fits.
+func (c *Conn) queue(rest []byte) (int, error) {
+	now := c.stack.clock.Now()
+	if len(rest) > maxCopy {
+		return c.tcp.WriteMore(now, rest[:maxCopy])
+	}
+	return c.tcp.Write(now, rest)
+}
+
 // endWrite sends the data that waits for the rest of a Write, which fails with err.
 func (c *Conn) endWrite(n int, err error) error {
 	if n > 0 {
@@ -234,27 +237,32 @@ func (c *Conn) endWrite(n int, err error) error {
 	return err
 }
 
-// lockWrite waits until no other Write is in progress.
+// lockWrite locks the entry, and waits until no other Write is in progress. If it returns an error, the entry is not
+// locked.
 func (c *Conn) lockWrite() error {
+	e := c.entry
+	e.mu.Lock()
 	for {
 		if err := c.mayUse(&c.wr); err != nil {
+			e.mu.Unlock()
 			return err
 		}
 		if !c.writing {
 			c.writing = true
 			return nil
 		}
-		c.wr.WaitTurn(&c.entry.mu)
+		c.wr.WaitTurn(&e.mu)
 	}
 }
 
-// unlockWrite lets the next Write continue.
+// unlockWrite lets the next Write continue, and unlocks the entry.
 func (c *Conn) unlockWrite() {
 	c.writing = false
 	c.wr.WakeTurn()
 	if c.handling != nil && c.handling.wantWrite {
 		c.requeue()
 	}
+	c.entry.mu.Unlock()
 }
 
 // Close closes the connection. Blocked calls return. Data in the send buffer is sent in the background, followed by a

@@ -50,7 +50,17 @@ func (s *Stack) writeFrame(w *writer, queue uint8, state conn.State) {
 }
 
 // send sends the segment in w.out of e's connection, which was in the state before.
+//
+// It runs deep in the stack of every goroutine that sends. The functions that build the segment have returned when the
+// device is called, so that their variables do not make the runtime enlarge that stack.
 func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
+	e.address(w)
+	s.writeSegment(w, e.queue, e.state())
+	s.traceOut(now, e, w, before)
+}
+
+// address puts e's addresses and ports, and the rest of the IP header's values, into w.
+func (e *entry) address(w *writer) {
 	w.ip = wire.IP{
 		Src:          e.Key.Local.Addr(),
 		Dst:          e.Key.Remote.Addr(),
@@ -64,24 +74,32 @@ func (s *Stack) send(now conn.Time, e *entry, w *writer, before conn.State) {
 		e.ipID += uint16(segments(w.out.Len, w.out.SegmentSize))
 	}
 	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.Key.LocalPort(), e.Key.RemotePort()
-	s.writeSegment(w, e.queue, e.state())
-	s.traceOut(now, e, w, before)
 }
 
 // writeSegment sends the segment in w.out, which has its ports, between the addresses in w.ip. State is that of its
 // connection, CLOSED without one.
 func (s *Stack) writeSegment(w *writer, queue uint8, state conn.State) {
-	out := &w.out
-	frame := w.headers[:]
-	ipLen := ipHeaderLen(w.ip.Is4())
-	at := wire.VirtioHeaderLen + ipLen
-	tcpLen := wire.PutTCP(frame[at:], &out.TCP)
-	wire.PutIP(frame[wire.VirtioHeaderLen:], &w.ip, tcpLen+out.Len)
-	tcp := frame[at : at+tcpLen]
+	w.putHeaders()
+	s.completeFrame(w)
+	s.writeFrame(w, queue, state)
+	s.countSegment(&w.out)
+}
 
-	pseudo := wire.PseudoHeaderSum(w.ip.Src, w.ip.Dst, wire.ProtocolTCP, tcpLen+out.Len)
-	w.parts = append(w.parts[:0], tcp)
-	w.parts = append(w.parts, out.Data...)
+// putHeaders writes the IP and TCP headers of the segment in w.out, without the TCP checksum. It puts the TCP header and
+// the data into w.parts.
+func (w *writer) putHeaders() {
+	at := wire.VirtioHeaderLen + ipHeaderLen(w.ip.Is4())
+	end := at + wire.PutTCP(w.headers[at:], &w.out.TCP)
+	wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, end-at+w.out.Len)
+	w.parts = append(w.parts[:0], w.headers[at:end])
+	w.parts = append(w.parts, w.out.Data...)
+}
+
+// completeFrame completes the frame of the segment in w.parts. It puts the checksum into the TCP header, or leaves it to
+// the device, and puts the virtio_net_hdr and the IP header in front.
+func (s *Stack) completeFrame(w *writer) {
+	out, tcp, ipLen := &w.out, w.parts[0], ipHeaderLen(w.ip.Is4())
+	pseudo := wire.PseudoHeaderSum(w.ip.Src, w.ip.Dst, wire.ProtocolTCP, len(tcp)+out.Len)
 	var h wire.VirtioHeader
 	if s.offload {
 		binary.BigEndian.PutUint16(tcp[wire.TCPChecksumOffset:], wire.Fold(pseudo))
@@ -93,22 +111,25 @@ func (s *Stack) writeSegment(w *writer, queue uint8, state conn.State) {
 				h.GSOType = wire.GSOTCPv4
 			}
 			h.GSOSize = uint16(out.SegmentSize)
-			h.HeaderLen = uint16(ipLen + tcpLen)
+			h.HeaderLen = uint16(ipLen + len(tcp))
 		}
 	} else {
 		binary.BigEndian.PutUint16(tcp[wire.TCPChecksumOffset:], wire.ChecksumGather(pseudo, w.parts))
 	}
-	wire.PutVirtio(frame, &h)
-	w.parts[0] = frame[:at+tcpLen]
-	s.writeFrame(w, queue, state)
+	wire.PutVirtio(w.headers[:], &h)
+	w.parts[0] = w.headers[:wire.VirtioHeaderLen+ipLen+len(tcp)]
+}
 
-	s.totals.Add(counters.SegmentsSent, segments(out.Len, out.SegmentSize))
+// countSegment counts a segment sent.
+func (s *Stack) countSegment(out *conn.Outgoing) {
+	n := segments(out.Len, out.SegmentSize)
+	s.totals.Add(counters.SegmentsSent, n)
 	s.totals.Add(counters.BytesSent, out.Len)
 	switch {
 	case out.TCP.Flags.Has(wire.RST):
 		s.totals.Count(counters.ResetsSent)
 	case out.Note == conn.NoteRetransmission, out.Note == conn.NoteFastRetransmission, out.Note == conn.NoteTailRetransmission:
-		s.totals.Add(counters.Retransmissions, segments(out.Len, out.SegmentSize))
+		s.totals.Add(counters.Retransmissions, n)
 	}
 }
 

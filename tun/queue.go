@@ -112,25 +112,36 @@ func (q *queue) accepts(size int) bool {
 
 // write sends one frame. Its errors are those of Device.WriteQueue.
 func (q *queue) write(parts [][]byte) error {
-	q.life.RLock()
-	defer q.life.RUnlock()
+	q.life.RLock() // without defer, which would take more of the sender's stack
+	err := q.usable()
+	if err == nil {
+		err = writeError(writev(q.fd, parts))
+	}
+	q.life.RUnlock()
+	return err
+}
+
+// usable attaches the queue if it is not, and returns the error of a write that cannot be tried. Its caller holds life.
+func (q *queue) usable() error {
 	if q.closed {
 		return os.ErrClosed
 	}
-	if err := q.use(); err != nil {
-		if q.gone() {
-			return ErrGone
-		}
-		return err
+	err := q.use()
+	if err != nil && q.gone() {
+		return ErrGone
 	}
-	switch errno := writev(q.fd, parts); errno {
+	return err
+}
+
+// writeError returns the error of a write that the kernel has completed with errno.
+func writeError(errno syscall.Errno) error {
+	switch errno {
 	case 0:
 		return nil
 	case unix.EBADFD:
 		return ErrGone
-	default:
-		return FrameError(errno)
 	}
+	return FrameError(errno)
 }
 
 // read waits for a frame, and reads those that have arrived. Its errors are those of Device.ReadQueue.
@@ -279,31 +290,44 @@ func writev(fd int, parts [][]byte) syscall.Errno {
 		return writevMany(fd, parts)
 	}
 	var vector [fewParts]unix.Iovec
-	return writeVector(fd, vector[:0], parts)
-}
-
-// writevMany is writev with more of the stack.
-//
-//go:noinline
-func writevMany(fd int, parts [][]byte) syscall.Errno {
-	var vector [maxParts]unix.Iovec
-	return writeVector(fd, vector[:0], parts)
-}
-
-// writeVector writes parts, which it appends to vector.
-func writeVector(fd int, vector []unix.Iovec, parts [][]byte) syscall.Errno {
-	for _, p := range parts {
-		if len(p) == 0 {
-			continue
-		}
-		v := unix.Iovec{Base: &p[0]}
-		v.SetLen(len(p))
-		vector = append(vector, v)
-	}
+	n := fill(vector[:], parts)
 	for {
-		_, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(vector))), uintptr(len(vector)))
-		if errno != unix.EINTR {
+		if errno := writeVector(fd, vector[:], n); errno != unix.EINTR {
 			return errno
 		}
 	}
+}
+
+// writevMany is writev with more of the stack. Up to maxParts it does not allocate.
+//
+//go:noinline
+func writevMany(fd int, parts [][]byte) syscall.Errno {
+	vector := make([]unix.Iovec, maxParts)
+	if len(parts) > maxParts {
+		vector = make([]unix.Iovec, len(parts))
+	}
+	n := fill(vector, parts)
+	for {
+		if errno := writeVector(fd, vector, n); errno != unix.EINTR {
+			return errno
+		}
+	}
+}
+
+// fill puts the parts that are not empty into vector, and returns their number.
+func fill(vector []unix.Iovec, parts [][]byte) (n int) {
+	for _, p := range parts {
+		if len(p) > 0 {
+			vector[n].Base = &p[0]
+			vector[n].SetLen(len(p))
+			n++
+		}
+	}
+	return n
+}
+
+// writeVector is writev(2) of the first n parts of vector.
+func writeVector(fd int, vector []unix.Iovec, n int) syscall.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(vector))), uintptr(n))
+	return errno
 }
