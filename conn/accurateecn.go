@@ -92,7 +92,6 @@ func (c *Conn) transmitReflection(now Time, out *Outgoing) {
 	if out.Note = c.ack.note; out.Note != NoteNone {
 		out.TCP.Options.AccECN = wire.AccECN{}
 	}
-	c.announce(now, out)
 }
 
 // accurateLimit returns the limit of a segment, which is 0 for no GSO packets: devices clear CWR in all segments of a

@@ -53,6 +53,13 @@ func (c *Conn) delayACK(now Time, s *Segment) time.Duration {
 	return d.Wait(c.rcv.segmentSize.Kind(s.size(), s.TCP.Flags), &v)
 }
 
+// replied is called before new data is sent.
+func (c *Conn) replied(now Time) {
+	var v delack.Values
+	c.delayValues(&v)
+	c.active.delay.Replied(now.Sub(c.lastDataReceived), int(c.ack.bytes), &v)
+}
+
 // delayValues sets the values that the delay of an ACK depends on. It sets one field after the other: a copy of the
 // whole struct just after that would wait for the processor's stores.
 func (c *Conn) delayValues(v *delack.Values) {

@@ -362,7 +362,7 @@ func TestTimestampHold(t *testing.T) {
 		a := arrival{Delivered: scoreboard.Delivered{Now: o.now}}
 		for _, sent := range c.delivered {
 			var q scoreboard.Queue
-			q.Push(1, 2, sent)
+			q.Push(1, 2, &sent)
 			q.Acknowledge(2, &a.Delivered)
 		}
 		if d, ok := o.c.echoedRTT(o.now, &s, &a); ok != c.ok || ok && d != 70*ms {

@@ -63,7 +63,8 @@ func (c *Conn) retransmit(now Time, out *Outgoing, r *scoreboard.Record, n, size
 		out.SegmentSize = int(size)
 	}
 	c.active.timing.Cancel(now)
-	c.emit(now, out, at, int(data))
+	c.emit(out, at, int(data))
+	c.countData(out, at, int(data))
 	if n >= r.Size() && r.Pushed() {
 		out.TCP.Flags |= wire.PSH
 	}
@@ -71,7 +72,8 @@ func (c *Conn) retransmit(now Time, out *Outgoing, r *scoreboard.Record, n, size
 	if c.active.recovery.phase == fastRecovery {
 		out.Note = NoteFastRetransmission
 	}
-	c.active.sent.Retransmit(r, n, c.sent(now, int(size)))
+	t := c.sent(now, int(size))
+	c.active.sent.Retransmit(r, n, &t)
 	if int64(finLen(out)) > n-data {
 		c.retransmitFIN(now)
 	}
@@ -79,13 +81,13 @@ func (c *Conn) retransmit(now Time, out *Outgoing, r *scoreboard.Record, n, size
 
 // retransmitFIN records a FIN in a retransmission whose record does not include it.
 func (c *Conn) retransmitFIN(now Time) {
-	q, s := &c.active.sent, &c.snd
+	q, s, t := &c.active.sent, &c.snd, c.sent(now, 1)
 	switch {
 	case s.nxt == s.buf.End(): // the FIN is sent for the first time
-		q.Push(s.nxt, s.nxt+1, c.sent(now, 1))
+		q.Push(s.nxt, s.nxt+1, &t)
 		s.nxt++
 		s.max = max(s.max, s.nxt)
 	case q.Lost() > 0 && q.LastLost().Start() == s.buf.End(): // the FIN was lost
-		q.Retransmit(q.LastLost(), 1, c.sent(now, 1))
+		q.Retransmit(q.LastLost(), 1, &t)
 	}
 }

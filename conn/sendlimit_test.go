@@ -57,7 +57,7 @@ func TestSendLimit(t *testing.T) {
 			s.buf = buffer.SendAt(1)
 			s.buf.Append(buffer.Heap{}, make([]byte, c.written))
 			if c.sent > 0 {
-				conn.active.sent.Push(1, 1+c.sent, scoreboard.Sent{})
+				conn.active.sent.Push(1, 1+c.sent, &scoreboard.Sent{})
 			}
 			s.wnd.Edge, s.wnd.Largest = 1+seq.Offset(c.window), 65535
 			conn.active.cc = cc.NewReno(size, c.cwnd)

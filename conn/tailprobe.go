@@ -99,11 +99,14 @@ func (c *Conn) transmitTailProbe(now Time, out *Outgoing) bool {
 	out.Note = NoteTailRetransmission
 	c.active.timing.Cancel(now)
 	n := last.Size()
-	c.emit(now, out, start, int(min(n, int64(s.buf.End()-start))))
+	data := int(min(n, int64(s.buf.End()-start)))
+	c.emit(out, start, data)
+	c.countData(out, start, data)
 	if last.Pushed() {
 		out.TCP.Flags |= wire.PSH
 	}
-	q.Retransmit(last, n, c.sent(now, size))
+	t := c.sent(now, size)
+	q.Retransmit(last, n, &t)
 	c.active.tailProbe.end, c.active.tailProbe.repeat = s.nxt, true
 	return true
 }

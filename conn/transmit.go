@@ -3,7 +3,6 @@ package conn
 import (
 	"time"
 
-	"minitcp/conn/delack"
 	"minitcp/conn/seq"
 	"minitcp/conn/wire"
 )
@@ -20,6 +19,9 @@ func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
 			c.armIdle(now)
 		}
 		return false
+	}
+	if out.TCP.Flags&(wire.SYN|wire.RST) == 0 {
+		c.announce(now, out)
 	}
 	n := uint64(segments(out.Len, out.SegmentSize))
 	if n > 1 {
@@ -111,7 +113,6 @@ func (c *Conn) transmitSYN(now Time, out *Outgoing) bool {
 		if c.state == SynReceived && c.ack.due && !c.early() {
 			c.header(now, out, 0, 1)
 			out.Note = c.ack.note
-			c.announce(now, out)
 			return true
 		}
 		return false
@@ -173,7 +174,7 @@ func (c *Conn) transmitNew(now Time, limit int, out *Outgoing) bool {
 	case sendWindowProbe:
 		s.windowProbe = false
 		n = min(1, int(s.buf.End()-s.nxt))
-		c.emitAt(now, out, s.nxt, n)
+		c.emit(out, s.nxt, n)
 		out.Note = NoteWindowProbe
 		s.max = max(s.max, s.nxt+seq.Offset(n)+finLen(out))
 		return true
@@ -199,11 +200,10 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 		c.active.timer.retransmit, c.active.timer.giveUp = Never, Never
 	}
 	if n > 0 && at == s.max {
-		var v delack.Values
-		c.delayValues(&v)
-		c.active.delay.Replied(now.Sub(c.lastDataReceived), int(c.ack.bytes), &v)
+		c.replied(now)
 	}
-	c.emit(now, out, at, n)
+	c.emit(out, at, n)
+	c.countData(out, at, n)
 	c.push(out, size)
 	c.lastSent = now
 	s.nxt = at + seq.Offset(n) + finLen(out)
@@ -218,7 +218,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	if s.nxt > at {
 		t := c.sent(now, size)
 		t.Retransmitted, t.Pushed = again, out.TCP.Flags.Has(wire.PSH)
-		c.active.sent.Push(at, s.nxt, t)
+		c.active.sent.Push(at, s.nxt, &t)
 	}
 	s.max = max(s.max, s.nxt)
 	if n%size != 0 && !again {
@@ -252,19 +252,8 @@ const maxGSO = 65535 - 60 - 60
 // roomBeside returns the number of data bytes that fit into one segment with out's options (MUST-16).
 func (c *Conn) roomBeside(out *Outgoing) int { return c.path.SendMSS() - out.TCP.Options.Len() }
 
-// emit puts n bytes of data from at into out, and counts them.
-func (c *Conn) emit(now Time, out *Outgoing, at seq.Offset, n int) {
-	c.emitAt(now, out, at, n)
-	again := max(0, min(n, int(c.snd.max-at))) // a GSO packet may begin with data sent before and end with new data
-	c.stats.Sent += uint64(n - again)
-	c.stats.Resent += uint64(again)
-	if at < c.snd.max {
-		c.stats.Retransmitted += uint64(segments(again, out.SegmentSize))
-	}
-}
-
-// emitAt puts n bytes of data from at into out, with the FIN if it is next, and with PSH if no data follows (MUST-61).
-func (c *Conn) emitAt(now Time, out *Outgoing, at seq.Offset, n int) {
+// emit puts n bytes of data from at into out, with the FIN if it is next, and with PSH if no data follows (MUST-61).
+func (c *Conn) emit(out *Outgoing, at seq.Offset, n int) {
 	s := &c.snd
 	out.Data = s.buf.Slices(out.Data, at, n)
 	out.Len = n
@@ -280,7 +269,17 @@ func (c *Conn) emitAt(now Time, out *Outgoing, at seq.Offset, n int) {
 	if c.accurate != nil && at < s.max {
 		c.accurate.Resent(out.TCP.Seq, n)
 	}
-	c.announce(now, out)
+	c.active.tsval.Last = out.TCP.Options.TSVal
+}
+
+// countData counts the n bytes of data from at that emit has put into out.
+func (c *Conn) countData(out *Outgoing, at seq.Offset, n int) {
+	again := max(0, min(n, int(c.snd.max-at))) // a GSO packet may begin with data sent before and end with new data
+	c.stats.Sent += uint64(n - again)
+	c.stats.Resent += uint64(again)
+	if at < c.snd.max {
+		c.stats.Retransmitted += uint64(segments(again, out.SegmentSize))
+	}
 }
 
 func finLen(out *Outgoing) seq.Offset {
@@ -304,13 +303,11 @@ func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
 	case c.ack.due:
 		c.header(now, out, 0, c.snd.next())
 		out.Note = c.ack.note
-		c.announce(now, out)
 		return true
 	case c.takeKeepAlive():
 		// The probe has an old sequence number and no data, so a live peer replies with an ACK (RFC 9293 3.8.4, SHLD-12).
 		c.header(now, out, 0, c.snd.una-1)
 		out.Note = NoteKeepAlive
-		c.announce(now, out)
 		return true
 	}
 	return false

@@ -143,28 +143,45 @@ func (q *Queue) RetransmissionTSVal() uint32 { return q.tsval }
 // Visits returns the number of records examined or changed, and of searches, since the Queue was made. Tests bound it.
 func (q *Queue) Visits() uint64 { return q.visits }
 
+// Reserve allocates the memory that the first Push needs, unless it has been allocated.
+func (q *Queue) Reserve() {
+	if q.list == nil {
+		f := new(first)
+		q.list, q.free = f.list[:0], &f.record
+	}
+}
+
 // Push adds [start, end), the data just sent at SND.NXT. Whole segments that leave at one instant are one record, up to
 // a GSO packet's size.
-func (q *Queue) Push(start, end seq.Offset, s Sent) {
-	r := Record{start: start, end: end, tsval: s.TSVal, segment: int32(s.Segment), retransmitted: s.Retransmitted, pushed: s.Pushed}
-	r.sentAt, r.snapshot = s.Now, q.rate.sent(s.Now, q.Empty(), max(0, q.bytes[InFlight]-s.LeftNetwork)+r.Size())
-	if n := len(q.list); n > q.head {
-		if last := q.list[n-1]; last == q.latest && last.continuedBy(&r) {
+func (q *Queue) Push(start, end seq.Offset, s *Sent) {
+	q.Reserve()
+	r := q.take()
+	r.start, r.end, r.sentAt, r.tsval, r.segment = start, end, s.Now, s.TSVal, int32(s.Segment)
+	r.retransmitted, r.pushed = s.Retransmitted, s.Pushed
+	q.rate.sent(&r.snapshot, s.Now, q.Empty(), max(0, q.bytes[InFlight]-s.LeftNetwork)+r.Size())
+	if q.add(r) {
+		q.send(r)
+	} else {
+		q.release(r)
+	}
+}
+
+// add puts r at the end of the list. If the last record can hold r's data as well, add extends that record instead, and
+// returns false.
+func (q *Queue) add(r *Record) bool {
+	if !q.Empty() {
+		if last := q.Last(); last == q.latest && last.continuedBy(r) {
 			q.bytes[InFlight] += r.Size()
 			last.end, last.pushed, last.snapshot.inFlight = r.end, r.pushed, r.snapshot.inFlight
-			return
+			return false
 		}
 	}
 	if q.head > 0 && len(q.list) == cap(q.list) && q.head >= len(q.list)/2 {
 		n := copy(q.list, q.list[q.head:])
 		q.list, q.head = q.list[:n], 0
 	}
-	if q.list == nil {
-		f := new(first)
-		q.list, q.free = f.list[:0], &f.record
-	}
-	q.list = append(q.list, q.alloc(&r))
-	q.send(q.list[len(q.list)-1])
+	q.list = append(q.list, r)
+	return true
 }
 
 // continuedBy reports whether next, the data right behind r, may be part of the same record.
@@ -175,14 +192,19 @@ func (r *Record) continuedBy(next *Record) bool {
 
 // alloc returns a copy of r.
 func (q *Queue) alloc(r *Record) *Record {
-	n := q.free
-	if n == nil {
-		n = new(Record)
-	} else {
-		q.free = n.later
-	}
+	n := q.take()
 	*n = *r
 	return n
+}
+
+// take returns a record that is in no list, and empty except for its links.
+func (q *Queue) take() *Record {
+	r := q.free
+	if r == nil {
+		return new(Record)
+	}
+	q.free = r.later
+	return r
 }
 
 // release makes r, which is in no list, available to alloc.
@@ -310,7 +332,7 @@ func (q *Queue) Acknowledge(o seq.Offset, d *Delivered) {
 
 // Retransmit makes the first n bytes of r, or all of it if it is shorter, a record in flight that has just been sent
 // again. r is lost, or in flight and sent as a tail loss probe.
-func (q *Queue) Retransmit(r *Record, n int64, s Sent) {
+func (q *Queue) Retransmit(r *Record, n int64, s *Sent) {
 	if n >= r.Size() {
 		q.detach(r)
 	} else {
@@ -318,7 +340,7 @@ func (q *Queue) Retransmit(r *Record, n int64, s Sent) {
 	}
 	r.again, r.retransmitted, r.tsval, r.segment, r.sentAt = r.retransmitted, true, s.TSVal, int32(s.Segment), s.Now
 	q.send(r)
-	r.snapshot = q.rate.sent(s.Now, false, max(0, q.bytes[InFlight]-s.LeftNetwork))
+	q.rate.sent(&r.snapshot, s.Now, false, max(0, q.bytes[InFlight]-s.LeftNetwork))
 }
 
 // takeFront removes the first n bytes from r and returns their record, which is in the list in sequence order and in no

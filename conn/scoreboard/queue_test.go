@@ -30,7 +30,7 @@ func TestQueueModel(t *testing.T) {
 			switch r.IntN(5) {
 			case 0, 1:
 				n := seq.Offset(1 + r.IntN(50))
-				q.Push(nxt, nxt+n, Sent{Now: now - clock.Time(r.IntN(2))})
+				q.Push(nxt, nxt+n, &Sent{Now: now - clock.Time(r.IntN(2))})
 				for range n {
 					model = append(model, InFlight)
 				}
@@ -61,7 +61,7 @@ func TestQueueModel(t *testing.T) {
 					case rec.state == InFlight && r.IntN(3) == 0:
 						q.lose(rec)
 					case rec.state == Lost && r.IntN(2) == 0:
-						q.Retransmit(rec, 1+r.Int64N(rec.Size()), Sent{Now: now, TSVal: 1})
+						q.Retransmit(rec, 1+r.Int64N(rec.Size()), &Sent{Now: now, TSVal: 1})
 					}
 				}
 				if r.IntN(10) == 0 {
@@ -116,13 +116,13 @@ func checkQueue(t *testing.T, q *Queue, una, nxt seq.Offset, model []State) {
 func TestQueueSize(t *testing.T) {
 	var q Queue
 	for i := range seq.Offset(40) {
-		q.Push(1+1000*i, 1001+1000*i, Sent{Now: 5})
+		q.Push(1+1000*i, 1001+1000*i, &Sent{Now: 5})
 	}
 	if len(q.list) != 1 {
 		t.Errorf("%d records", len(q.list))
 	}
 	for i := range seq.Offset(1000) {
-		q.Push(40001+i, 40002+i, Sent{Now: clock.Time(i + 6)})
+		q.Push(40001+i, 40002+i, &Sent{Now: clock.Time(i + 6)})
 	}
 	var d Delivered
 	q.Acknowledge(41001, &d)
@@ -149,7 +149,7 @@ func TestSACKOfWholeSegments(t *testing.T) {
 		{1, 3501, 3500, 1},
 	} {
 		var q Queue
-		q.Push(1, 3501, Sent{Segment: 1000})
+		q.Push(1, 3501, &Sent{Segment: 1000})
 		var d Delivered
 		q.SACK(c.start, c.end, &d)
 		if d.Bytes != int64(c.want) || q.SACKed() != int64(c.want) || q.Len() != c.records || q.Check() != nil {
@@ -162,7 +162,7 @@ func TestSACKOfWholeSegments(t *testing.T) {
 func TestSACKWithTooManyRecords(t *testing.T) {
 	var q Queue
 	for i := range seq.Offset(MaxRecords) {
-		q.Push(1+3*i, 4+3*i, Sent{Now: clock.Time(i), Segment: 1})
+		q.Push(1+3*i, 4+3*i, &Sent{Now: clock.Time(i), Segment: 1})
 	}
 	var d Delivered
 	q.SACK(2, 3, &d)
@@ -181,10 +181,10 @@ func TestSACKWithTooManyRecords(t *testing.T) {
 		}
 	}
 	q.Acknowledge(8, &d) // two bytes of a record are left, and its successors
-	q.Push(1+3*MaxRecords, 2+3*MaxRecords, Sent{Now: MaxRecords, Segment: 1})
-	q.Push(2+3*MaxRecords, 3+3*MaxRecords, Sent{Now: MaxRecords + 1, Segment: 1})
+	q.Push(1+3*MaxRecords, 2+3*MaxRecords, &Sent{Now: MaxRecords, Segment: 1})
+	q.Push(2+3*MaxRecords, 3+3*MaxRecords, &Sent{Now: MaxRecords + 1, Segment: 1})
 	for range 3 { // in pieces of a byte, of which those of a record become one
-		q.Retransmit(q.FirstLost(), 1, Sent{Now: MaxRecords + 2, TSVal: 1})
+		q.Retransmit(q.FirstLost(), 1, &Sent{Now: MaxRecords + 2, TSVal: 1})
 	}
 	if q.Len() > MaxRecords+1 || q.retransmitted != 3 {
 		t.Errorf("%d records, %d bytes retransmitted", q.Len(), q.retransmitted)
@@ -197,7 +197,7 @@ func TestFirstRecordAllocatesOnce(t *testing.T) {
 		var q Queue
 		var d Delivered
 		for o := seq.Offset(1); o < 4; o++ {
-			q.Push(o, o+1, Sent{Now: clock.Time(o)})
+			q.Push(o, o+1, &Sent{Now: clock.Time(o)})
 			q.Acknowledge(o+1, &d)
 		}
 	}); n != 1 {

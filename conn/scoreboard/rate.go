@@ -27,15 +27,13 @@ type snapshot struct {
 	limited     bool       // the application had left the path empty
 }
 
-// sent returns the snapshot for a record sent now. first reports whether nothing else is unacknowledged.
-func (t *rate) sent(now clock.Time, first bool, inFlight int64) snapshot {
+// sent sets the snapshot of a record sent now. first reports whether nothing else is unacknowledged.
+func (t *rate) sent(s *snapshot, now clock.Time, first bool, inFlight int64) {
 	if first {
 		t.deliveredAt, t.sentAt = now, now // the pause before is no part of any interval
 	}
-	return snapshot{
-		delivered: t.delivered, deliveredAt: t.deliveredAt, firstSent: t.sentAt,
-		inFlight: uint32(inFlight), lost: uint32(t.lost), limited: t.limited != 0,
-	}
+	s.delivered, s.deliveredAt, s.firstSent = t.delivered, t.deliveredAt, t.sentAt
+	s.inFlight, s.lost, s.limited = uint32(inFlight), uint32(t.lost), t.limited != 0
 }
 
 // lose counts r as lost.

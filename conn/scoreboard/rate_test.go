@@ -19,7 +19,7 @@ type flight struct {
 }
 
 func (f *flight) send(at, n int64) {
-	f.q.Push(seq.Offset(1+1000*f.next), seq.Offset(1+1000*(f.next+n)), Sent{Now: clock.Time(at * ms)})
+	f.q.Push(seq.Offset(1+1000*f.next), seq.Offset(1+1000*(f.next+n)), &Sent{Now: clock.Time(at * ms)})
 	f.next += n
 }
 

@@ -67,12 +67,9 @@ func (f *FastOpen) optionLen() int {
 // paddedLen returns optionLen with the NOPs after the option, a multiple of 4.
 func (f *FastOpen) paddedLen() int { return (f.optionLen() + 3) &^ 3 }
 
-// put writes the option to b, with NOPs after it as on Linux, and returns the rest of b.
+// put writes the option, of which there must be one, to b, with NOPs after it as on Linux. It returns the rest of b.
 func (f *FastOpen) put(b []byte) []byte {
 	n := f.paddedLen()
-	if n == 0 {
-		return b
-	}
 	o := b[:f.optionLen()]
 	for i := len(o); i < n; i++ {
 		b[i] = optionNOP

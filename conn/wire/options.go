@@ -189,7 +189,9 @@ func (o *Options) put(b []byte) {
 		b[0], b[1], b[2], b[3] = optionNOP, optionWindowScale, 3, o.WindowScale
 		b = b[4:]
 	}
-	b = o.FastOpen.put(b)
+	if o.FastOpen.Kind != FastOpenNone {
+		b = o.FastOpen.put(b)
+	}
 	if blocks > 0 {
 		b[0], b[1], b[2], b[3] = optionNOP, optionNOP, optionSACK, uint8(2+blocks*sackBlockLen)
 		b = b[4:]
