@@ -16,8 +16,14 @@ const burst = 16
 // enters TIME-WAIT or ends, wakes blocked calls, and arms the timer. The application, the timer and ICMP call it after
 // every call on a connection, with e.mu held. If there are more segments than a burst, the timer sends the rest,
 // beginning with the next tick.
+//
+// It repeats flushBurst in place of calling it, for a smaller stack of the goroutine.
 func (s *Stack) flush(e *entry, w *writer) {
-	if s.flushBurst(e, w) {
+	if e.tcp == nil {
+		return
+	}
+	now := s.clock.Now()
+	if s.endBurst(now, e, s.sendBurst(now, e, w)) {
 		s.wheels[e.wheel].Arm(&e.timer, s.clock.Now())
 	}
 }
@@ -49,11 +55,10 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 		return false
 	}
 	now := s.clock.Now()
-	more = s.sendBurst(now, e, w)
-	return s.endBurst(now, e, more)
+	return s.endBurst(now, e, s.sendBurst(now, e, w))
 }
 
-// endBurst is flushBurst after the segments have been sent. More reports whether there may be more to send.
+// endBurst is the rest of flushBurst after the segments have been sent. More reports whether there may be more to send.
 func (s *Stack) endBurst(now conn.Time, e *entry, more bool) bool {
 	unfinished := more || e.held
 	switch tcp := e.tcp.(type) {

@@ -85,8 +85,8 @@ func (s *Stack) writeSegment(w *writer, queue uint8, state conn.State) {
 	s.countSegment(&w.out)
 }
 
-// putHeaders writes the IP and TCP headers of the segment in w.out, without the TCP checksum. It puts the TCP header and
-// the data into w.parts.
+// putHeaders writes the IP and TCP headers of the segment in w.out, without the TCP checksum.
+// It puts the TCP header and the data into w.parts.
 func (w *writer) putHeaders() {
 	at := wire.VirtioHeaderLen + ipHeaderLen(w.ip.Is4())
 	end := at + wire.PutTCP(w.headers[at:], &w.out.TCP)
@@ -95,8 +95,8 @@ func (w *writer) putHeaders() {
 	w.parts = append(w.parts, w.out.Data...)
 }
 
-// completeFrame completes the frame of the segment in w.parts. It puts the checksum into the TCP header, or leaves it to
-// the device, and puts the virtio_net_hdr and the IP header in front.
+// completeFrame completes the frame of the segment in w.parts: the checksum of the TCP header, which may be left to the
+// device, and the virtio_net_hdr and the IP header in front.
 func (s *Stack) completeFrame(w *writer) {
 	out, tcp, ipLen := &w.out, w.parts[0], ipHeaderLen(w.ip.Is4())
 	pseudo := wire.PseudoHeaderSum(w.ip.Src, w.ip.Dst, wire.ProtocolTCP, len(tcp)+out.Len)
