@@ -97,7 +97,7 @@ func (c *Conn) measure(now Time, ack seq.Offset, s *Segment, a *arrival) {
 	case running && ack >= c.active.timing.End:
 		c.rtt.Sample(c.active.timing.Finish(now))
 		return
-	case c.rtt.SRTT == 0 && a.RTT() != 0 && !a.Newest.Retransmitted():
+	case c.rtt.SRTT == 0 && c.measures(a):
 		c.rtt.Sample(a.RTT())
 		return
 	case running || !fresh:

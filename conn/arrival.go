@@ -14,6 +14,6 @@ type arrival struct {
 func (c *Conn) newArrival(now Time, s *Segment) arrival {
 	o := &s.TCP.Options
 	return arrival{Delivered: scoreboard.Delivered{
-		Now: now, MinRTT: c.rtt.Min, Echo: o.TSEcr, HasEcho: c.timestamps && o.HasTimestamps && o.TSEcr != 0,
+		Now: now, MinRTT: c.rtt.Min, MaxRTT: c.rtt.SRTT + 4*c.rtt.RTTVar, Echo: o.TSEcr, HasEcho: c.timestamps && o.HasTimestamps && o.TSEcr != 0,
 	}}
 }

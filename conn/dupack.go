@@ -23,8 +23,11 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 			a.Bytes = min(a.Bytes, full)
 			c.loseFirst(now, a)
 		} else {
-			if r.phase == noRecovery {
+			switch r.phase {
+			case noRecovery:
 				a.Bytes = max(a.Bytes-r.leftNetwork, min(a.Bytes, full)) // the others arrived with earlier ACKs, as with SACK
+			case timeoutRecovery:
+				a.Bytes = max(a.Bytes-a.Lost, min(a.Bytes, full)) // the others arrived before the timeout (RFC 3465 2.3)
 			}
 			r.leftNetwork = 0
 		}
@@ -39,7 +42,7 @@ func (c *Conn) detectLossByDuplicates(now Time, s *Segment, ack seq.Offset, wind
 		a.Bytes = 0 // for congestion control; PRR counts duplicates by leftNetwork
 		// Duplicate ACKs are ignored until more than the data of the last episode is acknowledged: its retransmissions cause
 		// them too (RFC 6582 3.2).
-		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una > r.end {
+		if r.phase == noRecovery && r.duplicates == duplicateThreshold && c.snd.una > r.ignored {
 			c.loseFirst(now, a)
 		}
 	}

@@ -147,3 +147,70 @@ func TestDuplicatesAfterUndo(t *testing.T) {
 	}
 	o.nothing()
 }
+
+// After a timeout without SACK, data that had arrived before it does not count for congestion control (RFC 3465 2.3):
+// the window grows by the segment that was sent again.
+func TestWindowAfterTimeoutWithoutSACK(t *testing.T) {
+	for _, control := range []CongestionControl{Reno, CUBIC} {
+		o := sackOne(t, Disabled)
+		o.c.sack = false
+		o.c.SetCongestionControl(control)
+		o.write(repeat(10_000))
+		o.timeout()
+		o.wantNumbers(1)
+		o.sleep(100 * ms)
+		o.ack(8001)
+		if w := o.c.active.cc.Window(); w != 2000 {
+			t.Errorf("%v: window %d, want 2000", control, w)
+		}
+		o.wantNumbers(8001, 9001) // there is no new data for F-RTO
+	}
+}
+
+// Retransmissions that follow the new segments of F-RTO may cause duplicate ACKs of these. They begin no episode.
+func TestDuplicatesAfterFRTO(t *testing.T) {
+	o := sackOne(t, Disabled)
+	o.c.sack = false
+	o.write(repeat(10_000))
+	o.timeout() // the first, and the fourth of the segments are lost
+	o.wantNumbers(1)
+	o.sleep(100 * ms)
+	o.write(repeat(2000))
+	o.ack(3001)
+	o.wantNumbers(10_001, 11_001)
+	o.sleep(100 * ms)
+	o.ack(3001)
+	o.wantNumbers(3001)
+	o.ack(3001)
+	o.sleep(100 * ms)
+	o.ack(4001)
+	o.wantNumbers(4001)
+	o.sleep(100 * ms)
+	o.ack(12_001)
+	o.write(repeat(4000))
+	o.drain()
+	for range 3 {
+		o.ack(12_001)
+	}
+	o.nothing()
+}
+
+// Without SACK, a segment that has waited behind a lost one gives no RTT sample, although it was sent once.
+func TestNoRTTOfWaitingSegments(t *testing.T) {
+	o := sackOne(t, Enabled)
+	o.c.sack = false
+	o.c.reordering.Note() // the TSVal is constant during recovery
+	o.write(repeat(3000))
+	o.timeout()
+	o.wantNumbers(1)
+	o.sleep(10 * ms)
+	o.c.acknowledgeNow(NoteNone)
+	o.drain()
+	o.sleep(50 * ms) // a short segment takes less time than those measured
+	options := o.last.TCP.Options
+	options.TSVal, options.TSEcr = 2, options.TSVal
+	o.in(segment{flags: ack, seq: 1, ack: 3001, options: options})
+	if o.c.rtt.SRTT != 100*ms {
+		t.Errorf("the smoothed round trip is %v, want 100ms", o.c.rtt.SRTT)
+	}
+}

@@ -20,6 +20,7 @@ func (c *Conn) detectSpuriousTimeout(a *arrival) {
 		r.frto, r.frtoNewSegments = frtoNewData, frtoSegments
 	case r.frto == frtoNewData: // the second ACK has proved nothing, so no later one can (step 3)
 		r.frtoNewSegments, r.frto = 0, frtoOff
+		r.ignored = c.snd.max // the duplicate ACKs of the retransmissions that follow may acknowledge the new segments
 	}
 }
 

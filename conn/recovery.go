@@ -13,15 +13,17 @@ type recovery struct {
 	phase           phase
 	reducing        bool // the window is being reduced for a mark (ECN), without an episode
 	frto            frto
-	frtoNewSegments int32      // new segments that F-RTO may still send before lost ones
+	frtoNewSegments int8       // new segments that F-RTO may still send before lost ones
+	duplicates      int32      // without SACK: the duplicate ACKs since SND.UNA has advanced
 	end             seq.Offset // RecoveryPoint: SND.MAX at the beginning of the last episode
 	marked          seq.Offset // SND.MAX at the last reduction for a mark; a mark on earlier data has no effect
 
 	prr cc.PRR
 
-	// Without SACK: the duplicate ACKs since SND.UNA has advanced, and the bytes that have left the network by them.
-	duplicates  int
+	// Without SACK: the bytes that have left the network by the duplicate ACKs, and the largest acknowledgment number of
+	// those that retransmissions may have caused.
 	leftNetwork int64
+	ignored     seq.Offset
 }
 
 // phase is the kind of episode.
@@ -100,7 +102,7 @@ func (c *Conn) reduceWindow(a *arrival) {
 func (c *Conn) enterRecovery(now Time, arrived int64) {
 	r := &c.active.recovery
 	r.phase = fastRecovery
-	r.end = c.snd.max
+	r.end, r.ignored = c.snd.max, c.snd.max
 	c.beginUndo()
 	c.startTimestamp(now)
 	c.active.tailProbe = tailProbe{}

@@ -24,7 +24,7 @@ func (c *Conn) beginResizing(now Time) {
 	if r.phase != noRecovery {
 		return // this ends with the episode
 	}
-	r.phase, r.end = resizing, c.snd.max
+	r.phase, r.end, r.ignored = resizing, c.snd.max, c.snd.max
 	r.reducing = false
 	c.active.undo.Reset()
 	c.startTimestamp(now)

@@ -46,7 +46,7 @@ func (c *Conn) retransmitTimeout(now Time) {
 	c.active.timer.tailProbe, c.active.timer.reorder = Never, Never
 	c.active.timer.ecnPause = Never
 	r.phase = timeoutRecovery
-	r.end = c.snd.max
+	r.end, r.ignored = c.snd.max, c.snd.max
 	r.reducing = false
 	c.ecn.reduced()
 	r.leftNetwork, r.duplicates, r.frtoNewSegments, r.frto = 0, 0, 0, frtoFirst

@@ -54,7 +54,7 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 		return 0, false // no value of this connection
 	}
 	if c.active.tsval.Held(o.TSEcr) {
-		return a.RTT(), a.RTT() != 0 && !a.Newest.Retransmitted() // Karn's algorithm: many segments have this value
+		return a.RTT(), c.measures(a) // Karn's algorithm: many segments have this value
 	}
 	old := c.active.timing.LastRetransmission != 0 && seq.Less(o.TSEcr, c.clock(c.active.timing.LastRetransmission))
 	soon := c.rtt.Min
@@ -65,6 +65,12 @@ func (c *Conn) echoedRTT(now Time, s *Segment, a *arrival) (time.Duration, bool)
 		return 0, false
 	}
 	return max(time.Duration(ms), 1) * time.Millisecond, true
+}
+
+// measures reports whether the round trip of the newest segment that an ACK acknowledges is a measurement: the segment
+// was sent once (Karn's algorithm), and without SACK, no retransmission that it has waited for is acknowledged with it.
+func (c *Conn) measures(a *arrival) bool {
+	return a.RTT() != 0 && !a.Newest.Retransmitted() && (c.sack || !a.Repeated)
 }
 
 // timestampsLen is the length of the timestamps option with its padding in bytes.

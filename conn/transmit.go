@@ -226,7 +226,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	}
 	c.active.recovery.prr.OnSent(int64(n))
 	c.active.pacer.OnSent(int64(n), c.pacingRate())
-	c.active.recovery.frtoNewSegments = max(0, c.active.recovery.frtoNewSegments-int32(segments(n, size)))
+	c.active.recovery.frtoNewSegments = max(0, c.active.recovery.frtoNewSegments-int8(min(segments(n, size), frtoSegments)))
 	c.armRetransmit(now)
 	c.armTailProbe(now)
 }

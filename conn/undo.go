@@ -92,7 +92,7 @@ func (c *Conn) undoEpisode(now Time) {
 		if u.Congested {
 			r.marked = max(r.marked, r.end) // the reduction stands, and is that for all marks up to there
 		}
-		r.end = c.snd.una - 1
+		r.end, r.ignored = c.snd.una-1, c.snd.una-1
 	}
 	if c.active.sent.SACKed() > 0 {
 		// No tail probe is pending. Loss detection runs again after this time even without an ACK, before a timeout.
