@@ -13,7 +13,7 @@ import (
 // the memory that is counted, divided by the budget. The stack refuses connections at the second.
 const (
 	leastRatio  = 0.5
-	mostCounted = 1.125
+	mostCounted = 1
 )
 
 // Table has a line for each kind of peers and target.
