@@ -23,6 +23,9 @@ import (
 //
 // The kernel removes the routes together with the device. Rules stay after a kill: they lead to an empty table, which
 // has no effect, and the next start removes them. They are recognized by the protocol number and the table.
+//
+// The kernel also removes the routes when an administrator takes the device down. The gateway adds them again when the
+// device is up.
 const (
 	autoRouteTable    = 28020 // "mt"
 	autoRouteMark     = 28020
@@ -33,12 +36,14 @@ const (
 // routes are the routes and rules of a running gateway.
 type routes struct {
 	namespace *tun.Namespace
+	device    string
 	families  []int
+	stop      chan struct{} // closed by remove: ends the reports of the device's state
 }
 
 // addRoutes routes the traffic of the node's namespace into its device. It removes the rules of a run that was killed.
 func addRoutes(n *node, mark uint32, dns bool, log *slog.Logger) (*routes, error) {
-	r := &routes{namespace: n.namespace}
+	r := &routes{namespace: n.namespace, device: n.device.Name(), stop: make(chan struct{})}
 	for _, p := range n.stack.Addresses() {
 		family := netlink.FAMILY_V6
 		if p.Addr().Is4() {
@@ -48,8 +53,9 @@ func addRoutes(n *node, mark uint32, dns bool, log *slog.Logger) (*routes, error
 			r.families = append(r.families, family)
 		}
 	}
+	changes := make(chan netlink.LinkUpdate)
 	err := n.namespace.Do(func() error {
-		if err := checkTable(n.device.Name()); err != nil {
+		if err := checkTable(r.device); err != nil {
 			return err
 		}
 		left, err := removeRules()
@@ -60,30 +66,67 @@ func addRoutes(n *node, mark uint32, dns bool, log *slog.Logger) (*routes, error
 			log.Info("removed the routing rules of a run that was killed", "rules", left)
 		}
 		for _, family := range r.families {
-			if err := addFamily(family, n.device.Name(), mark, dns); err != nil {
+			err := addRoute(family, r.device)
+			if err == nil {
+				err = addRules(family, mark, dns)
+			}
+			if err != nil {
 				_, failed := removeRules()
 				return errors.Join(err, failed)
 			}
 		}
 		warnOfFilter(log)
+		if err := netlink.LinkSubscribe(changes, r.stop); err != nil {
+			_, failed := removeRules()
+			return errors.Join(fmt.Errorf("cannot watch %s: %w", r.device, err), failed)
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--auto-route: %w", err)
 	}
+	go r.restore(changes, log)
 	return r, nil
+}
+
+// restore adds the routes again when the device comes up after it was down.
+func (r *routes) restore(changes <-chan netlink.LinkUpdate, log *slog.Logger) {
+	wasUp := true
+	for c := range changes {
+		up := c.Attrs().Flags&net.FlagUp != 0
+		if c.Attrs().Name != r.device || up == wasUp {
+			continue
+		}
+		wasUp = up
+		if !up {
+			log.Warn("the device is down: the traffic of the host bypasses the gateway until it is up", "device", r.device)
+			continue
+		}
+		err := r.namespace.Do(func() (err error) {
+			for _, family := range r.families {
+				err = errors.Join(err, addRoute(family, r.device))
+			}
+			return err
+		})
+		if err != nil {
+			log.Error("the device is up, but the traffic of the host bypasses the gateway; restart it", "device", r.device, "error", err)
+		} else {
+			log.Info("the device is up, and its routes are restored", "device", r.device)
+		}
+	}
 }
 
 // remove undoes addRoutes.
 func (r *routes) remove() error {
+	close(r.stop)
 	return r.namespace.Do(func() error {
 		_, err := removeRules()
 		return err
 	})
 }
 
-// addFamily adds the route and the rules of an address family.
-func addFamily(family int, device string, mark uint32, dns bool) error {
+// addRoute adds the route of an address family.
+func addRoute(family int, device string) error {
 	link, err := netlink.LinkByName(device)
 	if err != nil {
 		return err
@@ -96,6 +139,11 @@ func addFamily(family int, device string, mark uint32, dns bool) error {
 	if err := netlink.RouteReplace(route); err != nil {
 		return fmt.Errorf("cannot add a default route to %s: %w", device, err)
 	}
+	return nil
+}
+
+// addRules adds the rules of an address family.
+func addRules(family int, mark uint32, dns bool) error {
 	rule := func(order int) *netlink.Rule {
 		r := netlink.NewRule()
 		r.Family, r.Priority, r.Protocol = family, autoRoutePriority+order, autoRouteProtocol

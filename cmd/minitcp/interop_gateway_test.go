@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -671,6 +672,43 @@ func TestGatewayAutoRoute(t *testing.T) {
 	p.signal(syscall.SIGTERM)
 	if got := rulesIn(t, host); got != before {
 		t.Errorf("rules at the end, after a kill:\n%s\nwant:\n%s", got, before)
+	}
+}
+
+// The kernel removes the routes of a device that is taken down. When it is up again, the traffic of the host does not
+// bypass the gateway.
+func TestGatewayAutoRouteLinkDown(t *testing.T) {
+	servers := newServers(t)
+	host := newHost(t, servers)
+	p := start(t, program(t, in(host.Name()), "gateway", "--auto-route"))
+	p.awaitErr("msg=forwarding")
+	routes := func() string {
+		t.Helper()
+		var text string
+		for _, family := range []string{"-4", "-6"} {
+			out, err := tool(t, host.Name(), "ip", family, "route", "show", "table", strconv.Itoa(autoRouteTable)).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			text += string(out)
+		}
+		return text
+	}
+	before := routes()
+	for n := range 2 {
+		logged := func(text string) func() bool {
+			return func() bool { return strings.Count(p.err.String(), text) == n+1 }
+		}
+		command(t, host, "ip link set mini0 down")
+		until(t, "the gateway notices that the device is down", logged("the device is down"))
+		command(t, host, "ip link set mini0 up")
+		until(t, "the gateway restores its routes", logged("its routes are restored"))
+		if got := routes(); got != before || !strings.Contains(got, "default dev mini0") {
+			t.Fatalf("routes afterwards:\n%s\nwant:\n%s", got, before)
+		}
+	}
+	if status := p.signal(syscall.SIGTERM); status != 0 {
+		t.Errorf("exit status %d", status)
 	}
 }
 
