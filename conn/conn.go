@@ -109,7 +109,7 @@ type Open struct {
 	TSOffset uint32 // timestamp offset, from [seq.ISN]
 	MTU      int    // largest IP packet that the device takes
 	IPHeader int    // bytes of IP header: 20 for IPv4, 40 for IPv6
-	// Path is the knowledge of earlier connections to the same host about the size of packets (see [Conn.ReportPath]).
+	// Path is the knowledge of earlier connections to the same host (see [Conn.ReportPath]).
 	Path KnownPath
 	// Near marks a path that holds almost no data and is as fast as memory, such as one to a peer on the same machine.
 	// Data in flight waits at one of its ends. The connection is not paced, unless it uses BBR. Pressure.Share limits its
@@ -133,7 +133,8 @@ func newConn(now Time, cfg *Config, o Open) *Conn {
 		keepAliveTimer: Never,
 		lastReceived:   now,
 	}
-	c.path.Start(now, cfg.MTUProbing, o.Path)
+	c.path.Start(now, cfg.MTUProbing, o.Path.Known)
+	c.ecn.After(o.Path.ECNFailed)
 	c.snd.near = o.Near
 	c.snd.iss = o.ISS
 	c.snd.bufferLimit = int32(cfg.SendBuffer)

@@ -92,6 +92,7 @@ func (h *Handshake) init(now Time, cfg *Config, o Open, syn *wire.TCP) {
 		h.ts.Take(now, syn.Options.TSVal)
 	}
 	h.sack = cfg.SACK == Enabled && syn.Options.SACKPermitted
+	h.ecn.After(o.Path.ECNFailed)
 	h.ecn.Received(syn.Flags, o.ECN, cfg.ECN)
 	h.deadline = Never
 	h.giveUp = now.Add(cfg.SYNTimeout)

@@ -18,18 +18,27 @@ const (
 // PathMTUSource is the origin of a path MTU.
 type PathMTUSource = pmtu.Source
 
-// KnownPath is the knowledge about the size of packets to a host. The zero KnownPath is none.
-type KnownPath = pmtu.Known
+// KnownPath is the knowledge about the path to a host. The zero KnownPath is none.
+type KnownPath struct {
+	pmtu.Known
+	ECNFailed uint8 // connections in a row whose SYN has been answered only without its request for ECN
+}
 
 // PathEvents are the events of probing for the path MTU.
 type PathEvents = pmtu.Counts
 
-// PathNews reports whether the path MTU or its counters have changed since the last ReportPath.
-func (c *Conn) PathNews() bool { return c.path.News() }
+// PathNews reports whether the path MTU, its counters or the knowledge about ECN have changed since the last
+// ReportPath.
+func (c *Conn) PathNews() bool { return c.path.News() || c.ecn.News() }
 
-// ReportPath returns the events since the last call, and the present knowledge about the path. The driver may call it
-// while PathNews returns true, and pass the KnownPath to later connections to the same host.
-func (c *Conn) ReportPath() (PathEvents, KnownPath) { return c.path.Report() }
+// ReportPath returns the events since the last call, the present knowledge about the path, and whether the request for
+// ECN has failed in the meantime. The driver may call it while PathNews returns true, and pass the KnownPath to later
+// connections to the same host.
+func (c *Conn) ReportPath() (events PathEvents, known KnownPath, ecnFailed bool) {
+	events, known.Known = c.path.Report()
+	known.ECNFailed, ecnFailed = c.ecn.Report()
+	return events, known, ecnFailed
+}
 
 const (
 	// afterProbe is the number of full segments that must be ready to follow a probe: their ACKs show its loss, and the

@@ -8,6 +8,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/paths"
 	"minitcp/stack/stacktest"
 )
 
@@ -140,6 +141,41 @@ func TestAccECNAcrossTheLink(t *testing.T) {
 			wantCount(t, p.b, "ce-received", to.CEReceived)
 		})
 	}
+}
+
+// A middlebox drops SYNs that request AccECN. After two connections that had to wait for the SYN without the request,
+// the next ones to that host do not wait. Ten minutes later one requests AccECN again (RFC 9768 3.1.4.1).
+func TestECNBlocked(t *testing.T) {
+	within(t, func(t *testing.T) {
+		p := newPairOn(t, stacktest.Config{Offload: stacktest.Plain}, Config{Conn: conn.Config{ECN: conn.ECNAccurate}}, Config{})
+		l := p.listen()
+		var tcp wire.TCP
+		p.da.SetHook(locked(func(frame []byte) stacktest.Fate {
+			if _, err := wire.ParseTCP(frame[wire.VirtioHeaderLen+20:], &tcp); err != nil {
+				t.Error(err)
+			}
+			if tcp.Flags.Has(wire.SYN | wire.ECE) {
+				return stacktest.Drop
+			}
+			return stacktest.Pass
+		}))
+		for i, want := range []time.Duration{3 * time.Second, 3 * time.Second, 0, 0} {
+			begin := time.Now()
+			client, _ := p.connect(l)
+			if took := time.Since(begin); took != want || client.Info().ECN {
+				t.Errorf("connection %d: after %v, want %v, ECN %v", i, took, want, client.Info().ECN)
+			}
+		}
+		wantCount(t, p.a, "ecn-fallbacks", 2)
+
+		p.da.SetHook(nil)
+		time.Sleep(paths.Life)
+		client, server := p.connect(l)
+		if quiet(); !client.Info().AccECN.Agreed || !server.Info().AccECN.Agreed {
+			t.Error("after ten minutes, no AccECN")
+		}
+		wantCount(t, p.a, "ecn-fallbacks", 2)
+	})
 }
 
 // A superframe of the kernel's may say CWR, which is its first segment's, and be marked, which is all its segments':

@@ -48,7 +48,7 @@ type Stack struct {
 	stalls        memory.Stalls[entry]         // connections whose peer lets data wait
 	quota         *quota.Quota                 // of connections that peers have opened
 	timeWaits     lists.Bounded[entry, *entry] // in the order in which they entered TIME-WAIT
-	paths         paths.Cache                  // sizes of packets that paths to hosts carry
+	paths         paths.Cache                  // knowledge about the paths to hosts
 	dials         atomic.Uint32                // number of active OPENs, to spread them over the queues
 	listeners     *ports.Registry[Listener]
 	udp           *ports.Registry[UDPConn]

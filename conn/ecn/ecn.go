@@ -89,7 +89,7 @@ type Handshake struct {
 	arrived        arrival
 }
 
-// arrival has the codepoint of the last SYN or SYN-ACK received, and these bits.
+// arrival has the codepoint of the last SYN or SYN-ACK received, these bits, and the attempts.
 type arrival uint8
 
 const (
@@ -102,13 +102,17 @@ const (
 // Received records the flags and the codepoint of a SYN or SYN-ACK that has arrived.
 func (h *Handshake) Received(f wire.Flags, e wire.ECN, mode Mode) {
 	k := h.kind(f, mode)
-	if h.received == 0 && k == accurate {
+	first := h.received == 0
+	if first && k == accurate {
 		h.arrived |= inAccurate
 	}
 	if !f.Has(wire.ACK) {
 		h.arrived |= passive
 	}
 	h.received |= k
+	if first && f.Has(wire.ACK) {
+		h.judge()
+	}
 	h.arrived = h.arrived&^codepoint | arrival(e)
 }
 
@@ -175,6 +179,9 @@ func (h *Handshake) Offer(f wire.Flags, mode Mode, attempt int) wire.Flags {
 	switch {
 	case !f.Has(wire.ACK):
 		h.arrived |= initiator
+		if h.attempts() == blocked {
+			break
+		}
 		if k = mode.requests(attempt); k == accurate {
 			f |= flags
 		} else if k == classic {

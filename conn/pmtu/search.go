@@ -341,9 +341,12 @@ func (p *Path) Counts() Counts {
 func (p *Path) News() bool { return p.search != nil && p.search.news }
 
 // Report returns the events since the last call, and the present knowledge of the path: none if packets have the size
-// that both ends take. It may be called while News returns true.
+// that both ends take.
 func (p *Path) Report() (events Counts, known Known) {
 	s := p.search
+	if s == nil {
+		return Counts{}, Known{}
+	}
 	s.news = false
 	now, before := s.counts, s.reported
 	s.reported = now

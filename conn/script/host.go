@@ -230,7 +230,7 @@ func (h *host) flush(f *flow) {
 		}
 	case *conn.Conn:
 		if tcp.PathNews() {
-			_, h.path = tcp.ReportPath()
+			_, h.path, _ = tcp.ReportPath()
 		}
 		if tcp.FastOpenNews() {
 			if r := tcp.ReportFastOpen(); r.Learned.Option.Len > 0 {

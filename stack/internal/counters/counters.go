@@ -54,6 +54,7 @@ const (
 	FastOpenBlackHoles
 	AccurateECN
 	AccurateECNFailed
+	ECNFallbacks
 	CEReceived
 	CEDelivered
 	ECNReductions
@@ -142,6 +143,7 @@ var names = [number]string{
 
 	AccurateECN:       "accurate-ecn",
 	AccurateECNFailed: "accurate-ecn-failed",
+	ECNFallbacks:      "ecn-fallbacks",
 	CEReceived:        "ce-received",
 	CEDelivered:       "ce-delivered",
 	ECNReductions:     "ecn-reductions",

@@ -1,5 +1,5 @@
-// Package paths remembers for some minutes the size of packets that the path to a host carries, so that later
-// connections to the host begin with it.
+// Package paths remembers for some minutes the size of packets that the path to a host carries, and whether SYNs that
+// request ECN reach it, so that later connections to the host begin with that.
 package paths
 
 import (

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"minitcp/conn"
+	"minitcp/conn/pmtu"
 	"minitcp/stack/internal/flow"
 )
 
@@ -19,7 +20,7 @@ func host(n uint32) flow.Address {
 // IP version.
 func TestLife(t *testing.T) {
 	var c Cache
-	a, known := host(0x0a000001), conn.KnownPath{MTU: 1400, Complete: true}
+	a, known := host(0x0a000001), conn.KnownPath{Known: pmtu.Known{MTU: 1400, Complete: true}}
 	c.Put(0, a, conn.KnownPath{})
 	if c.table.Load() != nil {
 		t.Error("forgetting a host takes memory")
@@ -50,7 +51,7 @@ func TestLife(t *testing.T) {
 // The number of hosts is bounded. Of the hosts that share a part of the table, the oldest is forgotten.
 func TestBound(t *testing.T) {
 	var c Cache
-	known := conn.KnownPath{MTU: 1400}
+	known := conn.KnownPath{Known: pmtu.Known{MTU: 1400}, ECNFailed: 1}
 	const hosts = 20 * Most
 	remembered := func(first, end uint32) (n int) {
 		for i := first; i < end; i++ {
