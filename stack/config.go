@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"minitcp/conn"
@@ -73,7 +74,8 @@ type Config struct {
 	// Default: no limits.
 	MaxConnections, MaxPerHost int
 	// MSS is the largest MSS option sent, and the largest segment, in bytes of TCP options and data, for paths through
-	// links with a smaller MTU than the device's. 0 means that of the MTU.
+	// links with a smaller MTU than the device's. 0 means that of the MTU. [Listener.SetMSS] and [WithMSS] are for single
+	// listeners and connections.
 	MSS int
 	// KeepAlive and KeepAliveConfig are those of [net.Dialer] and [net.ListenConfig], for connections of both kinds. By
 	// default, keep-alive is on with an idle time of 15 s, an interval of 15 s and 9 probes. A negative KeepAlive turns it
@@ -136,8 +138,8 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.HopLimit == 0 {
 		cfg.HopLimit = 64
 	}
-	if cfg.MSS != 0 && cfg.MSS < leastMSS {
-		return cfg, fmt.Errorf("stack: Config.MSS of %d bytes is below %d", cfg.MSS, leastMSS)
+	if err := checkMSS(cfg.MSS); err != nil {
+		return cfg, fmt.Errorf("stack: Config.MSS: %w", err)
 	}
 	if cfg.Backlog <= 0 {
 		cfg.Backlog = 4096
@@ -212,6 +214,14 @@ func changeKeepAlive(k conn.KeepAlive, config net.KeepAliveConfig) conn.KeepAliv
 
 // leastMSS is the smallest MSS that can be set, as IPv6 links carry packets of 1280 bytes and IPv4's of 576.
 const leastMSS = 536 - 40
+
+// checkMSS returns an error if mss cannot be set. 0 means no limit.
+func checkMSS(mss int) error {
+	if mss != 0 && mss < leastMSS {
+		return fmt.Errorf("an MSS of %d bytes is below %d: %w", mss, leastMSS, syscall.EINVAL)
+	}
+	return nil
+}
 
 // limitMSS makes mss, if it is not 0, the largest MSS of a connection.
 func limitMSS(o *conn.Open, mss int) {

@@ -31,6 +31,16 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 	return s.dialAddress(ctx, network, address, (*Stack).connectPlain)
 }
 
+// mssKey is the key of the value of WithMSS.
+type mssKey struct{}
+
+// WithMSS returns a context for DialContext, DialTCP and DialFastOpen with an upper bound in bytes for the MSS option
+// and the segments of the connection, as TCP_MAXSEG before connect and beside Config.MSS. Info.AdvertisedMSS has the
+// option's value.
+func WithMSS(ctx context.Context, bytes int) context.Context {
+	return context.WithValue(ctx, mssKey{}, bytes)
+}
+
 // dialFunc makes the connection of package conn for an active OPEN.
 type dialFunc func(s *Stack, now conn.Time, e *entry, o conn.Open) *conn.Conn
 
@@ -84,7 +94,11 @@ func (s *Stack) open(ctx context.Context, local, remote netip.AddrPort, dial dia
 	if err != nil {
 		return nil, os.NewSyscallError("connect", err)
 	}
-	c, err := s.connect(local, remote, dial)
+	mss, _ := ctx.Value(mssKey{}).(int)
+	if err := checkMSS(mss); err != nil {
+		return nil, err
+	}
+	c, err := s.connect(local, remote, mss, dial)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +132,9 @@ func (s *Stack) source(local, remote netip.AddrPort) (netip.AddrPort, error) {
 	return local, nil
 }
 
-// connect begins an active OPEN, and returns when the SYN has been sent. Only the caller knows the Conn at that time.
-func (s *Stack) connect(local, remote netip.AddrPort, dial dialFunc) (*Conn, error) {
+// connect begins an active OPEN with an MSS of at most mss bytes, unless that is 0, and returns when the SYN has been
+// sent. Only the caller knows the Conn at that time.
+func (s *Stack) connect(local, remote netip.AddrPort, mss int, dial dialFunc) (*Conn, error) {
 	s.abandoned.close()
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
@@ -131,6 +146,7 @@ func (s *Stack) connect(local, remote netip.AddrPort, dial dialFunc) (*Conn, err
 		return nil, err
 	}
 	o := s.openFor(now, &e.Key, e.near)
+	limitMSS(&o, mss)
 	tcp := dial(s, now, e, o)
 	c := newConn(s, e, tcp)
 	e.iss = o.ISS

@@ -60,11 +60,11 @@ type Forwarder struct {
 // forwarder at a time: the error is one for which errors.Is finds syscall.EADDRINUSE, or syscall.EINVAL, which names
 // the setting, or what [Stack.Err] returns.
 func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Forwarder, error) {
-	switch {
-	case handle == nil:
+	if handle == nil {
 		return nil, fmt.Errorf("stack: ForwardTCP: handle is nil: %w", syscall.EINVAL)
-	case cfg.MSS != 0 && cfg.MSS < leastMSS:
-		return nil, fmt.Errorf("stack: ForwardTCP: an MSS of %d bytes is below %d: %w", cfg.MSS, leastMSS, syscall.EINVAL)
+	}
+	if err := checkMSS(cfg.MSS); err != nil {
+		return nil, fmt.Errorf("stack: ForwardTCP: %w", err)
 	}
 	if err := addresses.CheckPrefixes(cfg.Prefixes); err != nil {
 		return nil, fmt.Errorf("stack: ForwardTCP: %w: %w", err, syscall.EINVAL)

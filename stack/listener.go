@@ -34,6 +34,7 @@ type Listener struct {
 	cookies    cookieTime
 	handshakes lists.Sharded[entry, *entry] // in progress, by the queue that has received the SYN: entry.wheel
 	fastOpen   atomic.Int32                 // largest number of connections in pending; 0: no Fast Open
+	mss        atomic.Int32                 // upper bound for the MSS in bytes; 0: none
 
 	mu       sync.Mutex
 	closed   error // error of Accept; nil while the listener is open
@@ -115,6 +116,21 @@ func (l *Listener) SetCongestionControl(a conn.CongestionControl) error {
 		return opError("set", nil, l.addr, l.closed)
 	}
 	l.control = a
+	return nil
+}
+
+// SetMSS sets an upper bound in bytes for the MSS option and the segments of future connections, as TCP_MAXSEG does and
+// beside Config.MSS. 0 removes it. Info.AdvertisedMSS has the option's value.
+func (l *Listener) SetMSS(bytes int) error {
+	if err := checkMSS(bytes); err != nil {
+		return opError("set", nil, l.addr, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed != nil {
+		return opError("set", nil, l.addr, l.closed)
+	}
+	l.mss.Store(int32(min(bytes, 65535)))
 	return nil
 }
 

@@ -93,12 +93,13 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 		q.dropNoConnection(now, conn.Listen, counters.AcceptQueueFull)
 		return
 	case !l.keeps():
-		q.sendCookie(now, &k, 0, &l.cookies)
+		q.sendCookie(now, &k, int(l.mss.Load()), &l.cookies)
 		return
 	}
 	e := s.newEntry(now, k, q.number)
 	o := s.openFor(now, &k, e.near)
 	o.ECN = q.segment.ECN
+	limitMSS(&o, int(l.mss.Load()))
 	if old != nil {
 		o.ISS = old.ISN(o.ISS)
 	}

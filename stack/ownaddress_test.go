@@ -60,7 +60,7 @@ func TestRemoveAddressDuringDial(t *testing.T) {
 	if err := p.a.RemoveAddress(local.Addr()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.a.connect(local, remote, (*Stack).connectPlain); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+	if _, err := p.a.connect(local, remote, 0, (*Stack).connectPlain); !errors.Is(err, syscall.EADDRNOTAVAIL) {
 		t.Errorf("the error is %v, want EADDRNOTAVAIL", err)
 	}
 	if n := len(p.a.Connections()); n != 0 {

@@ -143,7 +143,7 @@ func (q *queue) openFromCookie(now conn.Time, k *flow.Key, l *Listener) bool {
 		return false
 	}
 	s := q.stack
-	e := q.entryFromCookie(now, k, 0)
+	e := q.entryFromCookie(now, k, int(l.mss.Load()))
 	if e == nil {
 		return true
 	}
