@@ -112,7 +112,8 @@ func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 
 // receiveSYNAgain processes a segment with the number of the peer's SYN in SYN-RECEIVED: that SYN again, or the SYN-ACK
 // of a simultaneous open, whose ACK completes the handshake (RFC 9293 figure 7). Without an ACK, our SYN-ACK has been
-// lost.
+// lost. It is sent again and the timer restarts, as in [Handshake], since a connection of Fast Open must not give up
+// before the reply can arrive.
 func (c *Conn) receiveSYNAgain(now Time, s *Segment) Verdict {
 	if s.TCP.Flags.Has(wire.ACK) {
 		return VerdictAccepted
@@ -123,6 +124,7 @@ func (c *Conn) receiveSYNAgain(now Time, s *Segment) Verdict {
 	}
 	if c.challenge.Allow(now) {
 		c.active.synDue = true
+		c.active.timer.retransmit = now.Add(c.rto())
 	}
 	return VerdictDuplicate
 }

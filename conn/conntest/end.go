@@ -48,6 +48,8 @@ type End struct {
 	forgot    bool             // whether a handshake has ended without a connection
 	left      bool             // whether the application has closed the connection before its end
 	over      bool             // whether the connection is gone, TIME-WAIT included
+	heard     conn.Time        // time of the last arrival of a segment
+	ended     conn.Time        // time at which Conn entered CLOSED
 	direction *netem.Direction // of its segments; several ends may share it
 	thinned   *packet          // last ACK delayed by ACK thinning
 	out       conn.Outgoing    // segment that it transmits
@@ -185,7 +187,7 @@ func (p *Pair) Flush(e *End) {
 	case e.Conn != nil && e.Conn.State() == conn.TimeWait:
 		e.TimeWait = e.Conn.TimeWait(p.Now)
 	case e.Conn != nil:
-		e.over = e.Conn.Ready()&conn.ReadyClosed != 0
+		e.over, e.ended = e.Conn.Ready()&conn.ReadyClosed != 0, p.Now
 	case e.Handshake != nil && e.Handshake.State() == conn.HandshakeDead:
 		e.Handshake, e.forgot = nil, true // the listener is in LISTEN again
 		e.Monitor = Monitor{MTU: e.Open.MTU, IPHeader: e.Open.IPHeader}
@@ -214,6 +216,7 @@ func (p *Pair) receive(k *packet) {
 	}
 	switch {
 	case m != nil:
+		e.heard = p.Now
 		if k.from == e.peer || s.TCP.Flags.Has(wire.RST) {
 			e.Monitor.Received(s)
 		} else { // from an earlier incarnation, with another window

@@ -3,6 +3,7 @@ package conntest
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"minitcp/conn"
 	"minitcp/conn/fastopen"
@@ -51,15 +52,20 @@ func (p *Pair) takeFastOpen(e *End, s *conn.Segment) {
 	p.check(e.Conn.Check(), e)
 }
 
-// gaveUp reports whether e has sent the SYN-ACK of a SYN with data as often as permitted, without a reply.
+// gaveUpAfter is the time for which a server of Fast Open hears nothing from its client before it gives up: the RTO of
+// the fifth retransmission of the SYN-ACK, the initial one of 1 s doubled five times.
+const gaveUpAfter = 32 * time.Second
+
+// gaveUp reports whether e has accepted a SYN with data, has sent the SYN-ACK as often as permitted, and has heard
+// nothing since the last one (RFC 9293 3.8.3, R2). Later segments of its peer get a RST.
 func (e *End) gaveUp() bool {
-	return e.fastOpen != nil && e.Listening && e.Conn != nil && e.Conn.Err() == conn.ErrTimeout
+	return e.fastOpen != nil && e.Listening && e.Conn != nil && e.Conn.Err() == conn.ErrTimeout && e.ended.Sub(e.heard) >= gaveUpAfter
 }
 
 // refused reports whether e, whose SYN had data, has received a RST before the SYN-ACK, because the peer's application
-// has ended the connection early.
+// has ended the connection early, or the peer has given up and no longer listens.
 func (e *End) refused() bool {
-	return e.fastOpen != nil && !e.Listening && e.peer.left && e.Conn.Err() == conn.ErrRefused
+	return e.fastOpen != nil && !e.Listening && (e.peer.left || e.peer.gaveUp()) && e.Conn.Err() == conn.ErrRefused
 }
 
 // checkFastOpen returns an error if the ends disagree on the data of the SYN: the end that listens has accepted any

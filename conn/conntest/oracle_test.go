@@ -147,3 +147,21 @@ func TestIdleTimeouts(t *testing.T) {
 		t.Errorf("no lost segment: error %v", err)
 	}
 }
+
+// A server of Fast Open may give up, and its client may then be refused, if it has heard nothing for 32 s.
+func TestGaveUp(t *testing.T) {
+	s := Scenario{MTU: 1500, Header: 20, Link: Link{Delay: ms, GSOMaxSize: 1, Outages: []Outage{{ms, 64 * time.Second}}},
+		FastOpen: FastOpen{Used: true, MSS: 1460}, Flows: []Flow{{Up: Side{Bytes: 100}}}}
+	p := s.pair(0)
+	p.DialAt(0)
+	if err := p.Run(time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.result(0); err != nil || p.A.Conn.Err() != conn.ErrRefused || p.B.Conn.Err() != conn.ErrTimeout {
+		t.Errorf("error %v, a ends with %v, b with %v", err, p.A.Conn.Err(), p.B.Conn.Err())
+	}
+	p.B.heard = p.B.ended.Add(time.Nanosecond - 32*time.Second)
+	if err := p.result(0); err == nil || !strings.Contains(err.Error(), "a ends with connection refused") {
+		t.Errorf("a server that gives up less than 32 s after a segment: error %v", err)
+	}
+}
