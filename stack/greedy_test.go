@@ -167,24 +167,6 @@ func (c *crowd) serve() {
 	})
 }
 
-// serveGreeting writes to the client as serve does, and n bytes to each raw peer.
-func (c *crowd) serveGreeting(n int) {
-	data := make([]byte, 1<<20)
-	c.accept(func(s *stack.Conn) {
-		if !c.isClient(s) {
-			c.keep(s)
-			s.Write(data[:n]) // does not wait: as much fits into every send buffer
-			return
-		}
-		go func() {
-			defer s.Close()
-			for err := error(nil); err == nil; {
-				_, err = s.Write(data)
-			}
-		}()
-	})
-}
-
 // isClient reports whether the peer of s is the honest client.
 func (c *crowd) isClient(s *stack.Conn) bool {
 	return s.RemoteAddr().(*net.TCPAddr).IP.Equal(net.IPv4(10, 77, 0, 1))
@@ -268,101 +250,6 @@ func TestDownloadBesideStalledReaders(t *testing.T) {
 			}
 		})
 	}
-}
-
-// batchMemory is the memory of the connections that crowd.connect opens at once, each with a page.
-const batchMemory = 100 * 10 << 10
-
-// Zero-window peers whose data would take one and a half times the budget, ten thousand in a second, never take more
-// than the budget. A client that connects right after them is admitted within 3 s, its first three SYNs, and downloads
-// at half of its rate at least. A client that has read for a while and then stops for 20 s is not reset.
-func TestNewcomerBesideZeroWindows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const budget, peers, size = 64 << 20, 12_500, 25_000_000
-		c := newCrowd(t, stack.Config{Memory: budget})
-		c.serveGreeting(4096)
-		alone := c.download(size)
-		slow := c.dial()
-		c.read(slow, 1<<20) // and stops
-		bounded := func(when string) {
-			t.Helper()
-			if used := c.server.Stats()["memory-used"]; used > budget+batchMemory {
-				t.Fatalf("%s %d bytes are in use, want %d at most", when, used, budget)
-			}
-		}
-		for i := 0; i < peers; i += 100 {
-			c.connect(i, i+100, 0)
-			time.Sleep(10 * time.Millisecond)
-			bounded("while peers connect")
-		}
-		begin := time.Now()
-		newcomer := c.dial()
-		if took := time.Since(begin); took > 3*time.Second+100*time.Millisecond {
-			t.Errorf("the newcomer is admitted after %v", took)
-		}
-		begin = time.Now()
-		c.read(newcomer, size)
-		newcomer.Close()
-		beside := time.Since(begin)
-		bounded("after the download")
-		opened, reset := c.counts()
-		t.Logf("alone %v, beside %v; %d of %d opened, %d reset", alone, beside, opened, peers, reset)
-		if beside > 2*alone {
-			t.Errorf("the download takes %v, alone %v", beside, alone)
-		}
-		time.Sleep(20 * time.Second)
-		if used := c.server.Stats()["memory-used"]; used >= budget*3/4 {
-			t.Errorf("20 s later %d bytes are in use, want less than three quarters of %d", used, budget)
-		}
-		c.read(slow, 4<<20)
-		slow.Close()
-	})
-}
-
-// While 1,500 zero-window peers connect each second, whose data would fill the budget in five seconds, a download at
-// 40 ms and 100 Mbit/s takes at most twice as long as without them. A client that has read for a while and then stops
-// for 25 s is not reset.
-func TestDownloadDuringZeroWindows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const budget, each, interval, size = 64 << 20, 15, 10 * time.Millisecond, 25_000_000
-		c := newCrowd(t, stack.Config{Memory: budget})
-		c.serveGreeting(4096)
-		alone := c.download(size)
-		slow := c.dial()
-		c.read(slow, 1<<20) // and stops
-		stop, stopped := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(stopped)
-			for first, tick := 0, time.NewTicker(interval); ; first += each {
-				select {
-				case <-tick.C:
-					c.inject(first, first+each, 0)
-				case <-stop:
-					tick.Stop()
-					return
-				}
-			}
-		}()
-		time.Sleep(20 * time.Second)
-		beside := c.download(size)
-		used := c.server.Stats()["memory-used"]
-		close(stop)
-		<-stopped
-		opened, reset := c.counts()
-		t.Logf("alone %v, beside %v; %d opened, %d reset, %d bytes in use", alone, beside, opened, reset, used)
-		if beside > 2*alone {
-			t.Errorf("the download takes %v, alone %v", beside, alone)
-		}
-		if used > budget {
-			t.Errorf("%d bytes are in use, want %d at most", used, budget)
-		}
-		if least := each * int(20*time.Second/interval); opened < least {
-			t.Errorf("%d connections were opened, want %d or more", opened, least)
-		}
-		time.Sleep(3 * time.Second)
-		c.read(slow, 4<<20)
-		slow.Close()
-	})
 }
 
 // While memory is scarce, connections are reset whose peer has stalled for 3 s, or for 30 s if it has acknowledged 32
