@@ -48,10 +48,11 @@ type Record struct {
 	pushed        bool // its last segment has PSH
 }
 
-// first is the first record of a Queue and the list for it, in one allocation. Most short connections have no more.
+// first is the first record of a Queue, and the list for it and for that of a FIN, in one allocation. Most short
+// connections have no more.
 type first struct {
 	record Record
-	list   [1]*Record
+	list   [2]*Record
 }
 
 // Start returns the offset of the record's first byte.
