@@ -66,6 +66,11 @@ func isHidden(name string) bool {
 	return false
 }
 
+// isBadName reports whether an error of os.Root is that of a name that no file can have: with a NUL byte, or too long.
+func isBadName(err error) bool {
+	return errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENAMETOOLONG)
+}
+
 // visibleFiles is the fs.FS that package http serves.
 type visibleFiles struct{ h *fileHandler }
 
@@ -103,7 +108,7 @@ func (h *fileHandler) cause(err error) error {
 	switch {
 	case errors.Is(err, h.escapes), errors.Is(err, syscall.ELOOP):
 		return fs.ErrPermission
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG):
+	case errors.Is(err, syscall.ENOTDIR), isBadName(err):
 		return fs.ErrNotExist
 	}
 	return err

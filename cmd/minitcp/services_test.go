@@ -371,6 +371,8 @@ func TestFilesDownload(t *testing.T) {
 			{"/.git/", 404, ""},
 			{"/sub/..hidden", 404, ""},
 			{"/a/b", 404, ""},
+			{"/%00", 404, ""},
+			{"/" + strings.Repeat("n", 300), 404, ""},
 		} {
 			status, body := o.request("GET", test.path, "")
 			if test.status != 0 && (status != test.status || test.body != "" && body != test.body) {
@@ -408,6 +410,8 @@ func TestFilesUpload(t *testing.T) {
 			{"/", 400, ""},
 			{"/sub", 409, ""},
 			{"/sub/", 400, ""},
+			{"/%00", 400, ""},
+			{"/" + strings.Repeat("n", 300), 400, ""},
 			{"/nosub/new", 409, ""},
 			{"/../secret", 400, ""},
 			{"/%2e%2e/secret", 400, ""},

@@ -98,7 +98,7 @@ func (u *uploader) put(w http.ResponseWriter, r *http.Request) {
 // check reports whether the upload replaces a file. It returns an error if the upload cannot be stored.
 func (u *uploader) check(name string, length int64) (replaces bool, err error) {
 	if !fs.ValidPath(name) || name == "." {
-		return false, &refusal{http.StatusBadRequest, "the path does not name a file: /" + name}
+		return false, badPath(name)
 	}
 	if isHidden(name) {
 		return false, &refusal{http.StatusForbidden, "a name that begins with a dot is not allowed: " + name}
@@ -115,6 +115,8 @@ func (u *uploader) check(name string, length int64) (replaces bool, err error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && i == len(name):
 			return false, nil
+		case isBadName(err):
+			return false, badPath(name)
 		case err != nil:
 			return false, err
 		case info.Mode().Type() == fs.ModeSymlink:
@@ -143,6 +145,10 @@ func (u *uploader) refuse(name string, err error) *refusal {
 		return &refusal{http.StatusInsufficientStorage, "the disk is full"}
 	}
 	return &refusal{http.StatusInternalServerError, "the file could not be stored"}
+}
+
+func badPath(name string) *refusal {
+	return &refusal{http.StatusBadRequest, fmt.Sprintf("the path does not name a file: %q", "/"+name)}
 }
 
 func (u *uploader) tooLarge() *refusal {
