@@ -2,8 +2,9 @@
 // the codepoint with which they arrive, and those of the sender, which follow the receiver's counters at the peer.
 //
 // Every segment carries the low 3 bits of the receiver's count of packets with CE, in the ACE field. ACKs also carry an
-// option with the low 24 bits of the counts of bytes, if one of these has changed. The sender restores the counts from
-// both. If the option is missing, it estimates by the number of packets acknowledged whether the 3 bits have wrapped.
+// option with the low 24 bits of the counts of bytes if one of these has changed, and three times in a round trip
+// otherwise. The sender restores the counts from both. If the option is missing, it estimates by the number of packets
+// acknowledged whether the 3 bits have wrapped.
 //
 //	field.go      the ACE field, and the codepoints that it reports during the handshake
 //	receiver.go   the counters of packets that have arrived, and the ACKs and options that report them
