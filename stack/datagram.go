@@ -3,6 +3,7 @@ package stack
 import (
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -66,6 +67,14 @@ func (c *datagramSocket) opError(op string, to net.Addr, err error) error {
 		to = c.netAddr(c.remote)
 	}
 	return &net.OpError{Op: op, Net: c.network, Source: c.LocalAddr(), Addr: to, Err: err}
+}
+
+// writeError returns err as that of a call that writes to a peer with the system call named.
+func (c *datagramSocket) writeError(call string, to netip.AddrPort, err error) error {
+	if e, ok := err.(syscall.Errno); ok {
+		err = os.NewSyscallError(call, e)
+	}
+	return c.opError("write", c.netAddr(to), err)
 }
 
 // Close closes the socket. Datagrams that have not been read are discarded.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"syscall"
 
 	"minitcp/conn"
@@ -61,13 +62,13 @@ type Forwarder struct {
 // the setting, or what [Stack.Err] returns.
 func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Forwarder, error) {
 	if handle == nil {
-		return nil, fmt.Errorf("stack: ForwardTCP: handle is nil: %w", syscall.EINVAL)
+		return nil, errNoHandle("ForwardTCP")
 	}
 	if err := checkMSS(cfg.MSS); err != nil {
 		return nil, fmt.Errorf("stack: ForwardTCP: %w", err)
 	}
-	if err := addresses.CheckPrefixes(cfg.Prefixes); err != nil {
-		return nil, fmt.Errorf("stack: ForwardTCP: %w: %w", err, syscall.EINVAL)
+	if err := checkPrefixes("ForwardTCP", cfg.Prefixes); err != nil {
+		return nil, err
 	}
 	if cfg.MaxPending <= 0 {
 		cfg.MaxPending = 16384
@@ -77,11 +78,28 @@ func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Fo
 	}
 	cfg.Prefixes = slices.Clone(cfg.Prefixes)
 	f := &Forwarder{stack: s, cfg: cfg, handle: handle, requests: quota.New(cfg.MaxPending, cfg.MaxPendingPerSource)}
+	return install(s, &s.forwarder, f, "TCP")
+}
+
+func errNoHandle(call string) error {
+	return fmt.Errorf("stack: %s: handle is nil: %w", call, syscall.EINVAL)
+}
+
+// checkPrefixes returns the error of a call that is given prefixes.
+func checkPrefixes(call string, prefixes []netip.Prefix) error {
+	if err := addresses.CheckPrefixes(prefixes); err != nil {
+		return fmt.Errorf("stack: %s: %w: %w", call, err, syscall.EINVAL)
+	}
+	return nil
+}
+
+// install makes f the stack's forwarder of a kind.
+func install[F any](s *Stack, place *atomic.Pointer[F], f *F, kind string) (*F, error) {
 	if err := s.refusal(); err != nil {
 		return nil, err
 	}
-	if !s.forwarder.CompareAndSwap(nil, f) {
-		return nil, fmt.Errorf("stack: there is a TCP forwarder already: %w", syscall.EADDRINUSE)
+	if !place.CompareAndSwap(nil, f) {
+		return nil, fmt.Errorf("stack: there is a %s forwarder already: %w", kind, syscall.EADDRINUSE)
 	}
 	return f, nil
 }

@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"minitcp/conn/wire"
-	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/icmp"
 )
@@ -36,19 +35,13 @@ type EchoRequest struct {
 // syscall.EINVAL, or what [Stack.Err] returns.
 func (s *Stack) ForwardPing(prefixes []netip.Prefix, handle func(*EchoRequest)) (*PingForwarder, error) {
 	if handle == nil {
-		return nil, fmt.Errorf("stack: ForwardPing: handle is nil: %w", syscall.EINVAL)
+		return nil, errNoHandle("ForwardPing")
 	}
-	if err := addresses.CheckPrefixes(prefixes); err != nil {
-		return nil, fmt.Errorf("stack: ForwardPing: %w: %w", err, syscall.EINVAL)
-	}
-	if err := s.refusal(); err != nil {
+	if err := checkPrefixes("ForwardPing", prefixes); err != nil {
 		return nil, err
 	}
 	f := &PingForwarder{stack: s, prefixes: slices.Clone(prefixes), handle: handle}
-	if !s.pingForwarder.CompareAndSwap(nil, f) {
-		return nil, fmt.Errorf("stack: there is a ping forwarder already: %w", syscall.EADDRINUSE)
-	}
-	return f, nil
+	return install(s, &s.pingForwarder, f, "ping")
 }
 
 // Close stops forwarding.
@@ -100,8 +93,8 @@ func (r *EchoRequest) Reply() {
 
 // Unreachable answers the request with an ICMP error of the reason. The error is syscall.EINVAL for an unknown reason.
 func (r *EchoRequest) Unreachable(reason Unreachable) error {
-	if int(reason) >= len(unreachableCodes) {
-		return fmt.Errorf("stack: %v is not a reason: %w", reason, syscall.EINVAL)
+	if err := reason.check(); err != nil {
+		return fmt.Errorf("stack: %w", err)
 	}
 	w := r.stack.borrowWriter()
 	defer r.stack.returnWriter(w)

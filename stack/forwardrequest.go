@@ -139,8 +139,8 @@ func (r *ForwardRequest) Reset() error {
 // Other clients record the reason and retransmit the SYN: the first retransmission is answered with the message again,
 // the next with a RST.
 func (r *ForwardRequest) Unreachable(reason Unreachable) error {
-	if int(reason) >= len(unreachableCodes) {
-		return r.opError(fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
+	if err := reason.check(); err != nil {
+		return r.opError(err)
 	}
 	return r.refuse(unreachable, counters.ForwardUnreachable, func(now conn.Time, w *writer) {
 		r.reason = reason

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"minitcp/conn"
-	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/nat"
 	"minitcp/stack/internal/timing"
@@ -75,10 +74,10 @@ type UDPForwarder struct {
 // syscall.EINVAL, or what [Stack.Err] returns.
 func (s *Stack) ForwardUDP(cfg ForwardUDPConfig, handle func(*UDPFlow)) (*UDPForwarder, error) {
 	if handle == nil {
-		return nil, fmt.Errorf("stack: ForwardUDP: handle is nil: %w", syscall.EINVAL)
+		return nil, errNoHandle("ForwardUDP")
 	}
-	if err := addresses.CheckPrefixes(cfg.Prefixes); err != nil {
-		return nil, fmt.Errorf("stack: ForwardUDP: %w: %w", err, syscall.EINVAL)
+	if err := checkPrefixes("ForwardUDP", cfg.Prefixes); err != nil {
+		return nil, err
 	}
 	for _, b := range []NATBehavior{cfg.Mapping, cfg.Filtering} {
 		if b > AddressAndPortDependent {
@@ -97,18 +96,12 @@ func (s *Stack) ForwardUDP(cfg ForwardUDPConfig, handle func(*UDPFlow)) (*UDPFor
 	if cfg.MaxFlowsPerSource <= 0 {
 		cfg.MaxFlowsPerSource = 4096
 	}
-	if err := s.refusal(); err != nil {
-		return nil, err
-	}
 	cfg.Prefixes = slices.Clone(cfg.Prefixes)
 	limits := nat.Limits{Flows: cfg.MaxFlows, FlowsPerSource: cfg.MaxFlowsPerSource}
 	limits.Timeouts[nat.Idle], limits.Timeouts[nat.DNS] = cfg.Timeout, cfg.DNSTimeout
 	f := &UDPForwarder{stack: s, cfg: cfg, handle: handle, flows: nat.NewTable[UDPFlow](limits)}
 	f.alarm = timing.NewAlarm(f.expire)
-	if !s.udpForwarder.CompareAndSwap(nil, f) {
-		return nil, fmt.Errorf("stack: there is a UDP forwarder already: %w", syscall.EADDRINUSE)
-	}
-	return f, nil
+	return install(s, &s.udpForwarder, f, "UDP")
 }
 
 // takes reports whether datagrams to dst are forwarded. It may be called with nil.

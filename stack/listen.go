@@ -44,27 +44,19 @@ func (s *Stack) listen(network, address string, open func(*Conn) Handler) (*List
 	if err != nil {
 		return fail(net.TCPAddrFromAddrPort(local), err)
 	}
-	for range s.ephemeral.Count() {
-		if local.Port() == 0 {
-			port := s.ephemeral.Random()
-			for i := range binds {
-				binds[i] = netip.AddrPortFrom(binds[i].Addr(), port)
-			}
-		}
+	var l *Listener
+	if !s.ephemeral.Bind(binds, s.ephemeral.Random, func() bool {
 		// The address of a listener on both families is the IPv6 wildcard, as for the kernel's sockets.
-		l := newListener(s, net.TCPAddrFromAddrPort(binds[len(binds)-1]), binds, open)
-		if l.place.Add() {
-			if err := s.refusal(); err != nil {
-				l.Close()
-				return fail(l.addr, err)
-			}
-			return l, nil
-		}
-		if local.Port() != 0 {
-			break
-		}
+		l = newListener(s, net.TCPAddrFromAddrPort(binds[len(binds)-1]), binds, open)
+		return l.place.Add()
+	}) {
+		return fail(net.TCPAddrFromAddrPort(local), os.NewSyscallError("bind", syscall.EADDRINUSE))
 	}
-	return fail(net.TCPAddrFromAddrPort(local), os.NewSyscallError("bind", syscall.EADDRINUSE))
+	if err := s.refusal(); err != nil {
+		l.Close()
+		return fail(l.addr, err)
+	}
+	return l, nil
 }
 
 // bindings returns the bindings of a listener or socket on local, of the families "4", "6", or "" for both.

@@ -155,12 +155,8 @@ func (c *PingConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 }
 
 func (c *PingConn) send(call string, p []byte, to netip.AddrPort) (int, error) {
-	err := c.sendEcho(p, to)
-	if e, ok := err.(syscall.Errno); ok {
-		err = os.NewSyscallError(call, e)
-	}
-	if err != nil {
-		return 0, c.opError("write", c.netAddr(to), err)
+	if err := c.sendEcho(p, to); err != nil {
+		return 0, c.writeError(call, to, err)
 	}
 	return len(p), nil
 }

@@ -140,35 +140,21 @@ func (s *Stack) dialUDPContext(ctx context.Context, network, address string) (ne
 
 // bindUDP registers a socket, under a port that is free if binds have port 0.
 func (s *Stack) bindUDP(binds []netip.AddrPort, remote netip.AddrPort) (*UDPConn, error) {
-	choose := binds[0].Port() == 0
-	var offset uint32
-	if choose && remote.IsValid() {
-		offset = s.ephemeral.Offset(binds[0].Addr(), remote)
+	next := s.ephemeral.Random
+	if remote.IsValid() {
+		offset := s.ephemeral.Offset(binds[0].Addr(), remote)
+		next = func() uint16 { return s.ephemeral.Candidate(offset) }
 	}
-	for range s.ephemeral.Count() {
-		if choose {
-			port := s.ephemeral.Random()
-			if remote.IsValid() {
-				port = s.ephemeral.Candidate(offset)
-			}
-			for i := range binds {
-				binds[i] = netip.AddrPortFrom(binds[i].Addr(), port)
-			}
-		}
-		c := newUDPConn(s, binds, remote)
-		if c.place.Add() {
-			runtime.AddCleanup(c, ports.Registration[UDPConn].Remove, c.place)
-			if err := s.refusal(); err != nil { // shut may have looked through the table already
-				c.close(err)
-				return nil, err
-			}
-			return c, nil
-		}
-		if !choose {
-			break
-		}
+	var c *UDPConn
+	if !s.ephemeral.Bind(binds, next, func() bool { c = newUDPConn(s, binds, remote); return c.place.Add() }) {
+		return nil, os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
-	return nil, os.NewSyscallError("bind", syscall.EADDRINUSE)
+	runtime.AddCleanup(c, ports.Registration[UDPConn].Remove, c.place)
+	if err := s.refusal(); err != nil { // shut may have looked through the table already
+		c.close(err)
+		return nil, err
+	}
+	return c, nil
 }
 
 // Write sends p as one datagram on a connected socket. It blocks only while a [Pusher] is full.

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"syscall"
@@ -74,8 +73,8 @@ func (c *UDPFlow) forget() {
 // SendUnreachable sends the client an ICMP message: its datagram to destination did not arrive, for the reason given.
 // Linux clients with a connected socket get the error of the reason.
 func (c *UDPFlow) SendUnreachable(destination netip.AddrPort, reason Unreachable) error {
-	if int(reason) >= len(unreachableCodes) {
-		return c.opError("write", nil, fmt.Errorf("%v is not a reason: %w", reason, syscall.EINVAL))
+	if err := reason.check(); err != nil {
+		return c.opError("write", nil, err)
 	}
 	return c.sendError(destination, func(w *writer, ip *wire.IP, datagram []byte) error {
 		c.stack.sendUnreachable(c.stack.clock.Now(), w, 0, reason, ip, datagram)

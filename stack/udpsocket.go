@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"syscall"
 
 	"minitcp/conn/wire"
@@ -114,10 +113,7 @@ func (c *udpSocket) WriteToUDPAddrPort(p []byte, addr netip.AddrPort) (int, erro
 // send sends one datagram.
 func (c *udpSocket) send(call string, p []byte, to netip.AddrPort) (int, error) {
 	if err := c.sendDatagrams([]Datagram{{Buffer: p, N: len(p)}}, to); err != nil {
-		if e, ok := err.(syscall.Errno); ok {
-			err = os.NewSyscallError(call, e)
-		}
-		return 0, c.opError("write", net.UDPAddrFromAddrPort(to), err)
+		return 0, c.writeError(call, to, err)
 	}
 	return len(p), nil
 }
@@ -136,10 +132,7 @@ func (c *udpSocket) WriteBatch(batch []Datagram) (int, error) {
 		}
 		n := c.alike(batch[i:])
 		if err := c.sendDatagrams(batch[i:i+n], to); err != nil {
-			if e, ok := err.(syscall.Errno); ok {
-				err = os.NewSyscallError("sendmmsg", e)
-			}
-			return i, c.opError("write", net.UDPAddrFromAddrPort(to), err)
+			return i, c.writeError("sendmmsg", to, err)
 		}
 		i += n
 	}

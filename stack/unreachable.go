@@ -29,6 +29,14 @@ func (u Unreachable) String() string {
 	return fmt.Sprintf("unreachable(%d)", uint8(u))
 }
 
+// check returns an error if u is none of the reasons.
+func (u Unreachable) check() error {
+	if int(u) >= len(unreachableCodes) {
+		return fmt.Errorf("%v is not a reason: %w", u, syscall.EINVAL)
+	}
+	return nil
+}
+
 // unreachableCodes are the ICMP codes of the reasons [RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1].
 var unreachableCodes = [...]struct{ v4, v6 uint8 }{
 	NetUnreachable:  {wire.ICMPv4NetUnreachable, wire.ICMPv6NoRoute},

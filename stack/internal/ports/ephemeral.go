@@ -47,3 +47,21 @@ func (p *Ephemeral) Candidate(offset uint32) uint16 {
 
 // Random returns a random port for a listener.
 func (p *Ephemeral) Random() uint16 { return p.first + uint16(rand.Uint32N(p.size)) }
+
+// Bind calls try until it returns true, and reports whether it has. If the port of binds is 0, each call has the next
+// one in its place, as many as there are; otherwise there is one call.
+func (p *Ephemeral) Bind(binds []netip.AddrPort, next func() uint16, try func() bool) bool {
+	if binds[0].Port() != 0 {
+		return try()
+	}
+	for range p.Count() {
+		port := next()
+		for i := range binds {
+			binds[i] = netip.AddrPortFrom(binds[i].Addr(), port)
+		}
+		if try() {
+			return true
+		}
+	}
+	return false
+}

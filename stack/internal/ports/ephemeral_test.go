@@ -26,3 +26,22 @@ func TestEphemeralPorts(t *testing.T) {
 		seen[port] = true
 	}
 }
+
+// Bind tries each port of the range while the port is 0, and otherwise only the one that is given.
+func TestBind(t *testing.T) {
+	e := NewEphemeral(100, 109, [32]byte{})
+	for _, test := range []struct {
+		port, free, want uint16
+		tries            int
+	}{{0, 105, 105, 6}, {0, 50, 109, 10}, {7, 7, 7, 1}, {7, 8, 7, 1}} {
+		binds := []netip.AddrPort{netip.AddrPortFrom(Wildcard(true), test.port), netip.AddrPortFrom(Wildcard(false), test.port)}
+		port, tries := uint16(99), 0
+		ok := e.Bind(binds, func() uint16 { port++; return port }, func() bool {
+			tries++
+			return binds[0].Port() == test.free && binds[1].Port() == test.free
+		})
+		if ok != (test.free == test.want) || tries != test.tries || binds[0].Port() != test.want || binds[1].Port() != test.want {
+			t.Errorf("port %d with %d free: %v after %d tries with %v, want port %d after %d", test.port, test.free, ok, tries, binds, test.want, test.tries)
+		}
+	}
+}
