@@ -40,7 +40,7 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	}
 	c.lastReceived = now
 	c.keepAliveProbes = 0
-	n := uint64(segments(len(s.Data), s.SegmentSize))
+	n := uint64(wire.Segments(len(s.Data), s.SegmentSize))
 	c.stats.SegmentsReceived += n
 	if len(s.Data) > 0 {
 		c.stats.DataSegmentsReceived += n

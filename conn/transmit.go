@@ -23,7 +23,7 @@ func (c *Conn) Transmit(now Time, limit int, out *Outgoing) bool {
 	if out.TCP.Flags&(wire.SYN|wire.RST) == 0 {
 		c.announce(now, out)
 	}
-	n := uint64(segments(out.Len, out.SegmentSize))
+	n := uint64(wire.Segments(out.Len, out.SegmentSize))
 	if n > 1 {
 		out.TCP.Flags |= wire.PSH // as on Linux: a receiver that joins segments need not wait for more
 	}
@@ -226,7 +226,7 @@ func (c *Conn) transmitNext(now Time, out *Outgoing, n, size int) {
 	}
 	c.active.recovery.prr.OnSent(int64(n))
 	c.active.pacer.OnSent(int64(n), c.pacingRate())
-	c.active.recovery.frtoNewSegments = max(0, c.active.recovery.frtoNewSegments-int8(min(segments(n, size), frtoSegments)))
+	c.active.recovery.frtoNewSegments = max(0, c.active.recovery.frtoNewSegments-int8(min(wire.Segments(n, size), frtoSegments)))
 	c.armRetransmit(now)
 	c.armTailProbe(now)
 }
@@ -278,7 +278,7 @@ func (c *Conn) countData(out *Outgoing, at seq.Offset, n int) {
 	c.stats.Sent += uint64(n - again)
 	c.stats.Resent += uint64(again)
 	if at < c.snd.max {
-		c.stats.Retransmitted += uint64(segments(again, out.SegmentSize))
+		c.stats.Retransmitted += uint64(wire.Segments(again, out.SegmentSize))
 	}
 }
 
@@ -287,14 +287,6 @@ func finLen(out *Outgoing) seq.Offset {
 		return 1
 	}
 	return 0
-}
-
-// segments returns the number of segments into which n bytes are cut, at least 1.
-func segments(n, size int) int {
-	if size <= 0 || n <= size {
-		return 1
-	}
-	return (n + size - 1) / size
 }
 
 // transmitACK sends a segment without data: an ACK that is due, or a keep-alive probe.

@@ -71,7 +71,7 @@ func (e *entry) address(w *writer) {
 	w.ip.SetECN(w.out.ECN)
 	if w.out.MayFragment {
 		w.ip.MayFragment, w.ip.ID = true, e.ipID
-		e.ipID += uint16(segments(w.out.Len, w.out.SegmentSize))
+		e.ipID += uint16(wire.Segments(w.out.Len, w.out.SegmentSize))
 	}
 	w.out.TCP.SrcPort, w.out.TCP.DstPort = e.Key.LocalPort(), e.Key.RemotePort()
 }
@@ -105,7 +105,7 @@ func (s *Stack) completeFrame(w *writer) {
 		binary.BigEndian.PutUint16(tcp[wire.TCPChecksumOffset:], wire.Fold(pseudo))
 		h.Flags = wire.VirtioNeedsChecksum
 		h.ChecksumStart, h.ChecksumOffset = uint16(ipLen), wire.TCPChecksumOffset
-		if n := segments(out.Len, out.SegmentSize); n > 1 {
+		if n := wire.Segments(out.Len, out.SegmentSize); n > 1 {
 			h.GSOType = wire.GSOTCPv6
 			if w.ip.Is4() {
 				h.GSOType = wire.GSOTCPv4
@@ -122,7 +122,7 @@ func (s *Stack) completeFrame(w *writer) {
 
 // countSegment counts a segment sent.
 func (s *Stack) countSegment(out *conn.Outgoing) {
-	n := segments(out.Len, out.SegmentSize)
+	n := wire.Segments(out.Len, out.SegmentSize)
 	s.totals.Add(counters.SegmentsSent, n)
 	s.totals.Add(counters.BytesSent, out.Len)
 	switch {

@@ -40,7 +40,7 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 	case wire.GSOTCPv4, wire.GSOTCPv6:
 		q.segment.SegmentSize = int(q.virtio.GSOSize)
 	}
-	s.totals.Add(counters.SegmentsReceived, segments(len(data), q.segment.SegmentSize))
+	s.totals.Add(counters.SegmentsReceived, wire.Segments(len(data), q.segment.SegmentSize))
 	s.totals.Add(counters.BytesReceived, len(data))
 	for e != nil {
 		if q.receive(now, e) {

@@ -45,7 +45,7 @@ func (q *queue) traceIn(now conn.Time, e *entry, before conn.State, note string,
 		RelativeAck: -1,
 		Before:      before,
 		After:       before,
-		Segments:    segments(len(q.segment.Data), q.segment.SegmentSize),
+		Segments:    wire.Segments(len(q.segment.Data), q.segment.SegmentSize),
 		Note:        note,
 		Dropped:     dropped,
 	}
@@ -74,7 +74,7 @@ func (s *Stack) traceOut(now conn.Time, e *entry, w *writer, before conn.State) 
 		RelativeAck: -1,
 		Before:      before,
 		After:       before,
-		Segments:    segments(w.out.Len, w.out.SegmentSize),
+		Segments:    wire.Segments(w.out.Len, w.out.SegmentSize),
 		Note:        w.out.Note.String(),
 	}
 	if e != nil {
@@ -99,12 +99,4 @@ func (v *TraceEvent) relative(e *entry, theirs, ours uint32) {
 	if !v.TCP.Flags.Has(wire.ACK) {
 		v.RelativeAck = -1
 	}
-}
-
-// segments returns the number of segments that carry n bytes of data.
-func segments(n, size int) int {
-	if size <= 0 || n <= size {
-		return 1
-	}
-	return (n + size - 1) / size
 }

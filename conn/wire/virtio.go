@@ -62,3 +62,12 @@ func PutVirtio(b []byte, h *VirtioHeader) {
 	binary.NativeEndian.PutUint16(b[6:], h.ChecksumStart)
 	binary.NativeEndian.PutUint16(b[8:], h.ChecksumOffset)
 }
+
+// Segments returns the number of segments of size bytes into which a GSO packet with n bytes of data is cut, at least
+// 1. A size of 0 stands for a single segment.
+func Segments(n, size int) int {
+	if size <= 0 || n <= size {
+		return 1
+	}
+	return (n + size - 1) / size
+}

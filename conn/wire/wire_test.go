@@ -302,3 +302,11 @@ func FuzzParse(f *testing.F) {
 		_ = ParseICMP(&ip, payload, &m)
 	})
 }
+
+func TestSegments(t *testing.T) {
+	for _, c := range []struct{ n, size, want int }{{0, 0, 1}, {0, 100, 1}, {5000, 0, 1}, {100, 100, 1}, {101, 100, 2}, {200, 100, 2}, {65535, 1, 65535}} {
+		if got := Segments(c.n, c.size); got != c.want {
+			t.Errorf("%d bytes in segments of %d: %d segments, want %d", c.n, c.size, got, c.want)
+		}
+	}
+}
