@@ -147,6 +147,7 @@ func (u *uploader) refuse(name string, err error) *refusal {
 	return &refusal{http.StatusInternalServerError, "the file could not be stored"}
 }
 
+// badPath returns the response to an upload to a path that no file can have.
 func badPath(name string) *refusal {
 	return &refusal{http.StatusBadRequest, fmt.Sprintf("the path does not name a file: %q", "/"+name)}
 }
