@@ -249,6 +249,28 @@ func TestSpuriousTimeoutByTimestamp(t *testing.T) {
 	}
 }
 
+// An echo proves one timeout spurious. A middlebox that removes timestamps makes the peer repeat it (simulation seed
+// 1687307).
+func TestSpuriousTimeoutByRepeatedTimestamp(t *testing.T) {
+	o := tenSent(t, Enabled)
+	first := o.c.clock(o.now)
+	for n := range int64(2) {
+		for o.c.stats.Timeouts == uint64(n) {
+			o.now = o.c.Deadline()
+			o.c.Advance(o.now)
+			for o.c.Transmit(o.now, 1, &o.last) {
+			}
+		}
+		o.sleep(100 * time.Millisecond)
+		options := o.echo(wire.Options{}, 0)
+		options.TSEcr = first
+		o.in(segment{flags: ack, seq: 1, ack: 1001 + 1000*n, options: options})
+		if got := o.c.Info(o.now).Spurious; got != 1 {
+			t.Errorf("%d timeouts spurious after the ACK of %d segments, want 1", got, n+1)
+		}
+	}
+}
+
 // After a timeout, an ACK that echoes the time of the first copy measures a path that has become slow, unless it has a
 // D-SACK. It is then the ACK of the second copy, and the length of the timeout would be measured (RFC 7323 4.3). It may
 // be that of a peer that never sends D-SACKs, or of one whose SACK blocks a middlebox changes (simulation seed 200424).

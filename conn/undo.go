@@ -12,6 +12,7 @@ import (
 // been retransmitted (F-RTO, RFC 5682).
 type undo struct {
 	scoreboard.Episode
+	echo   uint32     // echo that has proved an episode spurious, or 0
 	undone uint8      // episodes undone before all data up to window is acknowledged, at most maxUndos
 	window seq.Offset // SND.MAX at the beginning of the first of these episodes
 }
@@ -45,8 +46,10 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 	}
 	duplicated := u.Duplicates(a.spurious)
 	switch {
-	case a.advanced && c.snd.una > u.First() && a.HasEcho && u.Precedes(a.Echo):
-		// The ACK is of the first retransmitted segment, and its timestamp is older than any retransmission.
+	case a.advanced && c.snd.una > u.First() && a.HasEcho && a.Echo != u.echo && u.Precedes(a.Echo):
+		// The ACK is of the first retransmitted segment, and its timestamp is older than any retransmission. An echo is a
+		// proof once: a middlebox that removes timestamps makes the peer repeat it.
+		u.echo = a.Echo
 		return true
 	case a.Early != 0 && a.Early == u.First():
 		// Timestamps of milliseconds do not prove it on a path that is shorter than that. Half, because smaller segments take
