@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"os"
 )
@@ -20,4 +21,18 @@ func stayAwake() *os.File {
 		return nil
 	}
 	return f
+}
+
+// measuring returns a context that ends with a signal, and the environment of measurements. The machine stays awake
+// until the function is called.
+func measuring() (context.Context, environment, func()) {
+	ctx, release := untilSignal()
+	e, f := findEnvironment(), stayAwake()
+	e.Awake = f != nil
+	return ctx, e, func() {
+		if f != nil {
+			f.Close()
+		}
+		release()
+	}
 }

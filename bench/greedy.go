@@ -86,13 +86,8 @@ func (o *greedyOptions) measureAll(stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	ctx, release := untilSignal()
+	ctx, e, release := measuring()
 	defer release()
-	e := findEnvironment()
-	if f := stayAwake(); f != nil {
-		defer f.Close()
-		e.Awake = true
-	}
 	samples, err := o.Run(ctx, stderr)
 	if len(samples) == 0 {
 		return err

@@ -130,13 +130,8 @@ func (o *options) measureAll(stdout, stderr io.Writer) error {
 		}
 		defer remove()
 	}
-	ctx, release := untilSignal()
+	ctx, e, release := measuring()
 	defer release()
-	e := findEnvironment()
-	if f := stayAwake(); f != nil {
-		defer f.Close()
-		e.Awake = true
-	}
 	if e.busy() {
 		fmt.Fprintf(stderr, "the machine is doing something else (load %s): the figures will be rough\n", e.Load)
 	}
