@@ -86,8 +86,8 @@
 // estimator, cc congestion control and pacing, ecn the agreement on ECN, accecn the counters of Accurate ECN, hold the
 // times of a held handshake, challenge the limit of challenge ACKs, delack the delay of ACKs, buffer the memory of the
 // data and the tuning of the receive window, bulk the windows that bulk receivers share, chrono the times of waiting,
-// pmtu the MSS and the path MTU, timestamps those of the peer and of the segments sent, cookie SYN cookies, fastopen
-// the cookies of Fast Open, siphash the hash of cookies and initial sequence numbers, wire the formats, seq sequence
+// pmtu the MSS and the path MTU, timestamps those of the peer and of the segments sent, cookie SYN cookies, fastopen the
+// cookies and outcome of Fast Open, siphash the hash of cookies and initial sequence numbers, wire the formats, seq sequence
 // numbers, clock the time and names the texts of constants. The packages conntest and script are for tests; netem is
 // the emulated link of conntest and of package emulate.
 //
