@@ -86,10 +86,10 @@
 // estimator, cc congestion control and pacing, ecn the agreement on ECN, accecn the counters of Accurate ECN, hold the
 // times of a held handshake, challenge the limit of challenge ACKs, delack the delay of ACKs, buffer the memory of the
 // data and the tuning of the receive window, bulk the windows that bulk receivers share, chrono the times of waiting,
-// pmtu the MSS and the path MTU, timestamps those of the peer and of the segments sent, cookie SYN cookies, fastopen the
-// cookies and outcome of Fast Open, siphash the hash of cookies and initial sequence numbers, wire the formats, seq sequence
-// numbers, clock the time and names the texts of constants. The packages conntest and script are for tests; netem is
-// the emulated link of conntest and of package emulate.
+// pmtu the MSS and the path MTU, timestamps those of the peer and of the segments sent, cookie SYN cookies, fastopen
+// the cookies and outcome of Fast Open, siphash the hash of cookies and initial sequence numbers, wire the formats, seq
+// sequence numbers, clock the time and names the texts of constants. The packages conntest and script are for tests;
+// netem is the emulated link of conntest and of package emulate.
 //
 // The reaction of each state to each kind of segment is in testdata/matrix.txt. RFC9293.md lists the requirements of
 // RFC 9293 and the tests that show them, RFC8899.md those of path MTU discovery, RFC7413.md those of Fast Open,
