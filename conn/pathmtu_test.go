@@ -184,3 +184,28 @@ func TestBlackHoleEvidence(t *testing.T) {
 		}
 	}
 }
+
+// A small segment that had arrived before a timeout proves the timeout spurious, but not that the path carries large
+// ones: their size stays reduced.
+func TestSmallSegmentsAreNoProofOfSize(t *testing.T) {
+	o := established(t, Config{Pacing: Disabled})
+	o.c.sack = true
+	o.write(repeat(1460))
+	for o.c.Info(o.now).PathMTU == 1500 {
+		o.timeout()
+		o.drain()
+	}
+	o.sleep(100 * ms)
+	o.ack(1461)
+	for _, n := range []int{1160, 100} {
+		o.write(repeat(n))
+		o.drain()
+	}
+	o.timeout()
+	o.drain()
+	o.sleep(100 * ms)
+	o.ack(1461, 2621, 2721)
+	if i := o.c.Info(o.now); i.Spurious != 1 || i.PathMTU != 1200 {
+		t.Errorf("%d episodes undone, path MTU %d, want 1 and 1200", i.Spurious, i.PathMTU)
+	}
+}

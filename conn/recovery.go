@@ -51,8 +51,8 @@ func (c *Conn) congestionWindow() int64 {
 // episode begins, continues or ends loss recovery.
 func (c *Conn) episode(now Time, s *Segment, a *arrival) {
 	r := &c.active.recovery
-	if c.spurious(s, a) {
-		c.undoEpisode(now)
+	if p := c.spurious(s, a); p != noProof {
+		c.undoEpisode(now, p)
 	}
 	switch {
 	case r.phase == noRecovery:

@@ -35,14 +35,29 @@ func (c *Conn) beginUndo() {
 	}
 }
 
-// spurious reports whether the ACK proves that the episode was spurious.
-func (c *Conn) spurious(s *Segment, a *arrival) bool {
+// proof is the evidence in an ACK that the episode was spurious.
+type proof uint8
+
+const (
+	noProof proof = iota
+	// weakProof proves nothing about the path MTU: since a black hole was suspected, segments are smaller, and the proof
+	// may be about two copies of one of these.
+	weakProof
+	// originalArrived proves that a segment of the size before the episode has arrived.
+	originalArrived
+)
+
+// spurious returns the proof in an ACK that the episode was spurious.
+func (c *Conn) spurious(s *Segment, a *arrival) proof {
 	u := &c.active.undo
 	if !u.Armed {
-		return false
+		return noProof
 	}
 	if u.First() == 0 { // all segments marked lost have been acknowledged before they were retransmitted
-		return c.active.recovery.phase == fastRecovery && c.active.sent.Lost() == 0
+		if c.active.recovery.phase == fastRecovery && c.active.sent.Lost() == 0 {
+			return originalArrived
+		}
+		return noProof
 	}
 	duplicated := u.Duplicates(a.spurious)
 	switch {
@@ -50,25 +65,29 @@ func (c *Conn) spurious(s *Segment, a *arrival) bool {
 		// The ACK is of the first retransmitted segment, and its timestamp is older than any retransmission. An echo is a
 		// proof once: a middlebox that removes timestamps makes the peer repeat it.
 		u.echo = a.Echo
-		return true
-	case a.Early != 0 && a.Early == u.First():
-		// Timestamps of milliseconds do not prove it on a path that is shorter than that. Half, because smaller segments take
-		// less time than those measured (Allman and Paxson, On Estimating End-to-End Network Path Properties, 1999).
-		return true
+		return originalArrived
+	case a.Early != 0 && a.Early == u.First() && !u.Timeout:
+		// Timestamps of milliseconds do not prove it on a path that is as short. Half, because smaller segments take less
+		// time than those measured (Allman and Paxson, On Estimating End-to-End Network Path Properties, 1999). It is no
+		// proof after a timeout: the path may have become shorter, and each segment would need a timeout of its own.
+		return originalArrived
 	case duplicated:
-		return true
-	case c.active.recovery.phase == timeoutRecovery && a.FalselyLost:
+		return weakProof
+	case c.active.recovery.phase == timeoutRecovery && a.FalselyLost && (c.sack && c.snd.una < c.active.recovery.end || c.active.recovery.frto == frtoNewData):
 		// The second ACK is a proof. With SACK, so is any ACK below RecoveryPoint, since data that had arrived before the
 		// timeout would have been SACKed. Without SACK, the first ACK may be of such data (RFC 5682 2.1, steps 2 and 3).
-		return c.sack && c.snd.una < c.active.recovery.end || c.active.recovery.frto == frtoNewData
+		if a.LargestFalse > int64(c.fullSize()) {
+			return originalArrived
+		}
+		return weakProof
 	}
-	return false
+	return noProof
 }
 
 // undoEpisode restores the congestion control from before the episode. The backoff ends with the next RTT sample, which
 // is mostly that of the ACK that has proved a timeout spurious (RFC 4015 3.4). Before that, the timeout may be too
 // short for the path.
-func (c *Conn) undoEpisode(now Time) {
+func (c *Conn) undoEpisode(now Time, p proof) {
 	u := &c.active.undo
 	u.Armed = false
 	u.undone++
@@ -77,7 +96,7 @@ func (c *Conn) undoEpisode(now Time) {
 		c.ecn.cwr = false
 	}
 	c.stats.Spurious++
-	if c.path.Rise(now) {
+	if p == originalArrived && c.path.Rise(now) {
 		c.active.cc.SetMSS(c.fullSize())
 	}
 	if !u.Timeout {

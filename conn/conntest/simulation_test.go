@@ -97,6 +97,8 @@ func TestFixedFailures(t *testing.T) {
 		210594:  "the ACK of an original, taken for that of its retransmission, marked new data of the same instant lost",
 		253157:  "Packet Too Big had segments sent again that had passed the router before the one that it quotes",
 		2032455: "the same",
+		341430:  "small segments that had arrived before a timeout restored a size that the path does not carry, again and again",
+		535540:  "a path had become shorter, and each ACK of a retransmission after a timeout was taken for that of the original",
 		305090:  "without SACK, ACKs of data that had arrived before a timeout enlarged the window that repeated the rest",
 		306334:  "without timestamps, the ACK of an original of a path grown longer was taken for that of a retransmission",
 		2206875: "retransmissions in TIME-WAIT used up the ACKs in reply to SYNs, and a peer that had rebooted waited 7 s",

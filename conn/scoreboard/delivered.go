@@ -25,6 +25,7 @@ type Delivered struct {
 	Lost           int64      // of Bytes, those of records that were marked lost and not retransmitted since
 	Repeated       bool       // whether a retransmitted record was delivered
 	FalselyLost    bool       // whether a record was delivered that was marked lost and not yet retransmitted
+	LargestFalse   int64      // bytes in the largest segment of these records
 }
 
 // RTT returns the round-trip time of the newest transmission, at least 1 ns; 0 if it is not known.
@@ -51,7 +52,10 @@ func (d *Delivered) add(r *Record) {
 		if d.LowestOriginal == 0 || r.end < d.LowestOriginal {
 			d.LowestOriginal = r.end
 		}
-		d.FalselyLost = d.FalselyLost || r.state == Lost
+		if r.state == Lost {
+			d.FalselyLost = true
+			d.LargestFalse = max(d.LargestFalse, r.Largest())
+		}
 	}
 	if r.retransmitted && !r.again && d.Now.Sub(r.sentAt) < d.MinRTT/2 && d.Early == 0 {
 		d.Early = r.start
