@@ -44,20 +44,19 @@ type rebooting struct {
 	at, over conn.Time
 	lossless bool
 	packets  int // first the packets not caused by the reboot, then the number of those sent until over
-	room     int // full segments for which the survivor's congestion window had room then
+	room     int // full segments in the survivor's congestion window then
 	fresh    int // first the data segments not retransmitted, then the number of those sent from then until over
 }
 
 // earlier records that the packets sent so far are not caused by the reboot. It is called at the reboot, and when a
 // packet sent before the reboot or an ICMP message has arrived at the survivor, since these permit new data and cause
-// retransmissions. After the last of them nothing is acknowledged any more. The survivor then sends the data for which
-// its congestion window has room. Each of these segments, and each packet in flight, may cause a RST, since it is for a
-// connection that does not exist (RFC 9293 3.10.7.1).
+// retransmissions. After the last of them nothing is acknowledged any more. The survivor then sends at most a
+// congestion window of new data and of segments that RACK's timer marks lost. Each of these segments, and each packet
+// in flight, may cause a RST, since it is for a connection that does not exist (RFC 9293 3.10.7.1).
 func (r *rebooting) earlier(p *Pair) {
 	i := r.survivor.Conn.Info(p.Now)
-	pipe := i.Unacked - i.SACKed - i.Lost + i.Resending
 	r.packets, r.fresh = p.Packets+p.inFlight.Len(), fresh(&i)
-	r.room = max(0, int(i.CongestionWindow)/max(i.MSS, 1)-pipe)
+	r.room = int(i.CongestionWindow) / max(i.MSS, 1)
 }
 
 // fresh returns the number of data segments that were no retransmissions.

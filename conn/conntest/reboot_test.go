@@ -45,7 +45,7 @@ func TestHalfOpen(t *testing.T) {
 		"b: the connection outlives the peer's reboot":                                        func(r *rebooting) { r.replaced = false },
 		"b: the connection ends 2m1s after the peer's reboot":                                 func(r *rebooting) { r.over = r.at.Add(r.Down + 121*time.Second) },
 		"b: the connection ends 3s after the peer's reboot":                                   func(r *rebooting) { r.over = r.at.Add(r.Down + 3*time.Second) },
-		"b: the connection ends 65 packets after the peer's reboot, at most 64 are permitted": func(r *rebooting) { r.packets = 65 },
+		"b: the connection ends 67 packets after the peer's reboot, at most 66 are permitted": func(r *rebooting) { r.packets = 67 },
 		"b: the connection ends 69 packets after the peer's reboot, at most 68 are permitted": func(r *rebooting) { r.packets, r.fresh = 69, 11 },
 		"b keeps 1 pages, 0 borrowed buffers and 0 bytes":                                     func(r *rebooting) { r.survivor.Pages.Used++ },
 	} {
