@@ -78,19 +78,24 @@ func (p *Path) know(now clock.Time, from Source) {
 
 // Known is the knowledge of earlier connections about the path to a host. The zero Known is none.
 type Known struct {
-	MTU      uint16 // packets of this size arrive, larger ones perhaps do not; 0: not known
-	Complete bool   // larger ones do not
+	MTU  uint16 // packets of this size arrive, larger ones perhaps do not; 0: not known
+	High uint16 // larger ones do not arrive; at most MTU: the search is complete
 }
 
 // Start chooses the size of the first packets of a connection.
 func (p *Path) Start(now clock.Time, mode Mode, known Known) {
 	base := p.base()
+	high, size := p.local(), p.local()
 	switch {
 	case known.MTU != 0 && int(known.MTU) < p.MTU():
 		p.setMTU(max(int(known.MTU), minMTU(p.is6)))
 		p.know(now, Cache)
 		p.search.news = false
-		if known.Complete || mode == Off {
+		if int(known.High) < high {
+			high = int(known.High)
+			size = between(p.MTU(), high)
+		}
+		if size == 0 || mode == Off {
 			return
 		}
 	case mode == Always && p.MTU() > base:
@@ -100,7 +105,7 @@ func (p *Path) Start(now clock.Time, mode Mode, known Known) {
 		return
 	}
 	s := p.search
-	s.high, s.size, s.next = p.local(), p.local(), now
+	s.high, s.size, s.next = high, size, now
 }
 
 // base returns the size to which packets fall first.
@@ -352,7 +357,10 @@ func (p *Path) Report() (events Counts, known Known) {
 	s.reported = now
 	events = Counts{now.Probes - before.Probes, now.Failed - before.Failed, now.BlackHoles - before.BlackHoles}
 	if p.MTU() < p.top() {
-		known = Known{uint16(p.MTU()), s.size == 0}
+		known.MTU = uint16(p.MTU())
+		if s.size != 0 {
+			known.High = uint16(s.high)
+		}
 	}
 	return events, known
 }

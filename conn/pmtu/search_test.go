@@ -225,16 +225,34 @@ func TestKnown(t *testing.T) {
 	first := open(1500, 20, Auto, Known{})
 	first.Fall(0, 65535, 2, 1)
 	events, known := first.Report()
-	if events != (Counts{BlackHoles: 1}) || known != (Known{1200, false}) || first.News() {
+	if events != (Counts{BlackHoles: 1}) || known != (Known{1200, 1500}) || first.News() {
 		t.Errorf("after the fall: %+v, %+v", events, known)
 	}
 	second := open(1500, 20, Auto, known)
 	if second.MTU() != 1200 || second.Due(0) != 1500 || second.News() {
 		t.Errorf("the next connection begins with %d bytes, and probes %d", second.MTU(), second.Due(0))
 	}
+	second.Due(0)
+	second.Probed(1, 1501)
+	second.Failed(0)
+	if _, known = second.Report(); known != (Known{1200, 1500}) {
+		t.Errorf("after one lost probe: %+v", known)
+	}
+	second.Due(0)
+	second.Probed(1501, 3001)
+	second.Failed(0)
+	if _, known = second.Report(); known != (Known{1200, 1499}) {
+		t.Errorf("after two lost probes: %+v", known)
+	}
+	if third := open(1500, 20, Auto, known); third.MTU() != 1200 || third.Due(0) != second.Due(0) || third.Due(0) != 1440 {
+		t.Errorf("the next connection begins with %d bytes, and probes %d", third.MTU(), third.Due(0))
+	}
+	if third := open(1400, 20, Auto, known); third.Due(0) != 1400 {
+		t.Errorf("with a smaller MTU of the device, the next connection probes %d bytes", third.Due(0))
+	}
 	probe(t, &first, 0, 1400)
 	events, known = first.Report()
-	if known != (Known{1400, true}) || events.BlackHoles != 0 || events.Probes == 0 {
+	if known != (Known{1400, 0}) || events.BlackHoles != 0 || events.Probes == 0 {
 		t.Errorf("after the search: %+v, %+v", events, known)
 	}
 	second = open(1500, 20, Auto, known)
@@ -244,6 +262,9 @@ func TestKnown(t *testing.T) {
 	first.Raise()
 	if _, known = first.Report(); known != (Known{}) {
 		t.Errorf("at the device's size: %+v", known)
+	}
+	if p := open(1500, 20, Auto, Known{1400, 1419}); p.Due(0) != 0 || p.Due(clock.Time(RaiseAfter)) != 1500 {
+		t.Errorf("with less than 1.6 %% to gain, the next connection probes %d bytes", p.Due(0))
 	}
 	for _, k := range []Known{{MTU: 1500}, {MTU: 9000}, {}} {
 		if p := open(1500, 20, Auto, k); p.MTU() != 1500 || p.Searching() {

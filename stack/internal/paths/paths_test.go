@@ -20,7 +20,7 @@ func host(n uint32) flow.Address {
 // IP version.
 func TestLife(t *testing.T) {
 	var c Cache
-	a, known := host(0x0a000001), conn.KnownPath{Known: pmtu.Known{MTU: 1400, Complete: true}}
+	a, known := host(0x0a000001), conn.KnownPath{Known: pmtu.Known{MTU: 1400, High: 1400}}
 	c.Put(0, a, conn.KnownPath{})
 	if c.table.Load() != nil {
 		t.Error("forgetting a host takes memory")
