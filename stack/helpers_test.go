@@ -25,7 +25,7 @@ type pair struct {
 	t      *testing.T
 	a, b   *Stack
 	da, db *stacktest.Device
-	used   []any // the listeners and connections made with pair's methods: the garbage collector must not close them
+	used   []any // all that pair's methods have opened: the stack closes sockets that the garbage collector finds
 }
 
 // newPair makes two stacks with one Config, which may be zero. They are closed when the test ends; in a bubble of

@@ -28,6 +28,7 @@ func TestListenAddresses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			p.used = append(p.used, l)
 			return l
 		}
 		l4 := listen("tcp4", ":80")
@@ -49,8 +50,9 @@ func TestListenAddresses(t *testing.T) {
 		if chosen.Port == 0 {
 			t.Error("no port was chosen")
 		}
-		p.a.Dial("tcp", netip.AddrPortFrom(addressesB[0].Addr(), uint16(chosen.Port)).String())
-		quiet()
+		if _, err := p.a.Dial("tcp", netip.AddrPortFrom(addressesB[0].Addr(), uint16(chosen.Port)).String()); err != nil {
+			t.Error(err)
+		}
 		wantCount(t, p.b, "connections-accepted", 1)
 		for _, address := range []string{"80", "host:80"} {
 			if _, err := p.b.Listen("tcp", address); err == nil {

@@ -37,6 +37,7 @@ func (p *pair) listenUDP(address netip.AddrPort) *UDPConn {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.used = append(p.used, c)
 	return c
 }
 
@@ -46,6 +47,7 @@ func (p *pair) dialUDP(remote netip.AddrPort) *UDPConn {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.used = append(p.used, c)
 	return c
 }
 
