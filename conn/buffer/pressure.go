@@ -37,8 +37,8 @@ func (l Level) String() string {
 type Pressure interface {
 	// Level returns the current memory pressure.
 	Level() Level
-	// Share returns the number of bytes that a send buffer should hold at most if the peer is near. It falls as more
-	// memory is in use.
+	// Share returns the number of bytes that a send buffer should hold at most if the peer is near. It falls as
+	// buffers hold more.
 	Share() int
 	// BufferShare returns the number of bytes that a buffer should hold at most whose consumer makes the given
 	// progress. It falls as more memory is in use. A connection may hold a few KiB however small it is.

@@ -92,9 +92,10 @@ const sharedPages = 8 << 20 / buffer.PageSize
 
 // Share implements [buffer.Pressure]. It returns half of the unused part of sharedPages, or of an eighth of the budget
 // if that is less. N buffers that each hold their share take n/(n+2) of it: a dynamic threshold, as in the queues of a
-// switch.
+// switch. The rest of the memory in use, such as that of 10,000 idle connections, does not pass through a cache, and
+// does not count.
 func (p *Pool) Share() int {
-	return int(max(0, min(p.limit/8, sharedPages)-p.Used())) / 2 * buffer.PageSize
+	return int(max(0, min(p.limit/8, sharedPages)-p.Lent())) / 2 * buffer.PageSize
 }
 
 const (
