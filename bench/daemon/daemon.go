@@ -68,10 +68,12 @@ const (
 )
 
 // Build builds the daemon of the module that the working directory is in, into a directory, and returns the program's
-// name.
+// name. It builds without cgo, as README.md has it: with cgo the daemon has 7 MB more of resident memory.
 func Build(ctx context.Context, directory string) (string, error) {
 	program := filepath.Join(directory, "minitcp")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "minitcp/cmd/minitcp").CombinedOutput()
+	command := exec.CommandContext(ctx, "go", "build", "-o", program, "minitcp/cmd/minitcp")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := command.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build minitcp/cmd/minitcp: %w: %s", err, strings.TrimSpace(string(out)))
 	}
