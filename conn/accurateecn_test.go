@@ -255,7 +255,7 @@ func TestAccECNConflictWhileHeld(t *testing.T) {
 		t.Errorf("verdict %v", v)
 	}
 	var out Outgoing
-	if !h.Transmit(2e9, 1, &out) || out.TCP.Flags != wire.RST|ack || out.TCP.Seq != testISS+1 || out.TCP.Ack != testIRS+1 || h.State() != HandshakeDead {
+	if !h.Transmit(2e9, 1, &out) || out.TCP.Flags != wire.RST|ack || out.TCP.Seq != testISS+1 || out.TCP.Ack != testIRS+1 || h.State() != Closed {
 		t.Errorf("sent %+v, state %v", out.TCP, h.State())
 	}
 }

@@ -8,8 +8,8 @@
 // ISS and IRS.
 //
 //	Handshake     a passive OPEN in SYN-RECEIVED. If ReceiveListen returns ListenOpen for a segment to a listener, the
-//	              driver makes a Handshake with NewHandshake. When its State is HandshakeReady, the driver calls
-//	              Establish and passes the same segment to the Conn. When it is HandshakeDead, the driver drops it.
+//	              driver makes a Handshake with NewHandshake. When its State is Established, the driver calls
+//	              Establish, and passes the same segment to the Conn. When it is Closed, the driver drops it.
 //	              Hold delays the SYN-ACK until the driver has decided whether to accept the connection; Release sends
 //	              it, and Silence ends the probes in between. A driver with too many Handshakes replies with SYNCookie
 //	              instead, and makes the Handshake from the ACK with HandshakeFromCookie. If the SYN has a valid

@@ -56,7 +56,7 @@ func Example() {
 		}
 		toClient = nil
 		for _, s := range toServer {
-			if server == nil && handshake.Receive(now, &s) == conn.VerdictAccepted && handshake.State() == conn.HandshakeReady {
+			if server == nil && handshake.Receive(now, &s) == conn.VerdictAccepted && handshake.State() == conn.Established {
 				server = handshake.Establish(now)
 			}
 			if server != nil {

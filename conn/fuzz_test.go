@@ -217,7 +217,7 @@ func (p *play) run() {
 }
 
 func (p *play) over() bool {
-	return p.c != nil && p.c.State() == conn.Closed && !p.unsettled || p.handshake != nil && p.handshake.State() == conn.HandshakeDead
+	return p.c != nil && p.c.State() == conn.Closed && !p.unsettled || p.handshake != nil && p.handshake.State() == conn.Closed
 }
 
 // near turns a byte into a distance: small ones to both sides, a few large.
@@ -370,7 +370,7 @@ func (p *play) receive(s *conn.Segment) {
 		}
 		p.in = nil
 	}
-	if p.c == nil && p.handshake.State() == conn.HandshakeReady {
+	if p.c == nil && p.handshake.State() == conn.Established {
 		p.c, p.handshake = p.handshake.Establish(p.now), nil
 		p.check()
 		p.c.Receive(p.now, s)

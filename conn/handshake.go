@@ -9,7 +9,6 @@ import (
 	"minitcp/conn/delack"
 	"minitcp/conn/ecn"
 	"minitcp/conn/hold"
-	"minitcp/conn/names"
 	"minitcp/conn/pmtu"
 	"minitcp/conn/rtt"
 	"minitcp/conn/seq"
@@ -24,7 +23,7 @@ import (
 type Handshake struct {
 	cfg    *Config
 	params Open
-	state  HandshakeState
+	state  State
 
 	irs         uint32
 	peerWindow  uint16 // window in the peer's SYN
@@ -51,24 +50,6 @@ type Handshake struct {
 	cookie    *wire.FastOpen // of the first SYN-ACK; nil without Fast Open
 }
 
-// HandshakeState is the action that a Handshake requires of the driver.
-type HandshakeState uint8
-
-const (
-	// HandshakeWaiting: the driver keeps the Handshake, calls Transmit and observes its Deadline.
-	HandshakeWaiting HandshakeState = iota
-	// HandshakeReady: the segment just received completes the handshake. The driver calls Establish and gives the new Conn
-	// the same segment. If it has no room for another connection, it does nothing, as if the segment had been lost.
-	HandshakeReady
-	// HandshakeDead: the driver drops the Handshake after Transmit has returned false.
-	HandshakeDead
-)
-
-var handshakeStateNames = [...]string{HandshakeWaiting: "waiting", HandshakeReady: "ready", HandshakeDead: "dead"}
-
-// String returns "waiting", "ready" or "dead".
-func (s HandshakeState) String() string { return names.Of(handshakeStateNames[:], s) }
-
 // NewHandshake returns the Handshake for a SYN to a listener (RFC 9293 3.10.7.2). It ignores data in the SYN, which the
 // peer retransmits: the SYN's source address may be forged.
 func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
@@ -80,7 +61,7 @@ func NewHandshake(now Time, cfg *Config, o Open, syn *wire.TCP) *Handshake {
 // init sets a zero Handshake for a SYN.
 func (h *Handshake) init(now Time, cfg *Config, o Open, syn *wire.TCP) {
 	cfg = cfg.completed()
-	h.cfg, h.params, h.ts.Offset = cfg, o, o.TSOffset
+	h.cfg, h.params, h.state, h.ts.Offset = cfg, o, SynReceived, o.TSOffset
 	h.irs, h.peerWindow, h.peerMSS, h.synAckDue = syn.Seq, syn.Window, syn.Options.MSS, true
 	if cfg.WindowScale == Enabled && syn.Options.HasWindowScale {
 		h.scaled = true
@@ -105,8 +86,14 @@ func (h *Handshake) path() pmtu.Path {
 	return p
 }
 
-// State returns the action that is required of the driver.
-func (h *Handshake) State() HandshakeState { return h.state }
+// State returns the state, which requires an action of the driver:
+//
+//   - SynReceived: the driver keeps the Handshake, calls Transmit and observes its Deadline.
+//   - Established: the segment just received completes the handshake. The driver calls Establish and passes the same
+//     segment to the new Conn. If it has no room for another connection, it does nothing, as if the segment had been
+//     lost.
+//   - Closed: the driver drops the Handshake after Transmit has returned false.
+func (h *Handshake) State() State { return h.state }
 
 // ISS and IRS return the initial send and receive sequence numbers.
 func (h *Handshake) ISS() uint32 { return h.params.ISS }
@@ -148,13 +135,13 @@ const maxSYNACKRetransmits = 5
 
 // Receive processes a segment from the peer (RFC 9293 3.10.7.4 for SYN-RECEIVED).
 func (h *Handshake) Receive(now Time, s *Segment) Verdict {
-	if h.state == HandshakeDead {
+	if h.state == Closed {
 		return VerdictIgnored
 	}
 	if h.held != nil {
 		return h.receiveHeld(now, s)
 	}
-	h.state = HandshakeWaiting // the driver has not used an earlier HandshakeReady
+	h.state = SynReceived // the driver has not called Establish after an earlier segment
 	at := seq.Unwrap(h.irs, 1, s.TCP.Seq)
 	f := s.TCP.Flags
 	if at == 0 && f.Has(wire.SYN) && !f.Has(wire.ACK) && !f.Has(wire.RST) {
@@ -183,7 +170,7 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 		h.resetDue, h.resetSeq = true, s.TCP.Ack
 		return VerdictBadACK
 	}
-	h.state = HandshakeReady
+	h.state = Established
 	return VerdictAccepted
 }
 
@@ -256,7 +243,7 @@ func (h *Handshake) Transmit(now Time, _ int, out *Outgoing) bool {
 			out.TCP.Ack = h.irs + 1
 		}
 		return true
-	case h.state == HandshakeDead:
+	case h.state == Closed:
 		return false
 	case h.held != nil:
 		return h.transmitHoldProbe(out)

@@ -63,7 +63,7 @@ func TestOptionNegotiation(t *testing.T) {
 		}
 		last := Segment{TCP: wire.TCP{Flags: ack, Seq: testIRS + 1, Ack: testISS + 1, Window: 1000}}
 		last.TCP.Options = wire.Options{HasTimestamps: both.timestamps, TSVal: 10}
-		if e.Receive(1e9, &last); e.State() != HandshakeReady {
+		if e.Receive(1e9, &last); e.State() != Established {
 			t.Fatal("no handshake")
 		}
 		check("passive", e.Establish(1e9))
@@ -92,7 +92,7 @@ func TestHandshakeRetransmits(t *testing.T) {
 		}
 		e.Advance(want)
 	}
-	if e.State() != HandshakeDead || e.Transmit(want, 1, &out) || e.Deadline() != Never {
+	if e.State() != Closed || e.Transmit(want, 1, &out) || e.Deadline() != Never {
 		t.Errorf("after 63 seconds: state %d", e.State())
 	}
 }
@@ -106,7 +106,7 @@ func TestHandshakeWithoutTimestamps(t *testing.T) {
 	var out Outgoing
 	e.Transmit(0, 1, &out)
 	s := Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + 1, Flags: ack}}
-	if v := e.Receive(0, &s); v != VerdictAccepted || e.State() != HandshakeReady {
+	if v := e.Receive(0, &s); v != VerdictAccepted || e.State() != Established {
 		t.Fatalf("verdict %v, state %d", v, e.State())
 	}
 	c := e.Establish(0)
@@ -125,15 +125,15 @@ func TestHandshakeNotTaken(t *testing.T) {
 	var out Outgoing
 	e.Transmit(0, 1, &out)
 	s := Segment{TCP: wire.TCP{Seq: testIRS + 1, Ack: testISS + 1, Flags: ack}}
-	if e.Receive(0, &s); e.State() != HandshakeReady {
+	if e.Receive(0, &s); e.State() != Established {
 		t.Fatal(e.State())
 	}
 	bad := s
 	bad.TCP.Ack++
-	if v := e.Receive(0, &bad); v != VerdictBadACK || e.State() != HandshakeWaiting {
+	if v := e.Receive(0, &bad); v != VerdictBadACK || e.State() != SynReceived {
 		t.Errorf("a bad ACK: %v, state %d", v, e.State())
 	}
-	if e.Receive(0, &s); e.State() != HandshakeReady {
+	if e.Receive(0, &s); e.State() != Established {
 		t.Error("the right ACK again is not accepted")
 	}
 }

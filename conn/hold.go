@@ -8,8 +8,8 @@ import (
 
 // Hold delays the reply to the SYN until the driver calls Release or drops the Handshake.
 //
-// While it is held, retransmissions of the SYN are recorded and cause no reply. The Handshake becomes [HandshakeDead]
-// if the peer resets the connection, if it does not retransmit the SYN in time, and if it has lost its connection. For
+// While it is held, retransmissions of the SYN are recorded and cause no reply. The state becomes [Closed] if the peer
+// resets the connection, if it does not retransmit the SYN in time, and if it has lost its connection. To learn of
 // the last, the Handshake sends a segment without flags every 700 ms. A peer in SYN-SENT ignores such a segment [RFC
 // 9293 3.10.7.3], while a peer without the connection replies with a RST [RFC 9293 3.10.7.1].
 func (h *Handshake) Hold(now Time) {
@@ -67,9 +67,9 @@ func (h *Handshake) transmitHoldProbe(out *Outgoing) bool {
 	return true
 }
 
-// end sets the state HandshakeDead.
+// end sets the state Closed.
 func (h *Handshake) end() {
-	h.state, h.held = HandshakeDead, nil
+	h.state, h.held = Closed, nil
 	h.deadline, h.giveUp = Never, Never
 }
 

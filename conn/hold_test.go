@@ -43,7 +43,7 @@ func TestHeldHandshakeProbes(t *testing.T) {
 			t.Fatalf("probe %d: %+v", i, got)
 		}
 	}
-	if got := sentBy(e, second.Add(7*time.Second)); got != nil || e.State() != HandshakeDead {
+	if got := sentBy(e, second.Add(7*time.Second)); got != nil || e.State() != Closed {
 		t.Errorf("7 s after the only SYN: %v, sent %+v", e.State(), got)
 	}
 }
@@ -62,7 +62,7 @@ func TestHeldHandshakeTimeout(t *testing.T) {
 		for _, s := range at[1:] {
 			now := Time((1 + s) * float64(time.Second))
 			sentBy(e, now-1)
-			if e.State() == HandshakeDead {
+			if e.State() == Closed {
 				t.Fatalf("%s: dead before the SYN at %v s", name, s)
 			}
 			syn := Segment{TCP: wire.TCP{Flags: wire.SYN, Seq: 1000, Window: 600}}
@@ -73,11 +73,11 @@ func TestHeldHandshakeTimeout(t *testing.T) {
 		}
 		end := Time((1 + last + max(7, 7*interval)) * float64(time.Second))
 		sentBy(e, end-1)
-		if e.State() == HandshakeDead {
+		if e.State() == Closed {
 			t.Errorf("%s: dead too early", name)
 		}
 		sentBy(e, end)
-		if e.State() != HandshakeDead {
+		if e.State() != Closed {
 			t.Errorf("%s: not dead at %v", name, end)
 		}
 	}
@@ -103,7 +103,7 @@ func TestHeldHandshakeReceives(t *testing.T) {
 	} {
 		e := heldHandshake(wire.Options{})
 		now := Time(2 * time.Second)
-		if v := e.Receive(now, &Segment{TCP: c.tcp}); v != c.verdict || (e.State() == HandshakeDead) != c.dead {
+		if v := e.Receive(now, &Segment{TCP: c.tcp}); v != c.verdict || (e.State() == Closed) != c.dead {
 			t.Errorf("%s: %v, %v; want %v", c.name, v, e.State(), c.verdict)
 		}
 		if e.Transmit(now, 0, new(Outgoing)) {

@@ -45,7 +45,7 @@ func newTwins(t *testing.T, cfg Config) *twins {
 		var out Outgoing
 		e.Transmit(begin, 1, &out)
 		s := w.segment(wire.ACK, nil)
-		if e.Receive(w.now, &s); e.State() != HandshakeReady {
+		if e.Receive(w.now, &s); e.State() != Established {
 			t.Fatal("no handshake")
 		}
 		*c = e.Establish(w.now)

@@ -306,12 +306,12 @@ func (s *subject) receive(a *arriving) outcome {
 		o.sends = s.drain(s.remnant, a)
 	case s.handshake != nil:
 		v := s.handshake.Receive(s.now, segment)
-		if s.handshake.State() == HandshakeReady {
+		if s.handshake.State() == Established {
 			s.c, s.handshake = s.handshake.Establish(s.now), nil
 			return s.receive(a)
 		}
 		o.verdict, o.next = v.String(), SynReceived.String()
-		if s.handshake.State() == HandshakeDead {
+		if s.handshake.State() == Closed {
 			o.next = Listen.String()
 		}
 		o.sends = s.drain(s.handshake, a)

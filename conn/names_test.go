@@ -13,7 +13,6 @@ func TestNames(t *testing.T) {
 		ICMPSoft: "soft", ICMPHard: "hard", ICMPTooBig: "too big", ICMPTooBig + 1: "unknown",
 		ListenOpen: "open", ListenReset: "reset", ListenDropReset: "drop a RST", ListenDropSYNFIN: "drop a SYN with FIN",
 		ListenDrop: "drop", ListenDrop + 1: "unknown",
-		HandshakeWaiting: "waiting", HandshakeReady: "ready", HandshakeDead: "dead", HandshakeDead + 1: "unknown",
 		Ready(0): "none", ReadyRead: "read", ReadyWrite | ReadyConnected: "write|connected",
 		ReadyUrgent | ReadyTrouble | ReadyClosed: "urgent|trouble|closed",
 		CUBIC:                                    "cubic", BBR + 1: "unknown", ECNPassive: "passive", ECNClassicActive + 1: "unknown", CALoss: "loss", CALoss + 1: "unknown",

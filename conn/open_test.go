@@ -144,7 +144,7 @@ func TestSYNRetransmission(t *testing.T) {
 		for n := 1; ; n++ {
 			o.now = e.Deadline()
 			e.Advance(o.now)
-			if e.State() == HandshakeDead {
+			if e.State() == Closed {
 				break
 			}
 			if !e.Transmit(o.now, 1, &o.last) || o.last.TCP.Flags != syn|ack || e.Transmit(o.now, 1, &o.last) {

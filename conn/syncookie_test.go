@@ -99,7 +99,7 @@ func TestSYNCookieOptions(t *testing.T) {
 // establish passes the segment that completes a handshake to it and to its connection.
 func establish(t *testing.T, now Time, h *Handshake, s *Segment) *Conn {
 	t.Helper()
-	if v := h.Receive(now, s); v != VerdictAccepted || h.State() != HandshakeReady {
+	if v := h.Receive(now, s); v != VerdictAccepted || h.State() != Established {
 		t.Fatalf("handshake: %v, %v", v, h.State())
 	}
 	c := h.Establish(now)

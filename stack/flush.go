@@ -63,7 +63,7 @@ func (s *Stack) endBurst(now conn.Time, e *entry, more bool) bool {
 	unfinished := more || e.held
 	switch tcp := e.tcp.(type) {
 	case *conn.Handshake:
-		if tcp.State() == conn.HandshakeDead {
+		if tcp.State() == conn.Closed {
 			s.remove(e)
 			return false
 		}

@@ -183,7 +183,7 @@ func (q *queue) receiveHandshake(now conn.Time, e *entry, handshake *conn.Handsh
 		return conn.VerdictBadACK
 	}
 	verdict := handshake.Receive(now, &q.segment)
-	if handshake.State() != conn.HandshakeReady {
+	if handshake.State() != conn.Established {
 		return verdict
 	}
 	if q.stack.spent() {

@@ -188,7 +188,7 @@ func (p *Pair) Flush(e *End) {
 		e.TimeWait = e.Conn.TimeWait(p.Now)
 	case e.Conn != nil:
 		e.over, e.ended = e.Conn.Ready()&conn.ReadyClosed != 0, p.Now
-	case e.Handshake != nil && e.Handshake.State() == conn.HandshakeDead:
+	case e.Handshake != nil && e.Handshake.State() == conn.Closed:
 		e.Handshake, e.forgot = nil, true // the listener is in LISTEN again
 		e.Monitor = Monitor{MTU: e.Open.MTU, IPHeader: e.Open.IPHeader}
 	}
@@ -223,7 +223,7 @@ func (p *Pair) receive(k *packet) {
 			e.Monitor.Called()
 		}
 		e.Pages.lend(s)
-		if verdict = m.Receive(p.Now, s); e.Conn == nil && e.Handshake.State() == conn.HandshakeReady {
+		if verdict = m.Receive(p.Now, s); e.Conn == nil && e.Handshake.State() == conn.Established {
 			e.Conn, e.Handshake = e.Handshake.Establish(p.Now), nil
 			p.check(e.Conn.Check(), e)
 			verdict = e.Conn.Receive(p.Now, s)

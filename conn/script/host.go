@@ -154,7 +154,7 @@ func (h *host) receive(f *flow, segment []byte, e wire.ECN) {
 // connection is established.
 func (h *host) receiveHandshake(f *flow, e *conn.Handshake, s *conn.Segment) {
 	e.Receive(h.now, s)
-	if e.State() != conn.HandshakeReady || len(f.listener.queue) >= f.listener.backlog {
+	if e.State() != conn.Established || len(f.listener.queue) >= f.listener.backlog {
 		return
 	}
 	tcp := e.Establish(h.now)
@@ -225,7 +225,7 @@ func (h *host) flush(f *flow) {
 	}
 	switch tcp := f.tcp.(type) {
 	case *conn.Handshake:
-		if tcp.State() == conn.HandshakeDead {
+		if tcp.State() == conn.Closed {
 			f.tcp, f.listener = nil, nil
 		}
 	case *conn.Conn:
