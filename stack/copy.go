@@ -5,6 +5,7 @@ import (
 
 	"minitcp/conn/buffer"
 	"minitcp/stack/internal/block"
+	"minitcp/stack/internal/frame"
 	"minitcp/stack/internal/neterr"
 	"minitcp/stack/internal/rawread"
 )
@@ -58,7 +59,7 @@ func (c *Conn) mss() int {
 func (c *Conn) takesMore() bool {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
-	return c.stack.frameLimit.of(c.stack.clock.Now(), c.entry) > superframe && c.stack.cfg.Conn.Pressure.Level() < buffer.Scarce
+	return c.stack.frameLimitOf(c.stack.clock.Now(), c.entry) > frame.Superframe && c.stack.cfg.Conn.Pressure.Level() < buffer.Scarce
 }
 
 // WriteTo writes the data of the connection to w until the peer's FIN. [io.Copy] uses it. Bulk data is written from the

@@ -3,7 +3,7 @@ package stack
 import (
 	"fmt"
 
-	"minitcp/conn/wire"
+	"minitcp/stack/internal/frame"
 )
 
 // Device sends and receives frames. A frame is a virtio_net_hdr in its form of 10 bytes (native byte order) and one IP
@@ -52,9 +52,7 @@ type Device interface {
 }
 
 // MaxFrame is the size in bytes of the largest frame, header and IP packet, except for a [BigFramer].
-const MaxFrame = wire.VirtioHeaderLen + maxPacket
-
-const maxPacket = 65535
+const MaxFrame = frame.MaxSize
 
 // Offloader is implemented by a [Device] that may have segmentation and checksum offloads, in hardware or by passing
 // frames to a host that needs neither.

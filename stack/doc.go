@@ -71,6 +71,7 @@
 //	options.go                                  options of a connection
 //	device.go, link.go, internal/gso            devices that are read, and that deliver; superframes in software
 //	internal/loopback                           packets to the stack's own addresses
+//	output.go, internal/frame                   frames that leave
 //	framelimit.go, near.go                      superframes, near peers
 //	stack.go, config.go, end.go                 New, Shutdown, settings, the end
 //	ownaddress.go, internal/addresses           addresses

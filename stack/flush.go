@@ -112,7 +112,7 @@ const leastHeldDeadline = time.Second
 func (s *Stack) sendBurst(now conn.Time, e *entry, w *writer) (more bool) {
 	before := e.state()
 	for range burst {
-		limit := s.frameLimit.of(now, e)
+		limit := s.frameLimitOf(now, e)
 		switch {
 		case w.turn > 0:
 			limit = min(limit, w.turn)

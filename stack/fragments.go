@@ -79,9 +79,8 @@ func (f *fragments) stats(stats Stats) {
 // identification is random [RFC 6864, RFC 7739].
 func (s *Stack) writeFragments(w *writer, queue uint8, payload []byte, mtu int) {
 	w.body = payload
-	wire.PutVirtio(w.headers[:], &wire.VirtioHeader{})
-	reassembly.Cut(w.headers[wire.VirtioHeaderLen:], &w.ip, payload, rand.Uint32(), mtu, func(headerLen int, data []byte) {
-		w.parts = append(w.parts[:0], w.headers[:wire.VirtioHeaderLen+headerLen], data)
+	reassembly.Cut(w.Headers[wire.VirtioHeaderLen:], &w.ip, payload, rand.Uint32(), mtu, func(headerLen int, data []byte) {
+		w.WithHeaders(headerLen, data)
 		s.writeFrame(w, queue, conn.Closed)
 		s.totals.Count(counters.FragmentsSent)
 	})

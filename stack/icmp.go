@@ -8,6 +8,7 @@ import (
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/frame"
 	"minitcp/stack/internal/icmp"
 )
 
@@ -109,15 +110,13 @@ func (s *Stack) writeICMP(w *writer, queue uint8, m *wire.ICMP, mtu int, fragmen
 		w.body = make([]byte, n)
 	}
 	n = wire.PutICMP(w.body[:n], &w.ip, m)
-	ipLen := ipHeaderLen(w.ip.Is4())
-	whole := ipLen+n <= mtu
-	if !whole && (!fragment || n > maxPacket-wire.IPv4HeaderLen) {
+	whole := frame.IPHeaderLen(w.ip.Is4())+n <= mtu
+	if !whole && (!fragment || n > frame.MaxPacket-wire.IPv4HeaderLen) {
 		return syscall.EMSGSIZE
 	}
 	s.totals.Count(counters.ICMPSent)
 	if whole {
-		wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, n)
-		s.writePacket(w, queue, ipLen, w.body[:n])
+		s.writePacket(w, queue, w.body[:n])
 		return nil
 	}
 	s.writeFragments(w, queue, w.body[:n], mtu)

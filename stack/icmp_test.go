@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/frame"
 	"minitcp/stack/internal/icmp"
 	"minitcp/stack/stacktest"
 )
@@ -171,7 +172,7 @@ func TestICMPAboutOthers(t *testing.T) {
 			"TCP of another address":       packet(segmentSpec{src: netip.AddrPortFrom(other, ownTCP.Port()), dst: netip.AddrPortFrom(b, 80)}),
 			"an unknown protocol":          ipPacket(a, b, 200, make([]byte, 8)),
 			"half a header":                udp(own, u.remote)[:wire.VirtioHeaderLen+10],
-			"no ports":                     udp(own, u.remote)[:wire.VirtioHeaderLen+ipHeaderLen(a.Is4())+3],
+			"no ports":                     udp(own, u.remote)[:wire.VirtioHeaderLen+frame.IPHeaderLen(a.Is4())+3],
 			"nothing":                      make([]byte, wire.VirtioHeaderLen),
 		} {
 			for _, m := range []wire.ICMP{hard, tooBig} {

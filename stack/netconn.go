@@ -193,7 +193,7 @@ func (c *Conn) write(p []byte) (n int, err error) {
 	defer c.unlockWrite()
 	frame := maxCopy
 	if len(p) > maxCopy {
-		frame = max(frame, c.stack.frameLimit.of(c.stack.clock.Now(), e))
+		frame = max(frame, c.stack.frameLimitOf(c.stack.clock.Now(), e))
 	}
 	for held := 0; ; { // held: bytes in the send buffer that have not been sent, though they may be
 		if err := c.mayUse(&c.wr); err != nil {

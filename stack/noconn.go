@@ -9,6 +9,7 @@ import (
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/frame"
 )
 
 // receiveNoConnection handles a segment that belongs to no connection: SEGMENT ARRIVES in CLOSED and in LISTEN. Old is
@@ -145,7 +146,7 @@ func (s *Stack) dropHandshake(e *entry) {
 
 // openFor returns the parameters of package conn for a new connection.
 func (s *Stack) openFor(now conn.Time, k *flow.Key, near bool) conn.Open {
-	o := conn.Open{MTU: int(s.mtu.Load()), IPHeader: ipHeaderLen(k.Remote.Is4()), Near: near, Path: s.paths.Get(now, k.Remote)}
+	o := conn.Open{MTU: int(s.mtu.Load()), IPHeader: frame.IPHeaderLen(k.Remote.Is4()), Near: near, Path: s.paths.Get(now, k.Remote)}
 	limitMSS(&o, s.cfg.MSS)
 	// The stack's clock starts at 0. With the wall clock of that moment added, the numbers of a stack with the Secret of
 	// an earlier one continue the earlier ones.

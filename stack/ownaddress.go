@@ -10,6 +10,7 @@ import (
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/flow"
+	"minitcp/stack/internal/frame"
 )
 
 // own returns the stack's addresses as they are now.
@@ -92,7 +93,7 @@ func (s *Stack) dropAddress(a netip.Addr) bool {
 func (s *Stack) SetMTU(mtu int) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	mtu = min(mtu, maxPacket)
+	mtu = min(mtu, frame.MaxPacket)
 	if err := checkMTU(mtu, s.own()); err != nil {
 		return fmt.Errorf("%w: %w", err, syscall.EINVAL)
 	}

@@ -13,6 +13,7 @@ import (
 	"minitcp/conn/fastopen"
 	"minitcp/stack/internal/addresses"
 	"minitcp/stack/internal/counters"
+	"minitcp/stack/internal/frame"
 	"minitcp/stack/internal/lists"
 	"minitcp/stack/internal/loopback"
 	"minitcp/stack/internal/memory"
@@ -31,7 +32,7 @@ type Stack struct {
 	device      Device
 	offload     bool // the device cuts superframes and fills in checksums
 	segmentsUDP bool // the device cuts superframes of UDP, too
-	frameLimit  *frameLimit
+	frameLimit  frame.Limit
 	mtu         atomic.Int32 // in bytes
 	clock       timing.Clock
 	addresses   atomic.Pointer[addresses.Set]
@@ -135,11 +136,11 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		end:         end{done: make(chan struct{})},
 	}
 	s.fastOpen.Store(fixedFastOpenKeys(cfg.FastOpenKeys))
-	s.frameLimit = newFrameLimit(dev, s.observers.frame.Any)
+	s.frameLimit.Usual, s.frameLimit.Big = frameLimits(dev)
 	s.fragments.alarm = timing.NewAlarm(s.expireFragments)
 	s.fragments.reassembler.Limit = int(min(cfg.Memory/16, reassembly.MaxMemory))
 	s.addresses.Store(addresses.NewSet(slices.Clone(cfg.Addresses)))
-	mtu := min(dev.MTU(), maxPacket)
+	mtu := min(dev.MTU(), frame.MaxPacket)
 	if err := checkMTU(mtu, s.own()); err != nil {
 		return nil, err
 	}

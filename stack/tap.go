@@ -27,19 +27,19 @@ func (q *queue) tap(now conn.Time, e *entry) {
 	}
 	q.tapped = true
 	w := q.writer
-	w.parts = append(w.parts[:0], q.frame)
-	w.frame = Frame{Time: time.Duration(now), Parts: w.parts}
+	w.Parts = append(w.Parts[:0], q.frame)
+	w.taken = Frame{Time: time.Duration(now), Parts: w.Parts}
 	if e != nil {
-		w.frame.State = e.state()
+		w.taken.State = e.state()
 	}
-	s.observers.frame.Call(&w.frame)
+	s.observers.frame.Call(&w.taken)
 }
 
-// tapOut reports the frame in w.parts, which the device has taken.
+// tapOut reports the frame in w.Parts, which the device has taken.
 func (s *Stack) tapOut(w *writer, state conn.State) {
 	if !s.observers.frame.Any() {
 		return
 	}
-	w.frame = Frame{Time: time.Duration(s.clock.Now()), Outgoing: true, Parts: w.parts, State: state}
-	s.observers.frame.Call(&w.frame)
+	w.taken = Frame{Time: time.Duration(s.clock.Now()), Outgoing: true, Parts: w.Parts, State: state}
+	s.observers.frame.Call(&w.taken)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/frame"
 	"minitcp/stack/stacktest"
 )
 
@@ -99,7 +100,7 @@ func TestObserveFramesLimit(t *testing.T) {
 	limit := l.wantFrameLimit(t)
 	limit(256 << 10)
 	stop := l.s.Observe(Observer{Frame: func(*Frame) {}})
-	limit(superframe)
+	limit(frame.Superframe)
 	stop()
 	limit(256 << 10)
 }

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"minitcp/conn"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/counters"
+	"minitcp/stack/internal/frame"
 )
 
 // sendDatagrams sends datagrams that are alike to one destination: see [udpSocket.alike].
@@ -26,7 +26,7 @@ func (c *datagramSocket) sendDatagrams(list []Datagram, to netip.AddrPort) error
 	}
 	w := c.stack.borrowWriter()
 	defer c.stack.returnWriter(w)
-	if len(list) > 1 && ipHeaderLen(o.local.Addr().Is4())+wire.UDPHeaderLen+list[0].N <= o.mtu {
+	if len(list) > 1 && frame.IPHeaderLen(o.local.Addr().Is4())+wire.UDPHeaderLen+list[0].N <= o.mtu {
 		c.stack.writeUDPFrame(w, &o, list)
 		return nil
 	}
@@ -83,20 +83,12 @@ func (c *datagramSocket) outgoing(d *Datagram, to netip.AddrPort) (o outgoingDat
 	return o, nil
 }
 
-// maxUDP returns the largest number of bytes of data in a datagram.
-func maxUDP(is4 bool) int {
-	if is4 {
-		return maxPacket - wire.IPv4HeaderLen - wire.UDPHeaderLen
-	}
-	return maxPacket - wire.UDPHeaderLen
-}
-
 // writeUDP sends a datagram, in fragments if it must.
 func (s *Stack) writeUDP(w *writer, o *outgoingDatagram, one []Datagram) error {
 	is4, data := o.local.Addr().Is4(), one[0].Buffer[:one[0].N]
-	whole := ipHeaderLen(is4)+wire.UDPHeaderLen+len(data) <= o.mtu
+	whole := frame.IPHeaderLen(is4)+wire.UDPHeaderLen+len(data) <= o.mtu
 	switch {
-	case len(data) > maxUDP(is4) || !whole && !o.fragment:
+	case len(data) > frame.MaxUDP(is4) || !whole && !o.fragment:
 		return syscall.EMSGSIZE
 	case whole:
 		s.writeUDPFrame(w, o, one)
@@ -104,9 +96,10 @@ func (s *Stack) writeUDP(w *writer, o *outgoingDatagram, one []Datagram) error {
 	}
 	s.totals.Count(counters.DatagramsSent)
 	w.ip = o.ip(wire.ProtocolUDP)
-	header, pseudo := w.udpHeader(o, len(data))
-	w.parts = append(w.parts[:0], header, data)
-	wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
+	w.UDP(&w.ip, o.local.Port(), o.remote.Port(), len(data))
+	w.Parts = append(w.Parts, data)
+	w.Finish(&w.ip, len(data), 0, frame.Complete)
+	header := w.Parts[0][wire.VirtioHeaderLen+frame.IPHeaderLen(is4):]
 	s.writeFragments(w, s.queueOf(o), append(append(w.body[:0], header...), data...), o.mtu)
 	return nil
 }
@@ -116,42 +109,19 @@ func (o *outgoingDatagram) ip(protocol wire.Protocol) wire.IP {
 	return wire.IP{Src: o.local.Addr(), Dst: o.remote.Addr(), Protocol: protocol, HopLimit: o.hopLimit, TrafficClass: o.trafficClass}
 }
 
-// udpHeader puts the UDP header of n bytes of data behind the space for the IP header. It returns the UDP header and
-// the sum of the pseudo-header.
-func (w *writer) udpHeader(o *outgoingDatagram, n int) (header []byte, pseudo uint32) {
-	at := wire.VirtioHeaderLen + ipHeaderLen(o.local.Addr().Is4())
-	header = w.headers[at : at+wire.UDPHeaderLen]
-	wire.PutUDP(header, o.local.Port(), o.remote.Port(), n)
-	return header, wire.PseudoHeaderSum(o.local.Addr(), o.remote.Addr(), wire.ProtocolUDP, len(header)+n)
-}
-
 // writeUDPFrame sends datagrams in one frame. The device cuts a frame of several. Their sizes are that of the first,
 // the last's at most.
 func (s *Stack) writeUDPFrame(w *writer, o *outgoingDatagram, list []Datagram) {
 	n := 0
-	w.parts = append(w.parts[:0], nil) // the headers
 	for i := range list {
-		w.parts = append(w.parts, list[i].Buffer[:list[i].N])
 		n += list[i].N
 	}
 	w.ip = o.ip(wire.ProtocolUDP)
-	ipLen := ipHeaderLen(w.ip.Is4())
-	header, pseudo := w.udpHeader(o, n)
-	var h wire.VirtioHeader
-	if s.offload {
-		binary.BigEndian.PutUint16(header[wire.UDPChecksumOffset:], wire.Fold(pseudo))
-		h.Flags = wire.VirtioNeedsChecksum
-		h.ChecksumStart, h.ChecksumOffset = uint16(ipLen), wire.UDPChecksumOffset
-	} else {
-		w.parts[0] = header
-		wire.PutUDPChecksum(header, wire.ChecksumGather(pseudo, w.parts))
+	w.UDP(&w.ip, o.local.Port(), o.remote.Port(), n)
+	for i := range list {
+		w.Parts = append(w.Parts, list[i].Buffer[:list[i].N])
 	}
-	if len(list) > 1 {
-		h.GSOType, h.GSOSize, h.HeaderLen = wire.GSOUDPL4, uint16(list[0].N), uint16(ipLen+wire.UDPHeaderLen)
-	}
-	wire.PutIP(w.headers[wire.VirtioHeaderLen:], &w.ip, len(header)+n)
-	wire.PutVirtio(w.headers[:], &h)
-	w.parts[0] = w.headers[:wire.VirtioHeaderLen+ipLen+wire.UDPHeaderLen]
+	w.Finish(&w.ip, n, list[0].N, frame.Checksum(s.offload))
 	s.totals.Add(counters.DatagramsSent, len(list))
 	s.writeFrame(w, s.queueOf(o), conn.Closed)
 }

@@ -9,6 +9,7 @@ import (
 
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/datagrams"
+	"minitcp/stack/internal/frame"
 	"minitcp/stack/internal/hostport"
 )
 
@@ -142,7 +143,7 @@ func (c *udpSocket) WriteBatch(batch []Datagram) (int, error) {
 // The largest superframe: Linux takes 64 datagrams (UDP_MAX_SEGMENTS), and an IPv6 packet has 65,535 bytes of payload.
 const (
 	maxJoined      = 64
-	maxJoinedBytes = maxPacket - wire.IPv6HeaderLen - wire.UDPHeaderLen
+	maxJoinedBytes = frame.MaxPacket - wire.IPv6HeaderLen - wire.UDPHeaderLen
 )
 
 // alike returns how many datagrams at the start of batch can leave in one frame: those of the first one's size,

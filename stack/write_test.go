@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"minitcp/stack/internal/frame"
 	"minitcp/stack/stacktest"
 )
 
@@ -101,13 +102,13 @@ func TestReadFromAsksForMore(t *testing.T) {
 		big  int
 		want []int // kB that are asked for
 	}{
-		{superframe, []int{1, 65, 65, 65, 1, 65, 65}},
-		{superframe + 1, []int{1, 65, 262, 262, 1, 65, 262}},
+		{frame.Superframe, []int{1, 65, 65, 65, 1, 65, 65}},
+		{frame.Superframe + 1, []int{1, 65, 262, 262, 1, 65, 262}},
 	} {
 		within(t, func(t *testing.T) {
 			p := newPair(t, Config{Near: prefixes("10.77.0.0/24")})
 			client, server := p.connect(p.listen())
-			p.a.frameLimit.big = c.big
+			p.a.frameLimit.Big = c.big
 			source := &greedy{gives: []int{1 << 20, 1 << 20, 1 << 20, 100, 1 << 20, 1 << 20, 0}}
 			go func() {
 				client.ReadFrom(source)
