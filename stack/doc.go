@@ -45,13 +45,13 @@
 //
 //	 135 lines  entry.go       a connection's entry, and its lock
 //	 240 lines  flush.go       the steps after each call
-//	 165 lines  queue.go       the goroutine that reads the device
+//	 120 lines  queue.go       the goroutine that reads the device
 //	 130 lines  input.go       a packet arrives
 //	 200 lines  receive.go     a segment arrives, and goes on in conn's Receive
-//	 130 lines  output.go      a segment of conn's Transmit leaves
+//	 110 lines  output.go      a segment of conn's Transmit leaves
 //	 365 lines  netconn.go     Read, Write, Close
 //	 230 lines  internal/wait  blocked calls and deadlines
-//	1600 lines  in all
+//	1530 lines  in all
 //
 // The other files, by subject:
 //

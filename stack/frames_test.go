@@ -24,15 +24,15 @@ func TestFrameIsKeptUntilRead(t *testing.T) {
 		l.superframe(packet(segmentSpec{flags: wire.ACK | wire.PSH, data: data}))
 		l.seq += uint32(len(data))
 	}
-	before := l.q.memory[0]
+	before := &l.q.Frames[0][0]
 	send()
-	if l.q.memory[0] == before {
+	if &l.q.Frames[0][0] == before {
 		t.Fatal("the next frame is read over the one that is kept")
 	}
 	if n := pool.Lent(); n != memory.FramePages {
 		t.Errorf("%d pages lent, want %d", n, memory.FramePages)
 	}
-	clear(l.q.memory[0].Memory[:])
+	clear(l.q.Frames[0])
 	got := make([]byte, 100)
 	if _, err := io.ReadFull(l.c, got); err != nil || !bytes.Equal(got, data[:100]) {
 		t.Fatalf("the first 100 bytes are wrong, or %v", err)
@@ -157,11 +157,11 @@ func (w *pieceWriter) Write(p []byte) (int, error) {
 // Small data is copied, because a frame is too much memory for it. So is data beyond a gap.
 func TestFrameIsNotKept(t *testing.T) {
 	l := newLone(t, Config{})
-	before := l.q.memory[0]
+	before := &l.q.Frames[0][0]
 	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, memory.LeastLoan-1)}))
 	l.seq += memory.LeastLoan - 1 + 1000
 	l.superframe(packet(segmentSpec{flags: wire.ACK, data: make([]byte, memory.LeastLoan)}))
-	if l.q.memory[0] != before {
+	if &l.q.Frames[0][0] != before {
 		t.Error("a frame was kept")
 	}
 	if got, want := l.c.Info().OutOfOrder, uint64(1); got != want {

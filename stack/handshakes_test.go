@@ -51,7 +51,7 @@ func TestHandshakesReserved(t *testing.T) {
 		for i, q := range queues {
 			syn := packet(segmentSpec{src: netip.MustParseAddrPort(fmt.Sprintf("198.18.0.2:%d", 1+2*round+i)), flags: wire.SYN, seq: 7})
 			both.Go(func() {
-				q.sizes[0] = copy(q.frames[0], syn)
+				q.Sizes[0] = copy(q.Frames[0], syn)
 				q.receiveBatch(1)
 			})
 		}

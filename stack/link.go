@@ -7,7 +7,6 @@ import (
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/gso"
 	"minitcp/stack/internal/lists"
-	"minitcp/stack/internal/memory"
 )
 
 // Pusher is a [Device] whose owner has goroutines of its own: it hands over the packets that arrive, where a
@@ -59,9 +58,7 @@ func newLink(s *Stack, d Device) *Link {
 	}
 	l := &Link{stack: s, device: p, writer: newWriter()}
 	l.queues.New = func() any {
-		q := &linkQueue{queue: queue{stack: s, writer: newWriter(), memory: make([]*memory.Frame, 1), frames: make([][]byte, 1)}}
-		q.replaceBuffer(0)
-		return q
+		return &linkQueue{queue: queue{stack: s, writer: newWriter(), Batch: s.frames.NewBatch(1)}}
 	}
 	return l
 }
@@ -93,7 +90,7 @@ func (q *linkQueue) receivePackets(packets [][]byte, offset int) {
 	now := q.stack.clock.Now()
 	for i := range q.joiner.Load(packets, offset) {
 		p := q.joiner.Single(i)
-		memory := q.frames[0]
+		memory := q.Frames[0]
 		switch {
 		case p == nil:
 			q.receiveFrame(now, memory[:q.joiner.Join(i, memory)], 0)

@@ -103,7 +103,7 @@ func (l *lone) forget() {
 func (l *lone) in(s segmentSpec) { l.frame(packet(s)) }
 
 func (l *lone) frame(frame []byte) {
-	l.q.sizes[0] = copy(l.q.frames[0], frame)
+	l.q.Sizes[0] = copy(l.q.Frames[0], frame)
 	l.q.receiveBatch(1)
 }
 

@@ -1,8 +1,6 @@
 package stack
 
 import (
-	"fmt"
-
 	"minitcp/conn"
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/counters"
@@ -15,9 +13,7 @@ type queue struct {
 	stack  *Stack
 	number uint8
 	writer *writer
-	memory []*memory.Frame
-	frames [][]byte // of memory
-	sizes  []int
+	memory.Batch
 
 	// The frame at hand. They live here so that nothing is allocated per packet.
 	virtio  wire.VirtioHeader
@@ -36,25 +32,15 @@ type queue struct {
 const batch = 32
 
 func newQueue(s *Stack, number uint8) *queue {
-	q := &queue{stack: s, number: number, writer: newWriter(), memory: make([]*memory.Frame, batch), frames: make([][]byte, batch), sizes: make([]int, batch)}
-	for i := range q.frames {
-		q.replaceBuffer(i)
-	}
-	return q
-}
-
-// replaceBuffer allocates a new buffer for frame i.
-func (q *queue) replaceBuffer(i int) {
-	q.memory[i] = q.stack.frames.Get()
-	q.frames[i] = q.memory[i].Memory[:]
+	return &queue{stack: s, number: number, writer: newWriter(), Batch: s.frames.NewBatch(batch)}
 }
 
 // run reads the device until the device is closed or fails, which ends the stack.
 func (q *queue) run() {
 	s := q.stack
 	for {
-		n, err := s.queues[q.number].ReadBatch(q.frames, q.sizes)
-		if broken := q.checkBatch(n); broken != nil {
+		n, err := s.queues[q.number].ReadBatch(q.Frames, q.Sizes)
+		if broken := q.Check(n); broken != nil {
 			s.fail("read", broken)
 			return
 		}
@@ -68,42 +54,12 @@ func (q *queue) run() {
 	}
 }
 
-// checkBatch returns an error if the device has broken the contract of [Device.ReadBatch] for the first n frames: their
-// memory is not that of the frames lent. If the device has exchanged frames with each other, memory follows.
-func (q *queue) checkBatch(n int) error {
-	if n < 0 || n > batch {
-		return fmt.Errorf("%d frames were read, there was room for %d", n, batch)
-	}
-	for i := range n {
-		if !q.lent(i, i) {
-			j := i + 1
-			for j < batch && !q.lent(i, j) {
-				j++
-			}
-			if j == batch {
-				return fmt.Errorf("the device has replaced element %d of the frames lent to it", i)
-			}
-			q.memory[i], q.memory[j] = q.memory[j], q.memory[i]
-		}
-		if size := q.sizes[i]; size < 0 || size > MaxFrame {
-			return fmt.Errorf("frame %d has a size of %d bytes, there was room for %d", i, size, MaxFrame)
-		}
-	}
-	return nil
-}
-
-// lent reports whether frame i is the whole of memory j.
-func (q *queue) lent(i, j int) bool {
-	f := q.frames[i]
-	return len(f) == MaxFrame && &f[0] == &q.memory[j].Memory[0]
-}
-
 // receiveBatch handles the first n frames. They have one time, that of the read, so that the time needed to handle them
 // is not part of the round-trip time.
 func (q *queue) receiveBatch(n int) {
 	now := q.stack.clock.Now()
 	for i := range n {
-		q.receiveFrame(now, q.frames[i][:q.sizes[i]], i)
+		q.receiveFrame(now, q.Frames[i][:q.Sizes[i]], i)
 	}
 	q.endBatch(now)
 }
@@ -116,15 +72,12 @@ func (q *queue) receiveFrame(now conn.Time, frame []byte, i int) {
 	q.frame, q.tapped = frame, false
 	q.segment.Buffer, q.segment.Retained = nil, false
 	if i != notLent {
-		q.memory[i].Lend()
-		q.segment.Buffer = q.memory[i]
+		q.segment.Buffer = q.Lend(i)
 	}
 	q.input(now, frame)
 	q.tap(now, nil) // a frame that was dropped
 	if q.segment.Retained {
-		kept := q.memory[i]
-		q.replaceBuffer(i)
-		kept.Kept()
+		q.Kept(i)
 	}
 }
 

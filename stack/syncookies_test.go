@@ -335,7 +335,7 @@ func TestSYNCookiesAfterConnections(t *testing.T) {
 	}})()
 	const syns = 5
 	var want []netip.Addr
-	batch := func(i int, s segmentSpec) { l.q.sizes[i] = copy(l.q.frames[i], packet(s)) }
+	batch := func(i int, s segmentSpec) { l.q.Sizes[i] = copy(l.q.Frames[i], packet(s)) }
 	for i := range syns {
 		src := netip.AddrFrom4([4]byte{198, 18, 0, byte(i)})
 		want = append(want, src)
@@ -367,8 +367,8 @@ func TestSYNCookiesAfterGoroutines(t *testing.T) {
 		early := 0
 		for i := range uint32(rounds) {
 			quiet() // the goroutine waits for data
-			l.q.sizes[0] = copy(l.q.frames[0], packet(segmentSpec{src: netip.MustParseAddrPort("198.18.0.1:77"), flags: wire.SYN, seq: i}))
-			l.q.sizes[1] = copy(l.q.frames[1], packet(segmentSpec{flags: wire.ACK | wire.PSH, seq: l.seq + i*size, ack: l.ack + i*size, data: make([]byte, size)}))
+			l.q.Sizes[0] = copy(l.q.Frames[0], packet(segmentSpec{src: netip.MustParseAddrPort("198.18.0.1:77"), flags: wire.SYN, seq: i}))
+			l.q.Sizes[1] = copy(l.q.Frames[1], packet(segmentSpec{flags: wire.ACK | wire.PSH, seq: l.seq + i*size, ack: l.ack + i*size, data: make([]byte, size)}))
 			first.Store(nil)
 			l.q.receiveBatch(2)
 			if to := first.Load(); to != nil && *to == l.c.entry.Key.RemoteAddr().Addr() {
