@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"minitcp/conn"
+	"minitcp/stack/internal/cookies"
 	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
 )
 
 // acceptFirst is the state of [ForwardConfig].AcceptFirst.
 type acceptFirst struct {
-	cookies cookieTime
+	cookies cookies.Acceptance
 	until   atomic.Int64 // a conn.Time; end of the time in which handshakes are completed first
 }
 
@@ -51,7 +52,7 @@ func (f *Forwarder) acceptsFirst(now conn.Time) bool {
 // forwardFromCookie makes a request of an ACK that holds a cookie of the forwarder's. It returns false if no cookie is
 // valid now.
 func (q *queue) forwardFromCookie(now conn.Time, k *flow.Key, f *Forwarder) bool {
-	if !f.acceptFirst.cookies.accepts(now) {
+	if !f.acceptFirst.cookies.Accepts(now) {
 		return false
 	}
 	s := q.stack

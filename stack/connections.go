@@ -72,6 +72,11 @@ func (s *Stack) Abort(local, remote netip.AddrPort) bool {
 	}
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
+	return s.abort(e, w)
+}
+
+// abort implements Abort and RemoveAddress. It returns false if e has been removed.
+func (s *Stack) abort(e *entry, w *writer) bool {
 	e.mu.Lock()
 	found := e.tcp != nil
 	c := e.served

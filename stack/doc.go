@@ -57,7 +57,8 @@
 //
 //	dial.go, listen.go, listener.go             active and passive opens
 //	internal/ports                              the registries of listeners and sockets; ephemeral ports
-//	noconn.go, syncookies.go                    segments without a connection
+//	noconn.go                                   segments without a connection
+//	syncookies.go, internal/cookies             SYN cookies; the keys of cookies
 //	fastopen.go, internal/openers               TCP Fast Open
 //	internal/ratelimit                          limits of replies
 //	icmp.go, internal/icmp                      ICMP

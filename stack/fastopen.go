@@ -35,28 +35,6 @@ func (l *Listener) SetFastOpen(pending int) error {
 	return nil
 }
 
-// fastOpenKeys returns the keys of the cookies of Fast Open. Queues that replace old ones at the same time make equal
-// ones.
-func (s *Stack) fastOpenKeys(now conn.Time) *fastopen.Keys {
-	k := s.fastOpen.Load()
-	if !k.Valid(now) {
-		k = fastopen.DerivedKeys(&s.cfg.Secret, now)
-		s.fastOpen.Store(k)
-	}
-	return k
-}
-
-// fixedFastOpenKeys returns the keys of Config.FastOpenKeys, nil if there are none.
-func fixedFastOpenKeys(keys [][16]byte) *fastopen.Keys {
-	switch len(keys) {
-	case 0:
-		return nil
-	case 1:
-		return fastopen.FixedKeys(keys[0], nil)
-	}
-	return fastopen.FixedKeys(keys[0], &keys[1])
-}
-
 // takeFastOpen processes the Fast Open option of a SYN to l, whose entry e is locked. If the cookie is valid, it makes
 // the handshake a connection that is accepted, and returns true. Otherwise the SYN-ACK offers a cookie.
 func (q *queue) takeFastOpen(now conn.Time, e *entry, l *Listener, h *conn.Handshake) bool {
@@ -66,7 +44,7 @@ func (q *queue) takeFastOpen(now conn.Time, e *entry, l *Listener, h *conn.Hands
 		return false
 	}
 	s := q.stack
-	keys := s.fastOpenKeys(now)
+	keys := s.fastOpen.Now(now)
 	fresh := keys.Cookie(option.Kind, q.ip.Dst, q.ip.Src)
 	match := keys.Match(option, q.ip.Dst, q.ip.Src)
 	switch {

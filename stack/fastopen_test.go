@@ -80,7 +80,7 @@ func fastOptions(f wire.FastOpen) []byte {
 
 // cookieOf returns the cookie of b for a, by a key.
 func cookieOf(key [16]byte) wire.FastOpen {
-	return fastopen.FixedKeys(key, nil).Cookie(wire.FastOpenStandard, addressesB[0].Addr(), addressesA[0].Addr())
+	return fastopen.FixedKeys(key).Cookie(wire.FastOpenStandard, addressesB[0].Addr(), addressesA[0].Addr())
 }
 
 // sniff collects the headers of the segments that b sends, which do not arrive. The result returns those since its last

@@ -11,6 +11,7 @@ import (
 
 	"minitcp/conn"
 	"minitcp/conn/fastopen"
+	"minitcp/stack/internal/cookies"
 	"minitcp/stack/internal/lists"
 	"minitcp/stack/internal/ports"
 	"minitcp/stack/internal/ref"
@@ -31,7 +32,7 @@ type Listener struct {
 	backlog  int
 
 	// A SYN without Fast Open, and an ACK that completes no handshake, use only these.
-	cookies    cookieTime
+	cookies    cookies.Acceptance
 	handshakes lists.Sharded[entry, *entry] // in progress, by the queue that has received the SYN: entry.wheel
 	fastOpen   atomic.Int32                 // largest number of connections in pending; 0: no Fast Open
 	mss        atomic.Int32                 // upper bound for the MSS in bytes; 0: none

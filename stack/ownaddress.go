@@ -55,21 +55,9 @@ func (s *Stack) RemoveAddress(a netip.Addr) error {
 	w := s.borrowWriter()
 	defer s.returnWriter(w)
 	for e := range s.table.All() {
-		if e.Key.Local != removed {
-			continue
+		if e.Key.Local == removed {
+			s.abort(e, w)
 		}
-		e.mu.Lock()
-		c := e.served
-		switch tcp := e.tcp.(type) {
-		case *conn.Conn:
-			tcp.Abort()
-			s.flush(e, w)
-		case nil:
-		default:
-			s.remove(e)
-		}
-		e.mu.Unlock()
-		c.serve()
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"minitcp/conn/cookie"
 	"minitcp/conn/fastopen"
 	"minitcp/stack/internal/addresses"
+	"minitcp/stack/internal/cookies"
 	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/frame"
 	"minitcp/stack/internal/lists"
@@ -65,8 +66,8 @@ type Stack struct {
 	totals     counters.Totals
 	icmpLimit  *ratelimit.Limit
 	resetLimit *ratelimit.Limit
-	cookies    atomic.Pointer[cookie.Keys]   // keys of SYN cookies; nil before the first
-	fastOpen   atomic.Pointer[fastopen.Keys] // keys of Fast Open's cookies; nil before the first
+	cookies    cookies.Rotating[cookie.Keys, *cookie.Keys]     // keys of SYN cookies
+	fastOpen   cookies.Rotating[fastopen.Keys, *fastopen.Keys] // keys of Fast Open's cookies
 	openers    openCache
 	writers    sync.Pool
 	frames     *memory.Frames
@@ -135,7 +136,9 @@ func New(dev Device, cfg Config) (*Stack, error) {
 		idle:        make(chan struct{}, 1),
 		end:         end{done: make(chan struct{})},
 	}
-	s.fastOpen.Store(fixedFastOpenKeys(cfg.FastOpenKeys))
+	s.cookies.Secret, s.cookies.New = &s.cfg.Secret, cookie.NewKeys
+	s.fastOpen.Secret, s.fastOpen.New = &s.cfg.Secret, fastopen.DerivedKeys
+	s.fastOpen.Set(fastopen.FixedKeys(cfg.FastOpenKeys...))
 	s.frameLimit.Usual, s.frameLimit.Big = frameLimits(dev)
 	s.fragments.alarm = timing.NewAlarm(s.expireFragments)
 	s.fragments.reassembler.Limit = int(min(cfg.Memory/16, reassembly.MaxMemory))

@@ -3,13 +3,12 @@ package stack
 import (
 	"math"
 	"runtime"
-	"sync/atomic"
-	"time"
 
 	"minitcp/conn"
 	"minitcp/conn/cookie"
 	"minitcp/conn/names"
 	"minitcp/conn/wire"
+	"minitcp/stack/internal/cookies"
 	"minitcp/stack/internal/counters"
 	"minitcp/stack/internal/flow"
 )
@@ -45,21 +44,6 @@ func (m *SYNCookies) UnmarshalText(text []byte) error {
 	return names.Parse(synCookiesNames[:], text, "mode of SYN cookies", m)
 }
 
-// cookieTime is the time in which cookies are accepted: while one that has been sent may be valid. Outside of it,
-// guesses are not looked at: about one in 2^24 would be valid.
-type cookieTime struct{ until atomic.Int64 } // a conn.Time
-
-// sent notes that a cookie is sent now.
-func (c *cookieTime) sent(now conn.Time) {
-	if until := now.Add(cookie.Lifetime); int64(until) > c.until.Load() {
-		// One second more, so that queues under a flood do not write to the same memory with every SYN.
-		c.until.Store(int64(until.Add(time.Second)))
-	}
-}
-
-// accepts reports whether cookies are accepted now.
-func (c *cookieTime) accepts(now conn.Time) bool { return int64(now) < c.until.Load() }
-
 // keeps reports whether the listener keeps the handshake of a SYN now, and reserves its place. Otherwise the reply to
 // the SYN is a cookie. A client may have got the SYN-ACK of a kept handshake, so that none may give way to a newer one
 // while there are cookies.
@@ -71,16 +55,6 @@ func (l *Listener) keeps() bool {
 		return l.handshakes.Reserve(math.MaxInt32)
 	}
 	return l.handshakes.Reserve(l.backlog)
-}
-
-// cookieKeys returns the keys of cookies. Queues that replace old ones at the same time make equal ones.
-func (s *Stack) cookieKeys(now conn.Time) *cookie.Keys {
-	k := s.cookies.Load()
-	if !k.Valid(now) {
-		k = cookie.NewKeys(&s.cfg.Secret, now)
-		s.cookies.Store(k)
-	}
-	return k
 }
 
 // cookieEnds returns the ends of the handshake of k, whose SYN has the number irs.
@@ -96,7 +70,7 @@ type cookieReply struct {
 
 // sendCookie replies to a SYN with a cookie, which leaves at the end of the batch. The connection has an MSS of at most
 // mss bytes, unless that is 0. Cookies are accepted from now on.
-func (q *queue) sendCookie(now conn.Time, k *flow.Key, mss int, cookies *cookieTime) {
+func (q *queue) sendCookie(now conn.Time, k *flow.Key, mss int, accepted *cookies.Acceptance) {
 	s, w, h := q.stack, q.writer, &q.segment.TCP
 	if s.link != nil && s.link.device.Room() == 0 {
 		q.dropNoConnection(now, conn.Listen, counters.SYNQueueFull) // nothing keeps the SYN-ACK until there is room
@@ -106,12 +80,12 @@ func (q *queue) sendCookie(now conn.Time, k *flow.Key, mss int, cookies *cookieT
 	o := s.openFor(now, k, s.isNear(k.Remote, q.number))
 	o.ECN = q.segment.ECN
 	limitMSS(&o, mss)
-	if !conn.SYNCookie(now, &s.cfg.Conn, o, h, s.cookieKeys(now), &ends, &w.out) {
+	if !conn.SYNCookie(now, &s.cfg.Conn, o, h, s.cookies.Now(now), &ends, &w.out) {
 		q.dropNoConnection(now, conn.Listen, counters.SYNQueueFull) // a small MSS
 		return
 	}
 	q.traceIn(now, nil, conn.Listen, "", false)
-	cookies.sent(now)
+	accepted.Sent(now)
 	s.totals.Count(counters.CookiesSent)
 	r := cookieReply{wire.IP{Src: q.ip.Dst, Dst: q.ip.Src, Protocol: wire.ProtocolTCP, HopLimit: s.cfg.HopLimit}, w.out.TCP}
 	r.tcp.SrcPort, r.tcp.DstPort = h.DstPort, h.SrcPort
@@ -139,7 +113,7 @@ func (q *queue) writeCookies(now conn.Time) {
 // openFromCookie opens the connection of an ACK that holds a cookie of the listener's. It returns false if no cookie is
 // valid now.
 func (q *queue) openFromCookie(now conn.Time, k *flow.Key, l *Listener) bool {
-	if !l.cookies.accepts(now) {
+	if !l.cookies.Accepts(now) {
 		return false
 	}
 	s := q.stack
@@ -164,14 +138,14 @@ func (q *queue) mayHoldCookie(now conn.Time, e *entry, handshake *conn.Handshake
 		return false
 	}
 	l := e.listener.Value()
-	return l != nil && l.cookies.accepts(now)
+	return l != nil && l.cookies.Accepts(now)
 }
 
 // holdsCookie reports whether the segment at hand has the ACK of a cookie. Others may be later segments of the
 // connection, as for entryFromCookie.
 func (q *queue) holdsCookie(now conn.Time, e *entry) bool {
 	s, ends := q.stack, cookieEnds(&e.Key, q.segment.TCP.Seq-1)
-	_, ok := conn.HandshakeFromCookie(now, &s.cfg.Conn, s.openFor(now, &e.Key, false), &q.segment, s.cookieKeys(now), &ends)
+	_, ok := conn.HandshakeFromCookie(now, &s.cfg.Conn, s.openFor(now, &e.Key, false), &q.segment, s.cookies.Now(now), &ends)
 	return ok
 }
 
@@ -185,7 +159,7 @@ func (q *queue) entryFromCookie(now conn.Time, k *flow.Key, mss int) *entry {
 	ends := cookieEnds(k, q.segment.TCP.Seq-1)
 	o := s.openFor(now, k, s.isNear(k.Remote, q.number))
 	limitMSS(&o, mss)
-	handshake, ok := conn.HandshakeFromCookie(now, &s.cfg.Conn, o, &q.segment, s.cookieKeys(now), &ends)
+	handshake, ok := conn.HandshakeFromCookie(now, &s.cfg.Conn, o, &q.segment, s.cookies.Now(now), &ends)
 	if !ok {
 		q.dropNoConnection(now, conn.Listen, counters.CookiesFailed)
 		return nil

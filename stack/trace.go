@@ -35,25 +35,18 @@ func (q *queue) traceIn(now conn.Time, e *entry, before conn.State, note string,
 	}
 	v := &q.writer.event
 	*v = TraceEvent{
-		Time:        time.Duration(now),
-		Local:       netip.AddrPortFrom(q.ip.Dst, q.segment.TCP.DstPort),
-		Remote:      netip.AddrPortFrom(q.ip.Src, q.segment.TCP.SrcPort),
-		TCP:         q.segment.TCP,
-		ECN:         q.ip.ECN(),
-		Len:         len(q.segment.Data),
-		RelativeSeq: -1,
-		RelativeAck: -1,
-		Before:      before,
-		After:       before,
-		Segments:    wire.Segments(len(q.segment.Data), q.segment.SegmentSize),
-		Note:        note,
-		Dropped:     dropped,
+		Time:     time.Duration(now),
+		Local:    netip.AddrPortFrom(q.ip.Dst, q.segment.TCP.DstPort),
+		Remote:   netip.AddrPortFrom(q.ip.Src, q.segment.TCP.SrcPort),
+		TCP:      q.segment.TCP,
+		ECN:      q.ip.ECN(),
+		Len:      len(q.segment.Data),
+		Before:   before,
+		Segments: wire.Segments(len(q.segment.Data), q.segment.SegmentSize),
+		Note:     note,
+		Dropped:  dropped,
 	}
-	if e != nil {
-		v.After = e.state()
-		v.relative(e, v.TCP.Seq, v.TCP.Ack)
-	}
-	s.observers.segment.Call(v)
+	s.trace(e, v, v.TCP.Seq, v.TCP.Ack)
 }
 
 // traceOut reports the segment in w.out, which has left.
@@ -63,28 +56,32 @@ func (s *Stack) traceOut(now conn.Time, e *entry, w *writer, before conn.State) 
 	}
 	v := &w.event
 	*v = TraceEvent{
-		Time:        time.Duration(now),
-		Outgoing:    true,
-		Local:       netip.AddrPortFrom(w.ip.Src, w.out.TCP.SrcPort),
-		Remote:      netip.AddrPortFrom(w.ip.Dst, w.out.TCP.DstPort),
-		TCP:         w.out.TCP,
-		ECN:         w.out.ECN,
-		Len:         w.out.Len,
-		RelativeSeq: -1,
-		RelativeAck: -1,
-		Before:      before,
-		After:       before,
-		Segments:    wire.Segments(w.out.Len, w.out.SegmentSize),
-		Note:        w.out.Note.String(),
+		Time:     time.Duration(now),
+		Outgoing: true,
+		Local:    netip.AddrPortFrom(w.ip.Src, w.out.TCP.SrcPort),
+		Remote:   netip.AddrPortFrom(w.ip.Dst, w.out.TCP.DstPort),
+		TCP:      w.out.TCP,
+		ECN:      w.out.ECN,
+		Len:      w.out.Len,
+		Before:   before,
+		Segments: wire.Segments(w.out.Len, w.out.SegmentSize),
+		Note:     w.out.Note.String(),
 	}
+	s.trace(e, v, v.TCP.Ack, v.TCP.Seq)
+}
+
+// trace adds the state and the relative numbers of e's connection to v, unless e is nil, and calls the observers.
+// Theirs is a number of the peer's sequence space, ours one of the local one.
+func (s *Stack) trace(e *entry, v *TraceEvent, theirs, ours uint32) {
+	v.After, v.RelativeSeq, v.RelativeAck = v.Before, -1, -1
 	if e != nil {
 		v.After = e.state()
-		v.relative(e, v.TCP.Ack, v.TCP.Seq)
+		v.relative(e, theirs, ours)
 	}
 	s.observers.segment.Call(v)
 }
 
-// relative sets the relative numbers: theirs is a number of the peer's sequence space, ours one of the local one.
+// relative sets the relative numbers.
 func (v *TraceEvent) relative(e *entry, theirs, ours uint32) {
 	iss, irs, known := e.initialNumbers()
 	relativeOurs, relativeTheirs := int64(ours-iss), int64(-1)

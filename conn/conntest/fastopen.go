@@ -27,7 +27,7 @@ func (d *generator) fastOpen(s *Scenario) FastOpen {
 }
 
 // fastOpenKeys are the keys of the ends that listen.
-var fastOpenKeys = fastopen.FixedKeys([16]byte{1}, nil)
+var fastOpenKeys = fastopen.FixedKeys([16]byte{1})
 
 // UseFastOpen makes the pair use Fast Open.
 func (p *Pair) UseFastOpen(f FastOpen) {

@@ -25,7 +25,7 @@ const (
 // A cookie is valid for the same two addresses, in either form of the option, and with no bit changed.
 func TestCookie(t *testing.T) {
 	for name, k := range map[string]*Keys{
-		"fixed":   FixedKeys([16]byte{1, 2, 3}, nil),
+		"fixed":   FixedKeys([16]byte{1, 2, 3}),
 		"derived": DerivedKeys(&secret, 0),
 	} {
 		f := k.Cookie(standard, serverA, clientA)
@@ -63,25 +63,25 @@ func TestCookie(t *testing.T) {
 // A cookie of the backup key is accepted, and the cookie of the primary key replaces it.
 func TestBackupKey(t *testing.T) {
 	first, second, third := [16]byte{1}, [16]byte{2}, [16]byte{3}
-	old := FixedKeys(first, nil).Cookie(standard, serverB, clientB)
+	old := FixedKeys(first).Cookie(standard, serverB, clientB)
 	for _, c := range []struct {
 		name string
 		keys *Keys
 		want Match
 	}{
-		{"before the change", FixedKeys(first, &second), PrimaryKey},
-		{"after the change", FixedKeys(second, &first), BackupKey},
-		{"without a backup key", FixedKeys(second, nil), NoKey},
-		{"after two changes", FixedKeys(third, &second), NoKey},
+		{"before the change", FixedKeys(first, second), PrimaryKey},
+		{"after the change", FixedKeys(second, first), BackupKey},
+		{"without a backup key", FixedKeys(second), NoKey},
+		{"after two changes", FixedKeys(third, second), NoKey},
 	} {
 		if m := c.keys.Match(&old, serverB, clientB); m != c.want {
 			t.Errorf("%s: match %d, want %d", c.name, m, c.want)
 		}
 	}
-	if n := FixedKeys(second, &first).Cookie(standard, serverB, clientB); n.Cookie != FixedKeys(second, nil).Cookie(standard, serverB, clientB).Cookie {
+	if n := FixedKeys(second, first).Cookie(standard, serverB, clientB); n.Cookie != FixedKeys(second).Cookie(standard, serverB, clientB).Cookie {
 		t.Error("cookies are not made with the primary key")
 	}
-	if m := FixedKeys(second, nil).Match(&wire.FastOpen{Kind: standard, Len: 8}, serverB, clientB); m != NoKey {
+	if m := FixedKeys(second).Match(&wire.FastOpen{Kind: standard, Len: 8}, serverB, clientB); m != NoKey {
 		t.Errorf("a cookie of zeros matches key %d", m)
 	}
 }
@@ -104,7 +104,7 @@ func TestDerivedKeys(t *testing.T) {
 	if m := DerivedKeys(&other, 0).Match(&f, serverA, clientA); m != NoKey {
 		t.Error("a cookie is valid with another secret")
 	}
-	if k := FixedKeys([16]byte{1}, nil); !k.Valid(at(1000*period)) || (*Keys)(nil).Valid(0) {
+	if k := FixedKeys([16]byte{1}); !k.Valid(at(1000*period)) || (*Keys)(nil).Valid(0) {
 		t.Error("fixed keys are not valid for ever, or nil is valid")
 	}
 }

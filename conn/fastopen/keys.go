@@ -29,12 +29,15 @@ const (
 	cookieLen = 8
 )
 
-// FixedKeys returns keys that do not change. Servers with the same keys, such as those behind a load balancer, accept
-// each other's cookies.
-func FixedKeys(primary [16]byte, backup *[16]byte) *Keys {
-	k := &Keys{epoch: fixed, key: [2]siphash.Key{siphash.NewKey(primary)}}
-	if backup != nil {
-		k.key[1], k.backup = siphash.NewKey(*backup), true
+// FixedKeys returns keys that do not change: the primary key and, if there are two, a backup key. It returns nil
+// without keys. Servers with the same keys, such as those behind a load balancer, accept each other's cookies.
+func FixedKeys(keys ...[16]byte) *Keys {
+	if len(keys) == 0 {
+		return nil
+	}
+	k := &Keys{epoch: fixed, backup: len(keys) > 1}
+	for i := range min(len(keys), len(k.key)) {
+		k.key[i] = siphash.NewKey(keys[i])
 	}
 	return k
 }

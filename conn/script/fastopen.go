@@ -26,7 +26,7 @@ var (
 
 // fastOpenCookie returns the cookie of a key.
 func fastOpenCookie(kind wire.FastOpenKind, key [16]byte) wire.FastOpen {
-	return fastopen.FixedKeys(key, nil).Cookie(kind, fastOpenLocal, fastOpenRemote)
+	return fastopen.FixedKeys(key).Cookie(kind, fastOpenLocal, fastOpenRemote)
 }
 
 // fastOpen parses the cookie of a Fast Open option: nothing, hexadecimal digits, or a name.
@@ -76,7 +76,7 @@ func (l *socket) fastOpens(s *conn.Segment, h *conn.Handshake) bool {
 	if !l.options.fastOpen && !l.s.fastOpenAlways {
 		return false
 	}
-	valid := fastopen.FixedKeys(fastOpenKey, nil).Match(f, fastOpenLocal, fastOpenRemote) != fastopen.NoKey
+	valid := fastopen.FixedKeys(fastOpenKey).Match(f, fastOpenLocal, fastOpenRemote) != fastopen.NoKey
 	if valid || l.s.fastOpenNoCookie && len(s.Data) > 0 {
 		return true
 	}

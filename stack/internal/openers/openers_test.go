@@ -26,7 +26,7 @@ func destination(i int) Destination {
 func TestClientLearns(t *testing.T) {
 	var c Client
 	request := fastopen.Offer{Option: wire.FastOpen{Kind: standard}}
-	known := fastopen.Offer{Option: fastopen.FixedKeys([16]byte{1}, nil).Cookie(standard, serverA, clientA), MSS: 1400}
+	known := fastopen.Offer{Option: fastopen.FixedKeys([16]byte{1}).Cookie(standard, serverA, clientA), MSS: 1400}
 	a := destination(1)
 	if got := c.Begin(0, a); got != request {
 		t.Errorf("unknown: %+v", got)
@@ -118,7 +118,7 @@ func TestTake(t *testing.T) {
 	const now = conn.Time(time.Hour)
 	var c Client
 	d := destination(1)
-	known := fastopen.Offer{Option: fastopen.FixedKeys([16]byte{1}, nil).Cookie(standard, serverA, clientA), MSS: 1400}
+	known := fastopen.Offer{Option: fastopen.FixedKeys([16]byte{1}).Cookie(standard, serverA, clientA), MSS: 1400}
 	for _, step := range []struct {
 		name  string
 		r     fastopen.Report
