@@ -132,6 +132,7 @@ func bothWays(t *testing.T, ours, kernels net.Conn, up, down []byte) {
 // The kernel and minitcp negotiate ECN, whichever side requests it, report each other's marks and heed the reports; and
 // do without where the kernel is set not to.
 func TestECNWithKernel(t *testing.T) {
+	t.Parallel()
 	const (
 		kernelOff, kernelAsks, kernelAgreesOnly = "0", "1", "2" // of tcp_ecn
 	)

@@ -348,6 +348,7 @@ func (g *testGateway) missedErrors(t *testing.T) int64 {
 
 // Into a black hole, the client's own timeout ends the dial, and the gateway's with it.
 func TestForwardBlackHole(t *testing.T) {
+	t.Parallel()
 	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
 		status, _, text := g.curl(t, "--connect-timeout", "1", "http://"+net.JoinHostPort(forwardFamilies[family].hole, "80")+"/")
 		const timedOut = 28
@@ -374,6 +375,7 @@ func await(t *testing.T, ctx context.Context, what string) {
 
 // Linux ignores the segments that probe a client in SYN-SENT, and answers the first with a RST when the client is gone.
 func TestForwardKilledClient(t *testing.T) {
+	t.Parallel()
 	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
 		client := start(t, tool(t, g.clients.Name(), "nc.openbsd", forwardFamilies[family].hole, "80"))
 		r := <-g.requests

@@ -100,6 +100,7 @@ func gatewayTo(t *testing.T, f func(t *testing.T, g *testGateway, outbound strin
 
 // Curl, half-close and resets through every outbound, in both families. The log has a line for each connection.
 func TestGatewayTCP(t *testing.T) {
+	t.Parallel()
 	gatewayTo(t, func(t *testing.T, g *testGateway, _ string) {
 		for i, family := range forwardFamilies {
 			t.Run(family.name, func(t *testing.T) {
@@ -113,6 +114,7 @@ func TestGatewayTCP(t *testing.T) {
 
 // A client sees the error that the gateway, or its proxy, has seen.
 func TestGatewayErrors(t *testing.T) {
+	t.Parallel()
 	gatewayTo(t, func(t *testing.T, g *testGateway, outbound string) {
 		for _, f := range forwardFamilies {
 			command(t, g.clients, "ip route replace 169.254.9.0/24 dev mini0")
@@ -151,6 +153,7 @@ func TestGatewayErrors(t *testing.T) {
 // A destination that does not answer stays silent, also when the gateway has given up: the client's own timeout ends
 // its dial.
 func TestGatewayBlackHole(t *testing.T) {
+	t.Parallel()
 	g, p := startGateway(t, "--dial-timeout", "100ms")
 	for _, f := range forwardFamilies {
 		status, _, text := g.curl(t, "--connect-timeout", "1", "http://"+net.JoinHostPort(f.hole, "80")+"/")
@@ -294,6 +297,7 @@ func TestGatewayDNS(t *testing.T) {
 // Ping is real: an address that answers does, and one that does not stays silent. Without the right to ICMP sockets it
 // is prohibited.
 func TestGatewayPing(t *testing.T) {
+	t.Parallel()
 	g, p := startGateway(t)
 	ping := func(host string) (status int, text string) {
 		c := start(t, tool(t, g.clients.Name(), "ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", host))
@@ -329,6 +333,7 @@ func setPingGroups(t *testing.T, n *tun.Namespace, groups string) {
 
 // Every socket has the mark of --mark: a routing rule finds it.
 func TestGatewayMark(t *testing.T) {
+	t.Parallel()
 	g := &testGateway{clients: newNamespace(t), servers: newServers(t)}
 	// The local table is looked up before any other rule.
 	command(t, g.servers, "ip rule add pref 5 lookup local")
@@ -359,6 +364,7 @@ func TestGatewayMark(t *testing.T) {
 
 // The sockets that look up the name of a proxy have the mark, too.
 func TestGatewayMarkOfResolver(t *testing.T) {
+	t.Parallel()
 	g := &testGateway{clients: newNamespace(t), servers: newServers(t)}
 	command(t, g.servers, "ip address add 192.0.2.1/32 dev lo") // of small.
 	command(t, g.servers, "ip rule add pref 5 lookup local")
@@ -398,6 +404,7 @@ func TestGatewayMarkOfResolver(t *testing.T) {
 
 // Every socket is bound to the interface of --interface.
 func TestGatewayInterface(t *testing.T) {
+	t.Parallel()
 	g := &testGateway{clients: newNamespace(t), servers: newServers(t)}
 	l := g.listen(t, "198.18.0.1")
 	p := g.start(t, "--interface", "lo")
@@ -424,6 +431,7 @@ func TestGatewayInterface(t *testing.T) {
 
 // The gateway uses a TUN that it has inherited.
 func TestGatewayInheritedTUN(t *testing.T) {
+	t.Parallel()
 	g := &testGateway{clients: newNamespace(t), servers: newServers(t)}
 	device, err := tun.Open(tun.Config{Name: "mini0", Namespace: g.clients, Queues: 1, MTU: 1400, HostAddresses: newAddressList("10.77.0.1/24", "fd77::1/64").prefixes})
 	if err != nil {
@@ -455,6 +463,7 @@ func TestGatewayInheritedTUN(t *testing.T) {
 
 // Connections beyond the limits are prohibited until others end.
 func TestGatewayLimits(t *testing.T) {
+	t.Parallel()
 	for _, flag := range []string{"--max-connections", "--max-per-host"} {
 		t.Run(flag, func(t *testing.T) {
 			g, p := startGateway(t, flag, "3")

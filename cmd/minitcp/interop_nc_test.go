@@ -42,6 +42,7 @@ func startWithInput(t *testing.T, cmd *exec.Cmd, data []byte, n int) *process {
 
 // Minitcp nc connects to the kernel's nc; each sends data, and ends after the other's FIN.
 func TestNCConnects(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	for i, host := range []string{"10.77.0.1", "fd77::1"} {
 		t.Run(host, func(t *testing.T) {
@@ -66,6 +67,7 @@ func TestNCConnects(t *testing.T) {
 
 // Minitcp nc -l waits for the kernel's nc.
 func TestNCListens(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	for _, host := range []string{"10.77.0.2", "fd77::2"} {
 		t.Run(host, func(t *testing.T) {
@@ -172,6 +174,7 @@ func TestNCHalfClosedByPeer(t *testing.T) {
 
 // A connection that does not come about, or breaks, is one line and status 1.
 func TestNCFails(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	for _, test := range []struct {
 		args string

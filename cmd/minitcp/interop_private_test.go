@@ -70,6 +70,7 @@ var enterPrivate = regexp.MustCompile(`nsenter -t (\d+) -U -n --preserve-credent
 
 // Without root, serve works in a private namespace, and so do the commands that it prints.
 func TestServeWithoutRoot(t *testing.T) {
+	t.Parallel()
 	cmd := unprivileged(t, "666", "serve")
 	p := start(t, cmd)
 	p.awaitOut("Press ^C to stop.")

@@ -54,6 +54,7 @@ func checkConfined(t *testing.T, pid int, permitted string) {
 // A daemon that runs keeps only the capabilities that its flags need, and its end removes the device and the routing
 // rules as before. TestServe and others check that the namespace of --netns is removed.
 func TestConfined(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, test := range []struct {
 		line, ready string

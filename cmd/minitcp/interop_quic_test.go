@@ -21,6 +21,7 @@ import (
 // QUIC between a UDP socket of minitcp and one of the kernel's, over a TUN: the handshake, and 100 MB, or as much as 5
 // seconds suffice for, in each direction. The library is golang.org/x/net/quic at both ends.
 func TestQUICWithKernel(t *testing.T) {
+	t.Parallel()
 	for _, family := range []struct{ name, ours, kernels string }{{"IPv4", "10.77.0.2", "10.77.0.1"}, {"IPv6", "fd77::2", "fd77::1"}} {
 		for _, client := range []string{"minitcp", "the kernel"} {
 			t.Run(family.name+", "+client+" is the client", func(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 
 // TestServe runs serve with common programs on the other side, and checks that nothing is left after its end.
 func TestServe(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	p, namespace := serve(t, "--listen", "7=echo", "--listen", "13=daytime", "--listen", "80=http", "--listen", "8080=files:"+dir, "--upload")
 

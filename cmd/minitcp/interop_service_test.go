@@ -44,6 +44,7 @@ func expectState(t *testing.T, c *net.UnixConn, want string) {
 
 // Serve and gateway notify the service manager when they are ready and when they stop.
 func TestNotify(t *testing.T) {
+	t.Parallel()
 	for _, command := range []string{"serve", "gateway"} {
 		for _, address := range []string{filepath.Join(t.TempDir(), "notify"), fmt.Sprintf("@minitcp-test-%d-%s", os.Getpid(), command)} {
 			t.Run(command+" "+address[:1], func(t *testing.T) {
@@ -70,6 +71,7 @@ func TestNotify(t *testing.T) {
 
 // The process of serve in a private namespace notifies the service manager, too.
 func TestNotifyWithoutRoot(t *testing.T) {
+	t.Parallel()
 	host, dir := newNamespace(t), filepath.Dir(publicProgram(t))
 	address := filepath.Join(dir, "notify")
 	manager := notifySocket(t, host, address)
@@ -91,6 +93,7 @@ func TestNotifyWithoutRoot(t *testing.T) {
 
 // A socket of the service manager that cannot be reached is a warning.
 func TestNotifyFails(t *testing.T) {
+	t.Parallel()
 	host := newNamespace(t)
 	for _, address := range []string{"/does/not/exist", "@no-such-socket", "/dev/null", "/" + strings.Repeat("x", 200), "vsock:2:1"} {
 		cmd := program(t, in(host.Name()), "serve")

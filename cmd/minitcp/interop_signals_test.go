@@ -47,6 +47,7 @@ func (p *process) backgroundPID() int {
 // TestInterruptInBackground checks that SIGINT ends a daemon that a script has started with &, as root and in a private
 // namespace, and that SIGHUP does not end one under nohup.
 func TestInterruptInBackground(t *testing.T) {
+	t.Parallel()
 	testenv.RequireDevice(t)
 	requirePrograms(t, interopPrograms)
 	t.Run("root", func(t *testing.T) {

@@ -42,6 +42,7 @@ func newRouter(t *testing.T, servers *tun.Namespace) (router, target [2]string) 
 // TestGatewayTraceroute checks that a client sees the hops of a path: the gateway, the router behind it, and the
 // target, with datagrams as of traceroute and with pings.
 func TestGatewayTraceroute(t *testing.T) {
+	t.Parallel()
 	g, p := startGateway(t)
 	router, target := newRouter(t, g.servers)
 	setPingGroups(t, g.servers, "0 2147483647")

@@ -80,6 +80,7 @@ func TestUnitsVerify(t *testing.T) {
 
 // The daemons work with the user and the capabilities that the units give them.
 func TestUnitsRun(t *testing.T) {
+	t.Parallel()
 	for _, u := range units {
 		t.Run(u.file, func(t *testing.T) {
 			host, self := newNamespace(t), publicProgram(t)
