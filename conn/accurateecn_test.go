@@ -12,7 +12,7 @@ import (
 
 const ae = wire.AE
 
-// accurateOne is a connection in AccECN mode, which this end has requested. Its MSS is 1000.
+// accurateOne returns a connection in AccECN mode, which this end has requested. Its MSS is 1000.
 func accurateOne(t *testing.T, cfg Config) *endpoint {
 	t.Helper()
 	cfg.MaxRTO, cfg.ECN, cfg.Timestamps, cfg.WindowScale, cfg.Pacing = time.Minute, ECNAccurate, Disabled, Disabled, Disabled

@@ -30,8 +30,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return 0, ErrWouldBlock
 }
 
-// ReadBuffer is Read without a copy. If the next bytes are in a [Segment]'s Buffer, it returns them and the buffer,
-// which the caller must release. Otherwise it returns nil, and the caller uses Read.
+// ReadBuffer acts like Read without a copy. If the next bytes are in a [Segment]'s Buffer, it returns them and the
+// buffer, which the caller must release. Otherwise it returns nil, and the caller uses Read.
 func (c *Conn) ReadBuffer() ([]byte, buffer.Borrowed) {
 	data, memory := c.rcv.buf.ReadBuffer(c.cfg.Pool)
 	if memory != nil {
@@ -78,15 +78,16 @@ func (c *Conn) Write(now Time, p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteMore is Write for a part of a larger write that is not the last part. A segment that is not full waits for the
-// rest. A Write must follow, which may be empty.
+// WriteMore acts like Write for a part of a larger write that is not the last part. A segment that is not full waits
+// for the rest. A Write must follow, which may be empty.
 func (c *Conn) WriteMore(now Time, p []byte) (int, error) {
 	n, err := c.Write(now, p)
 	c.snd.moreFollows = true
 	return n, err
 }
 
-// WriteUrgent is Write, and makes the last byte queued the end of urgent data (RFC 9293 3.8.5, MUST-30, MUST-31).
+// WriteUrgent acts like Write, and makes the last byte queued the end of urgent data (RFC 9293 3.8.5, MUST-30,
+// MUST-31).
 func (c *Conn) WriteUrgent(now Time, p []byte) (int, error) {
 	n, err := c.Write(now, p)
 	if n > 0 {

@@ -85,7 +85,7 @@ func TestBuffersFollowThePath(t *testing.T) {
 	}
 }
 
-// stream is a pair in which A sends as fast as it can and B reads all, on a path with rate in bytes per second.
+// stream returns a pair in which A sends as fast as it can and B reads all, on a path with rate in bytes per second.
 func stream(cfg conn.Config, delay time.Duration, rate int) (p *conntest.Pair, read *int) {
 	p = conntest.NewPair(1, cfg, conntest.Link{Delay: delay, Rate: rate, GSOMaxSize: 65000, Queue: rate})
 	data, buffer := make([]byte, 1<<16), make([]byte, 1<<20)

@@ -59,8 +59,8 @@ func TestDuplicatesAfterEpisode(t *testing.T) {
 	}
 }
 
-// lateOne is a connection without SACK over a path of 100 ms that has ten segments of 1000 bytes in flight and, after
-// three duplicate ACKs, has sent the first of them again.
+// lateOne returns a connection without SACK over a path of 100 ms that has ten segments of 1000 bytes in flight and,
+// after three duplicate ACKs, has sent the first of them again.
 func lateOne(t *testing.T, timestamps Feature) *endpoint {
 	t.Helper()
 	o := sackOne(t, timestamps)

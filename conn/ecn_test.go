@@ -13,7 +13,7 @@ const (
 	cwr = wire.CWR
 )
 
-// ecnOne is a connection of sackOne's kind whose ends have agreed on ECN.
+// ecnOne returns a connection of sackOne's kind whose ends have agreed on ECN.
 func ecnOne(t *testing.T, cfg Config) *endpoint {
 	t.Helper()
 	cfg.MaxRTO, cfg.ECN, cfg.Timestamps, cfg.WindowScale, cfg.Pacing = time.Minute, ECNActive, Disabled, Disabled, Disabled

@@ -56,7 +56,7 @@ func dialEndpoint(t *testing.T, cfg Config) *endpoint {
 	return o
 }
 
-// established is a connection in ESTABLISHED: una=nxt=1 on both sides, MSS 1460.
+// established returns a connection in ESTABLISHED: una=nxt=1 on both sides, MSS 1460.
 func established(t *testing.T, cfg Config) *endpoint {
 	t.Helper()
 	o := dialEndpoint(t, cfg)

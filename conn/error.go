@@ -6,25 +6,25 @@ type Error uint8
 
 const (
 	_ Error = iota
-	// ErrWouldBlock: there is nothing to read, or no room to write, now.
+	// ErrWouldBlock means that there is nothing to read, or no room to write, now.
 	ErrWouldBlock
-	// ErrClosed: the application has closed the connection.
+	// ErrClosed means that the application has closed the connection.
 	ErrClosed
-	// ErrPipe: the sending direction is closed.
+	// ErrPipe means that the sending direction is closed.
 	ErrPipe
-	// ErrRefused: the reply to the SYN was a RST or an ICMP message that the port is unreachable.
+	// ErrRefused means that the reply to the SYN was a RST or an ICMP message that the port is unreachable.
 	ErrRefused
-	// ErrReset: the peer has reset the connection.
+	// ErrReset means that the peer has reset the connection.
 	ErrReset
-	// ErrAborted: this end has reset the connection.
+	// ErrAborted means that this end has reset the connection.
 	ErrAborted
-	// ErrTimeout: the peer has not replied within R2, the SYN timeout, the user timeout or the keep-alive limit.
+	// ErrTimeout means that the peer has not replied within R2, the SYN timeout, the user timeout or the keep-alive limit.
 	ErrTimeout
-	// ErrHostUnreachable, ErrNetUnreachable and ErrProtocolUnreachable: an ICMP message has reported this.
+	// ErrHostUnreachable, ErrNetUnreachable and ErrProtocolUnreachable are the errors of ICMP messages.
 	ErrHostUnreachable
 	ErrNetUnreachable
 	ErrProtocolUnreachable
-	// ErrLingerTimeout: the linger time has passed and data is unacknowledged.
+	// ErrLingerTimeout means that data was unacknowledged at the end of the linger time.
 	ErrLingerTimeout
 )
 

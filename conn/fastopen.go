@@ -25,9 +25,9 @@ type fastOpening struct {
 // nothing before it has read.
 const fastOpenWait = 50 * time.Millisecond
 
-// DialFastOpen is Dial with Fast Open. If the offer has a cookie, the SYN waits for the first Write, whose data it
-// carries, or for CloseWrite, for at most 50 ms. An empty Write ends the wait. Otherwise the SYN is sent at once. Close
-// after Write sends the data nevertheless.
+// DialFastOpen acts like Dial with Fast Open. If the offer has a cookie, the SYN waits for the first Write, whose data
+// it carries, or for CloseWrite, for at most 50 ms. An empty Write ends the wait. Otherwise the SYN is sent at once.
+// Close after Write sends the data nevertheless.
 func DialFastOpen(now Time, cfg *Config, o Open, offer fastopen.Offer) *Conn {
 	c := Dial(now, cfg, o)
 	c.active.fast = &fastOpening{option: offer.Option}

@@ -21,7 +21,7 @@ func synOf(f wire.FastOpen, data string) *Segment {
 	return &Segment{TCP: wire.TCP{Seq: testIRS, Flags: wire.SYN, Window: 65535, Options: wire.Options{MSS: 1460, FastOpen: f}}, Data: []byte(data)}
 }
 
-// fastOpened is a connection that a SYN with a valid cookie and data has opened, before its SYN-ACK.
+// fastOpened returns a connection that a SYN with a valid cookie and data has opened, before its SYN-ACK.
 func fastOpened(t *testing.T, cfg Config, data string) *endpoint {
 	o := newEndpoint(t, cfg)
 	s := synOf(testCookie, data)
@@ -30,7 +30,7 @@ func fastOpened(t *testing.T, cfg Config, data string) *endpoint {
 	return o
 }
 
-// fastDial is an active open with an offer.
+// fastDial returns an active open with an offer.
 func fastDial(t *testing.T, cfg Config, offer fastopen.Offer) *endpoint {
 	o := newEndpoint(t, cfg)
 	o.c = DialFastOpen(o.now, &o.cfg, testOpen(), offer)
@@ -40,7 +40,7 @@ func fastDial(t *testing.T, cfg Config, offer fastopen.Offer) *endpoint {
 
 var known = fastopen.Offer{Option: testCookie, MSS: 1460}
 
-// fastSent is an active open whose SYN with a cookie and data has left.
+// fastSent returns an active open whose SYN with a cookie and data has left.
 func fastSent(t *testing.T, data string) *endpoint {
 	t.Helper()
 	o := fastDial(t, Config{}, known)

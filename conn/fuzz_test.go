@@ -40,19 +40,19 @@ func FuzzConn(f *testing.F) {
 		add(setup, handshake, []byte{opWrite, 255, opDuplicates, 3, opPeerACK, 1, opDuplicates, 9, opPeerACK, 0})
 		// RST for unread data.
 		add(setup, handshake, []byte{opPeerData, 9, opClose, 0})
-		// Too big, hard.
+		// ICMP Packet Too Big, then a hard error.
 		add(setup, handshake, []byte{opWrite, 90, opICMP, 2, 3, opICMP, 1, 0, opAbort})
 		// Settings.
 		add(setup, handshake, []byte{opSettings, 0, opSettings, 9, opSettings, 18, opSettings, 27, opTime, 250, opTime, 250})
 		// Linger.
 		add(setup, handshake, []byte{opClose, 2, opWrite, 1, opPeerACK, 0, opTime, 240, opSegment, fRST, 0, 0, 0, 0, 0})
-		// Marks.
+		// ECN marks.
 		add(setup, handshake, []byte{opWrite, 255, opMarks, 0xc3, opPeerData, 9, opPeerACK, 10, opWrite, 255, opPeerACK, 0, opMarks, 0, opPeerACK, 0})
-		// And losses.
+		// ECN marks and losses.
 		add(setup, []byte{opSegment, fSYN | fACK | fECE, 0, 0, 0, 0, 0, opWrite, 255, opMarks, 1, opDuplicates, 20, opPeerACK, 0})
 		// F-RTO, and a window that does not reach SND.NXT.
 		add(setup, handshake, []byte{opWrite, 255, opWrite, 255, opDeadline, opDeadline, opWindow, 1, opPeerACK, 9, opDeadline, opWindow, 255, opPeerACK, 1})
-		// Too big, some of it.
+		// ICMP Packet Too Big for a part of the data in flight.
 		add(setup, handshake, []byte{opWrite, 9, opTime, 1, opWrite, 255, opTime, 1, opICMP, 2, 3, opPeerACK, 5, opDuplicates, 5, opICMP, 2, 1, opPeerACK, 0})
 		// Data in a SYN that is accepted in part, and in none.
 		add(setup, []byte{opWrite, 255, opSegment, fSYN | fACK, 0, 0, 0, 0, 0, opWrite, 9, opPeerACK, 0})
@@ -62,7 +62,7 @@ func FuzzConn(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 4096 {
-			return // it is all there in less
+			return // shorter inputs reach the same states
 		}
 		newPlay(t, b).run()
 	})
@@ -232,7 +232,7 @@ func near(b byte) seq.Offset {
 	return d
 }
 
-// segment is one of the peer's.
+// segment passes a segment of the peer to the connection.
 func (p *play) segment(f wire.Flags, at, ack seq.Offset, n int) *conn.Segment {
 	if !f.Has(wire.SYN) {
 		f |= p.bits
@@ -394,7 +394,7 @@ func (p *play) check() {
 	}
 }
 
-// settle does as a driver does after a call.
+// settle performs the steps of a driver after a call.
 func (p *play) settle() {
 	p.drain()
 	if p.c == nil || p.remnant != nil {

@@ -27,7 +27,7 @@ func newBulk(seed uint64, a conn.CongestionControl, link conntest.Link) *bulk {
 	return newBulkOver(seed, a, link)
 }
 
-// newBulkOver is newBulk over any link.
+// newBulkOver acts like newBulk over any link.
 func newBulkOver(seed uint64, a conn.CongestionControl, link conntest.Link) *bulk {
 	b := makeBulk(seed, conn.Config{CongestionControl: a}, link)
 	b.pair.Dial(b.pair.A)

@@ -174,8 +174,8 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 	return VerdictAccepted
 }
 
-// check is the first step: the timestamp and the sequence number must be acceptable. A segment without timestamps is
-// acceptable, as in [Conn.checkTimestamp].
+// check performs the first step: the timestamp and the sequence number must be acceptable. A segment without
+// timestamps is acceptable, as in [Conn.checkTimestamp].
 func (h *Handshake) check(now Time, s *Segment, at seq.Offset) Verdict {
 	reset := s.TCP.Flags.Has(wire.RST)
 	if o := &s.TCP.Options; h.timestamps && o.HasTimestamps && !reset && seq.Less(o.TSVal, h.ts.Recent) {
@@ -191,7 +191,7 @@ func (h *Handshake) check(now Time, s *Segment, at seq.Offset) Verdict {
 	return VerdictAccepted
 }
 
-// receiveReset is the second step: a RST at exactly RCV.NXT returns the listener to LISTEN (RFC 5961 3.2).
+// receiveReset performs the second step: a RST at exactly RCV.NXT returns the listener to LISTEN (RFC 5961 3.2).
 func (h *Handshake) receiveReset(now Time, at seq.Offset) Verdict {
 	if at != 1 {
 		h.ackDue = h.challenge.Allow(now)
@@ -201,7 +201,7 @@ func (h *Handshake) receiveReset(now Time, at seq.Offset) Verdict {
 	return VerdictReset
 }
 
-// Establish returns the connection in SYN-RECEIVED. The driver passes it the segment that has made the Handshake ready.
+// Establish returns the connection in SYN-RECEIVED. The driver passes it the segment that completes the handshake.
 // After Release the Handshake need not have sent the SYN-ACK: the connection sends it then.
 func (h *Handshake) Establish(now Time) *Conn {
 	c := newConn(now, h.cfg, h.params)

@@ -7,8 +7,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// An option counts only if both ends offer it, in either role, and an answer offers nothing that was not asked for
-// (RFC 7323 2.2 and 3.2, RFC 2018 2).
+// An option is in use only if both ends offer it, in either role. A SYN-ACK has only options of the SYN (RFC 7323 2.2
+// and 3.2, RFC 2018 2).
 func TestOptionNegotiation(t *testing.T) {
 	type features struct{ timestamps, sack, scale bool }
 	feature := func(on bool) Feature {

@@ -25,7 +25,7 @@ func (h *Handshake) Release(now Time) {
 	h.deadline, h.giveUp = Never, now.Add(h.cfg.SYNTimeout)
 }
 
-// receiveHeld is Receive while the Handshake is held.
+// receiveHeld implements Receive while the Handshake is held.
 func (h *Handshake) receiveHeld(now Time, s *Segment) Verdict {
 	f := s.TCP.Flags
 	at := seq.Unwrap(h.irs, 1, s.TCP.Seq)

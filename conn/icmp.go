@@ -10,12 +10,12 @@ import (
 type ICMPKind uint8
 
 const (
-	// ICMPSoft: net or host unreachable, time exceeded, parameter problem. The condition may pass and does not end a
-	// connection (MUST-56).
+	// ICMPSoft stands for net or host unreachable, time exceeded, parameter problem. The condition may pass and does not
+	// end a connection (MUST-56).
 	ICMPSoft ICMPKind = iota
-	// ICMPHard: protocol or port unreachable. It ends an attempt to connect, and is like ICMPSoft later.
+	// ICMPHard stands for protocol or port unreachable. It ends an attempt to connect, and is like ICMPSoft later.
 	ICMPHard
-	// ICMPTooBig: a packet is larger than a link on the path permits (RFC 1191, RFC 8201).
+	// ICMPTooBig means that a packet is larger than a link on the path permits (RFC 1191, RFC 8201).
 	ICMPTooBig
 )
 

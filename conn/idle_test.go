@@ -190,7 +190,7 @@ func (w *twins) hibernate() {
 	}
 }
 
-// played is a pair of twins after five exchanges of data.
+// played returns a pair of twins after five exchanges of data.
 func played(t *testing.T, cfg Config) *twins {
 	w := newTwins(t, cfg)
 	for i := range 5 {
@@ -372,8 +372,8 @@ func TestIdleKeepAlive(t *testing.T) {
 	}
 }
 
-// An urgent pointer that arrives before its data is known on an idle connection, as on one that was never idle. One to
-// data that the application has read leaves the connection idle.
+// An idle connection records an urgent pointer that arrives before its data, as others do. It stays idle if the
+// application has read the data that the pointer refers to.
 func TestIdleUrgent(t *testing.T) {
 	w := played(t, Config{})
 	w.hibernate()

@@ -121,7 +121,7 @@ type Info struct {
 // MSS returns the number of data bytes in a full segment to the peer. It is that of Info.
 func (c *Conn) MSS() int { return c.fullSize() }
 
-// Info returns a snapshot.
+// Info returns a snapshot of the connection.
 func (c *Conn) Info(now Time) Info {
 	i := Info{
 		State:               c.state,

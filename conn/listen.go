@@ -9,15 +9,15 @@ import (
 type ListenAction uint8
 
 const (
-	// ListenOpen: the segment is a SYN. The driver makes a [Handshake].
+	// ListenOpen means that the segment is a SYN. The driver makes a [Handshake].
 	ListenOpen ListenAction = iota
-	// ListenReset: the segment has an ACK although nothing was sent. The driver replies with [Reset].
+	// ListenReset means that the segment has an ACK although nothing was sent. The driver replies with [Reset].
 	ListenReset
-	// ListenDropReset: the segment is a RST, which has no effect on a listener.
+	// ListenDropReset means that the segment is a RST, which has no effect on a listener.
 	ListenDropReset
-	// ListenDropSYNFIN: the segment has SYN and FIN. Only port scanners send this.
+	// ListenDropSYNFIN means that the segment has SYN and FIN. Only port scanners send this.
 	ListenDropSYNFIN
-	// ListenDrop: the segment has neither RST, ACK nor SYN.
+	// ListenDrop means that the segment has neither RST, ACK nor SYN.
 	ListenDrop
 )
 

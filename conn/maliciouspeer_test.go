@@ -20,7 +20,7 @@ type hostile struct {
 
 	got     buffer.RangeSet // data that has arrived at the peer
 	allowed seq.Offset      // edge of the window last announced to the connection
-	free    Time            // when the bottleneck has sent all it has
+	free    Time            // end of the transmissions of the bottleneck
 	passed  int             // segments it has got; one in lossEvery is lost
 	way     []parcel        // segments and ACKs in the network, in order of arrival
 	replies int
@@ -98,7 +98,7 @@ func (h *hostile) transmit() {
 	}
 }
 
-// arrive is the peer.
+// arrive passes a segment to the peer, which replies.
 func (h *hostile) arrive(p parcel) {
 	next := contiguousEnd(h.got, 1)
 	again := h.got.Overlap(p.data.Start, p.data.End)
@@ -222,7 +222,7 @@ func under(t *testing.T, cfg Config, say func(*hostile, reply) []reply, compare 
 	}
 }
 
-// most is the largest window there was.
+// most returns the largest window there was.
 func (h *hostile) most() (most int64) {
 	for _, w := range h.grown {
 		most = max(most, w)

@@ -23,7 +23,7 @@ const (
 	rfcSYNACK   = "<SEQ=ISS><ACK=SEG.SEQ+1><CTL=SYN,ACK>"
 )
 
-// segmentArrives is RFC 9293 3.10.7 with the checks of RFC 5961 that it recommends, transcribed as literally as
+// segmentArrives implements RFC 9293 3.10.7 with the checks of RFC 5961 that it recommends, transcribed as literally as
 // possible and without regard to the code. Where the text leaves a choice, a comment names the one made. Security and
 // compartments are left out.
 func segmentArrives(t *tcb, a *arriving) expectation {
@@ -54,7 +54,7 @@ func segmentArrives(t *tcb, a *arriving) expectation {
 	return e
 }
 
-// synSent is 3.10.7.3.
+// synSent implements 3.10.7.3.
 func (e *expectation) synSent(t *tcb, a *arriving) {
 	has := a.flags.Has
 	if has(wire.ACK) && (a.ack <= 0 || a.ack > t.nxt) {
@@ -85,7 +85,7 @@ func (e *expectation) synSent(t *tcb, a *arriving) {
 	e.sends = fmt.Sprintf("<SEQ=SND.NXT><ACK=SEG.SEQ%+d><CTL=ACK>", 1+a.data+fin)
 }
 
-// others is 3.10.7.4.
+// others implements 3.10.7.4.
 func (e *expectation) others(t *tcb, a *arriving) {
 	has := a.flags.Has
 	end := a.at + a.length()

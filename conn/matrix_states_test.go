@@ -133,7 +133,7 @@ func crossedSubject(t *testing.T) *subject {
 	return s.seen()
 }
 
-// talking is a connection that has sent and received data: SND.UNA is 11, RCV.NXT 21, 20 bytes are in flight.
+// talking returns a connection that has sent and received data: SND.UNA is 11, RCV.NXT 21, 20 bytes are in flight.
 func talking(t *testing.T) *subject {
 	s := &subject{endpoint: established(t, Config{})}
 	s.write(repeat(10))
@@ -234,7 +234,7 @@ type arriving struct {
 // matrixUrgent is the urgent pointer of a segment that has one.
 const matrixUrgent = 5
 
-// length is SEG.LEN.
+// length returns SEG.LEN.
 func (a *arriving) length() seq.Offset {
 	n := a.data
 	for _, f := range []wire.Flags{wire.SYN, wire.FIN} {
@@ -350,7 +350,7 @@ func (s *subject) receive(a *arriving) outcome {
 	return o
 }
 
-// reset is the answer to a segment that has no connection.
+// reset returns the reply to a segment that belongs to no connection.
 func (s *subject) reset(a *arriving, segment *Segment) string {
 	if !Reset(&segment.TCP, len(segment.Data), &s.last) {
 		return ""

@@ -10,7 +10,7 @@ import (
 // modern are settings with every option.
 var modern = Config{MaxRTO: 60 * time.Second}
 
-// opened is a connection to a peer whose SYN-ACK has the options.
+// opened returns a connection to a peer whose SYN-ACK has the options.
 func opened(t *testing.T, cfg Config, open Open, options wire.Options) *endpoint {
 	t.Helper()
 	o := newEndpoint(t, cfg)

@@ -6,8 +6,8 @@ import (
 	"minitcp/conn/pmtu"
 )
 
-// fallen is a connection with SACK whose segments have become smaller, that has acknowledged data since, and that has
-// data to send. Its next segment is a probe of 1,460 bytes, and the others have 1,160.
+// fallen returns a connection with SACK whose segments have become smaller, that has acknowledged data since, and that
+// has data to send. Its next segment is a probe of 1,460 bytes, and the others have 1,160.
 func fallen(t *testing.T, control CongestionControl) *endpoint {
 	t.Helper()
 	o := established(t, Config{Pacing: Disabled, CongestionControl: control})
@@ -29,7 +29,7 @@ func fallen(t *testing.T, control CongestionControl) *endpoint {
 	return o
 }
 
-// probed is fallen after the probe, and ten segments behind it. It returns the offset of the probe.
+// probed returns the connection of fallen after the probe and ten segments behind it, and the offset of the probe.
 func probed(t *testing.T, control CongestionControl) (o *endpoint, at int64) {
 	t.Helper()
 	o = fallen(t, control)
@@ -84,7 +84,7 @@ func TestProbeLossIsNoCongestion(t *testing.T) {
 	}
 }
 
-// If other segments are lost with the probe, that is congestion, and proves nothing about the size.
+// A probe that is lost with other segments is a sign of congestion, and does not count as a failed probe.
 func TestProbeLostWithOthers(t *testing.T) {
 	for _, control := range []CongestionControl{CUBIC, Reno} {
 		o, at := probed(t, control)
@@ -141,8 +141,8 @@ func TestProbeNeedsRoom(t *testing.T) {
 	}
 }
 
-// The timeouts of segments that are small, or behind which larger ones arrive, do not lower the size. Small ones that
-// arrive, or a tail probe that does not, make the second timeout enough, otherwise it is the third.
+// The third timeout in a row lowers the segment size. The second does if small segments, and no large ones, have
+// arrived. Timeouts of small segments do not lower it.
 func TestBlackHoleEvidence(t *testing.T) {
 	for _, c := range []struct {
 		name   string

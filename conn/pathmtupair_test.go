@@ -10,8 +10,8 @@ import (
 	"minitcp/conn/pmtu"
 )
 
-// narrowBulk is a bulk transfer over a path of 20 Mbit/s and 40 ms, which from a time on loses packets of more than
-// carries bytes. The sender's device has the MTU given.
+// narrowBulk returns a bulk transfer over a path of 20 Mbit/s and 40 ms, which from a time on loses packets of more
+// than carries bytes. The sender's device has the MTU given.
 func narrowBulk(cfg conn.Config, mtu, ipHeader int, from time.Duration, carries int) *bulk {
 	b := makeBulk(1, cfg, conntest.Link{
 		Delay: 20 * time.Millisecond, Rate: pathRate / 5, Queue: pathBDP / 5,

@@ -45,7 +45,8 @@ func (r *racks) at(when time.Duration) {
 	r.now = r.start.Add(when)
 }
 
-// arrived is an ACK of everything up to segment n, and of segments from, to, from, to... besides.
+// arrived passes an ACK of the segments up to n, with SACK blocks for the ranges: the first segment of a range, the
+// last one, and so on.
 func (r *racks) arrived(n int64, ranges ...int64) {
 	r.t.Helper()
 	var blocks []int64

@@ -8,13 +8,13 @@ const (
 	ReadyRead Ready = 1 << iota
 	// ReadyWrite: Write would take a useful amount of data, or return an error.
 	ReadyWrite
-	// ReadyConnected: the handshake has completed or failed.
+	// ReadyConnected means that the handshake has completed or failed.
 	ReadyConnected
-	// ReadyUrgent: urgent data is not read yet (RFC 9293 3.8.5, MUST-32).
+	// ReadyUrgent means that urgent data is not read yet (RFC 9293 3.8.5, MUST-32).
 	ReadyUrgent
-	// ReadyTrouble: one segment has been retransmitted R1 times (RFC 9293 3.8.3, SHLD-9).
+	// ReadyTrouble means that one segment has been retransmitted R1 times (RFC 9293 3.8.3, SHLD-9).
 	ReadyTrouble
-	// ReadyClosed: the connection has ended and has nothing left to send. The driver may drop it.
+	// ReadyClosed means that the connection has ended and has nothing left to send. The driver may drop it.
 	ReadyClosed
 )
 

@@ -65,7 +65,7 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 	return v
 }
 
-// checkSequence is the first step: part of the segment must be inside the window (RFC 9293 3.10.7.4, table 6).
+// checkSequence performs the first step: part of the segment must be inside the window (RFC 9293 3.10.7.4, table 6).
 func (c *Conn) checkSequence(now Time, s *Segment, at seq.Offset) Verdict {
 	if c.state == SynReceived && at == 0 && s.TCP.Flags&(wire.SYN|wire.RST) == wire.SYN && (s.length() == 1 || c.early()) {
 		return c.receiveSYNAgain(now, s)
@@ -138,8 +138,8 @@ func (c *Conn) resetFits(at seq.Offset) bool {
 	return at == c.rcv.nxt() || c.rcv.finDone && at == c.rcv.nxt()-1
 }
 
-// receiveReset is the second step. A RST inside the window that does not fit causes a challenge ACK (RFC 9293 3.10.7.4,
-// RFC 5961 3.2).
+// receiveReset performs the second step. A RST inside the window that does not fit causes a challenge ACK (RFC 9293
+// 3.10.7.4, RFC 5961 3.2).
 func (c *Conn) receiveReset(now Time, at seq.Offset) Verdict {
 	if !c.resetFits(at) {
 		c.suspectFastOpen()
@@ -162,7 +162,7 @@ func (c *Conn) receiveReset(now Time, at seq.Offset) Verdict {
 	return VerdictReset
 }
 
-// receiveACK is the fifth step.
+// receiveACK performs the fifth step.
 func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 	if !s.TCP.Flags.Has(wire.ACK) {
 		return VerdictBadACK
@@ -218,7 +218,7 @@ func (c *Conn) finAcknowledged(now Time) {
 	}
 }
 
-// receiveText is the seventh step: data. The parts outside the window are cut off.
+// receiveText performs the seventh step, for data. The parts outside the window are cut off.
 func (c *Conn) receiveText(now Time, s *Segment, at seq.Offset) Verdict {
 	data := s.Data
 	if s.TCP.Flags.Has(wire.SYN) {
@@ -327,7 +327,7 @@ func (c *Conn) noteFIN(now Time, s *Segment, at seq.Offset) {
 	}
 }
 
-// receiveFIN is the eighth step. It takes effect when all data before the FIN has arrived, in any order.
+// receiveFIN performs the eighth step. The FIN takes effect when all data before the FIN has arrived, in any order.
 func (c *Conn) receiveFIN(now Time) {
 	if c.rcv.finDone || c.rcv.buf.Next() != c.rcv.finAt || !c.state.mayReceive() {
 		return

@@ -85,7 +85,8 @@ func (c *Conn) beginsEpisode(l losses) bool {
 	return false
 }
 
-// reduceWindow passes an ACK of an episode, or of a reduction for a mark, to proportional rate reduction (RFC 9937).
+// reduceWindow passes an ACK to proportional rate reduction, during loss recovery or the reduction for a mark (RFC
+// 9937).
 func (c *Conn) reduceWindow(a *arrival) {
 	delivered, full := a.Bytes, int64(c.fullSize())
 	if !c.sack && !a.advanced {

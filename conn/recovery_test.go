@@ -10,7 +10,7 @@ import (
 	"minitcp/conn/wire"
 )
 
-// sackOne is a connection with SACK, an MSS of 1000, a window of ten segments, and a round trip of 100 ms.
+// sackOne returns a connection with SACK, an MSS of 1000, a window of ten segments, and a round trip of 100 ms.
 func sackOne(t *testing.T, timestamps Feature) *endpoint {
 	t.Helper()
 	o := newEndpoint(t, Config{MaxRTO: time.Minute, Timestamps: timestamps, WindowScale: Disabled, Pacing: Disabled})
@@ -69,7 +69,7 @@ func (o *endpoint) wantNumbers(numbers ...int64) {
 
 func (o *endpoint) sleep(d time.Duration) { o.now = o.now.Add(d) }
 
-// tenSent is sackOne with ten segments in flight, sent a round trip ago, and five more written.
+// tenSent returns the connection of sackOne with ten segments in flight, sent a round trip ago, and five more written.
 func tenSent(t *testing.T, timestamps Feature) *endpoint {
 	t.Helper()
 	o := sackOne(t, timestamps)
@@ -416,7 +416,7 @@ func TestSpuriousTimeoutByFRTO(t *testing.T) {
 	}
 }
 
-// next is the number of the next segment.
+// next returns the number of the next segment.
 func (o *endpoint) next() int64 {
 	o.t.Helper()
 	if !o.c.Transmit(o.now, 1, &o.last) {

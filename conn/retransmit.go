@@ -55,7 +55,7 @@ func (c *Conn) lostLimit(now Time, r *scoreboard.Record, size, limit int64) int6
 	return n
 }
 
-// retransmit sends the first n bytes of r, which is lost, in segments of size.
+// retransmit sends the first n bytes of r, which is lost, in segments of size bytes.
 func (c *Conn) retransmit(now Time, out *Outgoing, r *scoreboard.Record, n, size int64) {
 	at := r.Start()
 	data := min(n, int64(c.snd.buf.End()-at)) // the record may end with the FIN

@@ -76,25 +76,25 @@ type Note uint8
 
 const (
 	NoteNone Note = iota
-	// NoteRetransmission: retransmission after the retransmission timeout.
+	// NoteRetransmission marks a retransmission after the retransmission timeout.
 	NoteRetransmission
-	// NoteFastRetransmission: retransmission after duplicate ACKs or SACKs.
+	// NoteFastRetransmission marks a retransmission after duplicate ACKs or SACKs.
 	NoteFastRetransmission
-	// NoteTailProbe: new data whose ACK shows whether the end of the data before it has arrived (RFC 8985 7).
+	// NoteTailProbe marks new data whose ACK shows whether the end of the data before it has arrived (RFC 8985 7).
 	NoteTailProbe
-	// NoteTailRetransmission: retransmission of the last segment for the same purpose.
+	// NoteTailRetransmission marks a retransmission of the last segment for the same purpose.
 	NoteTailRetransmission
-	// NoteWindowProbe: probe of the peer's closed window.
+	// NoteWindowProbe marks a probe of the peer's closed window.
 	NoteWindowProbe
-	// NoteKeepAlive: probe of an idle peer.
+	// NoteKeepAlive marks a probe of an idle peer.
 	NoteKeepAlive
-	// NoteChallenge: ACK in reply to a RST or SYN that may be forged (RFC 5961).
+	// NoteChallenge marks an ACK in reply to a RST or SYN that may be forged (RFC 5961).
 	NoteChallenge
-	// NoteDuplicateACK: ACK of a segment that is a duplicate, out of order, or outside the window.
+	// NoteDuplicateACK marks an ACK of a segment that is a duplicate, out of order, or outside the window.
 	NoteDuplicateACK
-	// NoteMTUProbe: new data in a segment that is larger than those before, to find the path MTU (RFC 4821).
+	// NoteMTUProbe marks new data in a segment that is larger than those before, to find the path MTU (RFC 4821).
 	NoteMTUProbe
-	// NoteWindowUpdate: the application has read data, and the window has opened.
+	// NoteWindowUpdate marks an ACK that opens the window after the application has read data.
 	NoteWindowUpdate
 )
 

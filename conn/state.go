@@ -56,7 +56,7 @@ var edges = [...]uint16{
 	TimeWait:    1 << Closed,
 }
 
-// setState is the only place where the state changes. It panics if RFC 9293 has no such arrow, which no input can
+// setState sets the state, and nothing else does. It panics if RFC 9293 has no such arrow, which no input can
 // cause.
 func (c *Conn) setState(s State) {
 	if edges[c.state]&(1<<s) == 0 {

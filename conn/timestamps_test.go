@@ -120,7 +120,7 @@ func TestTimestampsMissing(t *testing.T) {
 	})
 }
 
-// timestamped is a connection in ESTABLISHED with TS.Recent 100.
+// timestamped returns a connection in ESTABLISHED with TS.Recent 100.
 func timestamped(t *testing.T) *endpoint {
 	o := newEndpoint(t, Config{MaxRTO: time.Minute, SACK: Disabled, WindowScale: Disabled})
 	o.c = Dial(o.now, &o.cfg, testOpen())

@@ -23,7 +23,8 @@ func (c *Conn) urgentHeader(out *Outgoing, at seq.Offset) {
 	out.TCP.Urgent = uint16(min(c.active.urgent.send-at, 65535))
 }
 
-// receiveUrgent is the sixth step. RCV.UP only increases, and is processed even if the window is closed (MUST-66).
+// receiveUrgent performs the sixth step. RCV.UP only increases, and is processed even if the window is closed
+// (MUST-66).
 func (c *Conn) receiveUrgent(s *Segment, at seq.Offset) {
 	if !s.TCP.Flags.Has(wire.URG) || !c.state.mayReceive() {
 		return

@@ -6,29 +6,29 @@ import "minitcp/conn/names"
 type Verdict uint8
 
 const (
-	// VerdictAccepted: in order and accepted.
+	// VerdictAccepted means that the segment was in order and accepted.
 	VerdictAccepted Verdict = iota
-	// VerdictOutOfOrder: inside the window, after a gap; stored (SHLD-31).
+	// VerdictOutOfOrder means that the segment was inside the window after a gap, and is stored (SHLD-31).
 	VerdictOutOfOrder
-	// VerdictDuplicate: all of it had arrived before.
+	// VerdictDuplicate means that all of the segment had arrived before.
 	VerdictDuplicate
-	// VerdictOutOfWindow: outside the receive window; dropped with an ACK in reply.
+	// VerdictOutOfWindow means that the segment was outside the receive window. An ACK is the reply.
 	VerdictOutOfWindow
-	// VerdictOldTimestamp: refused by PAWS (RFC 7323 5).
+	// VerdictOldTimestamp means that PAWS refused the segment (RFC 7323 5).
 	VerdictOldTimestamp
-	// VerdictChallenged: a SYN, RST or ACK that may be forged; a challenge ACK is the reply (RFC 5961).
+	// VerdictChallenged means that a SYN, RST or ACK may be forged. A challenge ACK is the reply (RFC 5961).
 	VerdictChallenged
-	// VerdictBadACK: without ACK, or an ACK of data that was never sent.
+	// VerdictBadACK means that the segment had no ACK, or one of data that was never sent.
 	VerdictBadACK
-	// VerdictReset: an acceptable RST; the connection has ended.
+	// VerdictReset means that an acceptable RST has ended the connection.
 	VerdictReset
-	// VerdictAfterClose: data after the application has closed; the connection was reset (SHLD-3).
+	// VerdictAfterClose means that data arrived after the application had closed the connection, which was reset (SHLD-3).
 	VerdictAfterClose
-	// VerdictIgnored: no effect in this state.
+	// VerdictIgnored means that the segment has no effect in this state.
 	VerdictIgnored
-	// VerdictReopen: a SYN that may begin a new incarnation of a connection in TIME-WAIT (RFC 6191).
+	// VerdictReopen means that a SYN may begin a new incarnation of a connection in TIME-WAIT (RFC 6191).
 	VerdictReopen
-	// VerdictNoMemory: data inside the window, dropped for lack of memory; the peer retransmits it.
+	// VerdictNoMemory means that data inside the window was dropped for lack of memory. The peer retransmits it.
 	VerdictNoMemory
 )
 

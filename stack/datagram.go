@@ -80,7 +80,7 @@ func (c *datagramSocket) writeError(call string, to netip.AddrPort, err error) e
 // Close closes the socket. Datagrams that have not been read are discarded.
 func (c *datagramSocket) Close() error { return c.close(net.ErrClosed) }
 
-// close is Close; calls on the socket fail with cause afterwards.
+// close implements Close. Calls on the socket fail with cause afterwards.
 func (c *datagramSocket) close(cause error) error {
 	c.owner.forget()
 	c.mu.Lock()

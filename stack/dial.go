@@ -25,8 +25,8 @@ func (s *Stack) Dial(network, address string) (net.Conn, error) {
 	return s.DialContext(context.Background(), network, address)
 }
 
-// DialContext is Dial, given up when ctx ends: then errors.Is finds [context.Canceled], or [context.DeadlineExceeded]
-// and [os.ErrDeadlineExceeded].
+// DialContext acts like Dial, but gives up when ctx ends. Then errors.Is finds [context.Canceled], or
+// [context.DeadlineExceeded] and [os.ErrDeadlineExceeded].
 func (s *Stack) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	return s.dialAddress(ctx, network, address, (*Stack).connectPlain)
 }

@@ -44,14 +44,14 @@
 // A tour through the way of a segment and of a Write, which goes on in package conn:
 //
 //	 135 lines  entry.go       a connection's entry, and its lock
-//	 240 lines  flush.go       the steps after each call
+//	 260 lines  flush.go       the steps after each call
 //	 120 lines  queue.go       the goroutine that reads the device
 //	 130 lines  input.go       a packet arrives
-//	 200 lines  receive.go     a segment arrives, and goes on in conn's Receive
+//	 245 lines  receive.go     a segment arrives, and goes on in conn's Receive
 //	 110 lines  output.go      a segment of conn's Transmit leaves
-//	 365 lines  netconn.go     Read, Write, Close
+//	 375 lines  netconn.go     Read, Write, Close
 //	 230 lines  internal/wait  blocked calls and deadlines
-//	1530 lines  in all
+//	1600 lines  in all
 //
 // The other files, by subject:
 //

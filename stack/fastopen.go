@@ -114,10 +114,10 @@ type openCache struct {
 	client openers.Client
 }
 
-// DialFastOpen is DialContext for a client that sends first, with TCP Fast Open [RFC 7413]. If the stack has a cookie
-// of the server, DialFastOpen returns at once, and the first Write sends the SYN with data; errors of the attempt to
-// connect are errors of Write and Read then. The SYN waits for the Write for at most 50 ms; an empty Write sends it
-// without data. Without a cookie, DialFastOpen connects as DialContext does, and asks the server for one.
+// DialFastOpen acts like DialContext for a client that sends first, with TCP Fast Open [RFC 7413]. If the stack has a
+// cookie of the server, DialFastOpen returns at once, and the first Write sends the SYN with data; errors of the
+// attempt to connect are errors of Write and Read then. The SYN waits for the Write for at most 50 ms; an empty Write
+// sends it without data. Without a cookie, DialFastOpen connects as DialContext does, and asks the server for one.
 //
 // The stack remembers the cookies of 1024 servers. It does not use Fast Open with a server for some minutes after the
 // server has not accepted data in a SYN, and with no server for an hour after a path has lost the segments that follow

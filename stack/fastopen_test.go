@@ -105,7 +105,7 @@ func (p *pair) sniff() (sent func() []wire.TCP) {
 	}
 }
 
-// delayInOrder is delay, and keeps the order of frames that are sent at one instant: each takes 1 ns longer.
+// delayInOrder acts like delay, and keeps the order of frames that are sent at one instant: each takes 1 ns longer.
 func (p *pair) delayInOrder(d time.Duration) {
 	var frames atomic.Int64
 	for from, to := range map[*stacktest.Device]*stacktest.Device{p.da: p.db, p.db: p.da} {

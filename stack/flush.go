@@ -45,7 +45,8 @@ func (s *Stack) flushAll(list []*entry, w *writer) {
 	}
 }
 
-// flushBurst is flush for callers that flush e again if there may be more to send. It reports whether there may be.
+// flushBurst acts like flush for callers that flush e again if there may be more to send. It reports whether there may
+// be.
 //
 // It reads the clock itself. A batch of frames is read before the first of them is handled, so the caller's time may be
 // old, and other goroutines may have sent since. The peer drops a segment whose timestamp is older than that of the
@@ -58,7 +59,8 @@ func (s *Stack) flushBurst(e *entry, w *writer) (more bool) {
 	return s.endBurst(now, e, s.sendBurst(now, e, w))
 }
 
-// endBurst is the rest of flushBurst after the segments have been sent. More reports whether there may be more to send.
+// endBurst performs the rest of flushBurst after the segments have been sent. More reports whether there may be more
+// to send.
 func (s *Stack) endBurst(now conn.Time, e *entry, more bool) bool {
 	unfinished := more || e.held
 	switch tcp := e.tcp.(type) {

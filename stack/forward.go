@@ -24,8 +24,8 @@ type ForwardConfig struct {
 	// repeats it. Defaults 16384 and 2048.
 	MaxPending          int
 	MaxPendingPerSource int
-	// AcceptFirst protects the application from floods of SYNs from forged addresses. When so many handshakes are in
-	// progress, with and without a verdict, the stack completes the handshakes of the next 10 seconds itself, with SYN
+	// AcceptFirst protects the application from floods of SYNs from forged addresses. When AcceptFirst handshakes are
+	// in progress, with and without a verdict, the stack completes the handshakes of the next 10 seconds itself, with SYN
 	// cookies (see [SYNCookies], which need not be on), and makes a request of a connection that is established.
 	//
 	// The client of such a request does not see the outcome of the verdict as that of its connect, which has succeeded:

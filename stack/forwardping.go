@@ -83,7 +83,7 @@ func (r *EchoRequest) Message() []byte {
 	return b[:wire.PutICMP(b, r.header(), &r.message)]
 }
 
-// Reply answers the request as its destination.
+// Reply sends the echo reply, with the destination of the request as its source.
 func (r *EchoRequest) Reply() {
 	m := icmp.Reply(r.source.Is4(), r.message)
 	w := r.stack.borrowWriter()

@@ -26,7 +26,7 @@ func (p *pair) forwardingUDP(cfg ForwardUDPConfig) <-chan *UDPFlow {
 	return flows
 }
 
-// remoteEnds are three ends of the same family as a: two ports of one address, and another address.
+// remoteEnds returns three ends of the same family as a: two ports of one address, and another address.
 func remoteEnds(a netip.Addr) [3]netip.AddrPort {
 	if a.Is4() {
 		return [3]netip.AddrPort{

@@ -114,7 +114,7 @@ func TestPathMTUBelowMinimum(t *testing.T) {
 	})
 }
 
-// icmpFrame is an ICMP message from a router to a about the segment in the frame.
+// icmpFrame returns an ICMP message from a router to a about the segment in the frame.
 func icmpFrame(frame []byte, message wire.ICMP) []byte {
 	quoted := frame[wire.VirtioHeaderLen:]
 	ip, _, _, _ := stacktest.Segment(frame)

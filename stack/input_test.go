@@ -118,7 +118,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// jumboOptions is a hop-by-hop header with a jumbo payload option (RFC 2675).
+// jumboOptions returns a hop-by-hop header with a jumbo payload option (RFC 2675).
 func jumboOptions() []byte {
 	return append([]byte{6, 0, 0xc2, 4, 0, 1, 0, 1}, make([]byte, 20)...)
 }

@@ -25,7 +25,7 @@ func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// ListenTCP is [Stack.Listen] with a result of type *Listener.
+// ListenTCP acts like [Stack.Listen] but returns a *Listener.
 func (s *Stack) ListenTCP(network, address string) (*Listener, error) {
 	return s.listen(network, address, nil)
 }

@@ -116,7 +116,7 @@ func (l *lone) numbers(frame []byte) {
 	binary.BigEndian.PutUint32(tcp[8:], l.ack)
 }
 
-// superframe is frame, with the numbers set, for what the device has put together of segments.
+// superframe acts like frame for a superframe, in which it sets the sequence and acknowledgment numbers.
 func (l *lone) superframe(frame []byte) {
 	l.numbers(frame)
 	h := wire.VirtioHeader{Flags: wire.VirtioDataValid, GSOType: wire.GSOTCPv4, GSOSize: 1460}

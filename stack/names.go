@@ -36,7 +36,7 @@ func (s *Stack) Resolver(servers ...netip.AddrPort) *net.Resolver {
 	}, servers)
 }
 
-// dialName is DialContext for a host name.
+// dialName implements DialContext for a host name.
 func (s *Stack) dialName(ctx context.Context, network, host string, port uint16, dial dialFunc) (net.Conn, error) {
 	fail := func(err error) (net.Conn, error) { return nil, &net.OpError{Op: "dial", Net: network, Err: err} }
 	addresses, err := s.resolver.LookupNetIP(ctx, "ip"+hostport.Families(network), host)

@@ -105,7 +105,7 @@ func (c *Conn) read(p []byte) (int, error) {
 	return len(data), err
 }
 
-// waitData waits until a read returns at once. The entry's lock is held.
+// waitData waits until a read returns without waiting. The entry's lock is held.
 func (c *Conn) waitData() error {
 	for {
 		if err := c.mayUse(&c.rd); err != nil {
@@ -119,7 +119,7 @@ func (c *Conn) waitData() error {
 	}
 }
 
-// readNothing is Read into a slice without bytes.
+// readNothing implements Read into an empty slice.
 func (c *Conn) readNothing() error {
 	c.entry.mu.Lock()
 	defer c.entry.mu.Unlock()
@@ -354,10 +354,10 @@ func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.entry.Ke
 // blocked. The zero time means no deadline.
 func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd, &c.wr) }
 
-// SetReadDeadline is [Conn.SetDeadline] for Read.
+// SetReadDeadline acts like [Conn.SetDeadline] for Read alone.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.rd, nil) }
 
-// SetWriteDeadline is [Conn.SetDeadline] for Write. A Write that fails may have sent a part of its data.
+// SetWriteDeadline acts like [Conn.SetDeadline] for Write alone. A Write that fails may have sent a part of its data.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, nil, &c.wr) }
 
 func (c *Conn) setDeadlines(t time.Time, directions ...*wait.Direction) error {

@@ -50,7 +50,7 @@ func (h *hoarder) send(p *pair, at int, data []byte) {
 	p.db.Inject(packet(segmentSpec{src: h.addr, flags: wire.ACK, seq: h.seq + uint32(at), ack: h.ack, data: data}))
 }
 
-// hoarding is what hoarders send: each so many segments, so far apart.
+// hoarding describes peers that send data beyond a gap: their number, and the segments of each, one in stride.
 type hoarding struct{ hoarders, segments, stride, size int }
 
 func (h hoarding) String() string {

@@ -51,7 +51,8 @@ func (q *queue) inputTCP(now conn.Time, payload []byte) {
 	q.receiveNoConnection(now, k, nil)
 }
 
-// acceptableForTCP is acceptableAddresses, and drops segments of the land attack, whose source is their destination.
+// acceptableForTCP acts like acceptableAddresses, and also drops segments of the land attack, whose source is their
+// destination.
 func (q *queue) acceptableForTCP() bool {
 	h := &q.segment.TCP
 	if q.ip.Src == q.ip.Dst && h.SrcPort == h.DstPort {

@@ -9,7 +9,7 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// observed is the number of RSTs that an observer gets for probes of its own, while segments with another host's
+// observed returns the number of RSTs that an observer gets for probes of its own, while segments with another host's
 // address arrive for a connection of that host: one that exists, or not. The observer sends as many as are answered,
 // and more.
 func observed(t *testing.T, v6, exists bool, probes int) (n, limit int) {

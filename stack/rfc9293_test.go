@@ -86,7 +86,7 @@ func (r *rawPeer) inject(frame []byte) {
 	quiet()
 }
 
-// next is what b has sent next.
+// next returns the next segment that b has sent.
 func (r *rawPeer) next() (wire.IP, wire.TCP, []byte) {
 	r.t.Helper()
 	r.mu.Lock()

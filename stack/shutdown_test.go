@@ -15,7 +15,7 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// Close ends every blocked call at once; the bubble sees that no goroutine is left.
+// Close ends every blocked call at once; synctest checks that no goroutine is left.
 func TestStackClose(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

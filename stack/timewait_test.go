@@ -10,7 +10,7 @@ import (
 	"minitcp/stack/internal/flow"
 )
 
-// remoteKey is the key of a connection with the remote address number i.
+// remoteKey returns the key of a connection with the remote address number i.
 func remoteKey(i int) flow.Key {
 	remote := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 	return flow.KeyOf(netip.MustParseAddr("10.77.0.2"), remote, 80, uint16(i))

@@ -74,7 +74,7 @@ func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	return c, nil
 }
 
-// ListenUDP is [Stack.ListenPacket] with the type it returns.
+// ListenUDP acts like [Stack.ListenPacket] but returns a *UDPConn.
 //
 // Errors are *net.OpError; errors.Is finds syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, and what [Stack.Err] returns.
 func (s *Stack) ListenUDP(network, address string) (*UDPConn, error) {
@@ -122,7 +122,7 @@ func (s *Stack) dialUDP(network string, local, remote netip.AddrPort) (*UDPConn,
 	return c, nil
 }
 
-// dialUDPContext is [Stack.DialContext] for the networks "udp", "udp4" and "udp6".
+// dialUDPContext implements [Stack.DialContext] for the networks "udp", "udp4" and "udp6".
 func (s *Stack) dialUDPContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: neterr.FromContext(err)}

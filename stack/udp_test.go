@@ -63,7 +63,7 @@ func wantDatagram(t *testing.T, c interface {
 	return from
 }
 
-// Every way to send reaches every way to receive, with the sender's address.
+// A datagram that any method has sent can be read by any method, with the sender's address.
 func TestUDP(t *testing.T) {
 	for _, offload := range []stacktest.Offload{stacktest.Offloaded, stacktest.Plain} {
 		families(t, func(t *testing.T, a, b netip.Addr) {

@@ -73,7 +73,7 @@ func (d *Device) ReadQueue(queue int, frames [][]byte, sizes []int) (int, error)
 	return d.queues[queue].read(frames, sizes)
 }
 
-// WriteFrame is WriteQueue to queue 0.
+// WriteFrame calls WriteQueue for queue 0.
 func (d *Device) WriteFrame(parts [][]byte) error { return d.WriteQueue(0, parts) }
 
 // WriteQueue sends one frame, gathered from parts. The first part begins with the virtio_net_hdr. WriteQueue does not

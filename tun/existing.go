@@ -144,9 +144,9 @@ func (d *Device) File() (*os.File, error) {
 	return os.NewFile(uintptr(fd), cloneDevice), nil
 }
 
-// Adopt is FromFD for a process that may not enter the device's network namespace, as a process without privileges that
-// has made the namespace for its child. It relies on cfg, with which the other process has opened the device, instead
-// of asking the kernel. The Device has one queue, whatever cfg has.
+// Adopt acts like FromFD for a process that may not enter the device's network namespace, as a process without
+// privileges that has made the namespace for its child. It relies on cfg, with which the other process has opened the
+// device, instead of asking the kernel. The Device has one queue, whatever cfg has.
 func Adopt(fd int, cfg Config) (*Device, error) {
 	cfg.setDefaults()
 	err := cfg.check()

@@ -264,7 +264,7 @@ func (q *queue) close() error {
 // thread in a long call to another thread, and the first would wait for a processor afterwards. bench/README.md has the
 // gain.
 
-// read is unix.Read without its calls of the scheduler.
+// read acts like unix.Read without its calls of the scheduler.
 func read(fd int, p []byte) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 	if errno != 0 {
@@ -281,7 +281,7 @@ const (
 	fewParts = 4
 )
 
-// writev is unix.Writev without its allocations. A TUN accepts the whole frame or nothing.
+// writev acts like unix.Writev without its allocations. A TUN accepts the whole frame or nothing.
 //
 // It is called deep in the stack of every goroutine that sends. A vector of maxParts there would make the runtime
 // enlarge the stack of most, which takes longer than the call.
@@ -298,7 +298,7 @@ func writev(fd int, parts [][]byte) syscall.Errno {
 	}
 }
 
-// writevMany is writev with more of the stack. Up to maxParts it does not allocate.
+// writevMany acts like writev and uses more of the stack. Up to maxParts it does not allocate.
 //
 //go:noinline
 func writevMany(fd int, parts [][]byte) syscall.Errno {
@@ -326,7 +326,7 @@ func fill(vector []unix.Iovec, parts [][]byte) (n int) {
 	return n
 }
 
-// writeVector is writev(2) of the first n parts of vector.
+// writeVector calls writev(2) with the first n parts of vector.
 func writeVector(fd int, vector []unix.Iovec, n int) syscall.Errno {
 	_, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(vector))), uintptr(n))
 	return errno

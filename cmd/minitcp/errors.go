@@ -111,7 +111,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usagef("%v%s", err, help)
 }
 
-// noArguments is the check of a command that has only flags.
+// noArguments checks that a command which has only flags was given no arguments.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usagef("%q: %s takes flags only; see: %s --help", args[0], cmd.Name(), cmd.CommandPath())

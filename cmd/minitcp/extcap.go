@@ -61,7 +61,7 @@ func (f *extcapFlags) check(args []string) error {
 	return nil
 }
 
-// run does what Wireshark asks for: one of its steps, or, without one, a check of the filter, which prints the mistake.
+// run performs the step that Wireshark requests. Without one it checks the filter and prints its mistake.
 func (f *extcapFlags) run(o *liveOptions, out io.Writer) error {
 	switch {
 	case f.interfaces:

@@ -39,7 +39,7 @@ func (r patientReader) Read(p []byte) (int, error) {
 	return r.TCPConn.Read(p)
 }
 
-// downloadFrom has a stack on a TUN in namespace n send so many bytes to a client in namespace from.
+// downloadFrom makes a stack on a TUN in namespace n send size bytes to a client in namespace from.
 func downloadFrom(t *testing.T, n, from *tun.Namespace, host string, size int64) *frameCounts {
 	t.Helper()
 	want := noiseBytes(t, 3, size)

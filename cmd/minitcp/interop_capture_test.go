@@ -36,7 +36,7 @@ type captured struct {
 	damaged  bool   // the checksum is wrong
 }
 
-// String is what the tests below compare.
+// String returns the form that the tests below compare.
 func (c captured) String() string {
 	direction := "in"
 	if c.outgoing {
@@ -107,7 +107,7 @@ func readCapture(t *testing.T, file string) (device string, list []captured) {
 	return i.Name, list
 }
 
-// readIntact is readCapture where nothing was damaged on the way.
+// readIntact acts like readCapture for packets that were not damaged.
 func readIntact(t *testing.T, file string) (device string, list []captured) {
 	t.Helper()
 	device, list = readCapture(t, file)

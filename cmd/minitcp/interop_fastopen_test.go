@@ -19,7 +19,7 @@ import (
 	"minitcp/tun"
 )
 
-// fastNamespace is a namespace whose kernel has Fast Open on, beside a stack.
+// fastNamespace is a namespace with a stack, in which the kernel has Fast Open on.
 type fastNamespace struct {
 	t  *testing.T
 	ns *tun.Namespace

@@ -68,7 +68,7 @@ func startProxy(t *testing.T, servers *tun.Namespace, p *proxytest.Proxy, serve 
 	return startProxyAt(t, servers, "127.0.0.1", p, serve)
 }
 
-// startProxyAt is startProxy on a host's address.
+// startProxyAt acts like startProxy on a host's address.
 func startProxyAt(t *testing.T, servers *tun.Namespace, host string, p *proxytest.Proxy, serve func(net.Listener)) string {
 	t.Helper()
 	p.Dial = func(network, address string) (c net.Conn, err error) {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// capabilitySet is the mask of capabilities, as in /proc/PID/status.
+// capabilitySet returns the mask of capabilities, as in /proc/PID/status.
 func capabilitySet(list ...int) string {
 	mask := uint64(0)
 	for _, c := range list {

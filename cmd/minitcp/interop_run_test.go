@@ -58,7 +58,7 @@ func (h *runHost) run(t *testing.T, user string, args ...string) *exec.Cmd {
 	return h.runAfter(t, ":", user, args...)
 }
 
-// runAfter is run after shell code that root runs in the mount namespace of the command.
+// runAfter acts like run after shell code that root runs in the mount namespace of the command.
 func (h *runHost) runAfter(t *testing.T, code, user string, args ...string) *exec.Cmd {
 	t.Helper()
 	if user != "" {
@@ -68,7 +68,7 @@ func (h *runHost) runAfter(t *testing.T, code, user string, args ...string) *exe
 	return h.runAs(t, code, user, args...)
 }
 
-// runAs is runAfter with the command that changes to the user, and runs its arguments.
+// runAs acts like runAfter with the command that changes to the user, and runs its arguments.
 func (h *runHost) runAs(t *testing.T, code, become string, args ...string) *exec.Cmd {
 	t.Helper()
 	const device = `set -e; mount -t tmpfs -o mode=755 none /dev/net; mknod /dev/net/tun c 10 200; chmod 666 /dev/net/tun; `

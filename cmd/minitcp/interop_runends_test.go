@@ -61,7 +61,7 @@ func TestRunSignalEarly(t *testing.T) {
 	}
 }
 
-// runDetached is run in a session without a terminal: the test may have one.
+// runDetached acts like run in a session without a terminal. The test may have one.
 func (h *runHost) runDetached(t *testing.T, user string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := h.run(t, user, args...)
@@ -104,8 +104,8 @@ func TestRunStops(t *testing.T) {
 	}
 }
 
-// runInGroup is run in a process group of its own, which is not an orphan, so that SIGTSTP stops its processes. Its
-// standard input is a FIFO named stdin.
+// runInGroup acts like run in a process group of its own, which is not an orphan, so that SIGTSTP stops its processes.
+// Its standard input is a FIFO named stdin.
 func (h *runHost) runInGroup(t *testing.T, user string, args ...string) *exec.Cmd {
 	t.Helper()
 	fifo := filepath.Join(filepath.Dir(h.self), "stdin")

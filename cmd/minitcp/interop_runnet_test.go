@@ -123,8 +123,8 @@ func TestRunHostLoopback(t *testing.T) {
 	}
 }
 
-// nameServer is a name server of the host's kernel at 127.0.0.53, as systemd-resolved's. It knows the addresses of
-// host.test, and those of large.test, whose answer takes TCP.
+// nameServer starts a name server of the host's kernel at 127.0.0.53, as systemd-resolved's. It has the addresses of
+// host.test, and those of large.test, whose answer requires TCP.
 func (h *runHost) nameServer(t *testing.T) (queries *atomic.Int64) {
 	t.Helper()
 	queries = new(atomic.Int64)

@@ -116,8 +116,8 @@ func dialIn(n *tun.Namespace, address string) (c *net.TCPConn, err error) {
 	return c, err
 }
 
-// dialInto is dialIn into the namespace of that name. It does not keep the namespace open: that would keep serve from
-// removing it.
+// dialInto acts like dialIn into the namespace of that name. It does not keep the namespace open: that would keep
+// serve from removing it.
 func dialInto(t *testing.T, namespace, address string) (*net.TCPConn, error) {
 	t.Helper()
 	n, err := tun.NewNamespace(namespace)
@@ -187,8 +187,8 @@ func manyConnections(t *testing.T, namespace string) {
 	}
 }
 
-// awaitAccepted waits until services have so many connections, as --log-level debug says: one that no service has
-// accepted would be reset at the end.
+// awaitAccepted waits until the log has n accepted connections. A connection that no service has accepted would be
+// reset at the end.
 func (p *process) awaitAccepted(n int) {
 	p.t.Helper()
 	until(p.t, "the services accept", func() bool { return strings.Count(p.err.String(), "connection accepted") >= n })
@@ -320,7 +320,7 @@ func TestServeDownAndUp(t *testing.T) {
 	}
 }
 
-// deviceMTU is a device's MTU, "" when there is no such device.
+// deviceMTU returns a device's MTU, "" when there is no such device.
 func deviceMTU(t *testing.T, n *tun.Namespace, name string) (mtu string) {
 	t.Helper()
 	err := n.Do(func() error {

@@ -43,7 +43,7 @@ var interopPrograms = map[string]string{
 
 var namespaceNumber atomic.Int32
 
-// newName is a name that no namespace has.
+// newName returns a name that no namespace has.
 func newName() string { return fmt.Sprintf("minitcp-test-%d-%d", os.Getpid(), namespaceNumber.Add(1)) }
 
 // namespaceExists reports whether there is a namespace of that name.
@@ -69,10 +69,10 @@ func newNamespace(t *testing.T) *tun.Namespace {
 	return n
 }
 
-// in is what runs a command in the namespace of that name.
+// in returns the prefix of a command line that runs a command in the namespace of that name.
 func in(namespace string) []string { return []string{"ip", "netns", "exec", namespace} }
 
-// tool is another program than minitcp, run in a namespace.
+// tool returns the command that runs another program than minitcp in a namespace.
 func tool(t *testing.T, namespace string, line ...string) *exec.Cmd {
 	line = append(in(namespace), line...)
 	return exec.CommandContext(t.Context(), line[0], line[1:]...)
@@ -163,7 +163,7 @@ func until(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// readable is the text, or the number of bytes and their hash if they are not text.
+// readable returns the text, or the number of bytes and their hash if they are not text.
 func readable(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -183,7 +183,7 @@ func (tr *transcript) Write(b []byte) (int, error) {
 	return tr.b.Write(b)
 }
 
-// String is all that was written.
+// String returns all that was written.
 func (tr *transcript) String() string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -224,7 +224,7 @@ func readFile(t *testing.T, name string) string {
 	return string(b)
 }
 
-// noise is n bytes that do not repeat themselves, different for every seed.
+// noise returns n bytes that do not repeat themselves, different for every seed.
 func noise(seed byte, n int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{seed}), n)
 }

@@ -47,7 +47,7 @@ func (f *connectionFlags) register(flags *pflag.FlagSet, counted string) {
 	flags.IntVar(&f.perHost, "max-per-host", f.perHost, "largest `NUMBER` of them with one IPv4 address or IPv6 network of 64 bits")
 }
 
-// registerMost is register without the limit for each host.
+// registerMost acts like register without the limit for each host.
 func (f *connectionFlags) registerMost(flags *pflag.FlagSet, counted string) {
 	flags.IntVar(&f.most, "max-connections", f.most, "largest `NUMBER` of "+counted)
 }

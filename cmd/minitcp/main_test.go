@@ -40,7 +40,7 @@ func runTests(m *testing.M) int {
 // patience is how long a test waits for another process before it fails.
 const patience = 60 * time.Second
 
-// program is minitcp with arguments, to be run through before, such as "ip netns exec X".
+// program returns minitcp with arguments, run by the command before, such as "ip netns exec X".
 func program(t *testing.T, before []string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()

@@ -43,7 +43,7 @@ func (f socketFlags) set(fd int) error {
 	return nil
 }
 
-// try returns the error of a socket with the options.
+// try makes a socket with the options, closes it, and returns the error.
 func (f socketFlags) try() error {
 	if f.device != "" {
 		if _, err := net.InterfaceByName(f.device); err != nil {

@@ -51,7 +51,7 @@ func newWebServer(handler http.Handler, log *slog.Logger) *webServer {
 	return s
 }
 
-// changed is the ConnState function of the http.Server. It records the state of c.
+// changed implements the ConnState function of the http.Server. It records the state of c.
 func (s *webServer) changed(c net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	if state == http.StateNew {

@@ -60,9 +60,9 @@ func New(o Options) *State { return &State{receiver: receiver{demand: uint8(o)}}
 type Options uint8
 
 const (
-	// ServerOptions: the first segment after the SYN-ACK, which may have been sent again without its option.
+	// ServerOptions are those of the first segment after the SYN-ACK, which may have been sent again without its option.
 	ServerOptions Options = 1
-	// ClientOptions: the ACK of the SYN-ACK and the first segment with data, since the ACK may be lost (RFC 9768
-	// 3.2.3.2.1).
+	// ClientOptions are those of the ACK of the SYN-ACK and the first segment with data, since the ACK may be lost (RFC
+	// 9768 3.2.3.2.1).
 	ClientOptions Options = 2
 )

@@ -11,14 +11,15 @@ import (
 type Failures uint8
 
 const (
-	// ACESent: a SYN-ACK or SYN without AccECN has been sent or received after one with it, so the peer may not use it.
+	// ACESent means that a SYN-ACK or SYN without AccECN has been sent or received after one with it, so the peer may not
+	// use it.
 	ACESent Failures = 1 << iota
-	// ACEReceived: the peer's flags report an impossible change of a codepoint, or are zero. No packets with ECT are
-	// sent.
+	// ACEReceived means that the peer's flags report an impossible change of a codepoint, or are zero. No packets with
+	// ECT are sent.
 	ACEReceived
-	// OptionSent: segments with the option have been lost. None is sent.
+	// OptionSent means that segments with the option have been lost. None is sent.
 	OptionSent
-	// OptionReceived: the option has not arrived in the handshake, or with fields of 0.
+	// OptionReceived means that the option has not arrived in the handshake, or with fields of 0.
 	OptionReceived
 )
 

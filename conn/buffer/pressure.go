@@ -6,15 +6,15 @@ import "math"
 type Level uint8
 
 const (
-	// NoPressure: buffers may grow up to their limits.
+	// NoPressure means that buffers may grow up to their limits.
 	NoPressure Level = iota
-	// Scarce: windows do not grow. Buffers do not exceed 64 KiB, except for data that they hold and for windows that the
-	// connection has already advertised. Data out of order is dropped.
+	// Scarce means that windows do not grow. Buffers do not exceed 64 KiB, except for data that they hold and for windows
+	// that the connection has already advertised. Data out of order is dropped.
 	Scarce
-	// Exhausted: buffers do not exceed 4 KiB, or what [Pressure.BufferShare] permits. Data in order is dropped as well if
-	// its connection would then hold more unread data.
+	// Exhausted means that buffers do not exceed 4 KiB, or what [Pressure.BufferShare] permits. Data in order is dropped
+	// as well if its connection would then hold more unread data.
 	Exhausted
-	// Spent: no connection begins.
+	// Spent means that no connection begins.
 	Spent
 )
 
@@ -50,10 +50,10 @@ type Pressure interface {
 type Progress uint8
 
 const (
-	// Stalled: the peer has let the retransmission timer expire or keeps its window closed, or the consumer has taken
-	// less than half as many bytes in all as the buffer would hold.
+	// Stalled means that the peer has let the retransmission timer expire or keeps its window closed, or the consumer has
+	// taken less than half as many bytes in all as the buffer would hold.
 	Stalled Progress = iota
-	// Moving: the consumer takes data.
+	// Moving means that the consumer takes data.
 	Moving
 )
 

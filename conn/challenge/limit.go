@@ -31,12 +31,12 @@ func (l *Limit) Since() clock.Time { return l.since }
 // Allow reports whether the current interval has room for another reply to a segment without data, and counts it.
 func (l *Limit) Allow(now clock.Time) bool { return l.count(now, &l.challenges, maxChallenges) }
 
-// AllowDuplicate is Allow for a segment with data.
+// AllowDuplicate acts like Allow for a segment with data.
 func (l *Limit) AllowDuplicate(now clock.Time) bool {
 	return l.count(now, &l.duplicates, maxDuplicates)
 }
 
-// AllowSYN is Allow for a SYN in TIME-WAIT. Its number is that of Allow, and other segments do not reduce it.
+// AllowSYN acts like Allow for a SYN in TIME-WAIT. Its limit is as high, and other segments do not count.
 func (l *Limit) AllowSYN(now clock.Time) bool { return l.count(now, &l.syns, maxChallenges) }
 
 func (l *Limit) count(now clock.Time, n *uint16, most uint16) bool {

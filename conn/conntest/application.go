@@ -12,7 +12,7 @@ type application struct {
 	started     bool
 }
 
-// run is the [End.App] of the application.
+// run implements the [End.App] of the application.
 func (a *application) run(p *Pair, e *End) {
 	if !e.connected(p.Now) || e.left {
 		return

@@ -19,7 +19,7 @@ func (g Group) Share() {
 	}
 }
 
-// Step is [Pair.Step] for all pairs of the group.
+// Step calls [Pair.Step] for all pairs of the group.
 func (g Group) Step() bool {
 	next := conn.Never
 	for _, p := range g {
@@ -46,7 +46,7 @@ func (g Group) err() error {
 	return nil
 }
 
-// Run is [Pair.Run] for all pairs of the group.
+// Run calls [Pair.Run] for all pairs of the group.
 func (g Group) Run(d time.Duration) error {
 	end := g[0].Now.Add(d)
 	for n := 0; g[0].Now < end && g.Step(); n++ {

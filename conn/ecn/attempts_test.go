@@ -6,8 +6,8 @@ import (
 	"minitcp/conn/wire"
 )
 
-// connect is a client's handshake with a server that replies with f after n SYNs. It returns whether the first SYN
-// requested ECN, and the number of failed attempts that is passed on, -1 for none.
+// connect performs a client's handshake with a server that replies with f after n SYNs. It returns whether the first
+// SYN requested ECN, and the number of failed attempts that is passed on, -1 for none.
 func connect(failed uint8, m Mode, n int, f wire.Flags) (requested bool, report int) {
 	var h Handshake
 	h.After(failed)

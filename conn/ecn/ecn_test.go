@@ -15,7 +15,7 @@ const (
 // field returns the flags with AE, CWR and ECE as the bits of n.
 func field(f wire.Flags, n uint32) wire.Flags { return f | accecn.FieldFlags(n) }
 
-// mode is the feedback that a Handshake has agreed on.
+// mode returns the feedback that a Handshake has agreed on.
 func mode(h *Handshake) string {
 	switch {
 	case h.Accurate():

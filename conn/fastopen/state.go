@@ -24,13 +24,13 @@ const (
 type Failure uint8
 
 const (
-	// NoFailure: the data was accepted, the SYN had none, or Fast Open was not used.
+	// NoFailure means that the data was accepted, the SYN had none, or Fast Open was not used.
 	NoFailure Failure = iota
-	// NoCookie: no cookie of the server was known, or Fast Open was paused after a failure.
+	// NoCookie means that no cookie of the server was known, or Fast Open was paused after a failure.
 	NoCookie
-	// DataNotAcked: the SYN-ACK has acknowledged the SYN only, or the attempt has failed.
+	// DataNotAcked means that the SYN-ACK has acknowledged the SYN only, or the attempt has failed.
 	DataNotAcked
-	// SYNRetransmitted: the SYN was sent again, without data.
+	// SYNRetransmitted means that the SYN was sent again, without data.
 	SYNRetransmitted
 )
 

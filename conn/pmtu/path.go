@@ -37,7 +37,7 @@ func minMTU(is6 bool) int {
 	return minMTU4
 }
 
-// New returns the path of a new connection over a device with this MTU and headers of IP with so many bytes, 20 or 40.
+// New returns the path of a new connection over a device with this MTU and IP headers of this size in bytes, 20 or 40.
 // The peer's MSS is 536 or 1220 until its SYN arrives (MUST-15).
 func New(mtu, ipHeader int) Path {
 	p := Path{is6: ipHeader >= 40, peerMSS: 536}

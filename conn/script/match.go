@@ -165,7 +165,7 @@ func (r *runner) missing(e *event, d *departure, late conn.Time) *fault {
 }
 
 // takeSent removes and returns the next sent segment. If d is longer, the segments that follow it without a gap are
-// appended. If d is shorter, only so many segments of a GSO packet are removed.
+// appended. If d is shorter, only its length in segments of a GSO packet is removed.
 func (r *runner) takeSent(d *departure) *sent {
 	sent := &r.h.sent
 	s := *(*sent)[0] // a copy, as segments may be appended

@@ -6,44 +6,44 @@ type Error uint8
 
 const (
 	_ Error = iota
-	// ErrTruncated: the packet is shorter than the shortest header.
+	// ErrTruncated means that the packet is shorter than the shortest header.
 	ErrTruncated
-	// ErrIPVersion: the packet is neither IPv4 nor IPv6.
+	// ErrIPVersion means that the packet is neither IPv4 nor IPv6.
 	ErrIPVersion
-	// ErrIPv4HeaderLength: the header length is below 20 bytes or runs past the packet.
+	// ErrIPv4HeaderLength means that the header length is below 20 bytes or runs past the packet.
 	ErrIPv4HeaderLength
-	// ErrIPv4TotalLength: the total length is 0, shorter than the header, or more than arrived.
+	// ErrIPv4TotalLength means that the total length is 0, shorter than the header, or more than arrived.
 	ErrIPv4TotalLength
-	// ErrIPv4Checksum: the header checksum is wrong.
+	// ErrIPv4Checksum means that the header checksum is wrong.
 	ErrIPv4Checksum
-	// ErrFragment: the packet is one fragment of several. See [ParseFragment].
+	// ErrFragment means that the packet is one fragment of several. See [ParseFragment].
 	ErrFragment
-	// ErrNotFragment: the packet is whole.
+	// ErrNotFragment means that the packet is whole.
 	ErrNotFragment
-	// ErrIPv6PayloadLength: the payload length is more than arrived, or 0 although there must be a payload.
+	// ErrIPv6PayloadLength means that the payload length is more than arrived, or 0 although there must be a payload.
 	ErrIPv6PayloadLength
-	// ErrIPv6Jumbogram: the packet claims to be longer than 65,535 bytes (RFC 2675).
+	// ErrIPv6Jumbogram means that the packet claims to be longer than 65,535 bytes (RFC 2675).
 	ErrIPv6Jumbogram
-	// ErrIPv6Extension: an extension header runs past the packet, is out of place, or routes the packet further.
+	// ErrIPv6Extension means that an extension header runs past the packet, is out of place, or routes the packet further.
 	ErrIPv6Extension
-	// ErrIPv6Option: the type of an unknown option demands that the packet be discarded (RFC 8200 4.2).
+	// ErrIPv6Option means that the type of an unknown option demands that the packet be discarded (RFC 8200 4.2).
 	ErrIPv6Option
-	// ErrTCPDataOffset: the data offset is below 5 words or runs past the segment.
+	// ErrTCPDataOffset means that the data offset is below 5 words or runs past the segment.
 	ErrTCPDataOffset
-	// ErrTCPOptionLength: an option's length is 0, 1 or wrong for its kind, or runs past the header (MUST-7).
+	// ErrTCPOptionLength means that an option's length is 0, 1 or wrong for its kind, or runs past the header (MUST-7).
 	ErrTCPOptionLength
-	// ErrTCPChecksum: the segment is damaged (MUST-3). ParseTCP leaves this to VerifyTCP and its caller.
+	// ErrTCPChecksum means that the segment is damaged (MUST-3). ParseTCP leaves this to VerifyTCP and its caller.
 	ErrTCPChecksum
-	// ErrUDPLength: the length is below 8 bytes or runs past the packet.
+	// ErrUDPLength means that the length is below 8 bytes or runs past the packet.
 	ErrUDPLength
-	// ErrUDPChecksum: the datagram is damaged, or has no checksum in IPv6. ParseUDP leaves this to VerifyUDP and its
-	// caller.
+	// ErrUDPChecksum means that the datagram is damaged, or has no checksum in IPv6. ParseUDP leaves this to VerifyUDP
+	// and its caller.
 	ErrUDPChecksum
-	// ErrICMPTruncated: the message is shorter than 8 bytes.
+	// ErrICMPTruncated means that the message is shorter than 8 bytes.
 	ErrICMPTruncated
-	// ErrICMPChecksum: the message is damaged.
+	// ErrICMPChecksum means that the message is damaged.
 	ErrICMPChecksum
-	// ErrVirtioHeader: the frame is shorter than its virtio header.
+	// ErrVirtioHeader means that the frame is shorter than its virtio header.
 	ErrVirtioHeader
 
 	errorCount = iota

@@ -13,7 +13,7 @@ type FastOpen struct {
 type FastOpenKind uint8
 
 const (
-	// FastOpenNone: the header has no Fast Open option.
+	// FastOpenNone means that the header has no Fast Open option.
 	FastOpenNone FastOpenKind = iota
 	// FastOpenStandard is the option of RFC 7413, kind 34.
 	FastOpenStandard

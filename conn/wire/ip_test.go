@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// packet6 is an IPv6 packet whose payload begins with headers as given.
+// packet6 returns an IPv6 packet whose payload begins with headers as given.
 func packet6(next Protocol, parts ...[]byte) []byte {
 	b := make([]byte, IPv6HeaderLen)
 	for _, p := range parts {

@@ -18,10 +18,10 @@ type VirtioHeader struct {
 
 // Bits of VirtioHeader.Flags.
 const (
-	// VirtioNeedsChecksum: the checksum field holds the folded sum of the pseudo-header. The device that puts the packet
-	// on a wire adds the rest and complements the sum.
+	// VirtioNeedsChecksum means that the checksum field holds the folded sum of the pseudo-header. The device that puts
+	// the packet on a wire adds the rest and complements the sum.
 	VirtioNeedsChecksum = 1
-	// VirtioDataValid: the checksum has been verified.
+	// VirtioDataValid means that the checksum has been verified.
 	VirtioDataValid = 2
 )
 

@@ -48,7 +48,7 @@ func FuzzChecksum(f *testing.F) {
 	})
 }
 
-// segment is a SYN-ACK with every option, from 10.77.0.1:80.
+// segment returns a SYN-ACK with every option, from 10.77.0.1:80.
 func segment(t *testing.T) (IP, []byte, TCP) {
 	t.Helper()
 	ip := IP{Src: addr4a, Dst: addr4b, Protocol: ProtocolTCP, HopLimit: 64}

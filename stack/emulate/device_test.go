@@ -85,7 +85,7 @@ func newFrames() (frames [][]byte, sizes []int) {
 	return r.frames, r.sizes
 }
 
-// superframe returns a TCP superframe of so many segments of 1448 bytes, the data of which is their number.
+// superframe returns a TCP superframe with a number of segments of 1448 bytes. The bytes of a segment are its number.
 func superframe(segments int) []byte {
 	const size = 1448
 	ip := wire.IP{Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.0.0.2"), Protocol: wire.ProtocolTCP, HopLimit: 64}

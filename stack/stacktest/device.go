@@ -104,7 +104,7 @@ func (d *Device) MaxMTU() int { return d.cfg.MTU }
 // Offloads reports whether the device accepts superframes and partial checksums.
 func (d *Device) Offloads() bool { return d.cfg.Offload == Offloaded }
 
-// SegmentsUDP is Offloads, for superframes of UDP.
+// SegmentsUDP reports whether the device takes superframes of UDP.
 func (d *Device) SegmentsUDP() bool { return d.Offloads() }
 
 // SetHook sets the hook for the frames that the device sends. A nil hook removes it.

@@ -13,8 +13,8 @@ import (
 	"minitcp/stack"
 )
 
-// observe is the stack's Config.Trace. It reads the kernel's state at once: the kernel has sent nothing since a segment
-// that has just arrived, and a segment that has just left has already reached the kernel.
+// observe implements the stack's Config.Trace. It reads the kernel's state at once: the kernel has sent nothing since
+// a segment that has just arrived, and a segment that has just left has already reached the kernel.
 func (l *lab) observe(v *stack.TraceEvent) {
 	seen := segment{TraceEvent: *v}
 	if v.Outgoing {

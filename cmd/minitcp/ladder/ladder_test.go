@@ -37,7 +37,7 @@ const (
 	theirISN = 5000
 )
 
-// event is a segment with relative numbers that leads to state; change makes it special.
+// event returns a segment with relative numbers that leads to state; change makes it special.
 func (a *actor) event(at time.Duration, outgoing bool, flags wire.Flags, seq, ack, n int, after conn.State, change func(*stack.TraceEvent)) *stack.TraceEvent {
 	v := &stack.TraceEvent{
 		Time: at, Outgoing: outgoing, Local: a.local, Remote: a.remote, Len: n,
@@ -70,7 +70,7 @@ func (a *actor) out(at time.Duration, flags wire.Flags, seq, ack, n int, after c
 	a.Event(a.event(at, true, flags, seq, ack, n, after, change))
 }
 
-// handshake is that of a server.
+// handshake returns the handshake of a server.
 func (a *actor) handshake(at time.Duration) {
 	a.state = conn.Listen
 	a.in(at, wire.SYN, 0, 0, 0, conn.SynReceived, nil)

@@ -120,7 +120,7 @@ func (b *Block) WriteTo(w io.Writer) (int64, error) {
 	return n, nil
 }
 
-// writeAll is w.Write with the error of a short one.
+// writeAll calls w.Write, and returns an error for a short write.
 func writeAll(w io.Writer, data []byte) (int64, error) {
 	n, err := w.Write(data)
 	if err == nil && n < len(data) {

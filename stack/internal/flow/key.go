@@ -83,7 +83,7 @@ func (k *Key) Hash(s *Seed) uint64 {
 	return fold(h^uint64(k.ports), s[1]|1)
 }
 
-// Hash is that of Key, for an address.
+// Hash returns a keyed hash of a.
 func (a Address) Hash(s *Seed) uint64 { return fold(fold(a.hi^s[0], a.lo^s[1])^s[2], s[1]|1) }
 
 // fold returns the exclusive or of the two halves of the product of a and b.

@@ -39,7 +39,7 @@ func ParseTCP(ctx context.Context, network, address string) (netip.AddrPort, err
 	return parse(ctx, network, address)
 }
 
-// ParseUDP is ParseTCP for a network of UDP.
+// ParseUDP acts like ParseTCP for the networks of UDP.
 func ParseUDP(network, address string) (netip.AddrPort, error) {
 	if !IsUDP(network) {
 		return netip.AddrPort{}, net.UnknownNetworkError(network)

@@ -68,8 +68,8 @@ func (p *Pool) Bytes() int64 { return p.lent.Load()*buffer.PageSize + p.bytes.Lo
 // Limit returns the budget in bytes.
 func (p *Pool) Limit() int64 { return p.limit * buffer.PageSize }
 
-// exhausted is the number of small pages in use from which memory is exhausted: fifteen sixteenths of the budget. The
-// last sixteenth is for the progress of connections that exist, and for those that begin.
+// exhausted returns the number of small pages in use from which memory is exhausted: fifteen sixteenths of the budget.
+// The last sixteenth is for the progress of connections that exist, and for those that begin.
 func (p *Pool) exhausted() int64 { return p.limit - p.limit/16 }
 
 // Level implements [buffer.Pressure]. Memory is scarce from three quarters of the budget on. The last quarter is for

@@ -127,7 +127,7 @@ func (w *Wheel[E]) setTimer(at int64) {
 	w.timer.Reset(time.Duration(at*tick - int64(w.clock.Now())))
 }
 
-// run is the timer's function.
+// run implements the timer's function.
 func (w *Wheel[E]) run() {
 	w.mu.Lock()
 	if w.running || w.closed {

@@ -49,8 +49,8 @@ func (d *Deadline) Set(t time.Time) {
 	}
 }
 
-// expire is the timer's function. If the deadline has been changed since the timer fired, expire arms the timer for the
-// remaining time.
+// expire implements the timer's function. If the deadline has been changed since the timer fired, expire arms the
+// timer for the remaining time.
 func (d *Deadline) expire() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -47,7 +47,7 @@ func (d *Direction) Wait(mu *sync.Mutex) {
 	d.release()
 }
 
-// WaitTurn is Wait for calls that [Direction.WakeTurn] wakes: those that wait until another call has ended.
+// WaitTurn acts like Wait for calls that [Direction.WakeTurn] wakes: those that wait until another call has ended.
 func (d *Direction) WaitTurn(mu *sync.Mutex) {
 	d.acquire(mu).turns.Wait(mu)
 	d.release()

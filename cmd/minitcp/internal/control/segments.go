@@ -41,7 +41,7 @@ type recorder struct {
 // maxRecorded is the number of segments between two ticks that are kept.
 const maxRecorded = 4096
 
-// record is the Segment of an Observer. It never waits: while take has the lock, a segment is left out.
+// record implements the Segment of an Observer. It never waits: while take has the lock, a segment is left out.
 func (r *recorder) record(v *stack.TraceEvent) {
 	if v.Local != r.ends.Local || v.Remote != r.ends.Remote || !r.mu.TryLock() {
 		return

@@ -47,8 +47,8 @@ type Options struct {
 	// MaxConnections is the largest number of TCP connections, and that of UDP flows. MaxPerHost is the same for one
 	// host: an IPv4 address or an IPv6 network of 64 bits. Defaults 16384 and 4096.
 	MaxConnections, MaxPerHost int
-	// AcceptFirst is that of [stack.ForwardConfig]: with so many handshakes in progress, connections are accepted before
-	// their destination is dialed. Default: never.
+	// AcceptFirst is that of [stack.ForwardConfig]: from that number of handshakes in progress on, connections are
+	// accepted before their destination is dialed. Default: never.
 	AcceptFirst int
 	// DNS, if valid, is the name server that gets all datagrams and connections to port 53, whatever their destination.
 	DNS netip.AddrPort

@@ -191,7 +191,7 @@ func newProxy(t *testing.T, p *proxytest.Proxy, serve func(net.Listener)) string
 	return l.Addr().String()
 }
 
-// outbounds are rules for all kinds of outbound, each with proxies of its own.
+// outbounds returns rules for all kinds of outbound, each with proxies of its own.
 func outbounds(t *testing.T, each func(t *testing.T, rules []Rule)) {
 	for _, kind := range []string{"direct", "socks5", "socks5 with password", "http", "http with password"} {
 		t.Run(kind, func(t *testing.T) {

@@ -56,7 +56,7 @@ const (
 	icmpHeader  = 8
 )
 
-// take is the handler of echo requests.
+// take handles an echo request.
 func (p *pings) take(r *stack.EchoRequest) {
 	g := p.gateway
 	client, dst := netip.AddrPortFrom(r.Source(), 0), netip.AddrPortFrom(r.Destination(), 0)

@@ -58,7 +58,7 @@ func (c *counter) none() bool {
 	return c.all == 0
 }
 
-// takeTCP is the handler of connections.
+// takeTCP handles a request for a connection.
 func (g *Gateway) takeTCP(r *stack.ForwardRequest) {
 	to, err := g.target(r.Destination())
 	if err != nil {

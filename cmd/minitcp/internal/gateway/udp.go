@@ -76,7 +76,7 @@ type replyKey struct {
 // maxAddresses is the number of changed destinations that a flow remembers.
 const maxAddresses = 256
 
-// takeUDP is the handler of flows.
+// takeUDP handles a flow.
 func (g *Gateway) takeUDP(client *stack.UDPFlow) {
 	source, _ := netip.ParseAddrPort(client.LocalAddr().String())
 	f := &flow{gateway: g, client: client, source: source, sockets: make(map[Outbound]datagramSocket)}

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Init is process 1 of a sandbox. Its arguments are those of the subcommand Config.Init. It returns the exit status of
-// the program, which the parent ignores: it gets the status by a message.
+// Init runs as process 1 of a sandbox. Its arguments are those of the subcommand Config.Init. It returns the exit
+// status of the program, which the parent ignores: it gets the status by a message.
 func Init(args []string) int {
 	if len(args) < 3 || os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "minitcp: this command is for minitcp itself")

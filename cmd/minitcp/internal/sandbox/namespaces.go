@@ -46,7 +46,7 @@ func Forbidden(err error) error {
 	})
 }
 
-// forbidden is Forbidden with read, which returns the value of a setting, "" if the system does not have it.
+// forbidden implements Forbidden with read, which returns the value of a setting, "" if the system does not have it.
 func forbidden(err error, read func(path string) string) error {
 	reason := "; run as root, in a container with CAP_SYS_ADMIN and CAP_NET_ADMIN"
 	for _, setting := range []struct{ path, bad, good string }{
