@@ -26,7 +26,7 @@ var styleRules = []struct {
 	except *regexp.Regexp // removed from the text first; nil for none
 }{
 	{"name the subject", regexp.MustCompile(`(?i)\b(who|whoever|whose turn|nobody|somebody)\b|(Whoever|Nobody|Somebody)`), persons},
-	{`"what" is no noun`, regexp.MustCompile(`\bwhat (is|are|was|were|has|had|have|comes|came|goes|went|must|may|it|they|waits|arrives|arrived)\b`), nil},
+	{`"what" is no noun`, regexp.MustCompile(`(// |\. )What [a-z]|\bwhat (is|are|was|were|has|had|have|comes|came|goes|went|must|may|it|they|waits|arrives|arrived)\b`), nil},
 	{`write "except for"`, regexp.MustCompile(`\bbut for\b`), nil},
 	{`write "must be" or the present tense`, regexp.MustCompile(`\b(is|are) to be\b`), nil},
 	{"write the fact", regexp.MustCompile(`(?i)\bnothing is said of\b`), nil},
@@ -58,6 +58,7 @@ func TestStyleRules(t *testing.T) {
 		{`RFC 9293 3.4: "the number of octets in the segment".`, 0},
 		{"Whoever waits, and who sends, and nobody else.", 3},
 		{"what is lost and what arrives", 2},
+		{"// What was written arrives. What did not is sent again.", 2},
 		{"all but for one is to be sent", 2},
 		{"40 octets, one octet", 2},
 		{"ecn answers: has it arrived?", 1},

@@ -11,26 +11,27 @@ import (
 )
 
 // Config holds TCP's settings. Several connections may share one Config, which they only read. The zero value of each
-// field selects its default, which [Config.WithDefaults] fills in. [Dial] and [NewHandshake] call WithDefaults on a
-// copy for each connection if the caller has not.
+// field selects its default, which [Config.WithDefaults] fills in, and so does a negative value. WithDefaults replaces
+// a value outside its range by the nearest one inside. [Dial] and [NewHandshake] call WithDefaults on a copy for each
+// connection if the caller has not.
 type Config struct {
 	// ReceiveBuffer is the initial limit of unread data in bytes, and so of the receive window. Default 1 MiB, at least
 	// 2048, at most 1 GiB.
 	ReceiveBuffer int
-	// MaxReceiveBuffer is the size to which the limit grows if the application reads as fast as data arrives. Default:
-	// ReceiveBuffer if that is set, so that it does not grow; otherwise 16 MiB, for 670 Mbit/s at 200 ms. On a near path
-	// ([Open]) the limit is lower while other connections receive bulk data; see BulkReceivers.
+	// MaxReceiveBuffer is the size in bytes to which the limit grows if the application reads as fast as data arrives.
+	// Default: ReceiveBuffer if that is set, so that it does not grow; otherwise 16 MiB, for 670 Mbit/s at 200 ms. On a
+	// near path ([Open]) the limit is lower while other connections receive bulk data; see BulkReceivers.
 	MaxReceiveBuffer int
 	// SendBuffer is the initial limit of unacknowledged and unsent data in bytes. Default 128 KiB, at least 2048, at most
 	// 1 GiB.
 	SendBuffer int
-	// MaxSendBuffer is the size to which the limit grows, as two congestion windows. Default: SendBuffer if that is set,
-	// otherwise 16 MiB. On a near path ([Open]) the limit is lower while other connections hold much data.
+	// MaxSendBuffer is the size in bytes to which the limit grows, as two congestion windows. Default: SendBuffer if that
+	// is set, otherwise 16 MiB. On a near path ([Open]) the limit is lower while other connections hold much data.
 	MaxSendBuffer int
 
 	// DelayedACK is the least delay of an ACK that waits for the application's reply. On a path with a longer RTT the
 	// delay grows up to the RTT, at most 200 ms. ACKs for which the peer may be waiting are not delayed, or by 1 ms.
-	// Default 40 ms, less than 500 ms (RFC 9293 3.8.6.3, MUST-40).
+	// Default 40 ms, at most 499 ms (RFC 9293 3.8.6.3, MUST-40).
 	DelayedACK time.Duration
 
 	// InitialRTO is the retransmission timeout before the first measurement. Default 1 s (RFC 6298 2.1).
@@ -70,7 +71,7 @@ type Config struct {
 	CongestionControl CongestionControl
 
 	// Pacing spreads segments over the round-trip time, if that is at least 2 ms and the path is not near ([Open]). If
-	// Disabled, segments are sent as soon as the window permits. BBR always paces.
+	// Disabled, segments are sent as soon as the window permits. BBR always paces. Default [Enabled].
 	Pacing Feature
 
 	// ECN permits routers to mark packets instead of dropping them (RFC 3168, RFC 9768). Default [ECNPassive].
@@ -80,7 +81,7 @@ type Config struct {
 	// Probes need SACK. Default [MTUProbingAuto].
 	MTUProbing MTUProbing
 
-	// Timestamps, SACK and WindowScale select options of the handshake.
+	// Timestamps, SACK and WindowScale select options of the handshake. Default [Enabled].
 	Timestamps, SACK, WindowScale Feature
 
 	// Pool allocates the memory of the buffers. Default: the garbage collector.
@@ -89,7 +90,7 @@ type Config struct {
 	Pressure buffer.Pressure
 	// BulkReceivers counts the connections of a stack that receive bulk data. While n > 1 of them do so over a near path,
 	// the receive window of each is at most 4 MiB/n, and at least 128 KiB: 512 KiB for 8, 128 KiB for 32 and more.
-	// Default: none, the windows do not depend on each other.
+	// Default: no counter, with which the windows do not depend on each other.
 	BulkReceivers bulk.Counter
 
 	complete bool // WithDefaults has returned this Config

@@ -353,7 +353,7 @@ func TestFastOpenSYNRetransmitted(t *testing.T) {
 	}
 }
 
-// The SYN carries what fits beside 40 bytes of options into the MSS of the cookie. The rest follows after the
+// The SYN carries the data that fits beside 40 bytes of options into the MSS of the cookie. The rest follows after the
 // handshake, and data that was acknowledged in part continues there.
 func TestFastOpenMoreThanOneSegment(t *testing.T) {
 	const mss, options = 1000, 40

@@ -108,8 +108,8 @@ func TestSegmentSize(t *testing.T) {
 	o.want(segment{flags: ack, seq: 1, ack: 1, data: repeat(1460 - 12 - 12)})
 }
 
-// What an application writes in pieces leaves in one full segment, with one PSH, and what fills no segment has it at
-// its end alone.
+// Data that an application writes in pieces leaves in one full segment with one PSH. Data that fills no segment has it
+// at its end alone.
 //
 // Shows: MUST-61, SHLD-27, SHLD-28, MAY-16.
 func TestPushesCollapse(t *testing.T) {

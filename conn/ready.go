@@ -4,9 +4,9 @@ package conn
 type Ready uint8
 
 const (
-	// ReadyRead: Read would return data, io.EOF or an error.
+	// ReadyRead means that Read would return data, io.EOF or an error.
 	ReadyRead Ready = 1 << iota
-	// ReadyWrite: Write would take a useful amount of data, or return an error.
+	// ReadyWrite means that Write would take a useful amount of data, or return an error.
 	ReadyWrite
 	// ReadyConnected means that the handshake has completed or failed.
 	ReadyConnected

@@ -321,7 +321,7 @@ func TestEchoAfterTimeout(t *testing.T) {
 }
 
 // The TSVal never decreases. On a path that reorders segments it stands still in an episode of recovery, so that the
-// peer accepts what a retransmission overtakes (RFC 7323 5.3); elsewhere it is the clock's.
+// peer accepts the segments that a retransmission overtakes (RFC 7323 5.3); elsewhere it is the clock's.
 func TestTimestampOfRetransmissions(t *testing.T) {
 	for _, reordered := range []bool{false, true} {
 		o := tenSent(t, Enabled)

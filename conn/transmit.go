@@ -89,7 +89,7 @@ func (c *Conn) buildReset(now Time, out *Outgoing) {
 	out.TCP.Seq = c.resetSeq
 	if c.resetAck {
 		out.TCP.Flags |= wire.ACK
-		if c.snd.max > 0 { // otherwise the peer does not know what a SYN or SYN-ACK would have agreed to
+		if c.snd.max > 0 { // otherwise the handshake has agreed to nothing
 			out.TCP.Flags |= c.feedback()
 		}
 		out.TCP.Ack = seq.Wire(c.rcv.irs, c.rcv.nxt())

@@ -52,7 +52,7 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
-// What was written before Close arrives, although Close does not wait for it.
+// Data written before Close arrives, although Close does not wait for it.
 func TestCloseSendsWhatWasWritten(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})
@@ -190,7 +190,7 @@ func TestTimeWaitEnds(t *testing.T) {
 	})
 }
 
-// What arrived before TIME-WAIT can be read in it.
+// Data that arrived before TIME-WAIT can be read in TIME-WAIT.
 func TestReadInTimeWait(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

@@ -17,6 +17,7 @@ import (
 )
 
 // Config holds the settings of a stack. Addresses must be set. The zero value of every other field selects its default.
+// [New] returns an error that names the value if one is invalid.
 type Config struct {
 	// Addresses are the stack's own addresses, IPv4 and IPv6, each with the length of its network's prefix.
 	Addresses []netip.Prefix
@@ -74,8 +75,8 @@ type Config struct {
 	// Default: no limits.
 	MaxConnections, MaxPerHost int
 	// MSS is the largest MSS option sent, and the largest segment, in bytes of TCP options and data, for paths through
-	// links with a smaller MTU than the device's. 0 means that of the MTU. [Listener.SetMSS] and [WithMSS] are for single
-	// listeners and connections.
+	// links with a smaller MTU than the device's. At least 496. Default: that of the MTU. [Listener.SetMSS] and [WithMSS]
+	// are for single listeners and connections.
 	MSS int
 	// KeepAlive and KeepAliveConfig are those of [net.Dialer] and [net.ListenConfig], for connections of both kinds. By
 	// default, keep-alive is on with an idle time of 15 s, an interval of 15 s and 9 probes. A negative KeepAlive turns it
@@ -87,7 +88,7 @@ type Config struct {
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig
 	// EphemeralPorts are the first and the last port of the range from which the stack chooses when the application names
-	// no port. Default 32768 to 60999.
+	// no port. The first must not be 0 or above the last. Default 32768 to 60999.
 	EphemeralPorts [2]uint16
 	// ResetOnBadHeader makes a segment with a malformed TCP header reset the open connection that it belongs to, as some
 	// implementations do. By default, the segment is dropped and counted.

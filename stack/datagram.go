@@ -147,7 +147,8 @@ func (c *datagramSocket) SetWriteBuffer(bytes int) error {
 // minutes.
 func (c *datagramSocket) SetDontFragment(on bool) error { return c.set(func() { c.dontFragment = on }) }
 
-// SetTrafficClass sets the DSCP, 0 to 63, of the packets of the socket [RFC 2474].
+// SetTrafficClass sets the DSCP, 0 to 63, of the packets of the socket. Otherwise the error is syscall.EINVAL [RFC
+// 2474].
 func (c *datagramSocket) SetTrafficClass(dscp int) error {
 	if dscp < 0 || dscp > 63 {
 		return c.opError("set", nil, syscall.EINVAL)
@@ -155,7 +156,7 @@ func (c *datagramSocket) SetTrafficClass(dscp int) error {
 	return c.set(func() { c.trafficClass = uint8(dscp << 2) })
 }
 
-// SetHopLimit sets the TTL or hop limit, 1 to 255, of the packets of the socket.
+// SetHopLimit sets the TTL or hop limit, 1 to 255, of the packets of the socket. Otherwise the error is syscall.EINVAL.
 func (c *datagramSocket) SetHopLimit(hops int) error {
 	if hops < 1 || hops > 255 {
 		return c.opError("set", nil, syscall.EINVAL)

@@ -63,7 +63,7 @@ func TestWriteDeadline(t *testing.T) {
 		if n < 1<<20 || n >= len(big) {
 			t.Fatalf("%d bytes were taken", n)
 		}
-		// What was taken is not lost.
+		// The bytes that Write has reported are not lost.
 		done := make(chan struct{})
 		go func() { defer close(done); wantBytes(t, s, big[:n]) }()
 		c.SetWriteDeadline(time.Time{})
@@ -132,7 +132,7 @@ func TestManyReaders(t *testing.T) {
 	})
 }
 
-// What concurrent writers write does not mix.
+// The data of concurrent writers is not interleaved.
 func TestManyWriters(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

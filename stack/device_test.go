@@ -148,7 +148,7 @@ func TestFramesExchanged(t *testing.T) {
 func TestFramesReplaced(t *testing.T) {
 	for _, test := range []struct {
 		name, want string
-		n          int // what ReadBatch returns
+		n          int // result of ReadBatch
 		change     func(frames [][]byte, sizes []int)
 	}{
 		{"another slice", "replaced element 0", 1, func(f [][]byte, _ []int) { f[0] = make([]byte, MaxFrame) }},

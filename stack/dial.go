@@ -35,8 +35,8 @@ func (s *Stack) DialContext(ctx context.Context, network, address string) (net.C
 type mssKey struct{}
 
 // WithMSS returns a context for DialContext, DialTCP and DialFastOpen with an upper bound in bytes for the MSS option
-// and the segments of the connection, as TCP_MAXSEG before connect and beside Config.MSS. Info.AdvertisedMSS has the
-// option's value.
+// and the segments of the connection, as TCP_MAXSEG before connect and in addition to Config.MSS. 0 means no bound. For
+// other values below 496 the error of the dial is syscall.EINVAL. Info.AdvertisedMSS has the option's value.
 func WithMSS(ctx context.Context, bytes int) context.Context {
 	return context.WithValue(ctx, mssKey{}, bytes)
 }

@@ -18,24 +18,24 @@ import (
 type ForwardConfig struct {
 	// Prefixes are the destinations whose connections are forwarded. Default: all addresses.
 	Prefixes []netip.Prefix
-	// MaxPending is the number of requests without a connection, and MaxPendingPerSource that of requests from one
+	// MaxPending is the largest number of requests without a connection, and MaxPendingPerSource that of requests from one
 	// source: an IPv4 address or an IPv6 network of 64 bits. A request with the verdict Drop or Unreachable counts
 	// until its client has given up. A SYN beyond them is dropped and counted in Stats as forward-limited. The client
 	// repeats it. Defaults 16384 and 2048.
 	MaxPending          int
 	MaxPendingPerSource int
-	// AcceptFirst protects the application from floods of SYNs from forged addresses. When AcceptFirst handshakes are
-	// in progress, with and without a verdict, the stack completes the handshakes of the next 10 seconds itself, with SYN
-	// cookies (see [SYNCookies], which need not be on), and makes a request of a connection that is established.
+	// AcceptFirst is the number of handshakes in progress, with and without a verdict, from which the stack completes the
+	// handshakes of the next 10 seconds itself, with SYN cookies (see [SYNCookies], which need not be on). It then makes a
+	// request of a connection that is established. This protects the application from floods of SYNs from forged
+	// addresses. Default 0, which means never.
 	//
-	// The client of such a request does not see the outcome of the verdict as that of its connect, which has succeeded:
-	// Reset, Unreachable and Drop reset the connection. What it sends before the verdict waits in the receive buffer. The
-	// limits above hold for these requests, too: past them, the final ACK of a handshake has no effect.
-	// While cookies may be valid, for about two minutes after the last, ACKs that belong to no connection get no RST.
-	// Default 0: never.
+	// The connect of such a client has succeeded before the verdict: Reset, Unreachable and Drop reset the connection.
+	// Data that arrives before the verdict waits in the receive buffer. MaxPending and MaxPendingPerSource hold for these
+	// requests, too: beyond them, the final ACK of a handshake has no effect. While cookies may be valid, for about two
+	// minutes after the last, ACKs that belong to no connection get no RST.
 	AcceptFirst int
-	// MSS is an upper bound in bytes for the segments of forwarded connections, in both directions. 0 means the
-	// device's MTU.
+	// MSS is an upper bound in bytes for the segments of forwarded connections, in both directions. At least 496. Default:
+	// that of the device's MTU.
 	MSS int
 }
 

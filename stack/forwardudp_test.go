@@ -38,7 +38,7 @@ func remoteEnds(a netip.Addr) [3]netip.AddrPort {
 	}
 }
 
-// A flow reads what its client sends, with the destination, and writes to the client as any remote end.
+// A flow reads the datagrams of its client, with their destinations, and writes to the client as any remote end.
 func TestUDPFlow(t *testing.T) {
 	families(t, func(t *testing.T, a, b netip.Addr) {
 		p := newPair(t, Config{})

@@ -20,7 +20,7 @@ type echoer struct {
 	t *testing.T
 
 	mu      sync.Mutex
-	waiting map[*Conn][]byte // what there was no room for
+	waiting map[*Conn][]byte // data for which there was no room
 	inside  map[*Conn]bool   // a call is under way
 	calls   []string
 	ends    []error
@@ -177,7 +177,7 @@ func TestHandlerAnswersAtOnce(t *testing.T) {
 	})
 }
 
-// What TryWrite has no room for goes when there is room, and nothing is lost or mixed, whatever queue it comes on.
+// Data for which TryWrite has no room is written when there is room. None is lost or mixed, whatever its queue.
 func TestHandlerUnderLoad(t *testing.T) {
 	for _, queues := range []int{1, 3} {
 		within(t, func(t *testing.T) {

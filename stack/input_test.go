@@ -10,7 +10,7 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// What arrives is counted under a name, answered as the RFCs say, and never does harm.
+// Every packet that arrives is counted under a name, gets the reply that the RFCs specify, and does no harm.
 //
 // Shows: MUST-3, MUST-7, MUST-57, MUST-63.
 func TestBadInput(t *testing.T) {

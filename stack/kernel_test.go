@@ -17,7 +17,7 @@ import (
 	"minitcp/stack/stacktest"
 )
 
-// tcpConn is what both *Conn and *net.TCPConn are.
+// tcpConn has the methods that *Conn and *net.TCPConn share.
 type tcpConn interface {
 	net.Conn
 	io.ReaderFrom
@@ -64,7 +64,7 @@ func (n network) connect(t *testing.T) (client, server tcpConn) {
 	return c.(tcpConn), s.(tcpConn)
 }
 
-// What an application can find in an error, and nothing else.
+// describe returns the properties of an error that an application can find.
 func describe(err error) string {
 	if err == nil {
 		return "nil"

@@ -121,7 +121,8 @@ func (l *Listener) SetCongestionControl(a conn.CongestionControl) error {
 }
 
 // SetMSS sets an upper bound in bytes for the MSS option and the segments of future connections, as TCP_MAXSEG does and
-// beside Config.MSS. 0 removes it. Info.AdvertisedMSS has the option's value.
+// in addition to Config.MSS. 0 removes it. For other values below 496 the error is syscall.EINVAL. Info.AdvertisedMSS
+// has the option's value.
 func (l *Listener) SetMSS(bytes int) error {
 	if err := checkMSS(bytes); err != nil {
 		return opError("set", nil, l.addr, err)

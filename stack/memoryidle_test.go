@@ -18,7 +18,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 		held := make([]*Conn, 0, 2*connections)
 		heap := func() int64 {
 			runtime.GC()
-			runtime.GC() // what a sync.Pool holds survives the first
+			runtime.GC() // the contents of a sync.Pool survive the first
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
 			return int64(m.HeapAlloc)

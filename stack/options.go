@@ -55,29 +55,33 @@ func (c *Conn) setKeepAlive(change func(*conn.KeepAlive)) error {
 	})
 }
 
-// SetReadBuffer sets the largest size in bytes of the receive buffer. It bounds the window offered to the peer.
+// SetReadBuffer sets the largest size in bytes of the receive buffer, and ends automatic sizing. It bounds the window
+// offered to the peer. A size below 2048 or above 1 GiB counts as that limit.
 func (c *Conn) SetReadBuffer(bytes int) error {
 	return c.set(func(conn.Time) { c.tcp.SetReceiveBuffer(bytes) })
 }
 
-// SetWriteBuffer sets the largest size in bytes of the send buffer, which holds data until it is acknowledged.
+// SetWriteBuffer sets the largest size in bytes of the send buffer, which holds data until it is acknowledged, and ends
+// automatic sizing. A size below 2048 or above 1 GiB counts as that limit.
 func (c *Conn) SetWriteBuffer(bytes int) error {
 	return c.set(func(conn.Time) { c.tcp.SetSendBuffer(bytes) })
 }
 
 // SetUserTimeout sets the time for which data may stay unacknowledged, or the peer's window closed, before the
-// connection ends with syscall.ETIMEDOUT. 0 selects Config.Conn.R2 [RFC 9293 3.9.1.1, MUST-21, RFC 5482].
+// connection ends with syscall.ETIMEDOUT. 0 or a negative d selects Config.Conn.R2 [RFC 9293 3.9.1.1, MUST-21, RFC
+// 5482].
 func (c *Conn) SetUserTimeout(d time.Duration) error {
 	return c.set(func(now conn.Time) { c.tcp.SetUserTimeout(now, d) })
 }
 
 // SetCongestionControl changes the congestion control algorithm. The new one begins with the congestion window of the
-// old one.
+// old one. An unknown algorithm changes nothing.
 func (c *Conn) SetCongestionControl(a conn.CongestionControl) error {
 	return c.set(func(conn.Time) { c.tcp.SetCongestionControl(a) })
 }
 
-// SetTrafficClass sets the DSCP, 0 to 63, of the connection's packets [RFC 9293 3.9.1.8, RFC 2474].
+// SetTrafficClass sets the DSCP, 0 to 63, of the connection's packets. Otherwise the error is syscall.EINVAL [RFC 9293
+// 3.9.1.8, RFC 2474].
 func (c *Conn) SetTrafficClass(dscp int) error {
 	if dscp < 0 || dscp > 63 {
 		return c.opError("set", syscall.EINVAL)
@@ -85,7 +89,8 @@ func (c *Conn) SetTrafficClass(dscp int) error {
 	return c.set(func(conn.Time) { c.entry.trafficClass = uint8(dscp << 2) })
 }
 
-// SetHopLimit sets the TTL or hop limit, 1 to 255, of the connection's packets [RFC 9293 3.9.2, MUST-49].
+// SetHopLimit sets the TTL or hop limit, 1 to 255, of the connection's packets. Otherwise the error is syscall.EINVAL
+// [RFC 9293 3.9.2, MUST-49].
 func (c *Conn) SetHopLimit(hops int) error {
 	if hops < 1 || hops > 255 {
 		return c.opError("set", syscall.EINVAL)

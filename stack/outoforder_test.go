@@ -57,7 +57,7 @@ func (h hoarding) String() string {
 	return fmt.Sprintf("%d hoarders with %d segments of %d bytes, one in %d", h.hoarders, h.segments, h.size, h.stride)
 }
 
-// outcome is what an honest transfer beside hoarders comes to.
+// outcome is the result of an honest transfer beside hoarders.
 type outcome struct {
 	window   int64         // offered in the end
 	took     time.Duration // virtual

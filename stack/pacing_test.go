@@ -44,7 +44,7 @@ func TestPacing(t *testing.T) {
 	}
 }
 
-// delay makes what a device sends take time, and returns how many frames left at each instant.
+// delay delays the frames that a device sends, and returns the number of frames that left at each instant.
 func delay(from, to *stacktest.Device, d time.Duration) (sent func() []int) {
 	var mu sync.Mutex
 	var last time.Time

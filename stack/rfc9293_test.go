@@ -228,8 +228,8 @@ func TestIPOptionsAreSkipped(t *testing.T) {
 	})
 }
 
-// An ICMP error about a segment reaches the connection that sent it and no other. What may pass is shown and does not
-// end the connection; what will not pass ends it; Source Quench is nothing.
+// An ICMP error about a segment reaches the connection that sent it and no other. A soft error is in Info and does not
+// end the connection. A hard error ends it. Source Quench has no effect.
 //
 // Shows: MUST-47, MUST-54, MUST-55, MUST-56, SHLD-25, SHLD-26.
 func TestICMPErrorsOfConnections(t *testing.T) {
@@ -299,7 +299,7 @@ func TestICMPErrorsOfConnections(t *testing.T) {
 	}
 }
 
-// The DSCP and the hop limit of a connection's packets are what the application sets, at any time; until then they are
+// The application sets the DSCP and the hop limit of a connection's packets, at any time. Until then they are
 // the stack's.
 //
 // Shows: MUST-48, MUST-49, SHLD-21, SHLD-22.

@@ -96,7 +96,8 @@ func (s *Stack) withoutDevice() bool {
 }
 
 // New starts a stack on a device. The stack closes the device when it ends. If dev is nil, the stack reaches its own
-// addresses only. The device's MTU must be at least 576 bytes, and 1280 with an IPv6 address [RFC 8200 5].
+// addresses only. The device's MTU must be at least 576 bytes, and 1280 with an IPv6 address [RFC 8200 5]. After an
+// error, the caller closes the device.
 func New(dev Device, cfg Config) (*Stack, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

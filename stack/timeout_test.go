@@ -21,7 +21,7 @@ func TestUserTimeout(t *testing.T) {
 	})
 }
 
-// Without one, R2 ends it (RFC 9293 3.8.3, MUST-20).
+// Without a user timeout, R2 ends a connection whose data is not acknowledged (RFC 9293 3.8.3, MUST-20).
 //
 // Shows: MUST-20, SHLD-11.
 func TestR2(t *testing.T) {

@@ -15,7 +15,7 @@ func (s slow) Received(_ *Conn, p []byte) int { time.Sleep(s.Duration); return l
 func (s slow) Writable(*Conn)                 {}
 func (s slow) Ended(c *Conn, _ error)         { c.Close(); time.Sleep(s.Duration) }
 
-// What is sent in answer to a batch must not bear a timestamp from before what the application has sent meanwhile: the
+// The reply to a batch of frames has no older timestamp than the segments that the application has sent meanwhile. The
 // peer would drop it (RFC 7323 5.3).
 func TestTimestampsDoNotRunBackwards(t *testing.T) {
 	within(t, func(t *testing.T) {

@@ -60,7 +60,7 @@ var phases = []struct {
 	{"down64", 64, chargenPort},
 }
 
-// What is wanted of resident memory after the start, and after each phase with up to mostLimited connections.
+// Limits of resident memory after the start, and after each phase with up to mostLimited connections.
 const (
 	startLimit  = 20 * mb
 	bulkLimit   = 60 * mb

@@ -141,7 +141,7 @@ func stream(list []captured, outgoing bool) []byte {
 	return b
 }
 
-// What serve writes with --pcap is the exchange the kernel's client had.
+// The capture of serve --pcap holds the exchange of the kernel's client.
 func TestServeCapture(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "serve.pcapng")
@@ -326,7 +326,7 @@ func TestDemoCapture(t *testing.T) {
 			damaged++
 		}
 	}
-	if damaged != 1 { // the kernel's; what happens to ours happens later
+	if damaged != 1 { // the kernel's; the stack's segments are damaged after the capture
 		t.Errorf("%d segments are damaged", damaged)
 	}
 	if device != demo.Device {

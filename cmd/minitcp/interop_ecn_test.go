@@ -52,7 +52,7 @@ func (d *markingDevice) WriteFrame(parts [][]byte) error {
 	return d.Device.WriteFrame(append([][]byte{head}, parts[1:]...))
 }
 
-// ecnBits counts what a stack's trace shows of ECN.
+// ecnBits counts the ECN codepoints and flags in a stack's trace.
 type ecnBits struct {
 	ect, ce        [2]atomic.Int64 // of received and of sent packets
 	ece, cwr       [2]atomic.Int64
@@ -212,7 +212,7 @@ func TestECNWithKernel(t *testing.T) {
 			counts := func(way int) [4]bool {
 				return [4]bool{bits.ect[way].Load() > 0, bits.ce[way].Load() > 0, bits.ece[way].Load() > 0, bits.cwr[way].Load() > 0}
 			}
-			// Of what leaves, the router marks after the trace.
+			// The router marks segments that leave after the trace.
 			came, left := [4]bool{true, true, true, true}, [4]bool{true, false, true, true}
 			if !c.agreed {
 				came, left = [4]bool{}, [4]bool{}

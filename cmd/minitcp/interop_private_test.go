@@ -104,7 +104,7 @@ func TestPrivateNamespaceEnds(t *testing.T) {
 	p.wait()
 }
 
-// What is missing is said in one line.
+// The error names the missing program or permission in one line.
 func TestWithoutPrivilege(t *testing.T) {
 	const withoutUserNamespaces = `exec unshare --user --map-root-user sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --bounding-set=-net_admin "$@"' sh "$@"`
 	for _, test := range []struct {

@@ -354,7 +354,7 @@ func TestServeDeviceDeleted(t *testing.T) {
 	}
 }
 
-// What cannot be had is one line and status 1.
+// A device or address that cannot be had causes an error of one line and status 1.
 func TestServeRefused(t *testing.T) {
 	_, namespace := serve(t)
 	for _, test := range []struct {

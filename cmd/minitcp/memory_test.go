@@ -52,7 +52,7 @@ func TestOnCollection(t *testing.T) {
 	cancel()
 }
 
-// What pools keep is released, too.
+// The memory that pools keep is released, too.
 func TestReleaseEmptiesPools(t *testing.T) {
 	made := 0
 	pool := sync.Pool{New: func() any { made++; return new([1000]byte) }}

@@ -623,7 +623,7 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("chargen: %v, want the FIN", err)
 		}
 		generates.Close()
-		// What the echo had read comes back, if we take it in time. The rest of what we wrote is thrown away.
+		// The bytes that the echo service had read come back, if they are read in time. The others are discarded.
 		got, err := io.ReadAll(echoes)
 		if err != nil || len(got) < 1<<20 || !bytes.Equal(got, want[:len(got)]) {
 			t.Errorf("%d bytes came back, %v", len(got), err)

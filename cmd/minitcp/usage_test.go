@@ -292,7 +292,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// What goes wrong on the way is one line, and status 2 when another command line would have helped.
+// An error is one line. The status is 2 if another command line would have had none.
 func TestReport(t *testing.T) {
 	busy := &tun.Error{Subject: "mini0", Reason: tun.ErrBusy, Problem: "taken", Advice: "choose"}
 	for _, test := range []struct {

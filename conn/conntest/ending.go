@@ -16,7 +16,7 @@ const (
 	HalfClose Ending = iota
 	// Close closes the connection after the last byte is written. Data that arrives later causes a RST.
 	Close
-	// Abort sends a RST after the last byte is written. What is not acknowledged is lost.
+	// Abort sends a RST after the last byte is written. Data that is not acknowledged is lost.
 	Abort
 )
 

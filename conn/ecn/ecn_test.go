@@ -69,7 +69,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// The modes request what Linux's values of tcp_ecn request, twice for AccECN and once for classic ECN (RFC 9768
+// The modes request ECN as Linux's values of tcp_ecn do, twice for AccECN and once for classic ECN (RFC 9768
 // 3.1.4.1, RFC 3168 6.1.1.1).
 func TestRequests(t *testing.T) {
 	for m, want := range map[Mode][3]uint32{Passive: {}, Disabled: {}, ClassicPassive: {}, Active: {3, 0, 0}, ClassicActive: {3, 0, 0}, Accurate: {7, 7, 0}} {

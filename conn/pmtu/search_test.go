@@ -220,7 +220,7 @@ func TestICMPAboutProbe(t *testing.T) {
 	}
 }
 
-// What one connection has found out is where the next one begins.
+// A search begins with the result of that of the connection before.
 func TestKnown(t *testing.T) {
 	first := open(1500, 20, Auto, Known{})
 	first.Fall(0, 65535, 2, 1)
@@ -290,7 +290,8 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// The search ends for every device and link, at most 1.6 percent below what the link carries, and never above it.
+// The search ends for every device and link, at most 1.6 percent below the size that the link carries, and never above
+// it.
 func FuzzSearch(f *testing.F) {
 	f.Add(uint16(1500), uint16(1400), false, false)
 	f.Add(uint16(65535), uint16(9000), true, true)

@@ -17,7 +17,7 @@ import (
 	"minitcp/stack"
 )
 
-// written returns what a capture has written to its Output.
+// written returns the bytes that a capture has written to its Output.
 func written(t *testing.T, b []byte) reading {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "capture")

@@ -21,8 +21,8 @@ type Flow interface {
 
 // Datagrams copies the datagrams of a flow to a UDP socket of the kernel's, many at a time, and those of the socket to
 // the flow, until one of them ends. It closes both. An unconnected socket sends each datagram to its destination, and
-// the client gets what any host sends to the socket. With a connected socket the client also gets the errors of its
-// peer: ICMP messages that a port, host or network is unreachable.
+// the client gets the datagrams that any host sends to the socket. With a connected socket the client also gets the
+// errors of its peer: ICMP messages that a port, host or network is unreachable.
 //
 // Datagrams that cannot be sent are lost. The error is nil after the end of the flow or the closing of the socket.
 //

@@ -6,10 +6,10 @@
 // the import. The connections are of types of package stack, which are a [net.Conn], [net.Listener] or
 // [net.PacketConn], too.
 //
-// Packets do not change goroutine. What WireGuard has decrypted is handled in its call of Write. What the program
-// sends is cut into packets directly in the buffers that WireGuard encrypts. While WireGuard does not read,
-// connections keep their data, and make packets of it when it reads again: nothing is dropped, and no queue delays
-// packets.
+// Packets do not change goroutine. The packets that WireGuard has decrypted are handled in its call of Write. The data
+// that the program sends is cut into packets directly in the buffers that WireGuard encrypts. While WireGuard does not
+// read, connections keep their data, and make packets of it when it reads again: nothing is dropped, and no queue
+// delays packets.
 //
 // [tun.Device]: https://pkg.go.dev/golang.zx2c4.com/wireguard/tun#Device
 package wgnet

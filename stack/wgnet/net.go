@@ -58,7 +58,7 @@ func CreateNetTUN(localAddresses, dnsServers []netip.Addr, mtu int) (tun.Device,
 	return newNetTUN(d, s), &Net{s, s.Resolver(servers...)}, nil
 }
 
-// Stack returns the stack, for what Net has no methods for: forwarders, handlers without goroutines, statistics.
+// Stack returns the stack. It has methods that Net lacks, for forwarders, handlers without goroutines and statistics.
 func (n *Net) Stack() *stack.Stack { return n.stack }
 
 // Dial acts like DialContext with the background context.

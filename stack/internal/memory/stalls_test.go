@@ -15,7 +15,7 @@ type stalled struct{ at *StallNode[stalled] }
 func second(n int) conn.Time { return conn.Time(time.Duration(n) * time.Second) }
 
 // The first of the list is the connection that has stalled for the longest time. One leaves the list when its peer has
-// acknowledged an eighth of what the buffer held, not before, and when its buffer is empty.
+// acknowledged an eighth of the bytes that the buffer held, not before, and when its buffer is empty.
 func TestStalls(t *testing.T) {
 	var l Stalls[stalled]
 	var a, b, c stalled

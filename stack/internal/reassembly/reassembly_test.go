@@ -125,7 +125,8 @@ func TestReceiveOfOtherPackets(t *testing.T) {
 	}
 }
 
-// A first fragment that does not hold the whole TCP header is refused: what filters look at would be in another one.
+// A first fragment that does not hold the whole TCP header is refused: the fields that filters examine would be in
+// another one.
 func TestTinyFirstFragment(t *testing.T) {
 	for size, want := range map[int]int{8: 0, 16: 0, 24: 1} {
 		for _, ends := range [][2]netip.Addr{{a4, b4}, {a6, b6}} {
@@ -236,7 +237,7 @@ func TestECNOfFragments(t *testing.T) {
 	}
 }
 
-// A packet that is not complete in time is discarded. Its first fragment is what an ICMP message quotes.
+// A packet that is not complete in time is discarded. An ICMP message quotes its first fragment.
 func TestTimeout(t *testing.T) {
 	for _, c := range []struct {
 		src, dst netip.Addr

@@ -170,8 +170,8 @@ func (a *access) serveCapture(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// captureReply is the reply with a capture. From start on, its writes reach the client at once. What is written before,
-// the header, shows the client that the capture has begun.
+// captureReply is the reply with a capture. From start on, its writes reach the client at once. The header is written
+// before, and shows the client that the capture has begun.
 type captureReply struct {
 	w       http.ResponseWriter
 	mu      sync.Mutex

@@ -158,7 +158,7 @@ func query(t *testing.T, id uint16) []byte {
 	return b
 }
 
-// The named resolver gets what clients send to any name server, and answers seem to come from that.
+// The resolver given gets the queries of clients to any name server. The source of its answers is that name server.
 func TestDNS(t *testing.T) {
 	resolver, _ := packets(t, 0)
 	l, err := net.Listen("tcp", resolver.LocalAddr().String())
