@@ -91,7 +91,11 @@ func probeHop(t *testing.T, n *tun.Namespace, host string, hops int) (from netip
 		func() error { return unix.SetsockoptInt(fd, level, errors, 1) },
 		func() error { return unix.Sendto(fd, []byte("probe"), 0, to) },
 		func() error {
-			ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLERR}}, int(patience/time.Millisecond))
+			wait := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLERR}}
+			ready, err := unix.Poll(wait, int(patience/time.Millisecond))
+			for err == unix.EINTR { // a signal of Go's runtime
+				ready, err = unix.Poll(wait, int(patience/time.Millisecond))
+			}
 			if ready == 0 {
 				t.Fatalf("%s, %d hops: no error within %v", host, hops, patience)
 			}
