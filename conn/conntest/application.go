@@ -66,9 +66,8 @@ func (a *application) read(p *Pair, e *End) {
 	case p.Now < a.nextRead:
 		e.wake(a.nextRead)
 	default:
-		e.Read(p, a.ReadSize)
 		a.nextRead = p.Now.Add(a.ReadInterval)
-		if e.ReadError == nil {
+		if e.Read(p, a.ReadSize) { // otherwise the arrival of data calls
 			e.wake(a.nextRead)
 		}
 	}
