@@ -114,6 +114,9 @@ func (c *Conn) sendRoom() int { return c.sendBufferLimit() - c.snd.buf.Size() }
 
 // hasSendRoom reports whether a quarter of the send buffer is free.
 func (c *Conn) hasSendRoom() bool {
+	if c.snd.buf.Size() == 0 {
+		return true
+	}
 	limit := c.sendBufferLimit()
 	return limit-c.snd.buf.Size() >= limit/4
 }
