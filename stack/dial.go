@@ -20,7 +20,7 @@ import (
 // tried as RFC 8305 describes.
 //
 // Errors are *net.OpError; errors.Is finds syscall.ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL
-// and what [Stack.Err] returns.
+// and the error of [Stack.Err].
 func (s *Stack) Dial(network, address string) (net.Conn, error) {
 	return s.DialContext(context.Background(), network, address)
 }

@@ -26,13 +26,7 @@ import (
 // An application that turns it on must tolerate duplicate requests. If the network duplicates a SYN, and the copy
 // arrives after the connection has ended, the copy opens a second connection with the same data [RFC 7413 6.1].
 func (l *Listener) SetFastOpen(pending int) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed != nil {
-		return opError("set", nil, l.addr, l.closed)
-	}
-	l.fastOpen.Store(int32(min(max(pending, 0), 1<<20)))
-	return nil
+	return l.set(func() { l.fastOpen.Store(int32(min(max(pending, 0), 1<<20))) })
 }
 
 // takeFastOpen processes the Fast Open option of a SYN to l, whose entry e is locked. If the cookie is valid, it makes

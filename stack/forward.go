@@ -59,7 +59,7 @@ type Forwarder struct {
 //
 // A packet to a forwarded address whose TTL or hop limit ends here gets an ICMP Time Exceeded. A stack has one TCP
 // forwarder at a time: the error is one for which errors.Is finds syscall.EADDRINUSE, or syscall.EINVAL, which names
-// the setting, or what [Stack.Err] returns.
+// the setting, or the error of [Stack.Err].
 func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Forwarder, error) {
 	if handle == nil {
 		return nil, errNoHandle("ForwardTCP")
@@ -104,12 +104,17 @@ func install[F any](s *Stack, place *atomic.Pointer[F], f *F, kind string) (*F, 
 	return f, nil
 }
 
-// Close stops forwarding new connections. Requests without a verdict may still get theirs.
-func (f *Forwarder) Close() error {
-	if !f.stack.forwarder.CompareAndSwap(f, nil) {
-		return fmt.Errorf("stack: the forwarder is closed: %w", syscall.EINVAL)
+// uninstall undoes install.
+func uninstall[F any](place *atomic.Pointer[F], f *F, kind string) error {
+	if !place.CompareAndSwap(f, nil) {
+		return fmt.Errorf("stack: the %s forwarder is closed: %w", kind, syscall.EINVAL)
 	}
 	return nil
+}
+
+// Close stops forwarding new connections. Requests without a verdict may still get theirs.
+func (f *Forwarder) Close() error {
+	return uninstall(&f.stack.forwarder, f, "TCP")
 }
 
 // takes reports whether connections to dst are forwarded. It may be called with nil.
@@ -143,15 +148,9 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 		q.dropNoConnection(now, conn.Listen, counters.DropForwardLimited)
 		return
 	}
-	e := s.newEntry(now, k, q.number)
-	o := s.openFor(now, &e.Key, e.near)
-	o.ECN = q.segment.ECN
-	if old != nil {
-		o.ISS = old.ISN(o.ISS)
-	}
-	limitMSS(&o, f.cfg.MSS)
-	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
+	e, handshake := q.newHandshake(now, k, f.cfg.MSS, old)
 	r := &ForwardRequest{stack: s, forwarder: f, entry: e}
+	e.request = r
 	e.mu.Lock()
 	if !s.enterQuota(e) {
 		e.mu.Unlock()
@@ -159,9 +158,7 @@ func (q *queue) forward(now conn.Time, k flow.Key, f *Forwarder, old *conn.TimeW
 		q.dropNoConnection(now, conn.Listen, counters.QuotaFull)
 		return
 	}
-	handshake := conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
 	handshake.Hold(now)
-	e.tcp, e.request = handshake, r
 	if !s.table.Insert(&e.Node) {
 		s.leaveQuota(e)
 		e.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"syscall"
 
 	"minitcp/conn/wire"
 	"minitcp/stack/internal/counters"
@@ -32,7 +31,7 @@ type EchoRequest struct {
 // PingForwarder such requests are not answered. Requests to the stack's own addresses are answered by the stack.
 //
 // A stack has one PingForwarder at a time. The error is one for which errors.Is finds syscall.EADDRINUSE, or
-// syscall.EINVAL, or what [Stack.Err] returns.
+// syscall.EINVAL, or the error of [Stack.Err].
 func (s *Stack) ForwardPing(prefixes []netip.Prefix, handle func(*EchoRequest)) (*PingForwarder, error) {
 	if handle == nil {
 		return nil, errNoHandle("ForwardPing")
@@ -46,10 +45,7 @@ func (s *Stack) ForwardPing(prefixes []netip.Prefix, handle func(*EchoRequest)) 
 
 // Close stops forwarding.
 func (f *PingForwarder) Close() error {
-	if !f.stack.pingForwarder.CompareAndSwap(f, nil) {
-		return fmt.Errorf("stack: the ping forwarder is closed: %w", syscall.EINVAL)
-	}
-	return nil
+	return uninstall(&f.stack.pingForwarder, f, "ping")
 }
 
 // takes reports whether echo requests to dst are forwarded. It may be called with nil.

@@ -71,7 +71,7 @@ type UDPForwarder struct {
 // called on the goroutine that reads the device and must not block.
 //
 // A stack has one UDP forwarder at a time: the error is one for which errors.Is finds syscall.EADDRINUSE, or
-// syscall.EINVAL, or what [Stack.Err] returns.
+// syscall.EINVAL, or the error of [Stack.Err].
 func (s *Stack) ForwardUDP(cfg ForwardUDPConfig, handle func(*UDPFlow)) (*UDPForwarder, error) {
 	if handle == nil {
 		return nil, errNoHandle("ForwardUDP")
@@ -109,8 +109,8 @@ func (f *UDPForwarder) takes(dst netip.Addr) bool { return f != nil && covers(f.
 
 // Close stops forwarding and ends all flows.
 func (f *UDPForwarder) Close() error {
-	if !f.stack.udpForwarder.CompareAndSwap(f, nil) {
-		return fmt.Errorf("stack: the UDP forwarder is closed: %w", syscall.EINVAL)
+	if err := uninstall(&f.stack.udpForwarder, f, "UDP"); err != nil {
+		return err
 	}
 	f.end(net.ErrClosed)
 	return nil

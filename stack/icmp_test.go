@@ -45,7 +45,7 @@ func TestDialUnreachable(t *testing.T) {
 	}
 }
 
-// A narrower link on the way: Packet Too Big and Fragmentation Needed are believed, and the transfer goes through.
+// On a path with a narrower link, Packet Too Big and Fragmentation Needed take effect, and the transfer completes.
 //
 // Shows: MUST-16, MUST-54.
 func TestPathMTU(t *testing.T) {

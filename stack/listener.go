@@ -99,25 +99,22 @@ func (l *Listener) AcceptTCP() (*Conn, error) {
 func (l *Listener) Addr() net.Addr { return l.addr }
 
 // SetDeadline sets the time from which Accept fails. The zero time means no deadline.
-func (l *Listener) SetDeadline(t time.Time) error {
+func (l *Listener) SetDeadline(t time.Time) error { return l.set(func() { l.deadline.Set(t) }) }
+
+// set calls change with the lock held, unless the listener is closed.
+func (l *Listener) set(change func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed != nil {
 		return opError("set", nil, l.addr, l.closed)
 	}
-	l.deadline.Set(t)
+	change()
 	return nil
 }
 
 // SetCongestionControl sets the algorithm of future connections. The default is that of Config.Conn.
 func (l *Listener) SetCongestionControl(a conn.CongestionControl) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed != nil {
-		return opError("set", nil, l.addr, l.closed)
-	}
-	l.control = a
-	return nil
+	return l.set(func() { l.control = a })
 }
 
 // SetMSS sets an upper bound in bytes for the MSS option and the segments of future connections, as TCP_MAXSEG does and
@@ -127,13 +124,7 @@ func (l *Listener) SetMSS(bytes int) error {
 	if err := checkMSS(bytes); err != nil {
 		return opError("set", nil, l.addr, err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed != nil {
-		return opError("set", nil, l.addr, l.closed)
-	}
-	l.mss.Store(int32(min(bytes, 65535)))
-	return nil
+	return l.set(func() { l.mss.Store(int32(min(bytes, 65535))) })
 }
 
 // Close stops listening. It resets connections that have not been accepted and drops unfinished handshakes. Accepted

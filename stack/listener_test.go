@@ -193,7 +193,7 @@ func TestManyConnections(t *testing.T) {
 	})
 }
 
-// With ResetOnBadHeader a malformed header ends the connection; by default it is dropped (issue: abrupt release).
+// With ResetOnBadHeader a segment with a malformed header resets the connection. By default it is dropped.
 //
 // Shows: MUST-7.
 func TestResetOnBadHeader(t *testing.T) {

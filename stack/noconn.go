@@ -97,17 +97,8 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 		q.sendCookie(now, &k, int(l.mss.Load()), &l.cookies)
 		return
 	}
-	e := s.newEntry(now, k, q.number)
-	o := s.openFor(now, &k, e.near)
-	o.ECN = q.segment.ECN
-	limitMSS(&o, int(l.mss.Load()))
-	if old != nil {
-		o.ISS = old.ISN(o.ISS)
-	}
-	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
+	e, h := q.newHandshake(now, k, int(l.mss.Load()), old)
 	e.mu.Lock()
-	h := conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
-	e.tcp = h
 	if !s.table.Insert(&e.Node) {
 		e.mu.Unlock()
 		l.handshakes.Cancel()
@@ -133,6 +124,23 @@ func (q *queue) open(now conn.Time, k flow.Key, l *Listener, old *conn.TimeWaitC
 		s.totals.Count(counters.SYNQueueFull)
 		s.dropHandshake(oldest)
 	}
+}
+
+// newHandshake returns the handshake for a SYN, in an entry that is not in the table yet. The connection has an MSS of
+// at most mss bytes, unless that is 0. Old is the TIME-WAIT of an earlier incarnation, if the SYN has ended it.
+func (q *queue) newHandshake(now conn.Time, k flow.Key, mss int, old *conn.TimeWaitConn) (*entry, *conn.Handshake) {
+	s := q.stack
+	e := s.newEntry(now, k, q.number)
+	o := s.openFor(now, &k, e.near)
+	o.ECN = q.segment.ECN
+	limitMSS(&o, mss)
+	if old != nil {
+		o.ISS = old.ISN(o.ISS)
+	}
+	e.iss, e.irs, e.irsKnown = o.ISS, q.segment.TCP.Seq, true
+	h := conn.NewHandshake(now, &s.cfg.Conn, o, &q.segment.TCP)
+	e.tcp = h
+	return e, h
 }
 
 // dropHandshake removes e unless its handshake has completed meanwhile.

@@ -76,7 +76,7 @@ func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 
 // ListenUDP acts like [Stack.ListenPacket] but returns a *UDPConn.
 //
-// Errors are *net.OpError; errors.Is finds syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, and what [Stack.Err] returns.
+// Errors are *net.OpError; errors.Is finds syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, and the error of [Stack.Err].
 func (s *Stack) ListenUDP(network, address string) (*UDPConn, error) {
 	fail := func(addr net.Addr, err error) (*UDPConn, error) {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}

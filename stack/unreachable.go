@@ -21,37 +21,20 @@ const (
 )
 
 // String returns the reason in words.
-func (u Unreachable) String() string {
-	names := [...]string{"net unreachable", "host unreachable", "port unreachable", "administratively prohibited"}
-	if int(u) < len(names) {
-		return names[u]
-	}
-	return fmt.Sprintf("unreachable(%d)", uint8(u))
-}
+func (u Unreachable) String() string { return icmp.Unreachable(u).String() }
 
 // check returns an error if u is none of the reasons.
 func (u Unreachable) check() error {
-	if int(u) >= len(unreachableCodes) {
+	if !icmp.Unreachable(u).Valid() {
 		return fmt.Errorf("%v is not a reason: %w", u, syscall.EINVAL)
 	}
 	return nil
 }
 
-// unreachableCodes are the ICMP codes of the reasons [RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1].
-var unreachableCodes = [...]struct{ v4, v6 uint8 }{
-	NetUnreachable:  {wire.ICMPv4NetUnreachable, wire.ICMPv6NoRoute},
-	HostUnreachable: {wire.ICMPv4HostUnreachable, wire.ICMPv6AddressUnreachable},
-	PortUnreachable: {wire.ICMPv4PortUnreachable, wire.ICMPv6PortUnreachable},
-	AdminProhibited: {wire.ICMPv4AdminProhibited, wire.ICMPv6AdminProhibited},
-}
-
 // sendUnreachable sends the source of a packet, of which it quotes the header and the start of the payload, an ICMP
 // message from its destination.
 func (s *Stack) sendUnreachable(now conn.Time, w *writer, queue uint8, reason Unreachable, ip *wire.IP, payload []byte) {
-	m := wire.ICMP{Type: wire.ICMPv6Unreachable, Code: unreachableCodes[reason].v6, Body: s.quoted(ip, payload)}
-	if ip.Is4() {
-		m.Type, m.Code = wire.ICMPv4Unreachable, unreachableCodes[reason].v4
-	}
+	m := icmp.Unreachable(reason).Message(ip.Is4(), s.quoted(ip, payload))
 	s.sendICMP(now, w, queue, ip.Dst, ip.Src, &m)
 }
 

@@ -1,6 +1,10 @@
 package icmp
 
-import "minitcp/conn/wire"
+import (
+	"strconv"
+
+	"minitcp/conn/wire"
+)
 
 // HeaderLen is the length of a message without its body, in bytes.
 const HeaderLen = 8
@@ -99,4 +103,46 @@ func nextHeaderOffset(packet []byte, headerLen int) int {
 		}
 	}
 	return field
+}
+
+// Unreachable is the reason for an unreachable error.
+type Unreachable uint8
+
+// The reasons, in the order of package stack's.
+const (
+	NetUnreachable Unreachable = iota
+	HostUnreachable
+	PortUnreachable
+	AdminProhibited
+)
+
+// unreachable has the names of the reasons and their codes [RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1].
+var unreachable = [...]struct {
+	name   string
+	v4, v6 uint8
+}{
+	NetUnreachable:  {"net unreachable", wire.ICMPv4NetUnreachable, wire.ICMPv6NoRoute},
+	HostUnreachable: {"host unreachable", wire.ICMPv4HostUnreachable, wire.ICMPv6AddressUnreachable},
+	PortUnreachable: {"port unreachable", wire.ICMPv4PortUnreachable, wire.ICMPv6PortUnreachable},
+	AdminProhibited: {"administratively prohibited", wire.ICMPv4AdminProhibited, wire.ICMPv6AdminProhibited},
+}
+
+// Valid reports whether u is one of the reasons.
+func (u Unreachable) Valid() bool { return int(u) < len(unreachable) }
+
+// String returns the reason in words, or "unreachable(9)".
+func (u Unreachable) String() string {
+	if u.Valid() {
+		return unreachable[u].name
+	}
+	return "unreachable(" + strconv.Itoa(int(u)) + ")"
+}
+
+// Message returns the error about a packet for the reason u.
+func (u Unreachable) Message(is4 bool, packet []byte) wire.ICMP {
+	m := wire.ICMP{Type: wire.ICMPv6Unreachable, Code: unreachable[u].v6, Body: quote(packet, is4)}
+	if is4 {
+		m.Type, m.Code = wire.ICMPv4Unreachable, unreachable[u].v4
+	}
+	return m
 }
