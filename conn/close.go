@@ -41,7 +41,7 @@ type Linger struct {
 }
 
 // Close releases the connection on behalf of the application. The connection sends the data that is queued and a FIN,
-// and lives until its normal end. If unread data exists, the peer receives a RST instead of the FIN, since the
+// and continues until its normal end. If unread data exists, the peer receives a RST instead of the FIN, since the
 // application has not processed all data (RFC 9293 3.6.1, SHLD-3).
 func (c *Conn) Close(now Time, linger Linger) {
 	if c.orphan {

@@ -162,7 +162,7 @@ func Dial(now Time, cfg *Config, o Open) *Conn {
 // State returns the connection's state. In TIME-WAIT the driver replaces the Conn with [Conn.TimeWait].
 func (c *Conn) State() State { return c.state }
 
-// Err returns the reason why the connection has ended, nil while it lives and after a normal close.
+// Err returns the reason why the connection has ended, nil while it is open and after a normal close.
 func (c *Conn) Err() error {
 	if c.err == 0 {
 		return nil

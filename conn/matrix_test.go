@@ -74,7 +74,7 @@ func TestMatrix(t *testing.T) {
 			case note != 0:
 				used[note] = true
 			case e.differs(&o):
-				t.Errorf("%+v is not what RFC 9293 says", c)
+				t.Errorf("%+v is not the reaction of RFC 9293", c)
 				return formatOutcome(&o, '!') + fmt.Sprintf("  RFC 9293: %q %v, acknowledges %d, takes %d, urgent %v", e.sends, e.next, e.acks, e.takes, e.urgent)
 			}
 			return formatOutcome(&o, note)

@@ -297,7 +297,8 @@ func (c *Conn) transmitACK(now Time, out *Outgoing) bool {
 		out.Note = c.ack.note
 		return true
 	case c.takeKeepAlive():
-		// The probe has an old sequence number and no data, so a live peer replies with an ACK (RFC 9293 3.8.4, SHLD-12).
+		// The probe has an old sequence number and no data, so a peer that still has the connection replies with an ACK (RFC
+		// 9293 3.8.4, SHLD-12).
 		c.header(now, out, 0, c.snd.una-1)
 		out.Note = NoteKeepAlive
 		return true

@@ -67,9 +67,10 @@ func (c *Conn) spurious(s *Segment, a *arrival) proof {
 		u.echo = a.Echo
 		return originalArrived
 	case a.Early != 0 && a.Early == u.First() && !u.Timeout:
-		// Timestamps of milliseconds do not prove it on a path that is as short. Half, because smaller segments take less
-		// time than those measured (Allman and Paxson, On Estimating End-to-End Network Path Properties, 1999). It is no
-		// proof after a timeout: the path may have become shorter, and each segment would need a timeout of its own.
+		// The ACK has arrived within half of the shortest RTT after the retransmission. This is a proof on paths that are too
+		// short for timestamps of milliseconds. It is half, because smaller segments take less time than those measured
+		// (Allman and Paxson, On Estimating End-to-End Network Path Properties, 1999). It is no proof after a timeout: the
+		// path may have become shorter, and each segment would need a timeout of its own.
 		return originalArrived
 	case duplicated:
 		return weakProof

@@ -264,7 +264,7 @@ func TestHandlerNeedsNoGoroutine(t *testing.T) {
 	})
 }
 
-// TryWrite without a Handler.
+// TryWrite works on a connection without a Handler.
 func TestTryWrite(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

@@ -57,7 +57,7 @@ func TestWaitingOnASleeper(t *testing.T) {
 	})
 }
 
-// A peer that is gone is noticed.
+// Keep-alive ends an idle connection whose peer does not reply.
 func TestKeepAliveWakes(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{KeepAlive: -1})

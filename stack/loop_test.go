@@ -137,7 +137,7 @@ func TestCloseWithoutDevice(t *testing.T) {
 	})
 }
 
-// The loop is a net.Conn as nettest wants it.
+// Connections of the stack to itself pass the tests of package nettest.
 func TestNetConnWithoutDevice(t *testing.T) {
 	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
 		s, err := New(nil, Config{Addresses: addressesA})

@@ -50,7 +50,7 @@ func TestNetConn(t *testing.T) {
 	}
 }
 
-// Package http on both sides.
+// Server and client of package http work over two stacks.
 func TestHTTP(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

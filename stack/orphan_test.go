@@ -20,7 +20,7 @@ func (p *pair) blocked(l *Listener) (client, server *Conn) {
 	return client, server
 }
 
-// The connection that Close makes an orphan beyond MaxOrphans is reset; the earlier ones live.
+// The connection that Close makes an orphan beyond MaxOrphans is reset; the earlier ones are not.
 func TestMaxOrphans(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{MaxOrphans: 2})
@@ -67,7 +67,7 @@ func TestOrphansAreCounted(t *testing.T) {
 	})
 }
 
-// An orphan whose peer acknowledges nothing ends after 30 seconds while memory is scarce, and lives otherwise.
+// An orphan whose peer acknowledges nothing ends after 30 seconds while memory is scarce, and continues otherwise.
 func TestOrphanWhileMemoryIsScarce(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPair(t, Config{})

@@ -139,7 +139,7 @@ func TestPathMTUOutlivesConnection(t *testing.T) {
 	})
 }
 
-// With MTUProbingOff, the transfer stands still.
+// With MTUProbingOff, the transfer makes no progress.
 func TestBlackHoleWithoutProbing(t *testing.T) {
 	within(t, func(t *testing.T) {
 		p := newPairOn(t, stacktest.Config{}, Config{Conn: conn.Config{MTUProbing: conn.MTUProbingOff}}, Config{})

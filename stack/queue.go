@@ -15,7 +15,7 @@ type queue struct {
 	writer *writer
 	memory.Batch
 
-	// The frame at hand. They live here so that nothing is allocated per packet.
+	// The frame at hand and its headers. They are stored here so that nothing is allocated per packet.
 	virtio  wire.VirtioHeader
 	ip      wire.IP
 	segment conn.Segment

@@ -880,7 +880,7 @@ func TestForgottenUDPConn(t *testing.T) {
 		runtime.GC()
 	}
 	if s.udp.Len() != 1 {
-		t.Error("a socket in use was taken for a forgotten one")
+		t.Error("a socket in use was closed as an abandoned one")
 	}
 	s.Close()
 	wantOpError(t, <-done, "read", net.ErrClosed)

@@ -398,7 +398,7 @@ func TestForwardKilledClient(t *testing.T) {
 	})
 }
 
-// Thousands of clients whose dials hang do not delay one whose server lives.
+// Thousands of clients whose dials hang do not delay one whose server replies.
 func TestForwardBesideBlackHoles(t *testing.T) {
 	forwardTo(t, func(t *testing.T, g *testGateway, family int) {
 		const waiting = 500

@@ -57,7 +57,7 @@ func TestManPages(t *testing.T) {
 	}
 }
 
-// Man has no warning about the pages.
+// The command man prints no warning about the pages.
 func TestManWarnings(t *testing.T) {
 	if _, err := exec.LookPath("man"); err != nil {
 		testenv.NotTested(t, "man of Debian's package man-db")

@@ -122,7 +122,7 @@ func TestFixedFailures(t *testing.T) {
 	}
 }
 
-// The same for listeners with cookies.
+// The scenarios with faults that are fixed pass with listeners that send cookies, too.
 func TestFixedFailuresWithCookies(t *testing.T) {
 	for seed, was := range map[uint64]string{
 		323:     "the handshake of a copy of the SYN reset the connection of a cookie",

@@ -75,7 +75,7 @@ func TestTransit(t *testing.T) {
 	}
 }
 
-// The queue of instants keeps its memory.
+// The queue of instants reuses its memory.
 func TestInstants(t *testing.T) {
 	var q instants
 	for i := range time.Duration(10_000) {

@@ -13,7 +13,7 @@ var (
 	addr6b = netip.MustParseAddr("fd77::2")
 )
 
-// RFC 1071 section 3's own example.
+// Sum returns the value of the example in RFC 1071 3.
 func TestSumRFC1071(t *testing.T) {
 	b := []byte{0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7}
 	if got := Fold(Sum(b, 0)); got != 0xddf2 {

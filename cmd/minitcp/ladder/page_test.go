@@ -98,7 +98,7 @@ func checkPicture(t *testing.T, name, svg string, height int) (text string) {
 	}
 }
 
-// A long drawing is several pictures.
+// A long drawing is divided into several pictures.
 func TestLongPage(t *testing.T) {
 	got := draw(t, Options{Page: "x"}, func(l *Ladder) {
 		a := newActor(l, server4, client4)

@@ -92,7 +92,7 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// The bytes of a datagram.
+// The bytes of a datagram are those of RFC 768 and RFC 791.
 func TestUDPBytes(t *testing.T) {
 	var b Builder
 	ip := header(wire.ProtocolUDP, "10.0.0.1", "10.0.0.2")
