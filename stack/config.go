@@ -26,11 +26,11 @@ type Config struct {
 	// Memory is the budget in bytes for connections and their buffers, datagrams that wait to be read, fragments,
 	// handshakes and TIME-WAIT. Stats has its use as memory-used. Limits apply in this order as memory is used:
 	//
-	//   - Buffers whose consumer lets data wait, or has not taken much yet, share three eighths of the budget: each may
-	//     hold a 64th of its unused part, or 14 KiB before a peer stalls and 4 KiB afterwards. The consumer of a send
-	//     buffer is the peer, that of a receive buffer the application. Other buffers share three quarters, by eighths,
-	//     or hold a 32nd of the unused part of fifteen sixteenths, 64 KiB at least. Datagrams that are not read are
-	//     limited as the former.
+	//   - A buffer whose consumer lets data wait, or has not taken much yet, may hold a 64th of the unused part of three
+	//     eighths of the budget, or 14 KiB before a peer stalls and 4 KiB afterwards if that is more. The consumer of a
+	//     send buffer is the peer, that of a receive buffer the application. Datagrams that are not read have the same
+	//     limit. Any other buffer may hold an eighth of the unused part of three quarters of the budget, or a 32nd of the
+	//     unused part of fifteen sixteenths, or 64 KiB, whichever is most.
 	//   - Connections in TIME-WAIT may take a quarter, and fragments a sixteenth, at most 4 MiB. The oldest end or are
 	//     discarded.
 	//   - Data beyond a gap may take a quarter of the budget, and a sixteenth while three quarters are in use. When it

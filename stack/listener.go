@@ -18,7 +18,8 @@ import (
 	"minitcp/stack/internal/wait"
 )
 
-// Listener accepts connections on a port. It is a [net.Listener] with the methods of *net.TCPListener.
+// Listener accepts connections on a port. It is a [net.Listener] with the methods of *net.TCPListener, except for
+// SyscallConn and File, because there is no file descriptor. Its methods may be called from several goroutines at once.
 //
 // The stack closes a Listener that the application has abandoned without Close, as it does a [Conn], except for one of
 // [Stack.Handle].
