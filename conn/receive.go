@@ -28,14 +28,14 @@ func (c *Conn) Receive(now Time, s *Segment) Verdict {
 		return v
 	}
 	if s.TCP.Flags.Has(wire.RST) {
-		return c.receiveReset(now, at)
+		return c.receiveReset(now, s, at)
 	}
 	// Third step, security: nothing to check (RFC 9293 3.10.7.4).
 	if s.TCP.Flags.Has(wire.SYN) {
 		// A SYN on a synchronized connection is forged, or its sender has rebooted (RFC 5961 4.2). In SYN-RECEIVED, with the
 		// number of the peer's SYN, it is a SYN-ACK that has crossed ours, and its ACK is valid.
 		if c.state.synchronized() || at != 0 || !s.TCP.Flags.Has(wire.ACK) {
-			return c.challengeACK(now)
+			return c.challengeACK(now, s)
 		}
 	}
 	c.lastReceived = now
@@ -122,7 +122,7 @@ func (c *Conn) receiveSYNAgain(now Time, s *Segment) Verdict {
 		c.abort(ErrReset)
 		return VerdictReset
 	}
-	if c.challenge.Allow(now) {
+	if c.challenge.AllowSYN(now) {
 		c.active.synDue = true
 		c.active.timer.retransmit = now.Add(c.rto())
 	}
@@ -140,10 +140,10 @@ func (c *Conn) resetFits(at seq.Offset) bool {
 
 // receiveReset performs the second step. A RST inside the window that does not fit causes a challenge ACK (RFC 9293
 // 3.10.7.4, RFC 5961 3.2).
-func (c *Conn) receiveReset(now Time, at seq.Offset) Verdict {
+func (c *Conn) receiveReset(now Time, s *Segment, at seq.Offset) Verdict {
 	if !c.resetFits(at) {
 		c.suspectFastOpen()
-		return c.challengeACK(now)
+		return c.challengeACK(now, s)
 	}
 	switch c.state {
 	case SynReceived:
@@ -185,7 +185,7 @@ func (c *Conn) receiveACK(now Time, s *Segment, at seq.Offset) Verdict {
 	}
 	// The ACK must not be of data that was never sent, or older than the largest window (RFC 5961 5.2, MAY-12).
 	if ack > c.snd.max || ack < c.snd.una-seq.Offset(c.snd.wnd.Largest) {
-		c.challengeACK(now)
+		c.challengeACK(now, s)
 		return VerdictBadACK
 	}
 	before, wasClosed := c.snd.wnd.Size, c.snd.windowClosed()

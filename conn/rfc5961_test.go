@@ -160,6 +160,30 @@ func TestChallengeLimit(t *testing.T) {
 	}
 }
 
+// Other refused segments do not use up the ACKs in reply to SYNs, without which a peer that has rebooted cannot end the
+// connection. Those are few as well.
+func TestChallengeLimitOfSYNs(t *testing.T) {
+	o := established(t, Config{})
+	for range 20 {
+		o.in(segment{flags: rst, seq: 2})
+		o.in(segment{flags: ack, seq: -100, ack: 1})
+		for o.c.Transmit(o.now, 1, &o.last) {
+		}
+	}
+	n := 0
+	for range 1000 {
+		for _, at := range []int64{2, -1 << 31} { // in the window and far from it
+			o.in(segment{flags: syn, seq: at})
+			for o.c.Transmit(o.now, 1, &o.last) {
+				n++
+			}
+		}
+	}
+	if n != 10 {
+		t.Errorf("%d ACKs in reply to SYNs, want 10", n)
+	}
+}
+
 // A SYN-ACK counts in SYN-RECEIVED only with the number of the SYN it repeats: anywhere else in the window it may be
 // forged, and gets a challenge ACK (RFC 5961 4).
 func TestSYNACKInTheWindowIsChallenged(t *testing.T) {

@@ -36,7 +36,7 @@ func (l *Limit) AllowDuplicate(now clock.Time) bool {
 	return l.count(now, &l.duplicates, maxDuplicates)
 }
 
-// AllowSYN acts like Allow for a SYN in TIME-WAIT. Its limit is as high, and other segments do not count.
+// AllowSYN acts like Allow for a SYN. Its limit is as high, and other segments do not count.
 func (l *Limit) AllowSYN(now clock.Time) bool { return l.count(now, &l.syns, maxChallenges) }
 
 func (l *Limit) count(now clock.Time, n *uint16, most uint16) bool {

@@ -110,6 +110,7 @@ func TestFixedFailures(t *testing.T) {
 		2046660: "a server of Fast Open had heard nothing for 32 s, and its client was refused",
 		1687307: "a middlebox removed timestamps, and one echo proved each timeout spurious, so that each segment timed out",
 		6690632: "the same, with a window of segments that RACK's timer marked lost after the last ACK",
+		719785:  "old segments used up the ACKs in reply to SYNs, and a peer that had rebooted waited 7 s",
 		1003840: "a reader whose peer had vanished with a lost RST was called every 3 ms for hours",
 		// F-RTO waited for room in the window.
 		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",
