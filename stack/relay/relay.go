@@ -62,12 +62,11 @@ func Relay(a, b Conn, c Config) (Result, error) {
 		r.watch(c.IdleTimeout)
 		defer r.idle.Stop()
 	}
-	var result Result
-	var wait sync.WaitGroup
-	wait.Go(func() { result.Sent = r.copy(b, a) })
-	result.Received = r.copy(a, b)
-	wait.Wait()
-	result.EndedBy = Side(r.ended.Load())
+	r.sending.Add(1)
+	go r.send()
+	received := r.copy(a, b)
+	r.sending.Wait()
+	result := Result{r.sent, received, Side(r.ended.Load())}
 	r.once.Do(func() { // unless abort has, or the timer's function is about to
 		a.Close()
 		b.Close()
@@ -82,11 +81,42 @@ type relay struct {
 	ended atomic.Uint32 // Result.EndedBy
 	moved atomic.Int64
 	idle  *time.Timer // nil without a limit
+
+	sending sync.WaitGroup
+	sent    int64 // set before sending is done
 }
 
-// copy copies from src to dst until src ends, and ends that direction of dst in the same way.
+// send copies from the first connection to the second. Its calls fit into the stack of 2 KiB with which a goroutine
+// begins, and which an idle connection keeps.
+func (r *relay) send() {
+	r.sent = r.copy(r.b, r.a)
+	r.sending.Done()
+}
+
+// copy copies from src to dst until src ends, and ends that direction of dst in the same way. It chooses the way that
+// copies the data once, and calls it itself: the frames of io.Copy would double the stacks of idle goroutines.
 func (r *relay) copy(dst, src Conn) int64 {
-	n, err := r.transfer(dst, src)
+	from, writes := src.(io.WriterTo)
+	if _, kernel := src.(*net.TCPConn); kernel { // its WriteTo would copy through a buffer
+		writes = false
+	}
+	to, reads := dst.(io.ReaderFrom)
+	var n int64
+	var err error
+	switch {
+	case writes:
+		n, err = from.WriteTo(r.writer(dst))
+	case reads:
+		n, err = to.ReadFrom(r.reader(src))
+	default:
+		n, err = io.Copy(r.writer(dst), src)
+	}
+	r.end(dst, src, err)
+	return n
+}
+
+// end ends the direction from src to dst after a copy that has returned err.
+func (r *relay) end(dst, src Conn, err error) {
 	if err == nil {
 		r.ended.CompareAndSwap(uint32(Neither), uint32(r.side(src)))
 		err = dst.CloseWrite()
@@ -94,22 +124,22 @@ func (r *relay) copy(dst, src Conn) int64 {
 	if err != nil {
 		r.abort(err)
 	}
-	return n
 }
 
-// transfer chooses the way that copies the data once.
-func (r *relay) transfer(dst, src Conn) (int64, error) {
+// writer returns a writer to dst that counts the data if there is an idle timeout.
+func (r *relay) writer(dst Conn) io.Writer {
 	if r.idle == nil {
-		return io.Copy(dst, src)
+		return dst
 	}
-	_, writes := src.(io.WriterTo)
-	if _, kernel := src.(*net.TCPConn); kernel { // its WriteTo would copy through a buffer
-		writes = false
+	return countingWriter{dst, &r.moved}
+}
+
+// reader returns a reader of src that counts the data if there is an idle timeout.
+func (r *relay) reader(src Conn) io.Reader {
+	if r.idle == nil {
+		return src
 	}
-	if to, ok := dst.(io.ReaderFrom); ok && !writes {
-		return to.ReadFrom(rawread.Count(src, &r.moved))
-	}
-	return io.Copy(countingWriter{dst, &r.moved}, src)
+	return rawread.Count(src, &r.moved)
 }
 
 // abort resets both connections, with err as the cause if it is the first.

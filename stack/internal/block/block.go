@@ -98,9 +98,18 @@ type vectorWriter interface {
 
 // WriteTo writes the block to w, with one call if w can.
 func (b *Block) WriteTo(w io.Writer) (int64, error) {
-	if b.more == nil {
-		return writeAll(w, b.Data)
+	if b.more != nil {
+		return b.writeVector(w)
 	}
+	n, err := w.Write(b.Data)
+	if err == nil && n < len(b.Data) {
+		err = io.ErrShortWrite
+	}
+	return int64(n), err
+}
+
+// writeVector is WriteTo for several slices.
+func (b *Block) writeVector(w io.Writer) (int64, error) {
 	m := b.more
 	m.data[0] = b.Data
 	m.vector = m.data[:m.count+1]
