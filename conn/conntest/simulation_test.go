@@ -111,6 +111,7 @@ func TestFixedFailures(t *testing.T) {
 		1687307: "a middlebox removed timestamps, and one echo proved each timeout spurious, so that each segment timed out",
 		6690632: "the same, with a window of segments that RACK's timer marked lost after the last ACK",
 		719785:  "old segments used up the ACKs in reply to SYNs, and a peer that had rebooted waited 7 s",
+		1129003: "BBR paced one segment a second, and each timed out, as its first rate spanned a timeout",
 		1003840: "a reader whose peer had vanished with a lost RST was called every 3 ms for hours",
 		// F-RTO waited for room in the window.
 		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",

@@ -28,7 +28,8 @@ type Controller struct {
 
 	window int64
 	rate   cc.Rate
-	prior  int64 // last window outside of loss recovery and ProbeRTT
+	least  cc.Rate // a segment in a round trip
+	prior  int64   // last window outside of loss recovery and ProbeRTT
 
 	now       time.Duration
 	delivered int64 // bytes since the connection began

@@ -633,3 +633,18 @@ func FuzzController(f *testing.F) {
 		}
 	})
 }
+
+// A first rate that is measured across a timeout does not make BBR pace at less than a segment in a round trip.
+func TestPacesASegmentInARoundTrip(t *testing.T) {
+	p := newPath(t)
+	p.Controller.full.reached = true // by losses, before any rate is measured
+	p.now += 1200 * time.Millisecond
+	p.delivered += 1000
+	p.OnAck(cc.Ack{
+		Now: p.now, Acked: 1000, Delivered: p.delivered, RTT: p.rtt, SRTT: p.rtt,
+		Sample: cc.Sample{Delivered: 1000, Interval: 1200 * time.Millisecond},
+	})
+	if got, want := p.PacingRate(), cc.RateOf(1000, p.rtt); got != want {
+		t.Errorf("paces at %d bytes a second, want %d", got, want)
+	}
+}

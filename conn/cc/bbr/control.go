@@ -11,14 +11,22 @@ func (b *Controller) control(a *cc.Ack) {
 	if b.rate == 0 && a.SRTT > 0 {
 		b.rate = cc.RateOf(pacingGain[startup].of(b.initial), a.SRTT)
 	}
+	b.least = cc.RateOf(b.mss, a.SRTT)
 	b.setRate(pacingGain[b.state])
 	b.setWindow(a)
 }
 
 // setRate sets the rate to 1 % less than the model's times g, so that queues shrink on average. Before the pipe is
 // full the rate does not fall, because the application may have limited the measured one (5.6.2).
+//
+// Deviation: the rate is at least one segment in a round trip, which a path carries that has one sender. The first rate
+// may be measured across a retransmission timeout, and be a hundredth of the path's. Each retransmission would then
+// wait in the pacer for longer than the next timeout.
 func (b *Controller) setRate(g gain) {
 	rate := g.ofRate(b.bw()).Times(99, 100)
+	if rate > 0 {
+		rate = max(rate, b.least)
+	}
 	if rate > b.rate || b.full.reached && rate > 0 {
 		b.rate = rate
 	}
