@@ -156,6 +156,11 @@ func (o *gatewayOptions) run(std stdio) (err error) {
 		return err
 	}
 	defer monitor.Close()
+	unfollow, err := n.followMTU(&o.device, log)
+	if err != nil {
+		return err
+	}
+	defer unfollow()
 	settings := o.settings(log)
 	settings.Dialed = monitor.Dialed
 	g, err := gateway.Start(n.stack, settings)

@@ -125,6 +125,11 @@ func (o *serveOptions) run(std stdio) (err error) {
 		return err
 	}
 	defer monitor.Close()
+	unfollow, err := n.followMTU(&o.device, log)
+	if err != nil {
+		return err
+	}
+	defer unfollow()
 	s, err := o.offer(n.stack, monitor, log)
 	if err != nil {
 		return err
