@@ -11,6 +11,7 @@ import (
 
 // send transmits a segment, cut into segments of the MSS if the link does so.
 func (p *Pair) send(e *End, out *conn.Outgoing) {
+	p.holdsACK(e, out.TCP.Flags)
 	data := bytes.Join(out.Data, nil)
 	if size := out.SegmentSize; p.Link.Cut && size > 0 && len(data) > size {
 		h := out.TCP

@@ -56,6 +56,7 @@ type End struct {
 	calls     int
 	progress  progress
 	repeats   repeats
+	held      heldACKs
 	periodic  int // segments with data sent during Link.Periodic
 	lostBytes int // bytes of data sent and lost
 }
@@ -233,6 +234,9 @@ func (p *Pair) receive(k *packet) {
 		}
 		e.Pages.countRetained(s)
 		e.countRepeats(k, verdict)
+		if verdict == conn.VerdictAccepted && len(s.Data) > 0 {
+			e.held.arrived(p.Now)
+		}
 		if p.reopens(e, verdict) {
 			p.receive(k)
 			return

@@ -64,11 +64,12 @@ func (p *Pair) watch(next conn.Time) {
 	}
 }
 
-// spareTimeouts is the number of timeouts that no loss explains. Two is the maximum in 30,000 scenarios with SACK.
+// spareTimeouts is the number of timeouts that neither a loss nor a held ACK explains. Two is the maximum in 30,000
+// scenarios with SACK.
 const spareTimeouts = 4
 
-// checkTimeouts returns an error if e has had more timeouts than segments were lost in both directions. An end that
-// sends each segment after a timeout makes progress, so watch does not detect it.
+// checkTimeouts returns an error if e has had more timeouts than segments were lost in both directions, and ACKs were
+// held for about the RTO. An end that sends each segment after a timeout makes progress, so watch does not detect it.
 func (e *End) checkTimeouts(p *Pair) error {
 	if box := &p.Link.Box; box.SACK > 0 || box.ICMP > 0 {
 		return nil // false SACK blocks and ICMP errors cause timeouts
@@ -78,8 +79,8 @@ func (e *End) checkTimeouts(p *Pair) error {
 	if e.Config.SACK == conn.Disabled {
 		lost *= 2 // the loss of a retransmission is detected by a timeout only
 	}
-	if n > lost+spareTimeouts {
-		return fmt.Errorf("%s: %d timeouts, where %d segments were lost", e.Name, n, lost)
+	if n > lost+e.peer.held.count+spareTimeouts {
+		return fmt.Errorf("%s: %d timeouts, where %d segments were lost and %d ACKs held", e.Name, n, lost, e.peer.held.count)
 	}
 	return nil
 }

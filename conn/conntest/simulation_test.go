@@ -113,6 +113,9 @@ func TestFixedFailures(t *testing.T) {
 		719785:  "old segments used up the ACKs in reply to SYNs, and a peer that had rebooted waited 7 s",
 		1129003: "BBR paced one segment a second, and each timed out, as its first rate spanned a timeout",
 		1003840: "a reader whose peer had vanished with a lost RST was called every 3 ms for hours",
+		// The oracle explained neither timeouts by ACKs held for 200 ms, nor two repetitions by jitter alone.
+		723926: "9 timeouts, where 15 ACKs were held",
+		806851: "1.6 repetitions of each segment, at a jitter of 250 round trips",
 		// F-RTO waited for room in the window.
 		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",
 		16513: "the same",
