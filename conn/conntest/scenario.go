@@ -155,7 +155,6 @@ func (d *generator) reboot(s *Scenario) {
 	s.Flows = s.Flows[:1]
 	s.Reboot = Reboot{At: pick(d, d.duration(200*ms), d.duration(500*ms), d.duration(2*time.Second), d.duration(65*time.Second)), Of: pick(d, "a", "b")}
 	s.Reboot.Down = pick(d, ms, d.duration(time.Second), d.duration(10*time.Second))
-	s.Config.KeepAlive = rebootKeepAlive
 }
 
 // box draws a Box. It is drawn after the link and the flows, so that it does not change them.

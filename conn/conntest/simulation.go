@@ -75,7 +75,7 @@ func (s *Scenario) pair(i int) *Pair {
 	link.Delay += f.Delay
 	first := cfg
 	if s.Reboot.Of != "" {
-		first.R2 = rebootR2
+		first.R2, first.KeepAlive = rebootR2, rebootKeepAlive
 	}
 	p := NewPair(s.Seed+uint64(i)<<32, first, link)
 	s.setUp(p.A, f.Up, f.Down, s.Seed)

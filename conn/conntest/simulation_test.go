@@ -116,6 +116,8 @@ func TestFixedFailures(t *testing.T) {
 		// The oracle explained neither timeouts by ACKs held for 200 ms, nor two repetitions by jitter alone.
 		723926: "9 timeouts, where 15 ACKs were held",
 		806851: "1.6 repetitions of each segment, at a jitter of 250 round trips",
+		// The successors of ends that reboot had the keep-alive of the first connection.
+		6683275: "nine probes of keep-alive or their replies were lost, while a retransmission waited for its timer",
 		// F-RTO waited for room in the window.
 		6901:  "one segment left per timeout in a window that had shrunk below SND.NXT",
 		16513: "the same",
