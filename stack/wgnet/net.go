@@ -3,8 +3,10 @@ package wgnet
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"golang.zx2c4.com/wireguard/tun"
@@ -105,7 +107,11 @@ func (n *Net) DialTCPAddrPort(addr netip.AddrPort) (*stack.Conn, error) {
 
 // DialContextTCP connects to a TCP address.
 func (n *Net) DialContextTCP(ctx context.Context, addr *net.TCPAddr) (*stack.Conn, error) {
-	return n.DialContextTCPAddrPort(ctx, tcpAddrPort(addr))
+	a, err := tcpAddrPort("dial", addr)
+	if err != nil {
+		return nil, err
+	}
+	return n.DialContextTCPAddrPort(ctx, a)
 }
 
 // DialContextTCPAddrPort acts like DialContextTCP but takes a netip.AddrPort.
@@ -116,7 +122,11 @@ func (n *Net) DialContextTCPAddrPort(ctx context.Context, addr netip.AddrPort) (
 // ListenTCP listens at a TCP address. Without an IP address it listens at all addresses of the Net, and with port 0
 // at a free port.
 func (n *Net) ListenTCP(addr *net.TCPAddr) (*stack.Listener, error) {
-	return n.ListenTCPAddrPort(tcpAddrPort(addr))
+	a, err := tcpAddrPort("listen", addr)
+	if err != nil {
+		return nil, err
+	}
+	return n.ListenTCPAddrPort(a)
 }
 
 // ListenTCPAddrPort acts like ListenTCP but takes a netip.AddrPort.
@@ -127,7 +137,15 @@ func (n *Net) ListenTCPAddrPort(addr netip.AddrPort) (*stack.Listener, error) {
 // DialUDP returns a UDP socket that is connected to raddr. A local address of nil is chosen by the stack. If raddr is
 // nil, it is ListenUDP.
 func (n *Net) DialUDP(laddr, raddr *net.UDPAddr) (*stack.UDPConn, error) {
-	return n.DialUDPAddrPort(udpAddrPort(laddr), udpAddrPort(raddr))
+	local, err := udpAddrPort("dial", laddr)
+	if err != nil {
+		return nil, err
+	}
+	remote, err := udpAddrPort("dial", raddr)
+	if err != nil {
+		return nil, err
+	}
+	return n.DialUDPAddrPort(local, remote)
 }
 
 // DialUDPAddrPort acts like DialUDP but takes netip.AddrPorts.
@@ -140,7 +158,11 @@ func (n *Net) DialUDPAddrPort(laddr, raddr netip.AddrPort) (*stack.UDPConn, erro
 
 // ListenUDP returns a UDP socket for datagrams to a local address, with the conventions of ListenTCP.
 func (n *Net) ListenUDP(laddr *net.UDPAddr) (*stack.UDPConn, error) {
-	return n.ListenUDPAddrPort(udpAddrPort(laddr))
+	a, err := udpAddrPort("listen", laddr)
+	if err != nil {
+		return nil, err
+	}
+	return n.ListenUDPAddrPort(a)
 }
 
 // ListenUDPAddrPort acts like ListenUDP but takes a netip.AddrPort.
@@ -158,24 +180,33 @@ func (n *Net) LookupContextHost(ctx context.Context, host string) ([]string, err
 	return n.resolver.LookupHost(ctx, host)
 }
 
-func tcpAddrPort(a *net.TCPAddr) netip.AddrPort {
+func tcpAddrPort(op string, a *net.TCPAddr) (netip.AddrPort, error) {
 	if a == nil {
-		return netip.AddrPort{}
+		return netip.AddrPort{}, nil
 	}
-	return addrPort(a.IP, a.Port)
+	return addrPort(op, a, a.IP, a.Port)
 }
 
-func udpAddrPort(a *net.UDPAddr) netip.AddrPort {
+func udpAddrPort(op string, a *net.UDPAddr) (netip.AddrPort, error) {
 	if a == nil {
-		return netip.AddrPort{}
+		return netip.AddrPort{}, nil
 	}
-	return addrPort(a.IP, a.Port)
+	return addrPort(op, a, a.IP, a.Port)
 }
 
-// addrPort returns an address without a zone. It is not valid if ip is nil.
-func addrPort(ip net.IP, port int) netip.AddrPort {
-	a, _ := netip.AddrFromSlice(ip)
-	return netip.AddrPortFrom(a.Unmap(), uint16(port))
+// addrPort returns the address and port of a, without a zone. The address is not valid if ip is empty. The error is for
+// the operation op.
+func addrPort(op string, a net.Addr, ip net.IP, port int) (netip.AddrPort, error) {
+	addr, ok := netip.AddrFromSlice(ip)
+	if !ok && len(ip) != 0 {
+		err := &net.AddrError{Err: "invalid IP address", Addr: ip.String()}
+		return netip.AddrPort{}, &net.OpError{Op: op, Net: a.Network(), Err: err}
+	}
+	if port < 0 || port > math.MaxUint16 {
+		err := &net.AddrError{Err: "invalid port", Addr: strconv.Itoa(port)}
+		return netip.AddrPort{}, &net.OpError{Op: op, Net: a.Network(), Err: err}
+	}
+	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), nil
 }
 
 // listenAddress returns addr as package net writes it: without an IP address if that is not valid.

@@ -150,6 +150,40 @@ func TestDevice(t *testing.T) {
 	}
 }
 
+// TestInvalidAddresses checks that an IP address of a wrong length and a port out of range are errors: cut to 16 bits,
+// the port would be another one, and without the IP address, a listener would listen at all of them.
+func TestInvalidAddresses(t *testing.T) {
+	d, n, err := CreateNetTUN([]netip.Addr{addressA}, nil, 1420)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, c := range []struct {
+		ip   net.IP
+		port int
+		want string
+	}{
+		{net.IP{10, 9}, 80, "address ?0a09: invalid IP address"},
+		{nil, -1, "address -1: invalid port"},
+		{addressA.AsSlice(), 1<<16 + 80, "address 65616: invalid port"},
+	} {
+		tcp, udp := &net.TCPAddr{IP: c.ip, Port: c.port}, &net.UDPAddr{IP: c.ip, Port: c.port}
+		for name, call := range map[string]func() (any, error){
+			"dial tcp: ":   func() (any, error) { return n.DialTCP(tcp) },
+			"listen tcp: ": func() (any, error) { return n.ListenTCP(tcp) },
+			"dial udp: ":   func() (any, error) { return n.DialUDP(nil, udp) },
+			"listen udp: ": func() (any, error) { return n.ListenUDP(udp) },
+		} {
+			if v, err := call(); err == nil || err.Error() != name+c.want {
+				t.Errorf("%v: %v, %v, want %s%s", tcp, v, err, name, c.want)
+			}
+		}
+		if v, err := n.DialUDP(udp, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addressB, 80))); err == nil {
+			t.Errorf("DialUDP from %v: %v, no error", udp, v)
+		}
+	}
+}
+
 // TestUsedAfterClose checks the error of every method of a Net whose device was closed.
 func TestUsedAfterClose(t *testing.T) {
 	d, n, err := CreateNetTUN([]netip.Addr{addressA}, []netip.Addr{addressB}, 1420)
