@@ -36,7 +36,7 @@ func (s *Stack) untrackOpening(e *entry) {
 
 // acceptsFirst reports whether the handshake of a SYN is completed before a request is made.
 func (f *Forwarder) acceptsFirst(now conn.Time) bool {
-	if f.cfg.AcceptFirst <= 0 {
+	if f.cfg.AcceptFirst == 0 {
 		return false
 	}
 	if int64(now) < f.acceptFirst.until.Load() {

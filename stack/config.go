@@ -136,22 +136,21 @@ func (cfg Config) withDefaults() (Config, error) {
 			return cfg, err
 		}
 	}
+	if err := cfg.check(); err != nil {
+		return cfg, err
+	}
 	if cfg.HopLimit == 0 {
 		cfg.HopLimit = 64
 	}
-	if err := checkMSS(cfg.MSS); err != nil {
-		return cfg, fmt.Errorf("stack: Config.MSS: %w", err)
-	}
-	if cfg.Backlog <= 0 {
+	if cfg.Backlog == 0 {
 		cfg.Backlog = 4096
 	}
-	if cfg.MaxTimeWait <= 0 {
+	if cfg.MaxTimeWait == 0 {
 		cfg.MaxTimeWait = 256 << 10
 	}
-	if cfg.MaxOrphans <= 0 {
+	if cfg.MaxOrphans == 0 {
 		cfg.MaxOrphans = 64 << 10
 	}
-	cfg.MaxConnections, cfg.MaxPerHost = max(0, cfg.MaxConnections), max(0, cfg.MaxPerHost)
 	if cfg.EphemeralPorts == [2]uint16{} {
 		cfg.EphemeralPorts = [2]uint16{32768, 60999}
 	}
@@ -161,17 +160,14 @@ func (cfg Config) withDefaults() (Config, error) {
 	if !cfg.Conn.KeepAlive.Enable {
 		cfg.Conn.KeepAlive = cfg.keepAlive()
 	}
-	if n := len(cfg.FastOpenKeys); n > 2 {
-		return cfg, fmt.Errorf("stack: Config.FastOpenKeys has %d keys, at most 2 are possible", n)
-	}
-	if cfg.ICMPRate <= 0 {
+	if cfg.ICMPRate == 0 {
 		cfg.ICMPRate = 1000
 	}
 	if cfg.Secret == [32]byte{} {
 		rand.Read(cfg.Secret[:])
 	}
 	if cfg.Conn.Pool == nil {
-		if cfg.Memory <= 0 {
+		if cfg.Memory == 0 {
 			cfg.Memory = 512 << 20
 		}
 		pool := memory.NewPool(cfg.Memory)
@@ -183,6 +179,45 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	cfg.Conn = cfg.Conn.WithDefaults()
 	return cfg, nil
+}
+
+// check returns an error for a field that has no valid value.
+func (cfg *Config) check() error {
+	if err := checkMSS(cfg.MSS); err != nil {
+		return fmt.Errorf("stack: Config.MSS: %w", err)
+	}
+	if n := len(cfg.FastOpenKeys); n > 2 {
+		return fmt.Errorf("stack: Config.FastOpenKeys has %d keys, at most 2 are possible", n)
+	}
+	if cfg.SYNCookies > SYNCookiesOff {
+		return fmt.Errorf("stack: Config.SYNCookies: unknown mode %d: %w", uint8(cfg.SYNCookies), syscall.EINVAL)
+	}
+	for _, server := range cfg.Nameservers {
+		if !server.IsValid() || server.Port() == 0 {
+			return fmt.Errorf("stack: Config.Nameservers: %v is not an address with a port: %w", server, syscall.EINVAL)
+		}
+	}
+	return checkNotNegative("Config.", []setting{
+		{"Memory", cfg.Memory}, {"Backlog", int64(cfg.Backlog)}, {"MaxTimeWait", int64(cfg.MaxTimeWait)},
+		{"MaxOrphans", int64(cfg.MaxOrphans)}, {"MaxConnections", int64(cfg.MaxConnections)},
+		{"MaxPerHost", int64(cfg.MaxPerHost)}, {"ICMPRate", int64(cfg.ICMPRate)},
+	})
+}
+
+// setting is a field of a Config and its value.
+type setting struct {
+	name  string
+	value int64
+}
+
+// checkNotNegative returns an error that names the first negative setting, after prefix.
+func checkNotNegative(prefix string, settings []setting) error {
+	for _, s := range settings {
+		if s.value < 0 {
+			return fmt.Errorf("stack: %s%s: %d is negative: %w", prefix, s.name, s.value, syscall.EINVAL)
+		}
+	}
+	return nil
 }
 
 // keepAlive returns the keep-alive settings of KeepAlive and KeepAliveConfig.

@@ -70,10 +70,16 @@ func (s *Stack) ForwardTCP(cfg ForwardConfig, handle func(*ForwardRequest)) (*Fo
 	if err := checkPrefixes("ForwardTCP", cfg.Prefixes); err != nil {
 		return nil, err
 	}
-	if cfg.MaxPending <= 0 {
+	if err := checkNotNegative("ForwardTCP: ", []setting{
+		{"MaxPending", int64(cfg.MaxPending)}, {"MaxPendingPerSource", int64(cfg.MaxPendingPerSource)},
+		{"AcceptFirst", int64(cfg.AcceptFirst)},
+	}); err != nil {
+		return nil, err
+	}
+	if cfg.MaxPending == 0 {
 		cfg.MaxPending = 16384
 	}
-	if cfg.MaxPendingPerSource <= 0 {
+	if cfg.MaxPendingPerSource == 0 {
 		cfg.MaxPendingPerSource = 2048
 	}
 	cfg.Prefixes = slices.Clone(cfg.Prefixes)

@@ -84,16 +84,22 @@ func (s *Stack) ForwardUDP(cfg ForwardUDPConfig, handle func(*UDPFlow)) (*UDPFor
 			return nil, fmt.Errorf("stack: ForwardUDP: unknown %v: %w", b, syscall.EINVAL)
 		}
 	}
-	if cfg.Timeout <= 0 {
+	if err := checkNotNegative("ForwardUDP: ", []setting{
+		{"Timeout", int64(cfg.Timeout)}, {"DNSTimeout", int64(cfg.DNSTimeout)},
+		{"MaxFlows", int64(cfg.MaxFlows)}, {"MaxFlowsPerSource", int64(cfg.MaxFlowsPerSource)},
+	}); err != nil {
+		return nil, err
+	}
+	if cfg.Timeout == 0 {
 		cfg.Timeout = 5 * time.Minute
 	}
-	if cfg.DNSTimeout <= 0 {
+	if cfg.DNSTimeout == 0 {
 		cfg.DNSTimeout = 30 * time.Second
 	}
-	if cfg.MaxFlows <= 0 {
+	if cfg.MaxFlows == 0 {
 		cfg.MaxFlows = 16384
 	}
-	if cfg.MaxFlowsPerSource <= 0 {
+	if cfg.MaxFlowsPerSource == 0 {
 		cfg.MaxFlowsPerSource = 4096
 	}
 	cfg.Prefixes = slices.Clone(cfg.Prefixes)

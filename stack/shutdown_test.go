@@ -3,9 +3,12 @@ package stack
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -172,6 +175,57 @@ func TestBadConfig(t *testing.T) {
 			t.Errorf("%s: New worked", name)
 		} else {
 			t.Logf("%s: %v", name, err)
+		}
+	}
+}
+
+// New, ForwardTCP and ForwardUDP return an error that names the setting that has no valid value.
+func TestInvalidSettings(t *testing.T) {
+	newStack := func(cfg Config) error {
+		d, _ := stacktest.Pipe(1500)
+		cfg.Addresses = addressesA
+		s, err := New(d, cfg)
+		if err == nil {
+			s.Close()
+		}
+		return err
+	}
+	p := newPair(t, Config{})
+	forwardTCP := func(cfg ForwardConfig) error {
+		f, err := p.a.ForwardTCP(cfg, func(r *ForwardRequest) { r.Reset() })
+		if err == nil {
+			f.Close()
+		}
+		return err
+	}
+	forwardUDP := func(cfg ForwardUDPConfig) error {
+		f, err := p.a.ForwardUDP(cfg, func(f *UDPFlow) { f.Close() })
+		if err == nil {
+			f.Close()
+		}
+		return err
+	}
+	zeroPort := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:0")}
+	for name, err := range map[string]error{
+		"Config.Memory":                   newStack(Config{Memory: -1}),
+		"Config.Backlog":                  newStack(Config{Backlog: -1}),
+		"Config.SYNCookies":               newStack(Config{SYNCookies: SYNCookiesOff + 1}),
+		"Config.MaxTimeWait":              newStack(Config{MaxTimeWait: -1}),
+		"Config.MaxOrphans":               newStack(Config{MaxOrphans: -1}),
+		"Config.MaxConnections":           newStack(Config{MaxConnections: -1}),
+		"Config.MaxPerHost":               newStack(Config{MaxPerHost: -1}),
+		"Config.ICMPRate":                 newStack(Config{ICMPRate: -1}),
+		"Config.Nameservers":              newStack(Config{Nameservers: zeroPort}),
+		"ForwardTCP: MaxPending":          forwardTCP(ForwardConfig{MaxPending: -1}),
+		"ForwardTCP: MaxPendingPerSource": forwardTCP(ForwardConfig{MaxPendingPerSource: -1}),
+		"ForwardTCP: AcceptFirst":         forwardTCP(ForwardConfig{AcceptFirst: -1}),
+		"ForwardUDP: Timeout":             forwardUDP(ForwardUDPConfig{Timeout: -1}),
+		"ForwardUDP: DNSTimeout":          forwardUDP(ForwardUDPConfig{DNSTimeout: -1}),
+		"ForwardUDP: MaxFlows":            forwardUDP(ForwardUDPConfig{MaxFlows: -1}),
+		"ForwardUDP: MaxFlowsPerSource":   forwardUDP(ForwardUDPConfig{MaxFlowsPerSource: -1}),
+	} {
+		if !errors.Is(err, syscall.EINVAL) || !strings.HasPrefix(fmt.Sprint(err), "stack: "+name+": ") {
+			t.Errorf("%s: the error is %v, want one that names it and is %v", name, err, syscall.EINVAL)
 		}
 	}
 }
