@@ -81,13 +81,14 @@ func (s *Stack) dropAddress(a netip.Addr) bool {
 func (s *Stack) SetMTU(mtu int) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	given := mtu
 	mtu = min(mtu, frame.MaxPacket)
 	if err := checkMTU(mtu, s.own()); err != nil {
 		return fmt.Errorf("%w: %w", err, syscall.EINVAL)
 	}
 	if d, ok := s.device.(MTULimiter); ok && mtu > d.MaxMTU() {
 		return fmt.Errorf("stack: the device takes no packets of more than %d bytes, and an MTU of %d was given: %w",
-			d.MaxMTU(), mtu, syscall.EINVAL)
+			d.MaxMTU(), given, syscall.EINVAL)
 	}
 	before := s.mtu.Swap(int32(mtu))
 	if int32(mtu) >= before {

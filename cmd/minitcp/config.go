@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,7 +43,7 @@ func (f *configFlags) add(cmd *cobra.Command, check func() error) {
 		if err := f.read(cmd); err != nil {
 			return err
 		}
-		return f.locate(check())
+		return f.locate(cmp.Or(checkEmpty(flags), check()))
 	}
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -28,13 +28,8 @@ draws every segment between them: handshake, data in both directions, retransmis
 abrupt and graceful release, half-close. It takes a few seconds and removes everything it has made.
 
 The exit status is 0 only if every one of these events was observed on both sides.`,
-		Args: noArguments,
-		PreRunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("html") && page.file == "" {
-				return usagef("--html: missing FILE; for instance: --html lesson.html")
-			}
-			return capture.check()
-		},
+		Args:    noArguments,
+		PreRunE: func(*cobra.Command, []string) error { return capture.check() },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withPrivilege(func() (err error) {
 				stop, release := onSignals()

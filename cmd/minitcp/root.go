@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // stdio holds the standard streams of a command.
@@ -41,6 +42,7 @@ func newRootCommand() *cobra.Command {
 		SilenceErrors: true,
 		Version:       versionLine(info),
 	}
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkEmpty(cmd.Flags()) }
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.InitDefaultVersionFlag()
 	root.Flags().Lookup("version").Usage = "print the version of minitcp"
@@ -64,6 +66,18 @@ func newRootCommand() *cobra.Command {
 		newConfigTopic(),
 	)
 	return root
+}
+
+// checkEmpty returns an error for a flag with an empty value whose default is none. The value is often that of a
+// variable of a shell that is not set. --netns "$UNSET" would change the host's network otherwise.
+func checkEmpty(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" && f.DefValue == "" && !f.Hidden {
+			name, _ := pflag.UnquoteUsage(f)
+			err = usagef("--%s: the value is empty; give a %s, or omit the flag", f.Name, name)
+		}
+	})
+	return err
 }
 
 // newHelpCommand returns a help command that treats an unknown topic as a mistake on the command line. Cobra's own

@@ -40,7 +40,7 @@ func (f *traceFlag) open(stdout, stderr io.Writer) (*tracing, error) {
 	if f.file != "-" {
 		file, err := createPrivate(f.file)
 		if err != nil {
-			return nil, fmt.Errorf("--trace: %w; name a writable file, or - for stdout", err)
+			return nil, fmt.Errorf("--trace: %w; name a writable file, or -", err)
 		}
 		t.file, w = file, file
 	}

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -33,7 +35,7 @@ func TestUsage(t *testing.T) {
 		{"--bogus", []string{"--bogus", "minitcp --help"}},
 		{"version now", []string{`"now": version takes flags only`, "minitcp version --help"}},
 		{"demo now", []string{`"now"`}},
-		{"demo --html=", []string{"--html", "lesson.html"}},
+		{"demo --html=", []string{"--html", "the value is empty", "FILE"}},
 		{"help bogus", []string{`no help on "bogus"`, "minitcp --help"}},
 		{"help serve now", []string{`no help on "serve now"`}},
 		{"man", []string{"one DIR", "minitcp man /usr"}},
@@ -355,5 +357,23 @@ func TestHelpDefaults(t *testing.T) {
 	}
 	if count < 20 {
 		t.Errorf("only %d defaults were found", count)
+	}
+}
+
+// A flag whose value is empty, as that of a variable of the shell that is not set, is a mistake, and not a default.
+func TestEmptyValues(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(config, []byte("serve:\n  netns: \"\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"serve", "--netns", ""}, {"nc", "--netns=", "10.77.0.1", "80"}, {"gateway", "--interface", ""}, {"serve", "--pcap="},
+		{"run", "--trace", "", "--", "true"}, {"demo", "--html", ""}, {"serve", "--config", ""}, {"serve", "--config", config},
+	} {
+		r := call(args...)
+		if r.status != exitUsage || r.out != "" {
+			t.Errorf("%q: status %d, output %q; want status 2 and none", args, r.status, r.out)
+		}
+		checkLine(t, r.errOut, "the value is empty", "omit the flag")
 	}
 }
