@@ -3,7 +3,6 @@
 package fairness
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,24 +56,31 @@ type Watch struct {
 	done chan Result
 }
 
-// Watch begins to observe the connections that there are now.
+// Watch begins to observe the connections, also those that are added later: a server may accept them after the
+// observation has begun.
 func (f *Flows) Watch() *Watch {
-	f.mu.Lock()
-	flows := slices.Clone(f.flows)
-	f.mu.Unlock()
 	w := &Watch{stop: make(chan struct{}), done: make(chan Result, 1)}
-	go w.run(flows)
+	go w.run(f)
 	return w
 }
 
-func (w *Watch) run(flows []*Flow) {
+// counts returns the number of bytes that each connection has received, in place of those in old.
+func (f *Flows) counts(old []int64) []int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old = old[:0]
+	for _, flow := range f.flows {
+		old = append(old, flow.bytes.Load())
+	}
+	return old
+}
+
+func (w *Watch) run(f *Flows) {
 	tick := time.NewTicker(step)
 	defer tick.Stop()
-	t, counts, start := tally{}, make([]int64, len(flows)), time.Now()
+	t, counts, start := tally{}, []int64(nil), time.Now()
 	for {
-		for i, f := range flows {
-			counts[i] = f.bytes.Load()
-		}
+		counts = f.counts(counts)
 		t.sample(time.Since(start), counts)
 		select {
 		case <-tick.C:
@@ -102,13 +108,14 @@ type tally struct {
 	windows int
 }
 
-// sample adds the counters of all flows at a time that does not decrease.
+// sample adds the counters of all flows at a time that does not decrease. Flows that were not in the sample before
+// begin now, and a window begins with the first of them.
 func (t *tally) sample(now time.Duration, counts []int64) {
-	if t.last == nil {
-		t.last, t.opened = slices.Clone(counts), slices.Clone(counts)
-		t.changed = slices.Repeat([]time.Duration{now}, len(counts))
+	if len(t.last) == 0 {
 		t.begin = now
-		return
+	}
+	for _, n := range counts[len(t.last):] {
+		t.last, t.opened, t.changed = append(t.last, n), append(t.opened, n), append(t.changed, now)
 	}
 	for i, n := range counts {
 		if n != t.last[i] {

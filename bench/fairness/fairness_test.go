@@ -28,6 +28,8 @@ func TestTally(t *testing.T) {
 			Result{Flows: 2, Jain: 0.75, Pause: 100 * ms}},
 		{"a window that has not ended", []sample{{0, []int64{0, 0}}, {100 * ms, []int64{1, 1}}, {190 * ms, []int64{9, 1}}},
 			Result{Flows: 2, Jain: 1, Pause: 90 * ms}},
+		{"flows that begin later", []sample{{0, nil}, {100 * ms, []int64{3}}, {150 * ms, []int64{4, 9}}, {200 * ms, []int64{5, 10}}},
+			Result{Flows: 2, Jain: 0.9, Pause: 0}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var y tally
@@ -44,8 +46,9 @@ func TestTally(t *testing.T) {
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var flows Flows
-		a, b := flows.New(), flows.New()
+		a := flows.New()
 		w := flows.Watch()
+		b := flows.New() // accepted after the observation has begun
 		for range 100 {
 			a.Add(1000)
 			b.Add(1000)
