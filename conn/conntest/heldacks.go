@@ -31,9 +31,10 @@ func (h *heldACKs) sent(now conn.Time, late time.Duration) {
 }
 
 // holdsACK records a segment that e sends. The peer's timer runs for the smoothed round-trip time and at least MinRTO,
-// and the round trip of the ACK may be longer than the smoothed one by the jitter in both directions.
+// and the round trip of the ACK may be longer than the smoothed one by the jitter in both directions. Without jitter no
+// ACK counts.
 func (p *Pair) holdsACK(e *End, flags wire.Flags) {
-	if flags.Has(wire.ACK) {
+	if flags.Has(wire.ACK) && p.Link.Jitter > 0 {
 		e.held.sent(p.Now, e.peer.Config.MinRTO-2*p.Link.Jitter)
 	}
 }

@@ -29,13 +29,13 @@ func (e *End) checkRepeats(l *Link) error {
 		return nil // false SACK blocks, ICMP errors and the duplicate ACKs in reply to blind segments cause retransmissions
 	case l.Box.Strip > 0, len(l.Box.Shrinks) > 0:
 		allowed += len(e.Received) + 12*segment
-	case l.Jitter > 0:
+	case l.Jitter > 0 && e.Config.Timestamps == conn.Disabled:
 		// Each segment may be repeated once in a reordering window, which grows to the mean round trip, until the longest
 		// round trip has passed; and one may be repeated many times.
 		longest, mean := 2*(l.Delay+l.Jitter), 2*l.Delay+l.Jitter
 		allowed += int(int64(len(e.Received))*int64(longest)/int64(mean)) + 12*segment
-	case e.Config.Timestamps == conn.Disabled && l.Rate > 0 && l.Queue > l.Rate/5:
-		allowed += len(e.Received) + 12*segment
+	case l.Jitter > 0, e.Config.Timestamps == conn.Disabled && l.Rate > 0 && l.Queue > l.Rate/5:
+		allowed += len(e.Received) + 12*segment // one segment may be repeated many times
 	case l.Periodic.Of > 0: // no reordering and no lost ACKs
 		allowed = 12 * segment
 		if resent := int(e.peer.Conn.Info(0).Resent); resent > e.peer.lostBytes+allowed {
