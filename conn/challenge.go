@@ -21,14 +21,10 @@ func (c *Conn) challengeACK(now Time, s *Segment) Verdict {
 }
 
 // allowACK reports whether an ACK in reply to a segment that is refused or not needed is within the limits, and counts
-// it. SYNs have a limit of their own: a peer that has rebooted needs the reply to its SYN, and segments from before the
-// reboot would use it up.
+// it.
 func (c *Conn) allowACK(now Time, s *Segment) bool {
-	switch {
-	case s.TCP.Flags.Has(wire.SYN):
-		return c.challenge.AllowSYN(now)
-	case len(s.Data) > 0:
+	if len(s.Data) > 0 && !s.TCP.Flags.Has(wire.SYN) {
 		return c.challenge.AllowDuplicate(now)
 	}
-	return c.challenge.Allow(now)
+	return c.challenge.Allow(now, s.TCP.Flags)
 }

@@ -148,7 +148,7 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 		if h.receivedSYN(s) {
 			return VerdictReset
 		}
-		if h.challenge.Allow(now) {
+		if h.challenge.Allow(now, f) {
 			h.synAckDue = true // the SYN-ACK has been lost
 		}
 		return VerdictDuplicate
@@ -160,7 +160,7 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 		return h.receiveReset(now, at)
 	}
 	if f.Has(wire.SYN) {
-		h.ackDue = h.challenge.Allow(now)
+		h.ackDue = h.challenge.Allow(now, f)
 		return VerdictChallenged
 	}
 	if !f.Has(wire.ACK) {
@@ -179,12 +179,12 @@ func (h *Handshake) Receive(now Time, s *Segment) Verdict {
 func (h *Handshake) check(now Time, s *Segment, at seq.Offset) Verdict {
 	reset := s.TCP.Flags.Has(wire.RST)
 	if o := &s.TCP.Options; h.timestamps && o.HasTimestamps && !reset && seq.Less(o.TSVal, h.ts.Recent) {
-		h.ackDue = h.challenge.Allow(now)
+		h.ackDue = h.challenge.Allow(now, s.TCP.Flags)
 		return VerdictOldTimestamp
 	}
 	if end := at + s.length(); end < 1 || at >= 1+seq.Offset(synWindow(h.cfg)) || at < 1 && end <= 1 {
 		if !reset {
-			h.ackDue = h.challenge.Allow(now)
+			h.ackDue = h.challenge.Allow(now, s.TCP.Flags)
 		}
 		return VerdictOutOfWindow
 	}
@@ -194,7 +194,7 @@ func (h *Handshake) check(now Time, s *Segment, at seq.Offset) Verdict {
 // receiveReset performs the second step: a RST at exactly RCV.NXT returns the listener to LISTEN (RFC 5961 3.2).
 func (h *Handshake) receiveReset(now Time, at seq.Offset) Verdict {
 	if at != 1 {
-		h.ackDue = h.challenge.Allow(now)
+		h.ackDue = h.challenge.Allow(now, wire.RST)
 		return VerdictChallenged
 	}
 	h.end()

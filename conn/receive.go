@@ -122,7 +122,7 @@ func (c *Conn) receiveSYNAgain(now Time, s *Segment) Verdict {
 		c.abort(ErrReset)
 		return VerdictReset
 	}
-	if c.challenge.AllowSYN(now) {
+	if c.challenge.Allow(now, s.TCP.Flags) {
 		c.active.synDue = true
 		c.active.timer.retransmit = now.Add(c.rto())
 	}

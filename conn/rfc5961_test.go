@@ -184,6 +184,29 @@ func TestChallengeLimitOfSYNs(t *testing.T) {
 	}
 }
 
+// The same for a handshake: the client's SYN again, after its SYN-ACK was lost, and a SYN that may be forged.
+func TestChallengeLimitOfSYNsInHandshake(t *testing.T) {
+	cfg, first := Config{}.WithDefaults(), wire.TCP{Flags: syn, Seq: testIRS, Window: 9000}
+	h := NewHandshake(1e9, &cfg, testOpen(), &first)
+	var out Outgoing
+	replies := func(tcp wire.TCP) (n int) {
+		h.Receive(1e9, &Segment{TCP: tcp})
+		for h.Transmit(1e9, 1, &out) {
+			n++
+		}
+		return n
+	}
+	for range 20 {
+		replies(wire.TCP{Flags: rst, Seq: testIRS + 2})
+	}
+	if n := replies(first); n != 1 || out.TCP.Flags != syn|ack {
+		t.Errorf("%d replies to the SYN again, the last with %v, want a SYN-ACK", n, out.TCP.Flags)
+	}
+	if n := replies(wire.TCP{Flags: syn, Seq: 1<<31 ^ testIRS}); n != 1 || out.TCP.Flags != ack {
+		t.Errorf("%d replies to another SYN, the last with %v, want an ACK", n, out.TCP.Flags)
+	}
+}
+
 // A SYN-ACK counts in SYN-RECEIVED only with the number of the SYN it repeats: anywhere else in the window it may be
 // forged, and gets a challenge ACK (RFC 5961 4).
 func TestSYNACKInTheWindowIsChallenged(t *testing.T) {

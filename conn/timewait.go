@@ -82,16 +82,10 @@ func (t *TimeWaitConn) Receive(now Time, s *Segment) Verdict {
 	return VerdictIgnored
 }
 
-// acknowledge sends an ACK in reply to a segment with the flags f, a limited number of times in five seconds. SYNs have
-// a limit of their own. Without the reply to a SYN, a peer that has rebooted cannot end TIME-WAIT, and retransmissions
-// from before the reboot would use it up.
+// acknowledge sends an ACK in reply to a segment with the flags f, a limited number of times in five seconds.
 func (t *TimeWaitConn) acknowledge(now Time, f wire.Flags) {
-	if f.Has(wire.SYN) {
-		t.ackDue = t.challenge.AllowSYN(now)
-		t.challenged = t.challenged || t.ackDue
-		return
-	}
-	t.ackDue = t.challenge.Allow(now)
+	t.ackDue = t.challenge.Allow(now, f)
+	t.challenged = t.challenged || t.ackDue && f.Has(wire.SYN)
 }
 
 // Refuse makes TIME-WAIT continue after a VerdictReopen. Otherwise any host could end TIME-WAIT with a SYN to a port

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"minitcp/conn/clock"
+	"minitcp/conn/wire"
 )
 
 // Limit limits the ACKs sent in reply to segments that may be forged, or that two ends in disagreement send each other,
@@ -28,16 +29,20 @@ const (
 // Since returns the beginning of the current interval.
 func (l *Limit) Since() clock.Time { return l.since }
 
-// Allow reports whether the current interval has room for another reply to a segment without data, and counts it.
-func (l *Limit) Allow(now clock.Time) bool { return l.count(now, &l.challenges, maxChallenges) }
+// Allow reports whether the current interval has room for another reply to a segment with the flags f, and counts it.
+// SYNs have a limit of their own, as high: a peer that has rebooted needs the reply to its SYN, and segments from
+// before the reboot would use it up.
+func (l *Limit) Allow(now clock.Time, f wire.Flags) bool {
+	if f.Has(wire.SYN) {
+		return l.count(now, &l.syns, maxChallenges)
+	}
+	return l.count(now, &l.challenges, maxChallenges)
+}
 
-// AllowDuplicate acts like Allow for a segment with data.
+// AllowDuplicate acts like Allow for a segment with data that is no SYN.
 func (l *Limit) AllowDuplicate(now clock.Time) bool {
 	return l.count(now, &l.duplicates, maxDuplicates)
 }
-
-// AllowSYN acts like Allow for a SYN. Its limit is as high, and other segments do not count.
-func (l *Limit) AllowSYN(now clock.Time) bool { return l.count(now, &l.syns, maxChallenges) }
 
 func (l *Limit) count(now clock.Time, n *uint16, most uint16) bool {
 	l.renew(now)
